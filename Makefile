@@ -1,0 +1,48 @@
+# `make demo` and `make test` set up all they need; `make help` lists the rest
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+UV_VERSION := 0.13.9
+
+.PHONY: help setup demo test test-slow test-all lint types check bench clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11 to 3.13 is needed, not %d.%d: make PYTHON=python3.13" % v[:2])'
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@$(BIN)/uv sync --quiet --frozen --inexact
+	@touch $@
+
+setup: $(VENV)/.ready ## install everything into .venv, as uv.lock names it
+
+demo: setup ## registry to a Lambda that answers, in ./demo
+	@$(BIN)/packager demo demo
+
+test: setup ## the fast tests
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
+
+test-slow: setup ## the tests that build, boot and deploy something real
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
+
+test-all: test test-slow ## both
+
+lint: setup ## style, imports' direction
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+check: lint types test ## what every commit passes
+
+bench: setup ## cold start, side by side, into bench/results
+	@$(BIN)/python bench/coldstart.py
+
+clean: ## remove what was made, except caches outside this folder
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo dist

@@ -1,0 +1,365 @@
+"""Cold start, side by side in one run: hand-made zips, MLflow's own server, and our artifact.
+
+    python bench/coldstart.py [--rounds 5] [--cold-rounds 3] [--out bench/results]
+
+The same registered model (the demo's) as
+  a   a Lambda zip made by hand: the model's requirements.txt and a handler that calls
+      mlflow.pyfunc.load_model
+  b   the same with mlflow-skinny
+  c   `mlflow models serve`, MLflow's own server process, in the model's own environment
+  d   ours
+a, b and d run under the same runtime client, emulator and Python, read-only. a and b are measured
+twice: `stale`, as a deployed zip unpacks (entries dated 1980, so that the bytecode which pip wrote
+is rejected and every module is compiled again at each start), and `valid`, with bytecode that stays
+good, which is the best that a hand can do. CPU is that of the function's process from its start to
+its first answer; wall times are this machine's. Medians; ratios are ours against each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from handlers.manifest import Manifest  # noqa: E402 - the checkout is put on the path first
+from packager import environments, interpreters  # noqa: E402
+from packager._archive import walk, write_zip  # noqa: E402
+from packager._process import numeric_environment  # noqa: E402
+from packager.emulator import Emulator  # noqa: E402
+from packager.interpreters import uv  # noqa: E402
+from packager.pipeline import build  # noqa: E402
+from packager.registry import MlflowRegistry  # noqa: E402
+from packager.types import BuildRequest, Interpreter  # noqa: E402
+
+HANDLER = """\
+import mlflow.pyfunc
+import pandas as pd
+
+model = mlflow.pyfunc.load_model("model")
+
+
+def handler(event, context):
+    split = event["dataframe_split"]
+    frame = pd.DataFrame(split["data"], columns=split["columns"])
+    return {"predictions": model.predict(frame).tolist()}
+"""
+NAME = "wine"
+COLUMNS = (
+    "", "what", "unzipped MB", "zipped MB", "files", "modules", "CPU ms", "init ms", "first ms",
+    "warm ms", "peak MB", "CPU cold ms", "init cold ms", "ours / this (CPU)",
+)  # fmt: skip
+SKINNY = ("mlflow-skinny", "numpy", "pandas")
+
+
+@dataclass(frozen=True)
+class Variant:
+    key: str
+    what: str
+    folder: Path
+    handler: str
+
+
+def sh(*argv: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    done = subprocess.run(
+        [str(a) for a in argv], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(f"{argv[0]} failed:\n{done.stderr[-3000:]}")
+
+
+def prepare(work: Path) -> tuple[Path, Path, Interpreter]:
+    """The registered model's folder, our artifact, and the Python that both run on."""
+    uri = f"sqlite:///{work / 'mlflow.db'}"
+    env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    sh(sys.executable, ROOT / "packager/workers/train_demo.py", NAME, "champion", cwd=work, env=env)
+    address = f"models:/{NAME}@champion"
+    request = BuildRequest(model_uri=address, out_dir=work / "ours", tracking_uri=uri)
+    registry = MlflowRegistry(uri, None)
+    report = build(request, registry)
+    (work / "fetched").mkdir()
+    model = registry.fetch(address, work / "fetched").folder
+    minor = Manifest.read(report.artifact.folder).python
+    return model, report.artifact.folder, interpreters.find(minor)
+
+
+def hand_made(model: Path, folder: Path, interpreter: Interpreter, *, skinny: bool) -> None:
+    """Install with pip's own habit (bytecode by file time), add the handler and the model."""
+    lines = (model / "requirements.txt").read_text().split()
+    if skinny:
+        lines = [line.replace("mlflow==", "mlflow-skinny==") for line in lines]
+    listed = folder.with_suffix(".txt")
+    listed.write_text("\n".join(lines))
+    install: list[str | Path] = [
+        uv(),
+        "pip",
+        "install",
+        "--quiet",
+        "--target",
+        folder,
+        "--link-mode",
+        "copy",
+    ]
+    sh(*install, "--python", interpreter.path, "--compile-bytecode", "-r", listed)
+    shutil.copytree(model, folder / "model")
+    (folder / "app.py").write_text(HANDLER)
+
+
+def re_date(folder: Path) -> None:
+    """As a zip with entries dated 1980 unpacks: source newer or older, never as the pyc says."""
+    for path in walk(folder):
+        os.utime(folder / path, (315532800, 315532800))
+
+
+def valid_bytecode(folder: Path, interpreter: Interpreter) -> None:
+    compileall = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash")
+    subprocess.run([interpreter.path, *compileall, folder], capture_output=True, check=False)
+
+
+def modules(variant: Variant, interpreter: Interpreter) -> int:
+    module = variant.handler.rpartition(".")[0]
+    code = f"import sys; sys.path.insert(0, '.'); import {module}; print(len(sys.modules))"
+    env = {
+        **numeric_environment(),
+        "LD_LIBRARY_PATH": str(variant.folder / "lib"),
+        "LAMBDA_TASK_ROOT": str(variant.folder),
+        "AWS_REGION": "us-east-1",
+        "HOME": "/tmp",  # noqa: S108 - as on Lambda, where nothing else can be written
+    }
+    done = subprocess.run(
+        [str(interpreter.path), "-B", "-c", code],
+        cwd=variant.folder, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return int(done.stdout.split()[-1])
+
+
+def boot(variant: Variant, interpreter: Interpreter, payload: bytes) -> dict[str, float]:
+    """One cold start and six warm calls; times in ms, memory in MB."""
+    with Emulator(
+        variant.folder,
+        interpreter=interpreter,
+        handler=variant.handler,
+        memory_mb=3008,
+        timeout_seconds=120,
+    ) as running:
+        first = running.invoke(payload)
+        if b"predictions" not in first.body:
+            sys.exit(
+                f"{variant.key} did not answer: {first.body[:2000]!r}\n{running.log()[-2000:]}"
+            )
+        stats = running.stats()
+        warm = [running.invoke(payload).seconds * 1000 for _ in range(6)]
+        peak = running.stats().peak_rss_bytes
+    return {
+        "init_wall_ms": stats.init_wall_ms,
+        "cpu_ms": stats.cpu_ms,
+        "first_invoke_ms": first.seconds * 1000,
+        "warm_invoke_ms": statistics.median(warm),
+        "peak_rss_mb": peak / 1e6,
+    }
+
+
+def group_stat(group: int) -> tuple[float, float]:
+    """CPU in ms and peak resident memory in MB, over the processes of a group."""
+    ticks, peak = 0, 0
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) != group:
+                continue
+            ticks += sum(int(f) for f in fields[11:15])
+            status = (folder / "status").read_text()
+        except (OSError, IndexError):
+            continue
+        peak += next((int(x.split()[1]) for x in status.splitlines() if x.startswith("VmHWM")), 0)
+    return ticks * 1000 / os.sysconf("SC_CLK_TCK"), peak * 1024 / 1e6
+
+
+def serve_once(python: Path, model: Path, payload: bytes) -> dict[str, float]:
+    """Start MLflow's own server, ask until it answers, ask six times more."""
+    with socket.socket() as free:  # a port of its own: the server before may still be going down
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [python.parent / "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
+    env = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    started = time.monotonic()
+    server = subprocess.Popen(
+        [*map(str, argv), "--port", str(port)],
+        env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+    def ask() -> bytes:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", payload, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, here
+            return bytes(answer.read())
+
+    try:
+        while True:
+            try:
+                ask()
+                break
+            except (urllib.error.URLError, ConnectionError):
+                if server.poll() is not None or time.monotonic() - started > 120:
+                    sys.exit("mlflow models serve did not come up")
+                time.sleep(0.02)
+        up = (time.monotonic() - started) * 1000
+        cpu, _ = group_stat(server.pid)
+        warm = []
+        for _ in range(6):
+            before = time.monotonic()
+            ask()
+            warm.append((time.monotonic() - before) * 1000)
+        _, peak = group_stat(server.pid)
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)
+    return {
+        "init_wall_ms": up,
+        "cpu_ms": cpu,
+        "first_invoke_ms": up,
+        "warm_invoke_ms": statistics.median(warm),
+        "peak_rss_mb": peak,
+    }
+
+
+def drop_page_cache() -> bool:
+    """Whether the kernel let us; only root may."""
+    try:
+        os.sync()
+        Path("/proc/sys/vm/drop_caches").write_text("3\n")
+    except OSError:
+        return False
+    return True
+
+
+def medians(rounds: int, run: Callable[[], dict[str, float]], *, cold: bool) -> dict[str, float]:
+    results = []
+    for _ in range(rounds):
+        if cold:
+            drop_page_cache()
+        results.append(run())
+    return {key: statistics.median(r[key] for r in results) for key in results[0]}
+
+
+def size(folder: Path, zipped: Path) -> dict[str, float]:
+    files = [folder / path for path in walk(folder)]
+    write_zip(folder, zipped)
+    return {
+        "unzipped_mb": sum(path.stat().st_size for path in files) / 1e6,
+        "zipped_mb": zipped.stat().st_size / 1e6,
+        "files": len(files),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cold-rounds", type=int, default=3)
+    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "bench")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    options = parser.parse_args()
+    shutil.rmtree(options.work, ignore_errors=True)
+    options.work.mkdir(parents=True)
+
+    model, ours, interpreter = prepare(options.work)
+    payload = (model / "serving_input_example.json").read_bytes()
+    variants = []
+    for key, skinny in (("a", False), ("b", True)):
+        folder = options.work / f"{key}-stale"
+        hand_made(model, folder, interpreter, skinny=skinny)
+        shutil.copytree(folder, valid := options.work / f"{key}-valid")
+        re_date(folder)
+        valid_bytecode(valid, interpreter)
+        what = "mlflow-skinny" if skinny else "mlflow"
+        variants.append(Variant(f"{key} stale", f"by hand, {what}", folder, "app.handler"))
+        variants.append(Variant(f"{key} valid", f"by hand, {what}", valid, "app.handler"))
+    variants.append(Variant("d", "ours", ours, "handlers.aws_lambda.handler"))
+
+    table: dict[str, dict[str, Any]] = {}
+    can_drop = drop_page_cache()
+    for variant in variants:
+        run = lambda v=variant: boot(v, interpreter, payload)  # noqa: E731 - one expression
+        row: dict[str, Any] = {"what": variant.what, "modules": modules(variant, interpreter)}
+        row |= size(variant.folder, options.work / "size.zip")
+        row["warm_cache"] = medians(options.rounds, run, cold=False)
+        if can_drop:
+            row["cold_cache"] = medians(options.cold_rounds, run, cold=True)
+        table[variant.key] = row
+        print(variant.key, json.dumps(row, default=str), file=sys.stderr)
+    requirements = (model / "requirements.txt").read_text().split()
+    python = environments.ensure(interpreter, requirements, label="model")
+    serving = lambda: serve_once(python, model, payload)  # noqa: E731 - one expression
+    table["c"] = {
+        "what": "mlflow models serve",
+        "warm_cache": medians(options.rounds, serving, cold=False),
+    }
+    if can_drop:
+        table["c"]["cold_cache"] = medians(options.cold_rounds, serving, cold=True)
+    report(table, options.out, interpreter, can_drop=can_drop, rounds=options.rounds)
+
+
+def report(
+    table: dict[str, dict[str, Any]],
+    out: Path,
+    interpreter: Interpreter,
+    *,
+    can_drop: bool,
+    rounds: int,
+) -> None:
+    """Write coldstart.json and coldstart.md; the table also goes to stdout."""
+    out.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "python": interpreter.version,
+        "cores": os.cpu_count(),
+        "rounds": rounds,
+        "page_cache_dropped": can_drop,
+        "rows": table,
+    }
+    (out / "coldstart.json").write_text(json.dumps(facts, indent=2) + "\n")
+    left_out = "" if can_drop else "; the page cache could not be dropped: no cold figures"
+    lines = [
+        f"Python {interpreter.version}, {os.cpu_count()} cores; medians of {rounds}{left_out}",
+        "",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+    ]
+    ours = table["d"]["warm_cache"]["cpu_ms"]
+    for key, row in sorted(table.items()):
+        warm, cold = row["warm_cache"], row.get("cold_cache", {})
+        cells = [
+            key,
+            row["what"],
+            *(f"{row[k]:,.0f}" if k in row else "-" for k in ("unzipped_mb", "zipped_mb")),
+            *(f"{row[k]:,}" if k in row else "-" for k in ("files", "modules")),
+            *(f"{warm[k]:,.0f}" for k in ("cpu_ms", "init_wall_ms", "first_invoke_ms")),
+            f"{warm['warm_invoke_ms']:,.1f}",
+            f"{warm['peak_rss_mb']:,.0f}",
+            *(f"{cold[k]:,.0f}" if k in cold else "-" for k in ("cpu_ms", "init_wall_ms")),
+            f"{ours / warm['cpu_ms']:.2f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    text = "\n".join(lines) + "\n"
+    (out / "coldstart.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""A front door with interactive documentation, for long-lived hosts and local serving.
+
+Routes, statuses and bytes are those of `handlers.asgi`; FastAPI adds /docs, /redoc and
+/openapi.json. It costs more to import than many a model, so no function loads this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+
+from handlers.asgi import TIMED_OUT, DisconnectedError, header, read_body
+from handlers.errors import ScoringError
+from handlers.openapi import operation, read_example
+from handlers.scoring import Answer, Scorer
+
+
+def create_app(scorer: Scorer, folder: Path | None = None) -> FastAPI:
+    """`folder` is the function's folder, where the manifest's example lies."""
+    manifest = scorer.manifest
+    app = FastAPI(
+        title=manifest.model_name,
+        version=manifest.model_version or "0",
+        description="A model served with MLflow's scoring protocol.",
+    )
+
+    async def ping() -> Response:
+        return _response(scorer.ping())
+
+    async def version() -> Response:
+        return _response(scorer.version())
+
+    async def invocations(request: Request) -> Response:
+        try:
+            work = _score(scorer, request)
+            return _response(await asyncio.wait_for(work, scorer.settings.request_timeout_seconds))
+        except TimeoutError:
+            return _response(TIMED_OUT)
+
+    for path, endpoint, summary in (
+        ("/ping", ping, "Is the model loaded?"),
+        ("/health", ping, "Is the model loaded?"),
+        ("/version", version, "The version of the MLflow that logged the model"),
+    ):
+        app.get(path, summary=summary, operation_id=path[1:])(endpoint)
+        if scorer.head:
+            app.head(path, include_in_schema=False)(endpoint)
+    app.post("/invocations", summary="Predict", operation_id="invocations")(invocations)
+    _describe(app, operation(manifest, _example(manifest.example, folder)))
+    return app
+
+
+async def _score(scorer: Scorer, request: Request) -> Answer:
+    try:
+        body = await read_body(request.scope, request.receive, scorer.check_size)
+    except ScoringError as error:
+        return scorer.refusal(error)
+    except DisconnectedError:
+        return Answer(400, "text/plain; charset=utf-8", b"")  # to nobody
+    content_type = header(request.scope, b"content-type")
+    return await asyncio.to_thread(scorer.invocations, body, content_type)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, {"content-type": answer.content_type})
+
+
+def _example(example: str | None, folder: Path | None) -> Any:
+    """What the manifest's example file holds, or None where it is not JSON or not there."""
+    if example is None or folder is None:
+        return None
+    path = folder / example
+    return read_example(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _describe(app: FastAPI, invocations: dict[str, Any]) -> None:
+    """Replace what FastAPI can see of a route that reads raw bytes, which is nothing."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+            )
+            document["paths"]["/invocations"]["post"] |= invocations
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -1,0 +1,235 @@
+"""The Lambda entry point: `handlers.aws_lambda.handler`, the model loaded before the first event.
+
+HTTP events (API Gateway REST and HTTP, load balancers, function URLs) are known by their shape and
+answered through Mangum over handlers.asgi.App. Any other event is a direct invoke: MLflow's JSON in
+(`{"dataframe_split": ...}` and its like), `{"predictions": ...}` out. A direct invoke that cannot
+be answered raises, so that Lambda counts, retries and routes it as a failed invocation; its
+`errorType` is the class's name, to match on in a Step Functions Catch:
+
+    BadRequestError        the payload is not fit to be scored
+    PayloadTooLargeError   the payload or its answer is beyond the limit
+    ModelFailedError       the model raised
+    InternalError          a fault of ours
+
+`errorMessage` holds `CODE: sentence` and nothing of the data, because Lambda writes it to the log.
+
+Environment: PACKAGER_HTTP=1 loads the HTTP side at init too; PACKAGER_BASE_PATH is what a load
+balancer or a custom domain leaves before the routes (`/models/churn`); a stage is known by itself.
+Nothing random is made at init: a snapshot of it may be started many times.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handlers import logs, predictor
+from handlers.errors import InvalidInputError, ScoringError, TooLargeError
+from handlers.events import http
+from handlers.manifest import FILENAME, Manifest
+from handlers.metrics import Recorder
+from handlers.scoring import Answer, Scorer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+
+class BadRequestError(Exception):
+    """The payload is not fit to be scored."""
+
+
+class PayloadTooLargeError(Exception):
+    """The payload or its answer is beyond what the platform carries."""
+
+
+class ModelFailedError(Exception):
+    """The model raised while it scored."""
+
+
+class InternalError(Exception):
+    """A fault in the function's own code."""
+
+
+class _Watched:
+    """The predictor, and whether it raised on the last request."""
+
+    def __init__(self, inner: predictor.Predictor) -> None:
+        self._inner = inner
+        self.raised = False
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        self.raised = True
+        answer = self._inner.predict(data, params)
+        self.raised = False
+        return answer
+
+
+class _Scorer(Scorer):
+    """A scorer that remembers how many rows it answered last: a metric."""
+
+    rows = 0
+
+    def invocations(self, body: bytes, content_type: str | None) -> Answer:
+        answer = super().invocations(body, content_type)
+        self.rows = answer.rows
+        return answer
+
+
+class _Fixed:
+    """An ASGI app with one answer, for what is refused before the routes."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],  # noqa: ARG002 - the protocol's
+        receive: Callable[[], Awaitable[Any]],  # noqa: ARG002
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        headers = [(b"content-type", self._answer.content_type.encode("ascii"))]
+        status = self._answer.status
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": self._answer.body})
+
+
+class Function:
+    """One loaded model and all that an invocation needs."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds model-manifest.json. Raises what reading or loading the model raises."""
+        manifest = Manifest.read(folder)
+        service = os.environ.get("POWERTOOLS_SERVICE_NAME") or manifest.model_name
+        self._logger = logs.start(service)
+        self._recorder = Recorder(manifest, service)
+        self._watched = _Watched(predictor.load(manifest, folder))
+        self._scorer = _Scorer(manifest, self._watched)
+        self._base_path = os.environ.get("PACKAGER_BASE_PATH", "")
+        self._adapt: Any = None
+        self._app: Any = None
+        self._handle = self._logger.inject_lambda_context(
+            self._measured, log_event=False, clear_state=True
+        )
+        if os.environ.get("PACKAGER_HTTP") == "1":
+            self._load_http()
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        return self._handle(event, context)
+
+    def _measured(self, event: Any, context: Any) -> Any:
+        begun = time.perf_counter()
+        self._watched.raised, self._scorer.rows = False, 0
+        status, rows = 500, 0
+        try:
+            if http.is_http(event):
+                self._logger.set_correlation_id(http.request_id(event))
+                response = self._http(event, context)
+                status = response["statusCode"]
+                rows = self._scorer.rows
+            else:
+                response = self._direct(event)
+                status, rows = 200, _rows(response)
+        except BadRequestError:
+            status = 400
+            raise
+        except PayloadTooLargeError:
+            status = 413
+            raise
+        finally:
+            latency_ms = (time.perf_counter() - begun) * 1000
+            self._logger.info("answered", status=status, rows=rows, latency_ms=round(latency_ms, 3))
+            self._recorder.record(
+                latency_ms=latency_ms,
+                rows=rows,
+                failed=status >= 500 or self._watched.raised,
+                refused=400 <= status < 500,
+            )
+        return response
+
+    def _direct(self, event: Any) -> dict[str, Any]:
+        try:
+            return self._scorer.invoke(event)
+        except TooLargeError as error:
+            raise PayloadTooLargeError(_message(error)) from None
+        except ScoringError as error:
+            if self._watched.raised:
+                # its text is the model's own, which may quote data
+                cause = type(error.__cause__ or error).__name__
+                raise ModelFailedError(f"{error.error_code}: The model raised {cause}.") from None
+            kind = BadRequestError if error.status < 500 else ModelFailedError
+            raise kind(_message(error)) from None
+        except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
+            raise self._internal(error) from None
+
+    def _http(self, event: Any, context: Any) -> dict[str, Any]:
+        self._load_http()
+        app: Any = self._app
+        try:
+            event = http.readable(event, self._base_path)
+        except http.UnreadableBodyError:
+            event = http.readable({**event, "body": None}, self._base_path)
+            refusal = InvalidInputError("The body is marked as base64 and is not.")
+            app = _Fixed(self._scorer.refusal(refusal))
+        try:
+            response = self._adapt(app)(event, context)
+            if _size(response) > self._scorer.settings.response_bytes:
+                limit = self._scorer.settings.response_bytes
+                app = _Fixed(
+                    self._scorer.refusal(
+                        TooLargeError(
+                            f"The answer, as Lambda wraps it, is beyond the limit of {limit} bytes."
+                            " Send fewer rows a request."
+                        )
+                    )
+                )
+                response = self._adapt(app)(event, context)
+        except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
+            raise self._internal(error) from None
+        return dict(response)
+
+    def _internal(self, error: Exception) -> InternalError:
+        name = type(error).__name__
+        self._logger.error("%s at %s", name, logs.place(error))
+        return InternalError(f"INTERNAL_ERROR: {name} in the function; see the log for the place.")
+
+    def _load_http(self) -> None:
+        if self._app is None:
+            import asyncio
+
+            from mangum import Mangum
+
+            from handlers.asgi import App
+
+            # Mangum takes the thread's current loop, which later Pythons no longer make up
+            asyncio.set_event_loop(asyncio.new_event_loop())
+            self._app = App(self._scorer)
+            self._adapt = lambda app: Mangum(app, lifespan="off")
+
+
+def _message(error: ScoringError) -> str:
+    return f"{error.error_code}: {error.message}"
+
+
+def _rows(response: dict[str, Any]) -> int:
+    predictions = response.get("predictions")
+    return len(predictions) if isinstance(predictions, list) else 1
+
+
+def _size(response: dict[str, Any]) -> int:
+    """About the bytes of a response as JSON: the body is text in it, so quotes are escaped."""
+    body = str(response.get("body", ""))
+    return len(body) + body.count('"') + body.count("\\") + body.count("\n") + 512
+
+
+_ROOT = Path(__file__).resolve().parent.parent
+_FUNCTION = Function(_ROOT) if (_ROOT / FILENAME).is_file() else None
+
+
+def handler(event: Any, context: Any) -> Any:
+    """What the runtime calls, with a decoded event and Lambda's context object."""
+    if _FUNCTION is None:
+        msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
+        raise InternalError(msg)
+    return _FUNCTION(event, context)

@@ -1,0 +1,1 @@
+"""One module a flavor, each with `load(manifest, folder) -> Predictor`; none imports mlflow."""

@@ -1,0 +1,126 @@
+"""ONNX graphs on onnxruntime; the `onnx` package is not needed.
+
+Answers as MLflow's pyfunc wrapper of the flavor (mlflow.onnx._OnnxModelWrapper): arrays in, a dict
+of arrays out; columns in, flat columns out. Without pandas those columns come as records, which
+read the same in an answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from handlers.loaders import _inputs
+from handlers.manifest import Manifest
+
+_PLAIN = ("inter_op_num_threads", "intra_op_num_threads")
+
+
+class _Predictor:
+    def __init__(self, session: Any, *, columns: bool) -> None:
+        self._session = session
+        self._types = {entry.name: entry.type for entry in session.get_inputs()}
+        self._outputs = [entry.name for entry in session.get_outputs()]
+        self._columns = columns
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+        feeds = self._feeds(data)
+        for name, kind in self._types.items():
+            feed = feeds.get(name)
+            if kind == "tensor(float)" and feed is not None and feed.dtype == np.float64:
+                feeds[name] = feed.astype(np.float32)
+        answers = self._session.run(self._outputs, feeds)
+        if self._columns:
+            return _records(self._flat(answers))
+        if _is_frame(data):
+            import pandas as pd
+
+            return pd.DataFrame(self._flat(answers))
+        return dict(zip(self._outputs, answers, strict=True))
+
+    def _feeds(self, data: Any) -> dict[str, Any]:
+        only = next(iter(self._types))
+        if self._columns:
+            return dict(data) if len(self._types) > 1 else {only: _values(data)}
+        if isinstance(data, dict):
+            return dict(data)
+        if isinstance(data, np.ndarray):
+            if len(self._types) != 1:
+                msg = f"one array cannot feed {len(self._types)} inputs: {', '.join(self._types)}"
+                raise ValueError(msg)
+            return {only: data}
+        if _is_frame(data):
+            if len(self._types) > 1:
+                return {name: data[name].to_numpy() for name in self._types}
+            return {only: data.to_numpy()}
+        msg = f"the model takes columns or arrays, not {type(data).__name__}"
+        raise TypeError(msg)
+
+    def _flat(self, answers: list[Any]) -> dict[str, npt.NDArray[Any]]:
+        return {
+            name: np.asarray(answer).reshape(-1)
+            for name, answer in zip(self._outputs, answers, strict=True)
+        }
+
+
+def _is_frame(data: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)
+
+
+def _values(columns: Mapping[Any, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """As DataFrame.to_numpy: booleans beside numbers have no dtype in common but object."""
+    kinds = {column.dtype.kind for column in columns.values()}
+    mixed = "b" in kinds and len(kinds) > 1
+    return _inputs.stacked(columns, "object" if mixed else None)
+
+
+def _records(columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
+    """One dict a row. Raises ValueError where columns differ in length, as a DataFrame does."""
+    if len({len(column) for column in columns.values()}) > 1:
+        msg = "All arrays must be of the same length"
+        raise ValueError(msg)
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _session_options(onnxruntime: Any, named: Mapping[str, Any]) -> Any:
+    """Those of MLmodel; threads that it leaves open are bounded by the CPUs that we may use.
+
+    onnxruntime counts the host's cores, of which a function has a share.
+    """
+    options = onnxruntime.SessionOptions()
+    for name in _PLAIN:
+        if named.get(name):
+            setattr(options, name, named[name])
+    if not named.get("intra_op_num_threads"):
+        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    if mode := named.get("execution_mode"):
+        options.execution_mode = getattr(onnxruntime.ExecutionMode, f"ORT_{mode.upper()}")
+    if level := named.get("graph_optimization_level"):
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel(level)
+    for key, value in (named.get("extra_session_config") or {}).items():
+        options.add_session_config_entry(key, value)
+    return options
+
+
+def load(manifest: Manifest, folder: Path) -> _Predictor:
+    """Raises onnxruntime's own errors for a graph that it cannot read."""
+    import onnxruntime
+
+    options = manifest.options
+    available = set(onnxruntime.get_available_providers())
+    named = [tuple(p) if isinstance(p, list) else p for p in options.get("providers", ())]
+    usable = [p for p in named if (p[0] if isinstance(p, tuple) else p) in available]
+    session = onnxruntime.InferenceSession(
+        str(folder / manifest.model_path / options["file"]),
+        providers=usable or ["CPUExecutionProvider"],
+        sess_options=_session_options(onnxruntime, options.get("session_options", {})),
+    )
+    return _Predictor(session, columns=_inputs.gets_columns(manifest))

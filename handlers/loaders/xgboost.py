@@ -1,0 +1,74 @@
+"""XGBoost models in XGBoost's own formats (ubj, json, xgb).
+
+Answers as MLflow's pyfunc wrapper of the flavor (mlflow.xgboost._XGBModelWrapper): feature names
+are validated and only those parameters are passed on that `predict` knows.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from handlers.loaders import _inputs, _serialized
+from handlers.manifest import Manifest
+
+
+class _Predictor:
+    def __init__(self, predict: Callable[..., Any], accepts: frozenset[str] | None) -> None:
+        self._predict = predict
+        self._accepts = accepts
+        """None where `predict` takes any keyword."""
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        given = params or {}
+        if self._accepts is not None:
+            given = {key: value for key, value in given.items() if key in self._accepts}
+        return self._predict(data, **given)
+
+
+def _accepted(function: Callable[..., Any]) -> frozenset[str] | None:
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters):
+        return None
+    return frozenset(p.name for p in parameters)
+
+
+def load(manifest: Manifest, folder: Path) -> _Predictor:
+    """Raises xgboost.core.XGBoostError for a file that it cannot read, ValueError for columns."""
+    import xgboost
+
+    module, _, name = manifest.options["model_class"].rpartition(".")
+    path = _serialized.model_folder(manifest, folder) / manifest.options["file"]
+    model = getattr(importlib.import_module(module), name)()
+    model.load_model(str(path))
+    columns = _inputs.gets_columns(manifest)
+    if isinstance(model, xgboost.Booster):
+        return _booster(xgboost, model, manifest, columns=columns)
+    if columns:
+        _inputs.check_names(model.get_booster().feature_names, manifest)
+        _inputs.accept_nameless_arrays()
+
+    validate = {"validate_features": True} if isinstance(model, xgboost.XGBModel) else {}
+
+    def predict(data: Any, **given: Any) -> Any:
+        # XGBoost computes in single precision whatever it is given
+        table = _inputs.stacked(data, "float32") if columns else data
+        return model.predict(table, **validate, **given)
+
+    return _Predictor(predict, _accepted(model.predict))
+
+
+def _booster(xgboost: Any, model: Any, manifest: Manifest, *, columns: bool) -> _Predictor:
+    names = _inputs.column_names(manifest)
+
+    def predict(data: Any, **given: Any) -> Any:
+        if columns:
+            matrix = xgboost.DMatrix(_inputs.stacked(data, "float32"), feature_names=names)
+        else:
+            matrix = xgboost.DMatrix(data)
+        return model.predict(matrix, validate_features=True, **given)
+
+    return _Predictor(predict, _accepted(model.predict))

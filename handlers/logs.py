@@ -1,0 +1,52 @@
+"""Structured logs through aws-lambda-powertools, with nothing of a request's data in them.
+
+What could carry data is kept out on purpose: exceptions are logged by their type and the place
+where they arose, never by their text; warnings likewise (scikit-learn's, for one, quote values);
+the event is never logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says. A model's own prints are its
+author's.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import warnings
+from typing import TextIO
+
+from aws_lambda_powertools import Logger
+
+_QUOTING = ("mangum", "mlflow")
+"""Libraries whose messages quote paths, parameters or exceptions."""
+
+
+def start(service: str) -> Logger:
+    """The function's logger; records of our own modules go the same way.
+
+    The level is POWERTOOLS_LOG_LEVEL's or Lambda's own setting, INFO unless set.
+    """
+    logger = Logger(service=service, serialize_stacktrace=False)
+    ours = logging.getLogger("handlers")
+    ours.handlers = [logger.registered_handler]
+    ours.setLevel(logger.log_level)
+    ours.propagate = False
+    for name in _QUOTING:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.showwarning = _warned
+    return logger
+
+
+def place(error: BaseException) -> str:
+    """Where an exception arose: file and line, nothing of its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+
+
+def _warned(
+    message: Warning | str,  # noqa: ARG001 - it may quote a value
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 - the signature is warnings.showwarning's
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    logging.getLogger(__name__).warning("%s at %s:%s", category.__name__, filename, lineno)

@@ -1,0 +1,56 @@
+"""model-manifest.json: the whole contract between what builds an artifact and what runs in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FILENAME = "model-manifest.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Read at start from the function's folder; every path is relative to that folder."""
+
+    model_name: str
+    model_version: str | None = None
+    aliases: list[str] = field(default_factory=list)
+    run_id: str | None = None
+    model_id: str | None = None
+    mlflow_version: str | None = None
+    """Of the MLflow that logged the model: what /version answers."""
+    digest: str
+    """sha256 of the registered model's files."""
+    flavor: str
+    engine: str = "native"
+    tier: str = "native"
+    frame: str = "pandas"
+    """What the predictor gets for columns: `pandas` (DataFrame) or `numpy` (dict of arrays)."""
+    loader: str
+    """A module under handlers.loaders."""
+    model_path: str = "model"
+    options: dict[str, Any] = field(default_factory=dict)
+    """The loader's own."""
+    signature: dict[str, Any] | None = None
+    """`inputs`, `outputs`, `params`, each a list of specs as MLmodel has them, or None."""
+    signature_from_type_hints: bool = False
+    example: str | None = None
+    """A request body to show in the OpenAPI document."""
+    python: str
+    request_bytes: int
+    response_bytes: int
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        values = json.loads((folder / FILENAME).read_text(encoding="utf-8"))
+        if values.get("schema_version") != SCHEMA_VERSION:
+            msg = f"{FILENAME} has schema {values.get('schema_version')}, not {SCHEMA_VERSION}"
+            raise ValueError(msg)
+        return cls(**values)
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

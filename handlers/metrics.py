@@ -1,0 +1,40 @@
+"""One record of metrics a request, in CloudWatch's embedded metric format on standard output.
+
+Format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+Written by aws-lambda-powertools. Dimensions: service, model and version, so that an alias that
+moves can be watched; the namespace is POWERTOOLS_METRICS_NAMESPACE or `ModelServing`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from aws_lambda_powertools import Metrics
+
+from handlers.manifest import Manifest
+
+NAMESPACE = "ModelServing"
+
+
+class Recorder:
+    """Emits `Latency` (ms), `Rows`, `Errors`, `BadRequests` and `ColdStart` once a request."""
+
+    def __init__(self, manifest: Manifest, service: str) -> None:
+        namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE
+        self._metrics = Metrics(namespace=namespace, service=service)
+        self._metrics.set_default_dimensions(
+            model=manifest.model_name or "unnamed", version=manifest.model_version or "unversioned"
+        )
+        # a container that was started ahead of its first request is not a cold start
+        kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+        self._cold = kind != "provisioned-concurrency"
+
+    def record(self, *, latency_ms: float, rows: int, failed: bool, refused: bool) -> None:
+        """`failed`: the model or the function; `refused`: the request was not fit to be scored."""
+        self._metrics.add_metric("Latency", "Milliseconds", latency_ms)
+        self._metrics.add_metric("Rows", "Count", rows)
+        self._metrics.add_metric("Errors", "Count", int(failed))
+        self._metrics.add_metric("BadRequests", "Count", int(refused and not failed))
+        self._metrics.add_metric("ColdStart", "Count", int(self._cold))
+        self._cold = False
+        self._metrics.flush_metrics()

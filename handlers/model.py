@@ -1,0 +1,61 @@
+"""What the scoring code must know of a model, worked out once from its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.manifest import Manifest
+from handlers.quirks import Quirks, quirks
+from handlers.schema import DataType, ParamSpec, Schema, read_params, read_schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    inputs: Schema | None
+    params: tuple[ParamSpec, ...] | None
+    pandas: bool
+    """Tables are handed over as DataFrames."""
+    untyped: bool
+    """The signature came from type hints: the model checks its own input."""
+    parquet: bool
+    quirks: Quirks
+
+    @classmethod
+    def read(cls, manifest: Manifest, *, fixed: bool = False) -> Model:
+        """Raises KeyError or TypeError for a signature that is none of MLflow's."""
+        signature = manifest.signature or {}
+        pandas = manifest.frame == "pandas"
+        return cls(
+            inputs=read_schema(signature.get("inputs")),
+            params=read_params(signature.get("params")),
+            pandas=pandas,
+            untyped=manifest.signature_from_type_hints,
+            parquet=pandas and _installed("pyarrow"),
+            quirks=quirks(
+                manifest.mlflow_version, _pandas_version() if pandas else None, fixed=fixed
+            ),
+        )
+
+    def csv_dtypes(self) -> dict[Any, Any]:
+        """For `pandas.read_csv`. Raises ValueError for a signature that CSV cannot serve."""
+        columns = self.inputs.columns if self.inputs is not None else ()
+        if not columns or not all(isinstance(spec.type, DataType) for spec in columns):
+            raise ValueError("a CSV body is for signatures of scalar columns")
+        return {
+            i if spec.name is None else spec.name: spec.type.dtype
+            for i, spec in enumerate(columns)
+            if isinstance(spec.type, DataType)
+        }
+
+
+def _installed(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+def _pandas_version() -> str:
+    import pandas as pd
+
+    return str(pd.__version__)

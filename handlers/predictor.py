@@ -1,0 +1,38 @@
+"""The model behind the scoring code, whatever framework it is of."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from handlers.manifest import Manifest
+
+
+class Predictor(Protocol):
+    """A loaded model; safe to call again and again, from one thread at a time."""
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        """Answer one request.
+
+        `data` is what `handlers.scoring` makes of the request: a DataFrame or a dict of
+        one-dimensional arrays in schema order (column signatures, by `Manifest.frame`), an ndarray
+        or a dict of ndarrays (tensor signatures), or raw JSON. Raises whatever the model raises.
+        """
+        ...
+
+
+class Loader(Protocol):
+    """What every module under handlers.loaders offers."""
+
+    def load(self, manifest: Manifest, folder: Path) -> Predictor: ...
+
+
+def load(manifest: Manifest, folder: Path) -> Predictor:
+    """Load the model of the function at `folder`, where model-manifest.json lies.
+
+    Raises ModuleNotFoundError where the manifest names no loader of ours, and whatever the
+    framework raises for a file that it cannot read.
+    """
+    module = cast(Loader, importlib.import_module(f"handlers.loaders.{manifest.loader}"))
+    return module.load(manifest, folder)

@@ -1,0 +1,178 @@
+"""MLflow's scoring protocol over a loaded model: bytes in, bytes out, no web framework."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from handlers import bodies, bulk
+from handlers.columns import Table
+from handlers.errors import NO_FRAME, SchemaError, ScoringError, TooLargeError
+from handlers.manifest import Manifest
+from handlers.model import Model
+from handlers.predictor import Predictor
+from handlers.responses import encode, row_count
+from handlers.settings import FIXED, Settings
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    content_type: str
+    body: bytes
+    rows: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    """Beside the content's type and length."""
+
+
+class Scorer:
+    """One model behind MLflow's four routes; holds no state between requests."""
+
+    def __init__(
+        self, manifest: Manifest, predictor: Predictor, settings: Settings | None = None
+    ) -> None:
+        """Raises KeyError or TypeError where the manifest's signature is none of MLflow's."""
+        self.manifest = manifest
+        self.settings = settings or Settings.read(manifest)
+        self._predictor = predictor
+        self._model = Model.read(manifest, fixed=self.settings.protocol == FIXED)
+        self._reader = bulk.Reader(self._model.inputs)
+
+    @property
+    def head(self) -> bool:
+        """Whether HEAD is answered where GET is."""
+        return self._model.quirks.head
+
+    def ping(self) -> Answer:
+        return Answer(200, bodies.JSON, b"\n")
+
+    def version(self) -> Answer:
+        """Of the MLflow that logged the model: what its own server would answer."""
+        return Answer(200, bodies.JSON, (self.manifest.mlflow_version or "unknown").encode())
+
+    def invocations(self, body: bytes, content_type: str | None) -> Answer:
+        """Answer one request; whatever is wrong with it becomes an answer too."""
+        try:
+            with bulk.collector_paused(when=len(body) >= bulk.LARGE_BYTES):
+                request = self._parse(body, content_type)
+                checked = self._checked(request)
+            prediction, unwrapped = self._predict(request, *checked)
+            encoded = self._encoded(prediction, wrapped=not unwrapped)
+            return Answer(200, bodies.JSON, encoded, row_count(prediction))
+        except ScoringError as error:
+            return self.refusal(error)
+        except RecursionError:
+            return self.refusal(ScoringError("The input is nested too deeply."))
+
+    def refusal(self, error: ScoringError) -> Answer:
+        body = error.body(
+            details=self.settings.error_details, classified=self._model.quirks.classified
+        )
+        return Answer(error.status, error.content_type, body)
+
+    def invoke(self, payload: object) -> dict[str, Any]:
+        """A direct invoke: decoded JSON in, `{"predictions": ...}` out, ready for JSON.
+
+        An OpenAI-style payload is answered with the model's own object, as over HTTP. Raises
+        ScoringError.
+        """
+        try:
+            request = bodies.parse_json(bodies.check_object(payload), self._model)
+            prediction, unwrapped = self._predict(request, *self._checked(request))
+        except RecursionError as error:
+            raise ScoringError("The input is nested too deeply.") from error
+        decoded = json.loads(self._encoded(prediction, wrapped=not unwrapped))
+        return decoded if isinstance(decoded, dict) else {"predictions": decoded}
+
+    def _parse(self, body: bytes, content_type: str | None) -> bodies.Request:
+        self.check_size(len(body))
+        media_type = bodies.media_type(content_type, self._model.quirks)
+        if media_type == bodies.CSV:
+            return bodies.parse_csv_body(body, self._model, self._reader)
+        if media_type == bodies.PARQUET:
+            return bodies.parse_parquet_body(body, self._model)
+        return bodies.parse_json_body(body, self._model, self._reader)
+
+    def check_size(self, size_bytes: int) -> None:
+        """Raises TooLargeError for a request that the platform would not carry."""
+        limit = self.settings.request_bytes
+        if size_bytes > limit:
+            raise TooLargeError(
+                f"The request is {size_bytes} bytes and the limit is {limit}. "
+                "Send fewer rows a request."
+            )
+
+    def _encoded(self, prediction: Any, *, wrapped: bool) -> bytes:
+        encoded = encode(prediction, wrapped=wrapped, bare_nan=self._model.quirks.bare_nan)
+        limit = self.settings.response_bytes
+        if len(encoded) > limit:
+            raise TooLargeError(
+                f"The answer is {len(encoded)} bytes and the limit is {limit}. "
+                "Send fewer rows a request."
+            )
+        return encoded
+
+    def _predict(
+        self, request: bodies.Request, data: Any, params: dict[str, Any] | None
+    ) -> tuple[Any, bool]:
+        try:
+            return self._predictor.predict(data, params), request.unwrapped
+        except ScoringError:
+            raise
+        except Exception as error:  # the model's own code may raise anything
+            raise self._failure(error) from error
+
+    def _checked(self, request: bodies.Request) -> tuple[Any, dict[str, Any] | None]:
+        model, data = self._model, request.data
+        try:
+            if not model.untyped and model.inputs is not None:
+                from handlers.enforcement import enforce
+
+                data = enforce(
+                    data, model.inputs, model.quirks, schema_details=self.settings.schema_details
+                )
+            params: dict[str, Any] | None = request.params
+            if params is not None or model.params is not None:
+                from handlers.parameters import enforce_params
+
+                params = enforce_params(request.params, model.params, model.quirks)
+        except ScoringError as error:
+            error.message = f"Failed to predict data. \nError: {error.message}"
+            raise
+        if isinstance(data, Table):
+            from handlers.frames import to_arrays, to_dataframe
+
+            try:
+                data = to_dataframe(data) if model.pandas else to_arrays(data)
+            except (ValueError, TypeError) as error:  # a lone surrogate is no text of pyarrow's
+                raise SchemaError(
+                    "Failed to predict data. \nError: Failed to enforce schema of data with schema "
+                    f"'{model.inputs}'. Error: {NO_FRAME}",
+                    detail=repr(error),
+                ) from error
+        return data, params
+
+    def _failure(self, error: Exception) -> ScoringError:
+        """The model's exception as an answer; its text, which may hold data, is not logged."""
+        frames = traceback.extract_tb(error.__traceback__)
+        last = frames[-1]
+        _LOG.error("The model raised %s at %s:%s", type(error).__name__, last.filename, last.lineno)
+        trace = "".join(traceback.format_exception(error))
+        code, message = getattr(error, "error_code", None), getattr(error, "message", None)
+        if isinstance(code, str) and isinstance(message, str):  # an MlflowException, or its like
+            error_class = getattr(error, "error_class", None)
+            return ScoringError(
+                f"Failed to predict data. \nError: {message}",
+                error_code=code,
+                error_class=error_class and str(getattr(error_class, "value", error_class)),
+            )
+        return ScoringError(
+            "Encountered an unexpected error while evaluating the model. Verify that the "
+            "serialized input Dataframe is compatible with the model for inference.",
+            stack_trace=trace,
+        )

@@ -1,0 +1,9 @@
+"""What a model logged as code calls to hand itself over."""
+
+from __future__ import annotations
+
+from mlflow.models.model import set_model
+from mlflow.models.model_config import ModelConfig
+from mlflow.models.signature import ModelSignature
+
+__all__ = ["ModelConfig", "ModelSignature", "set_model"]

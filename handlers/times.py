@@ -1,0 +1,59 @@
+"""Text and numbers to datetime64[ns], as `pandas.to_datetime` reads them.
+
+With pandas in the process it is asked itself. Without, ISO 8601 is read, in one form a column.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import numpy as np
+
+from handlers.columns import Column
+from handlers.quirks import Quirks
+
+_DIGIT = re.compile(r"\d+")
+_ZONED = re.compile(r".*\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?(Z|[+-]\d{2}:?\d{2})?")
+
+
+def parsed(column: Column, quirks: Quirks) -> Column:
+    """Raises ValueError or TypeError for what is not a time."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        found = _iso(column)
+        if found.aware and quirks.cast_in_place:
+            raise ValueError("a time zone cannot be cast")
+        return found
+    series = pandas.Series(column.cells, dtype="str" if column.text else column.cells.dtype)
+    if quirks.cast_in_place:
+        return Column(series.astype("datetime64[ns]").to_numpy())
+    found = pandas.to_datetime(series)
+    if getattr(found.dtype, "tz", None) is not None:
+        return Column(column.cells, aware=True)
+    if found.dtype.kind != "M":  # texts of several time zones stay objects
+        return Column(found.to_numpy())
+    return Column(found.to_numpy().astype("datetime64[ns]"))
+
+
+def _iso(column: Column) -> Column:
+    values = column.cells
+    if values.dtype.kind == "M":
+        return Column(values.astype("datetime64[ns]"))
+    if values.dtype.kind in "iu":
+        return Column(values.astype(np.int64).astype("datetime64[ns]"))
+    if values.dtype.kind == "f":
+        whole = np.where(np.isfinite(values), values, 0).astype(np.int64)
+        times = whole.astype("datetime64[ns]")
+        times[np.isnan(values)] = np.datetime64("NaT")
+        return Column(times)
+    texts = [None if v is None or v != v or v == "" else v for v in values]  # noqa: PLR0124  NaN
+    if not all(v is None or (isinstance(v, str) and _ISO.fullmatch(v)) for v in texts):
+        raise ValueError("times must be ISO 8601")
+    forms = {_DIGIT.sub("0", v) for v in texts if v is not None}
+    if len(forms) > 1:
+        raise ValueError("times must all be of one form")
+    if any(v is not None and _ZONED.match(v) for v in texts):
+        return Column(values, aware=True)
+    return Column(np.array(["NaT" if v is None else v for v in texts], dtype="datetime64[ns]"))

@@ -1,0 +1,65 @@
+"""`nox` runs what CI runs, in environments of their own; `nox -s tests -- -k name` one thing."""
+
+import nox
+
+nox.needs_version = ">=2025.10"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "typing", "tests", "handlers"]
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+
+def sync(session: nox.Session, *groups: str) -> None:
+    """Install exactly what uv.lock names."""
+    args = [arg for group in groups for arg in ("--group", group)]
+    session.run_install(
+        "uv",
+        "sync",
+        "--frozen",
+        "--no-default-groups",
+        *args,
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    sync(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    sync(session, "typing", "test")
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    sync(session, "test")
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    sync(session, "test")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def handlers(session: nox.Session) -> None:
+    """Only what ships is installed, so that a stray import fails here."""
+    session.run_install(
+        "uv",
+        "sync",
+        "--frozen",
+        "--no-install-project",
+        "--only-group=handlers-aws",
+        "--only-group=handlers-serve",
+        "--only-group=test-core",
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+    )
+    session.run("pytest", "tests/handlers", "-m", "not slow", env={"PYTHONPATH": "."})

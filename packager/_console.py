@@ -1,0 +1,194 @@
+"""What a person sees: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.status import Status
+from rich.table import Table
+
+from packager.errors import PackagerError
+
+_OUT: Final = Console(highlight=False)
+_ERR: Final = Console(stderr=True, highlight=False)
+_MB: Final = 1_000_000
+
+
+class _Progress(logging.Handler):
+    """Log records of the stages as a live line (a terminal) or as lines (a pipe, CI)."""
+
+    def __init__(self, status: Status | None) -> None:
+        super().__init__()
+        self._status = status
+        self._started = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = escape(record.getMessage())
+        if self._status is not None and record.levelno == logging.INFO:
+            self._status.update(text)
+        if self._status is None or record.levelno != logging.INFO:
+            elapsed = time.monotonic() - self._started
+            _ERR.print(f"[dim]{elapsed:6.1f} s[/]  {text}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def progress(*, verbose: bool) -> Iterator[None]:
+    """Show what the stages say while the block runs."""
+    logger = logging.getLogger("packager")
+    live = _ERR.is_terminal and not verbose
+    with _ERR.status("Starting") if live else contextlib.nullcontext() as status:
+        handler = _Progress(status)
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+        logger.propagate = False
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+def show_error(error: PackagerError) -> None:
+    _ERR.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
+
+
+def show_interrupted() -> None:
+    _ERR.print("Interrupted; nothing half-made was left behind. Run it again to go on from caches.")
+
+
+def size(count: float | None) -> str:
+    """Bytes as decimal megabytes."""
+    return "-" if count is None else f"{count / _MB:,.1f} MB"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} ms"
+
+
+def _pairs(title: str, rows: Mapping[str, object]) -> None:
+    if title:
+        _OUT.print(f"[bold]{escape(title)}[/]")
+    shown = {
+        key: "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for key, value in rows.items()
+        if value not in (None, "", [], ())
+    }
+    if not _OUT.is_terminal:
+        # for grep and copying: a digest or an address is never broken
+        wide = max(map(len, shown), default=0)
+        for key, text in shown.items():
+            for number, line in enumerate(text.splitlines()):
+                label = "" if number else key
+                _OUT.print(f"{escape(label):<{wide}} {escape(line)}", soft_wrap=True)
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, text in shown.items():
+        table.add_row(key, escape(text))
+    _OUT.print(table)
+
+
+def _bullets(title: str, lines: list[str]) -> None:
+    if lines:
+        _OUT.print(f"\n[bold]{title}[/]")
+        for line in lines:
+            _OUT.print(f"  - {escape(line)}", soft_wrap=True)
+
+
+def show_plan(found: dict[str, Any]) -> None:
+    """The first attempt in full; of the others what is different about them."""
+    _pairs("Model", found["model"])
+    said: set[str] = set()
+    for number, attempt in enumerate(found["attempts"], start=1):
+        _OUT.print()
+        heading = f"Attempt {number}: {attempt['tier']} tier, {attempt['frame']}"
+        facts = {key: attempt[key] for key in ("runtime", "platform", "interpreter", "packages")}
+        if number > 1:
+            facts = {"packages": f"{attempt['packages'].count(',') + 1}"}
+        _pairs(heading, facts)
+        _bullets("Why", [reason for reason in attempt["reasons"] if reason not in said])
+        said.update(attempt["reasons"])
+
+
+def show_report(found: dict[str, Any]) -> None:
+    evidence = found["evidence"]
+    proven = "[bold green]proven[/]" if evidence["proven"] else "[bold yellow]UNPROVEN[/]"
+    _OUT.print(f"{proven}  {escape(found['artifact']['folder'])}", soft_wrap=True)
+    _pairs("", found["summary"])
+    _bullets("Tried before", evidence["tried"])
+    _bullets("Notes", found["notes"])
+    _ledger(found["ledger"])
+    _bullets("Next", found["next"])
+
+
+def _ledger(entries: list[dict[str, Any]]) -> None:
+    if not entries:
+        return
+    table = Table(title="\nWhat each pass saved", title_justify="left", box=None, pad_edge=False)
+    for name in ("pass", "saved", "files", "why"):
+        table.add_column(name, justify="right" if name in {"saved", "files"} else "left")
+    for entry in entries:
+        saved = entry["bytes_before"] - entry["bytes_after"]
+        files = entry["files_before"] - entry["files_after"]
+        table.add_row(entry["name"], size(saved), f"{files:,}", escape(entry["reason"]))
+    _OUT.print(table)
+
+
+def show_inspection(found: dict[str, Any]) -> None:
+    if "attempts" in found:
+        show_plan(found)
+    else:
+        _pairs("Artifact", found["summary"])
+    _ledger(found["ledger"])
+    if found.get("largest"):
+        table = Table(title="\nLargest packages", title_justify="left", box=None, pad_edge=False)
+        table.add_column("package")
+        table.add_column("unzipped", justify="right")
+        for name, count in found["largest"]:
+            table.add_row(escape(name), size(count))
+        _OUT.print(table)
+    if found.get("targets"):
+        table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)
+        for name in ("target", "fits", "size", "limit", "margin"):
+            table.add_column(name, justify="left" if name in {"target", "fits"} else "right")
+        for row in found["targets"]:
+            fits = "[green]yes[/]" if row["fits"] else "[red]no[/]"
+            margin = size(row["limit_bytes"] - row["unzipped_bytes"])
+            figures = (size(row["unzipped_bytes"]), size(row["limit_bytes"]), margin)
+            table.add_row(row["target"], fits, *figures)
+        _OUT.print(table)
+    _bullets("Notes", found.get("notes", []))
+
+
+def show_invocation(found: dict[str, Any]) -> None:
+    _OUT.print(found["response"], markup=False, soft_wrap=True)
+    warm = "" if found["warm_ms"] is None else f"median warm {_ms(found['warm_ms'])}, "
+    timing = (
+        f"init {_ms(found['init_wall_ms'])}, first {_ms(found['first_ms'])}, "
+        f"{warm}peak memory {size(found['peak_rss_bytes'])}"
+    )
+    _ERR.print(f"[dim]{timing}[/]")
+    if found["failed"]:
+        _ERR.print(f"[bold red]failed[/]\n{escape(found['log'])}", soft_wrap=True)
+
+
+def show_demo(found: dict[str, Any]) -> None:
+    table = Table(title="From the registry to a Lambda that answers", title_justify="left")
+    table.add_column("")
+    table.add_column("as declared", justify="right")
+    table.add_column("artifact", justify="right")
+    table.add_column("ratio", justify="right")
+    for row in found["table"]:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    _OUT.print(table)
+    for door in found["doors"]:
+        _OUT.print(f"  [green]{door['status']}[/] {door['door']}: {escape(door['answer'])}")
+    _pairs("\nProof", found["proof"])
+    _OUT.print(Panel(escape("\n".join(found["next"])), title="What to type next", expand=False))

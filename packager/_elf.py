@@ -1,0 +1,123 @@
+"""What the dynamic loader reads in a shared library, from its program headers alone."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from elftools.common.exceptions import ELFError
+from elftools.construct import ConstructError
+from elftools.elf.elffile import ELFFile
+
+_MAGIC: Final = b"\x7fELF"
+_ARCHITECTURES: Final = {"EM_X86_64": "x86_64", "EM_AARCH64": "arm64"}
+_GLIBC: Final = re.compile(r"GLIBC_(\d+)\.(\d+)")
+# Elf64_Verneed and Elf64_Vernaux are the same in both classes:
+# https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html
+_VERNEED: Final = struct.Struct("HHIII")
+_VERNAUX: Final = struct.Struct("IHHII")
+_MOST_ENTRIES: Final = 10_000
+"""More than any real library has: where a damaged chain is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elf:
+    """One shared library or program."""
+
+    architecture: str
+    """`x86_64`, `arm64`, or the ELF name of another machine."""
+    soname: str | None = None
+    needed: tuple[str, ...] = ()
+    """DT_NEEDED, in order."""
+    search: tuple[str, ...] = ()
+    """Folders of DT_RUNPATH, else DT_RPATH, as written: `$ORIGIN/../numpy.libs`."""
+    glibc: tuple[int, int] | None = None
+    """The highest GLIBC version that a symbol asks for."""
+
+
+def is_elf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == _MAGIC
+
+
+def read(path: Path) -> Elf:
+    """Parse one file; raises ValueError where it is not ELF, or damaged."""
+    with path.open("rb") as file:
+        try:
+            return _read(file)
+        except (
+            ELFError,
+            ConstructError,
+            struct.error,
+            LookupError,
+            AttributeError,
+            AssertionError,
+            TypeError,
+            OverflowError,
+            OSError,
+            ValueError,
+        ) as error:
+            # what pyelftools lets through from a damaged file, depending on where the damage is
+            raise ValueError(f"{path.name} is not a readable ELF file: {error!r}") from error
+
+
+def _read(file: BinaryIO) -> Elf:
+    elf = ELFFile(file)
+    machine = str(elf["e_machine"])
+    architecture = _ARCHITECTURES.get(machine, machine.removeprefix("EM_").lower())
+    dynamic = next((s for s in elf.iter_segments() if s["p_type"] == "PT_DYNAMIC"), None)
+    if dynamic is None:
+        return Elf(architecture=architecture)
+    tags: dict[str, list[Any]] = {}
+    for tag in dynamic.iter_tags():
+        tags.setdefault(str(tag.entry.d_tag), []).append(tag)
+    search = [tag.runpath for tag in tags.get("DT_RUNPATH", [])] or [
+        tag.rpath for tag in tags.get("DT_RPATH", [])
+    ]
+    return Elf(
+        architecture=architecture,
+        soname=next((tag.soname for tag in tags.get("DT_SONAME", [])), None),
+        needed=tuple(tag.needed for tag in tags.get("DT_NEEDED", [])),
+        search=tuple(part for text in search for part in text.split(":") if part),
+        glibc=max(_glibc(file, elf, tags), default=None),
+    )
+
+
+def _glibc(file: BinaryIO, elf: ELFFile, tags: dict[str, list[Any]]) -> list[tuple[int, int]]:
+    """Every GLIBC version in the chain of DT_VERNEED: the section headers may be gone."""
+    if "DT_VERNEED" not in tags or "DT_STRTAB" not in tags:
+        return []
+    order = "<" if elf.little_endian else ">"
+    need, aux = struct.Struct(order + _VERNEED.format), struct.Struct(order + _VERNAUX.format)
+    strings = _offset(elf, tags["DT_STRTAB"][0].entry.d_ptr)
+    at = _offset(elf, tags["DT_VERNEED"][0].entry.d_ptr)
+    found = []
+    for _ in range(_MOST_ENTRIES):
+        _, count, _, first, following = need.unpack(_at(file, at, need.size))
+        entry = at + first
+        for _ in range(count):
+            _, _, _, name, step = aux.unpack(_at(file, entry, aux.size))
+            text = _at(file, strings + name, 64).partition(b"\0")[0].decode("ascii", "replace")
+            if match := _GLIBC.match(text):
+                found.append((int(match[1]), int(match[2])))
+            if not step:
+                break
+            entry += step
+        if not following:
+            break
+        at += following
+    return found
+
+
+def _offset(elf: ELFFile, address: int) -> int:
+    for offset in elf.address_offsets(address):
+        return int(offset)
+    raise LookupError(f"no segment holds address {address:#x}")
+
+
+def _at(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    return file.read(size)

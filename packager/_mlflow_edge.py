@@ -1,0 +1,140 @@
+"""What stands between MLflow and us: settings, silence, and its errors in our words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import sqlite3
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+from packager.errors import ModelNotFoundError, RegistryUnavailableError, StorageError
+
+# only where the user has not set them: answer within seconds, send nothing home, draw no bars
+_SETTINGS: Final = {
+    "AWS_MAX_ATTEMPTS": "2",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+NOISY: Final = ("mlflow", "alembic", "botocore", "urllib3")
+# what the clients of the stores raise; looked up only among those that were imported
+_CLIENT_ERRORS: Final = (
+    ("mlflow.exceptions", "MlflowException"),
+    ("sqlalchemy.exc", "SQLAlchemyError"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("boto3.exceptions", "Boto3Error"),
+    ("azure.core.exceptions", "AzureError"),
+    ("google.api_core.exceptions", "GoogleAPIError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+)
+_DENIED: Final = re.compile(r"AccessDenied|Access Denied|Forbidden|\b403\b|PERMISSION_DENIED")
+_SILENT: Final = re.compile(
+    r"Max retries exceeded|Connection refused|timed out|Could not connect|NameResolution"
+)
+_FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
+MISSING: Final = re.compile(
+    r"NoSuchKey|NoSuchBucket|\b404\b|Not Found|No such artifact|No such file|"
+    r"RESOURCE_DOES_NOT_EXIST|does not exist|ensure that the path is correct"
+)
+
+
+def check_sqlite(uri: str) -> None:
+    """MLflow would make the file, or the tables in it; a build only reads."""
+    match = re.match(r"sqlite(?:\+\w+)?:///([^?]+)", uri)
+    if match is None or match.group(1) == ":memory:":
+        return
+    path = Path(unquote(match.group(1)))
+    hint = "Say where the registry is: --tracking-uri, or MLFLOW_TRACKING_URI."
+    if not path.is_file():
+        raise RegistryUnavailableError(f"There is no registry at {uri}: no file {path}.\n{hint}")
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as db:
+            known = db.execute(
+                "select count(*) from sqlite_master where name = 'registered_models'"
+            ).fetchone()[0]
+    except sqlite3.Error as error:
+        raise RegistryUnavailableError(
+            f"{path} cannot be read as an SQLite file: {error}.\n{hint}"
+        ) from error
+    if not known:
+        raise RegistryUnavailableError(f"{path} holds no MLflow registry.\n{hint}")
+
+
+@contextlib.contextmanager
+def quiet(tracking_uri: str | None, registry_uri: str | None) -> Iterator[None]:
+    """MLflow without its warnings, bars and reports; the environment is put back afterwards."""
+    wanted = {key: value for key, value in _SETTINGS.items() if key not in os.environ}
+    # parts of MLflow ask the environment, whatever address they were given
+    if tracking_uri is not None:
+        wanted["MLFLOW_TRACKING_URI"] = tracking_uri
+    if registry_uri is not None:
+        wanted["MLFLOW_REGISTRY_URI"] = registry_uri
+    before = {key: os.environ.get(key) for key in wanted}
+    os.environ.update(wanted)
+    levels = {name: logging.getLogger(name).level for name in NOISY}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+def client_errors() -> tuple[type[Exception], ...]:
+    """What MLflow and the clients under it raise; evaluated when something was raised."""
+    found = (getattr(sys.modules.get(module), name, None) for module, name in _CLIENT_ERRORS)
+    return (OSError, ImportError, *(kind for kind in found if kind is not None))
+
+
+def explained(
+    error: Exception, uri: str, where: str, into: Path
+) -> ModelNotFoundError | RegistryUnavailableError | StorageError:
+    words = without_password(_first_words(str(error)))
+    text = f"{type(error).__name__} {error}"
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    if full or _FULL.search(text):
+        return StorageError(f"{uri} does not fit on the disk under {into}.\n{words}")
+    if isinstance(error, ImportError):
+        return RegistryUnavailableError(
+            f"The artifact store of {uri} needs a package that is not installed: {words}"
+        )
+    if _DENIED.search(text):
+        return RegistryUnavailableError(
+            f"The store of {uri} refused to be read: check the credentials.\n{words}"
+        )
+    if MISSING.search(text):
+        return ModelNotFoundError(f"There is nothing to read at {uri}.\n{words}")
+    if _SILENT.search(text):
+        return RegistryUnavailableError(
+            f"{uri} could not be fetched: nothing answers at {where}, or not in time.\n"
+            f"Is the address right, and the server up?\n{words}"
+        )
+    return RegistryUnavailableError(f"{uri} could not be fetched from {where}.\n{words}")
+
+
+def _first_words(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[0] if lines else "It gave no reason.")[:600]
+
+
+def without_password(text: str) -> str:
+    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)

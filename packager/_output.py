@@ -1,0 +1,134 @@
+"""An output folder that is whole or not there: made beside its final place, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packager.errors import ConfigurationError, StorageError
+
+MARKER: Final = "report.json"
+"""The file by which a folder is known as one of ours, which a new build may replace."""
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder for a build: `out` becomes the output, everything else goes away."""
+
+    root: Path
+
+    @property
+    def out(self) -> Path:
+        return self.root / "out"
+
+    def stage(self, name: str) -> Path:
+        folder = self.root / name
+        folder.mkdir()
+        return folder
+
+
+@contextlib.contextmanager
+def replacing(final: Path) -> Iterator[Place]:
+    """Yield a partial folder beside `final`; on success it takes its place, else it goes away.
+
+    Raises ConfigurationError where `final` holds anything that we did not make, StorageError where
+    the disk is full or the parent cannot be written. `final` is untouched by a failure.
+    """
+    final = final.absolute()
+    _refuse_foreign(final)
+    with _disk_errors(final.parent):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(final)
+        root = final.parent / f".{final.name}.partial-{os.getpid()}"
+        root.mkdir()
+    place = Place(root)
+    try:
+        with _disk_errors(final.parent):
+            place.out.mkdir()
+            yield place
+            _swap(place.out, final)
+    finally:
+        _remove(root)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Place]:
+    """A place of which nothing stays."""
+    with _disk_errors(Path(tempfile.gettempdir())):
+        root = Path(tempfile.mkdtemp(prefix="packager-"))
+        try:
+            yield Place(root)
+        finally:
+            _remove(root)
+
+
+def _refuse_foreign(final: Path) -> None:
+    if final.is_symlink() or (final.exists() and not final.is_dir()):
+        raise ConfigurationError(f"{final} is not a folder; name another with --out.")
+    if final.is_dir() and any(final.iterdir()) and not (final / MARKER).is_file():
+        raise ConfigurationError(
+            f"{final} holds files that no build made (there is no {MARKER}). They stay: "
+            "name another folder with --out."
+        )
+
+
+def _swap(new: Path, final: Path) -> None:
+    """Put `new` where `final` is; an earlier artifact is dropped only after the new one stands."""
+    old = new.parent / "replaced"
+    if final.exists():
+        final.rename(old)
+    try:
+        new.rename(final)
+    except OSError:
+        if old.exists():
+            old.rename(final)
+        raise
+
+
+def _sweep(final: Path) -> None:
+    """Remove what a build that was killed left beside `final`; one that still runs is let be."""
+    for left in final.parent.glob(f".{final.name}.partial-*"):
+        process = left.name.rpartition("-")[2]
+        if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
+            _remove(left)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(folder: Path) -> None:
+    """Remove a tree of ours even where a stage has taken away the right to write to it."""
+    for inner, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            Path(inner).chmod(0o755)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _disk_errors(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageError(
+                f"The disk is full under {where}: {error}. Nothing was left behind; free space, "
+                "or set TMPDIR, PACKAGER_CACHE and --out to a larger disk."
+            ) from error
+        if isinstance(error, PermissionError):
+            raise StorageError(f"{error.filename} cannot be written: {error.strerror}.") from error
+        raise

@@ -1,0 +1,102 @@
+"""The one place that starts other programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packager.errors import StorageError, ToolError
+
+_FULL = ("No space left on device", "os error 28", "Disk quota exceeded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_seconds: float | None = None,
+    stdin: bytes | None = None,
+    check: bool = True,
+) -> Done:
+    """Run to the end; output is decoded leniently.
+
+    Raises StorageError where the program says that the disk is full, ToolError where it cannot be
+    started, runs past `timeout_seconds`, or (with `check`) exits other than 0.
+    """
+    name = Path(argv[0]).name
+    try:
+        done = subprocess.run(  # noqa: TID251
+            [str(arg) for arg in argv],
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ToolError(f"{name} cannot be started: {error}.") from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"{name} was stopped: it ran past {timeout_seconds:g} seconds.") from error
+    result = Done(
+        returncode=done.returncode,
+        stdout=done.stdout.decode(errors="replace"),
+        stderr=done.stderr.decode(errors="replace"),
+    )
+    if check and result.returncode != 0:
+        tail = (result.stderr or result.stdout).strip()[-4000:]
+        if any(mark in tail for mark in _FULL):
+            raise StorageError(f"{name}: the disk is full.\n{tail}")
+        raise ToolError(f"{name} failed with exit code {result.returncode}.\n{tail}")
+    return result
+
+
+def start(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+) -> subprocess.Popen[bytes]:  # noqa: TID251
+    """Start in a process group of its own, output to `log`; the caller ends it."""
+    with log.open("ab") as out:
+        return subprocess.Popen(  # noqa: TID251
+            [str(arg) for arg in argv],
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+
+
+def numeric_environment() -> dict[str, str]:
+    """The settings that choose a numeric kernel: both sides of a comparison must have the same."""
+    prefixes = ("OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
+    return {key: value for key, value in os.environ.items() if key.startswith(prefixes)}
+
+
+def foreground(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:
+    """Run with this terminal's input and output to the end; an interrupt is the program's."""
+    with subprocess.Popen([str(arg) for arg in argv], env=dict(env)) as process:  # noqa: TID251
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+            except SystemExit:
+                process.terminate()
+                raise

@@ -1,0 +1,127 @@
+"""The whole way in one command: train, register, build, boot, ask through three doors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from handlers.manifest import Manifest
+from packager import _process, interpreters
+from packager._resources import own_command
+from packager.emulator import Emulator, http_event
+from packager.errors import ConfigurationError, ToolError
+from packager.pipeline import build
+from packager.registry import MlflowRegistry
+from packager.types import BuildReport, BuildRequest
+
+_LOG = logging.getLogger(__name__)
+_NAME: Final = "wine"
+_ALIAS: Final = "champion"
+_MINORS: Final = ("3.13", "3.12")
+
+
+def run_demo(folder: Path) -> dict[str, Any]:
+    """Everything under `folder`: a SQLite registry, its artifacts, and the built function."""
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    tracking_uri = f"sqlite:///{folder / 'mlflow.db'}"
+    _LOG.info("Training a pipeline and registering it as models:/%s@%s", _NAME, _ALIAS)
+    _train(folder, tracking_uri)
+    if not interpreters.available(_MINORS):
+        _LOG.info("Fetching Python %s, which the function will run on", _MINORS[0])
+        interpreters.fetch(_MINORS[0])
+    request = BuildRequest(
+        model_uri=f"models:/{_NAME}@{_ALIAS}",
+        out_dir=folder / "dist" / _NAME,
+        tracking_uri=tracking_uri,
+    )
+    report = build(request, MlflowRegistry(tracking_uri, None))
+    doors = _ask(report)
+    return {
+        "table": _table(report),
+        "doors": doors,
+        "proof": {
+            "rows compared": f"{report.evidence.rows_compared:,}",
+            "largest difference": f"{report.evidence.max_abs_error:g}",
+            "answers from": report.evidence.oracle,
+            "artifact": str(report.artifact.folder.parent),
+            "sha256": report.artifact.sha256,
+        },
+        "next": [
+            f"{own_command()} inspect {_near(report.artifact.folder.parent)}",
+            f"{own_command()} invoke {_near(report.artifact.folder.parent)}",
+            f"{own_command()} serve {_near(report.artifact.folder.parent)}",
+            f"cd {_near(report.artifact.folder.parent)} && sam deploy --guided",
+        ],
+    }
+
+
+def _near(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _train(folder: Path, tracking_uri: str) -> None:
+    """In a process of its own, as an author would: MLflow and scikit-learn stay out of ours."""
+    worker = Path(__file__).parent / "workers" / "train_demo.py"
+    env = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+        "MLFLOW_TRACKING_URI": tracking_uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    try:
+        _process.run([sys.executable, worker, _NAME, _ALIAS], cwd=folder, env=env)
+    except ToolError as error:
+        if "ModuleNotFoundError" in str(error):
+            raise ConfigurationError(
+                "The demo trains with scikit-learn and saves with skops: install them with "
+                "`pip install 'serverless-model-packager[demo]'`."
+            ) from error
+        raise
+
+
+def _ask(report: BuildReport) -> list[dict[str, Any]]:
+    """One API Gateway request, one function-URL request and one direct batch invoke."""
+    function = report.artifact.folder
+    manifest = Manifest.read(function)
+    if manifest.example is None:
+        raise ToolError("The demo's model was saved without its example.")
+    body = (function / manifest.example).read_bytes()
+    headers = {"content-type": "application/json"}
+    events = {
+        "API Gateway (HTTP API)": http_event("POST", "/invocations", body, headers),
+        "function URL": http_event("POST", "/invocations", body, headers, kind="function-url"),
+        "direct batch invoke": json.loads(body),
+    }
+    doors = []
+    with Emulator(function, interpreter=interpreters.find(manifest.python)) as running:
+        for door, event in events.items():
+            answer = running.invoke(json.dumps(event).encode())
+            value = json.loads(answer.body)
+            shown = value.get("body", answer.body.decode())
+            doors.append(
+                {"door": door, "status": value.get("statusCode", answer.status), "answer": shown}
+            )
+    return doors
+
+
+def _table(report: BuildReport) -> list[list[str]]:
+    evidence, artifact = report.evidence, report.artifact
+    rows = [_row("unzipped, MB", evidence.declared_bytes, artifact.unzipped_bytes, 1e6)]
+    rows.append(["zipped, MB", "", f"{artifact.size_bytes / 1e6:,.1f}", ""])
+    if cold := evidence.cold_start:
+        before = evidence.declared_start_cpu_ms
+        rows.append(_row("CPU to first answer, ms", before, cold.init_cpu_ms, 1))
+        rows.append(["peak memory, MB", "", f"{cold.peak_rss_bytes / 1e6:,.0f}", ""])
+        rows.append(["warm invoke, ms", "", f"{cold.warm_invoke_ms:,.1f}", ""])
+    return rows
+
+
+def _row(name: str, before: float | None, after: float, unit: float) -> list[str]:
+    if not before:
+        return [name, "-", f"{after / unit:,.1f}", ""]
+    ratio = f"{after / before:.2f}"
+    return [name, f"{before / unit:,.1f}", f"{after / unit:,.1f}", ratio]

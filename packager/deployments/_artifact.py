@@ -1,0 +1,123 @@
+"""What is deployed: an artifact that lies there already, or one that is built for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from packager import _output
+from packager._archive import sha256
+from packager.artifact import is_artifact
+from packager.deployments._errors import DeploymentError
+from packager.deployments._settings import Settings
+from packager.errors import ModelFormatError
+from packager.pipeline import build
+from packager.registry import MlflowRegistry
+
+_LOG = logging.getLogger(__name__)
+_CODE: Final = re.compile(r"^( *CodeUri: *)function\.zip *$", re.MULTILINE)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a template; what a short tag (`!Ref`) stands for is not asked."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An artifact's folder, and what its report says."""
+
+    folder: Path
+    report: Mapping[str, Any]
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / "function.zip"
+
+    @property
+    def sha256(self) -> str:
+        return str(self.report["sha256"])
+
+    @property
+    def flavor(self) -> str:
+        return str(self.report["plan"]["flavor"])
+
+    @property
+    def model_uri(self) -> str:
+        return str(self.report["model"]["uri"])
+
+    def template(self, code: str) -> str:
+        """The emitted SAM template with its code at `code`, as `sam package` writes it."""
+        path = self.folder / "template.yaml"
+        try:
+            text, count = _CODE.subn(rf"\g<1>{code}", path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ModelFormatError(f"{path} cannot be read: {error}. Build it again.") from error
+        if count != 1:
+            raise ModelFormatError(
+                f"{path} has {count} lines `CodeUri: function.zip`; one is meant. Build it again."
+            )
+        return text
+
+
+def parameters_of(template: str) -> Mapping[str, Any]:
+    """The parameters that a template declares."""
+    found: Mapping[str, Any] = yaml.load(template, Loader=_Loader)["Parameters"]  # noqa: S506 - safe
+    return found
+
+
+@contextlib.contextmanager
+def built(model_uri: str, flavor: str | None, settings: Settings) -> Iterator[Built]:
+    """The artifact of `model_uri`: a folder that a build made, as it is, or a build of the model.
+
+    Raises PackagerError as a build does, DeploymentError for a flavor that was not packaged.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(model_uri)
+        if is_artifact(folder):
+            _LOG.info("Taking the artifact in %s as it is", folder)
+        else:
+            out = settings.out or stack.enter_context(_output.scratch()).out
+            build(settings.request(model_uri, out), _registry(settings))
+            folder = out
+        found = _read(folder)
+        if flavor not in (None, "python_function", found.flavor):
+            raise DeploymentError(
+                f"The model is packaged by its {found.flavor} flavor, not by {flavor!r}: "
+                "leave the flavor out.",
+                "INVALID_PARAMETER_VALUE",
+            )
+        yield found
+
+
+def _registry(settings: Settings) -> MlflowRegistry:
+    return MlflowRegistry(settings.build.get("tracking_uri"), settings.build.get("registry_uri"))
+
+
+def _read(folder: Path) -> Built:
+    """Raises ModelFormatError unless the zip is the one that the report speaks of."""
+    try:
+        report = json.loads((folder / _output.MARKER).read_text(encoding="utf-8"))
+        found = Built(folder, report)
+        same = sha256(found.archive) == found.sha256
+        _ = found.flavor, found.model_uri
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFormatError(
+            f"{folder} is not an artifact that can be read: {error}. Build it again."
+        ) from error
+    if not same:
+        raise ModelFormatError(
+            f"{found.archive} is not the file that was proven (its sha256 is another than in "
+            f"{_output.MARKER}). Build it again."
+        )
+    return found

@@ -1,0 +1,292 @@
+"""The client that MLflow makes: a deployment is a CloudFormation stack that carries its name."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
+
+from packager.deployments import _aws, _stacks
+from packager.deployments._artifact import Built, built, parameters_of
+from packager.deployments._aws import Cloud
+from packager.deployments._errors import DeploymentError, explained, unsupported
+from packager.deployments._payload import request_body, response
+from packager.deployments._settings import Settings, checked_parameters, parse
+from packager.deployments._stacks import NAME_TAG, Change, Stack
+from packager.deployments._terminal import progress
+from packager.emit import stack_name, tag_value
+
+_LOG = logging.getLogger(__name__)
+_FLAVOR_TAG: Final = "mlflow:flavor"
+_MODEL_TAG: Final = "mlflow:model-uri"
+_CODE_TAG: Final = "packager:code"
+_ALIAS: Final = "live"
+_S3: Final = re.compile(r"s3://([^/]+)/(.+)/[^/]+")
+
+
+class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
+    """Deploys to AWS Lambda; every method raises MlflowException where it fails.
+
+    The target is `aws-lambda`, or `aws-lambda:/REGION?profile=NAME`. `config` is explained by
+    `mlflow deployments help -t aws-lambda`. Methods block until the stack is as asked for.
+    """
+
+    @progress()
+    def create_deployment(
+        self,
+        name: str,
+        model_uri: str,
+        flavor: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        endpoint: str | None = None,
+    ) -> dict[str, Any]:
+        """Build, prove and upload the model, and make a stack of it.
+
+        Raises RESOURCE_ALREADY_EXISTS where the name is taken.
+        """
+        settings, cloud = self._begin(name, config, endpoint)
+        stack = _stacks.find(cloud, stack_name(name))
+        if stack is not None and stack.status == "ROLLBACK_COMPLETE" and _is(stack, name):
+            _stacks.remove(cloud, stack, settings.role)
+        elif stack is not None and stack.status != "REVIEW_IN_PROGRESS":
+            raise _taken(name, stack)
+        bucket = _aws.check_bucket(cloud, settings.bucket)
+        with explained(), built(model_uri, flavor, settings) as artifact:
+            code = f"s3://{bucket}/{_key(settings.prefix or stack_name(name), artifact)}"
+            template = artifact.template(code)
+            parameters = checked_parameters(settings, parameters_of(template))
+            _upload(cloud, artifact, code)
+            tags = {**settings.tags, **_tags(name, artifact, code)}
+        wanted = Change(template=template, parameters=parameters, tags=tags, role=settings.role)
+        _stacks.change(cloud, "CREATE", stack_name(name), wanted)
+        return _described(cloud, self._stack(cloud, name))
+
+    @progress()
+    def update_deployment(
+        self,
+        name: str,
+        model_uri: str | None = None,
+        flavor: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        endpoint: str | None = None,
+    ) -> dict[str, Any]:
+        """Deploy another model, other settings, or both; what is so already is left alone."""
+        settings, cloud = self._begin(name, config, endpoint)
+        stack = self._stack(cloud, name)
+        if stack.busy:
+            raise DeploymentError(
+                f"{name} is being changed ({stack.status}): try again when that is done.",
+                "RESOURCE_CONFLICT",
+            )
+        if model_uri is None:
+            wanted = _resettled(stack, settings, flavor)
+        else:
+            earlier = _S3.fullmatch(stack.tags.get(_CODE_TAG, ""))
+            bucket, prefix = earlier.groups() if earlier else (None, stack.name)
+            bucket = _aws.check_bucket(cloud, settings.bucket or bucket)
+            with explained(), built(model_uri, flavor, settings) as artifact:
+                code = f"s3://{bucket}/{_key(settings.prefix or prefix, artifact)}"
+                template = artifact.template(code)
+                kept = _kept(stack, _stacks.defaults(cloud, stack), parameters_of(template))
+                parameters = {
+                    **kept,
+                    **checked_parameters(settings, parameters_of(template)),
+                }
+                _upload(cloud, artifact, code)
+                tags = {**stack.tags, **settings.tags, **_tags(name, artifact, code)}
+            wanted = Change(template=template, parameters=parameters, tags=tags, role=settings.role)
+        if not _stacks.change(cloud, "UPDATE", stack.name, wanted):
+            _LOG.info("%s was so already: nothing was done", name)
+        return _described(cloud, self._stack(cloud, name))
+
+    @progress()
+    def delete_deployment(
+        self, name: str, config: Mapping[str, Any] | None = None, endpoint: str | None = None
+    ) -> None:
+        """Delete the stack; one that is not there is no error. The uploaded zip stays."""
+        settings, cloud = self._begin(name, config, endpoint)
+        stack = _stacks.find(cloud, stack_name(name))
+        if stack is None:
+            _LOG.info("There is no deployment %s: nothing was done", name)
+            return
+        if not _is(stack, name):
+            raise _taken(name, stack)
+        _stacks.remove(cloud, stack, settings.role)
+
+    def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
+        """Each deployment in the region: its name, flavor, model and state."""
+        _no_endpoint(endpoint)
+        cloud = _aws.connect(parse(None, self.target_uri).account)
+        found = [_summary(stack) for stack in _stacks.deployments(cloud)]
+        return sorted(found, key=lambda one: str(one["name"]))
+
+    def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, Any]:
+        """Raises RESOURCE_DOES_NOT_EXIST where there is no deployment of this name."""
+        _, cloud = self._begin(name, None, endpoint)
+        return _described(cloud, self._stack(cloud, name))
+
+    def predict(
+        self,
+        deployment_name: str | None = None,
+        inputs: Any = None,
+        endpoint: str | None = None,
+    ) -> PredictionsResponse:
+        """Invoke the function's alias `live` with a DataFrame, an array, a dict, a list or JSON.
+
+        A refusal by the function raises with the code that MLflow's own server answers.
+        """
+        _no_endpoint(endpoint)
+        if deployment_name is None:
+            raise DeploymentError("Name a deployment.", "INVALID_PARAMETER_VALUE")
+        body = request_body(inputs)
+        _, cloud = self._begin(deployment_name, None, None)
+        stack = self._stack(cloud, deployment_name)
+        function = stack.outputs.get("FunctionName")
+        if function is None:
+            raise DeploymentError(
+                f"{deployment_name} cannot be asked: its stack is {stack.status}.", "INVALID_STATE"
+            )
+        with explained():
+            answer = cloud.functions.invoke(FunctionName=function, Qualifier=_ALIAS, Payload=body)
+            payload = answer["Payload"].read()
+        return response(payload, failed="FunctionError" in answer, name=deployment_name)
+
+    def explain(
+        self,
+        deployment_name: str | None = None,  # noqa: ARG002 - MLflow's signature
+        df: Any = None,  # noqa: ARG002
+        endpoint: str | None = None,  # noqa: ARG002
+    ) -> Any:
+        """Not supported: raises NOT_IMPLEMENTED."""
+        raise unsupported("aws-lambda deploys a model's predictions; it explains none.")
+
+    def _begin(
+        self, name: str, config: Mapping[str, Any] | None, endpoint: str | None
+    ) -> tuple[Settings, Cloud]:
+        _no_endpoint(endpoint)
+        if not name or tag_value(name) != name:
+            raise DeploymentError(
+                f"{name!r} is no name for a deployment: 1 to 256 letters and digits of ASCII, "
+                "spaces and _.:/=+-@ are meant.",
+                "INVALID_PARAMETER_VALUE",
+            )
+        settings = parse(config, self.target_uri)
+        return settings, _aws.connect(settings.account)
+
+    def _stack(self, cloud: Cloud, name: str) -> Stack:
+        """The deployment's own stack, and no other of its name."""
+        stack = _stacks.find(cloud, stack_name(name))
+        if stack is None:
+            raise DeploymentError(
+                f"There is no deployment {name} in {cloud.region}. "
+                f"`mlflow deployments list -t {self.target_uri}` names those that there are.",
+                "RESOURCE_DOES_NOT_EXIST",
+            )
+        if not _is(stack, name):
+            raise _taken(name, stack)
+        return stack
+
+
+def _is(stack: Stack, name: str) -> bool:
+    return stack.tags.get(NAME_TAG) == name
+
+
+def _taken(name: str, stack: Stack) -> DeploymentError:
+    if _is(stack, name):
+        return DeploymentError(
+            f"There is a deployment {name} already (stack {stack.name}, {stack.status}): update "
+            "it, or delete it first.",
+            "RESOURCE_ALREADY_EXISTS",
+        )
+    return DeploymentError(
+        f"There is a stack {stack.name} that is not the deployment {name}; it is left alone. "
+        "Choose another name.",
+        "RESOURCE_ALREADY_EXISTS",
+    )
+
+
+def _no_endpoint(endpoint: str | None) -> None:
+    if endpoint is not None:
+        raise unsupported("aws-lambda has no endpoints that group deployments: leave it out.")
+
+
+def _key(prefix: str, artifact: Built) -> str:
+    """Named by its content: an artifact that was uploaded before is not uploaded again."""
+    return f"{prefix.strip('/')}/{artifact.sha256}.zip"
+
+
+def _upload(cloud: Cloud, artifact: Built, code: str) -> None:
+    bucket, _, key = code.removeprefix("s3://").partition("/")
+    _aws.upload(cloud, artifact.archive, bucket, key)
+
+
+def _tags(name: str, artifact: Built, code: str) -> dict[str, str]:
+    return {
+        NAME_TAG: name,
+        _FLAVOR_TAG: tag_value(artifact.flavor),
+        _MODEL_TAG: tag_value(artifact.model_uri),
+        _CODE_TAG: tag_value(code),
+    }
+
+
+def _kept(
+    stack: Stack, defaults: Mapping[str, str | None], declared: Mapping[str, Any]
+) -> dict[str, None]:
+    """The parameters that somebody has set: with another model they stay as they are."""
+    return {
+        name: None
+        for name, value in stack.parameters.items()
+        if name in declared and value != str(defaults.get(name))
+    }
+
+
+def _resettled(stack: Stack, settings: Settings, flavor: str | None) -> Change:
+    if settings.build or settings.out or flavor is not None:
+        said = [
+            *settings.build,
+            *(["out"] if settings.out else []),
+            *(["flavor"] if flavor else []),
+        ]
+        raise DeploymentError(
+            f"{said[0]} takes effect in a build: name the model too (-m).",
+            "INVALID_PARAMETER_VALUE",
+        )
+    given = checked_parameters(settings, stack.parameters)
+    return Change(
+        template=None,
+        parameters={**dict.fromkeys(stack.parameters), **given},
+        tags={**stack.tags, **settings.tags},
+        role=settings.role,
+    )
+
+
+def _summary(stack: Stack) -> dict[str, Any]:
+    return {
+        "name": stack.tags.get(NAME_TAG, stack.name),
+        "flavor": stack.tags.get(_FLAVOR_TAG, ""),
+        "model_uri": stack.tags.get(_MODEL_TAG, ""),
+        "status": stack.status,
+        "changed": stack.changed,
+    }
+
+
+def _described(cloud: Cloud, stack: Stack) -> dict[str, Any]:
+    outputs = stack.outputs
+    found = {
+        **_summary(stack),
+        "status_reason": stack.reason,
+        "description": stack.description,
+        "region": cloud.region,
+        "stack": stack.name,
+        "stack_id": stack.id,
+        "function": outputs.get("FunctionName", ""),
+        "alias_arn": outputs.get("AliasArn", ""),
+        "url": outputs.get("Url", ""),
+        "log_group": outputs.get("LogGroupName", ""),
+        "code": stack.tags.get(_CODE_TAG, ""),
+        **{f"parameter {name}": value for name, value in sorted(stack.parameters.items())},
+    }
+    return {key: value for key, value in found.items() if value != "" or key == "flavor"}

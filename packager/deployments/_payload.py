@@ -1,0 +1,132 @@
+"""What a caller hands to predict, as the JSON that a direct invoke takes; and what comes back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+from mlflow.deployments import PredictionsResponse
+
+from packager.deployments._errors import DeploymentError, known_code
+
+# https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#json-input
+_TABLES: Final = ("dataframe_split", "dataframe_records")
+_KEYS: Final = frozenset({*_TABLES, "instances", "inputs", "messages", "prompt", "input"})
+_CODED: Final = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
+# where Lambda itself speaks: https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
+_TIMED_OUT: Final = re.compile(r"Sandbox\.Timedout|Task timed out")
+
+
+def request_body(inputs: Any) -> bytes:
+    """MLflow's JSON for a DataFrame, an array, a dict or list of them, or JSON text as it is.
+
+    A dict with one of MLflow's keys is taken as the whole request; any other dict as named
+    tensors. A missing value becomes null. Raises DeploymentError for what JSON cannot hold.
+    """
+    if isinstance(inputs, str | bytes | bytearray):
+        return _given(inputs)
+    try:
+        text = json.dumps(_request(inputs), default=_plain, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise _refused(f"The inputs cannot be sent as JSON: {error}.") from error
+    return text.encode()
+
+
+def response(payload: bytes, *, failed: bool, name: str) -> PredictionsResponse:
+    """Raises DeploymentError with the function's own error code where it failed."""
+    text = payload.decode(errors="replace")
+    if failed:
+        raise _failure(text, name)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or "predictions" not in value:
+        raise DeploymentError(
+            f"{name} answered without predictions; is its code the packager's?", "INTERNAL_ERROR"
+        )
+    return PredictionsResponse(value)
+
+
+def _given(inputs: str | bytes | bytearray) -> bytes:
+    body = inputs.encode() if isinstance(inputs, str) else bytes(inputs)
+    try:
+        json.loads(body)
+    except ValueError as error:
+        raise _refused(f"The inputs are text, and not JSON: {error}.") from error
+    return body
+
+
+def _request(inputs: Any) -> Any:
+    if hasattr(inputs, "to_frame") and hasattr(inputs, "dtype"):
+        inputs = inputs.to_frame()
+    if hasattr(inputs, "columns") and hasattr(inputs, "itertuples"):
+        return _of_frame(inputs)
+    if isinstance(inputs, Mapping):
+        return dict(inputs) if _KEYS & set(inputs) else {"inputs": dict(inputs)}
+    if hasattr(inputs, "toarray"):
+        inputs = inputs.toarray()
+    if hasattr(inputs, "tolist") or isinstance(inputs, list | tuple):
+        return {"inputs": inputs}
+    raise _refused(
+        f"{type(inputs).__name__} cannot be sent: a DataFrame, an array, a dict, a list or JSON "
+        "text is meant."
+    )
+
+
+def _of_frame(frame: Any) -> Any:
+    columns = list(frame.columns)
+    if len(columns) == 1 and columns[0] in _TABLES:
+        # a request file that `mlflow deployments predict` has read as if it were a table
+        column = frame[columns[0]]
+        whole = column.to_dict() if columns[0] == "dataframe_split" else column.tolist()
+        return {columns[0]: whole}
+    known = frame.astype(object).where(frame.notna(), None)
+    return {"dataframe_split": {"columns": columns, "data": known.to_numpy().tolist()}}
+
+
+def _plain(value: Any) -> Any:
+    """What json does not know: numpy's, pandas' and Python's own values."""
+    if hasattr(value, "tolist") and getattr(value, "ndim", 0) > 0:
+        return value.tolist()
+    # NaT and pandas.NA
+    if type(value).__name__ in {"NaTType", "NAType"}:
+        return None
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if type(value).__name__ == "datetime64":
+        return None if str(value) == "NaT" else str(value)
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no form in it")
+
+
+def _failure(text: str, name: str) -> DeploymentError:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = {}
+    value = value if isinstance(value, dict) else {}
+    kind = str(value.get("errorType", ""))
+    message = str(value.get("errorMessage", "")) or text[:600]
+    coded = _CODED.fullmatch(message)
+    if coded and known_code(coded[1]):
+        return DeploymentError(f"{name}: {coded[2]}", coded[1])
+    if _TIMED_OUT.search(f"{kind} {message}"):
+        return DeploymentError(
+            f"{name} did not answer in time: {message}\n"
+            "Give it longer or more memory (update -C timeout=SECONDS -C memory=MB).",
+            "DEADLINE_EXCEEDED",
+        )
+    label = f"{kind}: {message}" if kind else message
+    return DeploymentError(f"{name} failed: {label}\nIts log says more.", "INTERNAL_ERROR")
+
+
+def _refused(text: str) -> DeploymentError:
+    return DeploymentError(text, "INVALID_PARAMETER_VALUE")

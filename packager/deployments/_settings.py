@@ -1,0 +1,260 @@
+"""What `-C name=value` and the target's address say, checked before anything is started."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from packager._resources import TEMPLATES
+from packager.deployments._errors import DeploymentError
+from packager.types import BuildRequest, Front, Tier
+
+_TEMPLATE: Final = TEMPLATES / "aws_lambda" / "template.yaml.j2"
+_PARAMETER: Final = re.compile(r"^  (\w+):\n(?:    .*\n)*?    Description: (.+)$", re.MULTILINE)
+_TAG: Final = re.compile(r"[\w .:/=+@-]*")
+
+
+def template_parameters() -> dict[str, str]:
+    """Every parameter that an emitted template may have, with its description."""
+    text = _TEMPLATE.read_text(encoding="utf-8")
+    text = text.partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
+    return dict(_PARAMETER.findall(re.sub(r"\{%.*?%\}\n?", "", text)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Which AWS to talk to; what is None is the SDK's own choice."""
+
+    region: str | None = None
+    profile: str | None = None
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    account: Account = field(default_factory=Account)
+    bucket: str | None = None
+    prefix: str | None = None
+    role: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Of the template, by its own names."""
+    build: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of BuildRequest."""
+    out: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+    def request(self, model_uri: str, out: Path) -> BuildRequest:
+        return BuildRequest(model_uri=model_uri, out_dir=out, **self.build)
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\d+", text) or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most} is meant")
+        return int(text)
+
+    return read
+
+
+def _choice(*known: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"one of {', '.join(known)} is meant")
+        return text
+
+    return read
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError("true or false is meant")
+    return text.lower() == "true"
+
+
+def _minor(text: str) -> str:
+    if not re.fullmatch(r"\d+\.\d+", text):
+        raise ValueError("a minor version such as 3.13 is meant")
+    return text
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise ValueError("there is no such file")
+    return Path(text)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+_BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+    "allow_unproven": ("allow_unproven", _yes),
+    "arch": ("architecture", _choice("x86_64", "arm64")),
+    "example": ("example", _file),
+    "front": ("front", lambda text: Front(_choice(*Front)(text))),
+    "keep": ("keep", _list),
+    "python": ("python_minor", _minor),
+    "registry_uri": ("registry_uri", str),
+    "rows": ("rows", _whole(0, 1_000_000)),
+    "seed": ("seed", _whole(0, 2**32 - 1)),
+    "tier": ("tier", lambda text: Tier(_choice(*Tier)(text))),
+    "tracking_uri": ("tracking_uri", str),
+}
+_LISTENING: Final[dict[str, Callable[[str], Any]]] = {"host": str, "port": _whole(0, 65535)}
+_NAMED: Final = {"memory": "MemorySizeMb", "timeout": "TimeoutSeconds"}
+AWS_OPTIONS: Final = {
+    "bucket": "S3 bucket, in the region, that function.zip is uploaded to; an update remembers it",
+    "prefix": "what its keys there begin with; else the stack's name",
+    "region": "AWS region; else the target's address, AWS_REGION or the profile's",
+    "profile": "AWS profile; else AWS_PROFILE",
+    "endpoint": "address of another AWS, as for tests; else AWS_ENDPOINT_URL",
+    "role": "ARN of a role that CloudFormation takes on; else it acts with your own rights",
+    "tags": "of the stack and all in it: team=ml,stage=prod",
+}
+BUILD_OPTIONS: Final = {
+    "front": "http-api (default), function-url or none",
+    "memory": "MB (MemorySizeMb); else from what replay measured",
+    "timeout": "seconds (TimeoutSeconds); else from what replay measured",
+    "out": "folder in which the artifact is kept; else it is built in one that goes away",
+    "python": "minor version, as 3.13",
+    "arch": "x86_64 (default) or arm64",
+    "example": "file with a request to replay, for a model that was logged without one",
+    "rows": "rows to generate for replay, 1000 if not said",
+    "seed": "seed of the generated rows",
+    "tier": "try this runtime tier only: native, stub or skinny",
+    "keep": "globs of files that no slimming pass may remove: a/*,b/*",
+    "allow_unproven": "true to deploy even where nothing can be replayed",
+    "tracking_uri": "MLflow's tracking server; else MLFLOW_TRACKING_URI",
+    "registry_uri": "the model registry, where it is another server",
+}
+LOCAL_OPTIONS: Final = {
+    "port": "port to listen on, 8080 if not said; 0 takes a free one",
+    "host": "address to listen on, 127.0.0.1 if not said",
+}
+
+
+def parse(config: Mapping[str, Any] | None, target_uri: str = "aws-lambda") -> Settings:
+    """Raises DeploymentError for a name that is not known or a value that cannot be meant."""
+    given = {**_of_address(target_uri), **(config or {})}
+    tags = given.pop("tags", {})
+    values = {name: _text(name, value) for name, value in given.items() if value is not None}
+    parameters = {_NAMED[name]: values.pop(name) for name in tuple(values) if name in _NAMED}
+    known = template_parameters()
+    parameters |= {name: values.pop(name) for name in tuple(values) if name in known}
+    build = {}
+    for name in tuple(values):
+        if name in _BUILD:
+            key, read = _BUILD[name]
+            build[key] = _read(name, values.pop(name), read)
+    listening = {
+        name: _read(name, values.pop(name), read)
+        for name, read in _LISTENING.items()
+        if name in values
+    }
+    rest = {name: values.pop(name, None) for name in ("bucket", "prefix", "role")}
+    account = Account(
+        region=values.pop("region", None) or os.environ.get("AWS_REGION") or None,
+        profile=values.pop("profile", None),
+        endpoint=values.pop("endpoint", None),
+    )
+    out = values.pop("out", None)
+    if values:
+        raise _unknown(next(iter(values)), known)
+    return Settings(
+        account=account,
+        bucket=_bucket(rest["bucket"]),
+        prefix=rest["prefix"],
+        role=rest["role"],
+        tags=_tags(tags),
+        parameters=parameters,
+        build=build,
+        out=None if out is None else Path(out),
+        **listening,
+    )
+
+
+def _of_address(target_uri: str) -> dict[str, str]:
+    """`aws-lambda:/REGION?profile=NAME&endpoint=URL`: all of it may be left out."""
+    parts = urlsplit(target_uri)
+    if not parts.scheme:
+        return {}
+    found = dict(parse_qsl(parts.query))
+    if wrong := sorted(set(found) - {"profile", "endpoint", "region"}):
+        raise _wrong(f"{wrong[0]} cannot be said in the target's address {target_uri!r}.")
+    if region := (parts.netloc or parts.path.strip("/")):
+        found["region"] = region
+    return found
+
+
+def _text(name: str, value: Any) -> str:
+    """A value as `-C` would have it: from Python it may be a number, a bool, a path, a list."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, Mapping):
+        raise _wrong(f"{name} takes one value, not a mapping.")
+    return str(value)
+
+
+def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise _wrong(f"{name}={text} cannot be used: {error}.") from error
+
+
+def _tags(given: Any) -> dict[str, str]:
+    if isinstance(given, Mapping):
+        found = {str(key): str(value) for key, value in given.items()}
+    else:
+        pairs = [part.partition("=") for part in _list(str(given or ""))]
+        if any(not separator for _, separator, _ in pairs):
+            raise _wrong("tags are given as tags=name=value,name=value.")
+        found = {key.strip(): value.strip() for key, _, value in pairs}
+    for key, value in found.items():
+        fits = 0 < len(key) <= 128 and len(value) <= 256 and not key.lower().startswith("aws:")
+        if not fits or not _TAG.fullmatch(key + value):
+            raise _wrong(f"The tag {key}={value} is not one that AWS takes.")
+        if key.startswith(("mlflow:", "packager:")):
+            raise _wrong(f"The tag {key} is the plugin's own.")
+    return found
+
+
+def _bucket(text: str | None) -> str | None:
+    if text is None:
+        return None
+    name = text.removeprefix("s3://").rstrip("/")
+    if "/" in name:
+        raise _wrong(f"bucket={text} names a folder too: say that with prefix=.")
+    return name
+
+
+def _unknown(name: str, parameters: Mapping[str, str]) -> DeploymentError:
+    known = [*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS, *parameters]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Is {close[0]} meant?" if close else ""
+    return _wrong(
+        f"There is no setting {name!r}.{hint} "
+        "`mlflow deployments help -t aws-lambda` lists all of them."
+    )
+
+
+def _wrong(text: str) -> DeploymentError:
+    return DeploymentError(text, "INVALID_PARAMETER_VALUE", exit_code=2)
+
+
+def checked_parameters(settings: Settings, known: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters asked for, all of which this very template has."""
+    for name in settings.parameters:
+        if name not in known:
+            raise _wrong(f"This template has no parameter {name}. It has: {', '.join(known)}.")
+    return cast("dict[str, str]", dict(settings.parameters))

@@ -1,0 +1,20 @@
+"""What a person at a command line sees while it takes its time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import click
+
+from packager import _console
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[None]:
+    """Under the `mlflow` command, show what the stages say; a program has logging for it."""
+    if click.get_current_context(silent=True) is None:
+        yield
+        return
+    with _console.progress(verbose=False):
+        yield

@@ -1,0 +1,93 @@
+"""Stage 6: what goes beside the artifact, so that it can be deployed, checked and explained."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from handlers.manifest import FILENAME
+from packager import _resources
+from packager._archive import sha256
+from packager.emit import _text
+from packager.emit._context import context
+from packager.emit._events import events
+from packager.emit._report import evidence_json, report_json, to_json
+from packager.emit._sbom import sbom
+from packager.emit._sizing import size
+from packager.emit._text import stack_name, tag_value
+from packager.types import Artifact, BuildPlan, BuildReport, VerifiedBundle
+
+__all__ = ["emit", "stack_name", "tag_value"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Path) -> BuildReport:
+    """Write the templates, events, manifest, lock, bill of materials, evidence and report.
+
+    No file states a time, a path of this machine or a credential. Raises ConfigurationError for a
+    memory or timeout that the target does not give, VerificationError for a need beyond it.
+    """
+    _LOG.info("Writing the template, the evidence and the bill of materials")
+    sizing = size(plan, verified.evidence)
+    scrub = _scrubber(verified, plan, out)
+    files = {
+        **_rendered(plan, context(artifact, verified, plan, sizing)),
+        **{f"events/{name}.json": to_json(event) for name, event in events(plan.model).items()},
+        "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
+        "pylock.toml": plan.lock.text,
+        "sbom.cdx.json": sbom(artifact, plan),
+    }
+    emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
+    emitted.append(Path(shutil.copyfile(artifact.folder / FILENAME, out / FILENAME)))
+    digests = [(path.relative_to(out).as_posix(), sha256(path)) for path in emitted]
+    report = report_json(artifact, verified, plan, sizing, digests)
+    emitted.append(_write(out, "report.json", to_json(scrub.json(report))))
+    return BuildReport(
+        plan=plan,
+        bundle=verified.bundle,
+        evidence=verified.evidence,
+        artifact=artifact,
+        emitted=tuple(sorted(emitted)),
+    )
+
+
+def _rendered(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
+    """Every template of the target's folder; what starts with `_` is only included."""
+    folder = _resources.TEMPLATES / plan.target.templates
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - YAML, TOML and Markdown, whose filters escape
+    )
+    environment.filters["quoted"] = _text.quoted
+    environment.filters["code"] = _text.code_span
+    environment.filters["line"] = _text.one_line
+    return {
+        path.stem: environment.get_template(path.name).render(values)
+        for path in sorted(folder.glob("*.j2"))
+    }
+
+
+def _write(out: Path, name: str, text: str) -> Path:
+    path = out / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode("utf-8", "replace"))
+    return path
+
+
+def _scrubber(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> _text.Scrubber:
+    return _text.Scrubber.over(
+        {
+            "model": plan.model.root,
+            "function": verified.bundle.root,
+            "build": out.parent,
+            "out": plan.request.out_dir.absolute(),
+            "python": plan.interpreter.path,
+        }
+    )

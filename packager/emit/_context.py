@@ -1,0 +1,98 @@
+"""What the templates are given: plain values, each made safe for where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from packager.emit import _text
+from packager.emit._events import events
+from packager.emit._sizing import Sizing
+from packager.types import Artifact, BuildPlan, Front, VerifiedBundle
+
+_ROUTES: Final = {
+    "Invocations": "POST /invocations",
+    "Ping": "GET /ping",
+    "Health": "GET /health",
+    "Version": "GET /version",
+}
+_NAMESPACE: Final = "ModelServing"
+# description of a function: at most 256 characters
+# (https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html)
+_DESCRIPTION: Final = 256
+
+
+def context(
+    artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, sizing: Sizing
+) -> dict[str, Any]:
+    """Every name that a template under templates/ may use."""
+    model = plan.model
+    tagged = tags(artifact, plan)
+    return {
+        "artifact": artifact,
+        "architecture": plan.request.architecture,
+        "bundle": verified.bundle,
+        "cold": verified.evidence.cold_start,
+        "description": _description(plan),
+        "environment": environment(plan),
+        "event_names": tuple(events(model)),
+        "evidence": verified.evidence,
+        "front": plan.request.front.value,
+        "handler": plan.target.entrypoint,
+        "limits": plan.target.limits,
+        "model": model,
+        "model_uri": _text.public_uri(model.uri),
+        "plan": plan,
+        "routes": _ROUTES,
+        "runtime": plan.runtime.name,
+        "sizing": sizing,
+        "snapstart": plan.runtime.snapstart,
+        "stack_name": _text.stack_name(model.name),
+        "tag_list": _lines(tagged, "- {{Key: {key}, Value: {value}}}"),
+        "tag_map": _lines(tagged, "{key}: {value}"),
+        "tags": tagged,
+    }
+
+
+def tags(artifact: Artifact, plan: BuildPlan) -> dict[str, str]:
+    """What is deployed and where it came from; a resource may have 50 tags."""
+    model = plan.model
+    named = {
+        "mlflow:model": model.name,
+        "mlflow:version": model.version,
+        "mlflow:run-id": model.run_id,
+        "mlflow:model-id": model.model_id,
+        "model:digest": model.digest,
+        "artifact:sha256": artifact.sha256,
+    }
+    return {key: _text.tag_value(value) for key, value in named.items() if value}
+
+
+def environment(plan: BuildPlan) -> dict[str, str]:
+    """The function's variables; none is a secret, and LOG_LEVEL is the template's parameter."""
+    found = {
+        "POWERTOOLS_METRICS_NAMESPACE": _NAMESPACE,
+        "POWERTOOLS_SERVICE_NAME": _text.tag_value(plan.model.name),
+    }
+    if plan.request.front is not Front.NONE:
+        found["PACKAGER_HTTP"] = "1"
+    return found
+
+
+def _description(plan: BuildPlan) -> str:
+    model = plan.model
+    version = f" version {model.version}" if model.version else ""
+    text = f"MLflow model {model.name}{version}, {plan.flavor}, digest {model.digest[:12]}"
+    return _text.ascii_words(text.replace(",", " -"), limit=_DESCRIPTION)
+
+
+def _lines(values: Mapping[str, str], form: str) -> Callable[[int], str]:
+    """A function of the indent, in spaces, that gives one line a value."""
+
+    def at(indent: int) -> str:
+        return "\n".join(
+            " " * indent + form.format(key=_text.quoted(key), value=_text.quoted(value))
+            for key, value in values.items()
+        )
+
+    return at

@@ -1,0 +1,108 @@
+"""Memory, timeout and alarm levels from what was measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from packager.errors import ConfigurationError, VerificationError
+from packager.types import BuildPlan, ColdStart, Evidence, Finding
+
+_MB = 1 << 20
+_STEP_MB = 64
+_LEAST_MB = 512
+_UNMEASURED_MB = 1024
+_HEADROOM = 1.3
+_LEAST_SECONDS = 30
+_UNMEASURED_SECONDS = 60
+_SLOWER = 3.0
+_LEAST_P99_MS = 1000
+# one whole vCPU: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+_WHOLE_CPU_MB = 1769
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizing:
+    """What the function is given by default, each with its reason in a sentence."""
+
+    memory_mb: int
+    memory_reason: str
+    timeout_seconds: int
+    timeout_reason: str
+    p99_ms: int
+    p99_reason: str
+
+
+def size(plan: BuildPlan, evidence: Evidence) -> Sizing:
+    """Raises ConfigurationError for a request, VerificationError for a need over the limits."""
+    measured = evidence.cold_start
+    memory, memory_reason = _memory(plan, measured)
+    share = min(1.0, memory / _WHOLE_CPU_MB)
+    timeout, timeout_reason = _timeout(plan, measured, share)
+    p99, p99_reason = _p99(measured, share, timeout)
+    return Sizing(
+        memory_mb=memory,
+        memory_reason=memory_reason,
+        timeout_seconds=timeout,
+        timeout_reason=timeout_reason,
+        p99_ms=p99,
+        p99_reason=p99_reason,
+    )
+
+
+def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
+    low, high = plan.target.limits.memory_mb
+    if (asked := plan.request.memory_mb) is not None:
+        if not low <= asked <= high:
+            raise ConfigurationError(
+                f"--memory {asked} MB cannot be had: {plan.target.name} gives {low} to {high} MB."
+            )
+        return asked, "as asked for"
+    if measured is None:
+        memory = max(low, min(high, _UNMEASURED_MB))
+        return memory, "a usual value: the artifact could not be run here, so nothing was measured"
+    peak = math.ceil(measured.peak_rss_bytes / _MB)
+    if peak > high:
+        finding = Finding(
+            check="memory",
+            message=f"The artifact used {peak:,} MB; {plan.target.name} gives at most {high:,} MB.",
+            hint=f"Build for {plan.target.way_out} instead.",
+        )
+        raise VerificationError([finding])
+    need = math.ceil(peak * _HEADROOM / _STEP_MB) * _STEP_MB
+    memory = max(low, min(high, max(_LEAST_MB, need)))
+    if need <= _LEAST_MB:
+        why = f"{peak} MB at most were used; less than {memory} MB would starve it of CPU"
+    else:
+        why = f"{peak} MB at most were used, and {_HEADROOM - 1:.0%} more, in steps of 64 MB"
+    return memory, why
+
+
+def _timeout(plan: BuildPlan, measured: ColdStart | None, share: float) -> tuple[int, str]:
+    limit = plan.target.limits.timeout_seconds
+    if (asked := plan.request.timeout_seconds) is not None:
+        if not 1 <= asked <= limit:
+            raise ConfigurationError(
+                f"--timeout {asked} s cannot be had: {plan.target.name} gives 1 to {limit} s."
+            )
+        return asked, "as asked for"
+    if measured is None:
+        return min(limit, _UNMEASURED_SECONDS), "a usual value: nothing was measured"
+    start_ms = measured.init_wall_ms + measured.first_invoke_ms
+    seconds = _SLOWER * start_ms / 1000 / share
+    timeout = min(limit, max(_LEAST_SECONDS, math.ceil(seconds / 5) * 5))
+    return timeout, (
+        f"start and first answer took {start_ms / 1000:.2f} s here; {_SLOWER:g} times that at "
+        f"{share:.0%} of a CPU, at least {min(limit, _LEAST_SECONDS)} s"
+    )
+
+
+def _p99(measured: ColdStart | None, share: float, timeout_seconds: int) -> tuple[int, str]:
+    ceiling = timeout_seconds * 800
+    if measured is None:
+        return ceiling, "80 % of the timeout: nothing was measured"
+    slow = math.ceil(_SLOWER * measured.first_invoke_ms / share / 500) * 500
+    return min(ceiling, max(_LEAST_P99_MS, slow)), (
+        f"{_SLOWER:g} times the first answer's {measured.first_invoke_ms:.0f} ms at {share:.0%} of "
+        f"a CPU, at least {_LEAST_P99_MS} ms, at most 80 % of the timeout"
+    )

@@ -1,0 +1,14 @@
+"""Boot a function's folder as Lambda would: the real runtime client under the real emulator."""
+
+from packager.emulator.events import EventKind, http_event
+from packager.emulator.function import Emulator, Invocation, ProcessStats
+from packager.emulator.parts import why_not_bootable
+
+__all__ = [
+    "Emulator",
+    "EventKind",
+    "Invocation",
+    "ProcessStats",
+    "http_event",
+    "why_not_bootable",
+]

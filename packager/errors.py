@@ -1,0 +1,117 @@
+"""Every way to stop, each with its own exit code and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from packager.types import Finding
+
+
+class PackagerError(Exception):
+    """What the command line prints and exits with; a bug raises anything else."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigurationError(PackagerError):
+    """An option or a setting that cannot be used as it is."""
+
+    exit_code = 2
+
+
+class UnknownTargetError(ConfigurationError):
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"No target {name!r}. Known targets: {', '.join(sorted(known))}.")
+
+
+class FactsError(ConfigurationError):
+    """A table of facts (packager/facts, or the folder that overrides it) does not hold together."""
+
+
+class ModelNotFoundError(PackagerError):
+    """The registry, run or folder answered, and it has no such model."""
+
+    exit_code = 3
+
+
+class RegistryUnavailableError(PackagerError):
+    """The registry or the artifact store did not answer."""
+
+    exit_code = 4
+
+
+class ModelFormatError(PackagerError):
+    """The model folder cannot be read as MLflow's format."""
+
+    exit_code = 5
+
+
+class PlanError(PackagerError):
+    """No combination of runtime, Python and wheels serves this model on this target."""
+
+    exit_code = 6
+
+
+class UnresolvableError(PlanError):
+    """No set of wheels satisfies the requirements; `words` are the resolver's own."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+        super().__init__(f"The requirements do not resolve to wheels.\n{words}")
+
+
+class InterpreterNotFoundError(PlanError):
+    def __init__(self, minor: str, looked: Sequence[str]) -> None:
+        super().__init__(
+            f"No Python {minor} was found on this machine (looked in: {', '.join(looked)}).\n"
+            f"Get one with `uv python install {minor}` or `pyenv install {minor}`, "
+            "or choose another with --python."
+        )
+
+
+class VerificationError(PackagerError):
+    """The bundle was built and must not ship; every finding is in the message."""
+
+    exit_code = 7
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  - {finding}" for finding in self.findings)
+        super().__init__(f"The bundle was built but must not ship:\n{lines}")
+
+
+class UnprovenError(PackagerError):
+    """Nothing to replay, or nowhere to boot, and nobody asked for an unproven build."""
+
+    exit_code = 8
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"{why}\n"
+            "Pass --allow-unproven to build all the same; the artifact will be marked unproven."
+        )
+
+
+class StorageError(PackagerError):
+    """The disk is full, or a folder cannot be written."""
+
+    exit_code = 9
+
+
+class ToolError(PackagerError):
+    """A program that the build depends on failed or is not there."""
+
+    exit_code = 10
+
+
+class EmulatorError(ToolError):
+    """The Lambda emulator did not come up, or is gone; the message has its log's tail."""
+
+
+class UntrustedTypesError(ModelFormatError):
+    def __init__(self, types: str) -> None:
+        super().__init__(
+            f"The model's skops file holds types that nobody trusts: {types}.\n"
+            "Where they are yours, log the model again with skops_trusted_types naming them."
+        )

@@ -1,0 +1,217 @@
+"""Facts about the world, as data: each with the page that states it and the day it was read.
+
+A folder given by the caller (`BuildRequest.facts_dir`) overrides file by file: a file that is there
+replaces ours whole. What is wrong with a file is said all together, as a FactsError.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from packager._resources import FACTS
+from packager.errors import FactsError
+from packager.facts._table import Table
+from packager.types import Limits, Runtime
+
+_ARCHITECTURES: Final = {"x86_64", "arm64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A pinned distribution that a build runs, and the digests of files inside its wheel."""
+
+    name: str
+    version: str
+    sha256: str | None
+    """Of the wheel, where one wheel serves every platform."""
+    files: Mapping[str, str]
+    """Path inside the wheel -> sha256."""
+    source: str
+    as_of: date
+
+    @property
+    def requirement(self) -> str:
+        return f"{self.name}=={self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substitute:
+    """A distribution that has the same code in a build without a GPU's."""
+
+    name: str
+    by: str
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """Distributions that a machine without a GPU has no use for, as a glob over their names."""
+
+    pattern: str
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    substitutes: tuple[Substitute, ...]
+    excluded: tuple[Excluded, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Donor:
+    """A wheel that carries a copy of a library that another one expects of the system."""
+
+    library: str
+    """SONAME."""
+    distribution: str
+    version: str
+    """Fetched where the distribution is not installed."""
+    glob: str
+    """Of the copy, relative to where the wheel is installed."""
+    source: str
+    as_of: date
+
+
+def limits(target: str, folder: Path | None = None) -> Limits:
+    table = _read(_stem(target), folder).table("limits")
+    found = Limits(
+        unzipped_bytes=table.whole("unzipped_bytes"),
+        zipped_bytes=table.whole("zipped_bytes", optional=True) or None,
+        request_bytes=table.whole("request_bytes"),
+        response_bytes=table.whole("response_bytes"),
+        memory_mb=table.pair("memory_mb"),
+        timeout_seconds=table.whole("timeout_seconds"),
+        tmp_bytes=table.whole("tmp_bytes"),
+        init_seconds=table.number("init_seconds"),
+        source=table.source(),
+        as_of=table.day("as_of"),
+    )
+    table.done()
+    return found
+
+
+def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
+    """Every managed runtime, in the order of its Python."""
+    root = _read(_stem(target), folder)
+    systems = {table.text("name"): table for table in root.tables("systems")}
+    found = []
+    for table in root.tables("runtimes"):
+        name = table.text("system")
+        if name not in systems:
+            table.wrong("system", f"{name!r} is not one of {', '.join(sorted(systems))}")
+            continue
+        system = systems[name]
+        system.source()
+        system.day("as_of")
+        platforms = system.texts_by_name("platforms")
+        if set(platforms) != _ARCHITECTURES:
+            system.wrong("platforms", f"must name {' and '.join(sorted(_ARCHITECTURES))}")
+        found.append(
+            Runtime(
+                name=table.text("name"),
+                python_minor=table.text("python_minor"),
+                os=system.text("os"),
+                glibc=system.pair("glibc"),
+                end_of_life=table.day("end_of_life"),
+                snapstart=table.flag("snapstart"),
+                platforms={
+                    "x86_64": platforms.get("x86_64", ""),
+                    "arm64": platforms.get("arm64", ""),
+                },
+                provides=frozenset(table.texts("provides")),
+                libraries=frozenset(system.texts("libraries")),
+                source=table.source(),
+                as_of=table.day("as_of"),
+            )
+        )
+    root.done()
+    return tuple(sorted(found, key=lambda runtime: _minor(runtime.python_minor)))
+
+
+def tools(folder: Path | None = None) -> Mapping[str, Tool]:
+    """The pinned tools by name."""
+    root = _read("tools", folder)
+    found = {
+        table.text("name"): Tool(
+            name=table.text("name"),
+            version=table.text("version"),
+            sha256=table.text("sha256", optional=True) or None,
+            files=table.texts_by_name("files", optional=True),
+            source=table.source(),
+            as_of=table.day("as_of"),
+        )
+        for table in root.tables("tools")
+    }
+    root.done()
+    return found
+
+
+def cpu(folder: Path | None = None) -> Cpu:
+    root = _read("cpu", folder)
+    found = Cpu(
+        substitutes=tuple(
+            Substitute(
+                name=table.text("name"),
+                by=table.text("by"),
+                source=table.source(),
+                as_of=table.day("as_of"),
+            )
+            for table in root.tables("substitutes")
+        ),
+        excluded=tuple(
+            Excluded(pattern=table.text("pattern"), source=table.source(), as_of=table.day("as_of"))
+            for table in root.tables("excluded")
+        ),
+    )
+    root.done()
+    return found
+
+
+def donors(folder: Path | None = None) -> tuple[Donor, ...]:
+    """In the order of preference: the first that is installed gives the copy."""
+    root = _read("libraries", folder)
+    found = tuple(
+        Donor(
+            library=table.text("library"),
+            distribution=table.text("distribution"),
+            version=table.text("version"),
+            glob=table.text("glob"),
+            source=table.source(),
+            as_of=table.day("as_of"),
+        )
+        for table in root.tables("donors")
+    )
+    root.done()
+    return found
+
+
+def _stem(target: str) -> str:
+    return target.replace("-", "_")
+
+
+def _minor(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def _read(stem: str, folder: Path | None) -> Table:
+    own = folder / f"{stem}.toml" if folder is not None else None
+    path = own if own is not None and own.is_file() else FACTS / f"{stem}.toml"
+    return Table(path.name, _parsed(path), [])
+
+
+@cache
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FactsError(f"There are no facts for it: {path.name} does not exist.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FactsError(f"{path} cannot be read as TOML: {error}.") from error

@@ -1,0 +1,158 @@
+"""What a plan, a model or an artifact comes to, as plain values that print and serialise."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from packager import _output
+from packager._archive import walk
+from packager._resources import own_command
+from packager.errors import ModelFormatError
+from packager.pipeline import planned
+from packager.registry import ModelRegistry
+from packager.slim import slim
+from packager.targets import TARGETS
+from packager.types import BuildPlan, BuildReport, BuildRequest, Bundle, ResolvedModel
+
+_LARGEST: Final = 10
+
+
+def inspect_model(request: BuildRequest, registry: ModelRegistry) -> dict[str, Any]:
+    """Plan, and stage the first attempt, so that sizes are measured rather than guessed."""
+    with planned(request, registry) as (model, attempts, place):
+        bundle = slim(attempts[0], place.stage("slim"))
+        return {
+            **plan_summary(model, attempts),
+            "ledger": [asdict(entry) for entry in bundle.ledger],
+            "largest": largest(bundle),
+            "targets": [
+                {
+                    "target": target.name,
+                    "fits": bundle.size_bytes <= target.limits.unzipped_bytes,
+                    "unzipped_bytes": bundle.size_bytes,
+                    "limit_bytes": target.limits.unzipped_bytes,
+                    "way_out": target.way_out,
+                }
+                for target in (make(request.facts_dir) for make in TARGETS.values())
+            ],
+            "notes": list(model.notes),
+        }
+
+
+def inspect_artifact(folder: Path) -> dict[str, Any]:
+    """What the report in an artifact's folder says."""
+    try:
+        report: dict[str, Any] = json.loads((folder / _output.MARKER).read_text(encoding="utf-8"))
+        evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFormatError(
+            f"{folder} is not an artifact that can be read: {error}. Build it again."
+        ) from error
+    function = folder / "function"
+    return {
+        "summary": {
+            key: value for key, value in report.items() if isinstance(value, str | int | bool)
+        },
+        "ledger": evidence.get("ledger", []),
+        "largest": largest_of(function),
+        "report": report,
+        "evidence": evidence,
+    }
+
+
+def largest(bundle: Bundle) -> list[tuple[str, int]]:
+    """The ten largest top-level entries of the tree, in bytes; NAME.libs counts with NAME."""
+    return _by_package((file.path, file.size_bytes) for file in bundle.files)
+
+
+def largest_of(function: Path) -> list[tuple[str, int]]:
+    """As `largest`, for a function's folder on disk."""
+    return _by_package(
+        (PurePosixPath(path.as_posix()), (function / path).stat().st_size)
+        for path in walk(function)
+    )
+
+
+def _by_package(files: Iterable[tuple[PurePosixPath, int]]) -> list[tuple[str, int]]:
+    sizes: Counter[str] = Counter()
+    for path, count in files:
+        sizes[path.parts[0].removesuffix(".libs")] += count
+    return sizes.most_common(_LARGEST)
+
+
+def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[str, Any]:
+    return {
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            "aliases": list(model.aliases),
+            "run": model.run_id,
+            "id": model.model_id,
+            "flavors": sorted(model.flavors),
+            "logged with": f"mlflow {model.mlflow_version}, Python {model.python_version}",
+            "files": f"{len(model.files)} ({sum(f.size_bytes for f in model.files):,} bytes)",
+            "digest": model.digest,
+            "signature": "yes" if model.signature else "no",
+            "example": model.example.source if model.example else "no",
+            "notes": list(model.notes),
+        },
+        "attempts": [
+            {
+                "tier": str(attempt.tier),
+                "frame": str(attempt.frame),
+                "target": attempt.target.name,
+                "runtime": f"{attempt.runtime.name} ({attempt.runtime.os}, "
+                f"glibc {'.'.join(map(str, attempt.runtime.glibc))}, "
+                f"supported until {attempt.runtime.end_of_life})",
+                "platform": attempt.platform,
+                "interpreter": f"{attempt.interpreter.version} ({attempt.interpreter.found_by})",
+                "packages": ", ".join(f"{p.name} {p.version}" for p in attempt.lock.packages),
+                "passes": list(attempt.passes),
+                "reasons": list(attempt.reasons),
+            }
+            for attempt in attempts
+        ],
+    }
+
+
+def report_summary(report: BuildReport) -> dict[str, Any]:
+    plan, evidence, artifact = report.plan, report.evidence, report.artifact
+    cold = evidence.cold_start
+    return {
+        "artifact": {
+            "folder": str(artifact.folder.parent),
+            "zip": str(artifact.path),
+            "sha256": artifact.sha256,
+            "zipped_bytes": artifact.size_bytes,
+            "unzipped_bytes": artifact.unzipped_bytes,
+            "emitted": [path.name for path in report.emitted],
+        },
+        "evidence": json.loads(json.dumps(asdict(evidence), default=str)),
+        "ledger": [asdict(entry) for entry in report.bundle.ledger],
+        "reasons": list(plan.reasons),
+        "notes": [*plan.model.notes, *plan.loader.notes, *evidence.notes],
+        "largest": largest_of(artifact.folder),
+        "summary": {
+            "model": f"{plan.model.name} {plan.model.version or ''}".strip(),
+            "target": f"{plan.target.name}, {plan.runtime.name}, {plan.request.architecture}",
+            "tier": f"{plan.tier}, {plan.frame}",
+            "zipped": f"{artifact.size_bytes:,} bytes, sha256 {artifact.sha256}",
+            "unzipped": f"{artifact.unzipped_bytes:,} bytes",
+            "compared": f"{evidence.rows_compared:,} rows in {evidence.requests_compared:,} "
+            f"requests, largest difference {evidence.max_abs_error:g}",
+            "unproven because": evidence.why_unproven,
+            "init": f"{cold.init_cpu_ms:.0f} ms of CPU, {cold.init_wall_ms:.0f} ms of wall "
+            f"(this machine), peak memory {cold.peak_rss_bytes / 1e6:.0f} MB"
+            if cold
+            else None,
+        },
+        "next": [
+            f"{own_command()} invoke {artifact.folder.parent}",
+            f"cd {artifact.folder.parent} && sam deploy --guided",
+        ],
+    }

@@ -1,0 +1,239 @@
+"""Resolve requirements to a lock (PEP 751), and install a lock into a folder; both by uv."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from packager import _process
+from packager.errors import ToolError, UnresolvableError
+from packager.interpreters import uv
+from packager.types import Interpreter, Lock, LockedPackage
+
+_LOG = logging.getLogger(__name__)
+
+# what a user may set for uv: where packages come from, never what is chosen among them
+_UV_SETTINGS: Final = (
+    "UV_CACHE_DIR",
+    "UV_CONCURRENT_",
+    "UV_CREDENTIALS_DIR",
+    "UV_DEFAULT_INDEX",
+    "UV_EXCLUDE_NEWER",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_HTTP_",
+    "UV_INDEX",
+    "UV_INSECURE_",
+    "UV_KEYRING_PROVIDER",
+    "UV_NATIVE_TLS",
+    "UV_NO_CACHE",
+    "UV_OFFLINE",
+    "UV_SYSTEM_CERTS",
+    "UV_REQUEST_TIMEOUT",
+)
+_ELSEWHERE: Final = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME")
+_UNREACHABLE: Final = (
+    "Failed to fetch",
+    "error sending request",
+    "Request failed after",
+    "dns error",
+    "Connection refused",
+    "operation timed out",
+)
+_COMPILE_SECONDS: Final = 600
+_INSTALL_SECONDS: Final = 1800
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to lock, and for which machine."""
+
+    requirements: tuple[str, ...]
+    """PEP 508 lines, or paths of wheels relative to `base`."""
+    constraints: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    """Distributions that are left out even where another one requires them."""
+    options: tuple[str, ...] = ()
+    """Index options, as a requirements file has them."""
+    interpreter: Interpreter
+    platform: str
+    """uv's --python-platform: `x86_64-manylinux_2_34`."""
+    python_minor: str | None = None
+    """To lock for; None is the interpreter's own."""
+    base: Path | None = None
+
+
+def lock(wanted: Wanted) -> Lock:
+    """Resolve to wheels alone; the text holds no path of this machine.
+
+    Raises UnresolvableError with uv's words where no set of wheels satisfies everything, ToolError
+    where the package index does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="packager-lock-") as name:
+        folder = Path(name)
+        argv: list[str | Path] = [
+            *_command("compile", wanted.interpreter, wanted.platform, wanted.python_minor),
+            "-",
+            "--format",
+            "pylock.toml",
+            "--no-header",
+            *_listed(folder / "constraints.txt", "--constraints", wanted.constraints),
+            *_listed(folder / "excludes.txt", "--excludes", wanted.excluded),
+        ]
+        done = _process.run(
+            argv,
+            cwd=wanted.base or folder,
+            env=_environment(),
+            timeout_seconds=_COMPILE_SECONDS,
+            stdin=_lines((*wanted.options, *wanted.requirements)).encode(),
+            check=False,
+        )
+    if done.returncode != 0:
+        words = done.stderr.strip()
+        if any(mark in words for mark in _UNREACHABLE):
+            raise ToolError(f"The package index did not answer.\n{words[-2000:]}")
+        raise UnresolvableError(words)
+    return Lock(text=done.stdout, packages=_packages(done.stdout, wanted.base))
+
+
+def unavailable(wanted: Wanted) -> tuple[str, ...]:
+    """Those requirements that, each taken alone and without its dependencies, have no wheel."""
+    return tuple(line for line in wanted.requirements if not _resolves_alone(line, wanted))
+
+
+def install(
+    lock: Lock,
+    target: Path,
+    *,
+    interpreter: Interpreter,
+    platform: str,
+    cwd: Path | None = None,
+) -> None:
+    """Install exactly what is locked into `target`, as copies that nothing else shares.
+
+    `cwd` is the folder that the lock's local wheels are relative to (the model's). Raises
+    ToolError, or StorageError where the disk is full.
+    """
+    _LOG.info("Installing %d packages", len(lock.packages))
+    with tempfile.TemporaryDirectory(prefix="packager-install-") as name:
+        folder = Path(name)
+        written = folder / "pylock.toml"
+        written.write_text(_with_absolute_paths(lock.text, cwd), encoding="utf-8")
+        _process.run(
+            [
+                *_command("install", interpreter, platform),
+                "--no-deps",
+                "--link-mode",
+                "copy",
+                "--target",
+                target.absolute(),
+                "-r",
+                written,
+            ],
+            cwd=folder,
+            env=_environment(),
+            timeout_seconds=_INSTALL_SECONDS,
+        )
+    (target / ".lock").unlink(missing_ok=True)
+
+
+def _command(
+    verb: str, interpreter: Interpreter, platform: str, minor: str | None = None
+) -> list[str | Path]:
+    return [
+        uv(),
+        "pip",
+        verb,
+        "--quiet",
+        "--no-config",
+        "--no-python-downloads",
+        "--python",
+        interpreter.path,
+        "--python-version",
+        minor or interpreter.minor,
+        "--python-platform",
+        platform,
+        "--only-binary",
+        ":all:",
+    ]
+
+
+def _environment() -> dict[str, str]:
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key not in _ELSEWHERE and (not key.startswith("UV_") or key.startswith(_UV_SETTINGS))
+    }
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _listed(path: Path, option: str, lines: tuple[str, ...]) -> list[str | Path]:
+    if not lines:
+        return []
+    path.write_text(_lines(lines), encoding="utf-8")
+    return [option, path]
+
+
+def _resolves_alone(line: str, wanted: Wanted) -> bool:
+    done = _process.run(
+        [
+            *_command("compile", wanted.interpreter, wanted.platform, wanted.python_minor),
+            "-",
+            "--no-deps",
+        ],
+        cwd=wanted.base,
+        env=_environment(),
+        timeout_seconds=_COMPILE_SECONDS,
+        stdin=_lines((*wanted.options, line)).encode(),
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def _packages(text: str, base: Path | None) -> tuple[LockedPackage, ...]:
+    return tuple(
+        LockedPackage(
+            name=package["name"],
+            version=str(package.get("version", "")),
+            size_bytes=_size_bytes(package, base),
+        )
+        for package in tomllib.loads(text).get("packages", ())
+    )
+
+
+def _size_bytes(package: dict[str, Any], base: Path | None) -> int | None:
+    if "archive" in package:
+        path = package["archive"].get("path")
+        return (base / path).stat().st_size if base is not None and path else None
+    # several wheels of one version may fit (xgboost has a small and a large one): the worst case
+    sizes = [wheel["size"] for wheel in package.get("wheels", ()) if "size" in wheel]
+    return max(sizes, default=None)
+
+
+def _with_absolute_paths(text: str, base: Path | None) -> str:
+    """The lock with its local wheels where they lie now."""
+    for path in _local_paths(text):
+        if base is None:
+            raise ToolError(f"The lock names {path}, and no folder was given to find it in.")
+        text = text.replace(f"path = {json.dumps(path)}", f"path = {json.dumps(str(base / path))}")
+    return text
+
+
+def _local_paths(text: str) -> tuple[str, ...]:
+    found = (
+        source["path"]
+        for package in tomllib.loads(text).get("packages", ())
+        for source in (package.get("archive", {}), *package.get("wheels", ()))
+        if "path" in source
+    )
+    return tuple(sorted(found))

@@ -1,0 +1,91 @@
+"""What can be refused before anything is resolved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from packager.errors import ConfigurationError, PlanError
+from packager.types import BuildRequest, ResolvedModel, Target
+
+PASSES: Final = ("libraries", "prune", "compact", "bytecode")
+"""Slimming passes by name; a test holds them to those of packager.slim."""
+_NO: Final = {"false", "0"}
+
+
+def settings(request: BuildRequest, target: Target) -> None:
+    """Raises ConfigurationError for every setting beyond the target's limits, all together."""
+    limits = target.limits
+    wrong = []
+    low, high = limits.memory_mb
+    if request.memory_mb is not None and not low <= request.memory_mb <= high:
+        wrong.append(f"--memory {request.memory_mb}: {target.name} takes {low} to {high} MB.")
+    seconds = request.timeout_seconds
+    if seconds is not None and not 1 <= seconds <= limits.timeout_seconds:
+        wrong.append(
+            f"--timeout {seconds}: {target.name} takes 1 to {limits.timeout_seconds} seconds."
+        )
+    if unknown := sorted(set(request.passes or ()) - set(PASSES)):
+        wrong.append(f"No slimming pass {', '.join(unknown)}. There are: {', '.join(PASSES)}.")
+    if wrong:
+        raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
+
+
+def size(model: ResolvedModel, target: Target) -> None:
+    """Raises PlanError where the model's own files alone are more than the target takes."""
+    total = sum(file.size_bytes for file in model.files)
+    if total > target.limits.unzipped_bytes:
+        raise PlanError(
+            f"The model's own files have {total:,} bytes; {target.name} takes "
+            f"{target.limits.unzipped_bytes:,} for everything, unpacked "
+            f"({target.limits.source}, {target.limits.as_of}).\n"
+            f"The way out is the target {target.way_out}."
+        )
+
+
+def switches(model: ResolvedModel, unpickled: tuple[str, ...]) -> None:
+    """MLflow's own switches hold here too. Raises PlanError where one forbids this model.
+
+    mlflow/environment_variables.py: MLFLOW_ALLOW_PICKLE_DESERIALIZATION (3.9 and later) and
+    MLFLOW_ALLOW_MODEL_CODE_EXECUTION (3.18 and later), both on unless set to false.
+    """
+    found = tuple(_forbidden(model, unpickled))
+    if found:
+        raise PlanError(
+            "Building a model loads it, and this is switched off:\n"
+            + "\n".join(f"  - {line}" for line in found)
+            + "\nLog it in a format that runs no code (skops, or the framework's own), or unset it."
+        )
+
+
+def _forbidden(model: ResolvedModel, unpickled: tuple[str, ...]) -> Iterator[str]:
+    code = _off("MLFLOW_ALLOW_MODEL_CODE_EXECUTION")
+    for name, off in (
+        ("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", _off("MLFLOW_ALLOW_PICKLE_DESERIALIZATION")),
+        ("MLFLOW_ALLOW_MODEL_CODE_EXECUTION", code),
+    ):
+        if off and unpickled:
+            yield f"{name}=false, and loading unpickles {listed(unpickled)}."
+    if code:
+        for what in _code(model):
+            yield f"MLFLOW_ALLOW_MODEL_CODE_EXECUTION=false, and the model brings {what}."
+
+
+def _code(model: ResolvedModel) -> Iterator[str]:
+    conf = model.pyfunc
+    if script := conf.get("model_code_path"):
+        yield f"code of its own ({script})"
+    if folder := next((c.get("code") for c in model.flavors.values() if c.get("code")), None):
+        yield f"a folder of code ({folder})"
+    module = str(conf.get("loader_module") or "")
+    if module.partition(".")[0] != "mlflow":
+        yield f"a loader module of its own ({module})"
+
+
+def _off(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() in _NO
+
+
+def listed(names: tuple[str, ...]) -> str:
+    return ", ".join("what its loader finds" if name == "." else name for name in names)

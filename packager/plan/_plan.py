@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from packager import facts, flavors, targets
+from packager.errors import ConfigurationError, PlanError, UnresolvableError
+from packager.plan import _checks, _locks, _python, _requirements
+from packager.plan._locks import Setting
+from packager.plan._python import Candidates
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    Flavor,
+    Frame,
+    LoaderSpec,
+    ResolvedModel,
+    Target,
+    Tier,
+)
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    tier: Tier
+    frame: Frame
+    loader: LoaderSpec
+
+
+def plan(
+    request: BuildRequest, model: ResolvedModel, *, today: date | None = None
+) -> tuple[BuildPlan, ...]:
+    """The attempts, the slimmest first: the first that verification proves is what ships.
+
+    Raises ConfigurationError for settings beyond the target's limits, PlanError where nothing
+    serves this model there (with every pin that has no wheel), InterpreterNotFoundError where the
+    Python is not on this machine, ToolError where the package index does not answer.
+    """
+    target = targets.load(request.target, request.facts_dir)
+    _checks.settings(request, target)
+    _checks.size(model, target)
+    _requirements.listed(model.requirements.lines)
+    flavor = flavors.choose(model)
+    attempts = _attempts(flavor, model, request.tier)
+    unpickled = tuple(sorted({name for each in attempts for name in each.loader.unpickled}))
+    _checks.switches(model, unpickled)
+    day = today or datetime.now(UTC).date()
+    candidates = _python.candidates(request, model, target, unpickled, day)
+    cpu = facts.cpu(request.facts_dir)
+    failures: list[str] = []
+    for candidate in candidates.found:
+        _LOG.info("Resolving wheels for %s", candidate.runtime.name)
+        setting = Setting(
+            request=request,
+            model=model,
+            target=target,
+            cpu=cpu,
+            candidate=candidate,
+            declared=_locks.declared(request, model, candidate),
+        )
+        plans = _plans(setting, flavor, attempts, unpickled, failures)
+        if plans:
+            return plans
+        failures.append(_why_not(setting, attempts[-1]))
+    raise PlanError(_nothing(model, target, candidates, failures))
+
+
+def _attempts(flavor: Flavor, model: ResolvedModel, only: Tier | None) -> tuple[_Attempt, ...]:
+    if only is not None and only not in flavor.tiers:
+        raise ConfigurationError(
+            f"--tier {only}: the flavor {flavor.name} has no such tier for this model. "
+            f"There are: {', '.join(flavor.tiers)}."
+        )
+    pairs = [
+        (tier, frame)
+        for tier in flavor.tiers
+        if only in {None, tier}
+        for frame in (flavor.frames(model) if tier is Tier.NATIVE else (Frame.PANDAS,))
+    ]
+    return tuple(
+        _Attempt(tier=tier, frame=frame, loader=flavor.read(model, tier, frame))
+        for tier, frame in pairs
+    )
+
+
+def _plans(
+    setting: Setting,
+    flavor: Flavor,
+    attempts: tuple[_Attempt, ...],
+    unpickled: tuple[str, ...],
+    failures: list[str],
+) -> tuple[BuildPlan, ...]:
+    """One plan for each attempt that resolves; the others are named in the reasons of those."""
+    candidate, request, target = setting.candidate, setting.request, setting.target
+    earlier = [f"Not taken: {line}" for line in failures]
+    dropped: list[str] = []
+    plans: list[BuildPlan] = []
+    for each in attempts:
+        try:
+            lock, decided = _locks.lock(setting, each.loader, each.tier, each.frame)
+        except UnresolvableError as error:
+            _LOG.debug("%s/%s does not resolve: %s", each.tier, each.frame, error.words)
+            dropped.append(f"{each.tier}/{each.frame} is left out: its wheels do not resolve.")
+            continue
+        reasons = (
+            *candidate.reasons,
+            *earlier,
+            *_about(flavor, each, setting.model),
+            *_about_pickles(unpickled),
+            *decided,
+            *each.loader.notes,
+            *dropped,
+        )
+        plans.append(
+            BuildPlan(
+                request=request,
+                model=setting.model,
+                flavor=flavor.name,
+                tier=each.tier,
+                frame=each.frame,
+                loader=each.loader,
+                target=target,
+                runtime=candidate.runtime,
+                interpreter=candidate.interpreter,
+                lock=lock,
+                passes=_checks.PASSES if request.passes is None else request.passes,
+                keep=request.keep,
+                reasons=reasons,
+            )
+        )
+    return tuple(plans)
+
+
+def _about(flavor: Flavor, attempt: _Attempt, model: ResolvedModel) -> tuple[str, ...]:
+    tier = {
+        Tier.NATIVE: "nothing named mlflow is in the artifact",
+        Tier.STUB: "the model's class needs a few of mlflow's names, and gets a stand-in for them",
+        Tier.SKINNY: f"mlflow-skinny {model.mlflow_version or ''} loads the model".replace(
+            "  ", " "
+        ),
+    }[attempt.tier]
+    frame = {
+        Frame.NUMPY: "the model is handed arrays by column, and pandas is not installed for it",
+        Frame.PANDAS: "the model is handed a DataFrame",
+    }[attempt.frame]
+    return (
+        f"Flavor {flavor.name}, tier {attempt.tier}: {tier}.",
+        f"Frame {attempt.frame}: {frame}.",
+    )
+
+
+def _about_pickles(unpickled: tuple[str, ...]) -> tuple[str, ...]:
+    if not unpickled:
+        return ()
+    line = (
+        f"Loading unpickles {_checks.listed(unpickled)}: a pickle runs the code that it names, at "
+        "build and in the artifact."
+    )
+    return (line,)
+
+
+def _why_not(setting: Setting, attempt: _Attempt) -> str:
+    runtime = setting.candidate.runtime
+    missing = _locks.unavailable(setting, attempt.loader, attempt.frame)
+    what = (
+        f"no wheel of {', '.join(missing)}"
+        if missing
+        else "no versions that go together have wheels"
+    )
+    glibc = ".".join(map(str, runtime.glibc))
+    return f"{runtime.name} ({runtime.os}, glibc {glibc}, {setting.platform}): {what}."
+
+
+def _nothing(
+    model: ResolvedModel, target: Target, candidates: Candidates, failures: list[str]
+) -> str:
+    lines = "\n".join(f"  - {line}" for line in failures)
+    text = f"No set of wheels serves this model on {target.name}:\n{lines}\n"
+    if candidates.bound is not None:
+        return (
+            f"{text}{candidates.bound[0].upper()}{candidates.bound[1:]}, so it stays with Python "
+            f"{model.python_version}.\n{_python.ways_out(target)}"
+        )
+    return (
+        f"{text}Log the model again with versions that have wheels, choose another Python with "
+        f"--python, or use the target {target.way_out}."
+    )

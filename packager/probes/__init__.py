@@ -1,0 +1,130 @@
+"""Requests to replay: the saved example, and more made from the signature and its values."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from packager.probes import examples, forms, refusals
+from packager.probes.values import Values, parameter
+from packager.types import Json, ResolvedModel
+
+__all__ = ["Door", "Probe", "probes"]
+
+Door: TypeAlias = Literal["direct", "http"]
+JSON: Final = "application/json"
+CSV: Final = "text/csv"
+
+_BATCH: Final = 100
+_BODY_BYTES: Final = 900_000
+_ALL_BYTES: Final = 20_000_000
+"""Where rows are so large that `rows` of them would take minutes, fewer are made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    name: str
+    body: bytes
+    content_type: str
+    rows: int
+    """0 for an edge case, which most models refuse."""
+    door: Door
+    """`direct`: the body is the event; `http`: it comes in an API Gateway event."""
+
+
+def probes(model: ResolvedModel, rows: int, seed: int) -> tuple[Probe, ...]:
+    """The saved example and at least `rows` further rows; () with neither example nor signature.
+
+    The same model, rows and seed give the same requests. MLflow's answer to each, whether
+    predictions or a refusal, is what the artifact is held to.
+    """
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose, no secret
+    found = list(_saved(model))
+    body = None if model.example is None else examples.decoded(model.example)
+    inputs = (model.signature or {}).get("inputs")
+    if inputs:
+        values = Values(rng, examples.columns(body))
+        found += _made(model, inputs, values, rows)
+        found += [
+            _probe(f"edge case: {name}", content, kind, 0, "http")
+            for name, content, kind in refusals.bodies(inputs, values)
+        ]
+    elif body is not None:
+        found += _drawn(body, rows, rng)
+    return tuple(found)
+
+
+def _saved(model: ResolvedModel) -> Iterator[Probe]:
+    if model.example is None:
+        return
+    body, kind = model.example.body, model.example.content_type
+    count = examples.row_count(examples.decoded(model.example))
+    yield _probe("the saved example over HTTP", body, kind, count, "http")
+    if kind.startswith(JSON) and _is_strict(body):
+        yield _probe("the saved example, directly", body, kind, count, "direct")
+
+
+def _made(
+    model: ResolvedModel, inputs: Sequence[Mapping[str, Json]], values: Values, rows: int
+) -> Iterator[Probe]:
+    """Single rows, pairs and batches, in every form that the signature allows, by both doors."""
+    maker = forms.maker(inputs, values, raw=model.signature_from_type_hints)
+    parameters = (model.signature or {}).get("params") or []
+    room = max(1, _BODY_BYTES // (len(maker.one().body) + 1))
+    done = spent = number = 0
+    # each form with one row, then with two, then batches until there are enough rows
+    sizes = [1] * len(maker.forms) + [2] * len(maker.forms)
+    while number < len(sizes) or done < rows:
+        size = min(sizes[number] if number < len(sizes) else _BATCH, room)
+        form = maker.forms[number % len(maker.forms)]
+        made = maker.make(form, size)
+        body = made.body
+        if parameters and made.content_type == JSON and number % 2:
+            body = _with_parameters(body, parameters, values.rng)
+        direct = made.content_type == JSON and number % 3 == 0 and _is_strict(body)
+        door: Door = "direct" if direct else "http"
+        name = f"request {number}: {made.rows} rows as {form}"
+        yield _probe(name, body, made.content_type, made.rows, door)
+        done, spent, number = done + made.rows, spent + len(body), number + 1
+        if spent > _ALL_BYTES:
+            return
+
+
+def _with_parameters(
+    body: bytes, parameters: Sequence[Mapping[str, Json]], rng: random.Random
+) -> bytes:
+    chosen = {spec["name"]: parameter(spec, rng) for spec in parameters if rng.random() < 0.8}
+    return json.dumps({**json.loads(body), "params": chosen}).encode()
+
+
+def _drawn(body: Json, rows: int, rng: random.Random) -> Iterator[Probe]:
+    done = spent = number = 0
+    while done < rows and spent <= _ALL_BYTES:
+        size = (1, 2, *([_BATCH] * rows))[number]
+        drawn = examples.resampled(body, size, rng)
+        if drawn is None:
+            return
+        content = json.dumps(drawn).encode()
+        door: Door = "http" if number % 2 or not _is_strict(content) else "direct"
+        yield _probe(f"request {number}: {size} rows of the example", content, JSON, size, door)
+        done, spent, number = done + size, spent + len(content), number + 1
+
+
+def _is_strict(body: bytes) -> bool:
+    """Lambda takes an event in strict JSON alone; over HTTP MLflow's NaN and Infinity go too."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        json.loads(body, parse_constant=refuse)
+    except ValueError:
+        return False
+    return True
+
+
+def _probe(name: str, body: bytes, content_type: str, rows: int, door: Door) -> Probe:
+    return Probe(name=name, body=body, content_type=content_type, rows=rows, door=door)

@@ -1,0 +1,85 @@
+"""What a saved example holds: values by column, and rows that can be drawn again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from packager.types import Json, SavedExample
+
+LLM_KEYS = frozenset({"messages", "prompt", "input"})
+"""A body with one of these goes to the model unparsed (MLflow's unified LLM input)."""
+
+
+def decoded(example: SavedExample) -> Json:
+    """The body as JSON, CSV as a `dataframe_split`; None where it is neither."""
+    try:
+        text = example.body.decode()
+        if not example.content_type.startswith("text/csv"):
+            return json.loads(text)
+    except ValueError:
+        return None
+    rows = list(csv.reader(io.StringIO(text)))
+    return {"dataframe_split": {"columns": rows[0], "data": rows[1:]}} if rows else None
+
+
+def columns(body: Json) -> dict[str, list[Json]]:
+    """Values by column name; a column without a name goes by its position, a tensor by ``."""
+    if not isinstance(body, dict):
+        return {}
+    split = body.get("dataframe_split")
+    if isinstance(split, dict) and isinstance(split.get("data"), list):
+        rows = [row for row in split["data"] if isinstance(row, list)]
+        width = max((len(row) for row in rows), default=0)
+        names = [str(name) for name in split.get("columns") or range(width)]
+        return {name: [row[at] for row in rows if at < len(row)] for at, name in enumerate(names)}
+    data = next(
+        (body[key] for key in ("dataframe_records", "instances", "inputs") if key in body), None
+    )
+    if isinstance(data, dict):
+        return {
+            str(name): values if isinstance(values, list) else [values]
+            for name, values in data.items()
+        }
+    if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
+        names = sorted({str(name) for row in data for name in row})
+        return {**{name: [row.get(name) for row in data] for name in names}, "": data}
+    return {"": data if isinstance(data, list) else [data]} if data is not None else {}
+
+
+def resampled(body: Json, rows: int, rng: random.Random) -> Json:
+    """The same kind of body with `rows` of its rows, drawn with replacement; None: it has none."""
+    if not isinstance(body, dict) or LLM_KEYS & set(body):
+        return None
+    split = body.get("dataframe_split")
+    if isinstance(split, dict) and isinstance(split.get("data"), list) and split["data"]:
+        drawn = {**split, "data": rng.choices(split["data"], k=rows)}
+        drawn.pop("index", None)
+        return {**body, "dataframe_split": drawn}
+    for key in ("dataframe_records", "instances", "inputs"):
+        data = body.get(key)
+        if isinstance(data, list) and data:
+            return {**body, key: rng.choices(data, k=rows)}
+        if isinstance(data, dict) and _aligned(data):
+            picked = [rng.randrange(_length(data)) for _ in range(rows)]
+            return {**body, key: {name: [data[name][at] for at in picked] for name in data}}
+    return None
+
+
+def row_count(body: Json) -> int:
+    """How many rows a body holds; 1 where that is not known."""
+    found = columns(body)
+    return max((len(values) for values in found.values()), default=1)
+
+
+def _aligned(data: Mapping[str, Any]) -> bool:
+    lengths = {len(v) if isinstance(v, list) else -1 for v in data.values()}
+    return len(lengths) == 1 and not lengths & {-1, 0}
+
+
+def _length(data: Mapping[str, Sequence[Any]]) -> int:
+    return len(next(iter(data.values())))

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from packager import _archive
+from packager.errors import ModelFormatError, ModelNotFoundError
+from packager.registry import ModelRegistry
+from packager.resolve import _clean, _environment, _example, _mlmodel
+from packager.types import BuildRequest, FileRecord, ResolvedModel
+
+_LOG = logging.getLogger(__name__)
+
+# written by MLflow beside the files that it downloads: no part of the model
+_DOWNLOAD_MARK = "registered_model_meta"
+# packed environments of one hosted runtime: of no use elsewhere, and large
+_PACKED = "_databricks"
+
+
+def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> ResolvedModel:
+    """Fetch the model into `work`, read it, and take the author's own paths out of it.
+
+    Raises what ModelRegistry.fetch raises, ModelFormatError where the folder is not a model that
+    MLflow could serve, ConfigurationError where --example cannot be a request.
+    """
+    fetched = registry.fetch(request.model_uri, work)
+    root = fetched.folder
+    files = _source(root, request.model_uri)
+    mlmodel = _mlmodel.read(root)
+    notes = [*mlmodel.notes]
+    if (root / _PACKED).exists():
+        shutil.rmtree(root / _PACKED)
+        notes.append(f"The folder {_PACKED}/ (an environment packed for another host) stays out.")
+    mlmodel = _clean.clean(root, mlmodel)
+    environment = _environment.read(root, mlmodel.pyfunc)
+    notes += environment.notes
+    example = None
+    if request.example is not None:
+        example = _example.given(request.example)
+    else:
+        example, why = _example.saved(root, mlmodel)
+        notes += why
+    model = ResolvedModel(
+        uri=request.model_uri,
+        name=fetched.name,
+        version=fetched.version,
+        aliases=fetched.aliases,
+        run_id=fetched.run_id or mlmodel.text("run_id"),
+        model_id=fetched.model_id or mlmodel.text("model_id"),
+        mlflow_version=mlmodel.text("mlflow_version"),
+        python_version=environment.python_version,
+        flavors=mlmodel.flavors,
+        signature=mlmodel.signature,
+        signature_from_type_hints=mlmodel.values.get("is_signature_from_type_hint") is True,
+        example=example,
+        requirements=environment.requirements,
+        root=root,
+        files=files,
+        digest=_archive.digest(files),
+        notes=tuple(notes),
+    )
+    for note in model.notes:
+        _LOG.debug("%s", note)
+    return model
+
+
+def _source(root: Path, uri: str) -> tuple[FileRecord, ...]:
+    """The files as they were registered. Raises ModelFormatError for a link out of the folder."""
+    if not (root / _mlmodel.FILENAME).is_file():
+        inside = sorted(path.name for path in root.iterdir())[:20]
+        raise ModelNotFoundError(
+            f"{uri} is no model: it has no file {_mlmodel.FILENAME}. "
+            f"There is: {', '.join(inside) or 'nothing'}."
+        )
+    (root / _DOWNLOAD_MARK).unlink(missing_ok=True)
+    base = root.resolve()
+    stray = sorted(
+        str(path.relative_to(root))
+        for path in root.rglob("*")
+        if path.is_symlink() and not path.resolve().is_relative_to(base)
+    )
+    if stray:
+        raise ModelFormatError(f"{uri} holds links that lead out of it: {', '.join(stray)}.")
+    return tuple(_archive.records(root))

@@ -1,0 +1,93 @@
+"""A long-lived server on this machine, over an artifact or straight from a model."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packager import _cache, _process, environments, interpreters
+from packager._resources import handlers_root
+from packager.artifact import is_artifact, read_manifest
+from packager.errors import ToolError
+from packager.pipeline import planned
+from packager.registry import ModelRegistry
+from packager.slim import slim
+from packager.types import BuildPlan, BuildRequest
+
+_WORKER: Final = Path(__file__).parent / "workers" / "serve.py"
+_NEEDS: Final = ("fastapi>=0.120", "uvicorn>=0.38")
+_CHECK: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1])\n"
+    "from pathlib import Path\n"
+    "from handlers.manifest import Manifest\n"
+    "from handlers.predictor import load\n"
+    "load(Manifest.read(Path(sys.argv[1])), Path(sys.argv[1]))\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A function's folder and a Python that can serve it."""
+
+    function: Path
+    python: Path
+
+
+def prepare(source: str, request: BuildRequest, registry: Callable[[], ModelRegistry]) -> Server:
+    """Find or stage the function's folder, and an environment with a web server for it.
+
+    A model's folder is staged once per model digest and plan, and kept in the cache; it is slimmed
+    but not proven: `packager build` does that.
+    """
+    folder = Path(source)
+    function = folder / "function" if is_artifact(folder) else _staged(request, registry())
+    manifest = read_manifest(function)
+    interpreter = interpreters.find(manifest.python)
+    return Server(function, environments.ensure(interpreter, _NEEDS, label="serve"))
+
+
+def run(server: Server, *, host: str, port: int) -> int:
+    """Serve until interrupted; returns the server's exit code."""
+    arguments: list[str | Path] = [server.function, handlers_root(), host, str(port)]
+    return _process.foreground(
+        [server.python, _WORKER, *arguments], env=_environment(server.function)
+    )
+
+
+def _environment(function: Path) -> dict[str, str]:
+    """The user's own, less what would put other modules before the function's."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    return {**kept, "LD_LIBRARY_PATH": str(function / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _staged(request: BuildRequest, registry: ModelRegistry) -> Path:
+    with planned(request, registry) as (model, attempts, place):
+        failures: list[str] = []
+        for number, attempt in enumerate(attempts):
+            key = f"{model.digest[:20]}-{attempt.tier}-{attempt.frame}-{attempt.runtime.name}"
+            work = place.stage(f"attempt-{number}")
+
+            try:
+                return _cache.ensure("served", key, functools.partial(_stage, attempt, work))
+            except ToolError as error:
+                failures.append(f"{attempt.tier}/{attempt.frame}: {error}")
+    raise ToolError("The model could not be loaded:\n  - " + "\n  - ".join(failures))
+
+
+def _stage(attempt: BuildPlan, work: Path, folder: Path) -> None:
+    """Slim into `folder`; the model must load there, in a process of its own."""
+    bundle = slim(attempt, work)
+    checked = _process.run(
+        [attempt.interpreter.path, "-c", _CHECK, bundle.root],
+        env=_environment(bundle.root),
+        timeout_seconds=300,
+        check=False,
+    )
+    if checked.returncode != 0:
+        raise ToolError((checked.stderr.strip().splitlines() or ["it ended without a word"])[-1])
+    shutil.copytree(bundle.root, folder, dirs_exist_ok=True)

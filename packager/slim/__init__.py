@@ -1,0 +1,57 @@
+"""Stage 3: install what is locked, add the model and the handlers, and take out what is idle."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from packager.errors import ConfigurationError
+from packager.slim import bytecode, compact, libraries, prune
+from packager.slim.passes import Pass
+from packager.slim.stage import stage
+from packager.types import BuildPlan, Bundle
+
+_LOG = logging.getLogger(__name__)
+
+PASSES: Final[Mapping[str, Pass]] = MappingProxyType(
+    {
+        libraries.PASS.name: libraries.PASS,
+        prune.PASS.name: prune.PASS,
+        compact.PASS.name: compact.PASS,
+        bytecode.PASS.name: bytecode.PASS,
+    }
+)
+"""In the order in which they run, whatever order they are asked for in."""
+
+
+def slim(plan: BuildPlan, work: Path) -> Bundle:
+    """Stage the function's folder under `work`, then run the plan's passes over it.
+
+    Raises ConfigurationError for a pass that does not exist, ToolError or StorageError where
+    installing fails, ModelFormatError for a model that would load types that nobody trusted.
+    """
+    if unknown := sorted(set(plan.passes) - set(PASSES)):
+        raise ConfigurationError(
+            f"No slimming pass {', '.join(unknown)}. Known passes: {', '.join(PASSES)}."
+        )
+    bundle = stage(plan, work / "function")
+    for name, each in PASSES.items():
+        if name in plan.passes:
+            bundle = each.apply(bundle, plan)
+            _log(bundle)
+    return bundle
+
+
+def _log(bundle: Bundle) -> None:
+    entry = bundle.ledger[-1]
+    _LOG.info(
+        "%s: %.1f -> %.1f MB, %d -> %d files",
+        entry.name,
+        entry.bytes_before / 1e6,
+        entry.bytes_after / 1e6,
+        entry.files_before,
+        entry.files_after,
+    )

@@ -1,0 +1,47 @@
+"""Which modules a source file imports, read without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+
+def modules(path: Path, relative: PurePosixPath) -> set[PurePosixPath]:
+    """Every module that the file imports anywhere, inside functions too, as `package/module`.
+
+    `relative` is the file's own place below the folder on sys.path. `from a import b` gives both
+    `a` and `a/b`, as b may be a module. A file that does not parse imports nothing.
+    """
+    try:
+        tree = ast.parse(path.read_bytes(), filename=path.name)
+    except (SyntaxError, ValueError):
+        return set()
+    found: set[PurePosixPath] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(_as_path(alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(relative, node.level) / _as_path(node.module or "")
+            found.add(base)
+            found.update(base / alias.name for alias in node.names if alias.name != "*")
+    return found
+
+
+def files(module: PurePosixPath, among: Iterable[PurePosixPath]) -> set[PurePosixPath]:
+    """The files of `among` that importing the module reads: its own, and its packages' __init__."""
+    own = {module.with_suffix(".py"), module / "__init__.py"} if module.name else set()
+    parents = {parent / "__init__.py" for parent in module.parents}
+    among = set(among)
+    return (own | parents) & among if own & among else set()
+
+
+def _as_path(dotted: str) -> PurePosixPath:
+    return PurePosixPath(*dotted.split(".")) if dotted else PurePosixPath()
+
+
+def _base(relative: PurePosixPath, level: int) -> PurePosixPath:
+    base = relative if level else PurePosixPath()
+    for _ in range(level):
+        base = base.parent
+    return base

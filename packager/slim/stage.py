@@ -1,0 +1,201 @@
+"""The tree before any pass: packages, the model, the handlers that ship, and the manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from handlers.manifest import FILENAME, Manifest
+from packager import _archive, _process, _resources, environments, locking
+from packager.emulator import why_not_bootable
+from packager.errors import ModelFormatError, PlanError, StorageError, UntrustedTypesError
+from packager.slim import imports
+from packager.types import BuildPlan, Bundle, Json, Tier
+
+MODEL: Final = "model"
+EXAMPLE: Final = "serving_input_example.json"
+
+# what MLflow keeps beside a model for those who rebuild its environment; no loader reads it.
+# https://mlflow.org/docs/latest/ml/model/#storage-format, as of 3.17
+_NOT_SHIPPED: Final = frozenset(
+    {
+        ".python-version",
+        "_databricks",
+        "conda.yaml",
+        "constraints.txt",
+        "environment_variables.txt",
+        "input_example.json",
+        "original_requirements.txt",
+        "pyproject.toml",
+        "python_env.yaml",
+        "registered_model_meta",
+        "requirements.txt",
+        EXAMPLE,
+        "uv.lock",
+        "wheels",
+    }
+)
+_WORKER_SECONDS: Final = 300
+_UNTRUSTED: Final = 3
+
+
+def stage(plan: BuildPlan, root: Path) -> Bundle:
+    """Fill `root`; modes are 0644 and 0755 whatever the wheels and the umask say."""
+    root.mkdir(parents=True)
+    model = plan.model
+    try:
+        locking.install(
+            plan.lock, root, interpreter=plan.interpreter, platform=plan.platform, cwd=model.root
+        )
+        for name in (MODEL, "handlers", FILENAME):
+            if (root / name).exists():
+                raise PlanError(
+                    f"A package of this model installs {name!r} at the top level, where the "
+                    "artifact has its own. Remove that package from the model's requirements."
+                )
+        _copy_model(model.root, root / MODEL)
+        _copy_handlers(plan, root)
+        example = _write_example(plan, root)
+        manifest = _manifest(plan, example, trusted=None)
+        if manifest.options.get("format") == "skops":
+            manifest = _manifest(plan, example, trusted=_trusted(plan, root, manifest.options))
+        (root / FILENAME).write_text(manifest.text(), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"The function's folder cannot be written: {error}.") from error
+    _set_modes(root)
+    return Bundle(root=root, files=tuple(_archive.records(root)))
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    top = source.resolve()
+    for path in sorted(source.rglob("*")):
+        if path.is_symlink() and not path.resolve().is_relative_to(top):
+            raise ModelFormatError(
+                f"{path.relative_to(source)} is a link that leaves the model's folder. "
+                "Log the model again with the file itself."
+            )
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        at_top = Path(folder) == source
+        return [
+            name for name in names if (at_top and name in _NOT_SHIPPED) or name == "__pycache__"
+        ]
+
+    shutil.copytree(source, target, ignore=ignored)
+
+
+def _copy_handlers(plan: BuildPlan, root: Path) -> None:
+    source = _resources.handlers_root()
+    entry = plan.target.entrypoint.rpartition(".")[0].replace(".", "/") + ".py"
+    wanted = {
+        source / "__init__.py",
+        source / "predictor.py",
+        source.parent / entry,
+        source / "loaders" / "__init__.py",
+        source / "loaders" / f"{plan.loader.loader}.py",
+    }
+    for glob in plan.target.handlers:
+        wanted.update(source.glob(glob))
+    for path in imported(source, wanted):
+        target = root / "handlers" / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    if plan.tier is Tier.STUB:
+        shutil.copytree(
+            source / "stub",
+            root / "handlers" / "stub",
+            ignore=shutil.ignore_patterns("__pycache__"),
+            dirs_exist_ok=True,
+        )
+
+
+def imported(source: Path, entries: set[Path]) -> tuple[Path, ...]:
+    """The files of the package at `source` that `entries` import, directly or not, and these."""
+    base = source.parent
+    every = {PurePosixPath(path.relative_to(base).as_posix()) for path in source.rglob("*.py")}
+    todo = [PurePosixPath(path.relative_to(base).as_posix()) for path in entries]
+    found: set[PurePosixPath] = set()
+    while todo:
+        path = todo.pop()
+        found.add(path)
+        for module in imports.modules(base / path, path):
+            todo.extend(imports.files(module, every - found))
+    return tuple(base / path for path in sorted(found))
+
+
+def _write_example(plan: BuildPlan, root: Path) -> str | None:
+    example = plan.model.example
+    if example is None or not example.content_type.startswith("application/json"):
+        return None
+    (root / MODEL / EXAMPLE).write_bytes(example.body)
+    return f"{MODEL}/{EXAMPLE}"
+
+
+def _manifest(plan: BuildPlan, example: str | None, trusted: list[str] | None) -> Manifest:
+    model, limits = plan.model, plan.target.limits
+    options = dict(plan.loader.options)
+    if trusted is not None:
+        options["trusted"] = trusted
+    return Manifest(
+        model_name=model.name,
+        model_version=model.version,
+        aliases=sorted(model.aliases),
+        run_id=model.run_id,
+        model_id=model.model_id,
+        mlflow_version=model.mlflow_version,
+        digest=model.digest,
+        flavor=plan.flavor,
+        tier=plan.tier.value,
+        frame=plan.frame.value,
+        loader=plan.loader.loader,
+        model_path=MODEL,
+        options=options,
+        signature=None if model.signature is None else dict(model.signature),
+        signature_from_type_hints=model.signature_from_type_hints,
+        example=example,
+        python=plan.runtime.python_minor,
+        request_bytes=limits.request_bytes,
+        response_bytes=limits.response_bytes,
+    )
+
+
+def _trusted(plan: BuildPlan, root: Path, options: Mapping[str, Json]) -> list[str]:
+    """Every type in the skops file, asked of the target's interpreter with the bundle's packages.
+
+    Raises UntrustedTypesError, which names those that neither skops nor the model trusts.
+    """
+    python, path = plan.interpreter.path, str(root)
+    if why_not_bootable(plan.request.architecture) is not None:
+        # the bundle is another machine's: the same versions, built for this one
+        names = ("skops", "scikit-learn", "numpy", "scipy", "lightgbm", "xgboost")
+        pins = [f"{p.name}=={p.version}" for p in plan.lock.packages if p.name in names]
+        python, path = environments.ensure(plan.interpreter, pins, label="skops"), ""
+    done = _process.run(
+        [
+            *(python, "-s", "-B", Path(__file__).parent.parent / "workers" / "skops_types.py"),
+            *(root / MODEL / options["file"], json.dumps(sorted(options.get("trusted") or []))),
+        ],
+        env={
+            "PATH": "/usr/bin:/bin",
+            **({"PYTHONPATH": path, "LD_LIBRARY_PATH": f"{path}/lib"} if path else {}),
+            **_process.numeric_environment(),
+        },
+        timeout_seconds=_WORKER_SECONDS,
+        check=False,
+    )
+    if done.returncode == _UNTRUSTED:
+        raise UntrustedTypesError(done.stderr.strip().splitlines()[-1].rpartition(": ")[2])
+    if done.returncode != 0:
+        raise ModelFormatError(
+            f"The skops file {options['file']} cannot be read.\n{done.stderr.strip()[-2000:]}"
+        )
+    return list(json.loads(done.stdout))
+
+
+def _set_modes(root: Path) -> None:
+    for path in (root, *root.rglob("*")):
+        executable = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod(0o755 if executable else 0o644)

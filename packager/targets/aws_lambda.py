@@ -1,0 +1,24 @@
+"""AWS Lambda, as a zip on a managed Python runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from packager import facts
+from packager.types import Target
+
+NAME: Final = "aws-lambda"
+
+
+def target(facts_dir: Path | None = None) -> Target:
+    return Target(
+        name=NAME,
+        templates="aws_lambda",
+        entrypoint="handlers.aws_lambda.handler",
+        limits=facts.limits(NAME, facts_dir),
+        runtimes=facts.runtimes(NAME, facts_dir),
+        requires=("aws-lambda-powertools>=3.20", "mangum>=0.19", "msgspec>=0.20"),
+        handlers=("aws_lambda.py", "asgi.py", "events/*.py"),
+        way_out="aws-lambda-image",
+    )

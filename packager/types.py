@@ -1,0 +1,399 @@
+"""The values that pass from stage to stage, in the order in which they appear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeAlias
+
+Architecture: TypeAlias = Literal["x86_64", "arm64"]
+Json: TypeAlias = Any
+"""A JSON value: dict, list, str, int, float, bool or None."""
+
+
+class Tier(StrEnum):
+    """How much of MLflow the artifact carries; tried in this order."""
+
+    NATIVE = "native"
+    """Our loader alone; nothing named mlflow is importable."""
+    STUB = "stub"
+    """Our stand-in for the few mlflow names that a user's class needs."""
+    SKINNY = "skinny"
+    """mlflow-skinny at the model's own version, loading through mlflow.pyfunc."""
+
+
+class Frame(StrEnum):
+    """What a model is handed for a column-based request."""
+
+    NUMPY = "numpy"
+    """A dict of column name to one-dimensional array; pandas is not installed for it."""
+    PANDAS = "pandas"
+
+
+class Front(StrEnum):
+    """The HTTP front of a function."""
+
+    HTTP_API = "http-api"
+    FUNCTION_URL = "function-url"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """What the caller asked for, parsed and checked; the only way in."""
+
+    model_uri: str
+    out_dir: Path
+    target: str = "aws-lambda"
+    architecture: Architecture = "x86_64"
+    python_minor: str | None = None
+    """`3.13`; None takes what the model and the target's runtimes lead to."""
+    tracking_uri: str | None = None
+    registry_uri: str | None = None
+    example: Path | None = None
+    """A JSON request body (MLflow's scoring format) or a CSV file to replay."""
+    tier: Tier | None = None
+    """Only this tier is tried; None tries all that apply, in order."""
+    passes: tuple[str, ...] | None = None
+    """Names of the slimming passes to run; None runs all."""
+    keep: tuple[str, ...] = ()
+    """Glob patterns of files, relative to the function's folder, that no pass may remove."""
+    allow_unproven: bool = False
+    rows: int = 1000
+    """Rows generated for replay, beside the saved example."""
+    seed: int = 0
+    front: Front = Front.HTTP_API
+    memory_mb: int | None = None
+    timeout_seconds: int | None = None
+    facts_dir: Path | None = None
+    """A folder whose TOML files override those in packager/facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file, as a wheel's RECORD has it."""
+
+    path: PurePosixPath
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What the author's environment was declared to be, as MLflow reads it."""
+
+    lines: tuple[str, ...]
+    """PEP 508 requirements, each on its own; paths to wheels are relative to the model."""
+    constraints: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    """Index options, as uv takes them: `--extra-index-url https://...`."""
+    source: str = "requirements.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedExample:
+    """The input example that was logged with the model, or given with --example."""
+
+    body: bytes
+    """A request body in MLflow's scoring format."""
+    content_type: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedModel:
+    """A model folder of our own, and what its MLmodel says."""
+
+    uri: str
+    name: str
+    version: str | None
+    aliases: tuple[str, ...] = ()
+    run_id: str | None = None
+    model_id: str | None = None
+    mlflow_version: str | None = None
+    python_version: str | None = None
+    """The author's interpreter, in full: `3.11.7`."""
+    flavors: Mapping[str, Mapping[str, Json]]
+    """Every flavor of MLmodel with its configuration, `python_function` among them."""
+    signature: Mapping[str, Json] | None
+    """`inputs`, `outputs`, `params`: each a list of column, tensor or parameter specs, or None."""
+    signature_from_type_hints: bool = False
+    example: SavedExample | None = None
+    requirements: Requirements
+    root: Path
+    """The model folder: ours alone, author's paths removed; later stages only read it."""
+    files: tuple[FileRecord, ...]
+    digest: str
+    """sha256 over the source's sorted file records, before anything was removed."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pyfunc(self) -> Mapping[str, Json]:
+        return self.flavors.get("python_function", {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderSpec:
+    """What a flavor's loader must know, and what it needs installed."""
+
+    loader: str
+    """Module under `handlers.loaders`: its stem."""
+    options: Mapping[str, Json]
+    """Written into the manifest; read by the loader alone."""
+    unpickled: tuple[str, ...] = ()
+    """Files, relative to the model, that loading unpickles: they tie the Python minor version."""
+    frames: tuple[Frame, ...] = (Frame.PANDAS,)
+    """What the loader can be handed, the cheapest first."""
+    requires: tuple[str, ...] = ()
+    """Distributions that serving needs whether or not the model lists them."""
+    drops: tuple[str, ...] = ()
+    """Distributions that the model lists but serving never imports."""
+    excludes: tuple[str, ...] = ()
+    """Distributions that others require, for what serving never does: left out whoever asks."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flavor:
+    """How one MLflow flavor is read; one file each under packager/flavors."""
+
+    name: str
+    read: Callable[[ResolvedModel, Tier, Frame], LoaderSpec]
+    tiers: tuple[Tier, ...] = (Tier.NATIVE, Tier.STUB, Tier.SKINNY)
+    frames: Callable[[ResolvedModel], tuple[Frame, ...]] = lambda _model: (Frame.PANDAS,)
+    """Which frames may be tried for this model, the cheapest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """A platform's ceilings, with the page that states them and the day it was read."""
+
+    unzipped_bytes: int
+    zipped_bytes: int | None
+    request_bytes: int
+    response_bytes: int
+    memory_mb: tuple[int, int]
+    timeout_seconds: int
+    tmp_bytes: int
+    init_seconds: float
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """A managed runtime of a target."""
+
+    name: str
+    """`python3.13`"""
+    python_minor: str
+    os: str
+    glibc: tuple[int, int]
+    end_of_life: date
+    snapstart: bool
+    platforms: Mapping[Architecture, str]
+    """uv's --python-platform for each architecture."""
+    provides: frozenset[str]
+    """Distributions the runtime carries, normalised names."""
+    libraries: frozenset[str]
+    """Shared libraries (SONAMEs) that the runtime's system carries."""
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where an artifact goes; one file each under packager/targets."""
+
+    name: str
+    templates: str
+    """Folder under templates/."""
+    entrypoint: str
+    limits: Limits
+    runtimes: tuple[Runtime, ...]
+    requires: tuple[str, ...]
+    """Distributions the thin entry point itself needs."""
+    handlers: tuple[str, ...]
+    """Files of handlers/ that ship beside the scoring core, as globs relative to handlers/."""
+    way_out: str
+    """The target to name when a model does not fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A Python that was run and told its version."""
+
+    path: Path
+    version: str
+    """In full: `3.13.0`."""
+    found_by: str
+
+    @property
+    def minor(self) -> str:
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage:
+    name: str
+    version: str
+    size_bytes: int | None = None
+    """Of the wheel that was chosen, compressed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What will be installed, by digest: a PEP 751 pylock."""
+
+    text: str
+    packages: tuple[LockedPackage, ...]
+
+    def version(self, name: str) -> str | None:
+        return next((p.version for p in self.packages if p.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """Everything that will be done, decided; nothing done yet."""
+
+    request: BuildRequest
+    model: ResolvedModel
+    flavor: str
+    tier: Tier
+    frame: Frame
+    loader: LoaderSpec
+    target: Target
+    runtime: Runtime
+    interpreter: Interpreter
+    """A Python of the target's minor version, on this machine."""
+    lock: Lock
+    passes: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def platform(self) -> str:
+        return self.runtime.platforms[self.request.architecture]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    path: PurePosixPath
+    size_bytes: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """What one pass did to the tree, and why."""
+
+    name: str
+    bytes_before: int
+    bytes_after: int
+    files_before: int
+    files_after: int
+    reason: str
+    proof: str = ""
+    reverted: tuple[str, ...] = ()
+    """Paths that the pass changed and had to change back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A staged file tree: what ships, and what was left out and why."""
+
+    root: Path
+    files: tuple[FileRecord, ...]
+    removed: tuple[Removal, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that stands between a bundle and the cloud."""
+
+    check: str
+    message: str
+    hint: str
+    missing: str | None = None
+    """A file or module that was not there: a candidate for a keep-rule."""
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.message} {self.hint}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStart:
+    """Measured on the artifact under the emulator; this machine's figures, not the cloud's."""
+
+    init_wall_ms: float
+    init_cpu_ms: float
+    """User plus system time of the function's process until its first answer began."""
+    first_invoke_ms: float
+    warm_invoke_ms: float
+    peak_rss_bytes: int
+    modules: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was compared, and what came of it."""
+
+    proven: bool
+    why_unproven: str = ""
+    rows_compared: int = 0
+    requests_compared: int = 0
+    max_abs_error: float = 0.0
+    mismatches: int = 0
+    refusals_agreed: int = 0
+    """Requests that both sides refused with the same status."""
+    oracle: str = ""
+    """The environment in which the registered model answered: Python, mlflow, how it was built."""
+    declared_bytes: int | None = None
+    """Installed size of the environment that the model declares, as it is."""
+    declared_start_cpu_ms: float | None = None
+    """CPU of that environment from process start to its first answer through mlflow.pyfunc."""
+    read_only: str = ""
+    """How writes to the function's folder were prevented and checked."""
+    seed: int = 0
+    cold_start: ColdStart | None = None
+    tried: tuple[str, ...] = ()
+    """Tiers and frames that were tried before, each with why it was given up."""
+    notes: tuple[str, ...] = ()
+    checks: Mapping[str, str] = field(default_factory=dict)
+    """Each further check with its result in a sentence: budget, linkage, glibc."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedBundle:
+    """A bundle that passed every check; the only thing that `package` takes."""
+
+    bundle: Bundle
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    path: Path
+    """The zip."""
+    folder: Path
+    """The same tree, unpacked."""
+    sha256: str
+    size_bytes: int
+    unzipped_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    plan: BuildPlan
+    bundle: Bundle
+    evidence: Evidence
+    artifact: Artifact
+    emitted: tuple[Path, ...]

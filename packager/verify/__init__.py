@@ -1,0 +1,126 @@
+"""Stage 4: a bundle that fits, that the target can load, and that answers as the model does."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packager.emulator import why_not_bootable
+from packager.errors import UnprovenError, VerificationError
+from packager.probes import Probe, probes
+from packager.types import BuildPlan, Bundle, Evidence, Finding, VerifiedBundle
+from packager.verify import budget, linkage, oracle, replay
+from packager.verify.oracle import Answers
+
+_LOG = logging.getLogger(__name__)
+
+_NOTHING_TO_REPLAY: Final = (
+    "The model has neither a signature nor a saved example, so there is nothing to replay. "
+    "Give a request with --example FILE, or log the model with a signature."
+)
+
+
+def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:  # noqa: ARG001 - a stage
+    """Run every check; replay is left out where the libraries would not load anyway.
+
+    Raises VerificationError with all findings, or UnprovenError where nothing could be compared
+    and `request.allow_unproven` is not set.
+    """
+    _LOG.info("Checking size and shared libraries")
+    findings, sentence = budget.check(bundle, plan)
+    unlinked, sentences = linkage.check(bundle, plan)
+    evidence = Evidence(
+        proven=False, seed=plan.request.seed, checks={"budget": sentence, **sentences}
+    )
+    if unlinked:
+        raise VerificationError((*findings, *unlinked))
+    try:
+        evidence, more = _proven(bundle, plan, evidence)
+    except UnprovenError as error:
+        if findings:
+            raise VerificationError(findings) from error
+        raise
+    if findings := [*findings, *more]:
+        raise VerificationError(findings)
+    return VerifiedBundle(bundle=bundle, evidence=evidence)
+
+
+def _proven(bundle: Bundle, plan: BuildPlan, evidence: Evidence) -> tuple[Evidence, list[Finding]]:
+    """What could be compared; UnprovenError where nothing could and that was not asked for."""
+    if why := why_not_bootable(plan.request.architecture):
+        return _unproven(plan, evidence, why), []
+    requests, answers, why = _recorded(plan)
+    if answers is None:
+        evidence = _unproven(plan, evidence, why)
+        done = replay.check(bundle, plan, (), ())
+    else:
+        done = replay.check(bundle, plan, requests, answers.answers)
+        evidence = replace(
+            evidence,
+            oracle=answers.oracle,
+            declared_bytes=answers.declared_bytes,
+            declared_start_cpu_ms=answers.start_cpu_ms,
+        )
+    evidence = replace(
+        evidence,
+        proven=answers is not None,
+        rows_compared=done.rows,
+        requests_compared=done.requests,
+        max_abs_error=done.max_abs_error,
+        mismatches=done.mismatches,
+        refusals_agreed=done.refusals,
+        read_only=done.read_only,
+        cold_start=done.cold_start,
+        notes=(*evidence.notes, *_notes(plan, done)),
+    )
+    if answers is not None and not done.findings and done.rows == 0:
+        evidence = _unproven(plan, evidence, _nothing_compared(done))
+    return evidence, done.findings
+
+
+def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
+    """The probes and MLflow's answers to them; None with the reason where there are none."""
+    requests = probes(plan.model, plan.request.rows, plan.request.seed)
+    if not requests:
+        return (), None, _NOTHING_TO_REPLAY
+    try:
+        return requests, oracle.record(plan.model, requests, plan.interpreter), ""
+    except UnprovenError as error:
+        if not plan.request.allow_unproven:
+            raise
+        return (), None, str(error).rpartition("\nPass --allow-unproven")[0]
+
+
+def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:
+    if not plan.request.allow_unproven:
+        raise UnprovenError(why)
+    return replace(evidence, proven=False, why_unproven=why)
+
+
+def _nothing_compared(done: replay.Replayed) -> str:
+    if done.random:
+        return (
+            "The registered model answers otherwise each time that it is asked, in every value, "
+            "so no prediction could be compared. Log it with a fixed seed."
+        )
+    return (
+        f"The registered model refused every one of {done.requests} requests, so no prediction was "
+        "compared. Give one that it accepts with --example FILE."
+    )
+
+
+def _notes(plan: BuildPlan, done: replay.Replayed) -> tuple[str, ...]:
+    notes = list(done.notes)
+    if 0 < done.rows < plan.request.rows:
+        notes.append(
+            f"{done.rows} rows were compared, fewer than the {plan.request.rows} asked for: the "
+            "registered model refuses the rest, or they are too large."
+        )
+    start, limit = done.cold_start, plan.target.limits.init_seconds
+    if start is not None and start.init_wall_ms > limit * 1000:
+        notes.append(
+            f"Init took {start.init_wall_ms / 1000:.1f} s here; the target allows {limit:g} s."
+        )
+    return tuple(notes)

@@ -1,0 +1,100 @@
+"""Whether two decoded JSON answers are the same, and where they part."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from packager.types import Json
+
+_LONGEST: Final = 60
+_INDEX: Final = re.compile(r"\b(row|item) \d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    where: str
+    """`predictions, row 3, "score"`"""
+    expected: str
+    actual: str
+    error: float = 0.0
+    """Absolute, where both are numbers."""
+    same_kind: bool = False
+    """Whether both are of one JSON type: two numbers, two strings."""
+
+    @property
+    def place(self) -> str:
+        """`where`, whatever the row."""
+        return place(self.where)
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {self.expected}, got {self.actual}"
+
+
+def place(where: str) -> str:
+    """`predictions, any row, 'score'` for each row's."""
+    return _INDEX.sub(r"any \1", where)
+
+
+def places(answer: Json, where: str = "") -> set[str]:
+    """Every place at which an answer has a leaf."""
+    if isinstance(answer, dict):
+        inner = ((f"{where}, {key!r}" if where else str(key), each) for key, each in answer.items())
+    elif isinstance(answer, list):
+        kind = "row" if where == "predictions" else "item"
+        inner = ((f"{where}, any {kind}" if where else "any row", each) for each in answer)
+    else:
+        return {place(where or "answer")}
+    return {found for name, each in inner for found in places(each, name)}
+
+
+def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Difference]:
+    """Every leaf that differs: 1 is not 1.0, True is not 1, 0.0 is not -0.0, and NaN is NaN."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        if set(expected) != set(actual):
+            yield Difference(where or "answer", f"keys {sorted(expected)}", f"{sorted(actual)}")
+            return
+        for key in sorted(expected):
+            inner = f"{where}, {key!r}" if where else str(key)
+            yield from differences(expected[key], actual[key], inner)
+    elif isinstance(expected, list) and isinstance(actual, list):
+        if len(expected) != len(actual):
+            counts = (f"{len(expected)} items", f"{len(actual)} items")
+            yield Difference(where or "answer", *counts)
+            return
+        kind = "row" if where == "predictions" else "item"
+        for at, (left, right) in enumerate(zip(expected, actual, strict=True)):
+            yield from differences(left, right, f"{where}, {kind} {at}" if where else f"row {at}")
+    elif not _same(expected, actual):
+        yield Difference(
+            where or "answer",
+            _shown(expected),
+            _shown(actual),
+            _error(expected, actual),
+            type(expected) is type(actual),
+        )
+
+
+def _same(expected: Json, actual: Json) -> bool:
+    if type(expected) is not type(actual):
+        return False
+    if isinstance(expected, float):
+        # the shortest text that gives the same float back: it tells -0.0 from 0.0
+        return repr(expected) == repr(actual)
+    return bool(expected == actual)
+
+
+def _error(expected: Json, actual: Json) -> float:
+    for value in (expected, actual):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return 0.0
+    error = abs(float(expected) - float(actual))
+    return error if math.isfinite(error) else math.inf
+
+
+def _shown(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

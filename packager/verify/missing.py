@@ -1,0 +1,41 @@
+"""Which of the files that were taken out a failure asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from packager.types import Removal
+
+_MODULE: Final = re.compile(r"No module named \\?['\"]([\w.]+)")
+_NAME: Final = re.compile(r"cannot import name \\?['\"](\w+)\\?['\"] from \\?['\"]([\w.]+)")
+_FILE: Final = re.compile(r"No such file or directory: \\?['\"]([^'\"\\]+)")
+_LIBRARY: Final = re.compile(r"(\S+\.so[\w.]*): cannot open shared object file")
+
+
+def keep_rules(text: str, removed: Sequence[Removal], root: Path) -> tuple[str, ...]:
+    """Globs that would keep what an error's text says was missed; () where nothing was removed."""
+    paths = [removal.path for removal in removed]
+    rules: set[str] = set()
+    modules = [*_MODULE.findall(text), *(f"{base}.{name}" for name, base in _NAME.findall(text))]
+    for module in modules:
+        rules |= {rule for path in paths if (rule := _of_module(module, path))}
+    for named in _FILE.findall(text):
+        relative = named.removeprefix(f"{root}/")
+        rules |= {path.as_posix() for path in paths if path == PurePosixPath(relative)}
+    for name in _LIBRARY.findall(text):
+        rules |= {path.as_posix() for path in paths if path.name == PurePosixPath(name).name}
+    return tuple(sorted(rules))
+
+
+def _of_module(module: str, path: PurePosixPath) -> str | None:
+    """The rule that keeps the module which `path` is a file of, the whole of a package."""
+    base = module.replace(".", "/")
+    text = path.as_posix()
+    if text == f"{base}/__init__.py":
+        return base
+    if text == f"{base}.py" or re.fullmatch(re.escape(base) + r"(\.[\w-]+)?\.so", text):
+        return text
+    return None

@@ -1,0 +1,247 @@
+"""Boot the artifact as Lambda would and hold every answer to the registered model's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from packager import _archive
+from packager.emulator import Emulator, Invocation, ProcessStats
+from packager.errors import EmulatorError
+from packager.probes import Probe
+from packager.types import BuildPlan, Bundle, ColdStart, Finding
+from packager.verify.compare import Difference, differences, places
+from packager.verify.exchange import Answered, boot_failure, event, ping, read
+from packager.verify.missing import keep_rules
+from packager.verify.oracle import Recorded
+
+_LOG = logging.getLogger(__name__)
+
+_REPORTED: Final = 5
+"""Requests that differ and are named one by one."""
+_DIFFERENCES: Final = 3
+"""Of one request."""
+_PLACES: Final = 12
+"""Random ones that are named."""
+_WARM: Final = 7
+_MEMORY_MB: Final = 1024
+_TIMEOUT_SECONDS: Final = 60
+_LOG_TAIL: Final = 2500
+
+
+@dataclass(slots=True, kw_only=True)
+class Replayed:
+    """What came of it; filled while it runs, read when it is done."""
+
+    findings: list[Finding] = field(default_factory=list)
+    rows: int = 0
+    requests: int = 0
+    refusals: int = 0
+    mismatches: int = 0
+    max_abs_error: float = 0.0
+    cold_start: ColdStart | None = None
+    read_only: str = ""
+    random: frozenset[str] = frozenset()
+    """Places of an answer at which the registered model itself answers otherwise each time."""
+    notes: list[str] = field(default_factory=list)
+
+
+def check(
+    bundle: Bundle, plan: BuildPlan, probes: Sequence[Probe], answers: Sequence[Recorded]
+) -> Replayed:
+    """Send every probe; with none, ask for /ping, so that it is known to boot.
+
+    Raises EmulatorError where the emulator itself does not come up.
+    """
+    done = Replayed()
+    request = plan.request
+    emulator = Emulator(
+        bundle.root,
+        interpreter=plan.interpreter,
+        handler=plan.target.entrypoint,
+        memory_mb=request.memory_mb or _MEMORY_MB,
+        timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
+        provided=_provided(plan),
+    )
+    with emulator as function:
+        _LOG.info("Replaying %d requests against the booted function", len(probes))
+        first = event(probes[0]) if probes else ping()
+        answer = function.invoke(first)
+        start = function.stats()
+        if failure := boot_failure(answer):
+            done.findings += _not_booted(failure, function.log(), bundle)
+        else:
+            _compare_all(function, bundle, plan, probes, answers, done)
+            if not done.findings:
+                done.cold_start = _measured(function, first, answer, start)
+    done.read_only = _unchanged(bundle, emulator.read_only, done)
+    return done
+
+
+def _compare_all(
+    function: Emulator,
+    bundle: Bundle,
+    plan: BuildPlan,
+    probes: Sequence[Probe],
+    answers: Sequence[Recorded],
+    done: Replayed,
+) -> None:
+    limits = plan.target.limits
+    rules: set[str] = set()
+    done.random = _random(answers)
+    if done.random:
+        done.notes.append(_about_random(done.random))
+    for probe, expected in zip(probes, answers, strict=True):
+        sent = event(probe)
+        if max(len(sent), len(expected.body)) > min(limits.request_bytes, limits.response_bytes):
+            done.notes.append(f"{probe.name} was not sent: it is larger than the target allows.")
+            continue
+        try:
+            raw = function.invoke(sent)
+        except EmulatorError as error:
+            done.findings.append(_gone(probe, error))
+            return
+        found = _compared(probe, expected, read(probe, raw), done)
+        if found is not None:
+            done.mismatches += 1
+            rules |= set(keep_rules(raw.body.decode(errors="replace"), bundle.removed, bundle.root))
+            if done.mismatches <= _REPORTED:
+                done.findings.append(found)
+    if done.mismatches:
+        rules |= set(keep_rules(function.log(), bundle.removed, bundle.root))
+        done.findings += [_removed_too_much(rule) for rule in sorted(rules)]
+    if done.mismatches > _REPORTED:
+        more = f"{done.mismatches - _REPORTED} more requests of {len(probes)} differ."
+        done.findings.append(Finding(check="replay", message=more, hint=""))
+
+
+def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed) -> Finding | None:
+    """Count one comparison; a Finding where the answers are not the same."""
+    done.requests += 1
+    if expected.status != 200:
+        # a direct invocation has no status: it fails, and that is what is compared
+        agreed = actual.status == expected.status or (
+            probe.door == "direct" and actual.status != 200
+        )
+        if agreed:
+            done.refusals += 1
+            return None
+    if actual.status != expected.status:
+        got = f"{actual.status} ({actual.words})" if actual.words else f"{actual.status}"
+        return _differs(f"{probe.name}: expected status {expected.status}, got {got}.")
+    wanted = json.loads(expected.body)
+    found = [
+        each
+        for each in differences(wanted, actual.body)
+        if not (each.same_kind and each.place in done.random)
+    ]
+    if not found:
+        # an answer that is random throughout shows nothing
+        done.rows += 0 if places(wanted) <= done.random else probe.rows
+        return None
+    done.max_abs_error = max(done.max_abs_error, *(each.error for each in found))
+    return _differs(f"{probe.name}: {_listed(found)}.")
+
+
+def _about_random(names: frozenset[str]) -> str:
+    more = len(names) - _PLACES
+    shown = "; ".join(sorted(names)[:_PLACES]) + (f"; and {more} more" if more > 0 else "")
+    return (
+        "The registered model draws at random, and answers otherwise when asked again, at: "
+        f"{shown}. There, only the kind of value was compared."
+    )
+
+
+def _random(answers: Sequence[Recorded]) -> frozenset[str]:
+    return frozenset(
+        each.place
+        for answer in answers
+        if answer.again is not None
+        for each in differences(json.loads(answer.body), json.loads(answer.again))
+    )
+
+
+def _listed(found: Sequence[Difference]) -> str:
+    shown = "; ".join(str(each) for each in found[:_DIFFERENCES])
+    more = len(found) - _DIFFERENCES
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+def _differs(message: str) -> Finding:
+    return Finding(
+        check="replay",
+        message=message,
+        hint="The artifact must answer as the registered model does, to the bit.",
+    )
+
+
+def _removed_too_much(rule: str) -> Finding:
+    return Finding(
+        check="replay",
+        message=f"{rule} was taken out, and the model asks for it.",
+        hint=f"Keep it with --keep '{rule}'.",
+        missing=rule,
+    )
+
+
+def _gone(probe: Probe, error: EmulatorError) -> Finding:
+    return Finding(
+        check="replay",
+        message=f"{probe.name}: the function was gone. {error}",
+        hint="Where it ran out of memory, give it more with --memory.",
+    )
+
+
+def _not_booted(failure: str, log: str, bundle: Bundle) -> list[Finding]:
+    text = f"{failure}\n{log}"
+    rules = keep_rules(text, bundle.removed, bundle.root)
+    tail = log.strip()[-_LOG_TAIL:]
+    found = Finding(
+        check="boot",
+        message=f"The function does not start: {failure}",
+        hint=f"Its log ends:\n{tail}",
+        missing=rules[0] if rules else None,
+    )
+    return [found, *(_removed_too_much(rule) for rule in rules[1:])]
+
+
+def _measured(
+    function: Emulator, first: bytes, answer: Invocation, start: ProcessStats
+) -> ColdStart:
+    """`start` is of the moment after the first answer: until then nothing but it had run."""
+    warm = [function.invoke(first).seconds for _ in range(_WARM)]
+    return ColdStart(
+        init_wall_ms=start.init_wall_ms,
+        init_cpu_ms=start.cpu_ms,
+        first_invoke_ms=max(0.0, answer.seconds * 1000 - start.init_wall_ms),
+        warm_invoke_ms=statistics.median(warm) * 1000,
+        peak_rss_bytes=function.stats().peak_rss_bytes,
+    )
+
+
+def _provided(plan: BuildPlan) -> tuple[str, ...]:
+    """Distributions that the runtime carries, that the model lists, and that are not installed."""
+    listed = {line.partition("==")[0].strip().lower() for line in plan.model.requirements.lines}
+    locked = {package.name for package in plan.lock.packages}
+    return tuple(sorted((plan.runtime.provides & listed) - locked))
+
+
+def _unchanged(bundle: Bundle, how: str, done: Replayed) -> str:
+    """Compare the tree with what it was before it ran."""
+    before = {file.path: file.sha256 for file in bundle.files}
+    after = {file.path: file.sha256 for file in _archive.records(bundle.root)}
+    changed = sorted(path for path in before | after if before.get(path) != after.get(path))
+    if changed:
+        done.findings.append(
+            Finding(
+                check="read-only",
+                message=f"Running it changed {', '.join(map(str, changed[:5]))} "
+                f"({len(changed)} files in all); in Lambda the folder cannot be written.",
+                hint="Let the model's code write to /tmp.",
+            )
+        )
+    return f"{how}; all {len(before)} files were as before after the replay"

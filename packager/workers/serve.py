@@ -1,0 +1,32 @@
+"""Serve a function's folder with uvicorn, in the target's Python, that folder first on the path.
+
+Usage: `python serve.py FUNCTION HANDLERS HOST PORT`. HANDLERS is the packager's own `handlers`
+folder: the long-lived server's module (handlers.app) does not ship in a function, so it is taken
+from there; everything that ships is taken from FUNCTION.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def main(function: str, own_handlers: str, host: str, port: str) -> None:
+    sys.path[:0] = [function, str(Path(function, "lib"))]
+    import handlers
+
+    handlers.__path__.append(own_handlers)
+    import uvicorn
+
+    from handlers.app import create_app
+    from handlers.manifest import Manifest
+    from handlers.predictor import load
+    from handlers.scoring import Scorer
+
+    manifest = Manifest.read(Path(function))
+    app = create_app(Scorer(manifest, load(manifest, Path(function))), Path(function))
+    uvicorn.run(app, host=host, port=int(port), log_level="info")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5])

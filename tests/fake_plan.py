@@ -1,0 +1,226 @@
+"""A fixed, made-up build: what the last two stages are given, without the first four."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from handlers.manifest import FILENAME, Manifest
+from packager._archive import records
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    Bundle,
+    ColdStart,
+    Evidence,
+    FileRecord,
+    Frame,
+    Interpreter,
+    LedgerEntry,
+    Limits,
+    LoaderSpec,
+    Lock,
+    LockedPackage,
+    Removal,
+    Requirements,
+    ResolvedModel,
+    Runtime,
+    SavedExample,
+    Target,
+    Tier,
+    VerifiedBundle,
+)
+
+DIGEST = "ab" * 32
+BODY = b'{"dataframe_split": {"columns": ["x", "y"], "data": [[1.5, "a"]]}}'
+LIMITS = Limits(
+    unzipped_bytes=262_144_000,
+    zipped_bytes=None,
+    request_bytes=6_291_456,
+    response_bytes=6_291_556,
+    memory_mb=(128, 10_240),
+    timeout_seconds=900,
+    tmp_bytes=512 << 20,
+    init_seconds=10,
+    source="https://example.org/quotas",
+    as_of=date(2026, 11, 1),
+)
+RUNTIME = Runtime(
+    name="python3.13",
+    python_minor="3.13",
+    os="Amazon Linux 2023",
+    glibc=(2, 34),
+    end_of_life=date(2029, 6, 30),
+    snapstart=True,
+    platforms={"x86_64": "x86_64-manylinux_2_34", "arm64": "aarch64-manylinux_2_34"},
+    provides=frozenset({"boto3"}),
+    libraries=frozenset({"libc.so.6"}),
+    source="https://example.org/runtimes",
+    as_of=date(2026, 11, 1),
+)
+OLD_RUNTIME = replace(RUNTIME, name="python3.11", python_minor="3.11", snapstart=False)
+TARGET = Target(
+    name="aws-lambda",
+    templates="aws_lambda",
+    entrypoint="handlers.aws_lambda.handler",
+    limits=LIMITS,
+    runtimes=(RUNTIME, OLD_RUNTIME),
+    requires=(),
+    handlers=("aws_lambda.py",),
+    way_out="aws-lambda-image",
+)
+SIGNATURE = {
+    "inputs": [{"name": "x", "type": "double"}, {"name": "y", "type": "string"}],
+    "outputs": [{"type": "double"}],
+    "params": None,
+}
+LOCK = """lock-version = "1.0"
+created-by = "uv"
+
+[[packages]]
+name = "numpy"
+version = "2.5.5"
+wheels = [
+  { url = "https://example.org/numpy-2.5.5-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", hashes = { sha256 = "1111111111111111111111111111111111111111111111111111111111111111" } },
+  { url = "https://example.org/numpy-2.5.5-cp313-cp313-manylinux_2_28_x86_64.whl", hashes = { sha256 = "2222222222222222222222222222222222222222222222222222222222222222" } },
+  { url = "https://example.org/numpy-2.5.5-cp313-cp313-manylinux_2_28_aarch64.whl", hashes = { sha256 = "3333333333333333333333333333333333333333333333333333333333333333" } },
+  { url = "https://example.org/numpy-2.5.5-cp313-cp313-manylinux_2_40_x86_64.whl", hashes = { sha256 = "4444444444444444444444444444444444444444444444444444444444444444" } },
+]
+"""  # noqa: E501 - as uv writes them: a wheel a line
+EVIDENCE = Evidence(
+    proven=True,
+    rows_compared=1001,
+    requests_compared=13,
+    refusals_agreed=2,
+    oracle="Python 3.13.0, mlflow 3.17.2, made by uv from requirements.txt",
+    declared_bytes=900_000_000,
+    declared_start_cpu_ms=4200.0,
+    read_only="mounted without the right to write; a write was tried and refused.",
+    cold_start=ColdStart(
+        init_wall_ms=400.0,
+        init_cpu_ms=380.0,
+        first_invoke_ms=20.0,
+        warm_invoke_ms=1.5,
+        peak_rss_bytes=120 << 20,
+        modules=321,
+    ),
+    tried=("native/numpy: row 7 differs",),
+    checks={"budget": "12 % of the limit", "linkage": "every library is there"},
+)
+
+
+def model(name: str = "churn", **changes: Any) -> ResolvedModel:
+    made = ResolvedModel(
+        uri=f"models:/{name}@champion",
+        name=name,
+        version="7",
+        aliases=("champion",),
+        run_id="0123456789abcdef0123456789abcdef",
+        model_id="m-0123456789abcdef",
+        mlflow_version="3.17.2",
+        python_version="3.11.7",
+        flavors={"python_function": {}, "sklearn": {}},
+        signature=SIGNATURE,
+        example=SavedExample(
+            body=BODY, content_type="application/json", source="serving_input_example.json"
+        ),
+        requirements=Requirements(lines=("scikit-learn==1.8.0",)),
+        root=Path("/build/model"),
+        files=(FileRecord(PurePosixPath("model.skops"), DIGEST, 1234),),
+        digest=DIGEST,
+    )
+    return replace(made, **changes)
+
+
+def request(**changes: Any) -> BuildRequest:
+    return replace(
+        BuildRequest(model_uri="models:/churn@champion", out_dir=Path("dist")), **changes
+    )
+
+
+def plan(
+    *,
+    model: ResolvedModel | None = None,
+    request: BuildRequest | None = None,
+    **changes: Any,
+) -> BuildPlan:
+    made = BuildPlan(
+        request=request or globals()["request"](),
+        model=model or globals()["model"](),
+        flavor="sklearn",
+        tier=Tier.NATIVE,
+        frame=Frame.PANDAS,
+        loader=LoaderSpec(loader="sklearn", options={"file": "model.skops", "format": "skops"}),
+        target=TARGET,
+        runtime=RUNTIME,
+        interpreter=Interpreter(
+            path=Path("/opt/python/bin/python3.13"), version="3.13.0", found_by="PATH"
+        ),
+        lock=Lock(text=LOCK, packages=(LockedPackage(name="numpy", version="2.5.5"),)),
+        passes=("prune",),
+        reasons=("skops needs no Python of its own, so the newest runtime was taken",),
+    )
+    return replace(made, **changes)
+
+
+METADATA = """Metadata-Version: 2.4
+Name: NumPy
+Version: 2.5.5
+Summary: Arrays
+License-Expression: BSD-3-Clause
+"""
+
+
+def tree(root: Path, plan: BuildPlan, extra: Mapping[str, bytes] | None = None) -> Path:
+    """A function's folder with one package, one handler and the model."""
+    manifest = Manifest(
+        model_name=plan.model.name,
+        digest=plan.model.digest,
+        flavor=plan.flavor,
+        loader=plan.loader.loader,
+        python=plan.runtime.python_minor,
+        request_bytes=LIMITS.request_bytes,
+        response_bytes=LIMITS.response_bytes,
+    )
+    handler = json.dumps({"made": "up"})
+    files = {
+        "handlers/__init__.py": b"",
+        "handlers/aws_lambda.py": (
+            f"def handler(event, context):\n    return {{'given': event, 'is': {handler!r}}}\n"
+        ).encode(),
+        "model/model.skops": b"\0" * 100,
+        "numpy/__init__.py": b"",
+        "numpy-2.5.5.dist-info/METADATA": METADATA.encode(),
+        "lib/libgomp.so.1": b"\x7fELF",
+        FILENAME: manifest.text().encode(),
+        **(extra or {}),
+    }
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return root
+
+
+def verified(root: Path, evidence: Evidence = EVIDENCE) -> VerifiedBundle:
+    bundle = Bundle(
+        root=root,
+        files=tuple(records(root)),
+        removed=(Removal(PurePosixPath("numpy/tests/test_a.py"), 1000, "tests"),),
+        ledger=(
+            LedgerEntry(
+                name="prune",
+                bytes_before=2000,
+                bytes_after=1000,
+                files_before=9,
+                files_after=8,
+                reason="tests are never imported",
+                proof="replay",
+            ),
+        ),
+    )
+    return VerifiedBundle(bundle=bundle, evidence=evidence)

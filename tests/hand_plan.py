@@ -1,0 +1,101 @@
+"""A real plan, put together by hand: what the middle stages are given, without the first two."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from packager import _archive, flavors, interpreters, locking, targets
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    Frame,
+    Json,
+    Requirements,
+    ResolvedModel,
+    SavedExample,
+    Tier,
+)
+from tests import models
+
+
+def model(name: str) -> ResolvedModel:
+    """The logged model tests/models/made/`name`, read plainly."""
+    root = models.folder(name)
+    described = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8"))
+    lines = (root / "requirements.txt").read_text(encoding="utf-8").split("\n")
+    example = root / "serving_input_example.json"
+    files = tuple(_archive.records(root))
+    return ResolvedModel(
+        uri=str(root),
+        name=name,
+        version="1",
+        mlflow_version=described["mlflow_version"],
+        python_version=described["flavors"]["python_function"]["python_version"],
+        flavors=described["flavors"],
+        signature=_signature(described.get("signature")),
+        signature_from_type_hints=described.get("is_signature_from_type_hint", False),
+        example=SavedExample(
+            body=example.read_bytes(), content_type="application/json", source=example.name
+        )
+        if example.is_file()
+        else None,
+        requirements=Requirements(lines=tuple(line for line in lines if line)),
+        root=root,
+        files=files,
+        digest=_archive.digest(files),
+    )
+
+
+def _signature(described: dict[str, str | None] | None) -> dict[str, Json] | None:
+    if described is None:
+        return None
+    return {
+        key: None if described.get(key) is None else json.loads(described[key] or "null")
+        for key in ("inputs", "outputs", "params")
+    }
+
+
+def plan(
+    name: str,
+    *,
+    flavor: str = "sklearn",
+    tier: Tier = Tier.NATIVE,
+    frame: Frame = Frame.NUMPY,
+    minor: str = "3.13",
+    **changes: Any,
+) -> BuildPlan:
+    """The plan for one tier and frame; `changes` are of the request."""
+    read = model(name)
+    request = BuildRequest(model_uri=read.uri, out_dir=Path("out"), **changes)
+    target = targets.load("aws-lambda")
+    runtime = next(each for each in target.runtimes if each.python_minor == minor)
+    interpreter = interpreters.find(minor)
+    loader = flavors.FLAVORS[flavor].read(read, tier, frame)
+    pins = {line.partition("==")[0]: line for line in read.requirements.lines}
+    wanted = ["numpy", *loader.requires, *target.requires]
+    lock = locking.lock(
+        locking.Wanted(
+            requirements=tuple(sorted({pins.get(each, each) for each in wanted})),
+            excluded=("pandas",) if frame is Frame.NUMPY else (),
+            interpreter=interpreter,
+            platform=runtime.platforms[request.architecture],
+        )
+    )
+    return BuildPlan(
+        request=request,
+        model=read,
+        flavor=flavor,
+        tier=tier,
+        frame=frame,
+        loader=loader,
+        target=target,
+        runtime=runtime,
+        interpreter=interpreter,
+        lock=lock,
+        passes=request.passes or ("libraries", "prune", "compact", "bytecode"),
+        keep=request.keep,
+    )

@@ -1,0 +1,51 @@
+"""Run events through a laid-out function, in an interpreter of its own.
+
+    python driver.py EVENTS RESULTS
+
+EVENTS is a JSON list of events; RESULTS becomes a JSON list: for each the answer, or the error as
+the runtime reports it, and the web modules that are loaded by then. Standard output is the log.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+WEB = ("mangum", "starlette", "fastapi", "pydantic", "asyncio")
+
+
+class Context:
+    """As awslambdaric's LambdaContext."""
+
+    function_name = "churn"
+    function_version = "$LATEST"
+    memory_limit_in_mb = "512"
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:churn"
+    log_group_name = "/aws/lambda/churn"
+    log_stream_name = "2026/11/23/[$LATEST]0"
+
+    def __init__(self, number: int) -> None:
+        self.aws_request_id = f"00000000-0000-4000-8000-{number:012d}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 3000
+
+
+def main() -> None:
+    from handlers.aws_lambda import handler
+
+    results: list[dict[str, Any]] = []
+    for number, event in enumerate(json.loads(Path(sys.argv[1]).read_text())):
+        result: dict[str, Any] = {}
+        try:
+            result["answer"] = handler(event, Context(number))
+        except Exception as error:  # noqa: BLE001 - the runtime catches all
+            result["error"] = {"type": type(error).__name__, "message": str(error)}
+        result["web"] = [name for name in WEB if name in sys.modules]
+        results.append(result)
+    Path(sys.argv[2]).write_text(json.dumps(results))
+
+
+main()

@@ -1,0 +1,43 @@
+"""Hold a loader to mlflow.pyfunc: `python in_process.py MODEL_FOLDER FUNCTION_FOLDER`.
+
+Run where the model's framework and mlflow are installed. Prints what was compared; exits with an
+AssertionError where an answer differs in a bit.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+
+from handlers import predictor
+from handlers.manifest import Manifest
+from handlers.responses import encode
+
+model, function = map(Path, sys.argv[1:])
+manifest = Manifest.read(function)
+theirs = mlflow.pyfunc.load_model(str(model), suppress_warnings=True)
+ours = predictor.load(manifest, function)
+inputs = (manifest.signature or {}).get("inputs") or []
+rng = np.random.default_rng(0)
+compared = 0
+for rows in (1, 2, 100, 900):
+    table = rng.normal(size=(rows, 4))
+    asked: Any = table.astype("float32")
+    handed = asked
+    if inputs[0]["type"] != "tensor":
+        asked = handed = pd.DataFrame(table, columns=[spec["name"] for spec in inputs])
+        if manifest.frame == "numpy":
+            handed = {name: asked[name].to_numpy() for name in asked.columns}
+    expected = encode(theirs.predict(asked))
+    assert json.loads(encode(ours.predict(handed, None))) == json.loads(expected), rows
+    assert encode(ours.predict(handed, None)) == expected, rows
+    compared += rows
+sys.stdout.write(f"{compared}\n")

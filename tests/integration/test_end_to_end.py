@@ -1,0 +1,174 @@
+"""Each flavor from its logged folder to an artifact that was booted and answered the same."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager._archive import sha256
+from packager.emulator import Emulator, EventKind, http_event
+from packager.errors import UnprovenError
+from packager.interpreters import find
+from packager.pipeline import build
+from packager.registry import MlflowRegistry
+from packager.types import BuildReport, BuildRequest
+from tests import models
+
+pytestmark = pytest.mark.slow
+
+# model -> the tier and frame that are proven for it
+EXPECTED = {
+    "sklearn_skops": ("native", "numpy"),
+    "sklearn_columns": ("native", "pandas"),
+    "sklearn_cloudpickle_proba": ("native", "numpy"),
+    "sklearn_pickle": ("native", "numpy"),
+    "sklearn_mlflow2": ("native", "numpy"),
+    "xgboost_booster": ("native", "numpy"),
+    "xgboost_classifier": ("native", "numpy"),
+    "lightgbm_booster": ("native", "numpy"),
+    "lightgbm_classifier": ("native", "numpy"),
+    "onnx_tensor": ("native", "numpy"),
+    "pyfunc_loader": ("native", "pandas"),
+    "pyfunc_pickle": ("stub", "pandas"),
+    "pyfunc_code": ("stub", "pandas"),
+    "pyfunc_mlflow": ("skinny", "pandas"),
+    "catboost_classifier": ("native", "pandas"),
+    "catboost_categories": ("native", "pandas"),
+    "statsmodels_formula": ("native", "pandas"),
+    "prophet_bounds": ("native", "pandas"),
+    "prophet_point": ("native", "pandas"),
+    "spacy_categories": ("native", "numpy"),
+}
+SUMMARY: dict[str, dict[str, Any]] = {}
+
+
+def request(name: str, out: Path, **options: Any) -> BuildRequest:
+    return BuildRequest(model_uri=str(models.folder(name)), out_dir=out, **options)
+
+
+@functools.cache
+def built(name: str, folder: Path) -> BuildReport:
+    return build(request(name, folder / name), MlflowRegistry(None, None))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("built")
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_flavor_is_built_and_proven(name: str, folder: Path) -> None:
+    report = built(name, folder)
+
+    assert (str(report.plan.tier), str(report.plan.frame)) == EXPECTED[name]
+    assert report.plan.runtime.python_minor in {"3.12", "3.13"}
+    assert report.evidence.proven
+    assert report.evidence.rows_compared >= 1000
+    assert report.evidence.mismatches == 0
+    assert report.evidence.max_abs_error == 0.0
+    assert report.artifact.unzipped_bytes <= 262_144_000
+
+
+def test_two_builds_on_two_paths_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    first = built("sklearn_skops", folder)
+    second = build(
+        request("sklearn_skops", tmp_path / "another place" / "x"), MlflowRegistry(None, None)
+    )
+
+    assert first.artifact.sha256 == second.artifact.sha256
+    one, two = (
+        {path.name: sha256(path) for path in report.emitted if path.is_file()}
+        for report in (first, second)
+    )
+    # measured times differ from run to run, and the template's memory may follow them
+    measured = {"evidence.json", "report.json", "README.md", "template.yaml"}
+    assert {k: v for k, v in one.items() if k not in measured} == {
+        k: v for k, v in two.items() if k not in measured
+    }
+
+
+def test_the_zip_and_the_folder_are_the_same_tree(folder: Path) -> None:
+    artifact = built("sklearn_skops", folder).artifact
+    with zipfile.ZipFile(artifact.path) as archive:
+        zipped = {info.filename: info.CRC for info in archive.infolist()}
+
+    assert set(zipped) == {
+        path.relative_to(artifact.folder).as_posix()
+        for path in artifact.folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_no_path_of_the_author_or_this_machine_ships(folder: Path) -> None:
+    out = built("pyfunc_pickle", folder).artifact.folder.parent
+    author = b"/tmp/model-author"
+    here = str(Path.home()).encode() + b"/"
+    for path in out.rglob("*"):
+        if path.is_file() and path.suffix != ".zip":
+            content = path.read_bytes()
+            # the code objects in a pickle name the author's file: a model's bytes stay as they are
+            assert author not in content or path.suffix == ".pkl", path
+            assert here not in content, path
+            assert str(folder).encode() not in content, path
+
+
+def test_an_arm64_build_passes_everything_but_boot(tmp_path: Path) -> None:
+    registry = MlflowRegistry(None, None)
+    with pytest.raises(UnprovenError, match=r"--allow-unproven"):
+        build(request("sklearn_skops", tmp_path / "arm", architecture="arm64"), registry)
+    assert not (tmp_path / "arm").exists()
+
+    report = build(
+        request("sklearn_skops", tmp_path / "arm", architecture="arm64", allow_unproven=True),
+        registry,
+    )
+
+    assert not report.evidence.proven
+    assert "arm64" in report.evidence.why_unproven
+    assert report.evidence.checks
+    assert "arm64" in (tmp_path / "arm" / "template.yaml").read_text()
+
+
+def test_the_artifact_answers_at_every_door(folder: Path) -> None:
+    report = built("sklearn_skops", folder)
+    function = report.artifact.folder
+    body = (function / "model" / "serving_input_example.json").read_bytes()
+    headers = {"content-type": "application/json"}
+    expected = None
+    with Emulator(function, interpreter=find(report.plan.runtime.python_minor)) as running:
+        direct = json.loads(running.invoke(body).body)
+        kinds: tuple[EventKind, ...] = ("http-api", "rest-api", "function-url", "alb")
+        for kind in kinds:
+            event = http_event("POST", "/invocations", body, headers, kind=kind)
+            answer = json.loads(running.invoke(json.dumps(event).encode()).body)
+            assert answer["statusCode"] == 200, (kind, answer)
+            expected = json.loads(answer["body"])
+            assert expected == direct, kind
+        log = running.log()
+    assert expected is not None
+    assert len(expected["predictions"]) > 0
+    first_value = json.loads(body)["dataframe_split"]["data"][0]
+    assert str(first_value)[1:-1] not in log
+
+
+def test_a_build_that_is_killed_leaves_no_half_artifact(tmp_path: Path) -> None:
+    out = tmp_path / "dist"
+    model = str(models.folder("sklearn_skops"))
+    argv = [sys.executable, "-m", "packager", "build", model, "-o", str(out)]
+    for seconds in (1.5, 4, 7):
+        running = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(seconds)
+        running.terminate()
+        _, err = running.communicate(timeout=60)
+        assert running.returncode in {143, 0}, err
+        if running.returncode == 143:
+            assert not out.exists()
+        assert not list(tmp_path.glob(".dist.partial-*"))

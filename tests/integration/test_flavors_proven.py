@@ -1,0 +1,86 @@
+"""Flavors that need more than the table: few rows, random answers, or more room than there is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager.errors import VerificationError
+from packager.pipeline import build
+from packager.registry import MlflowRegistry
+from packager.types import BuildReport, BuildRequest, Frame, Tier
+from tests import models
+from tests.handlers.modelling import laid_out
+
+pytestmark = pytest.mark.slow
+
+
+def built(name: str, out: Path, **options: Any) -> BuildReport:
+    request = BuildRequest(model_uri=str(models.folder(name)), out_dir=out / name, **options)
+    return build(request, MlflowRegistry(None, None))
+
+
+def test_a_time_series_is_asked_with_one_row(tmp_path: Path) -> None:
+    evidence = built("statsmodels_series", tmp_path).evidence
+    assert evidence.proven
+    assert evidence.mismatches == 0
+    assert evidence.rows_compared >= 5
+    # MLflow refuses more than one row for a time series, and so does the artifact
+    assert evidence.refusals_agreed >= 20
+
+
+def test_bounds_that_are_drawn_at_random_are_said(tmp_path: Path) -> None:
+    evidence = built("prophet_bounds", tmp_path).evidence
+    (note,) = (note for note in evidence.notes if "draws at random" in note)
+    assert "'yhat_lower'" in note
+    assert "'yhat';" not in note
+    assert built("prophet_point", tmp_path).evidence.notes == ()
+
+
+@pytest.fixture(scope="module")
+def torch_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with MLflow and a CPU build of PyTorch, which only pip's own sources may have."""
+    folder = tmp_path_factory.mktemp("torch")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    wanted = ("torch==2.13.0+cpu", "mlflow==3.17.2", "numpy==2.4.6", "pandas==3.1.1")
+    argv = [str(folder / "bin" / "pip"), "install", "-q", "--only-binary", ":all:", *wanted]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no CPU build of PyTorch for this Python: {done.stderr[-300:]}")
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize(
+    ("name", "frame"),
+    [
+        ("pytorch_pt2", Frame.NUMPY),
+        ("pytorch_pickle", Frame.NUMPY),
+        ("pytorch_pickle", Frame.PANDAS),
+    ],
+)
+def test_a_torch_module_answers_as_mlflow(
+    name: str, frame: Frame, torch_python: Path, tmp_path: Path
+) -> None:
+    _, function = laid_out(models.folder(name), tmp_path, Tier.NATIVE, frame)
+    script = Path(__file__).parent / "in_process.py"
+    done = subprocess.run(
+        [torch_python, script, models.folder(name), function],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) == 1003
+
+
+def test_what_does_not_fit_names_the_target_that_takes_it(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match=r"budget: .*aws-lambda-image") as caught:
+        built("statsmodels_arrow", tmp_path, tier=Tier.NATIVE)
+    assert {finding.check for finding in caught.value.findings} == {"budget"}
+    assert "pyarrow" in str(caught.value)
+    assert not (tmp_path / "statsmodels_arrow").exists()

@@ -1,0 +1,82 @@
+"""Logged models through resolve and plan, with the real resolver and the real index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from packager import targets
+from packager.errors import InterpreterNotFoundError
+from packager.interpreters import find
+from packager.plan import plan
+from packager.registry import MlflowRegistry
+from packager.resolve import resolve
+from packager.types import Architecture, BuildRequest, Frame, Tier
+from tests import models
+
+
+def _has(minor: str) -> bool:
+    try:
+        find(minor)
+    except InterpreterNotFoundError:
+        return False
+    return True
+
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not _has("3.13"), reason="the models were pickled under Python 3.13"),
+]
+
+
+# one of each way in which a plan can differ: format, flavor, MLflow's major version
+NAMES = (
+    "lightgbm_booster",
+    "onnx_columns",
+    "pyfunc_code",
+    "pyfunc_pickle",
+    "sklearn_code_paths",
+    "sklearn_mlflow2",
+    "sklearn_pickle",
+    "xgboost_mlflow2",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_logged_model_has_attempts(name: str, tmp_path: Path) -> None:
+    request = BuildRequest(model_uri=str(models.folder(name)), out_dir=tmp_path / "out")
+    model = resolve(request, MlflowRegistry(), tmp_path)
+    found = plan(request, model)
+    assert found[-1].tier is Tier.SKINNY
+    pins = dict(line.split("==") for line in model.requirements.lines if "==" in line)
+    for each in found:
+        assert each.runtime.glibc == (2, 34)
+        assert each.lock.version("numpy") == pins.get("numpy", each.lock.version("numpy"))
+        assert (each.lock.version("pandas") is None) == (each.frame is Frame.NUMPY)
+        assert (each.lock.version("mlflow-skinny") is None) == (each.tier is not Tier.SKINNY)
+        assert each.lock.version("mlflow") is None
+        assert str(tmp_path) not in each.lock.text
+        assert all(package.size_bytes for package in each.lock.packages)
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
+@pytest.mark.parametrize("name", ["sklearn_skops", "xgboost_booster", "onnx_tensor"])
+def test_both_architectures_have_wheels(
+    name: str, architecture: Architecture, tmp_path: Path
+) -> None:
+    request = BuildRequest(
+        model_uri=str(models.folder(name)), out_dir=tmp_path / "out", architecture=architecture
+    )
+    model = resolve(request, MlflowRegistry(), tmp_path)
+    found = plan(request, model)
+    other = {"x86_64": "aarch64", "arm64": "x86_64"}[architecture]
+    assert all(f"_{other}.whl" not in each.lock.text for each in found)
+    assert found == plan(request, model)
+
+
+def test_the_target_s_own_requirements_are_locked(tmp_path: Path) -> None:
+    request = BuildRequest(model_uri=str(models.folder("onnx_tensor")), out_dir=tmp_path / "out")
+    found = plan(request, resolve(request, MlflowRegistry(), tmp_path))[0]
+    for requirement in targets.load("aws-lambda").requires:
+        assert found.lock.version(requirement.partition(">")[0]) is not None

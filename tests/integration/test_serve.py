@@ -1,0 +1,74 @@
+"""`packager serve` on an artifact's folder and straight from a model, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from packager.pipeline import build
+from packager.registry import MlflowRegistry
+from packager.types import BuildRequest
+from tests import models
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def served(source: str | Path, folder: Path) -> Iterator[str]:
+    log = folder / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "packager", "serve", str(source), "--port", "0"],
+            cwd=folder, stdout=out, stderr=out,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 180
+        while not (found := re.search(r"running on (http://[0-9.:]+)", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield found[1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) in {0, 143}, log.read_text()
+
+
+def check(address: str, example: bytes) -> None:
+    with httpx.Client(base_url=address, timeout=30) as client:
+        headers = {"content-type": "application/json"}
+        answer = client.post("/invocations", content=example, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["predictions"]) == len(
+            json.loads(example)["dataframe_split"]["data"]
+        )
+        assert client.get("/ping").status_code == 200
+        assert "swagger" in client.get("/docs").text.lower()
+        document = json.dumps(client.get("/openapi.json").json())
+        assert json.loads(example)["dataframe_split"]["columns"][0] in document
+
+
+def test_straight_from_a_model(tmp_path: Path) -> None:
+    model = models.folder("sklearn_skops")
+    with served(model, tmp_path) as address:
+        check(address, (model / "serving_input_example.json").read_bytes())
+
+
+def test_an_artifact(tmp_path: Path) -> None:
+    out = tmp_path / "dist"
+    model = models.folder("lightgbm_booster")
+    build(BuildRequest(model_uri=str(model), out_dir=out), MlflowRegistry(None, None))
+    before = sorted(os.walk(out))
+    with served(out, tmp_path) as address:
+        check(address, (model / "serving_input_example.json").read_bytes())
+    assert sorted(os.walk(out)) == before

@@ -1,0 +1,147 @@
+"""Real trees, installed, slimmed, booted and compared: the middle of the pipeline on its own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from packager import _archive
+from packager.errors import UnprovenError, VerificationError
+from packager.slim import prune, slim
+from packager.slim.prune import Rule
+from packager.types import BuildPlan, Bundle, Frame
+from packager.verify import verify
+from tests import hand_plan
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def sklearn(tmp_path_factory: pytest.TempPathFactory) -> tuple[BuildPlan, Bundle]:
+    plan = hand_plan.plan("sklearn_skops")
+    return plan, slim(plan, tmp_path_factory.mktemp("a path with spaces"))
+
+
+def copied(bundle: Bundle, folder: Path) -> Bundle:
+    """The same tree elsewhere, to be spoiled; hard links would spoil both."""
+    shutil.copytree(bundle.root, folder / "function")
+    return replace(bundle, root=folder / "function")
+
+
+def test_a_pipeline_in_skops_format_is_proven(
+    sklearn: tuple[BuildPlan, Bundle], tmp_path: Path
+) -> None:
+    plan, bundle = sklearn
+    evidence = verify(bundle, plan, tmp_path).evidence
+    assert evidence.proven
+    assert evidence.rows_compared >= 1000
+    assert evidence.mismatches == 0
+    assert evidence.refusals_agreed > 10
+    assert evidence.cold_start is not None
+    assert evidence.declared_start_cpu_ms is not None
+    # ours carries no mlflow: a fair part of what the declared environment takes
+    assert evidence.cold_start.init_cpu_ms < 0.6 * evidence.declared_start_cpu_ms
+    assert evidence.declared_bytes is not None
+    assert bundle.size_bytes < 0.5 * evidence.declared_bytes
+
+
+def test_slimming_is_accounted_for(sklearn: tuple[BuildPlan, Bundle]) -> None:
+    _, bundle = sklearn
+    assert [entry.name for entry in bundle.ledger] == ["libraries", "prune", "compact", "bytecode"]
+    pruned = bundle.ledger[1]
+    removed = sum(removal.size_bytes for removal in bundle.removed)
+    assert pruned.bytes_before - pruned.bytes_after == removed > 25_000_000
+    assert bundle.ledger[-1].bytes_after == bundle.size_bytes
+
+
+def test_two_builds_on_two_paths_have_the_same_bytes(
+    sklearn: tuple[BuildPlan, Bundle], tmp_path: Path
+) -> None:
+    plan, bundle = sklearn
+    assert slim(plan, tmp_path / "elsewhere").files == bundle.files
+
+
+def test_no_path_of_the_build_is_in_the_tree(sklearn: tuple[BuildPlan, Bundle]) -> None:
+    _, bundle = sklearn
+    here = str(bundle.root).encode()
+    texts = [file.path for file in bundle.files if file.path.suffix in {".py", ".pyc", ".json", ""}]
+    assert [path for path in texts if here in (bundle.root / path).read_bytes()] == []
+
+
+def test_another_answer_is_caught_and_located(
+    sklearn: tuple[BuildPlan, Bundle], tmp_path: Path
+) -> None:
+    plan, bundle = sklearn
+    spoiled = copied(bundle, tmp_path)
+    loader = spoiled.root / "handlers" / "loaders" / "sklearn.py"
+    loader.write_text(
+        loader.read_text(encoding="utf-8").replace(
+            "return self._predict(", "return 0 * self._predict("
+        ),
+        encoding="utf-8",
+    )
+    # the bytecode is taken without a look at its source
+    for stale in loader.parent.glob("__pycache__/sklearn.*"):
+        stale.unlink()
+    spoiled = replace(spoiled, files=tuple(_archive.records(spoiled.root)))
+    with pytest.raises(VerificationError, match=r"predictions, row \d+: expected [12], got 0") as e:
+        verify(spoiled, plan, tmp_path)
+    assert {finding.check for finding in e.value.findings} == {"replay"}
+
+
+def test_what_a_rule_wrongly_takes_out_is_asked_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pipeline's loop, by hand: the finding's `missing`, as a keep-rule, repairs the build."""
+    greedy = Rule(name="greedy", reason="a mistake", patterns=("sklearn/pipeline.py",))
+    whole = prune.rules()
+    monkeypatch.setattr(prune, "rules", lambda: (*whole, greedy))
+    plan = hand_plan.plan("sklearn_skops", passes=("prune",))
+    with pytest.raises(VerificationError) as caught:
+        verify(slim(plan, tmp_path / "first"), plan, tmp_path)
+    rules = {finding.missing for finding in caught.value.findings} - {None}
+    assert rules == {"sklearn/pipeline.py"}
+    again = replace(plan, keep=tuple(sorted(str(rule) for rule in rules)))
+    assert verify(slim(again, tmp_path / "second"), again, tmp_path).evidence.proven
+
+
+def test_a_library_that_lambda_lacks_is_supplied(tmp_path: Path) -> None:
+    plan = hand_plan.plan("lightgbm_booster", flavor="lightgbm")
+    bundle = slim(plan, tmp_path / "with")
+    assert (bundle.root / "lib" / "libgomp.so.1").is_file()
+    assert "libgomp.so.1 from scikit-learn" in bundle.ledger[0].proof
+    without = replace(plan, passes=("prune", "bytecode"))
+    with pytest.raises(VerificationError, match=r"libgomp\.so\.1 is neither in the tree nor in"):
+        verify(slim(without, tmp_path / "without"), without, tmp_path)
+
+
+def test_arm64_passes_everything_but_the_boot(tmp_path: Path) -> None:
+    plan = hand_plan.plan("onnx_tensor", flavor="onnx", architecture="arm64", allow_unproven=True)
+    bundle = slim(plan, tmp_path / "arm")
+    evidence = verify(bundle, plan, tmp_path).evidence
+    assert not evidence.proven
+    assert "cannot boot it" in evidence.why_unproven
+    assert "for arm64" in evidence.checks["linkage"]
+    strict = replace(plan, request=replace(plan.request, allow_unproven=False))
+    with pytest.raises(UnprovenError, match="The function is for arm64"):
+        verify(bundle, strict, tmp_path)
+
+
+def test_wheels_of_the_other_architecture_are_all_named(tmp_path: Path) -> None:
+    plan = hand_plan.plan("onnx_tensor", flavor="onnx", architecture="arm64")
+    bundle = slim(plan, tmp_path / "arm")
+    wrong = replace(plan, request=replace(plan.request, architecture="x86_64"))
+    with pytest.raises(VerificationError, match="built for arm64, not for x86_64"):
+        verify(bundle, wrong, tmp_path)
+
+
+def test_without_signature_and_example_it_boots_and_says_so(tmp_path: Path) -> None:
+    plan = hand_plan.plan("sklearn_bare", frame=Frame.PANDAS, allow_unproven=True)
+    evidence = verify(slim(plan, tmp_path / "bare"), plan, tmp_path).evidence
+    assert not evidence.proven
+    assert "neither a signature nor a saved example" in evidence.why_unproven
+    assert evidence.cold_start is not None
+    assert evidence.cold_start.peak_rss_bytes > 10_000_000

@@ -1,0 +1,2 @@
+def rounded(values, digits):
+    return values.round(digits)

@@ -1,0 +1,206 @@
+"""The short way that large bodies take gives what the general way gives, to the last bit."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handlers import bulk
+from tests.conformance.cases import ALL, CSV, Case, column
+from tests.conformance.reference import ours
+from tests.property.test_scoring_properties import cases
+
+_ALL = [case for make in ALL for case in make()]
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    logging.disable(logging.NOTSET)
+
+
+def answered(case: Case, large_bytes: int, frame: str) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "LARGE_BYTES", large_bytes)
+        scorer = ours(case.signature, frame=frame, type_hints=case.type_hints)
+        return scorer.invocations(case.body, case.content_type)
+
+
+def assert_both_ways_agree(case: Case) -> None:
+    for frame in ("numpy", "pandas"):
+        assert answered(case, 1, frame) == answered(case, 10**9, frame), (frame, case)
+
+
+NUMBERS = st.one_of(
+    st.floats(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(2**70), 2**70),
+    st.sampled_from([0, -0.0, 2**53 + 1, 2**63, -(2**63) - 1, 10**309, 1e-320, True, None, "1"]),
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Case:
+    """Signatures of numbers, bodies mostly of numbers."""
+    names = draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True))
+    kinds = draw(st.lists(st.sampled_from(["double", "float"]), min_size=4, max_size=4))
+    specs = [column(kind, name) for kind, name in zip(kinds, names, strict=False)]
+    sent = draw(st.permutations([*names, *draw(st.sampled_from([[], ["z"], names[:1]]))]))
+    values = draw(st.sampled_from([NUMBERS, st.floats(), st.integers(-5, 5)]))
+    rows = draw(st.lists(st.lists(values, min_size=len(sent), max_size=len(sent)), max_size=4))
+    extras: list[dict[str, Any]] = [{}, {"params": {"p": 1}}, {"other": 1}, {"instances": []}]
+    extra = draw(st.sampled_from(extras))
+    records = [dict(zip(sent, row, strict=True)) for row in rows]
+    data: Any = {
+        "dataframe_split": {"columns": sent, "data": rows},
+        "dataframe_records": records,
+        "inputs": {name: [record[name] for record in records] for name in sent},
+        "instances": records,
+    }
+    key = draw(st.sampled_from(list(data)))
+    return Case(key, {"inputs": specs}, json.dumps({key: data[key], **extra}).encode())
+
+
+@given(tables())
+@settings(max_examples=250, deadline=None, derandomize=True)
+def test_tables_of_numbers_are_read_the_same_both_ways(case: Case) -> None:
+    assert_both_ways_agree(case)
+
+
+@given(cases())
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_any_body_is_read_the_same_both_ways(case: Case) -> None:
+    assert_both_ways_agree(case)
+
+
+@pytest.mark.parametrize("frame", ["numpy", "pandas"])
+def test_the_conformance_cases_are_read_the_same_both_ways(frame: str) -> None:
+    different = [
+        case for case in _ALL[::23] if answered(case, 1, frame) != answered(case, 10**9, frame)
+    ]
+    assert different == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frame", ["numpy", "pandas"])
+def test_every_conformance_case_is_read_the_same_both_ways(frame: str) -> None:
+    different = [case for case in _ALL if answered(case, 1, frame) != answered(case, 10**9, frame)]
+    assert different == []
+
+
+CELLS = st.one_of(
+    st.floats().map(repr),
+    st.integers(-(2**70), 2**70).map(str),
+    st.text(st.sampled_from('0123456789.,-+eE[]{}" \t\r\nNainfty'), max_size=6),
+    st.sampled_from(["-0", "-0.0", "1],[2", "01", "1.", ".5", "NA", "NaN", "Infinity", ""]),
+    st.sampled_from(["1e400", "-0e5", "- 0", "1 2", "+1"]),
+)
+
+
+@given(
+    st.lists(st.lists(CELLS, min_size=2, max_size=3), max_size=4),
+    st.sampled_from(["a,b", "b,a", "a,b,c", "a,a,b", '"a",b', "a,b\r", "\ufeffa,b", " ,a,b", "a"]),
+    st.sampled_from(["\n", "\r\n", "\n\n", "\n \n", "\r"]),
+    st.sampled_from(["double", "float"]),
+)
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_csv_is_read_the_same_the_short_way(
+    rows: list[list[str]], header: str, end: str, kind: str
+) -> None:
+    body = end.join([header, *map(",".join, rows), ""]).encode()
+    signature = {"inputs": [column(kind, "a"), column("double", "b")]}
+    for frame in ("numpy", "pandas"):
+        short = ours(signature, frame=frame)
+        general = ours(signature, frame=frame)
+        general._reader = bulk.Reader(None)
+
+        assert short.invocations(body, CSV) == general.invocations(body, CSV), (frame, body)
+
+
+FLOATS = st.one_of(
+    st.floats(),
+    st.floats(1e-4, 1e16, exclude_max=True),
+    st.floats(-1e16, -1e-4, exclude_min=True),
+    st.sampled_from([0.0, -0.0, 1e16, 1e-4, math.nextafter(1e-4, 0), 123456.0]),
+)
+
+
+@given(st.lists(FLOATS), st.sampled_from(["f8", "f4", "f2", "i8", "u2"]))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_numbers_are_written_as_json_writes_them(values: list[float], dtype: str) -> None:
+    with np.errstate(all="ignore"):
+        flat = np.array(values).astype(dtype)
+    shaped = flat.reshape(-1, 2) if len(values) % 2 == 0 else flat
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "LARGE_BYTES", 0)
+
+        written = bulk.encode_numbers(shaped)
+
+    assert written in {None, json.dumps(shaped.tolist())}
+
+
+def test_a_large_plain_body_takes_the_short_way() -> None:
+    schema = ours({"inputs": [column("double", "a"), column("float", "b")]})._model.inputs
+    reader = bulk.Reader(schema)
+    body = {"columns": ["b", "a"], "data": [[1.5, 2]] * 10_000}
+
+    found = reader.json(json.dumps({"dataframe_split": body}).encode())
+
+    assert found is not None
+    columns = found[0].columns
+    assert {name: str(made.cells.dtype) for name, made in columns.items()} == {
+        "a": "float64",
+        "b": "float32",
+    }
+    assert (columns["a"].cells == 2).all()
+    assert (columns["b"].cells == 1.5).all()
+    table = reader.csv("a,b\n" + "1,2.5\n" * 30_000)
+    assert table is not None
+    assert table.rows == 30_000
+    assert bulk.encode_numbers(np.full(10_000, 0.25)) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[NaN]", "[18446744073709551616]", '["\\ud800"]', "[1e400]", '{"a": 1, "a": 2}', "[-0]"],
+)
+def test_what_the_fast_parser_refuses_json_reads(text: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(bulk, "LARGE_BYTES", 0)
+
+    assert repr(bulk.decode(text.encode())) == repr(json.loads(text))
+
+
+def test_without_the_fast_parser_all_is_read_by_json(monkeypatch: Any) -> None:
+    monkeypatch.setattr(bulk, "_msgspec", lambda: None)
+    monkeypatch.setattr(bulk, "LARGE_BYTES", 0)
+    scorer = ours({"inputs": [column("double", "a")]})
+
+    answer = scorer.invocations(b'{"inputs": {"a": [1.5]}}', "application/json")
+
+    assert answer.status == 200
+    assert bulk.encode_numbers(np.array([1.5])) is None
+
+
+def test_the_collector_runs_again_however_the_pauses_nest() -> None:
+    with bulk.collector_paused(when=True):
+        with contextlib.suppress(ValueError), bulk.collector_paused(when=True):
+            assert not gc.isenabled()
+            raise ValueError
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with bulk.collector_paused(when=False):
+        assert gc.isenabled()

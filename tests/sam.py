@@ -1,0 +1,50 @@
+"""What CloudFormation makes of a SAM template, and what cfn-lint says to it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from cfnlint.api import lint as cfn_lint
+from cfnlint.config import ManualArgs
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+TRANSFORM = "AWS::Serverless-2016-10-31"
+REGION = "us-east-1"
+
+
+def parse(text: str) -> dict[str, Any]:
+    """A template's text with its short tags (`!Ref`) written out."""
+    return dict(yaml_parse(text))
+
+
+def transformed(
+    template: Mapping[str, Any], parameters: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The plain CloudFormation template, as the cloud derives it from a SAM template."""
+    defaults = {
+        name: spec["Default"]
+        for name, spec in (template.get("Parameters") or {}).items()
+        if "Default" in spec
+    }
+    values = {**defaults, **(parameters or {})}
+    session = boto3.Session(region_name=REGION)
+    translator = Translator({}, Parser(), boto_session=session)
+    return dict(translator.translate(copy.deepcopy(dict(template)), values))
+
+
+def uploaded(text: str) -> dict[str, Any]:
+    """The template as `sam package` leaves it: the code in a bucket."""
+    template = parse(text)
+    template["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/function.zip"
+    return template
+
+
+def lint(text: str) -> list[str]:
+    """cfn-lint's findings of every severity, one line each."""
+    found = cfn_lint(text, config=ManualArgs(regions=[REGION]))
+    return [f"{match.rule.id}: {match.message}" for match in found]

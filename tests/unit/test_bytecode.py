@@ -1,0 +1,93 @@
+"""Bytecode that is taken as it is, and is the same wherever it was made."""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+import shutil
+import sys
+from pathlib import Path
+from types import CodeType
+
+import pytest
+
+from packager import _archive, _process
+from packager._process import Done
+from packager.errors import StorageError, ToolError
+from packager.slim import bytecode
+from packager.types import Bundle, Interpreter
+from tests import fake_plan, tiny_elf
+
+HERE = Interpreter(
+    path=Path(sys.executable), version=".".join(map(str, sys.version_info[:3])), found_by="test"
+)
+TAG = sys.implementation.cache_tag
+SOURCES = {
+    "pkg/__init__.py": b"NAMES = {'b', 'a', 'c', None, 1.5, (1, 'x')}\n",
+    "pkg/mod.py": b"def f(x):\n    return x in {'one', 'two', 'three'} or f'{x}'\n",
+    "pkg/broken.py": b"def f(:\n",
+    "pkg/data.txt": b"",
+}
+
+
+def compiled(root: Path, interpreter: Interpreter = HERE) -> Bundle:
+    tiny_elf.write(root, SOURCES)
+    bundle = Bundle(root=root, files=tuple(_archive.records(root)))
+    return bytecode.PASS.apply(bundle, fake_plan.plan(interpreter=interpreter))
+
+
+def code_of(path: Path) -> CodeType:
+    loaded = marshal.loads(path.read_bytes()[16:])  # noqa: S302 - made just now
+    assert isinstance(loaded, CodeType)
+    return loaded
+
+
+def test_two_builds_on_two_paths_give_the_same_bytes(tmp_path: Path) -> None:
+    # real sources, large enough to show an order that is left to chance
+    for name in ("one", "a longer path/two"):
+        source = Path(importlib.util.__file__).parent.parent / "json"
+        shutil.copytree(source, tmp_path / name / "json", ignore=shutil.ignore_patterns("*.pyc"))
+    first, second = (compiled(tmp_path / name) for name in ("one", "a longer path/two"))
+    assert first.files == second.files
+    assert len([file for file in first.files if file.path.suffix == ".pyc"]) > 6
+
+
+def test_it_is_unchecked_and_names_where_it_will_lie(tmp_path: Path) -> None:
+    root = compiled(tmp_path).root
+    written = root / "pkg" / "__pycache__" / f"mod.{TAG}.pyc"
+    assert written.read_bytes()[:8] == importlib.util.MAGIC_NUMBER + b"\1\0\0\0"
+    assert code_of(written).co_filename == "/var/task/pkg/mod.py"
+    assert str(tmp_path).encode() not in written.read_bytes()
+    assert written.stat().st_mode & 0o777 == 0o644
+
+
+def test_python_takes_it_whatever_the_source_says_now(tmp_path: Path) -> None:
+    root = compiled(tmp_path).root
+    (root / "pkg" / "mod.py").write_text("raise SystemExit('compiled anew')")
+    done = _process.run(
+        [sys.executable, "-B", "-c", "import pkg.mod; print(pkg.mod.f('two'))"],
+        env={"PYTHONPATH": str(root)},
+    )
+    assert done.stdout == "True\n"
+
+
+def test_what_does_not_compile_is_left_as_source_and_said(tmp_path: Path) -> None:
+    bundle = compiled(tmp_path)
+    assert not (bundle.root / "pkg" / "__pycache__" / f"broken.{TAG}.pyc").exists()
+    assert bundle.ledger[-1].proof.startswith("2 of 3 sources have unchecked-hash bytecode")
+    assert bundle.ledger[-1].proof.endswith("1 do not compile")
+
+
+@pytest.mark.parametrize(
+    ("done", "error"),
+    [
+        (Done(returncode=1, stdout="OSError: No space left on device", stderr=""), StorageError),
+        (Done(returncode=2, stdout="", stderr="usage: compileall"), ToolError),
+    ],
+)
+def test_a_full_disk_is_no_syntax_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: Done, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(_process, "run", lambda *_, **__: done)
+    with pytest.raises(error):
+        compiled(tmp_path)

@@ -1,0 +1,72 @@
+"""The dynamic section, as written by a test and by a real linker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from packager import _elf
+from packager._elf import Elf
+from tests import tiny_elf
+
+
+def read(tmp_path: Path, content: bytes) -> Elf:
+    path = tmp_path / "x.so"
+    path.write_bytes(content)
+    return _elf.read(path)
+
+
+def test_reads_what_the_loader_reads(tmp_path: Path) -> None:
+    library = tiny_elf.library(
+        needed=("libgomp.so.1", "libc.so.6"),
+        soname="libx.so.2",
+        runpath="$ORIGIN/../x.libs:$ORIGIN",
+        glibc=("GLIBC_2.17", "GLIBC_2.28", "GLIBC_2.3.4"),
+    )
+    assert read(tmp_path, library) == Elf(
+        architecture="x86_64",
+        soname="libx.so.2",
+        needed=("libgomp.so.1", "libc.so.6"),
+        search=("$ORIGIN/../x.libs", "$ORIGIN"),
+        glibc=(2, 28),
+    )
+
+
+def test_runpath_silences_rpath(tmp_path: Path) -> None:
+    assert read(tmp_path, tiny_elf.library(rpath="/a", runpath="/b")).search == ("/b",)
+    assert read(tmp_path, tiny_elf.library(rpath="/a")).search == ("/a",)
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "arm64", "386"])
+def test_names_the_architecture(tmp_path: Path, architecture: str) -> None:
+    found = read(tmp_path, tiny_elf.library(architecture=architecture))
+    assert found.architecture == architecture
+    assert found.glibc is None
+
+
+def test_other_version_names_are_no_glibc(tmp_path: Path) -> None:
+    library = tiny_elf.library(glibc=("GLIBCXX_3.4.29", "CXXABI_1.3", "GLIBC_PRIVATE"))
+    assert read(tmp_path, library).glibc is None
+
+
+def test_agrees_with_a_real_library() -> None:
+    extension = next((Path(np.__file__).parent / "_core").glob("_multiarray_umath*.so"))
+    found = _elf.read(extension)
+    assert "libc.so.6" in found.needed
+    assert any("numpy.libs" in folder for folder in found.search)
+    assert found.glibc is not None
+    assert (2, 14) <= found.glibc <= (2, 40)
+
+
+@pytest.mark.parametrize("content", [b"", b"MZ\x90", b"\x7fELF", b"\x7fELF" + b"\xff" * 100])
+def test_damage_is_a_value_error(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"x\.so is not a readable ELF file"):
+        read(tmp_path, content)
+
+
+def test_is_elf_by_content_not_by_name(tmp_path: Path) -> None:
+    tiny_elf.write(tmp_path, {"data.txt": tiny_elf.library(), "empty.so": b""})
+    assert _elf.is_elf(tmp_path / "data.txt")
+    assert not _elf.is_elf(tmp_path / "empty.so")

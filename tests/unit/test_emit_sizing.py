@@ -1,0 +1,102 @@
+"""Memory and timeout follow from what was measured, within what the target gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packager.emit._sizing import Sizing, size
+from packager.errors import ConfigurationError, VerificationError
+from packager.types import ColdStart
+from tests import fake_plan
+
+
+def _size(*, peak_mb: float = 100, init_ms: float = 400, first_ms: float = 20) -> Sizing:
+    cold = ColdStart(
+        init_wall_ms=init_ms,
+        init_cpu_ms=init_ms,
+        first_invoke_ms=first_ms,
+        warm_invoke_ms=1,
+        peak_rss_bytes=int(peak_mb * (1 << 20)),
+    )
+    return size(fake_plan.plan(), replace(fake_plan.EVIDENCE, cold_start=cold))
+
+
+@pytest.mark.parametrize(
+    ("peak_mb", "memory_mb"), [(1, 512), (393, 512), (394, 576), (1000, 1344), (9000, 10_240)]
+)
+def test_memory_is_the_peak_and_headroom_in_steps_of_64(peak_mb: int, memory_mb: int) -> None:
+    assert _size(peak_mb=peak_mb).memory_mb == memory_mb
+
+
+@pytest.mark.parametrize(
+    ("init_ms", "peak_mb", "seconds"),
+    [
+        (400, 100, 30),
+        # 3 x 5.02 s at 512 of 1769 MB
+        (5000, 100, 55),
+        # 3 x 5.02 s with a whole CPU
+        (5000, 1400, 30),
+        (200_000, 100, 900),
+    ],
+)
+def test_timeout_allows_for_a_slower_cpu(init_ms: float, peak_mb: int, seconds: int) -> None:
+    assert _size(init_ms=init_ms, peak_mb=peak_mb).timeout_seconds == seconds
+
+
+@given(peak_mb=st.floats(1, 10_240), init_ms=st.floats(0, 1e6), first_ms=st.floats(0, 1e6))
+def test_defaults_are_always_ones_that_can_be_had(
+    peak_mb: float, init_ms: float, first_ms: float
+) -> None:
+    sizing = _size(peak_mb=peak_mb, init_ms=init_ms, first_ms=first_ms)
+
+    assert 512 <= sizing.memory_mb <= 10_240
+    assert sizing.memory_mb % 64 == 0
+    assert sizing.memory_mb >= peak_mb
+    assert 30 <= sizing.timeout_seconds <= 900
+    assert 1000 <= sizing.p99_ms <= sizing.timeout_seconds * 1000
+
+
+def test_noise_in_a_measurement_does_not_show() -> None:
+    assert _size(init_ms=400, first_ms=20) == replace(
+        _size(init_ms=440, first_ms=25),
+        timeout_reason=_size(init_ms=400, first_ms=20).timeout_reason,
+        p99_reason=_size(first_ms=20).p99_reason,
+    )
+
+
+def test_what_was_not_measured_is_said() -> None:
+    sizing = size(fake_plan.plan(), replace(fake_plan.EVIDENCE, cold_start=None))
+
+    assert (sizing.memory_mb, sizing.timeout_seconds) == (1024, 60)
+    assert "nothing was measured" in sizing.memory_reason
+
+
+def test_the_request_wins() -> None:
+    plan = fake_plan.plan(request=fake_plan.request(memory_mb=3008, timeout_seconds=7))
+    sizing = size(plan, fake_plan.EVIDENCE)
+
+    assert (sizing.memory_mb, sizing.timeout_seconds) == (3008, 7)
+    assert sizing.memory_reason == "as asked for"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"memory_mb": 127}, "128 to 10240 MB"),
+        ({"memory_mb": 10_241}, "128 to 10240 MB"),
+        ({"timeout_seconds": 0}, "1 to 900 s"),
+        ({"timeout_seconds": 901}, "1 to 900 s"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(asked: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        size(fake_plan.plan(request=fake_plan.request(**asked)), fake_plan.EVIDENCE)
+
+
+def test_a_need_beyond_the_target_names_the_way_out() -> None:
+    with pytest.raises(VerificationError, match=r"10,241 MB.*aws-lambda-image"):
+        _size(peak_mb=10_241)

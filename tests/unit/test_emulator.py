@@ -1,0 +1,186 @@
+"""A folder booted under the real emulator and runtime client: how it answers, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from packager import interpreters
+from packager.emulator import Emulator, parts, why_not_bootable
+from packager.errors import EmulatorError, ToolError
+from packager.types import Interpreter
+
+CODE = """
+import os, sys, time
+
+def handler(event, context):
+    if event == "write":
+        open("written", "w")
+    if event == "sleep":
+        time.sleep(30)
+    if event == "exit":
+        os._exit(3)
+    if event == "raise":
+        raise KeyError("nothing")
+    if event == "large":
+        return "x" * 7_000_000
+    return {
+        "event": event,
+        "environment": dict(os.environ),
+        "path": sys.path,
+        "cwd": os.getcwd(),
+        "memory": context.memory_limit_in_mb,
+        "pid": os.getpid(),
+    }
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("with a space") / "the function"
+    made.mkdir()
+    (made / "app.py").write_text(CODE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[Emulator]:
+    found = interpreters.available(("3.13", "3.12"))[0]
+    with Emulator(
+        folder, interpreter=found, handler="app.handler", memory_mb=640, timeout_seconds=2
+    ) as function:
+        yield function
+
+
+def ask(running: Emulator, event: object) -> object:
+    return json.loads(running.invoke(json.dumps(event).encode()).body)
+
+
+@pytest.mark.slow
+class TestRunning:
+    def test_answers_with_what_lambda_sets_and_nothing_of_this_machine(
+        self, running: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found = ask(running, {"a": 1})
+        assert isinstance(found, dict)
+        assert found["event"] == {"a": 1}
+        assert found["cwd"] == found["path"][0] == str(folder)
+        assert found["memory"] == "640"
+        environment = found["environment"]
+        assert environment["LAMBDA_TASK_ROOT"] == str(folder)
+        assert environment["LD_LIBRARY_PATH"].split(":")[-1] == f"{folder}/lib"
+        assert "VIRTUAL_ENV" not in environment
+        assert "USER" not in environment
+
+    def test_measures_its_process(self, running: Emulator) -> None:
+        ask(running, 1)
+        stats = running.stats()
+        assert stats.init_wall_ms > 1
+        assert stats.cpu_ms > 1
+        assert stats.peak_rss_bytes > 5_000_000
+        assert "INIT REPORT" in running.log()
+
+    def test_the_folder_cannot_be_written(self, running: Emulator, folder: Path) -> None:
+        if parts.read_only_prefix() is None:
+            pytest.skip("this machine allows no mount namespace")
+        found = ask(running, "write")
+        assert isinstance(found, dict)
+        assert found["errorType"] == "OSError"
+        assert not (folder / "written").exists()
+
+    @pytest.mark.parametrize(
+        ("event", "status", "words"),
+        [
+            ("raise", 200, b'"errorType": "KeyError"'),
+            ("exit", 502, b"Runtime.ExitError"),
+            ("sleep", 200, b"Task timed out after 2.00 seconds"),
+            ("large", 502, b"Function.ResponseSizeTooLarge"),
+        ],
+    )
+    def test_every_way_to_fail_and_up_again(
+        self, running: Emulator, event: str, status: int, words: bytes
+    ) -> None:
+        answer = running.invoke(json.dumps(event).encode())
+        assert answer.status == status
+        assert words in answer.body
+        assert running.invoke(b"1").status == 200
+
+    def test_refuses_what_the_emulator_would_cut_short(self, running: Emulator) -> None:
+        answer = running.invoke(b'"' + b"x" * 6_291_456 + b'"')
+        assert answer.status == 413
+        assert running.invoke(b"1").status == 200
+
+    def test_two_at_once_wait_for_each_other(self, running: Emulator) -> None:
+        found: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: found.append(running.invoke(b"1").status))
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [200] * 8
+
+
+@pytest.mark.slow
+def test_nothing_is_left_running(folder: Path) -> None:
+    found = interpreters.available(("3.13", "3.12"))[0]
+    with Emulator(folder, interpreter=found, handler="app.handler") as function:
+        answer = json.loads(function.invoke(b"1").body)
+        assert Path(f"/proc/{answer['pid']}").exists()
+    assert not alive(answer["pid"])
+    with pytest.raises(EmulatorError, match="did not answer"):
+        function.invoke(b"1")
+    assert "INIT REPORT" in function.log()
+
+
+def alive(pid: int) -> bool:
+    """Whether it still runs: one that nobody has waited for yet does not."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+@pytest.mark.slow
+def test_an_import_that_fails_says_so(folder: Path) -> None:
+    found = interpreters.available(("3.13", "3.12"))[0]
+    with Emulator(folder, interpreter=found, handler="nowhere.handler") as function:
+        answer = function.invoke(b"1")
+    assert answer.status == 502
+    assert b"No module named 'nowhere'" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "architecture", "why"),
+    [
+        ("linux", "x86_64", "x86_64", None),
+        ("linux", "aarch64", "arm64", None),
+        ("linux", "x86_64", "arm64", "The function is for arm64, and this machine (x86_64)"),
+        ("linux", "riscv64", "arm64", "and this machine (riscv64) cannot boot it."),
+        ("darwin", "arm64", "arm64", "The Lambda emulator runs on Linux only"),
+    ],
+)
+def test_where_a_function_can_be_booted(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, architecture: str, why: str | None
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    found = why_not_bootable("arm64" if architecture == "arm64" else "x86_64")
+    assert (found is None) == (why is None)
+    assert why is None or why in str(found)
+
+
+def test_a_machine_without_an_emulator_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    interpreter = Interpreter(path=Path("python"), version="3.13.0", found_by="test")
+    with pytest.raises(ToolError, match="no Lambda emulator for riscv64: only x86_64, arm64"):
+        parts.emulator_binary(interpreter)

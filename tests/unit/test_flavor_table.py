@@ -1,0 +1,59 @@
+"""README's table of flavors says what builds reported, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.models import flavor_table
+
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+def artifact(folder: Path, flavor: str, **evidence: Any) -> None:
+    folder.mkdir(parents=True)
+    found = {
+        "proven": True,
+        "rows_compared": 1025,
+        "max_abs_error": 0.0,
+        "cold_start": {"init_cpu_ms": 510.0},
+        **evidence,
+    }
+    report = {"artifact": {"size_bytes": 79_811_086, "unzipped_bytes": 238_030_514}}
+    manifest = {"flavor": flavor, "tier": "native", "frame": "pandas"}
+    (folder / "report.json").write_text(json.dumps(report))
+    (folder / "evidence.json").write_text(json.dumps({"evidence": found}))
+    (folder / "model-manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_row_for_each_artifact_in_order(tmp_path: Path) -> None:
+    artifact(tmp_path / "z", "catboost")
+    artifact(tmp_path / "a", "spacy", proven=False, cold_start=None)
+    *_, first, second = flavor_table.table(tmp_path).splitlines()
+    assert first == "| catboost | z | native, pandas | 79.8 MB | 238.0 MB | 0.5 s | 1,025 | 0 |"
+    assert "| not measured | unproven |" in second
+
+
+def test_only_what_stands_between_the_markers_changes() -> None:
+    text = f"before\n{flavor_table.START}\nold\n{flavor_table.END}\nafter\n"
+    made = flavor_table.put(text, "new")
+    assert made == text.replace("old", "new")
+    assert flavor_table.put(made, "new") == made
+
+
+def test_a_text_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="no markers"):
+        flavor_table.put("text", "new")
+
+
+def test_no_artifacts_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="holds no artifacts"):
+        flavor_table.table(tmp_path)
+
+
+def test_the_readme_has_the_markers() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert flavor_table.put(text, "new") != text

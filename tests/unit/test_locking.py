@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from packager import interpreters, locking
+from packager.errors import ToolError, UnresolvableError
+from packager.locking import Wanted
+from packager.types import Interpreter, Lock
+
+PLATFORM = "x86_64-manylinux_2_34"
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _wheel(folder: Path, name: str = "own", requires: str = "") -> str:
+    """A wheel of our own under `folder`/code; returns its path relative to the folder."""
+    path = folder / "code" / f"{name}-1.0-py3-none-any.whl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    info = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}/__init__.py": "",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for inside, text in files.items():
+            archive.writestr(zipfile.ZipInfo(inside), text)
+        record = "".join(f"{inside},,\n" for inside in files)
+        # a ZipInfo is dated 1980: two wheels are the same bytes whenever they are made
+        archive.writestr(zipfile.ZipInfo(f"{info}/RECORD"), record)
+    return path.relative_to(folder).as_posix()
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+
+
+def _wanted(
+    *requirements: str,
+    base: Path,
+    constraints: tuple[str, ...] = (),
+    excluded: tuple[str, ...] = (),
+) -> Wanted:
+    return Wanted(
+        requirements=requirements,
+        interpreter=interpreters.find(HERE),
+        platform=PLATFORM,
+        base=base,
+        options=("--no-index",),
+        constraints=constraints,
+        excluded=excluded,
+    )
+
+
+def test_a_wheel_in_the_model_is_locked_by_its_digest(offline: None, tmp_path: Path) -> None:
+    path = _wheel(tmp_path)
+    found = locking.lock(_wanted(path, base=tmp_path))
+    assert [(p.name, p.version) for p in found.packages] == [("own", "1.0")]
+    assert found.packages[0].size_bytes == (tmp_path / path).stat().st_size
+    assert 'sha256 = "' in found.text
+
+
+def test_a_lock_names_no_place_of_this_machine(offline: None, tmp_path: Path) -> None:
+    found = locking.lock(_wanted(_wheel(tmp_path), base=tmp_path))
+    assert str(tmp_path) not in found.text
+    assert str(Path.home()) not in found.text
+    assert "#" not in found.text
+
+
+def test_the_same_requirements_in_another_place_give_the_same_lock(
+    offline: None, tmp_path: Path
+) -> None:
+    texts = {
+        locking.lock(_wanted(_wheel(tmp_path / name), base=tmp_path / name)).text
+        for name in ("a", "b")
+    }
+    assert len(texts) == 1
+
+
+def test_what_is_excluded_is_left_out_where_another_requires_it(
+    offline: None, tmp_path: Path
+) -> None:
+    path = _wheel(tmp_path, requires="Requires-Dist: nvidia-nccl-cu12\n")
+    with pytest.raises(UnresolvableError):
+        locking.lock(_wanted(path, base=tmp_path))
+    found = locking.lock(_wanted(path, base=tmp_path, excluded=("nvidia-nccl-cu12",)))
+    assert [package.name for package in found.packages] == ["own"]
+
+
+def test_what_does_not_resolve_is_said_in_the_resolver_s_words(
+    offline: None, tmp_path: Path
+) -> None:
+    wanted = _wanted(_wheel(tmp_path), "no-such-thing==1", base=tmp_path)
+    with pytest.raises(UnresolvableError, match="no-such-thing"):
+        locking.lock(wanted)
+    assert locking.unavailable(wanted) == ("no-such-thing==1",)
+
+
+def test_a_constraint_holds(offline: None, tmp_path: Path) -> None:
+    with pytest.raises(UnresolvableError):
+        locking.lock(_wanted(_wheel(tmp_path), base=tmp_path, constraints=("own<1",)))
+
+
+def test_a_lock_is_installed_as_copies_without_a_trace_of_the_tool(
+    offline: None, tmp_path: Path
+) -> None:
+    found = locking.lock(_wanted(_wheel(tmp_path), base=tmp_path))
+    target = tmp_path / "function"
+    interpreter = interpreters.find(HERE)
+    locking.install(found, target, interpreter=interpreter, platform=PLATFORM, cwd=tmp_path)
+    assert sorted(path.name for path in target.iterdir()) == ["own", "own-1.0.dist-info"]
+    assert (target / "own" / "__init__.py").stat().st_nlink == 1
+
+
+def test_a_local_wheel_needs_the_folder_that_it_lies_in(tmp_path: Path) -> None:
+    text = '[[packages]]\nname = "own"\narchive = { path = "code/own.whl" }\n'
+    interpreter = Interpreter(path=Path(sys.executable), version="3.13.0", found_by="test")
+    with pytest.raises(ToolError, match=r"code/own\.whl, and no folder"):
+        locking.install(
+            Lock(text=text, packages=()), tmp_path, interpreter=interpreter, platform=PLATFORM
+        )
+
+
+def test_of_uv_s_settings_only_those_on_where_packages_come_from_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UV_INDEX_URL", "https://example.com/simple")
+    monkeypatch.setenv("UV_PYTHON", "3.9")
+    monkeypatch.setenv("UV_CONSTRAINT", "limits.txt")
+    monkeypatch.setenv("VIRTUAL_ENV", "/elsewhere")
+    passed = locking._environment()
+    assert passed["UV_INDEX_URL"] == "https://example.com/simple"
+    assert {"UV_PYTHON", "UV_CONSTRAINT", "VIRTUAL_ENV"}.isdisjoint(passed)
+    assert passed["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.slow
+def test_an_index_that_is_down_is_not_a_missing_wheel(tmp_path: Path) -> None:
+    wanted = Wanted(
+        requirements=("numpy",),
+        options=("--index-url http://127.0.0.1:9/simple",),
+        interpreter=interpreters.find(HERE),
+        platform=PLATFORM,
+    )
+    with pytest.raises(ToolError, match="index did not answer"):
+        locking.lock(wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("platform", "tag"),
+    [("x86_64-manylinux_2_34", "x86_64"), ("aarch64-manylinux_2_34", "aarch64")],
+)
+def test_wheels_are_those_of_the_platform_that_is_asked_for(platform: str, tag: str) -> None:
+    wanted = Wanted(
+        requirements=("numpy==2.4.6",),
+        interpreter=interpreters.find(HERE),
+        platform=platform,
+        python_minor="3.13",
+    )
+    found = locking.lock(wanted)
+    assert f"cp313-cp313-manylinux_2_27_{tag}" in found.text
+    assert found.packages[0].size_bytes is not None
+    assert found == locking.lock(wanted)
+
+
+@pytest.mark.slow
+def test_today_s_numpy_has_no_wheel_for_the_old_system() -> None:
+    wanted = Wanted(
+        requirements=("numpy==2.4.6", "threadpoolctl==3.8.0"),
+        interpreter=interpreters.find(HERE),
+        platform="x86_64-manylinux_2_17",
+        python_minor="3.11",
+    )
+    with pytest.raises(UnresolvableError):
+        locking.lock(wanted)
+    assert locking.unavailable(wanted) == ("numpy==2.4.6",)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from packager import _output
+from packager.errors import ConfigurationError, StorageError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_output_appears_whole(tmp_path: Path) -> None:
+    with _output.replacing(tmp_path / "dist") as place:
+        (place.out / "report.json").write_text("{}")
+        assert not (tmp_path / "dist").exists()
+
+    assert names(tmp_path) == ["dist"]
+    assert names(tmp_path / "dist") == ["report.json"]
+
+
+@pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit, ConfigurationError])
+def test_whatever_stops_a_build_leaves_the_earlier_artifact(
+    stop: type[BaseException], tmp_path: Path
+) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "report.json").write_text("old")
+
+    def build() -> None:
+        with _output.replacing(tmp_path / "dist") as place:
+            (place.out / "report.json").write_text("new")
+            place.stage("model").chmod(0o500)
+            raise stop
+
+    with pytest.raises(stop):
+        build()
+
+    assert names(tmp_path) == ["dist"]
+    assert (tmp_path / "dist" / "report.json").read_text() == "old"
+
+
+def test_an_earlier_artifact_is_replaced(tmp_path: Path) -> None:
+    for text in ("old", "new"):
+        with _output.replacing(tmp_path / "dist") as place:
+            (place.out / "report.json").write_text(text)
+            (place.out / text).touch()
+
+    assert names(tmp_path / "dist") == ["new", "report.json"]
+
+
+def test_files_that_no_build_made_are_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+
+    with (
+        pytest.raises(ConfigurationError, match="no build made"),
+        _output.replacing(tmp_path),
+    ):
+        pass
+
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
+
+    with _output.replacing(tmp_path / "dist") as place:
+        (place.out / "report.json").touch()
+
+    assert names(tmp_path / "dist") == ["report.json"]
+
+
+def test_a_file_or_a_link_in_the_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+
+    for name in ("file", "link"):
+        with pytest.raises(ConfigurationError), _output.replacing(tmp_path / name):
+            pass
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="disk is full"), _output.replacing(tmp_path / "dist"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert names(tmp_path) == []
+
+
+def test_what_a_killed_build_left_is_swept_and_a_running_one_let_be(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".dist.partial-{dead.pid}" / "out").mkdir(parents=True)
+    (tmp_path / f".dist.partial-{os.getppid()}").mkdir()
+
+    with _output.replacing(tmp_path / "dist") as place:
+        (place.out / "report.json").touch()
+
+    assert names(tmp_path) == [f".dist.partial-{os.getppid()}", "dist"]

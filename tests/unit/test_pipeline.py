@@ -1,0 +1,199 @@
+"""The order of things: the stages are fakes here, so that the pipeline alone is under test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager import pipeline
+from packager.errors import PackagerError, StorageError, VerificationError
+from packager.types import BuildRequest, Evidence, Finding, VerifiedBundle
+
+REPLAY = Finding(check="replay", message="row 3: expected 1, got 2.", hint="")
+BUDGET = Finding(check="budget", message="Too big.", hint="Use an image.")
+MISSING = Finding(check="boot", message="No module named x.", hint="", missing="x/*")
+
+
+@dataclass(frozen=True)
+class Plan:
+    tier: str
+    frame: str = "numpy"
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    artifact: Any
+    verified: VerifiedBundle
+    plan: Plan
+    emitted: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Artifact:
+    path: Path
+    folder: Path
+
+
+class Stages:
+    """Each stage as a fake; `findings` says what verify finds for a tier, one entry a round."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *tiers: str) -> None:
+        self.findings: dict[str, list[list[Finding]]] = {}
+        self.slimmed: list[Plan] = []
+        self.stop_at: str | None = None
+        self.stop_with: BaseException = KeyboardInterrupt()
+        self.plans = tuple(Plan(tier) for tier in tiers)
+        for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
+            monkeypatch.setattr(pipeline, name, getattr(self, name))
+
+    def _maybe_stop(self, stage: str, folder: Path | None) -> None:
+        if folder is not None:
+            (folder / f"half-of-{stage}").touch()
+        if self.stop_at == stage:
+            raise self.stop_with
+
+    def resolve(self, _request: BuildRequest, _registry: object, work: Path) -> str:
+        self._maybe_stop("resolve", work)
+        return "model"
+
+    def plan(self, _request: BuildRequest, _model: str) -> tuple[Plan, ...]:
+        self._maybe_stop("plan", None)
+        return self.plans
+
+    def slim(self, plan: Plan, work: Path) -> str:
+        self._maybe_stop("slim", work)
+        self.slimmed.append(plan)
+        return "bundle"
+
+    def verify(self, _bundle: str, plan: Plan, work: Path) -> VerifiedBundle:
+        self._maybe_stop("verify", work)
+        rounds = self.findings.get(plan.tier, [])
+        if found := rounds.pop(0) if rounds else []:
+            raise VerificationError(found)
+        return VerifiedBundle(bundle="bundle", evidence=Evidence(proven=True))  # type: ignore[arg-type]
+
+    def package(self, _verified: VerifiedBundle, _plan: Plan, out: Path) -> Artifact:
+        self._maybe_stop("package", out)
+        (out / "function").mkdir()
+        return Artifact(path=out / "function.zip", folder=out / "function")
+
+    def emit(self, artifact: Artifact, verified: VerifiedBundle, plan: Plan, out: Path) -> Report:
+        self._maybe_stop("emit", out)
+        (out / "report.json").touch()
+        return Report(artifact, verified, plan, (out / "report.json",))
+
+
+def request(folder: Path) -> BuildRequest:
+    return BuildRequest(model_uri="models:/churn@champion", out_dir=folder / "dist")
+
+
+def run(folder: Path) -> Any:
+    return pipeline.build(request(folder), registry=None)  # type: ignore[arg-type]
+
+
+def test_the_first_attempt_that_verifies_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "stub", "skinny")
+    stages.findings["native"] = [[REPLAY]]
+
+    report = run(tmp_path)
+
+    assert report.plan.tier == "stub"
+    assert report.verified.evidence.tried == ("native/numpy: row 3: expected 1, got 2.",)
+    assert [plan.tier for plan in stages.slimmed] == ["native", "stub"]
+
+
+def test_the_report_names_files_where_they_lie_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Stages(monkeypatch, "native")
+
+    report = run(tmp_path)
+
+    assert report.artifact.folder.is_dir()
+    assert report.emitted == (tmp_path / "dist" / "report.json",)
+
+
+def test_a_tree_at_fault_is_not_tried_again_with_more_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "stub")
+    stages.findings["native"] = [[BUDGET]]
+
+    with pytest.raises(VerificationError, match=r"Too big\. Use an image\."):
+        run(tmp_path)
+
+    assert len(stages.slimmed) == 1
+
+
+def test_the_last_failure_carries_the_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "skinny")
+    stages.findings = {
+        "native": [[REPLAY]],
+        "skinny": [[replace(REPLAY, message="it does not load.")]],
+    }
+
+    with pytest.raises(VerificationError) as stopped:
+        run(tmp_path)
+
+    assert "it does not load." in str(stopped.value)
+    assert "tried before: native/numpy: row 3" in str(stopped.value)
+
+
+def test_what_is_missing_becomes_a_keep_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    stages.findings["native"] = [[MISSING]]
+
+    report = run(tmp_path)
+
+    assert report.plan.keep == ("x/*",)
+    assert [plan.keep for plan in stages.slimmed] == [(), ("x/*",)]
+
+
+def test_the_loop_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Stages(monkeypatch, "native")
+    stages.findings["native"] = [[replace(MISSING, missing=f"{n}/*")] for n in range(99)]
+
+    with pytest.raises(VerificationError):
+        run(tmp_path)
+
+    assert len(stages.slimmed) == 3
+
+
+def test_a_rule_that_did_not_help_is_not_tried_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    stages.findings["native"] = [[MISSING], [MISSING], []]
+
+    with pytest.raises(VerificationError):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("stage", ["resolve", "plan", "slim", "verify", "package", "emit"])
+@pytest.mark.parametrize(
+    "stop",
+    [KeyboardInterrupt(), SystemExit(143), PackagerError("no"), OSError(28, "No space left")],
+    ids=lambda stop: type(stop).__name__,
+)
+def test_a_build_stopped_at_any_stage_leaves_no_half_artifact(
+    stage: str, stop: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    run(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    stages.stop_at, stages.stop_with = stage, stop
+
+    with pytest.raises(StorageError if isinstance(stop, OSError) else type(stop)):
+        run(tmp_path)
+
+    assert sorted(tmp_path.rglob("*")) == before

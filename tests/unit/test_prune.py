@@ -1,0 +1,138 @@
+"""Which files go and which stay: tables over made-up trees."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from packager import _archive
+from packager.slim import prune
+from packager.types import Bundle
+from tests import fake_plan, tiny_elf
+
+
+def pruned(root: Path, files: dict[str, bytes], keep: tuple[str, ...] = ()) -> Bundle:
+    tiny_elf.write(root, files)
+    bundle = Bundle(root=root, files=tuple(_archive.records(root)))
+    return prune.PASS.apply(bundle, fake_plan.plan(keep=keep))
+
+
+def left(bundle: Bundle) -> list[str]:
+    return [path.as_posix() for path in _archive.walk(bundle.root)]
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("scipy/linalg/tests/test_basic.py", "tests"),
+        ("scipy/linalg/tests/data/x.npz", "tests"),
+        ("joblib/test/test_hashing.py", "tests"),
+        ("pandas/conftest.py", "tests"),
+        ("numpy/__init__.pyi", "stubs"),
+        ("numpy/py.typed", "stubs"),
+        ("pandas-stubs/core.py", "stubs"),
+        ("numpy/_core/include/numpy/arrayobject.h", "sources"),
+        ("sklearn/tree/_tree.pyx", "sources"),
+        ("scipy/linalg/cython_blas.pxd", "sources"),
+        ("numpy/_core/lib/libnpymath.a", "sources"),
+        ("skops/README.md", "documents"),
+        ("sklearn/datasets/README.rst", "documents"),
+        ("numpy/__pycache__/x.cpython-313.pyc", "bytecode of the install"),
+        ("bin/f2py", "scripts"),
+        ("numpy-2.5.5.dist-info/RECORD", "installer records"),
+        ("numpy-2.5.5.dist-info/sboms/auditwheel.cdx.json", "installer records"),
+        ("pip/_internal/main.py", "installer"),
+        ("onnxruntime/capi/libonnxruntime.so.1.23.2", "C library of onnxruntime"),
+    ],
+)
+def test_goes(tmp_path: Path, path: str, rule: str) -> None:
+    bundle = pruned(tmp_path, {path: b"x"})
+    assert left(bundle) == []
+    assert [(each.path.as_posix(), each.rule) for each in bundle.removed] == [(path, rule)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "numpy/testing/__init__.py",
+        "sklearn/utils/_testing.py",
+        "pandas/_testing/contexts.py",
+        "scipy/_lib/array_api_compat/numpy/__init__.py",
+        "scipy/stats/_stats_pythran.so",
+        "sklearn/datasets/descr/iris.rst",
+        "numpy-2.5.5.dist-info/METADATA",
+        "powertools-3.dist-info/entry_points.txt",
+        "numpy-2.5.5.dist-info/licenses/LICENSE.txt",
+        "joblib-1.dist-info/LICENSE",
+        "numpy/tests/LICENSE.txt",
+        "botocore/docs/__init__.py",
+        "mypackage/test/__init__.py",
+        "mypackage/bin/tool.py",
+        "onnxruntime/capi/libonnxruntime_providers_shared.so",
+        "handlers/tests/x.py",
+        "model/tests/test_data.py",
+        "model/code/helper.h",
+        "model/README.md",
+        "lib/bin/x",
+    ],
+)
+def test_stays(tmp_path: Path, path: str) -> None:
+    assert left(pruned(tmp_path, {path: b"x"})) == [path]
+
+
+def test_tests_that_other_code_imports_stay_with_what_they_import(tmp_path: Path) -> None:
+    bundle = pruned(
+        tmp_path,
+        {
+            "numpy/testing/utils.py": b"def f():\n    from numpy._core.tests._natype import (\n x)",
+            "numpy/_core/tests/__init__.py": b"",
+            "numpy/_core/tests/_natype.py": b"from .helper import x\nimport os",
+            "numpy/_core/tests/helper.py": b"x = 1",
+            "numpy/_core/tests/test_array.py": b"import numpy._core.tests.helper",
+            "other/__init__.py": b"from . import tests\n",
+            "other/tests/__init__.py": b"",
+            "other/tests/test_a.py": b"",
+        },
+    )
+    kept = (
+        "numpy/_core/tests/__init__.py",
+        "numpy/_core/tests/_natype.py",
+        "numpy/_core/tests/helper.py",
+        "other/tests/__init__.py",
+    )
+    assert tuple(path for path in left(bundle) if "tests" in path) == kept
+    assert bundle.ledger[-1].reverted == kept
+
+
+def test_a_library_that_another_links_to_stays(tmp_path: Path) -> None:
+    dead = "onnxruntime/capi/libonnxruntime.so.1"
+    linked = tiny_elf.library(needed=("libonnxruntime.so.1",))
+    files = {dead: tiny_elf.library(), "other/capi.so": linked}
+    assert left(pruned(tmp_path, files)) == [dead, "other/capi.so"]
+
+
+@pytest.mark.parametrize(
+    "keep", ["numpy/tests", "numpy/tests/**", "**/test_a.py", "numpy/*/*_a.py"]
+)
+def test_keep_rules_win(tmp_path: Path, keep: str) -> None:
+    bundle = pruned(tmp_path, {"numpy/tests/test_a.py": b"x"}, keep=(keep,))
+    assert left(bundle) == ["numpy/tests/test_a.py"]
+
+
+def test_the_ledger_adds_up_and_empty_folders_go(tmp_path: Path) -> None:
+    bundle = pruned(tmp_path, {"a/tests/deep/x.py": b"12345", "a/b.py": b"1"})
+    entry = bundle.ledger[-1]
+    assert (entry.bytes_before, entry.bytes_after) == (6, 1)
+    assert (entry.files_before, entry.files_after) == (2, 1)
+    assert [(each.path, each.size_bytes) for each in bundle.removed] == [
+        (PurePosixPath("a/tests/deep/x.py"), 5)
+    ]
+    assert not (tmp_path / "a" / "tests").exists()
+    assert [file.path.as_posix() for file in bundle.files] == ["a/b.py"]
+
+
+def test_rules_are_whole() -> None:
+    names = [rule.name for rule in prune.rules()]
+    assert len(names) == len(set(names))
+    assert all(rule.reason and rule.patterns for rule in prune.rules())

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packager import _mlflow_edge, _model_uri
+from packager._model_uri import Folder, Logged, OfRun, Registered, Stored
+from packager.errors import (
+    ConfigurationError,
+    ModelFormatError,
+    ModelNotFoundError,
+    RegistryUnavailableError,
+    StorageError,
+)
+from packager.registry import MlflowRegistry
+
+ID = "m-0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("models:/churn/3", Registered(name="churn", version="3")),
+        ("models:/churn@champion", Registered(name="churn", alias="champion")),
+        ("models:/a@b@champion", Registered(name="a@b", alias="champion")),
+        ("models:/churn/latest", Registered(name="churn", latest=True)),
+        ("models:/churn/Latest", Registered(name="churn", latest=True)),
+        ("models:/churn/Production", Registered(name="churn", stage="Production")),
+        ("models:/churn", Registered(name="churn")),
+        ("models:/churn/", Registered(name="churn")),
+        ("models:/m-churn", Registered(name="m-churn")),
+        (f"models:/{ID}", Logged(ID)),
+        ("runs:/abc/model", OfRun("abc", "model")),
+        ("runs:/abc/a/b", OfRun("abc", "a/b")),
+        ("model", Folder(Path("model"))),
+        ("/a/b", Folder(Path("/a/b"))),
+        ("file:///a/b%20c", Folder(Path("/a/b c"))),
+        ("s3://bucket/path", Stored("s3://bucket/path")),
+        ("mlflow-artifacts:/1/x", Stored("mlflow-artifacts:/1/x")),
+    ],
+)
+def test_what_a_uri_names(uri: str, expected: object) -> None:
+    assert _model_uri.parse(uri) == expected
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["models:/", "models:/a/1/b", "models:/a@", "models:/@b", "runs:/", "runs:/x"],
+)
+def test_a_malformed_uri_is_answered_with_the_forms_there_are(uri: str) -> None:
+    with pytest.raises(ConfigurationError, match="models:/name@alias"):
+        _model_uri.parse(uri)
+
+
+@given(
+    st.text(alphabet=st.characters(exclude_characters="/@", exclude_categories=["Cs"]), min_size=1)
+)
+def test_any_name_comes_back_out_of_a_uri(name: str) -> None:
+    assert _model_uri.parse(f"models:/{name}/7") == Registered(name=name, version="7")
+
+
+def _model(folder: Path) -> Path:
+    (folder / "data").mkdir(parents=True)
+    (folder / "MLmodel").write_text("flavors: {}\n", encoding="utf-8")
+    (folder / "data" / "x.bin").write_bytes(b"x")
+    return folder
+
+
+def test_a_local_folder_is_copied_and_left_as_it_was(tmp_path: Path) -> None:
+    source = _model(tmp_path / "source")
+    before = sorted(path.stat().st_mtime_ns for path in source.rglob("*"))
+    found = MlflowRegistry().fetch(str(source), tmp_path / "work")
+    assert found.folder == tmp_path / "work" / "model"
+    assert (found.name, found.version) == ("source", None)
+    assert (found.folder / "data" / "x.bin").read_bytes() == b"x"
+    assert sorted(path.stat().st_mtime_ns for path in source.rglob("*")) == before
+
+
+def test_a_local_folder_costs_no_import_of_mlflow(tmp_path: Path) -> None:
+    source = _model(tmp_path / "source")
+    code = (
+        "import sys; from pathlib import Path; from packager.registry import MlflowRegistry\n"
+        f"MlflowRegistry().fetch({str(source)!r}, Path({str(tmp_path / 'w')!r}))\n"
+        "print('mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_link_inside_the_folder_is_copied_as_a_file(tmp_path: Path) -> None:
+    source = _model(tmp_path / "source")
+    (source / "again.bin").symlink_to(source / "data" / "x.bin")
+    folder = MlflowRegistry().fetch(str(source), tmp_path / "work").folder
+    assert (folder / "again.bin").read_bytes() == b"x"
+    assert not (folder / "again.bin").is_symlink()
+
+
+def test_a_link_out_of_the_folder_is_refused_and_named(tmp_path: Path) -> None:
+    source = _model(tmp_path / "source")
+    (tmp_path / "secret").write_text("s", encoding="utf-8")
+    (source / "stray").symlink_to(tmp_path / "secret")
+    (source / "elsewhere").symlink_to(tmp_path)
+    with pytest.raises(ModelFormatError, match="elsewhere, stray"):
+        MlflowRegistry().fetch(str(source), tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_pipe_in_the_folder_is_refused(tmp_path: Path) -> None:
+    source = _model(tmp_path / "source")
+    os.mkfifo(source / "pipe")
+    with pytest.raises(ModelFormatError, match="pipe"):
+        MlflowRegistry().fetch(str(source), tmp_path / "work")
+
+
+def test_a_folder_that_is_not_there_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="There is no folder"):
+        MlflowRegistry().fetch(str(tmp_path / "nope"), tmp_path / "work")
+
+
+def test_a_full_disk_is_told_from_an_unreadable_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        MlflowRegistry().fetch(str(_model(tmp_path / "source")), tmp_path / "work")
+
+
+def test_a_source_that_cannot_be_read_is_not_our_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(source: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(source))
+
+    monkeypatch.setattr("shutil.copyfile", denied)
+    with pytest.raises(RegistryUnavailableError, match="Permission denied"):
+        MlflowRegistry().fetch(str(_model(tmp_path / "source")), tmp_path / "work")
+
+
+def test_a_missing_sqlite_file_is_not_made_by_looking(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    with pytest.raises(RegistryUnavailableError, match="no file"):
+        _mlflow_edge.check_sqlite(f"sqlite:///{path}")
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "text.db"
+    path.write_text("this is no database, and long enough to be looked at" * 20, encoding="utf-8")
+    with pytest.raises(RegistryUnavailableError, match="file is not a database"):
+        _mlflow_edge.check_sqlite(f"sqlite:///{path}")
+
+
+def test_a_database_of_something_else_gets_no_tables(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    db = sqlite3.connect(path)
+    db.execute("create table t (x)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(RegistryUnavailableError, match="holds no MLflow registry"):
+        _mlflow_edge.check_sqlite(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+def test_settings_hold_for_the_call_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "6")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    before = dict(os.environ)
+    level = logging.getLogger("mlflow").level
+    with _mlflow_edge.quiet("sqlite:///a.db", None):
+        assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///a.db"
+        assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "6"
+    assert dict(os.environ) == before
+    assert logging.getLogger("mlflow").level == level
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(28, "No space left on device"), StorageError),
+        (RuntimeError("[Errno 28] No space left on device: '/x'"), StorageError),
+        (RuntimeError("AccessDenied when calling ListObjectsV2"), RegistryUnavailableError),
+        (RuntimeError("NoSuchBucket: it does not exist"), ModelNotFoundError),
+        (ModuleNotFoundError("No module named 'boto3'"), RegistryUnavailableError),
+        (RuntimeError("Max retries exceeded with url"), RegistryUnavailableError),
+        (RuntimeError(""), RegistryUnavailableError),
+    ],
+)
+def test_each_failure_has_its_own_class(error: Exception, kind: type[Exception]) -> None:
+    found = _mlflow_edge.explained(error, "s3://b/x", "http://registry", Path("/work"))
+    assert type(found) is kind
+
+
+def test_no_password_is_in_a_message() -> None:
+    error = RuntimeError("cannot reach postgresql://me:secret@db/x")
+    found = _mlflow_edge.explained(error, "models:/a/1", "here", Path("/work"))
+    assert "secret" not in str(found)

@@ -1,0 +1,252 @@
+"""Every answer held to the recorded one, over an emulator that says what the test wants."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+import pytest
+
+from packager import _archive
+from packager.emulator import Invocation, ProcessStats
+from packager.errors import EmulatorError
+from packager.probes import Door, Probe
+from packager.types import Bundle, Json, Removal
+from packager.verify import replay
+from packager.verify.oracle import Recorded
+from packager.verify.replay import Replayed
+from tests import fake_plan
+
+Answer = Callable[[Json], Invocation]
+
+
+class FakeEmulator:
+    """Answers each event by the function given; its log is fixed."""
+
+    read_only = "not at all"
+
+    def __init__(self, answer: Answer, log: str = "") -> None:
+        self._answer, self._log = answer, log
+
+    def __call__(self, *_: Any, **__: Any) -> Self:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def invoke(self, payload: bytes) -> Invocation:
+        return self._answer(json.loads(payload))
+
+    def stats(self) -> ProcessStats:
+        return ProcessStats(init_wall_ms=100.0, cpu_ms=90.0, peak_rss_bytes=1 << 20)
+
+    def log(self) -> str:
+        return self._log
+
+
+def direct(value: Json, status: int = 200) -> Invocation:
+    return Invocation(status=status, body=json.dumps(value).encode(), seconds=0.15)
+
+
+def http(value: Json, status: int = 200, *, encoded: bool = False) -> Invocation:
+    text = json.dumps(value)
+    body = base64.b64encode(text.encode()).decode() if encoded else text
+    return direct({"statusCode": status, "body": body, "isBase64Encoded": encoded})
+
+
+def probe(door: Door = "http", rows: int = 2, body: bytes = b'{"inputs": [1, 2]}') -> Probe:
+    return Probe(name="p", body=body, content_type="application/json", rows=rows, door=door)
+
+
+def recorded(value: Json = None, status: int = 200) -> Recorded:
+    return Recorded(status=status, body=json.dumps(value))
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Replayed]:
+    (tmp_path / "x").write_text("as it was")
+    bundle = Bundle(
+        root=tmp_path,
+        files=tuple(_archive.records(tmp_path)),
+        removed=(Removal(PurePosixPath("p/tests/__init__.py"), 1, "tests"),),
+    )
+
+    def run(answer: Answer, *pairs: tuple[Probe, Recorded], log: str = "") -> Replayed:
+        monkeypatch.setattr(replay, "Emulator", FakeEmulator(answer, log))
+        probes, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return replay.check(bundle, fake_plan.plan(), probes, answers)
+
+    return run
+
+
+GOOD = {"predictions": [1.5, float("nan")]}
+
+
+@pytest.mark.parametrize(
+    ("door", "answer"),
+    [
+        ("direct", direct(GOOD)),
+        ("http", http(GOOD)),
+        ("http", http(GOOD, encoded=True)),
+    ],
+)
+def test_the_same_answer_counts_its_rows(
+    check: Callable[..., Replayed], door: Door, answer: Invocation
+) -> None:
+    done = check(lambda _: answer, (probe(door), recorded(GOOD)))
+    assert done.findings == []
+    assert (done.rows, done.requests, done.refusals, done.mismatches) == (2, 1, 0, 0)
+    assert done.cold_start is not None
+    assert done.cold_start.init_cpu_ms == 90.0
+    assert done.cold_start.first_invoke_ms == pytest.approx(50.0)
+
+
+@pytest.mark.parametrize(
+    ("door", "answer"),
+    [
+        ("http", http({"error_code": "BAD_REQUEST"}, 400)),
+        ("direct", direct({"errorType": "ScoringError", "errorMessage": "no"})),
+    ],
+)
+def test_refusing_together_is_agreement_without_rows(
+    check: Callable[..., Replayed], door: Door, answer: Invocation
+) -> None:
+    done = check(lambda _: answer, (probe(door), recorded({}, 400)))
+    assert done.findings == []
+    assert (done.rows, done.refusals) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("door", "expected", "answer", "said"),
+    [
+        ("http", recorded(GOOD), http({"predictions": [1.25, float("nan")]}),
+         "p: predictions, row 0: expected 1.5, got 1.25."),
+        ("http", recorded(GOOD), http({"error_code": "BAD", "message": "[1, 2]"}, 400),
+         "p: expected status 200, got 400 (BAD)."),
+        ("http", recorded({}, 400), http(GOOD), "p: expected status 400, got 200."),
+        ("http", recorded({}, 400), http({"error_code": "ODD"}, 500),
+         "p: expected status 400, got 500 (ODD)."),
+        ("direct", recorded({}, 400), direct(GOOD), "p: expected status 400, got 200."),
+        ("direct", recorded(GOOD), direct({"errorType": "KeyError", "errorMessage": "[1, 2]"}),
+         "p: expected status 200, got 500 (KeyError)."),
+        ("http", recorded(GOOD), direct(GOOD),
+         "p: expected status 200, got 502 (an answer that is no HTTP response)."),
+    ],
+)  # fmt: skip
+def test_what_differs_is_said_without_the_request(
+    check: Callable[..., Replayed], door: Door, expected: Recorded, answer: Invocation, said: str
+) -> None:
+    done = check(lambda _: answer, (probe(door), expected))
+    assert [finding.message for finding in done.findings] == [said]
+    assert done.findings[0].check == "replay"
+    assert done.mismatches == 1
+
+
+def test_what_is_random_in_the_model_itself_is_compared_by_kind_alone(
+    check: Callable[..., Replayed],
+) -> None:
+    first, again, ours = (
+        {"predictions": [{"mean": 1.5, "low": low}, {"mean": 2.5, "low": low + 1}]}
+        for low in (0.25, 0.5, 0.75)
+    )
+    drawn = replace(recorded(first), again=json.dumps(again))
+    done = check(lambda _: http(ours), (probe(), drawn), (probe(), recorded(first)))
+    assert (done.findings, done.rows, done.max_abs_error) == ([], 4, 0.0)
+    (note,) = done.notes
+    assert "draws at random" in note
+    assert "predictions, any row, 'low'." in note
+
+    other_kind = json.loads(json.dumps(ours).replace("0.75", '"0.75"'))
+    assert check(lambda _: http(other_kind), (probe(), drawn)).mismatches == 1
+
+
+def test_an_answer_that_is_random_throughout_shows_nothing(check: Callable[..., Replayed]) -> None:
+    drawn = replace(recorded({"predictions": [1.5]}), again='{"predictions": [2.5]}')
+    done = check(lambda _: http({"predictions": [3.5]}), (probe(rows=1), drawn))
+    assert (done.findings, done.rows, done.requests) == ([], 0, 1)
+
+
+def test_a_timeout_is_a_difference(check: Callable[..., Replayed]) -> None:
+    late = Invocation(status=200, body=b"Task timed out after 60.00 seconds", seconds=60.0)
+    done = check(lambda _: late, (probe(), recorded(GOOD)))
+    assert "Task timed out after 60.00 seconds" in done.findings[0].message
+
+
+def test_many_differences_are_counted_not_listed(check: Callable[..., Replayed]) -> None:
+    done = check(lambda _: http({"predictions": [9]}), *[(probe(), recorded(GOOD))] * 9)
+    assert len(done.findings) == 6
+    assert done.findings[-1].message == "4 more requests of 9 differ."
+    assert done.mismatches == 9
+
+
+def test_a_function_that_does_not_start_shows_its_log_and_what_to_keep(
+    check: Callable[..., Replayed],
+) -> None:
+    dead = direct({"errorType": "Runtime.ImportModuleError", "errorMessage": "p"}, 502)
+    done = check(lambda _: dead, (probe(), recorded(GOOD)), log="No module named 'p.tests'")
+    (finding,) = done.findings
+    assert finding.check == "boot"
+    assert "Runtime.ImportModuleError" in finding.message
+    assert "No module named 'p.tests'" in finding.hint
+    assert finding.missing == "p/tests"
+    assert done.cold_start is None
+
+
+def test_a_later_miss_becomes_a_keep_rule_too(check: Callable[..., Replayed]) -> None:
+    failed = http({"error_code": "BAD_REQUEST", "message": "No module named 'p.tests'"}, 400)
+    done = check(lambda _: failed, (probe(), recorded(GOOD)))
+    assert [finding.missing for finding in done.findings] == [None, "p/tests"]
+
+
+def test_an_emulator_that_dies_ends_the_replay(check: Callable[..., Replayed]) -> None:
+    calls: list[Json] = []
+
+    def answer(event: Json) -> Invocation:
+        calls.append(event)
+        if len(calls) > 1:
+            raise EmulatorError("it is gone")
+        return http(GOOD)
+
+    done = check(answer, *[(probe(), recorded(GOOD))] * 5)
+    assert len(calls) == 2
+    assert "it is gone" in done.findings[0].message
+
+
+def test_without_probes_it_must_still_boot(check: Callable[..., Replayed]) -> None:
+    asked: list[Json] = []
+
+    def answer(event: Json) -> Invocation:
+        asked.append(event)
+        return http("\n")
+
+    done = check(answer)
+    assert asked[0]["rawPath"] == "/ping"
+    assert done.findings == []
+    assert done.cold_start is not None
+
+
+def test_a_request_beyond_the_targets_limit_is_not_sent_and_said(
+    check: Callable[..., Replayed],
+) -> None:
+    large = probe(body=b'{"inputs": [' + b"1," * 4_000_000 + b"1]}")
+    done = check(lambda _: http(GOOD), (probe(), recorded(GOOD)), (large, recorded(GOOD)))
+    assert done.requests == 1
+    assert done.notes == ["p was not sent: it is larger than the target allows."]
+
+
+def test_a_changed_file_is_a_finding(check: Callable[..., Replayed], tmp_path: Path) -> None:
+    def answer(_: Json) -> Invocation:
+        (tmp_path / "x").write_text("changed")
+        (tmp_path / "y").write_text("added")
+        return http(GOOD)
+
+    done = check(answer, (probe(), recorded(GOOD)))
+    assert [finding.check for finding in done.findings] == ["read-only"]
+    assert "changed x, y (2 files in all)" in done.findings[0].message

@@ -1,0 +1,208 @@
+"""What is staged beside the packages: handlers by what they import, the model, the manifest."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.manifest import Manifest
+from packager import _process, _resources, locking
+from packager._process import Done
+from packager.errors import ConfigurationError, ModelFormatError, PlanError, UntrustedTypesError
+from packager.plan import _checks
+from packager.slim import PASSES, bytecode, slim
+from packager.types import BuildPlan, SavedExample, Tier
+from tests import fake_plan, tiny_elf
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What the installer will put into the tree."""
+    files = {"numpy/__init__.py": b"", "numpy-2.5.5.dist-info/METADATA": b"Name: numpy\n"}
+
+    def install(lock: Any, target: Path, **options: Any) -> None:
+        tiny_elf.write(target, files)
+
+    monkeypatch.setattr(locking, "install", install)
+    return files
+
+
+def plan(tmp_path: Path, **changes: Any) -> BuildPlan:
+    root = tiny_elf.write(
+        tmp_path / "logged",
+        {
+            "MLmodel": b"flavors: {}\n",
+            "model.skops": b"PK",
+            "code/mine.py": b"",
+            "code/requirements.txt": b"not MLflow's",
+            "conda.yaml": b"",
+            "requirements.txt": b"",
+            "input_example.json": b"{}",
+            "serving_input_example.json": b"{}",
+            "registered_model_meta": b"",
+            "__pycache__/x.pyc": b"",
+        },
+    )
+    loader = replace(fake_plan.plan().loader, options={"file": "model.skops", "format": "pickle"})
+    target = replace(fake_plan.TARGET, handlers=("asgi.py", "events/*.py"))
+    return fake_plan.plan(
+        **{
+            "model": fake_plan.model(root=root),
+            "loader": loader,
+            "target": target,
+            "passes": (),
+            **changes,
+        }
+    )
+
+
+def test_the_model_comes_without_what_rebuilds_its_environment(
+    tmp_path: Path, installed: dict[str, bytes]
+) -> None:
+    bundle = slim(plan(tmp_path), tmp_path / "work")
+    model = sorted(file.path.as_posix() for file in bundle.files if file.path.parts[0] == "model")
+    assert model == [
+        "model/MLmodel",
+        "model/code/mine.py",
+        "model/code/requirements.txt",
+        "model/model.skops",
+        "model/serving_input_example.json",
+    ]
+    assert (bundle.root / "model/serving_input_example.json").read_bytes() == fake_plan.BODY
+
+
+def test_the_manifest_says_what_the_plan_decided(
+    tmp_path: Path, installed: dict[str, bytes]
+) -> None:
+    bundle = slim(plan(tmp_path), tmp_path / "work")
+    manifest = Manifest.read(bundle.root)
+    assert manifest.loader == "sklearn"
+    assert manifest.tier == "native"
+    assert manifest.frame == "pandas"
+    assert manifest.options == {"file": "model.skops", "format": "pickle"}
+    assert manifest.example == "model/serving_input_example.json"
+    assert manifest.python == "3.13"
+    assert str(tmp_path) not in (bundle.root / "model-manifest.json").read_text()
+
+
+def test_a_csv_example_is_not_shown_as_json(tmp_path: Path, installed: dict[str, bytes]) -> None:
+    example = SavedExample(body=b"x\n1\n", content_type="text/csv", source="given")
+    made = plan(tmp_path)
+    made = replace(made, model=replace(made.model, example=example))
+    bundle = slim(made, tmp_path / "work")
+    assert Manifest.read(bundle.root).example is None
+
+
+def test_handlers_that_ship_import_only_what_ships(
+    tmp_path: Path, installed: dict[str, bytes]
+) -> None:
+    bundle = slim(plan(tmp_path), tmp_path / "work")
+    shipped = {file.path.as_posix() for file in bundle.files if file.path.parts[0] == "handlers"}
+    assert {"handlers/aws_lambda.py", "handlers/asgi.py", "handlers/loaders/sklearn.py"} <= shipped
+    assert "handlers/app.py" not in shipped
+    assert "handlers/loaders/xgboost.py" not in shipped
+    assert not any(path.startswith("handlers/stub/") for path in shipped)
+    for path in shipped:
+        for node in ast.walk(ast.parse((bundle.root / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("handlers."):
+                base = (node.module or "").replace(".", "/")
+                assert {f"{base}.py", f"{base}/__init__.py"} & shipped, f"{path}: {node.module}"
+
+
+def test_the_stub_tier_ships_the_stub(tmp_path: Path, installed: dict[str, bytes]) -> None:
+    bundle = slim(plan(tmp_path, tier=Tier.STUB), tmp_path / "work")
+    source = _resources.handlers_root() / "stub"
+    wanted = {f"handlers/stub/{path.relative_to(source)}" for path in source.rglob("*.py")}
+    assert wanted <= {file.path.as_posix() for file in bundle.files}
+
+
+def test_modes_do_not_hang_on_the_umask(tmp_path: Path, installed: dict[str, bytes]) -> None:
+    made = plan(tmp_path)
+    (made.model.root / "model.skops").chmod(0o600)
+    bundle = slim(made, tmp_path / "work")
+    modes = {path.stat().st_mode & 0o777 for path in bundle.root.rglob("*") if path.is_file()}
+    assert modes == {0o644}
+
+
+def test_a_link_out_of_the_model_is_refused(tmp_path: Path, installed: dict[str, bytes]) -> None:
+    made = plan(tmp_path)
+    (made.model.root / "secret").symlink_to("/etc/hostname")
+    with pytest.raises(ModelFormatError, match="secret is a link that leaves"):
+        slim(made, tmp_path / "work")
+
+
+@pytest.mark.parametrize("name", ["model/x.py", "handlers/x.py", "model-manifest.json"])
+def test_a_package_must_not_take_our_names(
+    tmp_path: Path, installed: dict[str, bytes], name: str
+) -> None:
+    installed[name] = b""
+    with pytest.raises(PlanError, match=f"installs '{name.partition('/')[0]}'"):
+        slim(plan(tmp_path), tmp_path / "work")
+
+
+def skops(tmp_path: Path) -> BuildPlan:
+    options = {"file": "model.skops", "format": "skops", "trusted": ["b.B"]}
+    return plan(tmp_path, loader=replace(fake_plan.plan().loader, options=options))
+
+
+@pytest.mark.parametrize(
+    ("done", "error", "words"),
+    [
+        (Done(returncode=3, stdout="", stderr="untrusted types in x: a.A, c.C\n"),
+         UntrustedTypesError, r"nobody trusts: a\.A, c\.C"),
+        (Done(returncode=1, stdout="", stderr="BadZipFile"), ModelFormatError, "BadZipFile"),
+    ],
+)  # fmt: skip
+def test_a_skops_file_that_cannot_be_trusted_stops_the_build(
+    tmp_path: Path,
+    installed: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    done: Done,
+    error: type[Exception],
+    words: str,
+) -> None:
+    monkeypatch.setattr(_process, "run", lambda *_, **__: done)
+    with pytest.raises(error, match=words):
+        slim(skops(tmp_path), tmp_path / "work")
+
+
+def test_a_skops_file_gets_all_its_types_into_the_manifest(
+    tmp_path: Path, installed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(argv: list[Any], **_: Any) -> Done:
+        asked.append([str(each) for each in argv])
+        return Done(returncode=0, stdout=json.dumps(["a.A", "b.B"]), stderr="")
+
+    monkeypatch.setattr(_process, "run", run)
+    bundle = slim(skops(tmp_path), tmp_path / "work")
+    assert asked[0][-1] == '["b.B"]'
+    assert Manifest.read(bundle.root).options["trusted"] == ["a.A", "b.B"]
+
+
+def test_an_unknown_pass_is_named_before_anything_is_installed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"No slimming pass polish\. Known passes: libr"):
+        slim(plan(tmp_path, passes=("polish", "prune")), tmp_path / "work")
+
+
+def test_passes_run_in_their_own_order(tmp_path: Path, installed: dict[str, bytes]) -> None:
+    bundle = slim(plan(tmp_path, passes=("prune", "libraries")), tmp_path / "work")
+    assert [entry.name for entry in bundle.ledger] == ["libraries", "prune"]
+
+
+def test_each_pass_is_a_file_of_its_own_with_a_reason() -> None:
+    folder = Path(bytecode.__file__).parent
+    for name, each in PASSES.items():
+        assert each.name == name
+        assert each.reason
+        assert (folder / f"{name}.py").is_file()
+
+
+def test_the_plan_names_the_passes_that_there_are() -> None:
+    assert tuple(PASSES) == _checks.PASSES

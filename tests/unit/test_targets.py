@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from packager import targets
+from packager._resources import TEMPLATES
+from packager.errors import UnknownTargetError
+
+FOLDER = Path(targets.__file__).parent
+
+
+def test_file_index_and_templates_do_not_drift() -> None:
+    stems = {path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_")}
+    assert {name.replace("-", "_") for name in targets.TARGETS} == stems
+    assert stems <= {path.name for path in TEMPLATES.iterdir() if path.is_dir()}
+
+
+@pytest.mark.parametrize("name", sorted(targets.TARGETS))
+def test_a_target_is_made_of_its_own_facts(name: str) -> None:
+    target = targets.load(name)
+    assert target.name == name
+    assert target.templates == name.replace("-", "_")
+    assert target.runtimes
+    assert target.way_out not in {"", name}
+
+
+def test_an_unknown_target_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UnknownTargetError, match=r"'gcp'.*Known targets: aws-lambda"):
+        targets.load("gcp")

@@ -1,0 +1,143 @@
+"""When a bundle is proven, when it is refused, and when it may ship unproven."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager import _archive, verify
+from packager.errors import UnprovenError, VerificationError
+from packager.probes import Probe
+from packager.types import BuildPlan, Bundle, ColdStart, Finding, VerifiedBundle
+from packager.verify import oracle, replay
+from packager.verify.oracle import Answers, Recorded
+from packager.verify.replay import Replayed
+from tests import fake_plan
+from tests.tiny_elf import library, write
+
+ODD = Finding(check="replay", message="row 1 differs.", hint="")
+START = ColdStart(
+    init_wall_ms=11_000.0, init_cpu_ms=1, first_invoke_ms=1, warm_invoke_ms=1, peak_rss_bytes=1
+)
+
+
+@pytest.fixture
+def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
+    """What the replay will come to; the oracle answers everything."""
+    done = Replayed(rows=1000, requests=20, refusals=3, cold_start=START, read_only="mounted")
+
+    def record(_model: Any, probes: Sequence[Probe], _python: Any) -> Answers:
+        return Answers(
+            answers=(Recorded(status=200, body="{}"),) * len(probes),
+            oracle="Python 3.11.7, mlflow 3.17.2",
+            declared_bytes=9,
+            start_cpu_ms=8.0,
+        )
+
+    monkeypatch.setattr(oracle, "record", record)
+    monkeypatch.setattr(replay, "check", lambda *_: done)
+    monkeypatch.setattr(verify, "why_not_bootable", lambda _architecture: None)
+    return done
+
+
+def verified(
+    tmp_path: Path, plan: BuildPlan | None = None, files: dict[str, bytes] | None = None
+) -> VerifiedBundle:
+    write(tmp_path, files or {"a.so": library(needed=("libc.so.6",))})
+    bundle = Bundle(root=tmp_path, files=tuple(_archive.records(tmp_path)))
+    return verify.verify(bundle, plan or fake_plan.plan(), tmp_path)
+
+
+def unproven_allowed(**changes: Any) -> BuildPlan:
+    return fake_plan.plan(request=fake_plan.request(allow_unproven=True), **changes)
+
+
+BARE = fake_plan.model(signature=None, example=None)
+TIGHT = replace(fake_plan.TARGET, limits=replace(fake_plan.LIMITS, unzipped_bytes=10))
+
+
+def test_evidence_says_what_was_compared_and_with_what(tmp_path: Path, replayed: Replayed) -> None:
+    evidence = verified(tmp_path).evidence
+    assert evidence.proven
+    assert evidence.rows_compared == 1000
+    assert evidence.refusals_agreed == 3
+    assert evidence.oracle == "Python 3.11.7, mlflow 3.17.2"
+    assert evidence.declared_bytes == 9
+    assert evidence.declared_start_cpu_ms == 8.0
+    assert evidence.cold_start == START
+    assert evidence.read_only == "mounted"
+    assert set(evidence.checks) == {"budget", "linkage", "glibc"}
+    assert evidence.notes == ("Init took 11.0 s here; the target allows 10 s.",)
+
+
+def test_findings_of_size_and_replay_come_together(tmp_path: Path, replayed: Replayed) -> None:
+    replayed.findings.append(ODD)
+    with pytest.raises(VerificationError) as caught:
+        verified(tmp_path, fake_plan.plan(target=TIGHT))
+    assert [finding.check for finding in caught.value.findings] == ["budget", "replay"]
+
+
+def test_what_does_not_link_is_not_booted(
+    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(replay, "check")
+    with pytest.raises(VerificationError) as caught:
+        verified(tmp_path, files={"a.so": library(needed=("libodd.so",))})
+    assert [finding.check for finding in caught.value.findings] == ["linkage"]
+
+
+def test_another_architecture_is_unproven(
+    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "why_not_bootable", lambda _architecture: "Not on this machine.")
+    with pytest.raises(UnprovenError, match=r"Not on this machine\."):
+        verified(tmp_path)
+    evidence = verified(tmp_path, unproven_allowed()).evidence
+    assert (evidence.proven, evidence.why_unproven) == (False, "Not on this machine.")
+    assert evidence.cold_start is None
+
+
+def test_nothing_to_replay_must_be_asked_for_and_still_boots(
+    tmp_path: Path, replayed: Replayed
+) -> None:
+    with pytest.raises(UnprovenError, match="neither a signature nor a saved example"):
+        verified(tmp_path, fake_plan.plan(model=BARE))
+    evidence = verified(tmp_path, unproven_allowed(model=BARE)).evidence
+    assert not evidence.proven
+    assert "neither a signature nor a saved example" in evidence.why_unproven
+    assert evidence.cold_start == START
+
+
+def test_an_oracle_that_cannot_answer_is_unproven(
+    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Answers:
+        raise UnprovenError("The environment cannot be installed.")
+
+    monkeypatch.setattr(oracle, "record", refuse)
+    with pytest.raises(UnprovenError, match="cannot be installed"):
+        verified(tmp_path)
+    evidence = verified(tmp_path, unproven_allowed()).evidence
+    assert evidence.why_unproven == "The environment cannot be installed."
+
+
+def test_only_refusals_prove_nothing(tmp_path: Path, replayed: Replayed) -> None:
+    replayed.rows = 0
+    with pytest.raises(UnprovenError, match="refused every one of 20 requests"):
+        verified(tmp_path)
+
+
+def test_fewer_rows_than_asked_for_are_said(tmp_path: Path, replayed: Replayed) -> None:
+    replayed.rows = 800
+    notes = verified(tmp_path).evidence.notes
+    assert notes[0].startswith("800 rows were compared, fewer than the 1000 asked for")
+
+
+def test_a_known_finding_outweighs_having_no_proof(tmp_path: Path, replayed: Replayed) -> None:
+    with pytest.raises(VerificationError) as caught:
+        verified(tmp_path, fake_plan.plan(model=BARE, target=TIGHT))
+    assert [finding.check for finding in caught.value.findings] == ["budget"]

@@ -1,0 +1,185 @@
+"""Where the recorded answers come from, and when they are taken from the cache."""
+
+from __future__ import annotations
+
+import base64
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager import _process, environments, interpreters
+from packager.errors import InterpreterNotFoundError, ToolError, UnprovenError
+from packager.probes import Probe
+from packager.types import Interpreter, Requirements, ResolvedModel
+from packager.verify import oracle
+from packager.verify.oracle import Answers, Recorded
+from tests import fake_plan, models
+
+OTHER = Interpreter(path=Path("/opt/python3.13"), version="3.13.0", found_by="test")
+PROBE = Probe(name="p", body=b'{"inputs": [1]}', content_type="application/json", rows=1,
+              door="http")  # fmt: skip
+
+
+class Machine:
+    """What the oracle did to the machine: environments asked for, workers run."""
+
+    def __init__(self) -> None:
+        self.environments: list[dict[str, Any]] = []
+        self.workers: list[list[str]] = []
+        self.environment: dict[str, str] = {}
+        self.result = _process.Done(returncode=0, stdout="", stderr="")
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    made = Machine()
+
+    def ensure(interpreter: Interpreter, requirements: Any, **options: Any) -> Path:
+        made.environments.append(
+            {"interpreter": interpreter, "requirements": requirements, **options}
+        )
+        python = tmp_path / "model-abc" / "venv" / "bin" / "python"
+        (python.parent.parent / "lib").mkdir(parents=True, exist_ok=True)
+        (python.parent.parent / "lib" / "a.py").write_text("12345")
+        (python.parent.parent / "lib" / "a.pyc").write_text("not counted")
+        return python
+
+    def run(argv: list[Any], *, env: dict[str, str], **_: Any) -> _process.Done:
+        made.workers.append([str(each) for each in argv])
+        made.environment = env
+        run = {"python": "3.11.7", "mlflow": "3.17.2", "first_answer_cpu_ms": 7.0}
+        lines = [run, {"status": 200, "body": '{"predictions": [1]}'}]
+        Path(argv[5]).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return made.result
+
+    monkeypatch.setattr(environments, "ensure", ensure)
+    monkeypatch.setattr(_process, "run", run)
+    monkeypatch.setattr(
+        interpreters,
+        "find",
+        lambda minor: Interpreter(path=Path("/py"), version=f"{minor}.7", found_by="test"),
+    )
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    return made
+
+
+def record(model: ResolvedModel | None = None, probe: Probe = PROBE) -> Answers:
+    return oracle.record(model or fake_plan.model(), (probe,), OTHER)
+
+
+def test_answers_in_the_models_own_python_and_requirements(machine: Machine) -> None:
+    answers = record()
+    assert answers.answers == (Recorded(status=200, body='{"predictions": [1]}'),)
+    assert answers.oracle == "Python 3.11.7, mlflow 3.17.2, installed by uv from requirements.txt"
+    assert answers.declared_bytes == 5
+    assert answers.start_cpu_ms == 7.0
+    (environment,) = machine.environments
+    assert environment["interpreter"].version == "3.11.7"
+    assert environment["requirements"] == ("scikit-learn==1.8.0", "mlflow==3.17.2")
+
+
+def test_the_start_is_measured_in_a_run_of_its_own(machine: Machine) -> None:
+    record()
+    assert ["--first" in argv for argv in machine.workers] == [False, True]
+
+
+def test_the_same_question_is_not_asked_twice(machine: Machine) -> None:
+    assert record() == record()
+    assert len(machine.workers) == 2
+    record(probe=Probe(name="q", body=b"{}", content_type="text/csv", rows=1, door="http"))
+    record(fake_plan.model(digest="cd" * 32))
+    assert len(machine.workers) == 6
+
+
+@pytest.mark.parametrize("line", ["mlflow==3.1", "MLflow>=3", "mlflow_skinny==3.1", "mlflow"])
+def test_a_listed_mlflow_is_not_added_again(machine: Machine, line: str) -> None:
+    record(fake_plan.model(requirements=Requirements(lines=(line,))))
+    assert machine.environments[0]["requirements"] == (line,)
+
+
+@pytest.mark.parametrize(
+    ("line", "based"),
+    [
+        ("code/mine-1.0-py3-none-any.whl", True),
+        ("mine @ https://example.org/mine.whl", False),
+        ("numpy==2", False),
+    ],
+)
+def test_wheels_of_the_model_are_found_in_its_folder(
+    machine: Machine, line: str, *, based: bool
+) -> None:
+    record(fake_plan.model(requirements=Requirements(lines=(line,))))
+    base = Path("/build/model")
+    assert machine.environments[0]["base"] == (base if based else None)
+
+
+def test_a_python_that_is_not_here_is_replaced_and_said(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(minor: str) -> Interpreter:
+        raise InterpreterNotFoundError(minor, ("PATH",))
+
+    monkeypatch.setattr(interpreters, "find", find)
+    assert record().oracle.endswith("the author's Python 3.11.7 is not on this machine")
+    assert machine.environments[0]["interpreter"] == OTHER
+
+
+def test_the_models_code_gets_mlflows_switches_and_no_secrets(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    record()
+    assert machine.environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    assert machine.environment["OPENBLAS_CORETYPE"] == "Haswell"
+    assert "MLFLOW_TRACKING_TOKEN" not in machine.environment
+    assert Path(machine.environment["HOME"]) != Path.home()
+
+
+def test_a_model_that_does_not_load_leaves_nothing_in_the_cache(machine: Machine) -> None:
+    machine.result = _process.Done(returncode=1, stdout="", stderr="KeyError: 'x'")
+    for _ in range(2):
+        with pytest.raises(UnprovenError, match=r"does not load(?s:.)*KeyError: 'x'"):
+            record()
+    assert len(machine.workers) == 2
+
+
+def test_an_environment_that_cannot_be_made_is_unproven(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ensure(*_: Any, **__: Any) -> Path:
+        raise ToolError("no wheel for scikit-learn==0.1")
+
+    monkeypatch.setattr(environments, "ensure", ensure)
+    with pytest.raises(UnprovenError, match=r"cannot be installed(?s:.)*scikit-learn==0\.1"):
+        record()
+
+
+@pytest.mark.slow
+def test_the_worker_answers_as_mlflows_server(tmp_path: Path) -> None:
+    """Run here, where mlflow is installed: a prediction, a refusal, and one that escapes."""
+    asked, answered = tmp_path / "asked", tmp_path / "answered"
+    bodies = [
+        (b'{"dataframe_split": {"columns": ["word"], "data": [["id-7"]]}}', "application/json"),
+        (b"{", "application/json"),
+        (b"1,2", "text/plain"),
+        (b"\xff", "application/json"),
+    ]
+    lines = [
+        {"body": base64.b64encode(body).decode(), "content_type": kind} for body, kind in bodies
+    ]
+    asked.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    _process.run(
+        [sys.executable, oracle._WORKER, models.folder("pyfunc_mlflow"), asked, answered],
+        timeout_seconds=120,
+    )
+    run, *answers = [json.loads(line) for line in answered.read_text().splitlines()]
+    assert run["python"] == platform.python_version()
+    assert run["first_answer_cpu_ms"] > 100
+    assert [answer["status"] for answer in answers] == [200, 400, 415, 400]
+    assert "predictions" in json.loads(answers[0]["body"])
