@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packager import _cache, _process, environments, interpreters
+from packager import _archive, _cache, _process, environments, interpreters
 from packager._resources import handlers_root
 from packager.artifact import is_artifact, read_manifest
 from packager.errors import ToolError
@@ -41,8 +43,8 @@ class Server:
 def prepare(source: str, request: BuildRequest, registry: Callable[[], ModelRegistry]) -> Server:
     """Find or stage the function's folder, and an environment with a web server for it.
 
-    A model's folder is staged once per model digest and plan, and kept in the cache; it is slimmed
-    but not proven: `packager build` does that.
+    A model's folder is staged once per model, plan and version of this program, and kept in the
+    cache; it is slimmed but not proven: `packager build` does that.
     """
     folder = Path(source)
     function = folder / "function" if is_artifact(folder) else _staged(request, registry())
@@ -66,17 +68,30 @@ def _environment(function: Path) -> dict[str, str]:
 
 
 def _staged(request: BuildRequest, registry: ModelRegistry) -> Path:
-    with planned(request, registry) as (model, attempts, place):
+    with planned(request, registry) as (_, attempts, place):
         failures: list[str] = []
         for number, attempt in enumerate(attempts):
-            key = f"{model.digest[:20]}-{attempt.tier}-{attempt.frame}-{attempt.runtime.name}"
             work = place.stage(f"attempt-{number}")
-
             try:
-                return _cache.ensure("served", key, functools.partial(_stage, attempt, work))
+                return _cache.ensure(
+                    "served", _key(attempt), functools.partial(_stage, attempt, work)
+                )
             except ToolError as error:
                 failures.append(f"{attempt.tier}/{attempt.frame}: {error}")
     raise ToolError("The model could not be loaded:\n  - " + "\n  - ".join(failures))
+
+
+def _key(attempt: BuildPlan) -> str:
+    """Of everything that the staged folder is made from: this program's own sources too."""
+    own = _archive.digest(
+        record
+        for source in (Path(__file__).parent, handlers_root())
+        for record in _archive.records(source)
+        if "__pycache__" not in record.path.parts
+    )
+    label = f"{attempt.tier}-{attempt.frame}-{attempt.runtime.name}"
+    parts = (own, attempt.model.digest, label, attempt.passes, attempt.keep, attempt.lock.text)
+    return f"{label}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}"
 
 
 def _stage(attempt: BuildPlan, work: Path, folder: Path) -> None:
