@@ -304,7 +304,11 @@ def _request(**values: Any) -> BuildRequest:
         len(parts := minor.split(".")) == 2 and all(p.isdecimal() for p in parts)
     ):
         raise typer.BadParameter("a minor version such as 3.13 is meant", param_hint="--python")
-    return BuildRequest(**values)
+    from packager.plan import check
+
+    request = BuildRequest(**values)
+    check(request)
+    return request
 
 
 def _registry(request: BuildRequest) -> Any:

@@ -14,7 +14,7 @@ from packager import _output
 from packager.emit import emit
 from packager.errors import ToolError, VerificationError
 from packager.package import package
-from packager.plan import plan
+from packager.plan import check, plan
 from packager.registry import ModelRegistry
 from packager.resolve import resolve
 from packager.slim import slim
@@ -37,6 +37,7 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
 
     Raises PackagerError (see packager.errors for each way to stop).
     """
+    check(request)
     with _output.replacing(request.out_dir) as place:
         model = resolve(request, registry, place.stage("model"))
         attempt, verified = _first_proven(plan(request, model), place)
@@ -50,6 +51,7 @@ def planned(
     request: BuildRequest, registry: ModelRegistry
 ) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], _output.Place]]:
     """The first two stages alone, in a folder that goes away: for --dry-run, inspect and serve."""
+    check(request)
     with _output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
         yield model, plan(request, model), place

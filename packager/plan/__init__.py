@@ -1,6 +1,6 @@
 """Stage 2: every question is asked here, and answered with a reason; nothing is done yet."""
 
 from packager.plan._checks import PASSES
-from packager.plan._plan import plan
+from packager.plan._plan import check, plan
 
-__all__ = ["PASSES", "plan"]
+__all__ = ["PASSES", "check", "plan"]

@@ -18,6 +18,12 @@ def settings(request: BuildRequest, target: Target) -> None:
     """Raises ConfigurationError for every setting beyond the target's limits, all together."""
     limits = target.limits
     wrong = []
+    known = [runtime.python_minor for runtime in target.runtimes]
+    if request.python_minor is not None and request.python_minor not in known:
+        wrong.append(
+            f"--python {request.python_minor}: {target.name} has no such runtime "
+            f"({', '.join(known)})."
+        )
     low, high = limits.memory_mb
     if request.memory_mb is not None and not low <= request.memory_mb <= high:
         wrong.append(f"--memory {request.memory_mb}: {target.name} takes {low} to {high} MB.")

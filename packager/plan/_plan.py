@@ -30,6 +30,16 @@ class _Attempt:
     loader: LoaderSpec
 
 
+def check(request: BuildRequest) -> Target:
+    """What can be refused before anything is fetched; returns the target.
+
+    Raises UnknownTargetError, FactsError, or ConfigurationError for all other settings together.
+    """
+    target = targets.load(request.target, request.facts_dir)
+    _checks.settings(request, target)
+    return target
+
+
 def plan(
     request: BuildRequest, model: ResolvedModel, *, today: date | None = None
 ) -> tuple[BuildPlan, ...]:
@@ -39,8 +49,7 @@ def plan(
     serves this model there (with every pin that has no wheel), InterpreterNotFoundError where the
     Python is not on this machine, ToolError where the package index does not answer.
     """
-    target = targets.load(request.target, request.facts_dir)
-    _checks.settings(request, target)
+    target = check(request)
     _checks.size(model, target)
     _requirements.listed(model.requirements.lines)
     flavor = flavors.choose(model)

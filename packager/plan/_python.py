@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from packager import interpreters
-from packager.errors import ConfigurationError, InterpreterNotFoundError, PlanError
+from packager.errors import InterpreterNotFoundError, PlanError
 from packager.plan import _pickles
 from packager.plan._checks import listed
 from packager.types import BuildRequest, Interpreter, ResolvedModel, Runtime, Target
@@ -71,10 +71,7 @@ def candidates(
 def _asked(
     minor: str, author: str | None, target: Target, unpickled: tuple[str, ...], today: date
 ) -> Candidate:
-    runtime = next((r for r in target.runtimes if r.python_minor == minor), None)
-    if runtime is None:
-        known = ", ".join(each.python_minor for each in target.runtimes)
-        raise ConfigurationError(f"--python {minor}: {target.name} has no such runtime ({known}).")
+    runtime = next(r for r in target.runtimes if r.python_minor == minor)
     if runtime.end_of_life <= today:
         raise PlanError(
             f"--python {minor}: {runtime.name} came to its end of life on {runtime.end_of_life} "
