@@ -175,7 +175,9 @@ def show_invocation(found: dict[str, Any]) -> None:
         f"{warm}peak memory {size(found['peak_rss_bytes'])}"
     )
     _ERR.print(f"[dim]{timing}[/]")
-    if found["failed"]:
+    if found["refused"]:
+        _ERR.print("[bold red]refused[/]")
+    elif found["failed"]:
         _ERR.print(f"[bold red]failed[/]\n{escape(found['log'])}", soft_wrap=True)
 
 

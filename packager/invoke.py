@@ -7,7 +7,7 @@ import json
 import statistics
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from handlers.manifest import Manifest
 from packager import interpreters
@@ -17,6 +17,17 @@ from packager.errors import ConfigurationError
 
 _LOG_TAIL: Final = 3000
 _DEFAULT_MEMORY_MB: Final = 1024
+_REFUSALS: Final = frozenset({"BadRequestError", "PayloadTooLargeError"})
+"""Error types of handlers.aws_lambda that the request itself is to blame for."""
+
+
+class Outcome(NamedTuple):
+    """How a request ended, and the text to show for it."""
+
+    failed: bool
+    refused: bool
+    """The request is at fault, and the answer says how: the log has nothing to add."""
+    text: str
 
 
 def invoke_artifact(
@@ -44,11 +55,12 @@ def invoke_artifact(
     ) as running:
         answers = [running.invoke(payload) for _ in range(repeat)]
         stats, log = running.stats(), running.log()
-    failed, shown = _judge(answers[-1], http=http)
+    outcome = judge(answers[-1], http=http)
     warm = [answer.seconds * 1000 for answer in answers[1:]]
     return {
-        "response": shown,
-        "failed": failed,
+        "response": outcome.text,
+        "failed": outcome.failed,
+        "refused": outcome.refused,
         "init_wall_ms": stats.init_wall_ms,
         "cpu_ms": stats.cpu_ms,
         "peak_rss_bytes": stats.peak_rss_bytes,
@@ -97,18 +109,21 @@ def _memory_of(folder: Path) -> int:
         return _DEFAULT_MEMORY_MB
 
 
-def _judge(answer: Invocation, *, http: bool) -> tuple[bool, str]:
-    """Whether the request failed, and the text to show for it."""
+def judge(answer: Invocation, *, http: bool) -> Outcome:
+    """What the function's answer means to who sent the request."""
     text = answer.body.decode(errors="replace")
     try:
         value = json.loads(text)
     except ValueError:
-        return True, text
+        return Outcome(failed=True, refused=False, text=text)
     if not isinstance(value, dict):
-        return answer.status != 200, text
+        return Outcome(failed=answer.status != 200, refused=False, text=text)
     if http and "statusCode" in value:
         inner = value.get("body") or ""
         if value.get("isBase64Encoded"):
             inner = base64.b64decode(inner).decode(errors="replace")
-        return int(value["statusCode"]) >= 400, inner
-    return answer.status != 200 or "errorType" in value, text
+        status = int(value["statusCode"])
+        return Outcome(failed=status >= 400, refused=400 <= status < 500, text=inner)
+    kind = value.get("errorType")
+    failed = answer.status != 200 or kind is not None
+    return Outcome(failed=failed, refused=kind in _REFUSALS, text=text)
