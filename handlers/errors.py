@@ -15,7 +15,7 @@ INTERNAL_ERROR = "INTERNAL_ERROR"
 SCHEMA_ENFORCEMENT_FAILED = "SCHEMA_ENFORCEMENT_FAILED"
 PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
 
-_STATUS = {
+STATUS = {
     INTERNAL_ERROR: 500,
     "INVALID_STATE": 500,
     "DATA_LOSS": 500,
@@ -38,6 +38,7 @@ _STATUS = {
     "RESOURCE_ALREADY_EXISTS": 400,
     INVALID_PARAMETER_VALUE: 400,
 }
+"""HTTP's status for each code."""
 _CLASS = {
     BAD_REQUEST: INVALID_PARAMETER_VALUE,
     "CUSTOMER_UNAUTHORIZED": "PERMISSION_DENIED",
@@ -101,7 +102,7 @@ class ScoringError(Exception):
         self.error_class = error_class or _CLASS.get(error_code)
         self.detail = detail
         self.stack_trace = stack_trace
-        self.status = status or _STATUS.get(error_code, 500)
+        self.status = status or STATUS.get(error_code, 500)
 
     content_type = "application/json"
 
