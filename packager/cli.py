@@ -160,6 +160,10 @@ def build(
         list[str] | None,
         typer.Option(help="Glob of files that no pass may remove; repeatable."),
     ] = None,
+    trace: Annotated[
+        bool,
+        typer.Option(help="Slim by what the function is seen to use when it runs."),
+    ] = True,
     allow_unproven: Annotated[
         bool, typer.Option("--allow-unproven", help="Build even where nothing can be replayed.")
     ] = False,
@@ -192,6 +196,7 @@ def build(
         seed=seed,
         passes=None if passes is None else tuple(p.strip() for p in passes.split(",") if p.strip()),
         keep=tuple(keep or ()),
+        trace=trace,
         allow_unproven=allow_unproven,
         facts_dir=facts_dir,
     )

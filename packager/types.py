@@ -61,6 +61,8 @@ class BuildRequest:
     """Names of the slimming passes to run; None runs all."""
     keep: tuple[str, ...] = ()
     """Glob patterns of files, relative to the function's folder, that no pass may remove."""
+    trace: bool = True
+    """Run the function under a recorder before it is slimmed by what it was seen to use."""
     allow_unproven: bool = False
     rows: int = 1000
     """Rows generated for replay, beside the saved example."""
@@ -278,6 +280,13 @@ class BuildPlan:
     def platform(self) -> str:
         return self.runtime.platforms[self.request.architecture]
 
+    @property
+    def provided(self) -> tuple[str, ...]:
+        """Distributions that the model lists, the runtime carries, and that are not installed."""
+        listed = {line.partition("==")[0].strip().lower() for line in self.model.requirements.lines}
+        locked = {package.name for package in self.lock.packages}
+        return tuple(sorted((self.runtime.provides & listed) - locked))
+
 
 @dataclass(frozen=True, slots=True)
 class Removal:
@@ -302,6 +311,32 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a function was seen to touch; paths are relative to its folder."""
+
+    init: tuple[str, ...]
+    """Modules that are loaded when it has started, in the order in which their imports ended."""
+    answering: tuple[str, ...]
+    """Modules loaded first by a request that is answered."""
+    refusing: tuple[str, ...]
+    """Modules loaded first by a request that is turned down."""
+    files: Mapping[str, PurePosixPath]
+    """The file of each of these modules that lies in the folder."""
+    opened: tuple[PurePosixPath, ...]
+    """Files that were opened or mapped, sorted."""
+    own_cpu_ms: Mapping[str, float]
+    """CPU of each module's import without the imports inside it. A measurement: differs each time,
+    so nothing that ships may hang on it."""
+    events: int
+    """How many requests were sent."""
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """Every module that was loaded at the end."""
+        return frozenset((*self.init, *self.answering, *self.refusing))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """A staged file tree: what ships, and what was left out and why."""
 
@@ -309,6 +344,9 @@ class Bundle:
     files: tuple[FileRecord, ...]
     removed: tuple[Removal, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
+    trace: Trace | None = None
+    """None where none was made; `untraced` says why."""
+    untraced: str = "no trace was asked for"
 
     @property
     def size_bytes(self) -> int:

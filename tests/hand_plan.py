@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from packager import _archive, flavors, interpreters, locking, targets
+from packager.slim import PASSES
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -96,6 +97,6 @@ def plan(
         runtime=runtime,
         interpreter=interpreter,
         lock=lock,
-        passes=request.passes or ("libraries", "prune", "compact", "bytecode"),
+        passes=request.passes or tuple(PASSES),
         keep=request.keep,
     )

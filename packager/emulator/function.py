@@ -176,44 +176,19 @@ class Emulator:
             *("--log-level", "info"),
             *(client, "-m", "awslambdaric", self._handler),
         ]
+        env = parts.environment(
+            self._folder,
+            tmp,
+            interpreter=self._interpreter,
+            memory_mb=self._memory_mb,
+            timeout_seconds=self._timeout_seconds,
+        )
         self._process = _process.start(
-            argv, cwd=self._folder, env=self._environment(tmp), log=self._log
+            argv, cwd=self._folder, env={**env, **self._env}, log=self._log
         )
 
     def _mounted(self) -> tuple[str | Path, ...]:
         return () if self._prefix is None else (*self._prefix, self._folder)
-
-    def _environment(self, tmp: Path) -> dict[str, str]:
-        """What Lambda sets, and nothing of this machine's beside numeric settings.
-
-        https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-        """
-        task = str(self._folder)
-        return {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "LD_LIBRARY_PATH": f"{task}:{task}/lib",
-            "PYTHONPATH": task,
-            "LAMBDA_TASK_ROOT": task,
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
-            "TMPDIR": str(tmp),
-            # the sandbox's user has a home that is not there
-            "HOME": "/home/sbx_user1051",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_python{self._interpreter.minor}",
-            "AWS_LAMBDA_FUNCTION_NAME": "function",
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self._memory_mb),
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self._timeout_seconds),
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/function",
-            "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
-            # bytecode that Lambda could not write must not be written here either
-            **({} if self._prefix is not None else {"PYTHONDONTWRITEBYTECODE": "1"}),
-            **_process.numeric_environment(),
-            **self._env,
-        }
 
     def _listens(self) -> bool:
         deadline = time.monotonic() + _LISTEN_SECONDS

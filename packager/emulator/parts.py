@@ -113,3 +113,68 @@ def read_only_prefix() -> tuple[str, ...] | None:
             if tried.returncode == 0 and not any(Path(folder).iterdir()):
                 return prefix
     return None
+
+
+def environment(
+    folder: Path,
+    tmp: Path,
+    *,
+    interpreter: Interpreter,
+    memory_mb: int = 1024,
+    timeout_seconds: int = 60,
+) -> dict[str, str]:
+    """What Lambda sets, and nothing of this machine's beside numeric settings.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LD_LIBRARY_PATH": f"{folder}:{folder}/lib",
+        "PYTHONPATH": str(folder),
+        "LAMBDA_TASK_ROOT": str(folder),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "TMPDIR": str(tmp),
+        # the sandbox's user has a home that is not there
+        "HOME": "/home/sbx_user1051",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{interpreter.minor}",
+        "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/function",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
+        # bytecode that Lambda could not write must not be written here either
+        **({} if read_only_prefix() is not None else {"PYTHONDONTWRITEBYTECODE": "1"}),
+        **_process.numeric_environment(),
+    }
+
+
+def run_script(
+    folder: Path,
+    script: Path,
+    arguments: Sequence[str | Path],
+    *,
+    interpreter: Interpreter,
+    provided: Sequence[str] = (),
+    timeout_seconds: float,
+) -> _process.Done:
+    """Run a script in a function's folder: its Python, environment and path, and read-only.
+
+    PYTHONHASHSEED is fixed, so that two runs take sets in the same order.
+    """
+    python = runtime_client(interpreter, provided)
+    with tempfile.TemporaryDirectory(prefix="packager-script-") as tmp:
+        env = environment(folder, Path(tmp), interpreter=interpreter)
+        prefix = read_only_prefix()
+        mounted = () if prefix is None else (*prefix, str(folder))
+        return _process.run(
+            [*mounted, python, "-s", "-B", script, *arguments],
+            cwd=folder,
+            env={**env, "PYTHONHASHSEED": "0"},
+            timeout_seconds=timeout_seconds,
+            check=False,
+        )

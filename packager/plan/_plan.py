@@ -135,12 +135,17 @@ def _plans(
                 runtime=candidate.runtime,
                 interpreter=candidate.interpreter,
                 lock=lock,
-                passes=_checks.PASSES if request.passes is None else request.passes,
+                passes=_passes(request),
                 keep=request.keep,
                 reasons=reasons,
             )
         )
     return tuple(plans)
+
+
+def _passes(request: BuildRequest) -> tuple[str, ...]:
+    wanted = _checks.PASSES if request.passes is None else request.passes
+    return tuple(name for name in wanted if request.trace or name != "trace")
 
 
 def _about(flavor: Flavor, attempt: _Attempt, model: ResolvedModel) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.errors import ConfigurationError
-from packager.slim import bytecode, compact, libraries, prune
+from packager.slim import bytecode, compact, libraries, prune, trace
 from packager.slim.passes import Pass
 from packager.slim.stage import stage
 from packager.types import BuildPlan, Bundle
@@ -22,6 +22,7 @@ PASSES: Final[Mapping[str, Pass]] = MappingProxyType(
         prune.PASS.name: prune.PASS,
         compact.PASS.name: compact.PASS,
         bytecode.PASS.name: bytecode.PASS,
+        trace.PASS.name: trace.PASS,
     }
 )
 """In the order in which they run, whatever order they are asked for in."""

@@ -65,7 +65,7 @@ def check(
         handler=plan.target.entrypoint,
         memory_mb=request.memory_mb or _MEMORY_MB,
         timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
-        provided=_provided(plan),
+        provided=plan.provided,
     )
     with emulator as function:
         _LOG.info("Replaying %d requests against the booted function", len(probes))
@@ -221,13 +221,6 @@ def _measured(
         warm_invoke_ms=statistics.median(warm) * 1000,
         peak_rss_bytes=function.stats().peak_rss_bytes,
     )
-
-
-def _provided(plan: BuildPlan) -> tuple[str, ...]:
-    """Distributions that the runtime carries, that the model lists, and that are not installed."""
-    listed = {line.partition("==")[0].strip().lower() for line in plan.model.requirements.lines}
-    locked = {package.name for package in plan.lock.packages}
-    return tuple(sorted((plan.runtime.provides & listed) - locked))
 
 
 def _unchanged(bundle: Bundle, how: str, done: Replayed) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from packager import _archive
 from packager.errors import UnprovenError, VerificationError
-from packager.slim import prune, slim
+from packager.slim import PASSES, prune, slim
 from packager.slim.prune import Rule
 from packager.types import BuildPlan, Bundle, Frame
 from packager.verify import verify
@@ -50,11 +50,29 @@ def test_a_pipeline_in_skops_format_is_proven(
 
 def test_slimming_is_accounted_for(sklearn: tuple[BuildPlan, Bundle]) -> None:
     _, bundle = sklearn
-    assert [entry.name for entry in bundle.ledger] == ["libraries", "prune", "compact", "bytecode"]
+    assert [entry.name for entry in bundle.ledger] == list(PASSES)
     pruned = bundle.ledger[1]
     removed = sum(removal.size_bytes for removal in bundle.removed)
     assert pruned.bytes_before - pruned.bytes_after == removed > 25_000_000
     assert bundle.ledger[-1].bytes_after == bundle.size_bytes
+
+
+def test_the_trace_has_what_serving_needs_and_not_all_there_is(
+    sklearn: tuple[BuildPlan, Bundle],
+) -> None:
+    _, bundle = sklearn
+    trace = bundle.trace
+    assert trace is not None, bundle.untraced
+    assert {"numpy", "sklearn", "skops.io", "handlers.aws_lambda"} <= set(trace.init)
+    assert "mangum" in trace.answering
+    assert "handlers.delimited" in trace.modules
+    opened = {str(path) for path in trace.opened}
+    assert "model-manifest.json" in opened
+    assert any(path.startswith("numpy.libs/libscipy_openblas") for path in opened)
+    assert not any(path.startswith("scipy/signal/") for path in opened)
+    there = {file.path for file in bundle.files}
+    assert set(trace.opened) <= there
+    assert set(trace.files.values()) <= there
 
 
 def test_two_builds_on_two_paths_have_the_same_bytes(

@@ -1,0 +1,142 @@
+"""What a function is seen to import and open while it starts, answers and refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager._archive import records
+from packager.errors import ToolError
+from packager.plan import _plan
+from packager.slim import trace
+from packager.types import Bundle
+from tests import fake_plan
+
+WORKER = Path(trace.__file__).parent.parent / "workers" / "trace.py"
+ENTRY = b"""\
+import pkg.eager
+
+open("read.txt").close()
+
+
+def handler(event, context):
+    if "native" in event:
+        import ctypes
+
+        libc = ctypes.CDLL(None)
+        libc.fopen.restype = ctypes.c_void_p
+        assert libc.fopen(event["native"].encode(), b"r")
+    if event.get("import"):
+        __import__(event["import"])
+    if event.get("raise"):
+        raise ValueError(context.aws_request_id)
+"""
+TREE = {
+    "entry.py": ENTRY,
+    "pkg/__init__.py": b"",
+    "pkg/eager.py": b"import pkg.slow\n",
+    "pkg/slow.py": b"import time\nend = time.process_time() + 0.05\n"
+    b"while time.process_time() < end:\n    pass\n",
+    "pkg/late.py": b"",
+    "pkg/error.py": b"",
+    "pkg/never.py": b"",
+    "read.txt": b"",
+    "data/table.bin": b"",
+    "data/unread.bin": b"",
+}
+
+
+def traced(folder: Path, *events: dict[str, Any], entry: str = "entry.handler") -> dict[str, Any]:
+    root = folder / "function"
+    for name, content in TREE.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    asked, answered = folder / "events.json", folder / "trace.json"
+    asked.write_text(json.dumps(events))
+    subprocess.run(
+        [sys.executable, "-s", "-B", WORKER, root, entry, asked, answered],
+        cwd=root,
+        env={"PYTHONPATH": str(root)},
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(answered.read_text())
+    return found
+
+
+def test_modules_go_by_the_moment_that_first_loads_them(tmp_path: Path) -> None:
+    found = traced(
+        tmp_path,
+        {"event": {"import": "pkg.error", "raise": True}, "refused": True},
+        {"event": {"import": "pkg.late"}, "refused": False},
+        {"event": {"import": "pkg.late"}, "refused": True},
+    )
+    ours = [name for name in found["init"] if name in found["files"]]
+    assert ours == ["pkg", "pkg.slow", "pkg.eager", "entry"]
+    assert found["answering"] == ["pkg.late"]
+    assert found["refusing"] == ["pkg.error"]
+    assert found["files"]["pkg"] == "pkg/__init__.py"
+    assert found["failed"] == [[0, "ValueError"]]
+
+
+def test_files_are_those_that_python_and_native_code_open(tmp_path: Path) -> None:
+    found = traced(tmp_path, {"event": {"native": "data/table.bin"}, "refused": False})
+    assert found["opened"] == [
+        *("data/table.bin", "entry.py", "pkg/__init__.py", "pkg/eager.py", "pkg/slow.py"),
+        "read.txt",
+    ]
+
+
+def test_a_module_is_charged_for_its_own_time_alone(tmp_path: Path) -> None:
+    own = traced(tmp_path)["own_cpu_ms"]
+    assert own["pkg.slow"] >= 50
+    assert own["pkg.eager"] < own["pkg.slow"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"architecture": "arm64"}, "cannot boot it"),
+        ({}, "neither a signature nor a saved example"),
+    ],
+)
+def test_a_function_that_cannot_be_traced_is_left_alone_and_says_why(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    plan = fake_plan.plan()
+    plan = replace(
+        plan,
+        request=replace(plan.request, **changes),
+        model=replace(plan.model, signature=None, example=None),
+    )
+    root = fake_plan.tree(tmp_path, plan)
+    before = Bundle(root=root, files=tuple(records(root)))
+    after = trace.PASS.apply(before, plan)
+    assert (after.trace, after.files) == (None, before.files)
+    assert words in after.untraced
+    assert words in after.ledger[-1].proof
+
+
+def test_one_that_ends_under_the_recorder_says_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(folder: Path, script: Path, arguments: list[str], **_: Any) -> Any:
+        raise ToolError("python was stopped: it ran past 300 seconds.")
+
+    monkeypatch.setattr(trace, "run_script", run)
+    plan = fake_plan.plan()
+    root = fake_plan.tree(tmp_path, plan)
+    bundle = trace.PASS.apply(Bundle(root=root, files=tuple(records(root))), plan)
+    assert bundle.untraced == "python was stopped: it ran past 300 seconds."
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_trace_can_be_left_out(*, wanted: bool) -> None:
+    request = replace(fake_plan.plan().request, trace=wanted)
+    assert ("trace" in _plan._passes(request)) is wanted
