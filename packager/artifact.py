@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.manifest import Manifest
 from packager import _output
 from packager.errors import ModelFormatError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """An artifact as its report has it."""
+
+    folder: Path
+    """As it is deployed."""
+    target: str
+    memory_mb: int
+    """What the template gives it."""
+
+
+def read(folder: Path) -> Built:
+    """Raises ModelFormatError where `folder` holds no artifact that can be read."""
+    try:
+        report = json.loads((folder / _output.MARKER).read_text(encoding="utf-8"))
+        return Built(
+            folder=folder / "function",
+            target=str(report["target"]["name"]),
+            memory_mb=int(report["memory_mb"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFormatError(
+            f"{folder} is not an artifact: {error}. Name the folder that a build made."
+        ) from error
 
 
 def is_artifact(folder: Path) -> bool:

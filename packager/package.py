@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from packager._archive import sha256, walk, write_zip
 from packager.errors import StorageError, VerificationError
+from packager.layout import entry_files
 from packager.types import (
     Artifact,
     BuildPlan,
@@ -34,8 +35,11 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
     _stop(list(_unpackable(bundle.root)))
     _LOG.info("Packing %d files", len(bundle.files))
     try:
-        copied = _copy(bundle.root, folder)
+        copied = _copy(bundle.root, folder / plan.target.home, folder)
         _stop(list(_differences(bundle, copied)))
+        for name, text in entry_files(plan).items():
+            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).chmod(0o644)
         write_zip(folder, archive)
     except OSError as error:
         raise StorageError(f"The artifact cannot be written to {out}: {error}.") from error
@@ -76,16 +80,17 @@ def _unpackable(root: Path) -> Iterator[Finding]:
             )
 
 
-def _copy(root: Path, folder: Path) -> list[FileRecord]:
-    """Copy file by file with the two modes that a zip of ours has; digests of what was read."""
-    folder.mkdir(mode=0o755)
-    folder.chmod(0o755)
-    made = {folder}
+def _copy(root: Path, home: Path, top: Path) -> list[FileRecord]:
+    """Copy file by file with the two modes that a zip of ours has; digests of what was read.
+
+    Folders are made from `top` down.
+    """
+    made: set[Path] = set()
     records = []
     for relative in walk(root):
-        source, target = root / relative, folder / relative
+        source, target = root / relative, home / relative
         for parent in reversed(target.parents):
-            if parent.is_relative_to(folder) and parent not in made:
+            if parent.is_relative_to(top) and parent not in made:
                 parent.mkdir()
                 parent.chmod(0o755)
                 made.add(parent)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packager import _archive, _cache, _process, environments, interpreters
+from packager import _archive, _cache, _process, artifact, environments, interpreters, targets
 from packager._resources import handlers_root
-from packager.artifact import is_artifact, read_manifest
 from packager.errors import ToolError
 from packager.pipeline import planned
 from packager.registry import ModelRegistry
@@ -47,8 +46,12 @@ def prepare(source: str, request: BuildRequest, registry: Callable[[], ModelRegi
     cache; it is slimmed but not proven: `packager build` does that.
     """
     folder = Path(source)
-    function = folder / "function" if is_artifact(folder) else _staged(request, registry())
-    manifest = read_manifest(function)
+    if artifact.is_artifact(folder):
+        built = artifact.read(folder)
+        function = built.folder / targets.load(built.target).home
+    else:
+        function = _staged(request, registry())
+    manifest = artifact.read_manifest(function)
     interpreter = interpreters.find(manifest.python)
     return Server(function, environments.ensure(interpreter, _NEEDS, label="serve"))
 

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
 
 Architecture: TypeAlias = Literal["x86_64", "arm64"]
+Door: TypeAlias = Literal["direct", "http"]
+"""How a function is asked: with a request as its event, or over HTTP."""
 Json: TypeAlias = Any
 """A JSON value: dict, list, str, int, float, bool or None."""
 
@@ -222,6 +224,13 @@ class Target:
     """Files of handlers/ that ship beside the scoring core, as globs relative to handlers/."""
     way_out: str
     """The target to name when a model does not fit."""
+    doors: tuple[Door, ...]
+    root: PurePosixPath
+    """Where the deployed folder lies on the target."""
+    home: PurePosixPath
+    """Where in it the tree of packages, model and handlers lies."""
+    library_path: tuple[PurePosixPath, ...]
+    """Folders of the tree that the dynamic loader searches: LD_LIBRARY_PATH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

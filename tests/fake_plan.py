@@ -72,6 +72,10 @@ TARGET = Target(
     requires=(),
     handlers=("aws_lambda.py",),
     way_out="aws-lambda-image",
+    doors=("direct", "http"),
+    root=PurePosixPath("/var/task"),
+    home=PurePosixPath(),
+    library_path=(PurePosixPath(), PurePosixPath("lib")),
 )
 SIGNATURE = {
     "inputs": [{"name": "x", "type": "double"}, {"name": "y", "type": "string"}],

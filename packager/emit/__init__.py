@@ -7,10 +7,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import jinja2
-
 from handlers.manifest import FILENAME
-from packager import _resources
+from packager import _resources, _templates
 from packager._archive import sha256
 from packager.emit import _text
 from packager.emit._context import context
@@ -57,21 +55,8 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
 
 
 def _rendered(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
-    """Every template of the target's folder; what starts with `_` is only included."""
-    folder = _resources.TEMPLATES / plan.target.templates
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - YAML, TOML and Markdown, whose filters escape
-    )
-    environment.filters["quoted"] = _text.quoted
-    environment.filters["code"] = _text.code_span
-    environment.filters["line"] = _text.one_line
-    return {
-        path.stem: environment.get_template(path.name).render(values)
-        for path in sorted(folder.glob("*.j2"))
-    }
+    filters = {"quoted": _text.quoted, "code": _text.code_span, "line": _text.one_line}
+    return _templates.render(_resources.TEMPLATES / plan.target.templates, values, filters)
 
 
 def _write(out: Path, name: str, text: str) -> Path:

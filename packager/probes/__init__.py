@@ -6,15 +6,14 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from packager.probes import examples, forms, refusals
 from packager.probes.values import Values, parameter
-from packager.types import Json, ResolvedModel
+from packager.types import Door, Json, ResolvedModel
 
-__all__ = ["Door", "Probe", "probes"]
+__all__ = ["Probe", "probes"]
 
-Door: TypeAlias = Literal["direct", "http"]
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
 

@@ -21,8 +21,6 @@ from packager.types import BuildPlan, Bundle, Interpreter
 
 _LOG = logging.getLogger(__name__)
 
-_TASK_ROOT: Final = "/var/task"
-"""Where the tree will lie: what tracebacks name, whatever folder it was built in."""
 _SHARDS: Final = 4
 """Fixed: how an interpreter has shared strings so far decides bytes of what it writes next, so the
 same files must always be compiled together, in one order, however many cores there are."""
@@ -41,7 +39,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     sources = [bundle.root / path for path in _archive.walk(bundle.root) if path.suffix == ".py"]
     shards = [sources[start::_SHARDS] for start in range(_SHARDS)]
     with ThreadPoolExecutor(max_workers=min(_SHARDS, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(lambda shard: _compile(shard, bundle.root, plan.interpreter), shards):
+        for _ in pool.map(lambda shard: _compile(shard, bundle.root, plan), shards):
             pass
     magic = bytes.fromhex(_python(plan.interpreter, ["-c", _ASK_MAGIC]).stdout)
     compiled = 0
@@ -65,16 +63,18 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     )
 
 
-def _compile(sources: list[Path], root: Path, interpreter: Interpreter) -> None:
+def _compile(sources: list[Path], root: Path, plan: BuildPlan) -> None:
+    """Tracebacks name where the tree will lie, whatever folder it was built in."""
     if not sources:
         return
+    lies = plan.target.root / plan.target.home
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as listed:
         listed.writelines(f"{source}\n" for source in sources)
         listed.flush()
         done = _python(
-            interpreter,
+            plan.interpreter,
             [
-                *("-m", "compileall", "-q", "-f", "-s", str(root), "-p", _TASK_ROOT),
+                *("-m", "compileall", "-q", "-f", "-s", str(root), "-p", str(lies)),
                 *("--invalidation-mode", "unchecked-hash", "-i", listed.name),
             ],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager import facts
@@ -21,4 +21,8 @@ def target(facts_dir: Path | None = None) -> Target:
         requires=("aws-lambda-powertools>=3.20", "mangum>=0.19", "msgspec>=0.20"),
         handlers=("aws_lambda.py", "asgi.py", "events/*.py"),
         way_out="aws-lambda-image",
+        doors=("direct", "http"),
+        root=PurePosixPath("/var/task"),
+        home=PurePosixPath(),
+        library_path=(PurePosixPath(), PurePosixPath("lib")),
     )

@@ -22,7 +22,7 @@ _NOTHING_TO_REPLAY: Final = (
 )
 
 
-def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:  # noqa: ARG001 - a stage
+def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
     """Run every check; replay is left out where the libraries would not load anyway.
 
     Raises VerificationError with all findings, or UnprovenError where nothing could be compared
@@ -37,7 +37,7 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:  # no
     if unlinked:
         raise VerificationError((*findings, *unlinked))
     try:
-        evidence, more = _proven(bundle, plan, evidence)
+        evidence, more = _proven(bundle, plan, evidence, work)
     except UnprovenError as error:
         if findings:
             raise VerificationError(findings) from error
@@ -47,16 +47,18 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:  # no
     return VerifiedBundle(bundle=bundle, evidence=evidence)
 
 
-def _proven(bundle: Bundle, plan: BuildPlan, evidence: Evidence) -> tuple[Evidence, list[Finding]]:
+def _proven(
+    bundle: Bundle, plan: BuildPlan, evidence: Evidence, work: Path
+) -> tuple[Evidence, list[Finding]]:
     """What could be compared; UnprovenError where nothing could and that was not asked for."""
     if why := why_not_bootable(plan.request.architecture):
         return _unproven(plan, evidence, why), []
     requests, answers, why = _recorded(plan)
     if answers is None:
         evidence = _unproven(plan, evidence, why)
-        done = replay.check(bundle, plan, (), ())
+        done = replay.check(bundle, plan, (), (), work)
     else:
-        done = replay.check(bundle, plan, requests, answers.answers)
+        done = replay.check(bundle, plan, requests, answers.answers, work)
         evidence = replace(
             evidence,
             oracle=answers.oracle,

@@ -11,8 +11,6 @@ from packager._elf import Elf
 from packager.types import BuildPlan, Bundle, Finding
 
 _FOREIGN: Final = frozenset({".dylib", ".dll", ".pyd"})
-_SEARCHED: Final = (PurePosixPath(), PurePosixPath("lib"))
-"""LD_LIBRARY_PATH of the function has /var/task and /var/task/lib."""
 _NAMED: Final = 3
 """Files that a message names."""
 
@@ -21,7 +19,7 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], dict[str, str
     """All findings together, and each result in a sentence."""
     libraries, findings = _read(bundle)
     findings += _foreign(bundle, libraries, plan.request.architecture)
-    missing, preloaded = _unsatisfied(bundle, libraries, plan.runtime.libraries)
+    missing, preloaded = _unsatisfied(bundle, libraries, plan)
     findings += [_missing(name, files, bundle, plan) for name, files in sorted(missing.items())]
     highest = max((elf.glibc for elf in libraries.values() if elf.glibc), default=None)
     findings += _too_new(libraries, plan)
@@ -103,7 +101,7 @@ def _foreign(
 
 
 def _unsatisfied(
-    bundle: Bundle, libraries: Mapping[PurePosixPath, Elf], provided: frozenset[str]
+    bundle: Bundle, libraries: Mapping[PurePosixPath, Elf], plan: BuildPlan
 ) -> tuple[dict[str, list[PurePosixPath]], set[str]]:
     """Libraries that are nowhere, each with who needs it; and those that no search path leads to.
 
@@ -112,10 +110,11 @@ def _unsatisfied(
     """
     paths = {file.path for file in bundle.files}
     names = {path.name for path in paths} | {elf.soname for elf in libraries.values()}
+    provided, searched = plan.runtime.libraries, plan.target.library_path
     missing: dict[str, list[PurePosixPath]] = {}
     preloaded: set[str] = set()
     for path, elf in sorted(libraries.items()):
-        folders = (*(_expanded(folder, path) for folder in elf.search), *_SEARCHED)
+        folders = (*(_expanded(folder, path) for folder in elf.search), *searched)
         for name in elf.needed:
             if name in provided or any(folder / name in paths for folder in folders):
                 continue

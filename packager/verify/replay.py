@@ -1,4 +1,4 @@
-"""Boot the artifact as Lambda would and hold every answer to the registered model's."""
+"""Boot the artifact as its target would and hold every answer to the registered model's."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import logging
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from packager import _archive
-from packager.emulator import Emulator, Invocation, ProcessStats
 from packager.errors import EmulatorError
+from packager.hosts import HOSTS, PING, Answered, Boot, Call, Host, Process
+from packager.layout import lay_out
 from packager.probes import Probe
 from packager.types import BuildPlan, Bundle, ColdStart, Finding
 from packager.verify.compare import Difference, differences, places
-from packager.verify.exchange import Answered, boot_failure, event, ping, read
 from packager.verify.missing import keep_rules
 from packager.verify.oracle import Recorded
 
@@ -51,39 +52,47 @@ class Replayed:
 
 
 def check(
-    bundle: Bundle, plan: BuildPlan, probes: Sequence[Probe], answers: Sequence[Recorded]
+    bundle: Bundle,
+    plan: BuildPlan,
+    probes: Sequence[Probe],
+    answers: Sequence[Recorded],
+    work: Path,
 ) -> Replayed:
     """Send every probe; with none, ask for /ping, so that it is known to boot.
 
-    Raises EmulatorError where the emulator itself does not come up.
+    `work` takes the folder as it is deployed, where that is more than the tree. Raises
+    EmulatorError where the host itself does not come up.
     """
     done = Replayed()
     request = plan.request
-    emulator = Emulator(
-        bundle.root,
-        interpreter=plan.interpreter,
-        handler=plan.target.entrypoint,
-        memory_mb=request.memory_mb or _MEMORY_MB,
-        timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
-        provided=plan.provided,
+    folder = lay_out(bundle.root, plan, work / "function")
+    host = HOSTS[plan.target.name](
+        Boot(
+            folder=folder,
+            interpreter=plan.interpreter,
+            entrypoint=plan.target.entrypoint,
+            memory_mb=request.memory_mb or _MEMORY_MB,
+            timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
+            provided=plan.provided,
+        )
     )
-    with emulator as function:
+    with host as function:
         _LOG.info("Replaying %d requests against the booted function", len(probes))
-        first = event(probes[0]) if probes else ping()
-        answer = function.invoke(first)
+        first = Call.of(probes[0]) if probes else PING
+        answer = function.ask(first)
         start = function.stats()
-        if failure := boot_failure(answer):
-            done.findings += _not_booted(failure, function.log(), bundle)
+        if answer.failure:
+            done.findings += _not_booted(answer.failure, function.log(), bundle)
         else:
             _compare_all(function, bundle, plan, probes, answers, done)
             if not done.findings:
                 done.cold_start = _measured(function, first, answer, start)
-    done.read_only = _unchanged(bundle, emulator.read_only, done)
+    done.read_only = _unchanged(bundle, folder / plan.target.home, host.read_only, done)
     return done
 
 
 def _compare_all(
-    function: Emulator,
+    function: Host,
     bundle: Bundle,
     plan: BuildPlan,
     probes: Sequence[Probe],
@@ -96,19 +105,21 @@ def _compare_all(
     if done.random:
         done.notes.append(_about_random(done.random))
     for probe, expected in zip(probes, answers, strict=True):
-        sent = event(probe)
-        if max(len(sent), len(expected.body)) > min(limits.request_bytes, limits.response_bytes):
+        call = Call.of(probe)
+        if max(function.size_bytes(call), len(expected.body)) > min(
+            limits.request_bytes, limits.response_bytes
+        ):
             done.notes.append(f"{probe.name} was not sent: it is larger than the target allows.")
             continue
         try:
-            raw = function.invoke(sent)
+            answer = function.ask(call)
         except EmulatorError as error:
             done.findings.append(_gone(probe, error))
             return
-        found = _compared(probe, expected, read(probe, raw), done)
+        found = _compared(probe, expected, answer, done)
         if found is not None:
             done.mismatches += 1
-            rules |= set(keep_rules(raw.body.decode(errors="replace"), bundle.removed, bundle.root))
+            rules |= set(keep_rules(answer.text, bundle.removed, bundle.root))
             if done.mismatches <= _REPORTED:
                 done.findings.append(found)
     if done.mismatches:
@@ -209,11 +220,9 @@ def _not_booted(failure: str, log: str, bundle: Bundle) -> list[Finding]:
     return [found, *(_removed_too_much(rule) for rule in rules[1:])]
 
 
-def _measured(
-    function: Emulator, first: bytes, answer: Invocation, start: ProcessStats
-) -> ColdStart:
+def _measured(function: Host, first: Call, answer: Answered, start: Process) -> ColdStart:
     """`start` is of the moment after the first answer: until then nothing but it had run."""
-    warm = [function.invoke(first).seconds for _ in range(_WARM)]
+    warm = [function.ask(first).seconds for _ in range(_WARM)]
     return ColdStart(
         init_wall_ms=start.init_wall_ms,
         init_cpu_ms=start.cpu_ms,
@@ -223,17 +232,17 @@ def _measured(
     )
 
 
-def _unchanged(bundle: Bundle, how: str, done: Replayed) -> str:
+def _unchanged(bundle: Bundle, home: Path, how: str, done: Replayed) -> str:
     """Compare the tree with what it was before it ran."""
     before = {file.path: file.sha256 for file in bundle.files}
-    after = {file.path: file.sha256 for file in _archive.records(bundle.root)}
+    after = {file.path: file.sha256 for file in _archive.records(home)}
     changed = sorted(path for path in before | after if before.get(path) != after.get(path))
     if changed:
         done.findings.append(
             Finding(
                 check="read-only",
                 message=f"Running it changed {', '.join(map(str, changed[:5]))} "
-                f"({len(changed)} files in all); in Lambda the folder cannot be written.",
+                f"({len(changed)} files in all); once deployed, the folder cannot be written.",
                 hint="Let the model's code write to /tmp.",
             )
         )

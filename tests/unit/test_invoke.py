@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from packager.emulator import Invocation
-from packager.invoke import Outcome, judge
+from packager.hosts import Answered
+from packager.hosts.aws_lambda import read
+from packager.invoke import failed, refused
 
 
-def judged(answer: bytes, *, http: bool) -> Outcome:
-    return judge(Invocation(status=200, body=answer, seconds=0.1), http=http)
+def answered(answer: bytes, *, http: bool) -> Answered:
+    return read(Invocation(status=200, body=answer, seconds=0.1), direct=not http)
 
 
 @pytest.mark.parametrize(
@@ -32,18 +34,20 @@ def judged(answer: bytes, *, http: bool) -> Outcome:
     ],
 )
 def test_a_refusal_is_told_from_a_failure(answer: Any, ends: str) -> None:
-    outcome = judged(json.dumps(answer).encode(), http="statusCode" in answer)
+    found = answered(json.dumps(answer).encode(), http="statusCode" in answer)
 
-    assert outcome.failed == (ends != "answered")
-    assert outcome.refused == (ends == "refused")
+    assert failed(found) == (ends != "answered")
+    assert refused(found) == (ends == "refused")
 
 
 def test_what_is_no_json_has_failed() -> None:
-    assert judged(b"<html>", http=True) == Outcome(failed=True, refused=False, text="<html>")
+    found = answered(b"<html>", http=True)
+
+    assert (failed(found), refused(found), found.text) == (True, False, "<html>")
 
 
 def test_the_body_of_an_http_answer_is_shown() -> None:
     body = base64.b64encode(b"all of it").decode()
     answer = {"statusCode": 200, "body": body, "isBase64Encoded": True}
 
-    assert judged(json.dumps(answer).encode(), http=True).text == "all of it"
+    assert answered(json.dumps(answer).encode(), http=True).text == "all of it"

@@ -14,8 +14,9 @@ import pytest
 from packager import _archive
 from packager.emulator import Invocation, ProcessStats
 from packager.errors import EmulatorError
-from packager.probes import Door, Probe
-from packager.types import Bundle, Json, Removal
+from packager.hosts import aws_lambda
+from packager.probes import Probe
+from packager.types import Bundle, Door, Json, Removal
 from packager.verify import replay
 from packager.verify.oracle import Recorded
 from packager.verify.replay import Replayed
@@ -79,9 +80,9 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Repl
     )
 
     def run(answer: Answer, *pairs: tuple[Probe, Recorded], log: str = "") -> Replayed:
-        monkeypatch.setattr(replay, "Emulator", FakeEmulator(answer, log))
+        monkeypatch.setattr(aws_lambda, "Emulator", FakeEmulator(answer, log))
         probes, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        return replay.check(bundle, fake_plan.plan(), probes, answers)
+        return replay.check(bundle, fake_plan.plan(), probes, answers, tmp_path)
 
     return run
 

@@ -1,0 +1,28 @@
+"""A folder of templates, rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jinja2
+
+
+def render(
+    folder: Path, values: Mapping[str, object], filters: Mapping[str, Callable[..., str]]
+) -> dict[str, str]:
+    """File name to text for every `NAME.j2` of `folder`; what starts with `_` is only included.
+
+    `filters` make a value safe for where it goes.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - YAML, TOML, JSON and Markdown, whose filters escape
+    )
+    environment.filters.update(filters)
+    return {
+        path.stem: environment.get_template(path.name).render(values)
+        for path in sorted(folder.glob("*.j2"))
+    }

@@ -1,0 +1,19 @@
+"""Where a built function is booted before it is deployed: one file a target, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from packager.hosts._host import PING, Answered, Boot, Call, Host, Process
+from packager.hosts.aws_lambda import LambdaHost
+
+__all__ = ["HOSTS", "PING", "Answered", "Boot", "Call", "Host", "Process"]
+
+HOSTS: Final[Mapping[str, Callable[[Boot], Host]]] = MappingProxyType(
+    {
+        "aws-lambda": LambdaHost,
+    }
+)
+"""By the target's name."""

@@ -1,0 +1,100 @@
+"""What a target's host must do: boot a built function's folder, and ask it as its callers would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from packager.probes import Probe
+from packager.types import Door, Interpreter, Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """What is booted, and what it is given."""
+
+    folder: Path
+    """As it is deployed."""
+    interpreter: Interpreter
+    entrypoint: str
+    memory_mb: int = 1024
+    timeout_seconds: int = 60
+    provided: tuple[str, ...] = ()
+    """Distributions that the runtime carries and the function leaves to it."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, before it is put into the form of a door."""
+
+    body: bytes = b""
+    content_type: str | None = None
+    door: Door = "http"
+    method: str = "POST"
+    path: str = "/invocations"
+
+    @classmethod
+    def of(cls, probe: Probe) -> Call:
+        return cls(body=probe.body, content_type=probe.content_type, door=probe.door)
+
+
+PING = Call(method="GET", path="/ping")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer, read: an HTTP status, the text of the body, and the JSON that it holds."""
+
+    status: int
+    text: str
+    body: Json
+    words: str = ""
+    """What to show of a refusal: its code, never its message, which may quote the request."""
+    seconds: float = 0.0
+    failure: str | None = None
+    """Why the function could not be started; None where it ran."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """Of the function's process as it stands; zero where it has ended."""
+
+    init_wall_ms: float
+    cpu_ms: float
+    """User plus system time since the process started."""
+    peak_rss_bytes: int
+
+
+class Host(Protocol):
+    """A context manager: inside it the function is up, after it nothing of it is left.
+
+    Raises EmulatorError where the host itself does not come up or is gone.
+    """
+
+    name: str
+    """In words: `the Lambda runtime interface emulator`."""
+    read_only: str
+    """How writes to the function's folder are prevented."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def ask(self, call: Call) -> Answered: ...
+
+    def size_bytes(self, call: Call) -> int:
+        """Of the request as the platform counts it."""
+        ...
+
+    def stats(self) -> Process: ...
+
+    def log(self) -> str: ...

@@ -1,0 +1,111 @@
+"""AWS Lambda's host: the real runtime client under the real emulator."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Self
+
+from packager.emulator import Emulator, Invocation, http_event
+from packager.hosts._host import Answered, Boot, Call, Process
+
+_STATUSES: Final = {"BadRequestError": 400, "PayloadTooLargeError": 413}
+"""Of error types of handlers.aws_lambda that the request itself is to blame for."""
+
+
+class LambdaHost:
+    """One function behind the emulator's HTTP front."""
+
+    name = "the Lambda runtime interface emulator"
+
+    def __init__(self, boot: Boot) -> None:
+        self._emulator = Emulator(
+            boot.folder,
+            interpreter=boot.interpreter,
+            handler=boot.entrypoint,
+            memory_mb=boot.memory_mb,
+            timeout_seconds=boot.timeout_seconds,
+            env=boot.env,
+            provided=boot.provided,
+        )
+        self.read_only = self._emulator.read_only
+
+    def __enter__(self) -> Self:
+        self._emulator.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._emulator.__exit__(kind, error, trace)
+
+    def ask(self, call: Call) -> Answered:
+        answer = self._emulator.invoke(_event(call))
+        found = read(answer, direct=call.door == "direct")
+        return replace(found, seconds=answer.seconds, failure=_boot_failure(answer))
+
+    def size_bytes(self, call: Call) -> int:
+        return len(_event(call))
+
+    def stats(self) -> Process:
+        found = self._emulator.stats()
+        return Process(
+            init_wall_ms=found.init_wall_ms,
+            cpu_ms=found.cpu_ms,
+            peak_rss_bytes=found.peak_rss_bytes,
+        )
+
+    def log(self) -> str:
+        return self._emulator.log()
+
+
+def _event(call: Call) -> bytes:
+    if call.door == "direct":
+        return call.body
+    headers = {} if call.content_type is None else {"content-type": call.content_type}
+    return json.dumps(http_event(call.method, call.path, call.body, headers)).encode()
+
+
+def read(answer: Invocation, *, direct: bool) -> Answered:
+    """The status and body that the function answered with, whichever door it was asked by."""
+    text = answer.body.decode(errors="replace")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return Answered(status=502, text=text, body=None, words=text[:80])
+    if isinstance(value, dict) and "errorType" in value:
+        kind = str(value["errorType"])
+        status = answer.status if answer.status >= 400 else _STATUSES.get(kind, 500)
+        return Answered(status=status, text=text, body=None, words=kind)
+    if direct:
+        return Answered(status=answer.status, text=text, body=value)
+    if not isinstance(value, dict) or "statusCode" not in value:
+        words = "an answer that is no HTTP response"
+        return Answered(status=502, text=text, body=None, words=words)
+    status = int(value["statusCode"])
+    text = value.get("body") or ""
+    try:
+        if value.get("isBase64Encoded"):
+            text = base64.b64decode(text).decode()
+        body = json.loads(text)
+    except (ValueError, binascii.Error):
+        return Answered(status=status, text=text, body=None, words="a body that is not JSON")
+    code = str(body.get("error_code", "")) if isinstance(body, dict) else ""
+    return Answered(status=status, text=text, body=body, words=code)
+
+
+def _boot_failure(answer: Invocation) -> str | None:
+    """The emulator's words where the function could not be started; None where it ran."""
+    if answer.status not in {502, 500}:
+        return None
+    try:
+        value = json.loads(answer.body)
+    except ValueError:
+        return answer.body.decode(errors="replace")
+    return f"{value.get('errorType', '')}: {value.get('errorMessage', '')}".strip(": ")

@@ -1,0 +1,32 @@
+"""How a slimmed tree becomes the folder that is deployed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from packager import _archive, _resources
+from packager._templates import render
+from packager.types import BuildPlan
+
+
+def entry_files(plan: BuildPlan) -> dict[str, str]:
+    """What the target wants beside the tree: names in the deployed folder, and texts."""
+    folder = _resources.TEMPLATES / plan.target.templates / "function"
+    return render(folder, {"plan": plan}, {}) if folder.is_dir() else {}
+
+
+def lay_out(root: Path, plan: BuildPlan, folder: Path) -> Path:
+    """The folder as it is deployed: `root` where the tree is all of it, else links to it.
+
+    Raises OSError where the disk is full or takes no hard links.
+    """
+    home = folder / plan.target.home
+    if home == folder:
+        return root
+    for relative in _archive.walk(root):
+        (home / relative).parent.mkdir(parents=True, exist_ok=True)
+        os.link(root / relative, home / relative)
+    for name, text in entry_files(plan).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
