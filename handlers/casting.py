@@ -140,10 +140,13 @@ def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:
     if isinstance(values[0], list):
         return column  # shaped and typed with the tensor's own spec, later
     if dtype.kind == "U" and not column.text:
-        return Column(np.array([str(v) for v in values.tolist()], dtype=dtype))
+        return Column(objects(map(str, values.tolist()), len(values)))
     if column.text and dtype.kind in "OU":
         return column
-    if dtype.kind in "iu" and values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError("Cannot convert non-finite values (NA or inf) to integer")
+    if dtype.kind in "iu" and values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise ValueError("Cannot convert non-finite values (NA or inf) to integer")
+        if dtype.kind == "u" and (values < 0).any():
+            raise ValueError(f"Cannot losslessly cast from {values.dtype} to {dtype}")
     with np.errstate(invalid="ignore", over="ignore"):
         return Column(values.astype(dtype))

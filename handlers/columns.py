@@ -149,7 +149,9 @@ def _scalars(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
 
 
 def from_array(values: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Column:
-    """A one-dimensional array as a column: text becomes objects, all else is as it is."""
+    """A one-dimensional array as a column: text and bytes become objects, else it is as it is."""
+    if values.dtype.kind == "S":
+        return Column(values.astype(object))
     if values.dtype.kind == "U":
         return Column(values.astype(object), text=quirks.text_dtype)
     if values.dtype == object:

@@ -17,7 +17,7 @@ import numpy as np
 
 from handlers.columns import Column, Table, objects
 from handlers.errors import TooLargeError
-from handlers.schema import BINARY, BOOLEAN, STRING, ColumnSpec, DataType, Schema
+from handlers.schema import BINARY, BOOLEAN, DOUBLE, STRING, ColumnSpec, DataType, Schema
 from handlers.tables import check_extent
 
 NULLS = frozenset(
@@ -30,6 +30,7 @@ _NUMBER = re.compile(
     r"[ \t\n\r\f\v]*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)[ \t\n\r\f\v]*",
     re.ASCII | re.IGNORECASE,
 )
+_WHOLE = re.compile(r"[ \t]*[+-]?[0-9]+[ \t]*", re.ASCII)
 _NAN = float("nan")
 _PLAIN = b"0123456789+-.eE"
 _MAX_REPEATED = 1000
@@ -66,22 +67,28 @@ def parse_csv(text: str, schema: Schema) -> Table:
     """
     if schema.tensors or not all(isinstance(spec.type, DataType) for spec in schema.columns):
         raise ValueError("a CSV body is for signatures of scalar columns")
-    header, rows, index = _read(text)
+    header, rows = _read(text)
+    labels = len(rows[0]) - len(header) if rows else 0
     series = list(zip(*rows, strict=True)) if rows else [()] * len(header)
     columns: dict[Any, Column] = {}
-    specs: dict[Any, ColumnSpec] = {}
-    for position, name in enumerate(header):
-        spec = schema.by_name.get(name)
-        if spec is None and not schema.named and position < len(schema.columns):
-            spec = schema.columns[position]
-        if isinstance(spec, ColumnSpec):
-            specs[name] = spec
-            columns[name] = _column(series[position], spec.type)
-    return Table(columns, len(rows), index)
+    if schema.named:
+        for name, cells in zip(header, series[labels:], strict=True):
+            spec = schema.by_name.get(name)
+            if isinstance(spec, ColumnSpec):
+                columns[name] = _column(cells, spec.type)
+    else:
+        # pandas counts the rows' labels as columns
+        typed = [
+            _column(cells, spec.type) for cells, spec in zip(series, schema.columns, strict=False)
+        ]
+        left = header[: len(schema.columns)]
+        typed += map(_inferred, series[len(typed) : labels + len(left)])
+        columns = dict(zip(left, typed[labels:], strict=True))
+    return Table(columns, len(rows), [row[labels - 1] for row in rows] if labels else None)
 
 
-def _read(text: str) -> tuple[list[str], list[list[str]], list[str] | None]:
-    """Names, rows of one width, and what the rows' first cells label them with, if they do."""
+def _read(text: str) -> tuple[list[str], list[list[str]]]:
+    """Names, and rows of one width: that of the names, or more where the first cells are labels."""
     end = "\x00end of body\x00"
     lines = [
         row
@@ -95,13 +102,11 @@ def _read(text: str) -> tuple[list[str], list[list[str]], list[str] | None]:
         raise ValueError("no columns to parse")
     header, rows = lines[0], lines[1:]
     width = max(len(header), len(rows[0])) if rows else len(header)
-    labels = width - len(header)
     for number, row in enumerate(rows, start=2):
         if len(row) > width:
             raise ValueError(f"expected {width} fields in line {number}, saw {len(row)}")
         row.extend([""] * (width - len(row)))
-    index = [row[labels - 1] for row in rows] if labels else None
-    return _distinct(header), [row[labels:] for row in rows] if labels else rows, index
+    return _distinct(header), rows
 
 
 def _distinct(header: Sequence[str]) -> list[str]:
@@ -140,6 +145,18 @@ def _column(cells: Sequence[str], wanted: Any) -> Column:
     values = np.array(_floats(cells), dtype=np.float64)
     with np.errstate(over="ignore"):
         return Column(values.astype(wanted.dtype))
+
+
+def _inferred(cells: Sequence[str]) -> Column:
+    """A column of which the signature says nothing."""
+    if cells and all(cell.lower() in _TRUTH for cell in cells):
+        return _column(cells, BOOLEAN)
+    try:
+        if all(map(_WHOLE.fullmatch, cells)):
+            return Column(np.array(list(map(int, cells))))
+        return _column(cells, DOUBLE)
+    except ValueError:
+        return Column(_column(cells, STRING).cells, text=True)
 
 
 def _integers(cells: Sequence[str], dtype: np.dtype[Any]) -> Any:

@@ -208,7 +208,7 @@ def _kept(name: Name, column: Column, wanted: DataType) -> Column | None:
     loose = values.dtype == object and not column.text
     if wanted is STRING and (column.text or loose):
         return column
-    if wanted is BINARY and (column.text or loose or values.dtype.kind == "S"):
+    if wanted is BINARY and (column.text or loose):
         return column
     if column.text:
         return None
@@ -262,7 +262,7 @@ def _numeric(name: Name, values: np.ndarray[Any, np.dtype[Any]]) -> Column:
         except ValueError as error:
             raise SchemaError(_unlike(name, DOUBLE), detail=f"Error: {error!r}") from error
     whole = all(_is_whole(v) for v in cells)
-    return Column(found.astype(np.int64) if whole else found)
+    return Column(np.array(list(map(int, values))) if whole else found)
 
 
 def _is_whole(value: Any) -> bool:

@@ -96,7 +96,11 @@ def _pivot(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict
     for name, values in columns.items():
         spec = by_name.get(name)
         kinds = set(map(type, values))
-        simple = spec is None or isinstance(spec, TensorSpec) or isinstance(spec.type, DataType)
+        simple = (
+            spec.dtype != object  # of an array of objects numpy would make no plain one
+            if isinstance(spec, TensorSpec)
+            else spec is None or isinstance(spec.type, DataType)
+        )
         if simple and list not in kinds and dict not in kinds and (spec or _alike(values, kinds)):
             made[name] = _convert(values, spec, quirks)
         else:

@@ -87,14 +87,15 @@ def _from_dicts(records: Sequence[Json], wanted: Sequence[Name], quirks: Quirks)
 def from_rows(
     rows: Sequence[Json], names: Sequence[Name] | None, quirks: Quirks, *, wanted: Any = None
 ) -> Table:
-    """Rows that are lists; shorter ones are filled with null."""
+    """Rows that are lists; shorter ones are filled with null.
+
+    An object among them is its keys, a text its characters.
+    """
     widths = set(map(len, rows))
     width = max(widths, default=0)
     check_extent(len(rows), width, len(rows) * width if len(widths) == 1 else sum(map(len, rows)))
     if names is not None and len(names) != width:
         raise ValueError(f"{len(names)} columns passed, passed data had {width} columns")
-    if not all(isinstance(row, list) for row in rows):
-        raise TypeError("every row must be a list where the first is one")
     series = list(zip(*rows, strict=True)) if len(widths) == 1 else list(zip_longest(*rows))
     labels = range(width) if names is None else names
     columns = {
@@ -200,15 +201,11 @@ def from_dict(data: Mapping[Name, Any], quirks: Quirks) -> Table:
     columns: dict[Name, Column] = {}
     for name, value in data.items():
         if name not in sized:
-            scalar = value.item() if isinstance(value, np.ndarray) else value
-            columns[name] = broadcast(scalar, rows, quirks)
+            columns[name] = _repeat(value, rows, quirks)
         elif isinstance(value, np.ndarray):
             # a table cannot hold an array of more dimensions: each row's cell is a list
-            if value.ndim > 1:
-                columns[name] = infer(value.tolist(), quirks)
-            else:
-                cells = value.astype(object) if value.dtype.kind == "S" else value
-                columns[name] = from_array(cells, quirks)
+            several = value.ndim > 1
+            columns[name] = infer(value.tolist(), quirks) if several else from_array(value, quirks)
         else:
             columns[name] = infer(value, quirks)
     return Table(columns, rows)
@@ -226,10 +223,22 @@ def _from_dict_of_dicts(data: Mapping[Name, Any], quirks: Quirks) -> Table:
             else Column(np.empty(0, dtype=np.float64))
         )
         if isinstance(inner, dict)
-        else broadcast(inner.item() if isinstance(inner, np.ndarray) else inner, len(index), quirks)
+        else _repeat(inner, len(index), quirks)
         for name, inner in data.items()
     }
     return Table(columns, len(index), index)
+
+
+def _repeat(value: Any, rows: int, quirks: Quirks) -> Column:
+    """A scalar in each row; an object that came as one is its keys, or its one key, a row."""
+    item = value.item() if isinstance(value, np.ndarray) else value
+    if not isinstance(item, dict):
+        return broadcast(item, rows, quirks)
+    if len(item) == 1:
+        return broadcast(next(iter(item)), rows, quirks)
+    if len(item) != rows:
+        raise ValueError(f"Length of values ({len(item)}) does not match length of index ({rows})")
+    return infer(list(item), quirks)
 
 
 def from_matrix(data: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Table:

@@ -32,11 +32,6 @@ def test_any_request_is_answered_as_mlflow_answers_it(case: Case) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=False,
-    reason="an unexplained difference is left: `instances` of only nulls under named tensors; "
-    "while this stands, any other difference of this run goes unseen",
-)
 @given(cases())
 @settings(
     max_examples=5000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
