@@ -34,8 +34,9 @@ import pandas as pd  # noqa: E402
 
 from handlers.app import create_app  # noqa: E402
 from handlers.asgi import App  # noqa: E402
+from tests.conformance.asking import ours  # noqa: E402
 from tests.conformance.cases import CSV, JSON, column  # noqa: E402
-from tests.conformance.reference import ours, theirs  # noqa: E402
+from tests.conformance.reference import theirs  # noqa: E402
 
 SIZES = ((1, 500), (10_000, 20))
 SERVERS = ("mlflow", "lean, numpy", "lean, pandas", "fastapi, pandas")

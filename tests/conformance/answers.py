@@ -25,7 +25,11 @@ def main(out: Path) -> None:
         for make in ALL:
             for case in make():
                 done = compare(case, VERSION)
-                line = {"group": make.__name__, "name": case.name, "verdict": done.verdict}
+                line = {
+                    "group": make.__name__,
+                    "verdict": done.verdict,
+                    "theirs": done.theirs.to_json(),
+                }
                 if done.verdict == DIFFERENT:
                     line["both"] = str(done)
                 lines.write(json.dumps(line) + "\n")

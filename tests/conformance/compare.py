@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.conformance import texts
+from tests.conformance.asking import Reply, ask, ours_app
 from tests.conformance.cases import Case
 from tests.conformance.differences import difference
-from tests.conformance.reference import Reply, ask, ours_app, theirs
 
 EQUAL = "equal, byte for byte"
 CUT = "equal, but for data and traces in an error's text"
@@ -30,15 +30,21 @@ class Compared:
 
 
 def compare(case: Case, version: str) -> Compared:
-    headers = {} if case.content_type is None else {"content-type": case.content_type}
+    from tests.conformance.reference import theirs  # MLflow: an environment for ours has it not
+
     replies = [
-        ask(app, case.path, method=case.method, body=case.body, headers=headers)
+        asked(case, app)
         for app in (
             theirs(case.signature, type_hints=case.type_hints),
             ours_app(case.signature, type_hints=case.type_hints, mlflow_version=version),
         )
     ]
     return Compared(case, judged(case, version, *replies), *replies)
+
+
+def asked(case: Case, app: Any) -> Reply:
+    headers = {} if case.content_type is None else {"content-type": case.content_type}
+    return ask(app, case.path, method=case.method, body=case.body, headers=headers)
 
 
 def judged(case: Case, version: str, theirs: Reply, ours: Reply) -> str:

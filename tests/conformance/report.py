@@ -26,52 +26,80 @@ BEGIN, END = "<!-- counts: tests/conformance/report.py -->", "<!-- end of counts
 
 @dataclass(frozen=True)
 class Level:
-    name: str
-    requirements: tuple[str, ...]
+    mlflow: str
+    pandas: int
+    others: tuple[str, ...] = ()
+    arrays: bool = False
+    """Whether ours is asked without pandas too."""
+
+    @property
+    def name(self) -> str:
+        return f"MLflow {self.mlflow}, pandas {self.pandas}"
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        pandas = {2: "pandas>=2.2,<3", 3: "pandas>=3,<4"}[self.pandas]
+        return (f"mlflow=={self.mlflow}", pandas, *self.others)
 
 
 LEVELS = (
     # its server wants the Starlette of its day
-    Level("MLflow 2.22.5, pandas 2", ("mlflow==2.22.5", "pandas>=2.2,<3", "starlette<1", "httpx")),
-    Level("MLflow 3.17.2, pandas 2", ("mlflow==3.17.2", "pandas>=2.2,<3")),
-    Level("MLflow 3.17.2, pandas 3", ("mlflow==3.17.2", "pandas>=3,<4")),
+    Level("2.22.5", 2, ("starlette<1", "httpx")),
+    Level("3.17.2", 2),
+    Level("3.17.2", 3, arrays=True),
 )
+_OURS = ("numpy>=2", "msgspec>=0.20")
 
 
 @dataclass(frozen=True)
 class Count:
-    level: Level
+    name: str
     verdicts: Counter[str]
     different: tuple[str, ...]
+
+    @classmethod
+    def read(cls, name: str, answers: Path) -> Count:
+        lines = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+        different = tuple(line["both"] for line in lines if line["verdict"] == DIFFERENT)
+        return cls(name, Counter(line["verdict"] for line in lines), different)
 
     @property
     def row(self) -> str:
         named = self.verdicts.total() - sum(self.verdicts[v] for v in (EQUAL, CUT, DIFFERENT))
         cells = (
-            self.level.name,
+            self.name,
             *(self.verdicts.total(), self.verdicts[EQUAL], self.verdicts[CUT]),
             *(named, self.verdicts[DIFFERENT]),
         )
         return f"| {' | '.join(map(str, cells))} |"
 
 
-def count(level: Level) -> Count:
-    """Raises ToolError where the environment cannot be made or its answers end in an error."""
-    python = environments.ensure(interpreters.find("3.11"), level.requirements, label="conformance")
+def count(level: Level) -> list[Count]:
+    """Of a level, and of `frame: numpy` against it where it is asked for.
+
+    Raises ToolError where an environment cannot be made or its answers end in an error.
+    """
     with TemporaryDirectory() as folder:
-        out = Path(folder) / "answers.jsonl"
-        environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": folder}
-        # MLflow writes a set of names in its order: the bytes are to be the same in each run
-        environment["PYTHONHASHSEED"] = "0"
-        _process.run(
-            [python, "-m", "tests.conformance.answers", out],
-            cwd=ROOT,
-            env={**environment, **_process.numeric_environment()},
-            timeout_seconds=1800,
-        )
-        lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    different = tuple(line["both"] for line in lines if line["verdict"] == DIFFERENT)
-    return Count(level, Counter(line["verdict"] for line in lines), different)
+        theirs, ours = Path(folder) / "theirs.jsonl", Path(folder) / "ours.jsonl"
+        _run(level.requirements, "answers", theirs, home=folder)
+        found = [Count.read(level.name, theirs)]
+        if level.arrays:
+            _run(_OURS, "arrays", theirs, level.mlflow, ours, home=folder)
+            found.append(Count.read(f"{level.name}; here `frame: numpy`", ours))
+        return found
+
+
+def _run(requirements: tuple[str, ...], module: str, *argv: str | Path, home: str) -> None:
+    python = environments.ensure(interpreters.find("3.11"), requirements, label="conformance")
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": home}
+    # MLflow writes a set of names in its order: the bytes are to be the same in each run
+    environment["PYTHONHASHSEED"] = "0"
+    _process.run(
+        [python, "-m", f"tests.conformance.{module}", *argv],
+        cwd=ROOT,
+        env={**environment, **_process.numeric_environment()},
+        timeout_seconds=1800,
+    )
 
 
 def table(counts: list[Count]) -> str:
@@ -88,10 +116,10 @@ def written(document: str, counts: list[Count]) -> str:
 
 
 def main() -> int:
-    counts = [count(level) for level in LEVELS]
+    counts = [found for level in LEVELS for found in count(level)]
     sys.stdout.write(table(counts) + "\n")
     for found in counts:
-        sys.stdout.writelines(f"{found.level.name}: {text}\n" for text in found.different[:20])
+        sys.stdout.writelines(f"{found.name}: {text}\n" for text in found.different[:20])
     document = DOCUMENT.read_text(encoding="utf-8")
     made = written(document, counts)
     if "--check" in sys.argv:

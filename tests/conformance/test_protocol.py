@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conformance.cases import ALL, column, protocol_cases
-from tests.conformance.compare import compare, disagreements
+from tests.conformance.arrays import applies, as_arrays
+from tests.conformance.asking import ask, ours, ours_app
+from tests.conformance.cases import ALL, CSV, Case, column, parquet_cases, protocol_cases
+from tests.conformance.compare import DIFFERENT, asked, compare, disagreements, judged
 from tests.conformance.differences import DIFFERENCES, Difference
-from tests.conformance.reference import VERSION, ask, ours, theirs
+from tests.conformance.reference import VERSION, theirs
 from tests.conformance.texts import same
 
 _STRIDE = 13
@@ -45,6 +47,41 @@ def test_both_servers_give_the_same_answers(group: str) -> None:
 @pytest.mark.parametrize("group", _GROUPS)
 def test_both_servers_give_the_same_answers_to_every_case(group: str) -> None:
     assert disagreements(_GROUPS[group], VERSION) == []
+
+
+LABELLED = (
+    "a,b\n0,1,9\n1,2,8\n", "a,b\n0,1.5,9\n1,2,8\n", "a,b\n0,,9\n1,2,8\n", "a,b\n1,2\n",
+    "a,b\n0,True,9\n1,False,8\n", "a,b\n0,1,0,9\n1,0,1,8\n", "a\n0,1\n1,0\n", "a,b\n0,x,y,9\n",
+    "a,b,c\n1,2,3\n4,5,6\n", "a,b\n0,99999999999999999999,9\n", "a,b\nTrue,1,2\n", "a,b\nx,1,2\n",
+)  # fmt: skip
+"""CSV whose rows begin with labels, or do not; pandas counts these where columns have no names."""
+
+
+def unnamed_csv() -> Iterator[Case]:
+    for kinds in (["double"], ["long"], ["double", "long"], ["boolean", "double"]):
+        signature = {"inputs": [column(kind, None) for kind in kinds]}
+        for sent in LABELLED:
+            yield Case(f"{kinds} {sent!r}", signature, sent.encode(), CSV)
+
+
+@pytest.mark.parametrize("group", [*(make for make in ALL if make is not parquet_cases)])
+def test_arrays_hold_what_the_dataframe_holds(group: Callable[[], Iterator[Case]]) -> None:
+    _assert_arrays_agree([case for case in group() if applies(case)][::_STRIDE])
+
+
+def test_csv_for_unnamed_columns_is_read_as_pandas_reads_it() -> None:
+    _assert_arrays_agree(list(unnamed_csv()))
+    assert disagreements(unnamed_csv(), VERSION) == []
+
+
+def _assert_arrays_agree(cases: list[Case]) -> None:
+    for case in cases:
+        expected = as_arrays(asked(case, theirs(case.signature, type_hints=case.type_hints)))
+        app = ours_app(
+            case.signature, frame="numpy", type_hints=case.type_hints, mlflow_version=VERSION
+        )
+        actual = asked(case, app)
+        assert judged(case, VERSION, expected, actual) != DIFFERENT, (case, expected, actual)
 
 
 @pytest.mark.parametrize("known", DIFFERENCES, ids=lambda known: known.name)

@@ -48,10 +48,10 @@ def same(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
     expected, actual = left.pop("message", None), ours.get("message")
     if left != {key: value for key, value in ours.items() if key != "message"}:
         return False
-    return _same_text(expected, actual)
+    return same_text(expected, actual)
 
 
-def _same_text(expected: Any, actual: Any) -> bool:
+def same_text(expected: Any, actual: Any) -> bool:
     if not isinstance(expected, str) or not isinstance(actual, str):
         return False
     expected = redacted(expected)

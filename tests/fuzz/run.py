@@ -34,7 +34,7 @@ from handlers.app import create_app  # noqa: E402 - the checkout is put on the p
 from handlers.asgi import App  # noqa: E402
 from handlers.errors import ScoringError  # noqa: E402
 from handlers.scoring import Scorer  # noqa: E402
-from tests.conformance.reference import ours  # noqa: E402
+from tests.conformance.asking import ours  # noqa: E402
 from tests.fuzz.bodies import LIMIT_BYTES, Sample, endless, huge  # noqa: E402
 from tests.handlers.scorers import ask  # noqa: E402
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from handlers.scoring import Scorer
-from tests.conformance.reference import ours
+from tests.conformance.asking import ours
 from tests.fuzz import run
 from tests.fuzz.bodies import DOUBLES, HUGE, PARQUET, parquet_bombs
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from handlers.app import create_app
+from tests.conformance.asking import ours
 from tests.conformance.cases import column
-from tests.conformance.reference import ours
 from tests.fuzz.run import Quiet
 
 schemathesis = pytest.importorskip("schemathesis", reason="it is in the group `fuzz`")

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers import bulk
+from tests.conformance.asking import ours
 from tests.conformance.cases import ALL, CSV, Case, column
-from tests.conformance.reference import ours
 from tests.property.test_scoring_properties import cases
 
 _ALL = [case for make in ALL for case in make()]

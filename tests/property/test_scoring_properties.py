@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from handlers.delimited import number_of, parse_csv
 from handlers.schema import DATA_TYPES, read_schema
+from tests.conformance.asking import ours
 from tests.conformance.cases import Case, column
 from tests.conformance.generated import KINDS, SCALARS
-from tests.conformance.reference import ours
 
 CELLS = st.one_of(SCALARS, st.lists(st.integers(0, 3), max_size=2))
 
