@@ -39,6 +39,8 @@ class Manifest:
     signature_from_type_hints: bool = False
     example: str | None = None
     """A request body to show in the OpenAPI document."""
+    path_files: bool = False
+    """Whether packages left .pth files, which Python itself reads in site-packages alone."""
     python: str
     request_bytes: int
     response_bytes: int

@@ -31,8 +31,15 @@ class Loader(Protocol):
 def load(manifest: Manifest, folder: Path) -> Predictor:
     """Load the model of the function at `folder`, where model-manifest.json lies.
 
+    Where packages came with .pth files, these take effect first, as at the start of a Python that
+    has the packages in site-packages (https://docs.python.org/3/library/site.html).
+
     Raises ModuleNotFoundError where the manifest names no loader of ours, and whatever the
     framework raises for a file that it cannot read.
     """
+    if manifest.path_files:
+        import site
+
+        site.addsitedir(str(folder))
     module = cast(Loader, importlib.import_module(f"handlers.loaders.{manifest.loader}"))
     return module.load(manifest, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -59,9 +60,10 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         _copy_model(model.root, root / MODEL)
         _copy_handlers(plan, root)
         example = _write_example(plan, root)
-        manifest = _manifest(plan, example, trusted=None)
+        manifest = _manifest(plan, example, path_files=any(root.glob("*.pth")))
         if manifest.options.get("format") == "skops":
-            manifest = _manifest(plan, example, trusted=_trusted(plan, root, manifest.options))
+            trusted = _trusted(plan, root, manifest.options)
+            manifest = replace(manifest, options={**manifest.options, "trusted": trusted})
         (root / FILENAME).write_text(manifest.text(), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"The function's folder cannot be written: {error}.") from error
@@ -134,11 +136,8 @@ def _write_example(plan: BuildPlan, root: Path) -> str | None:
     return f"{MODEL}/{EXAMPLE}"
 
 
-def _manifest(plan: BuildPlan, example: str | None, trusted: list[str] | None) -> Manifest:
+def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Manifest:
     model, limits = plan.model, plan.target.limits
-    options = dict(plan.loader.options)
-    if trusted is not None:
-        options["trusted"] = trusted
     return Manifest(
         model_name=model.name,
         model_version=model.version,
@@ -152,10 +151,11 @@ def _manifest(plan: BuildPlan, example: str | None, trusted: list[str] | None) -
         frame=plan.frame.value,
         loader=plan.loader.loader,
         model_path=MODEL,
-        options=options,
+        options=dict(plan.loader.options),
         signature=None if model.signature is None else dict(model.signature),
         signature_from_type_hints=model.signature_from_type_hints,
         example=example,
+        path_files=path_files,
         python=plan.runtime.python_minor,
         request_bytes=limits.request_bytes,
         response_bytes=limits.response_bytes,

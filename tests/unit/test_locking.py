@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from packager import interpreters, locking
 from packager.errors import ToolError, UnresolvableError
 from packager.locking import Wanted
 from packager.types import Interpreter, Lock
+from tests import wheels
 
 PLATFORM = "x86_64-manylinux_2_34"
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -18,20 +18,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 def _wheel(folder: Path, name: str = "own", requires: str = "") -> str:
     """A wheel of our own under `folder`/code; returns its path relative to the folder."""
-    path = folder / "code" / f"{name}-1.0-py3-none-any.whl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    info = f"{name}-1.0.dist-info"
-    files = {
-        f"{name}/__init__.py": "",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        for inside, text in files.items():
-            archive.writestr(zipfile.ZipInfo(inside), text)
-        record = "".join(f"{inside},,\n" for inside in files)
-        # a ZipInfo is dated 1980: two wheels are the same bytes whenever they are made
-        archive.writestr(zipfile.ZipInfo(f"{info}/RECORD"), record)
+    path = wheels.make(folder / "code", name, {f"{name}/__init__.py": ""}, metadata=requires)
     return path.relative_to(folder).as_posix()
 
 
