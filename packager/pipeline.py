@@ -8,11 +8,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from packager import _output
+from packager.blame import BlamelessError, without_cause
 from packager.emit import emit
-from packager.errors import ToolError, VerificationError
+from packager.errors import VerificationError
 from packager.package import package
 from packager.plan import check, plan
 from packager.registry import ModelRegistry
@@ -60,23 +61,30 @@ def planned(
 def _first_proven(
     attempts: Sequence[BuildPlan], place: _output.Place
 ) -> tuple[BuildPlan, VerifiedBundle]:
-    """The first attempt that every check passes; what the earlier ones failed on is kept."""
-    tried: list[str] = []
+    """The first attempt that every check passes; what the earlier ones failed on is kept.
+
+    Where none does, each is asked once more: it may be slimming that is at fault.
+    """
+    failed: list[tuple[BuildPlan, VerificationError]] = []
     for number, attempt in enumerate(attempts):
-        label = f"{attempt.tier}/{attempt.frame}"
         folder = place.stage(f"attempt-{number}")
-        _LOG.info("Attempt %d of %d: %s", number + 1, len(attempts), label)
+        _LOG.info("Attempt %d of %d: %s", number + 1, len(attempts), _label(attempt))
         try:
-            attempt, verified = _proven(attempt, folder)  # noqa: PLW2901 - it may gain keep-rules
+            found = _proven(attempt, folder)
         except VerificationError as error:
-            if number + 1 == len(attempts) or not _answers_differ(error):
-                raise _with_history(error, tried) from error
-            tried.append(f"{label}: {error.findings[0].message}")
             shutil.rmtree(folder, ignore_errors=True)
+            failed.append((attempt, error))
+            if not _answers_differ(error):
+                raise _with_history(failed) from error
             continue
-        evidence = replace(verified.evidence, tried=tuple(tried))
-        return attempt, replace(verified, evidence=evidence)
-    raise ToolError("There is no attempt to make: the plan is empty.")
+        return _noted(found, failed)
+    for number, (attempt, wrong) in enumerate(failed):
+        try:
+            found = _blamed(attempt, place.stage(f"blame-{number}"), wrong)
+        except BlamelessError:
+            continue
+        return _noted(found, failed[:number])
+    raise _with_history(failed)
 
 
 def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle]:
@@ -99,16 +107,51 @@ def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle
     raise AssertionError("the last round returns or raises")
 
 
+def _blamed(
+    attempt: BuildPlan, folder: Path, error: VerificationError
+) -> tuple[BuildPlan, VerifiedBundle]:
+    """The attempt without the pass or the files that made it fail. Raises BlamelessError."""
+
+    def prove(plan: BuildPlan) -> VerifiedBundle:
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in ("slim", "verify"):
+            (folder / name).mkdir(parents=True)
+        return verify(slim(plan, folder / "slim"), plan, folder / "verify")
+
+    return without_cause(attempt, prove, error.findings[0].message)
+
+
 def _answers_differ(error: VerificationError) -> bool:
     """Whether another tier or frame could do better: not where the tree itself is at fault."""
     return any(finding.check in {"replay", "boot"} for finding in error.findings)
 
 
-def _with_history(error: VerificationError, tried: Sequence[str]) -> VerificationError:
-    if not tried:
+def _label(attempt: BuildPlan) -> str:
+    return f"{attempt.tier}/{attempt.frame}"
+
+
+_Failed: TypeAlias = Sequence[tuple[BuildPlan, VerificationError]]
+
+
+def _noted(
+    found: tuple[BuildPlan, VerifiedBundle], failed: _Failed
+) -> tuple[BuildPlan, VerifiedBundle]:
+    attempt, verified = found
+    tried = tuple(f"{_label(plan)}: {error.findings[0].message}" for plan, error in failed)
+    return attempt, replace(verified, evidence=replace(verified.evidence, tried=tried))
+
+
+def _with_history(failed: _Failed) -> VerificationError:
+    *earlier, (_, error) = failed
+    if not earlier:
         return error
-    earlier = tuple(Finding(check="tried before", message=line, hint="") for line in tried)
-    return VerificationError((*error.findings, *earlier))
+    tried = tuple(
+        Finding(
+            check="tried before", message=f"{_label(plan)}: {before.findings[0].message}", hint=""
+        )
+        for plan, before in earlier
+    )
+    return VerificationError((*error.findings, *tried))
 
 
 def _moved(report: BuildReport, out: Path, final: Path) -> BuildReport:

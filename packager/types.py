@@ -401,6 +401,9 @@ class Evidence:
     mismatches: int = 0
     refusals_agreed: int = 0
     """Requests that both sides refused with the same status."""
+    unseen_rows: int = 0
+    """Rows compared beside these that nothing was slimmed by: drawn anew, extremes, gaps."""
+    unseen_requests: int = 0
     oracle: str = ""
     """The environment in which the registered model answered: Python, mlflow, how it was built."""
     declared_bytes: int | None = None

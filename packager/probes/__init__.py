@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from packager.probes import examples, forms, refusals
+from packager.probes.unseen import ROWS, Extremes, Gaps, Widest
 from packager.probes.values import Values, parameter
 from packager.types import Door, Json, ResolvedModel
 
-__all__ = ["Probe", "probes"]
+__all__ = ["Probe", "probes", "unseen"]
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
@@ -32,6 +33,8 @@ class Probe:
     """0 for an edge case, which most models refuse."""
     door: Door
     """`direct`: the body is the event; `http`: it comes in an API Gateway event."""
+    unseen: bool = False
+    """Made by `unseen`: nothing was slimmed by it."""
 
 
 def probes(model: ResolvedModel, rows: int, seed: int) -> tuple[Probe, ...]:
@@ -52,8 +55,46 @@ def probes(model: ResolvedModel, rows: int, seed: int) -> tuple[Probe, ...]:
             for name, content, kind in refusals.bodies(inputs, values)
         ]
     elif body is not None:
-        found += _drawn(body, rows, rng)
+        sizes = (1, 2, *([_BATCH] * (rows // _BATCH + 1)))
+        found += _drawn(body, rng, sizes, "request", rows)
     return tuple(found)
+
+
+def unseen(model: ResolvedModel, seed: int) -> tuple[Probe, ...]:
+    """Requests that nothing was slimmed by: drawn with another seed, and from wider ranges.
+
+    Batches of 1, 2 and 1,000 rows; columns at their extremes and beyond; missing values where the
+    signature lets them be; words that the example does not have. () as for `probes`.
+    """
+    rng = random.Random(f"unseen {seed}")  # noqa: S311 - repeatable on purpose, no secret
+    body = None if model.example is None else examples.decoded(model.example)
+    inputs = (model.signature or {}).get("inputs")
+    if not inputs:
+        drawn = () if body is None else _drawn(body, rng, ROWS, "unseen request")
+        return tuple(replace(probe, unseen=True) for probe in drawn)
+    seen, found = examples.columns(body), []
+    kinds: tuple[tuple[str, type[Values], Sequence[int]], ...] = (
+        ("drawn anew", Values, ROWS),
+        ("extremes", Extremes, (1, 2, _BATCH)),
+        ("gaps", Gaps, (1, 2, _BATCH)),
+        ("the widest numbers", Widest, (1, 1)),
+    )
+    for what, kind, sizes in kinds:
+        maker = forms.maker(inputs, kind(rng, seen), raw=model.signature_from_type_hints)
+        room = max(1, _BODY_BYTES // (len(maker.one().body) + 1))
+        for number, size in enumerate(sizes):
+            form = maker.forms[number % len(maker.forms)]
+            made = maker.make(form, min(size, room))
+            name = f"unseen request: {what}, {made.rows} rows as {form}"
+            door = _door(made.body, made.content_type, number)
+            found.append(_probe(name, made.body, made.content_type, made.rows, door))
+    return tuple(replace(probe, unseen=True) for probe in found)
+
+
+def _door(body: bytes, content_type: str, number: int) -> Door:
+    """Every third request goes directly, where it can."""
+    direct = content_type == JSON and number % 3 == 0 and _is_strict(body)
+    return "direct" if direct else "http"
 
 
 def _saved(model: ResolvedModel) -> Iterator[Probe]:
@@ -83,9 +124,8 @@ def _made(
         body = made.body
         if parameters and made.content_type == JSON and number % 2:
             body = _with_parameters(body, parameters, values.rng)
-        direct = made.content_type == JSON and number % 3 == 0 and _is_strict(body)
-        door: Door = "direct" if direct else "http"
         name = f"request {number}: {made.rows} rows as {form}"
+        door = _door(body, made.content_type, number)
         yield _probe(name, body, made.content_type, made.rows, door)
         done, spent, number = done + made.rows, spent + len(body), number + 1
         if spent > _ALL_BYTES:
@@ -99,17 +139,20 @@ def _with_parameters(
     return json.dumps({**json.loads(body), "params": chosen}).encode()
 
 
-def _drawn(body: Json, rows: int, rng: random.Random) -> Iterator[Probe]:
-    done = spent = number = 0
-    while done < rows and spent <= _ALL_BYTES:
-        size = (1, 2, *([_BATCH] * rows))[number]
+def _drawn(
+    body: Json, rng: random.Random, sizes: Sequence[int], name: str, rows: int | None = None
+) -> Iterator[Probe]:
+    """The example's rows, drawn again; `rows` ends it once there are so many."""
+    done = spent = 0
+    for number, size in enumerate(sizes):
         drawn = examples.resampled(body, size, rng)
-        if drawn is None:
+        if drawn is None or spent > _ALL_BYTES or (rows is not None and done >= rows):
             return
         content = json.dumps(drawn).encode()
         door: Door = "http" if number % 2 or not _is_strict(content) else "direct"
-        yield _probe(f"request {number}: {size} rows of the example", content, JSON, size, door)
-        done, spent, number = done + size, spent + len(content), number + 1
+        what = f"{name} {number}: {size} rows of the example"
+        yield _probe(what, content, JSON, size, door)
+        done, spent = done + size, spent + len(content)
 
 
 def _is_strict(body: bytes) -> bool:

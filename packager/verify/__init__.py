@@ -9,7 +9,7 @@ from typing import Final
 
 from packager.emulator import why_not_bootable
 from packager.errors import UnprovenError, VerificationError
-from packager.probes import Probe, probes
+from packager.probes import Probe, probes, unseen
 from packager.types import BuildPlan, Bundle, Evidence, Finding, VerifiedBundle
 from packager.verify import budget, linkage, oracle, replay
 from packager.verify.oracle import Answers
@@ -71,6 +71,8 @@ def _proven(
         rows_compared=done.rows,
         requests_compared=done.requests,
         max_abs_error=done.max_abs_error,
+        unseen_rows=done.unseen_rows,
+        unseen_requests=done.unseen_requests,
         mismatches=done.mismatches,
         refusals_agreed=done.refusals,
         read_only=done.read_only,
@@ -87,6 +89,7 @@ def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
     requests = probes(plan.model, plan.request.rows, plan.request.seed)
     if not requests:
         return (), None, _NOTHING_TO_REPLAY
+    requests = (*requests, *unseen(plan.model, plan.request.seed))
     try:
         return requests, oracle.record(plan.model, requests, plan.interpreter), ""
     except UnprovenError as error:

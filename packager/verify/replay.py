@@ -41,6 +41,8 @@ class Replayed:
     findings: list[Finding] = field(default_factory=list)
     rows: int = 0
     requests: int = 0
+    unseen_rows: int = 0
+    unseen_requests: int = 0
     refusals: int = 0
     mismatches: int = 0
     max_abs_error: float = 0.0
@@ -132,7 +134,8 @@ def _compare_all(
 
 def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed) -> Finding | None:
     """Count one comparison; a Finding where the answers are not the same."""
-    done.requests += 1
+    done.requests += not probe.unseen
+    done.unseen_requests += probe.unseen
     if expected.status != 200:
         # a direct invocation has no status: it fails, and that is what is compared
         agreed = actual.status == expected.status or (
@@ -152,7 +155,9 @@ def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed
     ]
     if not found:
         # an answer that is random throughout shows nothing
-        done.rows += 0 if places(wanted) <= done.random else probe.rows
+        rows = 0 if places(wanted) <= done.random else probe.rows
+        done.rows += 0 if probe.unseen else rows
+        done.unseen_rows += rows if probe.unseen else 0
         return None
     done.max_abs_error = max(done.max_abs_error, *(each.error for each in found))
     return _differs(f"{probe.name}: {_listed(found)}.")

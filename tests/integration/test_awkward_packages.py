@@ -40,13 +40,15 @@ WORDS = len(resources.files(__package__).joinpath("words.txt").read_text("utf-8"
 CHECKS_ITSELF = """\
 from importlib.metadata import distribution, entry_points, requires, version
 
-assert version("checks_itself") == "1.0", "installed wrongly"
-(found,) = entry_points(group="checks_itself.plugins")
-NUMBER = found.load()() + len(requires("checks_itself") or ())
-
 
 def plugin():
     return 40
+
+
+assert version("checks_itself") == "1.0", "installed wrongly"
+assert distribution("checks_itself").read_text("top_level.txt") is None
+(found,) = entry_points(group="checks_itself.plugins")
+NUMBER = found.load()() + len(requires("checks_itself") or ())
 """
 HAS_SIDE_EFFECTS = """\
 import codecs
@@ -122,7 +124,7 @@ class Awkward(mlflow.pyfunc.PythonModel):
 set_model(Awkward())
 """  # noqa: E501 - the model's own source
 EXPECTED = {
-    "reads_its_source": 200 + 150 + 3,
+    "reads_its_source": 200 + 10 * len(READS_ITS_SOURCE.splitlines()) + 3,
     "checks_itself": 41,
     "has_side_effects": 1,
     "starts_threads": 42,

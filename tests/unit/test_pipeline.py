@@ -10,7 +10,7 @@ import pytest
 
 from packager import pipeline
 from packager.errors import PackagerError, StorageError, VerificationError
-from packager.types import BuildRequest, Evidence, Finding, VerifiedBundle
+from packager.types import BuildRequest, Bundle, Evidence, Finding, VerifiedBundle
 
 REPLAY = Finding(check="replay", message="row 3: expected 1, got 2.", hint="")
 BUDGET = Finding(check="budget", message="Too big.", hint="Use an image.")
@@ -22,6 +22,7 @@ class Plan:
     tier: str
     frame: str = "numpy"
     keep: tuple[str, ...] = ()
+    passes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Stages:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *tiers: str) -> None:
         self.findings: dict[str, list[list[Finding]]] = {}
         self.slimmed: list[Plan] = []
+        self.guilty = ""
         self.stop_at: str | None = None
         self.stop_with: BaseException = KeyboardInterrupt()
         self.plans = tuple(Plan(tier) for tier in tiers)
@@ -71,10 +73,13 @@ class Stages:
 
     def verify(self, _bundle: str, plan: Plan, work: Path) -> VerifiedBundle:
         self._maybe_stop("verify", work)
+        if self.guilty in plan.passes:
+            raise VerificationError([REPLAY])
         rounds = self.findings.get(plan.tier, [])
         if found := rounds.pop(0) if rounds else []:
             raise VerificationError(found)
-        return VerifiedBundle(bundle="bundle", evidence=Evidence(proven=True))  # type: ignore[arg-type]
+        bundle = Bundle(root=work, files=())
+        return VerifiedBundle(bundle=bundle, evidence=Evidence(proven=True))
 
     def package(self, _verified: VerifiedBundle, _plan: Plan, out: Path) -> Artifact:
         self._maybe_stop("package", out)
@@ -177,6 +182,21 @@ def test_a_rule_that_did_not_help_is_not_tried_twice(
 
     with pytest.raises(VerificationError):
         run(tmp_path)
+
+
+def test_where_no_attempt_verifies_slimming_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "stub")
+    stages.plans = tuple(replace(plan, passes=("libraries", "defer")) for plan in stages.plans)
+    stages.guilty = "defer"
+
+    report = run(tmp_path)
+
+    assert (report.plan.tier, report.plan.passes) == ("native", ("libraries",))
+    (entry,) = report.verified.bundle.ledger
+    assert (entry.name, entry.reverted) == ("defer", ("**",))
+    assert REPLAY.message in entry.proof
 
 
 @pytest.mark.parametrize("stage", ["resolve", "plan", "slim", "verify", "package", "emit"])

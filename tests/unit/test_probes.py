@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from packager.probes import Probe, probes
+from packager.probes import Probe, probes, unseen
 from packager.types import Json, ResolvedModel, SavedExample
 from tests import fake_plan
 
@@ -235,3 +235,76 @@ def test_large_rows_make_small_batches_and_stop_somewhere(monkeypatch: pytest.Mo
     made = regular(probes(model([tensor([-1, 300, 300], "float64")]), 1000, 0))
     assert {probe.rows for probe in made} == {1}
     assert sum(len(probe.body) for probe in made) < 7_000_000
+
+
+COLUMNS = [
+    column("double"),
+    column("long", "n"),
+    column("string", "s"),
+    column("string", "o", required=False),
+]
+EXAMPLE = {
+    "dataframe_split": {
+        "columns": ["x", "n", "s", "o"],
+        "data": [[1.0, 3, "red", "a"], [2.0, 5, "blue", "b"]],
+    }
+}
+
+
+def tables(made: tuple[Probe, ...], what: str) -> list[dict[str, Json]]:
+    """Rows of the unseen requests of one kind, in whatever form they were sent as JSON."""
+    found: list[dict[str, Json]] = []
+    for probe in made:
+        if what not in probe.name or probe.content_type != "application/json":
+            continue
+        body = json.loads(probe.body)
+        for key in ("dataframe_records", "instances"):
+            found += body.get(key, [])
+        if split := body.get("dataframe_split"):
+            found += [dict(zip(split["columns"], row, strict=True)) for row in split["data"]]
+        if columns := body.get("inputs"):
+            found += [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
+    return found
+
+
+def test_unseen_requests_are_none_of_the_others() -> None:
+    one = model(COLUMNS, EXAMPLE)
+    made = unseen(one, 0)
+    assert all(probe.unseen for probe in made)
+    assert not {probe.body for probe in made} & {probe.body for probe in probes(one, 1000, 0)}
+    assert made == unseen(one, 0)
+    assert made != unseen(one, 1)
+
+
+def test_unseen_batches_have_one_two_and_a_thousand_rows() -> None:
+    made = [probe for probe in unseen(model(COLUMNS, EXAMPLE), 0) if "drawn anew" in probe.name]
+    assert [probe.rows for probe in made] == [1, 2, 1000]
+
+
+def test_unseen_extremes_are_the_ends_of_the_columns_and_beyond() -> None:
+    rows = tables(unseen(model(COLUMNS, EXAMPLE), 0), "extremes")
+    assert {1.0, 2.0, 1e12, -1e12} <= {row["x"] for row in rows}
+    assert {3, 5, 2**53, -(2**53)} <= {row["n"] for row in rows}
+    assert {"red", "blue"}.isdisjoint(row["s"] for row in rows)
+
+
+def test_unseen_gaps_are_where_the_signature_allows_them() -> None:
+    rows = tables(unseen(model(COLUMNS, EXAMPLE), 0), "gaps")
+    assert None in {row.get("o") for row in rows}
+    assert None in {row["x"] for row in rows}
+    assert None not in {row["s"] for row in rows} | {row["n"] for row in rows}
+
+
+def test_unseen_rows_of_an_example_are_drawn_where_there_is_no_signature() -> None:
+    body = {"inputs": [[1.0, 2.0], [3.0, 4.0]]}
+    assert [probe.rows for probe in unseen(model(None, body), 0)] == [1, 2, 1000]
+    assert unseen(model(None), 0) == ()
+
+
+def test_unseen_tensors_keep_the_shape() -> None:
+    made = unseen(model([tensor([-1, 3])]), 0)
+    assert {probe.rows for probe in made} == {1, 2, 100, 1000}
+    sent = [json.loads(probe.body) for probe in made]
+    assert {len(row) for body in sent for row in body.get("inputs", body.get("instances"))} == {3}

@@ -141,3 +141,21 @@ def test_a_known_finding_outweighs_having_no_proof(tmp_path: Path, replayed: Rep
     with pytest.raises(VerificationError) as caught:
         verified(tmp_path, fake_plan.plan(model=BARE, target=TIGHT))
     assert [finding.check for finding in caught.value.findings] == ["budget"]
+
+
+def test_unseen_requests_are_sent_after_the_others(
+    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Sequence[Probe]] = []
+    replayed.unseen_rows = 1003
+
+    def check(_bundle: Any, _plan: Any, probes: Sequence[Probe], _answers: Any) -> Replayed:
+        sent.append(probes)
+        return replayed
+
+    monkeypatch.setattr(replay, "check", check)
+    evidence = verified(tmp_path).evidence
+    assert evidence.unseen_rows == 1003
+    kinds = [probe.unseen for probe in sent[0]]
+    assert kinds == sorted(kinds)
+    assert {True, False} == set(kinds)
