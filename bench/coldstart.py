@@ -28,20 +28,26 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from handlers.manifest import Manifest  # noqa: E402 - the checkout is put on the path first
+from bench._parts import (  # noqa: E402 - the checkout is put on the path first
+    Variant,
+    boot,
+    drop_page_cache,
+    installed,
+    medians,
+    re_date,
+    sh,
+    size,
+    valid_bytecode,
+)
+from handlers.manifest import Manifest  # noqa: E402
 from packager import environments, interpreters  # noqa: E402
-from packager._archive import walk, write_zip  # noqa: E402
 from packager._process import numeric_environment  # noqa: E402
-from packager.emulator import Emulator  # noqa: E402
-from packager.interpreters import uv  # noqa: E402
 from packager.pipeline import build  # noqa: E402
 from packager.registry import MlflowRegistry  # noqa: E402
 from packager.types import BuildRequest, Interpreter  # noqa: E402
@@ -66,22 +72,6 @@ COLUMNS = (
 SKINNY = ("mlflow-skinny", "numpy", "pandas")
 
 
-@dataclass(frozen=True)
-class Variant:
-    key: str
-    what: str
-    folder: Path
-    handler: str
-
-
-def sh(*argv: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
-    done = subprocess.run(
-        [str(a) for a in argv], cwd=cwd, env=env, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        sys.exit(f"{argv[0]} failed:\n{done.stderr[-3000:]}")
-
-
 def prepare(work: Path) -> tuple[Path, Path, Interpreter]:
     """The registered model's folder, our artifact, and the Python that both run on."""
     uri = f"sqlite:///{work / 'mlflow.db'}"
@@ -102,32 +92,9 @@ def hand_made(model: Path, folder: Path, interpreter: Interpreter, *, skinny: bo
     lines = (model / "requirements.txt").read_text().split()
     if skinny:
         lines = [line.replace("mlflow==", "mlflow-skinny==") for line in lines]
-    listed = folder.with_suffix(".txt")
-    listed.write_text("\n".join(lines))
-    install: list[str | Path] = [
-        uv(),
-        "pip",
-        "install",
-        "--quiet",
-        "--target",
-        folder,
-        "--link-mode",
-        "copy",
-    ]
-    sh(*install, "--python", interpreter.path, "--compile-bytecode", "-r", listed)
+    installed(lines, folder, interpreter, bytecode=True)
     shutil.copytree(model, folder / "model")
     (folder / "app.py").write_text(HANDLER)
-
-
-def re_date(folder: Path) -> None:
-    """As a zip with entries dated 1980 unpacks: source newer or older, never as the pyc says."""
-    for path in walk(folder):
-        os.utime(folder / path, (315532800, 315532800))
-
-
-def valid_bytecode(folder: Path, interpreter: Interpreter) -> None:
-    compileall = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash")
-    subprocess.run([interpreter.path, *compileall, folder], capture_output=True, check=False)
 
 
 def modules(variant: Variant, interpreter: Interpreter) -> int:
@@ -145,32 +112,6 @@ def modules(variant: Variant, interpreter: Interpreter) -> int:
         cwd=variant.folder, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return int(done.stdout.split()[-1])
-
-
-def boot(variant: Variant, interpreter: Interpreter, payload: bytes) -> dict[str, float]:
-    """One cold start and six warm calls; times in ms, memory in MB."""
-    with Emulator(
-        variant.folder,
-        interpreter=interpreter,
-        handler=variant.handler,
-        memory_mb=3008,
-        timeout_seconds=120,
-    ) as running:
-        first = running.invoke(payload)
-        if b"predictions" not in first.body:
-            sys.exit(
-                f"{variant.key} did not answer: {first.body[:2000]!r}\n{running.log()[-2000:]}"
-            )
-        stats = running.stats()
-        warm = [running.invoke(payload).seconds * 1000 for _ in range(6)]
-        peak = running.stats().peak_rss_bytes
-    return {
-        "init_wall_ms": stats.init_wall_ms,
-        "cpu_ms": stats.cpu_ms,
-        "first_invoke_ms": first.seconds * 1000,
-        "warm_invoke_ms": statistics.median(warm),
-        "peak_rss_mb": peak / 1e6,
-    }
 
 
 def group_stat(group: int) -> tuple[float, float]:
@@ -237,35 +178,6 @@ def serve_once(python: Path, model: Path, payload: bytes) -> dict[str, float]:
         "first_invoke_ms": up,
         "warm_invoke_ms": statistics.median(warm),
         "peak_rss_mb": peak,
-    }
-
-
-def drop_page_cache() -> bool:
-    """Whether the kernel let us; only root may."""
-    try:
-        os.sync()
-        Path("/proc/sys/vm/drop_caches").write_text("3\n")
-    except OSError:
-        return False
-    return True
-
-
-def medians(rounds: int, run: Callable[[], dict[str, float]], *, cold: bool) -> dict[str, float]:
-    results = []
-    for _ in range(rounds):
-        if cold:
-            drop_page_cache()
-        results.append(run())
-    return {key: statistics.median(r[key] for r in results) for key in results[0]}
-
-
-def size(folder: Path, zipped: Path) -> dict[str, float]:
-    files = [folder / path for path in walk(folder)]
-    write_zip(folder, zipped)
-    return {
-        "unzipped_mb": sum(path.stat().st_size for path in files) / 1e6,
-        "zipped_mb": zipped.stat().st_size / 1e6,
-        "files": len(files),
     }
 
 

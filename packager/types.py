@@ -404,6 +404,10 @@ class Evidence:
     unseen_rows: int = 0
     """Rows compared beside these that nothing was slimmed by: drawn anew, extremes, gaps."""
     unseen_requests: int = 0
+    cold_store_misses: tuple[str, ...] = ()
+    """Files that the replay asked of the cold store: each costs time, never an answer."""
+    unseen_cold_store_misses: int = 0
+    """How many of these nothing but the unseen rows asked for."""
     oracle: str = ""
     """The environment in which the registered model answered: Python, mlflow, how it was built."""
     declared_bytes: int | None = None

@@ -73,6 +73,8 @@ def _proven(
         max_abs_error=done.max_abs_error,
         unseen_rows=done.unseen_rows,
         unseen_requests=done.unseen_requests,
+        cold_store_misses=done.misses,
+        unseen_cold_store_misses=done.unseen_misses,
         mismatches=done.mismatches,
         refusals_agreed=done.refusals,
         read_only=done.read_only,

@@ -1,4 +1,4 @@
-"""Which of the files that were taken out a failure asks for."""
+"""Which of the files that were taken out a failure asks for, or the cold store had to give."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ _MODULE: Final = re.compile(r"No module named \\?['\"]([\w.]+)")
 _NAME: Final = re.compile(r"cannot import name \\?['\"](\w+)\\?['\"] from \\?['\"]([\w.]+)")
 _FILE: Final = re.compile(r"No such file or directory: \\?['\"]([^'\"\\]+)")
 _LIBRARY: Final = re.compile(r"(\S+\.so[\w.]*): cannot open shared object file")
+_MISS: Final = re.compile(r"cold store: ([^\s\"\\]+)")
+"""As handlers/store.py logs one."""
+
+
+def cold_store_misses(log: str) -> tuple[str, ...]:
+    """Paths of the files that a function's log says came from the cold store, in that order."""
+    return tuple(_MISS.findall(log))
 
 
 def keep_rules(text: str, removed: Sequence[Removal], root: Path) -> tuple[str, ...]:

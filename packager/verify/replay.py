@@ -17,7 +17,7 @@ from packager.layout import lay_out
 from packager.probes import Probe
 from packager.types import BuildPlan, Bundle, ColdStart, Finding
 from packager.verify.compare import Difference, differences, places
-from packager.verify.missing import keep_rules
+from packager.verify.missing import cold_store_misses, keep_rules
 from packager.verify.oracle import Recorded
 
 _LOG = logging.getLogger(__name__)
@@ -44,6 +44,10 @@ class Replayed:
     unseen_rows: int = 0
     unseen_requests: int = 0
     refusals: int = 0
+    misses: tuple[str, ...] = ()
+    """Files that were asked of the cold store, in that order."""
+    unseen_misses: int = 0
+    """Of these, by requests that nothing was slimmed by."""
     mismatches: int = 0
     max_abs_error: float = 0.0
     cold_start: ColdStart | None = None
@@ -101,12 +105,37 @@ def _compare_all(
     answers: Sequence[Recorded],
     done: Replayed,
 ) -> None:
-    limits = plan.target.limits
     rules: set[str] = set()
     done.random = _random(answers)
     if done.random:
         done.notes.append(_about_random(done.random))
-    for probe, expected in zip(probes, answers, strict=True):
+    pairs = list(zip(probes, answers, strict=True))
+    for unseen in (False, True):
+        before = len(done.misses)
+        asked = [pair for pair in pairs if pair[0].unseen is unseen]
+        if not _answered(function, bundle, plan, asked, done, rules):
+            return
+        done.misses = cold_store_misses(function.log())
+        done.unseen_misses = len(done.misses) - before
+    if done.mismatches:
+        rules |= set(keep_rules(function.log(), bundle.removed, bundle.root))
+        done.findings += [_removed_too_much(rule) for rule in sorted(rules)]
+    if done.mismatches > _REPORTED:
+        more = f"{done.mismatches - _REPORTED} more requests of {len(probes)} differ."
+        done.findings.append(Finding(check="replay", message=more, hint=""))
+
+
+def _answered(
+    function: Host,
+    bundle: Bundle,
+    plan: BuildPlan,
+    pairs: Sequence[tuple[Probe, Recorded]],
+    done: Replayed,
+    rules: set[str],
+) -> bool:
+    """Compare each; whether the function is still there. `rules` gets what would keep a file."""
+    limits = plan.target.limits
+    for probe, expected in pairs:
         call = Call.of(probe)
         if max(function.size_bytes(call), len(expected.body)) > min(
             limits.request_bytes, limits.response_bytes
@@ -117,19 +146,14 @@ def _compare_all(
             answer = function.ask(call)
         except EmulatorError as error:
             done.findings.append(_gone(probe, error))
-            return
+            return False
         found = _compared(probe, expected, answer, done)
         if found is not None:
             done.mismatches += 1
             rules |= set(keep_rules(answer.text, bundle.removed, bundle.root))
             if done.mismatches <= _REPORTED:
                 done.findings.append(found)
-    if done.mismatches:
-        rules |= set(keep_rules(function.log(), bundle.removed, bundle.root))
-        done.findings += [_removed_too_much(rule) for rule in sorted(rules)]
-    if done.mismatches > _REPORTED:
-        more = f"{done.mismatches - _REPORTED} more requests of {len(probes)} differ."
-        done.findings.append(Finding(check="replay", message=more, hint=""))
+    return True
 
 
 def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed) -> Finding | None:

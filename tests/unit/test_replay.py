@@ -251,3 +251,21 @@ def test_a_changed_file_is_a_finding(check: Callable[..., Replayed], tmp_path: P
     done = check(answer, (probe(), recorded(GOOD)))
     assert [finding.check for finding in done.findings] == ["read-only"]
     assert "changed x, y (2 files in all)" in done.findings[0].message
+
+
+def test_unseen_requests_are_counted_apart_and_misses_by_whom(
+    check: Callable[..., Replayed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+
+    def answer(event: Json) -> Invocation:
+        lines.append(f'{{"message":"cold store: p/module{len(lines)}.py","level":"WARNING"}}')
+        return http(GOOD)
+
+    monkeypatch.setattr(FakeEmulator, "log", lambda _: "\n".join(lines[:3]))
+    unseen = replace(probe(rows=5), unseen=True)
+    done = check(answer, (probe(), recorded(GOOD)), (unseen, recorded(GOOD)))
+    assert (done.rows, done.requests) == (2, 1)
+    assert (done.unseen_rows, done.unseen_requests) == (5, 1)
+    assert done.misses == ("p/module0.py", "p/module1.py")
+    assert done.unseen_misses == 1

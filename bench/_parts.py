@@ -1,0 +1,111 @@
+"""What the measurements of cold starts share: trees made by hand, and one boot of a tree."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packager._archive import walk, write_zip
+from packager.emulator import Emulator
+from packager.interpreters import uv
+from packager.types import Interpreter
+
+
+@dataclass(frozen=True)
+class Variant:
+    key: str
+    what: str
+    folder: Path
+    handler: str
+
+
+class NoAnswerError(Exception):
+    """A tree did not predict: its key, what it answered, its log's tail."""
+
+
+def sh(*argv: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    done = subprocess.run(
+        [str(a) for a in argv], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(f"{argv[0]} failed:\n{done.stderr[-3000:]}")
+
+
+def installed(
+    lines: Sequence[str], folder: Path, interpreter: Interpreter, *, bytecode: bool
+) -> None:
+    """Install requirements into a folder as a hand would; `bytecode` by file time, as pip does."""
+    listed = folder.with_suffix(".txt")
+    listed.write_text("\n".join(lines))
+    quietly: list[str | Path] = [uv(), "pip", "install", "--quiet", "--link-mode", "copy"]
+    compiled = ("--compile-bytecode",) if bytecode else ()
+    sh(*quietly, *compiled, "--python", interpreter.path, "--target", folder, "-r", listed)
+
+
+def re_date(folder: Path) -> None:
+    """As a zip with entries dated 1980 unpacks: source newer or older, never as the pyc says."""
+    for path in walk(folder):
+        os.utime(folder / path, (315532800, 315532800))
+
+
+def valid_bytecode(folder: Path, interpreter: Interpreter) -> None:
+    compileall = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash")
+    subprocess.run([interpreter.path, *compileall, folder], capture_output=True, check=False)
+
+
+def boot(variant: Variant, interpreter: Interpreter, payload: bytes) -> dict[str, float]:
+    """One cold start and six warm calls; times in ms, memory in MB. Raises NoAnswerError."""
+    with Emulator(
+        variant.folder,
+        interpreter=interpreter,
+        handler=variant.handler,
+        memory_mb=3008,
+        timeout_seconds=120,
+    ) as running:
+        first = running.invoke(payload)
+        if b"predictions" not in first.body:
+            raise NoAnswerError(variant.key, first.body[:2000].decode(), running.log()[-2000:])
+        stats = running.stats()
+        warm = [running.invoke(payload).seconds * 1000 for _ in range(6)]
+        peak = running.stats().peak_rss_bytes
+    return {
+        "init_wall_ms": stats.init_wall_ms,
+        "cpu_ms": stats.cpu_ms,
+        "first_invoke_ms": first.seconds * 1000,
+        "warm_invoke_ms": statistics.median(warm),
+        "peak_rss_mb": peak / 1e6,
+    }
+
+
+def drop_page_cache() -> bool:
+    """Whether the kernel let us; only root may."""
+    try:
+        os.sync()
+        Path("/proc/sys/vm/drop_caches").write_text("3\n")
+    except OSError:
+        return False
+    return True
+
+
+def medians(rounds: int, run: Callable[[], dict[str, float]], *, cold: bool) -> dict[str, float]:
+    results = []
+    for _ in range(rounds):
+        if cold:
+            drop_page_cache()
+        results.append(run())
+    return {key: statistics.median(r[key] for r in results) for key in results[0]}
+
+
+def size(folder: Path, zipped: Path) -> dict[str, float]:
+    files = [folder / path for path in walk(folder)]
+    write_zip(folder, zipped)
+    return {
+        "unzipped_mb": sum(path.stat().st_size for path in files) / 1e6,
+        "zipped_mb": zipped.stat().st_size / 1e6,
+        "files": len(files),
+    }
