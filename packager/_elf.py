@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from dataclasses import dataclass
@@ -67,6 +68,12 @@ def read(path: Path) -> Elf:
 def _read(file: BinaryIO) -> Elf:
     elf = ELFFile(file)
     machine = str(elf["e_machine"])
+    if machine == "EM_NONE":
+        raise ValueError("it is for no machine")
+    size = file.seek(0, io.SEEK_END)
+    loads = (s for s in elf.iter_segments() if s["p_type"] == "PT_LOAD")
+    if any(load["p_offset"] + load["p_filesz"] > size for load in loads):
+        raise ValueError("it is shorter than its segments")
     architecture = _ARCHITECTURES.get(machine, machine.removeprefix("EM_").lower())
     dynamic = next((s for s in elf.iter_segments() if s["p_type"] == "PT_DYNAMIC"), None)
     if dynamic is None:

@@ -180,8 +180,9 @@ def test_it_was_proven_and_slimmed(built: BuildReport) -> None:
         b"\x7fELF",
         b"\x7fELF\x02\x01\x01" + bytes(200),
         tiny_elf.library(needed=("libm.so.6",))[:150],
+        tiny_elf.library(needed=("libm.so.6",))[:-1],
     ],
-    ids=["only the first four bytes", "zeros", "cut short"],
+    ids=["only the first four bytes", "zeros", "cut short", "without its last byte"],
 )
 def test_a_damaged_library_is_named(content: bytes, tmp_path: Path) -> None:
     damaged: dict[str, dict[str, str | bytes]] = {
