@@ -125,6 +125,7 @@ def show_report(found: dict[str, Any]) -> None:
     _bullets("Tried before", evidence["tried"])
     _bullets("Notes", found["notes"])
     _ledger(found["ledger"])
+    _largest(found)
     _bullets("Next", found["next"])
 
 
@@ -132,13 +133,31 @@ def _ledger(entries: list[dict[str, Any]]) -> None:
     if not entries:
         return
     table = Table(title="\nWhat each pass saved", title_justify="left", box=None, pad_edge=False)
-    for name in ("pass", "saved", "files", "why"):
-        table.add_column(name, justify="right" if name in {"saved", "files"} else "left")
+    for name in ("pass", "saved", "files", "CPU", "why"):
+        table.add_column(name, justify="left" if name in {"pass", "why"} else "right")
     for entry in entries:
         saved = entry["bytes_before"] - entry["bytes_after"]
         files = entry["files_before"] - entry["files_after"]
-        table.add_row(entry["name"], size(saved), f"{files:,}", escape(entry["reason"]))
+        cpu = _ms(entry.get("cpu_ms_saved"))
+        table.add_row(entry["name"], size(saved), f"{files:,}", cpu, escape(entry["reason"]))
     _OUT.print(table)
+    _bullets("How it is known", [f"{entry['name']}: {entry['proof']}" for entry in entries])
+    taken_back = [
+        f"{entry['name']}: {', '.join(entry['reverted'])}" for entry in entries if entry["reverted"]
+    ]
+    _bullets("Taken back", taken_back)
+
+
+def _largest(found: dict[str, Any]) -> None:
+    if not found.get("largest"):
+        return
+    table = Table(title="\nLargest packages", title_justify="left", box=None, pad_edge=False)
+    table.add_column("package")
+    table.add_column("unzipped", justify="right")
+    for name, count in found["largest"]:
+        table.add_row(escape(name), size(count))
+    _OUT.print(table)
+    _OUT.print(escape(found["room"]), soft_wrap=True)
 
 
 def show_inspection(found: dict[str, Any]) -> None:
@@ -147,13 +166,7 @@ def show_inspection(found: dict[str, Any]) -> None:
     else:
         _pairs("Artifact", found["summary"])
     _ledger(found["ledger"])
-    if found.get("largest"):
-        table = Table(title="\nLargest packages", title_justify="left", box=None, pad_edge=False)
-        table.add_column("package")
-        table.add_column("unzipped", justify="right")
-        for name, count in found["largest"]:
-            table.add_row(escape(name), size(count))
-        _OUT.print(table)
+    _largest(found)
     if found.get("targets"):
         table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)
         for name in ("target", "fits", "size", "limit", "margin"):

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
-from packager import _output
-from packager._archive import walk
+from packager import _output, sizes
 from packager._resources import own_command
 from packager.errors import ModelFormatError
 from packager.pipeline import planned
 from packager.registry import ModelRegistry
 from packager.slim import slim
 from packager.targets import TARGETS
-from packager.types import BuildPlan, BuildReport, BuildRequest, Bundle, ResolvedModel
-
-_LARGEST: Final = 10
+from packager.types import BuildPlan, BuildReport, BuildRequest, ResolvedModel
 
 
 def inspect_model(request: BuildRequest, registry: ModelRegistry) -> dict[str, Any]:
     """Plan, and stage the first attempt, so that sizes are measured rather than guessed."""
     with planned(request, registry) as (model, attempts, place):
         bundle = slim(attempts[0], place.stage("slim"))
+        packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
         return {
             **plan_summary(model, attempts),
             "ledger": [asdict(entry) for entry in bundle.ledger],
-            "largest": largest(bundle),
+            "largest": packages[: sizes.SHOWN],
+            "room": sizes.unlocking(packages, attempts[0].target, attempts[0].runtime),
             "targets": [
                 {
                     "target": target.name,
@@ -53,36 +51,16 @@ def inspect_artifact(folder: Path) -> dict[str, Any]:
         raise ModelFormatError(
             f"{folder} is not an artifact that can be read: {error}. Build it again."
         ) from error
-    function = folder / "function"
     return {
         "summary": {
             key: value for key, value in report.items() if isinstance(value, str | int | bool)
         },
         "ledger": evidence.get("ledger", []),
-        "largest": largest_of(function),
+        "largest": report.get("largest", []),
+        "room": report.get("room", ""),
         "report": report,
         "evidence": evidence,
     }
-
-
-def largest(bundle: Bundle) -> list[tuple[str, int]]:
-    """The ten largest top-level entries of the tree, in bytes; NAME.libs counts with NAME."""
-    return _by_package((file.path, file.size_bytes) for file in bundle.files)
-
-
-def largest_of(function: Path) -> list[tuple[str, int]]:
-    """As `largest`, for a function's folder on disk."""
-    return _by_package(
-        (PurePosixPath(path.as_posix()), (function / path).stat().st_size)
-        for path in walk(function)
-    )
-
-
-def _by_package(files: Iterable[tuple[PurePosixPath, int]]) -> list[tuple[str, int]]:
-    sizes: Counter[str] = Counter()
-    for path, count in files:
-        sizes[path.parts[0].removesuffix(".libs")] += count
-    return sizes.most_common(_LARGEST)
 
 
 def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[str, Any]:
@@ -123,6 +101,7 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
 def report_summary(report: BuildReport) -> dict[str, Any]:
     plan, evidence, artifact = report.plan, report.evidence, report.artifact
     cold = evidence.cold_start
+    packages = sizes.by_package((file.path, file.size_bytes) for file in report.bundle.files)
     return {
         "artifact": {
             "folder": str(artifact.folder.parent),
@@ -136,7 +115,8 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
         "ledger": [asdict(entry) for entry in report.bundle.ledger],
         "reasons": list(plan.reasons),
         "notes": [*plan.model.notes, *plan.loader.notes, *evidence.notes],
-        "largest": largest_of(artifact.folder),
+        "largest": packages[: sizes.SHOWN],
+        "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "summary": {
             "model": f"{plan.model.name} {plan.model.version or ''}".strip(),
             "target": f"{plan.target.name}, {plan.runtime.name}, {plan.request.architecture}",
@@ -145,6 +125,11 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
             "unzipped": f"{artifact.unzipped_bytes:,} bytes",
             "compared": f"{evidence.rows_compared:,} rows in {evidence.requests_compared:,} "
             f"requests, largest difference {evidence.max_abs_error:g}",
+            "and unseen": f"{evidence.unseen_rows:,} rows that nothing was slimmed by; "
+            f"{len(evidence.cold_store_misses)} files came from the cold store, "
+            f"{evidence.unseen_cold_store_misses} of them only then"
+            if evidence.unseen_rows
+            else None,
             "unproven because": evidence.why_unproven,
             "init": f"{cold.init_cpu_ms:.0f} ms of CPU, {cold.init_wall_ms:.0f} ms of wall "
             f"(this machine), peak memory {cold.peak_rss_bytes / 1e6:.0f} MB"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from packager import sizes
 from packager.emit import _text
 from packager.emit._events import events
 from packager.emit._sizing import Sizing
@@ -28,6 +29,7 @@ def context(
     """Every name that a template under templates/ may use."""
     model = plan.model
     tagged = tags(artifact, plan)
+    packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {
         "artifact": artifact,
         "architecture": plan.request.architecture,
@@ -39,10 +41,12 @@ def context(
         "evidence": verified.evidence,
         "front": plan.request.front.value,
         "handler": plan.target.entrypoint,
+        "largest": packages[: sizes.SHOWN],
         "limits": plan.target.limits,
         "model": model,
         "model_uri": _text.public_uri(model.uri),
         "plan": plan,
+        "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "routes": _ROUTES,
         "runtime": plan.runtime.name,
         "sizing": sizing,

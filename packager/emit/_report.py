@@ -11,6 +11,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import PurePath
 
+from packager import sizes
 from packager.emit._sizing import Sizing
 from packager.emit._text import public_uri
 from packager.types import (
@@ -68,6 +69,7 @@ def report_json(
     files: Iterable[tuple[str, str]],
 ) -> Json:
     """`files`: each file written beside the artifact with its sha256."""
+    packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {
         **evidence_json(artifact, verified, plan),
         **_summary(artifact, verified, plan, sizing),
@@ -97,6 +99,8 @@ def report_json(
         },
         "packages": [asdict(package) for package in plan.lock.packages],
         "removed": _removed(verified.bundle),
+        "largest": packages[: sizes.SHOWN],
+        "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "defaults": asdict(sizing),
         "emitted": dict(sorted(files)),
     }

@@ -25,6 +25,7 @@ def accounted(
     proof: str,
     removed: Iterable[Removal] = (),
     reverted: tuple[str, ...] = (),
+    cpu_ms_saved: float | None = None,
 ) -> Bundle:
     """The tree as it is now, with one more line in the ledger."""
     files = tuple(_archive.records(before.root))
@@ -37,6 +38,7 @@ def accounted(
         reason=done.reason,
         proof=proof,
         reverted=reverted,
+        cpu_ms_saved=cpu_ms_saved,
     )
     return replace(
         before,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Final
-
+from packager import sizes
 from packager.types import BuildPlan, Bundle, Finding
-
-_LARGEST: Final = 10
 
 
 def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
@@ -19,19 +15,13 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
     )
     if size <= limit:
         return [], sentence
-    largest = ", ".join(f"{name} {each / 1e6:.1f} MB" for name, each in packages(bundle)[:_LARGEST])
+    packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
+    largest = ", ".join(f"{name} {each / 1e6:.1f} MB" for name, each in packages[: sizes.SHOWN])
     finding = Finding(
         check="budget",
         message=f"{sentence} It is {(size - limit) / 1e6:.1f} MB over. Largest: {largest}.",
-        hint=f"Take what serving does not need out of the model's requirements, or build with "
+        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} Take what serving does not "
+        "need out of the model's requirements, or build with "
         f"--target {plan.target.way_out}. The limit is stated at {plan.target.limits.source}.",
     )
     return [finding], sentence
-
-
-def packages(bundle: Bundle) -> list[tuple[str, int]]:
-    """Bytes by top-level name, largest first; a wheel's `.libs` counts with it."""
-    sizes: Counter[str] = Counter()
-    for file in bundle.files:
-        sizes[file.path.parts[0].removesuffix(".libs")] += file.size_bytes
-    return sorted(sizes.items(), key=lambda each: (-each[1], each[0]))

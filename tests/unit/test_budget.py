@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from packager import sizes
 from packager.types import Bundle, FileRecord
 from packager.verify import budget
 from tests import fake_plan
@@ -46,3 +47,22 @@ def test_only_ten_are_named() -> None:
     (finding,) = budget.check(many, fake_plan.plan(target=target))[0]
     assert "p09 0.0 MB." in finding.message
     assert "p10" not in finding.message
+
+
+SIZES = (("torch", 200_000_000), ("numpy", 60_000_000), ("six", 1_000))
+
+
+def test_what_is_over_is_told_in_packages() -> None:
+    target = replace(fake_plan.TARGET, limits=replace(fake_plan.LIMITS, unzipped_bytes=50_000_000))
+    said = sizes.unlocking(SIZES, target, fake_plan.RUNTIME)
+    assert said == (
+        "210.0 MB less would fit aws-lambda, and SnapStart with it: as much as torch (200.0 MB) "
+        "and numpy (60.0 MB) take."
+    )
+
+
+def test_what_fits_is_told_its_room() -> None:
+    said = sizes.unlocking(SIZES, fake_plan.TARGET, fake_plan.RUNTIME)
+    assert said.startswith("2.1 MB are left of the 262.1 MB that aws-lambda takes; python3.13 can")
+    older = sizes.unlocking(SIZES, fake_plan.TARGET, fake_plan.OLD_RUNTIME)
+    assert "a newer runtime than python3.11" in older

@@ -1,0 +1,52 @@
+"""What takes the room in a function's folder, and what a smaller one would gain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import Final
+
+from packager.types import Runtime, Target
+
+SHOWN: Final = 10
+
+
+def by_package(files: Iterable[tuple[PurePosixPath, int]]) -> list[tuple[str, int]]:
+    """Bytes by top-level name, largest first; a wheel's `.libs` counts with it."""
+    sizes: Counter[str] = Counter()
+    for path, size_bytes in files:
+        sizes[path.parts[0].removesuffix(".libs")] += size_bytes
+    return sorted(sizes.items(), key=lambda each: (-each[1], each[0]))
+
+
+def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runtime) -> str:
+    """How far the tree is from fitting, by which packages; or how much room is left.
+
+    What fits can start from a snapshot, which an image cannot:
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
+    """
+    limit = target.limits.unzipped_bytes
+    over = sum(size_bytes for _, size_bytes in packages) - limit
+    if over <= 0:
+        snapshot = (
+            f"{runtime.name} can start it from a snapshot (SnapStart)"
+            if runtime.snapstart
+            else f"a newer runtime than {runtime.name} could start it from a snapshot (SnapStart)"
+        )
+        return f"{_mb(-over)} are left of the {_mb(limit)} that {target.name} takes; {snapshot}."
+    named: list[str] = []
+    found = 0
+    for name, size_bytes in packages:
+        named.append(f"{name} ({_mb(size_bytes)})")
+        found += size_bytes
+        if found >= over:
+            break
+    return (
+        f"{_mb(over)} less would fit {target.name}, and SnapStart with it: as much as "
+        f"{' and '.join(named)} {'take' if len(named) > 1 else 'takes'}."
+    )
+
+
+def _mb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
