@@ -358,6 +358,8 @@ class Bundle:
     trace: Trace | None = None
     """None where none was made; `untraced` says why."""
     untraced: str = "no trace was asked for"
+    tops: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Top-level names of the folder by the installed distribution that they are of."""
 
     @property
     def size_bytes(self) -> int:

@@ -145,7 +145,7 @@ def _plans(
 
 def _passes(request: BuildRequest) -> tuple[str, ...]:
     wanted = _checks.PASSES if request.passes is None else request.passes
-    return tuple(name for name in wanted if request.trace or name != "trace")
+    return tuple(name for name in wanted if request.trace or name not in {"trace", "cut"})
 
 
 def _about(flavor: Flavor, attempt: _Attempt, model: ResolvedModel) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.errors import ConfigurationError
-from packager.slim import bytecode, compact, libraries, prune, trace
+from packager.slim import bytecode, compact, cut, libraries, prune, trace
 from packager.slim.passes import Pass
 from packager.slim.stage import stage
 from packager.types import BuildPlan, Bundle
@@ -23,6 +23,7 @@ PASSES: Final[Mapping[str, Pass]] = MappingProxyType(
         compact.PASS.name: compact.PASS,
         bytecode.PASS.name: bytecode.PASS,
         trace.PASS.name: trace.PASS,
+        cut.PASS.name: cut.PASS,
     }
 )
 """In the order in which they run, whatever order they are asked for in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from packager import _archive
 from packager.types import BuildPlan, Bundle, LedgerEntry, Removal
@@ -46,3 +47,10 @@ def accounted(
         removed=(*before.removed, *removed),
         ledger=(*before.ledger, entry),
     )
+
+
+def drop_empty_folders(root: Path) -> None:
+    folders = [path for path in root.rglob("*") if path.is_dir()]
+    for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()

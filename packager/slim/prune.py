@@ -12,7 +12,7 @@ from typing import Final
 from packager import _elf
 from packager.slim import imports
 from packager.slim.globs import matches
-from packager.slim.passes import Pass, accounted
+from packager.slim.passes import Pass, accounted, drop_empty_folders
 from packager.types import BuildPlan, Bundle, FileRecord, Removal
 
 _OURS: Final = ("handlers", "model", "lib", "model-manifest.json")
@@ -75,7 +75,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     ]
     for removal in removed:
         (bundle.root / removal.path).unlink()
-    _drop_empty_folders(bundle.root)
+    drop_empty_folders(bundle.root)
     return accounted(
         bundle,
         PASS,
@@ -127,13 +127,6 @@ def _needed(root: Path, staying: list[PurePosixPath]) -> set[str]:
             except ValueError:
                 continue  # the linkage check reports it
     return needed
-
-
-def _drop_empty_folders(root: Path) -> None:
-    folders = [path for path in root.rglob("*") if path.is_dir()]
-    for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
 
 
 PASS: Final = Pass(

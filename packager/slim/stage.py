@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
+
+from packaging.utils import canonicalize_name
 
 from handlers.manifest import FILENAME, Manifest
 from packager import _archive, _process, _resources, environments, locking
@@ -39,6 +42,8 @@ _NOT_SHIPPED: Final = frozenset(
         "wheels",
     }
 )
+_SHARED: Final = frozenset({"..", "bin", "etc", "share"})
+"""Folders that many wheels put something into."""
 _WORKER_SECONDS: Final = 300
 _UNTRUSTED: Final = 3
 
@@ -68,7 +73,21 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
     except OSError as error:
         raise StorageError(f"The function's folder cannot be written: {error}.") from error
     _set_modes(root)
-    return Bundle(root=root, files=tuple(_archive.records(root)))
+    return Bundle(root=root, files=tuple(_archive.records(root)), tops=_tops(root))
+
+
+def _tops(root: Path) -> dict[str, frozenset[str]]:
+    """By each wheel's RECORD, which later passes may take out.
+
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    found: dict[str, frozenset[str]] = {}
+    for record in sorted(root.glob("*.dist-info/RECORD")):
+        name = canonicalize_name(record.parent.name.removesuffix(".dist-info").rpartition("-")[0])
+        with record.open(encoding="utf-8", newline="") as file:
+            rows = [PurePosixPath(row[0]).parts for row in csv.reader(file) if row]
+        found[name] = frozenset(parts[0] for parts in rows if parts and parts[0] not in _SHARED)
+    return found
 
 
 def _copy_model(source: Path, target: Path) -> None:

@@ -1,0 +1,131 @@
+"""Which distributions are left out, over made-up trees and traces."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from packager import _archive
+from packager.slim import cut
+from packager.slim.stage import _tops
+from packager.types import Bundle, Trace
+from tests import fake_plan, tiny_elf
+
+
+def trace(*opened: str) -> Trace:
+    return Trace(
+        init=("used",),
+        answering=(),
+        refusing=(),
+        files={"used": PurePosixPath("used/__init__.py")},
+        opened=tuple(PurePosixPath(path) for path in opened),
+        own_cpu_ms={},
+        events=1,
+    )
+
+
+def distribution(name: str, code: bytes = b"", requires: str = "") -> dict[str, bytes]:
+    info = f"{name}-1.0.dist-info"
+    needs = f"Requires-Dist: {requires}\n" if requires else ""
+    return {
+        f"{name}/__init__.py": code,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\n{needs}".encode(),
+        f"{info}/RECORD": f"{name}/__init__.py,,\n{info}/METADATA,,\n{info}/RECORD,,\n".encode(),
+    }
+
+
+def done(
+    root: Path,
+    *made: dict[str, bytes],
+    keep: tuple[str, ...] = (),
+    seen: Trace | None = None,
+) -> Bundle:
+    files: dict[str, bytes] = {"model/MLmodel": b"", "handlers/x.py": b""}
+    for each in made:
+        files |= each
+    tiny_elf.write(root, files)
+    bundle = Bundle(
+        root=root,
+        files=tuple(_archive.records(root)),
+        tops=_tops(root),
+        trace=trace() if seen is None else seen,
+    )
+    return cut.PASS.apply(bundle, fake_plan.plan(keep=keep))
+
+
+def left(bundle: Bundle) -> set[str]:
+    return {path.parts[0] for path in _archive.walk(bundle.root)} - {"model", "handlers"}
+
+
+def test_what_nobody_touches_requires_or_names_goes_whole(tmp_path: Path) -> None:
+    bundle = done(tmp_path, distribution("used"), distribution("seaborn"))
+    assert left(bundle) == {"used", "used-1.0.dist-info"}
+    assert {removal.path.parts[0] for removal in bundle.removed} == {
+        "seaborn",
+        "seaborn-1.0.dist-info",
+    }
+    assert bundle.ledger[-1].proof.startswith("seaborn: not touched")
+
+
+def test_what_only_such_a_one_required_goes_with_it(tmp_path: Path) -> None:
+    seaborn = distribution("seaborn", b"import pyplot", requires="pyplot>=3; python_version>'3'")
+    bundle = done(tmp_path, distribution("used"), seaborn, distribution("pyplot"))
+    assert left(bundle) == {"used", "used-1.0.dist-info"}
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        distribution("used", requires="maybe"),
+        distribution("used", b"def f():\n    from maybe.x import y\n"),
+        distribution("used", b"import os, maybe\n"),
+        distribution("used", b"import_module('maybe.x')\n"),
+        {**distribution("used"), "model/code/mine.py": b"def f():\n    import maybe\n"},
+        {**distribution("used"), "maybe/extra.py": b"", "other.py": b"name = 'maybe'\n"},
+    ],
+    ids=["required", "imported late", "second of two", "by its name", "by the model", "unowned"],
+)
+def test_what_something_may_come_to_need_stays(tmp_path: Path, used: dict[str, bytes]) -> None:
+    bundle = done(tmp_path, used, distribution("maybe"))
+    assert "maybe" in left(bundle)
+    assert "1 more were not touched" in bundle.ledger[-1].proof
+
+
+def test_a_touched_file_keeps_its_distribution(tmp_path: Path) -> None:
+    seen = trace("seaborn-1.0.dist-info/METADATA")
+    bundle = done(tmp_path, distribution("used"), distribution("seaborn"), seen=seen)
+    assert "seaborn" in left(bundle)
+    assert bundle.ledger[-1].proof == "everything installed was touched"
+
+
+def test_a_keep_rule_keeps_its_distribution(tmp_path: Path) -> None:
+    bundle = done(tmp_path, distribution("used"), distribution("seaborn"), keep=("seaborn",))
+    assert "seaborn" in left(bundle)
+
+
+def test_a_shared_top_level_is_nobodys_to_take(tmp_path: Path) -> None:
+    one, two = distribution("one"), distribution("two")
+    for made, name in ((one, "one"), (two, "two")):
+        made[f"{name}-1.0.dist-info/RECORD"] += f"acme/{name}.py,,\n".encode()
+        made[f"acme/{name}.py"] = b""
+    bundle = done(tmp_path, distribution("used"), one, two)
+    assert {"one", "two", "acme"} <= left(bundle)
+
+
+def test_the_runtimes_own_copy_serves_where_it_was_not_touched(tmp_path: Path) -> None:
+    used = distribution("used", b"def f():\n    import boto3\n")
+    bundle = done(tmp_path / "named", used, distribution("boto3"))
+    assert "boto3" not in left(bundle)
+    assert "boto3: the runtime carries it" in bundle.ledger[-1].proof
+    used = distribution("used", requires="boto3")
+    assert "boto3" in left(done(tmp_path / "required", used, distribution("boto3")))
+
+
+def test_without_a_trace_nothing_goes(tmp_path: Path) -> None:
+    files = {**distribution("used"), **distribution("seaborn")}
+    tiny_elf.write(tmp_path, files)
+    bundle = Bundle(root=tmp_path, files=tuple(_archive.records(tmp_path)), untraced="it was arm64")
+    after = cut.PASS.apply(bundle, fake_plan.plan())
+    assert "seaborn" in left(after)
+    assert after.ledger[-1].proof == "nothing is known to be idle: it was arm64"
