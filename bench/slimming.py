@@ -1,6 +1,7 @@
 """What slimming saves and whether it errs, on six registered models, side by side.
 
-    python bench/slimming.py [--models NAME ...] [--rounds 3] [--cold-rounds 3] [--fresh]
+    python bench/slimming.py [--models NAME ...] [--rounds 3] [--cold-rounds 3]
+                             [--again TREE ...] [--fresh]
 
 Each model (those of tests/models: small, as it is the packages that are measured) is registered,
 built, and compared with
@@ -79,6 +80,7 @@ def handler(event, context):
     as_records = hasattr(answer, "to_dict")
     return {"predictions": answer.to_dict("records") if as_records else answer.tolist()}
 """
+TREES: Final = ("stock", "skinny", "plain", "plain-valid", "sls", "strip", "ours")
 OUR_HANDLER: Final = "handlers.aws_lambda.handler"
 ROWS: Final = 10_000
 SEED: Final = 4711
@@ -109,6 +111,11 @@ class Bench:
             shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True, exist_ok=True)
         self.row: dict[str, Any] = {} if options.fresh else self._everything().get(name, {})
+        for key in options.again:
+            self.row.pop(key, None)
+        if "ours" in options.again:
+            for key in ("slim_seconds", "answers"):
+                self.row.pop(key, None)
         self.registry, self.uri = self._registered()
 
     def _everything(self) -> dict[str, Any]:
@@ -164,7 +171,7 @@ class Bench:
 
         with mock.patch.object(pipeline, "slim", timed):
             report = pipeline.build(request, registry)
-        self.row = {
+        self.row |= {
             "what": MODELS[self.name],
             "commit": commit(),
             "rounds": [self.options.rounds, self.options.cold_rounds],
@@ -347,7 +354,7 @@ def report(out: Path) -> None:
             ),
             "|---" * 9 + "|",
         ]  # fmt: skip
-        for key in ("stock", "skinny", "plain", "plain-valid", "sls", "strip", "ours"):
+        for key in TREES:
             if key in row:
                 lines.append(table(*tree_cells(key, row[key])))
     text = "\n".join([*lines, "", CITED])
@@ -385,7 +392,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cold-rounds", type=int, default=3)
-    parser.add_argument("--fresh", action="store_true", help="measure anew what was measured")
+    parser.add_argument("--again", nargs="*", choices=TREES, default=[], help="measure these anew")
+    parser.add_argument("--fresh", action="store_true", help="install and measure all anew")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "bench-slimming")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
     options = parser.parse_args()

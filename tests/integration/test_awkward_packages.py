@@ -71,6 +71,27 @@ def work():
 
 threading.Thread(target=work, name="starts_threads", daemon=True).start()
 """
+READS_ITS_RECORD = """\
+from importlib.metadata import distribution
+
+if distribution("reads_its_record").read_text("RECORD") is None:
+    raise RuntimeError("installed wrongly")
+VALUE = 7
+"""
+PICKY_MODEL = """\
+import mlflow
+import pandas as pd
+import reads_its_record
+from mlflow.models import set_model
+
+
+class Picky(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
+        return model_input * reads_its_record.VALUE
+
+
+set_model(Picky())
+"""
 NAMED_IN_PTH = "vendored_modules\nimport os; os.environ['VENDORED_STARTED'] = '5'\n"
 
 WHEELS: Mapping[str, Mapping[str, str]] = {
@@ -172,6 +193,24 @@ def test_it_was_proven_and_slimmed(built: BuildReport) -> None:
     assert built.evidence.proven
     assert built.evidence.mismatches == 0
     assert {entry.name for entry in built.bundle.ledger} >= {"libraries", "prune", "compact"}
+
+
+def test_what_a_pass_breaks_is_found_and_spared(tmp_path: Path) -> None:
+    picky = {
+        "reads_its_record": {"reads_its_record/__init__.py": READS_ITS_RECORD},
+        "other": {"other/__init__.py": "VALUE = 1\n"},
+    }
+    model = logged(tmp_path, picky, PICKY_MODEL)
+    request = BuildRequest(
+        model_uri=str(model), out_dir=tmp_path / "dist", rows=20, passes=("libraries", "prune")
+    )
+
+    report = build(request, MlflowRegistry(None, None))
+
+    assert report.evidence.proven
+    pruned = next(entry for entry in report.bundle.ledger if entry.name == "prune")
+    assert "reads_its_record-1.0.dist-info" in pruned.reverted[-1]
+    assert pruned.bytes_before - pruned.bytes_after > 10_000_000
 
 
 @pytest.mark.parametrize(
