@@ -29,6 +29,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -264,7 +265,8 @@ def answers(model: ResolvedModel, plan: BuildPlan, function: Path) -> dict[str, 
     asked = list(many(model))
     recorded = oracle.record(model, asked, plan.interpreter)
     bundle = Bundle(root=function, files=tuple(_archive.records(function)))
-    done = replay.check(bundle, replace(plan, model=model), asked, recorded.answers)
+    with tempfile.TemporaryDirectory(prefix="packager-bench-") as work:
+        done = replay.check(bundle, replace(plan, model=model), asked, recorded.answers, Path(work))
     return {
         "rows": done.unseen_rows,
         "requests": done.unseen_requests,

@@ -149,7 +149,7 @@ def test_unseen_requests_are_sent_after_the_others(
     sent: list[Sequence[Probe]] = []
     replayed.unseen_rows = 1003
 
-    def check(_bundle: Any, _plan: Any, probes: Sequence[Probe], _answers: Any) -> Replayed:
+    def check(_bundle: Any, _plan: Any, probes: Sequence[Probe], *_: Any) -> Replayed:
         sent.append(probes)
         return replayed
 
