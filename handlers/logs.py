@@ -37,8 +37,9 @@ def start(service: str) -> Logger:
 
 def place(error: BaseException) -> str:
     """Where an exception arose: file and line, nothing of its text."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    # not extract_tb, which reads the source of every frame
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return f"{frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else "unknown"
 
 
 def _warned(

@@ -11,13 +11,18 @@ import os
 
 from aws_lambda_powertools import Metrics
 
+from handlers import STORE
 from handlers.manifest import Manifest
 
 NAMESPACE = "ModelServing"
 
 
 class Recorder:
-    """Emits `Latency` (ms), `Rows`, `Errors`, `BadRequests` and `ColdStart` once a request."""
+    """Emits `Latency` (ms), `Rows`, `Errors`, `BadRequests` and `ColdStart` once a request.
+
+    `ColdStoreMisses` counts what had to be taken out of the cold store since the last record: what
+    serving needs and the build did not see it need.
+    """
 
     def __init__(self, manifest: Manifest, service: str) -> None:
         namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE
@@ -36,5 +41,7 @@ class Recorder:
         self._metrics.add_metric("Errors", "Count", int(failed))
         self._metrics.add_metric("BadRequests", "Count", int(refused and not failed))
         self._metrics.add_metric("ColdStart", "Count", int(self._cold))
+        misses = 0 if STORE is None else STORE.take_misses()
+        self._metrics.add_metric("ColdStoreMisses", "Count", misses)
         self._cold = False
         self._metrics.flush_metrics()

@@ -6,7 +6,7 @@ import io
 import re
 import struct
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final
 
 from elftools.common.exceptions import ELFError
@@ -47,22 +47,44 @@ def is_elf(path: Path) -> bool:
 def read(path: Path) -> Elf:
     """Parse one file; raises ValueError where it is not ELF, or damaged."""
     with path.open("rb") as file:
-        try:
-            return _read(file)
-        except (
-            ELFError,
-            ConstructError,
-            struct.error,
-            LookupError,
-            AttributeError,
-            AssertionError,
-            TypeError,
-            OverflowError,
-            OSError,
-            ValueError,
-        ) as error:
-            # what pyelftools lets through from a damaged file, depending on where the damage is
-            raise ValueError(f"{path.name} is not a readable ELF file: {error!r}") from error
+        return parse(file, path.name)
+
+
+def parse(file: BinaryIO, name: str) -> Elf:
+    """As `read`, of an open file; `name` is for the message."""
+    try:
+        return _read(file)
+    except (
+        ELFError,
+        ConstructError,
+        struct.error,
+        LookupError,
+        AttributeError,
+        AssertionError,
+        TypeError,
+        OverflowError,
+        OSError,
+        ValueError,
+    ) as error:
+        # what pyelftools lets through from a damaged file, depending on where the damage is
+        raise ValueError(f"{name} is not a readable ELF file: {error!r}") from error
+
+
+def expanded(folder: str, of: PurePosixPath) -> PurePosixPath:
+    """A folder of `search`, for the file `of`, as a path in the tree that `of` is relative to.
+
+    One that leaves the tree comes out as an absolute path, which matches nothing in it.
+    """
+    origin = folder.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", of.parent.as_posix())
+    parts: list[str] = []
+    for part in PurePosixPath(origin).parts:
+        if part == "..":
+            if not parts:
+                return PurePosixPath("/outside")
+            parts.pop()
+        else:
+            parts.append(part)
+    return PurePosixPath(*parts)
 
 
 def _read(file: BinaryIO) -> Elf:

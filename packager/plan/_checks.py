@@ -9,7 +9,7 @@ from typing import Final
 from packager.errors import ConfigurationError, PlanError
 from packager.types import BuildRequest, ResolvedModel, Target
 
-PASSES: Final = ("libraries", "prune", "compact", "bytecode", "trace", "cut")
+PASSES: Final = ("libraries", "prune", "compact", "bytecode", "trace", "cut", "cold", "archive")
 """Slimming passes by name; a test holds them to those of packager.slim."""
 _NO: Final = {"false", "0"}
 

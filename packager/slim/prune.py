@@ -16,7 +16,7 @@ from packager.slim.passes import Pass, accounted, drop_empty_folders
 from packager.types import BuildPlan, Bundle, FileRecord, Removal
 
 _OURS: Final = ("handlers", "model", "lib", "model-manifest.json")
-_LICENCES: Final = (
+LICENCES: Final = (
     "**/LICEN[CS]E*",
     "**/licen[cs]es/**",
     "**/COPYING*",
@@ -89,7 +89,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
 def _going(bundle: Bundle, keep: tuple[str, ...]) -> dict[PurePosixPath, tuple[FileRecord, Rule]]:
     going = {}
     for file in bundle.files:
-        if file.path.parts[0] in _OURS or matches(file.path, (*_LICENCES, *keep)):
+        if file.path.parts[0] in _OURS or matches(file.path, (*LICENCES, *keep)):
             continue
         for rule in rules():
             if rule.covers(file.path):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from handlers import store
+from handlers.cold import Cold
 from packager import _elf
 from packager._elf import Elf
 from packager.types import BuildPlan, Bundle, Finding
@@ -18,6 +22,7 @@ _NAMED: Final = 3
 def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], dict[str, str]]:
     """All findings together, and each result in a sentence."""
     libraries, findings = _read(bundle)
+    libraries |= _cold(bundle)
     findings += _foreign(bundle, libraries, plan.request.architecture)
     missing, preloaded = _unsatisfied(bundle, libraries, plan)
     findings += [_missing(name, files, bundle, plan) for name, files in sorted(missing.items())]
@@ -58,6 +63,24 @@ def _read(bundle: Bundle) -> tuple[dict[PurePosixPath, Elf], list[Finding]]:
                 )
             )
     return libraries, findings
+
+
+def _cold(bundle: Bundle) -> dict[PurePosixPath, Elf]:
+    """Libraries in the cold store: as they were when they lay in the tree, they are loaded again.
+
+    One that cannot be read was not read before either, and is never loaded but on a miss.
+    """
+    path = bundle.root / "handlers" / store.COLD_FILE
+    if not path.is_file():
+        return {}
+    cold = Cold(str(bundle.root), str(path))
+    found = {}
+    for name in sorted(cold.files, key=cold.files.__getitem__):
+        content = cold.read(name) if _is_shared(PurePosixPath(name)) else None
+        if content is not None:
+            with contextlib.suppress(ValueError):
+                found[PurePosixPath(name)] = _elf.parse(BytesIO(content), name)
+    return found
 
 
 def _is_shared(path: PurePosixPath) -> bool:
@@ -108,13 +131,13 @@ def _unsatisfied(
     The second kind loads all the same where something loaded it before, by its SONAME, as wheels
     that preload their libraries do: whether it does is for replay to show.
     """
-    paths = {file.path for file in bundle.files}
+    paths = {*libraries, *(file.path for file in bundle.files)}
     names = {path.name for path in paths} | {elf.soname for elf in libraries.values()}
     provided, searched = plan.runtime.libraries, plan.target.library_path
     missing: dict[str, list[PurePosixPath]] = {}
     preloaded: set[str] = set()
     for path, elf in sorted(libraries.items()):
-        folders = (*(_expanded(folder, path) for folder in elf.search), *searched)
+        folders = (*(_elf.expanded(folder, path) for folder in elf.search), *searched)
         for name in elf.needed:
             if name in provided or any(folder / name in paths for folder in folders):
                 continue
@@ -123,20 +146,6 @@ def _unsatisfied(
             else:
                 missing.setdefault(name, []).append(path)
     return missing, preloaded
-
-
-def _expanded(folder: str, of: PurePosixPath) -> PurePosixPath:
-    """`$ORIGIN/../x.libs` as a path in the tree; one that leaves the tree matches nothing."""
-    origin = folder.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", of.parent.as_posix())
-    parts: list[str] = []
-    for part in PurePosixPath(origin).parts:
-        if part == "..":
-            if not parts:
-                return PurePosixPath("/outside")
-            parts.pop()
-        else:
-            parts.append(part)
-    return PurePosixPath(*parts)
 
 
 def _missing(name: str, files: Sequence[PurePosixPath], bundle: Bundle, plan: BuildPlan) -> Finding:

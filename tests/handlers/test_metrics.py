@@ -165,6 +165,7 @@ def test_metrics_are_in_the_embedded_format(ran: Ran) -> None:
         "Errors": "Count",
         "BadRequests": "Count",
         "ColdStart": "Count",
+        "ColdStoreMisses": "Count",
     }
     assert record["Latency"][0] > 0
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from handlers import store
+from handlers.cold import Cold
 from packager import _archive
+from packager._resources import handlers_root
+from packager.emulator import run_script
 from packager.errors import UnprovenError, VerificationError
 from packager.slim import PASSES, prune, slim
 from packager.slim.prune import Rule
@@ -17,6 +22,8 @@ from packager.verify import verify
 from tests import hand_plan
 
 pytestmark = pytest.mark.slow
+
+MISSES = Path(__file__).parent / "misses.py"
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +59,10 @@ def test_slimming_is_accounted_for(sklearn: tuple[BuildPlan, Bundle]) -> None:
     _, bundle = sklearn
     assert [entry.name for entry in bundle.ledger] == list(PASSES)
     pruned = bundle.ledger[1]
-    removed = sum(removal.size_bytes for removal in bundle.removed)
+    removed = sum(each.size_bytes for each in bundle.removed if each.rule != "cold")
     assert pruned.bytes_before - pruned.bytes_after == removed > 25_000_000
+    saved = {entry.name: entry.bytes_before - entry.bytes_after for entry in bundle.ledger}
+    assert saved["cold"] > 40_000_000
     assert bundle.ledger[-1].bytes_after == bundle.size_bytes
 
 
@@ -70,9 +79,31 @@ def test_the_trace_has_what_serving_needs_and_not_all_there_is(
     assert "model-manifest.json" in opened
     assert any(path.startswith("numpy.libs/libscipy_openblas") for path in opened)
     assert not any(path.startswith("scipy/signal/") for path in opened)
-    there = {file.path for file in bundle.files}
-    assert set(trace.opened) <= there
-    assert set(trace.files.values()) <= there
+
+
+def test_what_was_opened_stays_and_what_was_not_comes_back(
+    sklearn: tuple[BuildPlan, Bundle],
+) -> None:
+    plan, bundle = sklearn
+    assert bundle.trace is not None, bundle.untraced
+    stored = Cold(str(bundle.root), str(bundle.root / "handlers" / "store.cold")).files
+    moved = {path for path in bundle.trace.opened if path.suffix == ".pyc"}
+    assert {str(path) for path in set(bundle.trace.opened) - moved}.isdisjoint(stored)
+    assert {str(file.path) for file in bundle.files}.isdisjoint(stored)
+    assert "scipy/signal/__init__.py" in stored
+    assert any(path.startswith("scipy/signal/_sigtools.") for path in stored)
+    done = run_script(bundle.root, MISSES, [], interpreter=plan.interpreter, timeout_seconds=300)
+    assert done.returncode == 0, done.stderr
+    first, second, third = (
+        json.loads(line)["ColdStoreMisses"][0]
+        for line in done.stdout.splitlines()
+        if "ColdStoreMisses" in line
+    )
+    assert (first, third) == (0, 0)
+    assert second > 10
+    assert "cold store: scipy/signal/__init__.py" in done.stdout
+    assert "cold store: scipy/signal/_sigtools." in done.stdout
+    assert done.stdout.splitlines()[-1] == "[1.0, 2.0, 3.0] scipy/signal/_sigtools True"
 
 
 def test_two_builds_on_two_paths_have_the_same_bytes(
@@ -95,15 +126,16 @@ def test_another_answer_is_caught_and_located(
     plan, bundle = sklearn
     spoiled = copied(bundle, tmp_path)
     loader = spoiled.root / "handlers" / "loaders" / "sklearn.py"
+    source = (handlers_root() / "loaders" / "sklearn.py").read_text(encoding="utf-8")
+    loader.parent.mkdir(exist_ok=True)
     loader.write_text(
-        loader.read_text(encoding="utf-8").replace(
-            "return self._predict(", "return 0 * self._predict("
-        ),
-        encoding="utf-8",
+        source.replace("return self._predict(", "return 0 * self._predict("), encoding="utf-8"
     )
-    # the bytecode is taken without a look at its source
-    for stale in loader.parent.glob("__pycache__/sklearn.*"):
-        stale.unlink()
+    # bytecode and archive are taken without a look at the source
+    path = spoiled.root / "handlers" / "store.index"
+    index = json.loads(path.read_text(encoding="utf-8"))
+    index["modules"]["handlers/loaders/sklearn"] = [store.FILE, "handlers/loaders/sklearn.py"]
+    path.write_text(json.dumps(index), encoding="utf-8")
     spoiled = replace(spoiled, files=tuple(_archive.records(spoiled.root)))
     with pytest.raises(VerificationError, match=r"predictions, row \d+: expected [12], got 0") as e:
         verify(spoiled, plan, tmp_path)
