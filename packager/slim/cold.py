@@ -36,7 +36,7 @@ from packager.types import BuildPlan, Bundle, Removal, Trace
 
 _BLOCK_BYTES: Final = 1 << 20
 """What a miss decompresses at least: about 12 ms."""
-_PRESET: Final = 6
+_FILTERS: Final = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": _BLOCK_BYTES},)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def choose(bundle: Bundle, plan: BuildPlan, trace: Trace) -> Chosen:
     archived = archive.PASS.name in plan.passes
     extensions = set()
     for file in found.values():
-        if file in stays or file in taken or file in index.BOOT:
+        if file in stays or file in taken or not _in_package(file, found):
             continue
         if not file.endswith(".py"):
             extensions.add(file)
@@ -145,6 +145,15 @@ def _whole_packages(
         chosen.trees[init] = sorted(path for path in going if not path.endswith(".pyc"))
         chosen.files.update(chosen.trees[init])
         chosen.dropped.update(path for path in going if path.endswith(".pyc"))
+
+
+def _in_package(file: str, found: Mapping[str, str]) -> bool:
+    """Whether the file's folder is the top or has an `__init__`.
+
+    A namespace package is a folder that must be there; without files no zip would have it.
+    """
+    folder = file.rpartition("/")[0]
+    return not folder or found.get(folder, "").startswith(f"{folder}/__init__.")
 
 
 def _is_licence(path: str) -> bool:
@@ -215,7 +224,7 @@ def write(path: Path, root: Path, chosen: Chosen) -> None:
             if name in unpacked:
                 digests[name] = hashlib.sha256(data).hexdigest()
             content += data
-        return len(content), lzma.compress(bytes(content), lzma.FORMAT_XZ, preset=_PRESET)
+        return len(content), _xz(content)
 
     rows: list[tuple[int, int, int]] = []
     with path.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -231,11 +240,15 @@ def write(path: Path, root: Path, chosen: Chosen) -> None:
             "trees": chosen.trees,
         }
         text = json.dumps(table, sort_keys=True, separators=(",", ":"))
-        data = lzma.compress(text.encode(), lzma.FORMAT_XZ, preset=_PRESET)
+        data = _xz(text.encode())
         start = out.tell()
         out.write(data)
         out.write(FOOTER.pack(start, len(data)))
     path.chmod(0o644)
+
+
+def _xz(data: bytes | bytearray) -> bytes:
+    return lzma.compress(data, lzma.FORMAT_XZ, filters=_FILTERS)
 
 
 def _kind(file: str) -> str:
