@@ -1,15 +1,17 @@
 """The Lambda entry point: `handlers.aws_lambda.handler`, the model loaded before the first event.
 
 HTTP events (API Gateway REST and HTTP, load balancers, function URLs) are known by their shape and
-answered through Mangum over handlers.asgi.App. Any other event is a direct invoke: MLflow's JSON in
-(`{"dataframe_split": ...}` and its like), `{"predictions": ...}` out. A direct invoke that cannot
-be answered raises, so that Lambda counts, retries and routes it as a failed invocation; its
+answered through Mangum over handlers.asgi.App. Events of the sources that the manifest names
+(queues, streams, buses) go through handlers.inbox. Any other event is a direct invoke: MLflow's
+JSON in (`{"dataframe_split": ...}` and its like), `{"predictions": ...}` out. A direct invoke that
+cannot be answered raises, so that Lambda counts, retries and routes it as a failed invocation; its
 `errorType` is the class's name, to match on in a Step Functions Catch:
 
     BadRequestError        the payload is not fit to be scored
     PayloadTooLargeError   the payload or its answer is beyond the limit
     ModelFailedError       the model raised
     InternalError          a fault of ours
+    RecordsFailedError     records of an event have to be delivered again
 
 `errorMessage` holds `CODE: sentence` and nothing of the data, because Lambda writes it to the log.
 
@@ -30,10 +32,14 @@ from handlers.errors import InvalidInputError, ScoringError, TooLargeError
 from handlers.events import http
 from handlers.manifest import FILENAME, Manifest
 from handlers.metrics import Recorder
+from handlers.records import RecordsFailedError
 from handlers.scoring import Answer, Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from handlers.events import Source
+    from handlers.inbox import Counts, Inbox
 
 
 class BadRequestError(Exception):
@@ -106,6 +112,11 @@ class Function:
         self._recorder = Recorder(manifest, service)
         self._watched = _Watched(predictor.load(manifest, folder))
         self._scorer = _Scorer(manifest, self._watched)
+        self._inbox = None
+        if manifest.events:
+            from handlers.inbox import Inbox
+
+            self._inbox = Inbox.read(manifest.events, self._scorer)
         self._base_path = os.environ.get("PACKAGER_BASE_PATH", "")
         self._adapt: Any = None
         self._app: Any = None
@@ -121,13 +132,18 @@ class Function:
     def _measured(self, event: Any, context: Any) -> Any:
         begun = time.perf_counter()
         self._watched.raised, self._scorer.rows = False, 0
-        status, rows = 500, 0
+        status, rows, counted = 500, 0, False
         try:
             if http.is_http(event):
                 self._logger.set_correlation_id(http.request_id(event))
                 response = self._http(event, context)
                 status = response["statusCode"]
                 rows = self._scorer.rows
+            elif self._inbox and (source := self._inbox.claiming(event)):
+                response, counts = self._delivered(self._inbox, source, event, context)
+                status, rows = 200, counts.rows
+                self._recorder.count(counts)
+                counted = True
             else:
                 response = self._direct(event)
                 status, rows = 200, _rows(response)
@@ -143,25 +159,42 @@ class Function:
             self._recorder.record(
                 latency_ms=latency_ms,
                 rows=rows,
-                failed=status >= 500 or self._watched.raised,
+                failed=status >= 500 or (self._watched.raised and not counted),
                 refused=400 <= status < 500,
             )
         return response
 
+    def _delivered(
+        self, inbox: Inbox, source: Source, event: Any, context: Any
+    ) -> tuple[Any, Counts]:
+        from handlers.inbox import NoOutputError
+
+        try:
+            return inbox.answer(source, event, context)
+        except (RecordsFailedError, NoOutputError):
+            raise
+        except ScoringError as error:
+            raise self._refused(error) from None
+        except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
+            raise self._internal(error) from None
+
     def _direct(self, event: Any) -> dict[str, Any]:
         try:
             return self._scorer.invoke(event)
-        except TooLargeError as error:
-            raise PayloadTooLargeError(_message(error)) from None
         except ScoringError as error:
-            if self._watched.raised:
-                # its text is the model's own, which may quote data
-                cause = type(error.__cause__ or error).__name__
-                raise ModelFailedError(f"{error.error_code}: The model raised {cause}.") from None
-            kind = BadRequestError if error.status < 500 else ModelFailedError
-            raise kind(_message(error)) from None
+            raise self._refused(error) from None
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
             raise self._internal(error) from None
+
+    def _refused(self, error: ScoringError) -> Exception:
+        if isinstance(error, TooLargeError):
+            return PayloadTooLargeError(_message(error))
+        if self._watched.raised:
+            # its text is the model's own, which may quote data
+            cause = type(error.__cause__ or error).__name__
+            return ModelFailedError(f"{error.error_code}: The model raised {cause}.")
+        kind = BadRequestError if error.status < 500 else ModelFailedError
+        return kind(_message(error))
 
     def _http(self, event: Any, context: Any) -> dict[str, Any]:
         self._load_http()

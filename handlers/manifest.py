@@ -41,6 +41,8 @@ class Manifest:
     """A request body to show in the OpenAPI document."""
     path_files: bool = False
     """Whether packages left .pth files, which Python itself reads in site-packages alone."""
+    events: list[str] = field(default_factory=list)
+    """Sources under handlers.events, HTTP and direct invokes apart, that it was built for."""
     python: str
     request_bytes: int
     response_bytes: int

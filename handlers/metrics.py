@@ -8,11 +8,15 @@ moves can be watched; the namespace is POWERTOOLS_METRICS_NAMESPACE or `ModelSer
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Metrics
 
 from handlers import STORE
 from handlers.manifest import Manifest
+
+if TYPE_CHECKING:
+    from handlers.inbox import Counts
 
 NAMESPACE = "ModelServing"
 
@@ -33,6 +37,13 @@ class Recorder:
         # a container that was started ahead of its first request is not a cold start
         kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         self._cold = kind != "provisioned-concurrency"
+
+    def count(self, counts: Counts) -> None:
+        """Of one event's records, to be emitted by the `record` that follows."""
+        self._metrics.add_metric("Records", "Count", counts.records)
+        self._metrics.add_metric("RecordsRefused", "Count", counts.refused)
+        self._metrics.add_metric("RecordsAgain", "Count", counts.again)
+        self._metrics.add_metric("RecordsKnown", "Count", counts.known)
 
     def record(self, *, latency_ms: float, rows: int, failed: bool, refused: bool) -> None:
         """`failed`: the model or the function; `refused`: the request was not fit to be scored."""

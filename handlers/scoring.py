@@ -30,6 +30,20 @@ class Answer:
     """Beside the content's type and length."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A request that fits the signature, as the model will be handed it."""
+
+    data: Any
+    params: dict[str, Any] | None
+    given: Any
+    """`params` as they were sent."""
+    unwrapped: bool
+    """The answer is written without `predictions`."""
+    raw: bool
+    """The model checks its own input."""
+
+
 class Scorer:
     """One model behind MLflow's four routes; holds no state between requests."""
 
@@ -61,8 +75,8 @@ class Scorer:
             with bulk.collector_paused(when=len(body) >= bulk.LARGE_BYTES):
                 request = self._parse(body, content_type)
                 checked = self._checked(request)
-            prediction, unwrapped = self._predict(request, *checked)
-            encoded = self._encoded(prediction, wrapped=not unwrapped)
+            prediction = self.predict(*checked)
+            encoded = self._encoded(prediction, wrapped=not request.unwrapped)
             return Answer(200, bodies.JSON, encoded, row_count(prediction))
         except ScoringError as error:
             return self.refusal(error)
@@ -81,13 +95,29 @@ class Scorer:
         An OpenAI-style payload is answered with the model's own object, as over HTTP. Raises
         ScoringError.
         """
+        checked = self.check(payload)
+        prediction = self.predict(checked.data, checked.params)
+        decoded = json.loads(self._encoded(prediction, wrapped=not checked.unwrapped))
+        return decoded if isinstance(decoded, dict) else {"predictions": decoded}
+
+    def check(self, payload: object) -> Checked:
+        """Decoded JSON of MLflow's forms, held to the signature. Raises ScoringError."""
         try:
             request = bodies.parse_json(bodies.check_object(payload), self._model)
-            prediction, unwrapped = self._predict(request, *self._checked(request))
+            data, params = self._checked(request)
         except RecursionError as error:
             raise ScoringError("The input is nested too deeply.") from error
-        decoded = json.loads(self._encoded(prediction, wrapped=not unwrapped))
-        return decoded if isinstance(decoded, dict) else {"predictions": decoded}
+        return Checked(
+            data=data,
+            params=params,
+            given=request.params,
+            unwrapped=request.unwrapped,
+            raw=self._model.untyped,
+        )
+
+    def row(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The request for one row that is given as an object of column to value."""
+        return {"inputs" if self._model.untyped else "dataframe_records": [value]}
 
     def _parse(self, body: bytes, content_type: str | None) -> bodies.Request:
         self.check_size(len(body))
@@ -117,11 +147,10 @@ class Scorer:
             )
         return encoded
 
-    def _predict(
-        self, request: bodies.Request, data: Any, params: dict[str, Any] | None
-    ) -> tuple[Any, bool]:
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        """The model's own answer. Raises ScoringError for whatever it raises."""
         try:
-            return self._predictor.predict(data, params), request.unwrapped
+            return self._predictor.predict(data, params)
         except ScoringError:
             raise
         except Exception as error:  # the model's own code may raise anything

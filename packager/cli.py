@@ -143,6 +143,26 @@ def build(
     front: Annotated[
         Front, typer.Option("--http", help="The HTTP front in the template.")
     ] = Front.HTTP_API,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--event",
+            help="A source of events beside HTTP: sqs, sns, kinesis, dynamodb, eventbridge, kafka, "
+            "stepfunctions or schedule; repeatable.",
+        ),
+    ] = None,
+    output_to: Annotated[
+        str | None,
+        typer.Option(
+            help="Where answers go that no caller waits for: s3://BUCKET/PREFIX, sqs://QUEUE, "
+            "eventbridge://BUS, dynamodb://TABLE or firehose://STREAM.",
+            show_default=False,
+        ),
+    ] = None,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Remember answered records in a table; score none again."),
+    ] = False,
     memory: Annotated[
         int | None, typer.Option(help="MB; else from what replay measured.", show_default=False)
     ] = None,
@@ -190,6 +210,9 @@ def build(
         example=example,
         tier=tier,
         front=front,
+        events=tuple(dict.fromkeys(event or ())),
+        output_to=output_to,
+        once=once,
         memory_mb=memory,
         timeout_seconds=timeout,
         rows=rows,

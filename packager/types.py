@@ -70,6 +70,13 @@ class BuildRequest:
     """Rows generated for replay, beside the saved example."""
     seed: int = 0
     front: Front = Front.HTTP_API
+    events: tuple[str, ...] = ()
+    """Event sources, by their names under handlers.events, beside HTTP and direct invokes."""
+    output_to: str | None = None
+    """Where answers go that no caller waits for: `s3://bucket/prefix`, `sqs://queue`,
+    `eventbridge://bus`, `dynamodb://table` or `firehose://stream`."""
+    once: bool = False
+    """Records that were answered are remembered in a table, and not scored again."""
     memory_mb: int | None = None
     timeout_seconds: int | None = None
     facts_dir: Path | None = None

@@ -35,7 +35,10 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     scrub = _scrubber(verified, plan, out)
     files = {
         **_rendered(plan, context(artifact, verified, plan, sizing)),
-        **{f"events/{name}.json": to_json(event) for name, event in events(plan.model).items()},
+        **{
+            f"events/{name}.json": to_json(event)
+            for name, event in events(plan.model, plan.request.events).items()
+        },
         "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, plan),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from packager import sizes
+from handlers import events as sources
+from packager import outputs, sizes
 from packager.emit import _text
-from packager.emit._events import events
+from packager.emit._events import events, payload
 from packager.emit._sizing import Sizing
 from packager.types import Artifact, BuildPlan, Front, VerifiedBundle
 
@@ -21,6 +23,8 @@ _NAMESPACE: Final = "ModelServing"
 # description of a function: at most 256 characters
 # (https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html)
 _DESCRIPTION: Final = 256
+# a parameter's value: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_PARAMETER: Final = 4096
 
 
 def context(
@@ -28,6 +32,7 @@ def context(
 ) -> dict[str, Any]:
     """Every name that a template under templates/ may use."""
     model = plan.model
+    output = outputs.read(plan.request.output_to) if plan.request.output_to else None
     tagged = tags(artifact, plan)
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {
@@ -37,13 +42,19 @@ def context(
         "cold": verified.evidence.cold_start,
         "description": _description(plan),
         "environment": environment(plan),
-        "event_names": tuple(events(model)),
+        "event_names": tuple(events(model, plan.request.events)),
+        "events": plan.request.events,
         "evidence": verified.evidence,
         "front": plan.request.front.value,
         "handler": plan.target.entrypoint,
         "largest": packages[: sizes.SHOWN],
         "limits": plan.target.limits,
         "model": model,
+        "mute": tuple(s.NAME for s in sources.load(plan.request.events) if not s.RETURNS),
+        "once": plan.request.once,
+        "output": output,
+        "output_address": _address(output),
+        "scheduled_request": _scheduled(plan),
         "model_uri": _text.public_uri(model.uri),
         "plan": plan,
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
@@ -56,6 +67,24 @@ def context(
         "tag_map": _lines(tagged, "{key}: {value}"),
         "tags": tagged,
     }
+
+
+def _address(output: outputs.Output | None) -> str:
+    """The value of PACKAGER_OUTPUT, whose names are the template's parameters."""
+    if output is None:
+        return ""
+    if output.kind == "s3":
+        return "s3://${OutputBucket}/${OutputPrefix}"
+    if output.kind == "sqs":
+        host = "https://sqs.${AWS::Region}.${AWS::URLSuffix}"
+        return f"sqs:{host}/${{AWS::AccountId}}/${{OutputName}}"
+    return f"{output.kind}:${{OutputName}}"
+
+
+def _scheduled(plan: BuildPlan) -> str:
+    """The schedule's request by default: the example, where a parameter can hold it."""
+    text = json.dumps(payload(plan.model) or {})
+    return text if len(text) <= _PARAMETER else "{}"
 
 
 def tags(artifact: Artifact, plan: BuildPlan) -> dict[str, str]:

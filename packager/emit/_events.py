@@ -11,8 +11,10 @@ import base64
 import csv
 import io
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
+from packager.emit._source_events import source_event
 from packager.errors import ConfigurationError
 from packager.types import Json, ResolvedModel
 
@@ -31,8 +33,11 @@ _VALUES: Final[dict[str, Json]] = {
 }
 
 
-def events(model: ResolvedModel) -> dict[str, Json]:
-    """File stem to event. Without an example or a signature the HTTP events ask for /ping."""
+def events(model: ResolvedModel, sources: Iterable[str] = ()) -> dict[str, Json]:
+    """File stem to event. Without an example or a signature the HTTP events ask for /ping.
+
+    `sources` are names under handlers.events; there is none of these without a request to send.
+    """
     body, content_type = sample(model)
     found: dict[str, Json] = {
         "http-api": _version_2("d-1a2b3c.execute-api.us-east-1.amazonaws.com", body, content_type),
@@ -40,9 +45,15 @@ def events(model: ResolvedModel) -> dict[str, Json]:
         "rest-api": _version_1(body, content_type),
         "alb": _load_balancer(body, content_type),
     }
-    if (payload := _payload(model, body, content_type)) is not None:
-        found["direct"] = payload
+    if (request := payload(model)) is not None:
+        found["direct"] = request
+        found |= {name: source_event(name, request) for name in sources}
     return found
+
+
+def payload(model: ResolvedModel) -> Json:
+    """The direct invoke's payload; None where there is nothing to make it of."""
+    return _payload(model, *sample(model))
 
 
 def sample(model: ResolvedModel) -> tuple[bytes | None, str]:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from handlers import events
+from packager import outputs
 from packager.errors import ConfigurationError, PlanError
 from packager.types import BuildRequest, ResolvedModel, Target
 
@@ -32,10 +34,30 @@ def settings(request: BuildRequest, target: Target) -> None:
         wrong.append(
             f"--timeout {seconds}: {target.name} takes 1 to {limits.timeout_seconds} seconds."
         )
+    wrong.extend(_doors(request))
     if unknown := sorted(set(request.passes or ()) - set(PASSES)):
         wrong.append(f"No slimming pass {', '.join(unknown)}. There are: {', '.join(PASSES)}.")
     if wrong:
         raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
+
+
+def _doors(request: BuildRequest) -> Iterator[str]:
+    """What is wrong with the event sources and with where their answers go."""
+    if unknown := sorted(set(request.events) - set(events.SOURCES)):
+        yield f"No event source {', '.join(unknown)}. There are: {', '.join(events.SOURCES)}."
+        return
+    mute = [source.NAME for source in events.load(request.events) if not source.RETURNS]
+    if mute and request.output_to is None:
+        yield f"--event {', '.join(mute)}: nobody waits for the answers, so give --output-to."
+    if request.output_to is not None and not mute:
+        yield "--output-to is for events that nobody waits for: give such an --event too."
+    if request.once and not mute:
+        yield "--once is for events that may come twice: give such an --event too."
+    if request.output_to is not None:
+        try:
+            outputs.read(request.output_to)
+        except ConfigurationError as error:
+            yield str(error)
 
 
 def size(model: ResolvedModel, target: Target) -> None:

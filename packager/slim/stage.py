@@ -13,7 +13,7 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 from handlers.manifest import FILENAME, Manifest
-from packager import _archive, _process, _resources, environments, locking
+from packager import _archive, _process, _resources, environments, locking, outputs
 from packager.emulator import why_not_bootable
 from packager.errors import ModelFormatError, PlanError, StorageError, UntrustedTypesError
 from packager.slim import imports
@@ -118,6 +118,10 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         source / "loaders" / "__init__.py",
         source / "loaders" / f"{plan.loader.loader}.py",
     }
+    wanted.update(source / "events" / f"{name}.py" for name in plan.request.events)
+    if plan.request.output_to is not None:
+        kinds = {"sqs", outputs.read(plan.request.output_to).kind}
+        wanted.update(source / "destinations" / f"{kind}.py" for kind in kinds)
     for glob in plan.target.handlers:
         wanted.update(source.glob(glob))
     for path in imported(source, wanted):
@@ -175,6 +179,7 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
         signature_from_type_hints=model.signature_from_type_hints,
         example=example,
         path_files=path_files,
+        events=list(plan.request.events),
         python=plan.runtime.python_minor,
         request_bytes=limits.request_bytes,
         response_bytes=limits.response_bytes,

@@ -19,7 +19,7 @@ def target(facts_dir: Path | None = None) -> Target:
         limits=facts.limits(NAME, facts_dir),
         runtimes=facts.runtimes(NAME, facts_dir),
         requires=("aws-lambda-powertools>=3.20", "mangum>=0.19", "msgspec>=0.20"),
-        handlers=("aws_lambda.py", "asgi.py", "events/*.py"),
+        handlers=("aws_lambda.py", "asgi.py", "events/http.py"),
         way_out="aws-lambda-image",
         doors=("direct", "http"),
         root=PurePosixPath("/var/task"),

@@ -1,0 +1,26 @@
+"""EventBridge: the detail of an event, or what the payload path names in it.
+
+Shape: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from handlers.records import Outcome, Record, all_or_nothing
+
+NAME = "eventbridge"
+RETURNS = False
+
+
+def claims(event: object) -> bool:
+    return isinstance(event, dict) and {"detail-type", "source", "detail", "id"} <= event.keys()
+
+
+def records(event: Any) -> list[Record]:
+    return [Record(id=event["id"], item=event["id"], body=event["detail"])]
+
+
+def reply(_: Any, outcomes: Sequence[Outcome]) -> None:
+    all_or_nothing(outcomes)

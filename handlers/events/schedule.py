@@ -1,0 +1,28 @@
+"""EventBridge Scheduler with a fixed input: the same request at set times.
+
+The schedule's input is `{"scheduled": "<aws.scheduler.scheduled-time>", "execution":
+"<aws.scheduler.execution-id>", "request": {...}}`, whose two attributes Scheduler fills in
+(https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from handlers.records import Outcome, Record, all_or_nothing
+
+NAME = "schedule"
+RETURNS = False
+
+
+def claims(event: object) -> bool:
+    return isinstance(event, dict) and event.keys() == {"scheduled", "execution", "request"}
+
+
+def records(event: Any) -> list[Record]:
+    return [Record(id=event["execution"], item=event["execution"], body=event["request"])]
+
+
+def reply(_: Any, outcomes: Sequence[Outcome]) -> None:
+    all_or_nothing(outcomes)

@@ -1,0 +1,69 @@
+"""What an event carries: records, each scored by itself as far as anyone can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from handlers.errors import ScoringError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    id: str
+    """The same at each delivery, and no other record's: the answer's name."""
+    item: str
+    """By which the source knows it in a partial answer."""
+    body: Any
+    """JSON as text or bytes, or decoded already."""
+    group: str | None = None
+    """Records of one group are answered in order; None where order means nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    record: Record
+    answer: bytes | None = None
+    """JSON; None where there is none."""
+    error: ScoringError | None = None
+    """Why the record can never be answered."""
+    retry: bool = False
+    """Nothing was done with it: the source should deliver it again."""
+    rows: int = 0
+
+
+class Claim(Enum):
+    """Whether a record is to be scored here and now."""
+
+    OURS = "ours"
+    DONE = "done"
+    ELSEWHERE = "elsewhere"
+    """Another invocation has it, or nobody could be asked: it must come again."""
+
+
+class RecordsFailedError(Exception):
+    """Records that must be delivered again, by a source that takes no partial answer."""
+
+
+def all_or_nothing(outcomes: Sequence[Outcome]) -> None:
+    """Raises RecordsFailedError where a record has to come again."""
+    failed = sum(outcome.retry for outcome in outcomes)
+    if failed:
+        raise RecordsFailedError(f"{failed} of {len(outcomes)} records have to be delivered again")
+
+
+def tagged(event: object, key: str, source: str) -> bool:
+    """Whether an event is a list of `Records` whose first says that it is of this source."""
+    records = event.get("Records") if isinstance(event, dict) else None
+    first = records[0] if isinstance(records, list) and records else None
+    return isinstance(first, dict) and first.get(key) == source
+
+
+def item_failures(identifiers: Sequence[str]) -> dict[str, Any]:
+    """A partial batch response.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in identifiers]}

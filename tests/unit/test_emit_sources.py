@@ -1,0 +1,226 @@
+"""The template for event sources: valid in both forms, and just the rights that these need."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from handlers import destinations, events
+from packager import outputs
+from packager.emit import emit
+from packager.emit._source_events import source_event
+from packager.errors import ConfigurationError
+from packager.package import package
+from packager.plan import check
+from packager.types import BuildRequest, Front, SavedExample
+from tests import fake_plan, sam
+
+MUTE = tuple(source.NAME for source in events.load(events.SOURCES) if not source.RETURNS)
+NEEDED = {
+    "TopicArn": "arn:aws:sns:us-east-1:123456789012:t",
+    "StreamArn": "arn:aws:kinesis:us-east-1:123456789012:stream/s",
+    "TableStreamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/2026",
+    "EventSource": "shop",
+    "EventDetailType": "Order",
+    "KafkaClusterArn": "arn:aws:kafka:us-east-1:123456789012:cluster/c/1-2",
+    "KafkaTopic": "t",
+}
+TO = {
+    "s3": "s3://answers/churn/v1",
+    "sqs": "sqs://answers.fifo",
+    "eventbridge": "eventbridge://answers",
+    "dynamodb": "dynamodb://answers",
+    "firehose": "firehose://answers",
+}
+RIGHTS = {
+    "s3": ("s3:PutObject", "arn:${AWS::Partition}:s3:::${OutputBucket}/${OutputPrefix}*"),
+    "sqs": ("sqs:SendMessage", ":sqs:${AWS::Region}:${AWS::AccountId}:${OutputName}"),
+    "eventbridge": ("events:PutEvents", ":event-bus/${OutputName}"),
+    "dynamodb": ("dynamodb:BatchWriteItem", ":table/${OutputName}"),
+    "firehose": ("firehose:PutRecordBatch", ":deliverystream/${OutputName}"),
+}
+
+
+def emitted(base: Path, *names: str, to: str | None = TO["s3"], **more: Any) -> Path:
+    request = fake_plan.request(front=Front.NONE, events=names, output_to=to, **more)
+    plan = fake_plan.plan(request=request)
+    root = fake_plan.tree(base / "tree", plan)
+    out = base / "out"
+    out.mkdir()
+    verified = fake_plan.verified(root)
+    emit(package(verified, plan, out), verified, plan, out)
+    return out
+
+
+def template(base: Path, *names: str, **more: Any) -> str:
+    return (emitted(base, *names, **more) / "template.yaml").read_text(encoding="utf-8")
+
+
+def plain(text: str, **parameters: Any) -> dict[str, Any]:
+    return sam.transformed(sam.uploaded(text), {**NEEDED, **parameters})
+
+
+def granted(text: str) -> dict[str, list[dict[str, Any]]]:
+    """The role's statements by policy, those under a condition apart."""
+    policies = plain(text)["Resources"]["Role"]["Properties"]["Policies"]
+    return {
+        policy["PolicyName"]: policy["PolicyDocument"]["Statement"]
+        for policy in policies
+        if "PolicyName" in policy
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", events.SOURCES)
+def test_cfn_lint_finds_nothing_for_one_source(tmp_path: Path, name: str) -> None:
+    to = TO["s3"] if name in MUTE else None
+    text = template(tmp_path, name, to=to, once=name in MUTE)
+
+    assert sam.lint(json.dumps(plain(text))) == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[pytest.mark.slow] if k != "s3" else []) for k in destinations.KINDS],
+)
+def test_cfn_lint_finds_nothing_for_all_sources(tmp_path: Path, kind: str) -> None:
+    text = template(tmp_path, *events.SOURCES, to=TO[kind], once=True)
+
+    assert sam.lint(json.dumps(plain(text, QueueArn="arn:aws:sqs:us-east-1:123456789012:q"))) == []
+
+
+def test_the_template_is_as_before(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    assert template(tmp_path, *events.SOURCES, once=True) == snapshot
+
+
+def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None:
+    base = {"Function", "FailuresQueue", "FailuresAlarm", "Role", "LogGroup"}
+    base |= {"ErrorsAlarm", "DurationAlarm"}
+    own = {
+        "sqs": {"Queue", "QueueTrigger"},
+        "sns": {"TopicTrigger", "TopicPermission", "FailuresPolicy", "AsynchronousInvokes"},
+        "kinesis": {"StreamTrigger"},
+        "dynamodb": {"TableTrigger"},
+        "eventbridge": {"EventRule", "EventPermission", "FailuresPolicy", "AsynchronousInvokes"},
+        "kafka": {"TopicPartitionsTrigger"},
+        "schedule": {"Schedule", "ScheduleRole", "AsynchronousInvokes"},
+    }
+    assert set(own) == set(MUTE)
+    for name, resources in own.items():
+        (tmp_path / name).mkdir()
+        made = sam.parse(template(tmp_path / name, name))["Resources"]
+        assert set(made) == base | resources, name
+
+
+@pytest.mark.parametrize("kind", destinations.KINDS)
+def test_a_destination_gets_one_right(tmp_path: Path, kind: str) -> None:
+    action, resource = RIGHTS[kind]
+
+    (statement,) = granted(template(tmp_path, "sqs", to=TO[kind]))["deliver-answers"]
+
+    assert statement["Action"] == action
+    assert statement["Resource"]["Fn::Sub"].endswith(resource)
+
+
+def test_rights_are_for_what_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "all").mkdir()
+    own = {"write-own-log", "bury-poison", "deliver-answers"}
+
+    assert set(granted(template(tmp_path / "one", "sqs"))) == own | {"read-queue"}
+    assert set(granted(template(tmp_path / "all", *events.SOURCES, once=True))) == own | {
+        "read-queue",
+        "read-stream",
+        "read-table-stream",
+        "read-topic",
+        "remember-answers",
+    }
+
+
+@pytest.mark.parametrize("kind", destinations.KINDS)
+def test_the_function_is_told_where_answers_go(tmp_path: Path, kind: str) -> None:
+    made = plain(template(tmp_path, "sqs", to=TO[kind], once=True))
+    variables = made["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+
+    address = variables["PACKAGER_OUTPUT"]["Fn::Sub"]
+    assert address.partition(":")[0] == kind
+    assert variables["PACKAGER_FAILURES"] == {"Ref": "FailuresQueue"}
+    assert variables["PACKAGER_ONCE_TABLE"] == {"Ref": "AnsweredTable"}
+
+
+def test_partial_answers_are_asked_for(tmp_path: Path) -> None:
+    resources = plain(template(tmp_path, *events.SOURCES))["Resources"]
+    for name in ("QueueTrigger", "StreamTrigger", "TableTrigger"):
+        assert resources[name]["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("name", events.SOURCES)
+def test_each_sample_event_is_its_source_s(tmp_path: Path, name: str) -> None:
+    out = emitted(tmp_path, name, to=TO["s3"] if name in MUTE else None)
+    sent = json.loads((out / "events" / f"{name}.json").read_text(encoding="utf-8"))
+
+    claiming = [source for source in events.load(events.SOURCES) if source.claims(sent)]
+
+    assert [source.NAME for source in claiming] == [name]
+    (record,) = claiming[0].records(sent)
+    body = json.loads(record.body) if isinstance(record.body, str | bytes) else record.body
+    assert body == json.loads(fake_plan.BODY)
+
+
+def test_any_json_survives_dynamodb() -> None:
+    request = {"inputs": {"a": [1, 2.5, None, True, "x"], "b": {"c": []}}}
+    (source,) = events.load(["dynamodb"])
+    assert source.records(source_event("dynamodb", request))[0].body == request
+
+
+def test_a_request_too_long_for_a_parameter_is_left_to_the_user(tmp_path: Path) -> None:
+    example = json.dumps({"inputs": ["x" * 5000]}).encode()
+    saved = SavedExample(body=example, content_type="application/json", source="--example")
+    model = fake_plan.model(example=saved)
+    plan = fake_plan.plan(
+        model=model,
+        request=fake_plan.request(front=Front.NONE, events=("schedule",), output_to=TO["s3"]),
+    )
+    root, out = fake_plan.tree(tmp_path / "tree", plan), tmp_path / "out"
+    out.mkdir()
+    verified = fake_plan.verified(root)
+    emit(package(verified, plan, out), verified, plan, out)
+
+    parameters = sam.parse((out / "template.yaml").read_text())["Parameters"]
+
+    assert parameters["ScheduledRequest"]["Default"] == "{}"
+
+
+# what is asked for, words of what is said
+REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"events": ("ftp",)}, "No event source ftp. There are: sqs, sns"),
+    ({"events": ("sqs", "kinesis")}, "--event sqs, kinesis: nobody waits for the answers"),
+    ({"output_to": "s3://answers"}, "--output-to is for events"),
+    ({"events": ("stepfunctions",), "once": True}, "--once is for events"),
+    ({"events": ("sqs",), "output_to": "ftp://x"}, "it must start with one of s3://, sqs://"),
+    ({"events": ("sqs",), "output_to": "s3://No_Bucket"}, "'No_Bucket' is no name that s3 takes"),
+    ({"events": ("sqs",), "output_to": "sqs://q/prefix"}, "'prefix' is no prefix"),
+    ({"events": ("sqs",), "output_to": "s3://answers/{{resolve:x}}"}, "is no prefix"),
+)
+
+
+@pytest.mark.parametrize(("asked", "said"), REFUSED)
+def test_what_cannot_be_built_is_refused_before_anything_is_fetched(
+    asked: dict[str, Any], said: str
+) -> None:
+    request = BuildRequest(model_uri="models:/m/1", out_dir=Path("dist"), **asked)
+
+    with pytest.raises(ConfigurationError, match=r".") as refused:
+        check(request)
+
+    assert said in str(refused.value)
+
+
+def test_an_address_is_read() -> None:
+    assert outputs.read("s3://answers/a/b/") == outputs.Output(
+        kind="s3", name="answers", prefix="a/b"
+    )
