@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from packager.types import Finding
+from packager.types import Finding, RejectedBundle
 
 
 class PackagerError(Exception):
@@ -75,8 +75,9 @@ class VerificationError(PackagerError):
 
     exit_code = 7
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[Finding], rejected: RejectedBundle | None = None) -> None:
         self.findings = tuple(findings)
+        self.rejected = rejected
         lines = "\n".join(f"  - {finding}" for finding in self.findings)
         super().__init__(f"The bundle was built but must not ship:\n{lines}")
 

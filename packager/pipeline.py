@@ -151,7 +151,7 @@ def _with_history(failed: _Failed) -> VerificationError:
         )
         for plan, before in earlier
     )
-    return VerificationError((*error.findings, *tried))
+    return VerificationError((*error.findings, *tried), error.rejected)
 
 
 def _moved(report: BuildReport, out: Path, final: Path) -> BuildReport:

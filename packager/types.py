@@ -445,6 +445,15 @@ class VerifiedBundle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedBundle:
+    """A bundle that a check failed, and what the other checks found all the same."""
+
+    plan: BuildPlan
+    unzipped_bytes: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     path: Path
     """The zip."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -65,3 +66,9 @@ def accept_nameless_arrays() -> None:
     warnings.filterwarnings(
         "ignore", message="X does not have valid feature names", category=UserWarning
     )
+
+
+def is_frame(data: Any) -> bool:
+    """Whether it is a DataFrame; pandas is not imported to tell."""
+    pandas: Any = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)

@@ -60,9 +60,21 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A distribution whose usual build does not load without the excluded ones."""
+
+    name: str
+    instead: str
+    """Where its build for a CPU is to be had, as the end of a sentence."""
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cpu:
     substitutes: tuple[Substitute, ...]
     excluded: tuple[Excluded, ...]
+    bound: tuple[Bound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +181,15 @@ def cpu(folder: Path | None = None) -> Cpu:
         excluded=tuple(
             Excluded(pattern=table.text("pattern"), source=table.source(), as_of=table.day("as_of"))
             for table in root.tables("excluded")
+        ),
+        bound=tuple(
+            Bound(
+                name=table.text("name"),
+                instead=table.text("instead"),
+                source=table.source(),
+                as_of=table.day("as_of"),
+            )
+            for table in root.tables("bound")
         ),
     )
     root.done()

@@ -13,6 +13,7 @@ from typing import Final
 from packager.errors import ModelFormatError, PlanError
 from packager.flavors import (
     catboost,
+    keras,
     lightgbm,
     onnx,
     prophet,
@@ -21,6 +22,7 @@ from packager.flavors import (
     sklearn,
     spacy,
     statsmodels,
+    tensorflow,
     unknown,
     xgboost,
 )
@@ -38,6 +40,8 @@ FLAVORS: Final[Mapping[str, Flavor]] = MappingProxyType(
         "prophet": prophet.FLAVOR,
         "spacy": spacy.FLAVOR,
         "pytorch": pytorch.FLAVOR,
+        "keras": keras.FLAVOR,
+        "tensorflow": tensorflow.FLAVOR,
         "python_function": python_function.FLAVOR,
         "unknown": unknown.FLAVOR,
     }

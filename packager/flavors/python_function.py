@@ -5,7 +5,6 @@ Keys of the flavor: mlflow/pyfunc/model.py and mlflow/pyfunc/__init__.py of MLfl
 
 from __future__ import annotations
 
-import ast
 import bz2
 import gzip
 import lzma
@@ -17,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from packager.errors import ModelFormatError
-from packager.flavors import _look, _spec
+from packager.flavors import _look, _spec, _stub
 from packager.types import Flavor, Frame, LoaderSpec, ResolvedModel, Tier
 
 PYTHON_MODEL: Final = "mlflow.pyfunc.model"
@@ -41,7 +40,9 @@ def narrowed(model: ResolvedModel) -> Flavor:
     elif _by_example(model):
         # the request is turned back into the example's form by code that only MLflow has
         tiers = (Tier.SKINNY,)
-    elif module.startswith("mlflow.") or any(map(_imports_mlflow, _sources(model))):
+    elif _asks_for_more(model):
+        tiers = (Tier.SKINNY,)
+    elif module.startswith("mlflow.") or any(map(_stub.imports_mlflow, _sources(model))):
         tiers = (Tier.STUB, Tier.SKINNY)
     else:
         tiers = (Tier.NATIVE, Tier.STUB, Tier.SKINNY)
@@ -54,26 +55,20 @@ def _by_example(model: ResolvedModel) -> bool:
     return re.search(r"^type_hint_from_example: true", text, re.MULTILINE) is not None
 
 
+def _asks_for_more(model: ResolvedModel) -> bool:
+    """Whether a model from code imports what the stand-in has not; its script runs for certain."""
+    script = model.pyfunc.get("model_code_path")
+    return bool(script) and _stub.lacks(model.root / _name(script))
+
+
+def _name(path: object) -> str:
+    """The last part of an author's path, of whatever system it was."""
+    return PurePosixPath(str(path).replace("\\", "/")).name
+
+
 def _sources(model: ResolvedModel) -> Iterator[Path]:
     for folder in _look.code_folders(model, {}):
         yield from sorted((model.root / folder).rglob("*.py"))
-
-
-def _imports_mlflow(path: Path) -> bool:
-    """Whether the file's text imports mlflow; a file that is no Python may."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return True
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        if any(name.partition(".")[0] == "mlflow" for name in names):
-            return True
-    return False
 
 
 def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
@@ -91,7 +86,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         options["loader_module"] = str(conf.get("loader_module"))
         options["data"] = _look.need(model, conf["data"], "data") if conf.get("data") else None
     elif conf.get("model_code_path"):
-        name = PurePosixPath(str(conf["model_code_path"]).replace("\\", "/")).name
+        name = _name(conf["model_code_path"])
         options["model_code"] = _look.need(model, name, "model_code_path")
     else:
         options["python_model"] = file = _look.need(model, conf.get("python_model"), "python_model")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from packaging.utils import canonicalize_name
 
 from packager import locking
-from packager.errors import UnresolvableError
+from packager.errors import PlanError, UnresolvableError
 from packager.facts import Cpu
 from packager.locking import Wanted
 from packager.plan import _requirements
@@ -146,8 +146,22 @@ def _without_gpu(wanted: Wanted, cpu: Cpu) -> tuple[Lock, list[str]]:
     )
     if not idle:
         return found, []
+    _loads_without(found, idle, cpu)
     found = locking.lock(replace(wanted, excluded=(*wanted.excluded, *idle)))
     return found, [f"Not shipped: {', '.join(idle)}; there is no GPU to use it."]
+
+
+def _loads_without(found: Lock, idle: tuple[str, ...], cpu: Cpu) -> None:
+    """Raises PlanError for what is linked to the packages that a GPU's machine alone needs."""
+    for each in cpu.bound:
+        version = found.version(each.name)
+        if version is not None:
+            size = sum(package.size_bytes or 0 for package in found.packages)
+            raise PlanError(
+                f"{each.name} {version} as the package index has it is built for a GPU and does "
+                f"not load without {', '.join(idle)}: {size / 1e9:.1f} GB of wheels, where there "
+                f"is no GPU to use them. {each.instead}."
+            )
 
 
 def _wanted(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:

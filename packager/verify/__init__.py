@@ -10,7 +10,7 @@ from typing import Final
 from packager.emulator import why_not_bootable
 from packager.errors import UnprovenError, VerificationError
 from packager.probes import Probe, probes, unseen
-from packager.types import BuildPlan, Bundle, Evidence, Finding, VerifiedBundle
+from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
 from packager.verify import budget, linkage, oracle, replay
 from packager.verify.oracle import Answers
 
@@ -43,7 +43,8 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
             raise VerificationError(findings) from error
         raise
     if findings := [*findings, *more]:
-        raise VerificationError(findings)
+        rejected = RejectedBundle(plan=plan, unzipped_bytes=bundle.size_bytes, evidence=evidence)
+        raise VerificationError(findings, rejected)
     return VerifiedBundle(bundle=bundle, evidence=evidence)
 
 

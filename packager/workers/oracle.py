@@ -63,6 +63,10 @@ def main(argv: list[str]) -> int:
 
     import mlflow
 
+    chosen = mlflow.models.Model.load(folder).flavors.get("keras", {}).get("keras_backend")
+    if chosen:
+        # MLflow writes the author's backend down and leaves it to the environment to choose it
+        os.environ.setdefault("KERAS_BACKEND", chosen)
     model = mlflow.pyfunc.load_model(folder)
     schema = model.metadata.get_input_schema()
     # as scoring_server.init does, once the model is loaded

@@ -23,8 +23,9 @@ from handlers.responses import encode
 
 model, function = map(Path, sys.argv[1:])
 manifest = Manifest.read(function)
-theirs = mlflow.pyfunc.load_model(str(model), suppress_warnings=True)
+# ours first: it chooses Keras's backend, which MLflow leaves to the environment
 ours = predictor.load(manifest, function)
+theirs = mlflow.pyfunc.load_model(str(model), suppress_warnings=True)
 inputs = (manifest.signature or {}).get("inputs") or []
 rng = np.random.default_rng(0)
 compared = 0

@@ -47,6 +47,10 @@ STATSMODELS = ("numpy", "pandas", "scipy", "statsmodels")
 PROPHET = ("cmdstanpy", "holidays", "numpy", "pandas", "prophet")
 SPACY = ("numpy", "pandas", "spacy")
 TORCH = ("cloudpickle", "numpy", "pandas", "torch")
+KERAS = ("jax", "keras", "numpy", "pandas")
+TENSORFLOW = ("keras", "numpy", "pandas", "tensorflow-cpu")
+AGENT = ("numpy", "pandas")
+LANGCHAIN = ("langchain-core", "numpy", "pandas")
 
 
 def _iris():
@@ -734,6 +738,201 @@ def pytorch_pickle(path):
     )
 
 
+def _from_code(name, text):
+    source = AUTHOR / "src" / f"{name}.py"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(text)
+    return str(source)
+
+
+_RESPONSES_AGENT = '''\
+"""Answers with the words of the last message, in reverse."""
+
+from mlflow.models import set_model
+from mlflow.pyfunc import ResponsesAgent
+from mlflow.types.responses import ResponsesAgentRequest, ResponsesAgentResponse
+
+
+class Reverse(ResponsesAgent):
+    def predict(self, request: ResponsesAgentRequest) -> ResponsesAgentResponse:
+        words = str(request.input[-1].content).split()
+        item = self.create_text_output_item(" ".join(reversed(words)), id="msg_1")
+        return ResponsesAgentResponse(output=[item], custom_outputs=request.custom_inputs)
+
+
+set_model(Reverse())
+'''
+
+_CHAT_AGENT = '''\
+"""Answers with the words of the last message, in reverse."""
+
+from mlflow.models import set_model
+from mlflow.pyfunc import ChatAgent
+from mlflow.types.agent import ChatAgentMessage, ChatAgentResponse
+
+
+class Reverse(ChatAgent):
+    def predict(self, messages, context=None, custom_inputs=None):
+        words = messages[-1].content.split()
+        answer = ChatAgentMessage(role="assistant", content=" ".join(reversed(words)), id="msg_1")
+        return ChatAgentResponse(messages=[answer], custom_outputs=custom_inputs)
+
+
+set_model(Reverse())
+'''
+
+_CHAT_MODEL = '''\
+"""Answers with the words of the last message, in reverse."""
+
+from mlflow.models import set_model
+from mlflow.pyfunc import ChatModel
+from mlflow.types.llm import ChatChoice, ChatCompletionResponse, ChatMessage
+
+
+class Reverse(ChatModel):
+    def predict(self, context, messages, params):
+        words = messages[-1].content.split()[: params.max_tokens]
+        message = ChatMessage(role="assistant", content=" ".join(reversed(words)))
+        choice = ChatChoice(index=0, message=message)
+        return ChatCompletionResponse(choices=[choice], model="reverse", created=1)
+
+
+set_model(Reverse())
+'''
+
+_CHAIN = '''\
+"""A prompt, a model that repeats it, and the text of its answer."""
+
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
+from mlflow.models import set_model
+
+prompt = ChatPromptTemplate.from_template("Say {word} {times} times.")
+repeat = RunnableLambda(lambda value: value.to_messages()[-1].content.upper())
+set_model(prompt | repeat | StrOutputParser())
+'''
+
+_QUESTION = {"role": "user", "content": "one two three"}
+
+
+def agent_responses(path):
+    import mlflow.pyfunc
+
+    mlflow.pyfunc.save_model(
+        path,
+        python_model=_from_code("responses_agent", _RESPONSES_AGENT),
+        input_example={"input": [_QUESTION]},
+        pip_requirements=_pins(*AGENT),
+    )
+
+
+def agent_chat(path):
+    import mlflow.pyfunc
+
+    mlflow.pyfunc.save_model(
+        path,
+        python_model=_from_code("chat_agent", _CHAT_AGENT),
+        input_example={"messages": [_QUESTION]},
+        pip_requirements=_pins(*AGENT),
+    )
+
+
+def agent_chat_model(path):
+    import mlflow.pyfunc
+
+    mlflow.pyfunc.save_model(
+        path,
+        python_model=_from_code("chat_model", _CHAT_MODEL),
+        input_example={"messages": [_QUESTION], "max_tokens": 2},
+        pip_requirements=_pins(*AGENT),
+    )
+
+
+def langchain_chain(path):
+    import mlflow.langchain
+    from mlflow.models import infer_signature
+
+    asked = {"word": "yes", "times": "two"}
+    mlflow.langchain.save_model(
+        _from_code("chain", _CHAIN),
+        path,
+        input_example=asked,
+        signature=infer_signature(asked, ["SAY YES TWO TIMES."]),
+        pip_requirements=_pins(*LANGCHAIN),
+    )
+
+
+def _keras_module():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")]
+    )
+
+
+def keras_jax(path):
+    """Keras 3 on JAX: MLflow writes the backend down."""
+    import mlflow.keras
+    import numpy as np
+    from mlflow.models import infer_signature
+
+    model = _keras_module()
+    table = np.random.default_rng(0).random((6, 4), dtype="float32")
+    path.mkdir(parents=True)  # MLflow writes the example before it makes the folder
+    mlflow.keras.save_model(
+        model,
+        str(path),
+        signature=infer_signature(table, model.predict(table, verbose=0)),
+        input_example=table,
+        pip_requirements=_pins(*KERAS),
+    )
+
+
+def tensorflow_keras(path):
+    import mlflow.tensorflow
+    import numpy as np
+    from mlflow.models import infer_signature
+
+    model = _keras_module()
+    table = np.random.default_rng(0).random((6, 4), dtype="float32")
+    mlflow.tensorflow.save_model(
+        model,
+        str(path),
+        keras_model_kwargs={"save_format": "keras"},
+        signature=infer_signature(table, model.predict(table, verbose=0)),
+        input_example=table,
+        pip_requirements=_pins(*TENSORFLOW),
+    )
+
+
+def tensorflow_module(path):
+    import mlflow.tensorflow
+    import numpy as np
+    import tensorflow as tf
+    from mlflow.models import infer_signature
+
+    class Affine(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = tf.Variable(tf.random.stateless_normal((4, 3), seed=(0, 1)))
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32)])
+        def __call__(self, table):
+            return tf.tanh(table @ self.weights)
+
+    module = Affine()
+    table = np.random.default_rng(0).random((6, 4), dtype="float32")
+    mlflow.tensorflow.save_model(
+        module,
+        str(path),
+        signature=infer_signature(table, module(table).numpy()),
+        input_example=table,
+        pip_requirements=_pins(*TENSORFLOW),
+    )
+
+
 GROUPS = {
     "current": (
         sklearn_skops,
@@ -769,6 +968,9 @@ GROUPS = {
         spacy_categories,
     ),
     "torch": (pytorch_pt2, pytorch_pickle),
+    "agents": (agent_responses, agent_chat, agent_chat_model, langchain_chain),
+    "keras": (keras_jax,),
+    "tensorflow": (tensorflow_keras, tensorflow_module),
 }
 _MAKERS = {maker.__name__: maker for group in GROUPS.values() for maker in group}
 

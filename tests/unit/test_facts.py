@@ -68,7 +68,10 @@ def test_the_system_has_no_libgomp_and_two_wheels_do() -> None:
 
 def test_xgboost_has_a_build_for_machines_without_a_gpu() -> None:
     found = facts.cpu()
-    assert [(s.name, s.by) for s in found.substitutes] == [("xgboost", "xgboost-cpu")]
+    assert [(s.name, s.by) for s in found.substitutes] == [
+        ("xgboost", "xgboost-cpu"),
+        ("tensorflow", "tensorflow-cpu"),
+    ]
     assert "nvidia-*" in [excluded.pattern for excluded in found.excluded]
 
 

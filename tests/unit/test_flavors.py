@@ -49,7 +49,11 @@ EXPECTED: dict[str, tuple[str, tuple[Tier, ...], tuple[Frame, ...]]] = {
     "pyfunc_code": ("python_function", (Tier.STUB, Tier.SKINNY), (Frame.PANDAS,)),
     "pyfunc_function": ("python_function", (Tier.STUB, Tier.SKINNY), BOTH),
     "pyfunc_loader": ("python_function", tuple(Tier), (Frame.PANDAS,)),
-    "pyfunc_mlflow": ("python_function", (Tier.STUB, Tier.SKINNY), (Frame.PANDAS,)),
+    "pyfunc_mlflow": ("python_function", (Tier.SKINNY,), (Frame.PANDAS,)),
+    "agent_responses": ("python_function", (Tier.SKINNY,), (Frame.PANDAS,)),
+    "agent_chat": ("python_function", (Tier.SKINNY,), (Frame.PANDAS,)),
+    "agent_chat_model": ("python_function", (Tier.SKINNY,), (Frame.PANDAS,)),
+    "langchain_chain": ("unknown", (Tier.SKINNY,), (Frame.PANDAS,)),
     "catboost_classifier": ("catboost", (Tier.NATIVE, Tier.SKINNY), (Frame.PANDAS,)),
     "catboost_categories": ("catboost", (Tier.NATIVE, Tier.SKINNY), (Frame.PANDAS,)),
     "statsmodels_formula": ("statsmodels", (Tier.NATIVE, Tier.SKINNY), (Frame.PANDAS,)),
@@ -60,6 +64,9 @@ EXPECTED: dict[str, tuple[str, tuple[Tier, ...], tuple[Frame, ...]]] = {
     "spacy_categories": ("spacy", (Tier.NATIVE, Tier.SKINNY), BOTH),
     "pytorch_pt2": ("pytorch", (Tier.NATIVE, Tier.SKINNY), BOTH),
     "pytorch_pickle": ("pytorch", (Tier.NATIVE, Tier.SKINNY), BOTH),
+    "keras_jax": ("keras", (Tier.NATIVE,), BOTH),
+    "tensorflow_keras": ("tensorflow", (Tier.NATIVE, Tier.SKINNY), BOTH),
+    "tensorflow_module": ("tensorflow", (Tier.NATIVE, Tier.SKINNY), BOTH),
 }
 
 
@@ -125,6 +132,9 @@ def test_every_reading_names_a_loader_that_ships(name: str) -> None:
         ("spacy_categories", ()),
         ("pytorch_pt2", ()),
         ("pytorch_pickle", ("data/model.pth",)),
+        ("keras_jax", ()),
+        ("tensorflow_keras", ()),
+        ("tensorflow_module", ()),
     ],
 )
 def test_what_is_unpickled_is_said(name: str, unpickled: tuple[str, ...]) -> None:
@@ -184,6 +194,9 @@ def test_what_is_unpickled_is_said(name: str, unpickled: tuple[str, ...]) -> Non
         ("spacy_categories", Frame.NUMPY, {"spacy"}, {"pandas", "scikit-learn", "cloudpickle"}),
         ("pytorch_pt2", Frame.NUMPY, {"torch", "numpy"}, {"pandas", "cloudpickle"}),
         ("pytorch_pickle", Frame.NUMPY, {"torch", "numpy", "cloudpickle"}, {"pandas"}),
+        ("keras_jax", Frame.NUMPY, {"keras", "jax", "numpy"}, {"pandas", "cloudpickle"}),
+        ("tensorflow_keras", Frame.NUMPY, {"tensorflow", "numpy"}, {"pandas", "cloudpickle"}),
+        ("tensorflow_module", Frame.PANDAS, {"tensorflow", "numpy", "pandas"}, {"cloudpickle"}),
     ],
 )
 def test_what_serving_needs(name: str, frame: Frame, requires: set[str], drops: set[str]) -> None:
@@ -287,6 +300,59 @@ def test_loader_modules_that_import_mlflow_skip_the_native_tier(
     found = copied("pyfunc_loader", tmp_path)
     (found.root / "code" / "more.py").write_text(source, encoding="utf-8")
     assert choose(found).tiers == (Tier.STUB, Tier.SKINNY)
+
+
+@pytest.mark.parametrize(
+    ("source", "tiers"),
+    [
+        ("from mlflow.pyfunc import PythonModel", (Tier.STUB, Tier.SKINNY)),
+        ("import mlflow\nfrom mlflow import pyfunc", (Tier.STUB, Tier.SKINNY)),
+        ("from mlflow.models import set_model, ModelConfig", (Tier.STUB, Tier.SKINNY)),
+        ("try:\n    import mlflow.genai\nexcept ImportError: ...", (Tier.STUB, Tier.SKINNY)),
+        ("not python (", (Tier.STUB, Tier.SKINNY)),
+        ("from mlflow.pyfunc import PythonModel, ResponsesAgent", (Tier.SKINNY,)),
+        ("import mlflow.genai", (Tier.SKINNY,)),
+        ("from mlflow.utils.string_utils import strip_prefix", (Tier.SKINNY,)),
+    ],
+)
+def test_a_script_that_asks_for_what_the_stand_in_lacks_skips_it(
+    source: str, tiers: tuple[Tier, ...], tmp_path: Path
+) -> None:
+    found = copied("pyfunc_code", tmp_path)
+    (found.root / "double.py").write_text(source, encoding="utf-8")
+    assert choose(found).tiers == tiers
+
+
+@pytest.mark.parametrize(
+    ("name", "flavor", "changes", "says"),
+    [
+        ("keras_jax", "keras", {"keras_backend": "theano"}, "keras_backend is 'theano'"),
+        ("keras_jax", "keras", {"save_exported_model": True}, "not in the model folder"),
+        ("tensorflow_keras", "tensorflow", {"model_type": "tf1-estimator"}, "tf2-module"),
+        ("tensorflow_keras", "tensorflow", {"save_format": "h5"}, "not in the model folder"),
+        ("tensorflow_module", "tensorflow", {"saved_model_dir": "gone"}, "not in the model"),
+    ],
+)
+def test_a_network_that_cannot_be_read_is_said(
+    name: str, flavor: str, changes: dict[str, Any], says: str
+) -> None:
+    found = with_conf(model(name), flavor, **changes)
+    with pytest.raises(ModelFormatError, match=says):
+        choose(found).read(found, Tier.NATIVE, Frame.NUMPY)
+
+
+def test_keras_options() -> None:
+    found = model("keras_jax")
+    spec = choose(found).read(found, Tier.NATIVE, Frame.NUMPY)
+    assert spec.options == {"file": "data/model.keras", "format": "keras", "backend": "jax"}
+
+
+def test_pickled_custom_objects_of_tensorflow_are_said(tmp_path: Path) -> None:
+    found = copied("tensorflow_keras", tmp_path)
+    (found.root / "data" / "custom_objects.cloudpickle").write_bytes(pickle.dumps({}))
+    spec = choose(found).read(found, Tier.NATIVE, Frame.NUMPY)
+    assert spec.unpickled == ("data/custom_objects.cloudpickle",)
+    assert "cloudpickle" in spec.requires
 
 
 def test_a_model_that_mlflow_cannot_serve() -> None:

@@ -391,6 +391,30 @@ def test_where_there_is_no_such_build_only_the_gpu_s_libraries_stay_out(
     assert _said(found, "Not shipped: nvidia-nccl-cu12; there is no GPU to use it.")
 
 
+def test_a_build_that_does_not_load_without_a_gpu_s_libraries_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = _index()
+    _use(
+        monkeypatch,
+        replace(
+            known,
+            versions={**known.versions, "torch": ("2.13.0",)},
+            brings={**known.brings, "torch": ("nvidia-nccl-cu12",)},
+        ),
+    )
+    model = _xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "torch==2.13.0")
+    with pytest.raises(PlanError, match=r"torch 2\.13\.0 .* nvidia-nccl-cu12.*\+cpu"):
+        _plan(model)
+
+
+def test_the_build_for_a_cpu_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = _index()
+    _use(monkeypatch, replace(known, versions={**known.versions, "torch": ("2.13.0+cpu",)}))
+    found = _plan(_xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "torch==2.13.0"))[0]
+    assert found.lock.version("torch") == "2.13.0+cpu"
+
+
 def test_who_lists_the_small_build_gets_no_second_one(index: Index, tmp_path: Path) -> None:
     found = _plan(_xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "xgboost-cpu==3.2.0"))[0]
     assert "xgboost" not in _names(found)
