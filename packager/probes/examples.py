@@ -31,6 +31,8 @@ def columns(body: Json) -> dict[str, list[Json]]:
     """Values by column name; a column without a name goes by its position, a tensor by ``."""
     if not isinstance(body, dict):
         return {}
+    if LLM_KEYS & set(body):
+        return {str(name): [value] for name, value in body.items()}
     split = body.get("dataframe_split")
     if isinstance(split, dict) and isinstance(split.get("data"), list):
         rows = [row for row in split["data"] if isinstance(row, list)]

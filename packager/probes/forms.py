@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from packager.probes.examples import LLM_KEYS
 from packager.probes.values import Values, flattened
 from packager.types import Json
 
@@ -46,6 +47,8 @@ def maker(inputs: Sequence[Mapping[str, Json]], values: Values, *, raw: bool) ->
         return Tensors(tuple(inputs), values)
     if raw:
         return Raw(tuple(inputs), values)
+    if LLM_KEYS & {spec.get("name") for spec in inputs}:
+        return Unified(tuple(inputs), values)
     return Columns(tuple(inputs), values)
 
 
@@ -95,6 +98,27 @@ def written(form: str, names: Sequence[str] | None, table: Sequence[Sequence[Jso
     else:
         data = [dict(zip(names, row, strict=True)) for row in table]
     return Made(json.dumps({form: data}).encode(), JSON, len(table))
+
+
+class Unified:
+    """MLflow's unified LLM input: the columns are the body's keys, and a request is one row."""
+
+    forms: tuple[str, ...] = ("a chat",)
+
+    def __init__(self, inputs: tuple[Mapping[str, Json], ...], values: Values) -> None:
+        self._inputs, self._values = inputs, values
+
+    def one(self) -> Made:
+        return self.make("a chat", 1)
+
+    def make(self, form: str, rows: int) -> Made:  # noqa: ARG002 - one form, one row
+        body = {
+            name: self._values.column(spec, name)
+            for spec in self._inputs
+            for name in (str(spec.get("name")),)
+            if spec.get("required", True) or self._values.rng.random() < 0.2
+        }
+        return Made(json.dumps(body).encode(), JSON, 1)
 
 
 class Raw:

@@ -27,6 +27,8 @@ _DTYPES: Final = {
 }
 _WORDS: Final = ("", "a", "b", "red", "Zürich", "two words", "0")
 _LONGEST: Final = 4
+_AS_SEEN: Final = 0.8
+"""How many nested values keep the example's structure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,20 @@ class Values:
             return base64.b64encode(self.rng.randbytes(self.rng.randrange(1, 12))).decode("ascii")
         if kind == "datetime":
             return self._moment(seen)
-        if seen and self.rng.random() < 0.5:
-            return self.rng.choice(list(seen))
+        if seen and self.rng.random() < _AS_SEEN:
+            return self._reworded(self.rng.choice(list(seen)))
         return self._nested(kind, spec)
+
+    def _reworded(self, value: Json) -> Json:
+        """The same structure; what reads as prose has some of its words, in another order."""
+        if isinstance(value, list):
+            return [self._reworded(inner) for inner in value]
+        if isinstance(value, dict):
+            return {name: self._reworded(inner) for name, inner in value.items()}
+        if isinstance(value, str) and " " in value:
+            words = value.split()
+            return " ".join(self.rng.choices(words, k=self.rng.randint(1, 2 * len(words))))
+        return value
 
     def _nested(self, kind: str, spec: Mapping[str, Json]) -> Json:
         if kind == "array":

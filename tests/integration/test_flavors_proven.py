@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from packager.errors import VerificationError
+from packager.interpreters import find
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
 from packager.types import BuildReport, BuildRequest, Frame, Tier
@@ -41,41 +44,74 @@ def test_bounds_that_are_drawn_at_random_are_said(tmp_path: Path) -> None:
     assert built("prophet_point", tmp_path).evidence.notes == ()
 
 
-@pytest.fixture(scope="module")
-def torch_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with MLflow and a CPU build of PyTorch, which only pip's own sources may have."""
-    folder = tmp_path_factory.mktemp("torch")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    wanted = ("torch==2.13.0+cpu", "mlflow==3.17.2", "numpy==2.4.6", "pandas==3.1.1")
-    argv = [str(folder / "bin" / "pip"), "install", "-q", "--only-binary", ":all:", *wanted]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no CPU build of PyTorch for this Python: {done.stderr[-300:]}")
-    return folder / "bin" / "python"
+ENVIRONMENTS = {
+    # CPU builds of PyTorch are not in every index; pip knows of further ones
+    "torch": (sys.executable, ("torch==2.13.0+cpu", "numpy==2.4.6")),
+    "tensorflow": ("3.13", ("tensorflow-cpu==2.21.0",)),
+}
+
+
+@pytest.fixture
+def python_with(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A Python with MLflow and a framework of hundreds of megabytes; it goes again at once."""
+    folder = tmp_path / "environment"
+
+    def make(name: str) -> Path:
+        python, wanted = ENVIRONMENTS[name]
+        if python != sys.executable:
+            python = str(find(python).path)
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        pip = [
+            str(folder / "bin" / "pip"),
+            "install",
+            "-q",
+            "--no-cache-dir",
+            "--only-binary",
+            ":all:",
+        ]
+        argv = [*pip, *wanted, "mlflow==3.17.2", "pandas==3.1.1"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"no CPU build of {name} for this Python: {done.stderr[-300:]}")
+        return folder / "bin" / "python"
+
+    yield make
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
-    ("name", "frame"),
+    ("environment", "asked"),
     [
-        ("pytorch_pt2", Frame.NUMPY),
-        ("pytorch_pickle", Frame.NUMPY),
-        ("pytorch_pickle", Frame.PANDAS),
+        (
+            "torch",
+            (
+                ("pytorch_pt2", Frame.NUMPY),
+                ("pytorch_pickle", Frame.NUMPY),
+                ("pytorch_pickle", Frame.PANDAS),
+            ),
+        ),
+        ("tensorflow", (("tensorflow_keras", Frame.NUMPY), ("tensorflow_module", Frame.NUMPY))),
     ],
 )
-def test_a_torch_module_answers_as_mlflow(
-    name: str, frame: Frame, torch_python: Path, tmp_path: Path
+def test_a_network_answers_as_mlflow(
+    environment: str,
+    asked: tuple[tuple[str, Frame], ...],
+    python_with: Callable[[str], Path],
+    tmp_path: Path,
 ) -> None:
-    _, function = laid_out(models.folder(name), tmp_path, Tier.NATIVE, frame)
+    python = python_with(environment)
     script = Path(__file__).parent / "in_process.py"
-    done = subprocess.run(
-        [torch_python, script, models.folder(name), function],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout) == 1003
+    for name, frame in asked:
+        _, function = laid_out(models.folder(name), tmp_path / f"{name}-{frame}", frame=frame)
+        done = subprocess.run(
+            [python, script, models.folder(name), function],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.splitlines()[-1] == "1003"
 
 
 def test_what_does_not_fit_names_the_target_that_takes_it(tmp_path: Path) -> None:

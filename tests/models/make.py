@@ -986,6 +986,7 @@ def make(into: Path, names: tuple[str, ...]) -> None:
 def _record(into: Path, group: str) -> None:
     names = sorted(
         {*SKLEARN, *XGBOOST, *LIGHTGBM, *ONNX, *CATBOOST, *STATSMODELS, *PROPHET, *SPACY, *TORCH}
+        | {*KERAS, *TENSORFLOW, *LANGCHAIN}
         | {"mlflow", "xgboost-cpu", "skl2onnx"}
     )
     found = {"python": platform.python_version()}

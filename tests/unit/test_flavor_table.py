@@ -13,28 +13,34 @@ from tests.models import flavor_table
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
-def artifact(folder: Path, flavor: str, **evidence: Any) -> None:
-    folder.mkdir(parents=True)
+def kept(folder: Path, name: str, **changes: Any) -> None:
     found = {
+        "flavor": "catboost",
+        "target": "aws-lambda",
+        "instead": None,
+        "tier": "native",
+        "frame": "pandas",
+        "zipped_bytes": 79_811_086,
+        "unzipped_bytes": 238_030_514,
         "proven": True,
         "rows_compared": 1025,
         "max_abs_error": 0.0,
         "cold_start": {"init_cpu_ms": 510.0},
-        **evidence,
+        **changes,
     }
-    report = {"artifact": {"size_bytes": 79_811_086, "unzipped_bytes": 238_030_514}}
-    manifest = {"flavor": flavor, "tier": "native", "frame": "pandas"}
-    (folder / "report.json").write_text(json.dumps(report))
-    (folder / "evidence.json").write_text(json.dumps({"evidence": found}))
-    (folder / "model-manifest.json").write_text(json.dumps(manifest))
+    (folder / f"{name}.json").write_text(json.dumps(found))
 
 
 def test_a_row_for_each_artifact_in_order(tmp_path: Path) -> None:
-    artifact(tmp_path / "z", "catboost")
-    artifact(tmp_path / "a", "spacy", proven=False, cold_start=None)
-    *_, first, second = flavor_table.table(tmp_path).splitlines()
-    assert first == "| catboost | z | native, pandas | 79.8 MB | 238.0 MB | 0.5 s | 1,025 | 0 |"
-    assert "| not measured | unproven |" in second
+    kept(tmp_path, "z")
+    kept(tmp_path, "a", flavor="spacy", proven=False, cold_start=None)
+    kept(tmp_path, "m", flavor="pytorch", zipped_bytes=None, instead="aws-lambda-image")
+    *_, first, second, third = flavor_table.table(tmp_path).splitlines()
+    assert first == (
+        "| catboost | z | aws-lambda | native, pandas | 79.8 MB | 238.0 MB | 0.5 s | 1,025 | 0 |"
+    )
+    assert "| pytorch | m | too large; aws-lambda-image | native, pandas | none |" in second
+    assert "| not measured | unproven |" in third
 
 
 def test_only_what_stands_between_the_markers_changes() -> None:
@@ -49,8 +55,8 @@ def test_a_text_without_markers_is_refused() -> None:
         flavor_table.put("text", "new")
 
 
-def test_no_artifacts_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="holds no artifacts"):
+def test_no_evidence_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="holds no evidence"):
         flavor_table.table(tmp_path)
 
 

@@ -308,3 +308,21 @@ def test_unseen_tensors_keep_the_shape() -> None:
     assert {probe.rows for probe in made} == {1, 2, 100, 1000}
     sent = [json.loads(probe.body) for probe in made]
     assert {len(row) for body in sent for row in body.get("inputs", body.get("instances"))} == {3}
+
+
+def test_a_chat_is_asked_in_the_unified_form_in_the_example_s_words() -> None:
+    message = {"role": "user", "content": "one two three"}
+    inputs = [
+        column("array", "messages", items={"type": "object", "properties": {}}),
+        column("long", "n", required=False),
+    ]
+    made = regular(probes(model(inputs, {"messages": [message]}), 50, 0))
+    bodies = [json.loads(probe.body) for probe in made]
+    assert len(bodies) == sum(probe.rows for probe in made) == 50
+    assert {frozenset(body) for body in bodies} == {
+        frozenset({"messages"}),
+        frozenset({"messages", "n"}),
+    }
+    said = {each["content"] for body in bodies for each in body["messages"] if each}
+    assert len(said) > 10
+    assert {word for text in said for word in text.split()} == {"one", "two", "three"}
