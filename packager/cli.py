@@ -184,6 +184,15 @@ def build(
         bool,
         typer.Option(help="Slim by what the function is seen to use when it runs."),
     ] = True,
+    optimize: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=2,
+            help="Python's -O for bytecode: 1 leaves asserts out, 2 docstrings too. A package that "
+            "relies on either then answers otherwise, which replay shows where it is asked.",
+        ),
+    ] = 0,
     allow_unproven: Annotated[
         bool, typer.Option("--allow-unproven", help="Build even where nothing can be replayed.")
     ] = False,
@@ -220,6 +229,7 @@ def build(
         passes=None if passes is None else tuple(p.strip() for p in passes.split(",") if p.strip()),
         keep=tuple(keep or ()),
         trace=trace,
+        optimize=optimize,
         allow_unproven=allow_unproven,
         facts_dir=facts_dir,
     )

@@ -93,7 +93,8 @@ def _key(attempt: BuildPlan) -> str:
         if "__pycache__" not in record.path.parts
     )
     label = f"{attempt.tier}-{attempt.frame}-{attempt.runtime.name}"
-    parts = (own, attempt.model.digest, label, attempt.passes, attempt.keep, attempt.lock.text)
+    asked = (attempt.passes, attempt.keep, attempt.request.optimize)
+    parts = (own, attempt.model.digest, label, asked, attempt.lock.text)
     return f"{label}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}"
 
 

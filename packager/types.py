@@ -65,6 +65,8 @@ class BuildRequest:
     """Glob patterns of files, relative to the function's folder, that no pass may remove."""
     trace: bool = True
     """Run the function under a recorder before it is slimmed by what it was seen to use."""
+    optimize: int = 0
+    """Python's -O for the bytecode: 1 leaves asserts out, 2 docstrings too."""
     allow_unproven: bool = False
     rows: int = 1000
     """Rows generated for replay, beside the saved example."""

@@ -92,6 +92,7 @@ def report_json(
             "unpickled": plan.loader.unpickled,
             "passes": plan.passes,
             "keep": plan.keep,
+            "optimize": plan.request.optimize,
             "reasons": plan.reasons,
             "notes": (*plan.model.notes, *plan.loader.notes),
             "rows": plan.request.rows,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Final, TypeVar
 
 from handlers import store
 from handlers.cold import Cold
 from packager import _archive, _process
 from packager.types import Architecture, BuildPlan, FileRecord, Interpreter
+
+P = TypeVar("P", bound=PurePath)
 
 HOME: Final = "handlers"
 BOOT: Final = frozenset(f"{HOME}/{name}.py" for name in ("__init__", "store", "cold"))
@@ -33,7 +35,8 @@ def tag_of(interpreter: Interpreter) -> str:
     return f"cpython-{interpreter.minor.replace('.', '')}"
 
 
-def bytecode_of(source: PurePosixPath, interpreter: Interpreter) -> PurePosixPath:
+def bytecode_of(source: P, interpreter: Interpreter) -> P:
+    """Where Python looks for the bytecode of a source."""
     return source.parent / "__pycache__" / f"{source.stem}.{tag_of(interpreter)}.pyc"
 
 

@@ -71,6 +71,26 @@ def test_python_takes_it_whatever_the_source_says_now(tmp_path: Path) -> None:
     assert done.stdout == "True\n"
 
 
+@pytest.mark.parametrize(
+    ("level", "doc", "value"), [(0, "Said.", 1), (1, "Said.", 2), (2, None, 2)]
+)
+def test_a_level_of_optimization_is_taken_without_asking_python_for_it(
+    tmp_path: Path, level: int, doc: str | None, value: int
+) -> None:
+    source = b"'Said.'\ntry:\n    assert False\n    V = 2\nexcept AssertionError:\n    V = 1\n"
+    root = tiny_elf.write(tmp_path, {"mod.py": source})
+    plan = fake_plan.plan(interpreter=HERE, request=fake_plan.request(optimize=level))
+    bundle = bytecode.PASS.apply(Bundle(root=root, files=tuple(_archive.records(root))), plan)
+    names = [file.path.as_posix() for file in bundle.files]
+    assert names == [f"__pycache__/mod.{TAG}.pyc", "mod.py"]
+    done = _process.run(
+        [sys.executable, "-B", "-c", "import mod; print(mod.__doc__, mod.V)"],
+        env={"PYTHONPATH": str(root)},
+    )
+    assert done.stdout == f"{doc} {value}\n"
+    assert (f"-O level {level}" in bundle.ledger[-1].proof) is (level > 0)
+
+
 def test_what_does_not_compile_is_left_as_source_and_said(tmp_path: Path) -> None:
     bundle = compiled(tmp_path)
     assert not (bundle.root / "pkg" / "__pycache__" / f"broken.{TAG}.pyc").exists()
