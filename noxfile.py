@@ -60,6 +60,7 @@ def handlers(session: nox.Session) -> None:
         "--compile-bytecode",
         "--no-install-project",
         "--only-group=handlers-aws",
+        "--only-group=handlers-azure",
         "--only-group=handlers-serve",
         "--only-group=test-core",
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},

@@ -44,14 +44,15 @@ class App:
             await _lifespan(receive, send)
         elif scope["type"] == "http":
             try:
-                answer = await self._answer(scope, receive)
+                answer = await self.answer(scope, receive)
             except DisconnectedError:
                 return
             await _send(send, answer)
         else:
             raise ValueError(f"no such scope here: {scope['type']}")
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Of an HTTP scope. Raises DisconnectedError."""
         path, method = route(scope), scope["method"]
         allowed = ROUTES.get(path)
         if allowed is None:

@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handlers import logs, predictor
+from handlers import logs, predictor, quiet
 from handlers.errors import InvalidInputError, ScoringError, TooLargeError
 from handlers.events import http
 from handlers.manifest import FILENAME, Manifest
@@ -224,7 +224,7 @@ class Function:
 
     def _internal(self, error: Exception) -> InternalError:
         name = type(error).__name__
-        self._logger.error("%s at %s", name, logs.place(error))
+        self._logger.error("%s at %s", name, quiet.place(error))
         return InternalError(f"INTERNAL_ERROR: {name} in the function; see the log for the place.")
 
     def _load_http(self) -> None:

@@ -1,22 +1,15 @@
 """Structured logs through aws-lambda-powertools, with nothing of a request's data in them.
 
-What could carry data is kept out on purpose: exceptions are logged by their type and the place
-where they arose, never by their text; warnings likewise (scikit-learn's, for one, quote values);
-the event is never logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says. A model's own prints are its
-author's.
+The event is never logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says.
 """
 
 from __future__ import annotations
 
 import logging
-import traceback
-import warnings
-from typing import TextIO
 
 from aws_lambda_powertools import Logger
 
-_QUOTING = ("mangum", "mlflow")
-"""Libraries whose messages quote paths, parameters or exceptions."""
+from handlers import quiet
 
 
 def start(service: str) -> Logger:
@@ -29,25 +22,5 @@ def start(service: str) -> Logger:
     ours.handlers = [logger.registered_handler]
     ours.setLevel(logger.log_level)
     ours.propagate = False
-    for name in _QUOTING:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    warnings.showwarning = _warned
+    quiet.silence()
     return logger
-
-
-def place(error: BaseException) -> str:
-    """Where an exception arose: file and line, nothing of its text."""
-    # not extract_tb, which reads the source of every frame
-    frames = list(traceback.walk_tb(error.__traceback__))
-    return f"{frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else "unknown"
-
-
-def _warned(
-    message: Warning | str,  # noqa: ARG001 - it may quote a value
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,  # noqa: ARG001 - the signature is warnings.showwarning's
-    line: str | None = None,  # noqa: ARG001
-) -> None:
-    logging.getLogger(__name__).warning("%s at %s:%s", category.__name__, filename, lineno)

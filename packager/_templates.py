@@ -11,7 +11,7 @@ import jinja2
 def render(
     folder: Path, values: Mapping[str, object], filters: Mapping[str, Callable[..., str]]
 ) -> dict[str, str]:
-    """File name to text for every `NAME.j2` of `folder`; what starts with `_` is only included.
+    """Path to text for every `NAME.j2` of `folder`; what starts with `_` is of another use.
 
     `filters` make a value safe for where it goes.
     """
@@ -22,7 +22,9 @@ def render(
         autoescape=False,  # noqa: S701 - YAML, TOML, JSON and Markdown, whose filters escape
     )
     environment.filters.update(filters)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.j2"))
     return {
-        path.stem: environment.get_template(path.name).render(values)
-        for path in sorted(folder.glob("*.j2"))
+        name.removesuffix(".j2"): environment.get_template(name).render(values)
+        for name in names
+        if not any(part.startswith("_") for part in name.split("/"))
     }

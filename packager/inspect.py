@@ -138,6 +138,6 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
         },
         "next": [
             f"{own_command()} invoke {artifact.folder.parent}",
-            f"cd {artifact.folder.parent} && sam deploy --guided",
+            f"cd {artifact.folder.parent} && {plan.target.deploy}",
         ],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from packager import _archive, _resources
@@ -12,8 +13,12 @@ from packager.types import BuildPlan
 
 def entry_files(plan: BuildPlan) -> dict[str, str]:
     """What the target wants beside the tree: names in the deployed folder, and texts."""
-    folder = _resources.TEMPLATES / plan.target.templates / "function"
-    return render(folder, {"plan": plan}, {}) if folder.is_dir() else {}
+    folder = _resources.TEMPLATES / plan.target.templates / "_function"
+    if not folder.is_dir():
+        return {}
+    seconds = plan.request.timeout_seconds or plan.target.limits.timeout_seconds
+    pinned = [(p.name, p.version) for p in plan.lock.packages]
+    return render(folder, {"timeout": f"{timedelta(seconds=seconds)!s:0>8}", "pinned": pinned}, {})
 
 
 def lay_out(root: Path, plan: BuildPlan, folder: Path) -> Path:

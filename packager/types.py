@@ -189,6 +189,10 @@ class Limits:
     request_bytes: int
     response_bytes: int
     memory_mb: tuple[int, int]
+    memory_sizes_mb: tuple[int, ...]
+    """All that can be had, where not every size between the two can."""
+    whole_cpu_mb: int
+    """The memory that comes with one whole vCPU."""
     timeout_seconds: int
     tmp_bytes: int
     init_seconds: float
@@ -218,6 +222,21 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """A distribution that the host would run on, and whose old versions it breaks on."""
+
+    name: str
+    least: str
+    """The first version that does no harm."""
+    below_python: str
+    """The host imports the artifact's copy on older Pythons only: `3.13`."""
+    why: str
+    hint: str
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where an artifact goes; one file each under packager/targets."""
 
@@ -231,11 +250,18 @@ class Target:
     """Distributions the thin entry point itself needs."""
     handlers: tuple[str, ...]
     """Files of handlers/ that ship beside the scoring core, as globs relative to handlers/."""
+    deploy: str
+    """The command that deploys, in the artifact's folder."""
+    infra: str | None
+    """Folder under infra/ whose templates are emitted too."""
     way_out: str
     """The target to name when a model does not fit."""
+    takes_events: bool
+    """Whether the entry point is called with an event and a context: as the recorder calls it."""
     doors: tuple[Door, ...]
     root: PurePosixPath
     """Where the deployed folder lies on the target."""
+    shadows: tuple[Shadow, ...]
     home: PurePosixPath
     """Where in it the tree of packages, model and handlers lies."""
     library_path: tuple[PurePosixPath, ...]

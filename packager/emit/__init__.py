@@ -12,8 +12,8 @@ from packager import _resources, _templates
 from packager._archive import sha256
 from packager.emit import _text
 from packager.emit._context import context
-from packager.emit._events import events
 from packager.emit._report import evidence_json, report_json, to_json
+from packager.emit._requests import REQUESTS
 from packager.emit._sbom import sbom
 from packager.emit._sizing import size
 from packager.emit._text import stack_name, tag_value
@@ -35,16 +35,14 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     scrub = _scrubber(verified, plan, out)
     files = {
         **_rendered(plan, context(artifact, verified, plan, sizing)),
-        **{
-            f"events/{name}.json": to_json(event)
-            for name, event in events(plan.model, plan.request.events).items()
-        },
+        **{name: to_json(value) for name, value in REQUESTS[plan.target.name](plan).items()},
+        **_infrastructure(plan),
         "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, plan),
     }
     emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
-    emitted.append(Path(shutil.copyfile(artifact.folder / FILENAME, out / FILENAME)))
+    emitted.append(_copied(artifact.folder / plan.target.home / FILENAME, out))
     digests = [(path.relative_to(out).as_posix(), sha256(path)) for path in emitted]
     report = report_json(artifact, verified, plan, sizing, digests)
     emitted.append(_write(out, "report.json", to_json(scrub.json(report))))
@@ -60,6 +58,20 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
 def _rendered(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
     filters = {"quoted": _text.quoted, "code": _text.code_span, "line": _text.one_line}
     return _templates.render(_resources.TEMPLATES / plan.target.templates, values, filters)
+
+
+def _infrastructure(plan: BuildPlan) -> dict[str, str]:
+    """What makes the resources that the artifact runs on; its values are parameters."""
+    if plan.target.infra is None:
+        return {}
+    return {
+        f"infra/{path.name}": path.read_text(encoding="utf-8")
+        for path in sorted((_resources.INFRA / plan.target.infra).glob("*.bicep"))
+    }
+
+
+def _copied(source: Path, out: Path) -> Path:
+    return Path(shutil.copyfile(source, out / source.name))
 
 
 def _write(out: Path, name: str, text: str) -> Path:

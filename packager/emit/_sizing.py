@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from packager.errors import ConfigurationError, VerificationError
-from packager.types import BuildPlan, ColdStart, Evidence, Finding
+from packager.types import BuildPlan, ColdStart, Evidence, Finding, Limits
 
 _MB = 1 << 20
 _STEP_MB = 64
@@ -17,8 +17,6 @@ _LEAST_SECONDS = 30
 _UNMEASURED_SECONDS = 60
 _SLOWER = 3.0
 _LEAST_P99_MS = 1000
-# one whole vCPU: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-_WHOLE_CPU_MB = 1769
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ def size(plan: BuildPlan, evidence: Evidence) -> Sizing:
     """Raises ConfigurationError for a request, VerificationError for a need over the limits."""
     measured = evidence.cold_start
     memory, memory_reason = _memory(plan, measured)
-    share = min(1.0, memory / _WHOLE_CPU_MB)
+    share = min(1.0, memory / plan.target.limits.whole_cpu_mb)
     timeout, timeout_reason = _timeout(plan, measured, share)
     p99, p99_reason = _p99(measured, share, timeout)
     return Sizing(
@@ -59,7 +57,7 @@ def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
             )
         return asked, "as asked for"
     if measured is None:
-        memory = max(low, min(high, _UNMEASURED_MB))
+        memory = _given(plan.target.limits, _UNMEASURED_MB)
         return memory, "a usual value: the artifact could not be run here, so nothing was measured"
     peak = math.ceil(measured.peak_rss_bytes / _MB)
     if peak > high:
@@ -70,12 +68,22 @@ def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
         )
         raise VerificationError([finding])
     need = math.ceil(peak * _HEADROOM / _STEP_MB) * _STEP_MB
-    memory = max(low, min(high, max(_LEAST_MB, need)))
+    memory = _given(plan.target.limits, max(_LEAST_MB, need))
     if need <= _LEAST_MB:
         why = f"{peak} MB at most were used; less than {memory} MB would starve it of CPU"
     else:
-        why = f"{peak} MB at most were used, and {_HEADROOM - 1:.0%} more, in steps of 64 MB"
+        steps = ", ".join(map(str, plan.target.limits.memory_sizes_mb))
+        sizes = f"out of {steps} MB" if steps else f"in steps of {_STEP_MB} MB"
+        why = f"{peak} MB at most were used, and {_HEADROOM - 1:.0%} more, {sizes}"
     return memory, why
+
+
+def _given(limits: Limits, need: int) -> int:
+    """The least memory that can be had and is enough, or the most that can be had."""
+    low, high = limits.memory_mb
+    if limits.memory_sizes_mb:
+        return min((size for size in limits.memory_sizes_mb if size >= need), default=high)
+    return max(low, min(high, need))
 
 
 def _timeout(plan: BuildPlan, measured: ColdStart | None, share: float) -> tuple[int, str]:

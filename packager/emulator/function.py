@@ -12,13 +12,13 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from packager import _process
+from packager import _proc, _process
 from packager.emulator import parts
 from packager.errors import EmulatorError
 from packager.types import Interpreter
@@ -155,7 +155,7 @@ class Emulator:
     def stats(self) -> ProcessStats:
         inits = _INIT.findall(self.log())
         pid = self._function_pid()
-        cpu, peak = (0.0, 0) if pid is None else (_cpu_ms(pid), _peak_rss_bytes(pid))
+        cpu, peak = (0.0, 0) if pid is None else (_proc.cpu_ms(pid), _proc.peak_rss_bytes(pid))
         return ProcessStats(
             init_wall_ms=float(inits[-1]) if inits else 0.0, cpu_ms=cpu, peak_rss_bytes=peak
         )
@@ -208,7 +208,7 @@ class Emulator:
             self._process.kill()
         self._process.wait()
         # what it was starting meanwhile is found in a later round
-        while (left := list(_session(self._process.pid))) and time.monotonic() < deadline:
+        while (left := list(_proc.session(self._process.pid))) and time.monotonic() < deadline:
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -217,8 +217,8 @@ class Emulator:
 
     def _function_pid(self) -> int | None:
         """The runtime client's process, which is not the emulator itself; the latest one."""
-        others = [pid for pid in _session(self._process.pid) if pid != self._process.pid]
-        children = [pid for pid in others if _stat(pid).get("parent") == self._process.pid]
+        others = [pid for pid in _proc.session(self._process.pid) if pid != self._process.pid]
+        children = [pid for pid in others if _proc.stat(pid).get("parent") == self._process.pid]
         return max(children, default=None)
 
     def _tail(self) -> str:
@@ -232,38 +232,3 @@ def _free_ports() -> tuple[int, int]:
         socket.create_server(("127.0.0.1", 0)) as second,
     ):
         return int(first.getsockname()[1]), int(second.getsockname()[1])
-
-
-def _session(leader: int) -> Iterator[int]:
-    """Each living process of the session that `leader` leads."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and _stat(int(entry.name)).get("session") == leader:
-            yield int(entry.name)
-
-
-def _stat(pid: int) -> dict[str, Any]:
-    """Fields of /proc/PID/stat (proc(5)); empty where the process is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (OSError, ProcessLookupError):
-        return {}
-    fields = text.rpartition(")")[2].split()
-    if fields[0] in {"Z", "X"}:
-        return {}
-    return {
-        "parent": int(fields[1]),
-        "session": int(fields[3]),
-        "ticks": int(fields[11]) + int(fields[12]),
-    }
-
-
-def _cpu_ms(pid: int) -> float:
-    return 1000.0 * float(_stat(pid).get("ticks", 0)) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_rss_bytes(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from packager._resources import FACTS
 from packager.errors import FactsError
 from packager.facts._table import Table
-from packager.types import Limits, Runtime
+from packager.types import Architecture, Limits, Runtime, Shadow
 
 _ARCHITECTURES: Final = {"x86_64", "arm64"}
 
@@ -100,6 +100,8 @@ def limits(target: str, folder: Path | None = None) -> Limits:
         request_bytes=table.whole("request_bytes"),
         response_bytes=table.whole("response_bytes"),
         memory_mb=table.pair("memory_mb"),
+        memory_sizes_mb=table.wholes("memory_sizes_mb"),
+        whole_cpu_mb=table.whole("whole_cpu_mb"),
         timeout_seconds=table.whole("timeout_seconds"),
         tmp_bytes=table.whole("tmp_bytes"),
         init_seconds=table.number("init_seconds"),
@@ -124,8 +126,8 @@ def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
         system.source()
         system.day("as_of")
         platforms = system.texts_by_name("platforms")
-        if set(platforms) != _ARCHITECTURES:
-            system.wrong("platforms", f"must name {' and '.join(sorted(_ARCHITECTURES))}")
+        if not platforms or set(platforms) - _ARCHITECTURES:
+            system.wrong("platforms", f"must name {' or '.join(sorted(_ARCHITECTURES))}, or both")
         found.append(
             Runtime(
                 name=table.text("name"),
@@ -134,10 +136,7 @@ def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
                 glibc=system.pair("glibc"),
                 end_of_life=table.day("end_of_life"),
                 snapstart=table.flag("snapstart"),
-                platforms={
-                    "x86_64": platforms.get("x86_64", ""),
-                    "arm64": platforms.get("arm64", ""),
-                },
+                platforms=cast(dict[Architecture, str], platforms),
                 provides=frozenset(table.texts("provides")),
                 libraries=frozenset(system.texts("libraries")),
                 source=table.source(),
@@ -146,6 +145,27 @@ def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
         )
     root.done()
     return tuple(sorted(found, key=lambda runtime: _minor(runtime.python_minor)))
+
+
+def shadows(target: str, folder: Path | None = None) -> tuple[Shadow, ...]:
+    """() where the target's host keeps its own packages apart."""
+    root = _read(_stem(target), folder)
+    if "shadows" not in root.values:
+        return ()
+    found = tuple(
+        Shadow(
+            name=table.text("name"),
+            least=table.text("least"),
+            below_python=table.text("below_python"),
+            why=table.text("why"),
+            hint=table.text("hint"),
+            source=table.source(),
+            as_of=table.day("as_of"),
+        )
+        for table in root.tables("shadows")
+    )
+    root.done()
+    return found
 
 
 def tools(folder: Path | None = None) -> Mapping[str, Tool]:

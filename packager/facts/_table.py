@@ -80,6 +80,14 @@ class Table:
         self.wrong(key, "must be two whole numbers")
         return 0, 0
 
+    def wholes(self, key: str) -> tuple[int, ...]:
+        """() where it is not there."""
+        value = self.values.get(key, [])
+        if isinstance(value, list) and all(isinstance(v, int) and v > 0 for v in value):
+            return tuple(value)
+        self.wrong(key, "must be a list of whole numbers above 0")
+        return ()
+
     def flag(self, key: str) -> bool:
         value = self.values.get(key)
         if isinstance(value, bool):

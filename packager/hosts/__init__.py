@@ -8,12 +8,14 @@ from typing import Final
 
 from packager.hosts._host import PING, Answered, Boot, Call, Host, Process
 from packager.hosts.aws_lambda import LambdaHost
+from packager.hosts.azure_functions import WorkerHost
 
 __all__ = ["HOSTS", "PING", "Answered", "Boot", "Call", "Host", "Process"]
 
 HOSTS: Final[Mapping[str, Callable[[Boot], Host]]] = MappingProxyType(
     {
         "aws-lambda": LambdaHost,
+        "azure-functions": WorkerHost,
     }
 )
 """By the target's name."""

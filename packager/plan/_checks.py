@@ -29,6 +29,16 @@ def settings(request: BuildRequest, target: Target) -> None:
     low, high = limits.memory_mb
     if request.memory_mb is not None and not low <= request.memory_mb <= high:
         wrong.append(f"--memory {request.memory_mb}: {target.name} takes {low} to {high} MB.")
+    elif request.memory_mb is not None and request.memory_mb not in (
+        limits.memory_sizes_mb or {request.memory_mb}
+    ):
+        sizes = ", ".join(map(str, limits.memory_sizes_mb))
+        wrong.append(f"--memory {request.memory_mb}: {target.name} takes {sizes} MB, nothing else.")
+    machines = {name for runtime in target.runtimes for name in runtime.platforms}
+    if request.architecture not in machines:
+        wrong.append(
+            f"--arch {request.architecture}: {target.name} runs on {', '.join(sorted(machines))}."
+        )
     seconds = request.timeout_seconds
     if seconds is not None and not 1 <= seconds <= limits.timeout_seconds:
         wrong.append(

@@ -23,7 +23,8 @@ from packager.types import BuildPlan, Bundle, Lock, LockedPackage
 
 _LOG = logging.getLogger(__name__)
 _FOLDER: Final = "lib"
-"""Lambda has /var/task/lib on LD_LIBRARY_PATH."""
+"""Lambda has /var/task/lib on LD_LIBRARY_PATH; where a target has no such thing, its entry point
+loads what lies here before the model."""
 
 
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
@@ -129,6 +130,6 @@ def _locked(donor: Donor, plan: BuildPlan) -> Lock:
 
 PASS: Final = Pass(
     name="libraries",
-    reason="wheels leave some libraries to the system, and Lambda's does not have them",
+    reason="wheels leave some libraries to the system, and the runtime's does not have them",
     apply=apply,
 )

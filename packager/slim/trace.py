@@ -55,6 +55,8 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
     """
     if why := why_not_bootable(plan.request.architecture):
         raise UntraceableError(why)
+    if not plan.target.takes_events:
+        raise UntraceableError(f"a function of {plan.target.name} is not called with an event")
     asked = list(_events(probes(plan.model, _ROWS, plan.request.seed)))
     if not asked:
         raise UntraceableError("the model has neither a signature nor a saved example")

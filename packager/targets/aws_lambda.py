@@ -20,9 +20,13 @@ def target(facts_dir: Path | None = None) -> Target:
         runtimes=facts.runtimes(NAME, facts_dir),
         requires=("aws-lambda-powertools>=3.20", "mangum>=0.19", "msgspec>=0.20"),
         handlers=("aws_lambda.py", "asgi.py", "events/http.py"),
+        deploy="sam deploy --guided",
+        infra=None,
         way_out="aws-lambda-image",
+        takes_events=True,
         doors=("direct", "http"),
         root=PurePosixPath("/var/task"),
+        shadows=facts.shadows(NAME, facts_dir),
         home=PurePosixPath(),
         library_path=(PurePosixPath(), PurePosixPath("lib")),
     )

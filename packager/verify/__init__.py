@@ -11,7 +11,7 @@ from packager.emulator import why_not_bootable
 from packager.errors import UnprovenError, VerificationError
 from packager.probes import Probe, probes, unseen
 from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
-from packager.verify import budget, linkage, oracle, replay
+from packager.verify import budget, linkage, oracle, replay, shadowing
 from packager.verify.oracle import Answers
 
 _LOG = logging.getLogger(__name__)
@@ -31,11 +31,14 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
     _LOG.info("Checking size and shared libraries")
     findings, sentence = budget.check(bundle, plan)
     unlinked, sentences = linkage.check(bundle, plan)
+    shadowed, about = shadowing.check(plan)
+    if about:
+        sentences["shadowing"] = about
     evidence = Evidence(
         proven=False, seed=plan.request.seed, checks={"budget": sentence, **sentences}
     )
-    if unlinked:
-        raise VerificationError((*findings, *unlinked))
+    if unlinked or shadowed:
+        raise VerificationError((*findings, *unlinked, *shadowed))
     try:
         evidence, more = _proven(bundle, plan, evidence, work)
     except UnprovenError as error:

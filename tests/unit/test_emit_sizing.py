@@ -13,6 +13,14 @@ from packager.errors import ConfigurationError, VerificationError
 from packager.types import ColdStart
 from tests import fake_plan
 
+_COLD = ColdStart(
+    init_wall_ms=400,
+    init_cpu_ms=400,
+    first_invoke_ms=20,
+    warm_invoke_ms=1,
+    peak_rss_bytes=0,
+)
+
 
 def _size(*, peak_mb: float = 100, init_ms: float = 400, first_ms: float = 20) -> Sizing:
     cold = ColdStart(
@@ -30,6 +38,20 @@ def _size(*, peak_mb: float = 100, init_ms: float = 400, first_ms: float = 20) -
 )
 def test_memory_is_the_peak_and_headroom_in_steps_of_64(peak_mb: int, memory_mb: int) -> None:
     assert _size(peak_mb=peak_mb).memory_mb == memory_mb
+
+
+@pytest.mark.parametrize(
+    ("peak_mb", "memory_mb"), [(100, 512), (394, 2048), (1500, 2048), (1600, 4096), (4000, 4096)]
+)
+def test_memory_is_one_of_the_sizes_that_can_be_had(peak_mb: int, memory_mb: int) -> None:
+    limits = replace(fake_plan.LIMITS, memory_mb=(512, 4096), memory_sizes_mb=(512, 2048, 4096))
+    plan = fake_plan.plan()
+    cold = replace(_COLD, peak_rss_bytes=peak_mb << 20)
+    sizing = size(
+        replace(plan, target=replace(plan.target, limits=limits)),
+        replace(fake_plan.EVIDENCE, cold_start=cold),
+    )
+    assert sizing.memory_mb == memory_mb
 
 
 @pytest.mark.parametrize(

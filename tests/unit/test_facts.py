@@ -47,8 +47,9 @@ def test_the_old_system_has_the_old_glibc() -> None:
     assert (by_minor["3.12"].glibc, by_minor["3.12"].os) == ((2, 34), "Amazon Linux 2023")
 
 
-def test_a_wheel_s_platform_never_asks_for_more_than_the_system_s_glibc() -> None:
-    for runtime in facts.runtimes("aws-lambda"):
+@pytest.mark.parametrize("target", ["aws-lambda", "azure-functions"])
+def test_a_wheel_s_platform_never_asks_for_more_than_the_system_s_glibc(target: str) -> None:
+    for runtime in facts.runtimes(target):
         for tag in runtime.platforms.values():
             major, minor = tag.rsplit("_", 2)[-2:]
             assert (int(major), int(minor)) <= runtime.glibc

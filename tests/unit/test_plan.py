@@ -457,6 +457,9 @@ def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) ->
         ({"timeout_seconds": 901}, "takes 1 to 900 seconds"),
         ({"timeout_seconds": 0}, "takes 1 to 900 seconds"),
         ({"passes": ("prune", "polish")}, "No slimming pass polish"),
+        ({"target": "azure-functions", "memory_mb": 1024}, "takes 512, 2048, 4096 MB"),
+        ({"target": "azure-functions", "architecture": "arm64"}, "runs on x86_64"),
+        ({"target": "azure-functions", "timeout_seconds": 231}, "takes 1 to 230 seconds"),
     ],
 )
 def test_a_setting_beyond_the_limits_is_refused(

@@ -6,7 +6,9 @@ import pytest
 
 from packager import targets
 from packager._resources import TEMPLATES
+from packager.emit._requests import REQUESTS
 from packager.errors import UnknownTargetError
+from packager.hosts import HOSTS
 
 FOLDER = Path(targets.__file__).parent
 
@@ -24,6 +26,10 @@ def test_a_target_is_made_of_its_own_facts(name: str) -> None:
     assert target.templates == name.replace("-", "_")
     assert target.runtimes
     assert target.way_out not in {"", name}
+
+
+def test_every_target_has_a_host_and_requests() -> None:
+    assert set(HOSTS) == set(REQUESTS) == set(targets.TARGETS)
 
 
 def test_an_unknown_target_is_refused_with_those_there_are() -> None:

@@ -1,0 +1,267 @@
+"""Azure Functions' host: the real worker library, in an interpreter of the target's Python.
+
+Microsoft publishes the library half of the worker for Python 3.13 and later on the package index
+(azure-functions-runtime), and its message classes inside azure-functions-runtime-v1. Below 3.13
+the platform runs an older worker, which is not on any index; there the same library, whose wheels
+hold no compiled code, is run under the target's Python.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from packager import _cache, _proc, _process, environments, facts
+from packager.emulator import read_only_prefix
+from packager.errors import EmulatorError
+from packager.hosts._host import Answered, Boot, Call, Process
+from packager.interpreters import uv
+from packager.types import Interpreter
+
+_WORKER: Final = Path(__file__).parent.parent / "workers" / "azure_functions.py"
+_HOME: Final = ".python_packages/lib/site-packages"
+_LIBRARY: Final = (
+    "azure-functions-runtime",
+    "azure-functions-runtime-v1",
+    "azurefunctions-extensions-base",
+)
+_LIBRARY_PYTHON: Final = "3.13"
+_NATIVE: Final = ("protobuf", "grpcio")
+_SDK: Final = (
+    "azure-functions==1.26.0; python_version < '3.13'",
+    "azure-functions==2.3.0; python_version >= '3.13'",
+)
+"""What the worker has for an app that brings none."""
+_LENGTH: Final = struct.Struct("!I")
+_START_SECONDS: Final = 180.0
+_SPARE_SECONDS: Final = 30.0
+_LOG_TAIL: Final = 4000
+_URL: Final = "https://function-app.azurewebsites.net"
+
+
+class WorkerHost:
+    """One function app, indexed by the worker; each request is one invocation of a function."""
+
+    name = "the worker library of Azure Functions"
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        self._folder = boot.folder.absolute()
+        self._prefix = read_only_prefix()
+        self._last_log = ""
+        self._stack = contextlib.ExitStack()
+        self.functions: dict[str, list[dict[str, Any]]] = {}
+        """Each function's bindings, as the worker indexed them."""
+        self._failure: str | None = None
+        self._init_wall_ms = 0.0
+        self.read_only = (
+            "mounted read-only in a mount namespace of its own"
+            if self._prefix is not None
+            else "not mounted read-only: this machine allows no mount namespace"
+        )
+
+    def __enter__(self) -> Self:
+        interpreter = self._boot.interpreter
+        python, library = native(interpreter), client(interpreter)
+        with contextlib.ExitStack() as stack:
+            scratch = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-worker-"))
+            )
+            self._log = scratch / "log"
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(scratch / "socket"))
+            listener.listen(1)
+            listener.settimeout(0.2)
+            begun = time.perf_counter()
+            argv: list[str | Path] = [
+                *self._mounted(),
+                *(python, "-P", "-s", _WORKER, self._folder, self._folder / _HOME),
+                *(library, scratch / "socket"),
+            ]
+            self._process = _process.start(
+                argv,
+                cwd=self._folder,
+                env=self._environment(scratch),
+                log=self._log,
+            )
+            stack.callback(self._end)
+            self._connection = stack.enter_context(self._accepted(listener))
+            self._connection.settimeout(_START_SECONDS)
+            indexed = self._receive()
+            self._init_wall_ms = (time.perf_counter() - begun) * 1000
+            self._failure = indexed.get("failure")
+            self.functions = indexed.get("functions", {})
+            self._connection.settimeout(self._boot.timeout_seconds + _SPARE_SECONDS)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def ask(self, call: Call) -> Answered:
+        """By the function that HTTP requests reach, whatever the call's door."""
+        if self._failure is not None:
+            return Answered(status=502, text=self._failure, body=None, failure=self._failure)
+        headers = {} if call.content_type is None else {"content-type": call.content_type}
+        request = {
+            "method": call.method,
+            "url": _URL + call.path,
+            "headers": headers,
+            "params": {"path": call.path.lstrip("/")},
+            "body": base64.b64encode(call.body).decode("ascii"),
+        }
+        begun = time.perf_counter()
+        done = self.invoke("http", {"req": {"http": request}})
+        seconds = time.perf_counter() - begun
+        if failure := done.get("failure"):
+            return Answered(status=500, text=failure, body=None, words=failure, seconds=seconds)
+        http = done["returned"]["http"]
+        text = base64.b64decode(http["body"]).decode(errors="replace")
+        return _read(http["status"], text, seconds)
+
+    def invoke(
+        self,
+        function: str,
+        inputs: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """`returned` and `outputs`, or `failure` and `trace`: what the worker tells the platform.
+
+        Values are typed: `{"string": ...}`, `{"json": ...}`, `{"bytes": base64}`. Raises
+        EmulatorError where the worker is gone or silent.
+        """
+        asked = {"function": function, "inputs": inputs, "metadata": metadata or {}}
+        raw = json.dumps(asked).encode()
+        try:
+            self._connection.sendall(_LENGTH.pack(len(raw)) + raw)
+        except OSError as error:
+            raise self._gone(error) from error
+        return self._receive()
+
+    def size_bytes(self, call: Call) -> int:
+        return len(call.body)
+
+    def stats(self) -> Process:
+        pid = self._process.pid
+        return Process(
+            init_wall_ms=self._init_wall_ms,
+            cpu_ms=_proc.cpu_ms(pid),
+            peak_rss_bytes=_proc.peak_rss_bytes(pid),
+        )
+
+    def log(self) -> str:
+        """Everything that the worker and the function wrote; still there when they have ended."""
+        if not self._log.is_file():
+            return self._last_log
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def _mounted(self) -> tuple[str | Path, ...]:
+        return () if self._prefix is None else (*self._prefix, self._folder)
+
+    def _environment(self, scratch: Path) -> dict[str, str]:
+        """What the platform sets that an app may look at, and nothing of this machine's."""
+        tmp = scratch / "tmp"
+        tmp.mkdir()
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": "/home",
+            "TMPDIR": str(tmp),
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "FUNCTIONS_WORKER_RUNTIME_VERSION": self._boot.interpreter.minor,
+            "FUNCTIONS_EXTENSION_VERSION": "~4",
+            "AzureWebJobsScriptRoot": str(self._folder),
+            **({} if self._prefix is not None else {"PYTHONDONTWRITEBYTECODE": "1"}),
+            **_process.numeric_environment(),
+            **self._boot.env,
+        }
+
+    def _accepted(self, listener: socket.socket) -> socket.socket:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                return listener.accept()[0]
+            if self._process.poll() is not None:
+                break
+        raise EmulatorError(f"The worker did not come up.\n{self.log()[-_LOG_TAIL:]}")
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            (size,) = _LENGTH.unpack(self._read(_LENGTH.size))
+            found: dict[str, Any] = json.loads(self._read(size))
+        except OSError as error:
+            raise self._gone(error) from error
+        return found
+
+    def _read(self, size: int) -> bytes:
+        chunks: list[bytes] = []
+        while size:
+            chunk = self._connection.recv(min(size, 1 << 20))
+            if not chunk:
+                raise self._gone(None)
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
+
+    def _gone(self, error: OSError | None) -> EmulatorError:
+        words = "it ended" if error is None else repr(error)
+        return EmulatorError(f"The worker did not answer: {words}.\n{self.log()[-_LOG_TAIL:]}")
+
+    def _end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._last_log = self.log()
+
+
+def _read(status: int, text: str, seconds: float) -> Answered:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        words = "a body that is not JSON"
+        return Answered(status=status, text=text, body=None, words=words, seconds=seconds)
+    code = str(body.get("error_code", "")) if isinstance(body, dict) else ""
+    return Answered(status=status, text=text, body=body, words=code, seconds=seconds)
+
+
+def native(interpreter: Interpreter) -> Path:
+    """The Python of an environment with what the worker has beside its library."""
+    tools = facts.tools()
+    wanted = [*(tools[name].requirement for name in _NATIVE), *_SDK]
+    return environments.ensure(interpreter, wanted, label="worker")
+
+
+def client(interpreter: Interpreter) -> Path:
+    """A folder with the worker's library, whose wheels are tagged for Python 3.13 and later."""
+    tools = facts.tools()
+    wanted = [tools[name].requirement for name in _LIBRARY]
+    minor = max(interpreter.minor, _LIBRARY_PYTHON)
+
+    def make(folder: Path) -> None:
+        _process.run(
+            [
+                *(uv(), "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"),
+                *("--python", interpreter.path, "--python-version", minor),
+                *("--target", folder / "library"),
+                *wanted,
+            ],
+            timeout_seconds=600,
+        )
+
+    versions = "-".join(tools[name].version for name in _LIBRARY)
+    return _cache.ensure("tools", f"azure-worker-{versions}-{minor}", make) / "library"

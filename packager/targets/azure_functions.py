@@ -1,0 +1,40 @@
+"""Azure Functions on the Flex Consumption plan, as a folder that is deployed without a build."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from packager import facts
+from packager.types import Target
+
+NAME: Final = "azure-functions"
+
+
+def target(facts_dir: Path | None = None) -> Target:
+    """From Python 3.13 on, the worker's library ships too: the platform runs what the app brings.
+
+    https://learn.microsoft.com/en-us/azure/azure-functions/functions-reference-python
+    """
+    return Target(
+        name=NAME,
+        templates="azure_functions",
+        entrypoint="handlers.azure_functions.app",
+        limits=facts.limits(NAME, facts_dir),
+        runtimes=facts.runtimes(NAME, facts_dir),
+        requires=(
+            "azure-functions>=1.26",
+            "azure-functions-runtime>=1.3; python_version >= '3.13'",
+            "msgspec>=0.20",
+        ),
+        handlers=("azure_functions.py", "asgi.py"),
+        deploy="azd up",
+        infra="azure",
+        way_out="a container",
+        takes_events=False,
+        doors=("http",),
+        root=PurePosixPath("/home/site/wwwroot"),
+        shadows=facts.shadows(NAME, facts_dir),
+        home=PurePosixPath(".python_packages/lib/site-packages"),
+        library_path=(),
+    )

@@ -1,0 +1,75 @@
+"""Bicep read without Bicep: parsed, and its names held to the management client's models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import azure.mgmt.web.models as web
+from pycep import BicepParser
+
+_MODELS: dict[str, Any] = {
+    "Microsoft.Web/sites": web.Site,
+    "Microsoft.Web/serverfarms": web.AppServicePlan,
+}
+_BICEP_S_OWN = {"parent", "scope", "dependsOn"}
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Raises pycep's parse error, with the line."""
+    parsed: dict[str, Any] = BicepParser().parse(text=text)
+    return parsed
+
+
+def read(path: Path) -> dict[str, Any]:
+    return parse(path.read_text(encoding="utf-8"))
+
+
+def unknown_names(parsed: dict[str, Any]) -> list[str]:
+    """Every property of a Microsoft.Web resource that the client's models do not have."""
+    found: list[str] = []
+    for name, resource in parsed["resources"].items():
+        kind = resource["type"]
+        if kind in _MODELS:
+            found += _unknown(resource["config"], _MODELS[kind], name)
+    return found
+
+
+def _unknown(value: Any, model: Any, where: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _unknown(item, model, where)
+        return
+    if not isinstance(value, dict) or "function" in value:
+        return
+    if "operator" in value:
+        yield from _unknown(list(value["operator"]["operands"].values()), model, where)
+        return
+    known = _wire_names(model)
+    for key, item in value.items():
+        if key in _BICEP_S_OWN:
+            continue
+        if key not in known:
+            yield f"{where}.{key}: unknown; there are {', '.join(sorted(known))}"
+        elif known[key] is not None:
+            yield from _unknown(item, known[key], f"{where}.{key}")
+
+
+def _wire_names(model: Any) -> dict[str, Any]:
+    """Name on the wire to the model of its value, None where it is a plain one."""
+    return {
+        field._rest_name: _model_of(model.__annotations__.get(attribute, ""))
+        for attribute, field in model()._attr_to_rest_field.items()
+    }
+
+
+def _model_of(annotation: object) -> Any:
+    """None for plain values, and for maps, whose keys are the author's own."""
+    if "ict[" in str(annotation):
+        return None
+    for name in str(annotation).replace('"', "'").split("'"):
+        found = getattr(web, name.rpartition(".")[2], None)
+        if isinstance(found, type) and any(each.__name__ == "Model" for each in found.__mro__):
+            return found
+    return None

@@ -1,0 +1,162 @@
+"""The Azure Functions entry point: routes, refusals, faults of ours, and libraries it loads."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from handlers import azure_functions, predictor
+from handlers.azure_functions import Function, load_libraries
+from tests.handlers.scorers import Recording, manifest
+
+BODY = {"dataframe_split": {"columns": ["x", "kind"], "data": [[1.5, "secret"], [2.0, "b"]]}}
+
+
+class Failing:
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        raise self._error
+
+
+def function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Any) -> Function:
+    (tmp_path / "model-manifest.json").write_text(manifest().text(), encoding="utf-8")
+    monkeypatch.setattr(predictor, "load", lambda *_: model)
+    return Function(tmp_path)
+
+
+@pytest.fixture
+def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Function:
+    return function(tmp_path, monkeypatch, Recording())
+
+
+def request(
+    path: str = "/invocations",
+    body: bytes = json.dumps(BODY).encode(),
+    method: str = "POST",
+    **headers: str,
+) -> func.HttpRequest:
+    return func.HttpRequest(
+        method=method,
+        url=f"https://app.azurewebsites.net{path}",
+        headers=headers or {"Content-Type": "application/json"},
+        body=body,
+    )
+
+
+def test_a_request_is_answered(answering: Function) -> None:
+    response = answering(request())
+
+    assert response.status_code == 200
+    assert json.loads(response.get_body()) == {"predictions": [1.5, 2.0]}
+    assert response.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/ping", "GET", 200),
+        ("/health", "GET", 200),
+        ("/version", "GET", 200),
+        ("/ping?probe=1", "GET", 200),
+        ("/ping", "POST", 405),
+        ("/invocations", "GET", 405),
+        ("/invocations/", "POST", 307),
+        ("/", "GET", 404),
+        ("/docs", "GET", 404),
+    ],
+)
+def test_routes_are_the_protocol_s(
+    answering: Function, path: str, method: str, status: int
+) -> None:
+    assert answering(request(path, method=method)).status_code == status
+
+
+def test_a_refusal_says_why(answering: Function) -> None:
+    response = answering(request(body=b"{"))
+
+    assert response.status_code == 400
+    assert json.loads(response.get_body())["error_code"] == "BAD_REQUEST"
+
+
+def test_what_the_function_itself_fails_on_answers_as_json_without_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = function(tmp_path, monkeypatch, Recording())
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(failing._app, "answer", broken)
+    with caplog.at_level(logging.INFO, logger="handlers"):
+        response = failing(request())
+
+    assert response.status_code == 500
+    assert json.loads(response.get_body())["error_code"] == "INTERNAL_ERROR"
+    assert "ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text + response.get_body().decode()
+
+
+def test_a_model_that_raises_answers_as_over_any_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = function(tmp_path, monkeypatch, Failing(ValueError("secret")))
+    with caplog.at_level(logging.INFO, logger="handlers"):
+        response = failing(request())
+
+    assert response.status_code == 400
+    assert "secret" not in caplog.text + response.get_body().decode()
+
+
+def test_one_record_a_request_tells_what_was_answered(
+    answering: Function, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="handlers"):
+        answering(request())
+
+    (record,) = (json.loads(each.message) for each in caplog.records)
+    assert record.pop("latency_ms") >= 0
+    assert record == {
+        "message": "answered",
+        "status": 200,
+        "rows": 2,
+        "model": manifest().model_name,
+        "version": manifest().model_version,
+    }
+
+
+def test_libraries_are_loaded_whatever_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def load(name: str) -> None:
+        if name == "a" and "b" not in loaded:
+            raise OSError("b: cannot open shared object file")
+        loaded.append(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    load_libraries([Path("a"), Path("b"), Path("c")])
+
+    assert loaded == ["b", "c", "a"]
+
+
+def test_a_library_that_needs_what_is_not_there_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(name: str) -> None:
+        raise OSError(f"{name} cannot be loaded")
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    with pytest.raises(OSError, match="a cannot be loaded"):
+        load_libraries([Path("a"), Path("b")])
+
+
+def test_without_a_model_beside_it_the_function_says_so() -> None:
+    with pytest.raises(RuntimeError, match="no built function"):
+        azure_functions.http.build().get_user_function()(request())

@@ -1,0 +1,131 @@
+"""Function apps, built for Azure and run by the real worker library."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from packager import interpreters
+from packager.emulator import why_not_bootable
+from packager.errors import EmulatorError
+from packager.hosts import Boot, Call
+from packager.hosts.azure_functions import WorkerHost, client
+from packager.invoke import invoke_artifact
+from packager.pipeline import build
+from packager.registry import MlflowRegistry
+from packager.types import BuildReport, BuildRequest
+from tests import models
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        bool(why_not_bootable("x86_64")), reason=why_not_bootable("x86_64") or "it boots"
+    ),
+]
+HTTP = """
+import azure.functions as func
+app = func.FunctionApp()
+
+@app.function_name("http")
+@app.route(route="{*path}")
+def http(req: func.HttpRequest) -> func.HttpResponse:
+"""
+
+
+def built(name: str, out: Path, minor: str) -> BuildReport:
+    request = BuildRequest(
+        model_uri=str(models.folder(name)),
+        out_dir=out,
+        target="azure-functions",
+        python_minor=minor,
+    )
+    return build(request, MlflowRegistry(None, None))
+
+
+@pytest.mark.parametrize("minor", ["3.12", "3.13"])
+def test_an_app_is_indexed_and_answers_as_the_model_does(minor: str, tmp_path: Path) -> None:
+    report = built("onnx_tensor", tmp_path / "out", minor)
+    evidence = report.evidence
+
+    assert (evidence.proven, evidence.mismatches, evidence.max_abs_error) == (True, 0, 0.0)
+    assert evidence.rows_compared >= 1000
+    assert evidence.cold_start is not None
+    assert evidence.cold_start.init_wall_ms < report.plan.target.limits.init_seconds * 1000
+    locked = tomllib.loads((tmp_path / "out" / "pylock.toml").read_text(encoding="utf-8"))
+    versions = {each["name"]: each["version"] for each in locked["packages"]}
+    assert versions["azure-functions"].startswith("1." if minor == "3.12" else "2.")
+    assert ("azure-functions-runtime" in versions) == (minor == "3.13")
+    with zipfile.ZipFile(report.artifact.path) as archive:
+        assert {"host.json", "function_app.py"} <= set(archive.namelist())
+
+    answer = invoke_artifact(
+        tmp_path / "out",
+        data=None,
+        http=False,
+        content_type="application/json",
+        repeat=1,
+        memory_mb=None,
+    )
+    assert (answer["failed"], list(json.loads(answer["response"]))) == (False, ["predictions"])
+
+
+def app(tmp_path: Path, source: str) -> Boot:
+    """A function app of one file; what it imports is the worker's own."""
+    interpreter = interpreters.find("3.13")
+    (tmp_path / "function_app.py").write_text(source, encoding="utf-8")
+    home = tmp_path / ".python_packages" / "lib" / "site-packages"
+    home.mkdir(parents=True)
+    return Boot(folder=tmp_path, interpreter=interpreter, entrypoint="")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import nope_missing\n", "nope_missing"),
+        (HTTP + "    return\n\n@app.warmup_trigger()\ndef f(): pass\n", "warmup_trigger"),
+        (
+            HTTP + '    return\n\n@app.function_name("http")\n@app.route(route="b")\n'
+            "def http2(req): pass\n",
+            "http",
+        ),
+    ],
+    ids=["import", "decorator", "clash"],
+)
+def test_what_azure_would_show_as_no_function_is_told_before(
+    source: str, said: str, tmp_path: Path
+) -> None:
+    with WorkerHost(app(tmp_path, source)) as host:
+        answer = host.ask(Call())
+
+    assert answer.failure is not None
+    assert said in answer.failure
+
+
+def test_bytes_arrive_as_they_were_sent_and_the_log_is_kept(tmp_path: Path) -> None:
+    source = HTTP + "    print('seen')\n    return func.HttpResponse(req.get_body())\n"
+    body = json.dumps({"a": "\u00e9" * 100_000}).encode()
+    with WorkerHost(app(tmp_path, source)) as host:
+        answer = host.ask(Call(body=body, content_type="application/json"))
+        stats = host.stats()
+
+    assert (answer.status, answer.text.encode()) == (200, body)
+    assert stats.cpu_ms > 0
+    assert stats.peak_rss_bytes > 10 << 20
+    assert "seen" in host.log()
+
+
+def test_a_worker_that_dies_is_an_error(tmp_path: Path) -> None:
+    with (
+        WorkerHost(app(tmp_path, HTTP + "    import os; os._exit(3)\n")) as host,
+        pytest.raises(EmulatorError, match="did not answer"),
+    ):
+        host.ask(Call())
+
+
+def test_the_library_is_the_same_below_its_own_pythons() -> None:
+    folders = {client(interpreters.find(minor)) for minor in ("3.12", "3.13")}
+    assert len(folders) == 1
