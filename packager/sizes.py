@@ -27,14 +27,18 @@ def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runt
     https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
     """
     limit = target.limits.unzipped_bytes
+    snapshots = any(each.snapstart for each in target.runtimes)
     over = sum(size_bytes for _, size_bytes in packages) - limit
     if over <= 0:
+        left = f"{_mb(-over)} are left of the {_mb(limit)} that {target.name} takes"
+        if not snapshots:
+            return f"{left}."
         snapshot = (
             f"{runtime.name} can start it from a snapshot (SnapStart)"
             if runtime.snapstart
             else f"a newer runtime than {runtime.name} could start it from a snapshot (SnapStart)"
         )
-        return f"{_mb(-over)} are left of the {_mb(limit)} that {target.name} takes; {snapshot}."
+        return f"{left}; {snapshot}."
     named: list[str] = []
     found = 0
     for name, size_bytes in packages:
@@ -42,8 +46,9 @@ def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runt
         found += size_bytes
         if found >= over:
             break
+    start = ", and SnapStart with it" if snapshots else ""
     return (
-        f"{_mb(over)} less would fit {target.name}, and SnapStart with it: as much as "
+        f"{_mb(over)} less would fit {target.name}{start}: as much as "
         f"{' and '.join(named)} {'take' if len(named) > 1 else 'takes'}."
     )
 

@@ -254,6 +254,8 @@ class Target:
     """The command that deploys, in the artifact's folder."""
     infra: str | None
     """Folder under infra/ whose templates are emitted too."""
+    keep: tuple[str, ...]
+    """What the host imports before the entry point, as globs: no pass may move it."""
     way_out: str
     """The target to name when a model does not fit."""
     takes_events: bool

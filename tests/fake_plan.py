@@ -75,6 +75,7 @@ TARGET = Target(
     handlers=("aws_lambda.py",),
     deploy="sam deploy --guided",
     infra=None,
+    keep=(),
     way_out="aws-lambda-image",
     takes_events=True,
     doors=("direct", "http"),

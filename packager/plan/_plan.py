@@ -136,7 +136,7 @@ def _plans(
                 interpreter=candidate.interpreter,
                 lock=lock,
                 passes=_passes(request),
-                keep=request.keep,
+                keep=(*request.keep, *target.keep),
                 reasons=reasons,
             )
         )

@@ -22,6 +22,7 @@ def target(facts_dir: Path | None = None) -> Target:
         handlers=("aws_lambda.py", "asgi.py", "events/http.py"),
         deploy="sam deploy --guided",
         infra=None,
+        keep=(),
         way_out="aws-lambda-image",
         takes_events=True,
         doors=("direct", "http"),

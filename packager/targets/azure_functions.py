@@ -30,6 +30,7 @@ def target(facts_dir: Path | None = None) -> Target:
         handlers=("azure_functions.py", "asgi.py"),
         deploy="azd up",
         infra="azure",
+        keep=("azure", "azurefunctions", "azure_functions_runtime", "markupsafe", "werkzeug"),
         way_out="a container",
         takes_events=False,
         doors=("http",),

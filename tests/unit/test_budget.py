@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from packager import sizes
+from packager import sizes, targets
 from packager.types import Bundle, FileRecord
 from packager.verify import budget
 from tests import fake_plan
@@ -64,5 +64,9 @@ def test_what_is_over_is_told_in_packages() -> None:
 def test_what_fits_is_told_its_room() -> None:
     said = sizes.unlocking(SIZES, fake_plan.TARGET, fake_plan.RUNTIME)
     assert said.startswith("2.1 MB are left of the 262.1 MB that aws-lambda takes; python3.13 can")
+    azure = targets.load("azure-functions")
+    assert sizes.unlocking(SIZES, azure, azure.runtimes[0]) == (
+        "540.0 MB are left of the 800.0 MB that azure-functions takes."
+    )
     older = sizes.unlocking(SIZES, fake_plan.TARGET, fake_plan.OLD_RUNTIME)
     assert "a newer runtime than python3.11" in older
