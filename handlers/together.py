@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from handlers import logs
+from handlers import quiet
 from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.responses import encode, row_count
 from handlers.scoring import Checked, Scorer
@@ -73,7 +73,7 @@ class Together:
         except ScoringError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a fault of ours, which must not spoil the others
-            _LOG.error("%s at %s", type(error).__name__, logs.place(error))
+            _LOG.error("%s at %s", type(error).__name__, quiet.place(error))
             return ScoringError("The record could not be read.", error_code=INTERNAL_ERROR)
 
     def _group(self, parts: Sequence[_Part]) -> Iterator[tuple[int, Result]]:

@@ -44,17 +44,20 @@ def settings(request: BuildRequest, target: Target) -> None:
         wrong.append(
             f"--timeout {seconds}: {target.name} takes 1 to {limits.timeout_seconds} seconds."
         )
-    wrong.extend(_doors(request))
+    wrong.extend(_doors(request, target))
     if unknown := sorted(set(request.passes or ()) - set(PASSES)):
         wrong.append(f"No slimming pass {', '.join(unknown)}. There are: {', '.join(PASSES)}.")
     if wrong:
         raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
 
 
-def _doors(request: BuildRequest) -> Iterator[str]:
+def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
     """What is wrong with the event sources and with where their answers go."""
     if unknown := sorted(set(request.events) - set(events.SOURCES)):
         yield f"No event source {', '.join(unknown)}. There are: {', '.join(events.SOURCES)}."
+        return
+    if request.events and not target.takes_events:
+        yield f"--event: {target.name} has no such sources; it is asked over HTTP."
         return
     mute = [source.NAME for source in events.load(request.events) if not source.RETURNS]
     if mute and request.output_to is None:

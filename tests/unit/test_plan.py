@@ -459,6 +459,7 @@ def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) ->
         ({"passes": ("prune", "polish")}, "No slimming pass polish"),
         ({"target": "azure-functions", "memory_mb": 1024}, "takes 512, 2048, 4096 MB"),
         ({"target": "azure-functions", "architecture": "arm64"}, "runs on x86_64"),
+        ({"target": "azure-functions", "events": ("sqs",)}, "azure-functions has no such sources"),
         ({"target": "azure-functions", "timeout_seconds": 231}, "takes 1 to 230 seconds"),
     ],
 )
