@@ -6,13 +6,13 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from packager import __version__, _console
 from packager.errors import PackagerError
-from packager.types import BuildRequest, Front, Tier
+from packager.types import BuildRequest, Engine, Front, Tier
 
 app = typer.Typer(
     name="packager",
@@ -59,6 +59,10 @@ Example = Annotated[
 TierOption = Annotated[
     Tier | None,
     typer.Option("--tier", help="Try this runtime tier only.", show_default=False),
+]
+EngineOption = Annotated[
+    Literal["auto", "native", "onnx"],
+    typer.Option("--engine", help="native: the framework; onnx: compiled; auto: onnx if proven."),
 ]
 FactsDir = Annotated[
     Path | None,
@@ -140,6 +144,13 @@ def build(
     arch: Arch = "x86_64",
     example: Example = None,
     tier: TierOption = None,
+    engine: EngineOption = "native",
+    rtol: Annotated[
+        float, typer.Option(min=0, help="Relative error that a compiled model may have.")
+    ] = 1e-5,
+    atol: Annotated[
+        float, typer.Option(min=0, help="Absolute error that a compiled model may have.")
+    ] = 1e-6,
     front: Annotated[
         Front, typer.Option("--http", help="The HTTP front in the template.")
     ] = Front.HTTP_API,
@@ -218,6 +229,9 @@ def build(
         registry_uri=registry_uri,
         example=example,
         tier=tier,
+        engine=None if engine == "auto" else Engine(engine),
+        rtol=rtol,
+        atol=atol,
         front=front,
         events=tuple(dict.fromkeys(event or ())),
         output_to=output_to,

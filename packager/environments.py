@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from packager import _archive, _cache, _process
+from packager import _archive, _cache, _process, interpreters
+from packager.errors import InterpreterNotFoundError
 from packager.interpreters import uv
-from packager.types import Interpreter
+from packager.types import Interpreter, Requirements, ResolvedModel
+
+# MLflow's own switches: whether pickles and model code may be loaded at all, and on which device
+_SWITCHES: Final = ("MLFLOW_ALLOW_", "MLFLOW_DEFAULT_PREDICTION_DEVICE", "MLFLOW_DISABLE_SCHEMA_")
 
 
 def ensure(
@@ -60,3 +66,70 @@ def _digests(lines: Sequence[str], base: Path | None) -> list[str]:
     """sha256 of each wheel that lies below `base`."""
     found = [base / line for line in lines if line.endswith(".whl")] if base is not None else []
     return [_archive.sha256(path) for path in found if path.is_file()]
+
+
+def interpreter_of(model: ResolvedModel, otherwise: Interpreter) -> tuple[Interpreter, str]:
+    """The author's minor version, or `otherwise` with a note that says why."""
+    if not model.python_version:
+        return otherwise, "; the model does not say which Python it is for"
+    minor = ".".join(model.python_version.split(".")[:2])
+    try:
+        return interpreters.find(minor), ""
+    except InterpreterNotFoundError:
+        return otherwise, f"; the author's Python {model.python_version} is not on this machine"
+
+
+def of_model(
+    model: ResolvedModel,
+    interpreter: Interpreter,
+    *,
+    more: Sequence[str] = (),
+    label: str = "model",
+) -> Path:
+    """The environment that the model declares, MLflow and `more` in it; returns its python.
+
+    Raises ToolError with uv's own words where they do not resolve.
+    """
+    return ensure(
+        interpreter,
+        (*_with_mlflow(model), *more),
+        options=model.requirements.options,
+        constraints=model.requirements.constraints,
+        base=model.root if _has_paths(model.requirements) else None,
+        label=label,
+    )
+
+
+def variables(home: Path) -> Mapping[str, str]:
+    """What a process that runs a model's code sees of this one's environment."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **{key: value for key, value in os.environ.items() if key.startswith(_SWITCHES)},
+        **_process.numeric_environment(),
+    }
+
+
+def _with_mlflow(model: ResolvedModel) -> tuple[str, ...]:
+    lines = model.requirements.lines
+    if any(_name(line) in {"mlflow", "mlflow-skinny"} for line in lines):
+        return lines
+    pin = f"=={model.mlflow_version}" if model.mlflow_version else ""
+    return (*lines, f"mlflow{pin}")
+
+
+def _name(line: str) -> str:
+    for at, letter in enumerate(line):
+        if not (letter.isalnum() or letter in "-_."):
+            line = line[:at]
+            break
+    return line.lower().replace("_", "-").replace(".", "-")
+
+
+def _has_paths(requirements: Requirements) -> bool:
+    every = (*requirements.lines, *requirements.constraints)
+    return any("/" in line and "://" not in line for line in every)

@@ -81,6 +81,7 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
         },
         "attempts": [
             {
+                "engine": str(attempt.engine),
                 "tier": str(attempt.tier),
                 "frame": str(attempt.frame),
                 "target": attempt.target.name,
@@ -120,7 +121,7 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
         "summary": {
             "model": f"{plan.model.name} {plan.model.version or ''}".strip(),
             "target": f"{plan.target.name}, {plan.runtime.name}, {plan.request.architecture}",
-            "tier": f"{plan.tier}, {plan.frame}",
+            "tier": f"{plan.tier}, {plan.frame}, engine {plan.engine}",
             "zipped": f"{artifact.size_bytes:,} bytes, sha256 {artifact.sha256}",
             "unzipped": f"{artifact.unzipped_bytes:,} bytes",
             "compared": f"{evidence.rows_compared:,} rows in {evidence.requests_compared:,} "

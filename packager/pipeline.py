@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from packager import _output
 from packager.blame import BlamelessError, without_cause
 from packager.emit import emit
+from packager.engines import compile_model
 from packager.errors import VerificationError
 from packager.package import package
 from packager.plan import check, plan
@@ -23,6 +24,7 @@ from packager.types import (
     BuildPlan,
     BuildReport,
     BuildRequest,
+    Engine,
     Finding,
     ResolvedModel,
     VerifiedBundle,
@@ -70,6 +72,8 @@ def _first_proven(
         folder = place.stage(f"attempt-{number}")
         _LOG.info("Attempt %d of %d: %s", number + 1, len(attempts), _label(attempt))
         try:
+            if attempt.engine is Engine.ONNX:
+                attempt = compile_model(attempt, folder)  # noqa: PLW2901 - it gains its graph
             found = _proven(attempt, folder)
         except VerificationError as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -79,12 +83,19 @@ def _first_proven(
             continue
         return _noted(found, failed)
     for number, (attempt, wrong) in enumerate(failed):
+        if attempt.engine is Engine.ONNX and attempt.compiled is None:
+            continue
         try:
             found = _blamed(attempt, place.stage(f"blame-{number}"), wrong)
         except BlamelessError:
             continue
         return _noted(found, failed[:number])
     raise _with_history(failed)
+
+
+def _label(attempt: BuildPlan) -> str:
+    compiled = attempt.engine is Engine.ONNX
+    return str(attempt.engine) if compiled else f"{attempt.tier}/{attempt.frame}"
 
 
 def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle]:
@@ -122,12 +133,8 @@ def _blamed(
 
 
 def _answers_differ(error: VerificationError) -> bool:
-    """Whether another tier or frame could do better: not where the tree itself is at fault."""
-    return any(finding.check in {"replay", "boot"} for finding in error.findings)
-
-
-def _label(attempt: BuildPlan) -> str:
-    return f"{attempt.tier}/{attempt.frame}"
+    """Whether another attempt could do better: not where the tree itself is at fault."""
+    return any(finding.check in {"engine", "replay", "boot"} for finding in error.findings)
 
 
 _Failed: TypeAlias = Sequence[tuple[BuildPlan, VerificationError]]

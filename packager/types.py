@@ -16,6 +16,15 @@ Json: TypeAlias = Any
 """A JSON value: dict, list, str, int, float, bool or None."""
 
 
+class Engine(StrEnum):
+    """How a model runs in the artifact."""
+
+    ONNX = "onnx"
+    """Compiled to a graph; its framework is not installed."""
+    NATIVE = "native"
+    """By its own framework, or by MLflow."""
+
+
 class Tier(StrEnum):
     """How much of MLflow the artifact carries; tried in this order."""
 
@@ -59,6 +68,11 @@ class BuildRequest:
     """A JSON request body (MLflow's scoring format) or a CSV file to replay."""
     tier: Tier | None = None
     """Only this tier is tried; None tries all that apply, in order."""
+    engine: Engine | None = Engine.NATIVE
+    """None tries to compile the model, and falls back to its own framework."""
+    rtol: float = 1e-5
+    atol: float = 1e-6
+    """How far a compiled model's numbers may be off: `atol + rtol * |expected|`; labels never."""
     passes: tuple[str, ...] | None = None
     """Names of the slimming passes to run; None runs all."""
     keep: tuple[str, ...] = ()
@@ -166,7 +180,20 @@ class LoaderSpec:
     """Distributions that the model lists but serving never imports."""
     excludes: tuple[str, ...] = ()
     """Distributions that others require, for what serving never does: left out whoever asks."""
+    alone: bool = False
+    """Nothing that the model lists is installed: `requires` is all there is."""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A graph that answered as the registered model, and how that was found."""
+
+    folder: Path
+    """What ships in place of the model's folder."""
+    evidence: Mapping[str, Json]
+    adversarial: tuple[Mapping[str, Json], ...] = ()
+    """Columns of rows that the booted artifact is to be asked, beside the generated ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,9 +337,11 @@ class BuildPlan:
     request: BuildRequest
     model: ResolvedModel
     flavor: str
+    engine: Engine = Engine.NATIVE
     tier: Tier
     frame: Frame
     loader: LoaderSpec
+    compiled: Compiled | None = None
     target: Target
     runtime: Runtime
     interpreter: Interpreter
@@ -462,6 +491,8 @@ class Evidence:
     tried: tuple[str, ...] = ()
     """Tiers and frames that were tried before, each with why it was given up."""
     notes: tuple[str, ...] = ()
+    engine: Mapping[str, Json] = field(default_factory=dict)
+    """Of a compiled model: candidates, rows, differences, opsets, versions."""
     checks: Mapping[str, str] = field(default_factory=dict)
     """Each further check with its result in a sentence: budget, linkage, glibc."""
 

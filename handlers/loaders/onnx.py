@@ -7,7 +7,6 @@ read the same in an answer.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from handlers.loaders import _inputs
+from handlers.loaders import _inputs, _sessions
 from handlers.manifest import Manifest
-
-_PLAIN = ("inter_op_num_threads", "intra_op_num_threads")
 
 
 class _Predictor:
@@ -90,26 +87,6 @@ def _records(columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _session_options(onnxruntime: Any, named: Mapping[str, Any]) -> Any:
-    """Those of MLmodel; threads that it leaves open are bounded by the CPUs that we may use.
-
-    onnxruntime counts the host's cores, of which a function has a share.
-    """
-    options = onnxruntime.SessionOptions()
-    for name in _PLAIN:
-        if named.get(name):
-            setattr(options, name, named[name])
-    if not named.get("intra_op_num_threads"):
-        options.intra_op_num_threads = len(os.sched_getaffinity(0))
-    if mode := named.get("execution_mode"):
-        options.execution_mode = getattr(onnxruntime.ExecutionMode, f"ORT_{mode.upper()}")
-    if level := named.get("graph_optimization_level"):
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel(level)
-    for key, value in (named.get("extra_session_config") or {}).items():
-        options.add_session_config_entry(key, value)
-    return options
-
-
 def load(manifest: Manifest, folder: Path) -> _Predictor:
     """Raises onnxruntime's own errors for a graph that it cannot read."""
     import onnxruntime
@@ -121,6 +98,6 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
     session = onnxruntime.InferenceSession(
         str(folder / manifest.model_path / options["file"]),
         providers=usable or ["CPUExecutionProvider"],
-        sess_options=_session_options(onnxruntime, options.get("session_options", {})),
+        sess_options=_sessions.options(onnxruntime, options.get("session_options", {})),
     )
     return _Predictor(session, columns=_inputs.gets_columns(manifest))

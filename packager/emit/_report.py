@@ -51,7 +51,7 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
         "schema_version": SCHEMA_VERSION,
         "artifact": {"path": artifact.path.name, "sha256": artifact.sha256},
         "model": {"uri": public_uri(plan.model.uri), "digest": plan.model.digest},
-        "attempt": {"tier": plan.tier, "frame": plan.frame},
+        "attempt": {"engine": plan.engine, "tier": plan.tier, "frame": plan.frame},
         "evidence": _plain(asdict(verified.evidence)),
         "ledger": [_entry(entry) for entry in verified.bundle.ledger],
     }
@@ -86,6 +86,7 @@ def report_json(
         "target": _target(plan),
         "plan": {
             "flavor": plan.flavor,
+            "engine": plan.engine,
             "tier": plan.tier,
             "frame": plan.frame,
             "loader": plan.loader.loader,

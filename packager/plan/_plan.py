@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from packager import facts, flavors, targets
+from packager import engines, facts, flavors, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
 from packager.plan import _checks, _locks, _python, _requirements
 from packager.plan._locks import Setting
@@ -12,6 +13,7 @@ from packager.plan._python import Candidates
 from packager.types import (
     BuildPlan,
     BuildRequest,
+    Engine,
     Flavor,
     Frame,
     LoaderSpec,
@@ -25,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
+    engine: Engine = Engine.NATIVE
     tier: Tier
     frame: Frame
     loader: LoaderSpec
@@ -53,7 +56,7 @@ def plan(
     _checks.size(model, target)
     _requirements.listed(model.requirements.lines)
     flavor = flavors.choose(model)
-    attempts = _attempts(flavor, model, request.tier)
+    attempts, refused = _engines(flavor, model, request)
     unpickled = tuple(sorted({name for each in attempts for name in each.loader.unpickled}))
     _checks.switches(model, unpickled)
     day = today or datetime.now(UTC).date()
@@ -70,11 +73,34 @@ def plan(
             candidate=candidate,
             declared=_locks.declared(request, model, candidate),
         )
-        plans = _plans(setting, flavor, attempts, unpickled, failures)
+        plans = _plans(setting, flavor, attempts, unpickled, (*refused, *failures))
         if plans:
             return plans
         failures.append(_why_not(setting, attempts[-1]))
     raise PlanError(_nothing(model, target, candidates, failures))
+
+
+def _engines(
+    flavor: Flavor, model: ResolvedModel, request: BuildRequest
+) -> tuple[tuple[_Attempt, ...], tuple[str, ...]]:
+    """The attempts of every engine that was asked for, and why one is left out."""
+    native = () if request.engine is Engine.ONNX else _attempts(flavor, model, request.tier)
+    if request.engine is Engine.NATIVE:
+        return native, ()
+    why = engines.why_not(model, flavor.name)
+    if why and request.engine is Engine.ONNX:
+        raise ConfigurationError(
+            f"--engine onnx: {why}. Build with --engine native, or auto to fall back to it."
+        )
+    if why:
+        return native, (f"engine onnx: {why}.",)
+    compiled = _Attempt(
+        engine=Engine.ONNX,
+        tier=Tier.NATIVE,
+        frame=Frame.NUMPY,
+        loader=engines.loader(request.facts_dir),
+    )
+    return (compiled, *native), ()
 
 
 def _attempts(flavor: Flavor, model: ResolvedModel, only: Tier | None) -> tuple[_Attempt, ...]:
@@ -100,7 +126,7 @@ def _plans(
     flavor: Flavor,
     attempts: tuple[_Attempt, ...],
     unpickled: tuple[str, ...],
-    failures: list[str],
+    failures: Sequence[str],
 ) -> tuple[BuildPlan, ...]:
     """One plan for each attempt that resolves; the others are named in the reasons of those."""
     candidate, request, target = setting.candidate, setting.request, setting.target
@@ -128,6 +154,7 @@ def _plans(
                 request=request,
                 model=setting.model,
                 flavor=flavor.name,
+                engine=each.engine,
                 tier=each.tier,
                 frame=each.frame,
                 loader=each.loader,
@@ -149,6 +176,12 @@ def _passes(request: BuildRequest) -> tuple[str, ...]:
 
 
 def _about(flavor: Flavor, attempt: _Attempt, model: ResolvedModel) -> tuple[str, ...]:
+    if attempt.engine is Engine.ONNX:
+        line = (
+            f"Flavor {flavor.name}, engine onnx: the model is compiled to a graph and held to the "
+            "registered one; nothing that it lists is installed."
+        )
+        return (line,)
     tier = {
         Tier.NATIVE: "nothing named mlflow is in the artifact",
         Tier.STUB: "the model's class needs a few of mlflow's names, and gets a stand-in for them",

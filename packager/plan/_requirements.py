@@ -73,7 +73,7 @@ def needed(
     replaced = {fact.name: fact.by for fact in substitutes if substitute}
     reasons: list[str] = []
     substituted: dict[str, str] = {}
-    for each in listed(model.requirements.lines):
+    for each in () if loader.alone else listed(model.requirements.lines):
         if each.name in MLFLOW or each.name in drops:
             continue
         # who lists xgboost-cpu has xgboost

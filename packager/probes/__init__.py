@@ -13,7 +13,7 @@ from packager.probes.unseen import ROWS, Extremes, Gaps, Widest
 from packager.probes.values import Values, parameter
 from packager.types import Door, Json, ResolvedModel
 
-__all__ = ["Probe", "probes", "unseen"]
+__all__ = ["Probe", "of_rows", "probes", "unseen"]
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
@@ -95,6 +95,24 @@ def _door(body: bytes, content_type: str, number: int) -> Door:
     """Every third request goes directly, where it can."""
     direct = content_type == JSON and number % 3 == 0 and _is_strict(body)
     return "direct" if direct else "http"
+
+
+def of_rows(tables: Sequence[Mapping[str, Json]], model: ResolvedModel) -> tuple[Probe, ...]:
+    """A request for each table, given as values by column (a tensor's by position)."""
+    found = []
+    for number, table in enumerate(tables):
+        rows = [list(row) for row in zip(*table.values(), strict=True)]
+        tensor = forms.is_tensor(((model.signature or {}).get("inputs") or [{}])[0])
+        named = "name" in ((model.signature or {}).get("inputs") or [{}])[0]
+        body: Json = {"dataframe_split": {"columns": list(table), "data": rows}}
+        if tensor:
+            body = {"inputs": rows}
+        elif not named:
+            body = {"dataframe_split": {"data": rows}}
+        content = json.dumps(body).encode()
+        name = f"adversarial {number}: {len(rows)} rows"
+        found.append(_probe(name, content, JSON, len(rows), "http"))
+    return tuple(found)
 
 
 def _saved(model: ResolvedModel) -> Iterator[Probe]:

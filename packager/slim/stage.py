@@ -62,7 +62,7 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
                     f"A package of this model installs {name!r} at the top level, where the "
                     "artifact has its own. Remove that package from the model's requirements."
                 )
-        _copy_model(model.root, root / MODEL)
+        _copy_model(plan.compiled.folder if plan.compiled else model.root, root / MODEL)
         _copy_handlers(plan, root)
         example = _write_example(plan, root)
         manifest = _manifest(plan, example, path_files=any(root.glob("*.pth")))
@@ -170,6 +170,7 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
         mlflow_version=model.mlflow_version,
         digest=model.digest,
         flavor=plan.flavor,
+        engine=plan.engine.value,
         tier=plan.tier.value,
         frame=plan.frame.value,
         loader=plan.loader.loader,

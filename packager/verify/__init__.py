@@ -9,7 +9,7 @@ from typing import Final
 
 from packager.emulator import why_not_bootable
 from packager.errors import UnprovenError, VerificationError
-from packager.probes import Probe, probes, unseen
+from packager.probes import Probe, of_rows, probes, unseen
 from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
 from packager.verify import budget, linkage, oracle, replay, shadowing
 from packager.verify.oracle import Answers
@@ -35,7 +35,10 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
     if about:
         sentences["shadowing"] = about
     evidence = Evidence(
-        proven=False, seed=plan.request.seed, checks={"budget": sentence, **sentences}
+        proven=False,
+        seed=plan.request.seed,
+        engine={} if plan.compiled is None else plan.compiled.evidence,
+        checks={"budget": sentence, **sentences},
     )
     if unlinked or shadowed:
         raise VerificationError((*findings, *unlinked, *shadowed))
@@ -93,6 +96,8 @@ def _proven(
 def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
     """The probes and MLflow's answers to them; None with the reason where there are none."""
     requests = probes(plan.model, plan.request.rows, plan.request.seed)
+    if plan.compiled is not None:
+        requests += of_rows(plan.compiled.adversarial, plan.model)
     if not requests:
         return (), None, _NOTHING_TO_REPLAY
     requests = (*requests, *unseen(plan.model, plan.request.seed))

@@ -24,6 +24,12 @@ class Difference:
     """Absolute, where both are numbers."""
     same_kind: bool = False
     """Whether both are of one JSON type: two numbers, two strings."""
+    size: float = math.nan
+    """Of the expected value, where both are floats."""
+
+    def within(self, rtol: float, atol: float) -> bool:
+        """Whether two floats are as near as was asked for; nothing else ever is."""
+        return self.error <= atol + rtol * self.size
 
     @property
     def place(self) -> str:
@@ -75,6 +81,7 @@ def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Diffe
             _shown(actual),
             _error(expected, actual),
             type(expected) is type(actual),
+            _size(expected, actual),
         )
 
 
@@ -93,6 +100,12 @@ def _error(expected: Json, actual: Json) -> float:
             return 0.0
     error = abs(float(expected) - float(actual))
     return error if math.isfinite(error) else math.inf
+
+
+def _size(expected: Json, actual: Json) -> float:
+    if isinstance(expected, float) and isinstance(actual, float):
+        return abs(expected)
+    return math.nan
 
 
 def _shown(value: Json) -> str:

@@ -6,24 +6,21 @@ import base64
 import hashlib
 import json
 import logging
-import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packager import _archive, _cache, _process, environments, interpreters
-from packager.errors import InterpreterNotFoundError, ToolError, UnprovenError
+from packager import _archive, _cache, _process, environments
+from packager.errors import ToolError, UnprovenError
 from packager.probes import Probe
-from packager.types import Interpreter, Json, Requirements, ResolvedModel
+from packager.types import Interpreter, Json, ResolvedModel
 
 _LOG = logging.getLogger(__name__)
 
 _WORKER: Final = Path(__file__).parent.parent / "workers" / "oracle.py"
 _SECONDS: Final = 900
-# MLflow's own switches: whether pickles and model code may be loaded at all, and on which device
-_SWITCHES: Final = ("MLFLOW_ALLOW_", "MLFLOW_DEFAULT_PREDICTION_DEVICE", "MLFLOW_DISABLE_SCHEMA_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +50,9 @@ def record(model: ResolvedModel, probes: Sequence[Probe], otherwise: Interpreter
     `otherwise` is the interpreter used where the author's minor version is not on this machine.
     Raises UnprovenError where the environment cannot be made or the model does not load in it.
     """
-    interpreter, note = _interpreter(model, otherwise)
-    lines = _with_mlflow(model)
+    interpreter, note = environments.interpreter_of(model, otherwise)
     try:
-        python = environments.ensure(
-            interpreter,
-            lines,
-            options=model.requirements.options,
-            constraints=model.requirements.constraints,
-            base=model.root if _has_paths(model.requirements) else None,
-            label="model",
-        )
+        python = environments.of_model(model, interpreter)
     except ToolError as error:
         raise UnprovenError(
             "There is nothing to compare with: the environment that the model declares "
@@ -96,44 +85,13 @@ def record(model: ResolvedModel, probes: Sequence[Probe], otherwise: Interpreter
     )
 
 
-def _interpreter(model: ResolvedModel, otherwise: Interpreter) -> tuple[Interpreter, str]:
-    if not model.python_version:
-        return otherwise, "; the model does not say which Python it is for"
-    minor = ".".join(model.python_version.split(".")[:2])
-    try:
-        return interpreters.find(minor), ""
-    except InterpreterNotFoundError:
-        return otherwise, f"; the author's Python {model.python_version} is not on this machine"
-
-
-def _with_mlflow(model: ResolvedModel) -> tuple[str, ...]:
-    lines = model.requirements.lines
-    if any(_name(line) in {"mlflow", "mlflow-skinny"} for line in lines):
-        return lines
-    pin = f"=={model.mlflow_version}" if model.mlflow_version else ""
-    return (*lines, f"mlflow{pin}")
-
-
-def _name(line: str) -> str:
-    for at, letter in enumerate(line):
-        if not (letter.isalnum() or letter in "-_."):
-            line = line[:at]
-            break
-    return line.lower().replace("_", "-").replace(".", "-")
-
-
-def _has_paths(requirements: Requirements) -> bool:
-    every = (*requirements.lines, *requirements.constraints)
-    return any("/" in line and "://" not in line for line in every)
-
-
 def _key(model: ResolvedModel, probes: Sequence[Probe], environment: str) -> str:
     """Of everything that an answer hangs on."""
     parts = (
         model.digest,
         environment,
         _archive.sha256(_WORKER),
-        json.dumps(_environment(Path("~")), sort_keys=True),
+        json.dumps(environments.variables(Path("~")), sort_keys=True),
         *(_line(probe) for probe in probes),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -150,7 +108,7 @@ def _run(python: Path, root: Path, asked: Path, answered: Path, *more: str) -> N
         done = _process.run(
             [python, "-s", _WORKER, root, asked, answered, *more],
             cwd=Path(home),
-            env=_environment(Path(home)),
+            env=environments.variables(Path(home)),
             timeout_seconds=_SECONDS,
             check=False,
         )
@@ -159,19 +117,6 @@ def _run(python: Path, root: Path, asked: Path, answered: Path, *more: str) -> N
             "There is nothing to compare with: the registered model does not load in the "
             f"environment that it declares.\n{done.stderr.strip()[-3000:]}"
         )
-
-
-def _environment(home: Path) -> Mapping[str, str]:
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(home),
-        "TMPDIR": str(home),
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        **{key: value for key, value in os.environ.items() if key.startswith(_SWITCHES)},
-        **_process.numeric_environment(),
-    }
 
 
 def _read(path: Path) -> list[Json]:

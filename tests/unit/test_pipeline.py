@@ -10,7 +10,7 @@ import pytest
 
 from packager import pipeline
 from packager.errors import PackagerError, StorageError, VerificationError
-from packager.types import BuildRequest, Bundle, Evidence, Finding, VerifiedBundle
+from packager.types import BuildRequest, Bundle, Engine, Evidence, Finding, VerifiedBundle
 
 REPLAY = Finding(check="replay", message="row 3: expected 1, got 2.", hint="")
 BUDGET = Finding(check="budget", message="Too big.", hint="Use an image.")
@@ -23,6 +23,8 @@ class Plan:
     frame: str = "numpy"
     keep: tuple[str, ...] = ()
     passes: tuple[str, ...] = ()
+    engine: Engine = Engine.NATIVE
+    compiled: object = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,34 @@ def test_the_first_attempt_that_verifies_ships(
     assert report.plan.tier == "stub"
     assert report.verified.evidence.tried == ("native/numpy: row 3: expected 1, got 2.",)
     assert [plan.tier for plan in stages.slimmed] == ["native", "stub"]
+
+
+def test_a_model_that_cannot_be_compiled_runs_in_its_framework(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "native")
+    stages.plans = (replace(stages.plans[0], engine=Engine.ONNX), stages.plans[1])
+    refused = Finding(check="engine", message="3 rows differ.", hint="")
+
+    def compile_model(_plan: Plan, _work: Path) -> Plan:
+        raise VerificationError([refused])
+
+    monkeypatch.setattr(pipeline, "compile_model", compile_model)
+    report = run(tmp_path)
+
+    assert report.plan.engine is Engine.NATIVE
+    assert report.verified.evidence.tried == ("onnx: 3 rows differ.",)
+    assert len(stages.slimmed) == 1
+
+
+def test_a_compiled_model_ships_with_its_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "native")
+    stages.plans = (replace(stages.plans[0], engine=Engine.ONNX), stages.plans[1])
+    monkeypatch.setattr(pipeline, "compile_model", lambda plan, _: replace(plan, keep=("graph",)))
+
+    assert run(tmp_path).plan == replace(stages.plans[0], keep=("graph",))
 
 
 def test_the_report_names_files_where_they_lie_now(

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from packager import interpreters, locking, slim
+from packager import facts, interpreters, locking, slim
 from packager.errors import (
     ConfigurationError,
     InterpreterNotFoundError,
@@ -24,6 +24,7 @@ from packager.plan import PASSES, plan
 from packager.types import (
     BuildPlan,
     BuildRequest,
+    Engine,
     FileRecord,
     Frame,
     Interpreter,
@@ -205,6 +206,36 @@ def test_one_tier_can_be_asked_for(index: Index, tmp_path: Path) -> None:
 def test_a_tier_that_the_flavor_has_not_is_refused(index: Index, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"--tier stub.*There are: native, skinny"):
         _plan(_model(tmp_path / "m"), tier=Tier.STUB)
+
+
+def test_a_compiled_model_needs_nothing_that_it_lists(index: Index, tmp_path: Path) -> None:
+    index.versions = {**index.versions, "onnxruntime": (facts.tools()["onnxruntime"].version,)}
+    only = _plan(_model(tmp_path), engine=Engine.ONNX)
+    assert [each.engine for each in only] == [Engine.ONNX]
+    assert {"onnxruntime", "numpy"} <= _names(only[0])
+    assert _names(only[0]).isdisjoint({"scikit-learn", "scipy", "pandas", "skops", "mlflow"})
+
+    first, *rest = _plan(_model(tmp_path), engine=None)
+    assert first.engine is Engine.ONNX
+    assert {each.engine for each in rest} == {Engine.NATIVE}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"signature": None}, "no signature"),
+        ({"signature": {"inputs": [{"name": "x", "type": "datetime"}]}}, "of type datetime"),
+    ],
+)
+def test_what_cannot_be_compiled_runs_in_its_framework(
+    changes: dict[str, Any], why: str, index: Index, tmp_path: Path
+) -> None:
+    model = _model(tmp_path, **changes)
+    found = _plan(model, engine=None)
+    assert all(each.engine is Engine.NATIVE for each in found)
+    assert _said(found[0], why)
+    with pytest.raises(ConfigurationError, match=why):
+        _plan(model, engine=Engine.ONNX)
 
 
 def test_what_serving_does_not_need_is_not_installed(index: Index, tmp_path: Path) -> None:

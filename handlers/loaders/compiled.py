@@ -1,0 +1,115 @@
+"""A model of another flavor, compiled to an ONNX graph: it answers as that flavor's pyfunc does.
+
+Columns (or tensors) are fed as the graph wants them, and what it answers gets the dtype and shape
+that the registered model answers with. What that model refuses is refused here too, because a
+graph would answer it with something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from handlers.loaders import _sessions
+from handlers.manifest import Manifest
+
+Array = npt.NDArray[Any]
+
+
+class Compiled:
+    """A session, and how a request and an answer pass through it.
+
+    `options` has `feeds` (each an `input` of the graph, its `dtype`, and the `columns` that make
+    it, or the name of a `tensor`), `output`, `dtype` and `shape` (of one row's answer), `nan`,
+    `infinite` and `wide` (columns in which those are refused), and `missing_text` (what stands for
+    null).
+    """
+
+    def __init__(self, session: Any, options: Mapping[str, Any]) -> None:
+        self._session = session
+        self._feeds: Sequence[Mapping[str, Any]] = options["feeds"]
+        self._output: str = options["output"]
+        self._dtype = np.dtype(options["dtype"])
+        self._tail: tuple[int, ...] = tuple(options["shape"])
+        self._missing: str | None = options.get("missing_text")
+        self._refused = {kind: frozenset(options.get(kind, ())) for kind in _REFUSED}
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as sklearn
+        """Raises ValueError for values that the registered model refuses, KeyError for a column."""
+        feeds = {feed["input"]: self._fed(feed, data) for feed in self._feeds}
+        (answer,) = self._session.run([self._output], feeds)
+        rows = len(next(iter(feeds.values())))
+        return np.asarray(answer).reshape(rows, *self._tail).astype(self._dtype, copy=False)
+
+    def _fed(self, feed: Mapping[str, Any], data: Any) -> Array:
+        names, dtype = feed["columns"], feed["dtype"]
+        if names is None:
+            array = data[feed["tensor"]] if isinstance(data, dict) else data
+            self._check(feed["tensor"] or "", array)
+            return np.ascontiguousarray(array, dtype=dtype)
+        if dtype == "object":
+            return np.stack([self._texts(data[name]) for name in names], axis=1)
+        table = np.empty((len(data[names[0]]), len(names)), dtype=dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for at, name in enumerate(names):
+                self._check(name, data[name])
+                table[:, at] = data[name]
+        return table
+
+    def _check(self, name: str, column: Array) -> None:
+        if column.dtype.kind == "f":
+            for kind, refused in self._refused.items():
+                if name in refused and _REFUSED[kind](column):
+                    msg = f"the model refuses a value of {name!r}"
+                    raise ValueError(msg)
+
+    def _texts(self, column: Array) -> Array:
+        if all(type(value) is str for value in column):
+            return column
+        if self._missing is None or not all(type(v) is str or _is_null(v) for v in column):
+            msg = "the model refuses a value that is no text"
+            raise ValueError(msg)
+        return np.array([v if type(v) is str else self._missing for v in column], dtype=object)
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
+
+
+def _wide(column: Array) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool((np.isfinite(column) & ~np.isfinite(column.astype(np.float32))).any())
+
+
+_REFUSED = {
+    "nan": lambda column: bool(np.isnan(column).any()),
+    "infinite": lambda column: bool(np.isinf(column).any()),
+    "wide": _wide,
+}
+"""Kinds of values that a model may refuse; `wide` is finite, and infinite as a float32."""
+
+
+def session(onnxruntime: Any, graph: str | bytes, named: Mapping[str, Any]) -> Any:
+    """The graph was optimised when it was compiled: as it is, it runs."""
+    made = _sessions.options(onnxruntime, named)
+    made.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # what goes wrong is raised; a log would have it twice, the values of a request with it
+    made.log_severity_level = 4
+    made.enable_cpu_mem_arena = False
+    made.enable_mem_pattern = False
+    return onnxruntime.InferenceSession(
+        graph, sess_options=made, providers=["CPUExecutionProvider"]
+    )
+
+
+def load(manifest: Manifest, folder: Path) -> Compiled:
+    """Raises onnxruntime's own errors for a graph that it cannot read."""
+    import onnxruntime
+
+    options = manifest.options
+    graph = str(folder / manifest.model_path / options["file"])
+    return Compiled(session(onnxruntime, graph, options.get("session_options", {})), options)

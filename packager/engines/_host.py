@@ -1,0 +1,154 @@
+"""The build's side of a compilation: what is asked of the worker, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packager import _process, _resources, environments, facts
+from packager.errors import ToolError, VerificationError
+from packager.probes import examples
+from packager.probes.values import Values
+from packager.types import BuildPlan, Compiled, Finding, Json, LoaderSpec, ResolvedModel
+
+_LOG = logging.getLogger(__name__)
+
+CONVERTERS: Final = ("onnx", "onnxruntime", "skl2onnx")
+"""In packager/facts/tools.toml; build-time only, but for onnxruntime."""
+FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm", "catboost"})
+_TYPES: Final = frozenset({"double", "float", "long", "integer", "boolean", "string"})
+_SECONDS: Final = 600
+_ROWS: Final = 10_000
+_OWN: Final = Path(__file__).parent
+
+
+def why_not(model: ResolvedModel, flavor: str) -> str:
+    """Why there is no use in trying to compile this model; empty where there is."""
+    if flavor not in FLAVORS:
+        return f"the flavor {flavor} has no compiler"
+    inputs = (model.signature or {}).get("inputs")
+    if not inputs:
+        return "the model has no signature"
+    if strange := sorted({str(spec.get("type")) for spec in inputs} - _TYPES - {"tensor"}):
+        return f"the signature has columns of type {', '.join(strange)}"
+    if any(not spec.get("required", True) and spec.get("type") == "string" for spec in inputs):
+        return "a text column may be absent"
+    return ""
+
+
+def loader(facts_dir: Path | None) -> LoaderSpec:
+    """What serves a graph: the options come with it."""
+    runtime = facts.tools(facts_dir)["onnxruntime"]
+    return LoaderSpec(
+        loader="compiled",
+        options={},
+        requires=(runtime.requirement, "numpy"),
+        excludes=("flatbuffers", "packaging", "protobuf"),
+        alone=True,
+    )
+
+
+def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
+    """The same plan with a graph in place of the model, proven row by row where both load.
+
+    Raises VerificationError with a finding of the check `engine` where no graph answers as the
+    model does, or the converter does not come to an end.
+    """
+    request = plan.request
+    _LOG.info("Compiling to ONNX")
+    wanted = asked(plan.model, _ROWS, request.seed, request.rtol, request.atol)
+    out = work / "compiled"
+    out.mkdir(parents=True)
+    try:
+        _run(plan, wanted, out)
+    except ToolError as error:
+        raise _refusal([str(error)]) from error
+    result = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    if "refused" in result:
+        raise _refusal(result["refused"])
+    graph = work / "graph"
+    graph.mkdir()
+    shutil.move(out / "model.onnx", graph / "model.onnx")
+    made = Compiled(
+        folder=graph,
+        evidence={**result["evidence"], "engine": "onnx"},
+        adversarial=tuple(result["adversarial"]),
+    )
+    return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
+
+
+def asked(model: ResolvedModel, rows: int, seed: int, rtol: float, atol: float) -> Json:
+    """What the worker is told: rows by column, drawn as those of a replay are."""
+    values = Values(random.Random(seed), _columns(model))  # noqa: S311 - repeatable on purpose
+    inputs = (model.signature or {}).get("inputs") or []
+    table: dict[str, Json] = {}
+    example: dict[str, Json] | None = {}
+    for at, spec in enumerate(inputs):
+        name = str(spec.get("name", "" if spec.get("type") == "tensor" else at))
+        seen = values.examples.get(name, ())
+        if spec.get("type") == "tensor":
+            shape = [rows, *spec["tensor-spec"]["shape"][1:]]
+            table[name] = values.tensor(str(spec["tensor-spec"]["dtype"]), shape, list(_flat(seen)))
+        else:
+            table[name] = [values.column(spec, name) for _ in range(rows)]
+        if example is not None and seen:
+            example[name] = list(seen)
+        else:
+            example = None
+    return {"table": table, "example": example, "rtol": rtol, "atol": atol, "seed": seed}
+
+
+def _columns(model: ResolvedModel) -> Mapping[str, list[Json]]:
+    return examples.columns(None if model.example is None else examples.decoded(model.example))
+
+
+def _flat(value: Json) -> list[Json]:
+    if isinstance(value, list | tuple):
+        return [leaf for inner in value for leaf in _flat(inner)]
+    return [value]
+
+
+def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
+    """In the model's environment with the converters added; for a limited time."""
+    tools = facts.tools(plan.request.facts_dir)
+    interpreter, _ = environments.interpreter_of(plan.model, plan.interpreter)
+    more = [tools[name].requirement for name in CONVERTERS]
+    python = environments.of_model(plan.model, interpreter, more=more, label="onnx")
+    with tempfile.TemporaryDirectory(prefix="packager-engine-") as folder:
+        home = Path(folder)
+        _copy_sources(home / "site")
+        question = home / "asked.json"
+        question.write_text(json.dumps(wanted), encoding="utf-8")
+        _process.run(
+            [python, "-s", "-m", "packager.engines.onnx.worker", plan.model.root, question, out],
+            cwd=home,
+            env={**environments.variables(home), "PYTHONPATH": str(home / "site")},
+            timeout_seconds=_SECONDS,
+        )
+
+
+def _copy_sources(site: Path) -> None:
+    """The worker's own modules and the loader that it tries, and nothing else of ours."""
+    skipped = shutil.ignore_patterns("__pycache__")
+    target = site / "packager" / "engines"
+    shutil.copytree(_OWN / "onnx", target / "onnx", ignore=skipped)
+    for package in (site / "packager", target):
+        (package / "__init__.py").touch()
+    shutil.copytree(_resources.handlers_root(), site / "handlers", ignore=skipped)
+
+
+def _refusal(why: list[str]) -> VerificationError:
+    text = "; ".join(line.strip()[-1500:] for line in why) or "there was no candidate"
+    finding = Finding(
+        check="engine",
+        message=f"The model cannot be compiled to ONNX so that it answers the same: {text}.",
+        hint="Build with --engine native, or set --rtol and --atol if the difference is small.",
+    )
+    return VerificationError([finding])

@@ -1,0 +1,1 @@
+"""The compiler of ONNX graphs; runs where the model and the converters are installed."""

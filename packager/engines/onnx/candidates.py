@@ -1,0 +1,71 @@
+"""What every family of compilers offers: graphs to try, the one nearest to the model first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+
+class RefusedError(Exception):
+    """A model that no graph stands for, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: str
+    """Of MLflow's schema: double, float, long, integer, boolean or string."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What the signature says that a request has: columns, or one tensor by its name."""
+
+    columns: tuple[Column, ...] = ()
+    tensor: str | None = None
+    width: int = 0
+    """Of the tensor's second axis."""
+
+    @property
+    def numeric(self) -> bool:
+        return all(column.type != "string" for column in self.columns)
+
+    def matrix(self, dtype: str, name: str = "X") -> list[dict[str, Any]]:
+        """One feed that takes every column in order, or the tensor."""
+        names = [column.name for column in self.columns] or None
+        return [{"input": name, "dtype": dtype, "columns": names, "tensor": self.tensor}]
+
+    @property
+    def count(self) -> int:
+        return len(self.columns) or self.width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    name: str
+    """`double`, `float`: what a person reads."""
+    graph: Callable[[], Any]
+    """Makes the onnx.ModelProto; raises what the converter raises."""
+    feeds: list[dict[str, Any]]
+    output: int
+    """Which of the graph's outputs is the answer."""
+
+
+Before = Callable[[Inputs, Mapping[str, npt.NDArray[Any]]], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """How the models of one framework are compiled."""
+
+    candidates: Callable[[Any, Inputs, str], Iterator[Candidate]]
+    """Of a model, its inputs and the method that predicts."""
+    thresholds: Callable[[Any], Mapping[int, npt.NDArray[Any]]]
+    """Split thresholds by the position of an input column, as far as the trees read inputs."""
+    before: Callable[[Any], Before | None] = field(default=lambda _model: None)
+    """What stands between the inputs and the trees."""
+    words: Callable[[Any], frozenset[str]] = field(default=lambda _model: frozenset())
+    """Category values that the model has seen."""

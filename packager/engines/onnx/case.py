@@ -1,0 +1,230 @@
+"""One model, the rows that it was asked, what it answered, and the graphs that are held to it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+
+from handlers.loaders import compiled
+from packager.engines.onnx import judge, rows
+from packager.engines.onnx.candidates import Candidate, Family, Inputs, RefusedError
+from packager.engines.onnx.judge import Batch
+from packager.engines.onnx.rows import Table
+
+LARGEST_BYTES: Final = 2**31 - 1
+"""A protobuf message's own limit (https://protobuf.dev/programming-guides/encoding/)."""
+FILE: Final = "model.onnx"
+_THRESHOLDS: Final = 4000
+_BATCHES: Final = (1, 2, 1000)
+_REPLAYED: Final = 400
+_PROBED_ALONE: Final = 64
+_WORDS: Final = 800
+"""Letters of a converter's or the runtime's message."""
+_MISSING: Final = "\x00missing"
+"""Stands for null in a text column: no category is called so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What came of a candidate: `options` for the loader, or None where it is refused."""
+
+    evidence: dict[str, Any]
+    options: dict[str, Any] | None = None
+
+
+def prove(case: Case, out: Path) -> dict[str, Any]:
+    """The first candidate that answers as the model, its graph as `model.onnx` in `out`."""
+    tried: list[dict[str, Any]] = []
+    for number, candidate in enumerate(case.candidates()):
+        path = out / f"candidate-{number}.onnx"
+        done = case.tried(candidate, path)
+        tried.append({"name": candidate.name, **done.evidence})
+        if done.options is not None:
+            path.rename(out / FILE)
+            return {
+                "options": done.options,
+                "adversarial": case.replayed(),
+                "evidence": {**case.evidence(), "candidates": tried},
+            }
+    return {"refused": [f"{each['name']}: {each['refused']}" for each in tried]}
+
+
+class Case:
+    """Raises RefusedError where the model answers with nothing that a graph could."""
+
+    def __init__(
+        self,
+        *,
+        predict: Callable[[Table], Any],
+        model: Any,
+        inputs: Inputs,
+        family: Family,
+        method: str,
+        table: Table,
+        example: Table | None,
+        rtol: float,
+        atol: float,
+        seed: int,
+    ) -> None:
+        self._predict, self._model, self._inputs = predict, model, inputs
+        self._family, self._method = family, method
+        self._rtol, self._atol, self._seed = rtol, atol, seed
+        self._rng = np.random.default_rng(seed)
+        self._generated = rows.size(table)
+        classes = getattr(model, "classes_", None)
+        self._labels = method == "predict" and classes is not None and len(classes) > 0
+        first = rows.taken(example or table, slice(0, 1))
+        self._refused = self._refusals(first)
+        self._edges, self._covered = self._at_thresholds(table)
+        self.batches: list[Batch] = []
+        named = [("generated", table), ("threshold", self._edges), ("the example", example)]
+        for name, each in named:
+            if each is not None and rows.size(each):
+                self.batches += judge.recorded(name, each, predict)
+        for count in _BATCHES:
+            part = rows.taken(table, slice(0, count))
+            self.batches += judge.recorded(f"batch of {count}", part, predict)
+        self._special = []
+        for name, row in rows.specials(first, inputs, sorted(family.words(model))):
+            self._special += judge.recorded(name, row, predict)
+        self.batches += self._special
+        answered = [batch.expected for batch in self.batches if batch.expected is not None]
+        if not answered:
+            raise RefusedError("the registered model refuses every row that was made for it")
+        self._answer = answered[0]
+        kind = self._answer.dtype.kind
+        if kind not in "fiubUO" or (kind == "O" and not isinstance(self._answer.ravel()[0], str)):
+            raise RefusedError(f"answers of type {self._answer.dtype}")
+
+    def candidates(self) -> Any:
+        return self._family.candidates(self._model, self._inputs, self._method)
+
+    def _refusals(self, row: Table) -> dict[str, list[str]]:
+        """Columns in which NaN, infinity or a double beyond any float is refused."""
+        named = [name for name, column in row.items() if column.dtype.kind == "f"]
+        found: dict[str, list[str]] = {}
+        for kind, value in (("nan", np.nan), ("infinite", np.inf), ("wide", 1e300)):
+            some = named[:: max(1, len(named) // 3)] if len(named) > _PROBED_ALONE else named
+            refused = [name for name in some if self._refuses(rows.with_value(row, name, value))]
+            if len(some) < len(named) and 0 < len(refused) < len(some):
+                raise RefusedError("columns that treat missing or infinite values differently")
+            found[kind] = named if refused and len(some) < len(named) else refused
+        if not self._inputs.columns:
+            found = {kind: [self._inputs.tensor or ""] * bool(each) for kind, each in found.items()}
+        return found
+
+    def _refuses(self, row: Table) -> bool:
+        (batch,) = judge.recorded("", row, self._predict)
+        return batch.expected is None
+
+    def _at_thresholds(self, table: Table) -> tuple[Table | None, dict[str, int]]:
+        splits = self._family.thresholds(self._model)
+        before = self._family.before(self._model)
+        if before is None:
+            made, done, total = rows.at_thresholds(table, splits, _THRESHOLDS, self._rng)
+        else:
+            # what stands before the trees takes what the model takes
+            made, done, total = rows.through(
+                lambda each: before(self._inputs, each), table, splits, _THRESHOLDS, self._rng
+            )
+        return made, {"thresholds": total, "thresholds_asked": done}
+
+    def tried(self, candidate: Candidate, path: Path) -> Tried:
+        """Compile one candidate and compare it."""
+        try:
+            opsets, size = _optimised(candidate, path)
+            session = compiled.session(onnxruntime, str(path), {})
+            options = self._options(candidate, session)
+            ours = compiled.Compiled(session, options)
+        except Exception as error:  # noqa: BLE001 - converters raise anything: that candidate is out
+            words = " ".join(str(error).split())[:_WORDS]
+            return Tried(evidence={"refused": f"{type(error).__name__}: {words}"})
+        done = judge.compared(
+            self.batches,
+            lambda table: ours.predict(self._fed(table), None),
+            rtol=self._rtol,
+            atol=self._atol,
+            labels=self._labels,
+        )
+        evidence: dict[str, Any] = {
+            "opset": opsets,
+            "graph_bytes": size,
+            "rows": done.rows,
+            "refusals_agreed": done.refusals,
+            "max_abs_error": done.max_abs_error,
+            "max_rel_error": done.max_rel_error,
+        }
+        if done.wrong:
+            shown = "; ".join(done.shown)
+            evidence["refused"] = f"{done.wrong} of {done.rows} rows differ: {shown}"
+            return Tried(evidence=evidence)
+        return Tried(evidence=evidence, options=options)
+
+    def _fed(self, table: Table) -> Any:
+        if self._inputs.columns:
+            return table
+        stacked = np.stack(list(table.values()), axis=1)
+        return {self._inputs.tensor: stacked} if self._inputs.tensor else stacked
+
+    def _options(self, candidate: Candidate, session: Any) -> dict[str, Any]:
+        text = any(feed["dtype"] == "object" for feed in candidate.feeds)
+        dtype = self._answer.dtype
+        return {
+            "file": FILE,
+            "feeds": candidate.feeds,
+            "output": session.get_outputs()[candidate.output].name,
+            "dtype": "object" if dtype.kind in "UO" else dtype.str,
+            "shape": list(self._answer.shape[1:]),
+            **{kind: names for kind, names in self._refused.items() if names},
+            **({"missing_text": _MISSING} if text and self._takes_null() else {}),
+        }
+
+    def _takes_null(self) -> bool:
+        nulls = [each for each in self._special if each.name.endswith(" is missing")]
+        return bool(nulls) and all(each.expected is not None for each in nulls)
+
+    def replayed(self) -> list[dict[str, Any]]:
+        """Rows at thresholds, and single special ones, for the booted artifact to answer too."""
+        tables = [each.table for each in self._special[:_REPLAYED]]
+        if self._edges is not None:
+            count = rows.size(self._edges)
+            some = self._rng.choice(count, min(count, _REPLAYED), replace=False)
+            tables.append(rows.taken(self._edges, np.sort(some)))
+        return [{name: column.tolist() for name, column in each.items()} for each in tables]
+
+    def evidence(self) -> dict[str, Any]:
+        names = ("onnx", "onnxruntime", "skl2onnx")
+        return {
+            **self._covered,
+            "generated_rows": self._generated,
+            "special_rows": len(self._special),
+            "batch_sizes": list(_BATCHES),
+            "rtol": self._rtol,
+            "atol": self._atol,
+            "labels_identical": True,
+            "seed": self._seed,
+            "python": platform.python_version(),
+            "versions": {name: version(name) for name in names},
+        }
+
+
+def _optimised(candidate: Candidate, path: Path) -> tuple[dict[str, int], int]:
+    """Write the graph as onnxruntime rearranges it for any machine; returns opsets and size."""
+    graph = candidate.graph()
+    graph.graph.name = "model"
+    content = graph.SerializeToString(deterministic=True)
+    if len(content) > LARGEST_BYTES:
+        raise RefusedError(f"a graph of {len(content)} bytes: {LARGEST_BYTES} is the most")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return {each.domain: each.version for each in graph.opset_import}, path.stat().st_size

@@ -1,0 +1,159 @@
+"""Rows that a graph is held to the model with: drawn ones, and those made to part the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from packager.engines.onnx.candidates import Inputs
+
+Array = npt.NDArray[Any]
+Table = dict[str, Array]
+"""One-dimensional arrays by column, in order; a tensor's columns go by their position."""
+
+DTYPES: Final[Mapping[str, Any]] = {
+    "double": np.float64,
+    "float": np.float32,
+    "long": np.int64,
+    "integer": np.int32,
+    "boolean": np.bool_,
+    "string": object,
+}
+SPECIAL: Final = (np.nan, np.inf, -np.inf, 1e300, -1e300, 1e30, 0.0, -0.0, 5e-324, 1e6, -1e6)
+_UNSEEN: Final = ("", "a category that was never seen", "\u00e9t\u00e9")
+_STEPS: Final = 70
+"""Halvings that take any bracket of doubles to two neighbours, near enough."""
+
+
+def size(table: Table) -> int:
+    return len(next(iter(table.values())))
+
+
+def taken(table: Table, at: Any) -> Table:
+    return {name: column[at] for name, column in table.items()}
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    return {name: np.concatenate([each[name] for each in tables]) for name in tables[0]}
+
+
+def with_value(row: Table, name: str, value: Any) -> Table:
+    """The same single row with one cell changed, of the column's dtype."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return {**row, name: np.array([value]).astype(row[name].dtype)}
+
+
+def neighbours(threshold: float, dtype: Any) -> list[Any]:
+    """A threshold and the nearest values round it that a column of this dtype can hold."""
+    if np.dtype(dtype).kind in "iu":
+        whole = np.floor(threshold)
+        return [whole - 1, whole, whole + 1]
+    narrow = np.float32(threshold)
+    up, down = np.float32(np.inf), np.float32(-np.inf)
+    near = [narrow, np.nextafter(narrow, up), np.nextafter(narrow, down)]
+    if np.dtype(dtype) == np.float64:
+        wide = np.float64(threshold)
+        # halfway between two floats is where rounding to float turns
+        halves = [(np.float64(near[0]) + np.float64(each)) / 2 for each in near[1:]]
+        near += [wide, np.nextafter(wide, np.inf), np.nextafter(wide, -np.inf), *halves]
+    return near
+
+
+def at_thresholds(
+    table: Table, thresholds: Mapping[int, Array], most: int, rng: np.random.Generator
+) -> tuple[Table | None, int, int]:
+    """Rows whose one cell is at a threshold or beside it; how many thresholds, out of how many."""
+    names = list(table)
+    places = [
+        (names[at], float(value))
+        for at, values in sorted(thresholds.items())
+        if at < len(names) and table[names[at]].dtype.kind in "fiu"
+        for value in values
+    ]
+    chosen = (
+        places
+        if len(places) <= most
+        else [places[at] for at in sorted(rng.choice(len(places), most, replace=False))]
+    )
+    columns: list[str] = []
+    cells: list[Any] = []
+    for name, value in chosen:
+        near = neighbours(value, table[name].dtype)
+        columns += [name] * len(near)
+        cells += near
+    if not cells:
+        return None, 0, len(places)
+    made = taken(table, rng.integers(0, size(table), len(cells)))
+    for name in set(columns):
+        at = np.array([each == name for each in columns])
+        made[name][at] = np.array([c for c, hit in zip(cells, at, strict=True) if hit])
+    return made, len(chosen), len(places)
+
+
+def through(
+    transform: Any,
+    table: Table,
+    thresholds: Mapping[int, Array],
+    most: int,
+    rng: np.random.Generator,
+) -> tuple[Table | None, int, int]:
+    """As `at_thresholds`, where a `transform` stands between the inputs and the trees.
+
+    For each threshold a column is looked for that moves the feature across it, and halved down to
+    the two neighbouring inputs between which the feature crosses.
+    """
+    total = sum(len(values) for values in thresholds.values())
+    numbers = [name for name, column in table.items() if column.dtype.kind == "f"]
+    base = taken(table, rng.integers(0, size(table), 1))
+    found: list[Table] = []
+    done = 0
+    for name in numbers:
+        spread = float(np.nanmax(np.abs(table[name]), initial=1.0)) * 4 + 1
+        low, high = with_value(base, name, -spread), with_value(base, name, spread)
+        ends = np.asarray(transform(joined([low, high])), dtype=np.float64)
+        for feature in np.flatnonzero(ends[0] != ends[1]):
+            room = most - done
+            values = thresholds.get(int(feature), np.array([]))[: max(0, room)]
+            inside = values[(values > ends[:, feature].min()) & (values < ends[:, feature].max())]
+            if len(inside) == 0:
+                continue
+            found += _halved(transform, base, name, int(feature), inside, spread)
+            done += len(inside)
+    return (joined(found) if found else None), done, total
+
+
+def _halved(
+    transform: Any, base: Table, name: str, feature: int, values: Array, spread: float
+) -> list[Table]:
+    rows = taken(base, np.zeros(len(values), dtype=int))
+    low = np.full(len(values), -spread)
+    high = np.full(len(values), spread)
+    rising = bool(
+        np.asarray(transform({**rows, name: high.astype(rows[name].dtype)}))[0, feature] > values[0]
+    )
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        got = np.asarray(transform({**rows, name: middle.astype(rows[name].dtype)}))[:, feature]
+        below = (np.asarray(got, dtype=np.float64) <= values) == rising
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return [{**rows, name: each.astype(rows[name].dtype)} for each in (low, high)]
+
+
+def specials(row: Table, inputs: Inputs, words: Sequence[str]) -> Iterator[tuple[str, Table]]:
+    """Single rows with one cell that is missing, extreme, unseen, or one of the known words."""
+    types = {column.name: column.type for column in inputs.columns}
+    for name, column in row.items():
+        kind = column.dtype.kind
+        if kind == "f":
+            for value in SPECIAL:
+                yield f"{name} is {value}", with_value(row, name, value)
+        elif kind in "iu":
+            for whole in (0, -1, np.iinfo(column.dtype).min, np.iinfo(column.dtype).max):
+                yield f"{name} is {whole}", with_value(row, name, whole)
+        elif types.get(name) == "string":
+            for word in (*_UNSEEN, *words):
+                yield f"{name} is {word!r}", {**row, name: np.array([word], dtype=object)}
+            yield f"{name} is missing", {**row, name: np.array([None], dtype=object)}

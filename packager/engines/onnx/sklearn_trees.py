@@ -1,0 +1,114 @@
+"""scikit-learn's own trees in double: single ones, forests, and gradient boosting.
+
+They round their inputs to float and compare them with thresholds in double; so does the graph.
+Reads `tree_` (https://scikit-learn.org/stable/auto_examples/tree/plot_unveil_tree_structure.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from packager.engines.onnx import trees
+from packager.engines.onnx.candidates import RefusedError
+
+_SINGLE: Final = frozenset(
+    {"DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor"}
+)
+_FORESTS: Final = frozenset(
+    {
+        "ExtraTreesClassifier",
+        "ExtraTreesRegressor",
+        "RandomForestClassifier",
+        "RandomForestRegressor",
+    }
+)
+_BOOSTED: Final = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
+_LINKS: Final[dict[str, tuple[trees.Link, float]]] = {
+    "log_loss": ("sigmoid", 1.0),
+    "exponential": ("sigmoid", 2.0),
+}
+
+
+def is_one(model: Any) -> bool:
+    kind = type(model)
+    ours = kind.__module__.startswith("sklearn.")
+    return ours and kind.__name__ in _SINGLE | _FORESTS | _BOOSTED
+
+
+def read(model: Any) -> trees.Ensemble:
+    """Raises RefusedError for several outputs and for boosting that starts from another model."""
+    if type(model).__name__ in _BOOSTED:
+        return _boosted(model)
+    if model.n_outputs_ != 1:
+        raise RefusedError("trees with several outputs")
+    parts = list(getattr(model, "estimators_", [model]))
+    classes = tuple(getattr(model, "classes_", ()))
+    found = [each for part in parts for each in _trees(part.tree_, bool(classes))]
+    return trees.Ensemble(
+        trees=tuple(found),
+        features=model.n_features_in_,
+        base=(0.0,) * max(1, len(classes)),
+        less="BRANCH_LEQ",
+        dtype=np.float64,
+        narrow=True,
+        scale=1.0 / len(parts),
+        classes=classes,
+    )
+
+
+def _boosted(model: Any) -> trees.Ensemble:
+    if model.init is not None and model.init != "zero":
+        raise RefusedError("boosting that starts from another model")
+    classes = tuple(getattr(model, "classes_", ()))
+    link, scale = _LINKS[model.loss] if classes else ("identity", 1.0)
+    start = model._raw_predict_init(np.zeros((1, model.n_features_in_), np.float32))  # noqa: SLF001
+    found = [
+        trees.Tree(
+            margin, tuple(_nodes(part.tree_, part.tree_.value[:, 0, 0] * model.learning_rate))
+        )
+        for stage in model.estimators_
+        for margin, part in enumerate(stage)
+    ]
+    return trees.Ensemble(
+        trees=tuple(found),
+        features=model.n_features_in_,
+        base=tuple(np.asarray(start, dtype=np.float64).ravel().tolist()),
+        less="BRANCH_LEQ",
+        dtype=np.float64,
+        narrow=True,
+        link="softmax" if len(classes) > 2 else link,
+        scale=scale,
+        classes=classes,
+    )
+
+
+def _leaves(tree: Any) -> Any:
+    return tree.value[:, 0, 0]
+
+
+def _trees(tree: Any, classifies: bool) -> Iterator[trees.Tree]:  # noqa: FBT001 - of one caller
+    """One tree for each class: a leaf of a graph adds to one number alone."""
+    values = tree.value[:, 0, :]
+    if classifies:
+        # counts before scikit-learn 1.3, shares since
+        values = values / values.sum(axis=1, keepdims=True)
+    for target in range(values.shape[1]):
+        yield trees.Tree(target, tuple(_nodes(tree, values[:, target])))
+
+
+def _nodes(tree: Any, values: Any) -> Iterator[trees.Node]:
+    missing = getattr(tree, "missing_go_to_left", np.zeros(tree.node_count, dtype=np.uint8))
+    for at, left in enumerate(tree.children_left):
+        if left == -1:
+            yield trees.Node(float(values[at]))
+        else:
+            yield trees.Node(
+                float(tree.threshold[at]),
+                int(tree.feature[at]),
+                int(left),
+                int(tree.children_right[at]),
+                bool(missing[at]),
+            )

@@ -1,0 +1,245 @@
+"""Tree ensembles as ONNX: one node in the model's own precision, and what makes it an answer.
+
+The node is TreeEnsemble of ai.onnx.ml, version 5, which compares and adds in double where it is
+given doubles (https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html). The sum of a
+classifier's trees is a margin, which common operators turn into probabilities and labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper
+
+OPSET: Final = 21
+ML_OPSET: Final = 5
+IR_VERSION: Final = 10
+INPUT: Final = "X"
+Link = Literal["identity", "exp", "sigmoid", "softmax"]
+LINKS: Final = {"identity": None, "exp": "Exp", "sigmoid": "Sigmoid", "softmax": "Softmax"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A split, or with `left` None a leaf, whose `value` is what it adds."""
+
+    value: float
+    feature: int = 0
+    left: int | None = None
+    right: int | None = None
+    missing_left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    target: int
+    """Which of the margins the leaves add to."""
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ensemble:
+    trees: tuple[Tree, ...]
+    features: int
+    base: tuple[float, ...]
+    """What each margin starts with; its length is the number of margins."""
+    less: Literal["BRANCH_LT", "BRANCH_LEQ"]
+    """The comparison that sends a row to the left."""
+    dtype: Any
+    link: Link = "identity"
+    scale: float = 1.0
+    """What margins are multiplied with before the link."""
+    narrow: bool = False
+    """Whether doubles are rounded to float before they are compared."""
+    classes: tuple[Any, ...] = field(default=())
+    """Of a classifier: its labels in the order of the margins (two for a sigmoid)."""
+
+    def thresholds(self) -> dict[int, npt.NDArray[Any]]:
+        """Distinct thresholds by feature."""
+        found: dict[int, set[float]] = {}
+        for tree in self.trees:
+            for node in tree.nodes:
+                if node.left is not None:
+                    found.setdefault(node.feature, set()).add(node.value)
+        return {feature: np.array(sorted(each)) for feature, each in found.items()}
+
+
+def graph(ensemble: Ensemble) -> onnx.ModelProto:
+    """Outputs: `label` (classifiers alone) and `values`: linked margins, or probabilities."""
+    kind = TensorProto.DOUBLE if ensemble.dtype == np.float64 else TensorProto.FLOAT
+    nodes = [*_rounded(ensemble), _ensemble_node(ensemble)]
+    constants: list[Any] = []
+    nodes += _added("margins", ensemble, constants)
+    binary = ensemble.link == "sigmoid" and len(ensemble.classes) == 2
+    linked = LINKS[ensemble.link]
+    name = "positive" if binary else "values"
+    if linked is None:
+        nodes.append(helper.make_node("Identity", ["scaled"], [name]))
+    else:
+        more = {"axis": 1} if linked == "Softmax" else {}
+        nodes.append(helper.make_node(linked, ["scaled"], [name], **more))
+    if binary:
+        constants.append(_constant("one", np.ones(1, ensemble.dtype)))
+        nodes += [
+            helper.make_node("Sub", ["one", "positive"], ["negative"]),
+            helper.make_node("Concat", ["negative", "positive"], ["values"], axis=1),
+        ]
+    outputs = [helper.make_tensor_value_info("values", kind, [None, None])]
+    if ensemble.classes:
+        classes = np.array(ensemble.classes)
+        text = classes.dtype.kind in "UO"
+        constants.append(
+            helper.make_tensor(
+                "classes",
+                TensorProto.STRING if text else TensorProto.INT64,
+                [len(classes)],
+                [str(c).encode() for c in classes] if text else [int(c) for c in classes],
+            )
+        )
+        nodes += [
+            helper.make_node("ArgMax", ["values"], ["best"], axis=1, keepdims=0),
+            helper.make_node("Gather", ["classes", "best"], ["label"]),
+        ]
+        label = TensorProto.STRING if text else TensorProto.INT64
+        outputs.insert(0, helper.make_tensor_value_info("label", label, [None]))
+    made = helper.make_graph(
+        nodes,
+        "trees",
+        [helper.make_tensor_value_info(INPUT, kind, [None, ensemble.features])],
+        outputs,
+        constants,
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+    return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
+
+
+def _rounded(ensemble: Ensemble) -> list[Any]:
+    if not ensemble.narrow:
+        return [helper.make_node("Identity", [INPUT], ["features"])]
+    return [
+        helper.make_node("Cast", [INPUT], ["rounded"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["rounded"], ["features"], to=TensorProto.DOUBLE),
+    ]
+
+
+def after(first: onnx.ModelProto, ensemble: Ensemble) -> onnx.ModelProto:
+    """The graph of a pipeline: what `first` answers goes into the trees."""
+    second = graph(ensemble)
+    compose.add_prefix_graph(second.graph, "trees_", inplace=True)
+    kind = second.graph.input[0].type.tensor_type.elem_type
+    handed = helper.make_node(
+        "Cast", [first.graph.output[0].name], [second.graph.input[0].name], to=kind
+    )
+    made = helper.make_graph(
+        [*first.graph.node, handed, *second.graph.node],
+        "pipeline",
+        list(first.graph.input),
+        list(second.graph.output),
+        [*first.graph.initializer, *second.graph.initializer],
+    )
+    versions = {each.domain: each.version for each in first.opset_import}
+    opsets = [helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+    # what the trees need of the common operators is the same in every version since 13
+    opsets.append(helper.make_opsetid("", max(13, versions.get("", OPSET))))
+    return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
+
+
+def _added(source: str, ensemble: Ensemble, constants: list[Any]) -> list[Any]:
+    """The base and the scale: added here, because an attribute of the node holds floats alone."""
+    constants.append(_constant("base", np.array([ensemble.base], ensemble.dtype)))
+    based = helper.make_node("Add", [source, "base"], ["based"])
+    if ensemble.scale == 1.0:
+        return [based, helper.make_node("Identity", ["based"], ["scaled"])]
+    constants.append(_constant("scale", np.array([ensemble.scale], ensemble.dtype)))
+    return [based, helper.make_node("Mul", ["based", "scale"], ["scaled"])]
+
+
+def _constant(name: str, value: npt.NDArray[Any]) -> Any:
+    return numpy_helper.from_array(value, name)
+
+
+def _ensemble_node(ensemble: Ensemble) -> Any:
+    """Splits and leaves are counted apart; a tree that is one leaf gets a split to it alone."""
+    made = _Rows()
+    for tree in ensemble.trees:
+        made.add(tree)
+    splits = np.array(made.values, dtype=ensemble.dtype)
+    weights = np.array(made.weights, dtype=ensemble.dtype)
+    mode = _MODES[ensemble.less]
+    modes = np.full(len(splits), mode, dtype=np.uint8)
+    return helper.make_node(
+        "TreeEnsemble",
+        ["features"],
+        ["margins"],
+        domain="ai.onnx.ml",
+        n_targets=len(ensemble.base),
+        aggregate_function=_SUM,
+        post_transform=_NONE,
+        tree_roots=made.roots,
+        nodes_featureids=made.features,
+        nodes_splits=_constant("splits", splits),
+        nodes_modes=_constant("modes", modes),
+        nodes_truenodeids=made.lefts,
+        nodes_falsenodeids=made.rights,
+        nodes_trueleafs=made.left_leaves,
+        nodes_falseleafs=made.right_leaves,
+        nodes_missing_value_tracks_true=made.missing,
+        leaf_targetids=made.targets,
+        leaf_weights=_constant("weights", weights),
+    )
+
+
+_MODES: Final = {"BRANCH_LEQ": 0, "BRANCH_LT": 1}
+_SUM: Final = 1
+_NONE: Final = 0
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The attributes of one node that holds every tree."""
+
+    roots: list[int] = field(default_factory=list)
+    features: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    lefts: list[int] = field(default_factory=list)
+    rights: list[int] = field(default_factory=list)
+    left_leaves: list[int] = field(default_factory=list)
+    right_leaves: list[int] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    targets: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+
+    def add(self, tree: Tree) -> None:
+        self.roots.append(len(self.values))
+        splits = [at for at, node in enumerate(tree.nodes) if node.left is not None]
+        places = {at: len(self.values) + number for number, at in enumerate(splits)}
+        if not splits:
+            leaf = self._leaf(tree, 0)
+            self._split(Node(0.0), (leaf, 1), (leaf, 1))
+        for at in splits:
+            node = tree.nodes[at]
+            self._split(
+                node, self._child(tree, node.left, places), self._child(tree, node.right, places)
+            )
+
+    def _child(self, tree: Tree, at: int | None, places: dict[int, int]) -> tuple[int, int]:
+        assert at is not None  # noqa: S101 - a split has both children
+        return (places[at], 0) if at in places else (self._leaf(tree, at), 1)
+
+    def _leaf(self, tree: Tree, at: int) -> int:
+        self.targets.append(tree.target)
+        self.weights.append(tree.nodes[at].value)
+        return len(self.weights) - 1
+
+    def _split(self, node: Node, left: tuple[int, int], right: tuple[int, int]) -> None:
+        self.features.append(node.feature)
+        self.values.append(node.value)
+        self.missing.append(int(node.missing_left))
+        self.lefts.append(left[0])
+        self.left_leaves.append(left[1])
+        self.rights.append(right[0])
+        self.right_leaves.append(right[1])

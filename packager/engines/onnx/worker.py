@@ -1,0 +1,127 @@
+"""Compile a registered model and hold the graph to it, where both can be loaded.
+
+    python -s -m packager.engines.onnx.worker MODEL_FOLDER ASKED.json OUT_FOLDER
+
+Run in the model's own environment with the converters added. ASKED has `table` (generated rows by
+column), `example` (the same of the saved example, or null), `rtol`, `atol` and `seed`. OUT_FOLDER
+gets `result.json`, and `model.onnx` where a candidate was proven.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+
+from packager.engines.onnx import rows
+from packager.engines.onnx.candidates import Column, Inputs, RefusedError
+from packager.engines.onnx.case import Case, prove
+from packager.engines.onnx.families import family_of
+from packager.engines.onnx.rows import Table
+
+MEMORY_BYTES: Final = 16 << 30
+"""Of address space: a converter that runs away is stopped."""
+
+
+def main(argv: list[str]) -> int:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    warnings.simplefilter("ignore")
+    folder, asked, out = (Path(each) for each in argv)
+    wanted = json.loads(asked.read_text(encoding="utf-8"))
+    (out / "result.json").write_text(json.dumps(run(folder, wanted, out)), encoding="utf-8")
+    return 0
+
+
+def run(folder: Path, wanted: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """`options`, `adversarial` and `evidence` of what was proven, or why all was `refused`."""
+    try:
+        registered = Registered(mlflow.pyfunc.load_model(str(folder), suppress_warnings=True))
+        family = family_of(registered.model)
+        case = Case(
+            predict=registered.predict,
+            model=registered.model,
+            inputs=registered.inputs,
+            family=family,
+            method=registered.method,
+            table=registered.table(wanted["table"]),
+            example=registered.table(wanted["example"]) if wanted["example"] else None,
+            rtol=wanted["rtol"],
+            atol=wanted["atol"],
+            seed=wanted["seed"],
+        )
+        return prove(case, out)
+    except RefusedError as error:
+        return {"refused": [str(error)]}
+
+
+class Registered:
+    """The model as MLflow serves it, asked with tables of our own."""
+
+    def __init__(self, theirs: Any) -> None:
+        self._theirs = theirs
+        self._schema = theirs.metadata.get_input_schema()
+        self.inputs = read_inputs(self._schema)
+        self.model = theirs.get_raw_model()
+        conf = theirs.metadata.flavors["python_function"]
+        self.method = str(conf.get("predict_fn") or "predict")
+
+    def predict(self, table: Table) -> Any:
+        if self.inputs.columns:
+            named = self._schema.has_input_names()
+            data: Any = pd.DataFrame({n if named else int(n): each for n, each in table.items()})
+        else:
+            stacked = np.stack(list(table.values()), axis=1)
+            data = {self.inputs.tensor: stacked} if self.inputs.tensor else stacked
+        answer = self._theirs.predict(data)
+        if not isinstance(answer, np.ndarray):
+            raise RefusedError(f"the model answers with a {type(answer).__name__}")
+        return answer
+
+    def table(self, columns: Mapping[str, list[Any]]) -> Table:
+        """JSON values as the arrays that the signature makes of them."""
+        if not self.inputs.columns:
+            (only,) = columns.values()
+            matrix = np.array(only, dtype=self._schema.inputs[0].type)
+            return {str(at): matrix[:, at] for at in range(matrix.shape[1])}
+        return {
+            column.name: np.array(
+                [_missing(value, column.type) for value in columns[column.name]],
+                dtype=rows.DTYPES[column.type],
+            )
+            for column in self.inputs.columns
+        }
+
+
+def read_inputs(schema: Any) -> Inputs:
+    """Raises RefusedError for what is neither scalar columns nor one matrix of numbers."""
+    if schema is None:
+        raise RefusedError("the model has no signature")
+    if schema.is_tensor_spec():
+        (spec,) = schema.inputs if len(schema.inputs) == 1 else (None,)
+        if spec is None or len(spec.shape) != 2 or spec.shape[1] < 1 or spec.type.kind not in "fiu":
+            raise RefusedError("a tensor signature other than one matrix of numbers")
+        return Inputs(tensor=spec.name, width=int(spec.shape[1]))
+    columns = []
+    for at, spec in enumerate(schema.inputs):
+        kind = str(getattr(spec.type, "name", spec.type))
+        if kind not in rows.DTYPES:
+            raise RefusedError(f"a column of type {kind}")
+        columns.append(Column(str(at) if spec.name is None else str(spec.name), kind))
+    return Inputs(columns=tuple(columns))
+
+
+def _missing(value: Any, kind: str) -> Any:
+    return math.nan if value is None and kind in {"double", "float"} else value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,253 @@
+"""A graph is accepted where it answers as the model, and refused where it was made to differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import onnx
+import pytest
+import xgboost
+from onnx import numpy_helper
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from packager.engines.onnx import case as cases
+from packager.engines.onnx.candidates import Candidate, Inputs, RefusedError
+from packager.engines.onnx.families import family_of
+from tests.engines import asking
+
+TABLE = asking.table(400)
+X = asking.matrix(TABLE)
+CLASSES, NUMBERS = asking.targets(TABLE)
+WORDS = np.array(["low", "middle", "high"], dtype=object)[CLASSES]
+
+
+def boosted(**settings: Any) -> Any:
+    settings = {"seed": 0, "nthread": 1, **settings}
+    return xgboost.train(
+        settings, xgboost.DMatrix(X, CLASSES % 2 + (settings.get("objective") == "reg:gamma")), 8
+    )
+
+
+def light(**settings: Any) -> Any:
+    columns = settings.pop("categorical_feature", "auto")
+    settings = {"verbose": -1, "num_leaves": 7, "seed": 0, "num_threads": 1, **settings}
+    data = lightgbm.Dataset(X.round(), CLASSES % 2, categorical_feature=columns)
+    return lightgbm.train(settings, data, 8)
+
+
+def xgb(columns: Any, model: Any) -> Any:
+    return model.predict(xgboost.DMatrix(asking.matrix(columns)))
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "linear regression": lambda: LinearRegression().fit(X, NUMBERS),
+    "words for labels": lambda: LogisticRegression().fit(StandardScaler().fit_transform(X), WORDS),
+    "a pipeline with an imputer": lambda: make_pipeline(
+        SimpleImputer(), StandardScaler(), LogisticRegression()
+    ).fit(X, CLASSES),
+    "histograms, 3 classes": lambda: HistGradientBoostingClassifier(max_iter=8).fit(X, CLASSES),
+    "histograms, 2 classes": lambda: HistGradientBoostingClassifier(max_iter=8).fit(X, CLASSES > 1),
+    "histograms": lambda: HistGradientBoostingRegressor(max_iter=8, loss="poisson").fit(X, NUMBERS),
+    "boosting, 2 classes": lambda: GradientBoostingClassifier(n_estimators=8).fit(X, CLASSES > 1),
+    "boosting, 3 classes": lambda: GradientBoostingClassifier(n_estimators=4).fit(X, CLASSES),
+    "boosting of numbers": lambda: GradientBoostingRegressor(n_estimators=8).fit(X, NUMBERS),
+    "forest of words": lambda: RandomForestClassifier(8, random_state=0).fit(X, WORDS),
+    "forest behind a scaler": lambda: make_pipeline(
+        StandardScaler(), RandomForestRegressor(8, random_state=0)
+    ).fit(X, NUMBERS),
+    "histograms behind an imputer": lambda: make_pipeline(
+        SimpleImputer(), HistGradientBoostingClassifier(max_iter=8)
+    ).fit(X, CLASSES),
+    "xgboost in a pipeline": lambda: make_pipeline(
+        StandardScaler(), xgboost.XGBClassifier(n_estimators=8, n_jobs=1)
+    ).fit(X, CLASSES),
+    "xgboost classifier": lambda: xgboost.XGBClassifier(n_estimators=8, n_jobs=1).fit(X, CLASSES),
+    "xgboost stopped early": lambda: xgboost.XGBRegressor(
+        n_estimators=60, n_jobs=1, early_stopping_rounds=2, learning_rate=1.0
+    ).fit(X[:200], NUMBERS[:200], eval_set=[(X[200:], NUMBERS[200:])], verbose=False),
+    "xgboost ranker": lambda: xgboost.XGBRanker(n_estimators=8, n_jobs=1).fit(
+        X, CLASSES, group=[100] * 4
+    ),
+    "lightgbm classifier": lambda: lightgbm.LGBMClassifier(
+        n_estimators=8, n_jobs=1, verbose=-1
+    ).fit(X, CLASSES),
+    "lightgbm forest": lambda: lightgbm.LGBMRegressor(
+        boosting_type="rf",
+        bagging_freq=1,
+        bagging_fraction=0.5,
+        n_estimators=8,
+        n_jobs=1,
+        verbose=-1,
+    ).fit(X, NUMBERS),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_graph_that_answers_as_the_model_is_taken(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]()
+    result = asking.proven(asking.case(model), tmp_path)
+    assert "refused" not in result
+    assert (tmp_path / "model.onnx").is_file()
+    evidence = result["evidence"]
+    assert evidence["candidates"][-1]["rows"] >= 3000
+    # a scaler leaves some thresholds between numbers that no input reaches
+    assert evidence["thresholds_asked"] >= 0.9 * evidence["thresholds"]
+    assert bool(evidence["thresholds"]) == any(
+        word in name for word in ("hist", "boost", "forest", "gbm")
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"objective": "binary:logistic"},
+        {"objective": "reg:squarederror", "booster": "dart", "rate_drop": 0.3},
+        {"objective": "count:poisson"},
+        {"objective": "reg:gamma", "base_score": 0.5},
+        {"objective": "multi:softprob", "num_class": 2},
+    ],
+)
+def test_an_xgboost_booster_is_compiled(settings: dict[str, Any], tmp_path: Path) -> None:
+    model = boosted(**settings)
+    made = asking.case(model, predict=partial(xgb, model=model))
+    assert "refused" not in asking.proven(made, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"objective": "binary", "sigmoid": 0.7}, {"objective": "poisson"}, {"objective": "huber"}],
+)
+def test_a_lightgbm_booster_is_compiled(settings: dict[str, Any], tmp_path: Path) -> None:
+    assert "refused" not in asking.proven(asking.case(light(**settings)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (lambda: boosted(booster="gblinear"), "the booster gblinear"),
+        (lambda: boosted(objective="binary:hinge"), "the objective binary:hinge"),
+        (lambda: light(objective="binary", linear_tree=True), "leaves with a linear model"),
+        (lambda: light(objective="binary", zero_as_missing=True), "zeros that stand for missing"),
+        (lambda: light(objective="binary", categorical_feature=[0]), "a split by categories"),
+    ],
+)
+def test_what_no_graph_stands_for_is_refused(model: Any, why: str, tmp_path: Path) -> None:
+    made = model()
+    predict = partial(xgb, model=made) if isinstance(made, xgboost.Booster) else None
+    changes: dict[str, Any] = {} if predict is None else {"predict": predict}
+    with pytest.raises(RefusedError, match=why):
+        asking.proven(asking.case(made, **changes), tmp_path)
+
+
+def moved(graph: onnx.ModelProto, name: str, change: Callable[[Any], Any]) -> onnx.ModelProto:
+    """The graph with one initializer, or tensor attribute of its trees, changed."""
+    for each in graph.graph.initializer:
+        if each.name == name:
+            each.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(each)), name))
+            return graph
+    (node,) = [each for each in graph.graph.node if each.op_type == "TreeEnsemble"]
+    (found,) = [each for each in node.attribute if each.name == name]
+    found.t.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(found.t)), name))
+    return graph
+
+
+def nudged(values: Any, at: int = 0, by: float = 0.0) -> Any:
+    """One value moved: to the next number that there is, or by a share of itself."""
+    made = values.copy().ravel()
+    made[at] = made[at] * (1 + by) if by else np.nextafter(made[at], np.inf, dtype=made.dtype)
+    return made.reshape(values.shape)
+
+
+MUTATIONS: dict[str, tuple[Callable[[], Any], str, Callable[[Any], Any]]] = {
+    "one threshold, to the next double": (
+        lambda: HistGradientBoostingRegressor(max_iter=8).fit(X, NUMBERS),
+        "nodes_splits",
+        nudged,
+    ),
+    "one threshold, to the next float": (
+        lambda: xgboost.XGBRegressor(n_estimators=8, n_jobs=1).fit(X, NUMBERS),
+        "nodes_splits",
+        nudged,
+    ),
+    "one leaf": (
+        lambda: lightgbm.LGBMRegressor(n_estimators=8, n_jobs=1, verbose=-1).fit(X, NUMBERS),
+        "leaf_weights",
+        partial(nudged, by=0.01),
+    ),
+    "one weight": (
+        lambda: LinearRegression().fit(X, NUMBERS),
+        "coef",
+        partial(nudged, by=0.001),
+    ),
+    "the order of classes": (
+        lambda: HistGradientBoostingClassifier(max_iter=8).fit(X, CLASSES),
+        "classes",
+        lambda values: values[::-1].copy(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_graph_that_was_changed_is_refused(name: str, tmp_path: Path) -> None:
+    fit, where, change = MUTATIONS[name]
+    model = fit()
+    family = family_of(model)
+
+    def changed(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+        first = next(iter(family.candidates(model, inputs, method)))
+        yield replace(first, graph=lambda: moved(first.graph(), where, change))
+
+    made = asking.case(model, family=replace(family, candidates=changed))
+    result = asking.proven(made, tmp_path)
+    assert "rows differ" in result["refused"][0]
+    assert "expected" in result["refused"][0]
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_graph_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "LARGEST_BYTES", 100)
+    result = asking.proven(asking.case(LinearRegression().fit(X, NUMBERS)), tmp_path)
+    assert "100 is the most" in result["refused"][0]
+
+
+def test_a_graph_that_is_newer_than_the_runtime_is_refused(tmp_path: Path) -> None:
+    model = HistGradientBoostingRegressor(max_iter=2).fit(X, NUMBERS)
+    family = family_of(model)
+
+    def newer(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+        first = next(iter(family.candidates(model, inputs, method)))
+
+        def graph() -> onnx.ModelProto:
+            made = first.graph()
+            made.opset_import[0].version = 99
+            return made
+
+        yield replace(first, graph=graph)
+
+    made = asking.case(model, family=replace(family, candidates=newer))
+    assert "Opset 99" in asking.proven(made, tmp_path)["refused"][0]
+
+
+def test_other_columns_than_the_model_has_are_refused(tmp_path: Path) -> None:
+    model = LinearRegression().fit(X[:, :3], NUMBERS)
+    with pytest.raises(RefusedError, match="refuses every row"):
+        asking.case(model, rows=100)
