@@ -1,7 +1,8 @@
 """Put what no traced request opened into one compressed file; handlers/store.py serves it.
 
 Nothing goes that could be asked for without an import to show it: data files that lie in a package
-which is used stay, as `open` cannot be answered for, and so do libraries that nothing links to.
+which is used stay, as `open` cannot be answered for, and so do libraries that nothing links to, and
+the modules of a package that looks into its own folder.
 What goes, and how it comes back:
 
     a module that was not imported       by importing it
@@ -18,6 +19,7 @@ import hashlib
 import json
 import lzma
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -36,6 +38,8 @@ from packager.types import BuildPlan, Bundle, Removal, Trace
 
 _BLOCK_BYTES: Final = 1 << 20
 """What a miss decompresses at least: about 12 ms."""
+_OWN_PLACE: Final = re.compile(rb"\b__(?:file|path)__\b")
+_LOOKS: Final = re.compile(rb"\b(?:listdir|scandir|iterdir|walk|i?glob|rglob)\(")
 _FILTERS: Final = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": _BLOCK_BYTES},)
 
 
@@ -92,8 +96,11 @@ def choose(bundle: Bundle, plan: BuildPlan, trace: Trace) -> Chosen:
     taken = {path for tree in chosen.trees.values() for path in tree}
     archived = archive.PASS.name in plan.passes
     extensions = set()
+    listed = _listed(bundle.root, found.values())
     for file in found.values():
         if file in stays or file in taken or not _in_package(file, found):
+            continue
+        if not listed.isdisjoint(PurePosixPath(file).parents):
             continue
         if not file.endswith(".py"):
             extensions.add(file)
@@ -154,6 +161,17 @@ def _in_package(file: str, found: Mapping[str, str]) -> bool:
     """
     folder = file.rpartition("/")[0]
     return not folder or found.get(folder, "").startswith(f"{folder}/__init__.")
+
+
+def _listed(root: Path, files: Iterable[str]) -> set[PurePosixPath]:
+    """Folders that a module in them may list to find its like: what is not there is not missed."""
+    found = set()
+    for file in files:
+        if file.endswith(".py") and "/" in file:
+            text = (root / file).read_bytes()
+            if _LOOKS.search(text) and _OWN_PLACE.search(text):
+                found.add(PurePosixPath(file).parent)
+    return found
 
 
 def _is_licence(path: str) -> bool:

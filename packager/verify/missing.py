@@ -31,7 +31,10 @@ def keep_rules(text: str, removed: Sequence[Removal], root: Path) -> tuple[str, 
         rules |= {rule for path in paths if (rule := _of_module(module, path))}
     for named in _FILE.findall(text):
         relative = named.removeprefix(f"{root}/")
-        rules |= {path.as_posix() for path in paths if path == PurePosixPath(relative)}
+        # a folder is missed where everything in it was taken out
+        wanted = PurePosixPath(relative)
+        if wanted.name and any(path == wanted or wanted in path.parents for path in paths):
+            rules.add(relative)
     for name in _LIBRARY.findall(text):
         rules |= {path.as_posix() for path in paths if path.name == PurePosixPath(name).name}
     return tuple(sorted(rules))

@@ -40,6 +40,8 @@ TREE = {
     "idle/inner/__init__.py": b"",
     "idle/LICENSE": b"MIT",
     "single.py": b"X = 3\n",
+    "lists/__init__.py": b"import os\nNAMES = sorted(os.listdir(os.path.dirname(__file__)))\n",
+    "lists/plug.py": b"",
     "thing-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n",
     "model/code/mine.py": b"",
     "model/weights.bin": b"\0" * 9,
@@ -127,6 +129,8 @@ def test_what_was_not_opened_is_stored_and_the_rest_stays(tmp_path: Path) -> Non
           for n in ("__init__", "store", "cold")),
         "used/data.txt",
         "idle/LICENSE",
+        "lists/__init__.py",
+        "lists/plug.py",
         "thing-1.0.dist-info/METADATA",
         "model/code/mine.py",
         f"model/code/__pycache__/mine.{sys.implementation.cache_tag}.pyc",
@@ -134,7 +138,7 @@ def test_what_was_not_opened_is_stored_and_the_rest_stays(tmp_path: Path) -> Non
     }  # fmt: skip
     assert [entry.name for entry in bundle.ledger] == ["bytecode", "cold", "archive"]
     assert "7 files that no traced request opened" in bundle.ledger[1].proof
-    assert "bytecode of 2 modules in one file" in bundle.ledger[2].proof
+    assert "bytecode of 4 modules in one file" in bundle.ledger[2].proof
     assert {each.rule for each in bundle.removed} == {"cold"}
 
 
@@ -176,6 +180,11 @@ def test_a_package_that_was_not_seen_finds_its_data(function: Path, tmp_path: Pa
     (folder,) = (tmp_path / "tmp").iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {p.stat().st_mode & 0o777 for p in folder.rglob("*.txt")} == {0o600}
+
+
+def test_a_package_that_looks_into_its_own_folder_sees_it(function: Path) -> None:
+    done = ask(function, "import lists; print(lists.NAMES, handlers.STORE.take_misses())")
+    assert done.stdout == "['__init__.py', 'plug.py'] 0\n"
 
 
 def test_without_a_trace_nothing_is_cold_and_the_archive_holds_all(tmp_path: Path) -> None:

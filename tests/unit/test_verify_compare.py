@@ -97,6 +97,8 @@ REMOVED = tuple(
         ("No module named 'numpy.core._x'", ("numpy/core/_x.cpython-313-x86_64-linux-gnu.so",)),
         ("cannot import name 'odd' from 'numpy.core' (/t/numpy)", ("numpy/core/odd.py",)),
         ("[Errno 2] No such file or directory: '/t/pkg/data/README.md'", ("pkg/data/README.md",)),
+        ("[Errno 2] No such file or directory: '/t/pkg/data'", ("pkg/data",)),
+        ("[Errno 2] No such file or directory: '.'", ()),
         ("libonnxruntime.so.1: cannot open shared object file: No such file",
          ("onnxruntime/capi/libonnxruntime.so.1",)),
         ('{"errorMessage": "No module named \\\'numpy.core.odd\\\'"}', ("numpy/core/odd.py",)),
