@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import json
 import re
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -208,8 +209,7 @@ class Reader:
         if not inputs or not all(name in self._dtypes for name in inputs):
             return None
         return {
-            name: _narrowed(np.fromiter(values, np.float64, len(values)), self._dtypes[name])
-            for name, values in inputs.items()
+            name: _narrowed(_doubles(values), self._dtypes[name]) for name, values in inputs.items()
         }
 
 
@@ -218,17 +218,22 @@ def _narrowed(cells: Array, dtype: np.dtype[Any]) -> Array:
         return cells.astype(dtype, copy=False)
 
 
+def _doubles(values: Sequence[float]) -> Array:
+    """As `np.array(values)`, in half of the time."""
+    return np.frombuffer(bytearray(struct.pack(f"{len(values)}d", *values)), np.float64)
+
+
 def _matrix(rows: Sequence[Sequence[float]]) -> Array | None:
     """Rows of one width, at least one of either; None otherwise, and for an int beyond a float."""
-    widths = set(map(len, rows))
-    if len(widths) != 1 or 0 in widths:
+    width = len(rows[0]) if rows else 0
+    if width == 0:
         return None
-    width = widths.pop()
+    pack = struct.Struct(f"{width}d").pack
     try:
-        flat = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)
-    except OverflowError:
+        packed = bytearray().join([pack(*row) for row in rows])
+    except (struct.error, OverflowError):  # of another width; beyond a float
         return None
-    return flat.reshape(len(rows), width)
+    return np.frombuffer(packed, np.float64).reshape(len(rows), width)
 
 
 def encode_numbers(values: Array) -> str | None:
