@@ -76,7 +76,8 @@ def _first_proven(
                 attempt = compile_model(attempt, folder)  # noqa: PLW2901 - it gains its graph
             found = _proven(attempt, folder)
         except VerificationError as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            for tree in folder.glob("round-*"):
+                shutil.rmtree(tree, ignore_errors=True)
             failed.append((attempt, error))
             if not _answers_differ(error):
                 raise _with_history(failed) from error

@@ -229,6 +229,29 @@ def test_where_no_attempt_verifies_slimming_is_asked(
     assert REPLAY.message in entry.proof
 
 
+def test_a_compiled_models_graph_is_still_there_when_slimming_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    passes = ("libraries", "defer")
+    stages.plans = (replace(stages.plans[0], engine=Engine.ONNX, passes=passes),)
+    stages.guilty = "defer"
+
+    def compile_model(plan: Plan, work: Path) -> Plan:
+        (work / "graph").touch()
+        return replace(plan, compiled=work / "graph")
+
+    def slim(plan: Plan, _work: Path) -> str:
+        assert isinstance(plan.compiled, Path)
+        assert plan.compiled.is_file()
+        return "bundle"
+
+    monkeypatch.setattr(pipeline, "compile_model", compile_model)
+    monkeypatch.setattr(pipeline, "slim", slim)
+
+    assert run(tmp_path).plan.passes == ("libraries",)
+
+
 @pytest.mark.parametrize("stage", ["resolve", "plan", "slim", "verify", "package", "emit"])
 @pytest.mark.parametrize(
     "stop",
