@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from packager import _output, sizes
+from packager import _output, engines, sizes
 from packager._resources import own_command
 from packager.errors import ModelFormatError
 from packager.pipeline import planned
@@ -77,6 +77,7 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
             "digest": model.digest,
             "signature": "yes" if model.signature else "no",
             "example": model.example.source if model.example else "no",
+            "engine onnx": _compiles(model, attempts),
             "notes": list(model.notes),
         },
         "attempts": [
@@ -97,6 +98,11 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
             for attempt in attempts
         ],
     }
+
+
+def _compiles(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> str:
+    why = engines.why_not(model, attempts[0].flavor)
+    return f"no: {why}" if why else "can be tried: build with --engine onnx, or auto"
 
 
 def report_summary(report: BuildReport) -> dict[str, Any]:
