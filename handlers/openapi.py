@@ -231,8 +231,11 @@ def type_schema(wanted: Type) -> Json:
 
 
 def read_example(text: str) -> Any:
-    """A request body to show, or None where `text` is no JSON."""
+    """A request body to show, or None where `text` is no JSON.
+
+    NaN and infinity, which MLflow writes and JSON does not have, are shown as null.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=lambda _: None)
     except ValueError:
         return None

@@ -59,6 +59,16 @@ def test_the_saved_example_is_shown(tmp_path: Path) -> None:
     assert made["requestBody"]["content"]["application/json"]["example"] == body
 
 
+def test_a_missing_value_in_the_example_is_shown_as_null(tmp_path: Path) -> None:
+    body = '{"dataframe_split": {"columns": ["x", "kind"], "data": [[NaN, "a"]]}}'
+    (tmp_path / "example.json").write_text(body, encoding="utf-8")
+
+    made = document(tmp_path, example="example.json")
+
+    shown = made["requestBody"]["content"]["application/json"]["example"]
+    assert shown["dataframe_split"]["data"] == [[None, "a"]]
+
+
 def test_csv_is_offered_for_scalar_columns() -> None:
     content = document()["requestBody"]["content"]
 
