@@ -70,6 +70,26 @@ def parse(file: BinaryIO, name: str) -> Elf:
         raise ValueError(f"{name} is not a readable ELF file: {error!r}") from error
 
 
+def rename(path: Path, soname: str) -> None:
+    """Give a library this DT_SONAME, by which the loader knows it once it is loaded.
+
+    Wheels' copies have one of their own. The name is written over the old one: ValueError where it
+    is longer, or where there is none.
+    """
+    with path.open("r+b") as file:
+        elf = ELFFile(file)
+        dynamic = next(s for s in elf.iter_segments() if s["p_type"] == "PT_DYNAMIC")
+        tags = {str(tag.entry.d_tag): tag for tag in dynamic.iter_tags()}
+        if "DT_SONAME" not in tags:
+            raise ValueError(f"{path.name} has no name of its own")
+        own, name = tags["DT_SONAME"], soname.encode()
+        room = len(own.soname.encode())
+        if len(name) > room:
+            raise ValueError(f"{path.name} has no room for the name {soname}")
+        file.seek(_offset(elf, tags["DT_STRTAB"].entry.d_ptr) + own.entry.d_val)
+        file.write(name.ljust(room, b"\0"))
+
+
 def expanded(folder: str, of: PurePosixPath) -> PurePosixPath:
     """A folder of `search`, for the file `of`, as a path in the tree that `of` is relative to.
 

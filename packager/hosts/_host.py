@@ -75,8 +75,8 @@ class Host(Protocol):
     Raises EmulatorError where the host itself does not come up or is gone.
     """
 
-    name: str
-    """In words: `the Lambda runtime interface emulator`."""
+    about: str
+    """In a sentence, what stands for the platform here, and how far it is that."""
     read_only: str
     """How writes to the function's folder are prevented."""
 

@@ -19,7 +19,7 @@ _STATUSES: Final = {"BadRequestError": 400, "PayloadTooLargeError": 413}
 class LambdaHost:
     """One function behind the emulator's HTTP front."""
 
-    name = "the Lambda runtime interface emulator"
+    about = "Booted by AWS's runtime client under AWS's runtime interface emulator."
 
     def __init__(self, boot: Boot) -> None:
         self._emulator = Emulator(

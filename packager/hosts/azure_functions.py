@@ -35,7 +35,7 @@ _LIBRARY: Final = (
     "azure-functions-runtime-v1",
     "azurefunctions-extensions-base",
 )
-_LIBRARY_PYTHON: Final = "3.13"
+_LIBRARY_PYTHON: Final = (3, 13)
 _NATIVE: Final = ("protobuf", "grpcio")
 _SDK: Final = (
     "azure-functions==1.26.0; python_version < '3.13'",
@@ -52,10 +52,9 @@ _URL: Final = "https://function-app.azurewebsites.net"
 class WorkerHost:
     """One function app, indexed by the worker; each request is one invocation of a function."""
 
-    name = "the worker library of Azure Functions"
-
     def __init__(self, boot: Boot) -> None:
         self._boot = boot
+        self.about = _about(boot.interpreter)
         self._folder = boot.folder.absolute()
         self._prefix = read_only_prefix()
         self._last_log = ""
@@ -229,6 +228,17 @@ class WorkerHost:
         self._last_log = self.log()
 
 
+def _about(interpreter: Interpreter) -> str:
+    said = "Indexed and invoked by the worker library that Azure publishes for Python 3.13 and on"
+    if _minor(interpreter) >= _LIBRARY_PYTHON:
+        return f"{said}."
+    return f"{said}; Azure runs {interpreter.minor} in an older worker, which is on no index."
+
+
+def _minor(interpreter: Interpreter) -> tuple[int, ...]:
+    return tuple(int(part) for part in interpreter.minor.split("."))
+
+
 def _read(status: int, text: str, seconds: float) -> Answered:
     try:
         body = json.loads(text)
@@ -250,7 +260,7 @@ def client(interpreter: Interpreter) -> Path:
     """A folder with the worker's library, whose wheels are tagged for Python 3.13 and later."""
     tools = facts.tools()
     wanted = [tools[name].requirement for name in _LIBRARY]
-    minor = max(interpreter.minor, _LIBRARY_PYTHON)
+    minor = ".".join(map(str, max(_minor(interpreter), _LIBRARY_PYTHON)))
 
     def make(folder: Path) -> None:
         _process.run(

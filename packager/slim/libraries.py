@@ -83,6 +83,7 @@ def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(source, target)
     target.chmod(0o644)
+    _elf.rename(target, target.name)
 
 
 def _fetched(donor: Donor, plan: BuildPlan) -> Path:

@@ -85,6 +85,7 @@ def _proven(
         mismatches=done.mismatches,
         refusals_agreed=done.refusals,
         read_only=done.read_only,
+        checks={**evidence.checks, "host": done.host},
         cold_start=done.cold_start,
         notes=(*evidence.notes, *_notes(plan, done)),
     )

@@ -52,6 +52,8 @@ class Replayed:
     max_abs_error: float = 0.0
     cold_start: ColdStart | None = None
     read_only: str = ""
+    host: str = ""
+    """What it ran in, in a sentence."""
     random: frozenset[str] = frozenset()
     """Places of an answer at which the registered model itself answers otherwise each time."""
     notes: list[str] = field(default_factory=list)
@@ -84,6 +86,7 @@ def check(
             provided=plan.provided,
         )
     )
+    done.host = host.about
     with host as function:
         _LOG.info("Replaying %d requests against the booted function", len(probes))
         first = Call.of(probes[0]) if probes else PING

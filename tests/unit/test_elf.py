@@ -70,3 +70,23 @@ def test_is_elf_by_content_not_by_name(tmp_path: Path) -> None:
     tiny_elf.write(tmp_path, {"data.txt": tiny_elf.library(), "empty.so": b""})
     assert _elf.is_elf(tmp_path / "data.txt")
     assert not _elf.is_elf(tmp_path / "empty.so")
+
+
+def test_a_library_takes_the_name_that_others_need_it_by(tmp_path: Path) -> None:
+    path = tmp_path / "lib.so"
+    path.write_bytes(tiny_elf.library(soname="libgomp-a1b2.so.1.0.0", needed=("libc.so.6",)))
+
+    _elf.rename(path, "libgomp.so.1")
+
+    found = _elf.read(path)
+    assert (found.soname, found.needed) == ("libgomp.so.1", ("libc.so.6",))
+
+
+@pytest.mark.parametrize(("own", "said"), [("a.so", "no room"), (None, "no name of its own")])
+def test_a_name_that_cannot_be_given_is_an_error(
+    own: str | None, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "lib.so"
+    path.write_bytes(tiny_elf.library(soname=own, needed=("libc.so.6",)))
+    with pytest.raises(ValueError, match=said):
+        _elf.rename(path, "libgomp.so.1")

@@ -70,7 +70,7 @@ def test_evidence_says_what_was_compared_and_with_what(tmp_path: Path, replayed:
     assert evidence.declared_start_cpu_ms == 8.0
     assert evidence.cold_start == START
     assert evidence.read_only == "mounted"
-    assert set(evidence.checks) == {"budget", "linkage", "glibc"}
+    assert set(evidence.checks) == {"budget", "linkage", "glibc", "host"}
     assert evidence.notes == ("Init took 11.0 s here; the target allows 10 s.",)
 
 
