@@ -39,7 +39,7 @@ WORDS = np.array(["low", "middle", "high"], dtype=object)[CLASSES]
 
 
 def boosted(**settings: Any) -> Any:
-    settings = {"seed": 0, "nthread": 1, **settings}
+    settings = {"seed": 0, "nthread": 1, "verbosity": 0, **settings}
     return xgboost.train(
         settings, xgboost.DMatrix(X, CLASSES % 2 + (settings.get("objective") == "reg:gamma")), 8
     )

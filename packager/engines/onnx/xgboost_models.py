@@ -71,6 +71,8 @@ def read(model: Any) -> trees.Ensemble:
     parameters = learner["learner_model_param"]
     margins = max(1, int(parameters["num_class"]), int(parameters.get("num_target", 1)))
     inner = booster["model"]
+    # since XGBoost 3.4 a dart model is a gbtree with weights of its own
+    weights = inner.get("weight_drop") or weights
     count = _used(model, inner)
     found = [
         _tree(tree, target, 1.0 if weights is None else weights[at])
