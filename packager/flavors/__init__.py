@@ -19,6 +19,7 @@ from packager.flavors import (
     prophet,
     python_function,
     pytorch,
+    sentence_transformers,
     sklearn,
     spacy,
     statsmodels,
@@ -42,6 +43,7 @@ FLAVORS: Final[Mapping[str, Flavor]] = MappingProxyType(
         "pytorch": pytorch.FLAVOR,
         "keras": keras.FLAVOR,
         "tensorflow": tensorflow.FLAVOR,
+        "sentence_transformers": sentence_transformers.FLAVOR,
         "python_function": python_function.FLAVOR,
         "unknown": unknown.FLAVOR,
     }

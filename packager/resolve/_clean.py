@@ -21,8 +21,9 @@ def clean(root: Path, mlmodel: MlModel) -> MlModel:
     """The same model without absolute paths; MLmodel is written anew only where it had any.
 
     `mlflow.pyfunc.load_model` reads of `model_code_path` the last part alone, of an artifact its
-    `path` alone, and of `artifact_path` nothing. The user's own `config` is left as it is: the
-    model may mean what is in it.
+    `path` alone, and of `artifact_path` nothing; a `source_model_name` that is a folder of the
+    author's says where the weights came from, which lie in the model. The user's own `config` is
+    left as it is: the model may mean what is in it.
     """
     _forget_conda_prefix(root)
     values: dict[str, Json] = copy.deepcopy(dict(mlmodel.values))
@@ -43,10 +44,9 @@ def is_absolute(value: Json) -> bool:
 
 
 def _clean_flavor(root: Path, config: dict[str, Json]) -> None:
-    if is_absolute(config.get("model_code_path")):
-        config["model_code_path"] = _last(config["model_code_path"])
-    if is_absolute(config.get("config")):
-        config["config"] = _last(config["config"])
+    for key in ("config", "model_code_path", "source_model_name"):
+        if is_absolute(config.get(key)):
+            config[key] = _last(config[key])
     artifacts = config.get("artifacts")
     for name, artifact in artifacts.items() if isinstance(artifacts, dict) else ():
         if not isinstance(artifact, dict) or not isinstance(artifact.get("path"), str):

@@ -28,12 +28,16 @@ ours = predictor.load(manifest, function)
 theirs = mlflow.pyfunc.load_model(str(model), suppress_warnings=True)
 inputs = (manifest.signature or {}).get("inputs") or []
 rng = np.random.default_rng(0)
+WORDS = ("good", "fine", "awful", "day", "a", "Zürich")
 compared = 0
 for rows in (1, 2, 100, 900):
     table = rng.normal(size=(rows, 4))
     asked: Any = table.astype("float32")
     handed = asked
-    if inputs[0]["type"] != "tensor":
+    if inputs[0]["type"] == "string":
+        texts = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(rows)]
+        asked = handed = pd.DataFrame({inputs[0].get("name", 0): texts})
+    elif inputs[0]["type"] != "tensor":
         asked = handed = pd.DataFrame(table, columns=[spec["name"] for spec in inputs])
         if manifest.frame == "numpy":
             handed = {name: asked[name].to_numpy() for name in asked.columns}

@@ -46,7 +46,10 @@ def test_bounds_that_are_drawn_at_random_are_said(tmp_path: Path) -> None:
 
 ENVIRONMENTS = {
     # CPU builds of PyTorch are not in every index; pip knows of further ones
-    "torch": (sys.executable, ("torch==2.13.0+cpu", "numpy==2.4.6")),
+    "torch": (
+        sys.executable,
+        ("torch==2.13.0+cpu", "numpy==2.4.6", "sentence-transformers==6.2.0"),
+    ),
     "tensorflow": ("3.13", ("tensorflow-cpu==2.21.0",)),
 }
 
@@ -88,6 +91,8 @@ def python_with(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
                 ("pytorch_pt2", Frame.NUMPY),
                 ("pytorch_pickle", Frame.NUMPY),
                 ("pytorch_pickle", Frame.PANDAS),
+                ("sentences_vectors", Frame.PANDAS),
+                ("sentences_service", Frame.PANDAS),
             ),
         ),
         ("tensorflow", (("tensorflow_keras", Frame.NUMPY), ("tensorflow_module", Frame.NUMPY))),

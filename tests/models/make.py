@@ -49,6 +49,7 @@ SPACY = ("numpy", "pandas", "spacy")
 TORCH = ("cloudpickle", "numpy", "pandas", "torch")
 KERAS = ("jax", "keras", "numpy", "pandas")
 TENSORFLOW = ("keras", "numpy", "pandas", "tensorflow-cpu")
+SENTENCES = ("numpy", "pandas", "sentence-transformers", "torch", "transformers")
 AGENT = ("numpy", "pandas")
 LANGCHAIN = ("langchain-core", "numpy", "pandas")
 
@@ -933,6 +934,59 @@ def tensorflow_module(path):
     )
 
 
+def _tiny_encoder():
+    """A transformer of random weights that knows a few words; nothing is downloaded."""
+    import torch
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[UNK]", *"good fine great bad poor awful a an day".split()]
+    tokens = Tokenizer(
+        WordLevel({word: at for at, word in enumerate(words)}, unk_token="[UNK]")  # noqa: S106
+    )
+    tokens.pre_tokenizer = Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokens,
+        unk_token="[UNK]",  # noqa: S106
+        pad_token="[PAD]",  # noqa: S106
+        model_max_length=16,
+    )
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=len(words), hidden_size=8, num_hidden_layers=1,
+                        num_attention_heads=2, intermediate_size=16,
+                        max_position_embeddings=16)  # fmt: skip
+    return BertModel(config).eval(), tokenizer
+
+
+def _sentence_transformer(path, **more):
+    import mlflow.sentence_transformers
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+
+    encoder, tokenizer = _tiny_encoder()
+    folder = AUTHOR / "src" / "encoder"
+    encoder.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    words = Transformer(str(folder))
+    model = SentenceTransformer(modules=[words, Pooling(8)], device="cpu")
+    mlflow.sentence_transformers.save_model(
+        model, path, pip_requirements=_pins(*SENTENCES), **more
+    )
+
+
+def sentences_vectors(path):
+    _sentence_transformer(path, input_example=["a good day", "an awful day", "great"])
+
+
+def sentences_service(path):
+    """As an embeddings service answers; asked with `input`."""
+    _sentence_transformer(
+        path, task="llm/v1/embeddings", input_example={"input": ["a good day", "great"]}
+    )
+
+
 GROUPS = {
     "current": (
         sklearn_skops,
@@ -970,6 +1024,7 @@ GROUPS = {
     "torch": (pytorch_pt2, pytorch_pickle),
     "agents": (agent_responses, agent_chat, agent_chat_model, langchain_chain),
     "keras": (keras_jax,),
+    "sentences": (sentences_vectors, sentences_service),
     "tensorflow": (tensorflow_keras, tensorflow_module),
 }
 _MAKERS = {maker.__name__: maker for group in GROUPS.values() for maker in group}
@@ -986,7 +1041,7 @@ def make(into: Path, names: tuple[str, ...]) -> None:
 def _record(into: Path, group: str) -> None:
     names = sorted(
         {*SKLEARN, *XGBOOST, *LIGHTGBM, *ONNX, *CATBOOST, *STATSMODELS, *PROPHET, *SPACY, *TORCH}
-        | {*KERAS, *TENSORFLOW, *LANGCHAIN}
+        | {*KERAS, *TENSORFLOW, *LANGCHAIN, *SENTENCES}
         | {"mlflow", "xgboost-cpu", "skl2onnx"}
     )
     found = {"python": platform.python_version()}

@@ -1,0 +1,61 @@
+"""Sentence Transformers: texts to vectors.
+
+Answers as MLflow's pyfunc wrapper of the flavor
+(mlflow.sentence_transformers._SentenceTransformerModelWrapper): the texts of the first column; in
+the form of an embeddings service where the model was logged with that task and is asked by `input`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from handlers.errors import INVALID_PARAMETER_VALUE, ScoringError
+from handlers.loaders import _inputs, _serialized
+from handlers.manifest import Manifest
+
+
+class _Predictor:
+    def __init__(self, model: Any, task: str | None) -> None:
+        self._model = model
+        self._task = task
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        as_service = False
+        if _inputs.is_frame(data):
+            as_service = bool(self._task) and data.columns[0] == "input"
+            data = data.iloc[:, 0].tolist()
+            if data and isinstance(data[0], list):
+                data = data[0]
+        try:
+            vectors = self._model.encode(data, **(params or {}))
+        except TypeError as error:
+            if not params:
+                raise
+            raise ScoringError(
+                "Received invalid parameter value for `params` argument",
+                error_code=INVALID_PARAMETER_VALUE,
+            ) from error
+        return self._served(data, vectors) if as_service else vectors
+
+    def _served(self, texts: list[str], vectors: Any) -> dict[str, Any]:
+        tokens = sum(len(self._model.tokenizer(text)["input_ids"]) for text in texts)
+        data = [
+            {"object": "embedding", "index": at, "embedding": vector}
+            for at, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return {"object": "list", "data": data, "usage": usage}
+
+
+def load(manifest: Manifest, folder: Path) -> _Predictor:
+    """Raises OSError or ValueError for a folder that it cannot read.
+
+    Code that lies in the model's folder may run, as in MLflow: it was logged with the model.
+    """
+    import sentence_transformers
+
+    options = manifest.options
+    path = _serialized.model_folder(manifest, folder) / options["folder"]
+    model = sentence_transformers.SentenceTransformer(str(path), trust_remote_code=True)
+    return _Predictor(model, options.get("task"))
