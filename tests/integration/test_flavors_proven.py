@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,8 @@ def test_a_network_answers_as_mlflow(
             text=True,
             check=False,
             timeout=300,
+            # everything that a model needs lies in its folder
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.splitlines()[-1] == "1003"
