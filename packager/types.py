@@ -404,8 +404,10 @@ class Trace:
     own_cpu_ms: Mapping[str, float]
     """CPU of each module's import without the imports inside it. A measurement: differs each time,
     so nothing that ships may hang on it."""
-    events: int
-    """How many requests were sent."""
+    answers: tuple[str, ...]
+    """To each request: JSON, or the error that it failed with."""
+    asked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """For each module that a deferred import loaded: which module's, and of which name."""
 
     @property
     def modules(self) -> frozenset[str]:

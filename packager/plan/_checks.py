@@ -11,7 +11,10 @@ from packager import outputs
 from packager.errors import ConfigurationError, PlanError
 from packager.types import BuildRequest, ResolvedModel, Target
 
-PASSES: Final = ("libraries", "prune", "compact", "bytecode", "trace", "cut", "cold", "archive")
+PASSES: Final = (
+    *("libraries", "prune", "compact", "bytecode"),
+    *("trace", "cut", "defer", "cold", "archive"),
+)
 """Slimming passes by name; a test holds them to those of packager.slim."""
 _NO: Final = {"false", "0"}
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.errors import ConfigurationError
-from packager.slim import archive, bytecode, cold, compact, cut, libraries, prune, trace
+from packager.slim import archive, bytecode, cold, compact, cut, defer, libraries, prune, trace
 from packager.slim.passes import Pass
 from packager.slim.stage import stage
 from packager.types import BuildPlan, Bundle
@@ -24,6 +24,7 @@ PASSES: Final[Mapping[str, Pass]] = MappingProxyType(
         bytecode.PASS.name: bytecode.PASS,
         trace.PASS.name: trace.PASS,
         cut.PASS.name: cut.PASS,
+        defer.PASS.name: defer.PASS,
         cold.PASS.name: cold.PASS,
         archive.PASS.name: archive.PASS,
     }

@@ -33,6 +33,10 @@ _ROUTES: Final = ("/ping", "/health", "/version", "/nothing-here")
 class UntraceableError(Exception):
     """Why a function cannot be run under the recorder: for the ledger, not for the user to mend."""
 
+    def __init__(self, why: str, log: str = "") -> None:
+        super().__init__(why)
+        self.log = log
+
 
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """The same tree, and what was seen; a function that cannot be traced is left as it is."""
@@ -42,7 +46,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         _LOG.info("No trace: %s", error)
         return replace(accounted(bundle, PASS, proof=f"no trace: {error}"), untraced=str(error))
     proof = (
-        f"{found.events} requests: {len(found.modules)} modules loaded, "
+        f"{len(found.answers)} requests: {len(found.modules)} modules loaded, "
         f"{len(found.opened)} of {len(bundle.files)} files opened"
     )
     return replace(accounted(bundle, PASS, proof=proof), trace=found, untraced="")
@@ -77,7 +81,8 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
         if done.returncode != 0 or not traced.is_file():
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
             raise UntraceableError(
-                f"it ended with exit code {done.returncode} under the recorder: {' '.join(said)}"
+                f"it ended with exit code {done.returncode} under the recorder: {' '.join(said)}",
+                done.stderr,
             )
         found = json.loads(traced.read_text(encoding="utf-8"))
     return Trace(
@@ -87,7 +92,8 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
         files={name: PurePosixPath(path) for name, path in found["files"].items()},
         opened=tuple(PurePosixPath(path) for path in found["opened"]),
         own_cpu_ms=found["own_cpu_ms"],
-        events=len(asked),
+        answers=tuple(found["answers"]),
+        asked={name: (module, asked) for name, (module, asked) in found["asked"].items()},
     )
 
 

@@ -100,11 +100,14 @@ class Timer:
 
     def __init__(self, opened: Opened) -> None:
         self.own_ns: dict[str, int] = {}
+        self.asked: dict[str, tuple[str, str]] = {}
         self._opened = opened
         self._inner_ns = [0]
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         self._opened.read()
+        if asked := deferred_import():
+            self.asked[name] = asked
         begun = time.process_time_ns()
         for finder in sys.meta_path[sys.meta_path.index(cast(Any, self)) + 1 :]:
             spec = finder.find_spec(name, path, target)
@@ -138,6 +141,16 @@ class Timer:
         self._inner_ns[-1] += own if taken is None else taken
 
 
+def deferred_import() -> tuple[str, str] | None:
+    """The module and name of the outermost import on the stack that had been moved (sink.py)."""
+    found, frame = None, sys._getframe(1)  # noqa: SLF001 - nothing else is as quick
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code.co_name == "__getattr__" and "_name" in frame.f_code.co_varnames:
+            found = frame.f_globals["__name__"], frame.f_locals["_name"]
+    return found
+
+
 def found_in(folder: Path) -> dict[str, str]:
     """The file of every module that lies below the folder."""
     found = {}
@@ -157,16 +170,16 @@ def main(root: str, entry: str, asked: str, answered: str) -> None:
     module, _, name = entry.rpartition(".")
     handler = getattr(importlib.import_module(module), name)
     init = list(sys.modules)
-    failed = []
+    answers: dict[int, str] = {}
     loaded = {}
     for refused in (False, True):
         for number, each in enumerate(events):
             if each["refused"] is not refused:
                 continue
             try:
-                handler(each["event"], Context(number))
+                answers[number] = json.dumps(handler(each["event"], Context(number)))
             except Exception as error:  # noqa: BLE001 - the runtime catches all
-                failed.append([number, type(error).__name__])
+                answers[number] = f"{type(error).__name__}: {error}"
             opened.read()
         loaded[refused] = list(sys.modules)
     trace = {
@@ -175,7 +188,8 @@ def main(root: str, entry: str, asked: str, answered: str) -> None:
         "refusing": [name for name in loaded[True] if name not in {*init, *loaded[False]}],
         "files": found_in(folder),
         "opened": opened.paths(),
-        "failed": failed,
+        "answers": [answers[number] for number in range(len(events))],
+        "asked": timer.asked,
         "own_cpu_ms": {name: taken / 1e6 for name, taken in timer.own_ns.items()},
     }
     Path(answered).write_text(json.dumps(trace), encoding="utf-8")

@@ -82,7 +82,11 @@ def test_modules_go_by_the_moment_that_first_loads_them(tmp_path: Path) -> None:
     assert found["answering"] == ["pkg.late"]
     assert found["refusing"] == ["pkg.error"]
     assert found["files"]["pkg"] == "pkg/__init__.py"
-    assert found["failed"] == [[0, "ValueError"]]
+    assert found["answers"] == [
+        "ValueError: 00000000-0000-4000-8000-000000000000",
+        "null",
+        "null",
+    ]
 
 
 def test_files_are_those_that_python_and_native_code_open(tmp_path: Path) -> None:
