@@ -16,26 +16,21 @@ import json
 import logging
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeAlias
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
-from packager import _process
 from packager.emulator import run_script
 from packager.errors import ToolError
 from packager.slim import trace
-from packager.slim.globs import matches
 from packager.slim.passes import Pass, accounted
+from packager.slim.sinking import Name, Sinking
 from packager.slim.trace import UntraceableError
 from packager.types import BuildPlan, Bundle, Trace
 
 _LOG = logging.getLogger(__name__)
 
-Name: TypeAlias = tuple[str, str]
-"""A module, and a name that it binds by an import."""
 
 _WORKERS: Final = Path(__file__).parent.parent / "workers"
 _SHARDS: Final = 4
@@ -54,18 +49,6 @@ _CACHES: Final = re.compile(
 """Tables that grow by any import, or by what any code asks of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surveyed:
-    """One module: what could be moved out of it."""
-
-    path: PurePosixPath
-    moved: Mapping[str, Sequence[tuple[str, str | None]]]
-    served: bool
-    stars: tuple[str, ...]
-    open: bool
-    borrowed: tuple[str, ...]
-
-
 class GivenUpError(Exception):
     """Why nothing is deferred: for the ledger."""
 
@@ -78,7 +61,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     try:
         traced = attempt.settle()
     except GivenUpError as error:
-        attempt.write(frozenset())
+        attempt.undo()
         return accounted(bundle, PASS, proof=f"nothing deferred: {error}")
     after = accounted(bundle, PASS, proof=attempt.proof(traced), reverted=attempt.reverted())
     return replace(after, trace=traced)
@@ -89,228 +72,71 @@ class Attempt:
 
     def __init__(self, bundle: Bundle, plan: BuildPlan, before: Trace) -> None:
         self._bundle, self._plan, self._before = bundle, plan, before
-        self._originals: dict[Path, bytes | None] = {}
-        self._written: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._banned: set[Name] = set()
         self._why: dict[str, str] = {}
         self._moved: frozenset[Name] = frozenset()
-        self._surveyed = self._survey()
+        self._loaded_then: frozenset[str] | None = None
+        self._sinking = Sinking(bundle, plan, before)
 
     def settle(self) -> Trace:
         """Move, trace and put back until neither changes. Raises GivenUpError."""
-        movable = self._movable()
-        ordered = sorted(movable)
-        expected = self._loaded([[each for each in ordered if "." not in each[1]]])[0][0]
+        movable = self._sinking.movable()
+        ordered = [each for each in sorted(movable) if "." not in each[1]]
+        expected = self._loaded([ordered])[0][0]
         if "error" in expected:
             raise GivenUpError(f"the function does not fork: {expected['error']}")
-        names = dict(
-            zip((each for each in ordered if "." not in each[1]), expected["names"], strict=True)
-        )
+        names = dict(zip(ordered, expected["names"], strict=True))
         moved = movable
+        loaded: frozenset[str] | None = None
         for _ in range(_ROUNDS):
-            self.write(moved)
+            self._write(moved, loaded)
             traced = self._traced()
             if traced is None or self._strangers(traced):
                 moved -= self._banned
                 continue
+            loaded = traced.modules
             kept = frozenset(
                 each
                 for each in moved
-                if each[0] in traced.modules and self._needs(each, moved) - _serving(traced)
+                if each[0] in traced.modules and self._sinking.needs(each, moved) - _serving(traced)
             )
             _LOG.debug("%d imports moved, %d modules loaded", len(kept), len(traced.modules))
             if kept == moved:
                 kept -= self._disproved(moved, traced, names)
                 if kept == moved:
                     self._same_answers(traced)
-                    # what was written over several rounds, as one round writes it
-                    self._written.clear()
-                    self.write(moved)
+                    self._sinking.rewrite()
                     return traced
             moved = kept
         raise GivenUpError(f"it did not settle in {_ROUNDS} rounds")
 
+    def undo(self) -> None:
+        self._write(frozenset(), None)
+
+    def _write(self, moved: frozenset[Name], loaded: frozenset[str] | None) -> None:
+        self._moved, self._loaded_then = moved, loaded
+        self._sinking.write(moved, loaded)
+
     def _strangers(self, traced: Trace) -> bool:
-        """Whether modules came that were not there before: an import was moved out of a setting
-        that was made for it. Those imports are banned."""
+        """Whether modules came that were not there before; the imports that led there are banned.
+
+        They were moved out of a setting that was made for them: a stand-in in sys.modules, say.
+        """
         causes = {
             traced.asked[name]
             for name in traced.modules - self._before.modules
             if name in traced.asked
         }
         for module, name in sorted(causes):
-            origins = self._surveyed[module].moved.get(name)
+            origins = self._sinking.modules[module].moved.get(name)
             same = {
                 (module, other)
-                for other, each in self._surveyed[module].moved.items()
+                for other, each in self._sinking.modules[module].moved.items()
                 if origins is None or {m for m, _ in each} & {m for m, _ in origins}
             }
             self._banned |= same
             self._why[module] = f"{name} must be imported when {module} is"
         return bool(causes)
-
-    def _survey(self) -> dict[str, Surveyed]:
-        started = frozenset(self._before.init)
-        files = {
-            name: path
-            for name, path in self._before.files.items()
-            if path.suffix == ".py" and not matches(path, self._plan.keep) and name in started
-        }
-        asked = [
-            {
-                "name": name,
-                "path": str(self._bundle.root / path),
-                "package": path.name == "__init__.py",
-            }
-            for name, path in sorted(files.items())
-        ]
-        return {
-            name: Surveyed(
-                path=files[name],
-                moved={each: [(m, a) for m, a in o] for each, o in found["moved"].items()},
-                served=found["served"],
-                stars=tuple(found["stars"]),
-                open=found["open"],
-                borrowed=tuple(found["borrowed"]),
-            )
-            for name, found in self._sink("survey", asked).items()
-        }
-
-    def _sink(self, command: str, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The same modules always share processes: see `_SHARDS` of slim/bytecode.py."""
-        shards = [asked[start::_SHARDS] for start in range(_SHARDS)]
-        with ThreadPoolExecutor(max_workers=_SHARDS) as pool:
-            done = pool.map(lambda shard: self._sink_some(command, shard), shards)
-            return {name: found for each in done for name, found in each.items()}
-
-    def _sink_some(self, command: str, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="packager-defer-") as folder:
-            question, answer = Path(folder, "asked.json"), Path(folder, "answered.json")
-            question.write_text(json.dumps(asked), encoding="utf-8")
-            _process.run(
-                [
-                    *(self._plan.interpreter.path, "-s", "-S", "-B", "-W", "ignore"),
-                    *(_WORKERS / "sink.py", command, question, answer),
-                ],
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"},
-                timeout_seconds=_SECONDS,
-            )
-            found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-        return found
-
-    def _movable(self) -> frozenset[Name]:
-        """What the modules' own sources allow, less what other modules do to them."""
-        present = self._before.modules
-        taken_whole = {star for each in self._surveyed.values() for star in each.stars}
-        borrowed = {
-            name for each in self._surveyed.values() for name in each.borrowed if name in present
-        }
-        found = set()
-        for module, each in self._surveyed.items():
-            if each.open and module in taken_whole:
-                continue
-            for name, origins in each.moved.items():
-                if any(m not in present for m, _ in origins):
-                    continue  # it was put there for a while only, or has been taken away
-                if "." in name:
-                    if name in self._before.files:
-                        found.add((module, name))
-                    continue
-                own = f"{module}.{name}"
-                clash = own in present and origins != [(module, name)]
-                kept = any(self._is_kept(m, a) for m, a in origins)
-                lent = any(m in borrowed and m not in self._before.files for m, _ in origins)
-                if not (clash or kept or lent):
-                    found.add((module, name))
-        return frozenset(found)
-
-    def _is_kept(self, module: str, attribute: str | None) -> bool:
-        files = [self._before.files.get(each) for each in (module, f"{module}.{attribute}")]
-        return any(path is not None and matches(path, self._plan.keep) for path in files)
-
-    def _needs(self, name: Name, moved: frozenset[Name]) -> set[str]:
-        """The modules that binding the name would load."""
-        needed: set[str] = set()
-        todo, seen = [name], {name}
-        while todo:
-            module, bound = todo.pop()
-            for origin, attribute in self._surveyed[module].moved[bound]:
-                parts = origin.split(".")
-                needed |= {".".join(parts[: at + 1]) for at in range(len(parts))}
-                if attribute is None:
-                    needed |= self._with_submodules(module, bound, moved)
-                following = (origin, attribute or "")
-                if f"{origin}.{attribute}" in self._before.modules:
-                    needed.add(f"{origin}.{attribute}")
-                elif following in moved and following not in seen:
-                    seen.add(following)
-                    todo.append(following)
-        return needed
-
-    def _with_submodules(self, module: str, bound: str, moved: frozenset[Name]) -> set[str]:
-        """What the module's other imports load that bind the same name, `import a.b` for `a`."""
-        return {
-            name
-            for name in self._surveyed[module].moved
-            if name.startswith(f"{bound}.") and (module, name) not in moved
-        }
-
-    def write(self, moved: frozenset[Name]) -> None:
-        """Bytecode with just these imports moved; every other module's is as it was."""
-        wanted = {
-            module: (
-                tuple(sorted(name for owner, name in moved if owner == module)),
-                self._submodules(module, moved) if moved and each.served else (),
-            )
-            for module, each in self._surveyed.items()
-        }
-        wanted = {module: what for module, what in wanted.items() if any(what)}
-        asked = []
-        for module in sorted({*wanted, *self._written}):
-            if wanted.get(module) == self._written.get(module):
-                continue
-            path = self._bytecode(module)
-            original = self._originals.setdefault(
-                path, path.read_bytes() if path.is_file() else None
-            )
-            if module in wanted:
-                sink, serve = wanted[module]
-                source = self._surveyed[module].path
-                asked.append(
-                    {
-                        "name": module,
-                        "path": str(self._bundle.root / source),
-                        "bytecode": str(path),
-                        "filename": f"{_TASK_ROOT}/{source}",
-                        "sink": sink,
-                        "serve": serve,
-                    }
-                )
-                path.parent.mkdir(exist_ok=True)
-            elif original is None:
-                path.unlink()
-            else:
-                path.write_bytes(original)
-        if asked:
-            self._sink("write", asked)
-        self._written, self._moved = wanted, moved
-
-    def _submodules(self, module: str, moved: frozenset[Name]) -> tuple[str, ...]:
-        """Of a package: those that were loaded before, which code may take as attributes of it."""
-        own = self._surveyed[module].moved
-        below = (each.rpartition(".") for each in self._before.files)
-        return tuple(
-            sorted(
-                last
-                for base, _, last in below
-                if base == module and (last not in own or (module, last) in moved)
-            )
-        )
-
-    def _bytecode(self, module: str) -> Path:
-        source = self._bundle.root / self._surveyed[module].path
-        tag = f"cpython-{self._plan.interpreter.minor.replace('.', '')}"
-        return source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
 
     def _traced(self) -> Trace | None:
         """None where it does not start: what the traceback names is then banned."""
@@ -319,7 +145,7 @@ class Attempt:
         except UntraceableError as error:
             at = {
                 name: error.log.rfind(f'/{each.path}"')
-                for name, each in self._surveyed.items()
+                for name, each in self._sinking.modules.items()
                 if any(owner == name for owner, _ in self._moved)
             }
             culprit = max(at, key=lambda name: at[name], default="")
@@ -357,7 +183,7 @@ class Attempt:
         """Those that do not load, turn out to be something else, or change what is there."""
         groups: dict[frozenset[str], list[Name]] = {}
         for each in sorted(moved):
-            key = frozenset(self._needs(each, moved) - traced.modules)
+            key = frozenset(self._sinking.needs(each, moved) - traced.modules)
             groups.setdefault(key, []).append(each)
         ordered = sorted(groups, key=sorted)
         asked = [
@@ -388,10 +214,13 @@ class Attempt:
     def _same_answers(self, traced: Trace) -> None:
         if traced.answers == self._before.answers:
             return
-        moved = self._moved
-        self.write(frozenset())
-        again = trace.record(self._bundle, self._plan)
-        self.write(moved)
+        moved, loaded = self._moved, self._loaded_then
+        self.undo()
+        try:
+            again = trace.record(self._bundle, self._plan)
+        except UntraceableError as error:
+            raise GivenUpError(str(error)) from error
+        self._write(moved, loaded)
         for first, second, now in zip(
             self._before.answers, again.answers, traced.answers, strict=True
         ):
@@ -401,10 +230,12 @@ class Attempt:
     def proof(self, traced: Trace) -> str:
         gone = sorted(self._before.modules - traced.modules)
         spent = sum(self._before.own_cpu_ms.get(name, 0.0) for name in gone)
-        top = Counter[str]()
+        parts: dict[str, float] = {}
         for name in gone:
-            top[".".join(name.split(".")[:2])] += self._before.own_cpu_ms.get(name, 0.0)
-        largest = ", ".join(f"{name} {ms:.0f}" for name, ms in top.most_common(_LISTED))
+            part = ".".join(name.split(".")[:2])
+            parts[part] = parts.get(part, 0.0) + self._before.own_cpu_ms.get(name, 0.0)
+        most = sorted(parts, key=lambda part: -parts[part])[:_LISTED]
+        largest = ", ".join(f"{part} {parts[part]:.0f}" for part in most)
         return (
             f"{len(gone)} modules are loaded when first used, {spent:.0f} ms of CPU here "
             f"({largest}); {len(self._moved)} imports moved in "

@@ -57,6 +57,8 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
 
     Raises UntraceableError where it cannot be run here, does not start, or has no probes.
     """
+    if not plan.target.entrypoint.startswith("handlers.aws_lambda."):
+        raise UntraceableError(f"the recorder does not know the events of {plan.target.name}")
     if why := why_not_bootable(plan.request.architecture):
         raise UntraceableError(why)
     if not plan.target.takes_events:

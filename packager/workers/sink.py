@@ -18,13 +18,15 @@ import builtins
 import copy
 import importlib.util
 import json
+import marshal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[import-not-found]
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeGuard
 
+_UNCHECKED = (1).to_bytes(4, "little")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _LOOKS_AT_ITSELF = {"globals", "eval", "exec", "_getframe", "currentframe", "__builtins__"}
 """Names with which code reads a namespace by other ways than a plain look-up."""
@@ -153,7 +155,7 @@ def _closed(
         elif isinstance(node, ast.alias):
             word = node.name.partition(".")[0]
         elif isinstance(node, ast.Subscript):
-            # sys.modules[__name__]
+            # the module itself, taken out of sys.modules
             word = "globals" if getattr(node.slice, "id", "") == "__name__" else ""
         else:
             continue
@@ -195,18 +197,20 @@ def _absolute(node: ast.ImportFrom, module: str, *, package: bool) -> str:
 
 
 def sunk(source: bytes, names: Sequence[str], served: Sequence[str]) -> ast.Module:
-    """The module with the imports of `names` moved; `served` are submodules of this package that
-    are imported when they are first asked for."""
+    """The module with the imports of `names` moved.
+
+    `served` are submodules of this package that are imported when they are first asked for.
+    """
     tree = ast.parse(source)
     wanted = set(names)
     branches: dict[str, list[ast.stmt]] = {}
     body: list[ast.stmt] = []
-    movable = set(imports(tree))
-    for node in tree.body:
-        if node not in movable:
-            body.append(node)
+    movable = {id(node): node for node in imports(tree)}
+    for statement in tree.body:
+        node = movable.get(id(statement))
+        if node is None:
+            body.append(statement)
             continue
-        assert isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names:
             # an `import a` that is moved has no dot, so this is an `import a.b`
             if (
@@ -233,12 +237,7 @@ def sunk(source: bytes, names: Sequence[str], served: Sequence[str]) -> ast.Modu
 def _with_getattr(
     body: list[ast.stmt], branches: dict[str, list[ast.stmt]], served: list[str]
 ) -> list[ast.stmt]:
-    at = 0
-    while at < len(body) and (
-        (at == 0 and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant))
-        or (isinstance(body[at], ast.ImportFrom) and body[at].module == "__future__")  # type: ignore[attr-defined]
-    ):
-        at += 1
+    at = sum(1 for _ in takewhile(_stays_first, body))
     own = next((place for place, node in enumerate(body) if _is_getattr(node)), None)
     missing = "raise AttributeError(f'module {__name__!r} has no attribute {_name!r}')"
     made = [_getattr(branches, served, missing)]
@@ -256,6 +255,13 @@ def _with_getattr(
     return body
 
 
+def _stays_first(node: ast.stmt) -> bool:
+    """Docstrings, and imports from __future__."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
+
+
 def _getattr(branches: dict[str, list[ast.stmt]], served: list[str], otherwise: str) -> ast.stmt:
     lines = ["def __getattr__(_name):"]
     # `from . import name` would ask this very function for the name
@@ -270,10 +276,11 @@ def _getattr(branches: dict[str, list[ast.stmt]], served: list[str], otherwise: 
             "        return __import__('importlib').import_module(f'{__name__}.{_name}')",
         ]
     made = ast.parse("\n".join([*lines, f"    {otherwise}"])).body[0]
-    assert isinstance(made, ast.FunctionDef)
-    tests = [node for node in made.body if isinstance(node, ast.If)]
-    for name, node in zip(named, tests, strict=False):
-        node.body[:1] = copy.deepcopy(branches[name])
+    for node in ast.walk(made):
+        for block in _blocks(node):
+            if isinstance(block[0], ast.Pass) and isinstance(block[1], ast.Return):
+                name = getattr(block[1].value, "id", "")
+                block[:1] = copy.deepcopy(branches[name])
     return made
 
 
@@ -333,7 +340,8 @@ def _guard(name: str, before: ast.stmt) -> ast.stmt:
 def bytecode(tree: ast.Module, source: bytes, filename: str) -> bytes:
     """Unchecked-hash bytecode (PEP 552)."""
     code = compile(tree, filename, "exec", dont_inherit=True, optimize=0)
-    return bytes(_code_to_hash_pyc(code, importlib.util.source_hash(source), False))  # noqa: FBT003
+    header = importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source)
+    return header + marshal.dumps(code)
 
 
 def main(command: str, asked: str, answered: str) -> None:

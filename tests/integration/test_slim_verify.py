@@ -107,6 +107,32 @@ def test_what_was_opened_stays_and_what_was_not_comes_back(
     assert done.stdout.splitlines()[-1] == "[1.0, 2.0, 3.0] scipy/signal/_sigtools True"
 
 
+def test_what_serving_never_uses_is_not_imported(sklearn: tuple[BuildPlan, Bundle]) -> None:
+    _, bundle = sklearn
+    assert bundle.trace is not None, bundle.untraced
+    entry = next(entry for entry in bundle.ledger if entry.name == "defer")
+    unused = {"scipy.stats", "scipy.optimize._linprog", "numpy.f2py", "sklearn.cluster"}
+    assert unused & bundle.trace.modules == set(), entry.proof
+    assert "modules are loaded when first used" in entry.proof
+
+
+def test_what_was_deferred_is_there_when_it_is_asked_for(
+    sklearn: tuple[BuildPlan, Bundle], tmp_path: Path
+) -> None:
+    plan, bundle = sklearn
+    script = tmp_path / "ask.py"
+    script.write_text(
+        "import sys\n"
+        "import handlers.aws_lambda, scipy, sklearn.preprocessing\n"
+        "assert 'scipy.stats' not in sys.modules\n"
+        "quantiles = sklearn.preprocessing.QuantileTransformer(n_quantiles=5)\n"
+        "print(quantiles.fit_transform([[1.0], [2.0], [3.0], [4.0], [5.0]])[2])\n"
+        "print(scipy.stats.norm.ppf(0.5), isinstance(quantiles, sklearn.base.BaseEstimator))\n"
+    )
+    done = run_script(bundle.root, script, [], interpreter=plan.interpreter, timeout_seconds=60)
+    assert done.stdout.splitlines()[-2:] == ["[0.5]", "0.0 True"], done.stderr
+
+
 def test_two_builds_on_two_paths_have_the_same_bytes(
     sklearn: tuple[BuildPlan, Bundle], tmp_path: Path
 ) -> None:
