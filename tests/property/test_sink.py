@@ -61,11 +61,11 @@ def packages() -> Iterator[list[str]]:
             vars(module)["value"] = f"the value of {module.__name__}"
             vars(module)["Thing"] = type("Thing", (), {})
 
-    sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder)
     try:
         yield loaded
     finally:
-        sys.meta_path.remove(Finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(Finder)
         for name in [name for name in sys.modules if name.partition(".")[0] in BASES]:
             del sys.modules[name]
 
@@ -79,8 +79,8 @@ def names_of(line: str) -> list[str]:
 
 @st.composite
 def sources(draw: st.DrawFn) -> tuple[str, list[str]]:
-    chosen = draw(st.lists(st.tuples(st.sampled_from(IMPORTS), st.sampled_from(BASES)), max_size=5))
-    lines = list(dict.fromkeys(text.format(base) for text, base in chosen))
+    every = [text.format(base) for text in IMPORTS for base in BASES]
+    lines = draw(st.lists(st.sampled_from(every), max_size=5, unique=True))
     names = sorted({name for line in lines for name in names_of(line)})
     body = ["'''A docstring.'''", *lines]
     functions = []
@@ -89,9 +89,10 @@ def sources(draw: st.DrawFn) -> tuple[str, list[str]]:
             use = draw(st.sampled_from(USES)).format(n=draw(st.sampled_from(names)))
             body.append(f"def f{number}(x=1):\n    {use}")
             functions.append(f"f{number}")
-    if names and draw(st.integers(0, 1)):
+    keeps: bool = draw(st.booleans())
+    if names and keeps:
         body.append(f"kept = {draw(st.sampled_from(names))}")
-    if draw(st.integers(0, 1)):
+    if draw(st.booleans()):
         body.append(
             "def __getattr__(name):\n    if name == 'made_up':\n        return 7\n"
             "    raise AttributeError(name)"

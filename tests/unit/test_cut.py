@@ -21,7 +21,7 @@ def trace(*opened: str) -> Trace:
         files={"used": PurePosixPath("used/__init__.py")},
         opened=tuple(PurePosixPath(path) for path in opened),
         own_cpu_ms={},
-        events=1,
+        answers=(),
     )
 
 

@@ -163,10 +163,8 @@ def test_nothing_is_loaded_before_it_is_asked_for(package: ModuleType) -> None:
 def test_a_class_is_one_class_whichever_way_it_is_had(package: ModuleType) -> None:
     from sunk_here.heavy import Base
 
-    class Derived(Base):
-        pass
-
-    assert package.Square().is_base(Derived())
+    derived = type("Derived", (Base,), {})
+    assert package.Square().is_base(derived())
     assert package.Square().base() is Base is package.heavy.Base
     assert package.shapes.note is package.heavy.note
 
