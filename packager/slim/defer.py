@@ -39,7 +39,7 @@ _SECONDS: Final = 300
 _ROUNDS: Final = 30
 _LISTED: Final = 6
 _CACHES: Final = re.compile(
-    r"""sys\.(path_importer_cache|modules) | linecache\.cache | threading\._active_limbo_lock
+    r"""sys\.(path_importer_cache|modules) | linecache\.cache
     | re\._cache2? | re:RegexFlag\._(value2member|member)_map_
     | platform\._sys_version_cache | threading\._threading_atexits
     | numpy\._core\.overrides\.ARRAY_FUNCTIONS
@@ -57,10 +57,13 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Defer what can be; a function without a trace, or that does not settle, is left as it is."""
     if bundle.trace is None:
         return accounted(bundle, PASS, proof=f"nothing deferred: {bundle.untraced}")
-    attempt = Attempt(bundle, plan, bundle.trace)
+    try:
+        attempt = Attempt(bundle, plan, bundle.trace)
+    except ToolError as error:
+        return accounted(bundle, PASS, proof=f"nothing deferred: {error}")
     try:
         traced = attempt.settle()
-    except GivenUpError as error:
+    except (GivenUpError, ToolError) as error:
         attempt.undo()
         return accounted(bundle, PASS, proof=f"nothing deferred: {error}")
     after = accounted(bundle, PASS, proof=attempt.proof(traced), reverted=attempt.reverted())
@@ -128,6 +131,8 @@ class Attempt:
             if name in traced.asked
         }
         for module, name in sorted(causes):
+            if module not in self._sinking.modules:
+                raise GivenUpError(f"{module}.{name} loads what was not loaded before")
             origins = self._sinking.modules[module].moved.get(name)
             same = {
                 (module, other)

@@ -121,7 +121,10 @@ class Sinking:
                 own = f"{module}.{name}"
                 clash = own in present and origins != [(module, name)]
                 kept = any(self._is_kept(m, a) for m, a in origins)
-                lent = any(m in borrowed and m not in self._before.files for m, _ in origins)
+                loads = {m for m, _ in origins} | {
+                    other for other in each.moved if other.startswith(f"{name}.")
+                }
+                lent = bool((loads & borrowed) - self._before.files.keys())
                 if not (clash or kept or lent):
                     found.add((module, name))
         return frozenset(found)

@@ -57,10 +57,6 @@ class State:
                 if isinstance(value, type) and value.__dict__.get("__module__") == name:
                     self._add(f"{name}:{label}", value.__dict__)
         self._modules = frozenset(sys.modules)
-        self.resume()
-
-    def resume(self) -> None:
-        """Take the process as it is now for what it was: a fork has one thread only."""
         self._globals = self._of_process()
 
     def _add(self, label: str, space: Any) -> None:
@@ -113,9 +109,9 @@ class State:
         return isinstance(name, str) and name not in self._modules
 
 
-def load(groups: list[list[list[str]]], order: list[int], before: State) -> list[dict[str, Any]]:
+def load(groups: list[list[list[str]]], order: list[int]) -> list[dict[str, Any]]:
     own = {f"{module}.{name}" for group in groups for module, name in group}
-    before.resume()
+    before = State()
     known: set[str] = set()
     answers: list[dict[str, Any]] = [{} for _ in groups]
     for at in order:
@@ -131,12 +127,12 @@ def load(groups: list[list[list[str]]], order: list[int], before: State) -> list
     return answers
 
 
-def forked(groups: list[list[list[str]]], order: list[int], before: State) -> list[dict[str, Any]]:
+def forked(groups: list[list[list[str]]], order: list[int]) -> list[dict[str, Any]]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         with os.fdopen(writer, "w", encoding="utf-8") as pipe:
-            json.dump(load(groups, order, before), pipe)
+            json.dump(load(groups, order), pipe)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as pipe:
@@ -149,9 +145,8 @@ def forked(groups: list[list[list[str]]], order: list[int], before: State) -> li
 def main(folder: str, entry: str, asked: str, answered: str) -> None:  # noqa: ARG001
     groups = json.loads(Path(asked).read_text(encoding="utf-8"))
     importlib.import_module(entry.rpartition(".")[0])
-    before = State()
     order = list(range(len(groups)))
-    answers = [forked(groups, order, before), forked(groups, order[::-1], before)]
+    answers = [forked(groups, order), forked(groups, order[::-1])]
     Path(answered).write_text(json.dumps(answers), encoding="utf-8")
 
 

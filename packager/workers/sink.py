@@ -352,7 +352,7 @@ def main(command: str, asked: str, answered: str) -> None:
         if command == "survey":
             try:
                 answers[each["name"]] = survey(source, each["name"], package=each["package"])
-            except (SyntaxError, ValueError):
+            except (SyntaxError, ValueError, RecursionError):
                 continue
         else:
             made = bytecode(sunk(source, each["sink"], each["serve"]), source, each["filename"])
