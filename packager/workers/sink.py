@@ -19,6 +19,8 @@ import copy
 import importlib.util
 import json
 import marshal
+import re
+import symtable
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,6 +36,13 @@ _LOOKS_AT_SCOPE = {"vars", "dir", "locals"}
 """The same, where they are called in the module's own scope."""
 _COMPILES = {"jit", "njit", "numba"}
 """Compilers that read a function's globals when they compile it."""
+_SUSPICIOUS = re.compile(
+    rf"\b({'|'.join(sorted(_LOOKS_AT_ITSELF | _COMPILES))})\b|\[\s*__name__\s*\]"
+)
+"""What a text has where it may have one of these: only then is every node looked at."""
+_WORD = re.compile(r"\w+")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_ATTRIBUTE = re.compile(r"(?<![\w.])(\w+)\s*\.\s*(\w+)")
 
 
 def executed(nodes: Sequence[ast.AST], *, classes: bool = True) -> Iterator[ast.AST]:
@@ -92,7 +101,7 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
     `module.attribute` from modules that it imports, and does not import itself.
     """
     tree = ast.parse(source)
-    every = list(ast.walk(tree))
+    text = source.decode(errors="replace")
     at_import = list(executed(tree.body))
     scope = list(executed(tree.body, classes=False))
     found: dict[str, list[tuple[str, str | None]]] = {}
@@ -112,8 +121,8 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
                 dotted[alias.name] = [(alias.name, None)]
     count = Counter(name for node in scope for name in bound(node))
     used = {each.id for each in at_import if _is_load(each)}
-    rebound = {name for node in every if isinstance(node, ast.Global) for name in node.names}
-    anywhere = {each.id for each in every if _is_load(each)}
+    scopes = list(_scopes(symtable.symtable(text, "module", "exec")))
+    rebound = {name for name in found if any(_rebinds(scope, name) for scope in scopes)}
     moved = {
         name: sorted(set(origins))
         for name, origins in found.items()
@@ -123,19 +132,19 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
         and count[name] == len(origins)
         and (len(origins) == 1 or name in plain)
         # a plain import that nothing here uses is there for what it does
-        and (name in anywhere or name not in plain)
+        and (name not in plain or any(_uses(scope, name) for scope in scopes))
     }
-    closed = _closed(tree, every, at_import, count["__getattr__"])
+    closed = _closed(tree, text, at_import, count["__getattr__"])
     return {
         "moved": {**({} if closed else moved), **dotted},
         "served": not closed,
         "stars": [
             _absolute(node, module, package=package)
-            for node in every
+            for node in at_import
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         ],
         "open": not count["__all__"],
-        "borrowed": _borrowed(every, found),
+        "borrowed": _borrowed(tree, text, found),
     }
 
 
@@ -143,24 +152,34 @@ def _is_load(node: ast.AST) -> TypeGuard[ast.Name]:
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
 
 
-def _closed(
-    tree: ast.Module, every: Sequence[ast.AST], at_import: Sequence[ast.AST], bound_times: int
-) -> bool:
+def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    """The scopes below one, of functions and classes."""
+    for child in table.get_children():
+        yield child
+        yield from _scopes(child)
+
+
+def _symbol(scope: symtable.SymbolTable, name: str) -> symtable.Symbol | None:
+    try:
+        return scope.lookup(name)
+    except KeyError:
+        return None
+
+
+def _rebinds(scope: symtable.SymbolTable, name: str) -> bool:
+    symbol = _symbol(scope, name)
+    return symbol is not None and symbol.is_declared_global()
+
+
+def _uses(scope: symtable.SymbolTable, name: str) -> bool:
+    symbol = _symbol(scope, name)
+    return symbol is not None and symbol.is_global() and symbol.is_referenced()
+
+
+def _closed(tree: ast.Module, text: str, at_import: Sequence[ast.AST], bound_times: int) -> bool:
     """Whether the module does what no import may be moved out from under."""
-    for node in every:
-        if isinstance(node, ast.Name):
-            word = node.id
-        elif isinstance(node, ast.Attribute):
-            word = node.attr
-        elif isinstance(node, ast.alias):
-            word = node.name.partition(".")[0]
-        elif isinstance(node, ast.Subscript):
-            # the module itself, taken out of sys.modules
-            word = "globals" if getattr(node.slice, "id", "") == "__name__" else ""
-        else:
-            continue
-        if word in _LOOKS_AT_ITSELF or word in _COMPILES:
-            return True
+    if _SUSPICIOUS.search(text) and any(map(_looks_at_itself, ast.walk(tree))):
+        return True
     calls = (node.func for node in at_import if isinstance(node, ast.Call))
     if any(isinstance(each, ast.Name) and each.id in _LOOKS_AT_SCOPE for each in calls):
         return True
@@ -168,18 +187,27 @@ def _closed(
     return own > 1 or own != bound_times
 
 
+def _looks_at_itself(node: ast.AST) -> bool:
+    if isinstance(node, ast.Subscript):
+        # the module itself, taken out of sys.modules
+        return getattr(node.slice, "id", "") == "__name__"
+    word = getattr(node, "id", None) or getattr(node, "attr", None)
+    if isinstance(node, ast.alias):
+        word = node.name.partition(".")[0]
+    return word in _LOOKS_AT_ITSELF or word in _COMPILES
+
+
 def _borrowed(
-    every: Sequence[ast.AST], found: dict[str, list[tuple[str, str | None]]]
+    tree: ast.Module, text: str, found: dict[str, list[tuple[str, str | None]]]
 ) -> list[str]:
-    own = {alias.name for node in every if isinstance(node, ast.Import) for alias in node.names}
-    own |= {str(node.module) for node in every if isinstance(node, ast.ImportFrom)}
+    """By the text alone, comments too: to find too many is harmless."""
+    own = {alias.name for node in imports(tree) for alias in node.names}
+    own |= {str(node.module) for node in imports(tree) if isinstance(node, ast.ImportFrom)}
     roots = {name: origin[0][0] for name, origin in found.items() if origin[0][1] is None}
     taken = {
-        f"{roots[node.value.id]}.{node.attr}"
-        for node in every
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in roots
+        f"{roots[name]}.{attribute}"
+        for name, attribute in _ATTRIBUTE.findall(text)
+        if name in roots
     }
     return sorted(taken - own)
 
@@ -229,9 +257,12 @@ def sunk(source: bytes, names: Sequence[str], served: Sequence[str]) -> ast.Modu
         if staying:
             node.names = staying
             body.append(node)
-    body = _guarded(body, wanted, top=True)
+    words = {name for name in wanted if "." not in name}
+    text = _LINE_END.split(source.decode(errors="replace"))
+    lines = {number for number, line in enumerate(text, 1) if words & set(_WORD.findall(line))}
+    body = _guarded(body, words, lines, top=True) if words else body
     tree.body = _with_getattr(body, branches, sorted(served))
-    return ast.fix_missing_locations(tree)
+    return tree
 
 
 def _with_getattr(
@@ -284,17 +315,26 @@ def _getattr(branches: dict[str, list[ast.stmt]], served: list[str], otherwise: 
     return made
 
 
-def _guarded(statements: list[ast.stmt], names: set[str], *, top: bool = False) -> list[ast.stmt]:
-    """The statements with a look before each that uses one of `names`; at the top, none there."""
+def _guarded(
+    statements: list[ast.stmt], names: set[str], lines: set[int], *, top: bool = False
+) -> list[ast.stmt]:
+    """The statements with a look before each that uses one of `names`; at the top, none there.
+
+    The names occur on `lines` alone.
+    """
     done: list[ast.stmt] = []
     for node in statements:
+        first = min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
+        if lines.isdisjoint(range(first, (node.end_lineno or node.lineno) + 1)):
+            done.append(node)
+            continue
         if not top:
             done += [_guard(name, node) for name in sorted(_needed(node) & names)]
         inner = names
         if isinstance(node, _Function):
             inner = names - _locals(node)
         for block in _blocks(node):
-            block[:] = _guarded(block, inner, top=top and not isinstance(node, _Function))
+            block[:] = _guarded(block, inner, lines, top=top and not isinstance(node, _Function))
         done.append(node)
     return done
 
