@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from packager import _process
 from packager.slim.globs import matches
+from packager.slim.index import bytecode_of
 from packager.types import BuildPlan, Bundle, Trace
 
 Name: TypeAlias = tuple[str, str]
@@ -56,7 +57,10 @@ class Sinking:
         files = {
             name: path
             for name, path in self._before.files.items()
-            if path.suffix == ".py" and not matches(path, self._plan.keep) and name in started
+            if path.suffix == ".py"
+            and path.parts[0] != "handlers"  # import late already
+            and not matches(path, self._plan.keep)
+            and name in started
         }
         asked = [
             {
@@ -195,6 +199,7 @@ class Sinking:
                         "path": str(self._bundle.root / source),
                         "bytecode": str(path),
                         "filename": str(lies / source),
+                        "optimize": self._plan.request.optimize,
                         "sink": sink,
                         "serve": serve,
                     }
@@ -233,5 +238,4 @@ class Sinking:
 
     def _bytecode(self, module: str) -> Path:
         source = self._bundle.root / self.modules[module].path
-        tag = f"cpython-{self._plan.interpreter.minor.replace('.', '')}"
-        return source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
+        return source.parent / bytecode_of(Path(source.name), self._plan.interpreter)

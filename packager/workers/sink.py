@@ -377,9 +377,9 @@ def _guard(name: str, before: ast.stmt) -> ast.stmt:
     return made
 
 
-def bytecode(tree: ast.Module, source: bytes, filename: str) -> bytes:
+def bytecode(tree: ast.Module, source: bytes, filename: str, optimize: int = 0) -> bytes:
     """Unchecked-hash bytecode (PEP 552)."""
-    code = compile(tree, filename, "exec", dont_inherit=True, optimize=0)
+    code = compile(tree, filename, "exec", dont_inherit=True, optimize=optimize)
     header = importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source)
     return header + marshal.dumps(code)
 
@@ -395,7 +395,8 @@ def main(command: str, asked: str, answered: str) -> None:
             except (SyntaxError, ValueError, RecursionError):
                 continue
         else:
-            made = bytecode(sunk(source, each["sink"], each["serve"]), source, each["filename"])
+            tree = sunk(source, each["sink"], each["serve"])
+            made = bytecode(tree, source, each["filename"], each["optimize"])
             Path(each["bytecode"]).write_bytes(made)
     Path(answered).write_text(json.dumps(answers), encoding="utf-8")
 

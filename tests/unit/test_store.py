@@ -69,7 +69,7 @@ def trace(root: Path, names: tuple[str, ...]) -> Trace:
         files=files,
         opened=tuple(sorted(opened)),
         own_cpu_ms={},
-        events=1,
+        answers=(),
     )
 
 
