@@ -38,6 +38,7 @@ _TASK_ROOT: Final = "/var/task"
 _SECONDS: Final = 300
 _ROUNDS: Final = 30
 _LISTED: Final = 6
+_NOT_IMPORTED: Final = re.compile(r"cannot import name '?(\w+)")
 _CACHES: Final = re.compile(
     r"""sys\.(path_importer_cache|modules) | linecache\.cache
     | re\._cache2? | re:RegexFlag\._(value2member|member)_map_
@@ -148,18 +149,31 @@ class Attempt:
         try:
             return trace.record(self._bundle, self._plan)
         except UntraceableError as error:
-            at = {
-                name: error.log.rfind(f'/{each.path}"')
-                for name, each in self._sinking.modules.items()
-                if any(owner == name for owner, _ in self._moved)
-            }
-            culprit = max(at, key=lambda name: at[name], default="")
-            if at.get(culprit, -1) < 0:
+            culprits = self._culprits(error)
+            if not culprits:
                 raise GivenUpError(str(error)) from error
-            _LOG.debug("Imports of %s stay: %s", culprit, error)
-            self._banned |= {each for each in self._moved if each[0] == culprit}
-            self._why[culprit] = str(error)
+            _LOG.debug("Imports of %s stay: %s", ", ".join(sorted(culprits)), error)
+            self._banned |= {each for each in self._moved if each[0] in culprits}
+            self._why |= dict.fromkeys(culprits, str(error))
             return None
+
+    def _culprits(self, error: UntraceableError) -> set[str]:
+        """Modules with moved imports that the failure is laid to.
+
+        Those that moved the very name that could not be imported (extension modules import it and
+        leave no frame), else the last one in the traceback.
+        """
+        missing = _NOT_IMPORTED.search(str(error))
+        named = {module for module, name in self._moved if missing and name == missing[1]}
+        if named:
+            return named
+        at = {
+            name: error.log.rfind(f'/{each.path}"')
+            for name, each in self._sinking.modules.items()
+            if any(owner == name for owner, _ in self._moved)
+        }
+        last = max(at, key=lambda name: at[name], default="")
+        return {last} if at.get(last, -1) >= 0 else set()
 
     def _loaded(self, groups: Sequence[Iterable[Name]]) -> list[list[dict[str, Any]]]:
         """What came of each group, in the one order and in the other."""
