@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from packager import _archive, flavors, interpreters, locking, targets
-from packager.slim import PASSES
+from packager.plan import _plan
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -97,6 +97,6 @@ def plan(
         runtime=runtime,
         interpreter=interpreter,
         lock=lock,
-        passes=request.passes or tuple(PASSES),
+        passes=_plan._passes(request),
         keep=request.keep,
     )

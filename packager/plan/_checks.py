@@ -16,6 +16,8 @@ PASSES: Final = (
     *("trace", "cut", "defer", "cold", "archive"),
 )
 """Slimming passes by name; a test holds them to those of packager.slim."""
+ASKED_FOR: Final = frozenset({"defer"})
+"""Those that run only where --passes names them."""
 _NO: Final = {"false", "0"}
 
 

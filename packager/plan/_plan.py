@@ -171,7 +171,8 @@ def _plans(
 
 
 def _passes(request: BuildRequest) -> tuple[str, ...]:
-    wanted = _checks.PASSES if request.passes is None else request.passes
+    usual = tuple(name for name in _checks.PASSES if name not in _checks.ASKED_FOR)
+    wanted = usual if request.passes is None else request.passes
     return tuple(name for name in wanted if request.trace or name not in {"trace", "cut"})
 
 
