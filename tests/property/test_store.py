@@ -53,7 +53,11 @@ for name in json.loads(ORDER):
                    (spec.cached or '').replace(ROOT, ''), (spec.origin or '').replace(ROOT, '')]
 for name in [n for n in list(sys.modules) if n.partition('.')[0] in 'abc_d' and found.get(n)]:
     if isinstance(found[name][0], dict):
-        again = importlib.reload(sys.modules[name])
+        try:
+            again = importlib.reload(sys.modules[name])
+        except ImportError as error:
+            found[name].append(str(error))
+            continue
         found[name].append(again is sys.modules[name])
 print(json.dumps(found, sort_keys=True))
 """
