@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 
 
 def render(
-    folder: Path, values: Mapping[str, object], filters: Mapping[str, Callable[..., str]]
+    folders: Sequence[Path], values: Mapping[str, object], filters: Mapping[str, Callable[..., str]]
 ) -> dict[str, str]:
-    """Path to text for every `NAME.j2` of `folder`; what starts with `_` is of another use.
+    """Path to text for every `NAME.j2` of the folders, of one name the first folder's.
 
-    `filters` make a value safe for where it goes.
+    What starts with `_` is of another use. `filters` make a value safe for where it goes.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - YAML, TOML, JSON and Markdown, whose filters escape
     )
     environment.filters.update(filters)
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.j2"))
+    names = sorted(
+        {path.relative_to(folder).as_posix() for folder in folders for path in folder.rglob("*.j2")}
+    )
     return {
         name.removesuffix(".j2"): environment.get_template(name).render(values)
         for name in names

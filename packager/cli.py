@@ -207,6 +207,13 @@ def build(
     allow_unproven: Annotated[
         bool, typer.Option("--allow-unproven", help="Build even where nothing can be replayed.")
     ] = False,
+    base_image: Annotated[
+        str | None,
+        typer.Option(
+            help="What an image is built on, as NAME@sha256:...; else the target's, by its tag.",
+            show_default=False,
+        ),
+    ] = None,
     facts_dir: FactsDir = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with its reasons; build nothing.")
@@ -238,6 +245,7 @@ def build(
         once=once,
         memory_mb=memory,
         timeout_seconds=timeout,
+        base_image=base_image,
         rows=rows,
         seed=seed,
         passes=None if passes is None else tuple(p.strip() for p in passes.split(",") if p.strip()),

@@ -18,7 +18,9 @@ def entry_files(plan: BuildPlan) -> dict[str, str]:
         return {}
     seconds = plan.request.timeout_seconds or plan.target.limits.timeout_seconds
     pinned = [(p.name, p.version) for p in plan.lock.packages]
-    return render(folder, {"timeout": f"{timedelta(seconds=seconds)!s:0>8}", "pinned": pinned}, {})
+    return render(
+        [folder], {"timeout": f"{timedelta(seconds=seconds)!s:0>8}", "pinned": pinned}, {}
+    )
 
 
 def lay_out(root: Path, plan: BuildPlan, folder: Path) -> Path:

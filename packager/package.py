@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from packager._archive import sha256, walk, write_zip
+from packager._archive import digest, sha256, walk, write_zip
 from packager.errors import StorageError, VerificationError
 from packager.layout import entry_files
 from packager.types import (
@@ -25,7 +25,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
-    """Write `out/function/` and `out/function.zip`.
+    """Write `out/function/`, and `out/function.zip` where the target takes a zip.
 
     Raises VerificationError where the tree is not the one that was verified, cannot be put into a
     zip, or is over the target's limits; StorageError where the disk is full.
@@ -40,18 +40,21 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
         for name, text in entry_files(plan).items():
             (folder / name).write_text(text, encoding="utf-8")
             (folder / name).chmod(0o644)
-        write_zip(folder, archive)
+        if plan.target.base_image is None:
+            write_zip(folder, archive)
     except OSError as error:
         raise StorageError(f"The artifact cannot be written to {out}: {error}.") from error
+    unzipped = sum(record.size_bytes for record in copied)
+    zipped = plan.target.base_image is None
     artifact = Artifact(
-        path=archive,
+        path=archive if zipped else folder,
         folder=folder,
-        sha256=sha256(archive),
-        size_bytes=archive.stat().st_size,
-        unzipped_bytes=sum(record.size_bytes for record in copied),
+        sha256=sha256(archive) if zipped else digest(copied),
+        size_bytes=archive.stat().st_size if zipped else unzipped,
+        unzipped_bytes=unzipped,
     )
     _stop(list(_over(artifact, plan.target)))
-    _LOG.debug("function.zip: %d bytes, sha256 %s", artifact.size_bytes, artifact.sha256)
+    _LOG.debug("%s: %d bytes, %s", artifact.path.name, artifact.size_bytes, artifact.sha256)
     return artifact
 
 

@@ -95,6 +95,8 @@ class BuildRequest:
     """Records that were answered are remembered in a table, and not scored again."""
     memory_mb: int | None = None
     timeout_seconds: int | None = None
+    base_image: str | None = None
+    """What an image is built on: `NAME@sha256:...`; None takes the target's."""
     facts_dir: Path | None = None
     """A folder whose TOML files override those in packager/facts."""
 
@@ -264,6 +266,18 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaseImage:
+    """What a target's images are built on, where nothing else is asked for."""
+
+    reference: str
+    """As `FROM` has it; `{python}` and `{architecture}` stand for the runtime's."""
+    size_bytes: int
+    """Of all its layers, uncompressed, at most: a platform's ceiling counts them too."""
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where an artifact goes; one file each under packager/targets."""
 
@@ -295,6 +309,10 @@ class Target:
     """Where in it the tree of packages, model and handlers lies."""
     library_path: tuple[PurePosixPath, ...]
     """Folders of the tree that the dynamic loader searches: LD_LIBRARY_PATH."""
+    base_image: BaseImage | None = None
+    """None where a zip is deployed; else a container image is, which is built on this."""
+    shares: str | None = None
+    """Folder under templates/ whose templates are taken too, where `templates` has none such."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +372,15 @@ class BuildPlan:
     @property
     def platform(self) -> str:
         return self.runtime.platforms[self.request.architecture]
+
+    @property
+    def base_image(self) -> str:
+        """As `FROM` has it; empty where no image is built."""
+        if self.target.base_image is None:
+            return ""
+        return self.request.base_image or self.target.base_image.reference.format(
+            python=self.runtime.python_minor, architecture=self.request.architecture
+        )
 
     @property
     def provided(self) -> tuple[str, ...]:
@@ -519,10 +546,11 @@ class RejectedBundle:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     path: Path
-    """The zip."""
+    """The zip; the folder, where an image is built of it."""
     folder: Path
     """The same tree, unpacked."""
     sha256: str
+    """Of the zip; of the folder's sorted file records, where an image is built of it."""
     size_bytes: int
     unzipped_bytes: int
 

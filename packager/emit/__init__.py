@@ -57,7 +57,8 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
 
 def _rendered(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
     filters = {"quoted": _text.quoted, "code": _text.code_span, "line": _text.one_line}
-    return _templates.render(_resources.TEMPLATES / plan.target.templates, values, filters)
+    names = [plan.target.templates, *filter(None, [plan.target.shares])]
+    return _templates.render([_resources.TEMPLATES / name for name in names], values, filters)
 
 
 def _infrastructure(plan: BuildPlan) -> dict[str, str]:

@@ -38,6 +38,7 @@ def context(
     return {
         "artifact": artifact,
         "architecture": plan.request.architecture,
+        "base_image": plan.base_image,
         "bundle": verified.bundle,
         "cold": verified.evidence.cold_start,
         "description": _description(plan),

@@ -27,6 +27,7 @@ def _body(plan: BuildPlan) -> dict[str, Json]:
 REQUESTS: Final[Mapping[str, Callable[[BuildPlan], dict[str, Json]]]] = MappingProxyType(
     {
         "aws-lambda": _events,
+        "aws-lambda-image": _events,
         "azure-functions": _body,
     }
 )

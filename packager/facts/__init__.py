@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from packager._resources import FACTS
 from packager.errors import FactsError
 from packager.facts._table import Table
-from packager.types import Architecture, Limits, Runtime, Shadow
+from packager.types import Architecture, BaseImage, Limits, Runtime, Shadow
 
 _ARCHITECTURES: Final = {"x86_64", "arm64"}
 
@@ -145,6 +145,18 @@ def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
         )
     root.done()
     return tuple(sorted(found, key=lambda runtime: _minor(runtime.python_minor)))
+
+
+def base_image(target: str, folder: Path | None = None) -> BaseImage:
+    table = _read(_stem(target), folder).table("base_image")
+    found = BaseImage(
+        reference=table.text("reference"),
+        size_bytes=table.whole("size_bytes"),
+        source=table.source(),
+        as_of=table.day("as_of"),
+    )
+    table.done()
+    return found
 
 
 def shadows(target: str, folder: Path | None = None) -> tuple[Shadow, ...]:

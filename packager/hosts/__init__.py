@@ -15,6 +15,7 @@ __all__ = ["HOSTS", "PING", "Answered", "Boot", "Call", "Host", "Process"]
 HOSTS: Final[Mapping[str, Callable[[Boot], Host]]] = MappingProxyType(
     {
         "aws-lambda": LambdaHost,
+        "aws-lambda-image": LambdaHost,
         "azure-functions": WorkerHost,
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,6 +19,10 @@ PASSES: Final = (
 """Slimming passes by name; a test holds them to those of packager.slim."""
 ASKED_FOR: Final = frozenset({"defer"})
 """Those that run only where --passes names them."""
+_REFERENCE: Final = re.compile(
+    r"[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+"""https://github.com/distribution/reference/blob/main/reference.go, shortened"""
 _NO: Final = {"false", "0"}
 
 
@@ -49,11 +54,21 @@ def settings(request: BuildRequest, target: Target) -> None:
         wrong.append(
             f"--timeout {seconds}: {target.name} takes 1 to {limits.timeout_seconds} seconds."
         )
+    wrong.extend(_image(request, target))
     wrong.extend(_doors(request, target))
     if unknown := sorted(set(request.passes or ()) - set(PASSES)):
         wrong.append(f"No slimming pass {', '.join(unknown)}. There are: {', '.join(PASSES)}.")
     if wrong:
         raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
+
+
+def _image(request: BuildRequest, target: Target) -> Iterator[str]:
+    if request.base_image is None:
+        return
+    if target.base_image is None:
+        yield f"--base-image: {target.name} is deployed as a zip; no image is built."
+    elif not _REFERENCE.fullmatch(request.base_image):
+        yield f"--base-image {request.base_image!r} is no image's name, as in NAME@sha256:DIGEST."
 
 
 def _doors(request: BuildRequest, target: Target) -> Iterator[str]:

@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.errors import UnknownTargetError
-from packager.targets import aws_lambda, azure_functions
+from packager.targets import aws_lambda, aws_lambda_image, azure_functions
 from packager.types import Target
 
 TARGETS: Final[Mapping[str, Callable[[Path | None], Target]]] = MappingProxyType(
     {
         aws_lambda.NAME: aws_lambda.target,
+        aws_lambda_image.NAME: aws_lambda_image.target,
         azure_functions.NAME: azure_functions.target,
     }
 )

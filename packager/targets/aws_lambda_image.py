@@ -1,0 +1,33 @@
+"""AWS Lambda, as a container image on the platform's own base: for what exceeds the zip.
+
+The function is the zip's to the byte: the same handlers, slimmed and verified alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packager import facts
+from packager.targets import aws_lambda
+from packager.types import Target
+
+NAME: Final = "aws-lambda-image"
+
+
+def target(facts_dir: Path | None = None) -> Target:
+    """SnapStart is not for images (https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html)."""
+    function = aws_lambda.target(facts_dir)
+    limits, base = facts.limits(NAME, facts_dir), facts.base_image(NAME, facts_dir)
+    return replace(
+        function,
+        name=NAME,
+        templates="aws_lambda_image",
+        shares=function.templates,
+        limits=replace(limits, unzipped_bytes=limits.unzipped_bytes - base.size_bytes),
+        runtimes=tuple(replace(runtime, snapstart=False) for runtime in function.runtimes),
+        deploy="sam build && sam deploy --guided",
+        way_out="gpu-container",
+        base_image=base,
+    )

@@ -1,0 +1,113 @@
+"""A function that is deployed as an image: as the zip, but for how it is packed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager import targets
+from packager._archive import digest, records
+from packager.emit import emit
+from packager.errors import ConfigurationError
+from packager.package import package
+from packager.plan import check
+from packager.types import BuildPlan, BuildReport, Front
+from tests import fake_plan, sam
+
+_PINNED = "registry.example.org/python@sha256:" + "c" * 64
+
+
+def _plan(**changes: Any) -> BuildPlan:
+    target = targets.load("aws-lambda-image")
+    request = fake_plan.request(target=target.name, **changes)
+    runtime = next(each for each in target.runtimes if each.python_minor == "3.13")
+    return fake_plan.plan(request=request, target=target, runtime=runtime)
+
+
+def _emitted(base: Path, plan: BuildPlan) -> BuildReport:
+    verified = fake_plan.verified(fake_plan.tree(base / "tree", plan))
+    out = base / "out"
+    out.mkdir()
+    return emit(package(verified, plan, out), verified, plan, out)
+
+
+def _uploaded(text: str) -> dict[str, Any]:
+    """The template as `sam package` leaves it: the image in a repository."""
+    template = sam.parse(text)
+    template["Resources"]["Function"]["Properties"]["ImageUri"] = (
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/functions:v1"
+    )
+    return template
+
+
+def test_the_folder_is_what_is_deployed_and_has_no_zip_beside_it(tmp_path: Path) -> None:
+    artifact = _emitted(tmp_path, _plan()).artifact
+
+    assert artifact.path == artifact.folder
+    assert artifact.sha256 == digest(records(artifact.folder))
+    assert artifact.size_bytes == artifact.unzipped_bytes
+    assert {"Dockerfile", ".dockerignore", "template.yaml", "samconfig.toml"} <= {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+    assert not list((tmp_path / "out").glob("*.zip"))
+    assert "function.zip" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("front", list(Front))
+def test_cfn_lint_finds_nothing(tmp_path: Path, front: Front) -> None:
+    _emitted(tmp_path, _plan(front=front))
+    text = (tmp_path / "out" / "template.yaml").read_text(encoding="utf-8")
+
+    function = sam.transformed(_uploaded(text))["Resources"]["Function"]["Properties"]
+
+    assert sam.lint(text) == []
+    assert function["PackageType"] == "Image"
+    assert function["ImageConfig"] == {"Command": ["handlers.aws_lambda.handler"]}
+    assert {"Runtime", "Handler", "SnapStart", "Layers"} & set(function) == set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [(None, "public.ecr.aws/lambda/python:3.13-x86_64"), (_PINNED, _PINNED)],
+)
+def test_the_base_is_named_by_an_argument(tmp_path: Path, asked: str | None, expected: str) -> None:
+    _emitted(tmp_path, _plan(base_image=asked))
+    dockerfile = (tmp_path / "out" / "Dockerfile").read_text(encoding="utf-8")
+    template = sam.parse((tmp_path / "out" / "template.yaml").read_text(encoding="utf-8"))
+
+    assert f"ARG BASE_IMAGE={expected}\n" in dockerfile
+    built = template["Resources"]["Function"]["Metadata"]
+    assert built["DockerBuildArgs"] == {"BASE_IMAGE": expected}
+    assert built["Dockerfile"] == "Dockerfile"
+
+
+def test_the_model_is_the_last_thing_that_is_copied(tmp_path: Path) -> None:
+    _emitted(tmp_path, _plan())
+    lines = (tmp_path / "out" / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    final = lines[[i for i, line in enumerate(lines) if line.startswith("FROM")][-1] :]
+
+    copied = [line.split()[2] for line in final if line.startswith("COPY")]
+    assert copied == ["/parts/packages/", "/parts/model/"]
+    assert [line for line in final if line.startswith("USER")] == ["USER 65534:65534"]
+
+
+def test_the_base_counts_against_the_ceiling() -> None:
+    plan = _plan()
+    base = plan.target.base_image
+    assert base is not None
+    assert plan.target.limits.unzipped_bytes + base.size_bytes == 10_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"target": "aws-lambda", "base_image": _PINNED}, "deployed as a zip"),
+        ({"target": "aws-lambda-image", "base_image": "a b"}, "is no image's name"),
+        ({"target": "aws-lambda-image", "base_image": "x@sha256:12"}, "is no image's name"),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(changes: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        check(fake_plan.request(**changes))
