@@ -30,6 +30,7 @@ from handlers.together import Scored, Together
 
 if TYPE_CHECKING:
     from handlers.destinations import Destination, Message
+    from handlers.files.jobs import Files
     from handlers.once import Ledger
 
 _REQUEST_KEYS = frozenset({*bodies.FORMATS, *bodies.LLM_KEYS, "params"})
@@ -49,6 +50,8 @@ class Counts:
     """Records that must be delivered again."""
     known: int
     """Records that were answered at an earlier delivery."""
+    bad_rows: int = 0
+    """Rows of files that have an error in their answer's place."""
 
 
 class NoOutputError(Exception):
@@ -68,13 +71,14 @@ class Inbox:
         ledger: Callable[[str], Ledger] | None = None,
         path: Sequence[str] = (),
         merge: bool = True,
+        files: Files | None = None,
     ) -> None:
         """`ledger` gives the one of a source. Raises ValueError for a source that is none."""
         self._sources = events.load(names)
         self._scorer = scorer
         self._together = Together(scorer, merge=merge)
         self._output, self._failures, self._ledger = output, failures, ledger
-        self._path = path
+        self._path, self._files = path, files
 
     @classmethod
     def read(
@@ -91,6 +95,7 @@ class Inbox:
             ledger=_ledgers(table, digest) if table else None,
             path=[name for name in environ.get("PACKAGER_PAYLOAD_PATH", "").split(".") if name],
             merge=environ.get("PACKAGER_MERGE") != "0",
+            files=_files(scorer, output, environ) if {*names} & {*events.OF_FILES} else None,
         )
 
     def claiming(self, event: object) -> events.Source | None:
@@ -105,7 +110,7 @@ class Inbox:
             raise NoOutputError(f"PACKAGER_OUTPUT is empty: answers to {source.NAME} would be lost")
         records = source.records(event)
         if source.RETURNS:
-            outcomes = self._scored(records)
+            outcomes = self._scored(records, context)
             known = 0
         else:
             outcomes, known = self._answered(source.NAME, records, context)
@@ -115,6 +120,7 @@ class Inbox:
             refused=sum(outcome.error is not None for outcome in outcomes),
             again=sum(outcome.retry for outcome in outcomes),
             known=known,
+            bad_rows=sum(outcome.bad_rows for outcome in outcomes),
         )
         return source.reply(event, outcomes), counts
 
@@ -126,7 +132,8 @@ class Inbox:
         ledger = self._ledger(source) if self._ledger is not None else None
         claimed = _claimed(ledger, distinct, context)
         fresh = {record.id for record in distinct if record.id not in claimed}
-        scored = iter(self._scored([record for record in distinct if record.id in fresh]))
+        ours_to_score = [record for record in distinct if record.id in fresh]
+        scored = iter(self._scored(ours_to_score, context))
         outcomes = [claimed.get(record.id) or next(scored) for record in distinct]
         outcomes = self._buried(source, _held_back(outcomes))
         outcomes = self._delivered(source, _held_back(outcomes))
@@ -139,11 +146,28 @@ class Inbox:
         known = sum(not outcome.retry for outcome in claimed.values())
         return [replace(found[record.id], record=record) for record in records], known
 
-    def _scored(self, records: Sequence[Record]) -> list[Outcome]:
+    def _scored(self, records: Sequence[Record], context: Any) -> list[Outcome]:
+        files = self._files
+        if files is not None and any(record.file is not None for record in records):
+            left = context.get_remaining_time_in_millis
+            return [
+                files.score(record, record.file, lambda: left() / 1000)
+                if record.file is not None
+                else self._scored([record], context)[0]
+                for record in records
+            ]
+        if any(record.text for record in records):
+            return self._of_text(records)
         requests: list[dict[str, Any] | ScoringError] = [self._request(r) for r in records]
         results = iter(self._together.score([r for r in requests if isinstance(r, dict)]))
         pairs = zip(records, requests, strict=True)
         return [_outcome(r, next(results) if isinstance(q, dict) else q) for r, q in pairs]
+
+    def _of_text(self, records: Sequence[Record]) -> list[Outcome]:
+        from handlers.files.scoring import text_rows
+
+        results = text_rows(self._scorer, [record.body for record in records])
+        return [_outcome(r, result) for r, result in zip(records, results, strict=True)]
 
     def _request(self, record: Record) -> dict[str, Any] | ScoringError:
         found = record.body
@@ -170,7 +194,11 @@ class Inbox:
         return _again(outcomes, lost)
 
     def _delivered(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        good = [place for place, o in enumerate(outcomes) if o.answer is not None and not o.retry]
+        good = [
+            place
+            for place, o in enumerate(outcomes)
+            if o.answer is not None and not o.retry and o.record.file is None
+        ]
         messages = [self._message(source, outcomes[place]) for place in good]
         if self._output is None or not messages:
             return list(outcomes)
@@ -197,6 +225,12 @@ def _destination(address: str) -> Destination:
     from handlers import destinations
 
     return destinations.load(address)
+
+
+def _files(scorer: Scorer, output: str | None, environ: Mapping[str, str]) -> Files:
+    from handlers.files.jobs import Files
+
+    return Files(scorer, output, environ)
 
 
 def _ledgers(table: str, digest: str) -> Callable[[str], Ledger]:

@@ -11,6 +11,20 @@ from handlers.errors import ScoringError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileRef:
+    """A file of rows in S3."""
+
+    bucket: str
+    key: str
+    version: str | None = None
+    etag: str | None = None
+    sequencer: str | None = None
+    """By which S3 orders the events of one key."""
+    output: str | None = None
+    """`s3://bucket/key`; None has it named after the input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     id: str
     """The same at each delivery, and no other record's: the answer's name."""
@@ -20,6 +34,10 @@ class Record:
     """JSON as text or bytes, or decoded already."""
     group: str | None = None
     """Records of one group are answered in order; None where order means nothing."""
+    file: FileRef | None = None
+    """What is to be scored, where it is not the body."""
+    text: bool = False
+    """The body is an object of column to text, as a CSV file has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +50,8 @@ class Outcome:
     retry: bool = False
     """Nothing was done with it: the source should deliver it again."""
     rows: int = 0
+    bad_rows: int = 0
+    """Of a file: answered by an error in their place."""
 
 
 class Claim(Enum):

@@ -103,10 +103,12 @@ class Scorer:
     def check(self, payload: object) -> Checked:
         """Decoded JSON of MLflow's forms, held to the signature. Raises ScoringError."""
         try:
-            request = bodies.parse_json(bodies.check_object(payload), self._model)
-            data, params = self._checked(request)
+            return self._whole(bodies.parse_json(bodies.check_object(payload), self._model))
         except RecursionError as error:
             raise ScoringError("The input is nested too deeply.") from error
+
+    def _whole(self, request: bodies.Request) -> Checked:
+        data, params = self._checked(request)
         return Checked(
             data=data,
             params=params,
@@ -114,6 +116,13 @@ class Scorer:
             unwrapped=request.unwrapped,
             raw=self._model.untyped,
         )
+
+    def read(self, body: bytes, content_type: str) -> Checked:
+        """A body of any of MLflow's content types, held to the signature. Raises ScoringError."""
+        try:
+            return self._whole(self._parse(body, content_type))
+        except RecursionError as error:
+            raise ScoringError("The input is nested too deeply.") from error
 
     def row(self, value: dict[str, Any]) -> dict[str, Any]:
         """The request for one row that is given as an object of column to value."""

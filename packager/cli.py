@@ -12,7 +12,7 @@ import typer
 
 from packager import __version__, _console
 from packager.errors import PackagerError
-from packager.types import BuildRequest, Engine, Front, Tier
+from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Tier
 
 app = typer.Typer(
     name="packager",
@@ -158,8 +158,8 @@ def build(
         list[str] | None,
         typer.Option(
             "--event",
-            help="A source of events beside HTTP: sqs, sns, kinesis, dynamodb, eventbridge, kafka, "
-            "stepfunctions or schedule; repeatable.",
+            help="A source of events beside HTTP: files, s3, sqs, sns, kinesis, dynamodb, "
+            "eventbridge, kafka, stepfunctions or schedule; repeatable.",
         ),
     ] = None,
     output_to: Annotated[
@@ -173,6 +173,12 @@ def build(
     once: Annotated[
         bool,
         typer.Option("--once", help="Remember answered records in a table; score none again."),
+    ] = False,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch", help="A state machine that runs whole files and folders in parallel."
+        ),
     ] = False,
     memory: Annotated[
         int | None, typer.Option(help="MB; else from what replay measured.", show_default=False)
@@ -240,9 +246,10 @@ def build(
         rtol=rtol,
         atol=atol,
         front=front,
-        events=tuple(dict.fromkeys(event or ())),
+        events=tuple(dict.fromkeys([*(event or ()), *(BATCH_SOURCES if batch else ())])),
         output_to=output_to,
         once=once,
+        batch=batch,
         memory_mb=memory,
         timeout_seconds=timeout,
         base_image=base_image,

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
 
+BATCH_SOURCES = ("files", "stepfunctions")
+"""What the function of a batch must take: files by name, and items of a map."""
 Architecture: TypeAlias = Literal["x86_64", "arm64"]
 Door: TypeAlias = Literal["direct", "http"]
 """How a function is asked: with a request as its event, or over HTTP."""
@@ -93,6 +95,8 @@ class BuildRequest:
     `eventbridge://bus`, `dynamodb://table` or `firehose://stream`."""
     once: bool = False
     """Records that were answered are remembered in a table, and not scored again."""
+    batch: bool = False
+    """A state machine that runs whole files and folders through the function."""
     memory_mb: int | None = None
     timeout_seconds: int | None = None
     base_image: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
@@ -18,6 +19,8 @@ class _Bucket:
     def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket, self._prefix = bucket, prefix
         self._put = client("s3").put_object
+        # handlers.files passes over what came through its own function
+        self._through = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
 
     def send(self, messages: Sequence[Message]) -> frozenset[int]:
         if len(messages) == 1:
@@ -34,6 +37,7 @@ class _Bucket:
                 Key=f"{self._prefix}{quote(message.id)}.json",
                 Body=message.body,
                 ContentType="application/json",
+                Metadata={"packager-through": self._through},
             )
         except AWS_ERRORS as error:
             _LOG.error("S3 took no answer: %s", code(error))

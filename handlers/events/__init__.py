@@ -17,7 +17,13 @@ from typing import Any, Protocol, cast
 
 from handlers.records import Outcome, Record
 
-SOURCES = ("sqs", "sns", "kinesis", "dynamodb", "eventbridge", "kafka", "stepfunctions", "schedule")
+SOURCES = (
+    "files", "s3", "sqs", "sns", "kinesis", "dynamodb", "eventbridge", "kafka", "stepfunctions",
+    "schedule",
+)  # fmt: skip
+"""In this order they are asked whether an event is theirs: an object may come through a queue."""
+OF_FILES = ("files", "s3")
+"""Whose records are files, which handlers.files scores."""
 
 
 class Source(Protocol):
@@ -36,4 +42,5 @@ def load(names: Iterable[str]) -> tuple[Source, ...]:
     wanted = tuple(names)
     if unknown := sorted(set(wanted) - set(SOURCES)):
         raise ValueError(f"no event source {', '.join(unknown)}; there are {', '.join(SOURCES)}")
-    return tuple(cast(Source, importlib.import_module(f"handlers.events.{n}")) for n in wanted)
+    ordered = [name for name in SOURCES if name in wanted]
+    return tuple(cast(Source, importlib.import_module(f"handlers.events.{n}")) for n in ordered)

@@ -3,7 +3,8 @@
 `{"Items": [...], "BatchInput": ...}` is what an ItemBatcher sends
 (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itembatcher.html);
 `{"Item": {...}}` is one item, by an ItemSelector of `{"Item.$": "$$.Map.Item.Value"}`. A task whose
-payload is MLflow's JSON is a direct invoke.
+payload is MLflow's JSON is a direct invoke. Items of a CSV file, whose cells are all text, are
+marked by the batch input `{"format": "csv"}`, and read as such a file is.
 
 A batch is answered by a list of the same length: `{"predictions": [...]}`, or for an item that
 cannot be scored `{"error_code": ..., "message": ...}`. Such an item by itself fails the task.
@@ -30,7 +31,8 @@ def claims(event: object) -> bool:
 
 def records(event: Any) -> list[Record]:
     items = event["Items"] if "Items" in event else [event["Item"]]
-    return [Record(id=str(i), item=str(i), body=item) for i, item in enumerate(items)]
+    text = (event.get("BatchInput") or {}).get("format") == "csv"
+    return [Record(id=str(i), item=str(i), body=item, text=text) for i, item in enumerate(items)]
 
 
 def reply(event: Any, outcomes: Sequence[Outcome]) -> Any:

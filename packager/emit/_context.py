@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from handlers import events as sources
 from packager import outputs, sizes
-from packager.emit import _text
+from packager.emit import _machine, _text
 from packager.emit._events import events, payload
 from packager.emit._sizing import Sizing
 from packager.types import Artifact, BuildPlan, Front, VerifiedBundle
@@ -39,6 +39,7 @@ def context(
         "artifact": artifact,
         "architecture": plan.request.architecture,
         "base_image": plan.base_image,
+        "batch": plan.request.batch,
         "bundle": verified.bundle,
         "cold": verified.evidence.cold_start,
         "description": _description(plan),
@@ -46,10 +47,12 @@ def context(
         "event_names": tuple(events(model, plan.request.events)),
         "events": plan.request.events,
         "evidence": verified.evidence,
+        "files": [name for name in plan.request.events if name in sources.OF_FILES],
         "front": plan.request.front.value,
         "handler": plan.target.entrypoint,
         "largest": packages[: sizes.SHOWN],
         "limits": plan.target.limits,
+        "machine": json.dumps(_machine.definition("${FunctionArn}", "${AWS::Partition}"), indent=2),
         "model": model,
         "mute": tuple(s.NAME for s in sources.load(plan.request.events) if not s.RETURNS),
         "once": plan.request.once,
@@ -57,6 +60,7 @@ def context(
         "output_address": _address(output),
         "scheduled_request": _scheduled(plan),
         "model_uri": _text.public_uri(model.uri),
+        "parquet": any(package.name == "pyarrow" for package in plan.lock.packages),
         "plan": plan,
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "routes": _ROUTES,

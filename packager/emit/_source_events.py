@@ -156,6 +156,32 @@ def _stepfunctions(request: Json) -> Json:
     return {"BatchInput": {}, "Items": [request]}
 
 
+def _files(_: Json) -> Json:
+    return {"input": "s3://data/in/rows.csv", "output": "s3://answers/rows.jsonl"}
+
+
+def _s3(_: Json) -> Json:
+    """The object is the user's to name; a bucket's notification quotes its key as a query does."""
+    return _records(
+        "aws:s3",
+        _arn("s3", "data"),
+        eventVersion="2.1",
+        eventTime="2000-01-01T00:00:00.000Z",
+        eventName="ObjectCreated:Put",
+        s3={
+            "s3SchemaVersion": "1.0",
+            "configurationId": "objects",
+            "bucket": {"name": "data", "arn": "arn:aws:s3:::data"},
+            "object": {
+                "key": "in/some+rows.csv",
+                "size": 1024,
+                "eTag": "d41d8cd98f00b204e9800998ecf8427e",
+                "sequencer": "0A1B2C3D4E5F678901",
+            },
+        },
+    )
+
+
 def _schedule(request: Json) -> Json:
     return {"scheduled": "2000-01-01T00:00:00Z", "execution": _ID, "request": request}
 
@@ -173,4 +199,6 @@ _FORMS: Final[dict[str, Callable[[Json], Json]]] = {
     "kafka": _kafka,
     "stepfunctions": _stepfunctions,
     "schedule": _schedule,
+    "files": _files,
+    "s3": _s3,
 }

@@ -10,7 +10,7 @@ from typing import Final
 from handlers import events
 from packager import outputs
 from packager.errors import ConfigurationError, PlanError
-from packager.types import BuildRequest, ResolvedModel, Target
+from packager.types import BATCH_SOURCES, BuildRequest, ResolvedModel, Target
 
 PASSES: Final = (
     *("libraries", "prune", "compact", "bytecode"),
@@ -82,7 +82,12 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
     mute = [source.NAME for source in events.load(request.events) if not source.RETURNS]
     if mute and request.output_to is None:
         yield f"--event {', '.join(mute)}: nobody waits for the answers, so give --output-to."
-    if request.output_to is not None and not mute:
+    files = [name for name in request.events if name in events.OF_FILES]
+    if files and not (request.output_to or "").startswith("s3://"):
+        yield f"--event {', '.join(files)}: files are answered by files; give --output-to s3://..."
+    if request.batch and not {*BATCH_SOURCES} <= {*request.events}:
+        yield f"--batch wants --event {' --event '.join(BATCH_SOURCES)} too."
+    if request.output_to is not None and not mute and not files:
         yield "--output-to is for events that nobody waits for: give such an --event too."
     if request.once and not mute:
         yield "--once is for events that may come twice: give such an --event too."

@@ -28,6 +28,7 @@ NEEDED = {
     "EventDetailType": "Order",
     "KafkaClusterArn": "arn:aws:kafka:us-east-1:123456789012:cluster/c/1-2",
     "KafkaTopic": "t",
+    "InputBucket": "data",
 }
 TO = {
     "s3": "s3://answers/churn/v1",
@@ -77,7 +78,7 @@ def granted(text: str) -> dict[str, list[dict[str, Any]]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", events.SOURCES)
 def test_cfn_lint_finds_nothing_for_one_source(tmp_path: Path, name: str) -> None:
-    to = TO["s3"] if name in MUTE else None
+    to = TO["s3"] if name in (*MUTE, "files") else None
     text = template(tmp_path, name, to=to, once=name in MUTE)
 
     assert sam.lint(json.dumps(plain(text))) == []
@@ -88,13 +89,14 @@ def test_cfn_lint_finds_nothing_for_one_source(tmp_path: Path, name: str) -> Non
     [pytest.param(k, marks=[pytest.mark.slow] if k != "s3" else []) for k in destinations.KINDS],
 )
 def test_cfn_lint_finds_nothing_for_all_sources(tmp_path: Path, kind: str) -> None:
-    text = template(tmp_path, *events.SOURCES, to=TO[kind], once=True)
+    sources = events.SOURCES if kind == "s3" else set(events.SOURCES) - {*events.OF_FILES}
+    text = template(tmp_path, *sources, to=TO[kind], once=True, batch=kind == "s3")
 
     assert sam.lint(json.dumps(plain(text, QueueArn="arn:aws:sqs:us-east-1:123456789012:q"))) == []
 
 
 def test_the_template_is_as_before(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
-    assert template(tmp_path, *events.SOURCES, once=True) == snapshot
+    assert template(tmp_path, *events.SOURCES, once=True, batch=True) == snapshot
 
 
 def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None:
@@ -108,6 +110,16 @@ def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None
         "eventbridge": {"EventRule", "EventPermission", "FailuresPolicy", "AsynchronousInvokes"},
         "kafka": {"TopicPartitionsTrigger"},
         "schedule": {"Schedule", "ScheduleRole", "AsynchronousInvokes"},
+        "s3": {
+            "ObjectsRule",
+            "ObjectsRulePermission",
+            "ObjectsRuleFailures",
+            "BucketPermission",
+            "ObjectsQueue",
+            "ObjectsQueuePolicy",
+            "ObjectsQueueTrigger",
+            "AsynchronousInvokes",
+        },
     }
     assert set(own) == set(MUTE)
     for name, resources in own.items():
@@ -138,6 +150,8 @@ def test_rights_are_for_what_was_asked_for(tmp_path: Path) -> None:
         "read-table-stream",
         "read-topic",
         "remember-answers",
+        "read-files",
+        "replace-answers",
     }
 
 
@@ -158,7 +172,7 @@ def test_partial_answers_are_asked_for(tmp_path: Path) -> None:
         assert resources[name]["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-@pytest.mark.parametrize("name", events.SOURCES)
+@pytest.mark.parametrize("name", [s for s in events.SOURCES if s not in events.OF_FILES])
 def test_each_sample_event_is_its_source_s(tmp_path: Path, name: str) -> None:
     out = emitted(tmp_path, name, to=TO["s3"] if name in MUTE else None)
     sent = json.loads((out / "events" / f"{name}.json").read_text(encoding="utf-8"))
@@ -197,10 +211,13 @@ def test_a_request_too_long_for_a_parameter_is_left_to_the_user(tmp_path: Path) 
 
 # what is asked for, words of what is said
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"events": ("ftp",)}, "No event source ftp. There are: sqs, sns"),
+    ({"events": ("ftp",)}, "No event source ftp. There are: files, s3, sqs"),
     ({"events": ("sqs", "kinesis")}, "--event sqs, kinesis: nobody waits for the answers"),
     ({"output_to": "s3://answers"}, "--output-to is for events"),
     ({"events": ("stepfunctions",), "once": True}, "--once is for events"),
+    ({"events": ("s3",), "output_to": "sqs://q"}, "files are answered by files"),
+    ({"events": ("files",)}, "files are answered by files"),
+    ({"batch": True}, "--batch wants --event files --event stepfunctions"),
     ({"events": ("sqs",), "output_to": "ftp://x"}, "it must start with one of s3://, sqs://"),
     ({"events": ("sqs",), "output_to": "s3://No_Bucket"}, "'No_Bucket' is no name that s3 takes"),
     ({"events": ("sqs",), "output_to": "sqs://q/prefix"}, "'prefix' is no prefix"),

@@ -1,0 +1,246 @@
+"""A file's bytes to chunks of whole rows, never holding more than a few of these."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from handlers.errors import InvalidInputError, TooLargeError
+from handlers.files.chunks import Batch, Csv, Document, Items, Lines
+
+_BOM = codecs.BOM_UTF8
+_ROW_BYTES = 16
+"""Times a chunk's size: the longest row that is waited for."""
+_PARQUET_ROWS = 65_536
+FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
+
+Part = Csv | Lines | Batch | Document
+
+
+class Bytes(Protocol):
+    """What is read: `handlers.files.storage.Source`."""
+
+    key: str
+    size_bytes: int
+
+    def blocks(self) -> Iterator[bytes]: ...
+
+    def between(self, start: int, stop: int) -> bytes: ...
+
+
+def read(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
+    """By the name's end. Raises InvalidInputError for another, TooLargeError for too long a row."""
+    name = source.key.lower()
+    if name.endswith(".csv"):
+        return _csv(source.blocks(), chunk_bytes)
+    if name.endswith((".jsonl", ".ndjson")):
+        return _lines(source.blocks(), chunk_bytes)
+    if name.endswith(".json"):
+        return _json(source, chunk_bytes)
+    if name.endswith(".parquet"):
+        return _parquet(source, chunk_bytes)
+    raise InvalidInputError(f"A file's name must end with one of {', '.join(FORMATS)}.")
+
+
+def _csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
+    header = None
+    for records in _cut(blocks, chunk_bytes, quoted=True):
+        if header is None:
+            end = _first_end(records)
+            header, rest = records[:end].removeprefix(_BOM), records[end:]
+            if not header.endswith(b"\n"):
+                header += b"\n"
+        else:
+            rest = records
+        if rest.strip():
+            yield Csv(header, rest)
+
+
+def _lines(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Lines]:
+    first = True
+    for text in _cut(blocks, chunk_bytes, quoted=False):
+        lines = [
+            line for line in text.removeprefix(_BOM if first else b"").split(b"\n") if line.strip()
+        ]
+        first = False
+        if lines:
+            yield Lines(lines)
+
+
+def _first_end(text: bytes) -> int:
+    """Behind the first record."""
+    end = text.find(b"\n")
+    while end >= 0 and text.count(b'"', 0, end) % 2:
+        end = text.find(b"\n", end + 1)
+    return len(text) if end < 0 else end + 1
+
+
+def _last_end(text: bytes | bytearray, *, quoted: bool) -> int:
+    """Behind the last whole record; 0 where there is none. Text starts outside of quotes."""
+    end = text.rfind(b"\n")
+    if not quoted or end < 0:
+        return end + 1
+    odd = text.count(b'"', 0, end) % 2
+    while odd:
+        before = text.rfind(b"\n", 0, end)
+        if before < 0:
+            return 0
+        odd ^= text.count(b'"', before, end) % 2
+        end = before
+    return end + 1
+
+
+def _cut(blocks: Iterable[bytes], chunk_bytes: int, *, quoted: bool) -> Iterator[bytes]:
+    """Whole records, about `chunk_bytes` of them at once."""
+    buffer = bytearray()
+    for block in blocks:
+        for start in range(0, len(block), chunk_bytes):
+            buffer += block[start : start + chunk_bytes]
+            if len(buffer) < chunk_bytes:
+                continue
+            end = _last_end(buffer, quoted=quoted)
+            if end:
+                yield bytes(buffer[:end])
+                del buffer[:end]
+            elif len(buffer) > chunk_bytes * _ROW_BYTES:
+                raise _too_long(chunk_bytes)
+    if buffer.strip():
+        yield bytes(buffer)
+
+
+def _too_long(chunk_bytes: int) -> TooLargeError:
+    limit = chunk_bytes * _ROW_BYTES
+    return TooLargeError(f"A row has more than {limit} bytes; or a quote is never closed.")
+
+
+def _json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
+    """A list's items as they come; a document is one request, and must fit a chunk."""
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    blocks = source.blocks()
+    text = ""
+    try:
+        for block in blocks:
+            text += decode(block)
+            if text.lstrip("\ufeff \t\r\n"):
+                break
+        text = text.lstrip("\ufeff \t\r\n")
+        if text.startswith("["):
+            yield from _items(text[1:], (decode(block) for block in blocks), chunk_bytes)
+            return
+        if source.size_bytes > chunk_bytes:
+            raise TooLargeError(
+                f"One JSON request may have {chunk_bytes} bytes in a file. Larger ones: a list of "
+                "rows, JSON Lines or CSV."
+            )
+        yield Document((text + "".join(decode(block) for block in blocks)).encode())
+    except UnicodeDecodeError as error:
+        raise InvalidInputError("The file is not UTF-8.") from error
+
+
+def _items(text: str, more: Iterator[str], chunk_bytes: int) -> Iterator[Items]:
+    found: list[bytes] = []
+    size = 0
+    for item in _texts(text, more, chunk_bytes * _ROW_BYTES):
+        found.append(item)
+        size += len(item)
+        if size >= chunk_bytes:
+            yield Items(found)
+            found, size = [], 0
+    if found:
+        yield Items(found)
+
+
+def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
+    """The items of a list whose bracket is open, each as it is written, up to the file's end."""
+    scan = json.JSONDecoder().raw_decode
+    place, comma = 0, False
+    while True:
+        place = _blank(text, place)
+        if text[place : place + 1] == "]" and not comma:
+            break
+        try:
+            _, end = scan(text, place)
+        except (ValueError, RecursionError):
+            end = len(text)
+        after = _blank(text, end)
+        if after == len(text):  # cut off, or a number that may go on
+            piece = next(more, None)
+            if piece is None or len(text) - place > most:
+                raise InvalidInputError("The file is not a JSON list.")
+            text, place = text[place:] + piece, 0
+            continue
+        if text[after] not in ",]":
+            raise InvalidInputError("The file is not a JSON list.")
+        yield text[place:end].encode()
+        comma = text[after] == ","
+        place = after + comma
+    if "".join([text[place + 1 :], *more]).strip():
+        raise InvalidInputError("The file goes on after its JSON list.")
+
+
+def _blank(text: str, place: int) -> int:
+    while place < len(text) and text[place] in " \t\r\n":
+        place += 1
+    return place
+
+
+def _parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InvalidInputError("The artifact holds no pyarrow to read Parquet with.") from error
+    try:
+        file = pq.ParquetFile(pa.PythonFile(_Seekable(source), mode="r"))
+        groups = file.metadata
+        size = sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups))
+        row_bytes = max(1, size // max(1, groups.num_rows))
+        count = max(1, min(_PARQUET_ROWS, chunk_bytes // row_bytes))
+        for batch in file.iter_batches(batch_size=count):
+            yield Batch(batch)
+    except pa.ArrowException as error:
+        raise InvalidInputError("The file is not Parquet.") from error
+
+
+class _Seekable:
+    """A source as a file that pyarrow reads: a request for each range that it wants."""
+
+    closed = False
+
+    def __init__(self, source: Bytes) -> None:
+        self._source = source
+        self._place = 0
+
+    def read(self, count: int | None = None) -> bytes:
+        size = self._source.size_bytes
+        stop = size if count is None or count < 0 else min(size, self._place + count)
+        if stop <= self._place:
+            return b""
+        found = self._source.between(self._place, stop)
+        self._place = stop
+        return found
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = (0, self._place, self._source.size_bytes)[whence]
+        self._place = base + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)

@@ -1,0 +1,195 @@
+"""Chunks to one answer a row, in order; a bad row is found by halving and answered by its fault."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from handlers.bodies import FORMATS, LLM_KEYS
+from handlers.errors import InvalidInputError, ScoringError
+from handlers.files.chunks import Chunk, Csv, Items, Lines, length
+from handlers.files.readers import Part
+from handlers.responses import encode, jsonable
+from handlers.scoring import Scorer
+from handlers.together import Scored, Together
+
+_REQUEST_KEYS = frozenset({*FORMATS, *LLM_KEYS, "params"})
+_TRANSIENT = (MemoryError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one row has no answer."""
+
+    error_code: str
+    message: str
+
+
+Answers = Sequence[Any]
+"""For each row what JSON can hold, or a Fault."""
+
+
+class Rows:
+    """Counts over the chunks of one file."""
+
+    def __init__(self, scorer: Scorer, most_bad: int) -> None:
+        self._scorer = scorer
+        self._together = Together(scorer)
+        self._most_bad = most_bad
+        self.counted = 0
+        self.bad = 0
+
+    def answers(self, chunk: Part) -> Answers:
+        """Raises ScoringError where the file as a whole is at fault, or the model fails at all."""
+        found = self._lines(chunk) if isinstance(chunk, Lines) else self._halved(chunk)
+        self.counted += len(found)
+        return found
+
+    def _halved(self, chunk: Chunk) -> list[Any]:
+        try:
+            checked = chunk.read(self._scorer)
+            count = length(checked.data)
+            if count == 0:
+                return []
+            prediction = self._scorer.predict(checked.data, checked.params)
+        except ScoringError as error:
+            if isinstance(error.__cause__, _TRANSIENT):
+                raise
+            parts = chunk.halves()
+            if not parts:
+                return [self._fault(error)]
+            return [answer for part in parts for answer in self._halved(part)]
+        return by_row(prediction, count)
+
+    def _lines(self, chunk: Lines) -> list[Any]:
+        values = [_parsed(line) for line in chunk.lines]
+        if (alike := self._alike(values, chunk)) is not None:
+            return alike
+        requests = [self._request(value, chunk) for value in values]
+        good = [request for request in requests if isinstance(request, dict)]
+        results = iter(self._together.score(good))
+        found: list[Any] = []
+        for value, request in zip(values, requests, strict=True):
+            result = next(results) if isinstance(request, dict) else request
+            if isinstance(result, ScoringError):
+                if isinstance(result.__cause__, _TRANSIENT):
+                    raise result
+                found.append(self._fault(result))
+                continue
+            answer = json.loads(result.body)
+            rows = answer.get("predictions") if isinstance(answer, dict) else None
+            plain = request is not value and isinstance(rows, list) and len(rows) == 1
+            found.append(rows[0] if plain and rows is not None else answer)
+        return found
+
+    def _alike(self, values: Sequence[Any], chunk: Lines) -> list[Any] | None:
+        """Rows of one form go to the model as one table, as any of them would alone."""
+        first = values[0]
+        if not isinstance(first, dict) or not first:
+            return None
+        if not isinstance(chunk, Items) and first.keys() & _REQUEST_KEYS:
+            return None
+        names, kinds = list(first), list(map(type, first.values()))
+        if {list, dict} & set(kinds):
+            return None
+        for value in values:
+            if not isinstance(value, dict) or list(value) != names:
+                return None
+            if list(map(type, value.values())) != kinds:
+                return None
+        request = self._scorer.row(first)
+        (key,) = request
+        try:
+            checked = self._scorer.check({key: values})
+            prediction = self._scorer.predict(checked.data, checked.params)
+            return by_row(prediction, len(values))
+        except ScoringError as error:
+            if isinstance(error.__cause__, _TRANSIENT):
+                raise
+            return None
+
+    def _request(self, value: Any, chunk: Lines) -> dict[str, Any] | ScoringError:
+        if isinstance(value, ScoringError):
+            return value
+        if not isinstance(value, dict) or not value:
+            return InvalidInputError("The row is not a JSON object.")
+        request = not isinstance(chunk, Items) and value.keys() & _REQUEST_KEYS
+        return value if request else self._scorer.row(value)
+
+    def _fault(self, error: ScoringError) -> Fault:
+        self.bad += 1
+        if self.bad > self._most_bad:
+            raise ScoringError(
+                f"More than {self._most_bad} rows of the file cannot be scored. The last one: "
+                f"{error.message}"
+            )
+        return Fault(error.error_code, error.message)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return InvalidInputError("The row is not JSON.")
+
+
+def by_row(prediction: Any, count: int) -> list[Any]:
+    """One answer a row. Raises ScoringError where the model answers otherwise."""
+    if isinstance(prediction, dict):
+        columns = [_list(column) for column in prediction.values()]
+        if columns and all(len(column) == count for column in columns):
+            names = list(prediction)
+            return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    else:
+        found = _list(prediction)
+        if len(found) == count:
+            return found
+    raise ScoringError("The model does not answer row by row, so it cannot score a file.")
+
+
+def _list(value: Any) -> list[Any]:
+    plain = jsonable(value)
+    return plain if isinstance(plain, list) else []
+
+
+def text_rows(scorer: Scorer, rows: Sequence[Any]) -> list[Scored | ScoringError]:
+    """Objects of column to text, all of the same columns: read and answered as a CSV file is."""
+    names = list(rows[0]) if isinstance(rows[0], dict) else []
+    if not names or any(not isinstance(row, dict) or list(row) != names for row in rows):
+        return [InvalidInputError("The rows have not all the same columns.")] * len(rows)
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n").writerow
+    write(names)
+    header = text.getvalue()
+    for row in rows:
+        write(row.values())
+    records = text.getvalue()[len(header) :]
+    found = Rows(scorer, len(rows)).answers(Csv(header.encode(), records.encode()))
+    return [
+        ScoringError(answer.message, error_code=answer.error_code)
+        if isinstance(answer, Fault)
+        else Scored(encode([answer], bare_nan=False), 1)
+        for answer in found
+    ]
+
+
+def texts(answers: Iterable[Any]) -> list[str]:
+    """Each as JSON that every reader takes."""
+    try:
+        return [json.dumps(answer, allow_nan=False) for answer in answers]
+    except (ValueError, TypeError):
+        return [encode(answer, wrapped=False, bare_nan=False).decode() for answer in answers]
+
+
+def numbers(answers: Sequence[Any]) -> bool:
+    return (
+        bool(answers)
+        and all(type(answer) is float for answer in answers)
+        and bool(np.isfinite(answers).all())
+    )
