@@ -42,7 +42,8 @@ for name in json.loads(ORDER):
         found[name] = [type(error).__name__, str(error).replace(ROOT, '')]
         continue
     try:
-        source = inspect.getsource(m)
+        # of an empty file: a blank line or nothing at all, by Python's version and the loader
+        source = inspect.getsource(m).strip() or 'OSError'
     except (OSError, TypeError) as error:
         source = type(error).__name__
     kept = {k: re.sub('at 0x[0-9a-f]+', '', repr(v).replace(ROOT, ''))
