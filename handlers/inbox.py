@@ -166,7 +166,10 @@ class Inbox:
     def _of_text(self, records: Sequence[Record]) -> list[Outcome]:
         from handlers.files.scoring import text_rows
 
-        results = text_rows(self._scorer, [record.body for record in records])
+        try:
+            results = text_rows(self._scorer, [record.body for record in records])
+        except ScoringError as error:  # of the model as a whole
+            return [_outcome(record, error) for record in records]
         return [_outcome(r, result) for r, result in zip(records, results, strict=True)]
 
     def _request(self, record: Record) -> dict[str, Any] | ScoringError:

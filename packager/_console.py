@@ -54,6 +54,20 @@ def progress(*, verbose: bool) -> Iterator[None]:
             logger.removeHandler(handler)
 
 
+def show_batch(found: Mapping[str, Any]) -> None:
+    items = found["items"]
+    results = found.get("results", {})
+    rows = {
+        "items": f"{items.get('succeeded', 0):,} of {items.get('total', 0):,} succeeded, "
+        f"{items.get('failed', 0):,} failed, in {found['seconds']:,} s",
+        "output": found["output"],
+        "manifest": found.get("manifest"),
+        "results": [path for paths in results.values() for path in paths],
+        "execution": found["execution"],
+    }
+    _pairs(f"Batch {found['status'].lower()}", rows)
+
+
 def show_error(error: PackagerError) -> None:
     _ERR.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
 

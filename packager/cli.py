@@ -317,6 +317,44 @@ def invoke(
 
 
 @app.command()
+def batch(
+    artifact: Annotated[Path, typer.Argument(help="An artifact's folder.", file_okay=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="s3://BUCKET/FILE, or a folder: s3://BUCKET/IN/.")
+    ],
+    target: Annotated[str, typer.Argument(metavar="OUT", help="s3://BUCKET/PREFIX.")],
+    *,
+    stack: Annotated[
+        str | None, typer.Option(help="Its stack; else as samconfig.toml.", show_default=False)
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Functions at once.")] = 100,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of a file in one call.")] = 200,
+    tolerate: Annotated[
+        float, typer.Option(min=0, max=100, help="Percent of the items that may fail.")
+    ] = 0.0,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a whole file or folder through the deployed function, many instances at once.
+
+    For an artifact that was built with --batch and deployed. It waits, and shows how far it is;
+    interrupted, the batch itself goes on.
+    """
+    from packager.batch import Order, run_batch
+
+    order = Order(
+        source=source,
+        target=target,
+        concurrency=concurrency,
+        batch=rows,
+        tolerated_percentage=tolerate,
+    )
+    with _console.progress(verbose=verbose):
+        found = run_batch(artifact, order, stack=stack)
+    _show(found, as_json=as_json, human=_console.show_batch)
+
+
+@app.command()
 def serve(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="An artifact's folder, or a model's address.")

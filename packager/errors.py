@@ -110,6 +110,16 @@ class EmulatorError(ToolError):
     """The Lambda emulator did not come up, or is gone; the message has its log's tail."""
 
 
+class CloudError(PackagerError):
+    """AWS refused, or did not answer."""
+
+    exit_code = 11
+
+
+class BatchError(CloudError):
+    """A batch ended otherwise than well."""
+
+
 class UntrustedTypesError(ModelFormatError):
     def __init__(self, types: str) -> None:
         super().__init__(

@@ -61,6 +61,8 @@ class Files:
 
     def _scored(self, record: Record, file: FileRef, seconds_left: Callable[[], float]) -> Outcome:
         target = self._target(file)
+        if file.key.endswith("/"):  # what a console makes of a folder that is empty
+            return Outcome(record=record, answer=_summary(file, target, skipped="folder"))
         if self._is_own(file):
             return Outcome(record=record, answer=_summary(file, target, skipped="own output"))
         source = storage.Source(file)
