@@ -4,7 +4,9 @@ One HTTP function takes every route and answers through handlers.asgi.App, which
 but the model: it is run to its end in the worker's thread, without an event loop. Whatever goes
 wrong in the function answers as JSON: the host's own 500 has no body that a client could read.
 
-One log record a request, as JSON: status, rows, latency, model and version, nothing of its data.
+One log record a request, as JSON: status, rows, latency, model and version, nothing of its data; on
+an instance's first and after misses of the cold store that too. Where the manifest names triggers,
+their functions stand beside it (handlers.azure_events).
 The libraries in lib/ are loaded first: the platform searches no folder of ours for them, but what
 is loaded is found by its name.
 """
@@ -22,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 import azure.functions as func
 
-from handlers import predictor, quiet
+from handlers import STORE, predictor, quiet
 from handlers.asgi import App
 from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.manifest import FILENAME, Manifest
@@ -42,6 +44,23 @@ class Function:
         self._about = {"model": manifest.model_name, "version": manifest.model_version}
         self._scorer = Scorer(manifest, predictor.load(manifest, folder))
         self._app = App(self._scorer)
+        self._first = True
+
+    def add_to(self, app: func.FunctionApp) -> None:
+        """The functions of the triggers that the manifest names."""
+        if self._scorer.manifest.events:
+            from handlers.azure_events import Doors
+
+            Doors(self._scorer, self.record).open(app)
+
+    def record(self, function: str, values: dict[str, Any]) -> None:
+        """One line in the log, of which no value is the request's."""
+        told = {"message": "answered", "function": function, **values, **self._about}
+        if self._first:
+            told["cold_start"], self._first = True, False
+        if STORE is not None and (misses := STORE.take_misses()):
+            told["cold_store_misses"] = misses
+        _LOG.info("%s", json.dumps(told))
 
     def __call__(self, request: func.HttpRequest) -> func.HttpResponse:
         begun = time.perf_counter()
@@ -49,14 +68,9 @@ class Function:
             answer = _answered(self._app, request)
         except Exception as error:  # noqa: BLE001 - the host would answer without a body
             answer = self._failed(error)
-        record = {
-            "message": "answered",
-            "status": answer.status,
-            "rows": answer.rows,
-            "latency_ms": round((time.perf_counter() - begun) * 1000, 3),
-            **self._about,
-        }
-        _LOG.info("%s", json.dumps(record))
+        latency_ms = round((time.perf_counter() - begun) * 1000, 3)
+        values = {"status": answer.status, "rows": answer.rows, "latency_ms": latency_ms}
+        self.record("http", values)
         headers = dict(answer.headers)
         if answer.content_type:
             headers["content-type"] = answer.content_type
@@ -130,3 +144,7 @@ def http(req: func.HttpRequest) -> func.HttpResponse:
         msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
         raise RuntimeError(msg)
     return _FUNCTION(req)
+
+
+if _FUNCTION is not None:
+    _FUNCTION.add_to(app)

@@ -101,7 +101,7 @@ class Inbox:
     def claiming(self, event: object) -> events.Source | None:
         return next((source for source in self._sources if source.claims(event)), None)
 
-    def answer(self, source: events.Source, event: Any, context: Any) -> tuple[Any, Counts]:
+    def answer(self, source: events.Reader, event: Any, context: Any) -> tuple[Any, Counts]:
         """The source's own form of answer.
 
         Raises RecordsFailedError, NoOutputError, and ScoringError for what its caller is told.

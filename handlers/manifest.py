@@ -42,7 +42,9 @@ class Manifest:
     path_files: bool = False
     """Whether packages left .pth files, which Python itself reads in site-packages alone."""
     events: list[str] = field(default_factory=list)
-    """Sources under handlers.events, HTTP and direct invokes apart, that it was built for."""
+    """Sources under handlers.events, or handlers.triggers, that it was built for beside HTTP."""
+    output: str | None = None
+    """The kind of destination that answers go to which no caller waits for."""
     python: str
     request_bytes: int
     response_bytes: int

@@ -159,14 +159,16 @@ def build(
         typer.Option(
             "--event",
             help="A source of events beside HTTP: files, s3, sqs, sns, kinesis, dynamodb, "
-            "eventbridge, kafka, stepfunctions or schedule; repeatable.",
+            "eventbridge, kafka, stepfunctions or schedule; on Azure queue, blob, eventgrid, "
+            "servicebus, topic, eventhubs or timer; repeatable.",
         ),
     ] = None,
     output_to: Annotated[
         str | None,
         typer.Option(
             help="Where answers go that no caller waits for: s3://BUCKET/PREFIX, sqs://QUEUE, "
-            "eventbridge://BUS, dynamodb://TABLE or firehose://STREAM.",
+            "eventbridge://BUS, dynamodb://TABLE or firehose://STREAM; on Azure "
+            "blob://CONTAINER/PREFIX, queue://NAME or servicebus://QUEUE.",
             show_default=False,
         ),
     ] = None,

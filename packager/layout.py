@@ -6,7 +6,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from packager import _archive, _resources
+from packager import _archive, _resources, outputs
 from packager._templates import render
 from packager.types import BuildPlan
 
@@ -18,9 +18,13 @@ def entry_files(plan: BuildPlan) -> dict[str, str]:
         return {}
     seconds = plan.request.timeout_seconds or plan.target.limits.timeout_seconds
     pinned = [(p.name, p.version) for p in plan.lock.packages]
-    return render(
-        [folder], {"timeout": f"{timedelta(seconds=seconds)!s:0>8}", "pinned": pinned}, {}
-    )
+    values = {
+        "timeout": f"{timedelta(seconds=seconds)!s:0>8}",
+        "pinned": pinned,
+        "events": plan.request.events,
+        "output": outputs.of(plan),
+    }
+    return render([folder], values, {})
 
 
 def lay_out(root: Path, plan: BuildPlan, folder: Path) -> Path:

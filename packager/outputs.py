@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from handlers.destinations import KINDS
 from packager.errors import ConfigurationError
+from packager.types import BuildPlan
 
 _NAMES: Final = {
     "s3": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
@@ -15,8 +16,13 @@ _NAMES: Final = {
     "eventbridge": r"[A-Za-z0-9._-]{1,256}",
     "dynamodb": r"[A-Za-z0-9._-]{3,255}",
     "firehose": r"[A-Za-z0-9._-]{1,64}",
+    "blob": r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*",
+    "queue": r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*",
+    "servicebus": r"[A-Za-z0-9]([A-Za-z0-9._-]{0,258}[A-Za-z0-9])?",
 }
-"""What each service takes for a name; only a bucket has a prefix after it."""
+"""What each service takes for a name."""
+_FOLDERS: Final = {"s3", "blob"}
+"""What has a prefix after the name."""
 _PREFIX: Final = re.compile(r"[A-Za-z0-9!_.*'()/-]{0,512}")
 
 
@@ -27,16 +33,22 @@ class Output:
     prefix: str = ""
 
 
-def read(text: str) -> Output:
-    """`KIND://NAME`, with a prefix for s3. Raises ConfigurationError."""
+def read(text: str, kinds: Sequence[str]) -> Output:
+    """`KIND://NAME` of one of `kinds`, with a prefix for s3 and blob. Raises ConfigurationError."""
     kind, _, rest = text.partition("://")
     name, _, prefix = rest.partition("/")
-    if kind not in KINDS:
-        known = ", ".join(f"{each}://" for each in KINDS)
+    if kind not in kinds:
+        known = ", ".join(f"{each}://" for each in kinds)
         raise ConfigurationError(f"--output-to {text}: it must start with one of {known}.")
     if not re.fullmatch(_NAMES[kind], name):
         raise ConfigurationError(f"--output-to {text}: {name!r} is no name that {kind} takes.")
     prefix = prefix.strip("/")
-    if (prefix and kind != "s3") or not _PREFIX.fullmatch(prefix):
+    if (prefix and kind not in _FOLDERS) or not _PREFIX.fullmatch(prefix):
         raise ConfigurationError(f"--output-to {text}: {prefix!r} is no prefix of such an address.")
     return Output(kind=kind, name=name, prefix=prefix)
+
+
+def of(plan: BuildPlan) -> Output | None:
+    """Where the answers of a plan's functions go; None where their callers get them."""
+    text = plan.request.output_to
+    return None if text is None else read(text, plan.target.outputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -299,12 +299,25 @@ class Target:
     """The command that deploys, in the artifact's folder."""
     infra: str | None
     """Folder under infra/ whose templates are emitted too."""
+    scripts: Mapping[str, frozenset[str]]
+    """Files there that are emitted where one of these sources is asked for."""
     keep: tuple[str, ...]
     """What the host imports before the entry point, as globs: no pass may move it."""
     way_out: str
     """The target to name when a model does not fit."""
-    takes_events: bool
-    """Whether the entry point is called with an event and a context: as the recorder calls it."""
+    sources: tuple[str, ...]
+    """What can be its events beside HTTP: modules of one folder of handlers/."""
+    source_modules: PurePosixPath
+    """That folder, relative to handlers/."""
+    answering: frozenset[str]
+    """Those of the sources whose caller gets the answers; the others' go to a destination."""
+    outputs: tuple[str, ...]
+    """Kinds of destination."""
+    failures: str | None
+    """The kind that takes what can never be answered; None where the platform's bindings deliver,
+    and no module of handlers.destinations ships."""
+    remembers: bool
+    """Whether it can keep a table of what was answered."""
     doors: tuple[Door, ...]
     root: PurePosixPath
     """Where the deployed folder lies on the target."""
@@ -317,6 +330,10 @@ class Target:
     """None where a zip is deployed; else a container image is, which is built on this."""
     shares: str | None = None
     """Folder under templates/ whose templates are taken too, where `templates` has none such."""
+
+    def scripts_for(self, sources: Iterable[str]) -> tuple[str, ...]:
+        asked = set(sources)
+        return tuple(name for name, of in self.scripts.items() if asked & of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,22 @@ def unknown_names(parsed: dict[str, Any]) -> list[str]:
     for name, resource in parsed["resources"].items():
         kind = resource["type"]
         if kind in _MODELS:
-            found += _unknown(resource["config"], _MODELS[kind], name)
+            found += _unknown(_unconditional(resource["config"]), _MODELS[kind], name)
     return found
+
+
+def _unconditional(config: dict[str, Any]) -> dict[str, Any]:
+    """What follows `if (...)`, where a resource or a module has that."""
+    inner: dict[str, Any] = config["config"] if set(config) == {"condition", "config"} else config
+    return inner
+
+
+def modules(parsed: dict[str, Any]) -> dict[str, set[str]]:
+    """File of each module to the parameters that it is given."""
+    return {
+        each["detail"]["path"]: set(_unconditional(each["config"])["params"])
+        for each in parsed.get("modules", {}).values()
+    }
 
 
 def _unknown(value: Any, model: Any, where: str) -> Iterator[str]:

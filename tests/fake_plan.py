@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from handlers import destinations, events
 from handlers.manifest import FILENAME, Manifest
 from packager._archive import records
 from packager.types import (
@@ -75,9 +76,15 @@ TARGET = Target(
     handlers=("aws_lambda.py",),
     deploy="sam deploy --guided",
     infra=None,
+    scripts={},
     keep=(),
     way_out="aws-lambda-image",
-    takes_events=True,
+    sources=events.SOURCES,
+    source_modules=PurePosixPath("events"),
+    answering=frozenset({"stepfunctions"}),
+    outputs=destinations.KINDS,
+    failures="sqs",
+    remembers=True,
     doors=("direct", "http"),
     root=PurePosixPath("/var/task"),
     shadows=(),

@@ -26,15 +26,19 @@ OF_FILES = ("files", "s3")
 """Whose records are files, which handlers.files scores."""
 
 
-class Source(Protocol):
+class Reader(Protocol):
+    """What handlers.inbox needs of a source, whatever platform it is of."""
+
     NAME: str
     RETURNS: bool
-
-    def claims(self, event: object) -> bool: ...
 
     def records(self, event: Any) -> list[Record]: ...
 
     def reply(self, event: Any, outcomes: Sequence[Outcome]) -> Any: ...
+
+
+class Source(Reader, Protocol):
+    def claims(self, event: object) -> bool: ...
 
 
 def load(names: Iterable[str]) -> tuple[Source, ...]:

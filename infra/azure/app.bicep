@@ -8,6 +8,10 @@ param alwaysReadyInstances int
 param updateStrategy string
 param logRetentionDays int
 param actionGroupId string
+param events array
+param outputKind string
+param outputName string
+param schedule string
 param tags object
 
 var suffix = uniqueString(resourceGroup().id, name)
@@ -65,6 +69,21 @@ resource storageRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
+module doors 'events.bicep' = if (!empty(events)) {
+  name: 'events'
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    storageName: storage.name
+    identityName: identity.name
+    events: events
+    outputKind: outputKind
+    outputName: outputName
+    schedule: schedule
+  }
+}
+
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   name: 'log-${suffix}'
   location: location
@@ -113,6 +132,16 @@ resource plan 'Microsoft.Web/serverfarms@2025-05-01' = {
   }
 }
 
+var ownSettings = [
+  { name: 'AzureWebJobsStorage__credential', value: 'managedidentity' }
+  { name: 'AzureWebJobsStorage__clientId', value: identity.properties.clientId }
+  { name: 'AzureWebJobsStorage__blobServiceUri', value: storage.properties.primaryEndpoints.blob }
+  { name: 'AzureWebJobsStorage__queueServiceUri', value: storage.properties.primaryEndpoints.queue }
+  { name: 'AzureWebJobsStorage__tableServiceUri', value: storage.properties.primaryEndpoints.table }
+  { name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', value: insights.properties.ConnectionString }
+  { name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', value: 'ClientId=${identity.properties.clientId};Authorization=AAD' }
+]
+
 resource site 'Microsoft.Web/sites@2025-05-01' = {
   name: 'func-${suffix}'
   location: location
@@ -129,15 +158,7 @@ resource site 'Microsoft.Web/sites@2025-05-01' = {
     httpsOnly: true
     siteConfig: {
       minTlsVersion: '1.2'
-      appSettings: [
-        { name: 'AzureWebJobsStorage__credential', value: 'managedidentity' }
-        { name: 'AzureWebJobsStorage__clientId', value: identity.properties.clientId }
-        { name: 'AzureWebJobsStorage__blobServiceUri', value: storage.properties.primaryEndpoints.blob }
-        { name: 'AzureWebJobsStorage__queueServiceUri', value: storage.properties.primaryEndpoints.queue }
-        { name: 'AzureWebJobsStorage__tableServiceUri', value: storage.properties.primaryEndpoints.table }
-        { name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', value: insights.properties.ConnectionString }
-        { name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', value: 'ClientId=${identity.properties.clientId};Authorization=AAD' }
-      ]
+      appSettings: concat(ownSettings, empty(events) ? [] : doors.outputs.settings)
     }
     functionAppConfig: {
       deployment: {
@@ -198,5 +219,40 @@ resource failures 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   }
 }
 
+resource poison 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = if (!empty(events)) {
+  name: 'failed-records-${suffix}'
+  location: location
+  tags: tags
+  properties: {
+    displayName: 'A record could not be answered'
+    description: 'It comes again, or lies in a queue for failures, a poison queue or a dead-letter queue'
+    enabled: true
+    severity: 2
+    scopes: [workspace.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    criteria: {
+      allOf: [
+        {
+          query: 'AppExceptions | where ExceptionType has "RecordsFailedError" or OuterMessage has "RecordsFailedError" | union (AppTraces | where Message startswith "{" | extend told = parse_json(Message) | where toint(told.refused) > 0)'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: empty(actionGroupId) ? [] : [actionGroupId]
+    }
+  }
+}
+
 output functionAppName string = site.name
+output blobTopicName string = empty(events) ? '' : doors.outputs.blobTopicName
+output gridTopicName string = empty(events) ? '' : doors.outputs.gridTopicName
 output functionAppUrl string = 'https://${site.properties.defaultHostName}'

@@ -35,6 +35,18 @@ param logRetentionDays int = 30
 @description('Resource ID of an action group that alerts notify; empty for none')
 param actionGroupId string = ''
 
+@description('What the functions beside HTTP are told by, as the package was built')
+param events array = []
+
+@description('Where their answers go: blob, queue or servicebus, as the package was built')
+param outputKind string = ''
+
+@description('The name of the queue, or of the container and a folder in it')
+param outputName string = ''
+
+@description('When the timer runs, where there is one: six fields, seconds first')
+param schedule string = '0 0 * * * *'
+
 param tags object = {}
 
 var allTags = union(tags, { 'azd-env-name': environmentName })
@@ -58,9 +70,16 @@ module app 'app.bicep' = {
     updateStrategy: updateStrategy
     logRetentionDays: logRetentionDays
     actionGroupId: actionGroupId
+    events: events
+    outputKind: outputKind
+    outputName: outputName
+    schedule: schedule
     tags: allTags
   }
 }
 
+output RESOURCE_GROUP string = group.name
+output BLOB_TOPIC_NAME string = app.outputs.blobTopicName
+output GRID_TOPIC_NAME string = app.outputs.gridTopicName
 output FUNCTION_APP_NAME string = app.outputs.functionAppName
 output FUNCTION_APP_URL string = app.outputs.functionAppUrl

@@ -65,9 +65,11 @@ def _infrastructure(plan: BuildPlan) -> dict[str, str]:
     """What makes the resources that the artifact runs on; its values are parameters."""
     if plan.target.infra is None:
         return {}
+    folder = _resources.INFRA / plan.target.infra
+    scripts = [folder / name for name in plan.target.scripts_for(plan.request.events)]
     return {
         f"infra/{path.name}": path.read_text(encoding="utf-8")
-        for path in sorted((_resources.INFRA / plan.target.infra).glob("*.bicep"))
+        for path in (*sorted(folder.glob("*.bicep")), *scripts)
     }
 
 

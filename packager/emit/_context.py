@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from handlers import events as sources
 from packager import outputs, sizes
 from packager.emit import _machine, _text
-from packager.emit._events import events, payload
+from packager.emit._events import payload
+from packager.emit._requests import REQUESTS
 from packager.emit._sizing import Sizing
 from packager.types import Artifact, BuildPlan, Front, VerifiedBundle
 
@@ -32,7 +34,7 @@ def context(
 ) -> dict[str, Any]:
     """Every name that a template under templates/ may use."""
     model = plan.model
-    output = outputs.read(plan.request.output_to) if plan.request.output_to else None
+    output = outputs.of(plan)
     tagged = tags(artifact, plan)
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {
@@ -44,7 +46,7 @@ def context(
         "cold": verified.evidence.cold_start,
         "description": _description(plan),
         "environment": environment(plan),
-        "event_names": tuple(events(model, plan.request.events)),
+        "event_names": _event_names(plan),
         "events": plan.request.events,
         "evidence": verified.evidence,
         "files": [name for name in plan.request.events if name in sources.OF_FILES],
@@ -54,7 +56,7 @@ def context(
         "limits": plan.target.limits,
         "machine": json.dumps(_machine.definition("${FunctionArn}", "${AWS::Partition}"), indent=2),
         "model": model,
-        "mute": tuple(s.NAME for s in sources.load(plan.request.events) if not s.RETURNS),
+        "mute": tuple(n for n in plan.request.events if n not in plan.target.answering),
         "once": plan.request.once,
         "output": output,
         "output_address": _address(output),
@@ -65,6 +67,7 @@ def context(
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "routes": _ROUTES,
         "runtime": plan.runtime.name,
+        "scripts": plan.target.scripts_for(plan.request.events),
         "sizing": sizing,
         "snapstart": plan.runtime.snapstart,
         "stack_name": _text.stack_name(model.name),
@@ -72,6 +75,15 @@ def context(
         "tag_map": _lines(tagged, "{key}: {value}"),
         "tags": tagged,
     }
+
+
+def _event_names(plan: BuildPlan) -> tuple[str, ...]:
+    """Of the example events that lie beside the artifact."""
+    return tuple(
+        PurePosixPath(name).stem
+        for name in REQUESTS[plan.target.name](plan)
+        if name.startswith("events/")
+    )
 
 
 def _address(output: outputs.Output | None) -> str:

@@ -6,11 +6,21 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from packager.hosts._host import PING, Answered, Boot, Call, Host, Process
+from packager.hosts._host import PING, Answered, Boot, Call, Delivered, Delivers, Host, Process
 from packager.hosts.aws_lambda import LambdaHost
 from packager.hosts.azure_functions import WorkerHost
 
-__all__ = ["HOSTS", "PING", "Answered", "Boot", "Call", "Host", "Process"]
+__all__ = [
+    "HOSTS",
+    "PING",
+    "Answered",
+    "Boot",
+    "Call",
+    "Delivered",
+    "Delivers",
+    "Host",
+    "Process",
+]
 
 HOSTS: Final[Mapping[str, Callable[[Boot], Host]]] = MappingProxyType(
     {

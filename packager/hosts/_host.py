@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from packager.probes import Probe
 from packager.types import Door, Interpreter, Json
@@ -42,6 +42,16 @@ class Call:
         return cls(body=probe.body, content_type=probe.content_type, door=probe.door)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What came of one message of an event source."""
+
+    answers: tuple[Json, ...] = ()
+    """What was sent to the destination."""
+    failure: str | None = None
+    """Why the message must come again; None where it is done with."""
+
+
 PING = Call(method="GET", path="/ping")
 
 
@@ -67,6 +77,15 @@ class Process:
     cpu_ms: float
     """User plus system time since the process started."""
     peak_rss_bytes: int
+
+
+@runtime_checkable
+class Delivers(Protocol):
+    """A host that can hand a function a message of each of its sources."""
+
+    def deliver(self, source: str, body: bytes) -> Delivered:
+        """`body` is JSON. Raises EmulatorError where the host is gone."""
+        ...
 
 
 class Host(Protocol):

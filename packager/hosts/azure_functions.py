@@ -24,7 +24,8 @@ from typing import Any, Final, Self
 from packager import _cache, _proc, _process, environments, facts
 from packager.emulator import read_only_prefix
 from packager.errors import EmulatorError
-from packager.hosts._host import Answered, Boot, Call, Process
+from packager.hosts._host import Answered, Boot, Call, Delivered, Process
+from packager.hosts.azure_messages import MESSAGES, answers
 from packager.interpreters import uv
 from packager.types import Interpreter
 
@@ -151,6 +152,16 @@ class WorkerHost:
         except OSError as error:
             raise self._gone(error) from error
         return self._receive()
+
+    def deliver(self, source: str, body: bytes) -> Delivered:
+        """As one message of the trigger of that name."""
+        if self._failure is not None:
+            return Delivered(failure=self._failure)
+        inputs, metadata = MESSAGES[source](body)
+        done = self.invoke(source, inputs, metadata)
+        if failure := done.get("failure"):
+            return Delivered(failure=failure)
+        return Delivered(answers=tuple(answers(done["outputs"])))
 
     def size_bytes(self, call: Call) -> int:
         return len(call.body)

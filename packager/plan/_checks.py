@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from handlers import events
@@ -73,13 +73,11 @@ def _image(request: BuildRequest, target: Target) -> Iterator[str]:
 
 def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
     """What is wrong with the event sources and with where their answers go."""
-    if unknown := sorted(set(request.events) - set(events.SOURCES)):
-        yield f"No event source {', '.join(unknown)}. There are: {', '.join(events.SOURCES)}."
+    if unknown := sorted(set(request.events) - set(target.sources)):
+        known = ", ".join(target.sources)
+        yield f"{target.name} has no event source {', '.join(unknown)}. There are: {known}."
         return
-    if request.events and not target.takes_events:
-        yield f"--event: {target.name} has no such sources; it is asked over HTTP."
-        return
-    mute = [source.NAME for source in events.load(request.events) if not source.RETURNS]
+    mute = [name for name in request.events if name not in target.answering]
     if mute and request.output_to is None:
         yield f"--event {', '.join(mute)}: nobody waits for the answers, so give --output-to."
     files = [name for name in request.events if name in events.OF_FILES]
@@ -89,13 +87,28 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
         yield f"--batch wants --event {' --event '.join(BATCH_SOURCES)} too."
     if request.output_to is not None and not mute and not files:
         yield "--output-to is for events that nobody waits for: give such an --event too."
-    if request.once and not mute:
+    if request.once and not target.remembers:
+        yield (
+            f"--once: {target.name} keeps no table of what was answered. "
+            "An answer that comes twice has the same id, and in a container the same name."
+        )
+    elif request.once and not mute:
         yield "--once is for events that may come twice: give such an --event too."
     if request.output_to is not None:
-        try:
-            outputs.read(request.output_to)
-        except ConfigurationError as error:
-            yield str(error)
+        yield from _destination(request.output_to, mute, target)
+
+
+def _destination(output_to: str, mute: Sequence[str], target: Target) -> Iterator[str]:
+    try:
+        found = outputs.read(output_to, target.outputs)
+    except ConfigurationError as error:
+        yield str(error)
+        return
+    if found.kind == "servicebus" and "eventhubs" in mute:
+        yield (
+            "--event eventhubs answers many events at once, and --output-to servicebus:// "
+            "takes one message each time: give queue:// or blob://."
+        )
 
 
 def size(model: ResolvedModel, target: Target) -> None:

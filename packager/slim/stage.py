@@ -118,9 +118,11 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         source / "loaders" / "__init__.py",
         source / "loaders" / f"{plan.loader.loader}.py",
     }
-    wanted.update(source / "events" / f"{name}.py" for name in plan.request.events)
-    if plan.request.output_to is not None:
-        kinds = {"sqs", outputs.read(plan.request.output_to).kind}
+    modules = source / plan.target.source_modules
+    wanted.update(modules / f"{name}.py" for name in plan.request.events)
+    output = outputs.of(plan)
+    if output is not None and plan.target.failures is not None:
+        kinds = {plan.target.failures, output.kind}
         wanted.update(source / "destinations" / f"{kind}.py" for kind in kinds)
     for glob in plan.target.handlers:
         wanted.update(source.glob(glob))
@@ -181,6 +183,7 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
         example=example,
         path_files=path_files,
         events=list(plan.request.events),
+        output=None if (output := outputs.of(plan)) is None else output.kind,
         python=plan.runtime.python_minor,
         request_bytes=limits.request_bytes,
         response_bytes=limits.response_bytes,

@@ -6,12 +6,14 @@ start in the cloud reads.
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any, Final
 
 from packager.emulator import EventKind, http_event, run_script, why_not_bootable
@@ -57,13 +59,12 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
 
     Raises UntraceableError where it cannot be run here, does not start, or has no probes.
     """
-    if not plan.target.entrypoint.startswith("handlers.aws_lambda."):
+    events_of = _EVENTS.get(plan.target.entrypoint)
+    if events_of is None:
         raise UntraceableError(f"the recorder does not know the events of {plan.target.name}")
     if why := why_not_bootable(plan.request.architecture):
         raise UntraceableError(why)
-    if not plan.target.takes_events:
-        raise UntraceableError(f"a function of {plan.target.name} is not called with an event")
-    asked = list(_events(probes(plan.model, _ROWS, plan.request.seed)))
+    asked = list(events_of(probes(plan.model, _ROWS, plan.request.seed), plan.request.events))
     if not asked:
         raise UntraceableError("the model has neither a signature nor a saved example")
     with tempfile.TemporaryDirectory(prefix="packager-trace-") as name:
@@ -99,7 +100,7 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
     )
 
 
-def _events(asked: tuple[Probe, ...]) -> Iterator[dict[str, Any]]:
+def _lambda_events(asked: tuple[Probe, ...], _: Sequence[str]) -> Iterator[dict[str, Any]]:
     """By every door that a function has; the first HTTP request in each front's own form."""
     fronts: tuple[EventKind, ...] = _KINDS
     for probe in asked:
@@ -119,6 +120,48 @@ def _events(asked: tuple[Probe, ...]) -> Iterator[dict[str, Any]]:
         yield {"event": {**unreadable, "isBase64Encoded": True}, "refused": True}
         yield {"event": {"nothing": "that is scored"}, "refused": True}
 
+
+def _azure_events(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Every request over HTTP, and by the trigger of each source what one could be asked by."""
+    for probe in asked:
+        refused = probe.rows == 0
+        kind = probe.content_type
+        yield _azure_request("POST", "/invocations", probe.body, kind, refused=refused)
+        if probe.door == "direct" and not refused:
+            body = base64.b64encode(probe.body).decode("ascii")
+            for name in sources:
+                yield {"event": {"function": name, "body": body}, "refused": False}
+    if asked:
+        for path in _ROUTES:
+            yield _azure_request("GET", path, b"", "", refused=True)
+        for name in sources:
+            yield {"event": {"function": name, "body": ""}, "refused": True}
+
+
+def _azure_request(
+    method: str, path: str, body: bytes, content_type: str, *, refused: bool
+) -> dict[str, Any]:
+    return {
+        "event": {
+            "function": "http",
+            "method": method,
+            "path": path,
+            "headers": {"content-type": content_type} if content_type else {},
+            "body": base64.b64encode(body).decode("ascii"),
+        },
+        "refused": refused,
+    }
+
+
+_EVENTS: Final[Mapping[str, Callable[[tuple[Probe, ...], Sequence[str]], Iterable[Any]]]] = (
+    MappingProxyType(
+        {
+            "handlers.aws_lambda.handler": _lambda_events,
+            "handlers.azure_functions.app": _azure_events,
+        }
+    )
+)
+"""By the target's entry point: what its function is called with under the recorder."""
 
 PASS: Final = Pass(
     name="trace",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from handlers import destinations, events
 from packager import facts
 from packager.types import Target
 
@@ -22,9 +23,15 @@ def target(facts_dir: Path | None = None) -> Target:
         handlers=("aws_lambda.py", "asgi.py", "events/http.py"),
         deploy="sam deploy --guided",
         infra=None,
+        scripts={},
         keep=(),
         way_out="aws-lambda-image",
-        takes_events=True,
+        sources=events.SOURCES,
+        source_modules=PurePosixPath("events"),
+        answering=frozenset(s.NAME for s in events.load(events.SOURCES) if s.RETURNS),
+        outputs=destinations.KINDS,
+        failures="sqs",
+        remembers=True,
         doors=("direct", "http"),
         root=PurePosixPath("/var/task"),
         shadows=facts.shadows(NAME, facts_dir),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from handlers import triggers
 from packager import facts
 from packager.types import Target
 
@@ -30,9 +31,15 @@ def target(facts_dir: Path | None = None) -> Target:
         handlers=("azure_functions.py", "asgi.py"),
         deploy="azd up",
         infra="azure",
+        scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
         keep=("azure", "azurefunctions", "azure_functions_runtime", "markupsafe", "werkzeug"),
         way_out="a container",
-        takes_events=False,
+        sources=triggers.TRIGGERS,
+        source_modules=PurePosixPath("triggers"),
+        answering=frozenset(),
+        outputs=triggers.OUTPUTS,
+        failures=None,
+        remembers=False,
         doors=("http",),
         root=PurePosixPath("/home/site/wwwroot"),
         shadows=facts.shadows(NAME, facts_dir),

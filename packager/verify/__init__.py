@@ -85,7 +85,11 @@ def _proven(
         mismatches=done.mismatches,
         refusals_agreed=done.refusals,
         read_only=done.read_only,
-        checks={**evidence.checks, "host": done.host},
+        checks={
+            **evidence.checks,
+            "host": done.host,
+            **({"doors": done.doors} if done.doors else {}),
+        },
         cold_start=done.cold_start,
         notes=(*evidence.notes, *_notes(plan, done)),
     )

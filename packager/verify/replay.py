@@ -12,10 +12,10 @@ from typing import Final
 
 from packager import _archive
 from packager.errors import EmulatorError
-from packager.hosts import HOSTS, PING, Answered, Boot, Call, Host, Process
+from packager.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, Process
 from packager.layout import lay_out
 from packager.probes import Probe
-from packager.types import BuildPlan, Bundle, ColdStart, Finding
+from packager.types import BuildPlan, Bundle, ColdStart, Finding, Json
 from packager.verify.compare import Difference, differences, places
 from packager.verify.missing import cold_store_misses, keep_rules
 from packager.verify.oracle import Recorded
@@ -54,6 +54,8 @@ class Replayed:
     read_only: str = ""
     host: str = ""
     """What it ran in, in a sentence."""
+    doors: str = ""
+    """By which sources a message was answered, in a sentence; empty where there are none."""
     random: frozenset[str] = frozenset()
     """Places of an answer at which the registered model itself answers otherwise each time."""
     notes: list[str] = field(default_factory=list)
@@ -98,6 +100,8 @@ def check(
             _compare_all(function, bundle, plan, probes, answers, done)
             if not done.findings:
                 done.cold_start = _measured(function, first, answer, start)
+                if isinstance(function, Delivers):
+                    _deliver(function, plan, probes, answers, done)
     done.read_only = _unchanged(bundle, folder / plan.target.home, host.read_only, done)
     return done
 
@@ -194,6 +198,46 @@ def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed
         return None
     done.max_abs_error = max(done.max_abs_error, *(each.error for each in found))
     return _differs(f"{probe.name}: {_listed(found)}.")
+
+
+def _deliver(
+    function: Delivers,
+    plan: BuildPlan,
+    probes: Sequence[Probe],
+    answers: Sequence[Recorded],
+    done: Replayed,
+) -> None:
+    """One message by each event source: its answers are those of a request."""
+    if not plan.request.events:
+        return
+    asked = next(filter(None, map(_deliverable, probes, answers)), None)
+    if asked is None:
+        done.doors = "no recorded request can be a message: no source was asked"
+        return
+    body, wanted = asked
+    for source in plan.request.events:
+        came = function.deliver(source, body)
+        if came.failure is not None or not came.answers:
+            why = came.failure or "nothing was sent to the destination"
+            done.findings.append(_differs(f"a message of {source}: {why}"))
+            continue
+        for answer in came.answers:
+            found = list(differences(wanted, answer.get("predictions")))
+            if done.tolerance is not None:
+                found = [each for each in found if not each.within(*done.tolerance)]
+            if found := [e for e in found if not (e.same_kind and done.random)]:
+                done.findings.append(_differs(f"a message of {source}: {_listed(found)}."))
+    done.doors = f"one message each by {', '.join(plan.request.events)}: answered as over HTTP"
+
+
+def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, Json] | None:
+    """A request's body and its predictions, where a message can carry both."""
+    if probe.door != "direct" or recorded.status != 200:
+        return None
+    body = json.loads(recorded.body, parse_constant=lambda _: None)
+    if not isinstance(body, dict) or "predictions" not in body or "NaN" in recorded.body:
+        return None
+    return probe.body, body["predictions"]
 
 
 def _about_random(names: frozenset[str]) -> str:

@@ -110,7 +110,7 @@ class Worker:
         return await getattr(self._library, name)(Request(name, streamed, properties))
 
     def _typed(self, data: dict[str, Any]) -> Any:
-        """`{"string": "a"}`, `{"json": ...}`, `{"bytes": base64}` or `{"http": {...}}`."""
+        """`{"string": "a"}`, `{"json": ...}`, `{"bytes": base64}`, `{"http": {...}}` and lists."""
         m = self._messages
         ((kind, value),) = data.items()
         if kind == "http":
@@ -120,6 +120,8 @@ class Worker:
             return m.TypedData(json=json.dumps(value))
         if kind == "bytes":
             return m.TypedData(bytes=base64.b64decode(value))
+        if kind == "collection_string":
+            return m.TypedData(collection_string={"string": value})
         return m.TypedData(**{kind: value})
 
 

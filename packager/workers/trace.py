@@ -9,6 +9,7 @@ FOLDER. Run by the target's Python, as the function would start.
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import importlib
 import json
@@ -23,7 +24,7 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 # of inotify(7)
@@ -161,6 +162,54 @@ def found_in(folder: Path) -> dict[str, str]:
     return found
 
 
+def called_as_lambda_s(entry: Any) -> Any:
+    """The entry point; of a function app, what calls the function that an event names.
+
+    A trigger's message is anything that has what its reader asks of it: what the worker's own
+    classes import lies in place in any case.
+    """
+    if not hasattr(entry, "get_functions"):
+        return entry
+    import inspect
+
+    functions = {f.get_function_name(): f.get_user_function() for f in entry.get_functions()}
+
+    def call(event: dict[str, Any], context: Context) -> Any:
+        function, body = functions[event["function"]], base64.b64decode(event["body"])
+        if event["function"] == "http":
+            import azure.functions
+
+            asked = azure.functions.HttpRequest(
+                method=event["method"],
+                url=f"https://function-app.azurewebsites.net{event['path']}",
+                headers=event["headers"],
+                body=body,
+            )
+            answer = function(asked)
+            return [answer.status_code, answer.get_body().decode()]
+        sent: list[str] = []
+        out = SimpleNamespace(set=lambda value: sent.append(str(value)))
+        message = SimpleNamespace(
+            **dict.fromkeys(("id", "message_id", "name", "sequence_number"), "1"),
+            metadata={},
+            get_body=lambda: body,
+            get_json=lambda: json.loads(body),
+            read=lambda: body,
+        )
+        wanted = inspect.signature(function).parameters
+        given = {
+            "event": [message] if event["function"] == "eventhubs" else message,
+            "request": message,
+            "context": SimpleNamespace(invocation_id=context.aws_request_id),
+            "out": out,
+            "failed": out,
+        }
+        function(**{name: given[name] for name in wanted})
+        return sent
+
+    return call
+
+
 def main(root: str, entry: str, asked: str, answered: str) -> None:
     folder = Path(root)
     events = json.loads(Path(asked).read_text(encoding="utf-8"))
@@ -168,7 +217,7 @@ def main(root: str, entry: str, asked: str, answered: str) -> None:
     timer = Timer(opened)
     sys.meta_path.insert(0, cast(Any, timer))
     module, _, name = entry.rpartition(".")
-    handler = getattr(importlib.import_module(module), name)
+    handler = called_as_lambda_s(getattr(importlib.import_module(module), name))
     init = list(sys.modules)
     answers: dict[int, str] = {}
     loaded = {}

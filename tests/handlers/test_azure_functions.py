@@ -125,6 +125,8 @@ def test_one_record_a_request_tells_what_was_answered(
     assert record.pop("latency_ms") >= 0
     assert record == {
         "message": "answered",
+        "function": "http",
+        "cold_start": True,
         "status": 200,
         "rows": 2,
         "model": manifest().model_name,

@@ -211,7 +211,7 @@ def test_a_request_too_long_for_a_parameter_is_left_to_the_user(tmp_path: Path) 
 
 # what is asked for, words of what is said
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"events": ("ftp",)}, "No event source ftp. There are: files, s3, sqs"),
+    ({"events": ("ftp",)}, "no event source ftp. There are: files, s3, sqs"),
     ({"events": ("sqs", "kinesis")}, "--event sqs, kinesis: nobody waits for the answers"),
     ({"output_to": "s3://answers"}, "--output-to is for events"),
     ({"events": ("stepfunctions",), "once": True}, "--once is for events"),
@@ -238,6 +238,6 @@ def test_what_cannot_be_built_is_refused_before_anything_is_fetched(
 
 
 def test_an_address_is_read() -> None:
-    assert outputs.read("s3://answers/a/b/") == outputs.Output(
+    assert outputs.read("s3://answers/a/b/", destinations.KINDS) == outputs.Output(
         kind="s3", name="answers", prefix="a/b"
     )

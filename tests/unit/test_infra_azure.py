@@ -37,18 +37,24 @@ def test_a_misspelt_property_is_found(name: str, typo: str) -> None:
     assert f".{typo.partition(':')[0]}: unknown" in found
 
 
-def test_the_module_is_given_exactly_its_parameters() -> None:
-    main, app = (bicep.read(FOLDER / name) for name in ("main.bicep", "app.bicep"))
-    assert set(main["modules"]["app"]["config"]["params"]) == set(app["parameters"])
+def test_each_module_is_given_exactly_its_parameters() -> None:
+    given = {k: v for path in FILES for k, v in bicep.modules(bicep.read(path)).items()}
+    declared = {path.name: set(bicep.read(path)["parameters"]) for path in FILES}
+    assert given == {name: declared[name] for name in ("app.bicep", "events.bicep")}
 
 
 def test_no_connection_holds_a_key() -> None:
-    app = bicep.read(FOLDER / "app.bicep")["resources"]
-    settings = app["site"]["config"]["properties"]["siteConfig"]["appSettings"]
+    parsed, events = (bicep.read(FOLDER / f"{name}.bicep") for name in ("app", "events"))
+    app, doors = parsed["resources"], events["resources"]
+    settings = parsed["variables"]["ownSettings"]["value"]
+    for name in ("bus", "hubs", "gridTopic"):
+        assert doors[name]["config"]["config"]["properties"]["disableLocalAuth"] is True
+    for name in ("requestsContainer", "answersContainer"):
+        assert doors[name]["config"]["config"]["properties"]["publicAccess"] == "None"
     assert app["storage"]["config"]["properties"]["allowSharedKeyAccess"] is False
     assert app["insights"]["config"]["properties"]["DisableLocalAuth"] is True
     assert app["container"]["config"]["properties"]["publicAccess"] == "None"
-    assert "listKeys" not in (FOLDER / "app.bicep").read_text(encoding="utf-8")
+    assert not [path for path in FILES if "listKeys" in path.read_text(encoding="utf-8")]
     assert {"AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId"} <= {
         each["name"] for each in settings
     }

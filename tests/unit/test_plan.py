@@ -491,7 +491,37 @@ def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) ->
         ({"passes": ("prune", "polish")}, "No slimming pass polish"),
         ({"target": "azure-functions", "memory_mb": 1024}, "takes 512, 2048, 4096 MB"),
         ({"target": "azure-functions", "architecture": "arm64"}, "runs on x86_64"),
-        ({"target": "azure-functions", "events": ("sqs",)}, "azure-functions has no such sources"),
+        (
+            {"target": "azure-functions", "events": ("sqs",)},
+            "azure-functions has no event source sqs",
+        ),
+        ({"events": ("queue",)}, "aws-lambda has no event source queue"),
+        ({"target": "azure-functions", "events": ("queue",)}, "nobody waits for the answers"),
+        (
+            {"target": "azure-functions", "events": ("queue",), "output_to": "sqs://a"},
+            "must start with one of blob://, queue://, servicebus://",
+        ),
+        (
+            {"target": "azure-functions", "events": ("queue",), "output_to": "blob://A_B"},
+            "'A_B' is no name that blob takes",
+        ),
+        (
+            {
+                "target": "azure-functions",
+                "events": ("eventhubs",),
+                "output_to": "servicebus://answers",
+            },
+            "give queue:// or blob://",
+        ),
+        (
+            {
+                "target": "azure-functions",
+                "events": ("queue",),
+                "output_to": "queue://answers",
+                "once": True,
+            },
+            "keeps no table of what was answered",
+        ),
         ({"target": "azure-functions", "timeout_seconds": 231}, "takes 1 to 230 seconds"),
     ],
 )

@@ -1,0 +1,29 @@
+"""Event Grid: the data of an event, in its own schema or as a cloud event.
+
+Event Grid tries for a day, so what can never be answered is put aside here.
+https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-event-grid-trigger
+"""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from handlers.records import Record
+from handlers.triggers import Arguments, Decorator, reply
+
+__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+
+NAME = "eventgrid"
+RETURNS = False
+TYPES = {"event": func.EventGridEvent}
+ANSWER = "{rand-guid}"
+BURIES = True
+
+
+def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+    return (app.event_grid_trigger("event"),)
+
+
+def records(event: Arguments) -> list[Record]:
+    told = event["event"]
+    return [Record(id=told.id, item=told.id, body=told.get_json())]

@@ -1,0 +1,29 @@
+"""A storage queue: one message an invocation, as many at once as host.json's batchSize.
+
+What fails comes again; after maxDequeueCount the host moves it to the queue's `-poison`.
+https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-storage-queue-trigger
+"""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from handlers.records import Record
+from handlers.triggers import STORAGE, Arguments, Decorator, reply
+
+__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+
+NAME = "queue"
+RETURNS = False
+TYPES = {"event": func.QueueMessage}
+ANSWER = "{Id}"
+BURIES = False
+
+
+def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+    return (app.queue_trigger("event", queue_name="%PACKAGER_QUEUE%", connection=STORAGE),)
+
+
+def records(event: Arguments) -> list[Record]:
+    message = event["event"]
+    return [Record(id=message.id, item=message.id, body=message.get_body())]

@@ -1,0 +1,33 @@
+"""A timer: at set times the request that lies in a blob then is scored.
+
+https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-timer
+"""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from handlers.records import Record
+from handlers.triggers import STORAGE, Arguments, Decorator, reply
+
+__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+
+NAME = "timer"
+RETURNS = False
+TYPES = {"event": func.TimerRequest, "request": func.InputStream}
+ANSWER = "{rand-guid}"
+BURIES = True
+
+
+def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+    return (
+        app.timer_trigger(arg_name="event", schedule="%PACKAGER_SCHEDULE%", run_on_startup=False),
+        app.blob_input("request", path="%PACKAGER_TIMER_REQUEST%", connection=STORAGE),
+    )
+
+
+def records(event: Arguments) -> list[Record]:
+    """Named after the invocation; a blob that is not there is a record that is not JSON."""
+    name = event["context"].invocation_id
+    request = event["request"]
+    return [Record(id=name, item=name, body=b"" if request is None else request.read())]

@@ -1,0 +1,28 @@
+"""A subscription to a Service Bus topic: as a Service Bus queue."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from handlers.triggers import SERVICE_BUS, Decorator, servicebus
+
+NAME = "topic"
+RETURNS = False
+TYPES = servicebus.TYPES
+ANSWER = servicebus.ANSWER
+BURIES = False
+
+
+def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+    return (
+        app.service_bus_topic_trigger(
+            "event",
+            connection=SERVICE_BUS,
+            topic_name="%PACKAGER_TOPIC%",
+            subscription_name="%PACKAGER_SUBSCRIPTION%",
+        ),
+    )
+
+
+records = servicebus.records
+reply = servicebus.reply

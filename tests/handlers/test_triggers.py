@@ -1,0 +1,272 @@
+"""Azure's triggers: how they are bound, what they answer, and what comes again or is put aside."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import azure.functions as func
+import pytest
+from azure.functions._eventgrid import EventGridEvent
+from azure.functions.queue import QueueMessage
+from azure.functions.servicebus import ServiceBusMessage
+
+from handlers import triggers
+from handlers.azure_events import Doors, InternalError
+from handlers.records import RecordsFailedError
+from tests.handlers.scorers import Recording, scorer
+
+ROW = {"x": 1.5, "kind": "secret"}
+GOOD = json.dumps(ROW).encode()
+BAD = b'{"x": "secret", "kind": 1}'
+ONE_BY_ONE = ("queue", "blob", "servicebus", "topic")
+
+
+class Out:
+    """As azure.functions.Out."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+
+    def set(self, value: Any) -> None:
+        self.value = value
+
+
+class Raising:
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        raise self._error
+
+
+def messages(name: str, *bodies: bytes) -> dict[str, Any]:
+    """The arguments of a trigger, of the classes that the worker makes where they can be made."""
+    (body, *_) = bodies
+    if name == "queue":
+        return {"event": QueueMessage(id="m1", body=body)}  # type: ignore[no-untyped-call]
+    if name in {"servicebus", "topic"}:
+        message = ServiceBusMessage(
+            body=body, message_id="m1", user_properties={}, application_properties={}
+        )
+        return {"event": message}
+    if name == "eventgrid":
+        event = EventGridEvent(
+            id="m1",
+            data=json.loads(body),
+            topic="",
+            subject="",
+            event_type="",
+            event_time=None,
+            data_version="1",
+        )
+        return {"event": event}
+    if name == "eventhubs":
+        metadata = {"PartitionContext": '{"PartitionId": "3"}'}
+        events = [
+            SimpleNamespace(sequence_number=i, metadata=metadata, get_body=lambda b=b: b)
+            for i, b in enumerate(bodies)
+        ]
+        return {"event": events}
+    blob = SimpleNamespace(name="requests/m1", read=lambda: body)
+    return {"event": blob} if name == "blob" else {"event": None, "request": blob}
+
+
+class Asked:
+    """One app with the doors of a model, and what a call of one of them sent."""
+
+    def __init__(self, *names: str, output: str = "queue", model: Any = None, **env: str) -> None:
+        self.app = func.FunctionApp()
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        made = scorer(model, events=list(names), output=output)
+        Doors(made, lambda name, values: self.told.append((name, values)), env).open(self.app)
+        self.functions = {f.get_function_name(): f for f in self.app.get_functions()}
+        self.out, self.failed = Out(), Out()
+
+    def __call__(self, name: str, *bodies: bytes) -> None:
+        function = self.functions[name].get_user_function()
+        given = {
+            **messages(name, *bodies),
+            "context": SimpleNamespace(invocation_id="m1"),
+            "out": self.out,
+            "failed": self.failed,
+        }
+        function(**{n: given[n] for n in inspect.signature(function).parameters})
+
+
+def test_files_and_names_are_those_that_are_listed() -> None:
+    assert triggers.__file__ is not None
+    files = {path.stem for path in Path(triggers.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == set(triggers.TRIGGERS)
+    assert [each.NAME for each in triggers.load(triggers.TRIGGERS)] == list(triggers.TRIGGERS)
+
+
+def test_a_name_that_is_none_is_told() -> None:
+    with pytest.raises(ValueError, match="no trigger sqs; there are queue"):
+        triggers.load(["sqs"])
+
+
+def test_answers_that_cannot_go_anywhere_are_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="s3"):
+        Asked("queue", output="s3")
+
+
+@pytest.mark.parametrize("output", triggers.OUTPUTS)
+@pytest.mark.parametrize("name", triggers.TRIGGERS)
+def test_every_binding_is_an_argument_and_the_other_way_round(name: str, output: str) -> None:
+    function = Asked(name, output=output).functions[name]
+    bound = {binding.name for binding in function.get_bindings()}
+    given = set(inspect.signature(function.get_user_function()).parameters)
+    assert given - {"context"} == bound
+
+
+@pytest.mark.parametrize("name", triggers.TRIGGERS)
+def test_names_of_the_platform_s_resources_are_settings(name: str) -> None:
+    for binding in Asked(name, output="blob").functions[name].get_bindings():
+        told = binding.get_dict_repr()
+        named = [told[key] for key in ("queueName", "topicName", "eventHubName") if key in told]
+        assert all(each.startswith("%PACKAGER_") and each.endswith("%") for each in named)
+        assert told.get("path", "%PACKAGER_").startswith("%PACKAGER_")
+        assert told.get("connection", triggers.STORAGE) in {
+            triggers.STORAGE,
+            triggers.SERVICE_BUS,
+            triggers.EVENT_HUBS,
+        }
+
+
+def test_blobs_are_told_of_by_event_grid() -> None:
+    bindings = Asked("blob").functions["blob"].get_bindings()
+    (trigger,) = (each for each in bindings if each.type == "blobTrigger")
+    assert trigger.get_dict_repr()["source"] == "EventGrid"
+
+
+def test_a_batch_of_events_that_failed_is_tried_again() -> None:
+    settings = Asked("eventhubs").functions["eventhubs"].get_settings_dict("retry_policy")
+    assert settings is not None
+    assert settings["max_retry_count"] == "5"
+
+
+@pytest.mark.parametrize("name", triggers.TRIGGERS)
+def test_a_message_is_answered(name: str) -> None:
+    asked = Asked(name)
+    asked(name, GOOD)
+
+    (answer,) = (json.loads(text) for text in asked.out.value)
+    assert (answer["source"], answer["predictions"]) == (name, [1.5])
+    assert asked.failed.value is None
+    ((function, told),) = asked.told
+    assert told.pop("latency_ms") >= 0
+    assert (function, told) == (name, {"status": 200, "records": 1, "rows": 1, "refused": 0})
+
+
+def test_a_batch_is_scored_together_and_answered_one_by_one() -> None:
+    model = Recording()
+    asked = Asked("eventhubs", output="blob", model=model)
+    asked("eventhubs", GOOD, GOOD, GOOD)
+
+    assert len(model.data["x"]) == 3
+    answers = [json.loads(line) for line in asked.out.value.splitlines()]
+    assert [answer["id"] for answer in answers] == ["3/0", "3/1", "3/2"]
+
+
+def test_a_service_bus_takes_one_message() -> None:
+    asked = Asked("queue", output="servicebus")
+    asked("queue", GOOD)
+    assert json.loads(asked.out.value)["predictions"] == [1.5]
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+def test_what_can_never_be_answered_is_left_to_the_platform(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = Asked(name)
+    with caplog.at_level(logging.INFO), pytest.raises(RecordsFailedError):
+        asked(name, BAD)
+
+    assert asked.out.value is None
+    assert "BAD_REQUEST" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("name", sorted(set(triggers.TRIGGERS) - set(ONE_BY_ONE)))
+def test_what_has_no_dead_letter_is_put_aside_with_the_reason(name: str) -> None:
+    asked = Asked(name)
+    asked(name, BAD)
+
+    assert asked.out.value is None
+    (told,) = (json.loads(text) for text in asked.failed.value)
+    assert (told["source"], told["error_code"]) == (name, "BAD_REQUEST")
+    assert json.loads(told["body"]) == json.loads(BAD)
+    assert asked.told[0][1]["refused"] == 1
+
+
+def test_the_good_of_a_batch_are_answered_and_the_bad_put_aside() -> None:
+    asked = Asked("eventhubs")
+    asked("eventhubs", GOOD, BAD, b"\xff", GOOD)
+
+    assert [json.loads(text)["id"] for text in asked.out.value] == ["3/0", "3/3"]
+    assert [json.loads(text)["record"] for text in asked.failed.value] == ["3/1", "3/2"]
+
+
+def test_a_record_too_large_for_the_queue_of_failures_is_named_there() -> None:
+    asked = Asked("eventhubs")
+    asked("eventhubs", b'"' + b"a" * 60_000 + b'"')
+
+    (told,) = (json.loads(text) for text in asked.failed.value)
+    assert (told["record"], told["body"]) == ("3/0", "")
+    assert told["encoding"].startswith("left out")
+
+
+@pytest.mark.parametrize("name", triggers.TRIGGERS)
+def test_nothing_is_sent_for_what_must_come_again(name: str) -> None:
+    asked = Asked(name, model=Raising(MemoryError()))
+    with pytest.raises(RecordsFailedError):
+        asked(name, GOOD)
+    assert (asked.out.value, asked.failed.value) == (None, None)
+    assert asked.told[0][1]["status"] == 500
+
+
+def test_an_answer_that_no_queue_holds_comes_again_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = Asked("queue")
+    rows = [[1.0, "a"]] * 20_000
+    body = json.dumps({"dataframe_split": {"columns": ["x", "kind"], "data": rows}}).encode()
+    with pytest.raises(RecordsFailedError):
+        asked("queue", body)
+    assert "too large" in caplog.text
+
+    other = Asked("queue", output="blob")
+    other("queue", body)
+    assert len(json.loads(other.out.value)["predictions"]) == 20_000
+
+
+def test_a_fault_of_ours_says_nothing_of_the_data(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    asked = Asked("queue")
+    monkeypatch.setattr(triggers.load(["queue"])[0], "records", broken)
+    with pytest.raises(InternalError, match="ZeroDivisionError in the function") as raised:
+        asked("queue", GOOD)
+    assert "secret" not in f"{raised.value}{caplog.text}"
+
+
+def test_the_request_may_lie_deeper_in_a_message() -> None:
+    asked = Asked("queue", PACKAGER_PAYLOAD_PATH="order.features")
+    asked("queue", json.dumps({"order": {"features": ROW}}).encode())
+    assert json.loads(asked.out.value[0])["predictions"] == [1.5]
+
+
+def test_a_timer_whose_request_is_not_there_says_so() -> None:
+    asked = Asked("timer")
+    function = asked.functions["timer"].get_user_function()
+    context = SimpleNamespace(invocation_id="m1")
+    function(event=None, request=None, context=context, out=asked.out, failed=asked.failed)
+    assert json.loads(asked.failed.value[0])["error_message"].endswith("The record is not JSON.")

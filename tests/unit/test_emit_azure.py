@@ -1,0 +1,112 @@
+"""What lies beside an Azure artifact: its names are those that the functions are bound to."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from handlers import triggers
+from handlers.azure_events import Doors
+from packager import _resources, layout, targets
+from packager.emit import emit
+from packager.package import package
+from packager.types import BuildPlan
+from tests import bicep, fake_plan
+from tests.handlers.scorers import scorer
+
+INFRA = _resources.INFRA / "azure"
+SETTING = re.compile(r"%(\w+)%")
+
+
+def plan(*events: str, to: str | None = "blob://answers/churn") -> BuildPlan:
+    request = fake_plan.request(
+        target="azure-functions", events=events, output_to=to if events else None
+    )
+    return replace(fake_plan.plan(request=request), target=targets.load("azure-functions"))
+
+
+def emitted(base: Path, *events: str) -> dict[str, str]:
+    made = plan(*events)
+    root = fake_plan.tree(base / "tree", made)
+    out = base / "out"
+    out.mkdir()
+    verified = fake_plan.verified(root)
+    report = emit(package(verified, made, out), verified, made, out)
+    return {p.relative_to(out).as_posix(): p.read_text(encoding="utf-8") for p in report.emitted}
+
+
+def bindings(output: str) -> list[dict[str, Any]]:
+    app = func.FunctionApp()
+    events = [name for name in triggers.TRIGGERS if (name, output) != ("eventhubs", "servicebus")]
+    Doors(scorer(events=events, output=output), lambda *_: None, {}).open(app)
+    return [b.get_dict_repr() for f in app.get_functions() for b in f.get_bindings()]
+
+
+@pytest.mark.parametrize("output", triggers.OUTPUTS)
+def test_every_setting_that_a_function_is_bound_to_is_made(output: str) -> None:
+    bound = bindings(output)
+    wanted = {name for each in bound for name in SETTING.findall(str(each))}
+    text = (INFRA / "events.bicep").read_text(encoding="utf-8")
+    made = {each["name"] for each in bicep.parse(text)["variables"]["names"]["value"]}
+    assert wanted <= made
+    for connection in {each["connection"] for each in bound if "connection" in each}:
+        assert f"'{connection}__credential'" in text + (INFRA / "app.bicep").read_text()
+
+
+@pytest.mark.parametrize("events", [(), ("queue",), triggers.TRIGGERS])
+def test_the_settings_for_a_try_at_home_are_those_too(events: tuple[str, ...]) -> None:
+    found = json.loads(layout.entry_files(plan(*events))["local.settings.json.example"])["Values"]
+    app = func.FunctionApp()
+    if events:
+        Doors(scorer(events=list(events), output="blob"), lambda *_: None, {}).open(app)
+    bound = [b.get_dict_repr() for f in app.get_functions() for b in f.get_bindings()]
+    wanted = {name for each in bound for name in SETTING.findall(str(each))}
+    wanted |= {each["connection"] for each in bound if "connection" in each}
+    assert wanted <= set(found)
+    assert ("PACKAGER_OUTPUT" in found) == bool(events)
+
+
+@pytest.mark.parametrize("name", triggers.TRIGGERS)
+def test_the_host_tries_a_message_five_times(name: str) -> None:
+    extensions = json.loads(layout.entry_files(plan(name))["host.json"])["extensions"]
+    tries = {
+        "queue": extensions.get("queues", {}).get("maxDequeueCount"),
+        "blob": extensions.get("blobs", {}).get("poisonBlobThreshold"),
+    }
+    assert tries.get(name, 5) == 5
+    assert extensions["http"]["routePrefix"] == ""
+
+
+def test_an_app_that_is_asked_over_http_alone_has_nothing_of_events(tmp_path: Path) -> None:
+    texts = emitted(tmp_path)
+    parameters = json.loads(texts["infra/main.parameters.json"])["parameters"]
+    assert "events" not in parameters
+    assert "infra/subscribe.sh" not in texts
+    assert "hooks" not in texts["azure.yaml"]
+    assert "## Events" not in texts["README.md"]
+
+
+def test_what_was_built_for_is_deployed_for(tmp_path: Path) -> None:
+    texts = emitted(tmp_path, *triggers.TRIGGERS)
+    parameters = json.loads(texts["infra/main.parameters.json"])["parameters"]
+    declared = bicep.parse(texts["infra/main.bicep"])["parameters"]
+    assert set(parameters) <= set(declared)
+    assert parameters["events"]["value"] == list(triggers.TRIGGERS)
+    assert parameters["outputKind"]["value"] == "blob"
+    assert parameters["outputName"]["value"] == "answers/churn"
+    assert "sh infra/subscribe.sh" in texts["azure.yaml"]
+    assert all(f"| {name} |" in texts["README.md"] for name in triggers.TRIGGERS)
+
+
+def test_event_grid_is_pointed_at_functions_of_these_names() -> None:
+    text = (INFRA / "subscribe.sh").read_text(encoding="utf-8")
+    assert "functionName=Host.Functions.blob&" in text
+    assert "/functions/eventgrid" in text
+    outputs = set(bicep.read(INFRA / "main.bicep")["outputs"])
+    assert set(re.findall(r"\$\{?([A-Z_]+)", text)) <= outputs
