@@ -84,7 +84,7 @@ def _first_proven(
             continue
         return _noted(found, failed)
     for number, (attempt, wrong) in enumerate(failed):
-        if attempt.engine is Engine.ONNX and attempt.compiled is None:
+        if any(finding.check == "engine" for finding in wrong.findings):
             continue
         try:
             found = _blamed(attempt, place.stage(f"blame-{number}"), wrong)

@@ -25,8 +25,9 @@ class Compiled:
 
     `options` has `feeds` (each an `input` of the graph, its `dtype`, and the `columns` that make
     it, or the name of a `tensor`), `output`, `dtype` and `shape` (of one row's answer), `nan`,
-    `infinite` and `wide` (columns in which those are refused), and `missing_text` (what stands for
-    null).
+    `infinite` and `wide` (columns in which those are refused), `missing_text` (what stands for
+    null), `levels` (by text column the only words that are answered) and `names` (of the answer's
+    columns, where the registered model answers with a table).
     """
 
     def __init__(self, session: Any, options: Mapping[str, Any]) -> None:
@@ -36,9 +37,18 @@ class Compiled:
         self._dtype = np.dtype(options["dtype"])
         self._tail: tuple[int, ...] = tuple(options["shape"])
         self._missing: str | None = options.get("missing_text")
+        self._levels = {name: frozenset(each) for name, each in options.get("levels", {}).items()}
+        self._names: list[str] | None = options.get("names")
         self._refused = {kind: frozenset(options.get(kind, ())) for kind in _REFUSED}
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as sklearn
+        """As `array`; tables as records, which read the same in an answer."""
+        answer = self.array(data)
+        if self._names is None:
+            return answer
+        return [dict(zip(self._names, row, strict=True)) for row in answer.tolist()]
+
+    def array(self, data: Any) -> Array:
         """Raises ValueError for values that the registered model refuses, KeyError for a column."""
         feeds = {feed["input"]: self._fed(feed, data) for feed in self._feeds}
         (answer,) = self._session.run([self._output], feeds)
@@ -52,7 +62,7 @@ class Compiled:
             self._check(feed["tensor"] or "", array)
             return np.ascontiguousarray(array, dtype=dtype)
         if dtype == "object":
-            return np.stack([self._texts(data[name]) for name in names], axis=1)
+            return np.stack([self._texts(data[name], name) for name in names], axis=1)
         table = np.empty((len(data[names[0]]), len(names)), dtype=dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             for at, name in enumerate(names):
@@ -67,7 +77,11 @@ class Compiled:
                     msg = f"the model refuses a value of {name!r}"
                     raise ValueError(msg)
 
-    def _texts(self, column: Array) -> Array:
+    def _texts(self, column: Array, name: str) -> Array:
+        known = self._levels.get(name)
+        if known is not None and not known.issuperset(v for v in column if type(v) is str):
+            msg = f"the model refuses a value of {name!r}"
+            raise ValueError(msg)
         if all(type(value) is str for value in column):
             return column
         if self._missing is None or not all(type(v) is str or _is_null(v) for v in column):

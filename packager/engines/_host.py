@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import shutil
 import tempfile
@@ -20,18 +21,33 @@ from packager.types import BuildPlan, Compiled, Finding, Json, LoaderSpec, Resol
 
 _LOG = logging.getLogger(__name__)
 
-CONVERTERS: Final = ("onnx", "onnxruntime", "skl2onnx")
-"""In packager/facts/tools.toml; build-time only, but for onnxruntime."""
-FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm", "catboost"})
+CONVERTERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "sklearn": ("skl2onnx",),
+    "xgboost": (),
+    "lightgbm": (),
+    "catboost": (),
+    "statsmodels": (),
+    "pytorch": ("onnxscript",),
+    "tensorflow": ("tf2onnx",),
+    "keras": ("tf2onnx",),
+}
+"""By flavor, beside onnx and its runtime; in packager/facts/tools.toml. Build-time only."""
+ALREADY: Final = "onnx"
+"""The flavor whose model is a graph: it passes through as it was logged."""
 _TYPES: Final = frozenset({"double", "float", "long", "integer", "boolean", "string"})
 _SECONDS: Final = 600
 _ROWS: Final = 10_000
+_CELLS: Final = 2_000_000
+"""Of a tensor's generated rows together."""
+_LEAST: Final = 200
 _OWN: Final = Path(__file__).parent
 
 
 def why_not(model: ResolvedModel, flavor: str) -> str:
     """Why there is no use in trying to compile this model; empty where there is."""
-    if flavor not in FLAVORS:
+    if flavor == ALREADY:
+        return ""
+    if flavor not in CONVERTERS:
         return f"the flavor {flavor} has no compiler"
     inputs = (model.signature or {}).get("inputs")
     if not inputs:
@@ -58,9 +74,13 @@ def loader(facts_dir: Path | None) -> LoaderSpec:
 def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     """The same plan with a graph in place of the model, proven row by row where both load.
 
+    A model that is a graph already passes through.
+
     Raises VerificationError with a finding of the check `engine` where no graph answers as the
     model does, or the converter does not come to an end.
     """
+    if plan.flavor == ALREADY:
+        return plan
     request = plan.request
     _LOG.info("Compiling to ONNX")
     wanted = asked(plan.model, _ROWS, request.seed, request.rtol, request.atol)
@@ -94,7 +114,8 @@ def asked(model: ResolvedModel, rows: int, seed: int, rtol: float, atol: float) 
         name = str(spec.get("name", "" if spec.get("type") == "tensor" else at))
         seen = values.examples.get(name, ())
         if spec.get("type") == "tensor":
-            shape = [rows, *spec["tensor-spec"]["shape"][1:]]
+            tail = [max(1, int(length)) for length in spec["tensor-spec"]["shape"][1:]]
+            shape = [min(rows, max(_LEAST, _CELLS // math.prod(tail))), *tail]
             table[name] = values.tensor(str(spec["tensor-spec"]["dtype"]), shape, list(_flat(seen)))
         else:
             table[name] = [values.column(spec, name) for _ in range(rows)]
@@ -119,7 +140,8 @@ def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
     """In the model's environment with the converters added; for a limited time."""
     tools = facts.tools(plan.request.facts_dir)
     interpreter, _ = environments.interpreter_of(plan.model, plan.interpreter)
-    more = [tools[name].requirement for name in CONVERTERS]
+    names = ("onnx", "onnxruntime", *CONVERTERS[plan.flavor])
+    more = [tools[name].requirement for name in names]
     python = environments.of_model(plan.model, interpreter, more=more, label="onnx")
     with tempfile.TemporaryDirectory(prefix="packager-engine-") as folder:
         home = Path(folder)

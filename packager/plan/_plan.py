@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from packager import engines, facts, flavors, targets
@@ -84,6 +84,8 @@ def _engines(
     flavor: Flavor, model: ResolvedModel, request: BuildRequest
 ) -> tuple[tuple[_Attempt, ...], tuple[str, ...]]:
     """The attempts of every engine that was asked for, and why one is left out."""
+    if flavor.name == engines.ALREADY:
+        return _passed_through(_attempts(flavor, model, request.tier), request.engine), ()
     native = () if request.engine is Engine.ONNX else _attempts(flavor, model, request.tier)
     if request.engine is Engine.NATIVE:
         return native, ()
@@ -101,6 +103,15 @@ def _engines(
         loader=engines.loader(request.facts_dir),
     )
     return (compiled, *native), ()
+
+
+def _passed_through(native: tuple[_Attempt, ...], engine: Engine | None) -> tuple[_Attempt, ...]:
+    """A model that is a graph already: the loader of its flavor is the engine."""
+    if engine is Engine.NATIVE:
+        return native
+    graphs = (replace(each, engine=Engine.ONNX) for each in native if each.tier is Tier.NATIVE)
+    others = (each for each in native if each.tier is not Tier.NATIVE and engine is None)
+    return (*graphs, *others)
 
 
 def _attempts(flavor: Flavor, model: ResolvedModel, only: Tier | None) -> tuple[_Attempt, ...]:
@@ -177,7 +188,7 @@ def _passes(request: BuildRequest) -> tuple[str, ...]:
 
 
 def _about(flavor: Flavor, attempt: _Attempt, model: ResolvedModel) -> tuple[str, ...]:
-    if attempt.engine is Engine.ONNX:
+    if attempt.engine is Engine.ONNX and flavor.name != engines.ALREADY:
         line = (
             f"Flavor {flavor.name}, engine onnx: the model is compiled to a graph and held to the "
             "registered one; nothing that it lists is installed."

@@ -179,12 +179,12 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], str, Callable[[Any], Any]]] = {
     "one threshold, to the next double": (
         lambda: HistGradientBoostingRegressor(max_iter=8).fit(X, NUMBERS),
         "nodes_splits",
-        nudged,
+        partial(nudged, at=-1),
     ),
     "one threshold, to the next float": (
         lambda: xgboost.XGBRegressor(n_estimators=8, n_jobs=1).fit(X, NUMBERS),
         "nodes_splits",
-        nudged,
+        partial(nudged, at=-1),
     ),
     "one leaf": (
         lambda: lightgbm.LGBMRegressor(n_estimators=8, n_jobs=1, verbose=-1).fit(X, NUMBERS),

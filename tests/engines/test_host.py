@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from packager import environments
+from packager import environments, facts, flavors
 from packager.engines import _host
 from packager.errors import VerificationError
 from packager.probes import of_rows
@@ -83,3 +85,23 @@ def test_adversarial_rows_become_requests() -> None:
     assert json.loads(probe.body) == {
         "dataframe_split": {"columns": ["x", "y"], "data": [[1.0, "a"], [2.0, "b"]]}
     }
+
+
+def test_the_extra_names_the_versions_that_a_build_compiles_with() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    pinned = facts.tools()
+    assert project["project"]["optional-dependencies"]["onnx"] == [
+        pinned[name].requirement for name in ("onnx", "onnxruntime", "skl2onnx")
+    ]
+
+
+def test_every_converter_is_pinned_and_every_family_has_a_flavor() -> None:
+    named = {name for names in _host.CONVERTERS.values() for name in names}
+    assert named <= set(facts.tools())
+    assert set(_host.CONVERTERS) <= set(flavors.FLAVORS)
+
+
+def test_a_graph_passes_through() -> None:
+    plan = replace(fake_plan.plan(engine=Engine.ONNX), flavor="onnx")
+    assert _host.compile_model(plan, Path("unused")) is plan
+    assert not _host.why_not(plan.model, "onnx")

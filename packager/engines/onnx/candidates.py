@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +27,10 @@ class Inputs:
 
     columns: tuple[Column, ...] = ()
     tensor: str | None = None
-    width: int = 0
-    """Of the tensor's second axis."""
+    tail: tuple[int, ...] = ()
+    """The tensor's axes behind the first."""
+    dtype: str = ""
+    """The tensor's, as numpy names it."""
 
     @property
     def numeric(self) -> bool:
@@ -39,8 +42,13 @@ class Inputs:
         return [{"input": name, "dtype": dtype, "columns": names, "tensor": self.tensor}]
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row."""
+        return (len(self.columns),) if self.columns else self.tail
+
+    @property
     def count(self) -> int:
-        return len(self.columns) or self.width
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,10 @@ class Candidate:
     feeds: list[dict[str, Any]]
     output: int
     """Which of the graph's outputs is the answer."""
+    exact: bool = False
+    """Whether numbers have to be the model's to the last bit, whatever tolerance there is."""
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By text column, the only words that the model answers to."""
 
 
 Before = Callable[[Inputs, Mapping[str, npt.NDArray[Any]]], npt.NDArray[Any]]

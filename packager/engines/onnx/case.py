@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,11 @@ _THRESHOLDS: Final = 4000
 _BATCHES: Final = (1, 2, 1000)
 _REPLAYED: Final = 400
 _PROBED_ALONE: Final = 64
+_NAMED: Final = (
+    "catboost", "keras", "lightgbm", "numpy", "onnx", "onnxruntime", "onnxscript", "scikit-learn",
+    "skl2onnx", "statsmodels", "tensorflow", "tensorflow-cpu", "tf2onnx", "torch", "xgboost",
+    "xgboost-cpu",
+)  # fmt: skip
 _WORDS: Final = 800
 """Letters of a converter's or the runtime's message."""
 _MISSING: Final = "\x00missing"
@@ -72,7 +77,10 @@ class Case:
         rtol: float,
         atol: float,
         seed: int,
+        names: Callable[[], list[str] | None] = lambda: None,
     ) -> None:
+        """`names`: of the columns that the model answers with, where it answers with a table."""
+        self._names = names
         self._predict, self._model, self._inputs = predict, model, inputs
         self._family, self._method = family, method
         self._rtol, self._atol, self._seed = rtol, atol, seed
@@ -140,20 +148,22 @@ class Case:
         """Compile one candidate and compare it."""
         try:
             opsets, size = _optimised(candidate, path)
-            session = compiled.session(onnxruntime, str(path), {})
-            options = self._options(candidate, session)
+            settings = {"intra_op_num_threads": 1} if candidate.exact else {}
+            session = compiled.session(onnxruntime, str(path), settings)
+            options = self._options(candidate, session, settings)
             ours = compiled.Compiled(session, options)
         except Exception as error:  # noqa: BLE001 - converters raise anything: that candidate is out
             words = " ".join(str(error).split())[:_WORDS]
             return Tried(evidence={"refused": f"{type(error).__name__}: {words}"})
         done = judge.compared(
             self.batches,
-            lambda table: ours.predict(self._fed(table), None),
-            rtol=self._rtol,
-            atol=self._atol,
+            lambda table: ours.array(self._fed(table)),
+            rtol=0.0 if candidate.exact else self._rtol,
+            atol=0.0 if candidate.exact else self._atol,
             labels=self._labels,
         )
         evidence: dict[str, Any] = {
+            "exact": candidate.exact,
             "opset": opsets,
             "graph_bytes": size,
             "rows": done.rows,
@@ -170,10 +180,12 @@ class Case:
     def _fed(self, table: Table) -> Any:
         if self._inputs.columns:
             return table
-        stacked = np.stack(list(table.values()), axis=1)
+        stacked = rows.stacked(table, self._inputs)
         return {self._inputs.tensor: stacked} if self._inputs.tensor else stacked
 
-    def _options(self, candidate: Candidate, session: Any) -> dict[str, Any]:
+    def _options(
+        self, candidate: Candidate, session: Any, settings: dict[str, int]
+    ) -> dict[str, Any]:
         text = any(feed["dtype"] == "object" for feed in candidate.feeds)
         dtype = self._answer.dtype
         return {
@@ -184,6 +196,9 @@ class Case:
             "shape": list(self._answer.shape[1:]),
             **{kind: names for kind, names in self._refused.items() if names},
             **({"missing_text": _MISSING} if text and self._takes_null() else {}),
+            **({"levels": dict(candidate.levels)} if candidate.levels else {}),
+            **({"session_options": settings} if settings else {}),
+            **({"names": names} if (names := self._names()) is not None else {}),
         }
 
     def _takes_null(self) -> bool:
@@ -200,7 +215,6 @@ class Case:
         return [{name: column.tolist() for name, column in each.items()} for each in tables]
 
     def evidence(self) -> dict[str, Any]:
-        names = ("onnx", "onnxruntime", "skl2onnx")
         return {
             **self._covered,
             "generated_rows": self._generated,
@@ -211,8 +225,14 @@ class Case:
             "labels_identical": True,
             "seed": self._seed,
             "python": platform.python_version(),
-            "versions": {name: version(name) for name in names},
+            "versions": _versions(),
         }
+
+
+def _versions() -> dict[str, str]:
+    """Of the converters and the frameworks that are installed here."""
+    installed = {each.name.lower().replace("_", "-"): each.version for each in distributions()}
+    return {name: installed[name] for name in _NAMED if name in installed}
 
 
 def _optimised(candidate: Candidate, path: Path) -> tuple[dict[str, int], int]:

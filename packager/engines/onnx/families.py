@@ -13,12 +13,22 @@ FAMILIES: Final[Mapping[str, str]] = {
     "xgboost": "xgboost_models",
     "lightgbm": "lightgbm_models",
     "catboost": "catboost_models",
+    "statsmodels": "statsmodels_models",
+    "torch": "pytorch_models",
+    "tensorflow": "tensorflow_models",
 }
+_BY_FLAVOR: Final[Mapping[str, str]] = {
+    "mlflow.pytorch": "torch",
+    "mlflow.tensorflow": "tensorflow",
+    "mlflow.keras": "tensorflow",
+}
+"""Flavors whose models are of the author's classes, or of a package by another name."""
 
 
-def family_of(model: Any) -> Family:
-    """Raises RefusedError for a class that none of them knows."""
+def family_of(model: Any, loader_module: str = "") -> Family:
+    """By flavor where the class is the author's own. Raises RefusedError for what none knows."""
     name = type(model).__module__.partition(".")[0]
+    name = _BY_FLAVOR.get(loader_module, name)
     if name not in FAMILIES:
         raise RefusedError(f"no compiler for {type(model).__module__}.{type(model).__name__}")
     # only the model's own framework is sure to be installed

@@ -41,6 +41,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         graph=lambda: trees.graph(ensemble),
         feeds=inputs.matrix("float64"),
         output=int(bool(ensemble.classes) and method == "predict_proba"),
+        exact=ensemble.exact,
     )
 
 
@@ -74,7 +75,8 @@ def read(model: Any) -> trees.Ensemble:
         less="BRANCH_LEQ",
         dtype=np.float64,
         link=_LINKS[words[0]],
-        scale=float(settings.get("sigmoid", 1.0)) / (iterations if average else 1),
+        scale=float(settings.get("sigmoid", 1.0)),
+        divisor=float(iterations if average else 1),
         classes=tuple(getattr(model, "classes_", ())),
     )
 

@@ -75,6 +75,7 @@ def _of_trees(
             graph=lambda: trees.graph(ensemble),
             feeds=inputs.matrix(dtype),
             output=output,
+            exact=ensemble.exact,
         )
         return
     for way in ("matrix",) if inputs.numeric else ("typed", "columns"):

@@ -54,7 +54,7 @@ def read(model: Any) -> trees.Ensemble:
         less="BRANCH_LEQ",
         dtype=np.float64,
         narrow=True,
-        scale=1.0 / len(parts),
+        divisor=float(len(parts)),
         classes=classes,
     )
 

@@ -53,10 +53,17 @@ class Ensemble:
     link: Link = "identity"
     scale: float = 1.0
     """What margins are multiplied with before the link."""
+    divisor: float = 1.0
+    """What sums are divided by, where the model answers with a mean."""
     narrow: bool = False
     """Whether doubles are rounded to float before they are compared."""
     classes: tuple[Any, ...] = field(default=())
     """Of a classifier: its labels in the order of the margins (two for a sigmoid)."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the graph does what the model does, in the same order and in double."""
+        return self.dtype == np.float64 and self.link == "identity" and self.scale == 1.0
 
     def thresholds(self) -> dict[int, npt.NDArray[Any]]:
         """Distinct thresholds by feature."""
@@ -73,7 +80,7 @@ def graph(ensemble: Ensemble) -> onnx.ModelProto:
     kind = TensorProto.DOUBLE if ensemble.dtype == np.float64 else TensorProto.FLOAT
     nodes = [*_rounded(ensemble), _ensemble_node(ensemble)]
     constants: list[Any] = []
-    nodes += _added("margins", ensemble, constants)
+    nodes += _scaled(ensemble, constants)
     binary = ensemble.link == "sigmoid" and len(ensemble.classes) == 2
     linked = LINKS[ensemble.link]
     name = "positive" if binary else "values"
@@ -148,14 +155,13 @@ def after(first: onnx.ModelProto, ensemble: Ensemble) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _added(source: str, ensemble: Ensemble, constants: list[Any]) -> list[Any]:
-    """The base and the scale: added here, because an attribute of the node holds floats alone."""
-    constants.append(_constant("base", np.array([ensemble.base], ensemble.dtype)))
-    based = helper.make_node("Add", [source, "base"], ["based"])
-    if ensemble.scale == 1.0:
-        return [based, helper.make_node("Identity", ["based"], ["scaled"])]
-    constants.append(_constant("scale", np.array([ensemble.scale], ensemble.dtype)))
-    return [based, helper.make_node("Mul", ["based", "scale"], ["scaled"])]
+def _scaled(ensemble: Ensemble, constants: list[Any]) -> list[Any]:
+    """A mean is divided and not multiplied, as the models do it: to the last bit."""
+    kind, by = ("Div", ensemble.divisor) if ensemble.divisor != 1.0 else ("Mul", ensemble.scale)
+    if by == 1.0:
+        return [helper.make_node("Identity", ["margins"], ["scaled"])]
+    constants.append(_constant("scale", np.array([by], ensemble.dtype)))
+    return [helper.make_node(kind, ["margins", "scale"], ["scaled"])]
 
 
 def _constant(name: str, value: npt.NDArray[Any]) -> Any:
@@ -163,9 +169,13 @@ def _constant(name: str, value: npt.NDArray[Any]) -> Any:
 
 
 def _ensemble_node(ensemble: Ensemble) -> Any:
-    """Splits and leaves are counted apart; a tree that is one leaf gets a split to it alone."""
+    """Splits and leaves are counted apart; a tree that is one leaf gets a split to it alone.
+
+    What margins start with comes as such trees, the first: sums then have the model's own order.
+    """
     made = _Rows()
-    for tree in ensemble.trees:
+    starts = [Tree(at, (Node(value),)) for at, value in enumerate(ensemble.base) if value != 0.0]
+    for tree in (*starts, *ensemble.trees):
         made.add(tree)
     splits = np.array(made.values, dtype=ensemble.dtype)
     weights = np.array(made.weights, dtype=ensemble.dtype)

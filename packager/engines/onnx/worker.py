@@ -45,7 +45,7 @@ def run(folder: Path, wanted: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """`options`, `adversarial` and `evidence` of what was proven, or why all was `refused`."""
     try:
         registered = Registered(mlflow.pyfunc.load_model(str(folder), suppress_warnings=True))
-        family = family_of(registered.model)
+        family = family_of(registered.model, registered.loader_module)
         case = Case(
             predict=registered.predict,
             model=registered.model,
@@ -57,6 +57,7 @@ def run(folder: Path, wanted: Mapping[str, Any], out: Path) -> dict[str, Any]:
             rtol=wanted["rtol"],
             atol=wanted["atol"],
             seed=wanted["seed"],
+            names=lambda: registered.names,
         )
         return prove(case, out)
     except RefusedError as error:
@@ -70,8 +71,11 @@ class Registered:
         self._theirs = theirs
         self._schema = theirs.metadata.get_input_schema()
         self.inputs = read_inputs(self._schema)
+        self.names: list[str] | None = None
+        """Of the answer's columns, where the model answers with a table."""
         self.model = theirs.get_raw_model()
         conf = theirs.metadata.flavors["python_function"]
+        self.loader_module = str(conf.get("loader_module"))
         self.method = str(conf.get("predict_fn") or "predict")
 
     def predict(self, table: Table) -> Any:
@@ -79,9 +83,15 @@ class Registered:
             named = self._schema.has_input_names()
             data: Any = pd.DataFrame({n if named else int(n): each for n, each in table.items()})
         else:
-            stacked = np.stack(list(table.values()), axis=1)
+            stacked = rows.stacked(table, self.inputs)
             data = {self.inputs.tensor: stacked} if self.inputs.tensor else stacked
         answer = self._theirs.predict(data)
+        if isinstance(answer, pd.Series | pd.DataFrame):
+            answer = pd.DataFrame(answer)
+            self.names = [str(name) for name in answer.columns]
+            if len(set(answer.dtypes)) != 1:
+                raise RefusedError("the model answers with a table of several types")
+            answer = answer.to_numpy()
         if not isinstance(answer, np.ndarray):
             raise RefusedError(f"the model answers with a {type(answer).__name__}")
         return answer
@@ -90,7 +100,8 @@ class Registered:
         """JSON values as the arrays that the signature makes of them."""
         if not self.inputs.columns:
             (only,) = columns.values()
-            matrix = np.array(only, dtype=self._schema.inputs[0].type)
+            cells = np.array(only, dtype=self._schema.inputs[0].type)
+            matrix = cells.reshape(len(cells), -1)
             return {str(at): matrix[:, at] for at in range(matrix.shape[1])}
         return {
             column.name: np.array(
@@ -102,14 +113,17 @@ class Registered:
 
 
 def read_inputs(schema: Any) -> Inputs:
-    """Raises RefusedError for what is neither scalar columns nor one matrix of numbers."""
+    """Raises RefusedError for what is neither scalar columns nor one array of numbers."""
     if schema is None:
         raise RefusedError("the model has no signature")
     if schema.is_tensor_spec():
         (spec,) = schema.inputs if len(schema.inputs) == 1 else (None,)
-        if spec is None or len(spec.shape) != 2 or spec.shape[1] < 1 or spec.type.kind not in "fiu":
-            raise RefusedError("a tensor signature other than one matrix of numbers")
-        return Inputs(tensor=spec.name, width=int(spec.shape[1]))
+        tail = () if spec is None else tuple(int(length) for length in spec.shape[1:])
+        if spec is None or not tail or min(tail) < 1 or spec.type.kind not in "fiu":
+            raise RefusedError(
+                "a tensor signature other than one array of numbers whose first axis alone is open"
+            )
+        return Inputs(tensor=spec.name, tail=tail, dtype=spec.type.name)
     columns = []
     for at, spec in enumerate(schema.inputs):
         kind = str(getattr(spec.type, "name", spec.type))
