@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from handlers import bulk
+from handlers import bulk, numeric
 from handlers.columns import Table
 from handlers.errors import (
     DATA_ERRORS,
@@ -116,7 +116,7 @@ def _not_utf8(what: str, error: UnicodeDecodeError, quirks: Quirks) -> ScoringEr
     )
 
 
-def parse_json_body(body: bytes, model: Model, reader: bulk.Reader) -> Request:
+def parse_json_body(body: bytes, model: Model, reader: numeric.Reader) -> Request:
     """Raises ScoringError for a body that is none of MLflow's formats."""
     found = None if model.untyped else reader.json(body)
     return parse_json(decode_json(body, model.quirks), model) if found is None else Request(*found)
@@ -210,7 +210,7 @@ def _by_pandas(read: Callable[[], Any]) -> Any:
         raise ValueError(str(error)) from error
 
 
-def parse_csv_body(body: bytes, model: Model, reader: bulk.Reader) -> Request:
+def parse_csv_body(body: bytes, model: Model, reader: numeric.Reader) -> Request:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -221,7 +221,7 @@ def parse_csv_body(body: bytes, model: Model, reader: bulk.Reader) -> Request:
         raise _not_a_frame("CSV-formatted", "to_csv", error) from error
 
 
-def _csv(text: str, model: Model, reader: bulk.Reader) -> Any:
+def _csv(text: str, model: Model, reader: numeric.Reader) -> Any:
     # pandas 2 rounds the last bit of a number in CSV another way
     found = reader.csv(text) if model.quirks.text_dtype else None
     if found is not None:

@@ -8,7 +8,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from handlers import bodies, bulk
+from handlers import bodies, bulk, numeric
 from handlers.columns import Table
 from handlers.errors import NO_FRAME, SchemaError, ScoringError, TooLargeError
 from handlers.manifest import Manifest
@@ -55,7 +55,7 @@ class Scorer:
         self.settings = settings or Settings.read(manifest)
         self._predictor = predictor
         self._model = Model.read(manifest, fixed=self.settings.protocol == FIXED)
-        self._reader = bulk.Reader(self._model.inputs)
+        self._reader = numeric.Reader(self._model.inputs)
 
     @property
     def head(self) -> bool:

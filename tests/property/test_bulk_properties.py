@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers import bulk
+from handlers import bulk, numeric
 from tests.conformance.asking import ours
 from tests.conformance.cases import ALL, CSV, Case, column
 from tests.property.test_scoring_properties import cases
@@ -102,6 +102,67 @@ def test_every_conformance_case_is_read_the_same_both_ways(frame: str) -> None:
     assert different == []
 
 
+SPLIT = '{"dataframe_split": {"columns": ["a", "b"], "data": %s}%s}'
+AROUND = [
+    SPLIT % ("[[1, 2], [3, 4]]", ""),
+    SPLIT % ("[[1,2],[3,4]]", ', "params": {"p": "x"}'),
+    SPLIT % ("[[1,2], [3,4]]", ""),
+    SPLIT % ("[[1, 2],[3, 4]]", ""),
+    SPLIT % ("[[1, 2],  [3, 4]]", ""),
+    SPLIT % ("[ [1, 2], [3, 4] ]", ""),
+    SPLIT % ("[[1, 2], [3]]", ""),
+    SPLIT % ("[[1], [2, 3]]", ""),
+    SPLIT % ("[[1, 2, 3], [4]]", ""),
+    SPLIT % ("[[1, [2], 3]]", ""),
+    SPLIT % ("[[1, 2]], [[3, 4]]", ""),
+    SPLIT % ("[[1, 2] [3, 4]]", ""),
+    SPLIT % ("[[1, 2], [3, 4],]", ""),
+    SPLIT % ("[[1, 2], [, 4]]", ""),
+    SPLIT % ("[[], []]", ""),
+    SPLIT % ("[[]]", ""),
+    SPLIT % ("[[-0, -0.0], [1e400, 4]]", ""),
+    SPLIT % ('[["1", 2], [3, 4]]', ""),
+    SPLIT % ("[[1, 2]]", ', "params": {"p": [[5, 6]]}'),
+    SPLIT % ("[ [1, 2] ]", ', "params": {"p": [[5, 6]]}'),
+    SPLIT % ('"<cells>"', ', "params": {"p": [[5, 6]]}'),
+    SPLIT % ('"\\u003ccells>"', ', "params": {"p": [[5, 6]]}'),
+    '{"params": {"p": [[5, 6]]}, ' + (SPLIT % ('"<cells>"', ""))[1:],
+    '{"params": {"p": [[5, 6]]}, ' + (SPLIT % ('"\\u003ccells>"', ""))[1:],
+    '{"params": {"p": [[5, 6]]}, ' + (SPLIT % ("[ [1, 2] ]", ""))[1:],
+    '{"dataframe_split": {"data": [[1, 2], [3, 4]], "columns": ["b", "a"]}}',
+    '{"dataframe_split": {"data": [[1, 2]], "data": [], "columns": ["b", "a"]}}',
+    '{"dataframe_split": {"columns": ["[[1, 2]]", "a", "b"], "data": [ [1, 2, 3] ]}}',
+    '{"dataframe_split": {"columns": ["[[1, 2]]", "a", "b"], "data": "<cells>"}}',
+    '{"dataframe_split": {"columns": ["<cells>", "a", "b"], "data": [[1, 2, 3]]}}',
+    '{"dataframe_split": {"columns": ["\\"[[1, 2]]", "a", "b"], "data": []}}',
+    '{"dataframe_split": {"columns": [["a", "b"]], "data": [[1, 2]]}}',
+    '{"dataframe_split": {"index": [[1]], "columns": ["a", "b"], "data": [[1, 2]]}}',
+    '{"inputs": [[1, 2], [3, 4]]}',
+    "[[1, 2], [3, 4]]",
+    "]][[",
+]
+
+
+@pytest.mark.parametrize("text", AROUND)
+def test_rows_that_are_cut_out_are_those_that_json_finds(text: str) -> None:
+    signature = {"inputs": [column("double", "a"), column("double", "b")]}
+    assert_both_ways_agree(Case("rows", signature, text.encode()))
+
+
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
+def test_rows_are_cut_out_of_what_a_client_writes(separators: tuple[str, str]) -> None:
+    reader = numeric.Reader(ours({"inputs": [column("double", "a")]})._model.inputs)
+    data = [[i / 7, -i] for i in range(10_000)]
+    sent = {"dataframe_split": {"columns": ["a", "z"], "data": data}, "params": {"p": 1}}
+
+    assert reader._decoders is not None
+    found = reader._split(json.dumps(sent, separators=separators).encode(), reader._decoders)
+
+    assert found is not None
+    assert found[0].columns["a"].cells.tolist() == [row[0] for row in data]
+    assert found[1] == {"p": 1}
+
+
 CELLS = st.one_of(
     st.floats().map(repr),
     st.integers(-(2**70), 2**70).map(str),
@@ -126,7 +187,7 @@ def test_csv_is_read_the_same_the_short_way(
     for frame in ("numpy", "pandas"):
         short = ours(signature, frame=frame)
         general = ours(signature, frame=frame)
-        general._reader = bulk.Reader(None)
+        general._reader = numeric.Reader(None)
 
         assert short.invocations(body, CSV) == general.invocations(body, CSV), (frame, body)
 
@@ -155,7 +216,7 @@ def test_numbers_are_written_as_json_writes_them(values: list[float], dtype: str
 
 def test_a_large_plain_body_takes_the_short_way() -> None:
     schema = ours({"inputs": [column("double", "a"), column("float", "b")]})._model.inputs
-    reader = bulk.Reader(schema)
+    reader = numeric.Reader(schema)
     body = {"columns": ["b", "a"], "data": [[1.5, 2]] * 10_000}
 
     found = reader.json(json.dumps({"dataframe_split": body}).encode())
@@ -185,7 +246,7 @@ def test_what_the_fast_parser_refuses_json_reads(text: str, monkeypatch: Any) ->
 
 
 def test_without_the_fast_parser_all_is_read_by_json(monkeypatch: Any) -> None:
-    monkeypatch.setattr(bulk, "_msgspec", lambda: None)
+    monkeypatch.setattr(bulk, "msgspec", lambda: None)
     monkeypatch.setattr(bulk, "LARGE_BYTES", 0)
     scorer = ours({"inputs": [column("double", "a")]})
 
