@@ -4,7 +4,8 @@
 
 A crash is an exception that escapes, a status of 500 or more, an answer that took longer than
 --seconds, or more memory than --megabytes. The first one stops the run with exit code 1; its input
-lies in the folder that is named then, and `--replay FOLDER` asks it again.
+lies in the folder that is named then, and `--replay FOLDER` asks it again. Every fourth request is
+asked once more as if it were large: both ways must give the same bytes.
 """
 
 from __future__ import annotations
@@ -30,16 +31,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from handlers import bulk  # noqa: E402 - the checkout is put on the path first
 from handlers.app import create_app  # noqa: E402 - the checkout is put on the path first
 from handlers.asgi import App  # noqa: E402
 from handlers.errors import ScoringError  # noqa: E402
-from handlers.scoring import Scorer  # noqa: E402
+from handlers.scoring import Answer, Scorer  # noqa: E402
 from tests.conformance.asking import ours  # noqa: E402
 from tests.fuzz.bodies import LIMIT_BYTES, Sample, endless, huge  # noqa: E402
 from tests.handlers.scorers import ask  # noqa: E402
 
 DOORS_EVERY = 50
 """Of so many requests, one goes through both front doors too."""
+
+
+LARGE_EVERY = 4
+"""Of so many requests, one is asked by the way of large bodies too."""
 
 
 class Quiet:
@@ -83,6 +89,8 @@ class Run:
             try:
                 answer = scorer.invocations(sample.body, sample.content_type)
                 self._check(answer.status, sample)
+                if sum(self.kinds.values()) % LARGE_EVERY == 0:
+                    self._as_if_large(scorer, sample, answer)
                 if sum(self.kinds.values()) % DOORS_EVERY == 0:
                     self._through_doors(scorer, sample, answer.status)
             finally:
@@ -92,6 +100,16 @@ class Run:
         peak = peak_megabytes()
         if peak > self.megabytes:
             raise CrashError(f"memory: a peak of {peak:.0f} MB")
+
+    def _as_if_large(self, scorer: Scorer, sample: Sample, answer: Answer) -> None:
+        before = bulk.LARGE_BYTES
+        bulk.LARGE_BYTES = 1
+        try:
+            large = scorer.invocations(sample.body, sample.content_type)
+        finally:
+            bulk.LARGE_BYTES = before
+        if large != answer:
+            raise CrashError(f"as if large: {large}, and else {answer}")
 
     def _through_doors(self, scorer: Scorer, sample: Sample, status: int) -> None:
         media = sample.content_type
