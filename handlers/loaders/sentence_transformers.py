@@ -33,7 +33,8 @@ class _Predictor:
             if not params:
                 raise
             raise ScoringError(
-                "Received invalid parameter value for `params` argument",
+                "Failed to predict data. \nError: Received invalid parameter value for `params` "
+                "argument",
                 error_code=INVALID_PARAMETER_VALUE,
             ) from error
         return self._served(data, vectors) if as_service else vectors

@@ -24,6 +24,7 @@ from packager.flavors import (
     spacy,
     statsmodels,
     tensorflow,
+    transformers,
     unknown,
     xgboost,
 )
@@ -44,6 +45,7 @@ FLAVORS: Final[Mapping[str, Flavor]] = MappingProxyType(
         "keras": keras.FLAVOR,
         "tensorflow": tensorflow.FLAVOR,
         "sentence_transformers": sentence_transformers.FLAVOR,
+        "transformers": transformers.FLAVOR,
         "python_function": python_function.FLAVOR,
         "unknown": unknown.FLAVOR,
     }
@@ -69,7 +71,7 @@ def choose(model: ResolvedModel) -> Flavor:
     if module.startswith("mlflow.") and known in REFUSED:
         raise PlanError(f"A {known} model cannot be packaged: {REFUSED[known]}")
     if module.startswith("mlflow.") and known in model.flavors and known in FLAVORS:
-        return FLAVORS[known]
+        return transformers.narrowed(model) if known == "transformers" else FLAVORS[known]
     if python_function.owns(module):
         return python_function.narrowed(model)
     return FLAVORS["unknown"]

@@ -49,6 +49,7 @@ SPACY = ("numpy", "pandas", "spacy")
 TORCH = ("cloudpickle", "numpy", "pandas", "torch")
 KERAS = ("jax", "keras", "numpy", "pandas")
 TENSORFLOW = ("keras", "numpy", "pandas", "tensorflow-cpu")
+TRANSFORMERS = ("numpy", "pandas", "tokenizers", "torch", "transformers")
 SENTENCES = ("numpy", "pandas", "sentence-transformers", "torch", "transformers")
 AGENT = ("numpy", "pandas")
 LANGCHAIN = ("langchain-core", "numpy", "pandas")
@@ -934,15 +935,14 @@ def tensorflow_module(path):
     )
 
 
-def _tiny_encoder():
-    """A transformer of random weights that knows a few words; nothing is downloaded."""
-    import torch
+def _tiny_tokenizer(*special):
+    """Of a few words; nothing is downloaded."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
-    words = ["[PAD]", "[UNK]", *"good fine great bad poor awful a an day".split()]
+    words = ["[PAD]", "[UNK]", *"good fine great bad poor awful a an day".split(), *special]
     tokens = Tokenizer(
         WordLevel({word: at for at, word in enumerate(words)}, unk_token="[UNK]")  # noqa: S106
     )
@@ -953,11 +953,109 @@ def _tiny_encoder():
         pad_token="[PAD]",  # noqa: S106
         model_max_length=16,
     )
+    return tokenizer, len(words)
+
+
+def _bert(words, **more):
+    from transformers import BertConfig
+
+    return BertConfig(vocab_size=words, hidden_size=8, num_hidden_layers=1,
+                      num_attention_heads=2, intermediate_size=16,
+                      max_position_embeddings=16, **more)  # fmt: skip
+
+
+def _tiny_encoder():
+    """A transformer of random weights that knows a few words."""
+    import torch
+    from transformers import BertModel
+
+    tokenizer, words = _tiny_tokenizer()
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=len(words), hidden_size=8, num_hidden_layers=1,
-                        num_attention_heads=2, intermediate_size=16,
-                        max_position_embeddings=16)  # fmt: skip
-    return BertModel(config).eval(), tokenizer
+    return BertModel(_bert(words)).eval(), tokenizer
+
+
+def _transformers(path, task, make, tokenizer, example, **more):
+    """A pipeline of random weights, its model made by `make`; saved through a folder of its own."""
+    import mlflow.transformers
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    folder = AUTHOR / "src" / f"pipeline-{task}"
+    make().eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    pipeline = transformers.pipeline(task, model=str(folder), tokenizer=str(folder), device="cpu")
+    mlflow.transformers.save_model(
+        pipeline, path, input_example=example, pip_requirements=_pins(*TRANSFORMERS), **more
+    )
+
+
+_TEXTS = ["a good day", "an awful day", "great"]
+
+
+def transformers_classes(path):
+    from transformers import BertForSequenceClassification as Model
+
+    tokenizer, words = _tiny_tokenizer()
+    labels = {0: "negative", 1: "neutral", 2: "positive"}
+    config = _bert(words, num_labels=3, id2label=labels)
+    _transformers(path, "text-classification", lambda: Model(config), tokenizer, _TEXTS)
+
+
+def transformers_tokens(path):
+    from transformers import BertForTokenClassification as Model
+
+    tokenizer, words = _tiny_tokenizer()
+    config = _bert(words, num_labels=3, id2label={0: "A", 1: "B", 2: "C"})
+    _transformers(path, "token-classification", lambda: Model(config), tokenizer, _TEXTS)
+
+
+def transformers_mask(path):
+    from transformers import BertForMaskedLM as Model
+
+    tokenizer, words = _tiny_tokenizer("[MASK]")
+    tokenizer.add_special_tokens({"mask_token": "[MASK]"})
+    texts = ["a [MASK] day", "an awful [MASK]", "[MASK]"]
+    _transformers(path, "fill-mask", lambda: Model(_bert(words)), tokenizer, texts)
+
+
+def transformers_features(path):
+    from transformers import BertModel as Model
+
+    tokenizer, words = _tiny_tokenizer()
+    _transformers(path, "feature-extraction", lambda: Model(_bert(words)), tokenizer, _TEXTS)
+
+
+def transformers_zero_shot(path):
+    from transformers import BertForSequenceClassification as Model
+
+    tokenizer, words = _tiny_tokenizer()
+    labels = {0: "contradiction", 1: "neutral", 2: "entailment"}
+    config = _bert(words, num_labels=3, id2label=labels, label2id={v: k for k, v in labels.items()})
+    asked = {
+        "sequences": "a good day",
+        "candidate_labels": ["good", "bad", "fine"],
+        "hypothesis_template": "a {} day",
+    }
+    _transformers(path, "zero-shot-classification", lambda: Model(config), tokenizer, asked)
+
+
+def transformers_text(path):
+    """Greedy, so that what is generated is always the same; with a parameter of its own."""
+    from transformers import GPT2Config
+    from transformers import GPT2LMHeadModel as Model
+
+    tokenizer, words = _tiny_tokenizer()
+    config = GPT2Config(vocab_size=words, n_positions=64, n_embd=8, n_layer=1, n_head=2,
+                        bos_token_id=0, eos_token_id=0, pad_token_id=0)  # fmt: skip
+    _transformers(
+        path,
+        "text-generation",
+        lambda: Model(config),
+        tokenizer,
+        (["a good day", "an awful day"], {"max_new_tokens": 4}),
+        model_config={"do_sample": False},
+    )
 
 
 def _sentence_transformer(path, **more):
@@ -1025,6 +1123,14 @@ GROUPS = {
     "agents": (agent_responses, agent_chat, agent_chat_model, langchain_chain),
     "keras": (keras_jax,),
     "sentences": (sentences_vectors, sentences_service),
+    "transformers": (
+        transformers_classes,
+        transformers_features,
+        transformers_mask,
+        transformers_text,
+        transformers_tokens,
+        transformers_zero_shot,
+    ),
     "tensorflow": (tensorflow_keras, tensorflow_module),
 }
 _MAKERS = {maker.__name__: maker for group in GROUPS.values() for maker in group}
@@ -1041,7 +1147,7 @@ def make(into: Path, names: tuple[str, ...]) -> None:
 def _record(into: Path, group: str) -> None:
     names = sorted(
         {*SKLEARN, *XGBOOST, *LIGHTGBM, *ONNX, *CATBOOST, *STATSMODELS, *PROPHET, *SPACY, *TORCH}
-        | {*KERAS, *TENSORFLOW, *LANGCHAIN, *SENTENCES}
+        | {*KERAS, *TENSORFLOW, *LANGCHAIN, *SENTENCES, *TRANSFORMERS}
         | {"mlflow", "xgboost-cpu", "skl2onnx"}
     )
     found = {"python": platform.python_version()}

@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers import loaders
+from handlers.loaders import transformers as pipelines
 from packager import flavors
 from packager.errors import ModelFormatError, PlanError
-from packager.flavors import FLAVORS, _look, choose
+from packager.flavors import FLAVORS, _look, choose, transformers
 from packager.types import Flavor, Frame, ResolvedModel, Tier
 from tests import models
 from tests.handlers.modelling import resolved
@@ -73,6 +74,17 @@ EXPECTED: dict[str, tuple[str, tuple[Tier, ...], tuple[Frame, ...]]] = {
         "sentence_transformers",
         (Tier.NATIVE, Tier.SKINNY),
         (Frame.PANDAS,),
+    ),
+    **dict.fromkeys(
+        (
+            "transformers_classes",
+            "transformers_features",
+            "transformers_mask",
+            "transformers_text",
+            "transformers_tokens",
+            "transformers_zero_shot",
+        ),
+        ("transformers", (Tier.NATIVE, Tier.SKINNY), (Frame.PANDAS,)),
     ),
     "keras_jax": ("keras", (Tier.NATIVE,), BOTH),
     "tensorflow_keras": ("tensorflow", (Tier.NATIVE, Tier.SKINNY), BOTH),
@@ -144,6 +156,7 @@ def test_every_reading_names_a_loader_that_ships(name: str) -> None:
         ("pytorch_pickle", ("data/model.pth",)),
         ("keras_jax", ()),
         ("sentences_vectors", ()),
+        ("transformers_text", ()),
         ("tensorflow_keras", ()),
         ("tensorflow_module", ()),
     ],
@@ -211,6 +224,12 @@ def test_what_is_unpickled_is_said(name: str, unpickled: tuple[str, ...]) -> Non
             {"sentence-transformers", "pandas"},
             {"cloudpickle"},
         ),
+        (
+            "transformers_classes",
+            Frame.PANDAS,
+            {"transformers", "torch", "numpy", "pandas"},
+            {"cloudpickle"},
+        ),
         ("keras_jax", Frame.NUMPY, {"keras", "jax", "numpy"}, {"pandas", "cloudpickle"}),
         ("tensorflow_keras", Frame.NUMPY, {"tensorflow", "numpy"}, {"pandas", "cloudpickle"}),
         ("tensorflow_module", Frame.PANDAS, {"tensorflow", "numpy", "pandas"}, {"cloudpickle"}),
@@ -271,6 +290,61 @@ def test_what_needs_java_is_refused_with_the_reason(name: str) -> None:
     with pytest.raises(PlanError, match=rf"A {name} model cannot be packaged: .*Java") as caught:
         choose(replace(found, flavors={name: {}, "python_function": conf}))
     assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "summarization"},
+        {"inference_task": "llm/v1/chat"},
+        {"peft_adaptor": "peft"},
+        {"components": ["tokenizer", "image_processor"]},
+        {"framework": "tf"},
+    ],
+)
+def test_a_pipeline_that_mlflow_itself_serves(changes: dict[str, Any]) -> None:
+    found = with_conf(model("transformers_text"), "transformers", **changes)
+    flavor = choose(found)
+    spec = flavor.read(found, Tier.SKINNY, Frame.PANDAS)
+    assert (flavor.name, flavor.tiers) == ("transformers", (Tier.SKINNY,))
+    assert {"mlflow-skinny", "transformers"} <= set(spec.requires)
+    assert "is served by MLflow itself" in spec.notes[0]
+
+
+def test_a_pipeline_over_other_columns_than_texts_is_left_to_mlflow() -> None:
+    found = model("transformers_text")
+    signature = {**(found.signature or {}), "inputs": [{"type": "binary"}]}
+    assert choose(replace(found, signature=signature)).tiers == (Tier.SKINNY,)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"source_model_revision": "0" * 40}, {"local_base_model_path": "/base"}]
+)
+def test_a_pipeline_without_its_weights_is_refused(changes: dict[str, str]) -> None:
+    found = with_conf(model("transformers_text"), "transformers", **changes)
+    with pytest.raises(PlanError, match="persist_pretrained_model"):
+        choose(found)
+
+
+def test_options_of_a_pipeline(tmp_path: Path) -> None:
+    found = copied("transformers_mask", tmp_path)
+    with (found.root / "MLmodel").open("a", encoding="utf-8") as file:
+        file.write("metadata:\n  prompt_template: 'say {prompt}'\n")
+    assert choose(found).read(found, Tier.NATIVE, Frame.PANDAS).options == {
+        "task": "fill-mask",
+        "model": "model",
+        "model_class": "BertForMaskedLM",
+        "tokenizer": "components/tokenizer",
+        "tokenizer_class": "TokenizersBackend",
+        "dtype": "torch.float32",
+        "config": {},
+        "prompt_template": "say {prompt}",
+        "code": [],
+    }
+
+
+def test_both_halves_know_the_same_tasks() -> None:
+    assert pipelines.TASKS == transformers.TASKS
 
 
 def test_a_class_that_catboost_does_not_have() -> None:
@@ -387,6 +461,8 @@ BROKEN: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("sklearn_skops", "sklearn", {"serialization_format": "pickle"}, "not a whole pickle"),
     ("xgboost_booster", "xgboost", {"data": None}, "not in the model folder"),
     ("onnx_tensor", "onnx", {"data": "a/../../b"}, "not a path inside"),
+    ("transformers_text", "transformers", {"tokenizer_type": None}, "tokenizer_type is None"),
+    ("transformers_text", "transformers", {"model_binary": "gone"}, "not in the model folder"),
     ("pyfunc_pickle", "python_function", {"python_model_compression": "zip"}, "zip"),
     ("pyfunc_pickle", "python_function", {"artifacts": {"a": {"path": "x"}}}, "artifact 'a'"),
     ("pyfunc_pickle", "python_function", {"code": "elsewhere"}, "code"),

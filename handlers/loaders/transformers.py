@@ -1,0 +1,264 @@
+"""Transformers: pipelines over texts.
+
+Answers as MLflow's pyfunc wrapper of the flavor (mlflow.transformers._TransformersWrapper) answers
+for the tasks of `TASKS`: what it makes of a DataFrame's rows before the pipeline, and of the
+pipeline's answer after it. Other tasks are left to MLflow itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from handlers.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, ScoringError
+from handlers.loaders import _serialized
+from handlers.manifest import Manifest
+
+Rows = list[dict[Any, Any]]
+_PAIR = frozenset({"text", "text_pair"})
+_LABELS = "candidate_labels"
+
+
+def _refusal(message: str, error_code: str = INVALID_PARAMETER_VALUE) -> ScoringError:
+    return ScoringError(f"Failed to predict data. \nError: {message}", error_code=error_code)
+
+
+class _Predictor:
+    def __init__(self, pipeline: Any, options: Mapping[str, Any]) -> None:
+        self._pipeline = pipeline
+        self._task = options["task"]
+        self._config = options["config"]
+        self._template = options["prompt_template"]
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        config = copy.deepcopy(self._config) | (params or {})
+        # for pipelines that are of no task here, and never for the pipeline itself
+        config.pop("include_prompt", None)
+        spaced = not config.pop("collapse_whitespace", False)
+        asked = _ASKED[self._task](data)
+        if self._template and self._task in _TEMPLATED:
+            asked = [self._template.format(prompt=text) for text in asked]
+        answer = self._asked(asked, config)
+        if self._task == "text-generation" and not spaced:
+            texts = _generated(asked, answer)
+            return _whole([re.sub(r"\s+", " ", text).strip() for text in texts])
+        return _ANSWERED[self._task](asked, answer)
+
+    def _asked(self, data: Any, config: dict[str, Any]) -> Any:
+        try:
+            if isinstance(data, dict):
+                return self._pipeline(**data, **config)
+            return self._pipeline(data, **config)
+        except ValueError as error:
+            if "The following `model_kwargs` are not used by the model" not in str(error):
+                raise
+            raise _refusal(
+                "The params provided to the `predict` method are not valid for pipeline "
+                f"{type(self._pipeline).__name__}."
+            ) from error
+
+
+def _first(data: Any) -> list[Any]:
+    """The first column's cells."""
+    return [next(iter(row.values())) for row in data.to_dict(orient="records")]
+
+
+def _texts(data: Any) -> list[str]:
+    cells = _first(data)
+    if not all(isinstance(cell, str) for cell in cells):
+        raise _refusal("If supplying a list, all values must be of string type.")
+    return cells
+
+
+def _checked(value: dict[Any, Any]) -> None:
+    invalid = [key for key, cell in value.items() if not _is_text(cell)]
+    if invalid:
+        raise _refusal(
+            "Invalid values in dictionary. If passing a dictionary containing strings, all values "
+            "must be either strings or lists of strings. If passing a dictionary containing "
+            "numeric values, the data must be enclosed in a numpy.ndarray. The following keys in "
+            f"the input dictionary are invalid: {invalid}"
+        )
+
+
+def _check_first(rows: Rows) -> None:
+    """MLflow's wrapper stops at the first, whatever it holds."""
+    for row in rows[:1]:
+        _checked(row)
+
+
+def _is_text(cell: Any) -> bool:
+    if isinstance(cell, list):
+        return all(isinstance(item, str | bytes) for item in cell)
+    return isinstance(cell, str | bytes)
+
+
+def _features_of(data: Any) -> list[Any]:
+    _check_first(data.to_dict(orient="records"))
+    return _first(data)
+
+
+def _classified(data: Any) -> list[Any]:
+    """Texts, or pairs of texts as objects; each as Python's literal where all of them are one."""
+    rows: list[Any] = data.to_dict(orient="records")
+    for row in rows:
+        if set(row) - _PAIR and not all(isinstance(key, int) for key in row):
+            raise _refusal(
+                "Text Classification pipelines may only define dictionary inputs with keys "
+                f"defined as { {*sorted(_PAIR)} }",
+                INTERNAL_ERROR,
+            )
+    if rows and next(iter(rows[0])) == 0:
+        rows = [row[0] for row in rows]
+    try:
+        read = [ast.literal_eval(row) for row in rows]
+    except (ValueError, SyntaxError):
+        read = rows
+    if all(isinstance(row, dict) for row in read):
+        _check_first(read)
+    return read
+
+
+def _zero_shot(data: Any) -> Any:
+    """One object for all rows: of each column the values that differ."""
+    asked: dict[str, Any] = {}
+    for name, cells in data.to_dict(orient="list").items():
+        distinct = [cell for at, cell in enumerate(cells) if cell not in cells[:at]]
+        several = len(distinct) > 1 and all(isinstance(cell, str) for cell in distinct)
+        asked[name] = distinct if several else distinct[0]
+    _checked(asked)
+    if _LABELS not in asked:
+        raise _refusal(
+            f"Invalid key in inference payload. The expected inference data key is: {_LABELS}"
+        )
+    if isinstance(asked[_LABELS], str):
+        try:
+            asked[_LABELS] = json.loads(asked[_LABELS])
+        except json.JSONDecodeError:
+            return asked
+    return asked
+
+
+def _whole(value: Any) -> Any:
+    """Text without the spaces around it, one text as a list of one."""
+    made = _stripped(value)
+    return [made] if isinstance(made, str) else made
+
+
+def _stripped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip()
+    if not isinstance(value, list):
+        return value
+    made = [_stripped(item) for item in value]
+    if not all(isinstance(item, str) for item in value):
+        return made
+    return made if len(made) > 1 else made[0]
+
+
+def _generated(asked: list[str], answer: Any) -> list[str]:
+    """One text for each that was asked, were there several."""
+    if all(isinstance(item, dict) for item in answer):
+        return [answer[0]["generated_text"]]
+    flat = [item["generated_text"] for several in answer for item in several]
+    return flat[: len(asked)]
+
+
+def _mask(found: Any) -> Any:
+    """The likeliest text for the one mask, or for each of several."""
+    if isinstance(found[0], dict):
+        return found[0]["token_str"]
+    return [likely[0]["token_str"] for likely in found]
+
+
+def _masks(_asked: Any, answer: Any) -> Any:
+    if isinstance(answer[0], list):
+        return _whole([_mask(found) for found in answer])
+    return _whole([answer[0]["token_str"]])
+
+
+def _tokens(found: Any) -> Any:
+    """The entities of a text, with commas between them."""
+    if isinstance(found[0], list):
+        return [_tokens(one) for one in found]
+    (key,) = {"entity_group", "entity"} & set(found[0])
+    return ",".join(item[key] for item in found)
+
+
+def _vectors(_asked: Any, answer: Any) -> Any:
+    """Of the first text alone, as MLflow: a row a token."""
+    import numpy as np
+
+    return answer if isinstance(answer, np.ndarray) else np.array(answer[0][0])
+
+
+def _frame(_asked: Any, answer: Any) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(answer)
+
+
+def _likelihoods(_asked: Any, answer: Any) -> Any:
+    """A row for each sequence and label."""
+    import pandas as pd
+
+    rows = [
+        {"sequence": one["sequence"], "labels": label, "scores": score}
+        for one in ([answer] if isinstance(answer, dict) else answer)
+        for label, score in zip(one["labels"], one["scores"], strict=False)
+    ]
+    return pd.DataFrame(rows)
+
+
+_ASKED: dict[str, Callable[[Any], Any]] = {
+    "feature-extraction": _features_of,
+    "fill-mask": _texts,
+    "text-classification": _classified,
+    "text-generation": _texts,
+    "token-classification": _first,
+    "zero-shot-classification": _zero_shot,
+}
+"""What the pipeline is asked for a DataFrame of texts, by task."""
+_ANSWERED: dict[str, Callable[[Any, Any], Any]] = {
+    "feature-extraction": _vectors,
+    "fill-mask": _masks,
+    "text-classification": _frame,
+    "text-generation": lambda asked, answer: _whole(_generated(asked, answer)),
+    "token-classification": lambda _, answer: _whole(_tokens(answer)),
+    "zero-shot-classification": _likelihoods,
+}
+_TEMPLATED = frozenset({"feature-extraction", "fill-mask", "text-generation"})
+TASKS = tuple(_ASKED)
+
+
+def load(manifest: Manifest, folder: Path) -> _Predictor:
+    """Raises AttributeError for a class that the installed library lacks, OSError for bad files.
+
+    Everything lies in the model's folder: the hub is not asked.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import torch
+    import transformers
+
+    options = manifest.options
+    root = _serialized.model_folder(manifest, folder)
+    model_class = getattr(transformers, options["model_class"])
+    tokenizer_class = getattr(transformers, options["tokenizer_class"])
+    version = tuple(map(int, transformers.__version__.split(".")[:2]))
+    kept: dict[str, Any] = {}
+    if options["dtype"] is not None:
+        dtype = getattr(torch, options["dtype"].removeprefix("torch."))
+        kept["dtype" if version >= (4, 56) else "torch_dtype"] = dtype
+    model = model_class.from_pretrained(str(root / options["model"]), **kept)
+    tokenizer = tokenizer_class.from_pretrained(str(root / options["tokenizer"]))
+    device = os.environ.get("MLFLOW_DEFAULT_PREDICTION_DEVICE")
+    if device or torch.cuda.is_available():
+        kept["device"] = int(device or 0)
+    pipeline = transformers.pipeline(options["task"], model=model, tokenizer=tokenizer, **kept)
+    return _Predictor(pipeline, options)
