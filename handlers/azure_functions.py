@@ -65,16 +65,13 @@ class Function:
     def __call__(self, request: func.HttpRequest) -> func.HttpResponse:
         begun = time.perf_counter()
         try:
-            answer = _answered(self._app, request)
+            answer = answered(self._app, request)
         except Exception as error:  # noqa: BLE001 - the host would answer without a body
             answer = self._failed(error)
         latency_ms = round((time.perf_counter() - begun) * 1000, 3)
         values = {"status": answer.status, "rows": answer.rows, "latency_ms": latency_ms}
         self.record("http", values)
-        headers = dict(answer.headers)
-        if answer.content_type:
-            headers["content-type"] = answer.content_type
-        return func.HttpResponse(answer.body, status_code=answer.status, headers=headers)
+        return response(answer)
 
     def _failed(self, error: Exception) -> Answer:
         name = type(error).__name__
@@ -83,7 +80,14 @@ class Function:
         return self._scorer.refusal(ScoringError(message, error_code=INTERNAL_ERROR))
 
 
-def _answered(app: App, request: func.HttpRequest) -> Answer:
+def response(answer: Answer) -> func.HttpResponse:
+    headers = dict(answer.headers)
+    if answer.content_type:
+        headers["content-type"] = answer.content_type
+    return func.HttpResponse(answer.body, status_code=answer.status, headers=headers)
+
+
+def answered(app: App, request: func.HttpRequest) -> Answer:
     """Run the application to its end: it waits for nothing, as the body is there."""
     url = urlsplit(request.url)
     scope: dict[str, Any] = {

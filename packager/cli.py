@@ -291,6 +291,13 @@ def invoke(
     content_type: Annotated[
         str, typer.Option(help="Of the request, with --http.")
     ] = "application/json",
+    event: Annotated[
+        str | None,
+        typer.Option(
+            help="Send it as a message of this source instead (an Azure artifact's).",
+            show_default=False,
+        ),
+    ] = None,
     repeat: Annotated[int, typer.Option(min=1, max=10_000, help="Send it so often.")] = 1,
     memory: Annotated[
         int | None, typer.Option(help="MB; else the template's.", show_default=False)
@@ -298,7 +305,9 @@ def invoke(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run the artifact under the real Lambda runtime client and emulator, and send it a request.
+    """Run the artifact as its target would, and send it a request.
+
+    Under Lambda's own runtime client and emulator, or Azure's own worker library.
 
     Without --data the example that was saved with the model is sent. Timings are this machine's.
     """
@@ -312,6 +321,7 @@ def invoke(
             content_type=content_type,
             repeat=repeat,
             memory_mb=memory,
+            event=event,
         )
     _show(result, as_json=as_json, human=_console.show_invocation)
     if result["failed"]:
@@ -364,12 +374,19 @@ def serve(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    as_deployed: Annotated[
+        bool, typer.Option("--as-deployed", help="Answer as the deployed function would.")
+    ] = False,
     tracking_uri: TrackingUri = None,
     registry_uri: RegistryUri = None,
     python: Python = None,
     verbose: Verbose = False,
 ) -> None:
-    """Serve an artifact or a model on this machine, with interactive documentation at /docs."""
+    """Serve an artifact or a model on this machine, with interactive documentation at /docs.
+
+    With --as-deployed an artifact's own entry point answers, under what stands for its target:
+    Lambda's runtime client and emulator, or Azure's worker library.
+    """
     from packager.serve import prepare, run
 
     with _console.progress(verbose=verbose):
@@ -380,8 +397,10 @@ def serve(
             registry_uri=registry_uri,
             python_minor=python,
         )
-        server = prepare(source, request, lambda: _registry(request))
-    raise typer.Exit(run(server, host=host, port=port))
+        server = prepare(source, request, lambda: _registry(request), deployed=as_deployed)
+    with _console.progress(verbose=True):
+        code = run(server, host=host, port=port)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
 from handlers.manifest import Manifest
 from packager import artifact, interpreters, targets
 from packager.errors import ConfigurationError
-from packager.hosts import HOSTS, Answered, Boot, Call
+from packager.hosts import HOSTS, Answered, Boot, Call, Delivers
 from packager.types import Door
 
 _LOG_TAIL: Final = 3000
@@ -25,8 +26,11 @@ def invoke_artifact(
     content_type: str,
     repeat: int,
     memory_mb: int | None,
+    event: str | None = None,
 ) -> dict[str, Any]:
     """Send one request `repeat` times; times in milliseconds, memory in bytes.
+
+    `event` sends it as a message of that source, where the target's host can make one.
 
     Raises ConfigurationError for a request that cannot be read, ModelFormatError where `folder` is
     no artifact, InterpreterNotFoundError where the artifact's Python is not on this machine.
@@ -46,7 +50,17 @@ def invoke_artifact(
         memory_mb=memory_mb or built.memory_mb,
     )
     with HOSTS[target.name](boot) as running:
-        answers = [running.ask(call) for _ in range(repeat)]
+        if event is None:
+            answers = [running.ask(call) for _ in range(repeat)]
+        elif not isinstance(running, Delivers):
+            raise ConfigurationError(
+                f"--event: give {target.name} the whole event, as in events/, with --data @FILE."
+            )
+        elif event not in manifest.events:
+            known = ", ".join(manifest.events) or "none"
+            raise ConfigurationError(f"--event {event}: this artifact was built for {known}.")
+        else:
+            answers = [_delivered(running, event, call.body) for _ in range(repeat)]
         stats, log = running.stats(), running.log()
     warm = [answer.seconds * 1000 for answer in answers[1:]]
     return {
@@ -60,6 +74,18 @@ def invoke_artifact(
         "warm_ms": statistics.median(warm) if warm else None,
         "log": log[-_LOG_TAIL:],
     }
+
+
+def _delivered(host: Delivers, event: str, body: bytes) -> Answered:
+    """What was sent to the destination, as an answer; a message that comes again has failed."""
+    begun = time.perf_counter()
+    came = host.deliver(event, body)
+    seconds = time.perf_counter() - begun
+    if came.failure is not None:
+        return Answered(status=500, text=came.failure, body=None, seconds=seconds)
+    text = "\n".join(json.dumps(answer) for answer in came.answers)
+    text = text or "Nothing was sent: the message is put aside, with the reason."
+    return Answered(status=200, text=text, body=None, seconds=seconds)
 
 
 def failed(answer: Answered) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -14,11 +16,15 @@ from typing import Final
 
 from packager import _archive, _cache, _process, artifact, environments, interpreters, targets
 from packager._resources import handlers_root
-from packager.errors import ToolError
+from packager.errors import ConfigurationError, EmulatorError, ToolError
+from packager.front import Front
+from packager.hosts import HOSTS, PING, Boot
 from packager.pipeline import planned
 from packager.registry import ModelRegistry
 from packager.slim import slim
-from packager.types import BuildPlan, BuildRequest
+from packager.types import BuildPlan, BuildRequest, Target
+
+_LOG = logging.getLogger(__name__)
 
 _WORKER: Final = Path(__file__).parent / "workers" / "serve.py"
 _NEEDS: Final = ("fastapi>=0.120", "uvicorn>=0.38")
@@ -39,16 +45,32 @@ class Server:
     python: Path
 
 
-def prepare(source: str, request: BuildRequest, registry: Callable[[], ModelRegistry]) -> Server:
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """An artifact that is served as it will be deployed: by what stands for its target."""
+
+    target: Target
+    boot: Boot
+
+
+def prepare(
+    source: str, request: BuildRequest, registry: Callable[[], ModelRegistry], *, deployed: bool
+) -> Server | Deployed:
     """Find or stage the function's folder, and an environment with a web server for it.
 
     A model's folder is staged once per model, plan and version of this program, and kept in the
-    cache; it is slimmed but not proven: `packager build` does that.
+    cache; it is slimmed but not proven: `packager build` does that. Raises ConfigurationError where
+    what is not built should be served as `deployed`.
     """
     folder = Path(source)
     if artifact.is_artifact(folder):
         built = artifact.read(folder)
-        function = built.folder / targets.load(built.target).home
+        target = targets.load(built.target)
+        function = built.folder / target.home
+        if deployed:
+            return Deployed(target, _boot(built, target, artifact.read_manifest(function).python))
+    elif deployed:
+        raise ConfigurationError("--as-deployed: build an artifact first, and give its folder.")
     else:
         function = _staged(request, registry())
     manifest = artifact.read_manifest(function)
@@ -56,12 +78,38 @@ def prepare(source: str, request: BuildRequest, registry: Callable[[], ModelRegi
     return Server(function, environments.ensure(interpreter, _NEEDS, label="serve"))
 
 
-def run(server: Server, *, host: str, port: int) -> int:
-    """Serve until interrupted; returns the server's exit code."""
+def _boot(built: artifact.Built, target: Target, minor: str) -> Boot:
+    return Boot(
+        folder=built.folder,
+        interpreter=interpreters.find(minor),
+        entrypoint=target.entrypoint,
+        memory_mb=built.memory_mb,
+    )
+
+
+def run(server: Server | Deployed, *, host: str, port: int) -> int:
+    """Serve until interrupted; returns the server's exit code.
+
+    Raises EmulatorError where what stands for the target does not come up.
+    """
+    if isinstance(server, Deployed):
+        return _run_deployed(server, host, port)
     arguments: list[str | Path] = [server.function, handlers_root(), host, str(port)]
     return _process.foreground(
         [server.python, _WORKER, *arguments], env=_environment(server.function)
     )
+
+
+def _run_deployed(server: Deployed, host: str, port: int) -> int:
+    with HOSTS[server.target.name](server.boot) as function:
+        _LOG.info("%s", function.about)
+        if failure := function.ask(PING).failure:
+            raise EmulatorError(f"The function does not start: {failure}\n{function.log()[-3000:]}")
+        with Front(host, port, function, server.target.limits.request_bytes) as front:
+            _LOG.info("As deployed, it is running on %s", front.address)
+            with contextlib.suppress(KeyboardInterrupt):
+                front.serve_forever()
+    return 0
 
 
 def _environment(function: Path) -> dict[str, str]:

@@ -62,6 +62,7 @@ class Answered:
     status: int
     text: str
     body: Json
+    content_type: str = "application/json"
     words: str = ""
     """What to show of a refusal: its code, never its message, which may quote the request."""
     seconds: float = 0.0

@@ -17,6 +17,7 @@ import socket
 import struct
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -62,8 +63,11 @@ class WorkerHost:
         self._stack = contextlib.ExitStack()
         self.functions: dict[str, list[dict[str, Any]]] = {}
         """Each function's bindings, as the worker indexed them."""
-        self._failure: str | None = None
+        self.failure: str | None = None
+        """Why there are none: what Azure does not show."""
         self._init_wall_ms = 0.0
+        self.index_cpu_ms = 0.0
+        """Of the app's import and its indexing, the worker's own start left out."""
         self.read_only = (
             "mounted read-only in a mount namespace of its own"
             if self._prefix is not None
@@ -99,8 +103,9 @@ class WorkerHost:
             self._connection.settimeout(_START_SECONDS)
             indexed = self._receive()
             self._init_wall_ms = (time.perf_counter() - begun) * 1000
-            self._failure = indexed.get("failure")
+            self.failure = indexed.get("failure")
             self.functions = indexed.get("functions", {})
+            self.index_cpu_ms = indexed.get("index_cpu_ms", 0.0)
             self._connection.settimeout(self._boot.timeout_seconds + _SPARE_SECONDS)
             self._stack = stack.pop_all()
         return self
@@ -115,8 +120,8 @@ class WorkerHost:
 
     def ask(self, call: Call) -> Answered:
         """By the function that HTTP requests reach, whatever the call's door."""
-        if self._failure is not None:
-            return Answered(status=502, text=self._failure, body=None, failure=self._failure)
+        if self.failure is not None:
+            return Answered(status=502, text=self.failure, body=None, failure=self.failure)
         headers = {} if call.content_type is None else {"content-type": call.content_type}
         request = {
             "method": call.method,
@@ -132,7 +137,8 @@ class WorkerHost:
             return Answered(status=500, text=failure, body=None, words=failure, seconds=seconds)
         http = done["returned"]["http"]
         text = base64.b64decode(http["body"]).decode(errors="replace")
-        return _read(http["status"], text, seconds)
+        kind = http["headers"].get("content-type", "")
+        return replace(_read(http["status"], text, seconds), content_type=kind)
 
     def invoke(
         self,
@@ -155,8 +161,8 @@ class WorkerHost:
 
     def deliver(self, source: str, body: bytes) -> Delivered:
         """As one message of the trigger of that name."""
-        if self._failure is not None:
-            return Delivered(failure=self._failure)
+        if self.failure is not None:
+            return Delivered(failure=self.failure)
         inputs, metadata = MESSAGES[source](body)
         done = self.invoke(source, inputs, metadata)
         if failure := done.get("failure"):
@@ -165,6 +171,11 @@ class WorkerHost:
 
     def size_bytes(self, call: Call) -> int:
         return len(call.body)
+
+    def kill(self) -> None:
+        """As the platform ends a worker; it does not come up again."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def stats(self) -> Process:
         pid = self._process.pid
@@ -233,8 +244,7 @@ class WorkerHost:
         return EmulatorError(f"The worker did not answer: {words}.\n{self.log()[-_LOG_TAIL:]}")
 
     def _end(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.kill()
         self._process.wait()
         self._last_log = self.log()
 

@@ -1,0 +1,237 @@
+"""Import and indexing on Azure, side by side in one run: an app made by hand, and ours.
+
+    python bench/azure_coldstart.py [--rounds 3] [--python 3.13 --python 3.12] [--out bench/results]
+
+The demo's registered model as
+  hand stale    mlflow-skinny, scikit-learn, pandas and FastAPI behind azure.functions'
+                AsgiFunctionApp, calling mlflow.pyfunc.load_model: as a read-only package has it
+                that was installed without bytecode, so that every module is compiled at each start
+  hand valid    the same with bytecode that stays good, which is the best that a hand can do
+  native, onnx  ours
+All are indexed by the same worker library under the same Python, read-only. `index CPU` is that of
+the app's import and indexing alone; `CPU` that of the worker's process from its start to its first
+answer. Medians; ratios are ours against the app made by hand. Then the native artifacts for Azure
+and for Lambda are asked the same rows, and every answer is compared, to the byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench._parts import (  # noqa: E402 - the checkout is put on the path first
+    installed,
+    medians,
+    sh,
+    size,
+    valid_bytecode,
+)
+from packager import interpreters  # noqa: E402
+from packager.hosts import HOSTS, Boot, Call  # noqa: E402
+from packager.hosts.azure_functions import WorkerHost  # noqa: E402
+from packager.pipeline import build  # noqa: E402
+from packager.probes import probes  # noqa: E402
+from packager.registry import MlflowRegistry  # noqa: E402
+from packager.types import BuildReport, BuildRequest, Engine, Interpreter  # noqa: E402
+
+APP = """\
+from pathlib import Path
+
+import azure.functions as func
+import mlflow.pyfunc
+import pandas as pd
+from fastapi import FastAPI, Request
+
+model = mlflow.pyfunc.load_model(str(Path(__file__).parent / "model"))
+web = FastAPI()
+
+
+@web.post("/invocations")
+async def invocations(request: Request):
+    split = (await request.json())["dataframe_split"]
+    frame = pd.DataFrame(split["data"], columns=split["columns"])
+    return {"predictions": model.predict(frame).tolist()}
+
+
+app = func.AsgiFunctionApp(app=web, http_auth_level=func.AuthLevel.FUNCTION, function_name="http")
+"""
+HOME = ".python_packages/lib/site-packages"
+ADDRESS = "models:/wine@champion"
+COLUMNS = (
+    "", "Python", "unzipped MB", "zipped MB", "files", "index CPU ms", "CPU ms", "init ms",
+    "warm ms", "peak MB", "index / hand stale", "index / hand valid",
+)  # fmt: skip
+
+
+def trained(work: Path) -> str:
+    uri = f"sqlite:///{work / 'mlflow.db'}"
+    env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    worker = ROOT / "packager/workers/train_demo.py"
+    sh(sys.executable, worker, "wine", "champion", cwd=work, env=env)
+    return uri
+
+
+def ours(uri: str, out: Path, minor: str, engine: Engine, target: str) -> BuildReport:
+    request = BuildRequest(
+        model_uri=ADDRESS,
+        out_dir=out,
+        target=target,
+        tracking_uri=uri,
+        python_minor=minor,
+        engine=engine,
+    )
+    return build(request, MlflowRegistry(uri, None))
+
+
+def hand_made(model: Path, folder: Path, interpreter: Interpreter) -> None:
+    lines = (model / "requirements.txt").read_text().split()
+    lines = [line.replace("mlflow==", "mlflow-skinny==") for line in lines]
+    (folder / HOME).mkdir(parents=True)
+    installed([*lines, "fastapi", "azure-functions"], folder / HOME, interpreter, bytecode=False)
+    shutil.copytree(model, folder / "model")
+    (folder / "function_app.py").write_text(APP)
+
+
+def boot(folder: Path, interpreter: Interpreter, payload: bytes) -> dict[str, float]:
+    """One start, one first answer, six warm ones."""
+    call = Call(body=payload, content_type="application/json")
+    with WorkerHost(Boot(folder=folder, interpreter=interpreter, entrypoint="")) as host:
+        first = host.ask(call)
+        if first.status != 200:
+            sys.exit(f"{folder} does not answer: {first.text[:500]}\n{host.log()[-2000:]}")
+        stats = host.stats()
+        warm = sorted(host.ask(call).seconds * 1000 for _ in range(6))[2]
+        peak = host.stats().peak_rss_bytes
+        index = host.index_cpu_ms
+    return {
+        "index_cpu_ms": index,
+        "cpu_ms": stats.cpu_ms,
+        "init_wall_ms": stats.init_wall_ms,
+        "warm_invoke_ms": warm,
+        "peak_rss_mb": peak / 1e6,
+    }
+
+
+def same_answers(azure: BuildReport, aws: BuildReport) -> dict[str, int]:
+    """Rows that both artifacts were asked over HTTP; an answer that differs ends this program."""
+    rows = requests = 0
+    with (
+        HOSTS["azure-functions"](_boot(azure)) as one,
+        HOSTS["aws-lambda"](_boot(aws)) as other,
+    ):
+        for probe in probes(azure.plan.model, 1000, 1):
+            call = Call(body=probe.body, content_type=probe.content_type)
+            a, b = one.ask(call), other.ask(call)
+            if (a.status, a.text) != (b.status, b.text):
+                sys.exit(f"{probe.name}: Azure's artifact answers otherwise than Lambda's")
+            requests += 1
+            rows += probe.rows if a.status == 200 else 0
+    return {"rows": rows, "requests": requests}
+
+
+def _boot(report: BuildReport) -> Boot:
+    plan = report.plan
+    return Boot(
+        folder=report.artifact.folder,
+        interpreter=plan.interpreter,
+        entrypoint=plan.target.entrypoint,
+        provided=plan.provided,
+    )
+
+
+def measured(work: Path, uri: str, minor: str, rounds: int) -> tuple[dict[str, Any], BuildReport]:
+    interpreter = interpreters.find(minor)
+    folder = work / minor
+    (folder / "fetched").mkdir(parents=True)
+    model = MlflowRegistry(uri, None).fetch(ADDRESS, folder / "fetched").folder
+    payload = (model / "serving_input_example.json").read_bytes()
+    stale, valid = folder / "stale", folder / "valid"
+    hand_made(model, stale, interpreter)
+    shutil.copytree(stale, valid)
+    valid_bytecode(valid, interpreter)
+    native = ours(uri, folder / "native", minor, Engine.NATIVE, "azure-functions")
+    onnx = ours(uri, folder / "onnx", minor, Engine.ONNX, "azure-functions")
+    trees = {
+        "hand stale": stale,
+        "hand valid": valid,
+        "native": native.artifact.folder,
+        "onnx": onnx.artifact.folder,
+    }
+    table: dict[str, Any] = {}
+    for key, tree in trees.items():
+        run = lambda t=tree: boot(t, interpreter, payload)  # noqa: E731 - one expression
+        table[key] = {
+            "python": interpreter.version,
+            **size(tree, folder / "size.zip"),
+            **medians(rounds, run, cold=False),
+        }
+        print(minor, key, json.dumps(table[key]), file=sys.stderr)
+    return table, native
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--python", action="append")
+    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "bench-azure")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    options = parser.parse_args()
+    shutil.rmtree(options.work, ignore_errors=True)
+    options.work.mkdir(parents=True)
+    uri = trained(options.work)
+    tables, compared = {}, {}
+    for minor in options.python or ["3.13", "3.12"]:
+        tables[minor], native = measured(options.work, uri, minor, options.rounds)
+        aws = ours(uri, options.work / minor / "aws", minor, Engine.NATIVE, "aws-lambda")
+        compared[minor] = same_answers(native, aws)
+    report(tables, compared, options.out, options.rounds)
+
+
+def report(tables: dict[str, Any], compared: dict[str, Any], out: Path, rounds: int) -> None:
+    """Write azure_coldstart.json and azure_coldstart.md; the table also goes to stdout."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = {"cores": os.cpu_count(), "rounds": rounds, "tables": tables, "same": compared}
+    (out / "azure_coldstart.json").write_text(json.dumps(found, indent=2) + "\n")
+    lines = [
+        f"{os.cpu_count()} cores; medians of {rounds}",
+        "",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+    ]
+    for table in tables.values():
+        for key, row in table.items():
+            cells = [
+                key,
+                row["python"],
+                *(f"{row[k]:,.0f}" for k in ("unzipped_mb", "zipped_mb")),
+                f"{row['files']:,}",
+                *(f"{row[k]:,.0f}" for k in ("index_cpu_ms", "cpu_ms", "init_wall_ms")),
+                f"{row['warm_invoke_ms']:,.1f}",
+                f"{row['peak_rss_mb']:,.0f}",
+                *(
+                    f"{row['index_cpu_ms'] / table[hand]['index_cpu_ms']:.2f}"
+                    for hand in ("hand stale", "hand valid")
+                ),
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    lines.append("")
+    for minor, same in compared.items():
+        lines.append(
+            f"Python {minor}: Azure's artifact and Lambda's gave the same {same['rows']:,} rows in "
+            f"{same['requests']:,} requests, byte for byte."
+        )
+    text = "\n".join(lines) + "\n"
+    (out / "azure_coldstart.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Every case of the protocol through Azure's HTTP function: what the application itself answers."""
+
+from __future__ import annotations
+
+import azure.functions as func
+import pytest
+
+from handlers.asgi import App
+from handlers.azure_functions import answered, response
+from tests.conformance.asking import HOST, Reply, ours_app
+from tests.conformance.cases import ALL, Case
+from tests.conformance.compare import asked
+from tests.conformance.reference import VERSION
+
+_STRIDE = 13
+_GROUPS = {make.__name__: list(make()) for make in ALL}
+
+
+def through_azure(case: Case, app: App) -> Reply:
+    headers = {} if case.content_type is None else {"content-type": case.content_type}
+    request = func.HttpRequest(
+        method=case.method,
+        url=f"http://function-app.azurewebsites.net{case.path}",
+        headers={**HOST, **headers},
+        body=case.body,
+    )
+    got = response(answered(app, request))
+    told = [(key, got.headers[key]) for key in ("allow", "location") if key in got.headers]
+    content_type = got.headers.get("content-type", "")
+    return Reply(got.status_code, content_type, got.get_body(), tuple(told))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pandas, of texts that are no times
+@pytest.mark.parametrize("group", _GROUPS)
+def test_azure_s_function_answers_as_the_application_does(group: str) -> None:
+    different = []
+    for case in _GROUPS[group][::_STRIDE]:
+        app = ours_app(case.signature, type_hints=case.type_hints, mlflow_version=VERSION)
+        directly, there = asked(case, app), through_azure(case, app)
+        if "allow" in dict(directly.headers):  # a set's order
+            there = Reply(there.status, there.content_type, there.body, directly.headers)
+        if directly != there:
+            different.append((case.name, directly, there))
+    assert different[:5] == []

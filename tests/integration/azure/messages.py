@@ -1,0 +1,109 @@
+"""Messages through a real queue to a built app, with random failures, and what became of each."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from packager.hosts import Boot, Call
+from packager.hosts.azure_functions import WorkerHost
+from packager.pipeline import build
+from packager.registry import MlflowRegistry
+from packager.types import BuildReport, BuildRequest
+from tests import models
+from tests.integration.azure.azurite import Storage
+from tests.integration.azure.listener import SETTINGS, Faults, Listener, taken
+
+POISON = (" ", "{", '{"nothing": "that is a column"}', '{"dataframe_split": {"columns": []}}')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Came:
+    """Counts of messages, and of what happened to them."""
+
+    sent: int
+    bad: int
+    """Of those sent, such as can never be answered."""
+    answered: int
+    wrong: int
+    """Answers that are not those of an HTTP request."""
+    twice: int
+    """Answered more than once, under the same id."""
+    poison_bad: int
+    poison_good: int
+    """Failed by chance as often as the host tries."""
+    lost: int
+    invocations: int
+    worker_starts: int
+    faults: dict[str, int]
+
+
+def built(out: Path, minor: str) -> BuildReport:
+    """A small model behind a queue and a container; answers go into a queue."""
+    request = BuildRequest(
+        model_uri=str(models.folder("onnx_columns")),
+        out_dir=out,
+        target="azure-functions",
+        python_minor=minor,
+        rows=50,
+        events=("queue", "blob"),
+        output_to="queue://answers",
+    )
+    return build(request, MlflowRegistry(None, None))
+
+
+def through_a_queue(boot: Boot, storage: Storage, count: int, faults: Faults) -> Came:
+    """`count` messages, every tenth one that can never be answered."""
+    row = _row(boot.folder)
+    requests = storage.queue(SETTINGS["PACKAGER_QUEUE"])
+    expected: dict[str, str | None] = {}
+    bodies: dict[str, str] = {}
+    column = next(iter(row))
+    with WorkerHost(boot) as direct:
+        for number in range(count):
+            if number % 10 == 3:
+                body, answer = POISON[number // 10 % len(POISON)], None
+            else:
+                body = json.dumps({**row, column: number / 7})
+                asked = direct.ask(Call(body=_split(body), content_type="application/json"))
+                answer = json.dumps(asked.body["predictions"])
+            name = str(requests.send_message(body).id)
+            expected[name], bodies[name] = answer, body
+    with Listener(boot, storage, faults) as listener:
+        listener.drain_queue()
+    answers: dict[str, list[str]] = {}
+    for text in taken(storage, SETTINGS["PACKAGER_OUTPUT"]):
+        answer = json.loads(text)
+        answers.setdefault(answer["id"], []).append(json.dumps(answer["predictions"]))
+    poison = Counter(taken(storage, f"{SETTINGS['PACKAGER_QUEUE']}-poison"))
+    bad = sum(value is None for value in expected.values())
+    poison_bad = sum(n for text, n in poison.items() if text in POISON)
+    good = [name for name, answer in expected.items() if answer is not None]
+    lost = [name for name in good if name not in answers and bodies[name] not in poison]
+    return Came(
+        sent=count,
+        bad=bad,
+        answered=len(answers),
+        wrong=sum(any(each != expected[name] for each in given) for name, given in answers.items()),
+        twice=sum(len(given) > 1 for given in answers.values()),
+        poison_bad=poison_bad,
+        poison_good=poison.total() - poison_bad,
+        lost=len(lost) + bad - poison_bad,
+        invocations=listener.invocations,
+        worker_starts=listener.starts,
+        faults=dict(faults.seen),
+    )
+
+
+def _row(folder: Path) -> dict[str, float]:
+    """The saved example's first row."""
+    (path,) = folder.rglob("model/serving_input_example.json")
+    split = json.loads(path.read_text())["dataframe_split"]
+    return dict(zip(split["columns"], split["data"][0], strict=True))
+
+
+def _split(body: str) -> bytes:
+    row = json.loads(body)
+    return json.dumps({"dataframe_split": {"columns": [*row], "data": [[*row.values()]]}}).encode()
