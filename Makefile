@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo test test-slow test-all lint types check bench clean
+.PHONY: help setup demo demo-azure test test-slow test-all lint types check bench clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ setup: $(VENV)/.ready ## install everything into .venv, as uv.lock names it
 
 demo: setup ## registry to a Lambda that answers, in ./demo
 	@$(BIN)/packager demo demo
+
+demo-azure: setup ## registry to an Azure function app that answers, in ./demo-azure
+	@$(BIN)/packager demo demo-azure --target azure-functions
 
 test: setup ## the fast tests
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
@@ -45,4 +48,4 @@ bench: setup ## cold start, side by side, into bench/results
 	@$(BIN)/python bench/coldstart.py
 
 clean: ## remove what was made, except caches outside this folder
-	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo dist
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo demo-azure dist

@@ -409,6 +409,7 @@ def demo(
         Path, typer.Argument(help="Where the registry and the artifact go.", file_okay=False)
     ] = Path("demo"),
     *,
+    target: Target = "aws-lambda",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -416,7 +417,7 @@ def demo(
     from packager.demo import run_demo
 
     with _console.progress(verbose=verbose):
-        result = run_demo(folder)
+        result = run_demo(folder, target)
     _show(result, as_json=as_json, human=_console.show_demo)
 
 

@@ -6,7 +6,9 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from handlers.manifest import Manifest
@@ -14,6 +16,8 @@ from packager import _process, interpreters
 from packager._resources import own_command
 from packager.emulator import Emulator, http_event
 from packager.errors import ConfigurationError, ToolError
+from packager.hosts import Boot, Call
+from packager.hosts.azure_functions import WorkerHost
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
 from packager.types import BuildReport, BuildRequest
@@ -24,8 +28,11 @@ _ALIAS: Final = "champion"
 _MINORS: Final = ("3.13", "3.12")
 
 
-def run_demo(folder: Path) -> dict[str, Any]:
+def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
     """Everything under `folder`: a SQLite registry, its artifacts, and the built function."""
+    known = ", ".join(_DOORS)
+    if target not in _DOORS:
+        raise ConfigurationError(f"--target {target}: there is a demo for {known}.")
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     tracking_uri = f"sqlite:///{folder / 'mlflow.db'}"
@@ -38,9 +45,12 @@ def run_demo(folder: Path) -> dict[str, Any]:
         model_uri=f"models:/{_NAME}@{_ALIAS}",
         out_dir=folder / "dist" / _NAME,
         tracking_uri=tracking_uri,
+        target=target,
+        events=() if target == "aws-lambda" else ("queue",),
+        output_to=None if target == "aws-lambda" else "queue://answers",
     )
     report = build(request, MlflowRegistry(tracking_uri, None))
-    doors = _ask(report)
+    doors = _DOORS[target](report)
     return {
         "table": _table(report),
         "doors": doors,
@@ -55,7 +65,7 @@ def run_demo(folder: Path) -> dict[str, Any]:
             f"{own_command()} inspect {_near(report.artifact.folder.parent)}",
             f"{own_command()} invoke {_near(report.artifact.folder.parent)}",
             f"{own_command()} serve {_near(report.artifact.folder.parent)}",
-            f"cd {_near(report.artifact.folder.parent)} && sam deploy --guided",
+            f"cd {_near(report.artifact.folder.parent)} && {report.plan.target.deploy}",
         ],
     }
 
@@ -106,6 +116,34 @@ def _ask(report: BuildReport) -> list[dict[str, Any]]:
                 {"door": door, "status": value.get("statusCode", answer.status), "answer": shown}
             )
     return doors
+
+
+def _ask_azure(report: BuildReport) -> list[dict[str, Any]]:
+    """One HTTP request and one queue message, through Azure's own worker library."""
+    plan = report.plan
+    manifest = Manifest.read(report.artifact.folder / plan.target.home)
+    if manifest.example is None:
+        raise ToolError("The demo's model was saved without its example.")
+    body = (report.artifact.folder / plan.target.home / manifest.example).read_bytes()
+    boot = Boot(
+        folder=report.artifact.folder,
+        interpreter=plan.interpreter,
+        entrypoint=plan.target.entrypoint,
+    )
+    with WorkerHost(boot) as running:
+        http = running.ask(Call(body=body, content_type="application/json"))
+        came = running.deliver("queue", body)
+    sent = "\n".join(json.dumps(answer) for answer in came.answers)
+    return [
+        {"door": "HTTP", "status": http.status, "answer": http.text},
+        {"door": "storage queue", "status": came.failure or "sent", "answer": sent},
+    ]
+
+
+_DOORS: Final[Mapping[str, Callable[[BuildReport], list[dict[str, Any]]]]] = MappingProxyType(
+    {"aws-lambda": _ask, "azure-functions": _ask_azure}
+)
+"""By the target's name: asks a built function by its doors."""
 
 
 def _table(report: BuildReport) -> list[list[str]]:
