@@ -39,6 +39,7 @@ from handlers.scoring import Answer, Scorer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from handlers.drift import Drift
     from handlers.events import Source
     from handlers.inbox import Counts, Inbox
 
@@ -62,14 +63,21 @@ class InternalError(Exception):
 class _Watched:
     """The predictor, and whether it raised on the last request."""
 
-    def __init__(self, inner: predictor.Predictor) -> None:
-        self._inner = inner
+    def __init__(self, inner: predictor.Predictor, drift: Drift | None) -> None:
+        self._inner, self._drift = inner, drift
         self.raised = False
+        self.seconds = 0.0
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         self.raised = True
-        answer = self._inner.predict(data, params)
+        begun = time.perf_counter()
+        try:
+            answer = self._inner.predict(data, params)
+        finally:
+            self.seconds += time.perf_counter() - begun
         self.raised = False
+        if self._drift is not None:
+            self._drift.observe(data, answer)
         return answer
 
 
@@ -111,7 +119,9 @@ class Function:
         service = os.environ.get("POWERTOOLS_SERVICE_NAME") or manifest.model_name
         self._logger = logs.start(service)
         self._recorder = Recorder(manifest, service)
-        self._watched = _Watched(predictor.load(manifest, folder))
+        self._drift = _drift(manifest, folder, service) if manifest.baseline else None
+        self._watched = _Watched(predictor.load(manifest, folder), self._drift)
+        self._traced = bool(os.environ.get("AWS_XRAY_DAEMON_ADDRESS"))
         self._scorer = _Scorer(manifest, self._watched)
         self._inbox = None
         if manifest.events:
@@ -132,11 +142,14 @@ class Function:
 
     def _measured(self, event: Any, context: Any) -> Any:
         begun = time.perf_counter()
-        self._watched.raised, self._scorer.rows = False, 0
+        self._watched.raised, self._watched.seconds, self._scorer.rows = False, 0.0, 0
         status, rows, counted = 500, 0, False
+        payload_bytes = None
         try:
             if http.is_http(event):
                 self._logger.set_correlation_id(http.request_id(event))
+                self._carry(event)
+                payload_bytes = len(event.get("body") or "")
                 response = self._http(event, context)
                 status = response["statusCode"]
                 rows = self._scorer.rows
@@ -144,7 +157,7 @@ class Function:
                 response, counts = self._delivered(self._inbox, source, event, context)
                 status, rows = 200, counts.rows
                 self._recorder.count(counts)
-                counted = True
+                counted, payload_bytes = True, counts.payload_bytes
             else:
                 response = self._direct(event)
                 status, rows = 200, _rows(response)
@@ -155,15 +168,49 @@ class Function:
             status = 413
             raise
         finally:
-            latency_ms = (time.perf_counter() - begun) * 1000
+            seconds = time.perf_counter() - begun
+            latency_ms = seconds * 1000
+            if self._traced:
+                self._annotate(seconds, status, rows)
             self._logger.info("answered", status=status, rows=rows, latency_ms=round(latency_ms, 3))
             self._recorder.record(
                 latency_ms=latency_ms,
+                model_ms=self._watched.seconds * 1000,
+                payload_bytes=payload_bytes,
                 rows=rows,
                 failed=status >= 500 or (self._watched.raised and not counted),
                 refused=400 <= status < 500,
             )
+            if self._drift is not None:
+                self._drift.served(seconds)
         return response
+
+    def _carry(self, event: dict[str, Any]) -> None:
+        """The caller's trace, where it named one, into the log."""
+        headers = event.get("headers")
+        if isinstance(headers, dict) and (given := headers.get("traceparent")):
+            from handlers.tracing import parent
+
+            if found := parent(given):
+                self._logger.append_keys(traceparent=found)
+
+    def _annotate(self, seconds: float, status: int, rows: int) -> None:
+        from handlers.tracing import annotate
+
+        ended = time.time()
+        manifest = self._scorer.manifest
+        annotate(
+            "score",
+            ended - seconds,
+            ended,
+            {
+                "model": manifest.model_name,
+                "version": manifest.model_version or "unversioned",
+                "rows": rows,
+                "status": status,
+                "cold_start": self._recorder.cold,
+            },
+        )
 
     def _delivered(
         self, inbox: Inbox, source: Source, event: Any, context: Any
@@ -240,6 +287,19 @@ class Function:
             asyncio.set_event_loop(asyncio.new_event_loop())
             self._app = App(self._scorer)
             self._adapt = lambda app: Mangum(app, lifespan="off")
+
+
+def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
+    from handlers.drift import Drift
+    from handlers.sketches import Baseline
+
+    text = (folder / str(manifest.baseline)).read_text(encoding="utf-8")
+    named = {
+        "service": service,
+        "model": manifest.model_name or "unnamed",
+        "version": manifest.model_version or "unversioned",
+    }
+    return Drift(Baseline.parse(text), print, named)
 
 
 def _message(error: ScoringError) -> str:

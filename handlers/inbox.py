@@ -4,7 +4,7 @@ Environment: PACKAGER_OUTPUT is where answers go (see handlers.destinations); PA
 URL of the queue that takes records which can never be answered, with the reason as attributes;
 PACKAGER_ONCE_TABLE the table of handlers.once, empty for none; PACKAGER_PAYLOAD_PATH the way to the
 request inside a record (`order.features`), empty for the record itself; PACKAGER_MERGE=0 asks the
-model once a record.
+model once a record; PACKAGER_FILES=1 imports at start what files in S3 need.
 
 A record is MLflow's JSON, or one row as an object of column to value. What cannot be read or scored
 goes to PACKAGER_FAILURES and is done with; without that queue it fails, and the source's own
@@ -50,6 +50,8 @@ class Counts:
     """Records that must be delivered again."""
     known: int
     """Records that were answered at an earlier delivery."""
+    payload_bytes: int | None = None
+    """Of the records' bodies, where these are text."""
     bad_rows: int = 0
     """Rows of files that have an error in their answer's place."""
 
@@ -71,14 +73,15 @@ class Inbox:
         ledger: Callable[[str], Ledger] | None = None,
         path: Sequence[str] = (),
         merge: bool = True,
-        files: Files | None = None,
+        files: Callable[[], Files] | None = None,
     ) -> None:
         """`ledger` gives the one of a source. Raises ValueError for a source that is none."""
         self._sources = events.load(names)
         self._scorer = scorer
         self._together = Together(scorer, merge=merge)
         self._output, self._failures, self._ledger = output, failures, ledger
-        self._path, self._files = path, files
+        self._path, self._open_files = path, files
+        self._files: Files | None = None
 
     @classmethod
     def read(
@@ -87,7 +90,7 @@ class Inbox:
         """As the environment has it. Raises ValueError for what it cannot mean."""
         output, queue = environ.get("PACKAGER_OUTPUT"), environ.get("PACKAGER_FAILURES")
         table, digest = environ.get("PACKAGER_ONCE_TABLE"), scorer.manifest.digest
-        return cls(
+        made = cls(
             names,
             scorer,
             output=_destination(output) if output else None,
@@ -95,8 +98,11 @@ class Inbox:
             ledger=_ledgers(table, digest) if table else None,
             path=[name for name in environ.get("PACKAGER_PAYLOAD_PATH", "").split(".") if name],
             merge=environ.get("PACKAGER_MERGE") != "0",
-            files=_files(scorer, output, environ) if {*names} & {*events.OF_FILES} else None,
+            files=lambda: _files(scorer, output, environ),
         )
+        if environ.get("PACKAGER_FILES") == "1":  # what files need is imported at start
+            made._files = _files(scorer, output, environ)
+        return made
 
     def claiming(self, event: object) -> events.Source | None:
         return next((source for source in self._sources if source.claims(event)), None)
@@ -121,6 +127,7 @@ class Inbox:
             again=sum(outcome.retry for outcome in outcomes),
             known=known,
             bad_rows=sum(outcome.bad_rows for outcome in outcomes),
+            payload_bytes=_payload_bytes(records),
         )
         return source.reply(event, outcomes), counts
 
@@ -147,8 +154,8 @@ class Inbox:
         return [replace(found[record.id], record=record) for record in records], known
 
     def _scored(self, records: Sequence[Record], context: Any) -> list[Outcome]:
-        files = self._files
-        if files is not None and any(record.file is not None for record in records):
+        if any(record.file is not None for record in records):
+            files = self._files or self._opened_files()
             left = context.get_remaining_time_in_millis
             return [
                 files.score(record, record.file, lambda: left() / 1000)
@@ -162,6 +169,12 @@ class Inbox:
         results = iter(self._together.score([r for r in requests if isinstance(r, dict)]))
         pairs = zip(records, requests, strict=True)
         return [_outcome(r, next(results) if isinstance(q, dict) else q) for r, q in pairs]
+
+    def _opened_files(self) -> Files:
+        if self._open_files is None:
+            raise NoOutputError("there is nothing that scores files")
+        self._files = self._open_files()
+        return self._files
 
     def _of_text(self, records: Sequence[Record]) -> list[Outcome]:
         from handlers.files.scoring import text_rows
@@ -217,11 +230,22 @@ class Inbox:
             "model": manifest.model_name,
             "version": manifest.model_version,
         }
+        if record.traceparent:
+            head["traceparent"] = record.traceparent
         answer = outcome.answer or b"null"
         wrapped = answer.startswith(b'{"predictions": ')
         rest = answer[1:] if wrapped else b'"answer": ' + answer + b"}"
         body = json.dumps(head)[:-1].encode() + b", " + rest
-        return Message(id=f"{source}/{record.id}", body=body, group=record.group)
+        attributes = {"traceparent": record.traceparent} if record.traceparent else {}
+        name = f"{source}/{record.id}"
+        return Message(id=name, body=body, group=record.group, attributes=attributes)
+
+
+def _payload_bytes(records: Sequence[Record]) -> int | None:
+    bodies_ = [record.body for record in records]
+    if not all(isinstance(body, str | bytes) for body in bodies_):
+        return None
+    return sum(len(body) for body in bodies_)
 
 
 def _destination(address: str) -> Destination:

@@ -45,6 +45,10 @@ class Manifest:
     """Sources under handlers.events, or handlers.triggers, that it was built for beside HTTP."""
     output: str | None = None
     """The kind of destination that answers go to which no caller waits for."""
+    baseline: str | None = None
+    """A sketch of what the model is usually asked, from which drift is measured."""
+    created: str | None = None
+    """When the model was logged, as MLmodel has it: UTC, ISO 8601."""
     python: str
     request_bytes: int
     response_bytes: int

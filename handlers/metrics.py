@@ -8,6 +8,8 @@ moves can be watched; the namespace is POWERTOOLS_METRICS_NAMESPACE or `ModelSer
 from __future__ import annotations
 
 import os
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Metrics
@@ -22,8 +24,10 @@ NAMESPACE = "ModelServing"
 
 
 class Recorder:
-    """Emits `Latency` (ms), `Rows`, `Errors`, `BadRequests` and `ColdStart` once a request.
+    """Emits one record of metrics a request.
 
+    `Invocations`, `Latency` and `ModelLatency` (ms), `Rows`, `RowErrors`, `Errors`, `BadRequests`
+    and `ColdStart`; `PayloadBytes` where the event tells it; `ModelAgeDays` since it was logged.
     `ColdStoreMisses` counts what had to be taken out of the cold store since the last record: what
     serving needs and the build did not see it need.
     """
@@ -37,6 +41,13 @@ class Recorder:
         # a container that was started ahead of its first request is not a cold start
         kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         self._cold = kind != "provisioned-concurrency"
+        self._created = _moment(manifest.created)
+        self._row_errors = 0
+
+    @property
+    def cold(self) -> bool:
+        """Whether the next record is of a cold start."""
+        return self._cold
 
     def count(self, counts: Counts) -> None:
         """Of one event's records, to be emitted by the `record` that follows."""
@@ -44,9 +55,27 @@ class Recorder:
         self._metrics.add_metric("RecordsRefused", "Count", counts.refused)
         self._metrics.add_metric("RecordsAgain", "Count", counts.again)
         self._metrics.add_metric("RecordsKnown", "Count", counts.known)
+        self._row_errors = counts.refused + counts.bad_rows
 
-    def record(self, *, latency_ms: float, rows: int, failed: bool, refused: bool) -> None:
+    def record(
+        self,
+        *,
+        latency_ms: float,
+        model_ms: float,
+        rows: int,
+        failed: bool,
+        refused: bool,
+        payload_bytes: int | None = None,
+    ) -> None:
         """`failed`: the model or the function; `refused`: the request was not fit to be scored."""
+        self._metrics.add_metric("Invocations", "Count", 1)
+        self._metrics.add_metric("ModelLatency", "Milliseconds", model_ms)
+        self._metrics.add_metric("RowErrors", "Count", self._row_errors)
+        if payload_bytes is not None:
+            self._metrics.add_metric("PayloadBytes", "Bytes", payload_bytes)
+        if self._created is not None:
+            age = max(0.0, time.time() - self._created) / 86_400
+            self._metrics.add_metric("ModelAgeDays", "None", round(age, 3))
         self._metrics.add_metric("Latency", "Milliseconds", latency_ms)
         self._metrics.add_metric("Rows", "Count", rows)
         self._metrics.add_metric("Errors", "Count", int(failed))
@@ -54,5 +83,13 @@ class Recorder:
         self._metrics.add_metric("ColdStart", "Count", int(self._cold))
         misses = 0 if STORE is None else STORE.take_misses()
         self._metrics.add_metric("ColdStoreMisses", "Count", misses)
-        self._cold = False
+        self._cold, self._row_errors = False, 0
         self._metrics.flush_metrics()
+
+
+def _moment(text: str | None) -> float | None:
+    """Seconds since the epoch; None where it is no time."""
+    try:
+        return datetime.fromisoformat(text or "").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None

@@ -36,6 +36,8 @@ class Record:
     """Records of one group are answered in order; None where order means nothing."""
     file: FileRef | None = None
     """What is to be scored, where it is not the body."""
+    traceparent: str | None = None
+    """The trace that it came with (W3C), which goes on to its answer."""
     text: bool = False
     """The body is an object of column to text, as a CSV file has it."""
 

@@ -176,6 +176,15 @@ def build(
         bool,
         typer.Option("--once", help="Remember answered records in a table; score none again."),
     ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A table (CSV, JSON Lines, Parquet) that drift is measured from; else the "
+            "training set that MLflow logged with the model, where it can be read.",
+        ),
+    ] = None,
     batch: Annotated[
         bool,
         typer.Option(
@@ -252,6 +261,7 @@ def build(
         output_to=output_to,
         once=once,
         batch=batch,
+        baseline=baseline,
         memory_mb=memory,
         timeout_seconds=timeout,
         base_image=base_image,

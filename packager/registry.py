@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -14,6 +15,8 @@ from packager.errors import ModelNotFoundError, RegistryUnavailableError
 
 _LOG = logging.getLogger(__name__)
 _SHOWN: Final = 20
+TABLES: Final = (".csv", ".parquet", ".jsonl", ".ndjson")
+"""Files that a training set is read from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,17 @@ class Fetched:
     run_id: str | None = None
     model_id: str | None = None
     folder: Path
+    training: Path | None = None
+    """The training set that was logged with its run, where that is a file that can be read."""
+
+
+def _address(source: str) -> str:
+    """Of a logged dataset's source, which is JSON; empty where it names no address."""
+    try:
+        told = json.loads(source)
+    except ValueError:
+        return ""
+    return str(told.get("uri") or told.get("url") or "") if isinstance(told, dict) else ""
 
 
 class ModelRegistry(Protocol):
@@ -56,7 +70,8 @@ class MlflowRegistry:
         with _mlflow_edge.quiet(self.tracking_uri, self.registry_uri):
             session = _Session.open(self.tracking_uri, self.registry_uri)
             try:
-                return session.fetch(found, into)
+                fetched = session.fetch(found, into)
+                return replace(fetched, training=session.training(fetched.run_id, into))
             except _mlflow_edge.client_errors() as error:
                 raise _mlflow_edge.explained(error, model_uri, session.where, into) from error
 
@@ -93,6 +108,38 @@ class _Session:
     @property
     def where(self) -> str:
         return _mlflow_edge.without_password(self.registry_uri)
+
+    def training(self, run_id: str | None, into: Path) -> Path | None:
+        """The table that was logged as a run's training input, or as any; None where none is read.
+
+        https://mlflow.org/docs/latest/ml/dataset/: a dataset's source is JSON with its address.
+        """
+        if run_id is None:
+            return None
+        run = self._or_none(self.client.get_run, run_id)
+        found = list(run.inputs.dataset_inputs) if run is not None and run.inputs else []
+        found.sort(key=lambda each: not any(tag.value == "training" for tag in each.tags))
+        for each in found:
+            address = _address(each.dataset.source)
+            if address.lower().endswith(TABLES):
+                return self._table(address, into)
+        return None
+
+    def _table(self, address: str, into: Path) -> Path | None:
+        local = _model_uri.local_path(address) or Path(address)
+        if local.is_file():
+            return local
+        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - see open()
+
+        folder = into / "training"
+        folder.mkdir(exist_ok=True)
+        failures: tuple[type[Exception], ...] = (*_mlflow_edge.client_errors(), OSError)
+        try:
+            found = Path(download_artifacts(artifact_uri=address, dst_path=str(folder)))
+        except failures:
+            _LOG.info("The training set at %s cannot be read", address)
+            return None
+        return found if found.is_file() else None
 
     def fetch(self, model: Registered | Logged | OfRun | Stored, into: Path) -> Fetched:
         match model:

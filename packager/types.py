@@ -95,6 +95,8 @@ class BuildRequest:
     `eventbridge://bus`, `dynamodb://table` or `firehose://stream`."""
     once: bool = False
     """Records that were answered are remembered in a table, and not scored again."""
+    baseline: Path | None = None
+    """A table (CSV, JSON Lines, Parquet) that drift is measured from."""
     batch: bool = False
     """A state machine that runs whole files and folders through the function."""
     memory_mb: int | None = None
@@ -156,6 +158,12 @@ class ResolvedModel:
     signature_from_type_hints: bool = False
     example: SavedExample | None = None
     requirements: Requirements
+    created: str | None = None
+    """When it was logged, in UTC, as MLmodel has it."""
+    baseline: Path | None = None
+    """A table of rows that the model is usually asked."""
+    baseline_source: str = ""
+    """Where that table is from, in words."""
     root: Path
     """The model folder: ours alone, author's paths removed; later stages only read it."""
     files: tuple[FileRecord, ...]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handlers.records import Outcome, Record, all_or_nothing
+from handlers.tracing import parent
 
 NAME = "kafka"
 RETURNS = False
@@ -30,8 +31,17 @@ def records(event: Any) -> list[Record]:
                 continue
             name = f"{partition}-{record['offset']}"
             body = base64.b64decode(record["value"])
-            made.append(Record(id=name, item=name, body=body, group=partition))
+            trace = _trace(record.get("headers") or ())
+            made.append(Record(id=name, item=name, body=body, group=partition, traceparent=trace))
     return made
+
+
+def _trace(headers: Any) -> str | None:
+    """A header's value is a list of its bytes, as signed numbers."""
+    for header in headers:
+        if "traceparent" in header:
+            return parent(bytes(byte % 256 for byte in header["traceparent"]))
+    return None
 
 
 def reply(_: Any, outcomes: Sequence[Outcome]) -> None:

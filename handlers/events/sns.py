@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handlers.records import Outcome, Record, all_or_nothing, tagged
+from handlers.tracing import parent
 
 NAME = "sns"
 RETURNS = False
@@ -21,7 +22,15 @@ def claims(event: object) -> bool:
 def records(event: Any) -> list[Record]:
     found = [record["Sns"] for record in event["Records"]]
     return [
-        Record(id=sns["MessageId"], item=sns["MessageId"], body=sns["Message"]) for sns in found
+        Record(
+            id=sns["MessageId"],
+            item=sns["MessageId"],
+            body=sns["Message"],
+            traceparent=parent(
+                ((sns.get("MessageAttributes") or {}).get("traceparent") or {}).get("Value")
+            ),
+        )
+        for sns in found
     ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handlers.records import Outcome, Record, item_failures, tagged
+from handlers.tracing import parent
 
 NAME = "sqs"
 RETURNS = False
@@ -27,6 +28,11 @@ def records(event: Any) -> list[Record]:
             group=(message.get("attributes") or {}).get("MessageGroupId")
             if str(message.get("eventSourceARN", "")).endswith(".fifo")
             else None,
+            traceparent=parent(
+                ((message.get("messageAttributes") or {}).get("traceparent") or {}).get(
+                    "stringValue"
+                )
+            ),
         )
         for message in event["Records"]
     ]

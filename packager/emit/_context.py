@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from handlers import events as sources
+from handlers import sketches
 from packager import outputs, sizes
-from packager.emit import _machine, _text
+from packager.emit import _dashboard, _machine, _text
 from packager.emit._events import payload
 from packager.emit._requests import REQUESTS
 from packager.emit._sizing import Sizing
@@ -36,6 +37,9 @@ def context(
     model = plan.model
     output = outputs.of(plan)
     tagged = tags(artifact, plan)
+    mute = tuple(n for n in plan.request.events if n not in plan.target.answering)
+    drift = any(file.path.name == sketches.FILENAME for file in verified.bundle.files)
+    named = _dimensions(plan)
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {
         "artifact": artifact,
@@ -44,7 +48,10 @@ def context(
         "batch": plan.request.batch,
         "bundle": verified.bundle,
         "cold": verified.evidence.cold_start,
+        "dashboard": _dashboard.body(_NAMESPACE, named, events=mute, drift=drift),
         "description": _description(plan),
+        "dimensions": named,
+        "drift": drift,
         "environment": environment(plan),
         "event_names": _event_names(plan),
         "events": plan.request.events,
@@ -56,7 +63,8 @@ def context(
         "limits": plan.target.limits,
         "machine": json.dumps(_machine.definition("${FunctionArn}", "${AWS::Partition}"), indent=2),
         "model": model,
-        "mute": tuple(n for n in plan.request.events if n not in plan.target.answering),
+        "mute": mute,
+        "namespace": _NAMESPACE,
         "once": plan.request.once,
         "output": output,
         "output_address": _address(output),
@@ -84,6 +92,15 @@ def _event_names(plan: BuildPlan) -> tuple[str, ...]:
         for name in REQUESTS[plan.target.name](plan)
         if name.startswith("events/")
     )
+
+
+def _dimensions(plan: BuildPlan) -> dict[str, str]:
+    """Of the function's own metrics; see handlers.metrics."""
+    return {
+        "service": environment(plan)["POWERTOOLS_SERVICE_NAME"],
+        "model": plan.model.name or "unnamed",
+        "version": plan.model.version or "unversioned",
+    }
 
 
 def _address(output: outputs.Output | None) -> str:
@@ -124,6 +141,8 @@ def environment(plan: BuildPlan) -> dict[str, str]:
         "POWERTOOLS_METRICS_NAMESPACE": _NAMESPACE,
         "POWERTOOLS_SERVICE_NAME": _text.tag_value(plan.model.name),
     }
+    if {*plan.request.events} & {*sources.OF_FILES}:
+        found["PACKAGER_FILES"] = "1"
     if plan.request.front is not Front.NONE:
         found["PACKAGER_HTTP"] = "1"
     return found

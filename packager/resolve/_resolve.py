@@ -6,9 +6,9 @@ from pathlib import Path
 
 from packager import _archive
 from packager.errors import ModelFormatError, ModelNotFoundError
-from packager.registry import ModelRegistry
+from packager.registry import Fetched, ModelRegistry
 from packager.resolve import _clean, _environment, _example, _mlmodel
-from packager.types import BuildRequest, FileRecord, ResolvedModel
+from packager.types import BuildRequest, FileRecord, ResolvedModel, SavedExample
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> Resol
     else:
         example, why = _example.saved(root, mlmodel)
         notes += why
+    baseline, baseline_source = _baseline(request, fetched, example, work)
     model = ResolvedModel(
         uri=request.model_uri,
         name=fetched.name,
@@ -54,6 +55,9 @@ def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> Resol
         signature=mlmodel.signature,
         signature_from_type_hints=mlmodel.values.get("is_signature_from_type_hint") is True,
         example=example,
+        created=mlmodel.text("utc_time_created"),
+        baseline=baseline,
+        baseline_source=baseline_source,
         requirements=environment.requirements,
         root=root,
         files=files,
@@ -63,6 +67,21 @@ def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> Resol
     for note in model.notes:
         _LOG.debug("%s", note)
     return model
+
+
+def _baseline(
+    request: BuildRequest, fetched: Fetched, example: SavedExample | None, work: Path
+) -> tuple[Path | None, str]:
+    """The table that drift is measured from, and where it is from."""
+    if request.baseline is not None:
+        return request.baseline, f"the file {request.baseline.name}"
+    if fetched.training is not None:
+        return fetched.training, "the training set that was logged with the model"
+    if example is None or b'"dataframe_split"' not in example.body[:100]:
+        return None, ""
+    path = work / "example-as-baseline.json"
+    path.write_bytes(example.body)
+    return path, "the saved example"
 
 
 def _source(root: Path, uri: str) -> tuple[FileRecord, ...]:

@@ -12,8 +12,9 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
+from handlers import sketches
 from handlers.manifest import FILENAME, Manifest
-from packager import _archive, _process, _resources, environments, locking, outputs
+from packager import _archive, _process, _resources, baseline, environments, locking, outputs
 from packager.emulator import why_not_bootable
 from packager.errors import ModelFormatError, PlanError, StorageError, UntrustedTypesError
 from packager.slim import imports
@@ -56,7 +57,7 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         locking.install(
             plan.lock, root, interpreter=plan.interpreter, platform=plan.platform, cwd=model.root
         )
-        for name in (MODEL, "handlers", FILENAME):
+        for name in (MODEL, "handlers", FILENAME, sketches.FILENAME):
             if (root / name).exists():
                 raise PlanError(
                     f"A package of this model installs {name!r} at the top level, where the "
@@ -66,6 +67,9 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         _copy_handlers(plan, root)
         example = _write_example(plan, root)
         manifest = _manifest(plan, example, path_files=any(root.glob("*.pth")))
+        if (drift := baseline.make(plan)) is not None:
+            (root / sketches.FILENAME).write_text(drift, encoding="utf-8")
+            manifest = replace(manifest, baseline=sketches.FILENAME)
         if manifest.options.get("format") == "skops":
             trusted = _trusted(plan, root, manifest.options)
             manifest = replace(manifest, options={**manifest.options, "trusted": trusted})
@@ -184,6 +188,7 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
         path_files=path_files,
         events=list(plan.request.events),
         output=None if (output := outputs.of(plan)) is None else output.kind,
+        created=model.created,
         python=plan.runtime.python_minor,
         request_bytes=limits.request_bytes,
         response_bytes=limits.response_bytes,

@@ -160,6 +160,9 @@ def test_metrics_are_in_the_embedded_format(ran: Ran) -> None:
     assert (record["model"], record["version"]) == ("model", "7")
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     assert units == {
+        "Invocations": "Count",
+        "ModelLatency": "Milliseconds",
+        "RowErrors": "Count",
         "Latency": "Milliseconds",
         "Rows": "Count",
         "Errors": "Count",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.errors import ScoringError
@@ -203,6 +203,7 @@ BAD = st.sampled_from(
 
 
 @pytest.mark.parametrize("frame", ["numpy", "pandas"])
+@settings(deadline=None)
 @given(requests=st.lists(st.one_of(GOOD, SPLIT, SCALED, BAD), max_size=12))
 def test_any_mix_is_answered_as_each_alone(frame: str, requests: list[Any]) -> None:
     score, scorer = together(Doubling(), frame=frame)

@@ -101,7 +101,7 @@ def test_the_template_is_as_before(tmp_path: Path, snapshot: SnapshotAssertion) 
 
 def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None:
     base = {"Function", "FailuresQueue", "FailuresAlarm", "Role", "LogGroup"}
-    base |= {"ErrorsAlarm", "DurationAlarm"}
+    base |= {"ErrorsAlarm", "DurationAlarm", "Dashboard"}
     own = {
         "sqs": {"Queue", "QueueTrigger"},
         "sns": {"TopicTrigger", "TopicPermission", "FailuresPolicy", "AsynchronousInvokes"},

@@ -1,0 +1,190 @@
+"""Sketches of columns: what a build remembers of a baseline, and how far other values are from it.
+
+A column's population stability index is the sum over bins of `(seen - expected) * ln(seen /
+expected)`: below 0.1 the same, above 0.2 another distribution, by the usual rule (N. Siddiqi,
+Credit Risk Scorecards, 2006). Bins hold equal shares of the baseline; their number grows with its
+rows, so that its own noise stays small. Values themselves are in no sketch: categories are hashed.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+FILENAME = "drift.json"
+LEAST_BASELINE = 100
+"""Rows, below which a baseline says nothing."""
+_CATEGORIES, _DISTINCT = 20, 1000
+"""Categories with a bin of their own; values that are remembered at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sketch:
+    """One column of the baseline."""
+
+    name: str
+    shares: tuple[float, ...]
+    """Of the values that are not missing, by bin; empty where bins say nothing."""
+    edges: tuple[float, ...] = ()
+    """Between the bins of a column of numbers."""
+    low: float | None = None
+    high: float | None = None
+    categories: tuple[int, ...] | None = None
+    """Hashes with a bin of their own; one more bin is for all others."""
+    known: tuple[int, ...] = ()
+    """Hashes of all values; empty where there were too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One column at run time; None is for what its baseline cannot tell."""
+
+    psi: float | None
+    missing: float
+    unseen: float | None = None
+    outside: float | None = None
+
+
+def bins(rows: int) -> int:
+    return int(min(10, max(3, rows // 50 + 1)))
+
+
+def sketch(name: str, values: Array) -> Sketch:
+    """Of one column's values, one-dimensional, of numbers, times, truths or text."""
+    numbers = _numbers(values)
+    if numbers is None:
+        return _of_words(name, _hashes(values))
+    found = numbers[~np.isnan(numbers)]
+    if not len(found):
+        return Sketch(name=name, shares=())
+    inner = np.quantile(found, np.linspace(0, 1, bins(len(found)) + 1)[1:-1])
+    # a bin that repeated values leave empty would count as one that was never expected
+    edges = np.unique(inner[(inner > found.min()) & (inner <= found.max())])
+    counts = np.bincount(np.searchsorted(edges, found, side="right"), minlength=len(edges) + 1)
+    return Sketch(
+        name=name,
+        shares=tuple((counts / len(found)).tolist()),
+        edges=tuple(edges.tolist()),
+        low=float(found.min()),
+        high=float(found.max()),
+    )
+
+
+def _of_words(name: str, hashes: Array) -> Sketch:
+    found, counts = np.unique(hashes[hashes >= 0], return_counts=True)
+    if not 0 < len(found) <= _DISTINCT:
+        return Sketch(name=name, shares=(), categories=())
+    total = int(counts.sum())
+    kept = np.argsort(-counts, kind="stable")[: min(_CATEGORIES, 3 * bins(total))]
+    shares = counts[kept] / total
+    return Sketch(
+        name=name,
+        shares=(*shares.tolist(), max(0.0, 1.0 - float(shares.sum()))),
+        categories=tuple(found[kept].tolist()),
+        known=tuple(found.tolist()),
+    )
+
+
+def compare(base: Sketch, values: Array) -> Moved:
+    """What a column's values are to its baseline."""
+    if base.categories is not None:
+        return _compare_words(base, _hashes(values))
+    numbers = _numbers(values)
+    if numbers is None:  # text where there were numbers
+        numbers = np.full(len(values), np.nan)
+    found = numbers[~np.isnan(numbers)]
+    missing = 1 - len(found) / len(numbers)
+    if not len(found) or base.low is None or base.high is None:
+        return Moved(None, missing)
+    places = np.searchsorted(np.asarray(base.edges), found, side="right")
+    counts = np.bincount(places, minlength=len(base.shares))
+    outside = float(np.mean((found < base.low) | (found > base.high)))
+    return Moved(_psi(base.shares, counts), missing, outside=outside)
+
+
+def _compare_words(base: Sketch, hashes: Array) -> Moved:
+    found = hashes[hashes >= 0]
+    missing = 1 - len(found) / len(hashes)
+    if not len(found) or not base.shares:
+        return Moved(None, missing)
+    counts = [int(np.count_nonzero(found == each)) for each in base.categories or ()]
+    counts.append(len(found) - sum(counts))
+    unseen = float(np.mean(~np.isin(found, base.known)))
+    return Moved(_psi(base.shares, np.asarray(counts)), missing, unseen=unseen)
+
+
+def _psi(expected: Sequence[float], counts: Array) -> float | None:
+    if len(expected) < 2:
+        return None
+    # half a row a bin, so that an empty one is no infinity
+    total = int(counts.sum()) + 0.5 * len(counts)
+    seen = (counts + 0.5) / total
+    base = np.asarray(expected) + 0.5 / total
+    base /= base.sum()
+    return float(np.sum((seen - base) * np.log(seen / base)))
+
+
+def _numbers(values: Array) -> Array | None:
+    """As doubles, NaN for what is missing; None for text."""
+    if values.dtype.kind == "M":
+        times = values.astype("datetime64[us]").astype(np.int64).astype(np.float64)
+        return np.where(np.isnat(values), np.nan, times)
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    if values.dtype == object:
+        try:
+            if any(isinstance(value, str | bytes) for value in values):
+                return None
+            return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        except (TypeError, ValueError):
+            return None
+    return None
+
+
+def _hashes(values: Array) -> Array:
+    """Of each value's text; -1 for what is missing."""
+    return np.array([-1 if _absent(v) else zlib.crc32(_text(v)) for v in values], dtype=np.int64)
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124  NaN
+
+
+def _text(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What a build writes into the function's folder."""
+
+    source: str
+    """What it is made of, in words."""
+    rows: int
+    inputs: tuple[Sketch, ...]
+    predictions: tuple[Sketch, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Baseline:
+        values = json.loads(text)
+        inputs, predictions = (
+            tuple(Sketch(**_tuples(each)) for each in values[part])
+            for part in ("inputs", "predictions")
+        )
+        return cls(
+            source=values["source"],
+            rows=values["rows"],
+            inputs=inputs,
+            predictions=predictions,
+        )
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
