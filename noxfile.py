@@ -61,7 +61,7 @@ def handlers(session: nox.Session) -> None:
         "--no-install-project",
         "--only-group=handlers-aws",
         "--only-group=handlers-azure",
-        "--only-group=handlers-serve",
+        "--only-group=handlers-container",
         "--only-group=test-core",
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
     )

@@ -7,6 +7,7 @@ Routes, statuses and bytes are those of `handlers.asgi`; FastAPI adds /docs, /re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,17 @@ from handlers.openapi import operation, read_example
 from handlers.scoring import Answer, Scorer
 
 
-def create_app(scorer: Scorer, folder: Path | None = None) -> FastAPI:
-    """`folder` is the function's folder, where the manifest's example lies."""
+def create_app(
+    scorer: Scorer,
+    folder: Path | None = None,
+    *,
+    ping: Callable[[], Answer] | None = None,
+    invocations: Callable[[Request], Awaitable[Response]] | None = None,
+) -> FastAPI:
+    """`folder` is the function's folder, where the manifest's example lies.
+
+    `ping` and `invocations` answer in place of the scorer, for a server with a queue of its own.
+    """
     manifest = scorer.manifest
     app = FastAPI(
         title=manifest.model_name,
@@ -28,13 +38,15 @@ def create_app(scorer: Scorer, folder: Path | None = None) -> FastAPI:
         description="A model served with MLflow's scoring protocol.",
     )
 
-    async def ping() -> Response:
-        return _response(scorer.ping())
+    async def healthy() -> Response:
+        return _response((ping or scorer.ping)())
 
     async def version() -> Response:
         return _response(scorer.version())
 
-    async def invocations(request: Request) -> Response:
+    async def scored(request: Request) -> Response:
+        if invocations is not None:
+            return await invocations(request)
         try:
             work = _score(scorer, request)
             return _response(await asyncio.wait_for(work, scorer.settings.request_timeout_seconds))
@@ -42,14 +54,14 @@ def create_app(scorer: Scorer, folder: Path | None = None) -> FastAPI:
             return _response(TIMED_OUT)
 
     for path, endpoint, summary in (
-        ("/ping", ping, "Is the model loaded?"),
-        ("/health", ping, "Is the model loaded?"),
+        ("/ping", healthy, "Is the model loaded?"),
+        ("/health", healthy, "Is the model loaded?"),
         ("/version", version, "The version of the MLflow that logged the model"),
     ):
         app.get(path, summary=summary, operation_id=path[1:])(endpoint)
         if scorer.head:
             app.head(path, include_in_schema=False)(endpoint)
-    app.post("/invocations", summary="Predict", operation_id="invocations")(invocations)
+    app.post("/invocations", summary="Predict", operation_id="invocations")(scored)
     _describe(app, operation(manifest, _example(manifest.example, folder)))
     return app
 
@@ -66,7 +78,8 @@ async def _score(scorer: Scorer, request: Request) -> Answer:
 
 
 def _response(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, {"content-type": answer.content_type})
+    headers = {**dict(answer.headers), "content-type": answer.content_type}
+    return Response(answer.body, answer.status, headers)
 
 
 def _example(example: str | None, folder: Path | None) -> Any:

@@ -72,16 +72,36 @@ class Scorer:
     def invocations(self, body: bytes, content_type: str | None) -> Answer:
         """Answer one request; whatever is wrong with it becomes an answer too."""
         try:
-            with bulk.collector_paused(when=len(body) >= bulk.LARGE_BYTES):
-                request = self._parse(body, content_type)
-                checked = self._checked(request)
-            prediction = self.predict(*checked)
-            encoded = self._encoded(prediction, wrapped=not request.unwrapped)
-            return Answer(200, bodies.JSON, encoded, row_count(prediction))
+            checked = self.read(body, content_type)
+            return self.write(self.predict(checked.data, checked.params), checked)
         except ScoringError as error:
             return self.refusal(error)
         except RecursionError:
             return self.refusal(ScoringError("The input is nested too deeply."))
+
+    def read(self, body: bytes, content_type: str | None) -> Checked:
+        """A body of any of MLflow's content types, held to the signature. Raises ScoringError."""
+        try:
+            with bulk.collector_paused(when=len(body) >= bulk.LARGE_BYTES):
+                return self.enforced(self._parse(body, content_type))
+        except RecursionError as error:
+            raise ScoringError("The input is nested too deeply.") from error
+
+    def write(self, prediction: Any, checked: Checked) -> Answer:
+        """Raises ScoringError for a prediction that cannot be answered with."""
+        encoded = self._encoded(prediction, wrapped=not checked.unwrapped)
+        return Answer(200, bodies.JSON, encoded, row_count(prediction))
+
+    def enforced(self, request: bodies.Request) -> Checked:
+        """What was parsed, held to the signature. Raises ScoringError."""
+        data, params = self._checked(request)
+        return Checked(
+            data=data,
+            params=params,
+            given=request.params,
+            unwrapped=request.unwrapped,
+            raw=self._model.untyped,
+        )
 
     def refusal(self, error: ScoringError) -> Answer:
         body = error.body(
@@ -103,24 +123,7 @@ class Scorer:
     def check(self, payload: object) -> Checked:
         """Decoded JSON of MLflow's forms, held to the signature. Raises ScoringError."""
         try:
-            return self._whole(bodies.parse_json(bodies.check_object(payload), self._model))
-        except RecursionError as error:
-            raise ScoringError("The input is nested too deeply.") from error
-
-    def _whole(self, request: bodies.Request) -> Checked:
-        data, params = self._checked(request)
-        return Checked(
-            data=data,
-            params=params,
-            given=request.params,
-            unwrapped=request.unwrapped,
-            raw=self._model.untyped,
-        )
-
-    def read(self, body: bytes, content_type: str) -> Checked:
-        """A body of any of MLflow's content types, held to the signature. Raises ScoringError."""
-        try:
-            return self._whole(self._parse(body, content_type))
+            return self.enforced(bodies.parse_json(bodies.check_object(payload), self._model))
         except RecursionError as error:
             raise ScoringError("The input is nested too deeply.") from error
 

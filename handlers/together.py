@@ -59,9 +59,9 @@ class Together:
             if isinstance(checked, ScoringError):
                 results[place] = checked
                 continue
-            form = _form(checked) if self._merge else None
-            rows = 0 if form is None else _length(checked.data)
-            key: Hashable = place if form is None else form
+            same = form(checked) if self._merge else None
+            rows = 0 if same is None else length(checked.data)
+            key: Hashable = place if same is None else same
             groups.setdefault(key, []).append(_Part(place, checked, rows))
         for parts in groups.values():
             results.update(self._group(parts))
@@ -80,7 +80,7 @@ class Together:
         if len(parts) == 1:
             yield parts[0].place, self._alone(parts[0].checked)
             return
-        data = _joined([part.checked.data for part in parts])
+        data = joined([part.checked.data for part in parts])
         try:
             prediction = self._scorer.predict(data, parts[0].checked.params)
         except ScoringError:
@@ -88,12 +88,12 @@ class Together:
             yield from self._group(parts[:middle])
             yield from self._group(parts[middle:])
             return
-        shares = _shares(prediction, [part.rows for part in parts])
+        cuts = shares(prediction, [part.rows for part in parts])
         for place, part in enumerate(parts):
-            if shares is None:  # not an answer by row: only the request alone tells its own
+            if cuts is None:  # not an answer by row: only the request alone tells its own
                 yield part.place, self._alone(part.checked)
             else:
-                yield part.place, self._encoded(shares[place], part.checked)
+                yield part.place, self._encoded(cuts[place], part.checked)
 
     def _alone(self, checked: Checked) -> Result:
         try:
@@ -110,7 +110,7 @@ class Together:
         return Scored(body, row_count(prediction))
 
 
-def _form(checked: Checked) -> Hashable | None:
+def form(checked: Checked) -> Hashable | None:
     """Equal for requests that may go to the model together; None for one that goes alone."""
     data = checked.data
     if checked.unwrapped:
@@ -146,11 +146,11 @@ def _kind(array: Any) -> Hashable:
     return dtype.kind if dtype.kind in "US" else dtype.str, array.shape[1:]
 
 
-def _length(data: Any) -> int:
+def length(data: Any) -> int:
     return len(next(iter(data.values()))) if isinstance(data, dict) else len(data)
 
 
-def _joined(parts: Sequence[Any]) -> Any:
+def joined(parts: Sequence[Any]) -> Any:
     first = parts[0]
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)
@@ -161,7 +161,7 @@ def _joined(parts: Sequence[Any]) -> Any:
     return sys.modules["pandas"].concat(parts, ignore_index=True)
 
 
-def _shares(prediction: Any, lengths: Sequence[int]) -> list[Any] | None:
+def shares(prediction: Any, lengths: Sequence[int]) -> list[Any] | None:
     """The prediction cut by rows; None where it has not one row for each that was sent."""
     total = sum(lengths)
     bounds = np.cumsum([0, *lengths]).tolist()
@@ -170,8 +170,8 @@ def _shares(prediction: Any, lengths: Sequence[int]) -> list[Any] | None:
         columns = list(prediction.values())
         if not columns or not all(_sliceable(column, total) for column in columns):
             return None
-        return [{n: _cut(c, a, b) for n, c in prediction.items()} for a, b in pairs]
-    return [_cut(prediction, a, b) for a, b in pairs] if _sliceable(prediction, total) else None
+        return [{n: cut(c, a, b) for n, c in prediction.items()} for a, b in pairs]
+    return [cut(prediction, a, b) for a, b in pairs] if _sliceable(prediction, total) else None
 
 
 def _sliceable(prediction: Any, total: int) -> bool:
@@ -182,5 +182,5 @@ def _sliceable(prediction: Any, total: int) -> bool:
     return False
 
 
-def _cut(prediction: Any, start: int, stop: int) -> Any:
+def cut(prediction: Any, start: int, stop: int) -> Any:
     return prediction.iloc[start:stop] if hasattr(prediction, "iloc") else prediction[start:stop]

@@ -1,0 +1,1 @@
+"""The long-lived server of a container: what a function never loads."""

@@ -1,0 +1,137 @@
+"""Which devices the model is loaded on, and that it is on them: never on a CPU unnoticed.
+
+PACKAGER_DEVICE is `cuda`, `cpu` or `auto`; with `cuda` (which a GPU's image sets) a model that ends
+up on the CPU is an error, unless PACKAGER_ALLOW_CPU=1. Frameworks fall back without a word
+(https://github.com/mlflow/mlflow/issues/15632 for onnxruntime).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+CPU: Final = "cpu"
+_KINDS: Final = ("auto", "cuda", CPU)
+_DEVICE: Final = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
+"""What MLflow's own loaders read, and so do ours."""
+
+
+class NoAcceleratorError(Exception):
+    """A GPU was asked for, and there is none or the model is not on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of one device, in bytes, as the driver counts it."""
+
+    used: int
+    total: int
+    utilisation: float
+    """The share of the last sample period in which a kernel ran: 0 to 1."""
+
+
+def wanted(environ: Mapping[str, str] = os.environ) -> tuple[str, bool]:
+    """The kind of device that was asked for, and whether a CPU will do in its place.
+
+    Raises ValueError for a PACKAGER_DEVICE that is none.
+    """
+    kind = environ.get("PACKAGER_DEVICE", "auto").strip().lower() or "auto"
+    if kind not in _KINDS:
+        raise ValueError(f"PACKAGER_DEVICE must be one of {', '.join(_KINDS)}, and it is {kind!r}")
+    return kind, environ.get("PACKAGER_ALLOW_CPU", "") == "1" or kind != "cuda"
+
+
+def devices(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """`cuda:0` and so on, one a GPU that this process may use, or `cpu`.
+
+    Raises NoAcceleratorError where a GPU was asked for and the driver shows none.
+    """
+    kind, cpu_will_do = wanted(environ)
+    count = 0 if kind == CPU else gpu_count()
+    if count:
+        return tuple(f"cuda:{index}" for index in range(count))
+    if not cpu_will_do:
+        raise NoAcceleratorError(
+            "PACKAGER_DEVICE is cuda and the driver shows no GPU. Give the container one (--gpus "
+            "all, nvidia.com/gpu: 1), or set PACKAGER_ALLOW_CPU=1 to answer on the CPU."
+        )
+    return (CPU,)
+
+
+def gpu_count() -> int:
+    """GPUs that CUDA_VISIBLE_DEVICES leaves, by NVML; 0 where there is no driver or no NVML."""
+    nvml = _nvml()
+    if nvml is None:
+        return 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = int(nvml.nvmlDeviceGetCount())
+    if visible is None:
+        return count
+    named = [each for each in visible.split(",") if each.strip() not in {"", "-1"}]
+    return min(count, len(named))
+
+
+@contextmanager
+def loading_on(device: str) -> Iterator[None]:
+    """Loaders put the model there meanwhile."""
+    before = os.environ.get(_DEVICE)
+    os.environ[_DEVICE] = device
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_DEVICE]
+        else:
+            os.environ[_DEVICE] = before
+
+
+def confirm(predictor: Any, device: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Where the model says that it is. Raises NoAcceleratorError where that is not `device`.
+
+    A loader whose framework can tell gives its predictor `placed()`; of the others nothing is
+    known, which is as good as the CPU.
+    """
+    tells = getattr(predictor, "placed", None)
+    found = str(tells()) if tells is not None else CPU if device == CPU else "an unknown device"
+    if device != CPU and not found.startswith("cuda") and not wanted(environ)[1]:
+        raise NoAcceleratorError(
+            f"The model was loaded for {device} and is on {found}. Set PACKAGER_ALLOW_CPU=1 to "
+            "answer from there all the same."
+        )
+    return found
+
+
+def memory(index: int) -> Memory | None:
+    """Of the GPU of that index among the visible ones; None where NVML cannot be asked."""
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    handle = nvml.nvmlDeviceGetHandleByIndex(_physical(index))
+    held = nvml.nvmlDeviceGetMemoryInfo(handle)
+    rates = nvml.nvmlDeviceGetUtilizationRates(handle)
+    return Memory(used=int(held.used), total=int(held.total), utilisation=rates.gpu / 100)
+
+
+def _physical(index: int) -> int:
+    """NVML does not heed CUDA_VISIBLE_DEVICES."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return index
+    named = [each.strip() for each in visible.split(",")]
+    return int(named[index]) if index < len(named) and named[index].isdecimal() else index
+
+
+def _nvml() -> Any:
+    """The library, started; None where it is not installed or finds no driver."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml

@@ -1,0 +1,195 @@
+"""Every host's routes over one service, as one FastAPI application.
+
+/invocations /ping /health /version /docs /openapi.json   MLflow and SageMaker
+/v2 /v2/health/* /v2/models/*                              Open Inference Protocol
+/events                                                    AWS Lambda, through its web adapter
+/metrics                                                   Prometheus
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from handlers.app import create_app
+from handlers.asgi import DisconnectedError, read_body
+from handlers.bodies import JSON
+from handlers.errors import ScoringError
+from handlers.scoring import Answer, Checked
+from handlers.service import traces, v2
+from handlers.service.metrics import CONTENT_TYPE
+from handlers.service.service import Service, State
+
+_NAME = "mlflow-model-server"
+_HEADER = "inference-header-content-length"
+_GONE = Answer(499, "text/plain; charset=utf-8", b"")  # to nobody
+Handle = Callable[[bytes, Request], Awaitable[Answer]]
+
+
+def service_app(service: Service, folder: Path) -> FastAPI:
+    routes = _Routes(service)
+    app = create_app(
+        service.scorer, folder, ping=service.ping, invocations=routes.asked(routes.invocations)
+    )
+    model = "/v2/models/{model}"
+    for path, get in (
+        ("/v2", routes.server),
+        ("/v2/health/live", routes.live),
+        ("/v2/health/ready", routes.ready),
+        (model, routes.model),
+        (f"{model}/versions/{{version}}", routes.model),
+        (f"{model}/ready", routes.model_ready),
+        (f"{model}/versions/{{version}}/ready", routes.model_ready),
+        ("/metrics", routes.metrics),
+    ):
+        app.add_route(path, get, methods=["GET"], include_in_schema=False)
+    for path, handle in (
+        (f"{model}/infer", routes.infer),
+        (f"{model}/versions/{{version}}/infer", routes.infer),
+        ("/events", routes.event),
+    ):
+        app.add_route(path, routes.asked(handle), methods=["POST"], include_in_schema=False)
+    return app
+
+
+class _Routes:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._traces = traces.start(service.manifest)
+
+    # --- what is asked for an answer
+
+    def asked(self, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
+        """`handle` with its body read, its caller watched, its time and outcome counted."""
+        route = handle.__name__
+
+        async def endpoint(request: Request) -> Response:
+            begun = time.perf_counter()
+            with self._traces.request(route, request.headers) as span:
+                answer = await self._watched(handle, request)
+                span.done(answer.status, answer.rows)
+            self._service.metrics.answered(route, answer.status, time.perf_counter() - begun)
+            return self._response(answer)
+
+        return endpoint
+
+    async def _watched(self, handle: Handle, request: Request) -> Answer:
+        """The answer; where the client leaves first, its work is dropped."""
+        scorer = self._service.scorer
+        try:
+            body = await read_body(request.scope, request.receive, scorer.check_size)
+        except ScoringError as error:
+            return scorer.refusal(error)
+        except DisconnectedError:
+            return _GONE
+        work = asyncio.ensure_future(handle(body, request))
+        left = asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+        finally:
+            left.cancel()
+            if not work.done():
+                work.cancel()
+        return _GONE
+
+    async def invocations(self, body: bytes, request: Request) -> Answer:
+        return await self._service.invocations(body, request.headers.get("content-type"))
+
+    async def event(self, body: bytes, _: Request) -> Answer:
+        """What Lambda's web adapter passes on of an invocation that is not HTTP.
+
+        https://github.com/awslabs/aws-lambda-web-adapter: AWS_LWA_PASS_THROUGH_PATH, `/events`.
+        """
+        return await self._service.invocations(body, JSON)
+
+    async def infer(self, body: bytes, request: Request) -> Answer:
+        service = self._service
+        if (missing := self._unknown(request)) is not None:
+            return missing
+        found: list[v2.Infer] = []
+
+        async def read() -> Checked:
+            infer = v2.read(body, request.headers.get(_HEADER), service.manifest)
+            found.append(infer)
+            return service.scorer.enforced(infer.request)
+
+        async def write(prediction: Any, _: Checked) -> Answer:
+            made, header = v2.write(prediction, found[0], service.manifest)
+            if header is None:
+                return Answer(200, JSON, made)
+            headers = ((_HEADER, str(header)),)
+            return Answer(200, "application/octet-stream", made, headers=headers)
+
+        answer = await service.answered(read, write)
+        return answer if answer.status < 400 else _v2_error(answer)
+
+    # --- what is known without the model
+
+    async def server(self, _: Request) -> Response:
+        version = self._service.manifest.mlflow_version or ""
+        return _json({"name": _NAME, "version": version, "extensions": ["binary_tensor_data"]})
+
+    async def live(self, _: Request) -> Response:
+        return _json({"live": True})
+
+    async def ready(self, _: Request) -> Response:
+        ready = self._service.state is State.READY
+        return _json({"ready": ready}, 200 if ready else 503)
+
+    async def model(self, request: Request) -> Response:
+        missing = self._unknown(request)
+        return self._response(missing) if missing else _json(v2.metadata(self._service.manifest))
+
+    async def model_ready(self, request: Request) -> Response:
+        if (missing := self._unknown(request)) is not None:
+            return self._response(missing)
+        ready = self._service.state is State.READY
+        name = self._service.manifest.model_name
+        return _json({"name": name, "ready": ready}, 200 if ready else 503)
+
+    async def metrics(self, _: Request) -> Response:
+        text = await asyncio.to_thread(self._service.metrics.text)
+        return Response(text, headers={"content-type": CONTENT_TYPE})
+
+    def _unknown(self, request: Request) -> Answer | None:
+        manifest, asked = self._service.manifest, request.path_params
+        version = asked.get("version", manifest.model_version)
+        if asked["model"] == manifest.model_name and version == manifest.model_version:
+            return None
+        return Answer(404, JSON, b'{"error": "There is no such model or version here."}')
+
+    def _response(self, answer: Answer) -> Response:
+        headers = dict(answer.headers)
+        if answer.content_type:
+            headers["content-type"] = answer.content_type
+        if self._service.state is State.DRAINING:
+            headers["connection"] = "close"
+        return Response(answer.body, answer.status, headers)
+
+
+async def _left(request: Request) -> None:
+    """Returns when the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _v2_error(answer: Answer) -> Answer:
+    """The protocol's one field, with MLflow's words in it."""
+    try:
+        message = json.loads(answer.body)["message"]
+    except (ValueError, KeyError, TypeError):
+        message = answer.body.decode(errors="replace")
+    body = json.dumps({"error": message}).encode()
+    return Answer(answer.status, JSON, body, headers=answer.headers)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(json.dumps(value).encode(), status, {"content-type": JSON})

@@ -1,0 +1,260 @@
+"""A dynamic batcher: what waits while a device is busy goes to it together, and nothing else waits.
+
+Work-conserving (as Triton without a queue delay, https://github.com/triton-inference-server/server):
+a request that finds an idle device starts at once. Batches are counted in rows, hold requests of
+one form alone, and are formed by group in turn, so that no form starves. The queue is bounded in
+rows and in predicted wait, for which a line `seconds = per_row * rows + per_batch` is fitted to
+the last batches (as BentoML's dispatcher does, https://github.com/bentoml/BentoML).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request's rows, as the model is handed them."""
+
+    form: Hashable | None
+    """Equal for what may go to the model together; None for what goes alone."""
+    rows: int
+    data: Any
+    params: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    batch_rows: int = 64
+    queue_rows: int = 2048
+    queue_seconds: float = 5.0
+    """A request that would wait longer than this is turned away at once."""
+
+
+class FullError(Exception):
+    """The queue is full: 429."""
+
+    def __init__(self, reason: str, retry_after_seconds: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_seconds = max(1, math.ceil(retry_after_seconds))
+
+
+class LateError(Exception):
+    """The deadline passed before there was an answer: 504."""
+
+
+class ClosedError(Exception):
+    """Nothing is taken any more: 503."""
+
+
+class Observer(Protocol):
+    """What is told of each batch; called on the event loop."""
+
+    def batch(self, rows: int, waits_seconds: Sequence[float], compute_seconds: float) -> None: ...
+
+    def shed(self, reason: str) -> None: ...
+
+
+class Line:
+    """Least squares through (rows, seconds), older batches counting less and less."""
+
+    _KEPT = 0.95
+
+    def __init__(self) -> None:
+        self._w = self._x = self._y = self._xx = self._xy = 0.0
+
+    def add(self, rows: int, seconds: float) -> None:
+        kept = self._KEPT
+        self._w = self._w * kept + 1
+        self._x = self._x * kept + rows
+        self._y = self._y * kept + seconds
+        self._xx = self._xx * kept + rows * rows
+        self._xy = self._xy * kept + rows * seconds
+
+    def at(self, rows: float, batches: float) -> float:
+        """Seconds for so many rows in so many batches; 0 before anything was measured."""
+        if not self._w:
+            return 0.0
+        spread = self._w * self._xx - self._x * self._x
+        mean = self._y / self._w
+        if spread <= 1e-9 * self._w * self._xx:
+            return mean * batches
+        per_row = max(0.0, (self._w * self._xy - self._x * self._y) / spread)
+        per_batch = max(0.0, mean - per_row * self._x / self._w)
+        return per_row * rows + per_batch * batches
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    job: Job
+    answer: asyncio.Future[Any]
+    deadline: float
+    since: float
+
+
+@dataclass(slots=True)
+class _Device:
+    run: Callable[[Sequence[Job]], Sequence[Any]]
+    thread: ThreadPoolExecutor
+    busy_until: float = 0.0
+    """By the fitted line; 0 while idle."""
+    line: Line = field(default_factory=Line)
+
+
+class Batcher:
+    """Feeds the devices, each in a thread of its own.
+
+    A device is a function from jobs of one form to one result a job, in order; a result that is
+    an exception is raised to that job's caller alone.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[Callable[[Sequence[Job]], Sequence[Any]]],
+        limits: Limits,
+        observer: Observer,
+    ) -> None:
+        self._limits = limits
+        self._observer = observer
+        self._devices = [_Device(run, ThreadPoolExecutor(1, "device")) for run in devices]
+        self._groups: dict[Hashable, deque[_Pending]] = {}
+        self._rows = 0
+        self._some = asyncio.Event()
+        self._closed = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """On the running event loop."""
+        self._tasks = [asyncio.create_task(self._feed(device)) for device in self._devices]
+
+    @property
+    def queued_rows(self) -> int:
+        return self._rows
+
+    def oldest_seconds(self) -> float:
+        """Age of what has waited longest."""
+        now = time.monotonic()
+        heads = [now - group[0].since for group in self._groups.values() if group]
+        return max(heads, default=0.0)
+
+    async def submit(self, job: Job, seconds: float) -> Any:
+        """The job's result, within so many seconds.
+
+        Raises FullError, LateError, ClosedError, or what the device answered. A caller that is
+        cancelled leaves the queue: what nobody waits for is not computed.
+        """
+        if self._closed:
+            raise ClosedError
+        self._admit(job, seconds)
+        now = time.monotonic()
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        pending = _Pending(job, answer, now + seconds, now)
+        key = object() if job.form is None else job.form
+        self._groups.setdefault(key, deque()).append(pending)
+        self._rows += job.rows
+        self._some.set()
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            self._observer.shed("deadline")
+            raise LateError from None
+        except asyncio.CancelledError:
+            self._observer.shed("client_left")
+            raise
+
+    async def close(self) -> None:
+        """Take nothing more, finish what waits, and end the threads."""
+        self._closed = True
+        self._some.set()
+        await asyncio.gather(*self._tasks)
+        for device in self._devices:
+            device.thread.shutdown()
+
+    def _admit(self, job: Job, seconds: float) -> None:
+        wait = self.predicted_seconds()
+        limits = self._limits
+        # what finds an empty queue is taken whatever its size: it would never fit otherwise
+        if self._rows and self._rows + job.rows > limits.queue_rows:
+            self._observer.shed("queue_rows")
+            raise FullError("the queue is full", wait)
+        if wait > min(limits.queue_seconds, seconds):
+            self._observer.shed("queue_seconds")
+            raise FullError("the wait would be too long", wait - limits.queue_seconds)
+
+    def predicted_seconds(self) -> float:
+        """That a request which came now would wait before its batch starts."""
+        now = time.monotonic()
+        left = min(max(0.0, device.busy_until - now) for device in self._devices)
+        if not self._rows:
+            return left
+        batches = max(len(self._groups), math.ceil(self._rows / self._limits.batch_rows))
+        queued = max(device.line.at(self._rows, batches) for device in self._devices)
+        return left + queued / len(self._devices)
+
+    async def _feed(self, device: _Device) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = self._take()
+            if not batch:
+                if self._closed:
+                    return
+                self._some.clear()
+                await self._some.wait()
+                continue
+            begun = time.monotonic()
+            rows = sum(pending.job.rows for pending in batch)
+            device.busy_until = begun + device.line.at(rows, 1)
+            jobs = [pending.job for pending in batch]
+            try:
+                results = await loop.run_in_executor(device.thread, device.run, jobs)
+            except Exception as error:  # noqa: BLE001 - a fault of ours, which each caller is told
+                results = [error] * len(batch)
+            took = time.monotonic() - begun
+            device.busy_until = 0.0
+            device.line.add(rows, took)
+            self._observer.batch(rows, [begun - pending.since for pending in batch], took)
+            _deliver(batch, results)
+
+    def _take(self) -> list[_Pending]:
+        """The next batch, of the group whose turn it is; what nobody waits for is dropped."""
+        now = time.monotonic()
+        while self._groups:
+            key = next(iter(self._groups))
+            group = self._groups.pop(key)
+            batch: list[_Pending] = []
+            rows = 0
+            while group:
+                head = group[0]
+                if head.answer.done() or head.deadline <= now:
+                    # its caller left, or is about to be told that it took too long
+                    self._rows -= group.popleft().job.rows
+                    continue
+                if batch and rows + head.job.rows > self._limits.batch_rows:
+                    break
+                batch.append(group.popleft())
+                rows += head.job.rows
+            self._rows -= rows
+            if group:
+                self._groups[key] = group
+            if batch:
+                return batch
+        return []
+
+
+def _deliver(batch: Sequence[_Pending], results: Sequence[Any]) -> None:
+    for pending, result in zip(batch, results, strict=True):
+        if pending.answer.done():
+            continue
+        if isinstance(result, Exception):
+            pending.answer.set_exception(result)
+        else:
+            pending.answer.set_result(result)

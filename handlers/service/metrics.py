@@ -1,0 +1,110 @@
+"""What the server counts, in Prometheus's text format, of a registry of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from handlers.manifest import Manifest
+from handlers.service import accelerator
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class _Gpus:
+    """Asked when they are read, so that nothing is polled."""
+
+    def __init__(self, devices: Sequence[str]) -> None:
+        self._indexes = [int(name.partition(":")[2]) for name in devices if name != "cpu"]
+
+    def collect(self) -> Iterable[Any]:
+        used = GaugeMetricFamily("gpu_memory_used_bytes", "By the driver", labels=["gpu"])
+        total = GaugeMetricFamily("gpu_memory_total_bytes", "By the driver", labels=["gpu"])
+        busy = GaugeMetricFamily("gpu_utilisation_ratio", "Of the last sample", labels=["gpu"])
+        for index in self._indexes:
+            held = accelerator.memory(index)
+            if held is not None:
+                used.add_metric([str(index)], held.used)
+                total.add_metric([str(index)], held.total)
+                busy.add_metric([str(index)], held.utilisation)
+        return (used, total, busy) if self._indexes else ()
+
+
+class Metrics:
+    """A batcher's observer, and the requests' counter."""
+
+    def __init__(self, manifest: Manifest, devices: Sequence[str]) -> None:
+        self._registry = registry = CollectorRegistry()
+        Info("model", "What is served", registry=registry).info(
+            {
+                "name": manifest.model_name,
+                "version": manifest.model_version or "",
+                "digest": manifest.digest,
+            }
+        )
+        self._requests = Counter(
+            "requests", "Answers by route and status", ["route", "status"], registry=registry
+        )
+        self._latency = Histogram(
+            "request_seconds", "From body to answer", ["route"], registry=registry, buckets=_SECONDS
+        )
+        self._rows = Histogram(
+            "batch_rows", "Rows that went to a device at once", registry=registry, buckets=_ROWS
+        )
+        self._wait = Histogram(
+            "wait_seconds", "In the queue, a request", registry=registry, buckets=_SECONDS
+        )
+        self._compute = Histogram(
+            "compute_seconds", "On the device, a batch", registry=registry, buckets=_SECONDS
+        )
+        self._shed = Counter("shed", "Requests not scored", ["reason"], registry=registry)
+        self._age = Gauge("queue_age_seconds", "Of what waits longest", registry=registry)
+        self._queued = Gauge("queue_rows", "Rows that wait", registry=registry)
+        self._ready = Gauge("ready", "1 while requests are taken", registry=registry)
+        self._load = Gauge("load_seconds", "Of the model's load", registry=registry)
+        self._warm = Gauge("warm_up_seconds", "Of every batch size", registry=registry)
+        self._most = Gauge("batch_rows_limit", "Found at start", registry=registry)
+        self._merges = Gauge("batching", "1 where requests go together", registry=registry)
+        self._recovered = Gauge("out_of_memory_recovered", "So often", registry=registry)
+        registry.register(_Gpus(devices))
+
+    def batch(self, rows: int, waits_seconds: Sequence[float], compute_seconds: float) -> None:
+        self._rows.observe(rows)
+        self._compute.observe(compute_seconds)
+        for seconds in waits_seconds:
+            self._wait.observe(seconds)
+
+    def shed(self, reason: str) -> None:
+        self._shed.labels(reason).inc()
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, str(status)).inc()
+        self._latency.labels(route).observe(seconds)
+
+    def started(self, load_seconds: float, warm_seconds: float, rows: int, *, merges: bool) -> None:
+        self._load.set(load_seconds)
+        self._warm.set(warm_seconds)
+        self._most.set(rows)
+        self._merges.set(int(merges))
+
+    def live(
+        self,
+        *,
+        queue_age: Callable[[], float],
+        queue_rows: Callable[[], float],
+        ready: Callable[[], float],
+        recovered: Callable[[], float],
+    ) -> None:
+        """What is read when it is asked for."""
+        self._age.set_function(queue_age)
+        self._queued.set_function(queue_rows)
+        self._ready.set_function(ready)
+        self._recovered.set_function(recovered)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)

@@ -1,0 +1,224 @@
+"""One model, its devices and its queue: started, asked, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import functools
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from handlers import predictor, quiet, together
+from handlers.bodies import JSON
+from handlers.errors import INTERNAL_ERROR, ScoringError
+from handlers.manifest import Manifest
+from handlers.scoring import Answer, Checked, Scorer
+from handlers.service import accelerator, warmup
+from handlers.service.batcher import (
+    Batcher,
+    ClosedError,
+    FullError,
+    Job,
+    LateError,
+    Limits,
+)
+from handlers.service.metrics import Metrics
+from handlers.service.runner import Runner
+from handlers.service.settings import ServiceSettings
+
+_LOG = logging.getLogger(__name__)
+_INLINE_BYTES: Final = 16_384
+"""A smaller body is read on the event loop: a thread's hand-over would cost more."""
+_NOT_TAKING: Final = "TEMPORARILY_UNAVAILABLE"
+Load = Callable[[Manifest, Path], predictor.Predictor]
+
+
+class State(enum.Enum):
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+
+
+class _Late:
+    """The first device's predictor, once it is there."""
+
+    inner: predictor.Predictor | None = None
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        if self.inner is None:
+            raise ScoringError("The model is not loaded yet.", error_code=_NOT_TAKING)
+        return self.inner.predict(data, params)
+
+
+class Service:
+    """Answers bodies; every way in ends at `predict`."""
+
+    def __init__(
+        self, manifest: Manifest, folder: Path, settings: ServiceSettings, *, load: Load | None
+    ) -> None:
+        """Nothing is loaded yet. Raises NoAcceleratorError, ValueError, KeyError or TypeError."""
+        self.manifest = manifest
+        self.settings = settings
+        self.devices = accelerator.devices()
+        self.metrics = Metrics(manifest, self.devices)
+        self.state = State.STARTING
+        self.placed: tuple[str, ...] = ()
+        self.warm: tuple[warmup.Warm, ...] = ()
+        self._folder = folder
+        self._load = load or predictor.load
+        self._late = _Late()
+        self.scorer = Scorer(manifest, self._late)
+        self._batcher: Batcher | None = None
+        self._runners: tuple[Runner, ...] = ()
+        self._merges = False
+
+    # --- life
+
+    async def start(self) -> None:
+        """Load one copy a device, warm each up, and be ready. Raises what a loader raises."""
+        begun = time.monotonic()
+        scorers = await asyncio.to_thread(self._loaded)
+        loaded = time.monotonic()
+        example = await asyncio.to_thread(self._example)
+        self.warm = tuple(
+            [
+                await asyncio.to_thread(self._warmed, scorer, device, example)
+                for scorer, device in zip(scorers, self.devices, strict=True)
+            ]
+        )
+        rows = min(each.batch_rows for each in self.warm)
+        self._merges = all(each.merges for each in self.warm)
+        self._runners = tuple(Runner(scorer.predict, rows) for scorer in scorers)
+        limits = Limits(
+            batch_rows=rows,
+            queue_rows=self.settings.queue_rows,
+            queue_seconds=self.settings.queue_seconds,
+        )
+        self._batcher = batcher = Batcher(self._runners, limits, self.metrics)
+        batcher.start()
+        self.metrics.live(
+            queue_age=batcher.oldest_seconds,
+            queue_rows=lambda: batcher.queued_rows,
+            ready=lambda: self.state is State.READY,
+            recovered=lambda: sum(runner.recovered for runner in self._runners),
+        )
+        done = time.monotonic()
+        self.metrics.started(loaded - begun, done - loaded, rows, merges=self._merges)
+        self.state = State.READY
+        _LOG.info(
+            "Ready on %s: %d rows at once; %s", ", ".join(self.placed), rows, self.warm[0].why
+        )
+
+    def _loaded(self) -> list[Scorer]:
+        scorers, placed = [], []
+        for device in self.devices:
+            with accelerator.loading_on(device):
+                found = self._load(self.manifest, self._folder)
+            placed.append(accelerator.confirm(found, device))
+            self._late.inner = self._late.inner or found
+            scorers.append(Scorer(self.manifest, found))
+        self.placed = tuple(placed)
+        return scorers
+
+    def _example(self) -> Checked | None:
+        if self.manifest.example is None:
+            return None
+        try:
+            return self.scorer.read((self._folder / self.manifest.example).read_bytes(), JSON)
+        except (OSError, ScoringError) as error:
+            _LOG.warning("The saved example cannot be read: %s", error)
+            return None
+
+    def _warmed(self, scorer: Scorer, device: str, example: Checked | None) -> warmup.Warm:
+        index = device.partition(":")[2]
+        memory = functools.partial(accelerator.memory, int(index)) if index else _unbounded
+        return warmup.warm_up(scorer.predict, example, self.settings.batch_rows, memory)
+
+    async def drain(self) -> None:
+        """Refuse what comes from now on, answer what was taken, within the time for it."""
+        self.state = State.DRAINING
+        begun = time.monotonic()
+        if self._batcher is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.drain_seconds):
+                    await self._batcher.close()
+        left = self.settings.linger_seconds - (time.monotonic() - begun)
+        await asyncio.sleep(max(0.0, left))
+
+    # --- requests
+
+    @property
+    def unready(self) -> Answer | None:
+        """The 503 of a server that takes no requests; None of one that does."""
+        if self.state is State.READY:
+            return None
+        error = ScoringError(f"The server is {self.state.value}.", error_code=_NOT_TAKING)
+        refused = self.scorer.refusal(error)
+        return Answer(503, refused.content_type, refused.body, headers=(("retry-after", "1"),))
+
+    def ping(self) -> Answer:
+        return self.unready or self.scorer.ping()
+
+    async def invocations(self, body: bytes, content_type: str | None) -> Answer:
+        """MLflow's protocol over the batcher."""
+
+        def read() -> Checked:
+            return self.scorer.read(body, content_type)
+
+        return await self.answered(
+            lambda: self._off_loop(read, len(body)),
+            lambda prediction, checked: self._off_loop(
+                lambda: self.scorer.write(prediction, checked), len(body)
+            ),
+        )
+
+    async def answered(self, read: Any, write: Any) -> Answer:
+        """`read`, predict, `write`; whatever is wrong becomes an answer."""
+        if (refused := self.unready) is not None:
+            return refused
+        try:
+            checked = await read()
+            prediction = await self.predict(checked)
+            return await write(prediction, checked)  # type: ignore[no-any-return]
+        except ScoringError as error:
+            return self.scorer.refusal(error)
+        except RecursionError:
+            return self.scorer.refusal(ScoringError("The input is nested too deeply."))
+        except FullError as error:
+            busy = ScoringError(
+                f"Too many requests: {error.reason}.", error_code="REQUEST_LIMIT_EXCEEDED"
+            )
+            refused = self.scorer.refusal(busy)
+            after = (("retry-after", str(error.retry_after_seconds)),)
+            return Answer(refused.status, refused.content_type, refused.body, headers=after)
+        except LateError:
+            late = ScoringError("It took too long.", error_code="DEADLINE_EXCEEDED")
+            return self.scorer.refusal(late)
+        except ClosedError:
+            return self.unready or self.scorer.refusal(
+                ScoringError("The server ends.", error_code=_NOT_TAKING)
+            )
+        except Exception as error:  # noqa: BLE001 - a fault of ours, whose text may quote the request
+            _LOG.error("%s at %s", type(error).__name__, quiet.place(error))
+            fault = ScoringError("The server failed.", error_code=INTERNAL_ERROR)
+            return self.scorer.refusal(fault)
+
+    async def predict(self, checked: Checked) -> Any:
+        """Raises ScoringError and the batcher's errors."""
+        if self._batcher is None:
+            raise ClosedError
+        form = together.form(checked) if self._merges else None
+        rows = 1 if form is None else together.length(checked.data)
+        job = Job(form=form, rows=rows, data=checked.data, params=checked.params)
+        return await self._batcher.submit(job, self.scorer.settings.request_timeout_seconds)
+
+    async def _off_loop(self, work: Callable[[], Any], size_bytes: int) -> Any:
+        return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)
+
+
+def _unbounded() -> None:
+    """A CPU's memory is the machine's: what it holds says nothing of a batch."""

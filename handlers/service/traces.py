@@ -1,0 +1,71 @@
+"""OpenTelemetry spans, one a request, where an exporter is configured; nothing at all elsewhere.
+
+OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns them on; the caller's W3C
+traceparent is taken over. https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from handlers.manifest import Manifest
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+class Span(Protocol):
+    def done(self, status: int, rows: int) -> None: ...
+
+
+class _Silent:
+    def done(self, status: int, rows: int) -> None:
+        pass
+
+
+class Traces:
+    """Of requests; with no tracer it does nothing."""
+
+    def __init__(self, tracer: Any = None) -> None:
+        self._tracer = tracer
+
+    @contextmanager
+    def request(self, route: str, headers: Mapping[str, str]) -> Iterator[Span]:
+        if self._tracer is None:
+            yield _Silent()
+            return
+        from opentelemetry.propagate import extract
+        from opentelemetry.trace import SpanKind
+
+        with self._tracer.start_as_current_span(
+            route, context=extract(dict(headers)), kind=SpanKind.SERVER
+        ) as span:
+            yield _Recorded(span)
+
+
+class _Recorded:
+    def __init__(self, span: Any) -> None:
+        self._span = span
+
+    def done(self, status: int, rows: int) -> None:
+        self._span.set_attribute("http.response.status_code", status)
+        self._span.set_attribute("model.rows", rows)
+
+
+def start(manifest: Manifest, environ: Mapping[str, str] = os.environ) -> Traces:
+    """Raises ModuleNotFoundError where an exporter is configured and not installed."""
+    if not any(environ.get(name) for name in _ENDPOINTS):
+        return Traces()
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    resource = Resource.create(
+        {"service.name": manifest.model_name, "service.version": manifest.model_version or ""}
+    )
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return Traces(provider.get_tracer("handlers.service"))
