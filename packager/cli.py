@@ -12,7 +12,7 @@ import typer
 
 from packager import __version__, _console
 from packager.errors import PackagerError
-from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Tier
+from packager.types import BATCH_SOURCES, BuildRequest, Device, Engine, Front, Tier
 
 app = typer.Typer(
     name="packager",
@@ -231,6 +231,20 @@ def build(
             show_default=False,
         ),
     ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda"] | None,
+        typer.Option(
+            help="What a container's model runs on; else the target's.", show_default=False
+        ),
+    ] = None,
+    driver: Annotated[
+        str | None,
+        typer.Option(
+            help="The NVIDIA driver where it will run, as 580, or cloud-run-l4: it decides on CUDA "
+            "12 or 13.",
+            show_default=False,
+        ),
+    ] = None,
     facts_dir: FactsDir = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with its reasons; build nothing.")
@@ -265,6 +279,8 @@ def build(
         memory_mb=memory,
         timeout_seconds=timeout,
         base_image=base_image,
+        device=None if device is None else Device(device),
+        driver=driver,
         rows=rows,
         seed=seed,
         passes=None if passes is None else tuple(p.strip() for p in passes.split(",") if p.strip()),

@@ -46,6 +46,13 @@ class Frame(StrEnum):
     PANDAS = "pandas"
 
 
+class Device(StrEnum):
+    """What a model runs on."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 class Front(StrEnum):
     """The HTTP front of a function."""
 
@@ -103,6 +110,10 @@ class BuildRequest:
     timeout_seconds: int | None = None
     base_image: str | None = None
     """What an image is built on: `NAME@sha256:...`; None takes the target's."""
+    device: Device | None = None
+    """What the model runs on; None takes what the target is for."""
+    driver: str | None = None
+    """The NVIDIA driver of the machines that it will run on, as `580`, or a known host's name."""
     facts_dir: Path | None = None
     """A folder whose TOML files override those in packager/facts."""
 
@@ -336,6 +347,9 @@ class Target:
     """Folders of the tree that the dynamic loader searches: LD_LIBRARY_PATH."""
     base_image: BaseImage | None = None
     """None where a zip is deployed; else a container image is, which is built on this."""
+    device: Device = Device.CPU
+    """What is usual there; any that `devices` has may be asked for."""
+    devices: tuple[Device, ...] = (Device.CPU,)
     shares: str | None = None
     """Folder under templates/ whose templates are taken too, where `templates` has none such."""
 
@@ -401,6 +415,10 @@ class BuildPlan:
     @property
     def platform(self) -> str:
         return self.runtime.platforms[self.request.architecture]
+
+    @property
+    def device(self) -> Device:
+        return self.request.device or self.target.device
 
     @property
     def base_image(self) -> str:

@@ -97,6 +97,6 @@ def plan(
         runtime=runtime,
         interpreter=interpreter,
         lock=lock,
-        passes=_plan._passes(request),
+        passes=_plan._passes(request, target),
         keep=request.keep,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _PLAIN = ("inter_op_num_threads", "intra_op_num_threads")
@@ -33,3 +33,33 @@ def threads() -> int:
     memory = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
     share = int(memory) // _MB_PER_CPU if memory.isdecimal() else len(os.sched_getaffinity(0))
     return max(1, min(share, len(os.sched_getaffinity(0))))
+
+
+def providers(onnxruntime: Any, named: Iterable[Any]) -> list[Any]:
+    """The model's own that are installed, or the CPU's; CUDA's, where a GPU's server loads it.
+
+    PACKAGER_TENSORRT=1 puts TensorRT first, with engines kept under PACKAGER_TENSORRT_CACHE.
+    https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
+    """
+    available = set(onnxruntime.get_available_providers())
+    device = os.environ.get("MLFLOW_DEFAULT_PREDICTION_DEVICE", "")
+    if device.startswith("cuda"):
+        index = int(device.partition(":")[2] or 0)
+        wanted: list[Any] = [("CUDAExecutionProvider", {"device_id": index})]
+        if os.environ.get("PACKAGER_TENSORRT") == "1":
+            cache = os.environ.get("PACKAGER_TENSORRT_CACHE", "")
+            kept = {"trt_engine_cache_enable": True, "trt_engine_cache_path": cache}
+            chosen = {"device_id": index, **(kept if cache else {})}
+            wanted.insert(0, ("TensorrtExecutionProvider", chosen))
+    else:
+        wanted = [tuple(each) if isinstance(each, list) else each for each in named]
+    usable = [p for p in wanted if (p[0] if isinstance(p, tuple) else p) in available]
+    if device.startswith("cuda"):
+        return [*usable, "CPUExecutionProvider"]
+    return usable or ["CPUExecutionProvider"]
+
+
+def placed(session: Any) -> str:
+    """`cuda` where a session's first provider is a GPU's: onnxruntime falls back without a word."""
+    first = session.get_providers()[0]
+    return "cuda" if first in {"CUDAExecutionProvider", "TensorrtExecutionProvider"} else "cpu"

@@ -26,6 +26,9 @@ class _Predictor:
         self._outputs = [entry.name for entry in session.get_outputs()]
         self._columns = columns
 
+    def placed(self) -> str:
+        return _sessions.placed(self._session)
+
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
         feeds = self._feeds(data)
         for name, kind in self._types.items():
@@ -92,12 +95,9 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
     import onnxruntime
 
     options = manifest.options
-    available = set(onnxruntime.get_available_providers())
-    named = [tuple(p) if isinstance(p, list) else p for p in options.get("providers", ())]
-    usable = [p for p in named if (p[0] if isinstance(p, tuple) else p) in available]
     session = onnxruntime.InferenceSession(
         str(folder / manifest.model_path / options["file"]),
-        providers=usable or ["CPUExecutionProvider"],
+        providers=_sessions.providers(onnxruntime, options.get("providers", ())),
         sess_options=_sessions.options(onnxruntime, options.get("session_options", {})),
     )
     return _Predictor(session, columns=_inputs.gets_columns(manifest))

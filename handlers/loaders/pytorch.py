@@ -29,6 +29,11 @@ class _Predictor:
         self._device = device
         self._columns = columns
 
+    def placed(self) -> str:
+        """Where the weights are; where the input is sent, for a module without any."""
+        weights = next(iter((*self._module.parameters(), *self._module.buffers())), None)
+        return str(self._device if weights is None else weights.device)
+
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         import torch
 
@@ -77,7 +82,12 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
     device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
     if options["format"] == "pt2":
         # weights of an exported module stay on the device that they were exported from
-        module = torch.export.load(path).module()
+        exported = torch.export.load(path)
+        if str(device).startswith("cuda"):
+            from torch.export.passes import move_to_device_pass
+
+            exported = move_to_device_pass(exported, device)
+        module = exported.module()
     else:
         module = torch.load(
             path, weights_only=False, pickle_module=_pickle_module(options["pickle_module"])

@@ -7,6 +7,7 @@ the form of an embeddings service where the model was logged with that task and 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ class _Predictor:
     def __init__(self, model: Any, task: str | None) -> None:
         self._model = model
         self._task = task
+
+    def placed(self) -> str:
+        return str(self._model.device)
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         as_service = False
@@ -58,5 +62,8 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
 
     options = manifest.options
     path = _serialized.model_folder(manifest, folder) / options["folder"]
-    model = sentence_transformers.SentenceTransformer(str(path), trust_remote_code=True)
+    device = os.environ.get("MLFLOW_DEFAULT_PREDICTION_DEVICE") or None
+    model = sentence_transformers.SentenceTransformer(
+        str(path), trust_remote_code=True, device=device
+    )
     return _Predictor(model, options.get("task"))

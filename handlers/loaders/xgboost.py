@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,18 @@ from handlers.manifest import Manifest
 
 
 class _Predictor:
-    def __init__(self, predict: Callable[..., Any], accepts: frozenset[str] | None) -> None:
+    def __init__(
+        self, predict: Callable[..., Any], accepts: frozenset[str] | None, booster: Any
+    ) -> None:
         self._predict = predict
+        self._booster = booster
         self._accepts = accepts
         """None where `predict` takes any keyword."""
+
+    def placed(self) -> str:
+        """By XGBoost's own configuration: what it found rather than what it was told."""
+        config = json.loads(self._booster.save_config())
+        return str(config["learner"]["generic_param"]["device"])
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         given = params or {}
@@ -44,6 +54,9 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
     path = _serialized.model_folder(manifest, folder) / manifest.options["file"]
     model = getattr(importlib.import_module(module), name)()
     model.load_model(str(path))
+    booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
+    if (device := os.environ.get("MLFLOW_DEFAULT_PREDICTION_DEVICE", "")).startswith("cuda"):
+        booster.set_param({"device": device})
     columns = _inputs.gets_columns(manifest)
     if isinstance(model, xgboost.Booster):
         return _booster(xgboost, model, manifest, columns=columns)
@@ -58,7 +71,7 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
         table = _inputs.stacked(data, "float32") if columns else data
         return model.predict(table, **validate, **given)
 
-    return _Predictor(predict, _accepted(model.predict))
+    return _Predictor(predict, _accepted(model.predict), booster)
 
 
 def _booster(xgboost: Any, model: Any, manifest: Manifest, *, columns: bool) -> _Predictor:
@@ -71,4 +84,4 @@ def _booster(xgboost: Any, model: Any, manifest: Manifest, *, columns: bool) -> 
             matrix = xgboost.DMatrix(data)
         return model.predict(matrix, validate_features=True, **given)
 
-    return _Predictor(predict, _accepted(model.predict))
+    return _Predictor(predict, _accepted(model.predict), model)

@@ -19,6 +19,10 @@ _DEVICE: Final = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
 """What MLflow's own loaders read, and so do ours."""
 
 
+_CONTEXT_BYTES: Final = 64 << 20
+"""Less than a CUDA context alone takes."""
+
+
 class NoAcceleratorError(Exception):
     """A GPU was asked for, and there is none or the model is not on it."""
 
@@ -88,14 +92,21 @@ def loading_on(device: str) -> Iterator[None]:
             os.environ[_DEVICE] = before
 
 
-def confirm(predictor: Any, device: str, environ: Mapping[str, str] = os.environ) -> str:
+def confirm(
+    predictor: Any, device: str, grown: int = 0, environ: Mapping[str, str] = os.environ
+) -> str:
     """Where the model says that it is. Raises NoAcceleratorError where that is not `device`.
 
-    A loader whose framework can tell gives its predictor `placed()`; of the others nothing is
-    known, which is as good as the CPU.
+    A loader whose framework can tell gives its predictor `placed()`; of the others the device's
+    memory tells: `grown` is by how many bytes more of it were in use after the load.
     """
     tells = getattr(predictor, "placed", None)
-    found = str(tells()) if tells is not None else CPU if device == CPU else "an unknown device"
+    if tells is not None:
+        found = str(tells())
+    elif device == CPU:
+        found = CPU
+    else:
+        found = f"{device}, by its memory" if grown >= _CONTEXT_BYTES else "the CPU, it seems"
     if device != CPU and not found.startswith("cuda") and not wanted(environ)[1]:
         raise NoAcceleratorError(
             f"The model was loaded for {device} and is on {found}. Set PACKAGER_ALLOW_CPU=1 to "

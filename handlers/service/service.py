@@ -116,9 +116,10 @@ class Service:
     def _loaded(self) -> list[Scorer]:
         scorers, placed = [], []
         for device in self.devices:
+            before = _used_bytes(device)
             with accelerator.loading_on(device):
                 found = self._load(self.manifest, self._folder)
-            placed.append(accelerator.confirm(found, device))
+            placed.append(accelerator.confirm(found, device, _used_bytes(device) - before))
             self._late.inner = self._late.inner or found
             scorers.append(Scorer(self.manifest, found))
         self.placed = tuple(placed)
@@ -218,6 +219,12 @@ class Service:
 
     async def _off_loop(self, work: Callable[[], Any], size_bytes: int) -> Any:
         return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)
+
+
+def _used_bytes(device: str) -> int:
+    """Of a GPU's memory; 0 for a CPU."""
+    held = None if device == "cpu" else accelerator.memory(int(device.partition(":")[2]))
+    return 0 if held is None else held.used
 
 
 def _unbounded() -> None:

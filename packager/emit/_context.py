@@ -14,7 +14,8 @@ from packager.emit import _dashboard, _machine, _text
 from packager.emit._events import payload
 from packager.emit._requests import REQUESTS
 from packager.emit._sizing import Sizing
-from packager.types import Artifact, BuildPlan, Front, VerifiedBundle
+from packager.facts import devices
+from packager.types import Artifact, BuildPlan, Device, Front, VerifiedBundle
 
 _ROUTES: Final = {
     "Invocations": "POST /invocations",
@@ -47,6 +48,7 @@ def context(
         "base_image": plan.base_image,
         "batch": plan.request.batch,
         "bundle": verified.bundle,
+        **_accelerated(plan),
         "cold": verified.evidence.cold_start,
         "dashboard": _dashboard.body(_NAMESPACE, named, events=mute, drift=drift),
         "description": _description(plan),
@@ -101,6 +103,14 @@ def _dimensions(plan: BuildPlan) -> dict[str, str]:
         "model": plan.model.name or "unnamed",
         "version": plan.model.version or "unversioned",
     }
+
+
+def _accelerated(plan: BuildPlan) -> dict[str, object]:
+    """The device, and where it is a GPU the CUDA that ships and the oldest driver that runs it."""
+    if plan.device is Device.CPU:
+        return {"device": "cpu", "cuda": "", "driver": 0}
+    found = devices.cuda(plan.request.driver, plan.request.facts_dir)
+    return {"device": "cuda", "cuda": found.version, "driver": found.least_driver}
 
 
 def _address(output: outputs.Output | None) -> str:

@@ -29,6 +29,7 @@ REQUESTS: Final[Mapping[str, Callable[[BuildPlan], dict[str, Json]]]] = MappingP
         "aws-lambda": _events,
         "aws-lambda-image": _events,
         "azure-functions": _body,
+        "gpu-container": _body,
     }
 )
 """By the target's name: path in the artifact to JSON."""

@@ -41,43 +41,6 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Substitute:
-    """A distribution that has the same code in a build without a GPU's."""
-
-    name: str
-    by: str
-    source: str
-    as_of: date
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excluded:
-    """Distributions that a machine without a GPU has no use for, as a glob over their names."""
-
-    pattern: str
-    source: str
-    as_of: date
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """A distribution whose usual build does not load without the excluded ones."""
-
-    name: str
-    instead: str
-    """Where its build for a CPU is to be had, as the end of a sentence."""
-    source: str
-    as_of: date
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cpu:
-    substitutes: tuple[Substitute, ...]
-    excluded: tuple[Excluded, ...]
-    bound: tuple[Bound, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Donor:
     """A wheel that carries a copy of a library that another one expects of the system."""
 
@@ -93,7 +56,7 @@ class Donor:
 
 
 def limits(target: str, folder: Path | None = None) -> Limits:
-    table = _read(_stem(target), folder).table("limits")
+    table = read(_stem(target), folder).table("limits")
     found = Limits(
         unzipped_bytes=table.whole("unzipped_bytes"),
         zipped_bytes=table.whole("zipped_bytes", optional=True) or None,
@@ -114,7 +77,7 @@ def limits(target: str, folder: Path | None = None) -> Limits:
 
 def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
     """Every managed runtime, in the order of its Python."""
-    root = _read(_stem(target), folder)
+    root = read(_stem(target), folder)
     systems = {table.text("name"): table for table in root.tables("systems")}
     found = []
     for table in root.tables("runtimes"):
@@ -148,7 +111,7 @@ def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
 
 
 def base_image(target: str, folder: Path | None = None) -> BaseImage:
-    table = _read(_stem(target), folder).table("base_image")
+    table = read(_stem(target), folder).table("base_image")
     found = BaseImage(
         reference=table.text("reference"),
         size_bytes=table.whole("size_bytes"),
@@ -161,7 +124,7 @@ def base_image(target: str, folder: Path | None = None) -> BaseImage:
 
 def shadows(target: str, folder: Path | None = None) -> tuple[Shadow, ...]:
     """() where the target's host keeps its own packages apart."""
-    root = _read(_stem(target), folder)
+    root = read(_stem(target), folder)
     if "shadows" not in root.values:
         return ()
     found = tuple(
@@ -182,7 +145,7 @@ def shadows(target: str, folder: Path | None = None) -> tuple[Shadow, ...]:
 
 def tools(folder: Path | None = None) -> Mapping[str, Tool]:
     """The pinned tools by name."""
-    root = _read("tools", folder)
+    root = read("tools", folder)
     found = {
         table.text("name"): Tool(
             name=table.text("name"),
@@ -198,39 +161,9 @@ def tools(folder: Path | None = None) -> Mapping[str, Tool]:
     return found
 
 
-def cpu(folder: Path | None = None) -> Cpu:
-    root = _read("cpu", folder)
-    found = Cpu(
-        substitutes=tuple(
-            Substitute(
-                name=table.text("name"),
-                by=table.text("by"),
-                source=table.source(),
-                as_of=table.day("as_of"),
-            )
-            for table in root.tables("substitutes")
-        ),
-        excluded=tuple(
-            Excluded(pattern=table.text("pattern"), source=table.source(), as_of=table.day("as_of"))
-            for table in root.tables("excluded")
-        ),
-        bound=tuple(
-            Bound(
-                name=table.text("name"),
-                instead=table.text("instead"),
-                source=table.source(),
-                as_of=table.day("as_of"),
-            )
-            for table in root.tables("bound")
-        ),
-    )
-    root.done()
-    return found
-
-
 def donors(folder: Path | None = None) -> tuple[Donor, ...]:
     """In the order of preference: the first that is installed gives the copy."""
-    root = _read("libraries", folder)
+    root = read("libraries", folder)
     found = tuple(
         Donor(
             library=table.text("library"),
@@ -254,7 +187,7 @@ def _minor(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
-def _read(stem: str, folder: Path | None) -> Table:
+def read(stem: str, folder: Path | None) -> Table:
     own = folder / f"{stem}.toml" if folder is not None else None
     path = own if own is not None and own.is_file() else FACTS / f"{stem}.toml"
     return Table(path.name, _parsed(path), [])

@@ -9,6 +9,7 @@ from typing import Final
 from packager.hosts._host import PING, Answered, Boot, Call, Delivered, Delivers, Host, Process
 from packager.hosts.aws_lambda import LambdaHost
 from packager.hosts.azure_functions import WorkerHost
+from packager.hosts.gpu_container import ServerHost
 
 __all__ = [
     "HOSTS",
@@ -27,6 +28,7 @@ HOSTS: Final[Mapping[str, Callable[[Boot], Host]]] = MappingProxyType(
         "aws-lambda": LambdaHost,
         "aws-lambda-image": LambdaHost,
         "azure-functions": WorkerHost,
+        "gpu-container": ServerHost,
     }
 )
 """By the target's name."""

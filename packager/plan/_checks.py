@@ -10,7 +10,8 @@ from typing import Final
 from handlers import events
 from packager import outputs
 from packager.errors import ConfigurationError, PlanError
-from packager.types import BATCH_SOURCES, BuildRequest, ResolvedModel, Target
+from packager.facts import devices
+from packager.types import BATCH_SOURCES, BuildRequest, Device, ResolvedModel, Target
 
 PASSES: Final = (
     *("libraries", "prune", "compact", "bytecode"),
@@ -55,6 +56,7 @@ def settings(request: BuildRequest, target: Target) -> None:
             f"--timeout {seconds}: {target.name} takes 1 to {limits.timeout_seconds} seconds."
         )
     wrong.extend(_image(request, target))
+    wrong.extend(_device(request, target))
     wrong.extend(_doors(request, target))
     if unknown := sorted(set(request.passes or ()) - set(PASSES)):
         wrong.append(f"No slimming pass {', '.join(unknown)}. There are: {', '.join(PASSES)}.")
@@ -69,6 +71,21 @@ def _image(request: BuildRequest, target: Target) -> Iterator[str]:
         yield f"--base-image: {target.name} is deployed as a zip; no image is built."
     elif not _REFERENCE.fullmatch(request.base_image):
         yield f"--base-image {request.base_image!r} is no image's name, as in NAME@sha256:DIGEST."
+
+
+def _device(request: BuildRequest, target: Target) -> Iterator[str]:
+    device = request.device or target.device
+    if device not in target.devices:
+        yield f"--device {device}: {target.name} has {', '.join(target.devices)} alone."
+    elif device is Device.CUDA and request.architecture != "x86_64":
+        yield "--device cuda: CUDA's wheels are taken for x86_64 alone; give --device cpu."
+    elif request.driver is not None and device is Device.CPU:
+        yield "--driver is for a GPU's: there is none with --device cpu."
+    elif device is Device.CUDA:
+        try:
+            devices.cuda(request.driver, request.facts_dir)
+        except ConfigurationError as error:
+            yield str(error)
 
 
 def _doors(request: BuildRequest, target: Target) -> Iterator[str]:

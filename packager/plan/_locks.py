@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from packager import locking
 from packager.errors import PlanError, UnresolvableError
-from packager.facts import Cpu
+from packager.facts.devices import Builds
 from packager.locking import Wanted
 from packager.plan import _requirements
 from packager.plan._python import Candidate
@@ -28,7 +28,7 @@ class Setting:
     request: BuildRequest
     model: ResolvedModel
     target: Target
-    cpu: Cpu
+    builds: Builds
     candidate: Candidate
     declared: Mapping[str, str]
     """The versions that the author's own requirements resolve to; empty where they do not."""
@@ -67,7 +67,12 @@ def lock(
 ) -> tuple[Lock, tuple[str, ...]]:
     """The lock, and what was decided on the way. Raises UnresolvableError."""
     needed = _requirements.needed(
-        setting.model, loader, frame, setting.target, setting.cpu.substitutes
+        setting.model,
+        loader,
+        frame,
+        setting.target,
+        setting.builds.substitutes,
+        about=setting.builds.about,
     )
     kept: list[str] = []
     try:
@@ -81,7 +86,7 @@ def lock(
             loader,
             frame,
             setting.target,
-            setting.cpu.substitutes,
+            setting.builds.substitutes,
             substitute=False,
         )
         found, chosen = _nearest(setting, needed)
@@ -90,7 +95,7 @@ def lock(
     names = [package.name for package in found.packages]
     provided = _requirements.about_provided(setting.model, runtime, names)
     left_out = _requirements.left_out(setting.model, loader, tier, names)
-    return found, (*needed.reasons, *kept, *left_out, *chosen, *provided)
+    return found, (*setting.builds.notes, *needed.reasons, *kept, *left_out, *chosen, *provided)
 
 
 def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str, ...]:
@@ -100,7 +105,7 @@ def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str
         loader,
         frame,
         setting.target,
-        setting.cpu.substitutes,
+        setting.builds.substitutes,
         substitute=False,
     )
     return locking.unavailable(_wanted(setting, needed, ()))
@@ -111,18 +116,18 @@ def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
     pins = _pins(setting.declared, needed)
     wanted = _wanted(setting, needed, pins)
     try:
-        return _without_gpu(wanted, setting.cpu)
+        return _without_gpu(wanted, setting.builds)
     except UnresolvableError:
         if not pins:
             raise
-    loose, reasons = _without_gpu(replace(wanted, constraints=_own(setting)), setting.cpu)
+    loose, reasons = _without_gpu(replace(wanted, constraints=_own(setting)), setting.builds)
     names = {package.name for package in loose.packages}
     mine = [pin for pin in pins if pin.partition("==")[0] in names]
     gone = set(locking.unavailable(replace(wanted, requirements=tuple(mine), constraints=())))
     left = tuple(pin for pin in mine if pin not in gone)
     try:
         near = replace(wanted, constraints=(*_own(setting), *left))
-        loose, reasons = _without_gpu(near, setting.cpu)
+        loose, reasons = _without_gpu(near, setting.builds)
     except UnresolvableError:
         _LOG.debug("The author's versions do not go together under this Python")
     different = [
@@ -136,9 +141,9 @@ def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
     return loose, reasons
 
 
-def _without_gpu(wanted: Wanted, cpu: Cpu) -> tuple[Lock, list[str]]:
+def _without_gpu(wanted: Wanted, builds: Builds) -> tuple[Lock, list[str]]:
     found = locking.lock(wanted)
-    patterns = [excluded.pattern for excluded in cpu.excluded]
+    patterns = [excluded.pattern for excluded in builds.excluded]
     idle = tuple(
         package.name
         for package in found.packages
@@ -146,14 +151,14 @@ def _without_gpu(wanted: Wanted, cpu: Cpu) -> tuple[Lock, list[str]]:
     )
     if not idle:
         return found, []
-    _loads_without(found, idle, cpu)
+    _loads_without(found, idle, builds)
     found = locking.lock(replace(wanted, excluded=(*wanted.excluded, *idle)))
     return found, [f"Not shipped: {', '.join(idle)}; there is no GPU to use it."]
 
 
-def _loads_without(found: Lock, idle: tuple[str, ...], cpu: Cpu) -> None:
+def _loads_without(found: Lock, idle: tuple[str, ...], builds: Builds) -> None:
     """Raises PlanError for what is linked to the packages that a GPU's machine alone needs."""
-    for each in cpu.bound:
+    for each in builds.bound:
         version = found.version(each.name)
         if version is not None:
             size = sum(package.size_bytes or 0 for package in found.packages)
@@ -169,7 +174,7 @@ def _wanted(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:
         requirements=needed.lines,
         constraints=(*_own(setting), *pins),
         excluded=needed.excluded,
-        options=setting.model.requirements.options,
+        options=(*setting.model.requirements.options, *setting.builds.options),
         interpreter=setting.candidate.interpreter,
         platform=setting.platform,
         base=setting.model.root,

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from packager import engines, facts, flavors, targets
+from packager import engines, flavors, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
+from packager.facts import devices
 from packager.plan import _checks, _locks, _python, _requirements
 from packager.plan._locks import Setting
 from packager.plan._python import Candidates
 from packager.types import (
     BuildPlan,
     BuildRequest,
+    Device,
     Engine,
     Flavor,
     Frame,
@@ -61,7 +63,8 @@ def plan(
     _checks.switches(model, unpickled)
     day = today or datetime.now(UTC).date()
     candidates = _python.candidates(request, model, target, unpickled, day)
-    cpu = facts.cpu(request.facts_dir)
+    builds = devices.builds(request.device or target.device, request.driver, request.facts_dir)
+    target = replace(target, requires=(*target.requires, *builds.requires))
     failures: list[str] = []
     for candidate in candidates.found:
         _LOG.info("Resolving wheels for %s", candidate.runtime.name)
@@ -69,7 +72,7 @@ def plan(
             request=request,
             model=model,
             target=target,
-            cpu=cpu,
+            builds=builds,
             candidate=candidate,
             declared=_locks.declared(request, model, candidate),
         )
@@ -173,7 +176,7 @@ def _plans(
                 runtime=candidate.runtime,
                 interpreter=candidate.interpreter,
                 lock=lock,
-                passes=_passes(request),
+                passes=_passes(request, target),
                 keep=(*request.keep, *target.keep),
                 reasons=reasons,
             )
@@ -181,8 +184,11 @@ def _plans(
     return tuple(plans)
 
 
-def _passes(request: BuildRequest) -> tuple[str, ...]:
+def _passes(request: BuildRequest, target: Target) -> tuple[str, ...]:
+    """For a GPU those alone that leave compiled code alone: a CPU's replay would see no harm."""
     usual = tuple(name for name in _checks.PASSES if name not in _checks.ASKED_FOR)
+    if (request.device or target.device) is Device.CUDA:
+        usual = tuple(name for name in usual if name in {"prune", "bytecode"})
     wanted = usual if request.passes is None else request.passes
     return tuple(name for name in wanted if request.trace or name not in {"trace", "cut"})
 

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from packager.errors import PlanError
-from packager.facts import Substitute
+from packager.facts.devices import Substitute
 from packager.types import Frame, LoaderSpec, ResolvedModel, Runtime, Target, Tier
 
 MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
@@ -64,6 +64,7 @@ def needed(
     substitutes: tuple[Substitute, ...],
     *,
     substitute: bool = True,
+    about: str = "built without a GPU's code",
 ) -> Needed:
     """The lines to lock for one attempt; with `substitute` false the author's choice is kept."""
     never = {canonicalize_name(name) for name in loader.excludes}
@@ -88,7 +89,7 @@ def needed(
             names.add(name)
             lines.append(_substitute(name, line, requirement, replaced, substituted))
     for old, new in sorted(substituted.items()):
-        reasons.append(f"{new} stands in for {old}: the same version, built without a GPU's code.")
+        reasons.append(f"{new} stands in for {old}: the same version, {about}.")
     excluded = never | {name for name in drops if name == "pandas" and frame is Frame.NUMPY}
     return Needed(
         lines=tuple(sorted(lines)),

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.errors import UnknownTargetError
-from packager.targets import aws_lambda, aws_lambda_image, azure_functions
+from packager.targets import aws_lambda, aws_lambda_image, azure_functions, gpu_container
 from packager.types import Target
 
 TARGETS: Final[Mapping[str, Callable[[Path | None], Target]]] = MappingProxyType(
@@ -16,6 +16,7 @@ TARGETS: Final[Mapping[str, Callable[[Path | None], Target]]] = MappingProxyType
         aws_lambda.NAME: aws_lambda.target,
         aws_lambda_image.NAME: aws_lambda_image.target,
         azure_functions.NAME: azure_functions.target,
+        gpu_container.NAME: gpu_container.target,
     }
 )
 

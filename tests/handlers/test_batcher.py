@@ -203,7 +203,7 @@ def test_what_passed_its_deadline_or_lost_its_client_is_not_computed() -> None:
             await late
         gone.cancel()
         device.let.set()
-        assert await asyncio.gather(first, kept) == ["first", "kept"]
+        assert list(await asyncio.gather(first, kept)) == ["first", "kept"]
         assert batcher.queued_rows == 0
 
     run(device, ask, told=told)

@@ -9,6 +9,8 @@ import pytest
 from packager import facts
 from packager._resources import FACTS
 from packager.errors import FactsError
+from packager.facts import devices
+from packager.types import Device
 
 FILES = sorted(FACTS.glob("*.toml"))
 
@@ -68,7 +70,7 @@ def test_the_system_has_no_libgomp_and_two_wheels_do() -> None:
 
 
 def test_xgboost_has_a_build_for_machines_without_a_gpu() -> None:
-    found = facts.cpu()
+    found = devices.builds(Device.CPU, None)
     assert [(s.name, s.by) for s in found.substitutes] == [
         ("xgboost", "xgboost-cpu"),
         ("tensorflow", "tensorflow-cpu"),
@@ -99,7 +101,7 @@ def test_everything_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "cpu.toml").write_text("[[", encoding="utf-8")
     with pytest.raises(FactsError, match=r"cpu\.toml cannot be read as TOML"):
-        facts.cpu(tmp_path)
+        devices.builds(Device.CPU, None, tmp_path)
 
 
 def test_a_runtime_on_an_unknown_system_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""A container's host: the server itself, as its image starts it, on a free port of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from packager import _proc, _process
+from packager.emulator import read_only_prefix
+from packager.errors import EmulatorError
+from packager.hosts._host import Answered, Boot, Call, Process
+
+_START_SECONDS: Final = 300.0
+_SPARE_SECONDS: Final = 30.0
+_END_SECONDS: Final = 30.0
+_LOG_TAIL: Final = 4000
+
+
+class ServerHost:
+    """One server process, asked over one connection after the other."""
+
+    about = (
+        "Booted as the image's entry point starts it, in the image's Python version; "
+        "on the CPU, where this machine has no GPU."
+    )
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        self._folder = boot.folder.absolute()
+        self._prefix = read_only_prefix()
+        self._last_log = ""
+        self._init_wall_ms = self._unasked_seconds = 0.0
+        self._failure: str | None = None
+        self._stack = contextlib.ExitStack()
+        self.read_only = (
+            "mounted read-only in a mount namespace of its own"
+            if self._prefix is not None
+            else "not mounted read-only: this machine allows no mount namespace"
+        )
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            scratch = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-server-"))
+            )
+            self._log = scratch / "log"
+            self._port = _free_port()
+            begun = time.perf_counter()
+            module = self._boot.entrypoint.rpartition(".")[0]
+            mounted: tuple[str | Path, ...] = ()
+            if self._prefix is not None:
+                mounted = (*self._prefix, self._folder)
+            self._process = _process.start(
+                [*mounted, self._boot.interpreter.path, "-P", "-s", "-m", module, "serve"],
+                cwd=self._folder,
+                env=self._environment(scratch),
+                log=self._log,
+            )
+            stack.callback(self._end)
+            self._wait()
+            self._unasked_seconds = time.perf_counter() - begun
+            self._init_wall_ms = self._unasked_seconds * 1000
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def ask(self, call: Call) -> Answered:
+        if self._failure is not None:
+            return Answered(status=502, text=self._failure, body=None, failure=self._failure)
+        headers = {} if call.content_type is None else {"content-type": call.content_type}
+        begun = time.perf_counter()
+        try:
+            status, raw = self._request(call.method, call.path, call.body, headers)
+        except (OSError, http.client.HTTPException) as error:
+            raise EmulatorError(
+                f"The server did not answer: {error!r}.\n{self.log()[-_LOG_TAIL:]}"
+            ) from error
+        # the first answer's time counts from the start of the process, as under Lambda's emulator
+        seconds = time.perf_counter() - begun + self._unasked_seconds
+        self._unasked_seconds = 0.0
+        text = raw.decode(errors="replace")
+        try:
+            body = json.loads(text)
+        except ValueError:
+            words = "a body that is not JSON"
+            return Answered(status=status, text=text, body=None, words=words, seconds=seconds)
+        code = str(body.get("error_code", "")) if isinstance(body, dict) else ""
+        return Answered(status=status, text=text, body=body, words=code, seconds=seconds)
+
+    def size_bytes(self, call: Call) -> int:
+        return len(call.body)
+
+    def stats(self) -> Process:
+        pid = self._process.pid
+        return Process(
+            init_wall_ms=self._init_wall_ms,
+            cpu_ms=_proc.cpu_ms(pid),
+            peak_rss_bytes=_proc.peak_rss_bytes(pid),
+        )
+
+    def log(self) -> str:
+        """Everything that the server wrote; still there when it has ended."""
+        if not self._log.is_file():
+            return self._last_log
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def _environment(self, scratch: Path) -> dict[str, str]:
+        """The image's own, and nothing of this machine's beside numeric settings."""
+        tmp = scratch / "tmp"
+        tmp.mkdir()
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": str(tmp),
+            "TMPDIR": str(tmp),
+            "PORT": str(self._port),
+            "PYTHONPATH": str(self._folder),
+            "LD_LIBRARY_PATH": f"{self._folder}:{self._folder}/lib",
+            "PACKAGER_DEVICE": "auto",
+            "PACKAGER_LINGER_SECONDS": "0",
+            "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(self._boot.timeout_seconds),
+            **({} if self._prefix is not None else {"PYTHONDONTWRITEBYTECODE": "1"}),
+            **_process.numeric_environment(),
+            **self._boot.env,
+        }
+
+    def _wait(self) -> None:
+        """Until it is ready, or has ended, which is the function's failure and not this host's."""
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                lines = self.log().strip().splitlines() or ["it ended without a word"]
+                self._failure = lines[-1]
+                return
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self._request("GET", "/ping", b"", {})[0] == 200:
+                    return
+            time.sleep(0.02)
+        raise EmulatorError(f"The server was not ready in time.\n{self.log()[-_LOG_TAIL:]}")
+
+    def _request(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        wait = self._boot.timeout_seconds + _SPARE_SECONDS
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=wait)
+        try:
+            connection.request(method, path, body=body or None, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def _end(self) -> None:
+        self._last_log = self.log()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port

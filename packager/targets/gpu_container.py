@@ -1,0 +1,49 @@
+"""One image for every host of containers: with CUDA for a GPU's, and as well without."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from packager import facts
+from packager.types import Device, Target
+
+NAME: Final = "gpu-container"
+
+
+def target(facts_dir: Path | None = None) -> Target:
+    return Target(
+        name=NAME,
+        templates="gpu_container",
+        entrypoint="handlers.container.main",
+        limits=facts.limits(NAME, facts_dir),
+        runtimes=facts.runtimes(NAME, facts_dir),
+        requires=(
+            "fastapi>=0.120",
+            "msgspec>=0.20",
+            "opentelemetry-exporter-otlp-proto-http>=1.30",
+            "opentelemetry-sdk>=1.30",
+            "prometheus-client>=0.22",
+            "uvicorn>=0.38",
+        ),
+        handlers=("container.py", "app.py", "asgi.py", "service/*.py"),
+        deploy="docker build -t model .",
+        infra=None,
+        scripts={},
+        keep=("uvicorn", "opentelemetry", "opentelemetry_*"),
+        way_out="more than one machine (infra/gpu/ray_serve.py)",
+        sources=(),
+        source_modules=PurePosixPath("events"),
+        answering=frozenset(),
+        outputs=(),
+        failures=None,
+        remembers=False,
+        doors=("http",),
+        root=PurePosixPath("/opt/model"),
+        shadows=(),
+        home=PurePosixPath(),
+        library_path=(PurePosixPath(), PurePosixPath("lib")),
+        base_image=facts.base_image(NAME, facts_dir),
+        device=Device.CUDA,
+        devices=(Device.CUDA, Device.CPU),
+    )

@@ -1,0 +1,233 @@
+"""The image that serves many hosts, without a GPU: built, linted, asked by each contract."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from packager.invoke import invoke_artifact
+from packager.pipeline import build
+from packager.registry import MlflowRegistry
+from packager.types import BuildReport, BuildRequest, Device
+from tests import models
+from tests.integration.containers import base
+from tests.integration.containers.engine import Engine
+from tests.integration.containers.lint import lint
+
+pytestmark = pytest.mark.slow
+_BASE = "local/python:3.13-slim"
+_NAME = "onnx_tensor"
+_CLIENTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running container, asked from this machine."""
+
+    name: str
+    port: int
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes, dict[str, str]]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body or None, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read(), {k.lower(): v for k, v in answer.getheaders()}
+        finally:
+            connection.close()
+
+    def ready(self) -> list[int]:
+        """Waits until it is; what /ping answered meanwhile."""
+        seen: list[int] = []
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                seen.append(self.ask("GET", "/ping")[0])
+            if seen and seen[-1] == 200:
+                return seen
+            time.sleep(0.02)
+        raise AssertionError(f"not ready in time: {seen}")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> BuildReport:
+    request = BuildRequest(
+        model_uri=str(models.folder(_NAME)),
+        out_dir=tmp_path_factory.mktemp("server") / "out",
+        target="gpu-container",
+        device=Device.CPU,
+        python_minor=base.PYTHON,
+        base_image=_BASE,
+    )
+    return build(request, MlflowRegistry(None, None))
+
+
+@pytest.fixture(scope="module")
+def image(engine: Engine, report: BuildReport) -> str:
+    engine.run("tag", base.plain(engine), _BASE)
+    out = report.artifact.folder.parent
+    engine.run("build", "--network", "none", "--tag", "server", out, buildkit=True)
+    return "server"
+
+
+@pytest.fixture
+def server(engine: Engine, image: str) -> Iterator[Server]:
+    """As little as a host gives: no rights, no file but in /tmp, 512 MB, SageMaker's argument."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = [
+        *("--read-only", "--tmpfs", "/tmp", "--memory", "512m", "--cap-drop", "ALL"),  # noqa: S108
+        *("--network", "host", "--env", f"PORT={port}"),
+    ]
+    with engine.container(image, *options, args=["serve"]) as name:
+        yield Server(name, port)
+
+
+def _version(report: BuildReport) -> str:
+    return f"/v2/models/{report.plan.model.name}"
+
+
+def test_it_meets_every_hosts_contract(engine: Engine, report: BuildReport, server: Server) -> None:
+    out = report.artifact.folder.parent
+    body = (out / "function" / "model" / "serving_input_example.json").read_bytes()
+    asked = {"data": None, "http": True, "content_type": "application/json"}
+    proven = invoke_artifact(out, repeat=1, memory_mb=None, **asked)  # type: ignore[arg-type]
+    expected = json.loads(proven["response"])
+    json_type = {"content-type": "application/json"}
+
+    assert set(server.ready()) <= {200, 503}
+
+    # MLflow and SageMaker
+    status, answer, _ = server.ask("POST", "/invocations", body, json_type)
+    assert (status, json.loads(answer)) == (200, expected)
+    assert server.ask("GET", "/health")[0] == 200
+    version = server.ask("GET", "/version")[1].decode()
+    assert version == report.plan.model.mlflow_version
+    # Lambda's web adapter
+    status, answer, _ = server.ask("POST", "/events", body)
+    assert (status, json.loads(answer)) == (200, expected)
+    # the Open Inference Protocol
+    described = json.loads(server.ask("GET", _version(report))[1])
+    assert server.ask("GET", "/v2/health/live")[0] == 200
+    assert server.ask("GET", "/v2/health/ready")[0] == 200
+    _by_tensors(server, report, described, json.loads(body), expected)
+    # Prometheus, and what a person opens
+    assert b"batch_rows_count" in server.ask("GET", "/metrics")[1]
+    assert server.ask("GET", "/openapi.json")[0] == 200
+    # as little as a host gives
+    host = engine.inspect(server.name)["HostConfig"]
+    assert (host["ReadonlyRootfs"], host["Memory"]) == (True, 512 << 20)
+    assert engine.run("exec", server.name, "id", "-u") == "1000"
+    assert engine.tried("exec", server.name, "touch", "/opt/model/written").returncode != 0
+
+
+def _by_tensors(
+    server: Server, report: BuildReport, described: Any, body: Any, expected: Any
+) -> None:
+    (tensor,) = described["inputs"]
+    data = np.asarray(body["inputs"], dtype="<f4")
+    named = {"name": tensor["name"], "datatype": "FP32", "shape": list(data.shape)}
+    plain = json.dumps({"inputs": [{**named, "data": data.reshape(-1).tolist()}]}).encode()
+    status, answer, _ = server.ask("POST", f"{_version(report)}/infer", plain)
+    outputs = json.loads(answer)["outputs"]
+    assert status == 200
+    for output in outputs:
+        mine = np.asarray(output["data"]).reshape(output["shape"])
+        whole = expected["predictions"]
+        theirs = np.asarray(whole[output["name"]] if isinstance(whole, dict) else whole)
+        assert np.array_equal(mine, theirs)
+
+    sized = {**named, "parameters": {"binary_data_size": data.nbytes}}
+    header = json.dumps({"inputs": [sized], "parameters": {"binary_data_output": True}}).encode()
+    length = {"inference-header-content-length": str(len(header))}
+    status, answer, headers = server.ask(
+        "POST", f"{_version(report)}/infer", header + data.tobytes(), length
+    )
+    at = int(headers["inference-header-content-length"])
+    assert status == 200
+    for output, same in zip(json.loads(answer[:at])["outputs"], outputs, strict=True):
+        size = output["parameters"]["binary_data_size"]
+        kind = {"FP32": "<f4", "INT64": "<i8", "FP64": "<f8"}[output["datatype"]]
+        assert np.frombuffer(answer[at : at + size], kind).tolist() == same["data"]
+        at += size
+
+
+@dataclass
+class Counted:
+    answered: int = 0
+    refused: int = 0
+    lost: list[str] = field(default_factory=list)
+
+
+def _client(server: Server, body: bytes, counted: Counted, lock: threading.Lock) -> None:
+    """Asks without a pause on one connection until it is refused, as a balancer's client does."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    while True:
+        try:
+            connection.request("POST", "/invocations", body, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            with lock:
+                counted.lost.append(repr(error))
+            return
+        with lock:
+            if answer.status == 200 and b"predictions" in text:
+                counted.answered += 1
+                continue
+            if answer.status == 503:
+                counted.refused += 1
+            else:
+                counted.lost.append(f"{answer.status}: {text[:200]!r}")
+            return
+
+
+def test_sigterm_under_load_loses_no_request(
+    engine: Engine, report: BuildReport, server: Server
+) -> None:
+    path = report.artifact.folder / "model" / "serving_input_example.json"
+    body, counted, lock = path.read_bytes(), Counted(), threading.Lock()
+    server.ready()
+    clients = [
+        threading.Thread(target=_client, args=(server, body, counted, lock))
+        for _ in range(_CLIENTS)
+    ]
+    for client in clients:
+        client.start()
+    while counted.answered < 200 and not counted.lost:
+        time.sleep(0.01)
+
+    begun = time.monotonic()
+    engine.run("kill", "--signal", "TERM", server.name)
+    code = engine.run("wait", server.name)
+    took = time.monotonic() - begun
+    for client in clients:
+        client.join(30)
+
+    print(f"{counted.answered} answered, {counted.refused} refused, {took:.1f} s")  # noqa: T201
+    assert counted.lost == []
+    assert counted.refused == _CLIENTS
+    assert (code, took < 30) == ("0", True)
+
+
+def test_nothing_is_in_it_that_should_not_be(engine: Engine, image: str) -> None:
+    linted = lint(engine, image)
+
+    assert linted.findings == ()
+    last = next(layer for layer in reversed(linted.layers) if layer.size_bytes)
+    assert "/parts/model/" in last.made_by
+    for layer in linted.layers:
+        print(f"{layer.size_bytes:>12,}  {layer.made_by[:70]}")  # noqa: T201
