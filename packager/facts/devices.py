@@ -165,3 +165,11 @@ def _cpu(folder: Path | None = None) -> Builds:
     )
     root.done()
     return found
+
+
+def gpu_only(folder: Path | None = None) -> frozenset[str]:
+    """Distributions, normalised names, that run on a GPU alone."""
+    root = read("gpu", folder)
+    found = frozenset(name for table in root.tables("needs") for name in table.texts("names"))
+    root.done()
+    return found

@@ -23,6 +23,7 @@ from tests.integration.containers.engine import Engine
 PYTHON: Final = "3.13"
 _TOOLS: Final = ("sh", "cat", "ls", "mkdir", "mv", "id", "touch")
 _LEFT_OUT: Final = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages")
+_MULTIARCH: Final = "x86_64-linux-gnu"
 _LINKED: Final = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 _BOOTSTRAP: Final = """#!/bin/sh
@@ -85,7 +86,9 @@ def _system(prefix: str) -> Mapping[str, bytes | Path]:
         if path.is_file() and relative.parts[0] not in _LEFT_OUT and path.suffix != ".pyc":
             files[f"{inside}/lib/python{PYTHON}/{relative}"] = path
     for path in home.glob("lib/libpython*"):
-        files[f"{inside}/lib/{path.name}"] = path
+        # as it is asked for, and where the loader finds it in an image that has run ldconfig
+        for place in (f"{inside}/lib", f"usr/lib/{_MULTIARCH}"):
+            files[f"{place}/{path.name}"] = path
     tools = [Path(found) for name in _TOOLS if (found := shutil.which(name, path="/usr/bin:/bin"))]
     for tool in tools:
         files[f"usr/bin/{tool.name}"] = tool.resolve()

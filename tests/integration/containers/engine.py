@@ -80,14 +80,13 @@ class Engine:
 
     @contextmanager
     def container(self, image: str, *options: str, args: Sequence[str] = ()) -> Iterator[str]:
-        """A container's name while it runs; its log is printed where the block fails."""
+        """A container's name while it runs; its log is printed at the end."""
         name = self.run("run", "--detach", *options, image, *args)
         try:
             yield name
-        except BaseException:
-            print(self.tried("logs", name).stdout)  # noqa: T201 - pytest shows it with the failure
-            raise
         finally:
+            said = self.tried("logs", name)
+            print(said.stdout, said.stderr)  # noqa: T201 - pytest shows it with a failure
             self.tried("rm", "--force", name)
 
 

@@ -1,0 +1,61 @@
+"""What running costs: facts of prices.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from packager.facts import read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """Paid by use, in dollars."""
+
+    gb_second: float
+    million_requests: float
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Paid by the hour, in dollars."""
+
+    name: str
+    hour: float
+    vcpu: int
+    source: str
+    as_of: date
+
+
+def function(target: str, folder: Path | None = None) -> Function | None:
+    root = read("prices", folder)
+    found = {
+        table.text("target"): Function(
+            gb_second=table.number("gb_second"),
+            million_requests=table.number("million_requests"),
+            source=table.source(),
+            as_of=table.day("as_of"),
+        )
+        for table in root.tables("functions")
+    }
+    root.done()
+    return found.get(target)
+
+
+def machine(target: str, folder: Path | None = None) -> Machine | None:
+    root = read("prices", folder)
+    found = {
+        table.text("target"): Machine(
+            name=table.text("name"),
+            hour=table.number("hour"),
+            vcpu=table.whole("vcpu"),
+            source=table.source(),
+            as_of=table.day("as_of"),
+        )
+        for table in root.tables("machines")
+    }
+    root.done()
+    return found.get(target)

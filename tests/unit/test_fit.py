@@ -1,0 +1,177 @@
+"""Models made to sit on both sides of each ceiling, and where each goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager import targets
+from packager.errors import VerificationError
+from packager.fit import Margin, Measured, Workload, choose, judge, needs_gpu
+from tests import fake_plan
+
+TARGETS = tuple(targets.load(name) for name in targets.TARGETS)
+BY_NAME = {target.name: target for target in TARGETS}
+SMALL = Measured(
+    unzipped_bytes=50_000_000,
+    memory_bytes=200 << 20,
+    init_seconds=1.0,
+    answer_seconds=0.005,
+    rows=1,
+    request_bytes=500,
+    response_bytes=100,
+)
+ZIP = BY_NAME["aws-lambda"].limits
+IMAGE = BY_NAME["aws-lambda-image"].limits
+FLEX = BY_NAME["azure-functions"].limits
+# with the room that a template adds
+MOST = int(ZIP.memory_mb[1] / 1.3) << 20
+
+
+def model(**changes: Any) -> Measured:
+    return replace(SMALL, **changes)
+
+
+@pytest.mark.parametrize(
+    ("measured", "workload", "chosen"),
+    [
+        # 1 the zip's size
+        (model(unzipped_bytes=ZIP.unzipped_bytes), Workload(), "aws-lambda"),
+        (model(unzipped_bytes=ZIP.unzipped_bytes + 1), Workload(), "aws-lambda-image"),
+        # 2 the image's size, the base's layers counted
+        (model(unzipped_bytes=IMAGE.unzipped_bytes), Workload(), "aws-lambda-image"),
+        (model(unzipped_bytes=IMAGE.unzipped_bytes + 1), Workload(), "gpu-container"),
+        # 3 memory
+        (model(memory_bytes=MOST), Workload(), "aws-lambda"),
+        (model(memory_bytes=MOST + (2 << 20)), Workload(), "gpu-container"),
+        # 4 start, from a snapshot
+        (model(init_seconds=130.0), Workload(), "aws-lambda"),
+        (model(init_seconds=130.1), Workload(), "gpu-container"),
+        # 5 start of an image, which has no snapshot; Azure waits longer
+        (model(unzipped_bytes=300_000_000, init_seconds=10.0), Workload(), "aws-lambda-image"),
+        (model(unzipped_bytes=300_000_000, init_seconds=10.1), Workload(), "azure-functions"),
+        # 6 Azure's disk
+        (
+            model(unzipped_bytes=FLEX.unzipped_bytes, init_seconds=20.0),
+            Workload(),
+            "azure-functions",
+        ),
+        (
+            model(unzipped_bytes=FLEX.unzipped_bytes + 1, init_seconds=20.0),
+            Workload(),
+            "gpu-container",
+        ),
+        # 7 a request's bytes
+        (model(request_bytes=ZIP.request_bytes), Workload(), "aws-lambda"),
+        (model(request_bytes=ZIP.request_bytes + 1), Workload(), "azure-functions"),
+        # 8 the answer's, at the rows that will be asked
+        (model(response_bytes=1000), Workload(rows=6_000), "aws-lambda"),
+        (model(response_bytes=1000), Workload(rows=7_000), "azure-functions"),
+        # 9 the time for one answer
+        (model(answer_seconds=900.0), Workload(), "aws-lambda"),
+        (model(answer_seconds=900.1), Workload(), "gpu-container"),
+        # 10 a GPU
+        (model(), Workload(), "aws-lambda"),
+        (model(needs_gpu="it requires vllm"), Workload(), "gpu-container"),
+    ],
+)
+def test_each_goes_to_the_first_that_takes_it(
+    measured: Measured, workload: Workload, chosen: str
+) -> None:
+    assert choose(judge(measured, workload, TARGETS)).target == chosen
+
+
+def test_losing_targets_say_by_how_much() -> None:
+    verdicts = judge(model(unzipped_bytes=300_000_000), Workload(), TARGETS)
+
+    lost = {verdict.target: verdict.reasons for verdict in verdicts if not verdict.fits}
+    assert lost == {
+        "aws-lambda": ("unpacked: 300 of 262.144 MB, 37.856 too much (-14%)",),
+    }
+    assert all(verdict.source.startswith("https://") for verdict in verdicts)
+
+
+def test_what_fits_nowhere_is_said_with_every_reason() -> None:
+    with pytest.raises(VerificationError) as error:
+        choose(judge(model(unzipped_bytes=10**12), Workload(), TARGETS))
+
+    assert {finding.message.partition(":")[0] for finding in error.value.findings} == set(BY_NAME)
+
+
+def test_what_was_not_measured_is_not_held_against_anyone() -> None:
+    verdicts = judge(Measured(unzipped_bytes=1), Workload(), TARGETS)
+
+    assert [len(verdict.margins) for verdict in verdicts] == [1] * len(TARGETS)
+    assert all(verdict.fits and verdict.dollars is None for verdict in verdicts)
+
+
+def test_a_function_is_paid_by_use_and_a_machine_by_the_hour() -> None:
+    def dollars(workload: Workload) -> dict[str, float | None]:
+        return {each.target: each.dollars for each in judge(SMALL, workload, TARGETS)}
+
+    rare, often = (
+        dollars(Workload(requests_per_second=0.01)),
+        dollars(Workload(requests_per_second=500)),
+    )
+    # 512 MB have 512 / 1769 of a CPU, so 5 ms become 17.3 ms
+    seconds = 0.005 * 1769 / 512
+    assert rare["aws-lambda"] == pytest.approx(0.20 + 0.5 * seconds * 0.0000166667 * 1e6)
+    assert rare["aws-lambda"] == often["aws-lambda"]
+    assert rare["gpu-container"] == pytest.approx(1.006 / 3600 / 0.01 * 1e6)
+    assert rare["gpu-container"] > rare["aws-lambda"]
+    assert often["gpu-container"] is not None
+    assert often["aws-lambda"] is not None
+    # 500 requests of 5 ms are 2.5 CPUs of 4, at 0.7 of their capacity one machine
+    assert often["gpu-container"] == pytest.approx(1.006 / 3600 / 500 * 1e6)
+
+
+def test_prices_and_ceilings_can_be_overridden(tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text(
+        '[[functions]]\ntarget = "aws-lambda"\ngb_second = 1.0\nmillion_requests = 0.1\n'
+        'source = "https://example.org"\nas_of = 2026-01-01\n[[machines]]\n'
+        'target = "gpu-container"\nname = "x"\nhour = 1.0\nvcpu = 1\n'
+        'source = "https://example.org"\nas_of = 2026-01-01\n',
+        encoding="utf-8",
+    )
+    verdicts = {v.target: v for v in judge(SMALL, Workload(), TARGETS, tmp_path)}
+
+    assert "example.org, 2026-01-01" in verdicts["aws-lambda"].reckoned
+    assert verdicts["azure-functions"].dollars is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"flavors": {"python_function": {"config": {"device": "cuda:0"}}}}, "the device cuda:0"),
+        ({"flavors": {"python_function": {"config": {"device": "cpu"}}}}, ""),
+        (
+            {"flavors": {"python_function": {}, "onnx": {"providers": ["CUDAExecutionProvider"]}}},
+            "for CUDAExecutionProvider alone",
+        ),
+        (
+            {"flavors": {"onnx": {"providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]}}},
+            "",
+        ),
+        (
+            {"requirements": fake_plan.Requirements(lines=("flash_attn==2.8.0",))},
+            "flash-attn, which runs on a GPU alone",
+        ),
+    ],
+)
+def test_a_model_that_runs_on_a_gpu_alone_says_so(changes: dict[str, Any], said: str) -> None:
+    found = needs_gpu(fake_plan.model(**changes))
+    assert said in found
+    assert bool(found) is bool(said)
+
+
+def test_a_margin_is_told_with_its_unit() -> None:
+    margin = Margin(what="memory", used=75, limit=100, unit="MB")
+    assert (margin.fits, margin.left, str(margin)) == (
+        True,
+        0.25,
+        "memory: 75 of 100 MB, 25 left (+25%)",
+    )
