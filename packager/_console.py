@@ -140,6 +140,9 @@ def show_report(found: dict[str, Any]) -> None:
     _bullets("Notes", found["notes"])
     _ledger(found["ledger"])
     _largest(found)
+    _targets(found)
+    if found.get("targets"):
+        _bullets("Why this target", found["reasons"])
     _bullets("Next", found["next"])
 
 
@@ -181,16 +184,7 @@ def show_inspection(found: dict[str, Any]) -> None:
         _pairs("Artifact", found["summary"])
     _ledger(found["ledger"])
     _largest(found)
-    if found.get("targets"):
-        table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)
-        for name in ("target", "fits", "size", "limit", "margin"):
-            table.add_column(name, justify="left" if name in {"target", "fits"} else "right")
-        for row in found["targets"]:
-            fits = "[green]yes[/]" if row["fits"] else "[red]no[/]"
-            margin = size(row["limit_bytes"] - row["unzipped_bytes"])
-            figures = (size(row["unzipped_bytes"]), size(row["limit_bytes"]), margin)
-            table.add_row(row["target"], fits, *figures)
-        _OUT.print(table)
+    _targets(found)
     _bullets("Notes", found.get("notes", []))
 
 
@@ -221,3 +215,20 @@ def show_demo(found: dict[str, Any]) -> None:
         _OUT.print(f"  [green]{door['status']}[/] {door['door']}: {escape(door['answer'])}")
     _pairs("\nProof", found["proof"])
     _OUT.print(Panel(escape("\n".join(found["next"])), title="What to type next", expand=False))
+
+
+def _targets(found: dict[str, Any]) -> None:
+    """Which targets take it, by how much, and what each would cost."""
+    if not found.get("targets"):
+        return
+    table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)
+    for name in ("target", "fits", "dollars a million"):
+        table.add_column(name, justify="right" if name.startswith("dollars") else "left")
+    for row in found["targets"]:
+        fits = "[green]yes[/]" if row["fits"] else "[red]no[/]"
+        dollars = row["dollars_per_million"]
+        table.add_row(row["target"], fits, "-" if dollars is None else f"{dollars:,.2f}")
+    _OUT.print(table)
+    for row in found["targets"]:
+        lines = [*row["margins"], *(r for r in row["reasons"] if r not in row["margins"])]
+        _bullets(row["target"], [*lines, f"cost: {row['reckoned']}"])

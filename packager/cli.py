@@ -42,7 +42,18 @@ RegistryUri = Annotated[
     str | None,
     typer.Option(help="The model registry, where it is another server.", show_default=False),
 ]
-Target = Annotated[str, typer.Option("--target", "-t", help="Where the artifact will run.")]
+Target = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        "-t",
+        help="Where the artifact will run; auto: the first that what is measured fits.",
+    ),
+]
+Rate = Annotated[
+    float, typer.Option("--rate", min=1e-6, help="Requests a second, for what each target costs.")
+]
+BatchRows = Annotated[int, typer.Option("--batch", min=1, help="Rows of a request, for the same.")]
 Python = Annotated[
     str | None,
     typer.Option("--python", help="Python minor version, as 3.13.", show_default=False),
@@ -100,6 +111,8 @@ def inspect(
     arch: Arch = "x86_64",
     example: Example = None,
     tier: TierOption = None,
+    rate: Rate = 1.0,
+    batch: BatchRows = 1,
     facts_dir: FactsDir = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -109,11 +122,14 @@ def inspect(
     For an artifact's folder: what was removed, what was proven, and what is largest in it.
     """
     from packager.artifact import is_artifact
+    from packager.fit import Workload
     from packager.inspect import inspect_artifact, inspect_model
+
+    workload = Workload(requests_per_second=rate, rows=batch)
 
     with _console.progress(verbose=verbose):
         if is_artifact(Path(model)):
-            found: dict[str, Any] = inspect_artifact(Path(model))
+            found: dict[str, Any] = inspect_artifact(Path(model), workload, facts_dir)
         else:
             request = _request(
                 model_uri=model,
@@ -126,7 +142,7 @@ def inspect(
                 tier=tier,
                 facts_dir=facts_dir,
             )
-            found = inspect_model(request, _registry(request))
+            found = inspect_model(request, _registry(request), workload)
     _show(found, as_json=as_json, human=_console.show_inspection)
 
 
@@ -138,6 +154,8 @@ def build(
         Path, typer.Option("--out", "-o", file_okay=False, help="The artifact's folder.")
     ] = Path("dist"),
     target: Target = "aws-lambda",
+    rate: Rate = 1.0,
+    batch: BatchRows = 1,
     tracking_uri: TrackingUri = None,
     registry_uri: RegistryUri = None,
     python: Python = None,
@@ -257,10 +275,13 @@ def build(
     The artifact appears in --out whole or not at all; an artifact that is there is replaced only
     by a proven one. Environments and recorded answers are cached, so a second run is faster.
     """
+    from packager.auto import AUTO, build_auto, told
+    from packager.fit import Workload
+
     request = _request(
         model_uri=model,
         out_dir=out,
-        target=target,
+        target="aws-lambda" if target == AUTO else target,
         architecture=arch,
         python_minor=python,
         tracking_uri=tracking_uri,
@@ -298,6 +319,12 @@ def build(
         if dry_run:
             with planned(request, _registry(request)) as (resolved, attempts, _):
                 shown, human = plan_summary(resolved, attempts), _console.show_plan
+        elif target == AUTO:
+            workload = Workload(requests_per_second=rate, rows=batch)
+            decided = build_auto(request, _registry(request), workload)
+            shown, human = report_summary(decided.report), _console.show_report
+            shown["targets"] = told(decided.verdicts)
+            shown["reasons"] = [f"Not taken: {why}" for why in decided.passed_over]
         else:
             shown, human = report_summary(run(request, _registry(request))), _console.show_report
     _show(shown, as_json=as_json, human=human)

@@ -114,7 +114,7 @@ def judge(
 
 
 def choose(verdicts: Sequence[Verdict]) -> Verdict:
-    """The first that takes the model. Raises VerificationError, with every reason, where none does."""
+    """The first that takes the model. Raises VerificationError where none does, saying why not."""
     for verdict in verdicts:
         if verdict.fits:
             return verdict

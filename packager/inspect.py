@@ -8,17 +8,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from packager import _output, engines, sizes
+from packager import _output, engines, sizes, targets
 from packager._resources import own_command
+from packager.artifact import read_manifest
+from packager.auto import measured_before, told, verdicts_of
 from packager.errors import ModelFormatError
+from packager.fit import Measured, Workload, needs_gpu
 from packager.pipeline import planned
 from packager.registry import ModelRegistry
 from packager.slim import slim
-from packager.targets import TARGETS
 from packager.types import BuildPlan, BuildReport, BuildRequest, ResolvedModel
 
 
-def inspect_model(request: BuildRequest, registry: ModelRegistry) -> dict[str, Any]:
+def inspect_model(
+    request: BuildRequest, registry: ModelRegistry, workload: Workload
+) -> dict[str, Any]:
     """Plan, and stage the first attempt, so that sizes are measured rather than guessed."""
     with planned(request, registry) as (model, attempts, place):
         bundle = slim(attempts[0], place.stage("slim"))
@@ -28,22 +32,24 @@ def inspect_model(request: BuildRequest, registry: ModelRegistry) -> dict[str, A
             "ledger": [asdict(entry) for entry in bundle.ledger],
             "largest": packages[: sizes.SHOWN],
             "room": sizes.unlocking(packages, attempts[0].target, attempts[0].runtime),
-            "targets": [
-                {
-                    "target": target.name,
-                    "fits": bundle.size_bytes <= target.limits.unzipped_bytes,
-                    "unzipped_bytes": bundle.size_bytes,
-                    "limit_bytes": target.limits.unzipped_bytes,
-                    "way_out": target.way_out,
-                }
-                for target in (make(request.facts_dir) for make in TARGETS.values())
-            ],
+            "targets": told(
+                verdicts_of(
+                    Measured(
+                        unzipped_bytes=bundle.size_bytes,
+                        needs_gpu=needs_gpu(model, request.facts_dir),
+                    ),
+                    workload,
+                    request.facts_dir,
+                )
+            ),
             "notes": list(model.notes),
         }
 
 
-def inspect_artifact(folder: Path) -> dict[str, Any]:
-    """What the report in an artifact's folder says."""
+def inspect_artifact(
+    folder: Path, workload: Workload, facts_dir: Path | None = None
+) -> dict[str, Any]:
+    """What the report in an artifact's folder says, and which targets what it measured fits."""
     try:
         report: dict[str, Any] = json.loads((folder / _output.MARKER).read_text(encoding="utf-8"))
         evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
@@ -58,9 +64,21 @@ def inspect_artifact(folder: Path) -> dict[str, Any]:
         "ledger": evidence.get("ledger", []),
         "largest": report.get("largest", []),
         "room": report.get("room", ""),
+        "targets": told(
+            verdicts_of(
+                measured_before(report, evidence, _example(folder, report)), workload, facts_dir
+            )
+        ),
         "report": report,
         "evidence": evidence,
     }
+
+
+def _example(folder: Path, report: dict[str, Any]) -> bytes | None:
+    """The request that was saved with the model; None where there is none."""
+    home = folder / "function" / targets.load(report["target"]["name"]).home
+    example = read_manifest(home).example
+    return None if example is None else (home / example).read_bytes()
 
 
 def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[str, Any]:

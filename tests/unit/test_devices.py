@@ -13,7 +13,7 @@ from packager.errors import ConfigurationError, FactsError
 from packager.facts import devices
 from packager.package import package
 from packager.plan import _plan, _requirements, check
-from packager.types import BuildPlan, Device, Frame, LoaderSpec
+from packager.types import BuildPlan, Device, Frame, LoaderSpec, Requirements
 from tests import fake_plan
 
 
@@ -61,7 +61,7 @@ def test_facts_that_miss_a_figure_are_named(tmp_path: Path) -> None:
 def test_what_is_listed_for_a_cpu_is_installed_for_a_gpu() -> None:
     builds = devices.builds(Device.CUDA, None)
     model = fake_plan.model(
-        requirements=fake_plan.Requirements(lines=("onnxruntime==1.23.0", "xgboost-cpu==3.0.0"))
+        requirements=Requirements(lines=("onnxruntime==1.23.0", "xgboost-cpu==3.0.0"))
     )
     needed = _requirements.needed(
         model,

@@ -87,8 +87,8 @@ def _system(prefix: str) -> Mapping[str, bytes | Path]:
             files[f"{inside}/lib/python{PYTHON}/{relative}"] = path
     for path in home.glob("lib/libpython*"):
         # as it is asked for, and where the loader finds it in an image that has run ldconfig
-        for place in (f"{inside}/lib", f"usr/lib/{_MULTIARCH}"):
-            files[f"{place}/{path.name}"] = path
+        for folder in (f"{inside}/lib", f"usr/lib/{_MULTIARCH}"):
+            files[f"{folder}/{path.name}"] = path
     tools = [Path(found) for name in _TOOLS if (found := shutil.which(name, path="/usr/bin:/bin"))]
     for tool in tools:
         files[f"usr/bin/{tool.name}"] = tool.resolve()

@@ -1,0 +1,181 @@
+"""`--target auto`: one target after the other, until what was measured on the artifact fits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager import auto, targets
+from packager.auto import build_auto, measured, told, verdicts_of
+from packager.errors import PlanError, ToolError, VerificationError
+from packager.fit import Workload
+from packager.types import (
+    Artifact,
+    BuildReport,
+    BuildRequest,
+    Bundle,
+    Device,
+    Finding,
+    Requirements,
+)
+from tests import fake_plan
+
+Made = Callable[[BuildRequest], BuildReport]
+
+
+def report(request: BuildRequest, **changes: Any) -> BuildReport:
+    cold = fake_plan.EVIDENCE.cold_start
+    assert cold is not None
+    evidence = replace(fake_plan.EVIDENCE, cold_start=replace(cold, **changes.pop("cold", {})))
+    artifact = Artifact(
+        path=Path("f.zip"),
+        folder=Path("f"),
+        sha256="0",
+        size_bytes=1,
+        unzipped_bytes=changes.pop("unzipped_bytes", 10_000_000),
+    )
+    return BuildReport(
+        plan=fake_plan.plan(request=request, target=targets.load(request.target)),
+        bundle=Bundle(root=Path("f"), files=()),
+        evidence=evidence,
+        artifact=artifact,
+        emitted=(),
+    )
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
+    """Every request that is built; the model is resolved to a made-up one."""
+    monkeypatch.setattr(auto, "resolve", lambda *_: fake_plan.model())
+    return []
+
+
+def building(monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest], make: Made) -> None:
+    def build(request: BuildRequest, _: Any) -> BuildReport:
+        tried.append(request)
+        return make(request)
+
+    monkeypatch.setattr(auto, "build", build)
+
+
+def run(**changes: Any) -> Any:
+    return build_auto(fake_plan.request(**changes), None, Workload())  # type: ignore[arg-type]
+
+
+def test_what_fits_the_first_is_built_once(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
+) -> None:
+    building(monkeypatch, tried, report)
+
+    decided = run()
+
+    assert [request.target for request in tried] == ["aws-lambda"]
+    assert decided.passed_over == ()
+    assert len(decided.verdicts) == len(targets.TARGETS)
+
+
+def test_a_build_that_is_too_large_goes_on_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
+) -> None:
+    def make(request: BuildRequest) -> BuildReport:
+        if request.target == "aws-lambda":
+            found = Finding(check="budget", message="It is 38 MB over.", hint="")
+            raise VerificationError([found])
+        return report(request, unzipped_bytes=300_000_000)
+
+    building(monkeypatch, tried, make)
+
+    decided = run()
+
+    assert decided.report.plan.target.name == "aws-lambda-image"
+    assert decided.passed_over == ("aws-lambda: It is 38 MB over.",)
+
+
+def test_what_was_measured_counts_and_not_what_was_built(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
+) -> None:
+    building(monkeypatch, tried, lambda request: report(request, cold={"peak_rss_bytes": 9 << 30}))
+
+    decided = run()
+
+    assert [request.target for request in tried] == list(targets.TARGETS)
+    assert decided.report.plan.target.name == "gpu-container"
+    assert tried[-1].device is Device.CPU
+    assert all("memory, with room" in why for why in decided.passed_over)
+
+
+def test_a_model_for_a_gpu_is_built_for_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
+) -> None:
+    building(monkeypatch, tried, report)
+    lines = Requirements(lines=("vllm==1.0",))
+    monkeypatch.setattr(auto, "resolve", lambda *_: fake_plan.model(requirements=lines))
+
+    decided = run()
+
+    assert [(request.target, request.device) for request in tried] == [("gpu-container", None)]
+    assert len(decided.passed_over) == len(targets.TARGETS) - 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ToolError("uv failed"),
+        PlanError("No wheel."),
+        VerificationError([Finding(check="replay", message="row 7 differs", hint="")]),
+    ],
+)
+def test_any_other_failure_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest], error: Exception
+) -> None:
+    def make(_: BuildRequest) -> BuildReport:
+        raise error
+
+    building(monkeypatch, tried, make)
+
+    with pytest.raises(type(error)):
+        run()
+    assert len(tried) == 1
+
+
+def test_where_nothing_takes_it_every_reason_is_told(
+    monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
+) -> None:
+    def make(_: BuildRequest) -> BuildReport:
+        raise PlanError("Its files have 99 TB.\nThe way out is the target x.")
+
+    building(monkeypatch, tried, make)
+
+    with pytest.raises(VerificationError) as error:
+        run()
+    assert len(error.value.findings) == len(targets.TARGETS)
+
+
+def test_what_is_told_is_json_and_says_what_it_costs() -> None:
+    found = measured(report(fake_plan.request()))
+    plain = json.loads(json.dumps(told(verdicts_of(found, Workload(rows=4)))))
+
+    assert [row["fits"] for row in plain] == [True] * len(targets.TARGETS)
+    assert all(row["dollars_per_million"] > 0 for row in plain)
+    assert found.rows == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        (b'{"dataframe_split": {"columns": ["x"], "data": [[1], [2], [3]]}}', 3),
+        (b'{"inputs": [[1, 2], [3, 4]]}', 2),
+        (b'{"inputs": {"x": [1, 2, 3, 4]}}', 4),
+        (b'{"dataframe_records": [{"x": 1}]}', 1),
+        (b'{"messages": []}', 1),
+        (b"x,y\n1,2", 1),
+        (None, 1),
+    ],
+)
+def test_rows_of_an_example(body: bytes | None, rows: int) -> None:
+    assert auto._rows(body) == rows
