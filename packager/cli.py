@@ -53,7 +53,9 @@ Target = Annotated[
 Rate = Annotated[
     float, typer.Option("--rate", min=1e-6, help="Requests a second, for what each target costs.")
 ]
-BatchRows = Annotated[int, typer.Option("--batch", min=1, help="Rows of a request, for the same.")]
+RequestRows = Annotated[
+    int, typer.Option("--request-rows", min=1, help="Rows of a request, for the same.")
+]
 Python = Annotated[
     str | None,
     typer.Option("--python", help="Python minor version, as 3.13.", show_default=False),
@@ -112,7 +114,7 @@ def inspect(
     example: Example = None,
     tier: TierOption = None,
     rate: Rate = 1.0,
-    batch: BatchRows = 1,
+    request_rows: RequestRows = 1,
     facts_dir: FactsDir = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -125,7 +127,7 @@ def inspect(
     from packager.fit import Workload
     from packager.inspect import inspect_artifact, inspect_model
 
-    workload = Workload(requests_per_second=rate, rows=batch)
+    workload = Workload(requests_per_second=rate, rows=request_rows)
 
     with _console.progress(verbose=verbose):
         if is_artifact(Path(model)):
@@ -155,7 +157,7 @@ def build(
     ] = Path("dist"),
     target: Target = "aws-lambda",
     rate: Rate = 1.0,
-    batch: BatchRows = 1,
+    request_rows: RequestRows = 1,
     tracking_uri: TrackingUri = None,
     registry_uri: RegistryUri = None,
     python: Python = None,
@@ -320,7 +322,7 @@ def build(
             with planned(request, _registry(request)) as (resolved, attempts, _):
                 shown, human = plan_summary(resolved, attempts), _console.show_plan
         elif target == AUTO:
-            workload = Workload(requests_per_second=rate, rows=batch)
+            workload = Workload(requests_per_second=rate, rows=request_rows)
             decided = build_auto(request, _registry(request), workload)
             shown, human = report_summary(decided.report), _console.show_report
             shown["targets"] = told(decided.verdicts)
