@@ -90,7 +90,7 @@ def test_compiled_code_is_left_alone_for_a_gpu() -> None:
         ({"target": "gpu-container", "architecture": "arm64"}, "for x86_64 alone"),
         ({"target": "gpu-container", "driver": "1"}, "runs no CUDA"),
         ({"target": "gpu-container", "device": Device.CPU, "driver": "580"}, "none with --device"),
-        ({"target": "gpu-container", "events": ("sqs",)}, "has no such sources"),
+        ({"target": "gpu-container", "events": ("sqs",)}, "has no event source sqs"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str) -> None:
