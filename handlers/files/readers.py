@@ -105,13 +105,12 @@ def _cut(blocks: Iterable[bytes], chunk_bytes: int, *, quoted: bool) -> Iterator
                 yield bytes(buffer[:end])
                 del buffer[:end]
             elif len(buffer) > chunk_bytes * _ROW_BYTES:
-                raise _too_long(chunk_bytes)
+                raise _too_long(chunk_bytes * _ROW_BYTES)
     if buffer.strip():
         yield bytes(buffer)
 
 
-def _too_long(chunk_bytes: int) -> TooLargeError:
-    limit = chunk_bytes * _ROW_BYTES
+def _too_long(limit: int) -> TooLargeError:
     return TooLargeError(f"A row has more than {limit} bytes; or a quote is never closed.")
 
 
@@ -167,8 +166,10 @@ def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
         after = _blank(text, end)
         if after == len(text):  # cut off, or a number that may go on
             piece = next(more, None)
-            if piece is None or len(text) - place > most:
+            if piece is None:
                 raise InvalidInputError("The file is not a JSON list.")
+            if len(text) - place > most:
+                raise _too_long(most)
             text, place = text[place:] + piece, 0
             continue
         if text[after] not in ",]":

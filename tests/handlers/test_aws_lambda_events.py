@@ -29,8 +29,27 @@ class Context:
 answer = handler(json.loads(sys.argv[1]), Context())
 print(json.dumps([answer, sorted(sys.modules), len(before)]))
 """
+_FAILED = """
+import json, sys
+sys.path.insert(0, sys.argv[2])
+from handlers.aws_lambda import handler
+class Context:
+    aws_request_id = "r"
+    function_name = function_version = memory_limit_in_mb = invoked_function_arn = "f"
+    def get_remaining_time_in_millis(self):
+        return 60_000
+try:
+    handler(json.loads(sys.argv[1]), Context())
+except Exception as error:
+    print(json.dumps([type(error).__name__, sorted(sys.modules)]))
+"""
 WEB = {"mangum", "starlette", "fastapi", "pydantic", "asyncio"}
 AWS = {"boto3", "botocore.session", "botocore.client", "s3transfer", "urllib3"}
+NOT_ASKED_FOR = {
+    "handlers.drift", "handlers.sketches", "handlers.files", "handlers.files.jobs",
+    "handlers.clients",
+}  # fmt: skip
+"""What comes with a baseline, with files, and with something that is asked of AWS."""
 MODULES_CEILING = 20
 """What event sources add to a function that was built for one of them."""
 
@@ -70,6 +89,42 @@ def test_the_event_path_loads_its_own_source_and_nothing_else(function: Path, no
     assert start - bare <= MODULES_CEILING
     assert not {"handlers.inbox", "handlers.together", "handlers.destinations"} & plain
     assert not {f"handlers.events.{name}" for name in events.SOURCES} & plain
+    assert not NOT_ASKED_FOR & plain
+
+
+def test_nothing_of_aws_is_needed_before_something_is_configured(tmp_path: Path) -> None:
+    """As where an artifact is proven: the runtime's own packages are not there."""
+    folder = built_for(tmp_path, *events.SOURCES)
+
+    answer, modules, _ = loaded(folder, event("stepfunctions_batch"))
+
+    assert [len(each["predictions"]) for each in answer] == [1, 1]
+    assert modules.isdisjoint(WEB | AWS | NOT_ASKED_FOR)
+
+
+def test_a_file_loads_what_files_need_and_no_other_source(tmp_path: Path) -> None:
+    pytest.importorskip("botocore", reason="the runtime's own; not among what ships")
+    folder = built_for(tmp_path, "files")
+    sent = {"input": "s3://data/in.txt", "output": "s3://data/out.jsonl"}
+
+    kind, modules = json.loads(
+        fresh(
+            _FAILED,
+            json.dumps(sent),
+            folder,
+            cwd=folder,
+            AWS_REGION="us-east-1",
+            AWS_ACCESS_KEY_ID="testing",
+            AWS_SECRET_ACCESS_KEY="testing",
+            AWS_ENDPOINT_URL="http://127.0.0.1:1",
+            PACKAGER_FILES="1",
+        ).splitlines()[-1]
+    )
+
+    assert kind == "RecordsFailedError"
+    found = {name for name in modules if name.startswith("handlers.events.")}
+    assert found == {"handlers.events.http", "handlers.events.files"}
+    assert not {"pandas", "pyarrow", "boto3", *WEB} & set(modules)
 
 
 def test_another_source_s_event_is_a_bad_request(function: Path, tmp_path: Path) -> None:
