@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import azure.mgmt.appcontainers.models as apps
 import azure.mgmt.web.models as web
 from pycep import BicepParser
 
 _MODELS: dict[str, Any] = {
     "Microsoft.Web/sites": web.Site,
     "Microsoft.Web/serverfarms": web.AppServicePlan,
+    "Microsoft.App/managedEnvironments": apps.ManagedEnvironment,
+    "Microsoft.App/containerApps": apps.ContainerApp,
 }
 _BICEP_S_OWN = {"parent", "scope", "dependsOn"}
 
@@ -27,7 +30,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def unknown_names(parsed: dict[str, Any]) -> list[str]:
-    """Every property of a Microsoft.Web resource that the client's models do not have."""
+    """Every property of a resource of those kinds that the client's models do not have."""
     found: list[str] = []
     for name, resource in parsed["resources"].items():
         kind = resource["type"]
@@ -73,17 +76,22 @@ def _unknown(value: Any, model: Any, where: str) -> Iterator[str]:
 def _wire_names(model: Any) -> dict[str, Any]:
     """Name on the wire to the model of its value, None where it is a plain one."""
     return {
-        field._rest_name: _model_of(model.__annotations__.get(attribute, ""))
+        field._rest_name: _model_of(model.__annotations__.get(attribute, ""), _client(model))
         for attribute, field in model()._attr_to_rest_field.items()
     }
 
 
-def _model_of(annotation: object) -> Any:
+def _client(model: Any) -> Any:
+    """The module of the client that a model is of: two have models of one name."""
+    return web if model.__module__.startswith("azure.mgmt.web.") else apps
+
+
+def _model_of(annotation: object, client: Any) -> Any:
     """None for plain values, and for maps, whose keys are the author's own."""
     if "ict[" in str(annotation):
         return None
     for name in str(annotation).replace('"', "'").split("'"):
-        found = getattr(web, name.rpartition(".")[2], None)
+        found = getattr(client, name.rpartition(".")[2], None)
         if isinstance(found, type) and any(each.__name__ == "Model" for each in found.__mro__):
             return found
     return None

@@ -1,0 +1,278 @@
+"""The container's server against itself without batches, LitServe and MLServer, with one model.
+
+    python bench/batching.py [--seconds 6] [--out bench/results]
+
+The model is a small transformer whose weights outweigh a row, so that it gains from batches. Every
+server runs it on onnxruntime with one thread, on this machine's CPUs, which it shares with the
+client. The servers take turns. Figures: answered a second at 32 clients; median latency at one;
+at twice the own peak, what is still answered, shed and failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402 - the checkout is put on the path first
+
+from bench import _load, _network  # noqa: E402
+from handlers.manifest import FILENAME, Manifest  # noqa: E402
+from packager import environments, interpreters  # noqa: E402
+
+CLIENTS = 32
+LITSERVE = """
+import sys
+import litserve, numpy, onnxruntime
+class Api(litserve.LitAPI):
+    def setup(self, device):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(sys.argv[1], options)
+    def decode_request(self, request):
+        return numpy.asarray(request["inputs"], dtype="float32")[0]
+    def batch(self, inputs):
+        return numpy.stack(inputs)
+    def predict(self, x):
+        return self.session.run(["y"], {"x": x})[0]
+    def unbatch(self, output):
+        return list(output)
+    def encode_response(self, output):
+        return {"predictions": output.tolist()}
+if __name__ == "__main__":
+    server = litserve.LitServer(Api(max_batch_size=64, batch_timeout=0.0), accelerator="cpu")
+    server.run(port=int(sys.argv[2]), generate_client_file=False, log_level="warning")
+"""
+MLSERVER = """
+import onnxruntime
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec
+from mlserver.types import InferenceResponse
+class Model(MLModel):
+    async def load(self):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(self.settings.parameters.uri, options)
+        return True
+    async def predict(self, payload):
+        x = NumpyCodec.decode_input(payload.inputs[0])
+        y = self.session.run(["y"], {"x": x})[0]
+        return InferenceResponse(
+            model_name=self.name, outputs=[NumpyCodec.encode_output("y", y)]
+        )
+"""
+
+
+@dataclass
+class Server:
+    """A command, where to ask it, and with what."""
+
+    name: str
+    argv: list[str | Path]
+    port: int
+    path: str
+    body: bytes
+    ready: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def function(folder: Path, example: list[Any]) -> Path:
+    """A folder as a build lays it out, of this checkout's handlers."""
+    shutil.copytree(ROOT / "handlers", folder / "handlers")
+    (folder / "model").mkdir()
+    _network.write(folder / "model" / "model.onnx")
+    (folder / "model" / "example.json").write_text(json.dumps({"inputs": example}))
+    shape = [-1, _network.TOKENS, _network.FEATURES]
+    spec = {"type": "tensor", "name": "x", "tensor-spec": {"dtype": "float32", "shape": shape}}
+    made = Manifest(
+        model_name="transformer",
+        model_version="1",
+        mlflow_version="3.17.2",
+        digest="0" * 64,
+        flavor="onnx",
+        loader="onnx",
+        frame="numpy",
+        signature={"inputs": [spec], "outputs": None, "params": None},
+        options={"file": "model.onnx", "session_options": {"intra_op_num_threads": 1}},
+        example="model/example.json",
+        python=platform.python_version(),
+        request_bytes=6_000_000,
+        response_bytes=6_000_000,
+    )
+    (folder / FILENAME).write_text(made.text())
+    return folder
+
+
+def servers(work: Path) -> list[Server]:
+    rows = np.random.default_rng(1).normal(size=(8, _network.TOKENS, _network.FEATURES))
+    example = rows.round(4).tolist()
+    folder = function(work / "function", example)
+    body = json.dumps({"inputs": example[:1]}).encode()
+    ours: list[str | Path] = [sys.executable, "-m", "handlers.container", "serve"]
+    made = []
+    for name, batch in (("ours", "64"), ("ours, unbatched", "1")):
+        port = free_port()
+        env = {"PORT": str(port), "PACKAGER_BATCH_ROWS": batch, "PYTHONPATH": str(folder)}
+        made.append(Server(name, ours, port, "/invocations", body, "/ping", env, folder))
+    model = folder / "model" / "model.onnx"
+    python = interpreters.find("3.12")
+    for name, maker in (("litserve", _litserve), ("mlserver", _mlserver)):
+        needs = [name, "onnxruntime", "numpy"]
+        made.append(maker(work, model, environments.ensure(python, needs, label=name), example))
+    return made
+
+
+def _litserve(work: Path, model: Path, python: Path, example: list[Any]) -> Server:
+    script = work / "litserve_app.py"
+    script.write_text(LITSERVE)
+    port = free_port()
+    body = json.dumps({"inputs": example[:1]}).encode()
+    argv: list[str | Path] = [python, script, model, str(port)]
+    return Server("litserve", argv, port, "/predict", body, "/health")
+
+
+def _mlserver(work: Path, model: Path, python: Path, example: list[Any]) -> Server:
+    folder = work / "mlserver"
+    folder.mkdir()
+    port, others = free_port(), [free_port(), free_port()]
+    (folder / "app.py").write_text(MLSERVER)
+    settings = {
+        "name": "m",
+        "implementation": "app.Model",
+        "max_batch_size": 64,
+        "max_batch_time": 0.005,
+        "parameters": {"uri": str(model)},
+    }
+    (folder / "model-settings.json").write_text(json.dumps(settings))
+    ports = {"http_port": port, "grpc_port": others[0], "metrics_port": others[1]}
+    host = {"host": "127.0.0.1", "parallel_workers": 0, "debug": False, **ports}
+    (folder / "settings.json").write_text(json.dumps(host))
+    flat = np.asarray(example[0]).reshape(-1).tolist()
+    shape = [1, _network.TOKENS, _network.FEATURES]
+    tensor = {"name": "x", "datatype": "FP32", "shape": shape, "data": flat}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    argv: list[str | Path] = [python.with_name("mlserver"), "start", "."]
+    path = "/v2/models/m/infer"
+    env = {"PYTHONPATH": str(folder)}
+    return Server("mlserver", argv, port, path, body, "/v2/models/m/ready", env, folder)
+
+
+class Running:
+    """A context manager: the server is ready inside it, and gone after it."""
+
+    def __init__(self, server: Server, work: Path) -> None:
+        self._server = server
+        self._log = work / f"{server.port}.log"
+
+    def __enter__(self) -> Server:
+        env = {"PATH": os.environ["PATH"], "HOME": str(self._log.parent), **self._server.env}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._server.argv, cwd=self._server.cwd, env=env, stdout=log, stderr=log
+            )
+        until = time.monotonic() + 120
+        while time.monotonic() < until and self._process.poll() is None:
+            try:
+                url = f"http://127.0.0.1:{self._server.port}{self._server.ready}"
+                with urllib.request.urlopen(url, timeout=2):
+                    return self._server
+            except OSError:
+                time.sleep(0.1)
+        sys.exit(f"{self._server.name} did not start:\n{self._log.read_text()[-3000:]}")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+async def measured(server: Server, seconds: float) -> dict[str, Any]:
+    port, path, body = server.port, server.path, server.body
+    probe = _load.Connection(port, path, body)
+    status = await probe.ask()
+    if status != 200:
+        sys.exit(f"{server.name} answers {status}: {probe.body[:500]!r}")
+    await _load.closed_loop(port, path, body, CLIENTS, 1.0)
+    one = await _load.closed_loop(port, path, body, 1, seconds)
+    many = await _load.closed_loop(port, path, body, CLIENTS, seconds)
+    peak = many.answered_a_second
+    twice = await _load.open_loop(port, path, body, 2 * peak, seconds)
+    return {
+        "one_client": one.figures(),
+        f"{CLIENTS}_clients": many.figures(),
+        "twice_the_peak": {**twice.figures(), "of_peak": round(twice.answered_a_second / peak, 3)},
+    }
+
+
+def text(result: Mapping[str, Any]) -> str:
+    lines = [
+        "# Batching, side by side",
+        "",
+        f"{result['machine']}. One run, the servers one after the other; written by",
+        f"`{result['command']}`. {result['note']}",
+        "",
+        "| server | rows/s, 32 clients | p50 ms | p50 ms, 1 client | twice | 429 | 5xx | lost |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, found in result["servers"].items():
+        one, many, twice = found["one_client"], found[f"{CLIENTS}_clients"], found["twice_the_peak"]
+        lines.append(
+            f"| {name} | {many['answered_a_second']} | {many['p50_ms']} | {one['p50_ms']} | "
+            f"{twice['of_peak']:.0%} | {twice['shed_429']} | {twice['errors_5xx']} | "
+            f"{twice['lost']} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    asked = parser.parse_args()
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        work = Path(name)
+        for server in servers(work):
+            with Running(server, work):
+                found[server.name] = asyncio.run(measured(server, asked.seconds))
+            print(server.name, json.dumps(found[server.name]))
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python "
+        f"{platform.python_version()} (ours), no GPU",
+        "command": "python bench/batching.py",
+        "note": "The client is on the same CPUs.",
+        "servers": found,
+    }
+    asked.out.mkdir(exist_ok=True)
+    (asked.out / "batching.json").write_text(json.dumps(result, indent=2) + "\n")
+    (asked.out / "batching.md").write_text(text(result))
+
+
+if __name__ == "__main__":
+    main()
