@@ -113,6 +113,8 @@ def through(
     the two neighbouring inputs between which the feature crosses.
     """
     total = sum(len(values) for values in thresholds.values())
+    if not total:
+        return None, 0, 0
     numbers = [name for name, column in table.items() if column.dtype.kind == "f"]
     base = taken(table, rng.integers(0, size(table), 1))
     found: list[Table] = []
@@ -120,7 +122,10 @@ def through(
     for name in numbers:
         spread = float(np.nanmax(np.abs(table[name]), initial=1.0)) * 4 + 1
         low, high = with_value(base, name, -spread), with_value(base, name, spread)
-        ends = np.asarray(transform(joined([low, high])), dtype=np.float64)
+        try:
+            ends = np.asarray(transform(joined([low, high])), dtype=np.float64)
+        except Exception:  # noqa: BLE001, S112 - an encoder that knows its values refuses any other
+            continue
         for feature in np.flatnonzero(ends[0] != ends[1]):
             room = most - done
             values = thresholds.get(int(feature), np.array([]))[: max(0, room)]
