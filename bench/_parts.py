@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,3 +114,72 @@ def size(folder: Path, zipped: Path) -> dict[str, float]:
         "zipped_mb": zipped.stat().st_size / 1e6,
         "files": len(files),
     }
+
+
+def group_stat(group: int) -> tuple[float, float]:
+    """CPU in ms and peak resident memory in MB, over the processes of a group."""
+    ticks, peak = 0, 0
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) != group:
+                continue
+            ticks += sum(int(f) for f in fields[11:15])
+            status = (folder / "status").read_text()
+        except (OSError, IndexError):
+            continue
+        peak += next((int(x.split()[1]) for x in status.splitlines() if x.startswith("VmHWM")), 0)
+    return ticks * 1000 / os.sysconf("SC_CLK_TCK"), peak * 1024 / 1e6
+
+
+@dataclass(frozen=True)
+class Server:
+    """MLflow's own, up on a port."""
+
+    pid: int
+    port: int
+    up_ms: float
+
+    def ask(self, payload: bytes) -> float:
+        """Seconds until the whole answer was there."""
+        begun = time.monotonic()
+        asked(self.port, payload)
+        return time.monotonic() - begun
+
+
+def asked(port: int, payload: bytes) -> bytes:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations", payload, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, here
+        return bytes(answer.read())
+
+
+@contextlib.contextmanager
+def served(python: Path, model: Path, payload: bytes) -> Iterator[Server]:
+    """`mlflow models serve` in the model's own environment, from its first answer on."""
+    with socket.socket() as free:  # a port of its own: the server before may still be going down
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [python.parent / "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
+    env = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    started = time.monotonic()
+    server = subprocess.Popen(
+        [*map(str, argv), "--port", str(port)],
+        env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        while True:
+            try:
+                asked(port, payload)
+                break
+            except (urllib.error.URLError, ConnectionError):
+                if server.poll() is not None or time.monotonic() - started > 120:
+                    sys.exit("mlflow models serve did not come up")
+                time.sleep(0.02)
+        yield Server(server.pid, port, (time.monotonic() - started) * 1000)
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)

@@ -21,13 +21,9 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +34,11 @@ from bench._parts import (  # noqa: E402 - the checkout is put on the path first
     Variant,
     boot,
     drop_page_cache,
+    group_stat,
     installed,
     medians,
     re_date,
+    served,
     sh,
     size,
     valid_bytecode,
@@ -114,68 +112,16 @@ def modules(variant: Variant, interpreter: Interpreter) -> int:
     return int(done.stdout.split()[-1])
 
 
-def group_stat(group: int) -> tuple[float, float]:
-    """CPU in ms and peak resident memory in MB, over the processes of a group."""
-    ticks, peak = 0, 0
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[2]) != group:
-                continue
-            ticks += sum(int(f) for f in fields[11:15])
-            status = (folder / "status").read_text()
-        except (OSError, IndexError):
-            continue
-        peak += next((int(x.split()[1]) for x in status.splitlines() if x.startswith("VmHWM")), 0)
-    return ticks * 1000 / os.sysconf("SC_CLK_TCK"), peak * 1024 / 1e6
-
-
 def serve_once(python: Path, model: Path, payload: bytes) -> dict[str, float]:
     """Start MLflow's own server, ask until it answers, ask six times more."""
-    with socket.socket() as free:  # a port of its own: the server before may still be going down
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    argv = [python.parent / "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
-    env = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
-    started = time.monotonic()
-    server = subprocess.Popen(
-        [*map(str, argv), "--port", str(port)],
-        env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-
-    def ask() -> bytes:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations", payload, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, here
-            return bytes(answer.read())
-
-    try:
-        while True:
-            try:
-                ask()
-                break
-            except (urllib.error.URLError, ConnectionError):
-                if server.poll() is not None or time.monotonic() - started > 120:
-                    sys.exit("mlflow models serve did not come up")
-                time.sleep(0.02)
-        up = (time.monotonic() - started) * 1000
+    with served(python, model, payload) as server:
         cpu, _ = group_stat(server.pid)
-        warm = []
-        for _ in range(6):
-            before = time.monotonic()
-            ask()
-            warm.append((time.monotonic() - before) * 1000)
+        warm = [server.ask(payload) * 1000 for _ in range(6)]
         _, peak = group_stat(server.pid)
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
     return {
-        "init_wall_ms": up,
+        "init_wall_ms": server.up_ms,
         "cpu_ms": cpu,
-        "first_invoke_ms": up,
+        "first_invoke_ms": server.up_ms,
         "warm_invoke_ms": statistics.median(warm),
         "peak_rss_mb": peak,
     }

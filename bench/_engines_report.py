@@ -1,0 +1,91 @@
+"""What bench/engines.py found, as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Found = Mapping[str, Any]
+COLUMNS = (
+    "", "unzipped MB", "zipped MB", "files", "CPU ms", "init ms", "warm ms", "peak MB",
+    "CPU / floor",
+)  # fmt: skip
+_LETTERS = 200
+"""Of a refusal's reason."""
+
+
+def text(found: Found) -> str:
+    lines = ["# Engines", "", "Made by `python bench/engines.py`.", ""]
+    if "start" in found:
+        lines += _start(found["start"])
+    if "estimators" in found:
+        lines += ["", "## Estimators", "", *_estimators(found["estimators"])]
+    return "\n".join(lines) + "\n"
+
+
+def _start(start: Found) -> list[str]:
+    table, rate = start["rows"], start["rows_per_second"]
+    floor = table["floor"]["cpu_ms"]
+    best = min(("onnx", "onnx, defer"), key=lambda name: table[name]["cpu_ms"])
+    share = table["by hand"]["cpu_ms"] / table[best]["cpu_ms"]
+    lines = [_about(start), "", *_table(COLUMNS, (_cells(k, v, floor) for k, v in table.items()))]
+    lines += ["", f"CPU of `by hand` / `{best}`: {share:.1f}."]
+    for key, row in start["warm"].items():
+        whole, run, beyond = (row[f"{name}_ms"] for name in ("handler", "session", "beyond"))
+        line = (
+            f"Warm, one row, {key}: {whole:.3f} ms in the handler, {run:.3f} of it in the session"
+        )
+        lines += ["", f"{line}'s run: {beyond:.3f} beyond it."]
+    line = f"1,000 rows of JSON: {rate['onnx']:,.0f} rows a second under the emulator, "
+    line += f"{rate['mlflow_serve']:,.0f} of `mlflow models serve`: {rate['ratio']:.1f} times."
+    return [*lines, "", line]
+
+
+def _about(start: Found) -> str:
+    taken = start["engine"]["candidates"][-1]
+    return (
+        f"{start['model']}; Python {start['python']}, {start['cores']} cores; medians of "
+        f"{start['rounds']}. The graph ({taken['name']}) was held to the model on "
+        f"{taken['rows']:,} rows, largest relative difference {taken['max_rel_error']:g}. Through "
+        "mlflow.pyfunc, in the environment that the model declares, a start takes "
+        f"{start['declared_start_cpu_ms']:,.0f} ms of CPU."
+    )
+
+
+def _cells(key: str, row: Found, floor: float) -> list[str]:
+    return [
+        key,
+        *(f"{row[name]:,.1f}" for name in ("unzipped_mb", "zipped_mb")),
+        f"{row['files']:,}",
+        *(f"{row[name]:,.0f}" for name in ("cpu_ms", "init_wall_ms")),
+        f"{row['warm_invoke_ms']:,.1f}",
+        f"{row['peak_rss_mb']:,.0f}",
+        f"{row['cpu_ms'] / floor:.2f}",
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    made = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return [*made, *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def _estimators(rows: Sequence[Found]) -> list[str]:
+    good = [row for row in rows if not row["refused"]]
+    asked, labels, numbers = (
+        sum(row[name] for row in good) for name in ("rows_asked", "wrong_labels", "wrong_numbers")
+    )
+    line = f"{len(rows)} models: {len(good)} compiled, proven, booted and asked {asked:,} rows: "
+    line += f"{labels} wrong labels, {numbers} wrong numbers. {len(rows) - len(good)} were refused."
+    taken = (
+        [
+            row["name"],
+            row["candidate"] + ", exact" * row["exact"],
+            f"{row['rows_held']:,}",
+            f"{row['max_rel_error']:.1e}",
+            f"{row['graph_bytes'] / 1e3:,.1f}",
+        ]
+        for row in good
+    )
+    why = ([r["name"], r["refused"].replace("|", "/")[:_LETTERS]] for r in rows if r["refused"])
+    head = ("model", "graph", "rows held", "largest relative difference", "graph, KB")
+    return [line, "", *_table(head, taken), "", *_table(("refused", "why"), why)]
