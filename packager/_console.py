@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
@@ -185,7 +185,37 @@ def show_inspection(found: dict[str, Any]) -> None:
     _ledger(found["ledger"])
     _largest(found)
     _targets(found)
+    if found.get("engines"):
+        _engines(found["engines"])
     _bullets("Notes", found.get("notes", []))
+
+
+def _engines(rows: Sequence[dict[str, Any]]) -> None:
+    """What was built is shown in figures; without them, only what can be tried."""
+    table = Table(title="\nEngines", title_justify="left", box=None, pad_edge=False)
+    built = [row for row in rows if "unzipped_bytes" in row]
+    names = ("unzipped", "zipped", "start CPU", "peak", "warm", "largest difference")
+    for name in ("engine", "applies", *(names if built else ())):
+        table.add_column(name)
+    for row in rows:
+        figures = ("",) * len(names) if built else ()
+        if row in built:
+            error = f"{row['max_abs_error']:.1e}, relative {row['max_rel_error']:.1e}"
+            figures = (
+                size(row["unzipped_bytes"]),
+                size(row["zipped_bytes"]),
+                "" if row["start_cpu_ms"] is None else _ms(row["start_cpu_ms"]),
+                "" if row["peak_rss_bytes"] is None else size(row["peak_rss_bytes"]),
+                "" if row["warm_invoke_ms"] is None else _ms(row["warm_invoke_ms"]),
+                f"{error}, of {row['rows_compared']:,} rows",
+            )
+        table.add_row(row["engine"], row["applies"], *figures)
+    _OUT.print(table)
+    for row in rows:
+        if row["why"]:
+            _OUT.print(f"  {row['engine']}: {escape(row['why'])}", soft_wrap=True)
+    if not built:
+        _OUT.print("  inspect --engines builds with each, and measures.")
 
 
 def show_invocation(found: dict[str, Any]) -> None:

@@ -115,6 +115,12 @@ def inspect(
     tier: TierOption = None,
     rate: Rate = 1.0,
     request_rows: RequestRows = 1,
+    engines: Annotated[
+        bool,
+        typer.Option(
+            "--engines", help="Build with each engine and measure it; takes a build's time each."
+        ),
+    ] = False,
     facts_dir: FactsDir = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -144,7 +150,7 @@ def inspect(
                 tier=tier,
                 facts_dir=facts_dir,
             )
-            found = inspect_model(request, _registry(request), workload)
+            found = inspect_model(request, _registry(request), workload, engines=engines)
     _show(found, as_json=as_json, human=_console.show_inspection)
 
 

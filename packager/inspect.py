@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from packager import _output, engines, sizes, targets
+from packager import _output, compare_engines, sizes, targets
 from packager._resources import own_command
 from packager.artifact import read_manifest
 from packager.auto import measured_before, told, verdicts_of
@@ -21,9 +21,13 @@ from packager.types import BuildPlan, BuildReport, BuildRequest, ResolvedModel
 
 
 def inspect_model(
-    request: BuildRequest, registry: ModelRegistry, workload: Workload
+    request: BuildRequest, registry: ModelRegistry, workload: Workload, *, engines: bool = False
 ) -> dict[str, Any]:
-    """Plan, and stage the first attempt, so that sizes are measured rather than guessed."""
+    """Plan, and stage the first attempt, so that sizes are measured rather than guessed.
+
+    With `engines` an artifact is built and measured with each.
+    """
+    figures = compare_engines.measured(request, registry) if engines else None
     with planned(request, registry) as (model, attempts, place):
         bundle = slim(attempts[0], place.stage("slim"))
         packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
@@ -42,6 +46,7 @@ def inspect_model(
                     request.facts_dir,
                 )
             ),
+            "engines": compare_engines.applying(model) if figures is None else figures,
             "notes": list(model.notes),
         }
 
@@ -95,7 +100,6 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
             "digest": model.digest,
             "signature": "yes" if model.signature else "no",
             "example": model.example.source if model.example else "no",
-            "engine onnx": _compiles(model, attempts),
             "notes": list(model.notes),
         },
         "attempts": [
@@ -116,11 +120,6 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
             for attempt in attempts
         ],
     }
-
-
-def _compiles(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> str:
-    why = engines.why_not(model, attempts[0].flavor)
-    return f"no: {why}" if why else "can be tried: build with --engine onnx, or auto"
 
 
 def report_summary(report: BuildReport) -> dict[str, Any]:

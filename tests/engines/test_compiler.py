@@ -176,15 +176,20 @@ def nudged(values: Any, at: int = 0, by: float = 0.0) -> Any:
 
 
 MUTATIONS: dict[str, tuple[Callable[[], Any], str, Callable[[Any], Any]]] = {
-    "one threshold, to the next double": (
+    "the last threshold, to the next double": (
         lambda: HistGradientBoostingRegressor(max_iter=8).fit(X, NUMBERS),
         "nodes_splits",
         partial(nudged, at=-1),
     ),
-    "one threshold, to the next float": (
+    "the last threshold, to the next float": (
         lambda: xgboost.XGBRegressor(n_estimators=8, n_jobs=1).fit(X, NUMBERS),
         "nodes_splits",
         partial(nudged, at=-1),
+    ),
+    "the first threshold, to the next double": (
+        lambda: HistGradientBoostingRegressor(max_iter=8).fit(X, NUMBERS),
+        "nodes_splits",
+        partial(nudged, at=1),
     ),
     "one leaf": (
         lambda: lightgbm.LGBMRegressor(n_estimators=8, n_jobs=1, verbose=-1).fit(X, NUMBERS),

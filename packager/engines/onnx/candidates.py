@@ -77,6 +77,8 @@ class Family:
     """Of a model, its inputs and the method that predicts."""
     thresholds: Callable[[Any], Mapping[int, npt.NDArray[Any]]]
     """Split thresholds by the position of an input column, as far as the trees read inputs."""
+    splits: Callable[[Any], Sequence[Any]] = field(default=lambda _model: ())
+    """Each `trees.Split` where the trees read the inputs themselves: rows are led to them."""
     before: Callable[[Any], Before | None] = field(default=lambda _model: None)
     """What stands between the inputs and the trees."""
     words: Callable[[Any], frozenset[str]] = field(default=lambda _model: frozenset())

@@ -21,7 +21,7 @@ from packager.engines.onnx.rows import Table
 LARGEST_BYTES: Final = 2**31 - 1
 """A protobuf message's own limit (https://protobuf.dev/programming-guides/encoding/)."""
 FILE: Final = "model.onnx"
-_THRESHOLDS: Final = 4000
+_THRESHOLDS: Final = 20_000
 _BATCHES: Final = (1, 2, 1000)
 _REPLAYED: Final = 400
 _PROBED_ALONE: Final = 64
@@ -135,7 +135,11 @@ class Case:
     def _at_thresholds(self, table: Table) -> tuple[Table | None, dict[str, int]]:
         splits = self._family.thresholds(self._model)
         before = self._family.before(self._model)
-        if before is None:
+        reached = self._family.splits(self._model)
+        numeric = all(column.dtype.kind in "fiu" for column in table.values())
+        if before is None and reached and numeric:
+            made, done, total = rows.led(table, reached, _THRESHOLDS, self._rng)
+        elif before is None:
             made, done, total = rows.at_thresholds(table, splits, _THRESHOLDS, self._rng)
         else:
             # what stands before the trees takes what the model takes

@@ -102,4 +102,8 @@ def _walk(node: Mapping[str, Any], nodes: list[trees.Node | None]) -> int:
     return at
 
 
-FAMILY: Final = Family(candidates=candidates, thresholds=thresholds)
+def splits(model: Any) -> list[trees.Split]:
+    return list(trees.splits(read(model)))
+
+
+FAMILY: Final = Family(candidates=candidates, thresholds=thresholds, splits=splits)

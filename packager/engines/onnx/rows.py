@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -98,6 +99,46 @@ def at_thresholds(
         at = np.array([each == name for each in columns])
         made[name][at] = np.array([c for c, hit in zip(cells, at, strict=True) if hit])
     return made, len(chosen), len(places)
+
+
+def led(
+    table: Table, splits: Sequence[Any], most: int, rng: np.random.Generator
+) -> tuple[Table | None, int, int]:
+    """As `at_thresholds`, each row changed so far that it comes to the split that it is for."""
+    names = list(table)
+    chosen = list(splits)
+    if len(chosen) > most:
+        chosen = [chosen[at] for at in sorted(rng.choice(len(chosen), most, replace=False))]
+    count, base = size(table), {name: column.tolist() for name, column in table.items()}
+    made: dict[str, list[Any]] = {name: [] for name in names}
+    for split in chosen:
+        row = {name: base[name][at] for at in [int(rng.integers(count))] for name in names}
+        for feature, (low, high) in split.bounds.items():
+            value = row[names[feature]]
+            if value is None or not low < value <= high:
+                row[names[feature]] = between(low, high)
+        for cell in neighbours(split.threshold, table[names[split.feature]].dtype):
+            for name, value in {**row, names[split.feature]: cell}.items():
+                made[name].append(value)
+    if not chosen:
+        return None, 0, len(splits)
+    with np.errstate(over="ignore", invalid="ignore"):
+        filled = {name: np.array(each).astype(table[name].dtype) for name, each in made.items()}
+    return filled, len(chosen), len(splits)
+
+
+def between(low: float, high: float) -> float:
+    """Some number above the first and not above the second; a whole one where that can be."""
+    if math.isinf(low) and math.isinf(high):
+        return 0.0
+    if math.isinf(low) or math.isinf(high):
+        near, away = (high, -1.0) if math.isinf(low) else (low, 1.0)
+        return float(math.floor(near + away * (1.0 + abs(near) / 10)))
+    middle = low + (high - low) / 2
+    whole = float(math.ceil(middle))
+    if low < whole <= high:
+        return whole
+    return middle if middle > low else high
 
 
 def through(

@@ -199,4 +199,11 @@ def before(model: Any) -> Before | None:
     return transform
 
 
-FAMILY: Final = Family(candidates=candidates, thresholds=thresholds, before=before, words=words)
+def splits(model: Any) -> list[trees.Split]:
+    ensemble = _ensemble(last(model))
+    return [] if ensemble is None else list(trees.splits(ensemble))
+
+
+FAMILY: Final = Family(
+    candidates=candidates, thresholds=thresholds, splits=splits, before=before, words=words
+)

@@ -7,6 +7,8 @@ classifier's trees is a margin, which common operators turn into probabilities a
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -73,6 +75,32 @@ class Ensemble:
                 if node.left is not None:
                     found.setdefault(node.feature, set()).add(node.value)
         return {feature: np.array(sorted(each)) for feature, each in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where a split is, and what a row has to be to come to it."""
+
+    feature: int
+    threshold: float
+    bounds: Mapping[int, tuple[float, float]]
+    """By feature: above the first, not above the second."""
+
+
+def splits(ensemble: Ensemble) -> Iterator[Split]:
+    """Every split that a row without missing values can come to, tree by tree."""
+    for tree in ensemble.trees:
+        todo: list[tuple[int, dict[int, tuple[float, float]]]] = [(0, {})]
+        while todo:
+            at, bounds = todo.pop()
+            node = tree.nodes[at]
+            if node.left is None or node.right is None:
+                continue
+            low, high = bounds.get(node.feature, (-math.inf, math.inf))
+            if low < node.value <= high:
+                yield Split(node.feature, node.value, bounds)
+            todo.append((node.right, {**bounds, node.feature: (max(low, node.value), high)}))
+            todo.append((node.left, {**bounds, node.feature: (low, min(high, node.value))}))
 
 
 def graph(ensemble: Ensemble) -> onnx.ModelProto:

@@ -138,4 +138,8 @@ def _tree(tree: Mapping[str, Any], target: int, weight: float) -> trees.Tree:
     return trees.Tree(int(target), tuple(nodes))
 
 
-FAMILY: Final = Family(candidates=candidates, thresholds=thresholds)
+def splits(model: Any) -> list[trees.Split]:
+    return list(trees.splits(read(model)))
+
+
+FAMILY: Final = Family(candidates=candidates, thresholds=thresholds, splits=splits)
