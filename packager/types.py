@@ -320,6 +320,8 @@ class Target:
     """Folder under infra/ whose templates are emitted too."""
     scripts: Mapping[str, frozenset[str]]
     """Files there that are emitted where one of these sources is asked for."""
+    reserved: tuple[str, ...]
+    """Files that no package may bring to the top: the host would take them for its own."""
     keep: tuple[str, ...]
     """What the host imports before the entry point, as globs: no pass may move it."""
     way_out: str

@@ -77,6 +77,7 @@ TARGET = Target(
     deploy="sam deploy --guided",
     infra=None,
     scripts={},
+    reserved=(),
     keep=(),
     way_out="aws-lambda-image",
     sources=events.SOURCES,

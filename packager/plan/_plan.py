@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from packager import engines, flavors, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
 from packager.facts import devices
-from packager.plan import _checks, _locks, _python, _requirements
+from packager.plan import _checks, _locks, _python, _requirements, _wheels
 from packager.plan._locks import Setting
 from packager.plan._python import Candidates
 from packager.types import (
@@ -67,7 +67,15 @@ def plan(
     target = replace(target, requires=(*target.requires, *builds.requires))
     failures: list[str] = []
     for candidate in candidates.found:
-        _LOG.info("Resolving wheels for %s", candidate.runtime.name)
+        runtime = candidate.runtime
+        own = runtime.python_minor, runtime.platforms[request.architecture]
+        if bad := list(_wheels.unfit(model.requirements.lines, *own)):
+            failures.append(
+                f"{runtime.name} on {own[1]}: the model brings {', '.join(bad)}, which cannot be "
+                "installed there. Bring wheels for that Python and Linux, or such as run anywhere."
+            )
+            continue
+        _LOG.info("Resolving wheels for %s", runtime.name)
         setting = Setting(
             request=request,
             model=model,

@@ -57,7 +57,8 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         locking.install(
             plan.lock, root, interpreter=plan.interpreter, platform=plan.platform, cwd=model.root
         )
-        for name in (MODEL, "handlers", FILENAME, sketches.FILENAME):
+        own = (MODEL, "handlers", FILENAME, sketches.FILENAME, *plan.target.reserved)
+        for name in own:
             if (root / name).exists():
                 raise PlanError(
                     f"A package of this model installs {name!r} at the top level, where the "

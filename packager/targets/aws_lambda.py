@@ -24,6 +24,7 @@ def target(facts_dir: Path | None = None) -> Target:
         deploy="sam deploy --guided",
         infra=None,
         scripts={},
+        reserved=(),
         keep=(),
         way_out="aws-lambda-image",
         sources=events.SOURCES,

@@ -32,6 +32,7 @@ def target(facts_dir: Path | None = None) -> Target:
         deploy="azd up",
         infra="azure",
         scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
+        reserved=("function_app", "function_app.py"),
         keep=("azure", "azurefunctions", "azure_functions_runtime", "markupsafe", "werkzeug"),
         way_out="a container",
         sources=triggers.TRIGGERS,

@@ -1,0 +1,54 @@
+"""Wheels that lie in the model's own folder: whether the target's Python and system take them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Final
+
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+_PLATFORM: Final = re.compile(r"(?P<machine>x86_64|aarch64)-manylinux_2_(?P<minor>\d+)")
+"""As uv names one. Older names of a glibc: PEP 513, PEP 571, PEP 599."""
+_OLDER: Final = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
+
+
+def unfit(lines: Iterable[str], minor: str, platform: str) -> Iterator[str]:
+    """Names of the wheels among requirements that cannot be installed there.
+
+    `minor` is of the target's Python, as `3.13`; `platform` uv's name, as x86_64-manylinux_2_28.
+    """
+    tags = _tags(minor, platform)
+    for line in lines:
+        address = (line.partition(" @ ")[2] or line).partition("#")[0]
+        name = PurePosixPath(address.strip()).name
+        if not name.endswith(".whl"):
+            continue
+        try:
+            _, _, _, own = parse_wheel_filename(name)
+        except InvalidWheelFilename:
+            yield f"{name} (no wheel has such a name)"
+            continue
+        if own.isdisjoint(tags):
+            yield name
+
+
+def _tags(minor: str, platform: str) -> frozenset[Tag]:
+    found = _PLATFORM.fullmatch(platform)
+    if found is None:
+        raise ValueError(f"{platform} is no platform of a target")
+    machine = found["machine"]
+    names = [
+        name
+        for number in range(int(found["minor"]), 4, -1)
+        for name in (f"manylinux_2_{number}", _OLDER.get(number))
+        if name is not None
+    ]
+    platforms = [f"{name}_{machine}" for name in (*names, "linux")]
+    major, _, rest = minor.partition(".")
+    version = (int(major), int(rest))
+    return frozenset(
+        (*cpython_tags(version, platforms=platforms), *compatible_tags(version, None, platforms))
+    )
