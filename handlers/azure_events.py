@@ -77,7 +77,8 @@ class Doors:
         if manifest.output not in triggers.OUTPUTS:
             raise ValueError(f"answers cannot go to {manifest.output!r} here")
         self._scorer, self._record = scorer, record
-        self._names, self._output = tuple(manifest.events), manifest.output
+        self._names = tuple(name for name in manifest.events if name != triggers.BATCHES)
+        self._output = manifest.output
         path = environ.get("PACKAGER_PAYLOAD_PATH", "").split(".")
         self._path = [name for name in path if name]
         self._merge = environ.get("PACKAGER_MERGE") != "0"

@@ -29,6 +29,7 @@ from handlers.asgi import App
 from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.manifest import FILENAME, Manifest
 from handlers.scoring import Answer, Scorer
+from handlers.triggers import BATCHES
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,12 +47,23 @@ class Function:
         self._app = App(self._scorer)
         self._first = True
 
-    def add_to(self, app: func.FunctionApp) -> None:
-        """The functions of the triggers that the manifest names."""
-        if self._scorer.manifest.events:
+    def app(self) -> Any:
+        """An app with the functions of the triggers that the manifest names."""
+        manifest = self._scorer.manifest
+        if BATCHES in manifest.events:
+            import azure.durable_functions as df
+
+            from handlers.triggers import batches
+
+            made: Any = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+            batches.add(made, self._scorer)
+        else:
+            made = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+        if set(manifest.events) - {BATCHES}:
             from handlers.azure_events import Doors
 
-            Doors(self._scorer, self.record).open(app)
+            Doors(self._scorer, self.record).open(made)
+        return made
 
     def record(self, function: str, values: dict[str, Any]) -> None:
         """One line in the log, of which no value is the request's."""
@@ -135,9 +147,13 @@ def load_libraries(paths: Iterable[Path]) -> None:
         left = list(failed)
 
 
-app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 _ROOT = Path(__file__).resolve().parent.parent
 _FUNCTION = Function(_ROOT) if (_ROOT / FILENAME).is_file() else None
+app: func.FunctionApp = (
+    func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+    if _FUNCTION is None
+    else _FUNCTION.app()
+)
 
 
 @app.function_name("http")
@@ -148,7 +164,3 @@ def http(req: func.HttpRequest) -> func.HttpResponse:
         msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
         raise RuntimeError(msg)
     return _FUNCTION(req)
-
-
-if _FUNCTION is not None:
-    _FUNCTION.add_to(app)

@@ -186,7 +186,7 @@ def build(
             "--event",
             help="A source of events beside HTTP: files, s3, sqs, sns, kinesis, dynamodb, "
             "eventbridge, kafka, stepfunctions or schedule; on Azure queue, blob, eventgrid, "
-            "servicebus, topic, eventhubs or timer; repeatable.",
+            "servicebus, topic, eventhubs, timer or batches; repeatable.",
         ),
     ] = None,
     output_to: Annotated[

@@ -332,6 +332,8 @@ class Target:
     """That folder, relative to handlers/."""
     answering: frozenset[str]
     """Those of the sources whose caller gets the answers; the others' go to a destination."""
+    needs: Mapping[str, tuple[str, ...]]
+    """Distributions that a source needs beside `requires`."""
     outputs: tuple[str, ...]
     """Kinds of destination."""
     failures: str | None
@@ -354,6 +356,11 @@ class Target:
     devices: tuple[Device, ...] = (Device.CPU,)
     shares: str | None = None
     """Folder under templates/ whose templates are taken too, where `templates` has none such."""
+
+    def required_for(self, sources: Iterable[str]) -> tuple[str, ...]:
+        """Distributions of the entry point and of these sources."""
+        more = (line for name in sources for line in self.needs.get(name, ()))
+        return (*self.requires, *more)
 
     def scripts_for(self, sources: Iterable[str]) -> tuple[str, ...]:
         asked = set(sources)

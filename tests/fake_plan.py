@@ -83,6 +83,7 @@ TARGET = Target(
     sources=events.SOURCES,
     source_modules=PurePosixPath("events"),
     answering=frozenset({"stepfunctions"}),
+    needs={},
     outputs=destinations.KINDS,
     failures="sqs",
     remembers=True,

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 TRIGGERS = ("queue", "blob", "eventgrid", "servicebus", "topic", "eventhubs", "timer")
+BATCHES, PART = "batches", "batches_score"
+"""Beside these: functions of Durable Functions, which answer for themselves; PART scores."""
 OUTPUTS = ("blob", "queue", "servicebus")
 """Where answers can go: PACKAGER_OUTPUT names the container and folder, or the queue."""
 STORAGE = "AzureWebJobsStorage"

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from handlers import triggers
 from packager import _cache, _proc, _process, environments, facts
 from packager.emulator import read_only_prefix
 from packager.errors import EmulatorError
@@ -163,10 +164,14 @@ class WorkerHost:
         """As one message of the trigger of that name."""
         if self.failure is not None:
             return Delivered(failure=self.failure)
-        inputs, metadata = MESSAGES[source](body)
-        done = self.invoke(source, inputs, metadata)
+        if source == triggers.BATCHES:
+            done = self.invoke(triggers.PART, {"part": {"json": json.loads(body)}})
+        else:
+            done = self.invoke(source, *MESSAGES[source](body))
         if failure := done.get("failure"):
             return Delivered(failure=failure)
+        if source == triggers.BATCHES:
+            return Delivered(answers=(json.loads(done["returned"]["json"]),))
         return Delivered(answers=tuple(answers(done["outputs"])))
 
     def size_bytes(self, call: Call) -> int:

@@ -55,6 +55,7 @@ def plan(
     Python is not on this machine, ToolError where the package index does not answer.
     """
     target = check(request)
+    target = replace(target, requires=target.required_for(request.events))
     _checks.size(model, target)
     _requirements.listed(model.requirements.lines)
     flavor = flavors.choose(model)

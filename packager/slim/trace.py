@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
+from handlers import triggers
 from packager.emulator import EventKind, http_event, run_script, why_not_bootable
 from packager.errors import ToolError
 from packager.probes import Probe, probes
@@ -130,12 +131,17 @@ def _azure_events(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[
         if probe.door == "direct" and not refused:
             body = base64.b64encode(probe.body).decode("ascii")
             for name in sources:
-                yield {"event": {"function": name, "body": body}, "refused": False}
+                yield {"event": {"function": _asked(name), "body": body}, "refused": False}
     if asked:
         for path in _ROUTES:
             yield _azure_request("GET", path, b"", "", refused=True)
         for name in sources:
-            yield {"event": {"function": name, "body": ""}, "refused": True}
+            yield {"event": {"function": _asked(name), "body": ""}, "refused": True}
+
+
+def _asked(source: str) -> str:
+    """The function that scores: of a batch, what takes a part of it."""
+    return triggers.PART if source == triggers.BATCHES else source
 
 
 def _azure_request(

@@ -30,6 +30,7 @@ def target(facts_dir: Path | None = None) -> Target:
         sources=events.SOURCES,
         source_modules=PurePosixPath("events"),
         answering=frozenset(s.NAME for s in events.load(events.SOURCES) if s.RETURNS),
+        needs={},
         outputs=destinations.KINDS,
         failures="sqs",
         remembers=True,

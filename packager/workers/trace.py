@@ -203,6 +203,7 @@ def called_as_lambda_s(entry: Any) -> Any:
             "context": SimpleNamespace(invocation_id=context.aws_request_id),
             "out": out,
             "failed": out,
+            "part": json.loads(body or b"{}"),
         }
         function(**{name: given[name] for name in wanted})
         return sent

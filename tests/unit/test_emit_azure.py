@@ -26,7 +26,7 @@ SETTING = re.compile(r"%(\w+)%")
 
 def plan(*events: str, to: str | None = "blob://answers/churn") -> BuildPlan:
     request = fake_plan.request(
-        target="azure-functions", events=events, output_to=to if events else None
+        target="azure-functions", events=events, output_to=to if {*events} - {"batches"} else None
     )
     return replace(fake_plan.plan(request=request), target=targets.load("azure-functions"))
 
@@ -102,6 +102,15 @@ def test_what_was_built_for_is_deployed_for(tmp_path: Path) -> None:
     assert parameters["outputName"]["value"] == "answers/churn"
     assert "sh infra/subscribe.sh" in texts["azure.yaml"]
     assert all(f"| {name} |" in texts["README.md"] for name in triggers.TRIGGERS)
+
+
+def test_batches_alone_need_no_destination(tmp_path: Path) -> None:
+    made = plan("batches", to=None)
+    assert json.loads(layout.entry_files(made)["host.json"])["version"] == "2.0"
+    texts = emitted(tmp_path, "batches")
+    assert "events" not in json.loads(texts["infra/main.parameters.json"])["parameters"]
+    assert "POST /batches" in texts["README.md"]
+    assert "## Events" not in texts["README.md"]
 
 
 def test_event_grid_is_pointed_at_functions_of_these_names() -> None:
