@@ -19,6 +19,7 @@ import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -34,6 +35,17 @@ from handlers.triggers import BATCHES
 _LOG = logging.getLogger(__name__)
 
 
+class OneAtATime:
+    """A predictor for the worker, which calls functions from several threads at once."""
+
+    def __init__(self, inner: predictor.Predictor) -> None:
+        self._inner, self._lock = inner, Lock()
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        with self._lock:
+            return self._inner.predict(data, params)
+
+
 class Function:
     """One loaded model behind its routes."""
 
@@ -43,7 +55,12 @@ class Function:
         manifest = Manifest.read(folder)
         quiet.silence()
         self._about = {"model": manifest.model_name, "version": manifest.model_version}
-        self._scorer = Scorer(manifest, predictor.load(manifest, folder))
+        model = predictor.load(manifest, folder)
+        if manifest.baseline is not None:
+            from handlers.azure_drift import Observed
+
+            model = Observed(model, manifest, folder)
+        self._scorer = Scorer(manifest, OneAtATime(model))
         self._app = App(self._scorer)
         self._first = True
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+import numpy as np
 import pytest
 
-from handlers import azure_functions, predictor
+from handlers import azure_functions, drift, predictor
 from handlers.azure_functions import Function, load_libraries
+from handlers.sketches import FILENAME, Baseline, sketch
 from tests.handlers.scorers import Recording, manifest
 
 BODY = {"dataframe_split": {"columns": ["x", "kind"], "data": [[1.5, "secret"], [2.0, "b"]]}}
@@ -162,3 +167,54 @@ def test_a_library_that_needs_what_is_not_there_is_an_error(
 def test_without_a_model_beside_it_the_function_says_so() -> None:
     with pytest.raises(RuntimeError, match="no built function"):
         azure_functions.http.build().get_user_function()(request())
+
+
+def test_the_model_is_asked_by_one_thread_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shared:
+        inside = most = 0
+
+        def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            threading.Event().wait(0.01)
+            self.inside -= 1
+            return data["x"]
+
+    model = Shared()
+    asked = function(tmp_path, monkeypatch, model)
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [each.status_code for each in pool.map(lambda _: asked(request()), range(8))]
+
+    assert (statuses, model.most) == ([200] * 8, 1)
+
+
+def test_drift_is_told_in_the_log_without_what_is_cloudwatch_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    usual = {"x": rng.normal(size=2000), "kind": np.array(["a", "b"] * 1000, dtype=object)}
+    made = Baseline(
+        source="test",
+        rows=2000,
+        inputs=tuple(sketch(name, values) for name, values in usual.items()),
+        predictions=(sketch("0", usual["x"]),),
+    )
+    (tmp_path / FILENAME).write_text(json.dumps(asdict(made)), encoding="utf-8")
+    written = manifest(baseline=FILENAME)
+    (tmp_path / "model-manifest.json").write_text(written.text(), encoding="utf-8")
+    monkeypatch.setattr(predictor, "load", lambda *_: Recording())
+    monkeypatch.setenv("PACKAGER_DRIFT_ROWS", "200")
+    monkeypatch.setattr(drift, "_SHARE", float("inf"))
+    asked = Function(tmp_path)
+    rows = [[float(value) + 9, "a"] for value in rng.normal(size=100)]
+    body = json.dumps({"dataframe_split": {"columns": ["x", "kind"], "data": rows}}).encode()
+    with caplog.at_level(logging.INFO, logger="handlers"):
+        for _ in range(4):
+            asked(request(body=body))
+
+    told = [json.loads(each.message) for each in caplog.records if '"drift"' in each.message]
+    assert {each.get("column") for each in told} == {"x", "kind", "prediction 0", None}
+    assert all("_aws" not in each and each["model"] == written.model_name for each in told)
+    assert max(each.get("DriftMostPsi", 0) for each in told) > 1
