@@ -37,6 +37,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         **_rendered(plan, context(artifact, verified, plan, sizing)),
         **{name: to_json(value) for name, value in REQUESTS[plan.target.name](plan).items()},
         **_infrastructure(plan),
+        **_engines(plan),
         "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, plan),
@@ -71,6 +72,14 @@ def _infrastructure(plan: BuildPlan) -> dict[str, str]:
         f"infra/{path.name}": path.read_text(encoding="utf-8")
         for path in (*sorted(folder.glob("*.bicep")), *scripts)
     }
+
+
+def _engines(plan: BuildPlan) -> dict[str, str]:
+    """Scripts that run the function's predictor over Ray or Spark, where a batch was asked for."""
+    if not plan.request.batch:
+        return {}
+    folder = _resources.TEMPLATES / (plan.target.shares or plan.target.templates) / "_batch"
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
 
 
 def _copied(source: Path, out: Path) -> Path:

@@ -16,7 +16,7 @@ from packager.emit._source_events import source_event
 from packager.errors import ConfigurationError
 from packager.package import package
 from packager.plan import check
-from packager.types import BuildRequest, Front, SavedExample
+from packager.types import BATCH_SOURCES, BuildRequest, Front, SavedExample
 from tests import fake_plan, sam
 
 MUTE = tuple(source.NAME for source in events.load(events.SOURCES) if not source.RETURNS)
@@ -164,6 +164,18 @@ def test_the_function_is_told_where_answers_go(tmp_path: Path, kind: str) -> Non
     assert address.partition(":")[0] == kind
     assert variables["PACKAGER_FAILURES"] == {"Ref": "FailuresQueue"}
     assert variables["PACKAGER_ONCE_TABLE"] == {"Ref": "AnsweredTable"}
+
+
+def test_a_batch_brings_scripts_for_other_engines(tmp_path: Path) -> None:
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    names = {"batch_predictor.py", "batch_ray.py", "batch_spark.py"}
+
+    made = emitted(tmp_path / "with", *BATCH_SOURCES, batch=True)
+    none = emitted(tmp_path / "without", *BATCH_SOURCES)
+
+    assert {path.name for path in made.glob("*.py")} == names
+    assert [*none.glob("*.py")] == []
 
 
 def test_partial_answers_are_asked_for(tmp_path: Path) -> None:
