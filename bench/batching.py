@@ -16,14 +16,9 @@ import json
 import os
 import platform
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402 - the checkout is put on the path first
 
-from bench import _load, _network  # noqa: E402
+from bench import _network, _servers  # noqa: E402
 from handlers.manifest import FILENAME, Manifest  # noqa: E402
 from packager import environments, interpreters  # noqa: E402
 
@@ -79,26 +74,6 @@ class Model(MLModel):
 """
 
 
-@dataclass
-class Server:
-    """A command, where to ask it, and with what."""
-
-    name: str
-    argv: list[str | Path]
-    port: int
-    path: str
-    body: bytes
-    ready: str
-    env: Mapping[str, str] = field(default_factory=dict)
-    cwd: Path | None = None
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def function(folder: Path, example: list[Any]) -> Path:
     """A folder as a build lays it out, of this checkout's handlers."""
     shutil.copytree(ROOT / "handlers", folder / "handlers")
@@ -126,7 +101,7 @@ def function(folder: Path, example: list[Any]) -> Path:
     return folder
 
 
-def servers(work: Path) -> list[Server]:
+def servers(work: Path) -> list[_servers.Server]:
     rows = np.random.default_rng(1).normal(size=(8, _network.TOKENS, _network.FEATURES))
     example = rows.round(4).tolist()
     folder = function(work / "function", example)
@@ -134,9 +109,9 @@ def servers(work: Path) -> list[Server]:
     ours: list[str | Path] = [sys.executable, "-m", "handlers.container", "serve"]
     made = []
     for name, batch in (("ours", "64"), ("ours, unbatched", "1")):
-        port = free_port()
+        port = _servers.free_port()
         env = {"PORT": str(port), "PACKAGER_BATCH_ROWS": batch, "PYTHONPATH": str(folder)}
-        made.append(Server(name, ours, port, "/invocations", body, "/ping", env, folder))
+        made.append(_servers.Server(name, ours, port, "/invocations", body, "/ping", env, folder))
     model = folder / "model" / "model.onnx"
     python = interpreters.find("3.12")
     for name, maker in (("litserve", _litserve), ("mlserver", _mlserver)):
@@ -145,19 +120,19 @@ def servers(work: Path) -> list[Server]:
     return made
 
 
-def _litserve(work: Path, model: Path, python: Path, example: list[Any]) -> Server:
+def _litserve(work: Path, model: Path, python: Path, example: list[Any]) -> _servers.Server:
     script = work / "litserve_app.py"
     script.write_text(LITSERVE)
-    port = free_port()
+    port = _servers.free_port()
     body = json.dumps({"inputs": example[:1]}).encode()
     argv: list[str | Path] = [python, script, model, str(port)]
-    return Server("litserve", argv, port, "/predict", body, "/health")
+    return _servers.Server("litserve", argv, port, "/predict", body, "/health")
 
 
-def _mlserver(work: Path, model: Path, python: Path, example: list[Any]) -> Server:
+def _mlserver(work: Path, model: Path, python: Path, example: list[Any]) -> _servers.Server:
     folder = work / "mlserver"
     folder.mkdir()
-    port, others = free_port(), [free_port(), free_port()]
+    port, others = _servers.free_port(), [_servers.free_port(), _servers.free_port()]
     (folder / "app.py").write_text(MLSERVER)
     settings = {
         "name": "m",
@@ -177,57 +152,7 @@ def _mlserver(work: Path, model: Path, python: Path, example: list[Any]) -> Serv
     argv: list[str | Path] = [python.with_name("mlserver"), "start", "."]
     path = "/v2/models/m/infer"
     env = {"PYTHONPATH": str(folder)}
-    return Server("mlserver", argv, port, path, body, "/v2/models/m/ready", env, folder)
-
-
-class Running:
-    """A context manager: the server is ready inside it, and gone after it."""
-
-    def __init__(self, server: Server, work: Path) -> None:
-        self._server = server
-        self._log = work / f"{server.port}.log"
-
-    def __enter__(self) -> Server:
-        env = {"PATH": os.environ["PATH"], "HOME": str(self._log.parent), **self._server.env}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._server.argv, cwd=self._server.cwd, env=env, stdout=log, stderr=log
-            )
-        until = time.monotonic() + 120
-        while time.monotonic() < until and self._process.poll() is None:
-            try:
-                url = f"http://127.0.0.1:{self._server.port}{self._server.ready}"
-                with urllib.request.urlopen(url, timeout=2):
-                    return self._server
-            except OSError:
-                time.sleep(0.1)
-        sys.exit(f"{self._server.name} did not start:\n{self._log.read_text()[-3000:]}")
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-async def measured(server: Server, seconds: float) -> dict[str, Any]:
-    port, path, body = server.port, server.path, server.body
-    probe = _load.Connection(port, path, body)
-    status = await probe.ask()
-    if status != 200:
-        sys.exit(f"{server.name} answers {status}: {probe.body[:500]!r}")
-    await _load.closed_loop(port, path, body, CLIENTS, 1.0)
-    one = await _load.closed_loop(port, path, body, 1, seconds)
-    many = await _load.closed_loop(port, path, body, CLIENTS, seconds)
-    peak = many.answered_a_second
-    twice = await _load.open_loop(port, path, body, 2 * peak, seconds)
-    return {
-        "one_client": one.figures(),
-        f"{CLIENTS}_clients": many.figures(),
-        "twice_the_peak": {**twice.figures(), "of_peak": round(twice.answered_a_second / peak, 3)},
-    }
+    return _servers.Server("mlserver", argv, port, path, body, "/v2/models/m/ready", env, folder)
 
 
 def text(result: Mapping[str, Any]) -> str:
@@ -259,8 +184,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         work = Path(name)
         for server in servers(work):
-            with Running(server, work):
-                found[server.name] = asyncio.run(measured(server, asked.seconds))
+            with _servers.Running(server, work):
+                found[server.name] = asyncio.run(_servers.measured(server, CLIENTS, asked.seconds))
             print(server.name, json.dumps(found[server.name]))
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python "

@@ -79,9 +79,14 @@ class Margin:
         way = "left" if self.fits else "too much"
         apart = abs(self.limit - self.used)
         return (
-            f"{self.what}: {self.used:,.6g} of {self.limit:,.6g} {self.unit}, {apart:,.6g} {way} "
+            f"{self.what}: {_shown(self.used)} of {_shown(self.limit)} {self.unit}, "
+            f"{_shown(apart)} {way} "
             f"({self.left:+.0%})"
         )
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.6g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

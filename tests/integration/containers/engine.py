@@ -110,6 +110,9 @@ def started(folder: Path) -> Iterator[Engine]:
     finally:
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(60)
+        # it leaves the namespace of `--network host` mounted, and with it its folder
+        for place in (folder / "exec" / "netns").glob("*"):
+            subprocess.run(["umount", place], capture_output=True, check=False)
 
 
 def _wait(path: Path, daemon: subprocess.Popen[bytes], log: Path) -> None:
