@@ -14,8 +14,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from packager.emit._source_events import source_event
 from packager.errors import ConfigurationError
+from packager.source_events import source_event
 from packager.types import Json, ResolvedModel
 
 _ACCOUNT: Final = "123456789012"

@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, get_args
 
@@ -160,11 +160,13 @@ def run_script(
     *,
     interpreter: Interpreter,
     provided: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
     timeout_seconds: float,
 ) -> _process.Done:
     """Run a script in a function's folder: its Python, environment and path, and read-only.
 
-    PYTHONHASHSEED is fixed, so that two runs take sets in the same order.
+    PYTHONHASHSEED is fixed, so that two runs take sets in the same order. `variables` are added to
+    the environment.
     """
     python = runtime_client(interpreter, provided)
     with tempfile.TemporaryDirectory(prefix="packager-script-") as tmp:
@@ -174,7 +176,7 @@ def run_script(
         return _process.run(
             [*mounted, python, "-s", "-B", script, *arguments],
             cwd=folder,
-            env={**env, "PYTHONHASHSEED": "0"},
+            env={**env, "PYTHONHASHSEED": "0", **(variables or {})},
             timeout_seconds=timeout_seconds,
             check=False,
         )

@@ -4,10 +4,11 @@ Most of a start is the import of modules that some other module names at its top
 never calls. Their imports are moved to where the names are used (packager/workers/sink.py), in the
 bytecode alone: the sources stay as they are. No hook and no stand-in object ships.
 
-What is moved is found by trial. All that may be moved is, the function is traced again, and each
-import whose module was loaded after all is put back, until nothing changes. Then each deferred
-module is loaded in a fork of the started function: one that does not load there, that gives other
-names than before, or that changes anything outside itself, is put back too.
+What is moved is found by watching and by trial. One run tells what uses what (workers/watch.py);
+what nothing that is needed uses is moved. The function is traced again, and each import whose
+module was loaded after all is put back, until nothing changes. Then each deferred module is loaded
+in a fork of the started function: one that does not load there, that gives other names than before,
+or that changes anything outside itself, is put back too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import logging
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,7 @@ from typing import Any, Final
 
 from packager.emulator import run_script
 from packager.errors import ToolError
-from packager.slim import trace
+from packager.slim import foreseen, trace
 from packager.slim.passes import Pass, accounted
 from packager.slim.sinking import Name, Sinking
 from packager.slim.trace import UntraceableError
@@ -38,6 +40,8 @@ _TASK_ROOT: Final = "/var/task"
 _SECONDS: Final = 300
 _ROUNDS: Final = 30
 _LISTED: Final = 6
+_FAILURES: Final = 2
+"""Of a package, before nothing is moved in it any more."""
 _NOT_IMPORTED: Final = re.compile(r"cannot import name '?(\w+)")
 _CACHES: Final = re.compile(
     r"""sys\.(path_importer_cache|modules) | linecache\.cache
@@ -78,6 +82,8 @@ class Attempt:
         self._bundle, self._plan, self._before = bundle, plan, before
         self._banned: set[Name] = set()
         self._why: dict[str, str] = {}
+        self._failed: Counter[str] = Counter()
+        """How often a package at the top kept the function from starting."""
         self._moved: frozenset[Name] = frozenset()
         self._loaded_then: frozenset[str] | None = None
         self._sinking = Sinking(bundle, plan, before)
@@ -90,8 +96,7 @@ class Attempt:
         if "error" in expected:
             raise GivenUpError(f"the function does not fork: {expected['error']}")
         names = dict(zip(ordered, expected["names"], strict=True))
-        moved = movable
-        loaded: frozenset[str] | None = None
+        moved, loaded = self._foreseen(movable)
         for _ in range(_ROUNDS):
             self._write(moved, loaded)
             traced = self._traced()
@@ -99,20 +104,38 @@ class Attempt:
                 moved -= self._banned
                 continue
             loaded = traced.modules
-            kept = frozenset(
-                each
-                for each in moved
-                if each[0] in traced.modules and self._sinking.needs(each, moved) - _serving(traced)
-            )
+            kept = self._worth(moved, loaded, _serving(traced))
             _LOG.debug("%d imports moved, %d modules loaded", len(kept), len(traced.modules))
             if kept == moved:
                 kept -= self._disproved(moved, traced, names)
-                if kept == moved:
-                    self._same_answers(traced)
-                    self._sinking.rewrite()
-                    return traced
+            if kept == moved:
+                kept -= self._differing(moved, traced)
+            if kept == moved:
+                self._sinking.rewrite()
+                return traced
             moved = kept
         raise GivenUpError(f"it did not settle in {_ROUNDS} rounds")
+
+    def _foreseen(self, movable: frozenset[Name]) -> tuple[frozenset[Name], frozenset[str] | None]:
+        """What to begin with: all that may be moved, where watching the uses fails."""
+        self._sinking.watch(movable)
+        try:
+            uses = trace.watch(self._bundle, self._plan)
+        except UntraceableError as error:
+            _LOG.debug("No uses: %s", error)
+            return movable, None
+        loaded = foreseen.needed(uses, self._sinking, movable, self._before.modules)
+        return self._worth(movable, loaded, loaded), loaded
+
+    def _worth(
+        self, moved: frozenset[Name], loaded: frozenset[str], serving: frozenset[str]
+    ) -> frozenset[Name]:
+        """Of these, what spares a module that serving does not need."""
+        return frozenset(
+            each
+            for each in moved
+            if each[0] in loaded and self._sinking.needs(each, moved) - serving
+        )
 
     def undo(self) -> None:
         self._write(frozenset(), None)
@@ -145,15 +168,20 @@ class Attempt:
         return bool(causes)
 
     def _traced(self) -> Trace | None:
-        """None where it does not start: what the traceback names is then banned."""
+        """None where it does not start: what the traceback names is then banned.
+
+        Where a package was to blame before, all of it is; where nothing is named, everything.
+        """
         try:
             return trace.record(self._bundle, self._plan)
         except UntraceableError as error:
             culprits = self._culprits(error)
-            if not culprits:
-                raise GivenUpError(str(error)) from error
-            _LOG.debug("Imports of %s stay: %s", ", ".join(sorted(culprits)), error)
-            self._banned |= {each for each in self._moved if each[0] in culprits}
+            for top in {each.partition(".")[0] for each in culprits}:
+                self._failed[top] += 1
+            spent = {top for top, times in self._failed.items() if times > _FAILURES}
+            banned = {each for each in self._moved if each[0] in culprits or _top(each) in spent}
+            _LOG.debug("Imports of %s stay: %s", ", ".join(sorted(culprits | spent)), error)
+            self._banned |= banned or self._moved
             self._why |= dict.fromkeys(culprits, str(error))
             return None
 
@@ -168,9 +196,8 @@ class Attempt:
         if named:
             return named
         at = {
-            name: error.log.rfind(f'/{each.path}"')
-            for name, each in self._sinking.modules.items()
-            if any(owner == name for owner, _ in self._moved)
+            name: error.log.rfind(f'/{self._sinking.modules[name].path}"')
+            for name in {owner for owner, _ in self._moved}
         }
         last = max(at, key=lambda name: at[name], default="")
         return {last} if at.get(last, -1) >= 0 else set()
@@ -230,21 +257,37 @@ class Attempt:
             if base in traced.modules and base in self._before.files
         ]
 
-    def _same_answers(self, traced: Trace) -> None:
+    def _differing(self, moved: frozenset[Name], traced: Trace) -> frozenset[Name]:
+        """What is moved in the package for which an answer is another one; usually nothing is."""
         if traced.answers == self._before.answers:
-            return
-        moved, loaded = self._moved, self._loaded_then
-        self.undo()
-        try:
-            again = trace.record(self._bundle, self._plan)
-        except UntraceableError as error:
-            raise GivenUpError(str(error)) from error
+            return frozenset()
+        loaded = traced.modules
+        again = self._answers(frozenset(), None)
+        if again is None:
+            raise GivenUpError("it does not start twice")
+        stable = [at for at, each in enumerate(self._before.answers) if again[at] == each]
+
+        def wrong(answers: Sequence[str] | None) -> bool:
+            before = self._before.answers
+            return answers is None or any(answers[at] != before[at] for at in stable)
+
+        tops = sorted({_top(each) for each in moved}) if wrong(traced.answers) else []
+        while len(tops) > 1:
+            half = tops[: len(tops) // 2]
+            some = frozenset(each for each in moved if _top(each) in half)
+            tops = half if wrong(self._answers(some, loaded)) else tops[len(half) :]
+        self._why |= dict.fromkeys(tops, "an answer was another one")
         self._write(moved, loaded)
-        for first, second, now in zip(
-            self._before.answers, again.answers, traced.answers, strict=True
-        ):
-            if first == second != now:
-                raise GivenUpError("an answer was another one")
+        return frozenset(each for each in moved if _top(each) in tops)
+
+    def _answers(
+        self, moved: frozenset[Name], loaded: frozenset[str] | None
+    ) -> tuple[str, ...] | None:
+        self._write(moved, loaded)
+        try:
+            return trace.record(self._bundle, self._plan).answers
+        except UntraceableError:
+            return None
 
     def proof(self, traced: Trace) -> str:
         gone = sorted(self._before.modules - traced.modules)
@@ -276,6 +319,10 @@ def _wrong(group: Sequence[Name], found: Mapping[str, Any], names: Mapping[Name,
             return f"{'.'.join(name)} is {what}, not {names[name]}"
     effects = [each for each in found["effects"] if not _CACHES.fullmatch(each)]
     return f"changes {', '.join(effects[:_LISTED])}" if effects else ""
+
+
+def _top(name: Name) -> str:
+    return name[0].partition(".")[0]
 
 
 def _serving(traced: Trace) -> frozenset[str]:

@@ -25,6 +25,9 @@ _WORKER: Final = Path(__file__).parent.parent / "workers" / "sink.py"
 _SECONDS: Final = 300
 _SHARDS: Final = 4
 """Fixed, as for bytecode.py: the same modules must always be compiled together."""
+_Change: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names that are moved in a module, and its submodules that it serves."""
+_WATCHED: Final[_Change] = (("*",), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class Sinking:
     def __init__(self, bundle: Bundle, plan: BuildPlan, before: Trace) -> None:
         self._bundle, self._plan, self._before = bundle, plan, before
         self._originals: dict[Path, bytes | None] = {}
-        self._written: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._written: dict[str, _Change] = {}
         self._below: dict[str, list[str]] = {}
         for name in before.files:
             package, _, last = name.rpartition(".")
@@ -119,7 +122,7 @@ class Sinking:
                 if any(m not in present for m, _ in origins):
                     continue  # it was put there for a while only, or has been taken away
                 if "." in name:
-                    if name in self._before.files:
+                    if name in self._before.files and self._is_served(name):
                         found.add((module, name))
                     continue
                 own = f"{module}.{name}"
@@ -132,6 +135,12 @@ class Sinking:
                 if not (clash or kept or lent):
                     found.add((module, name))
         return frozenset(found)
+
+    def _is_served(self, name: str) -> bool:
+        """Whether each package on the way to a module can be made to serve the next."""
+        parts = name.split(".")
+        packages = [".".join(parts[:at]) for at in range(1, len(parts))]
+        return all(each in self.modules and self.modules[each].served for each in packages)
 
     def _is_kept(self, module: str, attribute: str | None) -> bool:
         files = [self._before.files.get(each) for each in (module, f"{module}.{attribute}")]
@@ -180,7 +189,16 @@ class Sinking:
         wanted = {module: what for module, what in wanted.items() if any(what)}
         self._write(wanted)
 
-    def _write(self, wanted: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> None:
+    def watch(self, movable: frozenset[Name]) -> None:
+        """Bytecode with every import in its place that tells watch.py of the uses of these."""
+        names: dict[str, list[str]] = {}
+        for module, name in sorted(movable):
+            names.setdefault(module, []).append(name)
+        self._write({module: (tuple(each), ()) for module, each in names.items()}, "watch")
+        # none of it is what `write` would have written
+        self._written = dict.fromkeys(names, _WATCHED)
+
+    def _write(self, wanted: dict[str, _Change], command: str = "write") -> None:
         lies = self._plan.target.root / self._plan.target.home
         asked = []
         for module in sorted({*wanted, *self._written}):
@@ -210,7 +228,7 @@ class Sinking:
             else:
                 path.write_bytes(original)
         if asked:
-            self._sink("write", asked)
+            self._sink(command, asked)
         self._written = wanted
 
     def rewrite(self) -> None:

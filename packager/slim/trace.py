@@ -6,31 +6,23 @@ start in the cloud reads.
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Any, Final
 
-from handlers import triggers
-from packager.emulator import EventKind, http_event, run_script, why_not_bootable
+from packager.emulator import run_script, why_not_bootable
 from packager.errors import ToolError
-from packager.probes import Probe, probes
+from packager.slim import asked
 from packager.slim.passes import Pass, accounted
 from packager.types import BuildPlan, Bundle, Trace
 
 _LOG = logging.getLogger(__name__)
 
-_WORKER: Final = Path(__file__).parent.parent / "workers" / "trace.py"
+_WORKERS: Final = Path(__file__).parent.parent / "workers"
 _SECONDS: Final = 300
-_ROWS: Final = 100
-"""Of probes: each form with one row, with two, and batches; the edge cases come on top."""
-_KINDS: Final[tuple[EventKind, ...]] = ("rest-api", "http-api", "function-url", "alb")
-_ROUTES: Final = ("/ping", "/health", "/version", "/nothing-here")
 
 
 class UntraceableError(Exception):
@@ -60,24 +52,45 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
 
     Raises UntraceableError where it cannot be run here, does not start, or has no probes.
     """
-    events_of = _EVENTS.get(plan.target.entrypoint)
-    if events_of is None:
+    found, _ = _run(bundle, plan, "trace.py", _asked(plan))
+    return found
+
+
+def watch(bundle: Bundle, plan: BuildPlan) -> dict[str, list[tuple[str, str]]]:
+    """What each module's import uses, and under `` what answering does: see workers/watch.py.
+
+    The folder's bytecode must be Sinking.watch's. Raises UntraceableError.
+    """
+    answered = [each for each in _asked(plan) if not each["refused"]]
+    _, uses = _run(bundle, plan, "watch.py", answered)
+    return {name: [(module, used) for module, used in each] for name, each in uses.items()}
+
+
+def _asked(plan: BuildPlan) -> list[dict[str, Any]]:
+    if not asked.are_known(plan):
         raise UntraceableError(f"the recorder does not know the events of {plan.target.name}")
     if why := why_not_bootable(plan.request.architecture):
         raise UntraceableError(why)
-    asked = list(events_of(probes(plan.model, _ROWS, plan.request.seed), plan.request.events))
-    if not asked:
+    found = asked.events(plan)
+    if not found:
         raise UntraceableError("the model has neither a signature nor a saved example")
+    return found
+
+
+def _run(
+    bundle: Bundle, plan: BuildPlan, worker: str, questions: list[dict[str, Any]]
+) -> tuple[Trace, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="packager-trace-") as name:
-        events, traced = Path(name, "events.json"), Path(name, "trace.json")
-        events.write_text(json.dumps(asked), encoding="utf-8")
+        events, traced, used = (Path(name, each) for each in ("events", "trace", "uses"))
+        events.write_text(json.dumps(questions), encoding="utf-8")
         try:
             done = run_script(
                 bundle.root,
-                _WORKER,
-                [bundle.root, plan.target.entrypoint, events, traced],
+                _WORKERS / worker,
+                [bundle.root, plan.target.entrypoint, events, traced, used],
                 interpreter=plan.interpreter,
                 provided=plan.provided,
+                variables=asked.environment(plan),
                 timeout_seconds=_SECONDS,
             )
         except ToolError as error:
@@ -89,7 +102,8 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
                 done.stderr,
             )
         found = json.loads(traced.read_text(encoding="utf-8"))
-    return Trace(
+        uses = json.loads(used.read_text(encoding="utf-8")) if used.is_file() else {}
+    trace = Trace(
         init=tuple(found["init"]),
         answering=tuple(found["answering"]),
         refusing=tuple(found["refusing"]),
@@ -97,77 +111,10 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
         opened=tuple(PurePosixPath(path) for path in found["opened"]),
         own_cpu_ms=found["own_cpu_ms"],
         answers=tuple(found["answers"]),
-        asked={name: (module, asked) for name, (module, asked) in found["asked"].items()},
+        asked={name: (module, wanted) for name, (module, wanted) in found["asked"].items()},
     )
+    return trace, uses
 
-
-def _lambda_events(asked: tuple[Probe, ...], _: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """By every door that a function has; the first HTTP request in each front's own form."""
-    fronts: tuple[EventKind, ...] = _KINDS
-    for probe in asked:
-        refused = probe.rows == 0
-        if probe.door == "direct":
-            yield {"event": json.loads(probe.body), "refused": refused}
-            continue
-        headers = {"content-type": probe.content_type}
-        for kind in fronts:
-            event = http_event("POST", "/invocations", probe.body, headers, kind)
-            yield {"event": event, "refused": refused}
-        fronts = ("http-api",)
-    if asked:
-        for path in _ROUTES:
-            yield {"event": http_event("GET", path, b"", {}), "refused": True}
-        unreadable = http_event("POST", "/invocations", b"%", {"content-type": "application/json"})
-        yield {"event": {**unreadable, "isBase64Encoded": True}, "refused": True}
-        yield {"event": {"nothing": "that is scored"}, "refused": True}
-
-
-def _azure_events(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Every request over HTTP, and by the trigger of each source what one could be asked by."""
-    for probe in asked:
-        refused = probe.rows == 0
-        kind = probe.content_type
-        yield _azure_request("POST", "/invocations", probe.body, kind, refused=refused)
-        if probe.door == "direct" and not refused:
-            body = base64.b64encode(probe.body).decode("ascii")
-            for name in sources:
-                yield {"event": {"function": _asked(name), "body": body}, "refused": False}
-    if asked:
-        for path in _ROUTES:
-            yield _azure_request("GET", path, b"", "", refused=True)
-        for name in sources:
-            yield {"event": {"function": _asked(name), "body": ""}, "refused": True}
-
-
-def _asked(source: str) -> str:
-    """The function that scores: of a batch, what takes a part of it."""
-    return triggers.PART if source == triggers.BATCHES else source
-
-
-def _azure_request(
-    method: str, path: str, body: bytes, content_type: str, *, refused: bool
-) -> dict[str, Any]:
-    return {
-        "event": {
-            "function": "http",
-            "method": method,
-            "path": path,
-            "headers": {"content-type": content_type} if content_type else {},
-            "body": base64.b64encode(body).decode("ascii"),
-        },
-        "refused": refused,
-    }
-
-
-_EVENTS: Final[Mapping[str, Callable[[tuple[Probe, ...], Sequence[str]], Iterable[Any]]]] = (
-    MappingProxyType(
-        {
-            "handlers.aws_lambda.handler": _lambda_events,
-            "handlers.azure_functions.app": _azure_events,
-        }
-    )
-)
-"""By the target's entry point: what its function is called with under the recorder."""
 
 PASS: Final = Pass(
     name="trace",

@@ -151,4 +151,6 @@ def main(folder: str, entry: str, asked: str, answered: str) -> None:  # noqa: A
 
 
 if __name__ == "__main__":
+    # this folder: its files are not for the function to import
+    del sys.path[0]
     main(*sys.argv[1:5])

@@ -2,6 +2,7 @@
 
     python sink.py survey ASKED ANSWERED      which imports of each module could be moved
     python sink.py write ASKED ANSWERED       bytecode of each module with some of them moved
+    python sink.py watch ASKED ANSWERED       bytecode that tells watch.py of their uses instead
 
 Run by the target's Python, whose syntax and bytecode it must be; the sources stay as they are.
 
@@ -23,10 +24,11 @@ import re
 import symtable
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 _UNCHECKED = (1).to_bytes(4, "little")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -43,6 +45,9 @@ _SUSPICIOUS = re.compile(
 _WORD = re.compile(r"\w+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _ATTRIBUTE = re.compile(r"(?<![\w.])(\w+)\s*\.\s*(\w+)")
+_BIND = "try:\n    {name}\nexcept NameError:\n    __getattr__({name!r})"
+_TELL = "__sink_used__({module!r}, {name!r})"
+_Guard: TypeAlias = Callable[[str, ast.stmt], ast.stmt]
 
 
 def executed(nodes: Sequence[ast.AST], *, classes: bool = True) -> Iterator[ast.AST]:
@@ -257,12 +262,32 @@ def sunk(source: bytes, names: Sequence[str], served: Sequence[str]) -> ast.Modu
         if staying:
             node.names = staying
             body.append(node)
-    words = {name for name in wanted if "." not in name}
-    text = _LINE_END.split(source.decode(errors="replace"))
-    lines = {number for number, line in enumerate(text, 1) if words & set(_WORD.findall(line))}
-    body = _guarded(body, words, lines, top=True) if words else body
+    body = _preceded(body, wanted, source, partial(_guard, _BIND))
     tree.body = _with_getattr(body, branches, sorted(served))
     return tree
+
+
+def watched(source: bytes, module: str, names: Sequence[str]) -> ast.Module:
+    """The module as it is, but that it tells of each use of `names` and of their imports."""
+    tree = ast.parse(source)
+    wanted = set(names)
+    movable = {id(node): node for node in imports(tree)}
+    body: list[ast.stmt] = []
+    for statement in tree.body:
+        node = movable.get(id(statement))
+        if node is None:
+            body.append(statement)
+            continue
+        for alias in node.names:
+            alone = copy.copy(node)
+            alone.names = [alias]
+            moved = next(bound(alias)) in wanted or (
+                isinstance(node, ast.Import) and not alias.asname and alias.name in wanted
+            )
+            steps = [ast.parse(f"__sink_moved__({step})").body[0] for step in (1, -1)]
+            body += [steps[0], alone, steps[1]] if moved else [alone]
+    tree.body = _preceded(body, wanted, source, partial(_guard, _TELL, module=module))
+    return ast.fix_missing_locations(tree)
 
 
 def _with_getattr(
@@ -315,8 +340,25 @@ def _getattr(branches: dict[str, list[ast.stmt]], served: list[str], otherwise: 
     return made
 
 
+def _preceded(
+    body: list[ast.stmt], wanted: set[str], source: bytes, guard: _Guard
+) -> list[ast.stmt]:
+    """The module's statements, those in functions with `guard` before each use of the names."""
+    words = {name for name in wanted if "." not in name}
+    if not words:
+        return body
+    text = _LINE_END.split(source.decode(errors="replace"))
+    lines = {number for number, line in enumerate(text, 1) if words & set(_WORD.findall(line))}
+    return _guarded(body, words, lines, guard, top=True)
+
+
 def _guarded(
-    statements: list[ast.stmt], names: set[str], lines: set[int], *, top: bool = False
+    statements: list[ast.stmt],
+    names: set[str],
+    lines: set[int],
+    guard: _Guard,
+    *,
+    top: bool = False,
 ) -> list[ast.stmt]:
     """The statements with a look before each that uses one of `names`; at the top, none there.
 
@@ -329,12 +371,13 @@ def _guarded(
             done.append(node)
             continue
         if not top:
-            done += [_guard(name, node) for name in sorted(_needed(node) & names)]
+            done += [guard(name, node) for name in sorted(_needed(node) & names)]
         inner = names
         if isinstance(node, _Function):
             inner = names - _locals(node)
         for block in _blocks(node):
-            block[:] = _guarded(block, inner, lines, top=top and not isinstance(node, _Function))
+            below = top and not isinstance(node, _Function)
+            block[:] = _guarded(block, inner, lines, guard, top=below)
         done.append(node)
     return done
 
@@ -370,8 +413,8 @@ def _locals(function: _Function) -> set[str]:
     return own | {name for node in body for name in bound(node)}
 
 
-def _guard(name: str, before: ast.stmt) -> ast.stmt:
-    made = ast.parse(f"try:\n    {name}\nexcept NameError:\n    __getattr__({name!r})").body[0]
+def _guard(form: str, name: str, before: ast.stmt, module: str = "") -> ast.stmt:
+    made = ast.parse(form.format(name=name, module=module)).body[0]
     for node in ast.walk(made):
         ast.copy_location(node, before)
     return made
@@ -395,7 +438,11 @@ def main(command: str, asked: str, answered: str) -> None:
             except (SyntaxError, ValueError, RecursionError):
                 continue
         else:
-            tree = sunk(source, each["sink"], each["serve"])
+            tree = (
+                sunk(source, each["sink"], each["serve"])
+                if command == "write"
+                else watched(source, each["name"], each["sink"])
+            )
             made = bytecode(tree, source, each["filename"], each["optimize"])
             Path(each["bytecode"]).write_bytes(made)
     Path(answered).write_text(json.dumps(answers), encoding="utf-8")

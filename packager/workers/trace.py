@@ -246,4 +246,6 @@ def main(root: str, entry: str, asked: str, answered: str) -> None:
 
 
 if __name__ == "__main__":
+    # this folder: its files are not for the function to import
+    del sys.path[0]
     main(*sys.argv[1:5])

@@ -12,10 +12,10 @@ from syrupy.assertion import SnapshotAssertion
 from handlers import destinations, events
 from packager import outputs
 from packager.emit import emit
-from packager.emit._source_events import source_event
 from packager.errors import ConfigurationError
 from packager.package import package
 from packager.plan import check
+from packager.source_events import source_event
 from packager.types import BATCH_SOURCES, BuildRequest, Front, SavedExample
 from tests import fake_plan, sam
 
