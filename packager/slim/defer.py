@@ -44,14 +44,14 @@ _FAILURES: Final = 2
 """Of a package, before nothing is moved in it any more."""
 _NOT_IMPORTED: Final = re.compile(r"cannot import name '?(\w+)")
 _CACHES: Final = re.compile(
-    r"""sys\.(path_importer_cache|modules) | linecache\.cache
-    | re\._cache2? | re:RegexFlag\._(value2member|member)_map_
-    | platform\._sys_version_cache | threading\._threading_atexits
-    | numpy\._core\.overrides\.ARRAY_FUNCTIONS
-    | _?ctypes\._(pointer_type|c_functype)_cache | _cython_\w+\.\w+""",
+    r"""[\w.]+(:\w+)?\.\w*[cC]ache\w* | [\w.:]+\.__annotations(_cache)?__
+    | sys\.modules | re:RegexFlag\._(value2member|member)_map_
+    | threading\._threading_atexits
+    | numpy\._core\.overrides\.ARRAY_FUNCTIONS | numpy\.testing\.overrides\._array_functions
+    | numpy:iinfo\._(min|max)_vals | _cython_\w+\.\w+""",
     re.VERBOSE,
 )
-"""Tables that grow by any import, or by what any code asks of them."""
+"""Tables that grow by any import, or by what any code asks of them; what is made when it is read."""
 
 
 class GivenUpError(Exception):
