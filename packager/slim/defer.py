@@ -51,7 +51,7 @@ _CACHES: Final = re.compile(
     | numpy:iinfo\._(min|max)_vals | _cython_\w+\.\w+""",
     re.VERBOSE,
 )
-"""Tables that grow by any import, or by what any code asks of them; what is made when it is read."""
+"""Tables that grow by any import or by what any code asks of them, and what is made when read."""
 
 
 class GivenUpError(Exception):
