@@ -122,7 +122,7 @@ class Sinking:
                 if any(m not in present for m, _ in origins):
                     continue  # it was put there for a while only, or has been taken away
                 if "." in name:
-                    if name in self._before.files and self._is_served(name):
+                    if name in self._before.files:
                         found.add((module, name))
                     continue
                 own = f"{module}.{name}"
@@ -135,12 +135,6 @@ class Sinking:
                 if not (clash or kept or lent):
                     found.add((module, name))
         return frozenset(found)
-
-    def _is_served(self, name: str) -> bool:
-        """Whether each package on the way to a module can be made to serve the next."""
-        parts = name.split(".")
-        packages = [".".join(parts[:at]) for at in range(1, len(parts))]
-        return all(each in self.modules and self.modules[each].served for each in packages)
 
     def _is_kept(self, module: str, attribute: str | None) -> bool:
         files = [self._before.files.get(each) for each in (module, f"{module}.{attribute}")]
