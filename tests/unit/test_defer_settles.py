@@ -1,0 +1,145 @@
+"""A package that does not bear deferring costs the others nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from packager._archive import records
+from packager.slim import defer, trace
+from packager.slim.defer import Attempt
+from packager.slim.sinking import Name, Sinking
+from packager.slim.trace import UntraceableError
+from packager.types import Bundle, Interpreter, Trace
+from tests import fake_plan
+
+HERE = Interpreter(
+    path=Path(sys.executable), version=".".join(map(str, sys.version_info[:3])), found_by="test"
+)
+PACKAGES = ("first", "second", "third", "fourth")
+Moved = frozenset[Name]
+
+
+class Tree:
+    """Packages that each import a module which no answer needs, and what comes of moving that."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        files = {}
+        for name in PACKAGES:
+            (root / name).mkdir(parents=True)
+            (root / name / "__init__.py").write_text("from . import late\ndef f(): return late\n")
+            (root / name / "late.py").write_text("")
+            files[name] = PurePosixPath(name, "__init__.py")
+            files[f"{name}.late"] = PurePosixPath(name, "late.py")
+        self.before = Trace(
+            init=tuple(files),
+            answering=(),
+            refusing=(),
+            files=files,
+            opened=(),
+            own_cpu_ms={},
+            answers=("1",),
+        )
+        self.moved: Moved = frozenset()
+        self.traces = 0
+        bundle = Bundle(root=root, files=tuple(records(root)), trace=self.before)
+        self.attempt = Attempt(bundle, fake_plan.plan(interpreter=HERE), self.before)
+        monkeypatch.setattr(Sinking, "write", lambda _, moved, __: setattr(self, "moved", moved))
+        monkeypatch.setattr(Sinking, "watch", lambda _, __: None)
+        monkeypatch.setattr(Sinking, "rewrite", lambda _: None)
+        monkeypatch.setattr(trace, "watch", self.unwatchable)
+        monkeypatch.setattr(trace, "record", self.record)
+        monkeypatch.setattr(Attempt, "_loaded", lambda _, groups: self.loaded(groups))
+        self.fails: Callable[[set[str]], str] = lambda _: ""
+        self.wrong: set[str] = set()
+
+    @staticmethod
+    def unwatchable(*_: Any) -> Any:
+        raise UntraceableError("it cannot be watched")
+
+    @staticmethod
+    def loaded(groups: Any) -> list[list[dict[str, Any]]]:
+        return [[{"names": ["x" for _ in group], "effects": []} for group in groups]] * 2
+
+    def record(self, *_: Any) -> Trace:
+        self.traces += 1
+        tops = {module for module, _ in self.moved}
+        if log := self.fails(tops):
+            raise UntraceableError("it does not start", log)
+        loaded = tuple(
+            name
+            for name in self.before.init
+            if not (name.endswith(".late") and name.partition(".")[0] in tops)
+        )
+        answers = ("2",) if tops & self.wrong else ("1",)
+        return replace(self.before, init=loaded, answers=answers)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    return Tree(tmp_path, monkeypatch)
+
+
+def packages(moved: Moved) -> set[str]:
+    return {module for module, _ in moved}
+
+
+def test_all_that_can_be_is_moved(tree: Tree) -> None:
+    traced = tree.attempt.settle()
+    assert packages(tree.moved) == set(PACKAGES)
+    assert traced.modules == set(PACKAGES)
+    assert tree.attempt.reverted() == ()
+
+
+def test_a_package_that_keeps_it_from_starting_stays(tree: Tree) -> None:
+    tree.fails = lambda tops: 'File "/var/task/second/__init__.py"' if "second" in tops else ""
+    tree.attempt.settle()
+    assert packages(tree.moved) == set(PACKAGES) - {"second"}
+    assert tree.attempt.reverted() == ("second: it does not start",)
+
+
+@pytest.mark.parametrize("wrong", PACKAGES)
+def test_a_package_that_changes_an_answer_is_found_by_halving(tree: Tree, wrong: str) -> None:
+    tree.wrong = {wrong}
+    tree.attempt.settle()
+    assert packages(tree.moved) == set(PACKAGES) - {wrong}
+    assert tree.attempt.reverted() == (f"{wrong}: an answer was another one",)
+
+
+def test_two_that_change_answers_are_both_found(tree: Tree) -> None:
+    tree.wrong = {"first", "fourth"}
+    tree.attempt.settle()
+    assert packages(tree.moved) == {"second", "third"}
+
+
+def test_where_nobody_is_named_nothing_is_moved(tree: Tree) -> None:
+    tree.fails = lambda tops: "Segmentation fault" if tops else ""
+    tree.attempt.settle()
+    assert tree.moved == frozenset()
+    assert tree.traces == 2
+
+
+def test_an_answer_that_differs_each_time_is_nobodys_fault(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tree.record
+
+    def drawn(*given: Any) -> Trace:
+        return replace(record(*given), answers=(str(tree.traces),))
+
+    monkeypatch.setattr(trace, "record", drawn)
+    tree.before = replace(tree.before, answers=("0",))
+    tree.attempt.settle()
+    assert packages(tree.moved) == set(PACKAGES)
+
+
+def test_what_does_not_settle_is_undone(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defer, "_ROUNDS", 1)
+    tree.fails = lambda tops: "Segmentation fault" if tops else ""
+    with pytest.raises(defer.GivenUpError, match="did not settle in 1 rounds"):
+        tree.attempt.settle()
