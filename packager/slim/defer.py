@@ -13,19 +13,15 @@ or that changes anything outside itself, is put back too.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from packager.emulator import run_script
 from packager.errors import ToolError
-from packager.slim import foreseen, trace
+from packager.slim import effects, foreseen, trace
 from packager.slim.passes import Pass, accounted
 from packager.slim.sinking import Name, Sinking
 from packager.slim.trace import UntraceableError
@@ -34,24 +30,11 @@ from packager.types import BuildPlan, Bundle, Trace
 _LOG = logging.getLogger(__name__)
 
 
-_WORKERS: Final = Path(__file__).parent.parent / "workers"
-_SHARDS: Final = 4
-_TASK_ROOT: Final = "/var/task"
-_SECONDS: Final = 300
 _ROUNDS: Final = 30
 _LISTED: Final = 6
 _FAILURES: Final = 2
 """Of a package, before nothing is moved in it any more."""
 _NOT_IMPORTED: Final = re.compile(r"cannot import name '?(\w+)")
-_CACHES: Final = re.compile(
-    r"""[\w.]+(:\w+)?\.\w*[cC]ache\w* | [\w.:]+\.__annotations(_cache)?__
-    | sys\.modules | re:RegexFlag\._(value2member|member)_map_
-    | threading\._threading_atexits
-    | numpy\._core\.overrides\.ARRAY_FUNCTIONS | numpy\.testing\.overrides\._array_functions
-    | numpy:iinfo\._(min|max)_vals | _cython_\w+\.\w+""",
-    re.VERBOSE,
-)
-"""Tables that grow by any import or by what any code asks of them, and what is made when read."""
 
 
 class GivenUpError(Exception):
@@ -208,26 +191,11 @@ class Attempt:
         last = max(at, key=lambda name: at[name], default="")
         return {last} if at.get(last, -1) >= 0 else set()
 
-    def _loaded(self, groups: Sequence[Iterable[Name]]) -> list[list[dict[str, Any]]]:
-        """What came of each group, in the one order and in the other."""
-        with tempfile.TemporaryDirectory(prefix="packager-defer-") as folder:
-            question, answer = Path(folder, "asked.json"), Path(folder, "answered.json")
-            question.write_text(json.dumps([list(group) for group in groups]), encoding="utf-8")
-            try:
-                done = run_script(
-                    self._bundle.root,
-                    _WORKERS / "deferred.py",
-                    [self._bundle.root, self._plan.target.entrypoint, question, answer],
-                    interpreter=self._plan.interpreter,
-                    provided=self._plan.provided,
-                    timeout_seconds=_SECONDS,
-                )
-            except ToolError as error:
-                raise GivenUpError(str(error)) from error
-            if done.returncode != 0:
-                raise GivenUpError(done.stderr.strip()[-500:])
-            found: list[list[dict[str, Any]]] = json.loads(answer.read_text(encoding="utf-8"))
-        return found
+    def _loaded(self, groups: Sequence[Sequence[Name]]) -> list[list[effects.Loaded]]:
+        try:
+            return effects.of_loading(groups, self._bundle, self._plan)
+        except ToolError as error:
+            raise GivenUpError(str(error)) from error
 
     def _disproved(
         self, moved: frozenset[Name], traced: Trace, names: Mapping[Name, str]
@@ -248,7 +216,7 @@ class Attempt:
         bad: set[Name] = set()
         for answers in self._loaded(asked):
             for key, group, found in zip(ordered, asked, answers, strict=True):
-                if why := _wrong(group, found, names):
+                if why := effects.wrong(group, found, names):
                     bad |= set(groups[key])
                     self._why[min(key)] = why
                     _LOG.debug("%s stays: %s", ", ".join(sorted(key)), why)
@@ -309,8 +277,8 @@ class Attempt:
         most = sorted(parts, key=lambda part: -parts[part])[:_LISTED]
         largest = ", ".join(f"{part} {parts[part]:.0f}" for part in most)
         return (
-            f"{len(gone)} modules are loaded when first used, {sum(gone.values()):.0f} ms of CPU here "
-            f"({largest}); {len(self._moved)} imports moved in "
+            f"{len(gone)} modules are loaded when first used, {sum(gone.values()):.0f} ms of CPU "
+            f"here ({largest}); {len(self._moved)} imports moved in "
             f"{len({module for module, _ in self._moved})} modules; each of the deferred loads by "
             "itself in the started function and changes nothing else, all load together in two "
             f"orders, and {len(traced.answers)} answers are the same"
@@ -318,17 +286,6 @@ class Attempt:
 
     def reverted(self) -> tuple[str, ...]:
         return tuple(sorted(f"{module}: {why}" for module, why in self._why.items()))
-
-
-def _wrong(group: Sequence[Name], found: Mapping[str, Any], names: Mapping[Name, str]) -> str:
-    """What speaks against deferring a group; nothing where it did what it would have done."""
-    if "error" in found:
-        return str(found["error"])
-    for name, what in zip(group, found["names"], strict=True):
-        if names.get(name, what) != what:
-            return f"{'.'.join(name)} is {what}, not {names[name]}"
-    effects = [each for each in found["effects"] if not _CACHES.fullmatch(each)]
-    return f"changes {', '.join(effects[:_LISTED])}" if effects else ""
 
 
 def _top(name: Name) -> str:
