@@ -40,7 +40,7 @@ _BLOCK_BYTES: Final = 1 << 20
 """What a miss decompresses at least: about 12 ms."""
 _OWN_PLACE: Final = re.compile(rb"\b__(?:file|path)__\b")
 _LOOKS: Final = re.compile(rb"\b(?:listdir|scandir|iterdir|walk|i?glob|rglob)\(")
-_FILTERS: Final = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": _BLOCK_BYTES},)
+_FILTERS: Final = ({"id": lzma.FILTER_LZMA2, "preset": 4, "dict_size": _BLOCK_BYTES},)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -127,7 +127,8 @@ def load(groups: list[list[list[str]]], order: list[int]) -> list[dict[str, Any]
     return answers
 
 
-def forked(groups: list[list[list[str]]], order: list[int]) -> list[dict[str, Any]]:
+def forked(groups: list[list[list[str]]], order: list[int]) -> tuple[int, int]:
+    """The process that loads them, and what it writes its answers to."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -135,18 +136,23 @@ def forked(groups: list[list[list[str]]], order: list[int]) -> list[dict[str, An
             json.dump(load(groups, order), pipe)
         os._exit(0)
     os.close(writer)
+    return child, reader
+
+
+def told(child: int, reader: int, count: int) -> list[dict[str, Any]]:
     with os.fdopen(reader, encoding="utf-8") as pipe:
-        told = pipe.read()
+        text = pipe.read()
     os.waitpid(child, 0)
-    found: list[dict[str, Any]] = json.loads(told) if told else []
-    return found or [{"error": "the process ended"} for _ in groups]
+    found: list[dict[str, Any]] = json.loads(text) if text else []
+    return found or [{"error": "the process ended"} for _ in range(count)]
 
 
 def main(folder: str, entry: str, asked: str, answered: str) -> None:  # noqa: ARG001
     groups = json.loads(Path(asked).read_text(encoding="utf-8"))
     importlib.import_module(entry.rpartition(".")[0])
     order = list(range(len(groups)))
-    answers = [forked(groups, order), forked(groups, order[::-1])]
+    children = [forked(groups, each) for each in (order, order[::-1])]
+    answers = [told(*each, len(groups)) for each in children]
     Path(answered).write_text(json.dumps(answers), encoding="utf-8")
 
 
