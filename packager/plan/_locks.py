@@ -192,5 +192,6 @@ def _pins(declared: Mapping[str, str], needed: Needed) -> tuple[str, ...]:
     }
     for old, new in needed.substituted:
         if old in versions:
-            versions[new] = versions[old]
+            # a constraint takes no extras
+            versions[new.partition("[")[0]] = versions[old]
     return tuple(f"{name}=={version}" for name, version in sorted(versions.items()))

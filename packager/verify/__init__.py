@@ -11,7 +11,7 @@ from packager.emulator import why_not_bootable
 from packager.errors import UnprovenError, VerificationError
 from packager.probes import Probe, of_rows, probes, unseen
 from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
-from packager.verify import budget, linkage, oracle, replay, shadowing
+from packager.verify import budget, cuda, linkage, oracle, replay, shadowing
 from packager.verify.oracle import Answers
 
 _LOG = logging.getLogger(__name__)
@@ -34,14 +34,17 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
     shadowed, about = shadowing.check(plan)
     if about:
         sentences["shadowing"] = about
+    accelerated, about = cuda.check(bundle, plan)
+    if about:
+        sentences["cuda"] = about
     evidence = Evidence(
         proven=False,
         seed=plan.request.seed,
         engine={} if plan.compiled is None else plan.compiled.evidence,
         checks={"budget": sentence, **sentences},
     )
-    if unlinked or shadowed:
-        raise VerificationError((*findings, *unlinked, *shadowed))
+    if unlinked or shadowed or accelerated:
+        raise VerificationError((*findings, *unlinked, *shadowed, *accelerated))
     try:
         evidence, more = _proven(bundle, plan, evidence, work)
     except UnprovenError as error:

@@ -38,7 +38,10 @@ def test_a_driver_that_will_not_do_is_refused(driver: str, said: str) -> None:
 
 
 def test_builds_for_a_gpu_and_without_are_each_others_opposite() -> None:
-    gpu = {(each.by, each.name) for each in devices.builds(Device.CUDA, None).substitutes}
+    gpu = {
+        (each.by.partition("[")[0], each.name)
+        for each in devices.builds(Device.CUDA, None).substitutes
+    }
     cpu = {(each.name, each.by) for each in devices.builds(Device.CPU, None).substitutes}
     assert cpu < gpu
     assert devices.builds(Device.CUDA, None).excluded == ()
@@ -71,9 +74,10 @@ def test_what_is_listed_for_a_cpu_is_installed_for_a_gpu() -> None:
         builds.substitutes,
         about=builds.about,
     )
-    assert {"onnxruntime-gpu==1.23.0", "xgboost==3.0.0"} <= set(needed.lines)
-    assert "onnxruntime-gpu stands in for onnxruntime: the same version, built for a GPU." in (
-        needed.reasons
+    assert {"onnxruntime-gpu[cuda,cudnn]==1.23.0", "xgboost==3.0.0"} <= set(needed.lines)
+    assert (
+        "onnxruntime-gpu[cuda,cudnn] stands in for onnxruntime: the same version, built for a GPU."
+        in (needed.reasons)
     )
 
 
