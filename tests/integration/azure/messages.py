@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from handlers import triggers
 from packager.hosts import Boot, Call
 from packager.hosts.azure_functions import WorkerHost
 from packager.pipeline import build
@@ -41,14 +42,14 @@ class Came:
 
 
 def built(out: Path, minor: str) -> BuildReport:
-    """A small model behind a queue and a container; answers go into a queue."""
+    """A small model behind every door; answers go into a queue."""
     request = BuildRequest(
         model_uri=str(models.folder("onnx_columns")),
         out_dir=out,
         target="azure-functions",
         python_minor=minor,
         rows=50,
-        events=("queue", "blob"),
+        events=(*triggers.TRIGGERS, triggers.BATCHES),
         output_to="queue://answers",
     )
     return build(request, MlflowRegistry(None, None))

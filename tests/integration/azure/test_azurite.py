@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from handlers import triggers
 from packager import interpreters
 from packager.emulator import why_not_bootable
 from packager.hosts import Boot
@@ -24,7 +25,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def boot(tmp_path_factory: pytest.TempPathFactory) -> Boot:
     report = messages.built(tmp_path_factory.mktemp("built") / "out", "3.13")
-    assert report.evidence.checks["doors"].startswith("one message each by queue, blob")
+    doors = ", ".join((*triggers.TRIGGERS, triggers.BATCHES))
+    assert report.evidence.checks["doors"] == f"one message each by {doors}: answered as over HTTP"
     return Boot(folder=report.artifact.folder, interpreter=interpreters.find("3.13"), entrypoint="")
 
 
