@@ -51,10 +51,13 @@ class Builds:
     bound: tuple[Bound, ...] = ()
     about: str = "built without a GPU's code"
     """Of what stands in for another."""
+    binding: bool = False
+    """Whether a model cannot do with what is replaced, where its stand-in has no wheel."""
     requires: tuple[str, ...] = ()
     """What serving on that device needs beside the model's own."""
     options: tuple[str, ...] = ()
-    """Index options, as uv takes them."""
+    """Index options, as uv takes them, for those that list one of `indexed`."""
+    indexed: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
 
@@ -114,11 +117,9 @@ def cuda(driver: str | None, folder: Path | None = None) -> Cuda:
 def _gpu(chosen: Cuda, folder: Path | None) -> Builds:
     root = read("gpu", folder)
     substitutes = _substitutes(root)
-    urls = [
-        table.text("url")
-        for table in root.tables("indexes")
-        if table.whole("major") == chosen.major
-    ]
+    indexes = [table for table in root.tables("indexes") if table.whole("major") == chosen.major]
+    urls = [table.text("url") for table in indexes]
+    indexed = frozenset(name for table in indexes for name in table.texts("packages"))
     root.done()
     note = (
         f"CUDA {chosen.version}: the newest that a driver of {chosen.least_driver} or later runs "
@@ -127,8 +128,10 @@ def _gpu(chosen: Cuda, folder: Path | None) -> Builds:
     return Builds(
         substitutes=substitutes,
         about="built for a GPU",
+        binding=True,
         requires=("nvidia-ml-py>=12.535",),
         options=tuple(f"--extra-index-url {url}" for url in urls),
+        indexed=indexed,
         notes=(note,),
     )
 

@@ -81,6 +81,12 @@ def lock(
         if not needed.substituted:
             raise
         old, new = needed.substituted[0]
+        if setting.builds.binding:
+            raise PlanError(
+                f"{new} has no wheel of the version of {old} that the model lists, and {old} would "
+                f"answer from a CPU. List a version of {new} in the model's requirements, or build "
+                "with --device cpu."
+            ) from None
         needed = _requirements.needed(
             setting.model,
             loader,
@@ -174,11 +180,17 @@ def _wanted(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:
         requirements=needed.lines,
         constraints=(*_own(setting), *pins),
         excluded=needed.excluded,
-        options=(*setting.model.requirements.options, *setting.builds.options),
+        options=(*setting.model.requirements.options, *_indexes(setting, needed)),
         interpreter=setting.candidate.interpreter,
         platform=setting.platform,
         base=setting.model.root,
     )
+
+
+def _indexes(setting: Setting, needed: Needed) -> tuple[str, ...]:
+    """An index of other builds is asked for nothing where none of its packages is needed."""
+    names = {each.name for each in _requirements.listed(needed.lines)}
+    return setting.builds.options if names & setting.builds.indexed else ()
 
 
 def _own(setting: Setting) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ def test_builds_for_a_gpu_and_without_are_each_others_opposite() -> None:
 def test_an_old_driver_asks_an_index_of_older_builds(driver: str, indexes: int) -> None:
     found = devices.builds(Device.CUDA, driver)
     assert len(found.options) == indexes
+    assert ("torch" in found.indexed) is bool(indexes)
     assert all(option.startswith("--extra-index-url https://") for option in found.options)
     assert any(line.startswith("nvidia-ml-py") for line in found.requires)
 
