@@ -63,7 +63,18 @@ MODELS = (
     "langchain_chain",
     "keras_jax",
     "pytorch_pt2",
+    "pytorch_pickle",
+    "sentences_vectors",
+    "tensorflow_keras",
+    "tensorflow_module",
+    "transformers_classes",
+    "transformers_features",
+    "transformers_mask",
+    "transformers_text",
+    "transformers_tokens",
+    "transformers_zero_shot",
 )
+WITH_TORCH = ("pytorch", "sentences", "transformers")
 
 
 def torch_options(folder: Path) -> dict[str, Any]:
@@ -91,7 +102,7 @@ def record(name: str) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="flavor-table-") as folder:
         work = Path(folder)
-        options = torch_options(work / "facts") if name.startswith("pytorch") else {}
+        options = torch_options(work / "facts") if name.startswith(WITH_TORCH) else {}
         request = BuildRequest(
             model_uri=str(models.folder(name)), out_dir=work / name, **options
         )
