@@ -9,6 +9,7 @@ The libraries are this environment's.
 from __future__ import annotations
 
 import base64
+import importlib.metadata
 import json
 import shutil
 import sys
@@ -27,6 +28,7 @@ from tests.conformance.compare import DIFFERENT, EQUAL, asked, judged
 from tests.conformance.reference import VERSION, theirs
 
 ROOT = Path(__file__).parents[2]
+PANDAS = importlib.metadata.version("pandas").partition(".")[0]
 SERVED = """
 import sys
 from pathlib import Path
@@ -160,11 +162,11 @@ def invoked(asking: Emulated, cases: Iterable[Case]) -> tuple[Counter[str], list
 
 
 def direct(case: Case) -> bool:
-    """Whether a payload, which is JSON to Lambda, can be this request."""
+    """Whether a payload, which is JSON in UTF-8 to Lambda, can be this request."""
     if case.method != "POST" or case.path != "/invocations" or case.content_type != JSON:
         return False
     try:
-        value = json.loads(case.body, parse_constant=_no_constant)
+        value = json.loads(case.body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return False
     return isinstance(value, dict)

@@ -4,13 +4,15 @@
     python -m tests.conformance.report --check    # fails where the document says otherwise
 
 MLflow answers in an environment of its own for each level, and ours in the same, so that both have
-the same pandas.
+the same pandas. The rows of the Lambda emulator are of the environment that runs this.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +91,25 @@ def count(level: Level) -> list[Count]:
         return found
 
 
+def count_emulated() -> list[Count]:
+    """Of every case through the Lambda emulator, as API Gateway sends it and direct.
+
+    MLflow is the one that is installed here. Raises EmulatorError or ToolError.
+    """
+    from tests.conformance.cases import ALL
+    from tests.conformance.emulated import PANDAS, emulated, invoked, over_http
+    from tests.conformance.reference import VERSION
+
+    cases = [case for make in ALL for case in make()]
+    name = f"MLflow {VERSION}, pandas {PANDAS}; here through the Lambda emulator"
+    with TemporaryDirectory() as folder, emulated(cases, Path(folder)) as asking:
+        found = {"HTTP API": over_http(asking, cases), "direct invoke": invoked(asking, cases)}
+    return [
+        Count(f"{name}, {door}", verdicts, tuple(different))
+        for door, (verdicts, different) in found.items()
+    ]
+
+
 def _run(requirements: tuple[str, ...], module: str, *argv: str | Path, home: str) -> None:
     python = environments.ensure(interpreters.find("3.11"), requirements, label="conformance")
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": home}
@@ -116,7 +137,9 @@ def written(document: str, counts: list[Count]) -> str:
 
 
 def main() -> int:
-    counts = [found for level in LEVELS for found in count(level)]
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    counts = [found for level in LEVELS for found in count(level)] + count_emulated()
     sys.stdout.write(table(counts) + "\n")
     for found in counts:
         sys.stdout.writelines(f"{found.name}: {text}\n" for text in found.different[:20])

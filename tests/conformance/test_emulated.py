@@ -39,11 +39,11 @@ def asking(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_over_http(asking: Emulated, cases: list[Case]) -> None:
     verdicts, different = over_http(asking, cases)
-    assert different == []
+    assert not different, "\n".join(different[:5])
     assert verdicts.total() >= 300
 
 
 def test_direct(asking: Emulated, cases: list[Case]) -> None:
     verdicts, different = invoked(asking, cases)
-    assert different == []
+    assert not different, "\n".join(different[:5])
     assert verdicts.total() >= 300
