@@ -26,6 +26,7 @@ _SHORTEST, _LONGEST = 1e-4, 1e16
 """Between these `repr` writes a float without an exponent, and so does msgspec."""
 
 _lock = threading.Lock()
+_parsers = threading.local()
 _pauses = 0
 _was_enabled = False
 
@@ -72,6 +73,18 @@ def msgspec() -> Any:
         import msgspec as found
     except ImportError:
         return None
+    return found
+
+
+def number_parser() -> Any:
+    """simdjson's, one a thread, which keeps its memory; None where it is not installed."""
+    found = getattr(_parsers, "one", None)
+    if found is None:
+        try:
+            import simdjson
+        except ImportError:
+            return None
+        found = _parsers.one = simdjson.Parser()
     return found
 
 

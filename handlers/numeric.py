@@ -1,10 +1,10 @@
 """Tables of numbers: JSON and CSV read straight into columns, where a body holds nothing else.
 
-What a list of 200,000 numbers costs is making that many Python floats and freeing them; a list of
-10,000 rows costs that and the lists, and the lists once more when they are packed. So the rows'
-brackets, or the lines' ends, are held to their places by numpy and taken out, and one flat list is
-decoded. What may take this way is narrow on purpose: anything out of the ordinary gives None, and
-the request goes the general way (docs/adr/0003).
+What most of a large table costs is making a Python float of each number and freeing it, and a list
+of each row. So the rows' brackets, or the lines' ends, are held to their places by numpy and taken
+out, and the one flat list that is left is read by simdjson straight into an array; or by msgspec,
+where simdjson is not installed. What may take this way is narrow on purpose: anything out of the
+ordinary gives None, and the request goes the general way (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import struct
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import starmap
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from handlers import bulk
 from handlers.columns import Column, Table
+from handlers.extents import bracketed, delimited, lists_of, rows_of
 from handlers.schema import DataType, Json, Schema
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -28,18 +29,12 @@ _NUMBERS = frozenset({int, float})
 _NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
 """An integer, and so without a sign, to JSON; -0.0 to pandas."""
 _EXACT = 2.0**53
-_BRACKETS = 1000
-"""Looked at for the two that rows begin with; before them is what names the columns."""
+_BODIES = [{"dataframe_split"}, {"dataframe_split", "params"}, {"inputs"}, {"inputs", "params"}]
+_PIECE_BYTES = 128 * 1024
+_REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Of a parser: what is not JSON, no number, or one that is beyond a float or 64 bits."""
 _CELLS = "<cells>"
 """Stands for the rows while what is around them is decoded."""
-_COMMA, _NEWLINE, _SPACE, _OPEN, _CLOSE = b",\n []"
-
-
-class _Decoders(NamedTuple):
-    body: Any
-    split: Any
-    """Of a body in which `_CELLS` stands for the rows."""
-    numbers: Any
 
 
 class Reader:
@@ -62,43 +57,38 @@ class Reader:
         return found if len(found) == len(schema.specs) else {}
 
     @cached_property
-    def _decoders(self) -> _Decoders | None:
+    def _decoder(self) -> Any:
+        """Of a body whose rows are lists or objects, in msgspec; None where that is not here."""
         msgspec = bulk.msgspec()
-        if msgspec is None or not self._dtypes:
+        if msgspec is None:
             return None
         strict = {"forbid_unknown_fields": True, "gc": False}
-
-        def split(rows: Any) -> Any:
-            fields = [("columns", list[str]), ("data", rows)]
-            return msgspec.defstruct("Split", fields, **strict)
-
-        def decoder(rows: Any, *others: tuple[str, Any, None]) -> Any:
-            fields = [("dataframe_split", split(rows), None), *others, ("params", Any, None)]
-            return msgspec.json.Decoder(msgspec.defstruct("Body", fields, **strict))
-
         fields = [(f"f{i}", float) for i in range(len(self._dtypes))]
         renamed = {f"f{i}": name for i, name in enumerate(self._dtypes)}
         row: Any = msgspec.defstruct("Row", fields, rename=renamed, **strict)
-        return _Decoders(
-            decoder(
-                list[list[float]],
+        rows = [("columns", list[str]), ("data", list[list[float]])]
+        split: Any = msgspec.defstruct("Split", rows, **strict)
+        body = msgspec.defstruct(
+            "Body",
+            [
+                ("dataframe_split", split, None),
                 ("dataframe_records", list[row], None),
                 ("inputs", dict[str, list[float]], None),
-            ),
-            decoder(str),
-            msgspec.json.Decoder(list[float]),
+                ("params", Any, None),
+            ],
+            **strict,
         )
+        return msgspec.json.Decoder(body)
 
     def json(self, body: bytes) -> tuple[Any, Json] | None:
         """`data` and `params` of a large body that holds numbers and nothing else."""
-        decoders = self._decoders if len(body) >= bulk.LARGE_BYTES else None
-        if decoders is None:
+        if len(body) < bulk.LARGE_BYTES or not self._dtypes:
             return None
-        found = self._split(body, decoders)
-        if found is not None:
+        found = self._split(body) or self._inputs(body)
+        if found is not None or self._decoder is None:
             return found
         try:
-            read = decoders.body.decode(body)
+            read = self._decoder.decode(body)
         except (ValueError, RecursionError):
             return None
         given = [read.dataframe_split, read.dataframe_records, read.inputs]
@@ -110,34 +100,50 @@ class Reader:
         elif read.dataframe_records:
             data = self._records(read.dataframe_records)
         else:
-            data = self._arrays(read.inputs or {})
+            columns = {name: _doubles(values) for name, values in (read.inputs or {}).items()}
+            data = self._arrays(columns)
         return None if data is None else (data, read.params)
 
-    def _split(self, body: bytes, decoders: _Decoders) -> tuple[Table, Json] | None:
+    def _split(self, body: bytes) -> tuple[Table, Json] | None:
         """Of `dataframe_split` with its rows as `json.dumps` writes them, with spaces or without.
 
         The rows are cut out, and a text that occurs nowhere else (no backslash could spell it
         another way) is put in their place: what is decoded around them says where they were.
         """
-        begin, end = _rows(body)
-        around = body[:begin], body[end:]
-        token = f'"{_CELLS}"'.encode()
-        if begin == end or any(b"\\" in part or token in part for part in around):
+        begin, end = rows_of(body)
+        read = _around([body[:begin], body[end:]]) if begin < end else None
+        split = read and read.get("dataframe_split")
+        if not isinstance(split, dict) or set(split) != {"columns", "data"}:
             return None
-        try:
-            read = decoders.split.decode(token.join(around))
-        except (ValueError, RecursionError):
-            return None
-        split = read.dataframe_split
-        if split is None or split.data != _CELLS:
+        columns = split["columns"]
+        named = isinstance(columns, list) and all(isinstance(name, str) for name in columns)
+        if split["data"] != _CELLS or not named:
             return None
         rows = body[begin + 1 : end - 1]
-        width = _bracketed(rows)
+        width = bracketed(rows)
         if width is None:
             return None
-        values = self._numbers(rows[1:-1].replace(b"[", b" ").replace(b"]", b" "))
-        table = self._table(_shaped(values, width), split.columns)
-        return None if table is None else (table, read.params)
+        values = _numbers(rows[1:-1].replace(b"[", b" ").replace(b"]", b" "), large=True)
+        table = self._table(_shaped(values, width), columns)
+        return None if table is None else (table, read and read.get("params"))
+
+    def _inputs(self, body: bytes) -> tuple[dict[str, Any], Json] | None:
+        """Of `inputs` that is an object of lists, each cut out as the rows of `_split` are."""
+        around, lists = lists_of(body)
+        read = _around(around) if lists else None
+        inputs = read and read.get("inputs")
+        if not isinstance(inputs, dict) or len(inputs) != len(lists):
+            return None  # a name given twice, or lists elsewhere
+        if any(value != _CELLS for value in inputs.values()):
+            return None
+        columns: dict[str, Array] = {}
+        for name, cells in zip(inputs, lists, strict=True):
+            values = _numbers(cells, large=True)
+            if values is None:
+                return None
+            columns[name] = values
+        data = self._arrays(columns)
+        return None if data is None else (data, read and read.get("params"))
 
     def csv(self, text: str) -> Table | None:
         """A body whose cells are all numbers as JSON has them, without quotes or row labels."""
@@ -156,26 +162,13 @@ class Reader:
         cells = cells.removesuffix(b"\n")
         if b"\r" in cells:
             return None
-        width = _delimited(np.frombuffer(cells, np.uint8))
-        values = None if width is None else self._numbers(cells.replace(b"\n", b","))
+        width = delimited(np.frombuffer(cells, np.uint8))
+        large = len(cells) >= bulk.LARGE_BYTES
+        values = _numbers(cells.replace(b"\n", b","), large=large) if width else None
         matrix = _shaped(values, width)
         if matrix is None or (not matrix.all() and _NEGATIVE_ZERO.search(cells)):
             return None
         return self._table(matrix, names)
-
-    def _numbers(self, cells: bytes) -> list[float] | None:
-        """Of numbers between commas."""
-        large = len(cells) >= bulk.LARGE_BYTES
-        decoders = self._decoders if large else None
-        text = b"[" + cells + b"]"
-        try:
-            if decoders is not None:
-                decoded: list[float] = decoders.numbers.decode(text)
-                return decoded
-            values = json.loads(text)
-        except (ValueError, RecursionError):
-            return None
-        return values if set(map(type, values)) <= _NUMBERS else None
 
     def _table(self, matrix: Array | None, columns: Sequence[str]) -> Table | None:
         if matrix is None or matrix.shape[1] != len(columns):
@@ -204,61 +197,57 @@ class Reader:
             columns[name] = Column(_narrowed(cells, dtype))
         return Table(columns, block.shape[1])
 
-    def _arrays(self, inputs: dict[str, list[float]]) -> dict[str, Any] | None:
+    def _arrays(self, inputs: dict[str, Array]) -> dict[str, Any] | None:
         if not inputs or not all(name in self._dtypes for name in inputs):
             return None
-        return {
-            name: _narrowed(_doubles(values), self._dtypes[name]) for name, values in inputs.items()
-        }
+        return {name: _narrowed(cells, self._dtypes[name]) for name, cells in inputs.items()}
 
 
-def _rows(body: bytes) -> tuple[int, int]:
-    """Where `[[` begins, for the first time, and `]]` ends, for the last; twice 0 without them.
+def _around(parts: list[bytes]) -> dict[str, Json] | None:
+    """A body of MLflow's in which `_CELLS` stands between the parts, and nowhere else."""
+    token = f'"{_CELLS}"'.encode()
+    if any(b"\\" in part or token in part for part in parts):
+        return None
+    try:
+        read = json.loads(token.join(parts))
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(read, dict) and set(read) in _BODIES
+    return read if known else None
 
-    One byte is looked for at a time: `find` takes 2 ms for two in a body of 2 MB.
+
+def _numbers(cells: bytes, *, large: bool) -> Array | None:
+    """Of numbers between commas; where simdjson is installed, without a list of them."""
+    parser = bulk.number_parser() if large else None
+    msgspec = bulk.msgspec() if large and parser is None else None
+    text = b"[" + cells + b"]"
+    try:
+        if parser is not None:
+            return _buffered(cells, parser)
+        if msgspec is not None:
+            return _doubles(msgspec.json.decode(text, type=list[float]))
+        values = json.loads(text)
+        return _doubles(values) if set(map(type, values)) <= _NUMBERS else None
+    except _REFUSALS:
+        return None
+
+
+def _buffered(cells: bytes, parser: Any) -> Array | None:
+    """As simdjson rounds, which is exactly; a piece at a time, or its memory is eight times theirs.
+
+    Raises what is in `_REFUSALS`.
     """
-    begin = body.find(b"[")
-    for _ in range(_BRACKETS):
-        if begin < 0 or body.startswith(b"[", begin + 1):
-            break
-        begin = body.find(b"[", begin + 1)
-    end = body.rfind(b"]") + 1
-    if 0 <= begin < end - 3 and body.startswith(b"[[", begin) and body.endswith(b"]]", 0, end):
-        return begin, end
-    return 0, 0
-
-
-def _bracketed(rows: bytes) -> int | None:
-    """The width of `[1, 2], [3, 4]`; None where the rows are of several.
-
-    That there is a number between any two commas, and nothing else, is not looked at here.
-    """
-    text = np.frombuffer(rows, np.uint8)
-    opens = np.flatnonzero(text == _OPEN)
-    if len(opens) != rows.count(b"]"):
-        return None
-    later = opens[1:]
-    spaced = len(later) > 0 and rows.startswith(b" ", int(later[0]) - 1)
-    before = (_SPACE, _COMMA, _CLOSE) if spaced else (_COMMA, _CLOSE)
-    if any((text[later - at] != mark).any() for at, mark in enumerate(before, start=1)):
-        return None
-    return _width(text, opens)
-
-
-def _delimited(lines: Array) -> int | None:
-    """The width of `1,2` over `3,4`, given as bytes; None where the lines are of several."""
-    if not len(lines):
-        return None
-    return _width(lines, np.append(0, np.flatnonzero(lines == _NEWLINE) + 1), ends=0)
-
-
-def _width(text: Array, starts: Array, ends: int = 1) -> int | None:
-    """Of rows that start there; all but the last have `ends` commas more than between cells."""
-    if starts[-1] >= len(text):
-        return None
-    commas = np.add.reduceat((text == _COMMA).view(np.int8), starts, dtype=np.int32)
-    commas[:-1] -= ends
-    return int(commas[0]) + 1 if (commas == commas[0]).all() else None
+    found = []
+    at = 0
+    while at >= 0:
+        end = cells.find(b",", at + _PIECE_BYTES)
+        piece = cells[at : end if end >= 0 else len(cells)]
+        numbers = np.frombuffer(parser.parse(b"[%s]" % piece).as_buffer(of_type="d"), np.float64)
+        if not len(numbers):
+            return None
+        found.append(numbers)
+        at = end + 1 if end >= 0 else -1
+    return np.concatenate(found)
 
 
 def _narrowed(cells: Array, dtype: np.dtype[Any]) -> Array:
@@ -273,13 +262,10 @@ def _doubles(values: Sequence[float]) -> Array:
     return cells
 
 
-def _shaped(values: Sequence[float] | None, width: int | None) -> Array | None:
-    if not values or not width or len(values) % width:
+def _shaped(values: Array | None, width: int | None) -> Array | None:
+    if values is None or not len(values) or not width or len(values) % width:
         return None
-    try:
-        return _doubles(values).reshape(-1, width)
-    except OverflowError:
-        return None
+    return values.reshape(-1, width)
 
 
 def _matrix(rows: Sequence[Sequence[float]]) -> Array | None:

@@ -19,7 +19,13 @@ def target(facts_dir: Path | None = None) -> Target:
         entrypoint="handlers.aws_lambda.handler",
         limits=facts.limits(NAME, facts_dir),
         runtimes=facts.runtimes(NAME, facts_dir),
-        requires=("aws-lambda-powertools>=3.20", "mangum>=0.19", "msgspec>=0.20"),
+        requires=(
+            "aws-lambda-powertools>=3.20",
+            "mangum>=0.19",
+            "msgspec>=0.20",
+            # no wheels for later Pythons: done without there
+            "pysimdjson>=7; python_version < '3.14'",
+        ),
         handlers=("aws_lambda.py", "asgi.py", "events/http.py"),
         deploy="sam deploy --guided",
         infra=None,

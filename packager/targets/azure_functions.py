@@ -27,6 +27,7 @@ def target(facts_dir: Path | None = None) -> Target:
             "azure-functions>=1.26",
             "azure-functions-runtime>=1.3; python_version >= '3.13'",
             "msgspec>=0.20",
+            "pysimdjson>=7; python_version < '3.14'",
         ),
         handlers=("azure_functions.py", "asgi.py"),
         deploy="azd up",

@@ -50,7 +50,7 @@ LEVELS = (
     Level("3.17.2", 2),
     Level("3.17.2", 3, arrays=True),
 )
-_OURS = ("numpy>=2", "msgspec>=0.20")
+_OURS = ("numpy>=2", "msgspec>=0.20", "pysimdjson>=7")
 
 
 @dataclass(frozen=True)

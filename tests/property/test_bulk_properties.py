@@ -75,10 +75,15 @@ def tables(draw: st.DrawFn) -> Case:
     return Case(key, {"inputs": specs}, json.dumps({key: data[key], **extra}).encode())
 
 
-@given(tables())
-@settings(max_examples=250, deadline=None, derandomize=True)
-def test_tables_of_numbers_are_read_the_same_both_ways(case: Case) -> None:
-    assert_both_ways_agree(case)
+@pytest.mark.parametrize("missing", [[], ["number_parser"], ["number_parser", "msgspec"]])
+@given(case=tables())
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_tables_of_numbers_are_read_the_same_both_ways(missing: list[str], case: Case) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in missing:
+            patch.setattr(bulk, name, lambda: None)
+        patch.setattr(numeric, "_PIECE_BYTES", 3)
+        assert_both_ways_agree(case)
 
 
 @given(cases())
@@ -143,10 +148,43 @@ AROUND = [
 ]
 
 
-@pytest.mark.parametrize("text", AROUND)
-def test_rows_that_are_cut_out_are_those_that_json_finds(text: str) -> None:
-    signature = {"inputs": [column("double", "a"), column("double", "b")]}
-    assert_both_ways_agree(Case("rows", signature, text.encode()))
+INPUTS = [
+    '{"inputs": {"a": [1, 2], "b": [3, -0]}}',
+    '{"inputs": {"a": [1, 2], "b": [3, 4]}, "params": {"p": "x"}}',
+    '{"inputs": {"a": [1, 2], "b": [3, 4]}, "params": {"p": [5]}}',
+    '{"inputs": {"a": [1, 2], "a": [3, 4], "b": [5, 6]}}',
+    '{"inputs": {"a": [1, 2], "b": "<cells>"}}',
+    '{"inputs": {"a": [[1], [2]], "b": [3, 4]}}',
+    '{"inputs": {"a": [1, 2,], "b": [3, 4]}}',
+    '{"inputs": {"a": [], "b": []}}',
+    '{"inputs": {"a": [1], "b": 2}}',
+    '{"inputs": {"a[": [1, 2], "b]": [3, 4]}}',
+    '{"inputs": {"a]": [1, 2], "b[": [3, 4]}}',
+    '{"inputs": {"a": [1, 2, 3], "b": [3, 4]}}',
+    '{"inputs": {"a": [true], "b": [null]}}',
+    '{"inputs": {"a": [9223372036854775807, 18446744073709551615], "b": [1, 2]}}',
+    '{"inputs": {"a": [18446744073709551616, -9223372036854775809], "b": [1e400, 2]}}',
+    '{"inputs": {"a": [9007199254740993, 1e22], "b": [1.7976931348623157e308, 5e-324]}}',
+    '{"instances": {"a": [1, 2], "b": [3, 4]}}',
+    '{"inputs": [5]}',
+    '{"inputs": {}}',
+    '["inputs"]',
+    "[]",
+    "][",
+]
+
+
+@pytest.mark.parametrize("parser", ["number_parser", "msgspec", None])
+@pytest.mark.parametrize("kind", ["double", "float"])
+def test_rows_that_are_cut_out_are_those_that_json_finds(
+    parser: str | None, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in {"number_parser", "msgspec"} - {parser}:
+        monkeypatch.setattr(bulk, name, lambda: None)
+    monkeypatch.setattr(numeric, "_PIECE_BYTES", 2)
+    signature = {"inputs": [column(kind, "a"), column("double", "b")]}
+    for text in (*AROUND, *INPUTS):
+        assert_both_ways_agree(Case("rows", signature, text.encode()))
 
 
 @pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
@@ -155,8 +193,7 @@ def test_rows_are_cut_out_of_what_a_client_writes(separators: tuple[str, str]) -
     data = [[i / 7, -i] for i in range(10_000)]
     sent = {"dataframe_split": {"columns": ["a", "z"], "data": data}, "params": {"p": 1}}
 
-    assert reader._decoders is not None
-    found = reader._split(json.dumps(sent, separators=separators).encode(), reader._decoders)
+    found = reader._split(json.dumps(sent, separators=separators).encode())
 
     assert found is not None
     assert found[0].columns["a"].cells.tolist() == [row[0] for row in data]
@@ -184,12 +221,16 @@ def test_csv_is_read_the_same_the_short_way(
 ) -> None:
     body = end.join([header, *map(",".join, rows), ""]).encode()
     signature = {"inputs": [column(kind, "a"), column("double", "b")]}
-    for frame in ("numpy", "pandas"):
+    for frame, large in (("numpy", 1), ("numpy", bulk.LARGE_BYTES), ("pandas", 1)):
         short = ours(signature, frame=frame)
         general = ours(signature, frame=frame)
         general._reader = numeric.Reader(None)
 
-        assert short.invocations(body, CSV) == general.invocations(body, CSV), (frame, body)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bulk, "LARGE_BYTES", large)
+            patch.setattr(numeric, "_PIECE_BYTES", 3)
+            actual = short.invocations(body, CSV)
+        assert actual == general.invocations(body, CSV), (frame, body)
 
 
 FLOATS = st.one_of(
@@ -233,6 +274,18 @@ def test_a_large_plain_body_takes_the_short_way() -> None:
     assert table is not None
     assert table.rows == 30_000
     assert bulk.encode_numbers(np.full(10_000, 0.25)) is not None
+
+
+def test_numbers_are_rounded_as_python_rounds_them() -> None:
+    bits = np.random.default_rng(0).integers(0, 2**64, 20_000, dtype=np.uint64)
+    numbers = bits.view(np.float64)
+    texts = list(map(repr, numbers[np.isfinite(numbers)].tolist()))
+    texts += [f"{n}.{n:020d}{m}" for n, m in enumerate(bits[:2000].tolist())]
+
+    found = numeric._numbers(",".join(texts).encode(), large=True)
+
+    assert found is not None
+    assert found.tolist() == list(map(float, texts))
 
 
 @pytest.mark.parametrize(

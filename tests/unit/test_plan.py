@@ -103,6 +103,7 @@ def _index(**changes: Any) -> Index:
         "cloudpickle": ("3.1.2",),
         "mangum": ("0.22.0",),
         "msgspec": ("0.22.0",),
+        "pysimdjson": ("7.0.2",),
         "mlflow": ("3.17.2",),
         "mlflow-skinny": ("3.17.2",),
         "numpy": ("2.5.5", "2.4.6", "2.2.6"),
@@ -241,7 +242,10 @@ def test_what_cannot_be_compiled_runs_in_its_framework(
 
 def test_what_serving_does_not_need_is_not_installed(index: Index, tmp_path: Path) -> None:
     numpy, pandas, skinny = _plan(_model(tmp_path / "m"))
-    own = {"aws-lambda-powertools", "mangum", "msgspec", "numpy", "scikit-learn", "skops"}
+    own = {"aws-lambda-powertools", "mangum", "msgspec", "numpy", "pysimdjson"} | {
+        "scikit-learn",
+        "skops",
+    }
     assert _names(numpy) == own
     assert _names(pandas) == own | {"pandas"}
     assert _names(skinny) == own | {"pandas", "mlflow-skinny"}
