@@ -77,7 +77,7 @@ def tables(draw: st.DrawFn) -> Case:
 
 @pytest.mark.parametrize("missing", [[], ["number_parser"], ["number_parser", "msgspec"]])
 @given(case=tables())
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_tables_of_numbers_are_read_the_same_both_ways(missing: list[str], case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name in missing:
