@@ -49,7 +49,12 @@ ENVIRONMENTS = {
     # CPU builds of PyTorch are not in every index; pip knows of further ones
     "torch": (
         sys.executable,
-        ("torch==2.13.0+cpu", "numpy==2.4.6", "sentence-transformers==6.2.0"),
+        (
+            "torch==2.13.0+cpu",
+            "numpy==2.4.6",
+            "sentence-transformers==6.2.0",
+            "transformers==5.23.0",
+        ),
     ),
     "tensorflow": ("3.13", ("tensorflow-cpu==2.21.0",)),
 }
