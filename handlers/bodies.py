@@ -8,9 +8,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from handlers import bulk, numeric
+from handlers import bulk
 from handlers.columns import Table
 from handlers.errors import (
     DATA_ERRORS,
@@ -23,6 +23,9 @@ from handlers.errors import (
 from handlers.model import Model
 from handlers.quirks import Quirks
 from handlers.schema import Json
+
+if TYPE_CHECKING:
+    from handlers.numeric import Reader
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -116,9 +119,9 @@ def _not_utf8(what: str, error: UnicodeDecodeError, quirks: Quirks) -> ScoringEr
     )
 
 
-def parse_json_body(body: bytes, model: Model, reader: numeric.Reader) -> Request:
+def parse_json_body(body: bytes, model: Model, reader: Reader | None) -> Request:
     """Raises ScoringError for a body that is none of MLflow's formats."""
-    found = None if model.untyped else reader.json(body)
+    found = None if model.untyped or reader is None else reader.json(body)
     return parse_json(decode_json(body, model.quirks), model) if found is None else Request(*found)
 
 
@@ -210,7 +213,7 @@ def _by_pandas(read: Callable[[], Any]) -> Any:
         raise ValueError(str(error)) from error
 
 
-def parse_csv_body(body: bytes, model: Model, reader: numeric.Reader) -> Request:
+def parse_csv_body(body: bytes, model: Model, reader: Reader) -> Request:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -221,7 +224,7 @@ def parse_csv_body(body: bytes, model: Model, reader: numeric.Reader) -> Request
         raise _not_a_frame("CSV-formatted", "to_csv", error) from error
 
 
-def _csv(text: str, model: Model, reader: numeric.Reader) -> Any:
+def _csv(text: str, model: Model, reader: Reader) -> Any:
     # pandas 2 rounds the last bit of a number in CSV another way
     found = reader.csv(text) if model.quirks.text_dtype else None
     if found is not None:

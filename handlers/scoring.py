@@ -6,9 +6,10 @@ import json
 import logging
 import traceback
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from handlers import bodies, bulk, numeric
+from handlers import bodies, bulk
 from handlers.columns import Table
 from handlers.errors import NO_FRAME, SchemaError, ScoringError, TooLargeError
 from handlers.manifest import Manifest
@@ -16,6 +17,9 @@ from handlers.model import Model
 from handlers.predictor import Predictor
 from handlers.responses import encode, row_count
 from handlers.settings import FIXED, Settings
+
+if TYPE_CHECKING:
+    from handlers.numeric import Reader
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,7 +59,6 @@ class Scorer:
         self.settings = settings or Settings.read(manifest)
         self._predictor = predictor
         self._model = Model.read(manifest, fixed=self.settings.protocol == FIXED)
-        self._reader = numeric.Reader(self._model.inputs)
 
     @property
     def head(self) -> bool:
@@ -138,7 +141,15 @@ class Scorer:
             return bodies.parse_csv_body(body, self._model, self._reader)
         if media_type == bodies.PARQUET:
             return bodies.parse_parquet_body(body, self._model)
-        return bodies.parse_json_body(body, self._model, self._reader)
+        large = len(body) >= bulk.LARGE_BYTES
+        return bodies.parse_json_body(body, self._model, self._reader if large else None)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        """Imported for the first body that it may be for."""
+        from handlers.numeric import Reader
+
+        return Reader(self._model.inputs)
 
     def check_size(self, size_bytes: int) -> None:
         """Raises TooLargeError for a request that the platform would not carry."""
