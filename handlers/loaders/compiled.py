@@ -25,9 +25,10 @@ class Compiled:
 
     `options` has `feeds` (each an `input` of the graph, its `dtype`, and the `columns` that make
     it, or the name of a `tensor`), `output`, `dtype` and `shape` (of one row's answer), `nan`,
-    `infinite` and `wide` (columns in which those are refused), `missing_text` (what stands for
-    null), `levels` (by text column the only words that are answered) and `names` (of the answer's
-    columns, where the registered model answers with a table).
+    `infinite` and `wide` (columns in which those are refused), `empty` (no rows are refused),
+    `missing_text` (what stands for null), `levels` (by text column the only words that are
+    answered) and `names` (of the answer's columns, where the registered model answers with a
+    table).
     """
 
     def __init__(self, session: Any, options: Mapping[str, Any]) -> None:
@@ -39,6 +40,7 @@ class Compiled:
         self._missing: str | None = options.get("missing_text")
         self._levels = {name: frozenset(each) for name, each in options.get("levels", {}).items()}
         self._names: list[str] | None = options.get("names")
+        self._refuses_none = bool(options.get("empty"))
         self._refused = {kind: frozenset(options.get(kind, ())) for kind in _REFUSED}
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as sklearn
@@ -51,8 +53,11 @@ class Compiled:
     def array(self, data: Any) -> Array:
         """Raises ValueError for values that the registered model refuses, KeyError for a column."""
         feeds = {feed["input"]: self._fed(feed, data) for feed in self._feeds}
-        (answer,) = self._session.run([self._output], feeds)
         rows = len(next(iter(feeds.values())))
+        if not rows and self._refuses_none:
+            msg = "the model refuses a table without rows"
+            raise ValueError(msg)
+        (answer,) = self._session.run([self._output], feeds)
         return np.asarray(answer).reshape(rows, *self._tail).astype(self._dtype, copy=False)
 
     def _fed(self, feed: Mapping[str, Any], data: Any) -> Array:

@@ -53,6 +53,13 @@ def test_what_the_model_refuses_is_refused(kind: str, value: float) -> None:
     assert len(asked(columns, **{kind: ["b"]})[0]) == 2
 
 
+def test_no_rows_are_refused_where_the_model_refuses_them() -> None:
+    none = {"a": np.empty(0), "b": np.empty(0)}
+    assert asked(none)[0].tolist() == []
+    with pytest.raises(ValueError, match="without rows"):
+        asked(none, empty=True)
+
+
 def test_text_goes_in_as_objects_and_null_as_what_stands_for_it() -> None:
     feed = {"input": "X", "dtype": "object", "columns": ["a"], "tensor": None}
     options = {"feeds": [feed], "output": "same", "dtype": "object", "shape": [1]}

@@ -90,6 +90,7 @@ class Case:
         self._labels = method == "predict" and classes is not None and len(classes) > 0
         first = rows.taken(example or table, slice(0, 1))
         self._refused = self._refusals(first)
+        self._refuses_none = self._refuses_empty(rows.taken(first, slice(0, 0)))
         self._edges, self._covered = self._at_thresholds(table)
         self.batches: list[Batch] = []
         named = [("generated", table), ("threshold", self._edges), ("the example", example)]
@@ -131,6 +132,16 @@ class Case:
     def _refuses(self, row: Table) -> bool:
         (batch,) = judge.recorded("", row, self._predict)
         return batch.expected is None
+
+    def _refuses_empty(self, table: Table) -> bool:
+        """Whether a table without rows is refused: graphs answer it, or not, by the runtime."""
+        try:
+            self._predict(table)
+        except RefusedError:
+            return False
+        except Exception:  # noqa: BLE001 - a model may raise anything: that is its answer
+            return True
+        return False
 
     def _at_thresholds(self, table: Table) -> tuple[Table | None, dict[str, int]]:
         splits = self._family.thresholds(self._model)
@@ -199,6 +210,7 @@ class Case:
             "dtype": "object" if dtype.kind in "UO" else dtype.str,
             "shape": list(self._answer.shape[1:]),
             **{kind: names for kind, names in self._refused.items() if names},
+            **({"empty": True} if self._refuses_none else {}),
             **({"missing_text": _MISSING} if text and self._takes_null() else {}),
             **({"levels": dict(candidate.levels)} if candidate.levels else {}),
             **({"session_options": settings} if settings else {}),
