@@ -164,7 +164,8 @@ def text_rows(scorer: Scorer, rows: Sequence[Any]) -> list[Scored | ScoringError
     if not names or any(not isinstance(row, dict) or list(row) != names for row in rows):
         return [InvalidInputError("The rows have not all the same columns.")] * len(rows)
     text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
+    # quoted are the characters of the line end: a lone carriage return is one, before 3.13 too
+    write = csv.writer(text, lineterminator="\r\n").writerow
     write(names)
     header = text.getvalue()
     for row in rows:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handlers.errors import ScoringError
@@ -100,6 +100,7 @@ def test_a_json_list(
 
 @settings(deadline=None)
 @given(rows=st.lists(ROWS, min_size=1, max_size=20))
+@example(rows=[{"x": 0.0, "kind": "w\ra"}])
 def test_rows_of_text(rows: list[dict[str, Any]]) -> None:
     cells = [{name: str(value) for name, value in row.items()} for row in rows]
     results = text_rows(scorer(Doubling()), cells)
