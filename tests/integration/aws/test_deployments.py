@@ -198,7 +198,10 @@ def local(
     log = tmp_path / "log"
     argv: list[str | Path] = [_MLFLOW, "deployments", "run-local", "-t", "aws-lambda"]
     config = ("--name", "here", "-m", "models:/two@champion", "-C", "port=0")
+    # where the tests run in the background, a shell has them ignore interrupts; it is inherited
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = _process.start([*argv, *config], cwd=registry, env=environment, log=log)
+    signal.signal(signal.SIGINT, before)
     try:
         deadline = time.monotonic() + 300
         while not (found := re.search(r"answers at (http://\S+)", log.read_text())):
