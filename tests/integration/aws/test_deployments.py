@@ -19,7 +19,7 @@ import httpx
 import pytest
 from mlflow.exceptions import MlflowException
 
-from packager import _process, interpreters
+from packager import _proc, _process, interpreters
 from packager.deployments import AwsLambdaDeploymentClient
 from packager.emit import emit
 from packager.package import package
@@ -237,7 +237,7 @@ def test_run_local_answers_until_it_is_told_to_end(
     assert children
     process.send_signal(number)
     assert process.wait(timeout=60) == code
-    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+    assert [pid for pid in children if _proc.stat(pid)] == []
 
 
 def _children(pid: int) -> list[int]:
