@@ -1,0 +1,75 @@
+"""The values that pass from stage to stage, in the order in which they appear."""
+
+from packager.types._bundle import Bundle, LedgerEntry, Removal, Trace
+from packager.types._choices import (
+    BATCH_SOURCES,
+    Architecture,
+    Device,
+    Door,
+    Engine,
+    Frame,
+    Front,
+    Json,
+    Tier,
+)
+from packager.types._model import (
+    BuildRequest,
+    Compiled,
+    FileRecord,
+    Flavor,
+    LoaderSpec,
+    Requirements,
+    ResolvedModel,
+    SavedExample,
+)
+from packager.types._plan import BuildPlan, Interpreter, Lock, LockedPackage
+from packager.types._report import (
+    Artifact,
+    BuildReport,
+    ColdStart,
+    Evidence,
+    Finding,
+    RejectedBundle,
+    VerifiedBundle,
+)
+from packager.types._target import BaseImage, Limits, Runtime, Shadow, Target
+
+__all__ = [
+    "BATCH_SOURCES",
+    "Architecture",
+    "Artifact",
+    "BaseImage",
+    "BuildPlan",
+    "BuildReport",
+    "BuildRequest",
+    "Bundle",
+    "ColdStart",
+    "Compiled",
+    "Device",
+    "Door",
+    "Engine",
+    "Evidence",
+    "FileRecord",
+    "Finding",
+    "Flavor",
+    "Frame",
+    "Front",
+    "Interpreter",
+    "Json",
+    "LedgerEntry",
+    "Limits",
+    "LoaderSpec",
+    "Lock",
+    "LockedPackage",
+    "RejectedBundle",
+    "Removal",
+    "Requirements",
+    "ResolvedModel",
+    "Runtime",
+    "SavedExample",
+    "Shadow",
+    "Target",
+    "Tier",
+    "Trace",
+    "VerifiedBundle",
+]

@@ -1,0 +1,80 @@
+"""The tree that ships, what was left out of it, and what it was seen to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from packager.types._model import FileRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    path: PurePosixPath
+    size_bytes: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """What one pass did to the tree, and why."""
+
+    name: str
+    bytes_before: int
+    bytes_after: int
+    files_before: int
+    files_after: int
+    reason: str
+    proof: str = ""
+    reverted: tuple[str, ...] = ()
+    """Paths that the pass changed and had to change back, or globs of those it had to spare."""
+    cpu_ms_saved: float | None = None
+    """CPU of a start that the pass saves, where it was measured on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a function was seen to touch; paths are relative to its folder."""
+
+    init: tuple[str, ...]
+    """Modules that are loaded when it has started, in the order in which their imports ended."""
+    answering: tuple[str, ...]
+    """Modules loaded first by a request that is answered."""
+    refusing: tuple[str, ...]
+    """Modules loaded first by a request that is turned down."""
+    files: Mapping[str, PurePosixPath]
+    """The file of each of these modules that lies in the folder."""
+    opened: tuple[PurePosixPath, ...]
+    """Files that were opened or mapped, sorted."""
+    own_cpu_ms: Mapping[str, float]
+    """CPU of each module's import without the imports inside it. A measurement: differs each time,
+    so nothing that ships may hang on it."""
+    answers: tuple[str, ...]
+    """To each request: JSON, or the error that it failed with."""
+    asked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """For each module that a deferred import loaded: which module's, and of which name."""
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """Every module that was loaded at the end."""
+        return frozenset((*self.init, *self.answering, *self.refusing))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A staged file tree: what ships, and what was left out and why."""
+
+    root: Path
+    files: tuple[FileRecord, ...]
+    removed: tuple[Removal, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+    trace: Trace | None = None
+    """None where none was made; `untraced` says why."""
+    untraced: str = "no trace was asked for"
+    tops: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Top-level names of the folder by the installed distribution that they are of."""
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)

@@ -1,0 +1,57 @@
+"""What may be chosen, in words that the command line and the files share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+BATCH_SOURCES = ("files", "stepfunctions")
+"""What the function of a batch must take: files by name, and items of a map."""
+Architecture: TypeAlias = Literal["x86_64", "arm64"]
+Door: TypeAlias = Literal["direct", "http"]
+"""How a function is asked: with a request as its event, or over HTTP."""
+Json: TypeAlias = Any
+"""A JSON value: dict, list, str, int, float, bool or None."""
+
+
+class Engine(StrEnum):
+    """How a model runs in the artifact."""
+
+    ONNX = "onnx"
+    """Compiled to a graph; its framework is not installed."""
+    NATIVE = "native"
+    """By its own framework, or by MLflow."""
+
+
+class Tier(StrEnum):
+    """How much of MLflow the artifact carries; tried in this order."""
+
+    NATIVE = "native"
+    """Our loader alone; nothing named mlflow is importable."""
+    STUB = "stub"
+    """Our stand-in for the few mlflow names that a user's class needs."""
+    SKINNY = "skinny"
+    """mlflow-skinny at the model's own version, loading through mlflow.pyfunc."""
+
+
+class Frame(StrEnum):
+    """What a model is handed for a column-based request."""
+
+    NUMPY = "numpy"
+    """A dict of column name to one-dimensional array; pandas is not installed for it."""
+    PANDAS = "pandas"
+
+
+class Device(StrEnum):
+    """What a model runs on."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Front(StrEnum):
+    """The HTTP front of a function."""
+
+    HTTP_API = "http-api"
+    FUNCTION_URL = "function-url"
+    NONE = "none"

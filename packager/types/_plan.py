@@ -1,0 +1,89 @@
+"""Everything decided, and what it was decided with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packager.types._choices import Device, Engine, Frame, Tier
+from packager.types._model import BuildRequest, Compiled, LoaderSpec, ResolvedModel
+from packager.types._target import Runtime, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A Python that was run and told its version."""
+
+    path: Path
+    version: str
+    """In full: `3.13.0`."""
+    found_by: str
+
+    @property
+    def minor(self) -> str:
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage:
+    name: str
+    version: str
+    size_bytes: int | None = None
+    """Of the wheel that was chosen, compressed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What will be installed, by digest: a PEP 751 pylock."""
+
+    text: str
+    packages: tuple[LockedPackage, ...]
+
+    def version(self, name: str) -> str | None:
+        return next((p.version for p in self.packages if p.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """Everything that will be done, decided; nothing done yet."""
+
+    request: BuildRequest
+    model: ResolvedModel
+    flavor: str
+    engine: Engine = Engine.NATIVE
+    tier: Tier
+    frame: Frame
+    loader: LoaderSpec
+    compiled: Compiled | None = None
+    target: Target
+    runtime: Runtime
+    interpreter: Interpreter
+    """A Python of the target's minor version, on this machine."""
+    lock: Lock
+    passes: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def platform(self) -> str:
+        return self.runtime.platforms[self.request.architecture]
+
+    @property
+    def device(self) -> Device:
+        return self.request.device or self.target.device
+
+    @property
+    def base_image(self) -> str:
+        """As `FROM` has it; empty where no image is built."""
+        if self.target.base_image is None:
+            return ""
+        return self.request.base_image or self.target.base_image.reference.format(
+            python=self.runtime.python_minor, architecture=self.request.architecture
+        )
+
+    @property
+    def provided(self) -> tuple[str, ...]:
+        """Distributions that the model lists, the runtime carries, and that are not installed."""
+        listed = {line.partition("==")[0].strip().lower() for line in self.model.requirements.lines}
+        locked = {package.name for package in self.lock.packages}
+        return tuple(sorted((self.runtime.provides & listed) - locked))

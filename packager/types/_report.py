@@ -1,0 +1,114 @@
+"""What was proven, and what came of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packager.types._bundle import Bundle
+from packager.types._choices import Json
+from packager.types._plan import BuildPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that stands between a bundle and the cloud."""
+
+    check: str
+    message: str
+    hint: str
+    missing: str | None = None
+    """A file or module that was not there: a candidate for a keep-rule."""
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.message} {self.hint}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStart:
+    """Measured on the artifact under the emulator; this machine's figures, not the cloud's."""
+
+    init_wall_ms: float
+    init_cpu_ms: float
+    """User plus system time of the function's process until its first answer began."""
+    first_invoke_ms: float
+    warm_invoke_ms: float
+    peak_rss_bytes: int
+    modules: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was compared, and what came of it."""
+
+    proven: bool
+    why_unproven: str = ""
+    rows_compared: int = 0
+    requests_compared: int = 0
+    max_abs_error: float = 0.0
+    mismatches: int = 0
+    refusals_agreed: int = 0
+    """Requests that both sides refused with the same status."""
+    unseen_rows: int = 0
+    """Rows compared beside these that nothing was slimmed by: drawn anew, extremes, gaps."""
+    unseen_requests: int = 0
+    cold_store_misses: tuple[str, ...] = ()
+    """Files that the replay asked of the cold store: each costs time, never an answer."""
+    unseen_cold_store_misses: int = 0
+    """How many of these nothing but the unseen rows asked for."""
+    oracle: str = ""
+    """The environment in which the registered model answered: Python, mlflow, how it was built."""
+    declared_bytes: int | None = None
+    """Installed size of the environment that the model declares, as it is."""
+    declared_start_cpu_ms: float | None = None
+    """CPU of that environment from process start to its first answer through mlflow.pyfunc."""
+    read_only: str = ""
+    """How writes to the function's folder were prevented and checked."""
+    seed: int = 0
+    cold_start: ColdStart | None = None
+    tried: tuple[str, ...] = ()
+    """Tiers and frames that were tried before, each with why it was given up."""
+    notes: tuple[str, ...] = ()
+    engine: Mapping[str, Json] = field(default_factory=dict)
+    """Of a compiled model: candidates, rows, differences, opsets, versions."""
+    checks: Mapping[str, str] = field(default_factory=dict)
+    """Each further check with its result in a sentence: budget, linkage, glibc."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedBundle:
+    """A bundle that passed every check; the only thing that `package` takes."""
+
+    bundle: Bundle
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedBundle:
+    """A bundle that a check failed, and what the other checks found all the same."""
+
+    plan: BuildPlan
+    unzipped_bytes: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    path: Path
+    """The zip; the folder, where an image is built of it."""
+    folder: Path
+    """The same tree, unpacked."""
+    sha256: str
+    """Of the zip; of the folder's sorted file records, where an image is built of it."""
+    size_bytes: int
+    unzipped_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    plan: BuildPlan
+    bundle: Bundle
+    evidence: Evidence
+    artifact: Artifact
+    emitted: tuple[Path, ...]

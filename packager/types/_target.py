@@ -1,0 +1,145 @@
+"""Where an artifact goes: mostly data, read from packager/facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import PurePosixPath
+
+from packager.types._choices import Architecture, Device, Door
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """A platform's ceilings, with the page that states them and the day it was read."""
+
+    unzipped_bytes: int
+    zipped_bytes: int | None
+    request_bytes: int
+    response_bytes: int
+    memory_mb: tuple[int, int]
+    memory_sizes_mb: tuple[int, ...]
+    """All that can be had, where not every size between the two can."""
+    whole_cpu_mb: int
+    """The memory that comes with one whole vCPU."""
+    timeout_seconds: int
+    tmp_bytes: int
+    init_seconds: float
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """A managed runtime of a target."""
+
+    name: str
+    """`python3.13`"""
+    python_minor: str
+    os: str
+    glibc: tuple[int, int]
+    end_of_life: date
+    snapstart: bool
+    platforms: Mapping[Architecture, str]
+    """uv's --python-platform for each architecture."""
+    provides: frozenset[str]
+    """Distributions the runtime carries, normalised names."""
+    libraries: frozenset[str]
+    """Shared libraries (SONAMEs) that the runtime's system carries."""
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """A distribution that the host would run on, and whose old versions it breaks on."""
+
+    name: str
+    least: str
+    """The first version that does no harm."""
+    below_python: str
+    """The host imports the artifact's copy on older Pythons only: `3.13`."""
+    why: str
+    hint: str
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseImage:
+    """What a target's images are built on, where nothing else is asked for."""
+
+    reference: str
+    """As `FROM` has it; `{python}` and `{architecture}` stand for the runtime's."""
+    size_bytes: int
+    """Of all its layers, uncompressed, at most: a platform's ceiling counts them too."""
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where an artifact goes; one file each under packager/targets."""
+
+    name: str
+    templates: str
+    """Folder under templates/."""
+    entrypoint: str
+    limits: Limits
+    runtimes: tuple[Runtime, ...]
+    requires: tuple[str, ...]
+    """Distributions the thin entry point itself needs."""
+    handlers: tuple[str, ...]
+    """Files of handlers/ that ship beside the scoring core, as globs relative to handlers/."""
+    deploy: str
+    """The command that deploys, in the artifact's folder."""
+    infra: str | None
+    """Folder under infra/ whose templates are emitted too."""
+    scripts: Mapping[str, frozenset[str]]
+    """Files there that are emitted where one of these sources is asked for."""
+    reserved: tuple[str, ...]
+    """Files that no package may bring to the top: the host would take them for its own."""
+    keep: tuple[str, ...]
+    """What the host imports before the entry point, as globs: no pass may move it."""
+    way_out: str
+    """The target to name when a model does not fit."""
+    sources: tuple[str, ...]
+    """What can be its events beside HTTP: modules of one folder of handlers/."""
+    source_modules: PurePosixPath
+    """That folder, relative to handlers/."""
+    answering: frozenset[str]
+    """Those of the sources whose caller gets the answers; the others' go to a destination."""
+    needs: Mapping[str, tuple[str, ...]]
+    """Distributions that a source needs beside `requires`."""
+    outputs: tuple[str, ...]
+    """Kinds of destination."""
+    failures: str | None
+    """The kind that takes what can never be answered; None where the platform's bindings deliver,
+    and no module of handlers.destinations ships."""
+    remembers: bool
+    """Whether it can keep a table of what was answered."""
+    doors: tuple[Door, ...]
+    root: PurePosixPath
+    """Where the deployed folder lies on the target."""
+    shadows: tuple[Shadow, ...]
+    home: PurePosixPath
+    """Where in it the tree of packages, model and handlers lies."""
+    library_path: tuple[PurePosixPath, ...]
+    """Folders of the tree that the dynamic loader searches: LD_LIBRARY_PATH."""
+    base_image: BaseImage | None = None
+    """None where a zip is deployed; else a container image is, which is built on this."""
+    device: Device = Device.CPU
+    """What is usual there; any that `devices` has may be asked for."""
+    devices: tuple[Device, ...] = (Device.CPU,)
+    shares: str | None = None
+    """Folder under templates/ whose templates are taken too, where `templates` has none such."""
+
+    def required_for(self, sources: Iterable[str]) -> tuple[str, ...]:
+        """Distributions of the entry point and of these sources."""
+        more = (line for name in sources for line in self.needs.get(name, ()))
+        return (*self.requires, *more)
+
+    def scripts_for(self, sources: Iterable[str]) -> tuple[str, ...]:
+        asked = set(sources)
+        return tuple(name for name, of in self.scripts.items() if asked & of)
