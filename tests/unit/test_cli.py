@@ -1,22 +1,25 @@
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from packager import cli
+from packager.cli import _build
 from packager.errors import PackagerError, UnprovenError, VerificationError
-from packager.types import Finding
+from packager.types import BuildRequest, Device, Engine, Finding, Front, Tier
 
 RUN = CliRunner()
 
 
 def test_every_command_has_help() -> None:
-    for command in ("inspect", "build", "invoke", "serve", "demo"):
+    for command in ("inspect", "build", "invoke", "batch", "serve", "demo"):
         result = RUN.invoke(cli.app, [command, "--help"])
         assert result.exit_code == 0
         assert result.output.strip()
@@ -37,6 +40,91 @@ def test_every_command_has_help() -> None:
 )
 def test_a_bad_argument_is_a_usage_error(arguments: list[str]) -> None:
     assert RUN.invoke(cli.app, arguments).exit_code == 2
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
+    """The requests that `packager build` came to, none of which is built."""
+    requests: list[BuildRequest] = []
+
+    def note(request: BuildRequest) -> dict[str, object]:
+        requests.append(request)
+        return {}
+
+    monkeypatch.setattr(_build, "_built", note)
+    return requests
+
+
+def test_whatever_a_request_has_can_be_asked_for() -> None:
+    assert {field.name for field in fields(BuildRequest)} <= set(
+        inspect.signature(_build.build).parameters
+    )
+
+
+def test_without_options_a_request_is_as_it_is_by_default(asked: list[BuildRequest]) -> None:
+    done = RUN.invoke(cli.app, ["build", "models:/x/1", "--json"], catch_exceptions=False)
+
+    assert done.exit_code == 0
+    assert asked == [BuildRequest(model_uri="models:/x/1", out_dir=Path("dist"))]
+
+
+def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -> None:
+    (table := tmp_path / "rows.csv").write_text("x\n1\n")
+    words = f"""build models:/x/1 -o out -t aws-lambda --tracking-uri sqlite:///a
+        --registry-uri b --python 3.12 --arch arm64 --example {table} --tier stub --engine auto
+        --rtol 0.1 --atol 0.2 --http function-url --event sqs --event sns
+        --output-to s3://bucket/p --once --baseline {table} --batch --memory 512 --timeout 9
+        --rows 7 --seed 3 --passes prune,,bytecode --keep *.dat --keep *.txt --no-trace
+        --optimize 1 --allow-unproven --facts-dir {tmp_path} --json"""
+
+    done = RUN.invoke(cli.app, words.split(), catch_exceptions=False)
+
+    assert done.exit_code == 0
+    assert asked == [
+        BuildRequest(
+            model_uri="models:/x/1",
+            out_dir=Path("out"),
+            tracking_uri="sqlite:///a",
+            registry_uri="b",
+            python_minor="3.12",
+            architecture="arm64",
+            example=table,
+            tier=Tier.STUB,
+            engine=None,
+            rtol=0.1,
+            atol=0.2,
+            front=Front.FUNCTION_URL,
+            events=("sqs", "sns", "files", "stepfunctions"),
+            output_to="s3://bucket/p",
+            once=True,
+            baseline=table,
+            batch=True,
+            memory_mb=512,
+            timeout_seconds=9,
+            rows=7,
+            seed=3,
+            passes=("prune", "bytecode"),
+            keep=("*.dat", "*.txt"),
+            trace=False,
+            optimize=1,
+            allow_unproven=True,
+            facts_dir=tmp_path,
+        )
+    ]
+
+
+def test_each_option_of_a_container_sets_its_field(asked: list[BuildRequest]) -> None:
+    image = f"python@sha256:{'0' * 64}"
+    words = f"build m -t gpu-container --base-image {image} --device cuda --driver 580 --json"
+
+    words += " --engine onnx"
+
+    done = RUN.invoke(cli.app, words.split(), catch_exceptions=False)
+
+    assert done.exit_code == 0
+    assert [(r.target, r.base_image, r.device, r.driver, r.engine) for r in asked] == [
+        ("gpu-container", image, Device.CUDA, "580", Engine.ONNX)
+    ]
 
 
 def test_help_imports_neither_mlflow_nor_a_stage() -> None:

@@ -1,0 +1,159 @@
+"""`packager inspect` and `packager build`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packager import _console
+from packager.cli import _options as opt
+from packager.cli._common import checked_request, registry, show
+from packager.types import BATCH_SOURCES, BuildRequest, Device, Engine, Front
+
+if TYPE_CHECKING:
+    from packager.fit import Workload
+
+
+def inspect(
+    model_uri: opt.ModelOrArtifact,
+    *,
+    tracking_uri: opt.TrackingUri = None,
+    registry_uri: opt.RegistryUri = None,
+    python_minor: opt.Python = None,
+    architecture: opt.Arch = "x86_64",
+    example: opt.Example = None,
+    tier: opt.Tier = None,
+    rate: opt.Rate = 1.0,
+    request_rows: opt.RequestRows = 1,
+    engines: opt.Engines = False,
+    facts_dir: opt.FactsDir = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Say what a model is, how big it gets, and which targets it fits by how much.
+
+    For an artifact's folder: what was removed, what was proven, and what is largest in it.
+    """
+    given = locals()
+    from packager.artifact import is_artifact
+    from packager.fit import Workload
+    from packager.inspect import inspect_artifact, inspect_model
+
+    workload = Workload(requests_per_second=rate, rows=request_rows)
+    with _console.progress(verbose=verbose):
+        if is_artifact(Path(model_uri)):
+            found: dict[str, Any] = inspect_artifact(Path(model_uri), workload, facts_dir)
+        else:
+            request = checked_request(**_of_request(given), out_dir=Path("unused"))
+            found = inspect_model(request, registry(request), workload, engines=engines)
+    show(found, as_json=as_json, human=_console.show_inspection)
+
+
+def build(
+    model_uri: opt.Model,
+    *,
+    out_dir: opt.OutDir = Path("dist"),
+    target: opt.Target = "aws-lambda",
+    rate: opt.Rate = 1.0,
+    request_rows: opt.RequestRows = 1,
+    tracking_uri: opt.TrackingUri = None,
+    registry_uri: opt.RegistryUri = None,
+    python_minor: opt.Python = None,
+    architecture: opt.Arch = "x86_64",
+    example: opt.Example = None,
+    tier: opt.Tier = None,
+    engine: opt.Engine = "native",
+    rtol: opt.Rtol = 1e-5,
+    atol: opt.Atol = 1e-6,
+    front: opt.Front = Front.HTTP_API,
+    events: opt.Events = None,
+    output_to: opt.OutputTo = None,
+    once: opt.Once = False,
+    baseline: opt.Baseline = None,
+    batch: opt.Batch = False,
+    memory_mb: opt.Memory = None,
+    timeout_seconds: opt.Timeout = None,
+    rows: opt.Rows = 1000,
+    seed: opt.Seed = 0,
+    passes: opt.Passes = None,
+    keep: opt.Keep = None,
+    trace: opt.Trace = True,
+    optimize: opt.Optimize = 0,
+    allow_unproven: opt.AllowUnproven = False,
+    base_image: opt.BaseImage = None,
+    device: opt.Device = None,
+    driver: opt.Driver = None,
+    facts_dir: opt.FactsDir = None,
+    dry_run: opt.DryRun = False,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Build, prove and emit a deployable artifact.
+
+    The artifact appears in --out whole or not at all; an artifact that is there is replaced only
+    by a proven one. Environments and recorded answers are cached, so a second run is faster.
+    """
+    given = locals()
+    from packager.auto import AUTO
+    from packager.fit import Workload
+
+    automatic = target == AUTO
+    request = _parsed(given | ({"target": "aws-lambda"} if automatic else {}))
+    with _console.progress(verbose=verbose):
+        if dry_run:
+            shown, human = _planned(request), _console.show_plan
+        elif automatic:
+            workload = Workload(requests_per_second=rate, rows=request_rows)
+            shown, human = _built_for_any(request, workload), _console.show_report
+        else:
+            shown, human = _built(request), _console.show_report
+    show(shown, as_json=as_json, human=human)
+
+
+def _of_request(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are called as a field of the request."""
+    names = {field.name for field in fields(BuildRequest)}
+    return {name: value for name, value in given.items() if name in names}
+
+
+def _parsed(given: Mapping[str, Any]) -> BuildRequest:
+    """The options of `build`, in the words of a request."""
+    engine, device, passes = given["engine"], given["device"], given["passes"]
+    named = () if passes is None else (name.strip() for name in passes.split(","))
+    events = [*(given["events"] or ()), *(BATCH_SOURCES if given["batch"] else ())]
+    parsed = {
+        "engine": None if engine == "auto" else Engine(engine),
+        "device": None if device is None else Device(device),
+        "passes": None if passes is None else tuple(name for name in named if name),
+        "events": tuple(dict.fromkeys(events)),
+        "keep": tuple(given["keep"] or ()),
+    }
+    return checked_request(**(_of_request(given) | parsed))
+
+
+def _planned(request: BuildRequest) -> dict[str, Any]:
+    from packager.inspect import plan_summary
+    from packager.pipeline import planned
+
+    with planned(request, registry(request)) as (resolved, attempts, _):
+        return plan_summary(resolved, attempts)
+
+
+def _built(request: BuildRequest) -> dict[str, Any]:
+    from packager.inspect import report_summary
+    from packager.pipeline import build as run
+
+    return report_summary(run(request, registry(request)))
+
+
+def _built_for_any(request: BuildRequest, workload: Workload) -> dict[str, Any]:
+    from packager.auto import build_auto, told
+    from packager.inspect import report_summary
+
+    decided = build_auto(request, registry(request), workload)
+    return report_summary(decided.report) | {
+        "targets": told(decided.verdicts),
+        "reasons": [f"Not taken: {why}" for why in decided.passed_over],
+    }

@@ -1,0 +1,40 @@
+"""What the commands share: options to a checked request, a result to what is printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from packager.types import BuildRequest
+
+
+def checked_request(**values: Any) -> BuildRequest:
+    """Check what is known to be wrong before anything is started."""
+    if values.get("architecture", "x86_64") not in {"x86_64", "arm64"}:
+        raise typer.BadParameter("must be x86_64 or arm64", param_hint="--arch")
+    minor = values.get("python_minor")
+    if minor is not None and not (
+        len(parts := minor.split(".")) == 2 and all(p.isdecimal() for p in parts)
+    ):
+        raise typer.BadParameter("a minor version such as 3.13 is meant", param_hint="--python")
+    from packager.plan import check
+
+    request = BuildRequest(**values)
+    check(request)
+    return request
+
+
+def registry(request: BuildRequest) -> Any:
+    from packager.registry import MlflowRegistry
+
+    return MlflowRegistry(request.tracking_uri, request.registry_uri)
+
+
+def show(found: dict[str, Any], *, as_json: bool, human: Callable[[dict[str, Any]], None]) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False))
+    else:
+        human(found)
