@@ -42,7 +42,7 @@ def _start(start: Found) -> list[str]:
 
 
 def _about(start: Found) -> str:
-    taken = start["engine"]["candidates"][-1]
+    taken = next(each for each in start["engine"]["candidates"] if each.get("taken"))
     return (
         f"{start['model']}; Python {start['python']}, {start['cores']} cores; medians of "
         f"{start['rounds']}. The graph ({taken['name']}) was held to the model on "

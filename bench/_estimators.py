@@ -85,7 +85,7 @@ def _outcome(name: str, model: Any, tree: Path, folder: Path, interpreter: Inter
         result = {"refused": [str(error)]}
     if "refused" in result:
         return Outcome(name=name, refused=result["refused"][-1][:300])
-    taken = result["evidence"]["candidates"][-1]
+    taken = next(each for each in result["evidence"]["candidates"] if each.get("taken"))
     _put(tree, folder, out / "model.onnx", result["options"])
     fresh = asking.table(ROWS, seed=11)
     expected = np.asarray(model.predict(asking.matrix(fresh)))

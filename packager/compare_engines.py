@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +37,8 @@ def measured(request: BuildRequest, registry: ModelRegistry) -> list[dict[str, A
 
 def _figures(report: BuildReport) -> dict[str, Any]:
     cold = report.evidence.cold_start
-    compiled = report.evidence.engine.get("candidates", [{}])[-1]
+    tried = report.evidence.engine.get("candidates", [])
+    compiled: Mapping[str, Any] = next((each for each in tried if each.get("taken")), {})
     return {
         "engine": str(report.plan.engine),
         "applies": "yes",

@@ -35,6 +35,11 @@ CONVERTERS: Final[Mapping[str, tuple[str, ...]]] = {
 ALREADY: Final = "onnx"
 """The flavor whose model is a graph: it passes through as it was logged."""
 _TYPES: Final = frozenset({"double", "float", "long", "integer", "boolean", "string"})
+_HANDS_ON: Final = frozenset({"pytorch", "xgboost"})
+"""Flavors whose pyfunc passes a request's params to the model; the others check and drop them.
+
+https://github.com/mlflow/mlflow, `predict` of `_XGBModelWrapper` and `_PyTorchWrapper`
+"""
 _SECONDS: Final = 600
 _ROWS: Final = 10_000
 _CELLS: Final = 2_000_000
@@ -54,6 +59,9 @@ def why_not(model: ResolvedModel, flavor: str) -> str:
         return "the model has no signature"
     if strange := sorted({str(spec.get("type")) for spec in inputs} - _TYPES - {"tensor"}):
         return f"the signature has columns of type {', '.join(strange)}"
+    if flavor in _HANDS_ON and (params := (model.signature or {}).get("params")):
+        names = ", ".join(str(each.get("name")) for each in params)
+        return f"the model itself is handed the parameters {names}, and a graph takes none"
     if any(not spec.get("required", True) and spec.get("type") == "string" for spec in inputs):
         return "a text column may be absent"
     return ""

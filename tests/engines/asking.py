@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from packager.engines.onnx.candidates import Column, Family, Inputs
-from packager.engines.onnx.case import Case, prove
+from packager.engines.onnx.case import Case
+from packager.engines.onnx.choice import prove
 from packager.engines.onnx.families import family_of
 from packager.engines.onnx.rows import Table
 

@@ -101,6 +101,18 @@ def test_every_converter_is_pinned_and_every_family_has_a_flavor() -> None:
     assert set(_host.CONVERTERS) <= set(flavors.FLAVORS)
 
 
+@pytest.mark.parametrize(
+    ("flavor", "why"), [("xgboost", "parameters iteration_range"), ("pytorch", "takes none")]
+)
+def test_parameters_that_reach_the_model_are_no_graph_s(flavor: str, why: str) -> None:
+    model = fake_plan.model()
+    params = [{"name": "iteration_range", "type": "long", "default": 0, "shape": None}]
+    signature = {**(model.signature or {}), "params": params}
+    assert why in _host.why_not(replace(model, signature=signature), flavor)
+    assert _host.why_not(replace(model, signature=signature), "sklearn") == ""
+    assert _host.why_not(model, flavor) == ""
+
+
 def test_a_graph_passes_through() -> None:
     plan = replace(fake_plan.plan(engine=Engine.ONNX), flavor="onnx")
     assert _host.compile_model(plan, Path("unused")) is plan

@@ -13,7 +13,11 @@ from packager.errors import VerificationError
 from packager.types import Artifact, BuildReport, BuildRequest, Engine, Finding
 from tests import fake_plan
 
-CANDIDATES = [{"refused": "3 rows differ"}, {"rows": 11_000, "max_rel_error": 1e-9}]
+CANDIDATES = [
+    {"refused": "3 rows differ"},
+    {"rows": 11_000, "max_rel_error": 1e-9, "taken": True},
+    {"skipped": "proven"},
+]
 
 
 def test_a_model_without_a_compiler_says_why() -> None:

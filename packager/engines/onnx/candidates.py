@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 
@@ -54,12 +54,13 @@ class Inputs:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     name: str
-    """`double`, `float`: what a person reads."""
+    """What a person reads."""
     graph: Callable[[], Any]
     """Makes the onnx.ModelProto; raises what the converter raises."""
     feeds: list[dict[str, Any]]
     output: int
     """Which of the graph's outputs is the answer."""
+    precision: Literal["double", "float"] = "float"
     exact: bool = False
     """Whether numbers have to be the model's to the last bit, whatever tolerance there is."""
     levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -78,8 +79,8 @@ class Family:
     thresholds: Callable[[Any], Mapping[int, npt.NDArray[Any]]]
     """Split thresholds by the position of an input column, as far as the trees read inputs."""
     splits: Callable[[Any], Sequence[Any]] = field(default=lambda _model: ())
-    """Each `trees.Split` where the trees read the inputs themselves: rows are led to them."""
+    """Each `splitting.Split` where the trees read the inputs themselves: rows are led to them."""
     before: Callable[[Any], Before | None] = field(default=lambda _model: None)
     """What stands between the inputs and the trees."""
-    words: Callable[[Any], frozenset[str]] = field(default=lambda _model: frozenset())
-    """Category values that the model has seen."""
+    seen: Callable[[Any], frozenset[str | float]] = field(default=lambda _model: frozenset())
+    """Category values, words and numbers, that an encoder of the model has seen."""

@@ -44,23 +44,6 @@ class Tried:
     options: dict[str, Any] | None = None
 
 
-def prove(case: Case, out: Path) -> dict[str, Any]:
-    """The first candidate that answers as the model, its graph as `model.onnx` in `out`."""
-    tried: list[dict[str, Any]] = []
-    for number, candidate in enumerate(case.candidates()):
-        path = out / f"candidate-{number}.onnx"
-        done = case.tried(candidate, path)
-        tried.append({"name": candidate.name, **done.evidence})
-        if done.options is not None:
-            path.rename(out / FILE)
-            return {
-                "options": done.options,
-                "adversarial": case.replayed(),
-                "evidence": {**case.evidence(), "candidates": tried},
-            }
-    return {"refused": [f"{each['name']}: {each['refused']}" for each in tried]}
-
-
 class Case:
     """Raises RefusedError where the model answers with nothing that a graph could."""
 
@@ -87,7 +70,7 @@ class Case:
         self._rng = np.random.default_rng(seed)
         self._generated = rows.size(table)
         classes = getattr(model, "classes_", None)
-        self._labels = method == "predict" and classes is not None and len(classes) > 0
+        self.labels = method == "predict" and classes is not None and len(classes) > 0
         first = rows.taken(example or table, slice(0, 1))
         self._refused = self._refusals(first)
         self._refuses_none = self._refuses_empty(rows.taken(first, slice(0, 0)))
@@ -101,7 +84,7 @@ class Case:
             part = rows.taken(table, slice(0, count))
             self.batches += judge.recorded(f"batch of {count}", part, predict)
         self._special = []
-        for name, row in rows.specials(first, inputs, sorted(family.words(model))):
+        for name, row in rows.specials(first, inputs, family.seen(model)):
             self._special += judge.recorded(name, row, predict)
         self.batches += self._special
         answered = [batch.expected for batch in self.batches if batch.expected is not None]
@@ -175,7 +158,7 @@ class Case:
             lambda table: ours.array(self._fed(table)),
             rtol=0.0 if candidate.exact else self._rtol,
             atol=0.0 if candidate.exact else self._atol,
-            labels=self._labels,
+            labels=self.labels,
         )
         evidence: dict[str, Any] = {
             "exact": candidate.exact,

@@ -27,6 +27,8 @@ SPECIAL: Final = (np.nan, np.inf, -np.inf, 1e300, -1e300, 1e30, 0.0, -0.0, 5e-32
 _UNSEEN: Final = ("", "a category that was never seen", "\u00e9t\u00e9")
 _MOST_COLUMNS: Final = 64
 """Cells of a tensor that extremes are tried in."""
+_MOST_NUMBERS: Final = 64
+"""Categories that are numbers, of all encoders together."""
 _STEPS: Final = 70
 """Halvings that take any bracket of doubles to two neighbours, near enough."""
 
@@ -117,7 +119,9 @@ def led(
             value = row[names[feature]]
             if value is None or not low < value <= high:
                 row[names[feature]] = between(low, high)
-        for cell in neighbours(split.threshold, table[names[split.feature]].dtype):
+        row |= {names[feature]: value for feature, value in split.fixed.items()}
+        dtype = table[names[split.feature]].dtype
+        for cell in _cells(split.cells, dtype) or neighbours(split.threshold, dtype):
             for name, value in {**row, names[split.feature]: cell}.items():
                 made[name].append(value)
     if not chosen:
@@ -125,6 +129,10 @@ def led(
     with np.errstate(over="ignore", invalid="ignore"):
         filled = {name: np.array(each).astype(table[name].dtype) for name, each in made.items()}
     return filled, len(chosen), len(splits)
+
+
+def _cells(values: Sequence[float], dtype: Any) -> list[float]:
+    return [each for each in values if np.dtype(dtype).kind == "f" or not math.isnan(each)]
 
 
 def between(low: float, high: float) -> float:
@@ -195,19 +203,28 @@ def _halved(
     return [{**rows, name: each.astype(rows[name].dtype)} for each in (low, high)]
 
 
-def specials(row: Table, inputs: Inputs, words: Sequence[str]) -> Iterator[tuple[str, Table]]:
-    """Single rows with one cell that is missing, extreme, unseen, or one of the known words."""
+def specials(
+    row: Table, inputs: Inputs, seen: frozenset[str | float]
+) -> Iterator[tuple[str, Table]]:
+    """Single rows with one cell that is missing, extreme, unseen, or a category that was seen."""
+    words = sorted(each for each in seen if isinstance(each, str))
+    numbers = sorted(each for each in seen if not isinstance(each, str))
+    numbers = [*numbers[:_MOST_NUMBERS], numbers[-1] + 1, numbers[0] - 1] if numbers else []
     types = {column.name: column.type for column in inputs.columns}
     # of a picture some cells will do
     every = max(1, len(row) // _MOST_COLUMNS) if inputs.tail else 1
     for name, column in list(row.items())[::every]:
         kind = column.dtype.kind
         if kind == "f":
-            for value in SPECIAL:
+            for value in (*SPECIAL, *numbers):
                 yield f"{name} is {value}", with_value(row, name, value)
         elif kind in "iu":
-            for whole in (0, -1, np.iinfo(column.dtype).min, np.iinfo(column.dtype).max):
+            ends = np.iinfo(column.dtype)
+            for whole in (0, -1, ends.min, ends.max, *(each for each in numbers if each % 1 == 0)):
                 yield f"{name} is {whole}", with_value(row, name, whole)
+        elif kind == "b":
+            for flag in (False, True):
+                yield f"{name} is {flag}", with_value(row, name, flag)
         elif types.get(name) == "string":
             for word in (*_UNSEEN, *words):
                 yield f"{name} is {word!r}", {**row, name: np.array([word], dtype=object)}

@@ -15,8 +15,8 @@ from skl2onnx import __max_supported_opset__, to_onnx
 from skl2onnx.common import data_types as kinds
 from sklearn.base import is_classifier
 
+from packager.engines.onnx import ensembles, operators, sklearn_trees, splitting, trees
 from packager.engines.onnx import hist_gradient_boosting as hist
-from packager.engines.onnx import operators, sklearn_trees, trees
 from packager.engines.onnx.candidates import Before, Candidate, Family, Inputs, RefusedError
 
 _OUTPUTS: Final = {"predict": 0, "predict_proba": 1}
@@ -41,10 +41,11 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
                 graph=partial(_converted, model, types),
                 feeds=feeds,
                 output=_OUTPUTS[method],
+                precision="double" if dtype == "double" else "float",
             )
 
 
-def _ensemble(model: Any) -> trees.Ensemble | None:
+def _ensemble(model: Any) -> ensembles.Ensemble | None:
     """The trees of an estimator that this program reads by itself."""
     name = type(model).__module__.partition(".")[0]
     if name in {"lightgbm", "xgboost"}:
@@ -56,36 +57,30 @@ def _ensemble(model: Any) -> trees.Ensemble | None:
     else:
         return None
     try:
-        found: trees.Ensemble = read(model)
+        found: ensembles.Ensemble = read(model)
     except RefusedError:
-        if name != "sklearn":
+        if name != "sklearn" or hist.is_one(model):
             raise
         return None
     return found
 
 
 def _of_trees(
-    model: Any, ensemble: trees.Ensemble, inputs: Inputs, method: str
+    model: Any, ensemble: ensembles.Ensemble, inputs: Inputs, method: str
 ) -> Iterator[Candidate]:
-    output = int(bool(ensemble.classes) and method == "predict_proba")
-    dtype = np.dtype(ensemble.dtype).name
     if before(model) is None:
-        yield Candidate(
-            name="double, trees" if dtype == "float64" else "float, trees",
-            graph=lambda: trees.graph(ensemble),
-            feeds=inputs.matrix(dtype),
-            output=output,
-            exact=ensemble.exact,
-        )
+        yield from trees.candidates(ensemble, inputs, method)
         return
-    for way in ("matrix",) if inputs.numeric else ("typed", "columns"):
-        feeds, types = _fed(inputs, "double", way)
-        yield Candidate(
-            name=f"double, {way}, trees",
-            graph=partial(_after, model[:-1], types, ensemble),
-            feeds=feeds,
-            output=output,
-        )
+    for name, precision, each in ensembles.variants(ensemble):
+        for way in ("matrix",) if inputs.numeric else ("typed", "columns"):
+            feeds, types = _fed(inputs, "double", way)
+            yield Candidate(
+                name=f"double, {way}, {name}",
+                graph=partial(_after, model[:-1], types, each),
+                feeds=feeds,
+                output=int(bool(ensemble.classes) and method == "predict_proba"),
+                precision=precision,
+            )
 
 
 def _fed(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -108,7 +103,7 @@ def _fed(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, Any]], li
     return feeds, types
 
 
-def _after(steps: Any, types: list[Any], ensemble: trees.Ensemble) -> Any:
+def _after(steps: Any, types: list[Any], ensemble: ensembles.Ensemble) -> Any:
     return trees.after(_converted(steps, types), ensemble)
 
 
@@ -168,12 +163,15 @@ def _trees(model: Any) -> Iterator[Any]:
                 )
 
 
-def words(model: Any) -> frozenset[str]:
-    """Text categories that any encoder in the model was fitted on."""
-    found: set[str] = set()
+def seen(model: Any) -> frozenset[str | float]:
+    """Categories that any encoder in the model was fitted on."""
+    found: set[str | float] = set()
     for each in _parts(model):
         for categories in getattr(each, "categories_", ()):
+            kind = np.asarray(categories).dtype.kind
             found |= {value for value in categories if isinstance(value, str)}
+            if kind in "fiu":
+                found |= {float(value) for value in categories if np.isfinite(value)}
     return frozenset(found)
 
 
@@ -199,11 +197,11 @@ def before(model: Any) -> Before | None:
     return transform
 
 
-def splits(model: Any) -> list[trees.Split]:
+def splits(model: Any) -> list[splitting.Split]:
     ensemble = _ensemble(last(model))
-    return [] if ensemble is None else list(trees.splits(ensemble))
+    return [] if ensemble is None else list(splitting.splits(ensemble))
 
 
 FAMILY: Final = Family(
-    candidates=candidates, thresholds=thresholds, splits=splits, before=before, words=words
+    candidates=candidates, thresholds=thresholds, splits=splits, before=before, seen=seen
 )

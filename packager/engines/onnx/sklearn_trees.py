@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from packager.engines.onnx import trees
+from packager.engines.onnx import ensembles
 from packager.engines.onnx.candidates import RefusedError
 
 _SINGLE: Final = frozenset(
@@ -26,7 +26,7 @@ _FORESTS: Final = frozenset(
     }
 )
 _BOOSTED: Final = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
-_LINKS: Final[dict[str, tuple[trees.Link, float]]] = {
+_LINKS: Final[dict[str, tuple[ensembles.Link, float]]] = {
     "log_loss": ("sigmoid", 1.0),
     "exponential": ("sigmoid", 2.0),
 }
@@ -38,7 +38,7 @@ def is_one(model: Any) -> bool:
     return ours and kind.__name__ in _SINGLE | _FORESTS | _BOOSTED
 
 
-def read(model: Any) -> trees.Ensemble:
+def read(model: Any) -> ensembles.Ensemble:
     """Raises RefusedError for several outputs and for boosting that starts from another model."""
     if type(model).__name__ in _BOOSTED:
         return _boosted(model)
@@ -47,7 +47,7 @@ def read(model: Any) -> trees.Ensemble:
     parts = list(getattr(model, "estimators_", [model]))
     classes = tuple(getattr(model, "classes_", ()))
     found = [each for part in parts for each in _trees(part.tree_, bool(classes))]
-    return trees.Ensemble(
+    return ensembles.Ensemble(
         trees=tuple(found),
         features=model.n_features_in_,
         base=(0.0,) * max(1, len(classes)),
@@ -59,20 +59,20 @@ def read(model: Any) -> trees.Ensemble:
     )
 
 
-def _boosted(model: Any) -> trees.Ensemble:
+def _boosted(model: Any) -> ensembles.Ensemble:
     if model.init is not None and model.init != "zero":
         raise RefusedError("boosting that starts from another model")
     classes = tuple(getattr(model, "classes_", ()))
     link, scale = _LINKS[model.loss] if classes else ("identity", 1.0)
     start = model._raw_predict_init(np.zeros((1, model.n_features_in_), np.float32))  # noqa: SLF001
     found = [
-        trees.Tree(
+        ensembles.Tree(
             margin, tuple(_nodes(part.tree_, part.tree_.value[:, 0, 0] * model.learning_rate))
         )
         for stage in model.estimators_
         for margin, part in enumerate(stage)
     ]
-    return trees.Ensemble(
+    return ensembles.Ensemble(
         trees=tuple(found),
         features=model.n_features_in_,
         base=tuple(np.asarray(start, dtype=np.float64).ravel().tolist()),
@@ -89,23 +89,23 @@ def _leaves(tree: Any) -> Any:
     return tree.value[:, 0, 0]
 
 
-def _trees(tree: Any, classifies: bool) -> Iterator[trees.Tree]:  # noqa: FBT001 - of one caller
+def _trees(tree: Any, classifies: bool) -> Iterator[ensembles.Tree]:  # noqa: FBT001 - of one caller
     """One tree for each class: a leaf of a graph adds to one number alone."""
     values = tree.value[:, 0, :]
     if classifies:
         # counts before scikit-learn 1.3, shares since
         values = values / values.sum(axis=1, keepdims=True)
     for target in range(values.shape[1]):
-        yield trees.Tree(target, tuple(_nodes(tree, values[:, target])))
+        yield ensembles.Tree(target, tuple(_nodes(tree, values[:, target])))
 
 
-def _nodes(tree: Any, values: Any) -> Iterator[trees.Node]:
+def _nodes(tree: Any, values: Any) -> Iterator[ensembles.Node]:
     missing = getattr(tree, "missing_go_to_left", np.zeros(tree.node_count, dtype=np.uint8))
     for at, left in enumerate(tree.children_left):
         if left == -1:
-            yield trees.Node(float(values[at]))
+            yield ensembles.Node(float(values[at]))
         else:
-            yield trees.Node(
+            yield ensembles.Node(
                 float(tree.threshold[at]),
                 int(tree.feature[at]),
                 int(left),

@@ -57,6 +57,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         graph=lambda: _graph(model, design, feeds, link),
         feeds=feeds,
         output=0,
+        precision="double",
         levels={} if design is None else _levels(design),
     )
 
@@ -65,7 +66,7 @@ def thresholds(_model: Any) -> Mapping[int, npt.NDArray[Any]]:
     return {}
 
 
-def words(model: Any) -> frozenset[str]:
+def seen(model: Any) -> frozenset[str]:
     design = getattr(model.model.data, "model_spec", None)
     found = () if design is None else design.factor_infos.values()
     return frozenset(
@@ -269,4 +270,4 @@ class _Nodes:
         ]
 
 
-FAMILY: Final = Family(candidates=candidates, thresholds=thresholds, words=words)
+FAMILY: Final = Family(candidates=candidates, thresholds=thresholds, seen=seen)

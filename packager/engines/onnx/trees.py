@@ -7,107 +7,46 @@ classifier's trees is a margin, which common operators turn into probabilities a
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
+from packager.engines.onnx import categories
+from packager.engines.onnx.candidates import Candidate, Inputs
+from packager.engines.onnx.ensembles import Ensemble, Node, Tree, variants
+
 OPSET: Final = 21
 ML_OPSET: Final = 5
 IR_VERSION: Final = 10
 INPUT: Final = "X"
-Link = Literal["identity", "exp", "sigmoid", "softmax"]
 LINKS: Final = {"identity": None, "exp": "Exp", "sigmoid": "Sigmoid", "softmax": "Softmax"}
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A split, or with `left` None a leaf, whose `value` is what it adds."""
-
-    value: float
-    feature: int = 0
-    left: int | None = None
-    right: int | None = None
-    missing_left: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    target: int
-    """Which of the margins the leaves add to."""
-    nodes: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ensemble:
-    trees: tuple[Tree, ...]
-    features: int
-    base: tuple[float, ...]
-    """What each margin starts with; its length is the number of margins."""
-    less: Literal["BRANCH_LT", "BRANCH_LEQ"]
-    """The comparison that sends a row to the left."""
-    dtype: Any
-    link: Link = "identity"
-    scale: float = 1.0
-    """What margins are multiplied with before the link."""
-    divisor: float = 1.0
-    """What sums are divided by, where the model answers with a mean."""
-    narrow: bool = False
-    """Whether doubles are rounded to float before they are compared."""
-    classes: tuple[Any, ...] = field(default=())
-    """Of a classifier: its labels in the order of the margins (two for a sigmoid)."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether the graph does what the model does, in the same order and in double."""
-        return self.dtype == np.float64 and self.link == "identity" and self.scale == 1.0
-
-    def thresholds(self) -> dict[int, npt.NDArray[Any]]:
-        """Distinct thresholds by feature."""
-        found: dict[int, set[float]] = {}
-        for tree in self.trees:
-            for node in tree.nodes:
-                if node.left is not None:
-                    found.setdefault(node.feature, set()).add(node.value)
-        return {feature: np.array(sorted(each)) for feature, each in found.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Where a split is, and what a row has to be to come to it."""
-
-    feature: int
-    threshold: float
-    bounds: Mapping[int, tuple[float, float]]
-    """By feature: above the first, not above the second."""
-
-
-def splits(ensemble: Ensemble) -> Iterator[Split]:
-    """Every split that a row without missing values can come to, tree by tree."""
-    for tree in ensemble.trees:
-        todo: list[tuple[int, dict[int, tuple[float, float]]]] = [(0, {})]
-        while todo:
-            at, bounds = todo.pop()
-            node = tree.nodes[at]
-            if node.left is None or node.right is None:
-                continue
-            low, high = bounds.get(node.feature, (-math.inf, math.inf))
-            if low < node.value <= high:
-                yield Split(node.feature, node.value, bounds)
-            todo.append((node.right, {**bounds, node.feature: (max(low, node.value), high)}))
-            todo.append((node.left, {**bounds, node.feature: (low, min(high, node.value))}))
+def candidates(ensemble: Ensemble, inputs: Inputs, method: str) -> Iterator[Candidate]:
+    """Graphs of a model that is trees and nothing else, in the order in which they are tried."""
+    for name, precision, each in variants(ensemble):
+        yield Candidate(
+            name=name,
+            graph=partial(graph, each),
+            feeds=inputs.matrix(np.dtype(each.dtype).name),
+            output=int(bool(each.classes) and method == "predict_proba"),
+            precision=precision,
+            exact=each.exact,
+        )
 
 
 def graph(ensemble: Ensemble) -> onnx.ModelProto:
     """Outputs: `label` (classifiers alone) and `values`: linked margins, or probabilities."""
     kind = TensorProto.DOUBLE if ensemble.dtype == np.float64 else TensorProto.FLOAT
-    nodes = [*_rounded(ensemble), _ensemble_node(ensemble)]
     constants: list[Any] = []
+    plain, looked_up = categories.looked_up(ensemble, constants)
+    nodes = [*_rounded(ensemble), *looked_up, _ensemble_node(plain)]
     nodes += _scaled(ensemble, constants)
     binary = ensemble.link == "sigmoid" and len(ensemble.classes) == 2
     linked = LINKS[ensemble.link]
@@ -154,10 +93,10 @@ def graph(ensemble: Ensemble) -> onnx.ModelProto:
 
 def _rounded(ensemble: Ensemble) -> list[Any]:
     if not ensemble.narrow:
-        return [helper.make_node("Identity", [INPUT], ["features"])]
+        return [helper.make_node("Identity", [INPUT], [categories.TAKEN])]
     return [
         helper.make_node("Cast", [INPUT], ["rounded"], to=TensorProto.FLOAT),
-        helper.make_node("Cast", ["rounded"], ["features"], to=TensorProto.DOUBLE),
+        helper.make_node("Cast", ["rounded"], [categories.TAKEN], to=TensorProto.DOUBLE),
     ]
 
 
@@ -211,7 +150,7 @@ def _ensemble_node(ensemble: Ensemble) -> Any:
     modes = np.full(len(splits), mode, dtype=np.uint8)
     return helper.make_node(
         "TreeEnsemble",
-        ["features"],
+        [categories.GIVEN],
         ["margins"],
         domain="ai.onnx.ml",
         n_targets=len(ensemble.base),

@@ -24,7 +24,8 @@ import pandas as pd
 
 from packager.engines.onnx import rows
 from packager.engines.onnx.candidates import Column, Inputs, RefusedError
-from packager.engines.onnx.case import Case, prove
+from packager.engines.onnx.case import Case
+from packager.engines.onnx.choice import prove
 from packager.engines.onnx.families import family_of
 from packager.engines.onnx.rows import Table
 

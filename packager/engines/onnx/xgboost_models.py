@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from packager.engines.onnx import trees
+from packager.engines.onnx import ensembles, splitting, trees
 from packager.engines.onnx.candidates import Candidate, Family, Inputs, RefusedError
 
-_LINKS: Final[Mapping[str, trees.Link]] = {
+_LINKS: Final[Mapping[str, ensembles.Link]] = {
     "binary:logistic": "sigmoid",
     "reg:logistic": "sigmoid",
     "multi:softprob": "softmax",
@@ -44,20 +44,15 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         softmax = _saved(model)["learner"]["objective"]["name"] == "multi:softmax"
         if softmax:
             raise RefusedError("multi:softmax answers with the class's number as a float")
-    yield Candidate(
-        name="float, trees",
-        graph=lambda: trees.graph(ensemble),
-        feeds=inputs.matrix("float32"),
-        output=0,
-    )
+    yield from trees.candidates(ensemble, inputs, method)
 
 
 def thresholds(model: Any) -> Mapping[int, npt.NDArray[Any]]:
     return read(model).thresholds()
 
 
-def read(model: Any) -> trees.Ensemble:
-    """Raises RefusedError for linear boosters, categorical splits and unknown objectives."""
+def read(model: Any) -> ensembles.Ensemble:
+    """Raises RefusedError for linear boosters, categories of pandas and unknown objectives."""
     learner = _saved(model)["learner"]
     objective = learner["objective"]["name"]
     if objective not in _LINKS:
@@ -73,18 +68,21 @@ def read(model: Any) -> trees.Ensemble:
     inner = booster["model"]
     # since XGBoost 3.4 a dart model is a gbtree with weights of its own
     weights = inner.get("weight_drop") or weights
+    if inner.get("cats", {}).get("enc"):
+        raise RefusedError("categories that XGBoost has numbered from a table's own")
     count = _used(model, inner)
     found = [
         _tree(tree, target, 1.0 if weights is None else weights[at])
         for at, (tree, target) in enumerate(zip(inner["trees"], inner["tree_info"], strict=True))
         if at < count
     ]
-    return trees.Ensemble(
+    return ensembles.Ensemble(
         trees=tuple(found),
         features=int(parameters["num_feature"]),
         base=_base(parameters["base_score"], _LINKS[objective], margins),
         less="BRANCH_LT",
         dtype=np.float32,
+        whole="Floor",
         link=_LINKS[objective],
         classes=tuple(getattr(model, "classes_", ())) if _classifies(model) else (),
     )
@@ -108,38 +106,55 @@ def _used(model: Any, inner: Mapping[str, Any]) -> int:
     return int(inner["iteration_indptr"][int(attributes["best_iteration"]) + 1])
 
 
-def _base(text: str, link: trees.Link, margins: int) -> tuple[float, ...]:
+def _base(text: str, link: ensembles.Link, margins: int) -> tuple[float, ...]:
     """The base score, which is kept as an answer, as margins."""
     scores = json.loads(text) if text.startswith("[") else [float(text)]
     made = [_margin(float(score), link) for score in scores]
     return tuple(made * margins if len(made) == 1 else made)
 
 
-def _margin(score: float, link: trees.Link) -> float:
+def _margin(score: float, link: ensembles.Link) -> float:
     if link == "sigmoid":
         return float(np.float32(-math.log(1.0 / score - 1.0)))
     return float(np.float32(math.log(score))) if link == "exp" else score
 
 
-def _tree(tree: Mapping[str, Any], target: int, weight: float) -> trees.Tree:
-    if any(tree.get("split_type", ())) or tree.get("categories"):
-        raise RefusedError("a split by categories")
+def _tree(tree: Mapping[str, Any], target: int, weight: float) -> ensembles.Tree:
     if int(tree["tree_param"].get("size_leaf_vector", "1")) > 1:
         raise RefusedError("leaves with several values")
     nodes = []
+    sets = _sets(tree)
     for at, left in enumerate(tree["left_children"]):
         value = float(np.float32(tree["split_conditions"][at]))
         if left == -1:
-            nodes.append(trees.Node(value * weight))
+            nodes.append(ensembles.Node(value * weight))
+            continue
+        feature, right = int(tree["split_indices"][at]), int(tree["right_children"][at])
+        missing = bool(tree["default_left"][at])
+        if at in sets:
+            # what a split names goes to the right here, and to the left in a graph
+            nodes.append(ensembles.Node(0.0, feature, right, int(left), not missing, sets[at]))
         else:
-            feature, right = tree["split_indices"][at], tree["right_children"][at]
-            missing = bool(tree["default_left"][at])
-            nodes.append(trees.Node(value, int(feature), int(left), int(right), missing))
-    return trees.Tree(int(target), tuple(nodes))
+            nodes.append(ensembles.Node(value, feature, int(left), right, missing))
+    return ensembles.Tree(int(target), tuple(nodes))
 
 
-def splits(model: Any) -> list[trees.Split]:
-    return list(trees.splits(read(model)))
+def _sets(tree: Mapping[str, Any]) -> dict[int, tuple[float, ...]]:
+    """Categories by the node that names them."""
+    where = zip(
+        tree.get("categories_nodes", ()),
+        tree.get("categories_segments", ()),
+        tree.get("categories_sizes", ()),
+        strict=True,
+    )
+    return {
+        int(at): tuple(float(each) for each in tree["categories"][start : start + size])
+        for at, start, size in where
+    }
+
+
+def splits(model: Any) -> list[splitting.Split]:
+    return list(splitting.splits(read(model)))
 
 
 FAMILY: Final = Family(candidates=candidates, thresholds=thresholds, splits=splits)
