@@ -9,6 +9,7 @@ from pathlib import Path
 from handlers.manifest import Manifest
 from packager import _output
 from packager.errors import ModelFormatError
+from packager.types import Architecture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class Built:
     folder: Path
     """As it is deployed."""
     target: str
+    architecture: Architecture
     memory_mb: int
     """What the template gives it."""
 
@@ -29,6 +31,7 @@ def read(folder: Path) -> Built:
         return Built(
             folder=folder / "function",
             target=str(report["target"]["name"]),
+            architecture=report["target"]["architecture"],
             memory_mb=int(report["memory_mb"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from handlers.manifest import Manifest
 from packager import artifact, interpreters, targets
+from packager.emulator import why_not_bootable
 from packager.errors import ConfigurationError
 from packager.hosts import HOSTS, Answered, Boot, Call, Delivers
 from packager.types import Door
@@ -32,11 +33,14 @@ def invoke_artifact(
 
     `event` sends it as a message of that source, where the target's host can make one.
 
-    Raises ConfigurationError for a request that cannot be read, ModelFormatError where `folder` is
-    no artifact, InterpreterNotFoundError where the artifact's Python is not on this machine.
+    Raises ConfigurationError for a request that cannot be read and where this machine cannot boot
+    the artifact, ModelFormatError where `folder` is none, InterpreterNotFoundError where its Python
+    is not on this machine.
     """
     built = artifact.read(folder)
     target = targets.load(built.target)
+    if why := why_not_bootable(built.architecture):
+        raise ConfigurationError(why)
     home = built.folder / target.home
     manifest = artifact.read_manifest(home)
     door: Door = "http" if http or "direct" not in target.doors else "direct"

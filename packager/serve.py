@@ -16,6 +16,7 @@ from typing import Final
 
 from packager import _archive, _cache, _process, artifact, environments, interpreters, targets
 from packager._resources import handlers_root
+from packager.emulator import why_not_bootable
 from packager.errors import ConfigurationError, EmulatorError, ToolError
 from packager.front import Front
 from packager.hosts import HOSTS, PING, Boot
@@ -65,6 +66,8 @@ def prepare(
     folder = Path(source)
     if artifact.is_artifact(folder):
         built = artifact.read(folder)
+        if why := why_not_bootable(built.architecture):
+            raise ConfigurationError(why)
         target = targets.load(built.target)
         function = built.folder / target.home
         if deployed:

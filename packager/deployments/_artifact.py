@@ -11,26 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from packager import _output
 from packager._archive import sha256
 from packager.artifact import is_artifact
-from packager.deployments._errors import DeploymentError
+from packager.deployments._errors import DeploymentError, wrong_setting
+from packager.deployments._parameters import TARGET
 from packager.deployments._settings import Settings
 from packager.errors import ModelFormatError
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
+from packager.types import Architecture
 
 _LOG = logging.getLogger(__name__)
 _CODE: Final = re.compile(r"^( *CodeUri: *)function\.zip *$", re.MULTILINE)
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads a template; what a short tag (`!Ref`) stands for is not asked."""
-
-
-_Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +46,11 @@ class Built:
         return str(self.report["plan"]["flavor"])
 
     @property
+    def architecture(self) -> Architecture:
+        found: Architecture = self.report["architecture"]
+        return found
+
+    @property
     def model_uri(self) -> str:
         return str(self.report["model"]["uri"])
 
@@ -70,21 +68,21 @@ class Built:
         return text
 
 
-def parameters_of(template: str) -> Mapping[str, Any]:
-    """The parameters that a template declares."""
-    found: Mapping[str, Any] = yaml.load(template, Loader=_Loader)["Parameters"]  # noqa: S506 - safe
-    return found
-
-
 @contextlib.contextmanager
 def built(model_uri: str, flavor: str | None, settings: Settings) -> Iterator[Built]:
     """The artifact of `model_uri`: a folder that a build made, as it is, or a build of the model.
 
-    Raises PackagerError as a build does, DeploymentError for a flavor that was not packaged.
+    Raises PackagerError as a build does, DeploymentError for a flavor that was not packaged and for
+    settings of a build where there is none.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(model_uri)
         if is_artifact(folder):
+            if said := settings.said_of_a_build:
+                raise wrong_setting(
+                    f"{said[0]} takes effect in a build, and {folder} is built already: leave it "
+                    "out, or name the model (-m models:/...)."
+                )
             _LOG.info("Taking the artifact in %s as it is", folder)
         else:
             out = settings.out or stack.enter_context(_output.scratch()).out
@@ -109,12 +107,18 @@ def _read(folder: Path) -> Built:
     try:
         report = json.loads((folder / _output.MARKER).read_text(encoding="utf-8"))
         found = Built(folder, report)
-        same = sha256(found.archive) == found.sha256
-        _ = found.flavor, found.model_uri
+        target = str(report["target"]["name"])
+        same = target != TARGET or sha256(found.archive) == found.sha256
+        _ = found.flavor, found.model_uri, found.architecture
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(
             f"{folder} is not an artifact that can be read: {error}. Build it again."
         ) from error
+    if target != TARGET:
+        raise wrong_setting(
+            f"{folder} was built for {target}, and -t {TARGET} deploys no other artifacts than its "
+            f"own. {folder / 'README.md'} says how this one is deployed."
+        )
     if not same:
         raise ModelFormatError(
             f"{found.archive} is not the file that was proven (its sha256 is another than in "

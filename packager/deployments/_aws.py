@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from packager.deployments._settings import Account
 _LOG = logging.getLogger(__name__)
 _LONGEST_ANSWER_SECONDS: Final = 900 + 30
 """Lambda's longest timeout, and some more: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html"""
+_LARGEST_TEMPLATE_BYTES: Final = 51_200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,21 @@ _BUCKET: Final = {
         "INVALID_PARAMETER_VALUE",
     ),
 }
+
+
+def template_source(cloud: Cloud, template: str, code: str) -> dict[str, str | bool]:
+    """How CloudFormation gets the template: in the request, or beside `code` where it is larger.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+    """
+    body = template.encode()
+    if len(body) <= _LARGEST_TEMPLATE_BYTES:
+        return {"TemplateBody": template}
+    bucket, _, key = code.removeprefix("s3://").partition("/")
+    key = f"{key.rpartition('/')[0]}/{hashlib.sha256(body).hexdigest()}.template.yaml"
+    with explained():
+        cloud.objects.put_object(Bucket=bucket, Key=key, Body=body, ContentType="text/yaml")
+    return {"TemplateURL": f"{cloud.objects.meta.endpoint_url}/{bucket}/{key}"}
 
 
 def upload(cloud: Cloud, path: Path, bucket: str, key: str) -> str:

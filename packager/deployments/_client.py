@@ -10,11 +10,12 @@ from typing import Any, Final
 from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 
 from packager.deployments import _aws, _stacks
-from packager.deployments._artifact import Built, built, parameters_of
+from packager.deployments._artifact import Built, built
 from packager.deployments._aws import Cloud
-from packager.deployments._errors import DeploymentError, explained, unsupported
+from packager.deployments._errors import DeploymentError, explained, unsupported, wrong_setting
+from packager.deployments._parameters import check_names, check_needed, parameters_of
 from packager.deployments._payload import request_body, response
-from packager.deployments._settings import Settings, checked_parameters, parse
+from packager.deployments._settings import Settings, parse
 from packager.deployments._stacks import NAME_TAG, Change, Stack
 from packager.deployments._terminal import progress
 from packager.emit import stack_name, tag_value
@@ -57,10 +58,16 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         with explained(), built(model_uri, flavor, settings) as artifact:
             code = f"s3://{bucket}/{_key(settings.prefix or stack_name(name), artifact)}"
             template = artifact.template(code)
-            parameters = checked_parameters(settings, parameters_of(template))
+            declared = parameters_of(template)
+            check_names(settings.parameters, declared)
+            check_needed(settings.parameters, declared)
             _upload(cloud, artifact, code)
-            tags = {**settings.tags, **_tags(name, artifact, code)}
-        wanted = Change(template=template, parameters=parameters, tags=tags, role=settings.role)
+            wanted = Change(
+                template=_aws.template_source(cloud, template, code),
+                parameters=settings.parameters,
+                tags={**settings.tags, **_tags(name, artifact, code)},
+                role=settings.role,
+            )
         _stacks.change(cloud, "CREATE", stack_name(name), wanted)
         return _described(cloud, self._stack(cloud, name))
 
@@ -90,14 +97,18 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             with explained(), built(model_uri, flavor, settings) as artifact:
                 code = f"s3://{bucket}/{_key(settings.prefix or prefix, artifact)}"
                 template = artifact.template(code)
-                kept = _kept(stack, _stacks.defaults(cloud, stack), parameters_of(template))
-                parameters = {
-                    **kept,
-                    **checked_parameters(settings, parameters_of(template)),
-                }
+                declared = parameters_of(template)
+                check_names(settings.parameters, declared)
+                kept = _kept(stack, _stacks.defaults(cloud, stack), declared)
+                parameters = {**kept, **settings.parameters}
+                check_needed(parameters, declared)
                 _upload(cloud, artifact, code)
-                tags = {**stack.tags, **settings.tags, **_tags(name, artifact, code)}
-            wanted = Change(template=template, parameters=parameters, tags=tags, role=settings.role)
+                wanted = Change(
+                    template=_aws.template_source(cloud, template, code),
+                    parameters=parameters,
+                    tags={**stack.tags, **settings.tags, **_tags(name, artifact, code)},
+                    role=settings.role,
+                )
         if not _stacks.change(cloud, "UPDATE", stack.name, wanted):
             _LOG.info("%s was so already: nothing was done", name)
         return _described(cloud, self._stack(cloud, name))
@@ -244,20 +255,17 @@ def _kept(
 
 
 def _resettled(stack: Stack, settings: Settings, flavor: str | None) -> Change:
-    if settings.build or settings.out or flavor is not None:
-        said = [
-            *settings.build,
-            *(["out"] if settings.out else []),
-            *(["flavor"] if flavor else []),
-        ]
-        raise DeploymentError(
-            f"{said[0]} takes effect in a build: name the model too (-m).",
-            "INVALID_PARAMETER_VALUE",
+    if said := (*settings.said_of_a_build, *(["flavor"] if flavor else [])):
+        raise wrong_setting(f"{said[0]} takes effect in a build: name the model too (-m).")
+    if settings.bucket or settings.prefix:
+        raise wrong_setting(
+            f"{'bucket' if settings.bucket else 'prefix'} takes effect when code is uploaded: "
+            "name the model too (-m)."
         )
-    given = checked_parameters(settings, stack.parameters)
+    check_names(settings.parameters, stack.parameters)
     return Change(
-        template=None,
-        parameters={**dict.fromkeys(stack.parameters), **given},
+        template={"UsePreviousTemplate": True},
+        parameters={**dict.fromkeys(stack.parameters), **settings.parameters},
         tags={**stack.tags, **settings.tags},
         role=settings.role,
     )

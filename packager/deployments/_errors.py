@@ -83,6 +83,10 @@ def known_code(name: str) -> bool:
     return name in databricks_pb2.ErrorCode.keys()  # noqa: SIM118 - a wrapper, which is no dict
 
 
+def wrong_setting(message: str) -> DeploymentError:
+    return DeploymentError(message, "INVALID_PARAMETER_VALUE", exit_code=2)
+
+
 def unsupported(message: str) -> DeploymentError:
     return DeploymentError(message, "NOT_IMPLEMENTED")
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from packager.deployments._settings import (
-    AWS_OPTIONS,
-    BUILD_OPTIONS,
-    LOCAL_OPTIONS,
-    template_parameters,
-)
+from packager.deployments._parameters import Declared, source_parameters, template_parameters
+from packager.deployments._settings import AWS_OPTIONS, BUILD_OPTIONS, LOCAL_OPTIONS
 
 _INTRODUCTION = """\
 aws-lambda: package an MLflow model as a small AWS Lambda function, prove that it answers as the
@@ -53,15 +49,25 @@ WHAT HAPPENS
 
 def target_help() -> str:
     """The text, its tables made from the settings and the template."""
-    parameters = template_parameters()
     parts = (
         _INTRODUCTION,
         _table("SETTINGS for AWS (-C name=value)", AWS_OPTIONS),
         _table("SETTINGS for the build (create, update -m, run-local)", BUILD_OPTIONS),
         _table("SETTINGS for run-local", LOCAL_OPTIONS),
-        _table("PARAMETERS of the template, by their own names (create, update)", parameters),
+        _table(
+            "PARAMETERS of the template, by their own names (create, update)",
+            _described(template_parameters()),
+        ),
+        _table(
+            "PARAMETERS that come with sources of events (event=, output_to=)",
+            _described(source_parameters()),
+        ),
     )
     return "\n\n".join(parts)
+
+
+def _described(parameters: Declared) -> dict[str, str]:
+    return {name: str(spec["Description"]) for name, spec in parameters.items()}
 
 
 def _table(title: str, rows: Mapping[str, str]) -> str:

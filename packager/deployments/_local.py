@@ -26,11 +26,12 @@ import click
 from packager import interpreters
 from packager.artifact import read_manifest
 from packager.deployments._artifact import Built, built
-from packager.deployments._errors import DeploymentError, explained
+from packager.deployments._errors import DeploymentError, explained, wrong_setting
 from packager.deployments._settings import Settings, parse
 from packager.deployments._terminal import progress
-from packager.emulator import Emulator, http_event
+from packager.emulator import Emulator, http_event, why_not_bootable
 from packager.errors import EmulatorError
+from packager.types import Architecture
 
 _LOG = logging.getLogger(__name__)
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
@@ -48,6 +49,8 @@ def run_local(
 ) -> None:
     """Build the model, boot it, and answer HTTP on this machine until interrupted."""
     settings = parse(config)
+    if asked := settings.build.get("architecture"):
+        _check_bootable(asked)
     with _ended_by_signal(), explained(), contextlib.ExitStack() as stack:
         with progress():
             artifact = stack.enter_context(built(model_uri, flavor, settings))
@@ -65,6 +68,7 @@ def booted(artifact: Built, settings: Settings) -> Iterator[Emulator]:
 
     Raises EmulatorError, with the log's tail, where it does not come to answer.
     """
+    _check_bootable(artifact.architecture)
     function = artifact.folder / "function"
     manifest = read_manifest(function)
     asked, measured = settings.parameters, artifact.report
@@ -80,6 +84,11 @@ def booted(artifact: Built, settings: Settings) -> Iterator[Emulator]:
         if fronted(emulator, http_event("GET", "/ping", b"", {}))[0] != 200:
             raise EmulatorError(f"The function does not start.\n{emulator.log()[-_LOG_TAIL:]}")
         yield emulator
+
+
+def _check_bootable(architecture: Architecture) -> None:
+    if why := why_not_bootable(architecture):
+        raise wrong_setting(f"{why} `mlflow deployments create` deploys it.")
 
 
 class _Server(ThreadingHTTPServer):

@@ -15,7 +15,8 @@ from packager.deployments._errors import DeploymentError, known_code
 
 # https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#json-input
 _TABLES: Final = ("dataframe_split", "dataframe_records")
-_KEYS: Final = frozenset({*_TABLES, "instances", "inputs", "messages", "prompt", "input"})
+_TENSORS: Final = ("instances", "inputs")
+_KEYS: Final = frozenset({*_TABLES, *_TENSORS, "messages", "prompt", "input"})
 _CODED: Final = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 # where Lambda itself speaks: https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
 _TIMED_OUT: Final = re.compile(r"Sandbox\.Timedout|Task timed out")
@@ -80,13 +81,33 @@ def _request(inputs: Any) -> Any:
 
 def _of_frame(frame: Any) -> Any:
     columns = list(frame.columns)
-    if len(columns) == 1 and columns[0] in _TABLES:
-        # a request file that `mlflow deployments predict` has read as if it were a table
-        column = frame[columns[0]]
-        whole = column.to_dict() if columns[0] == "dataframe_split" else column.tolist()
-        return {columns[0]: whole}
+    if columns and {*columns} <= {*_TABLES, *_TENSORS, "params"} and _holds_whole(frame):
+        whole = {name: _whole(frame[name].dropna()) for name in columns}
+        if "params" in whole:
+            # a column of numbers with gaps has made floats of whole ones
+            whole["params"] = {key: _integral(value) for key, value in whole["params"].items()}
+        return whole
     known = frame.astype(object).where(frame.notna(), None)
     return {"dataframe_split": {"columns": columns, "data": known.to_numpy().tolist()}}
+
+
+def _holds_whole(frame: Any) -> bool:
+    """Whether this is a request file that `mlflow deployments predict` has read as a table.
+
+    Its rows are then named (the parts of a split table, tensors, params), or its cells are rows.
+    A table whose one column is called `inputs`, of plain values, is a table.
+    """
+    named = any(isinstance(label, str) for label in frame.index)
+    return named or all(isinstance(cell, list | dict) for cell in frame.to_numpy().ravel())
+
+
+def _whole(column: Any) -> Any:
+    named = any(isinstance(label, str) for label in column.index)
+    return column.to_dict() if named else column.tolist()
+
+
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _plain(value: Any) -> Any:

@@ -5,26 +5,21 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from packager._resources import TEMPLATES
-from packager.deployments._errors import DeploymentError
-from packager.types import BuildRequest, Front, Tier
+from packager.deployments._errors import DeploymentError, wrong_setting
+from packager.deployments._parameters import (
+    check_values,
+    source_parameters,
+    template_parameters,
+)
+from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Tier
 
-_TEMPLATE: Final = TEMPLATES / "aws_lambda" / "template.yaml.j2"
-_PARAMETER: Final = re.compile(r"^  (\w+):\n(?:    .*\n)*?    Description: (.+)$", re.MULTILINE)
 _TAG: Final = re.compile(r"[\w .:/=+@-]*")
-
-
-def template_parameters() -> dict[str, str]:
-    """Every parameter that an emitted template may have, with its description."""
-    text = _TEMPLATE.read_text(encoding="utf-8")
-    text = text.partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
-    return dict(_PARAMETER.findall(re.sub(r"\{%.*?%\}\n?", "", text)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +46,18 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
 
+    @property
+    def said_of_a_build(self) -> tuple[str, ...]:
+        """The names of what only a build can heed."""
+        fields = {field: name for name, (field, _) in _BUILD.items()}
+        return (*(fields[field] for field in self.build), *(["out"] if self.out else []))
+
     def request(self, model_uri: str, out: Path) -> BuildRequest:
-        return BuildRequest(model_uri=model_uri, out_dir=out, **self.build)
+        """What is to be built. Raises ConfigurationError as `packager build` does."""
+        given = dict(self.build)
+        if given.get("batch"):
+            given["events"] = tuple(dict.fromkeys((*given.get("events", ()), *BATCH_SOURCES)))
+        return BuildRequest(model_uri=model_uri, out_dir=out, **given)
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
@@ -85,6 +90,22 @@ def _minor(text: str) -> str:
     return text
 
 
+def _engine(text: str) -> Engine | None:
+    return None if _choice("auto", *Engine)(text) == "auto" else Engine(text)
+
+
+def _error(text: str) -> float:
+    if not 0 <= (found := float(text)) < float("inf"):
+        raise ValueError("a number of 0 or more is meant")
+    return found
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise ValueError("there is no such folder")
+    return Path(text)
+
+
 def _file(text: str) -> Path:
     if not Path(text).is_file():
         raise ValueError("there is no such file")
@@ -98,14 +119,26 @@ def _list(text: str) -> tuple[str, ...]:
 _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "allow_unproven": ("allow_unproven", _yes),
     "arch": ("architecture", _choice("x86_64", "arm64")),
+    "atol": ("atol", _error),
+    "baseline": ("baseline", _file),
+    "batch": ("batch", _yes),
+    "engine": ("engine", _engine),
+    "event": ("events", _list),
     "example": ("example", _file),
+    "facts_dir": ("facts_dir", _folder),
     "front": ("front", lambda text: Front(_choice(*Front)(text))),
     "keep": ("keep", _list),
+    "once": ("once", _yes),
+    "optimize": ("optimize", _whole(0, 2)),
+    "output_to": ("output_to", str),
+    "passes": ("passes", _list),
     "python": ("python_minor", _minor),
     "registry_uri": ("registry_uri", str),
     "rows": ("rows", _whole(0, 1_000_000)),
+    "rtol": ("rtol", _error),
     "seed": ("seed", _whole(0, 2**32 - 1)),
     "tier": ("tier", lambda text: Tier(_choice(*Tier)(text))),
+    "trace": ("trace", _yes),
     "tracking_uri": ("tracking_uri", str),
 }
 _LISTENING: Final[dict[str, Callable[[str], Any]]] = {"host": str, "port": _whole(0, 65535)}
@@ -129,11 +162,23 @@ BUILD_OPTIONS: Final = {
     "example": "file with a request to replay, for a model that was logged without one",
     "rows": "rows to generate for replay, 1000 if not said",
     "seed": "seed of the generated rows",
+    "engine": "native (default): the framework; onnx: compiled; auto: onnx if proven",
+    "rtol": "relative error that a compiled model may have, 1e-5 if not said",
+    "atol": "absolute error that a compiled model may have, 1e-6 if not said",
     "tier": "try this runtime tier only: native, stub or skinny",
+    "event": "sources of events beside HTTP: sqs,kinesis",
+    "output_to": "where answers go that no caller waits for, as s3://BUCKET/PREFIX",
+    "once": "true to remember answered records in a table, and score none again",
+    "batch": "true for a state machine that runs whole files and folders in parallel",
+    "baseline": "table that drift is measured from; else the training set that was logged",
+    "passes": "slimming passes, all if not said: prune,bytecode",
     "keep": "globs of files that no slimming pass may remove: a/*,b/*",
+    "trace": "false: do not slim by what the function is seen to use",
+    "optimize": "Python's -O for bytecode: 0 (default), 1 or 2",
     "allow_unproven": "true to deploy even where nothing can be replayed",
     "tracking_uri": "MLflow's tracking server; else MLFLOW_TRACKING_URI",
     "registry_uri": "the model registry, where it is another server",
+    "facts_dir": "folder of TOML files that override the built-in facts",
 }
 LOCAL_OPTIONS: Final = {
     "port": "port to listen on, 8080 if not said; 0 takes a free one",
@@ -147,8 +192,9 @@ def parse(config: Mapping[str, Any] | None, target_uri: str = "aws-lambda") -> S
     tags = given.pop("tags", {})
     values = {name: _text(name, value) for name, value in given.items() if value is not None}
     parameters = {_NAMED[name]: values.pop(name) for name in tuple(values) if name in _NAMED}
-    known = template_parameters()
+    known = {**template_parameters(), **source_parameters()}
     parameters |= {name: values.pop(name) for name in tuple(values) if name in known}
+    check_values(parameters, known)
     build = {}
     for name in tuple(values):
         if name in _BUILD:
@@ -188,7 +234,7 @@ def _of_address(target_uri: str) -> dict[str, str]:
         return {}
     found = dict(parse_qsl(parts.query))
     if wrong := sorted(set(found) - {"profile", "endpoint", "region"}):
-        raise _wrong(f"{wrong[0]} cannot be said in the target's address {target_uri!r}.")
+        raise wrong_setting(f"{wrong[0]} cannot be said in the target's address {target_uri!r}.")
     if region := (parts.netloc or parts.path.strip("/")):
         found["region"] = region
     return found
@@ -201,7 +247,7 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     if isinstance(value, Mapping):
-        raise _wrong(f"{name} takes one value, not a mapping.")
+        raise wrong_setting(f"{name} takes one value, not a mapping.")
     return str(value)
 
 
@@ -209,7 +255,7 @@ def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(text)
     except ValueError as error:
-        raise _wrong(f"{name}={text} cannot be used: {error}.") from error
+        raise wrong_setting(f"{name}={text} cannot be used: {error}.") from error
 
 
 def _tags(given: Any) -> dict[str, str]:
@@ -218,14 +264,14 @@ def _tags(given: Any) -> dict[str, str]:
     else:
         pairs = [part.partition("=") for part in _list(str(given or ""))]
         if any(not separator for _, separator, _ in pairs):
-            raise _wrong("tags are given as tags=name=value,name=value.")
+            raise wrong_setting("tags are given as tags=name=value,name=value.")
         found = {key.strip(): value.strip() for key, _, value in pairs}
     for key, value in found.items():
         fits = 0 < len(key) <= 128 and len(value) <= 256 and not key.lower().startswith("aws:")
         if not fits or not _TAG.fullmatch(key + value):
-            raise _wrong(f"The tag {key}={value} is not one that AWS takes.")
+            raise wrong_setting(f"The tag {key}={value} is not one that AWS takes.")
         if key.startswith(("mlflow:", "packager:")):
-            raise _wrong(f"The tag {key} is the plugin's own.")
+            raise wrong_setting(f"The tag {key} is the plugin's own.")
     return found
 
 
@@ -234,27 +280,15 @@ def _bucket(text: str | None) -> str | None:
         return None
     name = text.removeprefix("s3://").rstrip("/")
     if "/" in name:
-        raise _wrong(f"bucket={text} names a folder too: say that with prefix=.")
+        raise wrong_setting(f"bucket={text} names a folder too: say that with prefix=.")
     return name
 
 
-def _unknown(name: str, parameters: Mapping[str, str]) -> DeploymentError:
+def _unknown(name: str, parameters: Iterable[str]) -> DeploymentError:
     known = [*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS, *parameters]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" Is {close[0]} meant?" if close else ""
-    return _wrong(
+    return wrong_setting(
         f"There is no setting {name!r}.{hint} "
         "`mlflow deployments help -t aws-lambda` lists all of them."
     )
-
-
-def _wrong(text: str) -> DeploymentError:
-    return DeploymentError(text, "INVALID_PARAMETER_VALUE", exit_code=2)
-
-
-def checked_parameters(settings: Settings, known: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters asked for, all of which this very template has."""
-    for name in settings.parameters:
-        if name not in known:
-            raise _wrong(f"This template has no parameter {name}. It has: {', '.join(known)}.")
-    return cast("dict[str, str]", dict(settings.parameters))

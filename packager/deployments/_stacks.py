@@ -41,9 +41,10 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a stack is to become. `template` None keeps the one that it has."""
+    """What a stack is to become."""
 
-    template: str | None
+    template: Mapping[str, str | bool]
+    """Which template, as a change set is told: TemplateBody, TemplateURL or UsePreviousTemplate."""
     parameters: Mapping[str, str | None]
     """None keeps a parameter's value; one that is not named takes the template's default."""
     tags: Mapping[str, str]
@@ -145,11 +146,6 @@ def _change_set(kind: _Kind, name: str, wanted: Change) -> dict[str, Any]:
         else {"ParameterKey": key, "ParameterValue": value}
         for key, value in wanted.parameters.items()
     ]
-    template = (
-        {"UsePreviousTemplate": True}
-        if wanted.template is None
-        else {"TemplateBody": wanted.template}
-    )
     return {
         "StackName": name,
         "ChangeSetName": f"packager-{secrets.token_hex(8)}",
@@ -158,7 +154,7 @@ def _change_set(kind: _Kind, name: str, wanted: Change) -> dict[str, Any]:
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": parameters,
         "Tags": [{"Key": key, "Value": value} for key, value in wanted.tags.items()],
-        **template,
+        **wanted.template,
         **({"RoleARN": wanted.role} if wanted.role else {}),
     }
 

@@ -44,7 +44,7 @@ def host_architecture() -> Architecture | None:
 def why_not_bootable(architecture: Architecture) -> str | None:
     """Why a function for `architecture` cannot be booted on this machine; None where it can."""
     if not sys.platform.startswith("linux"):
-        return f"The Lambda emulator runs on Linux only, and this machine is {platform.system()}."
+        return f"The function is for Linux, and this machine ({platform.system()}) cannot boot it."
     host = host_architecture()
     if host != architecture:
         named = host or platform.machine()

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
@@ -118,6 +119,8 @@ class Stacks:
 class Objects:
     def __init__(self) -> None:
         self.uploaded: dict[str, int] = {}
+        self.written: dict[str, bytes] = {}
+        self.meta = SimpleNamespace(endpoint_url="https://s3.eu-west-1.amazonaws.com")
         self.no_bucket: str | None = None
 
     def head_bucket(self, Bucket: str) -> None:  # noqa: N803
@@ -128,6 +131,10 @@ class Objects:
         if (size := self.uploaded.get(f"{Bucket}/{Key}")) is None:
             raise refusal("404", "Not Found", "HeadObject")
         return {"ContentLength": size}
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes, ContentType: str) -> None:  # noqa: N803
+        assert (Bucket, ContentType) == ("b", "text/yaml")
+        self.written[Key] = Body
 
     def upload_file(self, path: str, bucket: str, key: str, **_: Any) -> None:
         assert f"{bucket}/{key}" not in self.uploaded

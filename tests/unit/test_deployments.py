@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import threading
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -22,46 +23,61 @@ from mlflow.exceptions import MlflowException
 from packager import errors
 from packager.deployments import _local, target_help
 from packager.deployments._errors import DeploymentError, explained
+from packager.deployments._parameters import (
+    parameters_of,
+    source_parameters,
+    template_parameters,
+)
 from packager.deployments._payload import request_body, response
 from packager.deployments._settings import (
+    _BUILD,
     AWS_OPTIONS,
     BUILD_OPTIONS,
     LOCAL_OPTIONS,
     Settings,
     parse,
-    template_parameters,
 )
 from packager.emulator import Emulator, Invocation
-from packager.types import Finding, Front, Tier
+from packager.types import BuildRequest, Engine, Finding, Front, Tier
 from tests.unit import deploying
 
 NAN = float("nan")
 VALUES = {
     "allow_unproven": "true",
     "arch": "arm64",
+    "atol": "0.1",
+    "baseline": __file__,
+    "batch": "true",
+    "engine": "auto",
     "example": __file__,
+    "facts_dir": str(Path(__file__).parent),
     "front": "none",
     "memory": "512",
+    "once": "true",
+    "optimize": "1",
     "port": "0",
     "python": "3.13",
     "rows": "10",
+    "rtol": "0.1",
     "seed": "1",
     "tags": "a=b",
     "tier": "stub",
     "timeout": "5",
+    "trace": "false",
 }
 
 
 def test_help_names_every_setting_and_parameter() -> None:
     text = target_help()
 
-    for name in (*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS, *template_parameters()):
+    settings = (*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS)
+    for name in (*settings, *template_parameters(), *source_parameters()):
         assert f"\n  {name} " in text
     assert max(map(len, text.splitlines())) <= 100
 
 
 def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> None:
-    text = (deploying.artifact(tmp_path) / "template.yaml").read_text()
+    text = (deploying.artifact(tmp_path / "plain") / "template.yaml").read_text()
 
     known = template_parameters()
 
@@ -69,7 +85,35 @@ def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> No
     # these two are there where there is a door for them, and a baseline
     for name in set(known) - {"HttpAuth", "DriftPsiAlarm"}:
         assert f"\n  {name}:\n" in text
-    assert all(known.values())
+    assert all(spec["Description"] for spec in known.values())
+
+
+def test_the_parameters_of_sources_are_those_that_a_template_declares(tmp_path: Path) -> None:
+    every = ("files", "s3", "sqs", "sns", "kinesis", "dynamodb", "eventbridge", "kafka", "schedule")
+    s3 = {"events": every, "output_to": "s3://bucket/folder"}
+    bus = {"events": ("sqs",), "output_to": "eventbridge://bus"}
+    emitted = [
+        parameters_of((deploying.artifact(tmp_path / name, **asked) / "template.yaml").read_text())
+        for name, asked in (("s3", s3), ("bus", bus))
+    ]
+
+    known = source_parameters()
+
+    declared = {name: spec for one in emitted for name, spec in one.items()}
+    assert set(known) == set(declared) - set(template_parameters())
+    assert [n for n, spec in known.items() if "Default" not in spec] == [
+        n for n, spec in declared.items() if "Default" not in spec
+    ]
+    assert all(spec["Description"] for spec in known.values())
+
+
+def test_whatever_a_request_has_can_be_set_or_is_the_targets() -> None:
+    # of Lambda's zip alone: there is no image, no GPU, and the template has memory and timeout
+    other = {"base_image", "device", "driver", "target", "memory_mb", "timeout_seconds"}
+
+    settable = {field for field, _ in _BUILD.values()} | {"model_uri", "out_dir"}
+
+    assert settable == {field.name for field in fields(BuildRequest)} - other
 
 
 @pytest.mark.parametrize("name", [*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS])
@@ -88,6 +132,18 @@ def test_values_reach_the_build_with_their_types() -> None:
     assert request.keep == ("a/*", "b/*")
     assert found.parameters == {"MemorySizeMb": "512"}
     assert (found.account.region, found.account.profile) == ("eu-west-1", "work")
+
+
+def test_events_a_batch_and_an_engine_reach_the_build() -> None:
+    config = {"event": "sqs,files", "batch": True, "output_to": "s3://bucket/p", "rtol": 1e-3}
+
+    request = parse({**config, "engine": "onnx"}).request("models:/x/1", Path("out"))
+
+    assert request.events == ("sqs", "files", "stepfunctions")
+    assert (request.batch, request.output_to) == (True, "s3://bucket/p")
+    assert (request.engine, request.rtol) == (Engine.ONNX, 1e-3)
+    assert parse({"engine": "auto"}).request("m", Path("out")).engine is None
+    assert parse({}).request("m", Path("out")) == BuildRequest(model_uri="m", out_dir=Path("out"))
 
 
 def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +172,22 @@ def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatc
         ({"tags": {"aws:x": "y"}}, "not one that AWS takes"),
         ({"tags": {"x": "{}"}}, "not one that AWS takes"),
         ({"tags": "mlflow:deployment=other"}, "the plugin's own"),
+        ({"engine": "steam"}, "auto, onnx, native"),
+        ({"rtol": "-1"}, "0 or more"),
+        ({"atol": "nan"}, "0 or more"),
+        ({"rtol": "x"}, "rtol=x cannot be used"),
+        ({"optimize": "3"}, "0 to 2"),
+        ({"facts_dir": "/no/such/folder"}, "no such folder"),
+        ({"memory": "much"}, "MemorySizeMb=much cannot be used: a number is meant"),
+        ({"memory": "64"}, "at least 128"),
+        ({"memory": "20000"}, "at most 10240"),
+        ({"timeout": "901"}, "at most 900"),
+        ({"LogLevel": "LOUD"}, "one of DEBUG, INFO, WARNING, ERROR"),
+        ({"LogRetentionDays": "2"}, "one of 1, 3, 5"),
+        ({"SnapStart": "yes"}, "one of PublishedVersions, None"),
+        ({"AlarmTopicArn": "topic"}, "does not match"),
+        ({"QueueBatchSize": "0"}, "at least 1"),
+        ({"timeout": "0", "Tracing": "on"}, "Tracing=on"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused(config: Any, words: str) -> None:
@@ -178,6 +250,11 @@ def test_inputs_become_mlflows_json(inputs: Any, sent: Any) -> None:
     [
         {"dataframe_split": {"columns": ["x", "y"], "data": [[1.5, "a"], [2, "b"], [3, None]]}},
         {"dataframe_records": [{"x": 1.5, "y": "a"}, {"x": 2.5, "y": "b"}]},
+        {"dataframe_split": {"columns": ["x"], "data": [[1.5]]}, "params": {"k": 2, "t": 0.5}},
+        {"inputs": [[1.5, 2.5], [3.5, 4.5]]},
+        {"inputs": {"a": [1, 2], "b": [[1], [2]]}},
+        {"inputs": {"a": [1, 2]}, "params": {"k": 2}},
+        {"instances": [{"a": 1}, {"a": 2}]},
     ],
 )
 def test_a_request_file_that_mlflow_reads_as_a_table_is_sent_as_it_was(
@@ -188,6 +265,17 @@ def test_a_request_file_that_mlflow_reads_as_a_table_is_sent_as_it_was(
 
     # what `mlflow deployments predict` does with its --input-path
     assert json.loads(request_body(pd.read_json(path))) == request_
+
+
+@pytest.mark.parametrize("name", ["inputs", "instances"])
+def test_a_table_whose_column_is_called_as_a_key_is_a_table(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([{name: "a", "params": "b"}, {name: "c", "params": "d"}]))
+
+    sent = json.loads(request_body(pd.read_json(path)))
+
+    table = {"columns": [name, "params"], "data": [["a", "b"], ["c", "d"]]}
+    assert sent == {"dataframe_split": table}
 
 
 @given(
@@ -384,3 +472,22 @@ def test_a_port_that_is_taken_says_so() -> None:
         _local._listening(Settings(port=first.server_port), emulator),
     ):
         pytest.fail("the port was taken")
+
+
+def test_run_local_refuses_what_this_machine_cannot_boot_before_it_builds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_local, "why_not_bootable", lambda asked: f"Not {asked} here.")
+
+    with pytest.raises(DeploymentError, match=r"Not arm64 here\."):
+        _local.run_local("churn", "models:/none/1", config={"arch": "arm64"})
+
+
+def test_run_local_refuses_an_artifact_of_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = deploying.artifact(tmp_path, architecture="arm64")
+    monkeypatch.setattr(_local, "why_not_bootable", lambda asked: f"Not {asked} here.")
+
+    with pytest.raises(DeploymentError, match=r"Not arm64 here\."):
+        _local.run_local("churn", str(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from mlflow.deployments import cli, get_deploy_client
 from mlflow.exceptions import MlflowException
 
+from packager._output import MARKER
 from packager.deployments import AwsLambdaDeploymentClient, _aws
 from packager.deployments._settings import Account
 from packager.emit import stack_name
@@ -270,6 +272,8 @@ def test_a_failed_update_says_that_the_old_one_is_back(
         ({"front": "none"}, "front takes effect in a build"),
         ({"out": "x"}, "out takes effect in a build"),
         ({"SnapStart": "None"}, "has no parameter SnapStart"),
+        ({"bucket": "other"}, "bucket takes effect when code is uploaded"),
+        ({"prefix": "other"}, "prefix takes effect when code is uploaded"),
     ],
 )
 def test_an_update_without_a_model_refuses_what_it_cannot_do(
@@ -299,6 +303,91 @@ def test_another_flavor_than_the_packaged_one_is_refused(
     )
 
     assert client.create_deployment("churn", folder, "python_function", config=config)
+
+
+def test_settings_of_a_build_are_refused_for_what_is_built(
+    client: AwsLambdaDeploymentClient, stacks: deploying.Stacks, folder: str
+) -> None:
+    config = {"bucket": "b", "engine": "onnx"}
+
+    said = _refused(
+        "INVALID_PARAMETER_VALUE", client.create_deployment, "churn", folder, config=config
+    )
+
+    assert "engine takes effect in a build" in said
+
+
+def test_an_artifact_of_another_target_is_refused(
+    client: AwsLambdaDeploymentClient, stacks: deploying.Stacks, folder: str
+) -> None:
+    path = Path(folder) / MARKER
+    report = json.loads(path.read_text())
+    report["target"]["name"] = "azure-functions"
+    path.write_text(json.dumps(report))
+
+    said = _refused(
+        "INVALID_PARAMETER_VALUE", client.create_deployment, "churn", folder, config={"bucket": "b"}
+    )
+
+    assert "was built for azure-functions" in said
+    assert "README.md" in said
+
+
+def test_what_a_source_of_events_cannot_do_without_is_asked_for_before_the_upload(
+    client: AwsLambdaDeploymentClient, world: Any, tmp_path: Path
+) -> None:
+    asked = {"events": ("sns", "kinesis"), "output_to": "s3://bucket/p"}
+    folder = str(deploying.artifact(tmp_path, **asked))
+    config = {"bucket": "b"}
+    stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/s"
+    topic = "arn:aws:sns:eu-west-1:123456789012:t"
+
+    said = _refused(
+        "INVALID_PARAMETER_VALUE", client.create_deployment, "churn", folder, config=config
+    )
+
+    assert "-C TopicArn=...  SNS topic whose notifications are scored" in said
+    assert "-C StreamArn=..." in said
+    assert world[2].uploaded == {}
+    config |= {"TopicArn": topic, "StreamArn": stream}
+    assert client.create_deployment("churn", folder, config=config)
+
+
+def test_a_template_too_large_for_a_request_lies_beside_the_code(
+    client: AwsLambdaDeploymentClient, world: Any, tmp_path: Path
+) -> None:
+    _, stacks, objects, _ = world
+    every = (
+        "files",
+        "s3",
+        "sqs",
+        "eventbridge",
+        "stepfunctions",
+        "schedule",
+        "kinesis",
+        "dynamodb",
+    )
+    asked = {"events": (*every, "sns", "kafka"), "output_to": "s3://bucket/p", "batch": True}
+    folder = deploying.artifact(tmp_path, **asked)
+    config = {
+        "bucket": "b",
+        "InputBucket": "inputs",
+        "EventSource": "a",
+        "EventDetailType": "b",
+        "StreamArn": "arn:aws:kinesis:eu-west-1:123456789012:stream/s",
+        "TableStreamArn": "arn:aws:dynamodb:eu-west-1:123456789012:table/t/stream/1",
+        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:t",
+        "KafkaClusterArn": "arn:aws:kafka:eu-west-1:123456789012:cluster/c/1",
+        "KafkaTopic": "t",
+    }
+
+    client.create_deployment("churn", str(folder), config=config)
+
+    asked_for = stacks.last("create_change_set")
+    assert "TemplateBody" not in asked_for
+    key = asked_for["TemplateURL"].removeprefix("https://s3.eu-west-1.amazonaws.com/b/")
+    code = next(key for key in objects.uploaded if key.endswith(".zip"))
+    assert f"CodeUri: s3://{code}" in objects.written[key].decode()
 
 
 def test_a_zip_that_is_not_the_proven_one_is_refused(

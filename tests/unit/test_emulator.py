@@ -166,7 +166,7 @@ def test_an_import_that_fails_says_so(folder: Path) -> None:
         ("linux", "aarch64", "arm64", None),
         ("linux", "x86_64", "arm64", "The function is for arm64, and this machine (x86_64)"),
         ("linux", "riscv64", "arm64", "and this machine (riscv64) cannot boot it."),
-        ("darwin", "arm64", "arm64", "The Lambda emulator runs on Linux only"),
+        ("darwin", "arm64", "arm64", "The function is for Linux"),
     ],
 )
 def test_where_a_function_can_be_booted(

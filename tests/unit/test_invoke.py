@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from packager import invoke, serve
 from packager.emulator import Invocation
+from packager.errors import ConfigurationError
 from packager.hosts import Answered
 from packager.hosts.aws_lambda import read
 from packager.invoke import failed, refused
+from tests import fake_plan
+from tests.unit import deploying
 
 
 def answered(answer: bytes, *, http: bool) -> Answered:
@@ -51,3 +56,20 @@ def test_the_body_of_an_http_answer_is_shown() -> None:
     answer = {"statusCode": 200, "body": body, "isBase64Encoded": True}
 
     assert answered(json.dumps(answer).encode(), http=True).text == "all of it"
+
+
+def test_an_artifact_of_another_machine_is_neither_invoked_nor_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = deploying.artifact(tmp_path, architecture="arm64")
+    for module in (invoke, serve):
+        monkeypatch.setattr(module, "why_not_bootable", lambda asked: f"Not {asked} here.")
+
+    with pytest.raises(ConfigurationError, match=r"Not arm64 here\."):
+        invoke.invoke_artifact(
+            folder, data=None, http=False, content_type="", repeat=1, memory_mb=None
+        )
+    with pytest.raises(ConfigurationError, match=r"Not arm64 here\."):
+        serve.prepare(
+            str(folder), fake_plan.request(), lambda: pytest.fail("asked"), deployed=False
+        )

@@ -20,7 +20,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from packager import _proc, _process, interpreters
-from packager.deployments import AwsLambdaDeploymentClient
+from packager.deployments import AwsLambdaDeploymentClient, _aws
 from packager.emit import emit
 from packager.package import package
 from packager.types import Front
@@ -160,6 +160,8 @@ def test_a_deployment_changes_and_ends(
     # the very same again, and settings alone
     client.update_deployment("a/b c", one)
     client.update_deployment("a/b c", config={"Tracing": "enabled"})
+    # a template larger than a request may carry
+    monkeypatch.setattr(_aws, "_LARGEST_TEMPLATE_BYTES", 0)
     changed = client.update_deployment("a/b c", two, config={"tags": {"team": "ml"}})
     assert client.predict("a/b c", [1]) == {"predictions": [2]}
     assert changed["parameter MemorySizeMb"] == "768"

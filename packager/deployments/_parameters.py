@@ -1,0 +1,110 @@
+"""The template's parameters: which there are, and which values each of them takes."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from packager import targets
+from packager._resources import TEMPLATES
+from packager.deployments._errors import wrong_setting
+
+Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""The section `Parameters` of a template; what is null in it is known at build time only."""
+
+TARGET: Final = "aws-lambda"
+_FOLDER: Final = TEMPLATES / "aws_lambda"
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
+_OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a template; what a short tag (`!Ref`) stands for is not asked."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+
+
+def parameters_of(template: str) -> Declared:
+    """The parameters that an emitted template declares."""
+    found: Declared = yaml.load(template, Loader=_Loader)["Parameters"]  # noqa: S506 - safe
+    return found
+
+
+@functools.cache
+def template_parameters() -> Declared:
+    """Every parameter that a template may have, whatever it is built with."""
+    text = (_FOLDER / "template.yaml.j2").read_text(encoding="utf-8")
+    text = text.partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
+    limits = targets.load(TARGET).limits
+    found = dict(_sources(text))
+    memory = {"MinValue": limits.memory_mb[0], "MaxValue": limits.memory_mb[1]}
+    found["MemorySizeMb"] = {**found["MemorySizeMb"], **memory}
+    found["TimeoutSeconds"] = {**found["TimeoutSeconds"], "MaxValue": limits.timeout_seconds}
+    return MappingProxyType(found)
+
+
+@functools.cache
+def source_parameters() -> Declared:
+    """Those that come with sources of events (`event`), and with where the answers go."""
+    text = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in _OF_SOURCES)
+    return MappingProxyType(_sources(text))
+
+
+def _sources(text: str) -> Declared:
+    """Parameters as their template has them, which is YAML but for what a build fills in."""
+    text = re.sub(r"\{%.*?%\}", "", text)
+    text = re.sub(r"(Description: )\{\{.*?\}\}", r"\1What it is", text)
+    found: Declared = yaml.safe_load(re.sub(r"\{\{.*?\}\}", "null", text))
+    return found
+
+
+def check_values(given: Mapping[str, str], declared: Declared) -> None:
+    """Raises DeploymentError for every value that the template would not take, all together."""
+    wrong = [
+        f"{name}={value} cannot be used: {why}. {declared[name]['Description']}."
+        for name, value in given.items()
+        if (why := _unfit(value, declared[name])) is not None
+    ]
+    if wrong:
+        raise wrong_setting("\n".join(wrong))
+
+
+def check_names(given: Collection[str], declared: Collection[str]) -> None:
+    """Raises DeploymentError for what this very template does not have."""
+    if absent := [name for name in given if name not in declared]:
+        raise wrong_setting(
+            f"This template has no parameter {', '.join(absent)}. It has: {', '.join(declared)}."
+        )
+
+
+def check_needed(said: Collection[str], declared: Declared) -> None:
+    """Raises DeploymentError for every parameter without a default to which nobody said a value."""
+    if unsaid := [n for n, spec in declared.items() if "Default" not in spec and n not in said]:
+        listed = "\n".join(f"  -C {name}=...  {declared[name]['Description']}" for name in unsaid)
+        raise wrong_setting(f"What this template cannot do without is not said:\n{listed}")
+
+
+def _unfit(value: str, spec: Mapping[str, Any]) -> str | None:
+    """Why CloudFormation would not take the value; None where it would.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+    """
+    if (allowed := spec.get("AllowedValues")) and value not in map(str, allowed):
+        return f"one of {', '.join(map(str, allowed))} is meant"
+    pattern = spec.get("AllowedPattern")
+    if pattern is not None and not re.fullmatch(pattern, value):
+        return f"it does not match {pattern}"
+    if spec["Type"] != "Number":
+        return None
+    if not _NUMBER.fullmatch(value):
+        return "a number is meant"
+    least, most = spec.get("MinValue"), spec.get("MaxValue")
+    if least is not None and float(value) < least:
+        return f"at least {least} is meant"
+    return f"at most {most} is meant" if most is not None and float(value) > most else None
