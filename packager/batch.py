@@ -192,7 +192,7 @@ def _clients(service: str) -> Any:
         import boto3  # noqa: PLC0415 - an extra, and what only builds does without
     except ImportError as error:
         raise ConfigurationError(
-            "Asking AWS needs boto3: pip install 'serverless-model-packager[aws]'."
+            "Asking AWS needs boto3: pip install boto3 (the extra `aws`)."
         ) from error
     make: Any = boto3.client
     return make(service)

@@ -88,7 +88,7 @@ def _train(folder: Path, tracking_uri: str) -> None:
         if "ModuleNotFoundError" in str(error):
             raise ConfigurationError(
                 "The demo trains with scikit-learn and saves with skops: install them with "
-                "`pip install 'serverless-model-packager[demo]'`."
+                "`pip install scikit-learn skops` (the extra `demo`)."
             ) from error
         raise
 

@@ -38,7 +38,7 @@ def connect(account: Account) -> Cloud:
         from botocore.config import Config  # noqa: PLC0415
     except ImportError as error:
         raise DeploymentError(
-            "Deploying to AWS needs boto3: pip install 'serverless-model-packager[aws]'.",
+            "Deploying to AWS needs boto3: pip install boto3 (the extra `aws`).",
             "FEATURE_DISABLED",
         ) from error
     usual = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=10)

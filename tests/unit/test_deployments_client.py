@@ -485,7 +485,7 @@ def test_without_boto3_the_message_names_the_extra(monkeypatch: pytest.MonkeyPat
 
     said = _refused("FEATURE_DISABLED", _aws.connect, Account(region="eu-west-1"))
 
-    assert "serverless-model-packager[aws]" in said
+    assert "pip install boto3" in said
 
 
 def test_without_a_region_the_message_says_where_to_name_one(

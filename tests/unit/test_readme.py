@@ -1,0 +1,99 @@
+"""What the pages for users tell them to type is there to be typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from packager import cli
+from packager.errors import PackagerError
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/events.md", "docs/targets.md", "docs/protocol.md")
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def typed(page: str, program: str) -> Iterator[list[str]]:
+    """The words of every line and every quotation that starts with `program`."""
+    for line in re.findall(rf"(?m)^    ({program} .+)$|`({program} [^`]+)`", text(page)):
+        for command in re.split("&&|;", "".join(line).partition("#")[0]):
+            yield shlex.split(command)
+
+
+def test_the_commands_are_found() -> None:
+    assert len(list(typed("README.md", "packager"))) > 8
+    assert len(list(typed("README.md", "make"))) > 3
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_command_and_option_of_packager_exists(page: str) -> None:
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+
+    for _, name, *words in typed(page, "packager"):
+        if name.startswith("--"):
+            assert name in {"--version", "--install-completion", "--help"}
+            continue
+        known = {option for one in commands[name].params for option in one.opts}
+        known |= {option for one in commands[name].params for option in one.secondary_opts}
+        assert {word for word in words if re.match("--?[a-z]", word)} <= known, (name, words)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_option_that_is_named_alone_is_one_of_packagers(page: str) -> None:
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    known = {
+        option
+        for command in commands.values()
+        for one in command.params
+        for option in (*one.opts, *one.secondary_opts)
+    }
+
+    assert set(re.findall(r"`(--[a-z-]+)", text(page))) <= known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_target_of_make_and_each_script_exists(page: str) -> None:
+    targets = set(re.findall(r"(?m)^([a-z-]+):", text("Makefile")))
+
+    assert {words[1] for words in typed(page, "make")} <= targets
+    for _, script, *_ in typed(page, "python"):
+        if script != "-m":
+            assert (ROOT / script).is_file(), script
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_link_leads_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", text(page)):
+        if link.startswith("https://"):
+            continue
+        path, _, heading = link.partition("#")
+        there = (ROOT / page).parent / path if path else ROOT / page
+        assert there.exists(), link
+        if heading:
+            headings = re.findall(r"(?m)^#+ (.+)$", there.read_text(encoding="utf-8"))
+            assert heading in {
+                re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings
+            }
+
+
+def test_each_exit_code_is_explained() -> None:
+    codes, queue = set[int](), [PackagerError]
+    while queue:
+        codes.add((kind := queue.pop()).exit_code)
+        queue += kind.__subclasses__()
+
+    table = text("README.md").partition("## Exit codes")[2].partition("\n## ")[0]
+    told = {
+        int(code) for cell in re.findall(r"(?m)^\| ([\d, ]+) \|", table) for code in cell.split(",")
+    }
+
+    # done, interrupted and terminated
+    assert told == codes | {0, 130, 143}
