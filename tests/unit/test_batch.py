@@ -150,7 +150,8 @@ class States:
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     (tmp_path / "report.json").write_text(
-        json.dumps({"target": {"name": "aws-lambda"}, "memory_mb": 512}), encoding="utf-8"
+        json.dumps({"target": {"name": "aws-lambda", "architecture": "x86_64"}, "memory_mb": 512}),
+        encoding="utf-8",
     )
     (tmp_path / "samconfig.toml").write_text(
         '[default.global.parameters]\nstack_name = "churn"\n', encoding="utf-8"
