@@ -123,6 +123,10 @@ def copy_folder(source: Path, into: Path) -> None:
             f"{source} holds links that lead out of it, or what is no file: "
             f"{', '.join(sorted(stray))}.\nReplace them by the files that they stand for."
         )
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_or_source(error, source, into) from error
     for path in found:
         target = into / path.relative_to(root)
         try:

@@ -7,14 +7,15 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from packager import _mlflow_edge, _model_uri
 from packager._model_uri import Folder, Logged, OfRun, Registered, Stored
-from packager.errors import ModelNotFoundError, RegistryUnavailableError
+from packager.errors import ConfigurationError, ModelNotFoundError, RegistryUnavailableError
 
 _LOG = logging.getLogger(__name__)
 _SHOWN: Final = 20
+_Found: TypeAlias = Registered | Logged | OfRun | Stored
 TABLES: Final = (".csv", ".parquet", ".jsonl", ".ndjson")
 """Files that a training set is read from."""
 
@@ -68,12 +69,18 @@ class MlflowRegistry:
         if isinstance(found, Folder):
             return _fetch_folder(found.path, into)
         with _mlflow_edge.quiet(self.tracking_uri, self.registry_uri):
-            session = _Session.open(self.tracking_uri, self.registry_uri)
+            session = _Session.open(self.tracking_uri, self.registry_uri, found)
             try:
                 fetched = session.fetch(found, into)
                 return replace(fetched, training=session.training(fetched.run_id, into))
             except _mlflow_edge.client_errors() as error:
                 raise _mlflow_edge.explained(error, model_uri, session.where, into) from error
+            except ValueError as error:
+                # MLflow's words for an address that only looks like one of a store
+                raise ConfigurationError(
+                    f"MLflow cannot read {_mlflow_edge.without_password(model_uri)}: {error}.\n"
+                    f"A model is named by {_model_uri.FORMS}."
+                ) from error
 
 
 def _fetch_folder(path: Path, into: Path) -> Fetched:
@@ -89,25 +96,34 @@ def _fetch_folder(path: Path, into: Path) -> Fetched:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Session:
     client: Any
+    """None where neither a registry nor a tracking server is asked."""
     tracking_uri: str
     registry_uri: str
+    where: str
+    """Who is asked, as a message may say it."""
 
     @classmethod
-    def open(cls, tracking_uri: str | None, registry_uri: str | None) -> _Session:
+    def open(cls, tracking_uri: str | None, registry_uri: str | None, model: _Found) -> _Session:
         import mlflow  # noqa: PLC0415 - costs seconds, and a local folder needs none of it
 
         for name in _mlflow_edge.NOISY:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         tracking = tracking_uri or mlflow.get_tracking_uri()
         registry = registry_uri or os.environ.get("MLFLOW_REGISTRY_URI") or tracking
-        for uri in dict.fromkeys((tracking, registry)):
-            _mlflow_edge.check_sqlite(uri)
-        client = mlflow.MlflowClient(tracking_uri=tracking, registry_uri=registry)
-        return cls(client=client, tracking_uri=tracking, registry_uri=registry)
-
-    @property
-    def where(self) -> str:
-        return _mlflow_edge.without_password(self.registry_uri)
+        client, where = None, registry
+        if isinstance(model, Stored):
+            # a client would make the file of a registry that is not there
+            where = model.uri
+        else:
+            for uri in dict.fromkeys((tracking, registry)):
+                _mlflow_edge.check_sqlite(uri)
+            client = mlflow.MlflowClient(tracking_uri=tracking, registry_uri=registry)
+        return cls(
+            client=client,
+            tracking_uri=tracking,
+            registry_uri=registry,
+            where=_mlflow_edge.without_password(where),
+        )
 
     def training(self, run_id: str | None, into: Path) -> Path | None:
         """The table that was logged as a run's training input, or as any; None where none is read.
@@ -141,7 +157,7 @@ class _Session:
             return None
         return found if found.is_file() else None
 
-    def fetch(self, model: Registered | Logged | OfRun | Stored, into: Path) -> Fetched:
+    def fetch(self, model: _Found, into: Path) -> Fetched:
         match model:
             case Registered():
                 return self._registered(model, into)

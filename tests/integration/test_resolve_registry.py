@@ -213,10 +213,17 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_a_model_in_s3(s3: Any, known: Known, tmp_path: Path) -> None:
+def test_a_model_in_s3(
+    s3: Any, known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = _archive.digest(_archive.records(models.folder(SOURCE)))
     registry = MlflowRegistry(tracking_uri=known.uri)
-    plain = registry.fetch("s3://registry/models/churn", tmp_path / "plain")
+    # a store's own address asks no registry: none need be there, and none is made
+    monkeypatch.chdir(tmp_path)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    plain = MlflowRegistry().fetch("s3://registry/models/churn", tmp_path / "plain")
+    assert not (tmp_path / "mlflow.db").exists()
     assert _archive.digest(_archive.records(plain.folder)) == expected
     known.client.create_registered_model("in-s3")
     known.client.create_model_version("in-s3", "s3://registry/models/churn")

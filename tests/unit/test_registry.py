@@ -120,6 +120,16 @@ def test_a_pipe_in_the_folder_is_refused(tmp_path: Path) -> None:
         MlflowRegistry().fetch(str(source), tmp_path / "work")
 
 
+def test_an_empty_folder_is_copied_as_one(tmp_path: Path) -> None:
+    (source := tmp_path / "source").mkdir()
+    assert list(MlflowRegistry().fetch(str(source), tmp_path / "work").folder.iterdir()) == []
+
+
+def test_an_address_that_is_no_store_s_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"MLflow cannot read http://127\.0\.0\.1/model"):
+        MlflowRegistry().fetch("http://127.0.0.1/model", tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="There is no folder"):
         MlflowRegistry().fetch(str(tmp_path / "nope"), tmp_path / "work")

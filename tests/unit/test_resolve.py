@@ -153,6 +153,12 @@ def test_a_folder_without_mlmodel_says_what_there_is(tmp_path: Path) -> None:
         _resolve(folder, tmp_path)
 
 
+def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
+    (folder := tmp_path / "empty").mkdir()
+    with pytest.raises(ModelNotFoundError, match=r"no file MLmodel.*nothing"):
+        _resolve(folder, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
