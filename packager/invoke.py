@@ -44,7 +44,7 @@ def invoke_artifact(
     home = built.folder / target.home
     manifest = artifact.read_manifest(home)
     door: Door = "http" if http or "direct" not in target.doors else "direct"
-    body = _request_body(data, home, manifest)
+    body = _request_body(data, _example(folder, home, manifest, door))
     call = Call(body=_checked(body, door), content_type=content_type, door=door)
     boot = Boot(
         folder=built.folder,
@@ -101,14 +101,22 @@ def refused(answer: Answered) -> bool:
     return 400 <= answer.status < 500
 
 
-def _request_body(data: str | None, home: Path, manifest: Manifest) -> bytes:
+def _example(folder: Path, home: Path, manifest: Manifest, door: Door) -> Path | None:
+    """The saved example; as Lambda takes it, which is strict JSON, where it is asked directly."""
+    direct = folder / "events" / "direct.json"
+    if door == "direct" and direct.is_file():
+        return direct
+    return None if manifest.example is None else home / manifest.example
+
+
+def _request_body(data: str | None, example: Path | None) -> bytes:
     try:
         if data is None:
-            if manifest.example is None:
+            if example is None:
                 raise ConfigurationError(
                     "The model was saved without an example: give a request with --data."
                 )
-            return (home / manifest.example).read_bytes()
+            return example.read_bytes()
         if data == "-":
             return sys.stdin.buffer.read()
         if data.startswith("@"):
@@ -118,11 +126,17 @@ def _request_body(data: str | None, home: Path, manifest: Manifest) -> bytes:
     return data.encode()
 
 
+def _no_json(constant: str) -> None:
+    raise ValueError(
+        f"{constant} is none of its words, null is, and --http lets {constant} through"
+    )
+
+
 def _checked(body: bytes, door: Door) -> bytes:
     """As it is: a direct invoke takes nothing but JSON."""
     if door == "direct":
         try:
-            json.loads(body)
+            json.loads(body, parse_constant=_no_json)
         except ValueError as error:
             raise ConfigurationError(
                 f"The request is not JSON: {error}. For CSV pass --http --content-type text/csv."

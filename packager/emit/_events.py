@@ -121,13 +121,28 @@ def _payload(model: ResolvedModel, body: bytes | None, content_type: str) -> Jso
 
 
 def _decoded(model: ResolvedModel, body: bytes) -> Json:
+    """MLflow writes NaN for what is missing, and Lambda takes strict JSON: null means the same.
+
+    None where the body says Infinity, which JSON has no word for.
+    """
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_strict)
+    except _NoJsonError:
+        return None
     except ValueError as error:
         source = model.example.source if model.example else "the signature"
         raise ConfigurationError(
             f"The example from {source} is not JSON: {error}. Give another with --example."
         ) from error
+
+
+class _NoJsonError(Exception):
+    pass
+
+
+def _strict(constant: str) -> None:
+    if constant != "NaN":
+        raise _NoJsonError(constant)
 
 
 def _cell(text: str) -> Json:

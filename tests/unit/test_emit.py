@@ -240,6 +240,25 @@ def test_without_an_example_or_a_signature_nothing_is_made_up(tmp_path: Path) ->
     assert json.loads(texts["events/http-api.json"])["rawPath"] == "/ping"
 
 
+def _sent_directly(tmp_path: Path, body: bytes) -> str | None:
+    example = SavedExample(body=body, content_type="application/json", source="mine.json")
+    plan = fake_plan.plan(model=fake_plan.model(example=example))
+    return _texts(_build(tmp_path, plan)).get("events/direct.json")
+
+
+def test_what_is_missing_in_the_example_is_null_in_the_payload(tmp_path: Path) -> None:
+    text = _sent_directly(tmp_path, b'{"inputs": {"x": [1.5, NaN]}}')
+
+    # Lambda takes strict JSON
+    assert text is not None
+    assert "NaN" not in text
+    assert json.loads(text) == {"inputs": {"x": [1.5, None]}}
+
+
+def test_there_is_no_payload_of_an_example_that_json_cannot_hold(tmp_path: Path) -> None:
+    assert _sent_directly(tmp_path, b'{"inputs": {"x": [-Infinity]}}') is None
+
+
 def test_an_example_that_is_not_json_stops_with_a_reason(tmp_path: Path) -> None:
     example = SavedExample(body=b"{", content_type="application/json", source="mine.json")
     plan = fake_plan.plan(model=fake_plan.model(example=example))

@@ -16,6 +16,7 @@ from packager.hosts import Answered
 from packager.hosts.aws_lambda import read
 from packager.invoke import failed, refused
 from tests import fake_plan
+from tests.handlers import scorers
 from tests.unit import deploying
 
 
@@ -56,6 +57,27 @@ def test_the_body_of_an_http_answer_is_shown() -> None:
     answer = {"statusCode": 200, "body": body, "isBase64Encoded": True}
 
     assert answered(json.dumps(answer).encode(), http=True).text == "all of it"
+
+
+def test_without_data_each_door_is_sent_the_example_in_its_own_form(tmp_path: Path) -> None:
+    manifest = scorers.manifest(example="model/example.json")
+    home = tmp_path / "function"
+    direct = tmp_path / "events" / "direct.json"
+
+    assert invoke._example(tmp_path, home, manifest, "direct") == home / "model" / "example.json"
+    direct.parent.mkdir()
+    direct.touch()
+    assert invoke._example(tmp_path, home, manifest, "direct") == direct
+    assert invoke._example(tmp_path, home, manifest, "http") == home / "model" / "example.json"
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_what_lambda_would_not_take_is_refused_with_what_to_write(constant: str) -> None:
+    body = f'{{"inputs": [{constant}]}}'.encode()
+
+    with pytest.raises(ConfigurationError, match="null is, and --http lets"):
+        invoke._checked(body, "direct")
+    assert invoke._checked(body, "http") == body
 
 
 def test_an_artifact_of_another_machine_is_neither_invoked_nor_served(
