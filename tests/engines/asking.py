@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
-from packager.engines.onnx.candidates import Column, Family, Inputs
+from packager.engines.onnx.candidates import Candidate, Column, Family, Inputs
 from packager.engines.onnx.case import Case
 from packager.engines.onnx.choice import prove
 from packager.engines.onnx.families import family_of
@@ -63,3 +65,14 @@ def proven(made: Case, out: Path) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return prove(made, out)
+
+
+def with_graph(model: Any, change: Callable[[onnx.ModelProto], Any], rows: int = 50) -> Any:
+    """A case whose one candidate is the first of the model's own, its graph changed."""
+    family = family_of(model)
+
+    def changed(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+        first = next(iter(family.candidates(model, inputs, method)))
+        yield replace(first, graph=lambda: change(first.graph()))
+
+    return case(model, rows=rows, family=replace(family, candidates=changed))

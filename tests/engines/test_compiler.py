@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from packager.engines.onnx import case as cases
-from packager.engines.onnx.candidates import Candidate, Inputs, RefusedError
-from packager.engines.onnx.families import family_of
+from packager.engines.onnx.candidates import Column, Inputs, RefusedError
+from packager.engines.onnx.rows import specials
 from tests.engines import asking
 
 TABLE = asking.table(400)
@@ -211,47 +209,36 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], str, Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_graph_that_was_changed_is_refused(name: str, tmp_path: Path) -> None:
     fit, where, change = MUTATIONS[name]
-    model = fit()
-    family = family_of(model)
-
-    def changed(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
-        first = next(iter(family.candidates(model, inputs, method)))
-        yield replace(first, graph=lambda: moved(first.graph(), where, change))
-
-    made = asking.case(model, family=replace(family, candidates=changed))
+    made = asking.with_graph(fit(), lambda graph: moved(graph, where, change), rows=2000)
     result = asking.proven(made, tmp_path)
     assert "rows differ" in result["refused"][0]
     assert "expected" in result["refused"][0]
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_a_graph_that_is_too_large_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cases, "LARGEST_BYTES", 100)
-    result = asking.proven(asking.case(LinearRegression().fit(X, NUMBERS)), tmp_path)
-    assert "100 is the most" in result["refused"][0]
+def test_thresholds_behind_a_step_are_found_over_whole_numbers_too(tmp_path: Path) -> None:
+    whole = {name: np.round(column * 100).astype(np.int64) for name, column in TABLE.items()}
+    model = make_pipeline(StandardScaler(), RandomForestRegressor(4, max_depth=5, random_state=0))
+    model.fit(asking.matrix(whole), NUMBERS)
+    inputs = Inputs(columns=tuple(Column(name, "long") for name in asking.NAMES))
+    example = {name: column[:3] for name, column in whole.items()}
+    result = asking.proven(
+        asking.case(model, inputs=inputs, table=whole, example=example), tmp_path
+    )
+    assert "refused" not in result
+    assert result["evidence"]["thresholds_asked"] >= 0.9 * result["evidence"]["thresholds"] > 50
 
 
-def test_a_graph_that_is_newer_than_the_runtime_is_refused(tmp_path: Path) -> None:
-    model = HistGradientBoostingRegressor(max_iter=2).fit(X, NUMBERS)
-    family = family_of(model)
-
-    def newer(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
-        first = next(iter(family.candidates(model, inputs, method)))
-
-        def graph() -> onnx.ModelProto:
-            made = first.graph()
-            made.opset_import[0].version = 99
-            return made
-
-        yield replace(first, graph=graph)
-
-    made = asking.case(model, family=replace(family, candidates=newer))
-    assert "Opset 99" in asking.proven(made, tmp_path)["refused"][0]
-
-
-def test_other_columns_than_the_model_has_are_refused(tmp_path: Path) -> None:
-    model = LinearRegression().fit(X[:, :3], NUMBERS)
-    with pytest.raises(RefusedError, match="refuses every row"):
-        asking.case(model, rows=100)
+def test_categories_that_an_encoder_has_seen_are_asked_for() -> None:
+    inputs = Inputs(columns=(Column("a", "double"), Column("b", "string"), Column("c", "boolean")))
+    row = {
+        "a": np.array([1.0]),
+        "b": np.array(["x"], dtype=object),
+        "c": np.array([True]),
+    }
+    asked = {
+        (name.split()[0], made[name.split()[0]].tolist()[0])
+        for name, made in specials(row, inputs, frozenset({3.0, 7.0, "word"}))
+    }
+    assert {("a", 3.0), ("a", 7.0), ("a", 8.0), ("a", 2.0), ("a", np.inf)} <= asked
+    assert {("b", "word"), ("b", None), ("b", ""), ("c", True), ("c", False)} <= asked

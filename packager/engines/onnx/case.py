@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import onnxruntime
+from google.protobuf.message import EncodeError
 
 from handlers.loaders import compiled
 from packager.engines.onnx import judge, rows
@@ -21,7 +22,9 @@ from packager.engines.onnx.rows import Table
 LARGEST_BYTES: Final = 2**31 - 1
 """A protobuf message's own limit (https://protobuf.dev/programming-guides/encoding/)."""
 FILE: Final = "model.onnx"
-_THRESHOLDS: Final = 20_000
+_THRESHOLDS: Final = 100_000
+_CELLS: Final = 60_000_000
+"""Of the rows beside thresholds together; each threshold has nine of them."""
 _BATCHES: Final = (1, 2, 1000)
 _REPLAYED: Final = 400
 _PROBED_ALONE: Final = 64
@@ -130,15 +133,16 @@ class Case:
         splits = self._family.thresholds(self._model)
         before = self._family.before(self._model)
         reached = self._family.splits(self._model)
+        most = max(1, min(_THRESHOLDS, _CELLS // (9 * len(table))))
         numeric = all(column.dtype.kind in "fiu" for column in table.values())
         if before is None and reached and numeric:
-            made, done, total = rows.led(table, reached, _THRESHOLDS, self._rng)
+            made, done, total = rows.led(table, reached, most, self._rng)
         elif before is None:
-            made, done, total = rows.at_thresholds(table, splits, _THRESHOLDS, self._rng)
+            made, done, total = rows.at_thresholds(table, splits, most, self._rng)
         else:
             # what stands before the trees takes what the model takes
             made, done, total = rows.through(
-                lambda each: before(self._inputs, each), table, splits, _THRESHOLDS, self._rng
+                lambda each: before(self._inputs, each), table, splits, most, self._rng
             )
         return made, {"thresholds": total, "thresholds_asked": done}
 
@@ -238,7 +242,10 @@ def _optimised(candidate: Candidate, path: Path) -> tuple[dict[str, int], int]:
     """Write the graph as onnxruntime rearranges it for any machine; returns opsets and size."""
     graph = candidate.graph()
     graph.graph.name = "model"
-    content = graph.SerializeToString(deterministic=True)
+    try:
+        content = graph.SerializeToString(deterministic=True)
+    except EncodeError as error:
+        raise RefusedError(f"a graph of more than {LARGEST_BYTES} bytes") from error
     if len(content) > LARGEST_BYTES:
         raise RefusedError(f"a graph of {len(content)} bytes: {LARGEST_BYTES} is the most")
     options = onnxruntime.SessionOptions()

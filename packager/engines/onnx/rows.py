@@ -111,23 +111,27 @@ def led(
     chosen = list(splits)
     if len(chosen) > most:
         chosen = [chosen[at] for at in sorted(rng.choice(len(chosen), most, replace=False))]
-    count, base = size(table), {name: column.tolist() for name, column in table.items()}
-    made: dict[str, list[Any]] = {name: [] for name in names}
-    for split in chosen:
-        row = {name: base[name][at] for at in [int(rng.integers(count))] for name in names}
-        for feature, (low, high) in split.bounds.items():
-            value = row[names[feature]]
-            if value is None or not low < value <= high:
-                row[names[feature]] = between(low, high)
-        row |= {names[feature]: value for feature, value in split.fixed.items()}
-        dtype = table[names[split.feature]].dtype
-        for cell in _cells(split.cells, dtype) or neighbours(split.threshold, dtype):
-            for name, value in {**row, names[split.feature]: cell}.items():
-                made[name].append(value)
     if not chosen:
         return None, 0, len(splits)
+    base = np.stack([column.astype(np.float64) for column in table.values()], axis=1)
+    starts = base[rng.integers(0, len(base), len(chosen))]
+    cells: list[Sequence[float]] = []
+    for row, split in zip(starts, chosen, strict=True):
+        for feature, (low, high) in split.bounds.items():
+            if not low < row[feature] <= high:
+                row[feature] = between(low, high)
+        for feature, value in split.fixed.items():
+            row[feature] = value
+        dtype = table[names[split.feature]].dtype
+        cells.append(_cells(split.cells, dtype) or neighbours(split.threshold, dtype))
+    counts = [len(each) for each in cells]
+    made = np.repeat(starts, counts, axis=0)
+    places = np.repeat([split.feature for split in chosen], counts)
+    made[np.arange(len(made)), places] = np.concatenate(
+        [np.array(each, np.float64) for each in cells]
+    )
     with np.errstate(over="ignore", invalid="ignore"):
-        filled = {name: np.array(each).astype(table[name].dtype) for name, each in made.items()}
+        filled = {name: made[:, at].astype(table[name].dtype) for at, name in enumerate(names)}
     return filled, len(chosen), len(splits)
 
 
@@ -164,7 +168,7 @@ def through(
     total = sum(len(values) for values in thresholds.values())
     if not total:
         return None, 0, 0
-    numbers = [name for name, column in table.items() if column.dtype.kind == "f"]
+    numbers = [name for name, column in table.items() if column.dtype.kind in "fiu"]
     base = taken(table, rng.integers(0, size(table), 1))
     found: list[Table] = []
     done = 0
