@@ -25,6 +25,8 @@ FILE: Final = "model.onnx"
 _THRESHOLDS: Final = 100_000
 _CELLS: Final = 60_000_000
 """Of the rows beside thresholds together; each threshold has nine of them."""
+_VISITS: Final = 200_000_000
+"""Of trees by those rows together: some twenty seconds of the model's time, and of a graph's."""
 _BATCHES: Final = (1, 2, 1000)
 _REPLAYED: Final = 400
 _PROBED_ALONE: Final = 64
@@ -133,7 +135,9 @@ class Case:
         splits = self._family.thresholds(self._model)
         before = self._family.before(self._model)
         reached = self._family.splits(self._model)
-        most = max(1, min(_THRESHOLDS, _CELLS // (9 * len(table))))
+        trees = 1 + max((each.tree for each in reached), default=0)
+        rooms = _CELLS // (9 * len(table)), _VISITS // (9 * trees)
+        most = max(1, min(_THRESHOLDS, *rooms))
         numeric = all(column.dtype.kind in "fiu" for column in table.values())
         if before is None and reached and numeric:
             made, done, total = rows.led(table, reached, most, self._rng)

@@ -15,6 +15,7 @@ _CELLS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Split:
+    tree: int
     feature: int
     threshold: float
     bounds: Mapping[int, tuple[float, float]]
@@ -37,7 +38,7 @@ class _Path:
 def splits(ensemble: Ensemble) -> Iterator[Split]:
     """Every split that a row without missing values can come to, tree by tree."""
     known = _known(ensemble)
-    for tree in ensemble.trees:
+    for number, tree in enumerate(ensemble.trees):
         start = _Path(among=known, beyond=frozenset(known))
         todo: list[tuple[int, _Path]] = [(0, start)]
         while todo:
@@ -47,10 +48,10 @@ def splits(ensemble: Ensemble) -> Iterator[Split]:
                 continue
             if node.members is None:
                 left, right = _halves(node, path)
-                found = _numeric(node, path, known)
+                found = _numeric(number, node, path, known)
             else:
                 left, right = _parts(node, path)
-                found = _categorical(node, path, known)
+                found = _categorical(number, node, path, known)
             if found is not None:
                 yield found
             todo += [(node.right, right), (node.left, left)]
@@ -84,15 +85,19 @@ def _parts(node: Node, path: _Path) -> tuple[_Path, _Path]:
     )
 
 
-def _numeric(node: Node, path: _Path, known: Mapping[int, frozenset[float]]) -> Split | None:
+def _numeric(
+    tree: int, node: Node, path: _Path, known: Mapping[int, frozenset[float]]
+) -> Split | None:
     low, high = path.bounds.get(node.feature, (-math.inf, math.inf))
     fixed = _fixed(path, known)
     if fixed is None or not low < node.value <= high:
         return None
-    return Split(node.feature, node.value, path.bounds, fixed)
+    return Split(tree, node.feature, node.value, path.bounds, fixed)
 
 
-def _categorical(node: Node, path: _Path, known: Mapping[int, frozenset[float]]) -> Split | None:
+def _categorical(
+    tree: int, node: Node, path: _Path, known: Mapping[int, frozenset[float]]
+) -> Split | None:
     fixed = _fixed(path, known)
     if fixed is None:
         return None
@@ -103,7 +108,7 @@ def _categorical(node: Node, path: _Path, known: Mapping[int, frozenset[float]])
     # between two categories, below the first and behind the last there is none, or there is by the
     # way in which a number is rounded
     beside = (named[0] + 0.5, named[0] - 0.5, -0.5, -1.0, none) if named else (none,)
-    return Split(node.feature, none, path.bounds, fixed, (*named, *beside, math.nan))
+    return Split(tree, node.feature, none, path.bounds, fixed, (*named, *beside, math.nan))
 
 
 def _fixed(path: _Path, known: Mapping[int, frozenset[float]]) -> dict[int, float] | None:
