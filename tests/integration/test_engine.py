@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from packager import _console, compare_engines
+from packager.fit import Workload
+from packager.inspect import inspect_model
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
 from packager.types import BuildReport, BuildRequest, Engine
@@ -42,12 +45,36 @@ def test_a_compiled_model_is_proven_and_booted(name: str, tmp_path: Path) -> Non
     ]
 
 
-def test_two_compilations_give_the_same_bytes(tmp_path: Path) -> None:
-    first, second = (
-        built("xgboost_classifier", tmp_path / name, engine=Engine.ONNX, rows=100)
-        for name in ("one", "two")
-    )
-    assert first.artifact.sha256 == second.artifact.sha256
+def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The graph's artifact is that of a build before it, byte for byte."""
+    first = built("xgboost_classifier", tmp_path / "one", engine=Engine.ONNX, rows=100)
+    reports: list[BuildReport] = []
+
+    def noted(request: BuildRequest, registry: MlflowRegistry) -> BuildReport:
+        reports.append(build(request, registry))
+        return reports[-1]
+
+    monkeypatch.setattr(compare_engines, "build", noted)
+    folder = models.folder("xgboost_classifier")
+    request = BuildRequest(model_uri=str(folder), out_dir=tmp_path / "none", rows=100)
+    found = inspect_model(request, MlflowRegistry(None, None), Workload(), engines=True)
+    compiled, native = found["engines"]
+    assert [each["engine"] for each in (compiled, native)] == ["onnx", "native"]
+    assert {each["applies"] for each in (compiled, native)} == {"yes"}
+    assert reports[0].artifact.sha256 == first.artifact.sha256
+    assert compiled["unzipped_bytes"] == first.artifact.unzipped_bytes
+    assert compiled["rows_compared"] > 11_000 > native["rows_compared"] >= 100
+    assert compiled["max_rel_error"] <= 1e-5
+    assert native["max_abs_error"] == native["max_rel_error"] == 0.0
+    for each in (compiled, native):
+        assert each["start_cpu_ms"] > 0
+        assert each["peak_rss_bytes"] > 20e6
+        assert each["warm_invoke_ms"] > 0
+    assert not (tmp_path / "none").exists()
+    _console.show_inspection(found)
+    assert "inspect --engines builds with each" not in capsys.readouterr().out
 
 
 def test_a_model_that_no_graph_stands_for_runs_in_its_framework(tmp_path: Path) -> None:
