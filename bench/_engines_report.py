@@ -42,7 +42,8 @@ def _start(start: Found) -> list[str]:
 
 
 def _about(start: Found) -> str:
-    taken = next(each for each in start["engine"]["candidates"] if each.get("taken"))
+    candidates = start["engine"]["candidates"]
+    taken = next((each for each in candidates if each.get("taken")), candidates[-1])
     return (
         f"{start['model']}; Python {start['python']}, {start['cores']} cores; medians of "
         f"{start['rounds']}. The graph ({taken['name']}) was held to the model on "

@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     matrix = asking.matrix(TABLE)
     import lightgbm
     import xgboost
+    from sklearn.ensemble import HistGradientBoostingRegressor
     from statsmodels.api import OLS, Logit, Poisson
 
     quiet = {"n_estimators": 20, "n_jobs": 1}
@@ -57,22 +58,56 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
         yield kind.__name__, lambda k=kind, y=answers: k(**quiet).fit(matrix, y)  # type: ignore[misc]
     for kind, answers in ((lightgbm.LGBMClassifier, CLASSES), (lightgbm.LGBMRegressor, NUMBERS)):
         yield kind.__name__, lambda k=kind, y=answers: k(verbose=-1, **quiet).fit(matrix, y)  # type: ignore[misc]
+    whole = np.floor(matrix)
+    yield (
+        "LGBMRegressor, categories",
+        lambda: lightgbm.LGBMRegressor(verbose=-1, **quiet).fit(
+            whole, NUMBERS, categorical_feature=[0, 2]
+        ),
+    )
+    yield (
+        "XGBRegressor, categories",
+        lambda: xgboost.XGBRegressor(
+            enable_categorical=True,
+            feature_types=["c", "q", "c", "q"],
+            max_cat_to_onehot=1,
+            **quiet,
+        ).fit(whole, NUMBERS),
+    )
+    yield (
+        "HistGradientBoostingRegressor, categories",
+        lambda: HistGradientBoostingRegressor(categorical_features=[0, 2], max_iter=20).fit(
+            whole, NUMBERS
+        ),
+    )
+    rank = {"group": [100, 100, 100]}
+    yield "XGBRanker", lambda: xgboost.XGBRanker(**quiet).fit(matrix, CLASSES, **rank)
+    yield (
+        "LGBMRanker",
+        lambda: lightgbm.LGBMRanker(verbose=-1, **quiet).fit(matrix, CLASSES, **rank),
+    )
     yield "statsmodels OLS", lambda: OLS(NUMBERS, matrix).fit()
     yield "statsmodels Logit", lambda: Logit(CLASSES > 1, matrix / 50).fit(disp=0)
     yield "statsmodels Poisson", lambda: Poisson(CLASSES, matrix / 50).fit(disp=0)
 
 
-def outcomes(tree: Path, interpreter: Interpreter, work: Path) -> list[Outcome]:
-    """`tree` is a built function whose loader is the compiled one; it is linked, not copied."""
+def outcomes(
+    tree: Path, interpreter: Interpreter, work: Path, done: Collection[str]
+) -> Iterator[Outcome]:
+    """Of each model that is not done, as it comes.
+
+    `tree` is a built function whose loader is the compiled one; it is linked, not copied.
+    """
     warnings.simplefilter("ignore")
-    found = []
     for name, fit in models():
+        if name in done:
+            continue
         begun = time.monotonic()
         folder = work / "booted"
         shutil.rmtree(folder, ignore_errors=True)
-        found.append(_outcome(name, fit(), tree, folder, interpreter))
-        print(found[-1], f"{time.monotonic() - begun:.1f} s", file=sys.stderr)
-    return found
+        found = _outcome(name, fit(), tree, folder, interpreter)
+        print(found, f"{time.monotonic() - begun:.1f} s", file=sys.stderr)
+        yield found
 
 
 def _outcome(name: str, model: Any, tree: Path, folder: Path, interpreter: Interpreter) -> Outcome:

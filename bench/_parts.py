@@ -103,6 +103,10 @@ def medians(rounds: int, run: Callable[[], dict[str, float]], *, cold: bool) -> 
         if cold:
             drop_page_cache()
         results.append(run())
+    return medians_of(results)
+
+
+def medians_of(results: Sequence[dict[str, float]]) -> dict[str, float]:
     return {key: statistics.median(r[key] for r in results) for key in results[0]}
 
 

@@ -1,7 +1,7 @@
 """A model compiled and in its own framework, beside the floor; side by side in one run.
 
     python bench/engines.py [--rounds 5] [--out bench/results] [--model sklearn_columns]
-                            [--parts start,estimators]
+                            [--parts start,estimators] [--fresh]
 
 The floor is what a compiled model cannot do without: stock wheels of numpy and onnxruntime with
 valid bytecode, and a handler that imports both, makes a session of the same graph and runs it
@@ -10,7 +10,8 @@ by a direct invoke, `onnx, HTTP` the first of them asked through an HTTP API's e
 is built with the pass `defer` too. `by hand` is the model's requirements.txt installed, as a
 deployed zip unpacks (its bytecode is rejected), and `mlflow.pyfunc.load_model`. All run under the
 same runtime client, emulator and Python, read-only. CPU is that of the function's process from its
-start to its first answer; wall times are this machine's. Medians.
+start to its first answer; wall times are this machine's. Medians over rounds in which each is
+booted once, so that they have the machine's load in common.
 
 Warm: the handler's time for one row, beside the same session's own run, in one process. Rows a
 second: 1,000 rows of JSON, asked of the artifact under the emulator and of `mlflow models serve`.
@@ -19,7 +20,8 @@ Estimators: every one that tests/engines/estimators.py fits, and boosters of oth
 compiled and held to itself; its graph is put into the tree that was built for the first model, the
 tree is booted and asked 1,000 rows that no compiler saw.
 
-A part that is not asked for stays in the results as it was.
+A part that is not asked for stays in the results as it was. A run that was stopped goes on where
+it was (--fresh: from the start), as long as the code and the model are the same.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +42,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench import _engines_report, _estimators  # noqa: E402 - the checkout is put on the path first
+from bench._engines_state import Built, State  # noqa: E402
 from bench._parts import (  # noqa: E402
     Variant,
     boot,
     installed,
-    medians,
+    medians_of,
     re_date,
     served,
     size,
@@ -54,8 +58,9 @@ from packager import environments, facts, interpreters  # noqa: E402
 from packager._process import numeric_environment  # noqa: E402
 from packager.emulator import Emulator, http_event  # noqa: E402
 from packager.pipeline import build  # noqa: E402
+from packager.plan._checks import PASSES  # noqa: E402
 from packager.registry import MlflowRegistry  # noqa: E402
-from packager.types import BuildReport, BuildRequest, Engine, Interpreter  # noqa: E402
+from packager.types import BuildRequest, Engine, Interpreter  # noqa: E402
 
 FLOOR = """\
 import numpy as np
@@ -114,34 +119,38 @@ _ROWS = 1000
 _ASKED = 15
 
 
-def made(model: Path, work: Path, engine: Engine, *more: str) -> BuildReport:
+def made(state: State, model: Path, engine: Engine, *more: str) -> Built:
     """A proven artifact; `more` names slimming passes beside the usual ones."""
-    folder = "-".join((engine.value, *more))
-    request = BuildRequest(model_uri=str(model), out_dir=work / folder, engine=engine)
-    if more:
-        from packager.plan._checks import PASSES
 
-        request = BuildRequest(
-            model_uri=str(model), out_dir=work / folder, engine=engine, passes=PASSES
+    def make(folder: Path) -> Built:
+        request = BuildRequest(model_uri=str(model), out_dir=folder, engine=engine)
+        if more:
+            request = replace(request, passes=PASSES)
+        done = build(request, MlflowRegistry(None, None))
+        return Built(
+            folder=str(done.artifact.folder),
+            entrypoint=done.plan.target.entrypoint,
+            python_minor=done.plan.runtime.python_minor,
+            numpy=done.plan.lock.version("numpy") or "",
+            engine=dict(done.evidence.engine),
+            rows_replayed=done.evidence.rows_compared,
+            declared_start_cpu_ms=done.evidence.declared_start_cpu_ms,
         )
-    return build(request, MlflowRegistry(None, None))
+
+    return state.built("-".join((engine.value, *more)), make)
 
 
-def floor(work: Path, graph: Path, numpy: str, interpreter: Interpreter) -> Path:
-    folder = work / "floor"
+def floor(folder: Path, graph: Path, numpy: str, interpreter: Interpreter) -> None:
     runtime = facts.tools()["onnxruntime"].requirement
     installed([runtime, f"numpy=={numpy}"], folder, interpreter, bytecode=False)
     shutil.copy(graph, folder / "model.onnx")
     (folder / "app.py").write_text(FLOOR)
     valid_bytecode(folder, interpreter)
-    return folder
 
 
-def by_hand(model: Path, work: Path, interpreter: Interpreter) -> Path:
-    folder = work / "by-hand"
+def by_hand(folder: Path, model: Path, interpreter: Interpreter) -> None:
     hand_made(model, folder, interpreter, skinny=False)
     re_date(folder)
-    return folder
 
 
 def warm(folder: Path, interpreter: Interpreter, payload: Path) -> dict[str, float]:
@@ -166,45 +175,55 @@ def rates(folder: Path, model: Path, interpreter: Interpreter, payload: bytes) -
     return {"mlflow_serve": _ROWS / theirs, "onnx": _ROWS / ours, "ratio": theirs / ours}
 
 
-def start(options: argparse.Namespace) -> tuple[dict[str, Any], BuildReport]:
-    model = ROOT / "tests" / "models" / "made" / options.model
+def variants(state: State, model: Path, interpreter: Interpreter) -> list[Variant]:
+    """The floor, what is built with each engine, and what is made by hand."""
+    compiled = made(state, model, Engine.ONNX)
+    entry, graph = compiled.entrypoint, Path(compiled.folder) / "model" / "model.onnx"
+    below = state.tree("floor", lambda at: floor(at, graph, compiled.numpy, interpreter))
+    return [
+        Variant("floor", "", below, "app.handler"),
+        Variant("onnx", "", Path(compiled.folder), entry),
+        Variant("onnx, defer", "", Path(made(state, model, Engine.ONNX, "defer").folder), entry),
+        Variant("native", "", Path(made(state, model, Engine.NATIVE).folder), entry),
+        Variant(
+            "by hand",
+            "",
+            state.tree("by-hand", lambda at: by_hand(at, model, interpreter)),
+            "app.handler",
+        ),
+    ]
+
+
+def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, Any]:
     # an event is strict JSON: what the example has as NaN goes as null
     example = json.loads(
         (model / "serving_input_example.json").read_text(), parse_constant=lambda _: None
     )
     payload = json.dumps(example).encode()
     http = http_event("POST", "/invocations", payload, {"content-type": "application/json"})
-    compiled = made(model, options.work, Engine.ONNX)
-    interpreter = interpreters.find(compiled.plan.runtime.python_minor)
-    graph = compiled.artifact.folder / "model" / "model.onnx"
-    numpy = compiled.plan.lock.version("numpy") or ""
-    entry, folder = compiled.plan.target.entrypoint, compiled.artifact.folder
-    native, deferred = (
-        made(model, options.work, engine, *more).artifact.folder
-        for engine, more in ((Engine.NATIVE, ()), (Engine.ONNX, ("defer",)))
+    compiled = made(state, model, Engine.ONNX)
+    interpreter = interpreters.find(compiled.python_minor)
+    direct = variants(state, model, interpreter)
+    by_key = {each.key: each for each in direct}
+    asked = [(each.key, each, payload) for each in direct] + [
+        (f"{key}, HTTP", by_key[key], json.dumps(http).encode()) for key in ("onnx", "onnx, defer")
+    ]
+    samples = state.samples(
+        options.rounds,
+        [(key, partial(boot, each, interpreter, body)) for key, each, body in asked],
     )
-    direct = [
-        Variant("floor", "", floor(options.work, graph, numpy, interpreter), "app.handler"),
-        Variant("onnx", "", folder, entry),
-        Variant("onnx, defer", "", deferred, entry),
-        Variant("native", "", native, entry),
-        Variant("by hand", "", by_hand(model, options.work, interpreter), "app.handler"),
-    ]
-    asked = [(each, payload) for each in direct] + [
-        (Variant(key, "", each, entry), json.dumps(http).encode())
-        for key, each in (("onnx, HTTP", folder), ("onnx, defer, HTTP", deferred))
-    ]
-    table: dict[str, dict[str, Any]] = {}
-    for variant, body in asked:
-        run = lambda v=variant, b=body: boot(v, interpreter, b)  # noqa: E731 - one expression
-        table[variant.key] = {
-            **size(variant.folder, options.work / "size.zip"),
-            **medians(options.rounds, run, cold=False),
+    table = {
+        key: {
+            **state.once(f"size {key}", partial(size, each.folder, options.work / "size.zip")),
+            **medians_of(samples[key]),
         }
-        print(variant.key, json.dumps(table[variant.key]), file=sys.stderr)
+        for key, each, _ in asked
+    }
     split = example["dataframe_split"]
     one, many = options.work / "one.json", {**split, "data": (split["data"] * _ROWS)[:_ROWS]}
     one.write_text(json.dumps({"dataframe_split": {**split, "data": split["data"][:1]}}))
+    thousand = json.dumps({"dataframe_split": many}).encode()
+    folder = by_key["onnx"].folder
     return {
         "model": options.model,
         "python": interpreter.version,
@@ -212,16 +231,33 @@ def start(options: argparse.Namespace) -> tuple[dict[str, Any], BuildReport]:
         "rounds": options.rounds,
         "rows": table,
         "warm": {
-            "onnx": warm(folder, interpreter, one),
-            "onnx, defer": warm(deferred, interpreter, one),
+            key: state.once(f"warm {key}", partial(warm, by_key[key].folder, interpreter, one))
+            for key in ("onnx", "onnx, defer")
         },
-        "rows_per_second": rates(
-            folder, model, interpreter, json.dumps({"dataframe_split": many}).encode()
+        "rows_per_second": state.once(
+            "rates", partial(rates, folder, model, interpreter, thousand)
         ),
-        "engine": dict(compiled.evidence.engine),
-        "rows_replayed": compiled.evidence.rows_compared,
-        "declared_start_cpu_ms": compiled.evidence.declared_start_cpu_ms,
-    }, compiled
+        "engine": compiled.engine,
+        "rows_replayed": compiled.rows_replayed,
+        "declared_start_cpu_ms": compiled.declared_start_cpu_ms,
+    }
+
+
+def estimators(state: State, model: Path) -> list[dict[str, Any]]:
+    compiled = made(state, model, Engine.ONNX)
+    python = interpreters.find(compiled.python_minor)
+    found: list[dict[str, Any]] = state.get("estimators", [])
+    done = {each["name"] for each in found}
+    for each in _estimators.outcomes(Path(compiled.folder), python, state.work, done):
+        found.append(asdict(each))
+        state.put("estimators", found)
+    return found
+
+
+def kept(out: Path, found: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "engines.json").write_text(json.dumps(found, indent=2) + "\n")
+    (out / "engines.md").write_text(_engines_report.text(found))
 
 
 def main() -> None:
@@ -229,29 +265,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="sklearn_columns")
     parser.add_argument("--parts", default="start,estimators")
+    parser.add_argument("--fresh", action="store_true", help="nothing of a run that was stopped")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "bench-engines")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
     options = parser.parse_args()
-    shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True)
+    options.work = options.work.resolve()
+    model = ROOT / "tests" / "models" / "made" / options.model
+    state = State(options.work, options.model, fresh=options.fresh)
     path = options.out / "engines.json"
     found = json.loads(path.read_text()) if path.is_file() else {}
     parts = options.parts.split(",")
-    compiled = None
     if "start" in parts:
-        found["start"], compiled = start(options)
+        found["start"] = start(options, state, model)
+        kept(options.out, found)
     if "estimators" in parts:
-        if compiled is None:
-            model = ROOT / "tests" / "models" / "made" / options.model
-            compiled = made(model, options.work, Engine.ONNX)
-        python = interpreters.find(compiled.plan.runtime.python_minor)
-        outcomes = _estimators.outcomes(compiled.artifact.folder, python, options.work)
-        found["estimators"] = [asdict(each) for each in outcomes]
-    options.out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
-    text = _engines_report.text(found)
-    (options.out / "engines.md").write_text(text)
-    print(text)
+        found["estimators"] = estimators(state, model)
+        kept(options.out, found)
+    # what is measured next is measured anew
+    shutil.rmtree(options.work)
+    print((options.out / "engines.md").read_text())
 
 
 if __name__ == "__main__":
