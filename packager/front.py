@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,6 +12,22 @@ from packager.errors import ConfigurationError, EmulatorError
 from packager.hosts import Answered, Call, Host
 
 _LOG = logging.getLogger(__name__)
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises ConfigurationError where nothing can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise _taken(host, port, error) from error
+
+
+def _taken(host: str, port: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"Nothing can listen on {host}:{port}: {error.strerror or error}. "
+        "Choose another --port (0 takes a free one)."
+    )
 
 
 class Front(ThreadingHTTPServer):
@@ -23,10 +40,7 @@ class Front(ThreadingHTTPServer):
         try:
             super().__init__((host, port), _Requests)
         except OSError as error:
-            raise ConfigurationError(
-                f"Nothing can listen on {host}:{port}: {error.strerror or error}. "
-                "Choose another --port (0 takes a free one)."
-            ) from error
+            raise _taken(host, port, error) from error
         self._function = function
         self._lock = threading.Lock()
         self.largest_bytes = largest_bytes

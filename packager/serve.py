@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from packager import _archive, _cache, _process, artifact, environments, interpr
 from packager._resources import handlers_root
 from packager.emulator import why_not_bootable
 from packager.errors import ConfigurationError, EmulatorError, ToolError
-from packager.front import Front
+from packager.front import Front, check_free
 from packager.hosts import HOSTS, PING, Boot
 from packager.pipeline import planned
 from packager.registry import ModelRegistry
@@ -91,16 +92,21 @@ def _boot(built: artifact.Built, target: Target, minor: str) -> Boot:
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:
-    """Serve until interrupted; returns the server's exit code.
+    """Serve until interrupted or terminated; returns what to exit with.
 
-    Raises EmulatorError where what stands for the target does not come up.
+    Raises ConfigurationError where nothing can listen there, EmulatorError where what stands for
+    the target does not come up, ToolError where the server ends for another reason.
     """
     if isinstance(server, Deployed):
         return _run_deployed(server, host, port)
+    check_free(host, port)
     arguments: list[str | Path] = [server.function, handlers_root(), host, str(port)]
-    return _process.foreground(
+    code = _process.foreground(
         [server.python, _WORKER, *arguments], env=_environment(server.function)
     )
+    if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
+        raise ToolError(f"The server ended with code {code}; what it said is above.")
+    return code if code == 0 else 128 - code
 
 
 def _run_deployed(server: Deployed, host: str, port: int) -> int:

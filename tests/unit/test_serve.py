@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from packager import serve
+from packager import _process, serve
+from packager.errors import ConfigurationError, ToolError
 from packager.types import Frame, Tier
 from tests import fake_plan
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], int]:
+    """`ended(code)`: what `run` makes of a server that ends so."""
+
+    def run(code: int, port: int = 0) -> int:
+        monkeypatch.setattr(_process, "foreground", lambda _, env: code)
+        return serve.run(serve.Server(tmp_path, Path(sys.executable)), host="127.0.0.1", port=port)
+
+    return run
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(0, 0), (-2, 130), (-15, 143)])
+def test_a_server_that_was_told_to_end_has_ended_well(
+    ended: Callable[..., int], code: int, exit_code: int
+) -> None:
+    assert ended(code) == exit_code
+
+
+@pytest.mark.parametrize("code", [1, 3, -9])
+def test_a_server_that_ends_by_itself_is_a_tool_that_failed(
+    ended: Callable[..., int], code: int
+) -> None:
+    with pytest.raises(ToolError, match=f"code {code};"):
+        ended(code)
+
+
+def test_a_port_that_is_taken_says_so_before_the_model_is_loaded(
+    ended: Callable[..., int],
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ConfigurationError, match="Choose another --port"),
+    ):
+        ended(0, taken.getsockname()[1])
 
 
 def test_the_same_plan_has_the_same_key() -> None:
