@@ -105,6 +105,8 @@ def _unfit(value: str, spec: Mapping[str, Any]) -> str | None:
     if not _NUMBER.fullmatch(value):
         return "a number is meant"
     least, most = spec.get("MinValue"), spec.get("MaxValue")
+    if isinstance(least, int) and isinstance(most, int) and not value.lstrip("-").isdecimal():
+        return "a whole number is meant"
     if least is not None and float(value) < least:
         return f"at least {least} is meant"
     return f"at most {most} is meant" if most is not None and float(value) > most else None

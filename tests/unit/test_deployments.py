@@ -180,6 +180,8 @@ def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatc
         ({"facts_dir": "/no/such/folder"}, "no such folder"),
         ({"memory": "much"}, "MemorySizeMb=much cannot be used: a number is meant"),
         ({"memory": "64"}, "at least 128"),
+        ({"memory": "512.5"}, "a whole number is meant"),
+        ({"DriftPsiAlarm": "0"}, "at least 0.01"),
         ({"memory": "20000"}, "at most 10240"),
         ({"timeout": "901"}, "at most 900"),
         ({"LogLevel": "LOUD"}, "one of DEBUG, INFO, WARNING, ERROR"),
