@@ -6,6 +6,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,8 @@ from handlers.manifest import Manifest
 from packager import artifact, interpreters, targets
 from packager.emulator import why_not_bootable
 from packager.errors import ConfigurationError
-from packager.hosts import HOSTS, Answered, Boot, Call, Delivers
-from packager.types import Door
+from packager.hosts import HOSTS, Answered, Boot, Call, Delivers, Host
+from packager.types import Door, Target
 
 _LOG_TAIL: Final = 3000
 
@@ -54,17 +55,8 @@ def invoke_artifact(
         memory_mb=memory_mb or built.memory_mb,
     )
     with HOSTS[target.name](boot) as running:
-        if event is None:
-            answers = [running.ask(call) for _ in range(repeat)]
-        elif not isinstance(running, Delivers):
-            raise ConfigurationError(
-                f"--event: give {target.name} the whole event, as in events/, with --data @FILE."
-            )
-        elif event not in manifest.events:
-            known = ", ".join(manifest.events) or "none"
-            raise ConfigurationError(f"--event {event}: this artifact was built for {known}.")
-        else:
-            answers = [_delivered(running, event, call.body) for _ in range(repeat)]
+        ask = _asking(running, call, event, manifest, target)
+        answers = [ask() for _ in range(repeat)]
         stats, log = running.stats(), running.log()
     warm = [answer.seconds * 1000 for answer in answers[1:]]
     return {
@@ -78,6 +70,22 @@ def invoke_artifact(
         "warm_ms": statistics.median(warm) if warm else None,
         "log": log[-_LOG_TAIL:],
     }
+
+
+def _asking(
+    host: Host, call: Call, event: str | None, manifest: Manifest, target: Target
+) -> Callable[[], Answered]:
+    """How the host is asked once. Raises ConfigurationError for an event that cannot be sent."""
+    if event is None:
+        return lambda: host.ask(call)
+    if not isinstance(host, Delivers):
+        raise ConfigurationError(
+            f"--event: give {target.name} the whole event, as in events/, with --data @FILE."
+        )
+    if event not in manifest.events:
+        known = ", ".join(manifest.events) or "none"
+        raise ConfigurationError(f"--event {event}: this artifact was built for {known}.")
+    return lambda: _delivered(host, event, call.body)
 
 
 def _delivered(host: Delivers, event: str, body: bytes) -> Answered:
