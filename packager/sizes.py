@@ -7,16 +7,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
+from handlers import store
 from packager.types import Runtime, Target
 
 SHOWN: Final = 10
+_HOME: Final = PurePosixPath("handlers")
+_ARCHIVES: Final = {
+    _HOME / store.COLD_FILE: "cold store",
+    _HOME / store.CODE_FILE: "bytecode archive",
+    _HOME / store.INDEX: "bytecode archive",
+}
 
 
 def by_package(files: Iterable[tuple[PurePosixPath, int]]) -> list[tuple[str, int]]:
-    """Bytes by top-level name, largest first; a wheel's `.libs` counts with it."""
+    """Bytes by top-level name, largest first; a wheel's `.libs` counts with it.
+
+    What the archives hold is of many packages: they are named by themselves.
+    """
     sizes: Counter[str] = Counter()
     for path, size_bytes in files:
-        sizes[path.parts[0].removesuffix(".libs")] += size_bytes
+        sizes[_ARCHIVES.get(path) or path.parts[0].removesuffix(".libs")] += size_bytes
     return sorted(sizes.items(), key=lambda each: (-each[1], each[0]))
 
 
