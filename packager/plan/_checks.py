@@ -18,8 +18,6 @@ PASSES: Final = (
     *("trace", "cut", "defer", "cold", "archive"),
 )
 """Slimming passes by name; a test holds them to those of packager.slim."""
-ASKED_FOR: Final = frozenset({"defer"})
-"""Those that run only where --passes names them."""
 _REFERENCE: Final = re.compile(
     r"[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )

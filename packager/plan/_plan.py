@@ -195,7 +195,7 @@ def _plans(
 
 def _passes(request: BuildRequest, target: Target) -> tuple[str, ...]:
     """For a GPU those alone that leave compiled code alone: a CPU's replay would see no harm."""
-    usual = tuple(name for name in _checks.PASSES if name not in _checks.ASKED_FOR)
+    usual = _checks.PASSES
     if (request.device or target.device) is Device.CUDA:
         usual = tuple(name for name in usual if name in {"prune", "bytecode"})
     wanted = usual if request.passes is None else request.passes

@@ -21,7 +21,6 @@ from packager.errors import (
 )
 from packager.locking import Wanted
 from packager.plan import PASSES, plan
-from packager.plan._checks import ASKED_FOR
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -577,9 +576,7 @@ def test_code_that_comes_with_the_model_can_be_switched_off(
 
 def test_the_passes_are_those_of_the_next_stage(index: Index, tmp_path: Path) -> None:
     assert set(slim.PASSES) == set(PASSES)
-    usual = tuple(name for name in PASSES if name not in ASKED_FOR)
-    assert _plan(_model(tmp_path / "a"))[0].passes == usual
-    assert set(PASSES) > ASKED_FOR
+    assert _plan(_model(tmp_path / "a"))[0].passes == PASSES
     assert _plan(_model(tmp_path / "b"), passes=())[0].passes == ()
 
 
