@@ -6,12 +6,12 @@
 The floor is what a compiled model cannot do without: stock wheels of numpy and onnxruntime with
 valid bytecode, and a handler that imports both, makes a session of the same graph and runs it
 once. `onnx` and `native` are artifacts of `packager build`, asked with the model's saved example
-by a direct invoke, `onnx, HTTP` the first of them asked through an HTTP API's event; `onnx, defer`
-is built with the pass `defer` too. `by hand` is the model's requirements.txt installed, as a
-deployed zip unpacks (its bytecode is rejected), and `mlflow.pyfunc.load_model`. All run under the
-same runtime client, emulator and Python, read-only. CPU is that of the function's process from its
-start to its first answer; wall times are this machine's. Medians over rounds in which each is
-booted once, so that they have the machine's load in common.
+by a direct invoke, `onnx, HTTP` the first of them asked through an HTTP API's event. `by hand` is
+the model's requirements.txt installed, as a deployed zip unpacks (its bytecode is rejected), and
+`mlflow.pyfunc.load_model`. All run under the same runtime client, emulator and Python, read-only.
+CPU is that of the function's process from its start to its first answer; wall times are this
+machine's. Medians over rounds in which each is booted once, so that they have the machine's load in
+common.
 
 Warm: the handler's time for one row, beside the same session's own run, in one process. Rows a
 second: 1,000 rows of JSON, asked of the artifact under the emulator and of `mlflow models serve`.
@@ -33,7 +33,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,6 @@ from packager import environments, facts, interpreters  # noqa: E402
 from packager._process import numeric_environment  # noqa: E402
 from packager.emulator import Emulator, http_event  # noqa: E402
 from packager.pipeline import build  # noqa: E402
-from packager.plan._checks import PASSES  # noqa: E402
 from packager.registry import MlflowRegistry  # noqa: E402
 from packager.types import BuildRequest, Engine, Interpreter  # noqa: E402
 
@@ -119,13 +118,11 @@ _ROWS = 1000
 _ASKED = 15
 
 
-def made(state: State, model: Path, engine: Engine, *more: str) -> Built:
-    """A proven artifact; `more` names slimming passes beside the usual ones."""
+def made(state: State, model: Path, engine: Engine) -> Built:
+    """A proven artifact."""
 
     def make(folder: Path) -> Built:
         request = BuildRequest(model_uri=str(model), out_dir=folder, engine=engine)
-        if more:
-            request = replace(request, passes=PASSES)
         done = build(request, MlflowRegistry(None, None))
         return Built(
             folder=str(done.artifact.folder),
@@ -137,7 +134,7 @@ def made(state: State, model: Path, engine: Engine, *more: str) -> Built:
             declared_start_cpu_ms=done.evidence.declared_start_cpu_ms,
         )
 
-    return state.built("-".join((engine.value, *more)), make)
+    return state.built(engine.value, make)
 
 
 def floor(folder: Path, graph: Path, numpy: str, interpreter: Interpreter) -> None:
@@ -183,7 +180,6 @@ def variants(state: State, model: Path, interpreter: Interpreter) -> list[Varian
     return [
         Variant("floor", "", below, "app.handler"),
         Variant("onnx", "", Path(compiled.folder), entry),
-        Variant("onnx, defer", "", Path(made(state, model, Engine.ONNX, "defer").folder), entry),
         Variant("native", "", Path(made(state, model, Engine.NATIVE).folder), entry),
         Variant(
             "by hand",
@@ -205,8 +201,9 @@ def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, A
     interpreter = interpreters.find(compiled.python_minor)
     direct = variants(state, model, interpreter)
     by_key = {each.key: each for each in direct}
-    asked = [(each.key, each, payload) for each in direct] + [
-        (f"{key}, HTTP", by_key[key], json.dumps(http).encode()) for key in ("onnx", "onnx, defer")
+    asked = [
+        *((each.key, each, payload) for each in direct),
+        ("onnx, HTTP", by_key["onnx"], json.dumps(http).encode()),
     ]
     samples = state.samples(
         options.rounds,
@@ -230,10 +227,7 @@ def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, A
         "cores": os.cpu_count(),
         "rounds": options.rounds,
         "rows": table,
-        "warm": {
-            key: state.once(f"warm {key}", partial(warm, by_key[key].folder, interpreter, one))
-            for key in ("onnx", "onnx, defer")
-        },
+        "warm": state.once("warm", partial(warm, by_key["onnx"].folder, interpreter, one)),
         "rows_per_second": state.once(
             "rates", partial(rates, folder, model, interpreter, thousand)
         ),

@@ -2,6 +2,7 @@
 
     python tests/models/flavor_table.py build NAME ...    # evidence/NAME.json; the artifact goes again
     python tests/models/flavor_table.py table [README]    # between two markers; nothing is typed by hand
+    PACKAGER_EVIDENCE=1 pytest -m slow tests/integration/test_end_to_end.py    # of what it builds
 
 `build` without a name takes every model of MODELS. What does not fit the target is recorded too:
 everything but its size was checked, and the row names the target that takes it.
@@ -25,7 +26,7 @@ sys.path.insert(0, str(REPOSITORY))
 from packager.errors import VerificationError
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
-from packager.types import BuildPlan, BuildRequest, Evidence
+from packager.types import BuildPlan, BuildReport, BuildRequest, Evidence
 from tests import models
 
 EVIDENCE = Path(__file__).parent / "evidence"
@@ -113,8 +114,19 @@ def record(name: str) -> dict[str, Any]:
             if rejected is None or {finding.check for finding in error.findings} != {"budget"}:
                 raise
             return found(rejected.plan, rejected.evidence, None, rejected.unzipped_bytes)
-        artifact = report.artifact
-        return found(report.plan, report.evidence, artifact.size_bytes, artifact.unzipped_bytes)
+        return proven(report)
+
+
+def proven(report: BuildReport) -> dict[str, Any]:
+    """The evidence file of a build that came to its end."""
+    artifact = report.artifact
+    return found(report.plan, report.evidence, artifact.size_bytes, artifact.unzipped_bytes)
+
+
+def keep(name: str, kept: dict[str, Any]) -> None:
+    EVIDENCE.mkdir(exist_ok=True)
+    text = json.dumps(kept, indent=2, sort_keys=True) + "\n"
+    (EVIDENCE / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def found(
@@ -180,11 +192,10 @@ def put(text: str, made: str) -> str:
 def main(argv: list[str]) -> None:
     match argv:
         case ["build", *names]:
-            EVIDENCE.mkdir(exist_ok=True)
             for name in names or MODELS:
-                text = json.dumps(record(name), indent=2, sort_keys=True) + "\n"
-                (EVIDENCE / f"{name}.json").write_text(text, encoding="utf-8")
-                sys.stdout.write(f"{row(name, json.loads(text))}\n")
+                kept = record(name)
+                keep(name, kept)
+                sys.stdout.write(f"{row(name, kept)}\n")
                 sys.stdout.flush()
         case ["table", *readme]:
             path = Path(readme[0]) if readme else REPOSITORY / "README.md"
