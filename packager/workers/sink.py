@@ -25,6 +25,7 @@ import symtable
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -42,11 +43,8 @@ _SUSPICIOUS = re.compile(
     rf"\b({'|'.join(sorted(_LOOKS_AT_ITSELF | _COMPILES))})\b|\[\s*__name__\s*\]"
 )
 """What a text has where it may have one of these: only then is every node looked at."""
-_WORD = re.compile(r"\w+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _ATTRIBUTE = re.compile(r"(?<![\w.])(\w+)\s*\.\s*(\w+)")
-_BIND = "try:\n    {name}\nexcept NameError:\n    __getattr__({name!r})"
-_TELL = "__sink_used__({module!r}, {name!r})"
 _Guard: TypeAlias = Callable[[str, ast.stmt], ast.stmt]
 
 
@@ -64,7 +62,19 @@ def executed(nodes: Sequence[ast.AST], *, classes: bool = True) -> Iterator[ast.
             todo += [*node.decorator_list, node.args]
             todo += [] if node.returns is None else [node.returns]
         elif classes or not isinstance(node, ast.ClassDef):
-            todo += ast.iter_child_nodes(node)
+            todo += children(node)
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """As ast.iter_child_nodes, in less time; without the contexts of names."""
+    found: list[ast.AST] = []
+    for field in node._fields:
+        value = getattr(node, field, None)
+        if isinstance(value, list):
+            found += [each for each in value if isinstance(each, ast.AST)]
+        elif isinstance(value, ast.AST) and field != "ctx":
+            found.append(value)
+    return found
 
 
 def bound(node: ast.AST) -> Iterator[str]:
@@ -126,8 +136,7 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
                 dotted[alias.name] = [(alias.name, None)]
     count = Counter(name for node in scope for name in bound(node))
     used = {each.id for each in at_import if _is_load(each)}
-    scopes = list(_scopes(symtable.symtable(text, "module", "exec")))
-    rebound = {name for name in found if any(_rebinds(scope, name) for scope in scopes)}
+    rebound, used_below = _below(symtable.symtable(text, "module", "exec"), found.keys())
     moved = {
         name: sorted(set(origins))
         for name, origins in found.items()
@@ -137,7 +146,7 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
         and count[name] == len(origins)
         and (len(origins) == 1 or name in plain)
         # a plain import that nothing here uses is there for what it does
-        and (name not in plain or any(_uses(scope, name) for scope in scopes))
+        and (name not in plain or name in used_below)
     }
     closed = _closed(tree, text, at_import, count["__getattr__"])
     return {
@@ -164,21 +173,18 @@ def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
         yield from _scopes(child)
 
 
-def _symbol(scope: symtable.SymbolTable, name: str) -> symtable.Symbol | None:
-    try:
-        return scope.lookup(name)
-    except KeyError:
-        return None
-
-
-def _rebinds(scope: symtable.SymbolTable, name: str) -> bool:
-    symbol = _symbol(scope, name)
-    return symbol is not None and symbol.is_declared_global()
-
-
-def _uses(scope: symtable.SymbolTable, name: str) -> bool:
-    symbol = _symbol(scope, name)
-    return symbol is not None and symbol.is_global() and symbol.is_referenced()
+def _below(module: symtable.SymbolTable, names: AbstractSet[str]) -> tuple[set[str], set[str]]:
+    """Of the module's `names`, those that scopes below it declare global, and those they load."""
+    declared: set[str] = set()
+    used: set[str] = set()
+    for scope in _scopes(module):
+        for name in names & set(scope.get_identifiers()):
+            symbol = scope.lookup(name)
+            if symbol.is_declared_global():
+                declared.add(name)
+            if symbol.is_global() and symbol.is_referenced():
+                used.add(name)
+    return declared, used
 
 
 def _closed(tree: ast.Module, text: str, at_import: Sequence[ast.AST], bound_times: int) -> bool:
@@ -262,7 +268,7 @@ def sunk(source: bytes, names: Sequence[str], served: Sequence[str]) -> ast.Modu
         if staying:
             node.names = staying
             body.append(node)
-    body = _preceded(body, wanted, source, partial(_guard, _BIND))
+    body = _preceded(body, wanted, source, _bind)
     tree.body = _with_getattr(body, branches, sorted(served))
     return tree
 
@@ -272,6 +278,7 @@ def watched(source: bytes, module: str, names: Sequence[str]) -> ast.Module:
     tree = ast.parse(source)
     wanted = set(names)
     movable = {id(node): node for node in imports(tree)}
+    begun, ended = ast.parse("__sink_moved__(1)\n__sink_moved__(-1)").body
     body: list[ast.stmt] = []
     for statement in tree.body:
         node = movable.get(id(statement))
@@ -284,10 +291,9 @@ def watched(source: bytes, module: str, names: Sequence[str]) -> ast.Module:
             moved = next(bound(alias)) in wanted or (
                 isinstance(node, ast.Import) and not alias.asname and alias.name in wanted
             )
-            steps = [ast.parse(f"__sink_moved__({step})").body[0] for step in (1, -1)]
-            body += [steps[0], alone, steps[1]] if moved else [alone]
-    tree.body = _preceded(body, wanted, source, partial(_guard, _TELL, module=module))
-    return ast.fix_missing_locations(tree)
+            body += [begun, alone, ended] if moved else [alone]
+    tree.body = _preceded(body, wanted, source, partial(_tell, module))
+    return tree
 
 
 def _with_getattr(
@@ -348,7 +354,8 @@ def _preceded(
     if not words:
         return body
     text = _LINE_END.split(source.decode(errors="replace"))
-    lines = {number for number, line in enumerate(text, 1) if words & set(_WORD.findall(line))}
+    has_one = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b").search
+    lines = {number for number, line in enumerate(text, 1) if has_one(line)}
     return _guarded(body, words, lines, guard, top=True)
 
 
@@ -366,15 +373,14 @@ def _guarded(
     """
     done: list[ast.stmt] = []
     for node in statements:
-        first = min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
-        if lines.isdisjoint(range(first, (node.end_lineno or node.lineno) + 1)):
+        if lines.isdisjoint(_extent(node)):
             done.append(node)
             continue
         if not top:
             done += [guard(name, node) for name in sorted(_needed(node) & names)]
         inner = names
         if isinstance(node, _Function):
-            inner = names - _locals(node)
+            inner = names - _locals(node, lines)
         for block in _blocks(node):
             below = top and not isinstance(node, _Function)
             block[:] = _guarded(block, inner, lines, guard, top=below)
@@ -403,21 +409,59 @@ def _needed(node: ast.stmt) -> set[str]:
         each = todo.pop()
         if isinstance(each, ast.Name):
             names.add(each.id)
-        todo += (child for child in ast.iter_child_nodes(each) if id(child) not in inside)
+        todo += [child for child in children(each) if id(child) not in inside]
     return names
 
 
-def _locals(function: _Function) -> set[str]:
+def _locals(function: _Function, lines: set[int]) -> set[str]:
+    """What a function binds on some of the lines, where alone the names that matter are."""
     own = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
-    body = executed(function.body, classes=False)
-    return own | {name for node in body for name in bound(node)}
+    todo: list[ast.AST] = list(function.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.stmt) and lines.isdisjoint(_extent(node)):
+            continue
+        own.update(bound(node))
+        if isinstance(node, _Function):
+            todo += [*node.decorator_list, node.args]
+            todo += [] if node.returns is None else [node.returns]
+        elif not isinstance(node, ast.ClassDef):
+            todo += children(node)
+    return own
 
 
-def _guard(form: str, name: str, before: ast.stmt, module: str = "") -> ast.stmt:
-    made = ast.parse(form.format(name=name, module=module)).body[0]
-    for node in ast.walk(made):
-        ast.copy_location(node, before)
-    return made
+def _extent(node: ast.stmt) -> range:
+    """Its lines, with its decorators'."""
+    first = min(each.lineno for each in (node, *getattr(node, "decorator_list", ())))
+    return range(first, (node.end_lineno or node.lineno) + 1)
+
+
+def _bind(name: str, before: ast.stmt) -> ast.stmt:
+    """Has the module's `__getattr__` bind the name, where it is not bound yet."""
+    at = _place(before)
+    unbound = ast.ExceptHandler(
+        type=ast.Name("NameError", ast.Load(), **at),
+        name=None,
+        body=[_call("__getattr__", [name], at)],
+        **at,
+    )
+    look: ast.stmt = ast.Expr(ast.Name(name, ast.Load(), **at), **at)
+    return ast.Try(body=[look], handlers=[unbound], orelse=[], finalbody=[], **at)
+
+
+def _tell(module: str, name: str, before: ast.stmt) -> ast.stmt:
+    return _call("__sink_used__", [module, name], _place(before))
+
+
+def _call(function: str, arguments: Sequence[str], at: dict[str, Any]) -> ast.stmt:
+    given: list[ast.expr] = [ast.Constant(each, **at) for each in arguments]
+    call = ast.Call(ast.Name(function, ast.Load(), **at), args=given, keywords=[], **at)
+    return ast.Expr(call, **at)
+
+
+def _place(node: ast.stmt) -> dict[str, Any]:
+    names = ("lineno", "col_offset", "end_lineno", "end_col_offset")
+    return {name: getattr(node, name) for name in names}
 
 
 def bytecode(tree: ast.Module, source: bytes, filename: str, optimize: int = 0) -> bytes:
