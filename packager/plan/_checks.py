@@ -13,7 +13,7 @@ from packager.errors import ConfigurationError, PlanError
 from packager.facts import devices
 from packager.types import BATCH_SOURCES, BuildRequest, Device, ResolvedModel, Target
 
-PASSES: Final = (
+PASSES: Final[tuple[str, ...]] = (
     *("libraries", "prune", "compact", "bytecode"),
     *("trace", "cut", "defer", "cold", "archive"),
 )
