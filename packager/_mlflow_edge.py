@@ -15,17 +15,23 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+from packager import _model_uri
 from packager.errors import ModelNotFoundError, RegistryUnavailableError, StorageError
 
 # only where the user has not set them: answer within seconds, send nothing home, draw no bars
 _SETTINGS: Final = {
     "AWS_MAX_ATTEMPTS": "2",
+    # a folder as MLflow 2 made it by default is still read, whatever is to be said of writing to it
+    "MLFLOW_ALLOW_FILE_STORE": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
+_ELSEWHERE: Final = frozenset({"databricks", "databricks-uc", "uc"})
+"""Addresses without a scheme that name no folder: mlflow/tracking/_tracking_service/utils.py."""
+_HINT: Final = "Say where the registry is: --tracking-uri, or MLFLOW_TRACKING_URI."
 NOISY: Final = ("mlflow", "alembic", "botocore", "urllib3")
 # what the clients of the stores raise; looked up only among those that were imported
 _CLIENT_ERRORS: Final = (
@@ -38,7 +44,10 @@ _CLIENT_ERRORS: Final = (
     ("google.api_core.exceptions", "GoogleAPIError"),
     ("google.auth.exceptions", "GoogleAuthError"),
 )
-_DENIED: Final = re.compile(r"AccessDenied|Access Denied|Forbidden|\b403\b|PERMISSION_DENIED")
+_DENIED: Final = re.compile(
+    r"AccessDenied|Access Denied|Forbidden|\b403\b|PERMISSION_DENIED|"
+    r"credential configuration failed"
+)
 _SILENT: Final = re.compile(
     r"Max retries exceeded|Connection refused|timed out|Could not connect|NameResolution"
 )
@@ -49,15 +58,19 @@ MISSING: Final = re.compile(
 )
 
 
-def check_sqlite(uri: str) -> None:
-    """MLflow would make the file, or the tables in it; a build only reads."""
+def check_there(uri: str) -> None:
+    """MLflow would make the file or the folder, or the tables in it; a build only reads."""
+    folder = _model_uri.local_path(uri)
+    if folder is not None and str(folder) not in _ELSEWHERE and not folder.is_dir():
+        raise RegistryUnavailableError(
+            f"There is no registry at {uri}: no folder {folder}.\n{_HINT}"
+        )
     match = re.match(r"sqlite(?:\+\w+)?:///([^?]+)", uri)
     if match is None or match.group(1) == ":memory:":
         return
     path = Path(unquote(match.group(1)))
-    hint = "Say where the registry is: --tracking-uri, or MLFLOW_TRACKING_URI."
     if not path.is_file():
-        raise RegistryUnavailableError(f"There is no registry at {uri}: no file {path}.\n{hint}")
+        raise RegistryUnavailableError(f"There is no registry at {uri}: no file {path}.\n{_HINT}")
     try:
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
@@ -67,10 +80,10 @@ def check_sqlite(uri: str) -> None:
             ).fetchone()[0]
     except sqlite3.Error as error:
         raise RegistryUnavailableError(
-            f"{path} cannot be read as an SQLite file: {error}.\n{hint}"
+            f"{path} cannot be read as an SQLite file: {error}.\n{_HINT}"
         ) from error
     if not known:
-        raise RegistryUnavailableError(f"{path} holds no MLflow registry.\n{hint}")
+        raise RegistryUnavailableError(f"{path} holds no MLflow registry.\n{_HINT}")
 
 
 @contextlib.contextmanager
@@ -115,7 +128,7 @@ def explained(
         return StorageError(f"{uri} does not fit on the disk under {into}.\n{words}")
     if isinstance(error, ImportError):
         return RegistryUnavailableError(
-            f"The artifact store of {uri} needs a package that is not installed: {words}"
+            f"Reading {uri} from {where} needs a package that is not installed: {words}"
         )
     if _DENIED.search(text):
         return RegistryUnavailableError(

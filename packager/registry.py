@@ -69,12 +69,15 @@ class MlflowRegistry:
         if isinstance(found, Folder):
             return _fetch_folder(found.path, into)
         with _mlflow_edge.quiet(self.tracking_uri, self.registry_uri):
-            session = _Session.open(self.tracking_uri, self.registry_uri, found)
+            told = self.registry_uri or self.tracking_uri or "MLflow's own address"
+            where = _mlflow_edge.without_password(told)
             try:
+                session = _Session.open(self.tracking_uri, self.registry_uri, found)
+                where = session.where
                 fetched = session.fetch(found, into)
                 return replace(fetched, training=session.training(fetched.run_id, into))
             except _mlflow_edge.client_errors() as error:
-                raise _mlflow_edge.explained(error, model_uri, session.where, into) from error
+                raise _mlflow_edge.explained(error, model_uri, where, into) from error
             except ValueError as error:
                 # MLflow's words for an address that only looks like one of a store
                 raise ConfigurationError(
@@ -116,7 +119,7 @@ class _Session:
             where = model.uri
         else:
             for uri in dict.fromkeys((tracking, registry)):
-                _mlflow_edge.check_sqlite(uri)
+                _mlflow_edge.check_there(uri)
             client = mlflow.MlflowClient(tracking_uri=tracking, registry_uri=registry)
         return cls(
             client=client,

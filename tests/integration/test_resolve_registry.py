@@ -96,6 +96,26 @@ def test_a_model_is_found_under_each_of_its_names(
     assert model.run_id is not None
 
 
+def test_a_registry_of_files_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As MLflow 2 makes it by default; MLflow 3.17 asks for a setting before it opens one."""
+    uri = str(tmp_path / "mlruns")
+    with monkeypatch.context() as changed:
+        changed.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+        import mlflow
+
+        client = mlflow.MlflowClient(uri, uri)
+        client.create_registered_model("filed")
+        client.create_model_version("filed", str(models.folder(SOURCE)))
+        client.set_registered_model_alias("filed", "champion", "1")
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+
+    found = MlflowRegistry(tracking_uri=uri).fetch("models:/filed@champion", tmp_path / "work")
+
+    assert (found.name, found.version, found.aliases) == ("filed", "1", ("champion",))
+    expected = _archive.digest(_archive.records(models.folder(SOURCE)))
+    assert _archive.digest(_archive.records(found.folder)) == expected
+
+
 @pytest.mark.parametrize(
     ("template", "said"),
     [

@@ -160,15 +160,39 @@ def test_a_source_that_cannot_be_read_is_not_our_disk(
 def test_a_missing_sqlite_file_is_not_made_by_looking(tmp_path: Path) -> None:
     path = tmp_path / "none.db"
     with pytest.raises(RegistryUnavailableError, match="no file"):
-        _mlflow_edge.check_sqlite(f"sqlite:///{path}")
+        _mlflow_edge.check_there(f"sqlite:///{path}")
     assert not path.exists()
+
+
+def test_a_missing_folder_is_not_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(RegistryUnavailableError, match="no folder"):
+        _mlflow_edge.check_there(str(tmp_path / "mlruns"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["databricks", "databricks-uc", "uc", "http://127.0.0.1:1"])
+def test_what_is_elsewhere_is_looked_for_there(uri: str) -> None:
+    _mlflow_edge.check_there(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("nosuchscheme://x", "unsupported URI"),
+        ("mysql+nodriver://u:secret@127.0.0.1:1/db", "could not be fetched|not installed"),
+    ],
+)
+def test_an_address_that_mlflow_cannot_use_is_said(uri: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(RegistryUnavailableError, match=said) as caught:
+        MlflowRegistry(tracking_uri=uri).fetch("models:/x/1", tmp_path)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     path = tmp_path / "text.db"
     path.write_text("this is no database, and long enough to be looked at" * 20, encoding="utf-8")
     with pytest.raises(RegistryUnavailableError, match="file is not a database"):
-        _mlflow_edge.check_sqlite(f"sqlite:///{path}")
+        _mlflow_edge.check_there(f"sqlite:///{path}")
 
 
 def test_a_database_of_something_else_gets_no_tables(tmp_path: Path) -> None:
@@ -178,7 +202,7 @@ def test_a_database_of_something_else_gets_no_tables(tmp_path: Path) -> None:
     db.close()
     before = path.read_bytes()
     with pytest.raises(RegistryUnavailableError, match="holds no MLflow registry"):
-        _mlflow_edge.check_sqlite(f"sqlite:///{path}")
+        _mlflow_edge.check_there(f"sqlite:///{path}")
     assert path.read_bytes() == before
 
 
