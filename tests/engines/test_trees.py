@@ -11,6 +11,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import onnx
+import onnxruntime
 import pandas as pd
 import pytest
 import xgboost
@@ -22,7 +23,7 @@ from sklearn.ensemble import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from packager.engines.onnx import categories, choice, ensembles, splitting
+from packager.engines.onnx import categories, choice, ensembles, splitting, trees
 from packager.engines.onnx.candidates import Candidate, Column, Inputs, RefusedError
 from packager.engines.onnx.families import family_of
 from packager.engines.onnx.rows import Table
@@ -138,6 +139,63 @@ def test_one_category_that_goes_the_other_way_is_noticed(name: str, tmp_path: Pa
 
     result = asking.proven(held(model, family=replace(family, candidates=changed)), tmp_path)
     assert "rows differ" in result["refused"][0]
+
+
+def drawn(rng: np.random.Generator) -> ensembles.Ensemble:
+    """Trees of any shape, lone leaves among them; splits by numbers and by categories."""
+    found = []
+    for _ in range(int(rng.integers(1, 7))):
+        nodes: list[ensembles.Node | None] = [None]
+        todo = [0]
+        while todo:
+            at = todo.pop(int(rng.integers(len(todo))))
+            if len(nodes) > 12 or rng.random() < 0.35:
+                nodes[at] = ensembles.Node(float(rng.normal()))
+                continue
+            left, right = len(nodes), len(nodes) + 1
+            nodes += [None, None]
+            todo += [left, right]
+            missing, feature = bool(rng.random() < 0.5), int(rng.integers(3))
+            some = tuple(float(each) for each in np.flatnonzero(rng.random(6) < 0.5))
+            members = some if feature == 2 else None
+            value = float(rng.normal())
+            nodes[at] = ensembles.Node(value, feature, left, right, missing, members)
+        target = int(rng.integers(2))
+        found.append(ensembles.Tree(target, tuple(each for each in nodes if each is not None)))
+    return ensembles.Ensemble(
+        trees=tuple(found), features=3, base=(0.5, 0.0), less="BRANCH_LEQ", dtype=np.float64
+    )
+
+
+def walked(tree: ensembles.Tree, row: Any) -> float:
+    node = tree.nodes[0]
+    while node.left is not None and node.right is not None:
+        value = row[node.feature]
+        if np.isnan(value):
+            left = node.missing_left
+        elif node.members is not None:
+            left = value in node.members
+        else:
+            left = value <= node.value
+        node = tree.nodes[node.left if left else node.right]
+    return node.value
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_graph_adds_what_the_trees_say(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    made = drawn(rng)
+    table = rng.normal(size=(40, 3))
+    table[:, 2] = rng.integers(-1, 8, 40)
+    table[rng.random((40, 3)) < 0.1] = np.nan
+    expected = np.tile(np.array(made.base), (40, 1))
+    for at, row in enumerate(table):
+        for tree in made.trees:
+            expected[at, tree.target] += walked(tree, row)
+    graph = trees.graph(made).SerializeToString()
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    (answer,) = session.run(None, {trees.INPUT: table})
+    assert np.array_equal(answer, expected)
 
 
 def test_a_row_is_led_to_a_split_behind_categories() -> None:
@@ -271,7 +329,7 @@ def test_a_threshold_that_is_only_rounded_is_refused(tmp_path: Path) -> None:
 
     def rounded(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         first = next(iter(family.candidates(model, inputs, method)))
-        from packager.engines.onnx import hist_gradient_boosting, trees
+        from packager.engines.onnx import hist_gradient_boosting
 
         nearest = replace(hist_gradient_boosting.read(model), dtype=np.float32)
         yield replace(

@@ -136,7 +136,7 @@ def _constant(name: str, value: npt.NDArray[Any]) -> Any:
 
 
 def _ensemble_node(ensemble: Ensemble) -> Any:
-    """Splits and leaves are counted apart; a tree that is one leaf gets a split to it alone.
+    """Splits and leaves are counted apart; a tree that is one leaf gets a split to two of it.
 
     What margins start with comes as such trees, the first: sums then have the model's own order.
     """
@@ -194,14 +194,26 @@ class _Rows:
         self.roots.append(len(self.values))
         splits = [at for at, node in enumerate(tree.nodes) if node.left is not None]
         places = {at: len(self.values) + number for number, at in enumerate(splits)}
+        self._part_ids(tree.nodes[0], places)
         if not splits:
-            leaf = self._leaf(tree, 0)
-            self._split(Node(0.0), (leaf, 1), (leaf, 1))
+            self._split(Node(0.0), (self._leaf(tree, 0), 1), (self._leaf(tree, 0), 1))
         for at in splits:
             node = tree.nodes[at]
             self._split(
                 node, self._child(tree, node.left, places), self._child(tree, node.right, places)
             )
+
+    def _part_ids(self, root: Node, places: dict[int, int]) -> None:
+        """Leave out a leaf's number where a root's leaf would have that of its other child.
+
+        onnxruntime takes a root whose two numbers are equal for a lone leaf, whatever each counts,
+        and the root's own number for that of the leaf; so a lone leaf is written twice
+        (onnxruntime/core/providers/cpu/ml/tree_ensemble_attribute.h, `transformInputAllTrees`).
+        """
+        inner = [places[at] for at in (root.left, root.right) if at in places]
+        if len(inner) == 1 and inner[0] == len(self.weights):
+            self.targets.append(0)
+            self.weights.append(0.0)
 
     def _child(self, tree: Tree, at: int | None, places: dict[int, int]) -> tuple[int, int]:
         assert at is not None  # noqa: S101 - a split has both children
