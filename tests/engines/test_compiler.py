@@ -120,6 +120,7 @@ def test_a_graph_that_answers_as_the_model_is_taken(name: str, tmp_path: Path) -
         {"objective": "count:poisson"},
         {"objective": "reg:gamma", "base_score": 0.5},
         {"objective": "multi:softprob", "num_class": 2},
+        {"objective": "multi:softmax", "num_class": 3},
     ],
 )
 def test_an_xgboost_booster_is_compiled(settings: dict[str, Any], tmp_path: Path) -> None:

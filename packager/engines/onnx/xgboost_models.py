@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -40,10 +41,9 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
     if method != "predict":
         raise RefusedError(f"a graph has no {method}")
     ensemble = read(model)
-    if len(ensemble.base) > 1 and not ensemble.classes and ensemble.link == "softmax":
-        softmax = _saved(model)["learner"]["objective"]["name"] == "multi:softmax"
-        if softmax:
-            raise RefusedError("multi:softmax answers with the class's number as a float")
+    if not ensemble.classes and _saved(model)["learner"]["objective"]["name"] == "multi:softmax":
+        # a Booster answers with the number of the class whose margin is largest
+        ensemble = replace(ensemble, classes=tuple(range(len(ensemble.base))), link="identity")
     yield from trees.candidates(ensemble, inputs, method)
 
 
