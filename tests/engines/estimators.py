@@ -41,6 +41,7 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "OneHotEncoder": {"handle_unknown": "ignore"},
     "OrdinalEncoder": {"handle_unknown": "use_encoded_value", "unknown_value": -1},
     "QuantileTransformer": {"n_quantiles": 10},
+    "RandomForestRegressor": {"n_estimators": 100},
     "SelectFdr": {"score_func": f_regression},
     "SelectFpr": {"score_func": f_regression},
     "SelectFwe": {"score_func": f_regression},
@@ -48,7 +49,7 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "SparseRandomProjection": {"n_components": 2},
     "TargetEncoder": {"target_type": "continuous"},
 }
-"""Where the defaults do not fit four columns of numbers."""
+"""Where the defaults do not fit four columns of numbers, or a graph is to be worth a float."""
 TABLE: Final = asking.table(300)
 CLASSES, NUMBERS = asking.targets(TABLE)
 
@@ -76,6 +77,7 @@ def _made(kind: Any) -> Any:
         "param_distributions": {"C": [1.0]},
         "steps": [("linear", inner)],
         "random_state": 0,
+        "n_estimators": 20,
     }
     if kind.__name__ == "SelectFromModel":
         inner = LinearRegression()

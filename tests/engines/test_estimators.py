@@ -59,6 +59,8 @@ def test_an_estimator_is_right_or_refused(name: str, tmp_path: Path) -> None:
     if "refused" in result:
         assert result["refused"]
         return
+    taken = [each["name"] for each in result["evidence"]["candidates"] if each.get("taken")]
+    assert ("float with exact thresholds, trees" in taken) is (name == "RandomForestRegressor")
     session = compiled.session(onnxruntime, str(tmp_path / "model.onnx"), {})
     ours = compiled.Compiled(session, result["options"])
     batches = judge.recorded("fresh", FRESH, lambda table: model.predict(asking.matrix(table)))
