@@ -81,7 +81,7 @@ def _request(inputs: Any) -> Any:
 
 def _of_frame(frame: Any) -> Any:
     columns = list(frame.columns)
-    if columns and {*columns} <= {*_TABLES, *_TENSORS, "params"} and _holds_whole(frame):
+    if _holds_whole(frame):
         whole = {name: _whole(frame[name].dropna()) for name in columns}
         if "params" in whole:
             # a column of numbers with gaps has made floats of whole ones
@@ -94,16 +94,24 @@ def _of_frame(frame: Any) -> Any:
 def _holds_whole(frame: Any) -> bool:
     """Whether this is a request file that `mlflow deployments predict` has read as a table.
 
-    Its rows are then named (the parts of a split table, tensors, params), or its cells are rows.
+    Its cells are then rows, columns or tensors, and names of theirs or of params are its index.
     A table whose one column is called `inputs`, of plain values, is a table.
     """
-    named = any(isinstance(label, str) for label in frame.index)
-    return named or all(isinstance(cell, list | dict) for cell in frame.to_numpy().ravel())
+    keys = [name for name in frame.columns if name != "params"]
+    if not keys or not {*keys} <= {*_TABLES, *_TENSORS}:
+        return False
+    if "params" in frame.columns and not _is_named(frame):
+        return False
+    cells = (cell for name in keys for cell in frame[name].dropna())
+    return all(isinstance(cell, list | dict) for cell in cells)
+
+
+def _is_named(table: Any) -> bool:
+    return any(isinstance(label, str) for label in table.index)
 
 
 def _whole(column: Any) -> Any:
-    named = any(isinstance(label, str) for label in column.index)
-    return column.to_dict() if named else column.tolist()
+    return column.to_dict() if _is_named(column) else column.tolist()
 
 
 def _integral(value: Any) -> Any:

@@ -280,6 +280,23 @@ def test_a_table_whose_column_is_called_as_a_key_is_a_table(tmp_path: Path, name
     assert sent == {"dataframe_split": table}
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"params": [{"a": 1}]}),
+        pd.DataFrame({"params": [1.5]}),
+        pd.DataFrame({"inputs": [[1]], "params": [[2]]}),
+        pd.DataFrame({"inputs": [[1]], "other": [[2]]}),
+        pd.DataFrame({"inputs": ["a", "b"]}, index=["first", "second"]),
+        pd.DataFrame(),
+    ],
+)
+def test_a_table_of_other_columns_is_a_table(frame: pd.DataFrame) -> None:
+    table = {"columns": list(frame.columns), "data": frame.to_numpy().tolist()}
+
+    assert json.loads(request_body(frame)) == {"dataframe_split": table}
+
+
 @given(
     st.lists(
         st.lists(st.one_of(st.floats(allow_infinity=False), st.integers(), st.text(), st.none())),

@@ -122,11 +122,11 @@ def test_the_command_line_deploys_a_registered_model(
     assert "'name': 'first'" not in deployments("list").stdout
 
 
-def _tiny(base: Path, answer: int) -> str:
+def _tiny(base: Path, answer: int, **asked: Any) -> str:
     """The folder of an artifact whose function says `answer`, whatever it is asked."""
     newest = interpreters.available(("3.13", "3.12", "3.11"))[0].minor
     plan = fake_plan.plan(
-        request=fake_plan.request(front=Front.HTTP_API),
+        request=fake_plan.request(front=Front.HTTP_API, **asked),
         runtime=replace(fake_plan.RUNTIME, name=f"python{newest}", python_minor=newest),
     )
     code = f"def handler(event, context):\n    return {{'predictions': [{answer}]}}\n"
@@ -169,6 +169,13 @@ def test_a_deployment_changes_and_ends(
     assert changed["code"] != made["code"]
     assert client.get_deployment("a/b c") == changed
     assert [one["name"] for one in client.list_deployments()] == ["a/b c"]
+
+    queued = _tiny(tmp_path / "queued", 3, events=("sqs",), output_to=f"s3://{bucket}/answers")
+    config = {"bucket": bucket, "QueueBatchSize": 5}
+    made = client.create_deployment("queued", queued, config=config)
+    assert made["parameter QueueBatchSize"] == "5"
+    assert client.predict("queued", [1]) == {"predictions": [3]}
+    client.delete_deployment("queued")
 
     client.delete_deployment("a/b c")
     client.delete_deployment("a/b c")
