@@ -7,6 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from packager import _console
 from packager.cli import _options as opt
 from packager.cli._common import checked_request, registry, show
@@ -100,6 +102,11 @@ def build(
     from packager.fit import Workload
 
     automatic = target == AUTO
+    if automatic and dry_run:
+        raise typer.BadParameter(
+            "auto is decided by what is built: name a target, or ask `packager inspect`",
+            param_hint="--dry-run",
+        )
     request = _parsed(given | ({"target": "aws-lambda"} if automatic else {}))
     with _console.progress(verbose=verbose):
         if dry_run:

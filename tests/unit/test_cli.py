@@ -33,6 +33,7 @@ def test_every_command_has_help() -> None:
         ["build", "models:/x/1", "--python", "3"],
         ["build", "models:/x/1", "--rows", "-1"],
         ["build", "models:/x/1", "--http", "carrier-pigeon"],
+        ["build", "models:/x/1", "--target", "auto", "--dry-run"],
         ["build"],
         ["invoke"],
         ["nonsense"],
