@@ -22,9 +22,10 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 from packager.engines.onnx.candidates import Column, Inputs, RefusedError
 from packager.engines.onnx.rows import specials
@@ -56,6 +57,8 @@ def xgb(columns: Any, model: Any) -> Any:
 MODELS: dict[str, Callable[[], Any]] = {
     "linear regression": lambda: LinearRegression().fit(X, NUMBERS),
     "words for labels": lambda: LogisticRegression().fit(StandardScaler().fit_transform(X), WORDS),
+    "a linear machine of words": lambda: make_pipeline(StandardScaler(), LinearSVC()).fit(X, WORDS),
+    "a ridge of two classes": lambda: RidgeClassifier().fit(X, CLASSES > 1),
     "a pipeline with an imputer": lambda: make_pipeline(
         SimpleImputer(), StandardScaler(), LogisticRegression()
     ).fit(X, CLASSES),
@@ -198,6 +201,11 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], str, Callable[[Any], Any]]] = {
         lambda: LinearRegression().fit(X, NUMBERS),
         "coef",
         partial(nudged, by=0.001),
+    ),
+    "one weight of a classifier": (
+        lambda: RidgeClassifier().fit(X, CLASSES),
+        "weights",
+        partial(nudged, by=0.01),
     ),
     "the order of classes": (
         lambda: HistGradientBoostingClassifier(max_iter=8).fit(X, CLASSES),

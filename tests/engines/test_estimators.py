@@ -26,7 +26,6 @@ REFUSED = frozenset(
         "KBinsDiscretizer",  # mixed precisions in skl2onnx's graph; in float other bins at an edge
         "KNNImputer",  # in float alone, where values near the largest double are infinite
         "KNeighborsTransformer",  # other distances for values from 1e30 on
-        "LinearSVC",  # not in double; in float other labels for the largest doubles
         "LocalOutlierFactor",  # has no predict unless it looks for novelties
         "MiniBatchKMeans",  # as KMeans
         "OneVsRestClassifier",  # other labels for values near the largest double
@@ -38,8 +37,6 @@ REFUSED = frozenset(
         "RadiusNeighborsClassifier",  # refuses in the graph what scikit-learn answers
         "RadiusNeighborsRegressor",
         "RandomTreesEmbedding",  # answers with a sparse matrix
-        "RidgeClassifier",  # not in double; in float other labels for the largest doubles
-        "RidgeClassifierCV",
         "TunedThresholdClassifierCV",  # skl2onnx leaves the tuned threshold out
         "VotingClassifier",  # skl2onnx asks for flatten_transform=False
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,14 @@ from skl2onnx import __max_supported_opset__, to_onnx
 from skl2onnx.common import data_types as kinds
 from sklearn.base import is_classifier
 
-from packager.engines.onnx import ensembles, operators, sklearn_trees, splitting, trees
+from packager.engines.onnx import (
+    ensembles,
+    linear_classifiers,
+    operators,
+    sklearn_trees,
+    splitting,
+    trees,
+)
 from packager.engines.onnx import hist_gradient_boosting as hist
 from packager.engines.onnx.candidates import Before, Candidate, Family, Inputs, RefusedError
 
@@ -30,6 +37,9 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
     ensemble = _ensemble(last(model))
     if ensemble is not None:
         yield from _of_trees(model, ensemble, inputs, method)
+    if method == "predict" and linear_classifiers.is_one(last(model)):
+        graph = partial(linear_classifiers.graph, last(model))
+        yield from _ending(model, "double, linear", "double", graph, inputs, 0)
     ways = ("matrix", "columns") if inputs.numeric else ("typed", "columns")
     for dtype in ("double", "float"):
         for way in ways:
@@ -71,16 +81,39 @@ def _of_trees(
     if before(model) is None:
         yield from trees.candidates(ensemble, inputs, method)
         return
+    output = int(bool(ensemble.classes) and method == "predict_proba")
     for name, precision, each in ensembles.variants(ensemble):
-        for way in ("matrix",) if inputs.numeric else ("typed", "columns"):
-            feeds, types = _fed(inputs, "double", way)
-            yield Candidate(
-                name=f"double, {way}, {name}",
-                graph=partial(_after, model[:-1], types, each),
-                feeds=feeds,
-                output=int(bool(ensemble.classes) and method == "predict_proba"),
-                precision=precision,
-            )
+        graph = partial(trees.graph, each)
+        yield from _ending(model, name, precision, graph, inputs, output)
+
+
+def _ending(
+    model: Any,
+    name: str,
+    precision: Literal["double", "float"],
+    graph: Callable[[], Any],
+    inputs: Inputs,
+    output: int,
+) -> Iterator[Candidate]:
+    """A graph of our own for the last step, behind skl2onnx's of the steps before it."""
+    if before(model) is None:
+        yield Candidate(
+            name=name,
+            graph=graph,
+            feeds=inputs.matrix("float64"),
+            output=output,
+            precision=precision,
+        )
+        return
+    for way in ("matrix",) if inputs.numeric else ("typed", "columns"):
+        feeds, types = _fed(inputs, "double", way)
+        yield Candidate(
+            name=f"double, {way}, {name}",
+            graph=partial(_after, model[:-1], types, graph),
+            feeds=feeds,
+            output=output,
+            precision=precision,
+        )
 
 
 def _fed(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -103,8 +136,8 @@ def _fed(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, Any]], li
     return feeds, types
 
 
-def _after(steps: Any, types: list[Any], ensemble: ensembles.Ensemble) -> Any:
-    return trees.after(_converted(steps, types), ensemble)
+def _after(steps: Any, types: list[Any], graph: Callable[[], Any]) -> Any:
+    return trees.after(_converted(steps, types), graph())
 
 
 def _converted(model: Any, types: list[Any]) -> Any:

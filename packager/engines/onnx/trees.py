@@ -7,7 +7,7 @@ classifier's trees is a margin, which common operators turn into probabilities a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -64,22 +64,13 @@ def graph(ensemble: Ensemble) -> onnx.ModelProto:
         ]
     outputs = [helper.make_tensor_value_info("values", kind, [None, None])]
     if ensemble.classes:
-        classes = np.array(ensemble.classes)
-        text = classes.dtype.kind in "UO"
-        constants.append(
-            helper.make_tensor(
-                "classes",
-                TensorProto.STRING if text else TensorProto.INT64,
-                [len(classes)],
-                [str(c).encode() for c in classes] if text else [int(c) for c in classes],
-            )
-        )
+        classes = class_names(ensemble.classes)
+        constants.append(classes)
         nodes += [
             helper.make_node("ArgMax", ["values"], ["best"], axis=1, keepdims=0),
             helper.make_node("Gather", ["classes", "best"], ["label"]),
         ]
-        label = TensorProto.STRING if text else TensorProto.INT64
-        outputs.insert(0, helper.make_tensor_value_info("label", label, [None]))
+        outputs.insert(0, helper.make_tensor_value_info("label", classes.data_type, [None]))
     made = helper.make_graph(
         nodes,
         "trees",
@@ -91,6 +82,18 @@ def graph(ensemble: Ensemble) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
+def class_names(classes: Sequence[Any]) -> Any:
+    """The constant `classes`, of words or of whole numbers."""
+    named = np.array(classes)
+    text = named.dtype.kind in "UO"
+    return helper.make_tensor(
+        "classes",
+        TensorProto.STRING if text else TensorProto.INT64,
+        [len(named)],
+        [str(each).encode() for each in named] if text else [int(each) for each in named],
+    )
+
+
 def _rounded(ensemble: Ensemble) -> list[Any]:
     if not ensemble.narrow:
         return [helper.make_node("Identity", [INPUT], [categories.TAKEN])]
@@ -100,10 +103,9 @@ def _rounded(ensemble: Ensemble) -> list[Any]:
     ]
 
 
-def after(first: onnx.ModelProto, ensemble: Ensemble) -> onnx.ModelProto:
-    """The graph of a pipeline: what `first` answers goes into the trees."""
-    second = graph(ensemble)
-    compose.add_prefix_graph(second.graph, "trees_", inplace=True)
+def after(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph of a pipeline: what `first` answers goes into the last step."""
+    compose.add_prefix_graph(second.graph, "last_", inplace=True)
     kind = second.graph.input[0].type.tensor_type.elem_type
     handed = helper.make_node(
         "Cast", [first.graph.output[0].name], [second.graph.input[0].name], to=kind
@@ -117,7 +119,7 @@ def after(first: onnx.ModelProto, ensemble: Ensemble) -> onnx.ModelProto:
     )
     versions = {each.domain: each.version for each in first.opset_import}
     opsets = [helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-    # what the trees need of the common operators is the same in every version since 13
+    # what the last step needs of the common operators is the same in every version since 13
     opsets.append(helper.make_opsetid("", max(13, versions.get("", OPSET))))
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
