@@ -14,6 +14,8 @@ import pytest
 import xgboost
 from onnx import numpy_helper
 from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
@@ -26,6 +28,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClas
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeRegressor
 
 from packager.engines.onnx.candidates import Column, Inputs, RefusedError
 from packager.engines.onnx.rows import specials
@@ -68,6 +71,12 @@ MODELS: dict[str, Callable[[], Any]] = {
     "boosting, 2 classes": lambda: GradientBoostingClassifier(n_estimators=8).fit(X, CLASSES > 1),
     "boosting, 3 classes": lambda: GradientBoostingClassifier(n_estimators=4).fit(X, CLASSES),
     "boosting of numbers": lambda: GradientBoostingRegressor(n_estimators=8).fit(X, NUMBERS),
+    "forest in a bag": lambda: BaggingRegressor(
+        DecisionTreeRegressor(max_depth=5), 8, max_features=0.5, random_state=0
+    ).fit(X, NUMBERS),
+    "forest in a bag of classes": lambda: BaggingClassifier(n_estimators=8, random_state=0).fit(
+        X, WORDS
+    ),
     "forest of words": lambda: RandomForestClassifier(8, random_state=0).fit(X, WORDS),
     "forest behind a scaler": lambda: make_pipeline(
         StandardScaler(), RandomForestRegressor(8, random_state=0)

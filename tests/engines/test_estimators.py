@@ -17,8 +17,6 @@ pytestmark = pytest.mark.slow
 
 REFUSED = frozenset(
     {
-        "BaggingClassifier",  # trees inside, in double: skl2onnx makes a graph that is invalid
-        "BaggingRegressor",
         "GaussianProcessClassifier",  # skl2onnx has it for two classes alone
         "IsolationForest",  # mixed precisions in skl2onnx's graph; in float some labels differ
         "KMeans",  # other clusters for values near the largest double

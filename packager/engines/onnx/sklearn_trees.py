@@ -1,4 +1,4 @@
-"""scikit-learn's own trees in double: single ones, forests, and gradient boosting.
+"""scikit-learn's own trees in double: single ones, forests, bags, gradient boosting.
 
 They round their inputs to float and compare them with thresholds in double; so does the graph.
 Reads `tree_` (https://scikit-learn.org/stable/auto_examples/tree/plot_unveil_tree_structure.html).
@@ -25,6 +25,7 @@ _FORESTS: Final = frozenset(
         "RandomForestRegressor",
     }
 )
+_BAGS: Final = frozenset({"BaggingClassifier", "BaggingRegressor"})
 _BOOSTED: Final = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
 _LINKS: Final[dict[str, tuple[ensembles.Link, float]]] = {
     "log_loss": ("sigmoid", 1.0),
@@ -34,19 +35,29 @@ _LINKS: Final[dict[str, tuple[ensembles.Link, float]]] = {
 
 def is_one(model: Any) -> bool:
     kind = type(model)
-    ours = kind.__module__.startswith("sklearn.")
-    return ours and kind.__name__ in _SINGLE | _FORESTS | _BOOSTED
+    if not kind.__module__.startswith("sklearn."):
+        return False
+    if kind.__name__ in _BAGS:
+        return all(type(part).__name__ in _SINGLE for part in model.estimators_)
+    return kind.__name__ in _SINGLE | _FORESTS | _BOOSTED
 
 
 def read(model: Any) -> ensembles.Ensemble:
     """Raises RefusedError for several outputs and for boosting that starts from another model."""
     if type(model).__name__ in _BOOSTED:
         return _boosted(model)
-    if model.n_outputs_ != 1:
-        raise RefusedError("trees with several outputs")
     parts = list(getattr(model, "estimators_", [model]))
+    if parts[0].n_outputs_ != 1:
+        raise RefusedError("trees with several outputs")
     classes = tuple(getattr(model, "classes_", ()))
-    found = [each for part in parts for each in _trees(part.tree_, bool(classes))]
+    if classes and any(len(part.classes_) != len(classes) for part in parts):
+        raise RefusedError("a tree that has not seen every class")
+    columns = getattr(model, "estimators_features_", [range(model.n_features_in_)] * len(parts))
+    found = [
+        each
+        for part, features in zip(parts, columns, strict=True)
+        for each in _trees(part.tree_, bool(classes), features)
+    ]
     return ensembles.Ensemble(
         trees=tuple(found),
         features=model.n_features_in_,
@@ -89,17 +100,21 @@ def _leaves(tree: Any) -> Any:
     return tree.value[:, 0, 0]
 
 
-def _trees(tree: Any, classifies: bool) -> Iterator[ensembles.Tree]:  # noqa: FBT001 - of one caller
+def _trees(
+    tree: Any,
+    classifies: bool,  # noqa: FBT001 - of one caller
+    features: Any,
+) -> Iterator[ensembles.Tree]:
     """One tree for each class: a leaf of a graph adds to one number alone."""
     values = tree.value[:, 0, :]
     if classifies:
         # counts before scikit-learn 1.3, shares since
         values = values / values.sum(axis=1, keepdims=True)
     for target in range(values.shape[1]):
-        yield ensembles.Tree(target, tuple(_nodes(tree, values[:, target])))
+        yield ensembles.Tree(target, tuple(_nodes(tree, values[:, target], features)))
 
 
-def _nodes(tree: Any, values: Any) -> Iterator[ensembles.Node]:
+def _nodes(tree: Any, values: Any, features: Any = None) -> Iterator[ensembles.Node]:
     missing = getattr(tree, "missing_go_to_left", np.zeros(tree.node_count, dtype=np.uint8))
     for at, left in enumerate(tree.children_left):
         if left == -1:
@@ -107,7 +122,7 @@ def _nodes(tree: Any, values: Any) -> Iterator[ensembles.Node]:
         else:
             yield ensembles.Node(
                 float(tree.threshold[at]),
-                int(tree.feature[at]),
+                int(tree.feature[at] if features is None else features[tree.feature[at]]),
                 int(left),
                 int(tree.children_right[at]),
                 bool(missing[at]),
