@@ -21,7 +21,7 @@ def sampled(state: State, runs: list[str], stop_after: int = 99) -> dict[str, li
         runs.append(name)
         return {"ms": float(len(runs))}
 
-    pairs = [(name, lambda name=name: run(name)) for name in ("a", "b")]  # type: ignore[misc]
+    pairs = [(name, lambda name=name: run(name)) for name in ("a", "b")]
     found = state.samples(3, pairs)
     return {name: [each["ms"] for each in rows] for name, rows in found.items()}
 
