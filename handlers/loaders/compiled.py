@@ -83,16 +83,19 @@ class Compiled:
                     raise ValueError(msg)
 
     def _texts(self, column: Array, name: str) -> Array:
-        known = self._levels.get(name)
-        if known is not None and not known.issuperset(v for v in column if type(v) is str):
+        known, values = self._levels.get(name), column.tolist()
+        whole = set(map(type, values)) <= {str}
+        if known is not None and not known.issuperset(
+            values if whole else [v for v in values if type(v) is str]
+        ):
             msg = f"the model refuses a value of {name!r}"
             raise ValueError(msg)
-        if all(type(value) is str for value in column):
+        if whole:
             return column
-        if self._missing is None or not all(type(v) is str or _is_null(v) for v in column):
+        if self._missing is None or not all(type(v) is str or _is_null(v) for v in values):
             msg = "the model refuses a value that is no text"
             raise ValueError(msg)
-        return np.array([v if type(v) is str else self._missing for v in column], dtype=object)
+        return np.array([v if type(v) is str else self._missing for v in values], dtype=object)
 
 
 def _is_null(value: Any) -> bool:
