@@ -35,8 +35,16 @@ def _start(start: Found) -> list[str]:
         *("", f"CPU of `by hand` / `onnx`: {share:.1f}.", ""),
         f"{warm}{beyond:.3f} beyond it.",
     ]
-    line = f"1,000 rows of JSON: {rate['onnx']:,.0f} rows a second under the emulator, "
-    line += f"{rate['mlflow_serve']:,.0f} of `mlflow models serve`: {rate['ratio']:.1f} times."
+    theirs = rate["mlflow_serve"]
+    each = (
+        f"{rate[key]:,.0f} {where} ({rate[key] / theirs:.1f} times)"
+        for key, where in (
+            ("packager_serve", "of `packager serve`"),
+            ("onnx", "under the emulator"),
+        )
+    )
+    line = f"1,000 rows of JSON, rows a second: {theirs:,.0f} of `mlflow models serve`, "
+    line += ", ".join(each) + "."
     return [*lines, "", line]
 
 

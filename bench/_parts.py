@@ -164,14 +164,28 @@ def asked(port: int, payload: bytes) -> bytes:
 @contextlib.contextmanager
 def served(python: Path, model: Path, payload: bytes) -> Iterator[Server]:
     """`mlflow models serve` in the model's own environment, from its first answer on."""
+    argv = [python.parent / "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
+    env = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    with _listening(list(map(str, argv)), env, payload) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def served_by_us(artifact: Path, payload: bytes) -> Iterator[Server]:
+    """`packager serve` on an artifact's folder, from its first answer on."""
+    argv = [sys.executable, "-m", "packager", "serve", str(artifact)]
+    with _listening(argv, dict(os.environ), payload) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _listening(argv: list[str], env: dict[str, str], payload: bytes) -> Iterator[Server]:
     with socket.socket() as free:  # a port of its own: the server before may still be going down
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    argv = [python.parent / "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
-    env = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
     started = time.monotonic()
     server = subprocess.Popen(
-        [*map(str, argv), "--port", str(port)],
+        [*argv, "--port", str(port)],
         env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
@@ -181,7 +195,7 @@ def served(python: Path, model: Path, payload: bytes) -> Iterator[Server]:
                 break
             except (urllib.error.URLError, ConnectionError):
                 if server.poll() is not None or time.monotonic() - started > 120:
-                    sys.exit("mlflow models serve did not come up")
+                    sys.exit(f"{' '.join(argv)} did not come up")
                 time.sleep(0.02)
         yield Server(server.pid, port, (time.monotonic() - started) * 1000)
     finally:

@@ -14,7 +14,8 @@ machine's. Medians over rounds in which each is booted once, so that they have t
 common.
 
 Warm: the handler's time for one row, beside the same session's own run, in one process. Rows a
-second: 1,000 rows of JSON, asked of the artifact under the emulator and of `mlflow models serve`.
+second: 1,000 rows of JSON, asked of the artifact under `packager serve` and under the emulator,
+and of `mlflow models serve`.
 
 Estimators: every one that tests/engines/estimators.py fits, and boosters of other packages, each
 compiled and held to itself; its graph is put into the tree that was built for the first model, the
@@ -50,6 +51,7 @@ from bench._parts import (  # noqa: E402
     medians_of,
     re_date,
     served,
+    served_by_us,
     size,
     valid_bytecode,
 )
@@ -167,9 +169,11 @@ def rates(folder: Path, model: Path, interpreter: Interpreter, payload: bytes) -
     python = environments.ensure(interpreter, lines, label="model")
     with served(python, model, payload) as server:
         theirs = statistics.median(server.ask(payload) for _ in range(_ASKED))
+    with served_by_us(folder.parent, payload) as server:
+        http = statistics.median(server.ask(payload) for _ in range(_ASKED))
     with Emulator(folder, interpreter=interpreter, memory_mb=3008) as running:
         ours = statistics.median(running.invoke(payload).seconds for _ in range(_ASKED))
-    return {"mlflow_serve": _ROWS / theirs, "onnx": _ROWS / ours, "ratio": theirs / ours}
+    return {"mlflow_serve": _ROWS / theirs, "packager_serve": _ROWS / http, "onnx": _ROWS / ours}
 
 
 def variants(state: State, model: Path, interpreter: Interpreter) -> list[Variant]:
