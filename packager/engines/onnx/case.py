@@ -179,7 +179,7 @@ class Case:
         }
         if done.wrong:
             shown = "; ".join(done.shown)
-            evidence["refused"] = f"{done.wrong} of {done.rows} rows differ: {shown}"
+            evidence["refused"] = f"{done.wrong} rows differ: {shown}"
             return Tried(evidence=evidence)
         return Tried(evidence=evidence, options=options)
 
