@@ -34,6 +34,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -117,7 +118,9 @@ for _ in range(600):
 print(statistics.median(whole[100:]) * 1e3, statistics.median(runs[100:]) * 1e3, file=sys.stderr)
 """
 _ROWS = 1000
-_ASKED = 15
+_ASKED = 100
+_ASKED_BEFORE = 200
+"""What is asked of a server before it is measured, each server alike."""
 
 
 def made(state: State, model: Path, engine: Engine) -> Built:
@@ -168,12 +171,18 @@ def rates(folder: Path, model: Path, interpreter: Interpreter, payload: bytes) -
     lines = (model / "requirements.txt").read_text().split()
     python = environments.ensure(interpreter, lines, label="model")
     with served(python, model, payload) as server:
-        theirs = statistics.median(server.ask(payload) for _ in range(_ASKED))
+        theirs = steady(lambda: server.ask(payload))
     with served_by_us(folder.parent, payload) as server:
-        http = statistics.median(server.ask(payload) for _ in range(_ASKED))
+        http = steady(lambda: server.ask(payload))
     with Emulator(folder, interpreter=interpreter, memory_mb=3008) as running:
-        ours = statistics.median(running.invoke(payload).seconds for _ in range(_ASKED))
+        ours = steady(lambda: running.invoke(payload).seconds)
     return {"mlflow_serve": _ROWS / theirs, "packager_serve": _ROWS / http, "onnx": _ROWS / ours}
+
+
+def steady(ask: Callable[[], float]) -> float:
+    """The median of what asking gives, after as much as a server in use has answered."""
+    asked = [ask() for _ in range(_ASKED_BEFORE + _ASKED)]
+    return statistics.median(asked[_ASKED_BEFORE:])
 
 
 def variants(state: State, model: Path, interpreter: Interpreter) -> list[Variant]:

@@ -29,7 +29,12 @@ from packager.types import BuildPlan, BuildRequest, Target
 _LOG = logging.getLogger(__name__)
 
 _WORKER: Final = Path(__file__).parent / "workers" / "serve.py"
-_NEEDS: Final = ("fastapi>=0.120", "uvicorn>=0.38")
+_NEEDS: Final = (
+    "fastapi>=0.120",
+    "uvicorn>=0.38",
+    "httptools>=0.7",  # what uvicorn parses and waits with where it is there
+    "uvloop>=0.22; sys_platform != 'win32'",
+)
 _CHECK: Final = (
     "import sys; sys.path.insert(0, sys.argv[1])\n"
     "from pathlib import Path\n"

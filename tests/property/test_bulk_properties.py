@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ def _quiet() -> Iterator[None]:
 def answered(case: Case, large_bytes: int, frame: str) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "LARGE_BYTES", large_bytes)
+        patch.setattr(bulk, "REPAID_BYTES", math.inf)
         scorer = ours(case.signature, frame=frame, type_hints=case.type_hints)
         return scorer.invocations(case.body, case.content_type)
 
@@ -318,3 +320,13 @@ def test_the_collector_runs_again_however_the_pauses_nest() -> None:
     assert gc.isenabled()
     with bulk.collector_paused(when=False):
         assert gc.isenabled()
+
+
+def test_many_small_bodies_repay_the_parser_too(monkeypatch: Any) -> None:
+    asked = mock.Mock(wraps=bulk.msgspec)
+    monkeypatch.setattr(bulk, "msgspec", asked)
+    monkeypatch.setattr(bulk, "REPAID_BYTES", 100)
+    monkeypatch.setattr(bulk, "_decoded_bytes", 0)
+    body = b'{"inputs": [[1, 2.5, null]]}'
+    assert [bulk.decode(body) for _ in range(5)] == [json.loads(body)] * 5
+    assert asked.call_count == 2, "the fourth and the fifth, of 28 bytes each"
