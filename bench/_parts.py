@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packager._archive import walk, write_zip
+from packager._archive import walk
+from packager._zip import write_zip
 from packager.emulator import Emulator
 from packager.interpreters import uv
 from packager.types import Interpreter

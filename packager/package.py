@@ -7,7 +7,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from packager._archive import digest, sha256, walk, write_zip
+from packager._archive import digest, sha256, walk
+from packager._zip import write_zip
 from packager.errors import StorageError, VerificationError
 from packager.layout import entry_files
 from packager.types import (
