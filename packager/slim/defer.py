@@ -1,7 +1,7 @@
 """Have modules that serving never uses loaded when they are first asked for.
 
 Most of a start is the import of modules that some other module names at its top and this model
-never calls. Their imports are moved to where the names are used (packager/workers/sink.py), in the
+never calls. Their imports are moved to where the names are used (packager/workers/sink), in the
 bytecode alone: the sources stay as they are. No hook and no stand-in object ships.
 
 What is moved is found by watching and by trial. One run tells what uses what (workers/watch.py);

@@ -1,6 +1,6 @@
 """Which imports of a tree can be moved, and its bytecode with some of them moved.
 
-The sources stay as they are; packager/workers/sink.py does the work on one module.
+The sources stay as they are; packager/workers/sink does the work on one module.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from packager.types import BuildPlan, Bundle, Trace
 Name: TypeAlias = tuple[str, str]
 """A module, and a name that it binds by an import; `a.b` where it is `import a.b` that is moved."""
 
-_WORKER: Final = Path(__file__).parent.parent / "workers" / "sink.py"
+_WORKER: Final = Path(__file__).parent.parent / "workers" / "sink"
 _SECONDS: Final = 300
 _SHARDS: Final = 4
 """Fixed, as for bytecode.py: the same modules must always be compiled together."""

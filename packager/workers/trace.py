@@ -143,7 +143,7 @@ class Timer:
 
 
 def deferred_import() -> tuple[str, str] | None:
-    """The module and name of the outermost import on the stack that had been moved (sink.py)."""
+    """The module and name of the outermost import on the stack that workers/sink had moved."""
     found, frame = None, sys._getframe(1)  # noqa: SLF001 - nothing else is as quick
     while frame.f_back is not None:
         frame = frame.f_back

@@ -2,9 +2,9 @@
 
     python watch.py FOLDER HANDLER EVENTS TRACE USES
 
-The bytecode of the folder is sink.py's `watch`: every import is where it was, and what could be
-moved says so. USES becomes a JSON object: for each module, what is used while it is imported, and
-for `` what is used otherwise, as [module, name] pairs; the name is empty where it is the module
+The bytecode of the folder is that of sink's `watch`: every import is where it was, and what could
+be moved says so. USES becomes a JSON object: for each module, what is used while it is imported,
+and for `` what is used otherwise, as [module, name] pairs; the name is empty where it is the module
 itself that is imported. What an import does that could be moved is not a use: only what is done
 with its name is.
 """

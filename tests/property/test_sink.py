@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packager.workers import sink
+from packager.workers.sink import moving, surveying
 
 BASES = ("alpha", "beta", "gamma")
 IMPORTS = (
@@ -115,8 +115,8 @@ def asked(source: str, order: list[str], *, moved: bool) -> tuple[list[str], lis
     with packages() as loaded:
         tree: Any = source
         if moved:
-            found = sink.survey(source.encode(), "m", package=False)
-            tree = sink.sunk(source.encode(), list(found["moved"]), [])
+            found = surveying.survey(source.encode(), "m", package=False)
+            tree = moving.sunk(source.encode(), list(found["moved"]), [])
         module = types.ModuleType("m")
         sys.modules["m"] = module
         try:
@@ -150,7 +150,7 @@ def test_what_the_body_does_not_use_is_not_loaded(made: tuple[str, list[str]]) -
     _, lazy = asked(source, [], moved=True)
     assert set(lazy) <= set(eager)
     if "kept" not in source:
-        found = sink.survey(source.encode(), "m", package=False)["moved"]
+        found = surveying.survey(source.encode(), "m", package=False)["moved"]
         plain = {line.split()[1] for line in source.splitlines() if line.startswith("import ")}
         left = {name.partition(".")[0] for name in plain if name not in found}
         assert {name.partition(".")[0] for name in lazy} <= left | {

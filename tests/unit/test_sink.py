@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from packager.workers import sink
+from packager.workers.sink import moving, surveying
 
 PLAIN = "import os\nimport json as j\nfrom re import sub, match\n"
 USES = "def f():\n    return os, j, sub, match\n"
@@ -68,7 +68,7 @@ RULES = {
 @pytest.mark.parametrize("name", RULES)
 def test_what_may_be_moved(name: str) -> None:
     body, expected = RULES[name]
-    assert set(sink.survey((PLAIN + body).encode(), "m", package=False)["moved"]) == expected
+    assert set(surveying.survey((PLAIN + body).encode(), "m", package=False)["moved"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_may_be_moved(name: str) -> None:
     ],
 )
 def test_what_is_never_moved(line: str) -> None:
-    assert sink.survey(f"{line}\n".encode(), "m", package=False)["moved"] == {}
+    assert surveying.survey(f"{line}\n".encode(), "m", package=False)["moved"] == {}
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_what_is_never_moved(line: str) -> None:
     ],
 )
 def test_origins_are_absolute(line: str, package: bool, expected: Any) -> None:  # noqa: FBT001
-    assert sink.survey(line.encode(), "p.q.m", package=package)["moved"] == expected
+    assert surveying.survey(line.encode(), "p.q.m", package=package)["moved"] == expected
 
 
 def test_lines_stay_where_they_were() -> None:
     source = b"'''d'''\nimport os\n\n\ndef f():\n    x = 1\n    return os.nothing\n"
     space: dict[str, Any] = {"__name__": "m"}
-    code = compile(sink.sunk(source, ["os"], []), "m.py", "exec")
+    code = compile(moving.sunk(source, ["os"], []), "m.py", "exec")
     exec(code, space)  # noqa: S102 - made above
     with pytest.raises(AttributeError) as raised:
         space["f"]()
@@ -136,10 +136,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         stem = name.partition(".")[0]
         is_package = stem == "__init__"
         module = "sunk_here" if is_package else f"sunk_here.{stem}"
-        moved = sink.survey(text.encode(), module, package=is_package)["moved"]
+        moved = surveying.survey(text.encode(), module, package=is_package)["moved"]
         serve = ["shapes", "heavy", "extra", "own"] if is_package else []
-        tree = sink.sunk(text.encode(), list(moved), serve)
-        (folder / f"{stem}.pyc").write_bytes(sink.bytecode(tree, text.encode(), name))
+        tree = moving.sunk(text.encode(), list(moved), serve)
+        (folder / f"{stem}.pyc").write_bytes(moving.bytecode(tree, text.encode(), name))
     monkeypatch.syspath_prepend(tmp_path)
     invalidate_caches()
     yield import_module("sunk_here")
@@ -218,10 +218,10 @@ def test_threads_that_ask_at_once_get_the_same(package: ModuleType) -> None:
 
 def test_the_same_source_gives_the_same_bytes() -> None:
     source = (PLAIN + USES).encode()
-    moved = sorted(sink.survey(source, "a_module", package=False)["moved"])
+    moved = sorted(surveying.survey(source, "a_module", package=False)["moved"])
     assert moved
     first, second = (
-        sink.bytecode(sink.sunk(source, moved, []), source, "/var/task/a_module.py")
+        moving.bytecode(moving.sunk(source, moved, []), source, "/var/task/a_module.py")
         for _ in range(2)
     )
     assert first == second

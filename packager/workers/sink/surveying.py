@@ -1,0 +1,147 @@
+"""Which imports of a module could be moved, and what keeps the others where they are."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import symtable
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from .nodes import bound, executed, imports, is_getattr, is_load
+
+_LOOKS_AT_ITSELF = {"globals", "eval", "exec", "_getframe", "currentframe", "__builtins__"}
+"""Names with which code reads a namespace by other ways than a plain look-up."""
+_LOOKS_AT_SCOPE = {"vars", "dir", "locals"}
+"""The same, where they are called in the module's own scope."""
+_COMPILES = {"jit", "njit", "numba"}
+"""Compilers that read a function's globals when they compile it."""
+_SUSPICIOUS = re.compile(
+    rf"\b({'|'.join(sorted(_LOOKS_AT_ITSELF | _COMPILES))})\b|\[\s*__name__\s*\]"
+)
+"""What a text has where it may have one of these: only then is every node looked at."""
+_ATTRIBUTE = re.compile(r"(?<![\w.])(\w+)\s*\.\s*(\w+)")
+
+
+def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
+    """What could be moved out of one module.
+
+    `moved`: for each name the [module, attribute or None] that it is imported from, names made
+    absolute, and for each `import a.b` the name `a.b`: what it loads can be left to `a`, where that
+    serves its submodules. `served`: whether this module can be made to. `stars`: modules that it
+    takes all names from. `open`: whether it has no `__all__`. `borrowed`: what it takes as
+    `module.attribute` from modules that it imports, and does not import itself.
+    """
+    tree = ast.parse(source)
+    text = source.decode(errors="replace")
+    at_import = list(executed(tree.body))
+    scope = list(executed(tree.body, classes=False))
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    plain: set[str] = set()
+    dotted: dict[str, list[tuple[str, None]]] = {}
+    for node in imports(tree):
+        for alias in node.names:
+            name = next(bound(alias))
+            if isinstance(node, ast.ImportFrom):
+                base = _absolute(node, module, package=package)
+                found.setdefault(name, []).append((base, alias.name))
+                continue
+            plain |= set() if alias.asname else {name}
+            is_dotted = "." in alias.name and not alias.asname
+            found.setdefault(name, []).append((name if is_dotted else alias.name, None))
+            if is_dotted:
+                dotted[alias.name] = [(alias.name, None)]
+    count = Counter(name for node in scope for name in bound(node))
+    used = {each.id for each in at_import if is_load(each)}
+    rebound, used_below = _below(symtable.symtable(text, "module", "exec"), found.keys())
+    moved = {
+        name: sorted(set(origins))
+        for name, origins in found.items()
+        if name not in used | rebound
+        and not name.startswith("__")
+        and not hasattr(builtins, name)
+        and count[name] == len(origins)
+        and (len(origins) == 1 or name in plain)
+        # a plain import that nothing here uses is there for what it does
+        and (name not in plain or name in used_below)
+    }
+    closed = _closed(tree, text, at_import, count["__getattr__"])
+    return {
+        "moved": {**({} if closed else moved), **dotted},
+        "served": not closed,
+        "stars": [
+            _absolute(node, module, package=package)
+            for node in at_import
+            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        ],
+        "open": not count["__all__"],
+        "borrowed": _borrowed(tree, text, found),
+    }
+
+
+def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    """The scopes below one, of functions and classes."""
+    for child in table.get_children():
+        yield child
+        yield from _scopes(child)
+
+
+def _below(module: symtable.SymbolTable, names: AbstractSet[str]) -> tuple[set[str], set[str]]:
+    """Of the module's `names`, those that scopes below it declare global, and those they load."""
+    declared: set[str] = set()
+    used: set[str] = set()
+    for scope in _scopes(module):
+        for name in names & set(scope.get_identifiers()):
+            symbol = scope.lookup(name)
+            if symbol.is_declared_global():
+                declared.add(name)
+            if symbol.is_global() and symbol.is_referenced():
+                used.add(name)
+    return declared, used
+
+
+def _closed(tree: ast.Module, text: str, at_import: Sequence[ast.AST], bound_times: int) -> bool:
+    """Whether the module does what no import may be moved out from under."""
+    if _SUSPICIOUS.search(text) and any(map(_looks_at_itself, ast.walk(tree))):
+        return True
+    calls = (node.func for node in at_import if isinstance(node, ast.Call))
+    if any(isinstance(each, ast.Name) and each.id in _LOOKS_AT_SCOPE for each in calls):
+        return True
+    own = sum(map(is_getattr, tree.body))
+    return own > 1 or own != bound_times
+
+
+def _looks_at_itself(node: ast.AST) -> bool:
+    if isinstance(node, ast.Subscript):
+        # the module itself, taken out of sys.modules
+        return getattr(node.slice, "id", "") == "__name__"
+    word = getattr(node, "id", None) or getattr(node, "attr", None)
+    if isinstance(node, ast.alias):
+        word = node.name.partition(".")[0]
+    return word in _LOOKS_AT_ITSELF or word in _COMPILES
+
+
+def _borrowed(
+    tree: ast.Module, text: str, found: dict[str, list[tuple[str, str | None]]]
+) -> list[str]:
+    """By the text alone, comments too: to find too many is harmless."""
+    own = {alias.name for node in imports(tree) for alias in node.names}
+    own |= {str(node.module) for node in imports(tree) if isinstance(node, ast.ImportFrom)}
+    roots = {name: origin[0][0] for name, origin in found.items() if origin[0][1] is None}
+    taken = {
+        f"{roots[name]}.{attribute}"
+        for name, attribute in _ATTRIBUTE.findall(text)
+        if name in roots
+    }
+    return sorted(taken - own)
+
+
+def _absolute(node: ast.ImportFrom, module: str, *, package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    kept = parts[: len(parts) - node.level + (1 if package else 0)]
+    return ".".join([*kept, node.module] if node.module else kept)
