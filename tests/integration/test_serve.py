@@ -16,10 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
-from packager.types import BuildRequest
 from tests import models
+from tests.integration.conftest import SHARED
 
 pytestmark = pytest.mark.slow
 
@@ -64,11 +62,8 @@ def test_straight_from_a_model(tmp_path: Path) -> None:
         check(address, (model / "serving_input_example.json").read_bytes())
 
 
-def test_an_artifact(tmp_path: Path) -> None:
-    out = tmp_path / "dist"
-    model = models.folder("lightgbm_booster")
-    build(BuildRequest(model_uri=str(model), out_dir=out), MlflowRegistry(None, None))
-    before = sorted(os.walk(out))
-    with served(out, tmp_path) as address:
-        check(address, (model / "serving_input_example.json").read_bytes())
-    assert sorted(os.walk(out)) == before
+def test_an_artifact(artifact: Path, tmp_path: Path) -> None:
+    before = sorted(os.walk(artifact))
+    with served(artifact, tmp_path) as address:
+        check(address, (models.folder(SHARED) / "serving_input_example.json").read_bytes())
+    assert sorted(os.walk(artifact)) == before

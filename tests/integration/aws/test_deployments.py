@@ -25,6 +25,7 @@ from packager.emit import emit
 from packager.package import package
 from packager.types import Front
 from tests import fake_plan, models, sam
+from tests.integration.conftest import SHARED
 
 pytestmark = pytest.mark.slow
 
@@ -34,19 +35,17 @@ _MLFLOW = Path(sys.executable).with_name("mlflow")
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a registry of two versions of `two`, the first of them `champion`."""
+    """A folder with a registry in which `one` has a version, `champion`."""
     folder = tmp_path_factory.mktemp("registry")
     code = (
         "import sys, mlflow\n"
         "client = mlflow.MlflowClient(sys.argv[1], sys.argv[1])\n"
-        "client.create_registered_model('two')\n"
-        "for folder in sys.argv[2:]:\n"
-        "    client.create_model_version('two', folder)\n"
-        "client.set_registered_model_alias('two', 'champion', '1')\n"
+        "client.create_registered_model('one')\n"
+        "client.create_model_version('one', sys.argv[2])\n"
+        "client.set_registered_model_alias('one', 'champion', '1')\n"
     )
     argv: list[str | Path] = [sys.executable, "-W", "ignore", "-c", code]
-    made = [models.folder(name) for name in ("sklearn_skops", "lightgbm_booster")]
-    _process.run([*argv, f"sqlite:///{folder / 'mlflow.db'}", *made])
+    _process.run([*argv, f"sqlite:///{folder / 'mlflow.db'}", models.folder("sklearn_skops")])
     return folder
 
 
@@ -90,17 +89,17 @@ def _description(shown: str) -> dict[str, str]:
 
 
 def test_the_command_line_deploys_a_registered_model(
-    deployments: Mlflow, bucket: str, tmp_path: Path
+    deployments: Mlflow, artifact: Path, bucket: str, tmp_path: Path
 ) -> None:
     config = ("-C", f"bucket={bucket}", "-C", "tags=team=ml", "-C", "Tracing=enabled")
     named = ("--name", "first")
 
-    made = deployments("create", *named, "-m", "models:/two@champion", *config)
+    made = deployments("create", *named, "-m", "models:/one@champion", *config)
 
     assert "sklearn deployment first is created" in made.stdout
     assert "Replaying" in made.stderr
     found = _description(deployments("get", *named).stdout)
-    assert found["model_uri"] == "models:/two@champion"
+    assert found["model_uri"] == "models:/one@champion"
     assert found["parameter Tracing"] == "enabled"
     request = _example("sklearn_skops")
     answer = deployments("predict", *named, "-I", str(request))
@@ -112,11 +111,11 @@ def test_the_command_line_deploys_a_registered_model(
     assert refused.returncode == 1
     assert refused.stderr.startswith("Error: first: ")
 
-    other = deployments("update", *named, "-m", "models:/two/2")
+    other = deployments("update", *named, "-m", str(artifact))
     assert "with flavor lightgbm" in other.stdout
-    request = _example("lightgbm_booster")
+    request = _example(SHARED)
     answer = deployments("predict", *named, "-I", str(request))
-    assert json.loads(answer.stdout) == _answers("lightgbm_booster", request)
+    assert json.loads(answer.stdout) == _answers(SHARED, request)
 
     deployments("delete", *named)
     assert "'name': 'first'" not in deployments("list").stdout
@@ -201,12 +200,16 @@ def _answers(name: str, request: Path) -> Any:
 
 @pytest.fixture
 def local(
-    environment: dict[str, str], registry: Path, tmp_path: Path
+    source: str,
+    artifact: Path,
+    environment: dict[str, str],
+    registry: Path,
+    tmp_path: Path,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """`run-local` up: its address and its process."""
+    """`run-local` up, of a model or of what was built: its address and its process."""
     log = tmp_path / "log"
     argv: list[str | Path] = [_MLFLOW, "deployments", "run-local", "-t", "aws-lambda"]
-    config = ("--name", "here", "-m", "models:/two@champion", "-C", "port=0")
+    config = ("--name", "here", "-m", source or str(artifact), "-C", "port=0")
     # where the tests run in the background, a shell has them ignore interrupts; it is inherited
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = _process.start([*argv, *config], cwd=registry, env=environment, log=log)
@@ -223,12 +226,18 @@ def local(
         process.wait()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("source", "name", "number", "code"),
+    [
+        ("models:/one@champion", "sklearn_skops", signal.SIGINT, 0),
+        ("", SHARED, signal.SIGTERM, 143),
+    ],
+)
 def test_run_local_answers_until_it_is_told_to_end(
-    local: tuple[str, subprocess.Popen[bytes]], number: signal.Signals, code: int
+    local: tuple[str, subprocess.Popen[bytes]], name: str, number: signal.Signals, code: int
 ) -> None:
     address, process = local
-    request = models.folder("sklearn_skops") / "serving_input_example.json"
+    request = _example(name)
 
     answer = httpx.post(
         f"{address}/invocations",
@@ -239,7 +248,7 @@ def test_run_local_answers_until_it_is_told_to_end(
     refused = httpx.post(f"{address}/invocations", json={"x": 1}, timeout=60)
     alive = httpx.get(f"{address}/ping", timeout=60)
 
-    assert (answer.status_code, answer.json()) == (200, _answers("sklearn_skops", request))
+    assert (answer.status_code, answer.json()) == (200, _answers(name, request))
     assert (refused.status_code, refused.json()["error_code"]) == (400, "BAD_REQUEST")
     assert alive.status_code == 200
     children = _children(process.pid)
