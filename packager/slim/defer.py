@@ -31,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 
 _ROUNDS: Final = 30
+_GROWING: Final = 15
 _LISTED: Final = 6
 _FAILURES: Final = 2
 """Of a package, before nothing is moved in it any more."""
@@ -86,19 +87,23 @@ class Attempt:
             raise GivenUpError(f"the function does not fork: {expected['error']}")
         names = dict(zip(ordered, expected["names"], strict=True))
         moved, loaded = self._foreseen(movable)
-        for _ in range(_ROUNDS):
+        for turn in range(_ROUNDS):
             self._write(moved, loaded)
             traced = self._traced()
             if traced is None or self._strangers(traced):
                 moved -= self._banned
                 continue
             loaded = traced.modules
-            kept = self._worth(moved, loaded, _serving(traced))
+            # what was not worth it may be now, as other modules are loaded; in the end no more
+            allowed = movable - self._banned if turn < _GROWING else moved
+            kept = self._worth(allowed, loaded, _serving(traced))
             _LOG.debug("%d imports moved, %d modules loaded", len(kept), len(traced.modules))
             if kept == moved:
-                kept -= self._disproved(moved, traced, names)
+                self._banned |= self._disproved(moved, traced, names)
+                kept -= self._banned
             if kept == moved:
-                kept -= self._differing(moved, traced)
+                self._banned |= self._differing(moved, traced)
+                kept -= self._banned
             if kept == moved:
                 self._sinking.rewrite()
                 return traced
@@ -201,34 +206,39 @@ class Attempt:
         self, moved: frozenset[Name], traced: Trace, names: Mapping[Name, str]
     ) -> set[Name]:
         """Those that do not load, turn out to be something else, or change what is there."""
+        started = frozenset(traced.init)
         groups: dict[frozenset[str], list[Name]] = {}
         for each in sorted(moved):
-            key = frozenset(self._sinking.needs(each, moved) - traced.modules)
+            key = frozenset({each[0], *self._sinking.needs(each, moved)} - started)
             groups.setdefault(key, []).append(each)
         ordered = sorted(groups, key=sorted)
         asked = [
             [
                 *(each for each in groups[key] if "." not in each[1]),
-                *self._as_attributes(key, traced),
+                *self._as_attributes(key, started),
             ]
             for key in ordered
         ]
-        bad: set[Name] = set()
+        failed: dict[frozenset[str], str] = {}
         for answers in self._loaded(asked):
             for key, group, found in zip(ordered, asked, answers, strict=True):
                 if why := effects.wrong(group, found, names):
-                    bad |= set(groups[key])
-                    self._why[min(key)] = why
-                    _LOG.debug("%s stays: %s", ", ".join(sorted(key)), why)
+                    failed.setdefault(key, why)
+        bad: set[Name] = set()
+        for key, why in failed.items():
+            if any(other < key for other in failed):
+                continue  # the smaller may be to blame alone: the next round tells
+            bad |= set(groups[key])
+            named = sorted(key) or [".".join(each) for each in groups[key]]
+            self._why[named[0]] = why
+            _LOG.debug("%s stays: %s", ", ".join(named), why)
         return bad
 
-    def _as_attributes(self, modules: Iterable[str], traced: Trace) -> list[Name]:
+    def _as_attributes(self, modules: Iterable[str], loaded: frozenset[str]) -> list[Name]:
         """Deferred modules as code may have them: as attributes of the packages that are loaded."""
         pairs = (each.rpartition(".") for each in sorted(modules))
         return [
-            (base, last)
-            for base, _, last in pairs
-            if base in traced.modules and base in self._before.files
+            (base, last) for base, _, last in pairs if base in loaded and base in self._before.files
         ]
 
     def _differing(self, moved: frozenset[Name], traced: Trace) -> frozenset[Name]:

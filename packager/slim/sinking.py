@@ -243,8 +243,8 @@ class Sinking:
             sorted(
                 name
                 for name in self._below.get(module, ())
-                if (loaded is None or f"{module}.{name}" not in loaded)
-                and (name not in own or (module, name) in moved)
+                if (module, name) in moved
+                or (name not in own and (loaded is None or f"{module}.{name}" not in loaded))
             )
         )
 

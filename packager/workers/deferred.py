@@ -117,7 +117,10 @@ def load(groups: list[list[list[str]]], order: list[int]) -> list[dict[str, Any]
     for at in order:
         count = len(sys.modules)
         try:
-            names = [described(getattr(sys.modules[module], name)) for module, name in groups[at]]
+            names = [
+                described(getattr(importlib.import_module(module), name))
+                for module, name in groups[at]
+            ]
         except Exception as error:  # noqa: BLE001 - whatever stops an import
             answers[at] = {"error": f"{type(error).__name__}: {error}"}
             continue

@@ -116,7 +116,7 @@ def test_names_are_told_apart(tmp_path: Path) -> None:
 
 TREE = {
     "pkg/__init__.py": "from .shapes import shapes, Square\nfrom . import heavy\n"
-    "import pkg.deep.inner\n",
+    "import pkg.deep.inner\ndef f(): return pkg.deep.inner\n",
     "pkg/shapes.py": "import numpy\nfrom .gone import nothing\ndef f(): return numpy, nothing\n",
     "pkg/heavy.py": "from .public import *\nimport xml.dom\nfrom .public import own\n"
     "def f(): return xml.dom\n",
@@ -153,6 +153,7 @@ def test_what_other_modules_do_to_one_counts(tmp_path: Path) -> None:
         # `shapes` of pkg.shapes would be hidden by the submodule of that name
         ("pkg", "Square"),
         ("pkg", "heavy"),
+        ("pkg", "pkg"),
         ("pkg", "pkg.deep.inner"),
         # `nothing` comes from a module that was not there any more when the function had started
         ("pkg.shapes", "numpy"),

@@ -124,6 +124,33 @@ def test_where_nobody_is_named_nothing_is_moved(tree: Tree) -> None:
     assert tree.traces == 2
 
 
+def test_of_two_that_fail_the_one_within_the_other_is_blamed(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(_: Any, groups: Any) -> list[list[dict[str, Any]]]:
+        late = "first" in packages(tree.moved)
+        effects = {"first": ["os.environ"] * late, "second": ["os.environ"] * late}
+        return [
+            [
+                {"names": ["x" for _ in group], "effects": effects.get(group[0][0], [])}
+                for group in groups
+            ]
+        ] * 2
+
+    needs = Sinking.needs
+    monkeypatch.setattr(
+        Sinking,
+        "needs",
+        lambda own, name, moved: (
+            needs(own, name, moved) | ({"first.late"} if name[0] == "second" else set())
+        ),
+    )
+    monkeypatch.setattr(Attempt, "_loaded", loaded)
+    tree.attempt.settle()
+    assert packages(tree.moved) == {"second", "third", "fourth"}
+    assert tree.attempt.reverted() == ("first.late: changes os.environ",)
+
+
 def test_an_answer_that_differs_each_time_is_nobodys_fault(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

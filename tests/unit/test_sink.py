@@ -56,6 +56,12 @@ RULES = {
     "vars() in a function": (f"{USES}def g(x): return vars(x)\n", {"os", "j", "sub", "match"}),
     "a look at frames": (f"{USES}def g(): return os._getframe(0)\n", set()),
     "itself out of sys.modules": (f"{USES}def g(m): return m[__name__]\n", set()),
+    "eval out of builtins": (f"from builtins import eval as e\n{USES}", set()),
+    "another module's eval": (
+        f"from .computing import eval\n{USES}",
+        {"os", "j", "sub", "match"},
+    ),
+    "another module's eval, called": (f"from .computing import eval\n{USES}eval(1)\n", set()),
     "a compiler": (f"import numba\n{USES}", set()),
     "a __getattr__ of its own": (
         f"{USES}def __getattr__(name): raise AttributeError(name)\n",
@@ -81,6 +87,11 @@ def test_what_may_be_moved(name: str) -> None:
         "if 1:\n    import os",
         "try:\n    import os\nexcept ImportError:\n    os = None",
         "import os",
+        # there for what they do
+        "import a.b",
+        "import a.b\nimport a.b.c",
+        "import a.b\nfrom a.b import __c",
+        "import a.b\ndef f(): return a.bc, x.a.b",
     ],
 )
 def test_what_is_never_moved(line: str) -> None:
@@ -90,7 +101,7 @@ def test_what_is_never_moved(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "package", "expected"),
     [
-        ("import a.b", False, {"a.b": [("a.b", None)]}),
+        ("import a.b\ndef f(): return a.b.c", False, {"a": [("a", None)], "a.b": [("a.b", None)]}),
         ("import a.b as c", False, {"c": [("a.b", None)]}),
         ("from a.b import c", False, {"c": [("a.b", "c")]}),
         ("from . import c", False, {"c": [("p.q", "c")]}),

@@ -42,6 +42,7 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
     found: dict[str, list[tuple[str, str | None]]] = {}
     plain: set[str] = set()
     dotted: dict[str, list[tuple[str, None]]] = {}
+    staying: set[str] = set()
     for node in imports(tree):
         for alias in node.names:
             name = next(bound(alias))
@@ -52,15 +53,17 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
             plain |= set() if alias.asname else {name}
             is_dotted = "." in alias.name and not alias.asname
             found.setdefault(name, []).append((name if is_dotted else alias.name, None))
-            if is_dotted:
+            if is_dotted and _taken(alias.name, text):
                 dotted[alias.name] = [(alias.name, None)]
+            elif is_dotted:
+                staying.add(name)
     count = Counter(name for node in scope for name in bound(node))
     used = {each.id for each in at_import if is_load(each)}
     rebound, used_below = _below(symtable.symtable(text, "module", "exec"), found.keys())
     moved = {
         name: sorted(set(origins))
         for name, origins in found.items()
-        if name not in used | rebound
+        if name not in used | rebound | staying
         and not name.startswith("__")
         and not hasattr(builtins, name)
         and count[name] == len(origins)
@@ -80,6 +83,17 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
         "open": not count["__all__"],
         "borrowed": _borrowed(tree, text, found),
     }
+
+
+def _taken(dotted: str, text: str) -> bool:
+    """Whether `a.b` is more than imported: one that is not is there for what its import does.
+
+    By the text alone, comments too: what is taken for a use is tried.
+    """
+    name = rf"{re.escape(dotted)}(?!\w)"
+    named = re.findall(rf"(?<![\w.]){name}", text)
+    imported = re.findall(rf"^[ \t]*(?:import|from)[ \t]+{name}", text, re.MULTILINE)
+    return len(named) > len(imported)
 
 
 def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
@@ -118,9 +132,13 @@ def _looks_at_itself(node: ast.AST) -> bool:
     if isinstance(node, ast.Subscript):
         # the module itself, taken out of sys.modules
         return getattr(node.slice, "id", "") == "__name__"
-    word = getattr(node, "id", None) or getattr(node, "attr", None)
+    if isinstance(node, ast.ImportFrom) and node.module == "builtins":
+        return any(alias.name in _LOOKS_AT_ITSELF for alias in node.names)
     if isinstance(node, ast.alias):
-        word = node.name.partition(".")[0]
+        # another module's function of such a name is none of these
+        named = node.name.partition(".")[0]
+        return named in _COMPILES or (named in _LOOKS_AT_ITSELF and not hasattr(builtins, named))
+    word = getattr(node, "id", None) or getattr(node, "attr", None)
     return word in _LOOKS_AT_ITSELF or word in _COMPILES
 
 
