@@ -31,7 +31,7 @@ def served(source: str | Path, folder: Path) -> Iterator[str]:
             cwd=folder, stdout=out, stderr=out,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 400
         while not (found := re.search(r"running on (http://[0-9.:]+)", log.read_text())):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
