@@ -25,7 +25,8 @@ class Compiled:
 
     `options` has `feeds` (each an `input` of the graph, its `dtype`, and the `columns` that make
     it, or the name of a `tensor`), `output`, `dtype` and `shape` (of one row's answer), `nan`,
-    `infinite` and `wide` (columns in which those are refused), `empty` (no rows are refused),
+    `infinite` and `wide` (columns in which those are refused), `within` (by column the ends of
+    the finite numbers that are answered), `empty` (no rows are refused),
     `missing_text` (what stands for null), `levels` (by text column the only words that are
     answered) and `names` (of the answer's columns, where the registered model answers with a
     table).
@@ -40,6 +41,7 @@ class Compiled:
         self._missing: str | None = options.get("missing_text")
         self._levels = {name: frozenset(each) for name, each in options.get("levels", {}).items()}
         self._names: list[str] | None = options.get("names")
+        self._within: Mapping[str, Sequence[float]] = options.get("within", {})
         self._refuses_none = bool(options.get("empty"))
         self._refused = {kind: frozenset(options.get(kind, ())) for kind in _REFUSED}
 
@@ -81,6 +83,9 @@ class Compiled:
                 if name in refused and _REFUSED[kind](column):
                     msg = f"the model refuses a value of {name!r}"
                     raise ValueError(msg)
+            if name in self._within and _beyond(column, *self._within[name]):
+                msg = f"the model refuses a value of {name!r}"
+                raise ValueError(msg)
 
     def _texts(self, column: Array, name: str) -> Array:
         known, values = self._levels.get(name), column.tolist()
@@ -100,6 +105,10 @@ class Compiled:
 
 def _is_null(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
+
+
+def _beyond(column: Array, least: float, most: float) -> bool:
+    return bool((np.isfinite(column) & ((column < least) | (column > most))).any())
 
 
 def _wide(column: Array) -> bool:

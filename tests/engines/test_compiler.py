@@ -247,6 +247,19 @@ def test_thresholds_behind_a_step_are_found_over_whole_numbers_too(tmp_path: Pat
     assert result["evidence"]["thresholds_asked"] >= 0.9 * result["evidence"]["thresholds"] > 50
 
 
+def test_a_scaler_s_overflow_is_refused_where_the_model_refuses_it(tmp_path: Path) -> None:
+    scaled = X / X.std(axis=0) * np.array([0.01, 0.5, 4.0, 100.0])
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(scaled, CLASSES)
+    result = asking.proven(asking.case(model), tmp_path)
+    assert "refused" not in result
+    within = result["options"]["within"]
+    most = float(np.finfo(np.float64).max)
+    assert {name: round(ends[1] / most, 6) for name, ends in within.items()} == {
+        "a": 0.01,
+        "b": 0.5,
+    }
+
+
 def test_categories_that_an_encoder_has_seen_are_asked_for() -> None:
     inputs = Inputs(columns=(Column("a", "double"), Column("b", "string"), Column("c", "boolean")))
     row = {

@@ -53,6 +53,15 @@ def test_what_the_model_refuses_is_refused(kind: str, value: float) -> None:
     assert len(asked(columns, **{kind: ["b"]})[0]) == 2
 
 
+def test_beyond_the_ends_of_what_is_answered_is_refused() -> None:
+    ends = {"within": {"a": [-1e308, 1e307]}, "feeds": [{**FEED, "dtype": "float64"}]}
+    inside = {"a": np.array([-1e308, 1e307, np.inf, np.nan]), "b": np.zeros(4)}
+    assert len(asked(inside, **ends)[0]) == 4
+    for value in (-1.1e308, 1.1e307):
+        with pytest.raises(ValueError, match="refuses a value of 'a'"):
+            asked({"a": np.array([0.0, value]), "b": np.zeros(2)}, **ends)
+
+
 def test_no_rows_are_refused_where_the_model_refuses_them() -> None:
     none = {"a": np.empty(0), "b": np.empty(0)}
     assert asked(none)[0].tolist() == []

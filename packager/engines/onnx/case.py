@@ -37,6 +37,8 @@ _NAMED: Final = (
 )  # fmt: skip
 _WORDS: Final = 800
 """Letters of a converter's or the runtime's message."""
+_WIDE: Final = 1e300
+_MOST: Final = float(np.finfo(np.float64).max)
 _MISSING: Final = "\x00missing"
 """Stands for null in a text column: no category is called so."""
 
@@ -78,6 +80,7 @@ class Case:
         self.labels = method == "predict" and classes is not None and len(classes) > 0
         first = rows.taken(example or table, slice(0, 1))
         self._refused = self._refusals(first)
+        self._within = self._ends(first)
         self._refuses_none = self._refuses_empty(rows.taken(first, slice(0, 0)))
         self._edges, self._covered = self._at_thresholds(table)
         self.batches: list[Batch] = []
@@ -89,7 +92,10 @@ class Case:
             part = rows.taken(table, slice(0, count))
             self.batches += judge.recorded(f"batch of {count}", part, predict)
         self._special = []
-        for name, row in rows.specials(first, inputs, family.seen(model)):
+        for name, row in (
+            *rows.specials(first, inputs, family.seen(model)),
+            *rows.beyond(first, self._within),
+        ):
             self._special += judge.recorded(name, row, predict)
         self.batches += self._special
         answered = [batch.expected for batch in self.batches if batch.expected is not None]
@@ -107,15 +113,45 @@ class Case:
         """Columns in which NaN, infinity or a double beyond any float is refused."""
         named = [name for name, column in row.items() if column.dtype.kind == "f"]
         found: dict[str, list[str]] = {}
-        for kind, value in (("nan", np.nan), ("infinite", np.inf), ("wide", 1e300)):
+        for kind, value in (("nan", np.nan), ("infinite", np.inf), ("wide", _WIDE)):
             some = named[:: max(1, len(named) // 3)] if len(named) > _PROBED_ALONE else named
-            refused = [name for name in some if self._refuses(rows.with_value(row, name, value))]
+            refused = [name for name in some if self._refuses_value(row, name, value)]
             if len(some) < len(named) and 0 < len(refused) < len(some):
                 raise RefusedError("columns that treat missing or infinite values differently")
             found[kind] = named if refused and len(some) < len(named) else refused
         if not self._inputs.columns:
             found = {kind: [self._inputs.tensor or ""] * bool(each) for kind, each in found.items()}
         return found
+
+    def _ends(self, row: Table) -> dict[str, list[float]]:
+        """By column the least and the greatest double that is answered, where some are refused.
+
+        A step before the model (a scaler that divides) takes those beyond to infinity, which the
+        model behind it refuses; a graph goes on with it.
+        """
+        named = [name for name, column in row.items() if column.dtype == np.float64]
+        if not self._inputs.columns or len(named) > _PROBED_ALONE:
+            return {}
+        ends = {
+            name: [self._last_answered(row, name, sign) for sign in (-1.0, 1.0)]
+            for name in named
+            if name not in self._refused["wide"]
+        }
+        return {name: each for name, each in ends.items() if each != [-_MOST, _MOST]}
+
+    def _last_answered(self, row: Table, name: str, sign: float) -> float:
+        if not self._refuses_value(row, name, sign * _MOST):
+            return sign * _MOST
+        # doubles of one sign are in the order of their bits
+        low, high = (int(np.float64(each).view(np.int64)) for each in (_WIDE, _MOST))
+        while high - low > 1:
+            middle = (low + high) // 2
+            value = sign * float(np.int64(middle).view(np.float64))
+            low, high = (low, middle) if self._refuses_value(row, name, value) else (middle, high)
+        return sign * float(np.int64(low).view(np.float64))
+
+    def _refuses_value(self, row: Table, name: str, value: float) -> bool:
+        return self._refuses(rows.with_value(row, name, value))
 
     def _refuses(self, row: Table) -> bool:
         (batch,) = judge.recorded("", row, self._predict)
@@ -201,6 +237,7 @@ class Case:
             "dtype": "object" if dtype.kind in "UO" else dtype.str,
             "shape": list(self._answer.shape[1:]),
             **{kind: names for kind, names in self._refused.items() if names},
+            **({"within": self._within} if self._within else {}),
             **({"empty": True} if self._refuses_none else {}),
             **({"missing_text": _MISSING} if text and self._takes_null() else {}),
             **({"levels": dict(candidate.levels)} if candidate.levels else {}),

@@ -233,3 +233,11 @@ def specials(
             for word in (*_UNSEEN, *words):
                 yield f"{name} is {word!r}", {**row, name: np.array([word], dtype=object)}
             yield f"{name} is missing", {**row, name: np.array([None], dtype=object)}
+
+
+def beyond(row: Table, within: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, Table]]:
+    """Single rows with one cell just beyond an end of what the model answers."""
+    for name, ends in within.items():
+        for end in ends:
+            value = float(np.nextafter(end, math.copysign(np.inf, end)))
+            yield f"{name} is {value}", with_value(row, name, value)
