@@ -1,4 +1,4 @@
-"""Drift on Azure: what handlers.drift measures, as lines of the log, for Application Insights."""
+"""Drift on Azure: what handlers.drift measures, as lines of the log and, if asked, as metrics."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.drift import Drift
 from handlers.manifest import Manifest
 from handlers.predictor import Predictor
 from handlers.sketches import Baseline
+
+if TYPE_CHECKING:
+    from handlers.azure_telemetry import Telemetry
 
 _LOG = logging.getLogger(__name__)
 
@@ -19,15 +22,21 @@ _LOG = logging.getLogger(__name__)
 class Observed:
     """A predictor whose calls are looked at; as any, for one thread at a time."""
 
-    def __init__(self, inner: Predictor, manifest: Manifest, folder: Path) -> None:
+    def __init__(
+        self,
+        inner: Predictor,
+        manifest: Manifest,
+        folder: Path,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """`folder` holds the manifest's baseline."""
         text = (folder / str(manifest.baseline)).read_text(encoding="utf-8")
         named = {
             "model": manifest.model_name or "unnamed",
             "version": manifest.model_version or "unversioned",
         }
-        self._inner = inner
-        self._drift = Drift(Baseline.parse(text), _told, named)
+        self._inner, self._telemetry = inner, telemetry
+        self._drift = Drift(Baseline.parse(text), self._told, named)
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         begun = time.perf_counter()
@@ -36,8 +45,12 @@ class Observed:
         self._drift.served(time.perf_counter() - begun)
         return answer
 
-
-def _told(line: str) -> None:
-    """A line of CloudWatch's format without what is meant for CloudWatch alone."""
-    values = {key: value for key, value in json.loads(line).items() if key != "_aws"}
-    _LOG.info("%s", json.dumps({"message": "drift", **values}))
+    def _told(self, line: str) -> None:
+        """A line of CloudWatch's format without what is meant for CloudWatch alone."""
+        values = json.loads(line)
+        (described,) = values.pop("_aws")["CloudWatchMetrics"]
+        _LOG.info("%s", json.dumps({"message": "drift", **values}))
+        if self._telemetry is not None:
+            more = {key: values[key] for key in ("column",) if key in values}
+            for metric in described["Metrics"]:
+                self._telemetry.level(metric["Name"], values[metric["Name"]], more)

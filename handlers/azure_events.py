@@ -121,7 +121,14 @@ class Doors:
         )
         try:
             _, counts = inbox.answer(trigger, arguments, arguments["context"])
-            done = {"records": counts.records, "rows": counts.rows, "refused": counts.refused}
+            done = {
+                "records": counts.records,
+                "rows": counts.rows,
+                "refused": counts.refused,
+                "row_errors": counts.refused + counts.bad_rows,
+            }
+            if counts.payload_bytes is not None:
+                done["payload_bytes"] = counts.payload_bytes
             self._set(arguments["out"], answers.messages)
             if failures.messages:
                 arguments["failed"].set([_with_reason(each) for each in failures.messages])

@@ -4,9 +4,10 @@ One HTTP function takes every route and answers through handlers.asgi.App, which
 but the model: it is run to its end in the worker's thread, without an event loop. Whatever goes
 wrong in the function answers as JSON: the host's own 500 has no body that a client could read.
 
-One log record a request, as JSON: status, rows, latency, model and version, nothing of its data; on
-an instance's first and after misses of the cold store that too. Where the manifest names triggers,
-their functions stand beside it (handlers.azure_events).
+One log record a request, as JSON: status, rows, latency, the model's own, bytes, model, version and
+age, nothing of its data; on an instance's first and after misses of the cold store that too. A
+build with --opentelemetry tells the same as metrics and spans (handlers.azure_telemetry). Where the
+manifest names triggers, their functions stand beside it (handlers.azure_events).
 The libraries in lib/ are loaded first: the platform searches no folder of ours for them, but what
 is loaded is found by its name.
 """
@@ -19,8 +20,8 @@ import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from threading import Lock, local
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import azure.functions as func
@@ -32,6 +33,9 @@ from handlers.manifest import FILENAME, Manifest
 from handlers.scoring import Answer, Scorer
 from handlers.triggers import BATCHES
 
+if TYPE_CHECKING:
+    from handlers.azure_telemetry import Telemetry
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,10 +44,25 @@ class OneAtATime:
 
     def __init__(self, inner: predictor.Predictor) -> None:
         self._inner, self._lock = inner, Lock()
+        self._seen = local()
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         with self._lock:
-            return self._inner.predict(data, params)
+            begun = time.perf_counter()
+            try:
+                return self._inner.predict(data, params)
+            except Exception:
+                self._seen.raised = True
+                raise
+            finally:
+                spent = getattr(self._seen, "seconds", 0.0)
+                self._seen.seconds = spent + time.perf_counter() - begun
+
+    def seen(self) -> tuple[float, bool]:
+        """Seconds in this thread's calls since it asked, and whether one of them raised."""
+        found = getattr(self._seen, "seconds", 0.0), getattr(self._seen, "raised", False)
+        self._seen.seconds, self._seen.raised = 0.0, False
+        return found
 
 
 class Function:
@@ -55,12 +74,14 @@ class Function:
         manifest = Manifest.read(folder)
         quiet.silence()
         self._about = {"model": manifest.model_name, "version": manifest.model_version}
+        self._telemetry = _telemetry(manifest) if manifest.opentelemetry else None
         model = predictor.load(manifest, folder)
         if manifest.baseline is not None:
             from handlers.azure_drift import Observed
 
-            model = Observed(model, manifest, folder)
-        self._scorer = Scorer(manifest, OneAtATime(model))
+            model = Observed(model, manifest, folder, self._telemetry)
+        self._model = OneAtATime(model)
+        self._scorer = Scorer(manifest, self._model)
         self._app = App(self._scorer)
         self._first = True
 
@@ -73,7 +94,7 @@ class Function:
             from handlers.triggers import batches
 
             made: Any = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
-            batches.add(made, self._scorer)
+            batches.add(made, self._scorer, self.record)
         else:
             made = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
         if set(manifest.events) - {BATCHES}:
@@ -83,13 +104,22 @@ class Function:
         return made
 
     def record(self, function: str, values: dict[str, Any]) -> None:
-        """One line in the log, of which no value is the request's."""
+        """One line in the log, of which no value is the request's; and telemetry, where asked."""
         told = {"message": "answered", "function": function, **values, **self._about}
+        seconds, raised = self._model.seen()
+        told["model_latency_ms"] = round(seconds * 1000, 3)
+        if raised:
+            told["model_raised"] = True
+        age = self._scorer.manifest.age_days(time.time())
+        if age is not None:
+            told["model_age_days"] = round(age, 3)
         if self._first:
             told["cold_start"], self._first = True, False
         if STORE is not None and (misses := STORE.take_misses()):
             told["cold_store_misses"] = misses
         _LOG.info("%s", json.dumps(told))
+        if self._telemetry is not None:
+            self._telemetry.record(told)
 
     def __call__(self, request: func.HttpRequest) -> func.HttpResponse:
         begun = time.perf_counter()
@@ -99,7 +129,7 @@ class Function:
             answer = self._failed(error)
         latency_ms = round((time.perf_counter() - begun) * 1000, 3)
         values = {"status": answer.status, "rows": answer.rows, "latency_ms": latency_ms}
-        self.record("http", values)
+        self.record("http", {**values, "payload_bytes": len(request.get_body())})
         return response(answer)
 
     def _failed(self, error: Exception) -> Answer:
@@ -107,6 +137,16 @@ class Function:
         _LOG.error("%s at %s", name, quiet.place(error))
         message = f"{name} in the function; see the log for the place."
         return self._scorer.refusal(ScoringError(message, error_code=INTERNAL_ERROR))
+
+
+def _telemetry(manifest: Manifest) -> Telemetry | None:
+    from handlers.azure_telemetry import start
+
+    named = {
+        "model": manifest.model_name or "unnamed",
+        "version": manifest.model_version or "unversioned",
+    }
+    return start(named)
 
 
 def response(answer: Answer) -> func.HttpResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class Manifest:
     """The kind of destination that answers go to which no caller waits for."""
     baseline: str | None = None
     """A sketch of what the model is usually asked, from which drift is measured."""
+    opentelemetry: bool = False
+    """Whether the distribution that sends OpenTelemetry to the host's own cloud ships."""
     created: str | None = None
     """When the model was logged, as MLmodel has it: UTC, ISO 8601."""
     python: str
@@ -61,6 +64,14 @@ class Manifest:
             msg = f"{FILENAME} has schema {values.get('schema_version')}, not {SCHEMA_VERSION}"
             raise ValueError(msg)
         return cls(**values)
+
+    def age_days(self, now: float) -> float | None:
+        """Since the model was logged, with `now` in seconds since the epoch; None if unknown."""
+        try:
+            created = datetime.fromisoformat(self.created or "").replace(tzinfo=UTC)
+        except ValueError:
+            return None
+        return max(0.0, now - created.timestamp()) / 86_400
 
     def text(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

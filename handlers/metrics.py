@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Metrics
@@ -43,7 +42,7 @@ class Recorder:
         # a container that was started ahead of its first request is not a cold start
         kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         self._cold = kind != "provisioned-concurrency"
-        self._created = _moment(manifest.created)
+        self._manifest = manifest
         self._row_errors = 0
         self._pending: dict[str, dict[str, object]] = {}
 
@@ -76,8 +75,8 @@ class Recorder:
         self._add("RowErrors", "Count", self._row_errors)
         if payload_bytes is not None:
             self._add("PayloadBytes", "Bytes", payload_bytes)
-        if self._created is not None:
-            age = max(0.0, time.time() - self._created) / 86_400
+        age = self._manifest.age_days(time.time())
+        if age is not None:
             self._add("ModelAgeDays", "None", round(age, 3))
         self._add("Latency", "Milliseconds", latency_ms)
         self._add("Rows", "Count", rows)
@@ -98,11 +97,3 @@ class Recorder:
         if not is_metrics_disabled():
             record = self._metrics.serialize_metric_set(metrics=pending)
             print(json.dumps(record, separators=(",", ":")))  # noqa: T201 - where the agent reads
-
-
-def _moment(text: str | None) -> float | None:
-    """Seconds since the epoch; None where it is no time."""
-    try:
-        return datetime.fromisoformat(text or "").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None

@@ -23,6 +23,7 @@ def entry_files(plan: BuildPlan) -> dict[str, str]:
         "pinned": pinned,
         "events": plan.request.events,
         "output": outputs.of(plan),
+        "opentelemetry": plan.request.opentelemetry,
     }
     return render([folder], values, {})
 

@@ -11,13 +11,15 @@ https://learn.microsoft.com/en-us/azure/azure-functions/durable/durable-function
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from handlers.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
+from handlers.responses import row_count
 from handlers.scoring import Scorer
 from handlers.triggers import BATCHES, PART
 
@@ -33,8 +35,11 @@ class NotThisTimeError(Exception):
     """A part that may be answered when it is tried again."""
 
 
-def add(app: df.DFApp, scorer: Scorer) -> None:
-    """The three functions: what starts a batch, what cuts it up, and what scores a part."""
+def add(app: df.DFApp, scorer: Scorer, record: Callable[[str, dict[str, Any]], None]) -> None:
+    """The three functions: what starts a batch, what cuts it up, and what scores a part.
+
+    `record` writes the log's line of a part, as of any invocation.
+    """
 
     async def start(req: func.HttpRequest, client: Any) -> func.HttpResponse:
         try:
@@ -49,7 +54,16 @@ def add(app: df.DFApp, scorer: Scorer) -> None:
         return answer
 
     def score(part: dict[str, Any]) -> dict[str, Any]:
-        return scored(scorer, part)
+        begun, told = time.perf_counter(), {"status": 500, "rows": 0}
+        try:
+            answer = scored(scorer, part)
+            told = {"status": 400, "rows": 0}
+            if "predictions" in answer:
+                told = {"status": 200, "rows": row_count(answer["predictions"])}
+        finally:
+            latency_ms = round((time.perf_counter() - begun) * 1000, 3)
+            record(SCORE, {**told, "latency_ms": latency_ms})
+        return answer
 
     score.__annotations__ = {"part": dict}  # the worker knows no dict[...]
     client = app.durable_client_input(client_name="client")

@@ -12,6 +12,7 @@ param events array
 param outputKind string
 param outputName string
 param schedule string
+param openTelemetry bool
 param tags object
 
 var suffix = uniqueString(resourceGroup().id, name)
@@ -142,6 +143,10 @@ var ownSettings = [
   { name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', value: 'ClientId=${identity.properties.clientId};Authorization=AAD' }
 ]
 
+var telemetrySettings = openTelemetry ? [
+  { name: 'PYTHON_ENABLE_OPENTELEMETRY', value: 'true' }
+] : []
+
 resource site 'Microsoft.Web/sites@2025-05-01' = {
   name: 'func-${suffix}'
   location: location
@@ -158,7 +163,7 @@ resource site 'Microsoft.Web/sites@2025-05-01' = {
     httpsOnly: true
     siteConfig: {
       minTlsVersion: '1.2'
-      appSettings: concat(ownSettings, empty(events) ? [] : doors.outputs.settings)
+      appSettings: concat(ownSettings, telemetrySettings, empty(events) ? [] : doors.outputs.settings)
     }
     functionAppConfig: {
       deployment: {

@@ -47,6 +47,9 @@ param outputName string = ''
 @description('When the timer runs, where there is one: six fields, seconds first')
 param schedule string = '0 0 * * * *'
 
+@description('The worker hands traces over to the app, which sends them, as the package was built')
+param openTelemetry bool = false
+
 param tags object = {}
 
 var allTags = union(tags, { 'azd-env-name': environmentName })
@@ -74,6 +77,7 @@ module app 'app.bicep' = {
     outputKind: outputKind
     outputName: outputName
     schedule: schedule
+    openTelemetry: openTelemetry
     tags: allTags
   }
 }

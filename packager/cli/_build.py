@@ -75,6 +75,7 @@ def build(
     once: opt.Once = False,
     baseline: opt.Baseline = None,
     batch: opt.Batch = False,
+    opentelemetry: opt.OpenTelemetry = False,
     memory_mb: opt.Memory = None,
     timeout_seconds: opt.Timeout = None,
     rows: opt.Rows = 1000,

@@ -146,6 +146,13 @@ Batch: TypeAlias = Annotated[
     bool,
     typer.Option("--batch", help="A state machine that runs whole files and folders in parallel."),
 ]
+OpenTelemetry: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--opentelemetry",
+        help="On Azure: metrics, traces and logs by Azure Monitor's OpenTelemetry distribution.",
+    ),
+]
 Memory: TypeAlias = Annotated[
     int | None,
     typer.Option("--memory", help="MB; else from what replay measured.", show_default=False),

@@ -69,6 +69,7 @@ def context(
         "namespace": _NAMESPACE,
         "once": plan.request.once,
         "output": output,
+        "opentelemetry": plan.request.opentelemetry,
         "output_address": _address(output),
         "scheduled_request": _scheduled(plan),
         "model_uri": _text.public_uri(model.uri),

@@ -55,6 +55,11 @@ def settings(request: BuildRequest, target: Target) -> None:
         )
     wrong.extend(_image(request, target))
     wrong.extend(_device(request, target))
+    if request.opentelemetry and target.telemetry is None:
+        wrong.append(
+            f"--opentelemetry: {target.name} has none to ask for; azure-functions has, and a "
+            "container's server sends where OTEL_EXPORTER_OTLP_ENDPOINT says."
+        )
     wrong.extend(_doors(request, target))
     if unknown := sorted(set(request.passes or ()) - set(PASSES)):
         wrong.append(f"No slimming pass {', '.join(unknown)}. There are: {', '.join(PASSES)}.")

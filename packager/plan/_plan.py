@@ -56,6 +56,10 @@ def plan(
     """
     target = check(request)
     target = replace(target, requires=target.required_for(request.events))
+    if request.opentelemetry and target.telemetry is not None:
+        more = target.telemetry
+        requires, keep = (*target.requires, *more.requires), (*target.keep, *more.keep)
+        target = replace(target, requires=requires, keep=keep)
     _checks.size(model, target)
     _requirements.listed(model.requirements.lines)
     flavor = flavors.choose(model)

@@ -189,6 +189,7 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
         path_files=path_files,
         events=list(plan.request.events),
         output=None if (output := outputs.of(plan)) is None else output.kind,
+        opentelemetry=plan.request.opentelemetry,
         created=model.created,
         python=plan.runtime.python_minor,
         request_bytes=limits.request_bytes,

@@ -7,9 +7,27 @@ from typing import Final
 
 from handlers import triggers
 from packager import facts
-from packager.types import Target
+from packager.types import Target, Telemetry
 
 NAME: Final = "azure-functions"
+_DISTRO: Final = Telemetry(
+    requires=("azure-monitor-opentelemetry>=1.8,<2",),
+    keep=(
+        *("opentelemetry*", "azure_*", "msal*", "msrest*", "cryptography*", "_cffi_backend*"),
+        *("cffi*", "jwt*", "pyjwt*", "requests*", "urllib3*", "certifi*", "charset_normalizer*"),
+        *("idna*", "oauthlib*", "isodate*", "psutil*", "packaging*", "wrapt*", "asgiref*"),
+        "typing_extensions*",
+    ),
+    trial={
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey="
+        "00000000-0000-4000-8000-000000000000;IngestionEndpoint=http://127.0.0.1:9/",
+        "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+        "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
+        "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+        "PYTHON_ENABLE_OPENTELEMETRY": "true",
+    },
+)
+"""https://learn.microsoft.com/en-us/azure/azure-functions/opentelemetry-howto"""
 
 
 def target(facts_dir: Path | None = None) -> Target:
@@ -35,7 +53,7 @@ def target(facts_dir: Path | None = None) -> Target:
         scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
         reserved=("function_app", "function_app.py"),
         keep=("azure", "azurefunctions", "azure_functions_runtime", "markupsafe", "werkzeug"),
-        way_out="a container",
+        way_out="gpu-container",
         sources=(*triggers.TRIGGERS, triggers.BATCHES),
         source_modules=PurePosixPath("triggers"),
         answering=frozenset({triggers.BATCHES}),
@@ -48,4 +66,5 @@ def target(facts_dir: Path | None = None) -> Target:
         shadows=facts.shadows(NAME, facts_dir),
         home=PurePosixPath(".python_packages/lib/site-packages"),
         library_path=(),
+        telemetry=_DISTRO,
     )

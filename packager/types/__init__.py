@@ -32,7 +32,7 @@ from packager.types._report import (
     RejectedBundle,
     VerifiedBundle,
 )
-from packager.types._target import BaseImage, Limits, Runtime, Shadow, Target
+from packager.types._target import BaseImage, Limits, Runtime, Shadow, Target, Telemetry
 
 __all__ = [
     "BATCH_SOURCES",
@@ -69,6 +69,7 @@ __all__ = [
     "SavedExample",
     "Shadow",
     "Target",
+    "Telemetry",
     "Tier",
     "Trace",
     "VerifiedBundle",

@@ -54,6 +54,8 @@ class BuildRequest:
     """A table (CSV, JSON Lines, Parquet) that drift is measured from."""
     batch: bool = False
     """A state machine that runs whole files and folders through the function."""
+    opentelemetry: bool = False
+    """Metrics, traces and logs leave by the OpenTelemetry distribution of the target's cloud."""
     memory_mb: int | None = None
     timeout_seconds: int | None = None
     base_image: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,12 @@ class BuildPlan:
     @property
     def device(self) -> Device:
         return self.request.device or self.target.device
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Of the environment that the function is booted in before it is deployed."""
+        telemetry = self.target.telemetry
+        return telemetry.trial if telemetry and self.request.opentelemetry else {}
 
     @property
     def base_image(self) -> str:

@@ -67,6 +67,18 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """What sends OpenTelemetry to a target's cloud, where that is asked for."""
+
+    requires: tuple[str, ...]
+    keep: tuple[str, ...]
+    """What it imports, as globs: at times of its own, in threads of its own, so that a recorder
+    sees it or not."""
+    trial: Mapping[str, str]
+    """Variables under which it starts before it is deployed; nothing listens where it sends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseImage:
     """What a target's images are built on, where nothing else is asked for."""
 
@@ -132,6 +144,8 @@ class Target:
     device: Device = Device.CPU
     """What is usual there; any that `devices` has may be asked for."""
     devices: tuple[Device, ...] = (Device.CPU,)
+    telemetry: Telemetry | None = None
+    """None where `--opentelemetry` has nothing to add."""
     shares: str | None = None
     """Folder under templates/ whose templates are taken too, where `templates` has none such."""
 

@@ -86,6 +86,7 @@ def check(
             memory_mb=request.memory_mb or _MEMORY_MB,
             timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
             provided=plan.provided,
+            env=plan.variables,
         )
     )
     done.host = host.about

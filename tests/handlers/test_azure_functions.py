@@ -118,6 +118,7 @@ def test_a_model_that_raises_answers_as_over_any_door(
 
     assert response.status_code == 400
     assert "secret" not in caplog.text + response.get_body().decode()
+    assert json.loads(caplog.records[-1].message)["model_raised"] is True
 
 
 def test_one_record_a_request_tells_what_was_answered(
@@ -127,13 +128,14 @@ def test_one_record_a_request_tells_what_was_answered(
         answering(request())
 
     (record,) = (json.loads(each.message) for each in caplog.records)
-    assert record.pop("latency_ms") >= 0
+    assert 0 <= record.pop("model_latency_ms") <= record.pop("latency_ms")
     assert record == {
         "message": "answered",
         "function": "http",
         "cold_start": True,
         "status": 200,
         "rows": 2,
+        "payload_bytes": len(json.dumps(BODY)),
         "model": manifest().model_name,
         "version": manifest().model_version,
     }

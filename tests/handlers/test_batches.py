@@ -60,9 +60,9 @@ class Client:
         return func.HttpResponse(instance, status_code=202)
 
 
-def functions() -> dict[str, Any]:
+def functions(told: list[Any] | None = None) -> dict[str, Any]:
     app = df.DFApp()
-    batches.add(app, scorer())
+    batches.add(app, scorer(), lambda *each: (told if told is not None else []).append(each))
     return {each.get_function_name(): each for each in app.get_functions()}
 
 
@@ -97,6 +97,17 @@ def test_a_part_that_cannot_be_answered_is_the_answer() -> None:
     answer = run(Context(batches.cut(body, 1)))
     assert (answer["error_code"], answer["part"]) == ("BAD_REQUEST", 1)
     assert "secret" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize(("data", "status"), [([[1.0, "a"]] * 3, 200), ([["x", "a"]], 400)])
+def test_a_part_is_told_in_the_log_as_any_invocation(data: list[Any], status: int) -> None:
+    told: list[tuple[str, dict[str, Any]]] = []
+    score = functions(told)[batches.SCORE].get_user_function()
+    score(part={"dataframe_split": {**SPLIT, "data": data}})
+    ((function, values),) = told
+    assert values.pop("latency_ms") >= 0
+    rows = len(data) if status == 200 else 0
+    assert (function, values) == (batches.SCORE, {"status": status, "rows": rows})
 
 
 def test_what_may_go_well_at_another_time_is_raised_for_the_retry() -> None:

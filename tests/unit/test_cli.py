@@ -114,6 +114,15 @@ def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -
     ]
 
 
+def test_telemetry_is_asked_for_by_a_word(asked: list[BuildRequest]) -> None:
+    words = "build m -t azure-functions --opentelemetry --json"
+
+    done = RUN.invoke(cli.app, words.split(), catch_exceptions=False)
+
+    assert done.exit_code == 0
+    assert [(r.target, r.opentelemetry) for r in asked] == [("azure-functions", True)]
+
+
 def test_each_option_of_a_container_sets_its_field(asked: list[BuildRequest]) -> None:
     image = f"python@sha256:{'0' * 64}"
     words = f"build m -t gpu-container --base-image {image} --device cuda --driver 580 --json"

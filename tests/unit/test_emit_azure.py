@@ -24,15 +24,20 @@ INFRA = _resources.INFRA / "azure"
 SETTING = re.compile(r"%(\w+)%")
 
 
-def plan(*events: str, to: str | None = "blob://answers/churn") -> BuildPlan:
+def plan(
+    *events: str, to: str | None = "blob://answers/churn", opentelemetry: bool = False
+) -> BuildPlan:
     request = fake_plan.request(
-        target="azure-functions", events=events, output_to=to if {*events} - {"batches"} else None
+        target="azure-functions",
+        events=events,
+        output_to=to if {*events} - {"batches"} else None,
+        opentelemetry=opentelemetry,
     )
     return replace(fake_plan.plan(request=request), target=targets.load("azure-functions"))
 
 
-def emitted(base: Path, *events: str) -> dict[str, str]:
-    made = plan(*events)
+def emitted(base: Path, *events: str, opentelemetry: bool = False) -> dict[str, str]:
+    made = plan(*events, opentelemetry=opentelemetry)
     root = fake_plan.tree(base / "tree", made)
     out = base / "out"
     out.mkdir()
@@ -102,6 +107,21 @@ def test_what_was_built_for_is_deployed_for(tmp_path: Path) -> None:
     assert parameters["outputName"]["value"] == "answers/churn"
     assert "sh infra/subscribe.sh" in texts["azure.yaml"]
     assert all(f"| {name} |" in texts["README.md"] for name in triggers.TRIGGERS)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_host_and_the_worker_are_told_of_telemetry_where_it_was_asked_for(
+    *, asked: bool, tmp_path: Path
+) -> None:
+    files = layout.entry_files(plan(opentelemetry=asked))
+    host, local = (json.loads(files[n]) for n in ("host.json", "local.settings.json.example"))
+    texts = emitted(tmp_path, opentelemetry=asked)
+    parameters = json.loads(texts["infra/main.parameters.json"])["parameters"]
+    assert host.get("telemetryMode") == ("OpenTelemetry" if asked else None)
+    assert ("PYTHON_ENABLE_OPENTELEMETRY" in local["Values"]) is asked
+    assert parameters.get("openTelemetry") == ({"value": True} if asked else None)
+    assert set(parameters) <= set(bicep.parse(texts["infra/main.bicep"])["parameters"])
+    assert ("customMetrics" in texts["README.md"]) is asked
 
 
 def test_batches_alone_need_no_destination(tmp_path: Path) -> None:

@@ -526,6 +526,7 @@ def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) ->
             "keeps no table of what was answered",
         ),
         ({"target": "azure-functions", "timeout_seconds": 231}, "takes 1 to 230 seconds"),
+        ({"opentelemetry": True}, "aws-lambda has none to ask for"),
     ],
 )
 def test_a_setting_beyond_the_limits_is_refused(
@@ -541,12 +542,35 @@ def test_wrong_settings_are_said_all_together(index: Index, tmp_path: Path) -> N
         _plan(_model(tmp_path / "m"), memory_mb=1, timeout_seconds=1000)
 
 
+@pytest.mark.parametrize(
+    ("target", "size_bytes", "said"),
+    [
+        ("aws-lambda", 262_144_001, r"(?s)262,144,001 bytes.*the target aws-lambda-image"),
+        ("azure-functions", 800_000_001, r"(?s)800,000,001 bytes.*the target gpu-container"),
+    ],
+)
 def test_a_model_bigger_than_the_target_is_refused_with_the_way_out(
-    index: Index, tmp_path: Path
+    target: str, size_bytes: int, said: str, index: Index, tmp_path: Path
 ) -> None:
-    big = FileRecord(PurePosixPath("weights.bin"), "0" * 64, 262_144_001)
-    with pytest.raises(PlanError, match=r"(?s)262,144,001 bytes.*aws-lambda-image"):
-        _plan(_model(tmp_path / "m", files=(big,)))
+    big = FileRecord(PurePosixPath("weights.bin"), "0" * 64, size_bytes)
+    with pytest.raises(PlanError, match=said):
+        _plan(_model(tmp_path / "m", files=(big,)), target=target)
+    assert index.asked == []
+
+
+def test_telemetry_is_installed_where_it_is_asked_for_and_no_pass_moves_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = {"azure-functions": ("2.3.0",), "azure-functions-runtime": ("1.3.0",)}
+    versions = {**_index().versions, **own, "azure-monitor-opentelemetry": ("1.8.11",)}
+    _use(monkeypatch, _index(versions=versions))
+    for asked in (False, True):
+        plan, *_ = _plan(
+            _model(tmp_path / f"{asked}"), target="azure-functions", opentelemetry=asked
+        )
+        assert ("azure-monitor-opentelemetry" in _names(plan)) is asked
+        assert ("opentelemetry*" in plan.keep) is asked
+        assert ("PYTHON_ENABLE_OPENTELEMETRY" in plan.variables) is asked
 
 
 @pytest.mark.parametrize(
