@@ -83,7 +83,7 @@ class Doors:
         self._path = [name for name in path if name]
         self._merge = environ.get("PACKAGER_MERGE") != "0"
 
-    def open(self, app: func.FunctionApp) -> None:
+    def open(self, app: func.Blueprint) -> None:
         for trigger in triggers.load(self._names):
             run: Any = self._function(trigger)
             outward = (self._out(app, trigger), *(_failures(app) if trigger.BURIES else ()))
@@ -155,7 +155,7 @@ class Doors:
             (message,) = messages
             out.set(message.body.decode())
 
-    def _out(self, app: func.FunctionApp, trigger: Trigger) -> Decorator:
+    def _out(self, app: func.Blueprint, trigger: Trigger) -> Decorator:
         if self._output == "blob":
             path = f"%PACKAGER_OUTPUT%/{trigger.NAME}/{trigger.ANSWER}.json"
             return app.blob_output("out", path=path, connection=STORAGE)
@@ -170,7 +170,7 @@ def _type(output: str) -> Any:
     return {"blob": func.Out[bytes], "queue": func.Out[_TEXTS], "servicebus": func.Out[str]}[output]
 
 
-def _failures(app: func.FunctionApp) -> tuple[Decorator, ...]:
+def _failures(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.queue_output("failed", queue_name="%PACKAGER_FAILURES%", connection=STORAGE),)
 
 

@@ -1,4 +1,4 @@
-"""The Azure Functions entry point: `app`, the model loaded while the worker indexes it.
+"""The Azure Functions entry point: `app`, a blueprint; the model is loaded while it is indexed.
 
 One HTTP function takes every route and answers through handlers.asgi.App, which waits for nothing
 but the model: it is run to its end in the worker's thread, without an event loop. Whatever goes
@@ -86,17 +86,17 @@ class Function:
         self._first = True
 
     def app(self) -> Any:
-        """An app with the functions of the triggers that the manifest names."""
+        """A blueprint with the functions of the triggers that the manifest names."""
         manifest = self._scorer.manifest
         if BATCHES in manifest.events:
             import azure.durable_functions as df
 
             from handlers.triggers import batches
 
-            made: Any = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+            made: Any = df.Blueprint()
             batches.add(made, self._scorer, self.record)
         else:
-            made = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+            made = func.Blueprint()
         if set(manifest.events) - {BATCHES}:
             from handlers.azure_events import Doors
 
@@ -206,11 +206,7 @@ def load_libraries(paths: Iterable[Path]) -> None:
 
 _ROOT = Path(__file__).resolve().parent.parent
 _FUNCTION = Function(_ROOT) if (_ROOT / FILENAME).is_file() else None
-app: func.FunctionApp = (
-    func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-    if _FUNCTION is None
-    else _FUNCTION.app()
-)
+app: func.Blueprint = func.Blueprint() if _FUNCTION is None else _FUNCTION.app()
 
 
 @app.function_name("http")

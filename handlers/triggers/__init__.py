@@ -26,7 +26,7 @@ from handlers.events import Reader
 from handlers.records import Outcome, all_or_nothing
 
 if TYPE_CHECKING:
-    from azure.functions import FunctionApp
+    from azure.functions import Blueprint
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Trigger(Reader, Protocol):
     ANSWER: str
     BURIES: bool
 
-    def bound(self, app: FunctionApp) -> tuple[Decorator, ...]: ...
+    def bound(self, app: Blueprint) -> tuple[Decorator, ...]: ...
 
 
 def load(names: Iterable[str]) -> tuple[Trigger, ...]:

@@ -20,7 +20,7 @@ ANSWER = "{name}"
 BURIES = False
 
 
-def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     path = "%PACKAGER_CONTAINER%/{name}"
     source = func.BlobSource.EVENT_GRID
     return (app.blob_trigger("event", path=path, connection=STORAGE, source=source),)

@@ -20,7 +20,7 @@ ANSWER = "{rand-guid}"
 BURIES = True
 
 
-def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.event_grid_trigger("event"),)
 
 

@@ -25,7 +25,7 @@ ANSWER = "{rand-guid}"
 BURIES = True
 
 
-def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (
         app.event_hub_message_trigger(
             "event",

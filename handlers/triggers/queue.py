@@ -20,7 +20,7 @@ ANSWER = "{Id}"
 BURIES = False
 
 
-def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.queue_trigger("event", queue_name="%PACKAGER_QUEUE%", connection=STORAGE),)
 
 

@@ -20,7 +20,7 @@ ANSWER = "{MessageId}"
 BURIES = False
 
 
-def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     name = "%PACKAGER_SERVICEBUS_QUEUE%"
     return (app.service_bus_queue_trigger("event", connection=SERVICE_BUS, queue_name=name),)
 

@@ -19,7 +19,7 @@ ANSWER = "{rand-guid}"
 BURIES = True
 
 
-def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (
         app.timer_trigger(arg_name="event", schedule="%PACKAGER_SCHEDULE%", run_on_startup=False),
         app.blob_input("request", path="%PACKAGER_TIMER_REQUEST%", connection=STORAGE),

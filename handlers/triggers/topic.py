@@ -13,7 +13,7 @@ ANSWER = servicebus.ANSWER
 BURIES = False
 
 
-def bound(app: func.FunctionApp) -> tuple[Decorator, ...]:
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (
         app.service_bus_topic_trigger(
             "event",

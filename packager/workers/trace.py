@@ -163,22 +163,24 @@ def found_in(folder: Path) -> dict[str, str]:
 
 
 def called_as_lambda_s(entry: Any) -> Any:
-    """The entry point; of a function app, what calls the function that an event names.
+    """The entry point; of a function app's blueprint, what calls the function that an event names.
 
     A trigger's message is anything that has what its reader asks of it: what the worker's own
     classes import lies in place in any case.
     """
-    if not hasattr(entry, "get_functions"):
+    if not hasattr(entry, "route"):
         return entry
     import inspect
 
-    functions = {f.get_function_name(): f.get_user_function() for f in entry.get_functions()}
+    import azure.functions
+
+    app = azure.functions.FunctionApp()
+    app.register_functions(entry)
+    functions = {f.get_function_name(): f.get_user_function() for f in app.get_functions()}
 
     def call(event: dict[str, Any], context: Context) -> Any:
         function, body = functions[event["function"]], base64.b64decode(event["body"])
         if event["function"] == "http":
-            import azure.functions
-
             asked = azure.functions.HttpRequest(
                 method=event["method"],
                 url=f"https://function-app.azurewebsites.net{event['path']}",

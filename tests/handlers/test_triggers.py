@@ -48,7 +48,7 @@ def messages(name: str, *bodies: bytes) -> dict[str, Any]:
     """The arguments of a trigger, of the classes that the worker makes where they can be made."""
     (body, *_) = bodies
     if name == "queue":
-        return {"event": QueueMessage(id="m1", body=body)}  # type: ignore[no-untyped-call]
+        return {"event": QueueMessage(id="m1", body=body)}
     if name in {"servicebus", "topic"}:
         message = ServiceBusMessage(
             body=body, message_id="m1", user_properties={}, application_properties={}
@@ -80,11 +80,12 @@ class Asked:
     """One app with the doors of a model, and what a call of one of them sent."""
 
     def __init__(self, *names: str, output: str = "queue", model: Any = None, **env: str) -> None:
-        self.app = func.FunctionApp()
+        doors, app = func.Blueprint(), func.FunctionApp()
         self.told: list[tuple[str, dict[str, Any]]] = []
         made = scorer(model, events=list(names), output=output)
-        Doors(made, lambda name, values: self.told.append((name, values)), env).open(self.app)
-        self.functions = {f.get_function_name(): f for f in self.app.get_functions()}
+        Doors(made, lambda name, values: self.told.append((name, values)), env).open(doors)
+        app.register_functions(doors)
+        self.functions = {f.get_function_name(): f for f in app.get_functions()}
         self.out, self.failed = Out(), Out()
 
     def __call__(self, name: str, *bodies: bytes) -> None:

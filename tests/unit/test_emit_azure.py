@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,16 +47,17 @@ def emitted(base: Path, *events: str, opentelemetry: bool = False) -> dict[str, 
     return {p.relative_to(out).as_posix(): p.read_text(encoding="utf-8") for p in report.emitted}
 
 
-def bindings(output: str) -> list[dict[str, Any]]:
-    app = func.FunctionApp()
-    events = [name for name in triggers.TRIGGERS if (name, output) != ("eventhubs", "servicebus")]
-    Doors(scorer(events=events, output=output), lambda *_: None, {}).open(app)
+def bindings(events: Sequence[str], output: str) -> list[dict[str, Any]]:
+    doors, app = func.Blueprint(), func.FunctionApp()
+    Doors(scorer(events=list(events), output=output), lambda *_: None, {}).open(doors)
+    app.register_functions(doors)
     return [b.get_dict_repr() for f in app.get_functions() for b in f.get_bindings()]
 
 
 @pytest.mark.parametrize("output", triggers.OUTPUTS)
 def test_every_setting_that_a_function_is_bound_to_is_made(output: str) -> None:
-    bound = bindings(output)
+    events = [name for name in triggers.TRIGGERS if (name, output) != ("eventhubs", "servicebus")]
+    bound = bindings(events, output)
     wanted = {name for each in bound for name in SETTING.findall(str(each))}
     text = (INFRA / "events.bicep").read_text(encoding="utf-8")
     made = {each["name"] for each in bicep.parse(text)["variables"]["names"]["value"]}
@@ -67,10 +69,7 @@ def test_every_setting_that_a_function_is_bound_to_is_made(output: str) -> None:
 @pytest.mark.parametrize("events", [(), ("queue",), triggers.TRIGGERS])
 def test_the_settings_for_a_try_at_home_are_those_too(events: tuple[str, ...]) -> None:
     found = json.loads(layout.entry_files(plan(*events))["local.settings.json.example"])["Values"]
-    app = func.FunctionApp()
-    if events:
-        Doors(scorer(events=list(events), output="blob"), lambda *_: None, {}).open(app)
-    bound = [b.get_dict_repr() for f in app.get_functions() for b in f.get_bindings()]
+    bound = bindings(events, "blob") if events else []
     wanted = {name for each in bound for name in SETTING.findall(str(each))}
     wanted |= {each["connection"] for each in bound if "connection" in each}
     assert wanted <= set(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,16 +42,23 @@ class Came:
     faults: dict[str, int]
 
 
-def built(out: Path, minor: str) -> BuildReport:
-    """A small model behind every door; answers go into a queue."""
+def built(
+    out: Path,
+    minor: str,
+    *,
+    model: str = "onnx_columns",
+    events: Sequence[str] = (*triggers.TRIGGERS, triggers.BATCHES),
+    opentelemetry: bool = False,
+) -> BuildReport:
+    """A small model behind these doors; answers go into a queue."""
     request = BuildRequest(
-        model_uri=str(models.folder("onnx_columns")),
+        model_uri=str(models.folder(model)),
         out_dir=out,
         target="azure-functions",
         python_minor=minor,
-        rows=50,
-        events=(*triggers.TRIGGERS, triggers.BATCHES),
+        events=tuple(events),
         output_to="queue://answers",
+        opentelemetry=opentelemetry,
     )
     return build(request, MlflowRegistry(None, None))
 

@@ -1,10 +1,8 @@
-"""Function apps, built for Azure and run by the real worker library."""
+"""The real worker library over apps of one file: what it says before anything is deployed."""
 
 from __future__ import annotations
 
 import json
-import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,11 +12,6 @@ from packager.emulator import why_not_bootable
 from packager.errors import EmulatorError
 from packager.hosts import Boot, Call
 from packager.hosts.azure_functions import WorkerHost, client
-from packager.invoke import invoke_artifact
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
-from packager.types import BuildReport, BuildRequest
-from tests import models
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,43 +27,6 @@ app = func.FunctionApp()
 @app.route(route="{*path}")
 def http(req: func.HttpRequest) -> func.HttpResponse:
 """
-
-
-def built(name: str, out: Path, minor: str) -> BuildReport:
-    request = BuildRequest(
-        model_uri=str(models.folder(name)),
-        out_dir=out,
-        target="azure-functions",
-        python_minor=minor,
-    )
-    return build(request, MlflowRegistry(None, None))
-
-
-@pytest.mark.parametrize("minor", ["3.12", "3.13"])
-def test_an_app_is_indexed_and_answers_as_the_model_does(minor: str, tmp_path: Path) -> None:
-    report = built("onnx_tensor", tmp_path / "out", minor)
-    evidence = report.evidence
-
-    assert (evidence.proven, evidence.mismatches, evidence.max_abs_error) == (True, 0, 0.0)
-    assert evidence.rows_compared >= 1000
-    assert evidence.cold_start is not None
-    assert evidence.cold_start.init_wall_ms < report.plan.target.limits.init_seconds * 1000
-    locked = tomllib.loads((tmp_path / "out" / "pylock.toml").read_text(encoding="utf-8"))
-    versions = {each["name"]: each["version"] for each in locked["packages"]}
-    assert versions["azure-functions"].startswith("1." if minor == "3.12" else "2.")
-    assert ("azure-functions-runtime" in versions) == (minor == "3.13")
-    with zipfile.ZipFile(report.artifact.path) as archive:
-        assert {"host.json", "function_app.py"} <= set(archive.namelist())
-
-    answer = invoke_artifact(
-        tmp_path / "out",
-        data=None,
-        http=False,
-        content_type="application/json",
-        repeat=1,
-        memory_mb=None,
-    )
-    assert (answer["failed"], list(json.loads(answer["response"]))) == (False, ["predictions"])
 
 
 def app(tmp_path: Path, source: str) -> Boot:
