@@ -1,10 +1,4 @@
-"""Azure Functions' host: the real worker library, in an interpreter of the target's Python.
-
-Microsoft publishes the library half of the worker for Python 3.13 and later on the package index
-(azure-functions-runtime), and its message classes inside azure-functions-runtime-v1. Below 3.13
-the platform runs an older worker, which is not on any index; there the same library, whose wheels
-hold no compiled code, is run under the target's Python.
-"""
+"""Azure Functions' host: the real worker library, in an interpreter of the target's Python."""
 
 from __future__ import annotations
 
@@ -23,28 +17,15 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from handlers import triggers
-from packager import _cache, _proc, _process, environments, facts
+from packager import _proc, _process
 from packager.emulator import read_only_prefix
 from packager.errors import EmulatorError
 from packager.hosts._host import Answered, Boot, Call, Delivered, Process
 from packager.hosts.azure_messages import MESSAGES, answers
-from packager.interpreters import uv
-from packager.types import Interpreter
+from packager.hosts.azure_worker import about, client, native
 
 _WORKER: Final = Path(__file__).parent.parent / "workers" / "azure_functions.py"
 _HOME: Final = ".python_packages/lib/site-packages"
-_LIBRARY: Final = (
-    "azure-functions-runtime",
-    "azure-functions-runtime-v1",
-    "azurefunctions-extensions-base",
-)
-_LIBRARY_PYTHON: Final = (3, 13)
-_NATIVE: Final = ("protobuf", "grpcio")
-_SDK: Final = (
-    "azure-functions==1.26.0; python_version < '3.13'",
-    "azure-functions==2.3.0; python_version >= '3.13'",
-)
-"""What the worker has for an app that brings none."""
 _LENGTH: Final = struct.Struct("!I")
 _START_SECONDS: Final = 180.0
 _SPARE_SECONDS: Final = 30.0
@@ -57,7 +38,7 @@ class WorkerHost:
 
     def __init__(self, boot: Boot) -> None:
         self._boot = boot
-        self.about = _about(boot.interpreter)
+        self.about = about(boot.interpreter)
         self._folder = boot.folder.absolute()
         self._prefix = read_only_prefix()
         self._last_log = ""
@@ -66,6 +47,7 @@ class WorkerHost:
         """Each function's bindings, as the worker indexed them."""
         self.failure: str | None = None
         """Why there are none: what Azure does not show."""
+        self._trace = ""
         self._init_wall_ms = 0.0
         self.index_cpu_ms = 0.0
         """Of the app's import and its indexing, the worker's own start left out."""
@@ -105,6 +87,7 @@ class WorkerHost:
             indexed = self._receive()
             self._init_wall_ms = (time.perf_counter() - begun) * 1000
             self.failure = indexed.get("failure")
+            self._trace = indexed.get("trace", "")
             self.functions = indexed.get("functions", {})
             self.index_cpu_ms = indexed.get("index_cpu_ms", 0.0)
             self._connection.settimeout(self._boot.timeout_seconds + _SPARE_SECONDS)
@@ -191,10 +174,13 @@ class WorkerHost:
         )
 
     def log(self) -> str:
-        """Everything that the worker and the function wrote; still there when they have ended."""
+        """Everything that the worker and the function wrote, and where indexing failed.
+
+        Still there when they have ended.
+        """
         if not self._log.is_file():
             return self._last_log
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        return self._log.read_text(encoding="utf-8", errors="replace") + self._trace
 
     def _mounted(self) -> tuple[str | Path, ...]:
         return () if self._prefix is None else (*self._prefix, self._folder)
@@ -254,17 +240,6 @@ class WorkerHost:
         self._last_log = self.log()
 
 
-def _about(interpreter: Interpreter) -> str:
-    said = "Indexed and invoked by the worker library that Azure publishes for Python 3.13 and on"
-    if _minor(interpreter) >= _LIBRARY_PYTHON:
-        return f"{said}."
-    return f"{said}; Azure runs {interpreter.minor} in an older worker, which is on no index."
-
-
-def _minor(interpreter: Interpreter) -> tuple[int, ...]:
-    return tuple(int(part) for part in interpreter.minor.split("."))
-
-
 def _read(status: int, text: str, seconds: float) -> Answered:
     try:
         body = json.loads(text)
@@ -273,31 +248,3 @@ def _read(status: int, text: str, seconds: float) -> Answered:
         return Answered(status=status, text=text, body=None, words=words, seconds=seconds)
     code = str(body.get("error_code", "")) if isinstance(body, dict) else ""
     return Answered(status=status, text=text, body=body, words=code, seconds=seconds)
-
-
-def native(interpreter: Interpreter) -> Path:
-    """The Python of an environment with what the worker has beside its library."""
-    tools = facts.tools()
-    wanted = [*(tools[name].requirement for name in _NATIVE), *_SDK]
-    return environments.ensure(interpreter, wanted, label="worker")
-
-
-def client(interpreter: Interpreter) -> Path:
-    """A folder with the worker's library, whose wheels are tagged for Python 3.13 and later."""
-    tools = facts.tools()
-    wanted = [tools[name].requirement for name in _LIBRARY]
-    minor = ".".join(map(str, max(_minor(interpreter), _LIBRARY_PYTHON)))
-
-    def make(folder: Path) -> None:
-        _process.run(
-            [
-                *(uv(), "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"),
-                *("--python", interpreter.path, "--python-version", minor),
-                *("--target", folder / "library"),
-                *wanted,
-            ],
-            timeout_seconds=600,
-        )
-
-    versions = "-".join(tools[name].version for name in _LIBRARY)
-    return _cache.ensure("tools", f"azure-worker-{versions}-{minor}", make) / "library"

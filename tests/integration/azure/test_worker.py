@@ -11,7 +11,8 @@ from packager import interpreters
 from packager.emulator import why_not_bootable
 from packager.errors import EmulatorError
 from packager.hosts import Boot, Call
-from packager.hosts.azure_functions import WorkerHost, client
+from packager.hosts.azure_functions import WorkerHost
+from packager.hosts.azure_worker import client
 
 pytestmark = [
     pytest.mark.slow,
