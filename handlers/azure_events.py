@@ -69,10 +69,10 @@ class Doors:
     def __init__(
         self,
         scorer: Scorer,
-        record: Callable[[str, dict[str, Any]], None],
+        record: Callable[[str, dict[str, Any], Any], None],
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """`record` writes the log's line of an invocation: the function's name, and what it did."""
+        """`record` writes the log's line: of which function, what it did, the worker's context."""
         manifest = scorer.manifest
         if manifest.output not in triggers.OUTPUTS:
             raise ValueError(f"answers cannot go to {manifest.output!r} here")
@@ -141,7 +141,8 @@ class Doors:
         finally:
             latency = round((time.perf_counter() - begun) * 1000, 3)
             status = 200 if done else 500
-            self._record(trigger.NAME, {"status": status, **done, "latency_ms": latency})
+            told = {"status": status, **done, "latency_ms": latency}
+            self._record(trigger.NAME, told, arguments["context"])
 
     def _set(self, out: func.Out[Any], messages: Sequence[Message]) -> None:
         """A blob has an answer a line; a queue a message an answer."""

@@ -103,8 +103,11 @@ class Function:
             Doors(self._scorer, self.record).open(made)
         return made
 
-    def record(self, function: str, values: dict[str, Any]) -> None:
-        """One line in the log, of which no value is the request's; and telemetry, where asked."""
+    def record(self, function: str, values: dict[str, Any], invocation: Any = None) -> None:
+        """One line in the log, of which no value is the request's; and telemetry, where asked.
+
+        `invocation` is the worker's context.
+        """
         told = {"message": "answered", "function": function, **values, **self._about}
         seconds, raised = self._model.seen()
         told["model_latency_ms"] = round(seconds * 1000, 3)
@@ -117,11 +120,15 @@ class Function:
             told["cold_start"], self._first = True, False
         if STORE is not None and (misses := STORE.take_misses()):
             told["cold_store_misses"] = misses
-        _LOG.info("%s", json.dumps(told))
-        if self._telemetry is not None:
-            self._telemetry.record(told)
+        if self._telemetry is None:
+            _LOG.info("%s", json.dumps(told))
+            return
+        with self._telemetry.recorded(told, invocation):
+            _LOG.info("%s", json.dumps(told))
 
-    def __call__(self, request: func.HttpRequest) -> func.HttpResponse:
+    def __call__(
+        self, request: func.HttpRequest, context: func.Context | None = None
+    ) -> func.HttpResponse:
         begun = time.perf_counter()
         try:
             answer = answered(self._app, request)
@@ -129,7 +136,8 @@ class Function:
             answer = self._failed(error)
         latency_ms = round((time.perf_counter() - begun) * 1000, 3)
         values = {"status": answer.status, "rows": answer.rows, "latency_ms": latency_ms}
-        self.record("http", {**values, "payload_bytes": len(request.get_body())})
+        values["payload_bytes"] = len(request.get_body())
+        self.record("http", values, context)
         return response(answer)
 
     def _failed(self, error: Exception) -> Answer:
@@ -211,9 +219,9 @@ app: func.Blueprint = func.Blueprint() if _FUNCTION is None else _FUNCTION.app()
 
 @app.function_name("http")
 @app.route(route="{*path}")
-def http(req: func.HttpRequest) -> func.HttpResponse:
+def http(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Every method and route; which of them exist is handlers.asgi's to say."""
     if _FUNCTION is None:
         msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
         raise RuntimeError(msg)
-    return _FUNCTION(req)
+    return _FUNCTION(req, context)

@@ -1,9 +1,9 @@
 """Metrics, traces and logs by Azure Monitor's OpenTelemetry distribution, where a build asked.
 
 Metrics are those on AWS (handlers.metrics, handlers.drift), in OpenTelemetry's way of writing:
-ModelLatency is model_latency. The span of an invocation
-lies in the host's own, whose context the worker hands over (PYTHON_ENABLE_OPENTELEMETRY). Of logs
-this package's are sent, which hold nothing of a request. No library is instrumented: none is used.
+ModelLatency is model_latency. The span of an invocation lies in the host's own, whose context comes
+with it: the worker does not carry it into the thread that a function runs in. Of logs this
+package's are sent, which hold nothing of a request. No library is instrumented: none is used.
 
 https://learn.microsoft.com/en-us/azure/azure-functions/opentelemetry-howto
 """
@@ -14,7 +14,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 _INSTRUMENTED = (
@@ -43,9 +44,32 @@ class Telemetry:
         }
         self._levels: dict[str, Any] = {}
 
-    def record(self, told: Mapping[str, Any]) -> None:
-        """`told` is the log's record of an invocation that has just ended."""
+    @contextmanager
+    def recorded(self, told: Mapping[str, Any], invocation: Any) -> Iterator[None]:
+        """Inside, the span of an invocation that has just ended is the current one.
+
+        `told` is the log's record of it, `invocation` the worker's context or None.
+        """
+        from opentelemetry.trace import Status, StatusCode, use_span
+
         about = {**self._named, "function": str(told["function"])}
+        self._count(told, about)
+        keys = ("status", "rows", "records", "cold_start")
+        more = {f"model.{key}": told[key] for key in keys if key in told}
+        ended = time.time_ns()
+        span = self._tracer.start_span(
+            "score",
+            context=_parent(invocation),
+            start_time=ended - int(told["latency_ms"] * 1e6),
+            attributes={**about, **more},
+        )
+        if told["status"] >= 500:
+            span.set_status(Status(StatusCode.ERROR))
+        with use_span(span):
+            yield
+        span.end(ended)
+
+    def _count(self, told: Mapping[str, Any], about: Mapping[str, str]) -> None:
         for name, value in counted(told).items():
             self._counts[name].add(value, about)
         for name, (key, _) in _SPREADS.items():
@@ -53,7 +77,6 @@ class Telemetry:
                 self._spreads[name].record(told[key], about)
         if "model_age_days" in told:
             self.level("model_age_days", told["model_age_days"], {})
-        self._span(told, about)
 
     def level(self, name: str, value: float, more: Mapping[str, str]) -> None:
         """What is so much now: a rate, an age, a distance; `name` as on AWS or here."""
@@ -62,17 +85,16 @@ class Telemetry:
             self._levels[name] = self._meter.create_gauge(name)
         self._levels[name].set(value, {**self._named, **more})
 
-    def _span(self, told: Mapping[str, Any], about: Mapping[str, str]) -> None:
-        from opentelemetry.trace import Status, StatusCode
 
-        ended = time.time_ns()
-        begun = ended - int(told["latency_ms"] * 1e6)
-        keys = ("status", "rows", "records", "cold_start")
-        more = {f"model.{key}": told[key] for key in keys if key in told}
-        span = self._tracer.start_span("score", start_time=begun, attributes={**about, **more})
-        if told["status"] >= 500:
-            span.set_status(Status(StatusCode.ERROR))
-        span.end(ended)
+def _parent(invocation: Any) -> Any:
+    """The host's span; None where it told of none."""
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    given = getattr(invocation, "trace_context", None)
+    if given is None:
+        return None
+    carrier = {"traceparent": given.trace_parent or "", "tracestate": given.trace_state or ""}
+    return TraceContextTextMapPropagator().extract(carrier)
 
 
 def counted(told: Mapping[str, Any]) -> dict[str, int]:

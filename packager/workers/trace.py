@@ -187,7 +187,7 @@ def called_as_lambda_s(entry: Any) -> Any:
                 headers=event["headers"],
                 body=body,
             )
-            answer = function(asked)
+            answer = function(req=asked, context=SimpleNamespace(trace_context=None))
             return [answer.status_code, answer.get_body().decode()]
         sent: list[str] = []
         out = SimpleNamespace(set=lambda value: sent.append(str(value)))

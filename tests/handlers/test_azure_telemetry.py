@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import azure.functions as func
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -36,6 +37,10 @@ class Sent:
             self.meters.get_meter("handlers"), self.tracers.get_tracer("handlers"), NAMED
         )
 
+    def record(self, told: dict[str, Any], invocation: Any = None) -> None:
+        with self.telemetry.recorded(told, invocation):
+            pass
+
     def metrics(self) -> dict[str, tuple[float, dict[str, Any]]]:
         found = {}
         data = self._reader.get_metrics_data()
@@ -52,7 +57,7 @@ class Sent:
 
 def test_an_invocation_is_counted_and_timed() -> None:
     sent = Sent()
-    sent.telemetry.record({**OK, "payload_bytes": 70, "cold_start": True, "model_age_days": 1.5})
+    sent.record({**OK, "payload_bytes": 70, "cold_start": True, "model_age_days": 1.5})
     about = {**NAMED, "function": "http"}
     assert sent.metrics() == {
         "invocations": (1, about),
@@ -84,8 +89,8 @@ def test_what_went_wrong_has_the_metric_that_it_has_on_aws(
 
 def test_a_span_is_as_long_as_the_invocation_and_fails_with_it() -> None:
     sent = Sent()
-    sent.telemetry.record(OK)
-    sent.telemetry.record({**OK, "status": 500})
+    sent.record(OK)
+    sent.record({**OK, "status": 500})
     good, bad = sent.spans()
     assert good.end_time - good.start_time == 12_500_000
     assert dict(good.attributes) == {
@@ -95,6 +100,16 @@ def test_a_span_is_as_long_as_the_invocation_and_fails_with_it() -> None:
         "model.rows": 2,
     }
     assert (good.status.is_ok, bad.status.is_ok) == (True, False)
+
+
+def test_a_span_lies_in_the_host_s_and_the_log_s_line_in_it() -> None:
+    sent = Sent()
+    host = SimpleNamespace(trace_parent=f"00-{'a' * 32}-{'b' * 16}-01", trace_state="")
+    with sent.telemetry.recorded(OK, SimpleNamespace(trace_context=host)):
+        inside = trace.get_current_span().get_span_context()
+    (span,) = sent.spans()
+    assert span.context.span_id == inside.span_id
+    assert (f"{span.context.trace_id:x}", f"{span.parent.span_id:x}") == ("a" * 32, "b" * 16)
 
 
 def test_drift_is_a_level_by_column() -> None:

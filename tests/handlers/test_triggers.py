@@ -83,7 +83,7 @@ class Asked:
         doors, app = func.Blueprint(), func.FunctionApp()
         self.told: list[tuple[str, dict[str, Any]]] = []
         made = scorer(model, events=list(names), output=output)
-        Doors(made, lambda name, values: self.told.append((name, values)), env).open(doors)
+        Doors(made, lambda name, values, _: self.told.append((name, values)), env).open(doors)
         app.register_functions(doors)
         self.functions = {f.get_function_name(): f for f in app.get_functions()}
         self.out, self.failed = Out(), Out()

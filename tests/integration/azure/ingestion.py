@@ -38,6 +38,8 @@ class Ingestion(ThreadingHTTPServer):
             "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
             "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
             "PYTHON_ENABLE_OPENTELEMETRY": "true",
+            # else five spans a second, and none of a burst
+            "OTEL_TRACES_SAMPLER": "always_on",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
             "OTEL_BLRP_SCHEDULE_DELAY": "100",
             "OTEL_METRIC_EXPORT_INTERVAL": "300",

@@ -175,6 +175,11 @@ def test_metrics_spans_and_logs_arrive_without_the_request(boot: Boot) -> None:
     ]
     spans = [each["properties"]["model.status"] for each in sink.of("RemoteDependencyData")]
     assert spans == ["200", "400", "200"]
+    inside = {
+        each["tags"].get("ai.operation.parentId") for each in sink.items if "Dep" in str(each)
+    }
+    assert len(inside) == 3
+    assert None not in inside
     found = totals(sink.of("MetricData"))
     assert (found["invocations"], found["bad_requests"], found["records"]) == (3, 1, 1)
     assert {"latency", "model_latency", "rows", "cold_start", "payload_bytes"} <= set(found)

@@ -13,7 +13,7 @@ from packager.emulator import why_not_bootable
 from packager.errors import PackagerError, PlanError, VerificationError
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
-from packager.types import BuildRequest
+from packager.types import BuildRequest, Tier
 from tests import models, wheels
 
 _WHY_NOT = why_not_bootable("x86_64")
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_N
 
 def refused(model: Path, out: Path, kind: type[PackagerError], **asked: Any) -> str:
     """What the build says; nothing of it is left. Slimming is left out: it is not the question."""
-    given = {"python_minor": "3.13", "passes": ("prune",), "trace": False, "rows": 20, **asked}
+    given = {"python_minor": "3.13", "passes": (), "trace": False, "rows": 20, **asked}
     request = BuildRequest(
         model_uri=str(model), out_dir=out / "dist", target="azure-functions", **given
     )
@@ -86,7 +86,8 @@ def test_a_handler_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.M
         file.write("\nimport nope_missing\n")
     monkeypatch.setattr(_resources, "handlers_root", lambda: handlers)
 
-    said = refused(models.folder("onnx_tensor"), tmp_path, VerificationError)
+    model = models.folder("onnx_tensor")
+    said = refused(model, tmp_path, VerificationError, tier=Tier.NATIVE)
 
     assert "boot: The function does not start: " in said
     assert "No module named 'nope_missing'" in said
