@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from packager import interpreters
 from packager.emulator import Emulator, http_event
@@ -56,6 +56,10 @@ def load(manifest, folder):
 """
 
 
+class AsksHttp(Protocol):
+    def http(self, case: Case) -> Reply: ...
+
+
 class Emulated:
     """Asks a running function; `numbers` are those of the signatures."""
 
@@ -65,7 +69,7 @@ class Emulated:
 
     def http(self, case: Case) -> Reply:
         """What API Gateway would hand to the client."""
-        headers = {"host": "test", "x-signature": str(self._numbers[_key(case)])}
+        headers = {"host": "test", "x-signature": str(self._numbers[key(case)])}
         if case.content_type is not None:
             headers["content-type"] = case.content_type
         path, _, query = case.path.partition("?")
@@ -83,7 +87,7 @@ class Emulated:
 
     def direct(self, case: Case) -> Any:
         """The function's own answer, or `errorType` and `errorMessage`."""
-        number = self._numbers[_key(case)]
+        number = self._numbers[key(case)]
         return self._sent(b'{"direct": %d, "payload": %s}' % (number, case.body))
 
     def _invoke(self, event: Any) -> Any:
@@ -96,15 +100,7 @@ class Emulated:
 @contextmanager
 def emulated(cases: Iterable[Case], folder: Path) -> Iterator[Emulated]:
     """A function for the cases' signatures, booted. Raises EmulatorError or ToolError."""
-    numbers: dict[str, int] = {}
-    for case in cases:
-        number = numbers.setdefault(_key(case), len(numbers))
-        place = folder / "signatures" / str(number)
-        if not place.exists():
-            place.mkdir(parents=True)
-            made = ours(case.signature, type_hints=case.type_hints, mlflow_version=VERSION)
-            manifest = made.manifest.text().replace('"none"', '"recorder"')
-            (place / "model-manifest.json").write_text(manifest, encoding="utf-8")
+    numbers = signatures(cases, folder)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "handlers", folder / "handlers", ignore=ignored)
     (folder / "handlers" / "loaders" / "recorder.py").write_text(LOADER, encoding="utf-8")
@@ -115,11 +111,25 @@ def emulated(cases: Iterable[Case], folder: Path) -> Iterator[Emulated]:
         yield Emulated(running, numbers)
 
 
-def _key(case: Case) -> str:
+def signatures(cases: Iterable[Case], folder: Path) -> dict[str, int]:
+    """Write a manifest for each signature below `folder`/signatures; its number by `key`."""
+    numbers: dict[str, int] = {}
+    for case in cases:
+        number = numbers.setdefault(key(case), len(numbers))
+        place = folder / "signatures" / str(number)
+        if not place.exists():
+            place.mkdir(parents=True)
+            made = ours(case.signature, type_hints=case.type_hints, mlflow_version=VERSION)
+            manifest = made.manifest.text().replace('"none"', '"recorder"')
+            (place / "model-manifest.json").write_text(manifest, encoding="utf-8")
+    return numbers
+
+
+def key(case: Case) -> str:
     return json.dumps([case.signature, case.type_hints])
 
 
-def over_http(asking: Emulated, cases: Iterable[Case]) -> tuple[Counter[str], list[str]]:
+def over_http(asking: AsksHttp, cases: Iterable[Case]) -> tuple[Counter[str], list[str]]:
     """The verdicts against MLflow's server, and what differs, as text."""
     verdicts: Counter[str] = Counter()
     different = []
