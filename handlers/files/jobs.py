@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from handlers.files.scoring import Rows
 from handlers.records import FileRef, Outcome, Record
 from handlers.scoring import Scorer
 
+_LOG = logging.getLogger(__name__)
 CHUNK_BYTES = 4 * 1024 * 1024
 BAD_ROWS = 1000
 _SPARE_SECONDS, _SPARE_SHARE = 5.0, 0.1
@@ -57,6 +59,7 @@ class Files:
             if code(error) in _GONE:
                 gone = "The object is not there any more in the version that was named."
                 return Outcome(record=record, error=ScoringError(gone))
+            _LOG.error("A file could not be read or answered: S3 said %s", code(error))
             return Outcome(record=record, retry=True, error=_unread(error))
 
     def _scored(self, record: Record, file: FileRef, seconds_left: Callable[[], float]) -> Outcome:

@@ -415,7 +415,9 @@ def test_a_stream_that_breaks_off_is_taken_up_where_it_was(
     assert [json.loads(line) for line in got("o.jsonl").splitlines()] == DOUBLED
 
 
-def test_a_service_that_fails_makes_the_event_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_fails_makes_the_event_come_again_and_is_named_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     put("in/a.csv", table())
 
     def failing(*_: Any) -> Any:
@@ -430,6 +432,9 @@ def test_a_service_that_fails_makes_the_event_come_again(monkeypatch: pytest.Mon
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}]}
     assert failures.messages == []
+    assert [line.getMessage() for line in caplog.records] == [
+        "A file could not be read or answered: S3 said SlowDown"
+    ]
 
 
 def test_with_a_table_an_object_is_scored_once() -> None:
