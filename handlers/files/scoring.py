@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from handlers.together import Scored, Together
 
 _REQUEST_KEYS = frozenset({*FORMATS, *LLM_KEYS, "params"})
 _TRANSIENT = (MemoryError, OSError)
+_ALIKE = 16
+"""Rows of one form that are worth a call to the model of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,21 @@ class Rows:
 
     def _lines(self, chunk: Lines) -> list[Any]:
         values = [_parsed(line) for line in chunk.lines]
-        if (alike := self._alike(values, chunk)) is not None:
-            return alike
+        found: list[Any] = [None] * len(values)
+        left = []
+        for places in _by_form(values):
+            same = [values[place] for place in places]
+            few = len(places) < min(_ALIKE, len(values))
+            answers = None if few else self._alike(same, chunk)
+            if answers is None:
+                left += places
+            else:
+                _put(found, places, answers)
+        left.sort()
+        _put(found, left, self._one_by_one([values[place] for place in left], chunk))
+        return found
+
+    def _one_by_one(self, values: Sequence[Any], chunk: Lines) -> list[Any]:
         requests = [self._request(value, chunk) for value in values]
         good = [request for request in requests if isinstance(request, dict)]
         results = iter(self._together.score(good))
@@ -95,14 +110,8 @@ class Rows:
             return None
         if not isinstance(chunk, Items) and first.keys() & _REQUEST_KEYS:
             return None
-        names, kinds = list(first), list(map(type, first.values()))
-        if {list, dict} & set(kinds):
+        if {list, dict} & set(map(type, first.values())):
             return None
-        for value in values:
-            if not isinstance(value, dict) or list(value) != names:
-                return None
-            if list(map(type, value.values())) != kinds:
-                return None
         request = self._scorer.row(first)
         (key,) = request
         try:
@@ -137,6 +146,21 @@ def _parsed(line: bytes) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return InvalidInputError("The row is not JSON.")
+
+
+def _put(found: list[Any], places: Iterable[int], answers: Iterable[Any]) -> None:
+    for place, answer in zip(places, answers, strict=True):
+        found[place] = answer
+
+
+def _by_form(values: Sequence[Any]) -> Iterable[list[int]]:
+    """Places of rows with the same names in the same order and the same kinds of values."""
+    found: dict[Hashable, list[int]] = {}
+    for place, value in enumerate(values):
+        row = value.items() if isinstance(value, dict) else ()
+        form = tuple((name, type(each)) for name, each in row)
+        found.setdefault(form, []).append(place)
+    return found.values()
 
 
 def by_row(prediction: Any, count: int) -> list[Any]:
