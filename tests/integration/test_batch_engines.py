@@ -22,7 +22,10 @@ __all__ = ["function"]
 pytestmark = pytest.mark.slow
 
 ASKED = os.environ.get("PACKAGER_ENGINES", "").split(",")
-NEEDS = {"ray": ["ray[data]>=2.40", "pandas"], "spark": ["pyspark>=4", "pandas", "pyarrow"]}
+NEEDS = {
+    "ray": ["ray[data]>=2.40", "pandas", "typing_extensions"],
+    "spark": ["pyspark>=4", "pandas", "pyarrow"],
+}
 ROWS = 3000
 
 

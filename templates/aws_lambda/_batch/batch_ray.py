@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("input")
     parser.add_argument("output")
-    parser.add_argument("--actors", type=int, default=2)
+    parser.add_argument("--actors", type=int, default=2, help="at most, over all nodes")
     parser.add_argument("--rows", type=int, default=1000, help="of one call")
     parser.add_argument("--function", default=FUNCTION, help="its folder, on every node")
     given = parser.parse_args()
@@ -44,7 +44,9 @@ def main() -> None:
         fn_constructor_args=(given.function,),
         batch_size=given.rows,
         batch_format="pandas",
-        concurrency=given.actors,
+        # one is enough to begin with, and half a CPU each: reading needs some of the same CPUs
+        concurrency=(1, given.actors),
+        num_cpus=0.5,
     ).write_parquet(given.output)
 
 
