@@ -92,6 +92,19 @@ def test_the_event_path_loads_its_own_source_and_nothing_else(function: Path, no
     assert not NOT_ASKED_FOR & plain
 
 
+@pytest.mark.parametrize("name", sorted({*events.SOURCES} - {*events.OF_FILES, "stepfunctions"}))
+def test_what_another_source_needs_is_not_loaded(tmp_path: Path, name: str) -> None:
+    folder = built_for(tmp_path, name)
+    sent = json.dumps(event({"kafka": "kafka_msk"}.get(name, name)))
+
+    kind, modules = json.loads(fresh(_FAILED, sent, folder, cwd=folder).splitlines()[-1])
+
+    assert kind == "NoOutputError"  # its own event, and no place for answers
+    found = {module for module in modules if module.startswith("handlers.events.")}
+    assert found == {"handlers.events.http", f"handlers.events.{name}"}
+    assert set(modules).isdisjoint(WEB | AWS | NOT_ASKED_FOR)
+
+
 def test_nothing_of_aws_is_needed_before_something_is_configured(tmp_path: Path) -> None:
     """As where an artifact is proven: the runtime's own packages are not there."""
     folder = built_for(tmp_path, *events.SOURCES)
