@@ -18,8 +18,10 @@ WORDS = np.array(["a", "b", "c", "d"], dtype=object)
 
 
 def drawn(seed: int, rows: int, shift: float = 0.0) -> dict[str, Any]:
+    """`shift` is in standard deviations of the first column; the others move alongside."""
     dice = np.random.default_rng(seed)
-    chances = np.array([0.5, 0.3, 0.15, 0.05]) if not shift else np.array([0.1, 0.2, 0.3, 0.4])
+    chances = np.array([0.5, 0.3, 0.15, 0.05]) * (1 - shift)
+    chances += np.array([0.1, 0.2, 0.3, 0.4]) * shift
     return {
         "normal": dice.normal(shift, 1, rows),
         "skewed": dice.lognormal(shift, 1, rows),

@@ -1,14 +1,7 @@
-"""The machine runs in moto's interpreter of the language, with the handlers behind its tasks.
-
-What moto's interpreter has not (item batches, express executions, JSON Lines and Parquet, a
-tolerated percentage by path, a writer's parameters from the map's input) is put otherwise: a batch
-of one item, made by a selector, in a standard execution, with values in the place of paths. Its
-writer names no results in the manifest, so that the rows' results are looked at without it.
-"""
+"""The machine runs in moto's interpreter of the language, with the handlers behind its tasks."""
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Iterator
@@ -26,37 +19,10 @@ from packager.emit._machine import definition
 from tests.handlers.scorers import scorer
 from tests.handlers.test_events import Context
 from tests.handlers.test_together import POISON, Doubling
+from tests.machines import equivalent
 
 ROLE = "arn:aws:iam::123456789012:role/r"
-REFUSED_BY_MOTO = ("ScoreJsonl", "ScoreParquet")
 SECONDS = 60
-
-
-def equivalent(machine: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
-    """The same, in what moto's interpreter has."""
-    made = copy.deepcopy(machine)
-    states = made["States"]
-    for name in REFUSED_BY_MOTO:
-        del states[name]
-    states["Choose"]["Choices"] = [
-        choice for choice in states["Choose"]["Choices"] if choice["Next"] in states
-    ]
-    for state in states.values():
-        if state["Type"] != "Map":
-            continue
-        state["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] = "STANDARD"
-        del state["ToleratedFailurePercentagePath"]
-        state["ToleratedFailurePercentage"] = sent["tolerated_percentage"]
-        to = sent["output"]
-        state["ResultWriter"]["Parameters"] = {"Bucket": to["bucket"], "Prefix": to["prefix"]}
-        if "ItemBatcher" in state:
-            del state["ResultWriter"]
-            batch = state.pop("ItemBatcher")["BatchInput"]
-            state["ItemSelector"] = {
-                "Items.$": "States.Array($$.Map.Item.Value)",
-                "BatchInput": batch,
-            }
-    return made
 
 
 class Failing(Doubling):

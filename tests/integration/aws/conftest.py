@@ -87,12 +87,17 @@ def _answers(address: str) -> bool:
         return False
 
 
-@pytest.fixture
-def sam_in(sam_cli: Path, endpoint: str, credentials: dict[str, str], tmp_path: Path) -> Sam:
+@pytest.fixture(scope="module")
+def sam_in(
+    sam_cli: Path,
+    endpoint: str,
+    credentials: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Sam:
     """`sam_in(folder, "deploy", ...)`: the CLI against the cloud, which must succeed."""
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
+        "HOME": str(tmp_path_factory.mktemp("home")),
         "AWS_ENDPOINT_URL": endpoint,
         "SAM_CLI_TELEMETRY": "0",
         **credentials,

@@ -16,22 +16,23 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from moto.awslambda import models as lambda_models
-from moto.cloudformation import models as stacks
+from moto.awslambda.utils import get_backend
 from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
+from moto.events.models import Rule
 from moto.server import main as serve
 
 from packager import interpreters
 from packager.emulator import Emulator
-from tests import sam
+from tests.integration.aws import stacks
 
 _Attributes = dict[str, str]
 _ALIAS: Final = "AWS::Lambda::Alias"
-_FUNCTION: Final = "AWS::Lambda::Function"
 _Made = tuple[str, _Attributes]
 _Maker = Callable[[str, dict[str, Any], str, str], _Made]
 
@@ -44,72 +45,24 @@ _RECORDED_ONLY: Final = (
 )
 
 
-def _transform_sam(kind: type[Any]) -> None:
-    """Have a stack or change set see its template as CloudFormation does after the transform."""
-    parse = kind._parse_template
+def _let_rules_invoke() -> None:
+    """Have a rule reach a function, as well as the targets that moto knows."""
+    send = Rule.send_to_targets
 
-    def parse_and_transform(self: Any) -> None:
-        parse(self)
-        declared = self.template_dict.get("Transform") or ()
-        if sam.TRANSFORM in ([declared] if isinstance(declared, str) else declared):
-            self.template_dict = sam.transformed(self.template_dict, self.parameters or {})
+    def send_and_invoke(self: Any, event: Any, **options: Any) -> None:
+        matched = self.event_pattern.matches_event(event)
+        functions = [target for target in self.targets if ":lambda:" in target["Arn"]]
+        for target in functions if matched else ():
+            backend = get_backend(self.account_id, self.region_name)
+            backend.get_function(target["Arn"])._invoke_lambda(event)
+        others = [target for target in self.targets if target not in functions]
+        self.targets, every = others, self.targets
+        try:
+            send(self, event, **options)
+        finally:
+            self.targets = every
 
-    kind._parse_template = parse_and_transform
-
-
-def _keep_outputs() -> None:
-    """Have a stack that a change set made know its outputs and tags, as one made directly does."""
-    apply = stacks.ChangeSet.apply
-
-    def apply_and_output(self: Any) -> None:
-        apply(self)
-        stack = self.stack
-        stack.template_dict = self.template_dict
-        stack.tags = self.tags or stack.tags
-        stack.output_map = parsing.OutputMap(stack.resource_map, self.template_dict, stack.stack_id)
-
-    stacks.ChangeSet.apply = apply_and_output
-
-
-def _update_in_order() -> None:
-    """Have an update change the function before it publishes a version of it, as the cloud does.
-
-    Moto takes a resource for gone that it cannot update; one that says `Retain` stays.
-    """
-
-    def update(self: Any, template: dict[str, Any], parameters: Any = None) -> None:
-        changes = self.build_resource_diff(template, parameters)
-        before, after = self._resource_json_map, template["Resources"]
-        self._template, self.input_parameters = template, parameters or self.input_parameters
-        self.load_mapping()
-        self.load_parameters()
-        self.load_conditions()
-        self._resource_json_map = after
-        for name in sorted(changes["Modify"], key=lambda n: after[n]["Type"] != _FUNCTION):
-            changed = parsing.parse_and_update_resource(
-                name, after[name], self, self._account_id, self._region_name
-            )
-            if changed is not None:
-                self._parsed_resources[name] = changed
-        for name in changes["Add"]:
-            _ = self[name]
-        for name in changes["Remove"]:
-            gone = self._parsed_resources.pop(name)
-            if before[name].get("DeletionPolicy") != "Retain":
-                self._delete_resource(gone, before[name])
-
-    parsing.ResourceMap.update = update
-
-
-def _drop_no_value() -> None:
-    """Have `AWS::NoValue` leave a list, as CloudFormation does; a template holds no other null."""
-    clean = parsing.clean_json
-
-    def clean_and_drop(value: Any, resources: Any) -> Any:
-        found = clean(value, resources)
-        return [item for item in found if item is not None] if isinstance(found, list) else found
-
-    parsing.clean_json = clean_and_drop
+    Rule.send_to_targets = send_and_invoke
 
 
 def _alias(_: str, properties: dict[str, Any], account: str, region: str) -> _Made:
@@ -200,7 +153,9 @@ def _model(kind: str, make: _Maker) -> type[CloudFormationModel]:
 class _Running:
     """One emulator a function and a digest of its code, up until the server ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        """`address` is where a function finds every service."""
+        self._address = address
         self._stack = contextlib.ExitStack()
         self._lock = threading.Lock()
         self._up: dict[tuple[str, str], Emulator] = {}
@@ -220,7 +175,13 @@ class _Running:
                         handler=function.handler,
                         memory_mb=int(function.memory_size),
                         timeout_seconds=int(function.timeout),
-                        env={name: str(v) for name, v in function.environment_vars.items()},
+                        env={
+                            **{name: str(v) for name, v in function.environment_vars.items()},
+                            "AWS_ENDPOINT_URL": self._address,
+                            "AWS_ACCESS_KEY_ID": "testing",
+                            "AWS_SECRET_ACCESS_KEY": "testing",
+                        },
+                        provided=(f"botocore=={version('botocore')}",),
                     )
                 )
             return self._up[key]
@@ -241,17 +202,14 @@ class _Running:
 
 def main(port: str) -> None:
     """Serve on the loopback interface until told to stop."""
-    for kind in (stacks.Stack, stacks.ChangeSet):
-        _transform_sam(kind)
-    _keep_outputs()
-    _update_in_order()
-    _drop_no_value()
+    stacks.as_the_cloud_does()
+    _let_rules_invoke()
     added = [_model(_ALIAS, _alias), _model("AWS::Lambda::Url", _url)]
     added += [_model(name, _recorded) for name in _RECORDED_ONLY]
     for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         cached.cache_clear()
     lambda_models.LambdaVersion.get_cfn_attribute = lambda version, _: str(version.version)
-    running = _Running()
+    running = _Running(f"http://localhost:{port}")
 
     def invoke(function: Any, event: Any = None) -> tuple[str, bool, str]:
         return running.invoke(function, event)

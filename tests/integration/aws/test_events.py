@@ -1,86 +1,40 @@
-"""Records through a queue to the bytes that were deployed: none lost, and each answered once.
+"""Records through queues and buckets to the bytes that were deployed: none lost, each answered.
 
-The template is deployed by the SAM CLI; what it made in moto (queues, table, role, trigger, the
-function's variables) is what the run uses. The trigger itself is played here, by Lambda's rules:
-what is not named in the partial response is deleted, everything else comes again when its
-visibility ends, and now and then what is done with is delivered a second time. The function runs
-under the real runtime client and emulator; in every fourth invocation its process is killed at a
-random moment.
+The template is deployed by the SAM CLI; what it made in moto (queues, table, role, triggers, the
+function's variables) is what the run uses. The triggers of queues are played by Lambda's rules
+(see chaos.py), with the function under the real runtime client and emulator.
 
-PACKAGER_RECORDS sets how many records are sent.
+PACKAGER_COUNTS names a file that gets a line of what came of each run; see records.py for how many
+records there are.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
-import random
-import signal
-import threading
-import time
-import zipfile
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
+import httpx
 import pytest
 
-from packager import interpreters
-from packager.emulator import Emulator
+from packager.batch import Order, run_batch
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
 from packager.types import BuildRequest, Front
 from tests import models
+from tests.integration.aws.accounts import VISIBILITY_SECONDS, Chaos
 from tests.integration.aws.conftest import Sam
+from tests.integration.aws.records import ANSWERS, DISTINCT, INCOMING, ROWS_OF_AN_OBJECT, csv, row
+from tests.integration.aws.services import Services, running
+from tests.machines import equivalent
 
 pytestmark = pytest.mark.slow
 
-RECORDS = int(os.environ.get("PACKAGER_RECORDS", "200"))
-BATCH = 20
-POISON_EVERY = 20
-KILL_EVERY = 4
-REPEATED = 0.05
-TIMEOUT_SECONDS = 30
+BATCH = 10
+TIMEOUT_SECONDS = 15
 """So long does the claim of a process that was killed hold."""
-VISIBILITY_SECONDS = 31
-PATIENCE_SECONDS = 540
-
-
-class Services:
-    """Clients of one endpoint."""
-
-    def __init__(self, endpoint: str, credentials: dict[str, str]) -> None:
-        session = boto3.Session(
-            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-            region_name=credentials["AWS_DEFAULT_REGION"],
-        )
-        make: Any = session.client
-        self.stacks = make("cloudformation", endpoint_url=endpoint)
-        self.functions = make("lambda", endpoint_url=endpoint)
-        self.queues = make("sqs", endpoint_url=endpoint)
-        self.objects = make("s3", endpoint_url=endpoint)
-
-
-@dataclass
-class Told:
-    """What happened on the way."""
-
-    sent: int = 0
-    invocations: int = 0
-    killed: int = 0
-    repeated: int = 0
-    named: int = 0
-    """Items in partial responses."""
-    known: int = 0
-    rows: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
 
 
 @pytest.fixture(scope="module")
@@ -91,249 +45,236 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
         out_dir=out,
         rows=20,
         front=Front.NONE,
-        events=("sqs",),
-        output_to="s3://answers/out",
+        events=("sqs", "s3", "eventbridge", "kinesis", "files", "stepfunctions"),
+        output_to=f"s3://{ANSWERS}/out",
         once=True,
+        batch=True,
     )
     build(request, MlflowRegistry(None, None))
     return out
 
 
-@contextlib.contextmanager
-def running(
-    services: Services, function: str, endpoint: str, credentials: dict[str, str], base: Path
-) -> Iterator[Emulator]:
-    """The deployed function: its own bytes, runtime, variables and limits."""
-    found = services.functions.get_function(FunctionName=function)["Configuration"]
-    (bucket,) = [
-        b["Name"]
-        for b in services.objects.list_buckets()["Buckets"]
-        if b["Name"].startswith("aws-sam-cli-managed")
-    ]
-    keys = services.objects.list_objects_v2(Bucket=bucket)["Contents"]
-    (key,) = [item["Key"] for item in keys if not item["Key"].endswith(".template")]
-    code = services.objects.get_object(Bucket=bucket, Key=key)["Body"].read()
-    with zipfile.ZipFile(io.BytesIO(code)) as archive:
-        archive.extractall(base)
-    with Emulator(
-        base,
-        interpreter=interpreters.find(found["Runtime"].removeprefix("python")),
-        memory_mb=found["MemorySize"],
-        timeout_seconds=found["Timeout"],
-        env={
-            **found["Environment"]["Variables"],
-            **credentials,
-            "AWS_REGION": credentials["AWS_DEFAULT_REGION"],
-            "AWS_ENDPOINT_URL": endpoint,
-        },
-        provided=(f"botocore=={version('botocore')}",),
-    ) as emulator:
-        yield emulator
-
-
-def row(number: int, example: dict[str, Any]) -> dict[str, float]:
-    return {name: float(number % 50) / 10 + place for place, name in enumerate(example["columns"])}
-
-
-def poison(number: int, good: dict[str, float]) -> str:
-    kinds = ("{not JSON", json.dumps({"other": 1}), json.dumps(dict.fromkeys(good, "text")), "[]")
-    return kinds[number // POISON_EVERY % len(kinds)]
-
-
-def event(messages: list[dict[str, Any]], arn: str) -> bytes:
-    records = [
-        {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": {"ApproximateReceiveCount": "1"},
-            "messageAttributes": {},
-            "md5OfBody": message["MD5OfBody"],
-            "eventSource": "aws:sqs",
-            "eventSourceARN": arn,
-            "awsRegion": "us-east-1",
-        }
-        for message in messages
-    ]
-    return json.dumps({"Records": records}).encode()
-
-
-def received(services: Services, url: str, most: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while len(found) < most:
-        batch = services.queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
-            "Messages"
+@pytest.fixture(scope="module")
+def services(endpoint: str, credentials: dict[str, str]) -> Services:
+    made = Services(endpoint, credentials)
+    for bucket in (INCOMING, ANSWERS):
+        made.objects.create_bucket(Bucket=bucket)
+        made.objects.put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
         )
-        if not batch:
-            break
-        found += batch
-    return found
+    return made
 
 
-def deliver(emulator: Emulator, payload: bytes, told: Told, dice: random.Random) -> set[str] | None:
-    """One invocation: the items that must come again, or None where it failed whole."""
-    told.invocations += 1
-    killer: threading.Timer | None = None
-    if told.invocations % KILL_EVERY == 2:
-        told.killed += 1
-        pid = emulator._function_pid()
+@pytest.fixture(scope="module")
+def deployed(artifact: Path, sam_in: Sam, services: Services) -> Callable[..., dict[str, str]]:
+    """`deployed(stack, NAME=VALUE)`: the outputs of a stack with these parameters.
 
-        def kill() -> None:
-            with contextlib.suppress(ProcessLookupError, TypeError):
-                os.kill(pid, signal.SIGKILL)  # type: ignore[arg-type]
+    Its stream has its name, and so has the source of its events.
+    """
 
-        killer = threading.Timer(dice.uniform(0, 2), kill)
-        killer.start()
-    answer = emulator.invoke(payload)
-    if killer is not None:
-        killer.join()
-    if answer.status != 200:
-        told.failures["process ended"] += 1
-        return None
-    try:
-        value = json.loads(answer.body)
-    except ValueError:
-        told.failures["timed out"] += 1
-        return None
-    if "batchItemFailures" not in value:
-        told.failures[value.get("errorType", "?")] += 1
-        return None
-    return {item["itemIdentifier"] for item in value["batchItemFailures"]}
+    def deploy(stack: str, **parameters: str) -> dict[str, str]:
+        streams = services.client("kinesis")
+        streams.create_stream(StreamName=stack, ShardCount=1)
+        stream = streams.describe_stream_summary(StreamName=stack)
+        given = {
+            "InputBucket": INCOMING,
+            "StreamArn": stream["StreamDescriptionSummary"]["StreamARN"],
+            "EventSource": stack,
+            "EventDetailType": "order",
+            "TimeoutSeconds": str(TIMEOUT_SECONDS),
+            **parameters,
+        }
+        pairs = [f"{name}={value}" for name, value in given.items()]
+        sam_in(
+            artifact, "deploy", "--stack-name", stack, "--no-confirm-changeset",
+            "--parameter-overrides", *pairs,
+        )  # fmt: skip
+        return services.outputs(stack)
+
+    return deploy
 
 
-def asked(emulator: Emulator, request: dict[str, Any]) -> Any:
-    """A direct invoke; a start beyond the timeout, on a busy machine, is tried again."""
-    for _ in range(5):
-        with contextlib.suppress(ValueError):
-            return json.loads(emulator.invoke(json.dumps(request).encode()).body)
-    pytest.fail(f"the function does not start: {emulator.log()[-2000:]}")
+@pytest.fixture(scope="module")
+def columns(artifact: Path) -> list[str]:
+    text = (artifact / "function/model/serving_input_example.json").read_text()
+    names: list[str] = json.loads(text)["dataframe_split"]["columns"]
+    return names
 
 
-def drain(
-    services: Services, emulator: Emulator, url: str, arn: str, told: Told, dice: random.Random
-) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        messages = received(services, url, BATCH)
-        if not messages:
-            names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-            left = services.queues.get_queue_attributes(QueueUrl=url, AttributeNames=names)
-            if not sum(map(int, left["Attributes"].values())):
-                return
-            time.sleep(0.3)
-            continue
-        again = deliver(emulator, event(messages, arn), told, dice)
-        if again is None:
-            continue
-        told.named += len(again)
-        done = [message for message in messages if message["MessageId"] not in again]
-        for start in range(0, len(done), 10):
-            entries = [
-                {"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]}
-                for i, message in enumerate(done[start : start + 10])
-            ]
-            services.queues.delete_message_batch(QueueUrl=url, Entries=entries)
-        twice = [message for message in done if dice.random() < REPEATED]
-        if twice:
-            told.repeated += len(twice)
-            deliver(emulator, event(twice, arn), told, dice)
-    pytest.fail(f"the queue is not empty after {PATIENCE_SECONDS} s: {told}")
-
-
-def buried(services: Services, url: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while batch := services.queues.receive_message(
-        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-    ).get("Messages"):
-        found += batch
-        for message in batch:
-            services.queues.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    return found
+def tell(counts: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\n{counts}")  # noqa: T201 - the counts are what the run is for
+    if file := os.environ.get("PACKAGER_COUNTS"):
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(counts) + "\n")
 
 
 def test_every_record_is_answered_once_or_buried(
     artifact: Path,
     tmp_path: Path,
+    deployed: Callable[..., dict[str, str]],
     sam_in: Sam,
-    endpoint: str,
-    credentials: dict[str, str],
+    services: Services,
+    columns: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    services, dice, told = Services(endpoint, credentials), random.Random(7), Told()
-    services.objects.create_bucket(Bucket="answers")
-    example = json.loads((artifact / "function/model/serving_input_example.json").read_text())
-    split = example["dataframe_split"]
-    parameters = (
-        f"QueueVisibilitySeconds={VISIBILITY_SECONDS}",
-        f"TimeoutSeconds={TIMEOUT_SECONDS}",
+    sam_in(artifact, "validate", "--lint")
+    outputs = deployed(
+        "chaos", ObjectsThrough="queue", QueueVisibilitySeconds=str(VISIBILITY_SECONDS)
+    )
+    stack = Chaos(services, outputs, columns, BATCH)
+
+    with running(services, outputs["FunctionName"], tmp_path / "with") as emulator:
+        told = stack.run(emulator, "out", once=True)
+    tell(told, capsys)
+    with running(
+        services, outputs["FunctionName"], tmp_path / "without",
+        PACKAGER_ONCE_TABLE="", PACKAGER_OUTPUT=f"s3://{ANSWERS}/again",
+    ) as emulator:  # fmt: skip
+        again = stack.run(emulator, "again", once=False)
+    tell(again, capsys)
+
+    for counts in (told, again):
+        assert [counts[door]["lost"] for door in ("sqs", "s3")] == [0, 0]
+        assert [counts[door]["wrong"] for door in ("sqs", "s3")] == [0, 0]
+        assert [counts[door]["not buried"] for door in ("sqs", "s3")] == [0, 0]
+        assert [counts[door]["buried without cause"] for door in ("sqs", "s3")] == [0, 0]
+        assert sum(counts[door]["killed"] for door in ("sqs", "s3")) > 0
+        assert sum(counts[door]["repeated"] for door in ("sqs", "s3")) > 0
+    # what is answered twice is at most what was in a process when it was killed
+    for counts, door, batch in ((told, "sqs", BATCH), (told, "s3", 1), (again, "s3", 1)):
+        assert counts[door]["answered again"] <= batch * counts[door]["failures"]["process ended"]
+    # a file's answer tells by itself what it is the answer to, a message's does not
+    assert again["sqs"]["answered again"] >= again["sqs"]["repeated"] - again["sqs"]["buried again"]
+    assert told["known"] > 0
+    assert again["known"] == 0
+
+
+@pytest.fixture(scope="module")
+def doors(deployed: Callable[..., dict[str, str]]) -> dict[str, str]:
+    return deployed("doors", ObjectsThrough="eventbridge")
+
+
+@pytest.fixture(scope="module")
+def expected(doors: dict[str, str], services: Services, columns: list[str]) -> list[float]:
+    """The deployed function's answers to a direct invoke."""
+    rows = [row(number, columns) for number in range(DISTINCT)]
+    payload = json.dumps({"dataframe_records": rows}).encode()
+    answer = services.functions.invoke(FunctionName=doors["AliasArn"], Payload=payload)
+    predictions: list[float] = json.loads(answer["Payload"].read())["predictions"]
+    return predictions
+
+
+def answered(services: Services, folder: str) -> list[Any]:
+    """Predictions in the order in which they were written."""
+    found = sorted(services.versions(ANSWERS, folder), key=lambda each: each["LastModified"])
+    return [json.loads(services.read(ANSWERS, each["Key"]))["predictions"] for each in found]
+
+
+def sources_of(services: Services, url: str) -> list[str]:
+    graves = services.emptied(url)
+    return [grave["MessageAttributes"]["source"]["StringValue"] for grave in graves]
+
+
+def test_events_of_a_bus_are_answered_where_the_rule_matches(
+    doors: dict[str, str], services: Services, columns: list[str], expected: list[float]
+) -> None:
+    good = {"Source": "doors", "DetailType": "order", "Detail": json.dumps(row(0, columns))}
+    others = [{**good, "Source": "other"}, {**good, "DetailType": "other"}]
+
+    services.client("events").put_events(
+        Entries=[good, *others, {**good, "Detail": '{"other": 1}'}]
     )
 
-    sam_in(artifact, "validate", "--lint")
-    sam_in(
-        artifact, "deploy", "--stack-name", "events", "--no-confirm-changeset",
-        "--parameter-overrides", *parameters,
-    )  # fmt: skip
+    assert answered(services, "out/eventbridge/") == [[expected[0]]]
+    assert sources_of(services, doors["FailuresQueueUrl"]) == ["eventbridge"]
 
-    (stack,) = services.stacks.describe_stacks(StackName="events")["Stacks"]
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
-    url, failures = outputs["QueueUrl"], outputs["FailuresQueueUrl"]
-    (trigger,) = services.functions.list_event_source_mappings()["EventSourceMappings"]
-    assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    arn = trigger["EventSourceArn"]
-    services.functions.update_event_source_mapping(UUID=trigger["UUID"], Enabled=False)
 
-    poisoned: set[str] = set()
-    good: dict[str, int] = {}
-    for start in range(0, RECORDS, 10):
-        entries = []
-        for number in range(start, min(start + 10, RECORDS)):
-            bad = number % POISON_EVERY == POISON_EVERY - 1
-            features = row(number, split)
-            body = poison(number, features) if bad else json.dumps(features)
-            entries.append({"Id": str(number), "MessageBody": body})
-        answer = services.queues.send_message_batch(QueueUrl=url, Entries=entries)
-        for sent in answer["Successful"]:
-            number = int(sent["Id"])
-            if number % POISON_EVERY == POISON_EVERY - 1:
-                poisoned.add(sent["MessageId"])
-            else:
-                good[sent["MessageId"]] = number
-    told.sent = len(poisoned) + len(good)
-    assert told.sent == RECORDS
+def test_records_of_a_stream_are_answered_in_their_order(
+    doors: dict[str, str], services: Services, columns: list[str], expected: list[float]
+) -> None:
+    bodies = [json.dumps(row(1, columns)), "{no", json.dumps(row(2, columns))]
 
-    base = tmp_path / "deployed"
-    with running(services, outputs["FunctionName"], endpoint, credentials, base) as emulator:
-        distinct = [row(number, split) for number in range(50)]
-        expected = asked(emulator, {"dataframe_records": distinct})["predictions"]
-        drain(services, emulator, url, arn, told, dice)
-        for line in emulator.log().splitlines():
-            if "RecordsKnown" in line:
-                metrics = json.loads(line)
-                told.known += int(metrics["RecordsKnown"][0])
-                told.rows += int(metrics["Rows"][0])
+    for body in bodies:
+        services.client("kinesis").put_record(
+            StreamName="doors", Data=body.encode(), PartitionKey="a"
+        )
 
-    answers: dict[str, Any] = {}
-    pages = services.objects.get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket="answers", Prefix="out/sqs/"):
-        for item in page.get("Contents", ()):
-            body = services.objects.get_object(Bucket="answers", Key=item["Key"])["Body"].read()
-            answers[json.loads(body)["id"]] = json.loads(body)["predictions"]
-    graves = buried(services, failures)
-    names = Counter(grave["MessageAttributes"]["record"]["StringValue"] for grave in graves)
-    with capsys.disabled():
-        more = {
-            "answers": len(answers),
-            "buried": len(names),
-            "buried twice": len(graves) - len(names),
-        }
-        print(f"\n{told} {more}")  # noqa: T201 - the counts are what the run is for
+    assert answered(services, "out/kinesis/") == [[expected[1]], [expected[2]]]
+    assert sources_of(services, doors["FailuresQueueUrl"]) == ["kinesis"]
 
-    assert answers.keys() == good.keys()
-    wrong = [m for m, number in good.items() if answers[m] != [expected[number % 50]]]
-    assert wrong == []
-    assert names.keys() == poisoned
-    assert all(grave["MessageAttributes"]["error_message"]["StringValue"] for grave in graves)
-    assert told.killed > 0
-    assert told.repeated > 0
-    # what is scored twice is at most what was in a process when it was killed
-    assert told.rows <= len(good) + BATCH * told.killed
+
+def test_objects_of_a_bucket_are_answered_through_the_bus(
+    doors: dict[str, str], services: Services, columns: list[str], expected: list[float]
+) -> None:
+    services.objects.put_bucket_notification_configuration(
+        Bucket=INCOMING, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    key = "größe + 1/a b.csv"
+
+    services.objects.put_object(Bucket=INCOMING, Key=key, Body=csv(5, columns).encode())
+    services.objects.put_object(Bucket=INCOMING, Key="a.xlsx", Body=b"none")
+
+    lines = services.read(ANSWERS, f"out/{key}.jsonl").splitlines()
+    assert list(map(json.loads, lines)) == expected[5 : 5 + ROWS_OF_AN_OBJECT]
+    assert sources_of(services, doors["FailuresQueueUrl"]) == ["s3"]
+
+
+class Batches:
+    """The deployed state machine, in moto's interpreter; `packager batch` runs it."""
+
+    def __init__(self, services: Services, artifact: Path, machine: str) -> None:
+        self._services, self._artifact = services, artifact
+        self._states = services.client("stepfunctions")
+        found = self._states.describe_state_machine(stateMachineArn=machine)
+        self._name, self._role = found["name"], found["roleArn"]
+        self._definition = json.loads(found["definition"])
+        # the interpreter knows none of what a stack made, and gives the same name the same address
+        settings = {"stepfunctions": {"execute_state_machine": True}}
+        httpx.post(f"{services.endpoint}/moto-api/config", json=settings).raise_for_status()
+
+    def run(self, source: str, target: str) -> dict[str, Any]:
+        order = Order(source=source, target=target, concurrency=2)
+        definition = json.dumps(equivalent(self._definition, order.input()))
+        made = self._states.create_state_machine(
+            name=self._name, definition=definition, roleArn=self._role
+        )
+        try:
+            return run_batch(
+                self._artifact, order, stack="doors", poll_seconds=0.2,
+                clients=self._services.client,
+            )  # fmt: skip
+        finally:
+            self._states.delete_state_machine(stateMachineArn=made["stateMachineArn"])
+
+
+@pytest.fixture(scope="module")
+def batches(doors: dict[str, str], services: Services, artifact: Path) -> Batches:
+    return Batches(services, artifact, doors["BatchMachineArn"])
+
+
+def test_the_files_of_a_folder_are_answered_by_files(
+    batches: Batches, services: Services, columns: list[str], expected: list[float]
+) -> None:
+    keys = {"in/1 a.csv": 1, "in/größe/2 + b.csv": 7, "in/3.csv": 20}
+    services.objects.create_bucket(Bucket="lake")
+    for key, number in keys.items():
+        services.objects.put_object(Bucket="lake", Key=key, Body=csv(number, columns).encode())
+
+    summary = batches.run("s3://lake/in/", f"s3://{ANSWERS}/run-1")
+
+    assert (summary["items"]["succeeded"], summary["items"]["failed"]) == (len(keys), 0)
+    for key, number in keys.items():
+        lines = services.read(ANSWERS, f"run-1/{key}.jsonl").splitlines()
+        assert list(map(json.loads, lines)) == expected[number : number + ROWS_OF_AN_OBJECT]
+
+
+def test_the_rows_of_a_file_are_answered(
+    batches: Batches, services: Services, columns: list[str], expected: list[float]
+) -> None:
+    services.objects.create_bucket(Bucket="rows")
+    services.objects.put_object(Bucket="rows", Key="a b.csv", Body=csv(4, columns).encode())
+
+    summary = batches.run("s3://rows/a b.csv", f"s3://{ANSWERS}/run-2")
+
+    assert (summary["items"]["succeeded"], summary["items"]["failed"]) == (ROWS_OF_AN_OBJECT, 0)
