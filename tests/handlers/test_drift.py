@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handlers.drift import LEAST_ROWS, ROWS, Drift, columns
@@ -218,6 +219,7 @@ CELLS = st.one_of(
 
 
 @settings(deadline=None)
+@example([-math.inf, math.inf], [0.0])
 @given(st.lists(CELLS, min_size=1, max_size=50), st.lists(CELLS, min_size=1, max_size=50))
 def test_any_cells_have_a_sketch_and_a_distance(first: list[Any], second: list[Any]) -> None:
     base = sketch("c", np.array([*first, None], dtype=object)[:-1])
