@@ -161,6 +161,8 @@ def _laid_out(
     in_file = sorted(
         (s for s in segments if s.kind == _LOAD and s.file_size), key=lambda s: s.offset
     )
+    if not in_file:
+        raise NotCompactableError("none of its bytes are loaded")
     if in_file[0].offset != 0:
         out += data[: _HEADER.size]
     for load in in_file:

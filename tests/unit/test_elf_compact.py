@@ -158,6 +158,14 @@ def test_a_damaged_library_is_refused_or_still_maps_whole(data: st.DataObject) -
     assert smaller[:4] == b"\x7fELF"
 
 
+def test_a_library_of_which_no_byte_is_loaded_is_left_alone() -> None:
+    data = bytearray(with_section(b".nv_fatbin", pages=2))
+    data[97] = 0  # of the only segment's size in the file
+
+    with pytest.raises(NotCompactableError, match="none of its bytes"):
+        compacted(bytes(data), (".nv_fatbin",))
+
+
 def test_a_library_that_does_not_load_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.so"
     broken.write_bytes(with_section(b".rodata", pages=1))
