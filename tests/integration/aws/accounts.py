@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from packager.emulator import Emulator
@@ -16,15 +17,15 @@ from tests.integration.aws.records import (
     OBJECTS,
     RECORDS,
     counted,
-    messages_sent,
-    objects_put,
+    messages,
+    objects,
     row,
 )
 from tests.integration.aws.services import Services, asked
 
 VISIBILITY_SECONDS = 16
 PATIENCE_SECONDS = 300 + RECORDS + OBJECTS
-KILLED_SHARE, KILLS = 0.05, 30
+KILLED_SHARE, KILLS = 0.05, 20
 """Of the invocations, and about so many at each door at most: a start takes seconds."""
 
 
@@ -69,23 +70,16 @@ class Chaos:
 
     def run(self, emulator: Emulator, folder: str, *, once: bool) -> dict[str, Any]:
         """What was sent, what happened, and what came of it, by door."""
-        doors = {
-            kind: Door(
-                url=self._urls[kind],
-                arn=self._arns[kind],
-                batch=batch,
-                killed_share=min(KILLED_SHARE, KILLS * batch / records),
-            )
-            for kind, batch, records in (("sqs", self._batch, RECORDS), ("s3", 1, OBJECTS))
-        }
         begun = time.monotonic()
-        sent = {
-            "sqs": messages_sent(self._services, doors["sqs"].url, self._columns),
-            "s3": objects_put(self._services, folder, self._columns),
-        }
-        rows = [row(number, self._columns) for number in range(DISTINCT)]
+        sent: dict[str, dict[str, int]] = {"sqs": {}, "s3": {}}
+        url, columns = self._urls["sqs"], self._columns
+        doors = [
+            self._door("sqs", RECORDS, messages(self._services, url, columns, sent["sqs"])),
+            self._door("s3", OBJECTS, objects(self._services, folder, columns, sent["s3"])),
+        ]
+        rows = [row(number, columns) for number in range(DISTINCT)]
         expected = asked(emulator, {"dataframe_records": rows})["predictions"]
-        drain(self._services, emulator, [*doors.values()], random.Random(7), PATIENCE_SECONDS)
+        drain(self._services, emulator, doors, random.Random(7), PATIENCE_SECONDS)
         known = sum(
             int(json.loads(line)["RecordsKnown"][0])
             for line in emulator.log().splitlines()
@@ -93,13 +87,19 @@ class Chaos:
         )
         buried = self._buried()
         told: dict[str, Any] = {"once": once, "known": known}
-        for kind, door in doors.items():
+        for kind, door in zip(sent, doors, strict=True):
             told[kind] = {
                 "sent": len(sent[kind]),
                 **door.counts(),
                 **counted(sent[kind], self._answers(kind, folder), buried[kind], expected),
             }
         return told | {"seconds": round(time.monotonic() - begun)}
+
+    def _door(self, kind: str, records: int, sending: Iterator[str]) -> Door:
+        batch = self._batch if kind == "sqs" else 1
+        share = min(KILLED_SHARE, KILLS * batch / records)
+        url, arn = self._urls[kind], self._arns[kind]
+        return Door(url=url, arn=arn, batch=batch, killed_share=share, sending=sending)
 
     def _answers(self, kind: str, folder: str) -> list[tuple[str, Any]]:
         """A record's name and its answers, once for each time that it was answered."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from tests.integration.aws.services import Services
@@ -41,9 +42,10 @@ def is_poison(number: int) -> bool:
     return number % POISON_EVERY == POISON_EVERY - 1
 
 
-def messages_sent(services: Services, url: str, columns: list[str]) -> dict[str, int]:
-    """Message id to number, in the order in which they were sent."""
-    ids: dict[str, int] = {}
+def messages(
+    services: Services, url: str, columns: list[str], sent: dict[str, int]
+) -> Iterator[str]:
+    """Sends ten at a time; `sent` gets their ids and numbers."""
     for start in range(0, RECORDS, 10):
         entries = []
         for number in range(start, min(start + 10, RECORDS)):
@@ -51,20 +53,22 @@ def messages_sent(services: Services, url: str, columns: list[str]) -> dict[str,
             body = poison(number, good) if is_poison(number) else json.dumps(good)
             entries.append({"Id": str(number), "MessageBody": body})
         answer = services.queues.send_message_batch(QueueUrl=url, Entries=entries)
-        ids |= {sent["MessageId"]: int(sent["Id"]) for sent in answer["Successful"]}
-    return ids
+        ids = {told["MessageId"]: int(told["Id"]) for told in answer["Successful"]}
+        sent.update(ids)
+        yield from ids
 
 
-def objects_put(services: Services, folder: str, columns: list[str]) -> dict[str, int]:
-    """Key to number; one that can never be answered is a file of no form, or broken."""
-    keys: dict[str, int] = {}
+def objects(
+    services: Services, folder: str, columns: list[str], sent: dict[str, int]
+) -> Iterator[str]:
+    """Puts one at a time; one that can never be answered is a file of no form, or broken."""
     for number in range(OBJECTS):
         name = ("%d.csv", "no %d.xlsx", "no %d.json")[is_poison(number) * (1 + number // 100 % 2)]
         key = f"{folder}/größe {number % 7}/{name % number}"
         text = "[{" if is_poison(number) else csv(number, columns)
         services.objects.put_object(Bucket=INCOMING, Key=key, Body=text.encode())
-        keys[key] = number
-    return keys
+        sent[key] = number
+        yield key
 
 
 def counted(
