@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 ASKED = os.environ.get("PACKAGER_ENGINES", "").split(",")
 NEEDS = {
-    "ray": ["ray[data]>=2.40", "pandas", "typing_extensions"],
+    "ray": ["ray[data]>=2.51", "pandas", "typing_extensions"],
     "spark": ["pyspark>=4", "pandas", "pyarrow"],
 }
 ROWS = 3000

@@ -45,7 +45,7 @@ def main() -> None:
         batch_size=given.rows,
         batch_format="pandas",
         # one is enough to begin with, and half a CPU each: reading needs some of the same CPUs
-        concurrency=(1, given.actors),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=given.actors),
         num_cpus=0.5,
     ).write_parquet(given.output)
 
