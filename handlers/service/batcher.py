@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -103,7 +103,6 @@ class _Pending:
 @dataclass(slots=True)
 class _Device:
     run: Callable[[Sequence[Job]], Sequence[Any]]
-    thread: ThreadPoolExecutor
     busy_until: float = 0.0
     """By the fitted line; 0 while idle."""
     line: Line = field(default_factory=Line)
@@ -113,7 +112,8 @@ class Batcher:
     """Feeds the devices, each in a thread of its own.
 
     A device is a function from jobs of one form to one result a job, in order; a result that is
-    an exception is raised to that job's caller alone.
+    an exception is raised to that job's caller alone. Its thread takes the next batch by itself:
+    an event loop that has fallen behind its sockets would let it idle.
     """
 
     def __init__(
@@ -124,16 +124,25 @@ class Batcher:
     ) -> None:
         self._limits = limits
         self._observer = observer
-        self._devices = [_Device(run, ThreadPoolExecutor(1, "device")) for run in devices]
+        self._devices = [_Device(run) for run in devices]
         self._groups: dict[Hashable, deque[_Pending]] = {}
         self._rows = 0
-        self._some = asyncio.Event()
+        self._some = threading.Condition()
+        """Holds the lock of all that is the devices' threads' too."""
+        self._waking = False
         self._closed = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._ended: list[asyncio.Future[None]] = []
 
     def start(self) -> None:
         """On the running event loop."""
-        self._tasks = [asyncio.create_task(self._feed(device)) for device in self._devices]
+        loop = asyncio.get_running_loop()
+        for device in self._devices:
+            ended: asyncio.Future[None] = loop.create_future()
+            self._ended.append(ended)
+            # a daemon: a batch that never ends must not keep the process from ending
+            threading.Thread(
+                target=self._feed, args=(device, loop, ended), name="device", daemon=True
+            ).start()
 
     @property
     def queued_rows(self) -> int:
@@ -142,7 +151,8 @@ class Batcher:
     def oldest_seconds(self) -> float:
         """Age of what has waited longest."""
         now = time.monotonic()
-        heads = [now - group[0].since for group in self._groups.values() if group]
+        with self._some:
+            heads = [now - group[0].since for group in self._groups.values() if group]
         return max(heads, default=0.0)
 
     async def submit(self, job: Job, seconds: float) -> Any:
@@ -151,19 +161,25 @@ class Batcher:
         Raises FullError, LateError, ClosedError, or what the device answered. A caller that is
         cancelled leaves the queue: what nobody waits for is not computed.
         """
-        if self._closed:
-            raise ClosedError
-        self._admit(job, seconds)
+        loop = asyncio.get_running_loop()
         now = time.monotonic()
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        pending = _Pending(job, answer, now + seconds, now)
-        key = object() if job.form is None else job.form
-        self._groups.setdefault(key, deque()).append(pending)
-        self._rows += job.rows
-        self._some.set()
+        pending = _Pending(job, loop.create_future(), now + seconds, now)
+        with self._some:
+            if self._closed:
+                raise ClosedError
+            self._admit(job, seconds)
+            key = object() if job.form is None else job.form
+            self._groups.setdefault(key, deque()).append(pending)
+            self._rows += job.rows
+            if self._rows >= self._limits.batch_rows:
+                self._some.notify()
+            elif not self._waking:
+                # behind what the loop has read already, which may go with it
+                self._waking = True
+                loop.call_soon(self._wake)
         try:
             async with asyncio.timeout(seconds):
-                return await answer
+                return await pending.answer
         except TimeoutError:
             self._observer.shed("deadline")
             raise LateError from None
@@ -171,16 +187,20 @@ class Batcher:
             self._observer.shed("client_left")
             raise
 
+    def _wake(self) -> None:
+        with self._some:
+            self._waking = False
+            self._some.notify_all()
+
     async def close(self) -> None:
         """Take nothing more, finish what waits, and end the threads."""
-        self._closed = True
-        self._some.set()
-        await asyncio.gather(*self._tasks)
-        for device in self._devices:
-            device.thread.shutdown()
+        with self._some:
+            self._closed = True
+            self._some.notify_all()
+        await asyncio.gather(*self._ended)
 
     def _admit(self, job: Job, seconds: float) -> None:
-        wait = self.predicted_seconds()
+        wait = self._predicted_seconds()
         limits = self._limits
         # what finds an empty queue is taken whatever its size: it would never fit otherwise
         if self._rows and self._rows + job.rows > limits.queue_rows:
@@ -190,7 +210,7 @@ class Batcher:
             self._observer.shed("queue_seconds")
             raise FullError("the wait would be too long", wait - limits.queue_seconds)
 
-    def predicted_seconds(self) -> float:
+    def _predicted_seconds(self) -> float:
         """That a request which came now would wait before its batch starts."""
         now = time.monotonic()
         left = min(max(0.0, device.busy_until - now) for device in self._devices)
@@ -200,29 +220,34 @@ class Batcher:
         queued = max(device.line.at(self._rows, batches) for device in self._devices)
         return left + queued / len(self._devices)
 
-    async def _feed(self, device: _Device) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            batch = self._take()
-            if not batch:
-                if self._closed:
-                    return
-                self._some.clear()
-                await self._some.wait()
-                continue
+    def _feed(
+        self, device: _Device, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]
+    ) -> None:
+        while batch := self._next(device):
             begun = time.monotonic()
             rows = sum(pending.job.rows for pending in batch)
-            device.busy_until = begun + device.line.at(rows, 1)
-            jobs = [pending.job for pending in batch]
             try:
-                results = await loop.run_in_executor(device.thread, device.run, jobs)
+                results = device.run([pending.job for pending in batch])
             except Exception as error:  # noqa: BLE001 - a fault of ours, which each caller is told
                 results = [error] * len(batch)
             took = time.monotonic() - begun
-            device.busy_until = 0.0
-            device.line.add(rows, took)
-            self._observer.batch(rows, [begun - pending.since for pending in batch], took)
-            _deliver(batch, results)
+            with self._some:
+                device.busy_until = 0.0
+                device.line.add(rows, took)
+            waits = [begun - pending.since for pending in batch]
+            loop.call_soon_threadsafe(self._deliver, batch, results, waits, took)
+        loop.call_soon_threadsafe(ended.set_result, None)
+
+    def _next(self, device: _Device) -> list[_Pending]:
+        """The next batch, as soon as there is one; none when all is done."""
+        with self._some:
+            while not (batch := self._take()):
+                if self._closed:
+                    return []
+                self._some.wait()
+            rows = sum(pending.job.rows for pending in batch)
+            device.busy_until = time.monotonic() + device.line.at(rows, 1)
+            return batch
 
     def _take(self) -> list[_Pending]:
         """The next batch, of the group whose turn it is; what nobody waits for is dropped."""
@@ -249,12 +274,18 @@ class Batcher:
                 return batch
         return []
 
-
-def _deliver(batch: Sequence[_Pending], results: Sequence[Any]) -> None:
-    for pending, result in zip(batch, results, strict=True):
-        if pending.answer.done():
-            continue
-        if isinstance(result, Exception):
-            pending.answer.set_exception(result)
-        else:
-            pending.answer.set_result(result)
+    def _deliver(
+        self,
+        batch: Sequence[_Pending],
+        results: Sequence[Any],
+        waits: Sequence[float],
+        took: float,
+    ) -> None:
+        self._observer.batch(sum(pending.job.rows for pending in batch), waits, took)
+        for pending, result in zip(batch, results, strict=True):
+            if pending.answer.done():
+                continue
+            if isinstance(result, Exception):
+                pending.answer.set_exception(result)
+            else:
+                pending.answer.set_result(result)

@@ -127,6 +127,27 @@ def test_rows_are_counted_not_requests_and_no_request_is_split() -> None:
     assert told.rows == [1, 3, 4, 9, 2]
 
 
+def test_a_loop_that_is_behind_lets_no_device_idle() -> None:
+    done = threading.Event()
+
+    def device(jobs: Sequence[Job]) -> list[Any]:
+        answered.extend(j.data for j in jobs)
+        if len(answered) == 12:
+            done.set()
+        return [j.data for j in jobs]
+
+    answered: list[Any] = []
+
+    async def ask(batcher: Batcher) -> list[Any]:
+        tasks = [asyncio.create_task(batcher.submit(job(i), 30)) for i in range(12)]
+        await asyncio.sleep(0)
+        # as if it read a thousand sockets: nothing that waits for it can go on
+        assert done.wait(30)
+        return await asyncio.gather(*tasks)
+
+    assert run(device, ask, batch_rows=4) == list(range(12))
+
+
 def test_forms_never_mix_and_take_turns() -> None:
     device = Device(held=True)
 
