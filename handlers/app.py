@@ -45,8 +45,6 @@ def create_app(
         return _response(scorer.version())
 
     async def scored(request: Request) -> Response:
-        if invocations is not None:
-            return await invocations(request)
         try:
             work = _score(scorer, request)
             return _response(await asyncio.wait_for(work, scorer.settings.request_timeout_seconds))
@@ -61,6 +59,9 @@ def create_app(
         app.get(path, summary=summary, operation_id=path[1:])(endpoint)
         if scorer.head:
             app.head(path, include_in_schema=False)(endpoint)
+    if invocations is not None:
+        # asked first, without what FastAPI does for each request; the next line's is the document's
+        app.add_route("/invocations", invocations, methods=["POST"], include_in_schema=False)
     app.post("/invocations", summary="Predict", operation_id="invocations")(scored)
     _describe(app, operation(manifest, _example(manifest.example, folder)))
     return app

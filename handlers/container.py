@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+import uvloop
 
 from handlers.manifest import FILENAME, Manifest
 from handlers.service.accelerator import NoAcceleratorError
@@ -93,7 +94,8 @@ def main(argv: list[str]) -> int:
         _LOG.error("%s does not lie beside handlers/: this is no built container", FILENAME)
         return 2
     try:
-        return asyncio.run(_serve(folder, ServiceSettings.read()))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(folder, ServiceSettings.read()))
     except ValueError as error:
         _LOG.error("%s", error)
         return 2

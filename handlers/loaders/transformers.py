@@ -32,9 +32,19 @@ def _refusal(message: str, error_code: str = INVALID_PARAMETER_VALUE) -> Scoring
 class _Predictor:
     def __init__(self, pipeline: Any, options: Mapping[str, Any]) -> None:
         self._pipeline = pipeline
+        self._options = options
         self._task = options["task"]
         self._config = options["config"]
         self._template = options["prompt_template"]
+
+    def placed(self) -> str:
+        return str(self._pipeline.model.device)
+
+    def with_weights(self, change: Callable[[Any], Any]) -> _Predictor:
+        """A predictor over the model that `change` gives; this one stays as it is."""
+        pipeline = copy.copy(self._pipeline)
+        pipeline.model = change(pipeline.model)
+        return _Predictor(pipeline, self._options)
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         config = copy.deepcopy(self._config) | (params or {})
@@ -237,6 +247,14 @@ _TEMPLATED = frozenset({"feature-extraction", "fill-mask", "text-generation"})
 TASKS = tuple(_ASKED)
 
 
+def chosen(device: str) -> int | str:
+    """MLflow's number (-1 is the CPU) or a device's name (`cuda:1`); the first GPU for none."""
+    try:
+        return int(device or 0)
+    except ValueError:
+        return device
+
+
 def load(manifest: Manifest, folder: Path) -> _Predictor:
     """Raises AttributeError for a class that the installed library lacks, OSError for bad files.
 
@@ -257,8 +275,8 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
         kept["dtype" if version >= (4, 56) else "torch_dtype"] = dtype
     model = model_class.from_pretrained(str(root / options["model"]), **kept)
     tokenizer = tokenizer_class.from_pretrained(str(root / options["tokenizer"]))
-    device = os.environ.get("MLFLOW_DEFAULT_PREDICTION_DEVICE")
+    device = os.environ.get("MLFLOW_DEFAULT_PREDICTION_DEVICE", "")
     if device or torch.cuda.is_available():
-        kept["device"] = int(device or 0)
+        kept["device"] = chosen(device)
     pipeline = transformers.pipeline(options["task"], model=model, tokenizer=tokenizer, **kept)
     return _Predictor(pipeline, options)

@@ -88,17 +88,17 @@ class _Routes:
             return scorer.refusal(error)
         except DisconnectedError:
             return _GONE
-        work = asyncio.ensure_future(handle(body, request))
+        here = asyncio.current_task()
         left = asyncio.ensure_future(_left(request))
+        left.add_done_callback(lambda done: done.cancelled() or here is None or here.cancel())
         try:
-            await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
+            return await handle(body, request)
+        except asyncio.CancelledError:
+            if here is None or not left.done() or here.uncancel():
+                raise  # it is the server that ends
+            return _GONE
         finally:
             left.cancel()
-            if not work.done():
-                work.cancel()
-        return _GONE
 
     async def invocations(self, body: bytes, request: Request) -> Answer:
         return await self._service.invocations(body, request.headers.get("content-type"))

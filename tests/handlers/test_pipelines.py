@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from handlers.errors import ScoringError
-from handlers.loaders.transformers import _Predictor
+from handlers.loaders.transformers import _Predictor, chosen
 
 
 class Pipeline:
@@ -135,3 +135,11 @@ def test_refusals_are_mlflow_s(
     with pytest.raises(ScoringError, match=f"(?s)^Failed to predict data.*{says}") as caught:
         predictor(Pipeline([]), task).predict(frame, params)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", 0), ("1", 1), ("-1", -1), ("cuda:1", "cuda:1"), ("cpu", "cpu")],
+)
+def test_a_device_is_a_number_of_mlflow_s_or_a_name(text: str, expected: int | str) -> None:
+    assert chosen(text) == expected
