@@ -11,6 +11,7 @@ import importlib
 import os
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +26,7 @@ _OWN_PICKLE = "mlflow.pytorch.pickle_module"
 
 class _Predictor:
     def __init__(self, module: Any, device: str, *, columns: bool) -> None:
-        self._module = module
+        self._module = self._call = module
         self._device = device
         self._columns = columns
 
@@ -33,6 +34,16 @@ class _Predictor:
         """Where the weights are; where the input is sent, for a module without any."""
         weights = next(iter((*self._module.parameters(), *self._module.buffers())), None)
         return str(self._device if weights is None else weights.device)
+
+    def with_weights(self, change: Callable[[Any], Any]) -> _Predictor:
+        """A predictor over the module that `change` gives; this one stays as it is."""
+        return _Predictor(change(self._module), self._device, columns=self._columns)
+
+    def with_call(self, change: Callable[[Any], Any]) -> _Predictor:
+        """One that asks what `change` gives for the module's call, from a tensor to a tensor."""
+        made = _Predictor(self._module, self._device, columns=self._columns)
+        made._call = change(self._call)
+        return made
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         import torch
@@ -52,8 +63,8 @@ class _Predictor:
         else:
             msg = f"the model takes columns or one array, not {type(data).__name__}"
             raise TypeError(msg)
-        with torch.no_grad():
-            answer = self._module(torch.from_numpy(table).to(self._device), **(params or {}))
+        with torch.inference_mode():
+            answer = self._call(torch.from_numpy(table).to(self._device), **(params or {}))
             answer = answer.to("cpu")
         if not isinstance(answer, torch.Tensor):
             msg = f"the model answers with {type(answer).__name__}, not with one tensor"

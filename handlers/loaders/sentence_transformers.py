@@ -8,6 +8,7 @@ the form of an embeddings service where the model was logged with that task and 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ class _Predictor:
 
     def placed(self) -> str:
         return str(self._model.device)
+
+    def with_weights(self, change: Callable[[Any], Any]) -> _Predictor:
+        """A predictor over the model that `change` gives; this one stays as it is."""
+        return _Predictor(change(self._model), self._task)
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         as_service = False

@@ -70,6 +70,9 @@ class Metrics:
         self._warm = Gauge("warm_up_seconds", "Of every batch size", registry=registry)
         self._most = Gauge("batch_rows_limit", "Found at start", registry=registry)
         self._merges = Gauge("batching", "1 where requests go together", registry=registry)
+        self._quick = Gauge(
+            "quickened", "1 where the precision or tier asked for is used", registry=registry
+        )
         self._recovered = Gauge("out_of_memory_recovered", "So often", registry=registry)
         registry.register(_Gpus(devices))
 
@@ -91,6 +94,9 @@ class Metrics:
         self._warm.set(warm_seconds)
         self._most.set(rows)
         self._merges.set(int(merges))
+
+    def quickened(self, used: bool) -> None:  # noqa: FBT001 - what it is about is in its name
+        self._quick.set(int(used))
 
     def live(
         self,

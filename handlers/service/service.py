@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import functools
 import logging
 import time
 from collections.abc import Callable
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from handlers import predictor, quiet, together
-from handlers.bodies import JSON
 from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.manifest import Manifest
 from handlers.scoring import Answer, Checked, Scorer
-from handlers.service import accelerator, warmup
+from handlers.service import accelerator, copies, warmup
 from handlers.service.batcher import (
     Batcher,
     ClosedError,
@@ -34,7 +32,6 @@ _LOG = logging.getLogger(__name__)
 _INLINE_BYTES: Final = 16_384
 """A smaller body is read on the event loop: a thread's hand-over would cost more."""
 _NOT_TAKING: Final = "TEMPORARILY_UNAVAILABLE"
-Load = Callable[[Manifest, Path], predictor.Predictor]
 
 
 class State(enum.Enum):
@@ -58,7 +55,12 @@ class Service:
     """Answers bodies; every way in ends at `predict`."""
 
     def __init__(
-        self, manifest: Manifest, folder: Path, settings: ServiceSettings, *, load: Load | None
+        self,
+        manifest: Manifest,
+        folder: Path,
+        settings: ServiceSettings,
+        *,
+        load: copies.Load | None,
     ) -> None:
         """Nothing is loaded yet. Raises NoAcceleratorError, ValueError, KeyError or TypeError."""
         self.manifest = manifest
@@ -67,6 +69,7 @@ class Service:
         self.metrics = Metrics(manifest, self.devices)
         self.state = State.STARTING
         self.placed: tuple[str, ...] = ()
+        self.copies: tuple[copies.Copy, ...] = ()
         self.warm: tuple[warmup.Warm, ...] = ()
         self._folder = folder
         self._load = load or predictor.load
@@ -81,18 +84,16 @@ class Service:
     async def start(self) -> None:
         """Load one copy a device, warm each up, and be ready. Raises what a loader raises."""
         begun = time.monotonic()
-        scorers = await asyncio.to_thread(self._loaded)
-        loaded = time.monotonic()
-        example = await asyncio.to_thread(self._example)
-        self.warm = tuple(
-            [
-                await asyncio.to_thread(self._warmed, scorer, device, example)
-                for scorer, device in zip(scorers, self.devices, strict=True)
-            ]
+        loaded = await asyncio.to_thread(self._loaded)
+        ready = time.monotonic()
+        example = await asyncio.to_thread(copies.example, self.scorer, self._folder)
+        self.copies = tuple(
+            [await asyncio.to_thread(copies.warm, each, example, self.settings) for each in loaded]
         )
+        self.warm = tuple(each.warm for each in self.copies if each.warm is not None)
         rows = min(each.batch_rows for each in self.warm)
         self._merges = all(each.merges for each in self.warm)
-        self._runners = tuple(Runner(scorer.predict, rows) for scorer in scorers)
+        self._runners = tuple(Runner(each.scorer.predict, rows) for each in self.copies)
         limits = Limits(
             batch_rows=rows,
             queue_rows=self.settings.queue_rows,
@@ -107,37 +108,21 @@ class Service:
             recovered=lambda: sum(runner.recovered for runner in self._runners),
         )
         done = time.monotonic()
-        self.metrics.started(loaded - begun, done - loaded, rows, merges=self._merges)
+        self.metrics.started(ready - begun, done - ready, rows, merges=self._merges)
+        self.metrics.quickened(all(each.proof.used for each in self.copies))
         self.state = State.READY
         _LOG.info(
             "Ready on %s: %d rows at once; %s", ", ".join(self.placed), rows, self.warm[0].why
         )
 
-    def _loaded(self) -> list[Scorer]:
-        scorers, placed = [], []
+    def _loaded(self) -> list[copies.Copy]:
+        made = []
         for device in self.devices:
-            before = _used_bytes(device)
-            with accelerator.loading_on(device):
-                found = self._load(self.manifest, self._folder)
-            placed.append(accelerator.confirm(found, device, _used_bytes(device) - before))
-            self._late.inner = self._late.inner or found
-            scorers.append(Scorer(self.manifest, found))
-        self.placed = tuple(placed)
-        return scorers
-
-    def _example(self) -> Checked | None:
-        if self.manifest.example is None:
-            return None
-        try:
-            return self.scorer.read((self._folder / self.manifest.example).read_bytes(), JSON)
-        except (OSError, ScoringError) as error:
-            _LOG.warning("The saved example cannot be read: %s", error)
-            return None
-
-    def _warmed(self, scorer: Scorer, device: str, example: Checked | None) -> warmup.Warm:
-        index = device.partition(":")[2]
-        memory = functools.partial(accelerator.memory, int(index)) if index else _unbounded
-        return warmup.warm_up(scorer.predict, example, self.settings.batch_rows, memory)
+            copy = copies.load(self.manifest, self._folder, device, self._load)
+            self._late.inner = self._late.inner or copy.predictor
+            made.append(copy)
+        self.placed = tuple(copy.placed for copy in made)
+        return made
 
     async def drain(self) -> None:
         """Refuse what comes from now on, answer what was taken, within the time for it."""
@@ -219,13 +204,3 @@ class Service:
 
     async def _off_loop(self, work: Callable[[], Any], size_bytes: int) -> Any:
         return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)
-
-
-def _used_bytes(device: str) -> int:
-    """Of a GPU's memory; 0 for a CPU."""
-    held = None if device == "cpu" else accelerator.memory(int(device.partition(":")[2]))
-    return 0 if held is None else held.used
-
-
-def _unbounded() -> None:
-    """A CPU's memory is the machine's: what it holds says nothing of a batch."""

@@ -10,6 +10,9 @@ from typing import Final
 _PORTS: Final = ("SAGEMAKER_BIND_TO_PORT", "FUNCTIONS_CUSTOMHANDLER_PORT", "PORT", "AWS_LWA_PORT")
 """SageMaker; Azure Functions' custom handlers; Cloud Run and Container Apps; Lambda's adapter."""
 
+_PRECISIONS: Final = ("float32", "bfloat16", "float16")
+_TIERS: Final = ("eager", "compile", "graphs")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
@@ -22,6 +25,11 @@ class ServiceSettings:
     """From SIGTERM to the end at most: SageMaker and Kubernetes kill after 30."""
     linger_seconds: float = 1.0
     """How long a draining server still answers its refusals: until a load balancer has seen it."""
+    precision: str = "float32"
+    tier: str = "eager"
+    """How a torch module is run: see handlers.service.tiers."""
+    tolerance: float = 0.0
+    """Within which it must answer as it was logged; 0 is the precision's own."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> ServiceSettings:
@@ -38,6 +46,12 @@ class ServiceSettings:
                 wrong.append(f"{name} must be a number of at least {least:g}, and it is {text!r}")
             return value
 
+        def choice(name: str, known: tuple[str, ...]) -> str:
+            text = environ.get(name, "").strip().lower() or known[0]
+            if text not in known:
+                wrong.append(f"{name} must be one of {', '.join(known)}, and it is {text!r}")
+            return text
+
         port = next((name for name in _PORTS if environ.get(name, "").strip()), "PORT")
         made = cls(
             port=int(number(port, 8080, 0)),
@@ -46,6 +60,9 @@ class ServiceSettings:
             queue_seconds=number("PACKAGER_QUEUE_SECONDS", 5, 0),
             drain_seconds=number("PACKAGER_DRAIN_SECONDS", 20, 0),
             linger_seconds=number("PACKAGER_LINGER_SECONDS", 1, 0),
+            precision=choice("PACKAGER_PRECISION", _PRECISIONS),
+            tier=choice("PACKAGER_TIER", _TIERS),
+            tolerance=number("PACKAGER_TOLERANCE", 0, 0),
         )
         if wrong:
             raise ValueError("; ".join(wrong))

@@ -27,6 +27,7 @@ ATOL: Final = 1e-5
 _ROOM: Final = 0.9
 """Of the device's memory: what may be used at the largest batch."""
 _SHOWN: Final = 8
+Alike = Callable[[Any, Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,12 @@ def warm_up(
     example: Checked | None,
     most_rows: int,
     memory: Callable[[], accelerator.Memory | None],
+    alike: Alike | None = None,
 ) -> Warm:
     """Batches of 1, 2, 4... rows up to the largest that fits into the device's memory.
 
-    Raises ScoringError where the model cannot answer its own example.
+    `alike` judges two answers to one row where `same` would be too strict. Raises ScoringError
+    where the model cannot answer its own example.
     """
     if example is None or together.form(example) is None:
         why = "the model has no example of rows to try it with" if example is None else ""
@@ -76,7 +79,7 @@ def warm_up(
             break
         fits = rows
         rows *= 2
-    merges, why = by_row(predict, base, params)
+    merges, why = by_row(predict, base, params, alike or same)
     return Warm(fits, merges=merges, why=why, sizes=tuple(sizes))
 
 
@@ -87,7 +90,9 @@ def repeated(data: Any, rows: int) -> Any:
     return sliced(copies, 0, rows)
 
 
-def by_row(predict: Predict, data: Any, params: dict[str, Any] | None) -> tuple[bool, str]:
+def by_row(
+    predict: Predict, data: Any, params: dict[str, Any] | None, alike: Alike
+) -> tuple[bool, str]:
     """Whether each row's answer is the same whatever goes to the model with it, and why not."""
     rows = together.length(varied(data))
     shown = min(rows, _SHOWN)
@@ -100,7 +105,7 @@ def by_row(predict: Predict, data: Any, params: dict[str, Any] | None) -> tuple[
     if whole is None:
         return False, "the model does not answer with one value a row"
     for mine, single in zip(whole, alone, strict=True):
-        if not same(mine, single):
+        if not alike(mine, single):
             return False, "a row is answered otherwise beside other rows"
     return True, f"{shown} rows were answered alike alone and together"
 
