@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-TOKENS, FEATURES, WIDTH, INNER, CLASSES = 4, 16, 768, 3072, 3
+from bench._shapes import CLASSES, FEATURES, INNER, TOKENS, WIDTH
 
 
 class _Graph:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -47,7 +49,12 @@ class Running:
         env = {"PATH": os.environ["PATH"], "HOME": str(self._log.parent), **self._server.env}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self._server.argv, cwd=self._server.cwd, env=env, stdout=log, stderr=log
+                self._server.argv,
+                cwd=self._server.cwd,
+                env=env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         until = time.monotonic() + 120
         while time.monotonic() < until and self._process.poll() is None:
@@ -66,6 +73,10 @@ class Running:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        finally:
+            # workers that outlive it would run beside the next server
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 async def measured(server: Server, clients: int, seconds: float) -> dict[str, Any]:

@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402 - the checkout is put on the path first
 
 from bench import _network, _servers  # noqa: E402
+from bench._shapes import FEATURES, TOKENS  # noqa: E402
 from handlers.manifest import FILENAME, Manifest  # noqa: E402
 from packager import environments, interpreters  # noqa: E402
 
@@ -80,7 +81,7 @@ def function(folder: Path, example: list[Any]) -> Path:
     (folder / "model").mkdir()
     _network.write(folder / "model" / "model.onnx")
     (folder / "model" / "example.json").write_text(json.dumps({"inputs": example}))
-    shape = [-1, _network.TOKENS, _network.FEATURES]
+    shape = [-1, TOKENS, FEATURES]
     spec = {"type": "tensor", "name": "x", "tensor-spec": {"dtype": "float32", "shape": shape}}
     made = Manifest(
         model_name="transformer",
@@ -102,7 +103,7 @@ def function(folder: Path, example: list[Any]) -> Path:
 
 
 def servers(work: Path) -> list[_servers.Server]:
-    rows = np.random.default_rng(1).normal(size=(8, _network.TOKENS, _network.FEATURES))
+    rows = np.random.default_rng(1).normal(size=(8, TOKENS, FEATURES))
     example = rows.round(4).tolist()
     folder = function(work / "function", example)
     body = json.dumps({"inputs": example[:1]}).encode()
@@ -146,7 +147,7 @@ def _mlserver(work: Path, model: Path, python: Path, example: list[Any]) -> _ser
     host = {"host": "127.0.0.1", "parallel_workers": 0, "debug": False, **ports}
     (folder / "settings.json").write_text(json.dumps(host))
     flat = np.asarray(example[0]).reshape(-1).tolist()
-    shape = [1, _network.TOKENS, _network.FEATURES]
+    shape = [1, TOKENS, FEATURES]
     tensor = {"name": "x", "datatype": "FP32", "shape": shape, "data": flat}
     body = json.dumps({"inputs": [tensor]}).encode()
     argv: list[str | Path] = [python.with_name("mlserver"), "start", "."]

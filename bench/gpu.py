@@ -36,7 +36,7 @@ import numpy as np  # noqa: E402 - the checkout is put on the path first
 import torch  # noqa: E402
 
 from bench import _servers  # noqa: E402
-from bench._network import FEATURES, TOKENS, WIDTH  # noqa: E402
+from bench._shapes import FEATURES, TOKENS, WIDTH  # noqa: E402
 from handlers.manifest import FILENAME, Manifest  # noqa: E402
 from handlers.service import accelerator, warmup  # noqa: E402
 from handlers.service.batcher import Job  # noqa: E402
