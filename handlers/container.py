@@ -1,9 +1,10 @@
-"""The container's entry point: `python -m handlers.container [serve]`.
+"""The container's entry point: `python -m handlers.container [serve]`, or `batch IN OUT`.
 
 Answers at once: liveness from the start, readiness when the model is loaded and every batch size
 was run. SIGTERM and SIGINT stop it in order: what was taken is answered, what comes is refused with
 503, and the process ends with 0. The argument `serve` is SageMaker's
-(https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html).
+(https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html). `batch`
+scores files instead, and ends: see handlers.service.job.
 """
 
 from __future__ import annotations
@@ -83,17 +84,22 @@ async def _serve(folder: Path, settings: ServiceSettings) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Serve until a signal; 3 where the model or its device is not there, 2 for bad settings."""
+    """Serve until a signal, or score files; 2 for bad settings, 3 where model or device fail."""
     level = os.environ.get("LOG_LEVEL", "INFO").upper()
     logging.basicConfig(level=level, format=_FORMAT, stream=sys.stdout)
-    if argv not in ([], ["serve"]):
-        _LOG.error("No such command: %s. There is `serve`.", " ".join(argv))
+    batch = len(argv) == 3 and argv[0] == "batch"
+    if argv not in ([], ["serve"]) and not batch:
+        _LOG.error("No such command: %s. There are `serve` and `batch IN OUT`.", " ".join(argv))
         return 2
     folder = Path(__file__).resolve().parent.parent
     if not (folder / FILENAME).is_file():
         _LOG.error("%s does not lie beside handlers/: this is no built container", FILENAME)
         return 2
     try:
+        if batch:
+            from handlers.service import job
+
+            return job.run(folder, argv[1], argv[2])
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(folder, ServiceSettings.read()))
     except ValueError as error:

@@ -19,6 +19,8 @@ def target(facts_dir: Path | None = None) -> Target:
         limits=facts.limits(NAME, facts_dir),
         runtimes=facts.runtimes(NAME, facts_dir),
         requires=(
+            # `batch` reads and writes S3
+            "botocore>=1.40",
             "fastapi>=0.120",
             # what uvicorn parses and waits with where it is there
             "httptools>=0.7",
@@ -34,7 +36,7 @@ def target(facts_dir: Path | None = None) -> Target:
         infra=None,
         scripts={},
         reserved=(),
-        keep=("uvicorn", "httptools", "uvloop", "opentelemetry", "opentelemetry_*"),
+        keep=("uvicorn", "httptools", "uvloop", "opentelemetry", "opentelemetry_*", "botocore"),
         way_out="a machine with more room",
         sources=(),
         source_modules=PurePosixPath("events"),

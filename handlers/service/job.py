@@ -1,0 +1,149 @@
+"""Files of S3 to files of answers, on the container's device: `python -m handlers.container batch`.
+
+    batch s3://BUCKET/KEY s3://BUCKET/KEY
+    batch s3://BUCKET/FOLDER/ s3://BUCKET/FOLDER/
+
+Forms, chunks, bad rows and what is not scored twice are as handlers.files says. Of a folder, each
+of several jobs takes its share of the files: AWS Batch's array jobs and Kubernetes' indexed jobs
+say which (AWS_BATCH_JOB_ARRAY_INDEX and _SIZE; JOB_COMPLETION_INDEX and PACKAGER_JOBS).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from handlers import predictor, together
+from handlers.clients import AWS_ERRORS, client, code
+from handlers.errors import InvalidInputError, ScoringError
+from handlers.files.jobs import Files
+from handlers.files.readers import FORMATS
+from handlers.files.storage import Address
+from handlers.manifest import Manifest
+from handlers.records import FileRef, Record
+from handlers.scoring import Scorer
+from handlers.service import accelerator, copies
+from handlers.service.batcher import Job
+from handlers.service.runner import Runner
+from handlers.service.settings import ServiceSettings
+
+_LOG = logging.getLogger(__name__)
+DONE, AGAIN, NEVER = 0, 1, 2
+"""Exit codes: every file is answered; one may be tried again; one can never be scored."""
+_ENDLESS: Final = 1e9
+_SHARES: Final = (
+    ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
+    ("JOB_COMPLETION_INDEX", "PACKAGER_JOBS"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The files whose place leaves `index`, divided by `of`."""
+
+    index: int = 0
+    of: int = 1
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] = os.environ) -> Share:
+        """Raises ValueError for what is no number."""
+        for index, of in _SHARES:
+            if environ.get(index) and environ.get(of):
+                return cls(int(environ[index]), max(1, int(environ[of])))
+        return cls()
+
+
+class _ByRunner:
+    """A predictor that never asks the device for more rows than fit."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        by_row = hasattr(data, "iloc") or all(
+            isinstance(each, np.ndarray)
+            for each in (data.values() if isinstance(data, dict) else [data])
+        )
+        rows = together.length(data) if by_row else 1
+        form = "file" if by_row else None
+        (answer,) = self._runner([Job(form=form, rows=rows, data=data, params=params)])
+        if isinstance(answer, ScoringError):
+            raise answer
+        return answer
+
+
+def run(folder: Path, source: str, target: str, environ: Mapping[str, str] = os.environ) -> int:
+    """An exit code. Raises ValueError for settings and NoAcceleratorError for a missing device."""
+    share = Share.read(environ)
+    try:
+        named = list(_named(source, target, share))
+    except ScoringError as error:
+        _LOG.error("%s", error.message)
+        return NEVER
+    except AWS_ERRORS as error:
+        _LOG.error("S3 answered %s", code(error))
+        return AGAIN
+    _LOG.info("%d files are share %d of %d", len(named), share.index, share.of)
+    if not named:
+        return DONE
+    files = Files(_scorer(folder, environ), None, environ)
+    return max([_scored(files, *each) for each in named], key=(DONE, NEVER, AGAIN).index)
+
+
+def _scorer(folder: Path, environ: Mapping[str, str]) -> Scorer:
+    manifest, settings = Manifest.read(folder), ServiceSettings.read(environ)
+    device = accelerator.devices(environ)[0]
+    copy = copies.load(manifest, folder, device, predictor.load)
+    copy = copies.warm(copy, copies.example(copy.scorer, folder), settings)
+    warm = copy.warm
+    if warm is None or not warm.merges:
+        # rows that look at each other: a chunk is asked as it is read, like a request of its size
+        return copy.scorer
+    _LOG.info("On %s: %d rows at once", copy.placed, warm.batch_rows)
+    return Scorer(manifest, _ByRunner(copy.runner()))
+
+
+def _scored(files: Files, source: Address, target: Address) -> int:
+    begun = time.monotonic()
+    file = FileRef(bucket=source.bucket, key=source.key, output=target.text)
+    record = Record(id=source.text, item=source.text, body=None, file=file)
+    outcome = files.score(record, file, lambda: _ENDLESS)
+    if outcome.error is not None:
+        _LOG.error("%s: %s", source.text, outcome.error.message)
+        return AGAIN if outcome.retry else NEVER
+    told = (outcome.answer or b"{}").decode()
+    _LOG.info("%s in %.1f s", told.replace('"', "'"), time.monotonic() - begun)
+    return DONE
+
+
+def _named(source: str, target: str, share: Share) -> Iterator[tuple[Address, Address]]:
+    """Pairs of a file and its answers. Raises InvalidInputError, and what S3 does."""
+    if not source.endswith("/"):
+        if share.index == 0:
+            yield Address.read(source), Address.read(target)
+        return
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    to, _, folder = target.removeprefix("s3://").partition("/")
+    if not (source.startswith("s3://") and target.startswith("s3://") and bucket and to):
+        raise InvalidInputError("A folder is named as s3://BUCKET/FOLDER/.")
+    if not target.endswith("/"):
+        raise InvalidInputError("The answers to a folder are a folder: s3://BUCKET/FOLDER/.")
+    if bucket == to and folder.startswith(prefix):
+        raise InvalidInputError("The answers lie among the files: the next job would score them.")
+    for key in _keys(bucket, prefix)[share.index :: share.of]:
+        answers = f"{folder}{key.removeprefix(prefix)}.jsonl"
+        yield Address(bucket=bucket, key=key), Address(bucket=to, key=answers)
+
+
+def _keys(bucket: str, prefix: str) -> Sequence[str]:
+    """Of files in a form that can be read, sorted, so that every job sees the same list."""
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    found = (item["Key"] for page in pages for item in page.get("Contents", ()))
+    return sorted(key for key in found if key.lower().endswith(FORMATS))
