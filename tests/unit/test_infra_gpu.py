@@ -8,6 +8,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from handlers import container
+from handlers.service import job as files_job
 from packager import _resources
 from tests import bicep, sam
 
@@ -113,6 +115,99 @@ def test_cfn_lint_finds_nothing_in_the_asynchronous_endpoint() -> None:
     statements = template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"]
     open_ended = [s["Action"] for s in statements["Statement"] if s["Resource"] == "*"]
     assert open_ended == ["ecr:GetAuthorizationToken"]
+
+
+def test_cfn_lint_finds_nothing_in_the_batch_job_and_it_has_least_rights() -> None:
+    text = (FOLDER / "batch-job.yaml").read_text(encoding="utf-8")
+    resources = sam.parse(text)["Resources"]
+
+    assert sam.lint(text) == []
+    # CloudFormation reads no YAML aliases
+    assert not any(isinstance(each, yaml.AliasToken) for each in yaml.scan(text))
+    assert resources["Machines"]["Properties"]["ComputeResources"]["MinvCpus"] == 0
+    container = resources["Job"]["Properties"]["ContainerProperties"]
+    assert (container["ReadonlyRootFilesystem"], container["User"]) == (True, "1000:1000")
+    assert {"Type": "GPU", "Value": "1"} in container["ResourceRequirements"]
+    for name in ("ExecutionRole", "JobRole"):
+        (policy,) = resources[name]["Properties"]["Policies"]
+        statements = policy["PolicyDocument"]["Statement"]
+        open_ended = [s["Action"] for s in statements if s["Resource"] == "*"]
+        assert open_ended == (["ecr:GetAuthorizationToken"] if name == "ExecutionRole" else [])
+
+
+def test_the_batch_job_asks_the_container_for_what_it_does() -> None:
+    text = (FOLDER / "batch-job.yaml").read_text(encoding="utf-8")
+    job = sam.parse(text)["Resources"]["Job"]["Properties"]
+
+    command, *names = job["ContainerProperties"]["Command"]
+    assert names == [f"Ref::{name}" for name in job["Parameters"]]
+    assert f"`{command} IN OUT`" in str(container.__doc__)
+    actions = {
+        each.get("OnExitCode"): each["Action"] for each in job["RetryStrategy"]["EvaluateOnExit"]
+    }
+    assert actions[str(files_job.NEVER)] == "EXIT"
+    assert str(files_job.AGAIN) not in actions
+    assert actions[None] == "RETRY"
+    known = {variable["Name"] for variable in job["ContainerProperties"]["Environment"]}
+    assert known == {"AWS_REGION", "PACKAGER_BATCH_ROWS"}
+
+
+# beside a pod's own: https://github.com/kserve/kserve, kserve/models/v1beta1_predictor_spec.py
+KSERVE = {
+    "minReplicas",
+    "maxReplicas",
+    "scaleMetric",
+    "scaleTarget",
+    "containerConcurrency",
+    "timeout",
+}
+KNATIVE = {"containers", "volumes"}
+
+
+def inference_service() -> dict[str, Any]:
+    text = (FOLDER / "kserve" / "inference-service.yaml").read_text(encoding="utf-8")
+    made: dict[str, Any] = yaml.safe_load(text)
+    return made
+
+
+def as_pod(predictor: dict[str, Any]) -> dict[str, Any]:
+    spec = {name: value for name, value in predictor.items() if name not in KSERVE}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "model"}, "spec": spec}
+
+
+def test_the_inference_service_is_a_pod_that_scales_to_zero() -> None:
+    service = inference_service()
+    predictor = service["spec"]["predictor"]
+
+    assert (service["apiVersion"], service["kind"]) == (
+        "serving.kserve.io/v1beta1",
+        "InferenceService",
+    )
+    assert set(predictor) == KSERVE | KNATIVE
+    assert kubernetes_validate.validate(as_pod(predictor), VERSION, strict=True)
+    assert predictor["minReplicas"] == 0
+
+
+def test_the_inference_service_is_as_restricted_as_the_deployment() -> None:
+    (ours,) = inference_service()["spec"]["predictor"]["containers"]
+    pod = SERVER["Deployment"]["spec"]["template"]["spec"]
+    (theirs,) = pod["containers"]
+
+    # Knative takes the pod's part from the container alone
+    whole = {**pod["securityContext"], **theirs["securityContext"]}
+    assert ours["securityContext"].items() <= whole.items()
+    assert theirs["securityContext"].items() <= ours["securityContext"].items()
+    assert ours["args"] == theirs["args"]
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert ours[probe]["httpGet"]["path"] == theirs[probe]["httpGet"]["path"]
+
+
+def test_a_misspelt_field_of_the_inference_service_is_found() -> None:
+    predictor = inference_service()["spec"]["predictor"]
+    wrong = as_pod({**predictor, "minReplica": 0})
+
+    with pytest.raises(kubernetes_validate.ValidationError, match="minReplica"):
+        kubernetes_validate.validate(wrong, VERSION, strict=True)
 
 
 def test_the_container_app_names_what_exists_and_scales_to_zero() -> None:
