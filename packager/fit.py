@@ -215,7 +215,7 @@ def _cost(
         each = function.million_requests / 1e6 + memory / 1024 * seconds * function.gb_second
         return each / workload.rows * 1e6, (
             f"{memory} MB for {seconds * 1000:.3g} ms a request, {workload.rows} rows each "
-            f"({function.source}, {function.as_of})"
+            f"({function.told})"
         )
     machine = prices.machine(target.name, facts_dir)
     if machine is None:
@@ -226,5 +226,5 @@ def _cost(
     per_second = workload.requests_per_second * workload.rows
     return machine.hour * count / 3600 / per_second * 1e6, (
         f"{count} x {machine.name}, day and night, by its CPUs' speed; a GPU that answers faster "
-        f"takes fewer ({machine.source}, {machine.as_of})"
+        f"takes fewer ({machine.told})"
     )

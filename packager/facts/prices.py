@@ -10,24 +10,34 @@ from packager.facts import read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
+class _Price:
+    source: str
+    unchecked: str
+    """Where the figure was read in place of its source; empty where it was read there."""
+    as_of: date
+
+    @property
+    def told(self) -> str:
+        """Where it is from, how old it is, and whether anybody has checked it."""
+        read = f", unchecked: read at {self.unchecked}" if self.unchecked else ""
+        return f"{self.source}, {self.as_of}{read}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function(_Price):
     """Paid by use, in dollars."""
 
     gb_second: float
     million_requests: float
-    source: str
-    as_of: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(_Price):
     """Paid by the hour, in dollars."""
 
     name: str
     hour: float
     vcpu: int
-    source: str
-    as_of: date
 
 
 def function(target: str, folder: Path | None = None) -> Function | None:
@@ -37,6 +47,7 @@ def function(target: str, folder: Path | None = None) -> Function | None:
             gb_second=table.number("gb_second"),
             million_requests=table.number("million_requests"),
             source=table.source(),
+            unchecked=table.text("unchecked", optional=True),
             as_of=table.day("as_of"),
         )
         for table in root.tables("functions")
@@ -53,6 +64,7 @@ def machine(target: str, folder: Path | None = None) -> Machine | None:
             hour=table.number("hour"),
             vcpu=table.whole("vcpu"),
             source=table.source(),
+            unchecked=table.text("unchecked", optional=True),
             as_of=table.day("as_of"),
         )
         for table in root.tables("machines")

@@ -102,6 +102,11 @@ def test_what_fits_nowhere_is_said_with_every_reason() -> None:
     assert {finding.message.partition(":")[0] for finding in error.value.findings} == set(BY_NAME)
 
 
+def test_a_price_that_was_not_read_at_its_source_says_so() -> None:
+    for verdict in judge(SMALL, Workload(), TARGETS):
+        assert "unchecked: read at https://" in verdict.reckoned
+
+
 def test_what_was_not_measured_is_not_held_against_anyone() -> None:
     verdicts = judge(Measured(unzipped_bytes=1), Workload(), TARGETS)
 
@@ -137,7 +142,7 @@ def test_prices_and_ceilings_can_be_overridden(tmp_path: Path) -> None:
     )
     verdicts = {v.target: v for v in judge(SMALL, Workload(), TARGETS, tmp_path)}
 
-    assert "example.org, 2026-01-01" in verdicts["aws-lambda"].reckoned
+    assert verdicts["aws-lambda"].reckoned.endswith("(https://example.org, 2026-01-01)")
     assert verdicts["azure-functions"].dollars is None
 
 
