@@ -8,7 +8,7 @@ what needs a GPU is then said to be not run, and nothing is written.
 
 Checks: the refusal to answer from a CPU; that the model is on the GPU; batches against none over
 HTTP; the memory probe and the recovery from running out, beside a ballast that leaves little; eager
-against half precision, torch.compile and CUDA graphs, each with its largest difference.
+against half precision, torch.compile and CUDA graphs, as the server proves and takes them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,35 @@ import torch  # noqa: E402
 from bench import _servers  # noqa: E402
 from bench._shapes import FEATURES, TOKENS, WIDTH  # noqa: E402
 from handlers.manifest import FILENAME, Manifest  # noqa: E402
-from handlers.service import accelerator, warmup  # noqa: E402
+from handlers.predictor import load  # noqa: E402
+from handlers.scoring import Scorer  # noqa: E402
+from handlers.service import accelerator, copies, tiers, warmup  # noqa: E402
 from handlers.service.batcher import Job  # noqa: E402
 from handlers.service.runner import Runner  # noqa: E402
+from handlers.service.settings import ServiceSettings  # noqa: E402
 
 CLIENTS = 32
 NOT_RUN = "not run: needs a GPU"
+WAYS = {
+    "cuda": (
+        ("bfloat16", "eager"),
+        ("float16", "eager"),
+        ("float32", "compile"),
+        ("float32", "graphs"),
+        ("bfloat16", "graphs"),
+    ),
+    "cpu": (("bfloat16", "eager"), ("float32", "graphs")),
+}
+"""Beside the plain one: precision and tier, as handlers.service.tiers has them."""
+TOLD = {
+    "gpu_memory_used_bytes",
+    "gpu_utilisation_ratio",
+    "batch_rows_limit",
+    "batch_rows_sum",
+    "batch_rows_count",
+    "quickened",
+    "out_of_memory_recovered",
+}
 
 
 def network() -> torch.nn.Module:
@@ -98,18 +122,25 @@ def refuses_the_cpu(folder: Path) -> dict[str, Any]:
 
 
 def over_http(folder: Path, work: Path, device: str, seconds: float) -> dict[str, Any]:
+    """Each way as a server of its own; the gain is of batches alone, both in the plain way."""
     rows = np.random.default_rng(1).normal(size=(1, TOKENS, FEATURES)).round(4)
     body = json.dumps({"inputs": rows.tolist()}).encode()
-    found = {}
     most = "256" if device == "cuda" else "8"
-    for name, batch in (("batched", most), ("unbatched", "1")):
+    served = {"batched": (most, "float32", "eager"), "unbatched": ("1", "float32", "eager")}
+    for precision, tier in WAYS[device]:
+        served[f"batched, {precision}, {tier}"] = (most, precision, tier)
+    found = {}
+    for name, (batch, precision, tier) in served.items():
         port = _servers.free_port()
         env = {"PORT": str(port), "PACKAGER_BATCH_ROWS": batch, "PYTHONPATH": str(folder)}
+        env |= {"PACKAGER_PRECISION": precision, "PACKAGER_TIER": tier}
         env |= {"PACKAGER_DEVICE": device, "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", "")}
         argv: list[str | Path] = [sys.executable, "-m", "handlers.container"]
         server = _servers.Server(name, argv, port, "/invocations", body, "/ping", env, folder)
         with _servers.Running(server, work):
             found[name] = asyncio.run(_servers.measured(server, CLIENTS, seconds))
+            found[name]["metrics"] = told(port)
+        print(name, json.dumps(found[name]), flush=True)
     peak = f"{CLIENTS}_clients"
     gain = (
         found["batched"][peak]["answered_a_second"] / found["unbatched"][peak]["answered_a_second"]
@@ -117,12 +148,17 @@ def over_http(folder: Path, work: Path, device: str, seconds: float) -> dict[str
     return {**found, "gain": round(gain, 2)}
 
 
+def told(port: int) -> dict[str, float]:
+    """What the server itself says of its device and its batches."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in values.items() if name.partition("{")[0] in TOLD}
+
+
 def memory(folder: Path, device: str) -> dict[str, Any]:
     """The probe, and a recovery, beside a ballast that leaves little of the GPU's memory."""
     manifest = Manifest.read(folder)
-    from handlers.predictor import load
-    from handlers.scoring import Scorer
-
     with accelerator.loading_on(device):
         predictor = load(manifest, folder)
     placed = accelerator.confirm(predictor, device)
@@ -158,68 +194,37 @@ def memory(folder: Path, device: str) -> dict[str, Any]:
     }
 
 
-def timed(call: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> float:
-    """Milliseconds, the median of what came after the first ten."""
+def timed(call: Callable[[], object]) -> float:
+    """Milliseconds to an answer in the host's memory, the median of what came after the first."""
     times = []
-    for _ in range(60 if x.is_cuda else 13):
-        if x.is_cuda:
-            torch.cuda.synchronize()
+    for _ in range(60):
         begun = time.perf_counter()
-        call(x)
-        if x.is_cuda:
-            torch.cuda.synchronize()
+        call()
         times.append((time.perf_counter() - begun) * 1000)
     return round(statistics.median(times[10:]), 4)
 
 
-def halved(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    answer: torch.Tensor = module(x.to(torch.bfloat16)).float()
-    return answer
-
-
-def graphed(module: torch.nn.Module, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """One CUDA graph, for one size of batch.
-
-    https://pytorch.org/docs/stable/notes/cuda.html
-    """
-    held = x.clone()
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            module(held)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        answer = module(held)
-
-    def call(value: torch.Tensor) -> torch.Tensor:
-        held.copy_(value)
-        graph.replay()
-        return answer
-
-    return call
-
-
-def tiers(device: str) -> dict[str, Any]:
-    """Each way to run the module, for some sizes of batch: milliseconds, and how far off."""
-    module = network().to(device)
+def ways(folder: Path, device: str, kind: str) -> dict[str, Any]:
+    """Each way to run the module: whether the server would take it, and milliseconds by rows."""
+    copy = copies.load(Manifest.read(folder), folder, device, load)
+    example = copies.example(copy.scorer, folder)
+    sizes = (1, 8, 64) if kind == "cuda" else (1, 2)
+    data = np.random.default_rng(3).normal(size=(sizes[-1], TOKENS, FEATURES)).astype("float32")
     found: dict[str, Any] = {}
-    with torch.inference_mode():
-        for rows in (1, 8, 64) if device != "cpu" else (1, 2):
-            x = torch.randn(rows, TOKENS, FEATURES, device=device)
-            eager = module(x).clone()
-            ways: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"eager": module}
-            half = network().to(device).to(torch.bfloat16)
-            ways["bfloat16"] = functools.partial(halved, half)
-            if device != "cpu":
-                ways["compiled"] = torch.compile(module, mode="reduce-overhead")
-                ways["graph"] = graphed(module, x)
-            for name, call in ways.items():
-                off = float((call(x).float() - eager).abs().max())
-                found.setdefault(name, {})[rows] = {"ms": timed(call, x), "off": off}
-    if device == "cpu":
-        found["compiled"] = found["graph"] = NOT_RUN
+    for precision, tier in (("float32", "eager"), *WAYS[kind]):
+        settings = ServiceSettings(batch_rows=sizes[-1], precision=precision, tier=tier)
+        quick, proof = tiers.quickened(copy.predictor, copy.scorer, example, settings)
+        taken = proof.used or proof is tiers.PLAIN
+        found[f"{precision}, {tier}"] = {
+            "proven": proof.used,
+            "why": proof.why,
+            "largest_difference": proof.largest,
+            "ms": {
+                rows: timed(functools.partial(quick.predict, data[:rows], None)) for rows in sizes
+            }
+            if taken
+            else {},
+        }
     return found
 
 
@@ -243,7 +248,7 @@ def main() -> None:
             "refuses_the_cpu": refuses_the_cpu(folder),
             "http": over_http(folder, work, asked.device, asked.seconds),
             "memory": memory(folder, device),
-            "tiers": tiers(device),
+            "ways": ways(folder, device, asked.device),
         }
     print(json.dumps(result, indent=2))
     if cuda:
