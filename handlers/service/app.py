@@ -22,7 +22,7 @@ from handlers.asgi import DisconnectedError, read_body
 from handlers.bodies import JSON
 from handlers.errors import ScoringError
 from handlers.scoring import Answer, Checked
-from handlers.service import traces, v2
+from handlers.service import v2
 from handlers.service.metrics import CONTENT_TYPE
 from handlers.service.service import Service, State
 
@@ -61,7 +61,6 @@ def service_app(service: Service, folder: Path) -> FastAPI:
 class _Routes:
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._traces = traces.start(service.manifest)
 
     # --- what is asked for an answer
 
@@ -71,7 +70,7 @@ class _Routes:
 
         async def endpoint(request: Request) -> Response:
             begun = time.perf_counter()
-            with self._traces.request(route, request.headers) as span:
+            with self._service.traces.request(route, request.headers) as span:
                 answer = await self._watched(handle, request)
                 span.done(answer.status, answer.rows)
             self._service.metrics.answered(route, answer.status, time.perf_counter() - begun)

@@ -28,6 +28,8 @@ class Job:
     rows: int
     data: Any
     params: dict[str, Any] | None = None
+    trace: Any = None
+    """Of the request, for who observes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,9 @@ class ClosedError(Exception):
 class Observer(Protocol):
     """What is told of each batch; called on the event loop."""
 
-    def batch(self, rows: int, waits_seconds: Sequence[float], compute_seconds: float) -> None: ...
+    def batch(
+        self, jobs: Sequence[Job], waits_seconds: Sequence[float], compute_seconds: float
+    ) -> None: ...
 
     def shed(self, reason: str) -> None: ...
 
@@ -281,7 +285,7 @@ class Batcher:
         waits: Sequence[float],
         took: float,
     ) -> None:
-        self._observer.batch(sum(pending.job.rows for pending in batch), waits, took)
+        self._observer.batch([pending.job for pending in batch], waits, took)
         for pending, result in zip(batch, results, strict=True):
             if pending.answer.done():
                 continue

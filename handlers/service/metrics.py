@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from handlers.manifest import Manifest
 from handlers.service import accelerator
+from handlers.service.batcher import Job
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -76,8 +77,10 @@ class Metrics:
         self._recovered = Gauge("out_of_memory_recovered", "So often", registry=registry)
         registry.register(_Gpus(devices))
 
-    def batch(self, rows: int, waits_seconds: Sequence[float], compute_seconds: float) -> None:
-        self._rows.observe(rows)
+    def batch(
+        self, jobs: Sequence[Job], waits_seconds: Sequence[float], compute_seconds: float
+    ) -> None:
+        self._rows.observe(sum(job.rows for job in jobs))
         self._compute.observe(compute_seconds)
         for seconds in waits_seconds:
             self._wait.observe(seconds)

@@ -7,7 +7,7 @@ import contextlib
 import enum
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from handlers import predictor, quiet, together
 from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.manifest import Manifest
 from handlers.scoring import Answer, Checked, Scorer
-from handlers.service import accelerator, copies, warmup
+from handlers.service import accelerator, copies, traces, warmup
 from handlers.service.batcher import (
     Batcher,
     ClosedError,
@@ -67,6 +67,7 @@ class Service:
         self.settings = settings
         self.devices = accelerator.devices()
         self.metrics = Metrics(manifest, self.devices)
+        self.traces = traces.start(manifest)
         self.state = State.STARTING
         self.placed: tuple[str, ...] = ()
         self.copies: tuple[copies.Copy, ...] = ()
@@ -99,7 +100,7 @@ class Service:
             queue_rows=self.settings.queue_rows,
             queue_seconds=self.settings.queue_seconds,
         )
-        self._batcher = batcher = Batcher(self._runners, limits, self.metrics)
+        self._batcher = batcher = Batcher(self._runners, limits, self)
         batcher.start()
         self.metrics.live(
             queue_age=batcher.oldest_seconds,
@@ -199,8 +200,25 @@ class Service:
             raise ClosedError
         form = together.form(checked) if self._merges else None
         rows = 1 if form is None else together.length(checked.data)
-        job = Job(form=form, rows=rows, data=checked.data, params=checked.params)
+        job = Job(
+            form=form,
+            rows=rows,
+            data=checked.data,
+            params=checked.params,
+            trace=self.traces.here(),
+        )
         return await self._batcher.submit(job, self.scorer.settings.request_timeout_seconds)
+
+    # --- what the batcher tells
+
+    def batch(
+        self, jobs: Sequence[Job], waits_seconds: Sequence[float], compute_seconds: float
+    ) -> None:
+        self.metrics.batch(jobs, waits_seconds, compute_seconds)
+        self.traces.batch(jobs, compute_seconds)
+
+    def shed(self, reason: str) -> None:
+        self.metrics.shed(reason)
 
     async def _off_loop(self, work: Callable[[], Any], size_bytes: int) -> Any:
         return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)

@@ -1,4 +1,6 @@
-"""OpenTelemetry spans, one a request, where an exporter is configured; nothing at all elsewhere.
+"""OpenTelemetry spans, where an exporter is configured; nothing at all elsewhere.
+
+One a request, and one a batch, which is linked to those of the requests that went in it.
 
 OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns them on; the caller's W3C
 traceparent is taken over. https://opentelemetry.io/docs/specs/otel/protocol/exporter/
@@ -7,11 +9,13 @@ traceparent is taken over. https://opentelemetry.io/docs/specs/otel/protocol/exp
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from handlers.manifest import Manifest
+from handlers.service.batcher import Job
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -43,6 +47,31 @@ class Traces:
             route, context=extract(dict(headers)), kind=SpanKind.SERVER
         ) as span:
             yield _Recorded(span)
+
+    def here(self) -> Any:
+        """The span that this is called in, for `batch`; None without a tracer."""
+        if self._tracer is None:
+            return None
+        from opentelemetry.trace import get_current_span
+
+        return get_current_span().get_span_context()
+
+    def batch(self, jobs: Sequence[Job], compute_seconds: float) -> None:
+        """Of a batch that ended just now."""
+        if self._tracer is None:
+            return
+        from opentelemetry.context import Context
+        from opentelemetry.trace import Link
+
+        end = time.time_ns()
+        span = self._tracer.start_span(
+            "batch",
+            context=Context(),
+            links=[Link(job.trace) for job in jobs if job.trace is not None],
+            start_time=end - int(compute_seconds * 1e9),
+        )
+        span.set_attribute("model.rows", sum(job.rows for job in jobs))
+        span.end(end)
 
 
 class _Recorded:

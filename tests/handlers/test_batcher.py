@@ -30,10 +30,12 @@ class Told:
     rows: list[int] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
-    def batch(self, rows: int, waits_seconds: Sequence[float], compute_seconds: float) -> None:
+    def batch(
+        self, jobs: Sequence[Job], waits_seconds: Sequence[float], compute_seconds: float
+    ) -> None:
         assert all(wait >= 0 for wait in waits_seconds)
         assert compute_seconds >= 0
-        self.rows.append(rows)
+        self.rows.append(sum(each.rows for each in jobs))
 
     def shed(self, reason: str) -> None:
         self.reasons.append(reason)
