@@ -91,6 +91,8 @@ def measured(report: BuildReport, gpu: str = "") -> Measured:
         answer_seconds=None if cold is None else cold.warm_invoke_ms / 1000,
         rows=_rows(body),
         request_bytes=None if body is None else len(body),
+        # the first question is the example, where there is one
+        response_bytes=None if body is None or cold is None else cold.response_bytes,
         needs_gpu=gpu,
     )
 
@@ -107,6 +109,7 @@ def measured_before(
         answer_seconds=_seconds(cold.get("warm_invoke_ms")),
         rows=_rows(body),
         request_bytes=None if body is None else len(body),
+        response_bytes=None if body is None else cold.get("response_bytes"),
     )
 
 

@@ -36,6 +36,8 @@ class ColdStart:
     warm_invoke_ms: float
     peak_rss_bytes: int
     modules: int | None = None
+    response_bytes: int | None = None
+    """Of the answer to the request that was timed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -312,6 +312,7 @@ def _measured(function: Host, first: Call, answer: Answered, start: Process) -> 
         first_invoke_ms=max(0.0, answer.seconds * 1000 - start.init_wall_ms),
         warm_invoke_ms=statistics.median(warm) * 1000,
         peak_rss_bytes=function.stats().peak_rss_bytes,
+        response_bytes=len(answer.text.encode()),
     )
 
 

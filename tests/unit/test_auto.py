@@ -22,6 +22,7 @@ from packager.types import (
     Device,
     Finding,
     Requirements,
+    SavedExample,
 )
 from tests import fake_plan
 
@@ -163,6 +164,21 @@ def test_what_is_told_is_json_and_says_what_it_costs() -> None:
     assert [row["fits"] for row in plain] == [True] * len(targets.TARGETS)
     assert all(row["dollars_per_million"] > 0 for row in plain)
     assert found.rows == 1
+
+
+def test_the_answer_that_was_timed_is_held_to_what_a_target_sends_back() -> None:
+    example = SavedExample(
+        body=b'{"inputs": [[1], [2]]}', content_type="application/json", source="logged"
+    )
+    built = report(fake_plan.request(), cold={"response_bytes": 2_000_000})
+    built = replace(built, plan=replace(built.plan, model=fake_plan.model(example=example)))
+
+    found = measured(built)
+    verdicts = {v.target: v.fits for v in verdicts_of(found, Workload(rows=10))}
+
+    assert (found.response_bytes, found.rows) == (2_000_000, 2)
+    # ten rows are 10 MB, and Lambda sends 6
+    assert (verdicts["aws-lambda"], verdicts["gpu-container"]) == (False, True)
 
 
 @pytest.mark.parametrize(

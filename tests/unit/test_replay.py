@@ -107,6 +107,7 @@ def test_the_same_answer_counts_its_rows(
     assert done.cold_start is not None
     assert done.cold_start.init_cpu_ms == 90.0
     assert done.cold_start.first_invoke_ms == pytest.approx(50.0)
+    assert done.cold_start.response_bytes == len(json.dumps(GOOD))
 
 
 @pytest.mark.parametrize(
