@@ -134,6 +134,8 @@ class Batcher:
         self._some = threading.Condition()
         """Holds the lock of all that is the devices' threads' too."""
         self._waking = False
+        self._turn = 0
+        """Counts when the devices were woken."""
         self._closed = False
         self._ended: list[asyncio.Future[None]] = []
 
@@ -194,6 +196,7 @@ class Batcher:
     def _wake(self) -> None:
         with self._some:
             self._waking = False
+            self._turn += 1
             self._some.notify_all()
 
     async def close(self) -> None:
@@ -227,7 +230,8 @@ class Batcher:
     def _feed(
         self, device: _Device, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]
     ) -> None:
-        while batch := self._next(device):
+        took, turn = 0.0, 0
+        while batch := self._next(device, took, turn):
             begun = time.monotonic()
             rows = sum(pending.job.rows for pending in batch)
             try:
@@ -238,13 +242,22 @@ class Batcher:
             with self._some:
                 device.busy_until = 0.0
                 device.line.add(rows, took)
+                turn = self._turn
             waits = [begun - pending.since for pending in batch]
             loop.call_soon_threadsafe(self._deliver, batch, results, waits, took)
         loop.call_soon_threadsafe(ended.set_result, None)
 
-    def _next(self, device: _Device) -> list[_Pending]:
-        """The next batch, as soon as there is one; none when all is done."""
+    def _next(self, device: _Device, took: float, turn: int) -> list[_Pending]:
+        """The next batch, as soon as there is one; none when all is done.
+
+        Where less than a batch waits, the loop first ends the turn in which it tells of the batch
+        before: what it reads meanwhile goes along. Should it be behind, that is not waited for
+        longer than the batch before took.
+        """
         with self._some:
+            self._some.wait_for(
+                lambda: self._turn != turn or self._rows >= self._limits.batch_rows, took
+            )
             while not (batch := self._take()):
                 if self._closed:
                     return []
@@ -293,3 +306,4 @@ class Batcher:
                 pending.answer.set_exception(result)
             else:
                 pending.answer.set_result(result)
+        self._wake()
