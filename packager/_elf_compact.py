@@ -118,6 +118,8 @@ def _refuse_odd(loads: Sequence[_Segment], size: int) -> None:
         raise NotCompactableError("nothing in it is loaded")
     if any(load.offset + load.file_size > size for load in loads):
         raise NotCompactableError("it is shorter than its segments")
+    if any(load.memory_size < load.file_size for load in loads):
+        raise NotCompactableError("a segment has more bytes than memory")
     spans = sorted((s.offset, s.offset + s.file_size) for s in loads if s.file_size)
     if any(end > start for (_, end), (start, _) in pairwise(spans)):
         raise NotCompactableError("two segments share bytes of the file")

@@ -177,3 +177,11 @@ def test_a_library_that_does_not_load_is_named(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert str(broken) in done.stdout
+
+
+def test_a_segment_with_more_bytes_than_memory_is_left_alone() -> None:
+    whole = bytearray(with_section(b".nv_fatbin", pages=2))
+    whole[105] = 0  # of the first program header's p_memsz
+
+    with pytest.raises(NotCompactableError, match="more bytes than memory"):
+        compacted(bytes(whole), (".nv_fatbin",))
