@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import socket
 import statistics
@@ -141,17 +142,24 @@ def group_stat(group: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Server:
-    """MLflow's own, up on a port."""
+    """One that is up on a port, and a connection to it that is kept, as clients do."""
 
     pid: int
     port: int
     up_ms: float
+    connection: http.client.HTTPConnection
 
     def ask(self, payload: bytes) -> float:
-        """Seconds until the whole answer was there."""
+        """Seconds until the whole answer was there. Raises NoAnswerError where it is none."""
         begun = time.monotonic()
-        asked(self.port, payload)
-        return time.monotonic() - begun
+        headers = {"Content-Type": "application/json"}
+        self.connection.request("POST", "/invocations", payload, headers)
+        answer = self.connection.getresponse()
+        body = answer.read()
+        spent = time.monotonic() - begun
+        if answer.status != 200:
+            raise NoAnswerError(str(self.port), body[:2000].decode(), "")
+        return spent
 
 
 def asked(port: int, payload: bytes) -> bytes:
@@ -198,7 +206,10 @@ def _listening(argv: list[str], env: dict[str, str], payload: bytes) -> Iterator
                 if server.poll() is not None or time.monotonic() - started > 120:
                     sys.exit(f"{' '.join(argv)} did not come up")
                 time.sleep(0.02)
-        yield Server(server.pid, port, (time.monotonic() - started) * 1000)
+        up_ms = (time.monotonic() - started) * 1000
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        with contextlib.closing(connection):
+            yield Server(server.pid, port, up_ms, connection)
     finally:
         os.killpg(server.pid, 15)
         server.wait(30)
