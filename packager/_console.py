@@ -233,7 +233,7 @@ def show_invocation(found: dict[str, Any]) -> None:
 
 
 def show_demo(found: dict[str, Any]) -> None:
-    table = Table(title="From the registry to a Lambda that answers", title_justify="left")
+    table = Table(title="From the registry to a function that answers", title_justify="left")
     table.add_column("")
     table.add_column("as declared", justify="right")
     table.add_column("artifact", justify="right")
