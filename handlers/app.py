@@ -59,9 +59,10 @@ def create_app(
         app.get(path, summary=summary, operation_id=path[1:])(endpoint)
         if scorer.head:
             app.head(path, include_in_schema=False)(endpoint)
-    if invocations is not None:
-        # asked first, without what FastAPI does for each request; the next line's is the document's
-        app.add_route("/invocations", invocations, methods=["POST"], include_in_schema=False)
+    # asked first, without what FastAPI does for each request; the next line's is the document's
+    app.add_route(
+        "/invocations", invocations or scored, methods=["POST"], include_in_schema=False
+    )
     app.post("/invocations", summary="Predict", operation_id="invocations")(scored)
     _describe(app, operation(manifest, _example(manifest.example, folder)))
     return app
