@@ -60,9 +60,7 @@ def create_app(
         if scorer.head:
             app.head(path, include_in_schema=False)(endpoint)
     # asked first, without what FastAPI does for each request; the next line's is the document's
-    app.add_route(
-        "/invocations", invocations or scored, methods=["POST"], include_in_schema=False
-    )
+    app.add_route("/invocations", invocations or scored, methods=["POST"], include_in_schema=False)
     app.post("/invocations", summary="Predict", operation_id="invocations")(scored)
     _describe(app, operation(manifest, _example(manifest.example, folder)))
     return app

@@ -97,6 +97,6 @@ def plan(
         runtime=runtime,
         interpreter=interpreter,
         lock=lock,
-        passes=_plan._passes(request, target),
+        passes=_plan._passes(request, target, flavor),
         keep=request.keep,
     )

@@ -14,7 +14,7 @@ from packager.facts import devices
 from packager.types import BATCH_SOURCES, BuildRequest, Device, ResolvedModel, Target
 
 PASSES: Final[tuple[str, ...]] = (
-    *("libraries", "prune", "compact", "bytecode"),
+    *("weights", "libraries", "prune", "compact", "bytecode"),
     *("trace", "cut", "defer", "cold", "archive"),
 )
 """Slimming passes by name; a test holds them to those of packager.slim."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Final
 
 from packager import engines, flavors, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
@@ -25,6 +26,10 @@ from packager.types import (
 )
 
 _LOG = logging.getLogger(__name__)
+_ANYWHERE: Final = frozenset({"weights", "prune", "bytecode"})
+"""Passes that leave compiled code alone: of what is for a GPU, a CPU's replay would see no harm."""
+_PICKLED: Final = frozenset({"sentence_transformers", "transformers"})
+"""Flavors whose library reads weights from either a pickle or safetensors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +194,7 @@ def _plans(
                 runtime=candidate.runtime,
                 interpreter=candidate.interpreter,
                 lock=lock,
-                passes=_passes(request, target),
+                passes=_passes(request, target, flavor.name),
                 keep=(*request.keep, *target.keep),
                 reasons=reasons,
             )
@@ -197,11 +202,12 @@ def _plans(
     return tuple(plans)
 
 
-def _passes(request: BuildRequest, target: Target) -> tuple[str, ...]:
-    """For a GPU those alone that leave compiled code alone: a CPU's replay would see no harm."""
+def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ...]:
     usual = _checks.PASSES
     if (request.device or target.device) is Device.CUDA:
-        usual = tuple(name for name in usual if name in {"prune", "bytecode"})
+        usual = tuple(name for name in usual if name in _ANYWHERE)
+    if flavor not in _PICKLED:
+        usual = tuple(name for name in usual if name != "weights")
     wanted = usual if request.passes is None else request.passes
     return tuple(name for name in wanted if request.trace or name not in {"trace", "cut"})
 

@@ -9,7 +9,18 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.errors import ConfigurationError
-from packager.slim import archive, bytecode, cold, compact, cut, defer, libraries, prune, trace
+from packager.slim import (
+    archive,
+    bytecode,
+    cold,
+    compact,
+    cut,
+    defer,
+    libraries,
+    prune,
+    trace,
+    weights,
+)
 from packager.slim.passes import Pass
 from packager.slim.stage import stage
 from packager.types import BuildPlan, Bundle
@@ -18,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 PASSES: Final[Mapping[str, Pass]] = MappingProxyType(
     {
+        weights.PASS.name: weights.PASS,
         libraries.PASS.name: libraries.PASS,
         prune.PASS.name: prune.PASS,
         compact.PASS.name: compact.PASS,

@@ -17,6 +17,7 @@ from packager.errors import VerificationError
 from packager.interpreters import find
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
+from packager.slim import weights
 from packager.types import BuildReport, BuildRequest, Frame, Tier
 from tests import models
 from tests.handlers.modelling import laid_out
@@ -66,6 +67,60 @@ QUICK = {
     "sentences_vectors": (True, True, False, False),
     "transformers_text": (True, True, False, False),
 }
+
+
+UNPICKLED = {
+    "sentences_vectors": ("model.sentence_transformer", "SentenceTransformer"),
+    "transformers_classes": ("model", "BertForSequenceClassification"),
+    # its decoder's weights are its embeddings'
+    "transformers_mask": ("model", "BertForMaskedLM"),
+}
+"""The folder that its library loads, and the class that loads it."""
+PICKLE = """
+import pathlib, sys, torch, transformers
+from safetensors.torch import load_file
+folder, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+file = folder / "model.safetensors"
+state = load_file(file) if name == "SentenceTransformer" else (
+    getattr(transformers, name).from_pretrained(folder).state_dict())
+torch.save(dict(state), folder / "pytorch_model.bin")
+file.unlink()
+"""
+
+
+def unpickled(python: Path, folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """Weights as they were saved years ago, given to the pass's worker."""
+    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    subprocess.run([python, "-c", PICKLE, folder, name], check=True, timeout=300, env=env)
+    worker = Path(weights.__file__).parent.parent / "workers" / "weights.py"
+    return subprocess.run(
+        [python, worker, folder, name],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=env,
+    )
+
+
+def check_weights(python: Path, out: Path) -> None:
+    for model, (home, name) in UNPICKLED.items():
+        folder = out / model / home
+        shutil.copytree(models.folder(model), out / model)
+        logged = (folder / "model.safetensors").stat().st_size
+        done = unpickled(python, folder, name)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert json.loads(done.stdout.splitlines()[-1]) == ["pytorch_model.bin"]
+        assert not list(folder.glob("*.bin*"))
+        # no tied tensor twice
+        assert (folder / "model.safetensors").stat().st_size == pytest.approx(logged, abs=200)
+    # a class that loads them otherwise: its own weights are drawn, and are no part of the files
+    folder = out / "unread"
+    shutil.copytree(models.folder("transformers_classes") / "model", folder)
+    done = unpickled(python, folder, "NoSuchModel")
+    assert done.returncode == 3
+    assert "NoSuchModel" in done.stderr
+    assert [path.name for path in folder.glob("*model*")] == ["pytorch_model.bin"]
 
 
 def quickened(python: Path, function: Path) -> tuple[bool, ...]:
@@ -155,6 +210,8 @@ def test_a_network_answers_as_mlflow(
         if name in QUICK:
             quick[name] = quickened(python, function)
     assert quick == {name: QUICK[name] for name, _ in asked if name in QUICK}
+    if environment == "torch":
+        check_weights(python, tmp_path / "pickled")
 
 
 def test_what_does_not_fit_names_the_target_that_takes_it(tmp_path: Path) -> None:

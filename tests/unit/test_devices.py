@@ -84,8 +84,16 @@ def test_what_is_listed_for_a_cpu_is_installed_for_a_gpu() -> None:
 
 def test_compiled_code_is_left_alone_for_a_gpu() -> None:
     target = targets.load("gpu-container")
-    assert _plan._passes(fake_plan.request(), target) == ("prune", "bytecode")
-    assert "compact" in _plan._passes(fake_plan.request(device=Device.CPU), target)
+    assert _plan._passes(fake_plan.request(), target, "sklearn") == ("prune", "bytecode")
+    assert "compact" in _plan._passes(fake_plan.request(device=Device.CPU), target, "sklearn")
+
+
+def test_weights_are_looked_at_where_a_library_reads_them_from_either_form() -> None:
+    target = targets.load("gpu-container")
+    for flavor in ("transformers", "sentence_transformers"):
+        passes = _plan._passes(fake_plan.request(), target, flavor)
+        assert passes == ("weights", "prune", "bytecode")
+    assert "weights" not in _plan._passes(fake_plan.request(), target, "pytorch")
 
 
 @pytest.mark.parametrize(

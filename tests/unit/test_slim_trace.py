@@ -143,4 +143,4 @@ def test_one_that_ends_under_the_recorder_says_its_last_words(
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_trace_can_be_left_out(*, wanted: bool) -> None:
     request = replace(fake_plan.plan().request, trace=wanted)
-    assert ("trace" in _plan._passes(request, fake_plan.TARGET)) is wanted
+    assert ("trace" in _plan._passes(request, fake_plan.TARGET, "sklearn")) is wanted

@@ -1,0 +1,79 @@
+"""Weights that are mapped instead of unpickled: safetensors in place of `pytorch_model.bin`.
+
+A pickle is read through memory twice and can name any code; https://github.com/huggingface/safetensors
+is tensors and a table. transformers has written it by itself since 4.35, so this is for models from
+before. The model is loaded from either, and every tensor held to its like, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from packager import _process, environments
+from packager.emulator import why_not_bootable
+from packager.slim.globs import matches
+from packager.slim.passes import Pass, accounted
+from packager.types import BuildPlan, Bundle, Removal
+
+_WORKER: Final = Path(__file__).parent.parent / "workers" / "weights.py"
+_SECONDS: Final = 1800
+_PICKLED: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
+    """Replace what the libraries then load alike; anything else stays as it was logged."""
+    found = [file.path for file in bundle.files if file.path.name in _PICKLED]
+    if not found:
+        return accounted(bundle, PASS, proof="no pickled weights")
+    if kept := [path.as_posix() for path in found if matches(path, plan.keep)]:
+        return accounted(bundle, PASS, proof=f"left as they were: {', '.join(kept)} is to be kept")
+    if why := why_not_bootable(plan.request.architecture):
+        return accounted(bundle, PASS, proof=f"left as they were: {why}")
+    folder, name = _loaded(bundle.root, plan)
+    sizes = {file.path: file.size_bytes for file in bundle.files}
+    done = _process.run(
+        [plan.interpreter.path, "-s", "-B", _WORKER, folder, name],
+        env={
+            **environments.variables(bundle.root.parent),
+            "PYTHONPATH": str(bundle.root),
+            "LD_LIBRARY_PATH": f"{bundle.root}:{bundle.root / 'lib'}",
+        },
+        timeout_seconds=_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        return accounted(bundle, PASS, proof=f"left as they were: {said[:300]}")
+    at = folder.relative_to(bundle.root)
+    replaced = [at / path for path in json.loads(done.stdout.splitlines()[-1])]
+    for path in folder.rglob("model.safetensors"):
+        path.chmod(0o644)
+    return accounted(
+        bundle,
+        PASS,
+        proof=f"{len(replaced)} files replaced; every tensor of the loaded model is the same",
+        removed=[
+            Removal(path=path, size_bytes=sizes[path], rule=PASS.name)
+            for path in sizes
+            if Path(path) in replaced
+        ],
+    )
+
+
+def _loaded(root: Path, plan: BuildPlan) -> tuple[Path, str]:
+    """The folder that the model's library loads, and the class that loads it."""
+    options, model = plan.loader.options, root / "model"
+    conf = plan.model.flavors[plan.flavor]
+    if plan.flavor == "sentence_transformers":
+        return model / (options.get("folder") or plan.model.pyfunc["data"]), "SentenceTransformer"
+    name = options.get("model_class") or conf.get("pipeline_model_type") or "AutoModel"
+    return model / (options.get("model") or conf.get("model_binary") or "model"), name
+
+
+PASS: Final = Pass(
+    name="weights",
+    reason="safetensors are mapped, where pickled weights are read twice and can name any code",
+    apply=apply,
+)
