@@ -49,14 +49,33 @@ def ensure(
                 folder / "venv",
             ]
         )
+        python = folder / "venv" / "bin" / "python"
         listed, limited = folder / "requirements.txt", folder / "constraints.txt"
         listed.write_text(text, encoding="utf-8")
         limited.write_text(limits, encoding="utf-8")
-        python = folder / "venv" / "bin" / "python"
-        _process.run(
-            [uv(), "pip", "install", "--quiet", "--python", python, "-r", listed, "-c", limited],
+        resolved = _process.run(
+            [
+                *(uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
+                *("--python", python, listed, "-c", limited),
+            ],
             cwd=base,
         )
+        chosen = folder / "chosen.txt"
+        chosen.write_text("\n".join([*options, resolved.stdout]), encoding="utf-8")
+        argv: list[str | Path] = [
+            uv(),
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--python",
+            python,
+            "-r",
+            chosen,
+        ]
+        # an index that lets no answer be kept would give again what is there already
+        if _process.run([*argv, "--offline"], cwd=base, check=False).returncode != 0:
+            _process.run(argv, cwd=base)
 
     folder = _cache.ensure("environments", f"{label}-{key.hexdigest()[:20]}", make)
     return folder / "venv" / "bin" / "python"

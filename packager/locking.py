@@ -126,21 +126,24 @@ def install(
         folder = Path(name)
         written = folder / "pylock.toml"
         written.write_text(_with_absolute_paths(lock.text, cwd), encoding="utf-8")
-        _process.run(
-            [
-                *_command("install", interpreter, platform),
-                "--no-deps",
-                "--link-mode",
-                "copy",
-                "--target",
-                target.absolute(),
-                "-r",
-                written,
-            ],
-            cwd=folder,
-            env=_environment(),
-            timeout_seconds=_INSTALL_SECONDS,
-        )
+        argv = [
+            *_command("install", interpreter, platform),
+            *("--no-deps", "--link-mode", "copy", "--target", target.absolute(), "-r", written),
+        ]
+
+        def installed(*more: str, check: bool) -> bool:
+            done = _process.run(
+                [*argv, *more],
+                cwd=folder,
+                env=_environment(),
+                timeout_seconds=_INSTALL_SECONDS,
+                check=check,
+            )
+            return done.returncode == 0
+
+        # a hash says which file it is: an index that lets no answer be kept need not be asked again
+        if not installed("--offline", check=False):
+            installed(check=True)
     (target / ".lock").unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ such file; the folder is as it was, and why is said on standard error.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -56,8 +57,8 @@ def tensors(files: list[Path]) -> dict[str, Any]:
     return found
 
 
-def state(folder: Path, name: str) -> dict[str, Any]:
-    """Every tensor of the model as its library loads it; what no file gives is drawn alike."""
+def digests(folder: Path, name: str) -> dict[str, str]:
+    """Of every tensor of the model as its library loads it; what no file gives is drawn alike."""
     import torch
 
     torch.manual_seed(0)
@@ -69,22 +70,21 @@ def state(folder: Path, name: str) -> dict[str, Any]:
         import transformers
 
         model = getattr(transformers, name).from_pretrained(str(folder))
-    return dict(model.state_dict())
+    return {key: digest(tensor) for key, tensor in model.state_dict().items()}
 
 
-def check_alike(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Raises UnlikeError, which names the first tensors that are not."""
+def digest(tensor: Any) -> str:
+    """Of its type, its shape and its bytes."""
     import torch
 
-    def same(one: Any, other: Any) -> bool:
-        if one.dtype != other.dtype or one.shape != other.shape:
-            return False
-        flat = (each.contiguous().reshape(-1).view(torch.uint8) for each in (one, other))
-        return bool(torch.equal(*flat))
+    data = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+    form = f"{tensor.dtype} {tuple(tensor.shape)}"
+    return f"{form} {hashlib.sha256(data).hexdigest()}"
 
-    unlike = sorted(before.keys() ^ after.keys())
-    unlike += [key for key in before.keys() & after.keys() if not same(before[key], after[key])]
-    if unlike:
+
+def check_alike(before: dict[str, str], after: dict[str, str]) -> None:
+    """Raises UnlikeError, which names the first tensors that differ."""
+    if unlike := sorted({key for key, _ in before.items() ^ after.items()}):
         raise UnlikeError(f"{len(unlike)} tensors differ: {', '.join(unlike[:3])}")
 
 
@@ -96,7 +96,7 @@ def convert(folder: Path, name: str) -> list[str]:
     homes = {home for home in homes if not list(home.glob("*.safetensors*"))}
     if not homes:
         return []
-    before = state(folder, name)
+    before = digests(folder, name)
     moved: list[tuple[Path, Path]] = []
     written: list[Path] = []
     try:
@@ -109,7 +109,7 @@ def convert(folder: Path, name: str) -> list[str]:
                 aside = file.with_name(f"{file.name}.aside")
                 file.rename(aside)
                 moved.append((aside, file))
-        check_alike(before, state(folder, name))
+        check_alike(before, digests(folder, name))
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)

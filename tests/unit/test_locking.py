@@ -167,3 +167,21 @@ def test_today_s_numpy_has_no_wheel_for_the_old_system() -> None:
     with pytest.raises(UnresolvableError):
         locking.lock(wanted)
     assert locking.unavailable(wanted) == ("numpy==2.4.6",)
+
+
+@pytest.mark.slow
+def test_what_was_fetched_once_is_installed_without_an_index(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    interpreter = interpreters.find(HERE)
+    wanted = Wanted(requirements=("jmespath==1.1.0",), interpreter=interpreter, platform=PLATFORM)
+    found = locking.lock(wanted)
+    for name in ("first", "again"):
+        locking.install(found, tmp_path / name, interpreter=interpreter, platform=PLATFORM)
+        assert (tmp_path / name / "jmespath" / "__init__.py").is_file()
+        monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    other = locking.Lock(text=found.text.replace('sha256 = "', 'sha256 = "0'), packages=())
+    with pytest.raises(ToolError):
+        locking.install(other, tmp_path / "other", interpreter=interpreter, platform=PLATFORM)
