@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -11,18 +9,8 @@ import pytest
 from tests.conformance.cases import ALL, Case, protocol_cases
 from tests.conformance.emulated import Emulated, emulated, invoked, over_http
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet")]
 _STRIDE = 11
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    # MLflow warns of every extra column and parameter, numpy of every time zone
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -14,15 +10,7 @@ from tests.conformance.compare import disagreements
 from tests.conformance.generated import cases
 from tests.conformance.reference import VERSION
 
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    # MLflow warns of every extra column and parameter, numpy of every time zone
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @given(cases())

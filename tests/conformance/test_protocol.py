@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,20 +19,11 @@ from tests.conformance.differences import DIFFERENCES, Difference
 from tests.conformance.reference import VERSION, theirs
 from tests.conformance.texts import same
 
+pytestmark = pytest.mark.usefixtures("quiet")
 _STRIDE = 13
 """Of the fast run: a prime, so that every type, value and body shape is met."""
 _GROUPS = {make.__name__: list(make()) for make in ALL}
 _PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    # MLflow warns of every extra column and parameter, numpy of every time zone
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("group", _GROUPS)

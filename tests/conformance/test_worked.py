@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +10,8 @@ from tests.conformance.cases import ALL
 from tests.conformance.emulated import over_http
 from tests.conformance.worked import worked
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet")]
 _STRIDE = 7
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    # MLflow warns of every extra column and parameter, numpy of every time zone
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)
 
 
 def test_over_http(tmp_path: Path) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import logging
 import math
-import warnings
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -22,16 +19,8 @@ from tests.conformance.asking import ours
 from tests.conformance.cases import ALL, CSV, Case, column
 from tests.property.test_scoring_properties import cases
 
+pytestmark = pytest.mark.usefixtures("quiet")
 _ALL = [case for make in ALL for case in make()]
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)
 
 
 def answered(case: Case, large_bytes: int, frame: str) -> Any:

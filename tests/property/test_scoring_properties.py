@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import math
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,16 +19,8 @@ from tests.conformance.asking import ours
 from tests.conformance.cases import Case, column
 from tests.conformance.generated import KINDS, SCALARS
 
+pytestmark = pytest.mark.usefixtures("quiet")
 CELLS = st.one_of(SCALARS, st.lists(st.integers(0, 3), max_size=2))
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)
 
 
 @st.composite

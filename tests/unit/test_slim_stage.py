@@ -187,7 +187,9 @@ def test_a_skops_file_gets_all_its_types_into_the_manifest(
 
 
 def test_an_unknown_pass_is_named_before_anything_is_installed(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"No slimming pass polish\. Known passes: weights, libr"):
+    with pytest.raises(
+        ConfigurationError, match=r"No slimming pass polish\. Known passes: weights, libr"
+    ):
         slim(plan(tmp_path, passes=("polish", "prune")), tmp_path / "work")
 
 
