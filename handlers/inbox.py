@@ -238,7 +238,8 @@ class Inbox:
         body = json.dumps(head)[:-1].encode() + b", " + rest
         attributes = {"traceparent": record.traceparent} if record.traceparent else {}
         name = f"{source}/{record.id}"
-        return Message(id=name, body=body, group=record.group, attributes=attributes)
+        once = manifest.digest if self._ledger is not None else ""
+        return Message(id=name, body=body, group=record.group, attributes=attributes, once=once)
 
 
 def _payload_bytes(records: Sequence[Record]) -> int | None:

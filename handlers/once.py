@@ -2,7 +2,9 @@
 
 A record is claimed before it is scored, by a conditional write, until the function's deadline; it
 is marked as done after its answer was delivered. A claim whose function died is free at that
-deadline. What dies between delivery and mark is answered a second time, under the same name.
+deadline. What dies between delivery and mark is scored a second time, and answered under the same
+name: an object in S3 stays as it is, a FIFO queue drops it for five minutes, a table's item is the
+same; a standard queue, a bus and a delivery stream get it again.
 
 The table's partition key is `id`, a string; its time-to-live attribute is `expires`.
 """

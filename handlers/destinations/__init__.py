@@ -23,6 +23,8 @@ class Message:
     group: str | None = None
     """Messages of one group are delivered in order, where the destination keeps any."""
     attributes: dict[str, str] = field(default_factory=dict)
+    once: str = ""
+    """The model's digest, where an answer of its that is there already is to stay."""
 
 
 class Destination(Protocol):

@@ -80,6 +80,41 @@ def test_one_object_an_answer(address: str, keys: str) -> None:
     assert json.loads(first["Body"].read()) == {"id": 0}
 
 
+def test_an_object_that_is_to_be_written_once_gives_way_to_another_model_s_alone() -> None:
+    asked("s3").create_bucket(Bucket="answers")
+    asked("s3").put_bucket_versioning(
+        Bucket="answers", VersioningConfiguration={"Status": "Enabled"}
+    )
+    bucket = destinations.load("s3://answers")
+
+    for model in ("one", "one", "two", "two"):
+        sent = [Message(id="sqs/0", body=model.encode(), once=model)]
+        assert bucket.send(sent) == frozenset()
+
+    found = asked("s3").list_object_versions(Bucket="answers")["Versions"]
+    bodies = [
+        asked("s3").get_object(Bucket="answers", Key=each["Key"], VersionId=each["VersionId"])
+        for each in found
+    ]
+    assert sorted(each["Body"].read() for each in bodies) == [b"one", b"two"]
+
+
+def test_an_object_that_can_not_be_looked_at_is_not_taken_for_written(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked("s3").create_bucket(Bucket="answers")
+    bucket = destinations.load("s3://answers")
+    sent = [Message(id="sqs/0", body=b"1", once="one")]
+    assert bucket.send(sent) == frozenset()
+
+    def down(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://example.org")
+
+    monkeypatch.setattr(clients.client("s3"), "head_object", down)
+    assert bucket.send(sent) == frozenset({0})
+    assert "S3 took no answer: EndpointConnectionError" in caplog.text
+
+
 def test_a_queue_gets_every_message() -> None:
     url = asked("sqs").create_queue(QueueName="answers")["QueueUrl"]
 

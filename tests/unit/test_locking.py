@@ -182,6 +182,6 @@ def test_what_was_fetched_once_is_installed_without_an_index(
         assert (tmp_path / name / "jmespath" / "__init__.py").is_file()
         monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    other = locking.Lock(text=found.text.replace('sha256 = "', 'sha256 = "0'), packages=())
+    other = Lock(text=found.text.replace('sha256 = "', 'sha256 = "0'), packages=())
     with pytest.raises(ToolError):
         locking.install(other, tmp_path / "other", interpreter=interpreter, platform=PLATFORM)

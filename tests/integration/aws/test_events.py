@@ -141,9 +141,9 @@ def test_every_record_is_answered_once_or_buried(
         assert [counts[door]["buried without cause"] for door in ("sqs", "s3")] == [0, 0]
         assert sum(counts[door]["killed"] for door in ("sqs", "s3")) > 0
         assert sum(counts[door]["repeated"] for door in ("sqs", "s3")) > 0
-    # what is answered twice is at most what was in a process when it was killed
-    for counts, door, batch in ((told, "sqs", BATCH), (told, "s3", 1), (again, "s3", 1)):
-        assert counts[door]["answered again"] <= batch * counts[door]["failures"]["process ended"]
+    assert [told[door]["answered again"] for door in ("sqs", "s3")] == [0, 0]
+    # without a table a file may be written again by what ends between the answer and its word
+    assert again["s3"]["answered again"] <= again["s3"]["failures"]["process ended"]
     # a file's answer tells by itself what it is the answer to, a message's does not
     assert again["sqs"]["answered again"] >= again["sqs"]["repeated"] - again["sqs"]["buried again"]
     assert told["known"] > 0
