@@ -44,7 +44,8 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         check=False,
     )
     if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        _put_back(folder, bundle)
+        said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
         return accounted(bundle, PASS, proof=f"left as they were: {said[:300]}")
     at = folder.relative_to(bundle.root)
     replaced = [at / path for path in json.loads(done.stdout.splitlines()[-1])]
@@ -60,6 +61,16 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
             if Path(path) in replaced
         ],
     )
+
+
+def _put_back(folder: Path, bundle: Bundle) -> None:
+    """What a worker left that was killed, for its memory say, before it could do so itself."""
+    logged = {bundle.root / file.path for file in bundle.files}
+    for path in sorted(folder.rglob("*.aside")):
+        path.rename(path.with_suffix(""))
+    for path in folder.rglob("model.safetensors"):
+        if path not in logged:
+            path.unlink()
 
 
 def _loaded(root: Path, plan: BuildPlan) -> tuple[Path, str]:

@@ -54,3 +54,23 @@ def test_weights_that_no_library_reads_stay_as_they_were(tmp_path: Path, name: s
     assert bundle.ledger[-1].proof == "left as they were: ImportError: no such library"
     assert [file.path.as_posix() for file in bundle.files if "net" in file.path.parts] == [at]
     assert not bundle.removed
+
+
+def test_a_worker_that_is_killed_leaves_the_weights_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import os, pathlib, sys\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "file = folder / 'pytorch_model.bin'\n"
+        "file.rename(f'{file}.aside')\n"
+        "(folder / 'model.safetensors').write_bytes(b'half')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.setattr(weights, "_WORKER", worker)
+    root = tmp_path / "function"
+    bundle = passed(root, {PICKLED: b"x"})
+    assert bundle.ledger[-1].proof == "left as they were: it ended with -9"
+    assert [path.name for path in (root / "model" / "net").iterdir()] == ["pytorch_model.bin"]
+    assert (root / PICKLED).read_bytes() == b"x"
