@@ -49,8 +49,11 @@ EXPECTED = {
     "prophet_point": ("native", "pandas"),
     "spacy_categories": ("native", "numpy"),
 }
-# by the same loader and format as one that is always built, or built by test_flavors_proven.py
+# by the same loader and format as one that is always built, or built by another test: those of
+# test_flavors_proven.py, catboost_categories by test_engine.py, lightgbm_booster by conftest.py
 LIKE_OTHERS = {
+    "catboost_categories",
+    "lightgbm_booster",
     "sklearn_pickle",
     "sklearn_mlflow2",
     "xgboost_booster",

@@ -49,7 +49,7 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The graph's artifact is that of a build before it, byte for byte."""
-    first = built("xgboost_classifier", tmp_path / "one", engine=Engine.ONNX, rows=100)
+    first = built("lightgbm_booster", tmp_path / "one", engine=Engine.ONNX, rows=100)
     reports: list[BuildReport] = []
 
     def noted(request: BuildRequest, registry: MlflowRegistry) -> BuildReport:
@@ -57,7 +57,7 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
         return reports[-1]
 
     monkeypatch.setattr(compare_engines, "build", noted)
-    folder = models.folder("xgboost_classifier")
+    folder = models.folder("lightgbm_booster")
     request = BuildRequest(model_uri=str(folder), out_dir=tmp_path / "none", rows=100)
     found = inspect_model(request, MlflowRegistry(None, None), Workload(), engines=True)
     compiled, native = found["engines"]
@@ -80,6 +80,8 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
 def test_a_model_that_no_graph_stands_for_runs_in_its_framework(tmp_path: Path) -> None:
     report = built("catboost_categories", tmp_path / "out", engine=None)
     assert report.plan.engine is Engine.NATIVE
+    assert report.evidence.proven
+    assert report.evidence.max_abs_error == 0.0
     (tried,) = report.evidence.tried[:1]
     assert tried.startswith("onnx: ")
     assert "columns of categories" in tried or "of type" in tried

@@ -57,7 +57,7 @@ def check(address: str, example: bytes) -> None:
 
 
 def test_straight_from_a_model(tmp_path: Path) -> None:
-    model = models.folder("sklearn_skops")
+    model = models.folder("onnx_columns")
     with served(model, tmp_path) as address:
         check(address, (model / "serving_input_example.json").read_bytes())
 

@@ -136,13 +136,6 @@ def test_what_was_deferred_is_there_when_it_is_asked_for(
     assert said[-2:] == ["[0.5]", "0.0 True"], done.stderr
 
 
-def test_two_builds_on_two_paths_have_the_same_bytes(
-    sklearn: tuple[BuildPlan, Bundle], tmp_path: Path
-) -> None:
-    plan, bundle = sklearn
-    assert slim(plan, tmp_path / "elsewhere").files == bundle.files
-
-
 def test_no_path_of_the_build_is_in_the_tree(sklearn: tuple[BuildPlan, Bundle]) -> None:
     _, bundle = sklearn
     here = str(bundle.root).encode()

@@ -29,6 +29,8 @@ from tests.integration.conftest import SHARED
 
 pytestmark = pytest.mark.slow
 
+REGISTERED = "onnx_columns"
+"""The model that is in the registry, one of tests/models."""
 Mlflow: TypeAlias = Callable[..., _process.Done]
 _MLFLOW = Path(sys.executable).with_name("mlflow")
 
@@ -45,7 +47,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "client.set_registered_model_alias('one', 'champion', '1')\n"
     )
     argv: list[str | Path] = [sys.executable, "-W", "ignore", "-c", code]
-    _process.run([*argv, f"sqlite:///{folder / 'mlflow.db'}", models.folder("sklearn_skops")])
+    _process.run([*argv, f"sqlite:///{folder / 'mlflow.db'}", models.folder(REGISTERED)])
     return folder
 
 
@@ -96,14 +98,14 @@ def test_the_command_line_deploys_a_registered_model(
 
     made = deployments("create", *named, "-m", "models:/one@champion", *config)
 
-    assert "sklearn deployment first is created" in made.stdout
+    assert "onnx deployment first is created" in made.stdout
     assert "Replaying" in made.stderr
     found = _description(deployments("get", *named).stdout)
     assert found["model_uri"] == "models:/one@champion"
     assert found["parameter Tracing"] == "enabled"
-    request = _example("sklearn_skops")
+    request = _example(REGISTERED)
     answer = deployments("predict", *named, "-I", str(request))
-    assert json.loads(answer.stdout) == _answers("sklearn_skops", request)
+    assert json.loads(answer.stdout) == _answers(REGISTERED, request)
 
     wrong = tmp_path / "wrong.json"
     wrong.write_text(json.dumps([{"no such column": 1}]))
@@ -229,7 +231,7 @@ def local(
 @pytest.mark.parametrize(
     ("source", "name", "number", "code"),
     [
-        ("models:/one@champion", "sklearn_skops", signal.SIGINT, 0),
+        ("models:/one@champion", REGISTERED, signal.SIGINT, 0),
         ("", SHARED, signal.SIGTERM, 143),
     ],
 )
