@@ -29,7 +29,7 @@ from tests.integration.conftest import SHARED
 
 pytestmark = pytest.mark.slow
 
-REGISTERED = "onnx_columns"
+REGISTERED = "sklearn_skops"
 """The model that is in the registry, one of tests/models."""
 Mlflow: TypeAlias = Callable[..., _process.Done]
 _MLFLOW = Path(sys.executable).with_name("mlflow")
@@ -98,7 +98,7 @@ def test_the_command_line_deploys_a_registered_model(
 
     made = deployments("create", *named, "-m", "models:/one@champion", *config)
 
-    assert "onnx deployment first is created" in made.stdout
+    assert "sklearn deployment first is created" in made.stdout
     assert "Replaying" in made.stderr
     found = _description(deployments("get", *named).stdout)
     assert found["model_uri"] == "models:/one@champion"
