@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -110,11 +111,23 @@ def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
         return (), None, _NOTHING_TO_REPLAY
     requests = (*requests, *unseen(plan.model, plan.request.seed))
     try:
-        return requests, oracle.record(plan.model, requests, plan.interpreter), ""
+        found = oracle.record(plan.model, requests, plan.interpreter, threads=_threads(plan))
     except UnprovenError as error:
         if not plan.request.allow_unproven:
             raise
         return (), None, str(error).rpartition("\nPass --allow-unproven")[0]
+    return requests, found, ""
+
+
+def _threads(plan: BuildPlan) -> int | None:
+    """What onnxruntime takes in the function (see handlers/loaders/_sessions.py).
+
+    None where it takes what the machine has.
+    """
+    if plan.loader.loader != "onnx" or not plan.target.name.startswith("aws-lambda"):
+        return None
+    whole = replay.memory_mb(plan) // plan.target.limits.whole_cpu_mb
+    return max(1, min(whole, len(os.sched_getaffinity(0))))
 
 
 def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:

@@ -44,10 +44,18 @@ class Answers:
     """From process start to the first answer, with bytecode in place."""
 
 
-def record(model: ResolvedModel, probes: Sequence[Probe], otherwise: Interpreter) -> Answers:
+def record(
+    model: ResolvedModel,
+    probes: Sequence[Probe],
+    otherwise: Interpreter,
+    *,
+    threads: int | None = None,
+) -> Answers:
     """Answers of mlflow.pyfunc to every probe, from the cache where nothing has changed.
 
-    `otherwise` is the interpreter used where the author's minor version is not on this machine.
+    `otherwise` is the interpreter used where the author's minor version is not on this machine;
+    `threads` is how many onnxruntime takes where the model does not say, None for all that there
+    are: it sums in another order on another number.
     Raises UnprovenError where the environment cannot be made or the model does not load in it.
     """
     interpreter, note = environments.interpreter_of(model, otherwise)
@@ -60,15 +68,16 @@ def record(model: ResolvedModel, probes: Sequence[Probe], otherwise: Interpreter
             f"{error}"
         ) from error
     environment = python.parent.parent.parent.name
-    key = _key(model, probes, environment)
+    key = _key(model, probes, environment, threads)
+    limited = () if threads is None else ("--threads", str(threads))
 
     def make(folder: Path) -> None:
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
         asked = folder / "probes.jsonl"
         asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
-        _run(python, model.root, asked, folder / "answers.jsonl")
+        _run(python, model.root, asked, folder / "answers.jsonl", *limited)
         # the first run wrote the bytecode; a start is measured with it in place
-        _run(python, model.root, asked, folder / "first.jsonl", "--first")
+        _run(python, model.root, asked, folder / "first.jsonl", "--first", *limited)
 
     folder = _cache.ensure("answers", key, make)
     run, *answers = _read(folder / "answers.jsonl")
@@ -85,11 +94,14 @@ def record(model: ResolvedModel, probes: Sequence[Probe], otherwise: Interpreter
     )
 
 
-def _key(model: ResolvedModel, probes: Sequence[Probe], environment: str) -> str:
+def _key(
+    model: ResolvedModel, probes: Sequence[Probe], environment: str, threads: int | None
+) -> str:
     """Of everything that an answer hangs on."""
     parts = (
         model.digest,
         environment,
+        str(threads),
         _archive.sha256(_WORKER),
         json.dumps(environments.variables(Path("~")), sort_keys=True),
         *(_line(probe) for probe in probes),

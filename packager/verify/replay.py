@@ -63,6 +63,11 @@ class Replayed:
     """Relative and absolute, of a compiled model's numbers; None asks for every bit."""
 
 
+def memory_mb(plan: BuildPlan) -> int:
+    """Of the function that is replayed."""
+    return plan.request.memory_mb or _MEMORY_MB
+
+
 def check(
     bundle: Bundle,
     plan: BuildPlan,
@@ -83,7 +88,7 @@ def check(
             folder=folder,
             interpreter=plan.interpreter,
             entrypoint=plan.target.entrypoint,
-            memory_mb=request.memory_mb or _MEMORY_MB,
+            memory_mb=memory_mb(plan),
             timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
             provided=plan.provided,
             env=plan.variables,

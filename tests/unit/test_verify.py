@@ -12,7 +12,7 @@ import pytest
 from packager import _archive, verify
 from packager.errors import UnprovenError, VerificationError
 from packager.probes import Probe
-from packager.types import BuildPlan, Bundle, ColdStart, Finding, VerifiedBundle
+from packager.types import BuildPlan, Bundle, ColdStart, Finding, LoaderSpec, VerifiedBundle
 from packager.verify import oracle, replay
 from packager.verify.oracle import Answers, Recorded
 from packager.verify.replay import Replayed
@@ -30,7 +30,8 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
     """What the replay will come to; the oracle answers everything."""
     done = Replayed(rows=1000, requests=20, refusals=3, cold_start=START, read_only="mounted")
 
-    def record(_model: Any, probes: Sequence[Probe], _python: Any) -> Answers:
+    def record(_model: Any, probes: Sequence[Probe], _python: Any, *, threads: Any) -> Answers:
+        assert threads is None
         return Answers(
             answers=(Recorded(status=200, body="{}"),) * len(probes),
             oracle="Python 3.11.7, mlflow 3.17.2",
@@ -115,7 +116,7 @@ def test_nothing_to_replay_must_be_asked_for_and_still_boots(
 def test_an_oracle_that_cannot_answer_is_unproven(
     tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> Answers:
+    def refuse(*_: Any, **__: Any) -> Answers:
         raise UnprovenError("The environment cannot be installed.")
 
     monkeypatch.setattr(oracle, "record", refuse)
@@ -159,3 +160,23 @@ def test_unseen_requests_are_sent_after_the_others(
     kinds = [probe.unseen for probe in sent[0]]
     assert kinds == sorted(kinds)
     assert {True, False} == set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("loader", "target", "memory_mb", "threads"),
+    [
+        ("onnx", "aws-lambda", None, 1),
+        ("onnx", "aws-lambda-image", 1769, 1),
+        ("onnx", "azure-functions", None, None),
+        ("sklearn", "aws-lambda", None, None),
+    ],
+)
+def test_a_graph_is_summed_on_the_threads_of_the_function(
+    loader: str, target: str, memory_mb: int | None, threads: int | None
+) -> None:
+    plan = fake_plan.plan(
+        request=fake_plan.request(memory_mb=memory_mb),
+        loader=LoaderSpec(loader=loader, options={}),
+        target=replace(fake_plan.TARGET, name=target),
+    )
+    assert verify._threads(plan) == threads

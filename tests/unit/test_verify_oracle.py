@@ -183,3 +183,26 @@ def test_the_worker_answers_as_mlflows_server(tmp_path: Path) -> None:
     assert run["first_answer_cpu_ms"] > 100
     assert [answer["status"] for answer in answers] == [200, 400, 415, 400]
     assert "predictions" in json.loads(answers[0]["body"])
+
+
+def test_onnxruntime_sums_on_as_many_threads_as_in_the_function(machine: Machine) -> None:
+    for threads, said in ((None, []), (1, ["--threads", "1"])):
+        machine.workers.clear()
+        oracle.record(fake_plan.model(), (PROBE,), OTHER, threads=threads)
+        assert [words[6:] for words in machine.workers] == [said, ["--first", *said]]
+
+
+def test_a_session_is_given_the_threads_that_its_model_leaves_open() -> None:
+    """In a process of its own: the class that MLflow asks is another afterwards."""
+    model = str(models.folder("onnx_columns") / "model.onnx")
+    code = (
+        "import sys; from packager.workers import oracle\n"
+        "oracle.limit_threads(1)\n"
+        "import onnxruntime\n"
+        "asked = onnxruntime.SessionOptions(); asked.intra_op_num_threads = 2\n"
+        "for options in (None, onnxruntime.SessionOptions(), asked):\n"
+        "    made = onnxruntime.InferenceSession(sys.argv[1], sess_options=options)\n"
+        "    print(made.get_session_options().intra_op_num_threads)\n"
+    )
+    done = _process.run([sys.executable, "-c", code, model], timeout_seconds=60)
+    assert done.stdout.split() == ["1", "1", "2"]
