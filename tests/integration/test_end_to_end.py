@@ -38,6 +38,7 @@ EXPECTED = {
     "lightgbm_booster": ("native", "numpy"),
     "lightgbm_classifier": ("native", "numpy"),
     "onnx_tensor": ("native", "numpy"),
+    "onnx_columns": ("native", "numpy"),
     "pyfunc_loader": ("native", "pandas"),
     "pyfunc_pickle": ("stub", "pandas"),
     "pyfunc_code": ("stub", "pandas"),
