@@ -38,47 +38,36 @@ def ensure(
     key = hashlib.sha256(f"{interpreter.version}\0{text}\0{limits}\0{wheels}".encode())
 
     def make(folder: Path) -> None:
-        _process.run(
-            [
-                uv(),
-                "venv",
-                "--quiet",
-                "--relocatable",
-                "--python",
-                interpreter.path,
-                folder / "venv",
-            ]
-        )
-        python = folder / "venv" / "bin" / "python"
         listed, limited = folder / "requirements.txt", folder / "constraints.txt"
         listed.write_text(text, encoding="utf-8")
         limited.write_text(limits, encoding="utf-8")
-        resolved = _process.run(
-            [
-                *(uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
-                *("--python", python, listed, "-c", limited),
-            ],
-            cwd=base,
-        )
-        chosen = folder / "chosen.txt"
-        chosen.write_text("\n".join([*options, resolved.stdout]), encoding="utf-8")
-        argv: list[str | Path] = [
-            uv(),
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--python",
-            python,
-            "-r",
-            chosen,
-        ]
-        # an index that lets no answer be kept would give again what is there already
-        if _process.run([*argv, "--offline"], cwd=base, check=False).returncode != 0:
-            _process.run(argv, cwd=base)
+        _fill(folder / "venv", interpreter, listed, limited, options, base)
 
     folder = _cache.ensure("environments", f"{label}-{key.hexdigest()[:20]}", make)
     return folder / "venv" / "bin" / "python"
+
+
+def _fill(
+    venv: Path,
+    interpreter: Interpreter,
+    listed: Path,
+    limited: Path,
+    options: Sequence[str],
+    base: Path | None,
+) -> None:
+    """Versions are chosen first, by the index as it is now, and installed then."""
+    _process.run([uv(), "venv", "--quiet", "--relocatable", "--python", interpreter.path, venv])
+    asked: list[str | Path] = ["--quiet", "--python", venv / "bin" / "python"]
+    resolved = _process.run(
+        [
+            *(uv(), "pip", "compile", *asked, "--no-header", "--no-annotate"),
+            *(listed, "-c", limited),
+        ],
+        cwd=base,
+    )
+    chosen = listed.with_name("chosen.txt")
+    chosen.write_text("\n".join([*options, resolved.stdout]), encoding="utf-8")
+    interpreters.install([uv(), "pip", "install", *asked, "--no-deps", "-r", chosen], cwd=base)
 
 
 def _digests(lines: Sequence[str], base: Path | None) -> list[str]:

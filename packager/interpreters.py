@@ -6,7 +6,7 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from packager import _process
@@ -39,6 +39,26 @@ def uv() -> Path:
     from uv import find_uv_bin  # noqa: PLC0415 - only a build needs it
 
     return Path(find_uv_bin())
+
+
+def install(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_seconds: float | None = None,
+) -> None:
+    """Run a `uv pip install` of chosen versions: from uv's cache where it has them all.
+
+    An index that lets no answer be kept would give the same files each time, to be kept once more.
+    Raises what `_process.run` raises.
+    """
+    for more, last in ((("--offline",), False), ((), True)):
+        done = _process.run(
+            [*argv, *more], cwd=cwd, env=env, timeout_seconds=timeout_seconds, check=last
+        )
+        if done.returncode == 0:
+            return
 
 
 @functools.cache

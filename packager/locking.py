@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from packager import _process
+from packager import _process, interpreters
 from packager.errors import ToolError, UnresolvableError
 from packager.interpreters import uv
 from packager.types import Interpreter, Lock, LockedPackage
@@ -126,24 +126,15 @@ def install(
         folder = Path(name)
         written = folder / "pylock.toml"
         written.write_text(_with_absolute_paths(lock.text, cwd), encoding="utf-8")
-        argv = [
-            *_command("install", interpreter, platform),
-            *("--no-deps", "--link-mode", "copy", "--target", target.absolute(), "-r", written),
-        ]
-
-        def installed(*more: str, check: bool) -> bool:
-            done = _process.run(
-                [*argv, *more],
-                cwd=folder,
-                env=_environment(),
-                timeout_seconds=_INSTALL_SECONDS,
-                check=check,
-            )
-            return done.returncode == 0
-
-        # a hash says which file it is: an index that lets no answer be kept need not be asked again
-        if not installed("--offline", check=False):
-            installed(check=True)
+        interpreters.install(
+            [
+                *_command("install", interpreter, platform),
+                *("--no-deps", "--link-mode", "copy", "--target", target.absolute(), "-r", written),
+            ],
+            cwd=folder,
+            env=_environment(),
+            timeout_seconds=_INSTALL_SECONDS,
+        )
     (target / ".lock").unlink(missing_ok=True)
 
 
