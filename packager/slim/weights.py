@@ -8,13 +8,14 @@ before. The model is loaded from either, and every tensor held to its like, bit 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager import _process, environments
 from packager.emulator import why_not_bootable
 from packager.slim.globs import matches
 from packager.slim.passes import Pass, accounted
+from packager.slim.stage import MODEL
 from packager.types import BuildPlan, Bundle, Removal
 
 _WORKER: Final = Path(__file__).parent.parent / "workers" / "weights.py"
@@ -47,7 +48,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         _put_back(folder, bundle)
         said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
         return accounted(bundle, PASS, proof=f"left as they were: {said[:300]}")
-    at = folder.relative_to(bundle.root)
+    at = PurePosixPath(folder.relative_to(bundle.root).as_posix())
     replaced = [at / path for path in json.loads(done.stdout.splitlines()[-1])]
     for path in folder.rglob("model.safetensors"):
         path.chmod(0o644)
@@ -55,16 +56,12 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         bundle,
         PASS,
         proof=f"{len(replaced)} files replaced; every tensor of the loaded model is the same",
-        removed=[
-            Removal(path=path, size_bytes=sizes[path], rule=PASS.name)
-            for path in sizes
-            if Path(path) in replaced
-        ],
+        removed=[Removal(path, sizes[path], PASS.name) for path in replaced],
     )
 
 
 def _put_back(folder: Path, bundle: Bundle) -> None:
-    """What a worker left that was killed, for its memory say, before it could do so itself."""
+    """What a worker left that found no likeness, or was killed, for its memory say."""
     logged = {bundle.root / file.path for file in bundle.files}
     for path in sorted(folder.rglob("*.aside")):
         path.rename(path.with_suffix(""))
@@ -75,7 +72,7 @@ def _put_back(folder: Path, bundle: Bundle) -> None:
 
 def _loaded(root: Path, plan: BuildPlan) -> tuple[Path, str]:
     """The folder that the model's library loads, and the class that loads it."""
-    options, model = plan.loader.options, root / "model"
+    options, model = plan.loader.options, root / MODEL
     conf = plan.model.flavors[plan.flavor]
     if plan.flavor == "sentence_transformers":
         return model / (options.get("folder") or plan.model.pyfunc["data"]), "SentenceTransformer"

@@ -9,7 +9,8 @@ with weights may lie in it. Weights are read without running what a pickle names
 
 Exit 0: every tensor of the loaded model is the same, bit for bit, from the new files, and the
 pickled ones are gone; a JSON list of those is printed. Exit 3: it is not, or the library reads no
-such file; the folder is as it was, and why is said on standard error.
+such file; why is said on standard error. What was moved until then is called NAME.aside, for the
+caller to put back, who must do so for a run that was killed too.
 """
 
 from __future__ import annotations
@@ -97,28 +98,21 @@ def convert(folder: Path, name: str) -> list[str]:
     if not homes:
         return []
     before = digests(folder, name)
-    moved: list[tuple[Path, Path]] = []
-    written: list[Path] = []
-    try:
-        for home in sorted(homes):
-            files = parts(home)
-            made = tensors(files)
-            written.append(home / WRITTEN)
-            save_file(made, written[-1], metadata={"format": "pt"})
-            for file in files:
-                aside = file.with_name(f"{file.name}.aside")
-                file.rename(aside)
-                moved.append((aside, file))
-        check_alike(before, digests(folder, name))
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        for aside, file in moved:
-            aside.rename(file)
-        raise
-    for aside, _ in moved:
-        aside.unlink()
-    return [file.relative_to(folder).as_posix() for _, file in moved]
+    moved: list[Path] = []
+    for home in sorted(homes):
+        files = parts(home)
+        save_file(tensors(files), home / WRITTEN, metadata={"format": "pt"})
+        for file in files:
+            file.rename(_aside(file))
+        moved += files
+    check_alike(before, digests(folder, name))
+    for file in moved:
+        _aside(file).unlink()
+    return [file.relative_to(folder).as_posix() for file in moved]
+
+
+def _aside(file: Path) -> Path:
+    return file.with_name(f"{file.name}.aside")
 
 
 def main(argv: list[str]) -> int:
@@ -126,7 +120,7 @@ def main(argv: list[str]) -> int:
     folder, name = argv
     try:
         replaced = convert(Path(folder), name)
-    except Exception as error:  # noqa: BLE001 - whatever the libraries raise, the folder is as it was
+    except Exception as error:  # noqa: BLE001 - whatever the libraries raise, the pickle stays
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 3
     sys.stdout.write(json.dumps(replaced) + "\n")
