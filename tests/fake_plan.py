@@ -87,6 +87,7 @@ TARGET = Target(
     outputs=destinations.KINDS,
     failures="sqs",
     remembers=True,
+    told_memory=True,
     doors=("direct", "http"),
     root=PurePosixPath("/var/task"),
     shadows=(),

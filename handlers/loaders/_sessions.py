@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _PLAIN = ("inter_op_num_threads", "intra_op_num_threads")
+MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 _MB_PER_CPU = 1769
 """https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
@@ -28,9 +29,9 @@ def options(onnxruntime: Any, named: Mapping[str, Any]) -> Any:
     return made
 
 
-def threads() -> int:
+def threads(environ: Mapping[str, str] = os.environ) -> int:
     """The CPUs that the function has a whole share of; onnxruntime would count the host's."""
-    memory = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    memory = environ.get(MEMORY, "")
     share = int(memory) // _MB_PER_CPU if memory.isdecimal() else len(os.sched_getaffinity(0))
     return max(1, min(share, len(os.sched_getaffinity(0))))
 

@@ -40,6 +40,7 @@ def target(facts_dir: Path | None = None) -> Target:
         outputs=destinations.KINDS,
         failures="sqs",
         remembers=True,
+        told_memory=True,
         doors=("direct", "http"),
         root=PurePosixPath("/var/task"),
         shadows=facts.shadows(NAME, facts_dir),

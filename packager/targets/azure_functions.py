@@ -61,6 +61,7 @@ def target(facts_dir: Path | None = None) -> Target:
         outputs=triggers.OUTPUTS,
         failures=None,
         remembers=False,
+        told_memory=False,
         doors=("http",),
         root=PurePosixPath("/home/site/wwwroot"),
         shadows=facts.shadows(NAME, facts_dir),

@@ -45,6 +45,7 @@ def target(facts_dir: Path | None = None) -> Target:
         outputs=(),
         failures=None,
         remembers=False,
+        told_memory=False,
         doors=("http",),
         root=PurePosixPath("/opt/model"),
         shadows=(),

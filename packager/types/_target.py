@@ -131,6 +131,8 @@ class Target:
     and no module of handlers.destinations ships."""
     remembers: bool
     """Whether it can keep a table of what was answered."""
+    told_memory: bool
+    """Whether a function gets CPUs by its memory, and AWS_LAMBDA_FUNCTION_MEMORY_SIZE tells it."""
     doors: tuple[Door, ...]
     root: PurePosixPath
     """Where the deployed folder lies on the target."""

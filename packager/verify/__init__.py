@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from handlers.loaders import _sessions
 from packager.emulator import why_not_bootable
 from packager.errors import UnprovenError, VerificationError
 from packager.probes import Probe, of_rows, probes, unseen
@@ -120,14 +120,11 @@ def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
 
 
 def _threads(plan: BuildPlan) -> int | None:
-    """What onnxruntime takes in the function (see handlers/loaders/_sessions.py).
-
-    None where it takes what the machine has.
-    """
-    if plan.loader.loader != "onnx" or not plan.target.name.startswith("aws-lambda"):
+    """What onnxruntime takes in the function; None where no loader of ours opens its session."""
+    if plan.loader.loader != "onnx":
         return None
-    whole = replay.memory_mb(plan) // plan.target.limits.whole_cpu_mb
-    return max(1, min(whole, len(os.sched_getaffinity(0))))
+    told = {_sessions.MEMORY: str(replay.memory_mb(plan))} if plan.target.told_memory else {}
+    return _sessions.threads(told)
 
 
 def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -163,20 +164,27 @@ def test_unseen_requests_are_sent_after_the_others(
 
 
 @pytest.mark.parametrize(
-    ("loader", "target", "memory_mb", "threads"),
+    ("loader", "told_memory", "memory_mb", "threads"),
     [
-        ("onnx", "aws-lambda", None, 1),
-        ("onnx", "aws-lambda-image", 1769, 1),
-        ("onnx", "azure-functions", None, None),
-        ("sklearn", "aws-lambda", None, None),
+        ("onnx", True, None, 1),
+        ("onnx", True, 3 * 1769, 3),
+        ("onnx", True, 10_240, 4),
+        ("onnx", False, None, 4),
+        ("sklearn", True, None, None),
     ],
 )
 def test_a_graph_is_summed_on_the_threads_of_the_function(
-    loader: str, target: str, memory_mb: int | None, threads: int | None
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    loader: str,
+    told_memory: bool,
+    memory_mb: int | None,
+    threads: int | None,
 ) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     plan = fake_plan.plan(
         request=fake_plan.request(memory_mb=memory_mb),
         loader=LoaderSpec(loader=loader, options={}),
-        target=replace(fake_plan.TARGET, name=target),
+        target=replace(fake_plan.TARGET, told_memory=told_memory),
     )
     assert verify._threads(plan) == threads
