@@ -90,6 +90,30 @@ def test_noise_in_a_measurement_does_not_show() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("first_ms", "p99_ms"),
+    # 3 x the first answer at 512 of 1769 MB, in steps of 500 ms; 800 of each second of timeout
+    [(20, 1000), (100, 1500), (1000, 10_500), (5000, 48_000), (20_000, 172_000)],
+)
+def test_the_alarm_on_latency_leaves_a_fifth_of_the_timeout(first_ms: float, p99_ms: int) -> None:
+    sizing = _size(first_ms=first_ms)
+    assert sizing.p99_ms == p99_ms
+    assert sizing.p99_ms <= sizing.timeout_seconds * 800
+
+
+def test_an_alarm_without_a_measurement_is_four_fifths_of_the_timeout() -> None:
+    sizing = size(fake_plan.plan(), replace(fake_plan.EVIDENCE, cold_start=None))
+    assert (sizing.timeout_seconds, sizing.p99_ms) == (60, 48_000)
+
+
+@pytest.mark.parametrize("seconds", [2, 7])
+def test_an_alarm_follows_the_timeout_that_was_asked_for(seconds: int) -> None:
+    plan = fake_plan.plan(request=fake_plan.request(timeout_seconds=seconds))
+    cold = replace(_COLD, first_invoke_ms=60_000)
+    sizing = size(plan, replace(fake_plan.EVIDENCE, cold_start=cold))
+    assert sizing.p99_ms == seconds * 800
+
+
 def test_what_was_not_measured_is_said() -> None:
     sizing = size(fake_plan.plan(), replace(fake_plan.EVIDENCE, cold_start=None))
 
