@@ -297,6 +297,30 @@ def test_a_path_that_leads_out_is_refused(function: Path, monkeypatch: pytest.Mo
         Cold(str(function), str(path))
 
 
+def test_what_is_unpacked_is_compared_with_its_digest(
+    function: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that was put together anew has checksums that agree with what is in it."""
+    loads = json.loads
+
+    def exchanged(data: bytes) -> object:
+        table = loads(data)
+        files, trees = table["files"], table["trees"]["idle/__init__.py"]
+        files["idle/words.txt"], files["idle/inner/__init__.py"] = (
+            files["idle/inner/__init__.py"],
+            files["idle/words.txt"],
+        )
+        assert {"idle/words.txt", "idle/inner/__init__.py"} <= {*trees}
+        return table
+
+    monkeypatch.setattr(json, "loads", exchanged)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    stored = Cold(str(function), str(function / "handlers" / "store.cold"))
+    with pytest.raises(DamagedStoreError, match="is not what was built"):
+        stored.unpacked_tree("idle/__init__.py")
+    assert not list(tmp_path.glob("cold-store-*/idle/words.txt"))
+
+
 def test_starts_at_once_unpack_whole_files(tmp_path: Path) -> None:
     files = {**TREE, "idle/words.txt": os.urandom(1 << 17).hex().encode()}
     root = built(tmp_path / "f", files).root

@@ -10,10 +10,19 @@ from typing import Any
 
 import pytest
 
-from packager import _archive, verify
+from packager import _archive, targets, verify
 from packager.errors import UnprovenError, VerificationError
 from packager.probes import Probe
-from packager.types import BuildPlan, Bundle, ColdStart, Finding, LoaderSpec, VerifiedBundle
+from packager.types import (
+    BuildPlan,
+    Bundle,
+    ColdStart,
+    Finding,
+    LoaderSpec,
+    Lock,
+    LockedPackage,
+    VerifiedBundle,
+)
 from packager.verify import oracle, replay
 from packager.verify.oracle import Answers, Recorded
 from packager.verify.replay import Replayed
@@ -90,6 +99,21 @@ def test_what_does_not_link_is_not_booted(
     with pytest.raises(VerificationError) as caught:
         verified(tmp_path, files={"a.so": library(needed=("libodd.so",))})
     assert [finding.check for finding in caught.value.findings] == ["linkage"]
+
+
+def test_what_its_host_would_break_on_is_refused_and_not_booted(
+    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(replay, "check")
+    target = targets.load("azure-functions")
+    shadowing = fake_plan.plan(
+        target=target,
+        runtime=next(each for each in target.runtimes if each.python_minor == "3.12"),
+        lock=Lock(text="", packages=(LockedPackage(name="protobuf", version="3.19.6"),)),
+    )
+    with pytest.raises(VerificationError) as caught:
+        verified(tmp_path, shadowing)
+    assert [finding.check for finding in caught.value.findings] == ["shadowing"]
 
 
 def test_another_architecture_is_unproven(
