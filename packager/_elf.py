@@ -35,6 +35,8 @@ class Elf:
     """DT_NEEDED, in order."""
     search: tuple[str, ...] = ()
     """Folders of DT_RUNPATH, else DT_RPATH, as written: `$ORIGIN/../numpy.libs`."""
+    inherited: bool = False
+    """Whether `search` is DT_RPATH, which the loader also searches for what this one loads."""
     glibc: tuple[int, int] | None = None
     """The highest GLIBC version that a symbol asks for."""
 
@@ -123,14 +125,14 @@ def _read(file: BinaryIO) -> Elf:
     tags: dict[str, list[Any]] = {}
     for tag in dynamic.iter_tags():
         tags.setdefault(str(tag.entry.d_tag), []).append(tag)
-    search = [tag.runpath for tag in tags.get("DT_RUNPATH", [])] or [
-        tag.rpath for tag in tags.get("DT_RPATH", [])
-    ]
+    runpath = [tag.runpath for tag in tags.get("DT_RUNPATH", [])]
+    search = runpath or [tag.rpath for tag in tags.get("DT_RPATH", [])]
     return Elf(
         architecture=architecture,
         soname=next((tag.soname for tag in tags.get("DT_SONAME", [])), None),
         needed=tuple(tag.needed for tag in tags.get("DT_NEEDED", [])),
         search=tuple(part for text in search for part in text.split(":") if part),
+        inherited=not runpath and bool(search),
         glibc=max(_glibc(file, elf, tags), default=None),
     )
 

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 _MACHINES = {"x86_64": 62, "arm64": 183, "386": 3}
-_NEEDED, _STRTAB, _SONAME, _RPATH, _RUNPATH = 1, 5, 14, 15, 29
+_NEEDED, _STRTAB, _SYMTAB, _SONAME, _RPATH, _RUNPATH = 1, 5, 6, 14, 15, 29
 _VERNEED, _VERNEEDNUM, _STRSZ = 0x6FFFFFFE, 0x6FFFFFFF, 10
 
 
@@ -42,10 +42,11 @@ def library(
     names = [strings.add(name) for name in glibc]
     file = strings.add("libc.so.6")
     dynamic_at = 64 + 2 * 56
-    count = len(tags) + 3 + (2 if glibc else 0)  # string table, its size, the end, the versions
+    count = len(tags) + 4 + (2 if glibc else 0)  # the tables, their size, the end, the versions
     strings_at = dynamic_at + 16 * count
     versions_at = strings_at + len(strings.data)
-    tags += [(_STRTAB, strings_at), (_STRSZ, len(strings.data))]
+    # no symbol is ever looked up: there is no hash table
+    tags += [(_STRTAB, strings_at), (_SYMTAB, strings_at), (_STRSZ, len(strings.data))]
     versions = b""
     if glibc:
         tags += [(_VERNEED, versions_at), (_VERNEEDNUM, 1)]
@@ -61,7 +62,7 @@ def library(
         *(b"\x7fELF", 2, 1, 1, 0, 0),
         *(3, _MACHINES[architecture], 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0),
     )
-    load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, total, total, 0x1000)
+    load = struct.pack("<IIQQQQQQ", 1, 6, 0, 0, 0, total, total, 0x1000)
     place = (dynamic_at, dynamic_at, dynamic_at, len(dynamic), len(dynamic), 8)
     return header + load + struct.pack("<IIQQQQQQ", 2, 6, *place) + body
 

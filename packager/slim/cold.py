@@ -20,7 +20,7 @@ import json
 import lzma
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -28,9 +28,8 @@ from typing import Final
 
 from handlers import store
 from handlers.cold import FOOTER, MAGIC, Cold
-from packager import _elf
 from packager.errors import ToolError
-from packager.slim import archive, index
+from packager.slim import archive, index, stored_libraries
 from packager.slim.globs import matches
 from packager.slim.passes import Pass, accounted, drop_empty_folders
 from packager.slim.prune import LICENCES
@@ -64,14 +63,23 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """
     if bundle.trace is None:
         return accounted(bundle, PASS, proof=f"nothing is cold: {bundle.untraced}")
-    chosen = choose(bundle, plan, bundle.trace)
     root, sizes = bundle.root, index.by_path(bundle.files)
-    going = sorted(chosen.files | chosen.dropped)
-    if not going:
-        return accounted(bundle, PASS, proof="everything was opened")
     path = root / index.HOME / store.COLD_FILE
-    write(path, root, chosen, plan.request.architecture)
-    _read_back(path, root, chosen.files)
+    spared: set[str] = set()
+    while True:
+        chosen = choose(bundle, plan, bundle.trace, spared)
+        going = sorted(chosen.files | chosen.dropped)
+        if not going:
+            path.unlink(missing_ok=True)
+            return accounted(
+                bundle, PASS, proof="everything was opened", reverted=tuple(sorted(spared))
+            )
+        write(path, root, chosen, plan.request.architecture)
+        _read_back(path, root, chosen.files)
+        failing, loaded = stored_libraries.load_libraries(root, plan, chosen.needs, chosen.files)
+        if failing <= spared:
+            break
+        spared |= failing
     removed = [Removal(PurePosixPath(each), sizes[each].size_bytes, "cold") for each in going]
     for each in going:
         (root / each).unlink()
@@ -83,16 +91,18 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         PASS,
         removed=removed,
         proof=f"{len(chosen.files)} files that no traced request opened, {size / 1e6:.1f} MB as "
-        f"{path.stat().st_size / 1e6:.1f}, each read back the same; {len(chosen.dropped)} bytecode "
-        "files that a miss makes anew",
+        f"{path.stat().st_size / 1e6:.1f}, each read back the same; {loaded}; "
+        f"{len(chosen.dropped)} bytecode files that a miss makes anew",
+        reverted=tuple(sorted(spared)),
     )
 
 
-def choose(bundle: Bundle, plan: BuildPlan, trace: Trace) -> Chosen:
+def choose(bundle: Bundle, plan: BuildPlan, trace: Trace, spared: Collection[str] = ()) -> Chosen:
+    """Decide what goes; `spared` are files that were found not to bear it."""
     files = index.by_path(bundle.files)
     opened = {path.as_posix() for path in trace.opened}
     found = index.modules(files, index.suffixes(plan))
-    stays = {path for path in files if path in opened or _stays(path, plan)}
+    stays = {path for path in files if path in opened or path in spared or _stays(path, plan)}
     chosen = Chosen()
     _whole_packages(files, found, stays, trace, chosen)
     taken = {path for tree in chosen.trees.values() for path in tree}
@@ -116,7 +126,11 @@ def choose(bundle: Bundle, plan: BuildPlan, trace: Trace) -> Chosen:
         elif archived:
             chosen.files.add(file)
     extensions = {file for file in extensions if ".so" in file}
-    _libraries(bundle.root, files, stays, extensions, chosen)
+    found_needs = stored_libraries.read_needs(bundle.root, files, plan)
+    in_trees = chosen.files & found_needs.direct.keys()
+    going = stored_libraries.choose_libraries(found_needs, extensions, in_trees, stays)
+    chosen.files |= going
+    chosen.needs = {path: sorted(needs) for path in going if (needs := found_needs.every.get(path))}
     return chosen
 
 
@@ -178,53 +192,6 @@ def _listed(root: Path, files: Iterable[str]) -> set[PurePosixPath]:
 
 def _is_licence(path: str) -> bool:
     return matches(PurePosixPath(path), LICENCES)
-
-
-def _libraries(
-    root: Path, files: Iterable[str], stays: set[str], extensions: set[str], chosen: Chosen
-) -> None:
-    """Extension modules that were not imported, and what only they are linked to."""
-    linked = _linked(root, files)
-    cold = extensions | {path for path in chosen.files if path in linked}
-    needers: dict[str, set[str]] = {}
-    for path, needed in linked.items():
-        for each in needed:
-            needers.setdefault(each, set()).add(path)
-    while more := {
-        path
-        for path, by in needers.items()
-        if path not in cold and path not in stays and by <= cold
-    }:
-        cold |= more
-    chosen.files |= cold
-    chosen.needs = {path: sorted(_closure(path, linked)) for path in cold if linked.get(path)}
-
-
-def _linked(root: Path, files: Iterable[str]) -> dict[str, set[str]]:
-    """Each library of the tree to those in the tree that its own search path leads to."""
-    there = set(files)
-    linked = {}
-    for path in sorted(there):
-        if ".so" not in path.rpartition("/")[2] or not _elf.is_elf(root / path):
-            continue
-        try:
-            elf = _elf.read(root / path)
-        except ValueError:
-            continue  # the linkage check reports it
-        folders = [_elf.expanded(each, PurePosixPath(path)) for each in elf.search]
-        places = {(folder / name).as_posix() for folder in folders for name in elf.needed}
-        linked[path] = places & there
-    return linked
-
-
-def _closure(path: str, linked: Mapping[str, set[str]]) -> set[str]:
-    found: set[str] = set()
-    todo = set(linked.get(path, ()))
-    while todo:
-        each = todo.pop()
-        found.add(each)
-        todo |= linked.get(each, set()) - found
-    return found - {path}
 
 
 def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:

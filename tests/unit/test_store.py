@@ -377,6 +377,48 @@ def test_no_room_below_tmp_is_told_with_what_to_do(function: Path) -> None:
     assert "--keep 'idle/__init__.py'" in done.stderr
 
 
+LINKED = {
+    "used/lib.so": tiny_elf.library(),
+    "used/rare.so": tiny_elf.library(needed=("libmid.so",), rpath="$ORIGIN/../used.libs"),
+    "used.libs/libmid.so": tiny_elf.library(needed=("liblast.so",), soname="libmid.so"),
+    "used.libs/liblast.so": tiny_elf.library(soname="liblast.so"),
+}
+
+
+@pytest.mark.skipif(host_architecture() != "x86_64", reason="the test's libraries are for x86_64")
+def test_a_stored_library_finds_what_its_loader_leads_to(tmp_path: Path) -> None:
+    """liblast.so is found by the search path of rare.so alone, and another loads it in place."""
+    files = {
+        **TREE,
+        **LINKED,
+        "used/lib.so": tiny_elf.library(needed=("liblast.so",), rpath="$ORIGIN/../used.libs"),
+        "used/keeps.txt": b"lib.so",
+    }
+    bundle = built(tmp_path / "f", files, made=plan(keep=("used/lib.so",)))
+    assert "2 of 2 libraries load from below /tmp" in bundle.ledger[1].proof
+    code = (
+        "import ctypes, importlib.util as u\n"
+        "spec = u.find_spec('used.rare')\n"
+        "store = handlers.STORE\n"
+        "print(ctypes.CDLL(store.cold.unpacked('used/rare.so')) is not None)"
+    )
+    assert ask(bundle.root, code).stdout == "True\n"
+
+
+@pytest.mark.skipif(host_architecture() != "x86_64", reason="the test's libraries are for x86_64")
+@pytest.mark.parametrize(
+    ("lost", "left"),
+    [("used.libs/liblast.so", {"used.libs/libmid.so", "used/rare.so"}), (None, set())],
+)
+def test_a_library_that_does_not_load_from_the_store_stays(
+    tmp_path: Path, lost: str | None, left: set[str]
+) -> None:
+    files = {path: content for path, content in {**TREE, **LINKED}.items() if path != lost}
+    bundle = built(tmp_path / "f", files)
+    assert left == names(bundle.root) & {*LINKED} - {"used/lib.so"}
+    assert left == {*bundle.ledger[1].reverted}
+
+
 def test_handlers_outside_a_function_change_nothing() -> None:
     before = list(sys.path_hooks)
     assert store.install(str(HANDLERS.parent)) is None
