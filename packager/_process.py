@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from packager.errors import StorageError, ToolError
 
-_FULL = ("No space left on device", "os error 28", "Disk quota exceeded")
+_FULL: Final = ("No space left on device", "os error 28", "Disk quota exceeded")
+_BASIC: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+_NUMERIC: Final = ("OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,9 @@ def run(
 ) -> Done:
     """Run to the end; output is decoded leniently.
 
+    Without `env` the program gets `basic_environment()`: what this process was given, its secrets
+    among it, is never handed on as a whole.
+
     Raises StorageError where the program says that the disk is full, ToolError where it cannot be
     started, runs past `timeout_seconds`, or (with `check`) exits other than 0.
     """
@@ -39,7 +45,7 @@ def run(
         done = subprocess.run(  # noqa: TID251
             [str(arg) for arg in argv],
             cwd=cwd,
-            env=None if env is None else dict(env),
+            env=basic_environment() if env is None else dict(env),
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -83,10 +89,24 @@ def start(
         )
 
 
+def inherit(names: Iterable[str] = (), prefixes: tuple[str, ...] = ()) -> dict[str, str]:
+    """Of this process's environment, the variables with one of these names or prefixes."""
+    wanted = frozenset(names)
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key in wanted or (prefixes and key.startswith(prefixes))
+    }
+
+
+def basic_environment() -> dict[str, str]:
+    """What any program may see of this process's environment: where things are, and the locale."""
+    return inherit(_BASIC)
+
+
 def numeric_environment() -> dict[str, str]:
     """The settings that choose a numeric kernel: both sides of a comparison must have the same."""
-    prefixes = ("OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
-    return {key: value for key, value in os.environ.items() if key.startswith(prefixes)}
+    return inherit(prefixes=_NUMERIC)
 
 
 def foreground(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:

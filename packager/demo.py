@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -78,7 +77,8 @@ def _train(folder: Path, tracking_uri: str) -> None:
     """In a process of its own, as an author would: MLflow and scikit-learn stay out of ours."""
     worker = Path(__file__).parent / "workers" / "train_demo.py"
     env = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+        **_process.basic_environment(),
+        **_process.inherit(("PYTHONPATH",)),
         "MLFLOW_TRACKING_URI": tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }

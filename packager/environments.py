@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from packager import _archive, _cache, _process, interpreters
-from packager.errors import InterpreterNotFoundError
-from packager.interpreters import uv
+from packager import _archive, _cache, _process, _uv, interpreters, locking
+from packager.errors import InterpreterNotFoundError, ToolError, UnresolvableError
+from packager.locking import Wanted
 from packager.types import Interpreter, Requirements, ResolvedModel
 
 # MLflow's own switches: whether pickles and model code may be loaded at all, and on which device
@@ -32,42 +31,37 @@ def ensure(
     and set of lines, wherever the paths lie, and reused. Raises ToolError with uv's own words where
     they do not resolve.
     """
-    text = "\n".join([*options, *requirements]) + "\n"
-    limits = "\n".join(constraints) + "\n"
+    wanted = Wanted(
+        requirements=tuple(requirements),
+        constraints=tuple(constraints),
+        options=tuple(options),
+        interpreter=interpreter,
+        platform=None,
+        base=base,
+    )
     wheels = "".join(_digests((*requirements, *constraints), base))
-    key = hashlib.sha256(f"{interpreter.version}\0{text}\0{limits}\0{wheels}".encode())
+    parts = (requirements, constraints, options)
+    lines = "\0".join("\n".join(part) for part in parts)
+    key = hashlib.sha256(f"{interpreter.version}\0{lines}\0{wheels}".encode())
 
     def make(folder: Path) -> None:
-        listed, limited = folder / "requirements.txt", folder / "constraints.txt"
-        listed.write_text(text, encoding="utf-8")
-        limited.write_text(limits, encoding="utf-8")
-        _fill(folder / "venv", interpreter, listed, limited, options, base)
+        _fill(folder, wanted)
 
     folder = _cache.ensure("environments", f"{label}-{key.hexdigest()[:20]}", make)
     return folder / "venv" / "bin" / "python"
 
 
-def _fill(
-    venv: Path,
-    interpreter: Interpreter,
-    listed: Path,
-    limited: Path,
-    options: Sequence[str],
-    base: Path | None,
-) -> None:
+def _fill(folder: Path, wanted: Wanted) -> None:
     """Versions are chosen first, by the index as it is now, and installed then."""
-    _process.run([uv(), "venv", "--quiet", "--relocatable", "--python", interpreter.path, venv])
-    asked: list[str | Path] = ["--quiet", "--python", venv / "bin" / "python"]
-    resolved = _process.run(
-        [
-            *(uv(), "pip", "compile", *asked, "--no-header", "--no-annotate"),
-            *(listed, "-c", limited),
-        ],
-        cwd=base,
-    )
-    chosen = listed.with_name("chosen.txt")
-    chosen.write_text("\n".join([*options, resolved.stdout]), encoding="utf-8")
-    interpreters.install([uv(), "pip", "install", *asked, "--no-deps", "-r", chosen], cwd=base)
+    venv = folder / "venv"
+    _uv.run(["venv", "--relocatable", "--python", wanted.interpreter.path, venv])
+    try:
+        lock = locking.lock(wanted)
+    except UnresolvableError as error:
+        raise ToolError(str(error)) from error
+    (folder / "pylock.toml").write_text(lock.text, encoding="utf-8")
+    python = venv / "bin" / "python"
+    locking.install_environment(lock, python, cwd=wanted.base, options=wanted.options)
 
 
 def _digests(lines: Sequence[str], base: Path | None) -> list[str]:
@@ -117,7 +111,7 @@ def variables(home: Path) -> Mapping[str, str]:
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        **{key: value for key, value in os.environ.items() if key.startswith(_SWITCHES)},
+        **_process.inherit(prefixes=_SWITCHES),
         **_process.numeric_environment(),
     }
 

@@ -6,10 +6,10 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from packager import _process
+from packager import _process, _uv
 from packager.errors import InterpreterNotFoundError, ToolError
 from packager.types import Interpreter
 
@@ -26,39 +26,11 @@ def _candidates(minor: str) -> Iterator[tuple[Path, str]]:
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for folder in sorted((pyenv / "versions").glob(f"{minor}.*"), reverse=True):
         yield folder / "bin" / f"python{minor}", "pyenv"
-    found_by_uv = _process.run(
-        [uv(), "python", "find", "--no-project", "--no-python-downloads", minor], check=False
+    found_by_uv = _uv.run(
+        ["python", "find", "--no-project", "--no-python-downloads", minor], check=False
     )
     if found_by_uv.returncode == 0:
         yield Path(found_by_uv.stdout.strip()), "uv"
-
-
-@functools.cache
-def uv() -> Path:
-    """The uv that was installed with us."""
-    from uv import find_uv_bin  # noqa: PLC0415 - only a build needs it
-
-    return Path(find_uv_bin())
-
-
-def install(
-    argv: Sequence[str | Path],
-    *,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    timeout_seconds: float | None = None,
-) -> None:
-    """Run a `uv pip install` of chosen versions: from uv's cache where it has them all.
-
-    An index that lets no answer be kept would give the same files each time, to be kept once more.
-    Raises what `_process.run` raises.
-    """
-    for more, last in ((("--offline",), False), ((), True)):
-        done = _process.run(
-            [*argv, *more], cwd=cwd, env=env, timeout_seconds=timeout_seconds, check=last
-        )
-        if done.returncode == 0:
-            return
 
 
 @functools.cache
@@ -97,6 +69,6 @@ def fetch(minor: str) -> Interpreter:
     try:
         return find(minor)
     except InterpreterNotFoundError:
-        _process.run([uv(), "python", "install", minor], check=False, timeout_seconds=600)
+        _uv.run(["python", "install", minor], check=False, timeout_seconds=600)
         find.cache_clear()
         return find(minor)

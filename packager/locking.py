@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from packager import _process, interpreters
+from packager import _uv
 from packager.errors import ToolError, UnresolvableError
-from packager.interpreters import uv
 from packager.types import Interpreter, Lock, LockedPackage
 
 _LOG = logging.getLogger(__name__)
 
-# what a user may set for uv: where packages come from, never what is chosen among them
-_UV_SETTINGS: Final = (
-    "UV_CACHE_DIR",
-    "UV_CONCURRENT_",
-    "UV_CREDENTIALS_DIR",
-    "UV_DEFAULT_INDEX",
-    "UV_EXCLUDE_NEWER",
-    "UV_EXTRA_INDEX_URL",
-    "UV_FIND_LINKS",
-    "UV_HTTP_",
-    "UV_INDEX",
-    "UV_INSECURE_",
-    "UV_KEYRING_PROVIDER",
-    "UV_NATIVE_TLS",
-    "UV_NO_CACHE",
-    "UV_OFFLINE",
-    "UV_SYSTEM_CERTS",
-    "UV_REQUEST_TIMEOUT",
-)
-_ELSEWHERE: Final = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME")
 _UNREACHABLE: Final = (
     "Failed to fetch",
     "error sending request",
@@ -63,8 +41,8 @@ class Wanted:
     options: tuple[str, ...] = ()
     """Index options, as a requirements file has them."""
     interpreter: Interpreter
-    platform: str
-    """uv's --python-platform: `x86_64-manylinux_2_34`."""
+    platform: str | None
+    """uv's --python-platform: `x86_64-manylinux_2_34`; None is this machine."""
     python_minor: str | None = None
     """To lock for; None is the interpreter's own."""
     base: Path | None = None
@@ -79,20 +57,18 @@ def lock(wanted: Wanted) -> Lock:
     with tempfile.TemporaryDirectory(prefix="packager-lock-") as name:
         folder = Path(name)
         argv: list[str | Path] = [
-            *_command("compile", wanted.interpreter, wanted.platform, wanted.python_minor),
-            "-",
-            "--format",
-            "pylock.toml",
-            "--no-header",
+            *_machine(wanted.interpreter, wanted.platform, wanted.python_minor),
+            *("-", "--format", "pylock.toml", "--no-header"),
             *_listed(folder / "constraints.txt", "--constraints", wanted.constraints),
             *_listed(folder / "excludes.txt", "--excludes", wanted.excluded),
         ]
-        done = _process.run(
+        done = _uv.run_pip(
+            "compile",
             argv,
+            options=wanted.options,
             cwd=wanted.base or folder,
-            env=_environment(),
             timeout_seconds=_COMPILE_SECONDS,
-            stdin=_lines((*wanted.options, *wanted.requirements)).encode(),
+            stdin=_lines(wanted.requirements).encode(),
             check=False,
         )
     if done.returncode != 0:
@@ -115,56 +91,49 @@ def install(
     interpreter: Interpreter,
     platform: str,
     cwd: Path | None = None,
+    options: Sequence[str] = (),
 ) -> None:
     """Install exactly what is locked into `target`, as copies that nothing else shares.
 
-    `cwd` is the folder that the lock's local wheels are relative to (the model's). Raises
-    ToolError, or StorageError where the disk is full.
+    `cwd` is the folder that the lock's local wheels are relative to (the model's); `options` are
+    those of the lock, for the indexes that want a password. Raises ToolError, or StorageError
+    where the disk is full.
     """
-    _LOG.info("Installing %d packages", len(lock.packages))
-    with tempfile.TemporaryDirectory(prefix="packager-install-") as name:
-        folder = Path(name)
-        written = folder / "pylock.toml"
-        written.write_text(_with_absolute_paths(lock.text, cwd), encoding="utf-8")
-        interpreters.install(
-            [
-                *_command("install", interpreter, platform),
-                *("--no-deps", "--link-mode", "copy", "--target", target.absolute(), "-r", written),
-            ],
-            cwd=folder,
-            env=_environment(),
-            timeout_seconds=_INSTALL_SECONDS,
-        )
+    machine = [*_machine(interpreter, platform), "--target", target.absolute()]
+    _install(lock, machine, cwd, options)
     (target / ".lock").unlink(missing_ok=True)
 
 
-def _command(
-    verb: str, interpreter: Interpreter, platform: str, minor: str | None = None
+def install_environment(
+    lock: Lock, python: Path, *, cwd: Path | None = None, options: Sequence[str] = ()
+) -> None:
+    """Install exactly what is locked into the virtual environment of `python`, as copies.
+
+    Raises what `install` raises.
+    """
+    _install(lock, ["--python", python], cwd, options)
+
+
+def _install(
+    lock: Lock, where: Sequence[str | Path], base: Path | None, options: Sequence[str]
+) -> None:
+    _LOG.info("Installing %d packages", len(lock.packages))
+    with tempfile.TemporaryDirectory(prefix="packager-install-") as name:
+        written = Path(name, "pylock.toml")
+        written.write_text(_with_absolute_paths(lock.text, base), encoding="utf-8")
+        _uv.install(
+            [*where, "--no-deps", "--link-mode", "copy", "-r", written],
+            options=options,
+            cwd=base or Path(name),
+            timeout_seconds=_INSTALL_SECONDS,
+        )
+
+
+def _machine(
+    interpreter: Interpreter, platform: str | None, minor: str | None = None
 ) -> list[str | Path]:
-    return [
-        uv(),
-        "pip",
-        verb,
-        "--quiet",
-        "--no-config",
-        "--no-python-downloads",
-        "--python",
-        interpreter.path,
-        "--python-version",
-        minor or interpreter.minor,
-        "--python-platform",
-        platform,
-        "--only-binary",
-        ":all:",
-    ]
-
-
-def _environment() -> dict[str, str]:
-    return {
-        key: value
-        for key, value in os.environ.items()
-        if key not in _ELSEWHERE and (not key.startswith("UV_") or key.startswith(_UV_SETTINGS))
-    }
+    fits = () if platform is None else ("--python-platform", platform)
+    return ["--python", interpreter.path, "--python-version", minor or interpreter.minor, *fits]
 
 
 def _lines(lines: Iterable[str]) -> str:
@@ -179,16 +148,16 @@ def _listed(path: Path, option: str, lines: tuple[str, ...]) -> list[str | Path]
 
 
 def _resolves_alone(line: str, wanted: Wanted) -> bool:
-    done = _process.run(
+    done = _uv.run_pip(
+        "compile",
         [
-            *_command("compile", wanted.interpreter, wanted.platform, wanted.python_minor),
-            "-",
-            "--no-deps",
+            *_machine(wanted.interpreter, wanted.platform, wanted.python_minor),
+            *("-", "--no-deps"),
         ],
+        options=wanted.options,
         cwd=wanted.base,
-        env=_environment(),
         timeout_seconds=_COMPILE_SECONDS,
-        stdin=_lines((*wanted.options, line)).encode(),
+        stdin=_lines((line,)).encode(),
         check=False,
     )
     return done.returncode == 0

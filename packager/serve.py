@@ -7,7 +7,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -127,9 +126,14 @@ def _run_deployed(server: Deployed, host: str, port: int) -> int:
 
 
 def _environment(function: Path) -> dict[str, str]:
-    """The user's own, less what would put other modules before the function's."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    return {**kept, "LD_LIBRARY_PATH": str(function / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
+    """What the server reads of the user's: no secret that the model's code could take."""
+    return {
+        **_process.basic_environment(),
+        **_process.numeric_environment(),
+        **_process.inherit(("LOG_LEVEL",), prefixes=("PACKAGER_",)),
+        "LD_LIBRARY_PATH": str(function / "lib"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _staged(request: BuildRequest, registry: ModelRegistry) -> Path:

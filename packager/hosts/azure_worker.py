@@ -11,8 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from packager import _cache, _process, environments, facts
-from packager.interpreters import uv
+from packager import _cache, _uv, environments, facts
 from packager.types import Interpreter
 
 _LIBRARY: Final = (
@@ -54,10 +53,10 @@ def client(interpreter: Interpreter) -> Path:
     minor = ".".join(map(str, max(_minor(interpreter), _LIBRARY_PYTHON)))
 
     def make(folder: Path) -> None:
-        _process.run(
+        _uv.run_pip(
+            "install",
             [
-                *(uv(), "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"),
-                *("--python", interpreter.path, "--python-version", minor),
+                *("--no-deps", "--python", interpreter.path, "--python-version", minor),
                 *("--target", folder / "library"),
                 *wanted,
             ],

@@ -100,6 +100,7 @@ def _fetched(donor: Donor, plan: BuildPlan) -> Path:
                 Path(name),
                 interpreter=plan.interpreter,
                 platform=plan.platform,
+                options=plan.model.requirements.options,
             )
             found = _first(Path(name), donor.glob)
             if found is None:

@@ -55,7 +55,12 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
     model = plan.model
     try:
         locking.install(
-            plan.lock, root, interpreter=plan.interpreter, platform=plan.platform, cwd=model.root
+            plan.lock,
+            root,
+            interpreter=plan.interpreter,
+            platform=plan.platform,
+            cwd=model.root,
+            options=model.requirements.options,
         )
         own = (MODEL, "handlers", FILENAME, sketches.FILENAME, *plan.target.reserved)
         for name in own:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packager.interpreters import uv
+from packager import _uv
 from tests import models
 
 ROOT = Path(__file__).parents[2]
@@ -28,11 +28,13 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([uv(), "build", "--quiet", "--wheel", "-o", folder / "dist", ROOT], check=True)
-    subprocess.run([uv(), "venv", "--quiet", folder / "venv"], check=True)
+    subprocess.run(
+        [_uv.path(), "build", "--quiet", "--wheel", "-o", folder / "dist", ROOT], check=True
+    )
+    subprocess.run([_uv.path(), "venv", "--quiet", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
     (wheel,) = (folder / "dist").glob("*.whl")
-    subprocess.run([uv(), "pip", "install", "--quiet", "--python", python, wheel], check=True)
+    subprocess.run([_uv.path(), "pip", "install", "--quiet", "--python", python, wheel], check=True)
     return python
 
 

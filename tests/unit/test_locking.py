@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -111,19 +110,6 @@ def test_a_local_wheel_needs_the_folder_that_it_lies_in(tmp_path: Path) -> None:
         locking.install(
             Lock(text=text, packages=()), tmp_path, interpreter=interpreter, platform=PLATFORM
         )
-
-
-def test_of_uv_s_settings_only_those_on_where_packages_come_from_hold(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("UV_INDEX_URL", "https://example.com/simple")
-    monkeypatch.setenv("UV_PYTHON", "3.9")
-    monkeypatch.setenv("UV_CONSTRAINT", "limits.txt")
-    monkeypatch.setenv("VIRTUAL_ENV", "/elsewhere")
-    passed = locking._environment()
-    assert passed["UV_INDEX_URL"] == "https://example.com/simple"
-    assert {"UV_PYTHON", "UV_CONSTRAINT", "VIRTUAL_ENV"}.isdisjoint(passed)
-    assert passed["PATH"] == os.environ["PATH"]
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ class Index:
         minor = wanted.python_minor or wanted.interpreter.minor
         if minor not in self.minors.get(pin, (minor,)):
             return False
-        return self.glibc.get(pin, 17) <= int(wanted.platform.rsplit("_", 1)[1])
+        return self.glibc.get(pin, 17) <= int(str(wanted.platform).rsplit("_", 1)[1])
 
 
 def _index(**changes: Any) -> Index:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import httpx
 import pytest
 
-from packager import _cache, _process, interpreters
+from packager import _cache, _process, _uv, interpreters
 from tests import sam
 
 Sam: TypeAlias = Callable[..., _process.Done]
@@ -32,7 +32,7 @@ def sam_cli() -> Path:
 
     def make(folder: Path) -> None:
         venv = folder / "venv"
-        uv = interpreters.uv()
+        uv = _uv.path()
         _process.run([uv, "venv", "-q", "--relocatable", "--python", python.path, venv])
         install: list[str | Path] = [uv, "pip", "install", "-q", "--require-hashes"]
         _process.run([*install, "--python", venv / "bin" / "python", "-r", _REQUIREMENTS])
