@@ -16,6 +16,22 @@ def session(leader: int) -> Iterator[int]:
             yield int(entry.name)
 
 
+def children(pid: int) -> tuple[int, ...]:
+    """Processes that `pid` started and that still run."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return tuple(sorted(found))
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Those, and all that these started in turn: parents before their children."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
+
+
 def stat(pid: int) -> dict[str, Any]:
     """Fields of /proc/PID/stat; empty where the process is gone."""
     try:

@@ -31,6 +31,7 @@ def run(
     timeout_seconds: float | None = None,
     stdin: bytes | None = None,
     check: bool = True,
+    pass_fds: Sequence[int] = (),
 ) -> Done:
     """Run to the end; output is decoded leniently.
 
@@ -51,6 +52,7 @@ def run(
             capture_output=True,
             timeout=timeout_seconds,
             check=False,
+            pass_fds=tuple(pass_fds),
         )
     except FileNotFoundError as error:
         raise ToolError(f"{name} cannot be started: {error}.") from error
@@ -75,6 +77,7 @@ def start(
     cwd: Path,
     env: Mapping[str, str],
     log: Path,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:  # noqa: TID251
     """Start in a process group of its own, output to `log`; the caller ends it."""
     with log.open("ab") as out:
@@ -86,6 +89,7 @@ def start(
             stdout=out,
             stderr=out,
             start_new_session=True,
+            pass_fds=tuple(pass_fds),
         )
 
 

@@ -110,6 +110,10 @@ class EmulatorError(ToolError):
     """The Lambda emulator did not come up, or is gone; the message has its log's tail."""
 
 
+class SandboxError(ToolError):
+    """What runs a model's code could not be confined, or was ended at one of its limits."""
+
+
 class CloudError(PackagerError):
     """AWS refused, or did not answer."""
 

@@ -1,0 +1,31 @@
+"""Read what a confined program left behind: its author may have left something else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from packager.errors import SandboxError
+
+_LARGEST_BYTES: Final = 4 << 30
+
+
+def read_result(path: Path) -> str:
+    """The text of a file that a confined program wrote.
+
+    Raises SandboxError where it is not there, or is no plain file: a link would have us read what
+    the program could not.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise SandboxError(f"The model's process left no {path.name}: {error.strerror}.") from error
+    with os.fdopen(fd, "rb") as file:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
+            raise SandboxError(f"The model's process left {path.name}, which is no plain file.")
+        if about.st_size > _LARGEST_BYTES:
+            raise SandboxError(f"The model's process left {path.name} of {about.st_size:,} bytes.")
+        return file.read().decode("utf-8", errors="replace")
