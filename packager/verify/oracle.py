@@ -21,6 +21,8 @@ _LOG = logging.getLogger(__name__)
 
 _WORKER: Final = Path(__file__).parent.parent / "workers" / "oracle.py"
 _SECONDS: Final = 900
+_ANSWERS: Final = "answers.jsonl"
+_FIRST: Final = "first.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +77,15 @@ def record(
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
         asked = folder / "probes.jsonl"
         asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
-        _run(python, model.root, asked, folder / "answers.jsonl", *limited)
-        # the first run wrote the bytecode; a start is measured with it in place
-        _run(python, model.root, asked, folder / "first.jsonl", "--first", *limited)
+        with tempfile.TemporaryDirectory(prefix="packager-bytecode-") as name:
+            # the first run writes the bytecode; a start is measured with it in place
+            for file, more in ((_ANSWERS, ()), (_FIRST, ("--first",))):
+                _run(python, model.root, asked, folder / file, *more, *limited, bytecode=Path(name))
+        _check(folder, len(probes))
 
     folder = _cache.ensure("answers", key, make)
-    run, *answers = _read(folder / "answers.jsonl")
-    start = _read(folder / "first.jsonl")[0]["first_answer_cpu_ms"]
+    run, *answers = _read(folder / _ANSWERS)
+    start = _read(folder / _FIRST)[0]["first_answer_cpu_ms"]
     return Answers(
         answers=tuple(
             Recorded(status=line["status"], body=line["body"], again=line.get("again"))
@@ -114,13 +118,29 @@ def _line(probe: Probe) -> str:
     return json.dumps({"body": body, "content_type": probe.content_type}) + "\n"
 
 
-def _run(python: Path, root: Path, asked: Path, answered: Path, *more: str) -> None:
+def _check(folder: Path, count: int) -> None:
+    """Raises UnprovenError where the worker ended well and wrote other than it should.
+
+    A model's code can end the process it is loaded in.
+    """
+    try:
+        whole = len(_read(folder / _ANSWERS)) == count + 1 and bool(_read(folder / _FIRST))
+    except (OSError, ValueError):
+        whole = False
+    if not whole:
+        raise UnprovenError(
+            "There is nothing to compare with: the process in which the registered model was "
+            "loaded ended before it had answered. Code of the model may call sys.exit or os._exit."
+        )
+
+
+def _run(python: Path, root: Path, asked: Path, answered: Path, *more: str, bytecode: Path) -> None:
     """Run the model's code: in a process of its own, with a home of its own, for a limited time."""
     with tempfile.TemporaryDirectory(prefix="packager-oracle-") as home:
         done = _process.run(
             [python, "-s", _WORKER, root, asked, answered, *more],
             cwd=Path(home),
-            env=environments.variables(Path(home)),
+            env={**environments.variables(Path(home)), "PYTHONPYCACHEPREFIX": str(bytecode)},
             timeout_seconds=_SECONDS,
             check=False,
         )
