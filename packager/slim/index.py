@@ -16,7 +16,10 @@ from packager.types import Architecture, BuildPlan, FileRecord, Interpreter
 P = TypeVar("P", bound=PurePath)
 
 HOME: Final = "handlers"
-BOOT: Final = frozenset(f"{HOME}/{name}.py" for name in ("__init__", "store", "cold"))
+BOOT: Final = frozenset(
+    f"{HOME}/{name}.py"
+    for name in ("__init__", "store", "cold", "child_interpreters", "child_start/sitecustomize")
+)
 """Needed before the index is, or to read the store: they stay as they are."""
 _MODEL: Final = "model"
 """Its code is found as Python finds any: where a folder comes on sys.path is its own affair."""

@@ -124,6 +124,7 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
     wanted = {
         source / "__init__.py",
         source / "predictor.py",
+        source / "child_start" / "sitecustomize.py",
         source.parent / entry,
         source / "loaders" / "__init__.py",
         source / "loaders" / f"{plan.loader.loader}.py",

@@ -27,7 +27,7 @@ HERE = Interpreter(
 HANDLERS = Path(store.__file__).parent
 BOOT = {
     f"handlers/{name}.py": (HANDLERS / f"{name}.py").read_bytes()
-    for name in ("__init__", "store", "cold")
+    for name in ("__init__", "store", "cold", "child_interpreters", "child_start/sitecustomize")
 }
 TREE = {
     "used/__init__.py": b"'''Used.'''\nfrom used.a import A\n",
@@ -125,8 +125,10 @@ def test_what_was_not_opened_is_stored_and_the_rest_stays(tmp_path: Path) -> Non
         "handlers/store.index",
         "handlers/store.code",
         "handlers/store.cold",
-        *(f"handlers/__pycache__/{n}.{sys.implementation.cache_tag}.pyc"
-          for n in ("__init__", "store", "cold")),
+        *(f"handlers/{n}.{sys.implementation.cache_tag}.pyc" for n in (
+            "__pycache__/__init__", "__pycache__/store", "__pycache__/cold",
+            "__pycache__/child_interpreters",
+            "child_start/__pycache__/sitecustomize")),
         "used/data.txt",
         "idle/LICENSE",
         "lists/__init__.py",
