@@ -6,36 +6,33 @@ PACKAGER_ONCE_TABLE the table of handlers.once, empty for none; PACKAGER_PAYLOAD
 request inside a record (`order.features`), empty for the record itself; PACKAGER_MERGE=0 asks the
 model once a record; PACKAGER_FILES=1 imports at start what files in S3 need.
 
-A record is MLflow's JSON, or one row as an object of column to value. What cannot be read or scored
-goes to PACKAGER_FAILURES and is done with; without that queue it fails, and the source's own
-dead-letter queue gets it in the end. In a group whose order counts, nothing is delivered after a
-record that must come again.
+A record is MLflow's JSON, or one row as an object of column to value, in an envelope of another
+service or not (handlers.envelopes). What cannot be read or scored goes to PACKAGER_FAILURES and is
+done with; without that queue it fails, and the source's own dead-letter queue gets it in the end.
+In a group whose order counts, nothing is delivered after a record that must come again.
 """
 
 from __future__ import annotations
 
-import binascii
-import json
+import logging
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from handlers import bodies, events
-from handlers.errors import InvalidInputError, ScoringError
+from handlers import bodies, envelopes, events, quiet, record_messages
+from handlers.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
 from handlers.records import Claim, Outcome, Record
 from handlers.scoring import Scorer
 from handlers.together import Scored, Together
 
 if TYPE_CHECKING:
-    from handlers.destinations import Destination, Message
+    from handlers.destinations import Destination
     from handlers.files.jobs import Files
     from handlers.once import Ledger
 
+_LOG = logging.getLogger(__name__)
 _REQUEST_KEYS = frozenset({*bodies.FORMATS, *bodies.LLM_KEYS, "params"})
-_NOT_CARRIED = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
-"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
 _TRANSIENT = (MemoryError, OSError)
 """Of a model: the same record may be answered later."""
 
@@ -76,7 +73,8 @@ class Inbox:
         files: Callable[[], Files] | None = None,
     ) -> None:
         """`ledger` gives the one of a source. Raises ValueError for a source that is none."""
-        self._sources = events.load(names)
+        # whatever queue is set to call a function for files, its messages are no notices
+        self._sources = events.load({*names, "sqs"} if "s3" in names else names)
         self._scorer = scorer
         self._together = Together(scorer, merge=merge)
         self._output, self._failures, self._ledger = output, failures, ledger
@@ -114,7 +112,7 @@ class Inbox:
         """
         if self._output is None and not source.RETURNS:
             raise NoOutputError(f"PACKAGER_OUTPUT is empty: answers to {source.NAME} would be lost")
-        records = source.records(event)
+        records = events.read_records(source, event)
         if source.RETURNS:
             outcomes = self._scored(records, context)
             known = 0
@@ -135,6 +133,7 @@ class Inbox:
         self, source: str, records: Sequence[Record], context: Any
     ) -> tuple[list[Outcome], int]:
         """Scored, delivered and marked; a record that is there twice is scored once."""
+        records = _named_apart(records)
         distinct = list({record.id: record for record in records}.values())
         ledger = self._ledger(source) if self._ledger is not None else None
         claimed = _claimed(ledger, distinct, context)
@@ -145,7 +144,7 @@ class Inbox:
         outcomes = self._buried(source, _held_back(outcomes))
         outcomes = self._delivered(source, _held_back(outcomes))
         if ledger is not None:
-            ours = [outcome for outcome in outcomes if outcome.record.id in fresh]
+            ours = [o for o in outcomes if o.record.id in fresh and o.record.fault is None]
             ledger.done([outcome.record.id for outcome in ours if not outcome.retry])
             again = [outcome.record.id for outcome in ours if outcome.retry]
             ledger.release(again, context.aws_request_id)
@@ -155,10 +154,8 @@ class Inbox:
 
     def _scored(self, records: Sequence[Record], context: Any) -> list[Outcome]:
         if any(record.file is not None for record in records):
-            files = self._files or self._opened_files()
-            left = context.get_remaining_time_in_millis
             return [
-                files.score(record, record.file, lambda: left() / 1000)
+                self._of_s3(record, context)
                 if record.file is not None
                 else self._scored([record], context)[0]
                 for record in records
@@ -170,6 +167,21 @@ class Inbox:
         pairs = zip(records, requests, strict=True)
         return [_outcome(r, next(results) if isinstance(q, dict) else q) for r, q in pairs]
 
+    def _of_s3(self, record: Record, context: Any) -> Outcome:
+        """A file's outcome; what nobody foresaw costs that file alone."""
+        files = self._files or self._opened_files()
+        left = context.get_remaining_time_in_millis
+        assert record.file is not None  # noqa: S101 - who calls has looked
+        try:
+            return files.score(record, record.file, lambda: left() / 1000)
+        except MemoryError as error:
+            _LOG.error("A file does not fit the memory, at %s", quiet.place(error))
+            return Outcome(record=record, retry=True)
+        except Exception as error:  # noqa: BLE001 - the text may quote data
+            _LOG.error("%s at %s", type(error).__name__, quiet.place(error))
+            fault = ScoringError("The file could not be read.", error_code=INTERNAL_ERROR)
+            return Outcome(record=record, error=fault)
+
     def _opened_files(self) -> Files:
         if self._open_files is None:
             raise NoOutputError("there is nothing that scores files")
@@ -177,6 +189,21 @@ class Inbox:
         return self._files
 
     def _of_text(self, records: Sequence[Record]) -> list[Outcome]:
+        """Items of the same columns are read as one file."""
+        groups: dict[tuple[str, ...], list[int]] = {}
+        found: dict[int, Outcome] = {}
+        for place, record in enumerate(records):
+            if record.fault is None and _is_text_row(record.body):
+                groups.setdefault(tuple(record.body), []).append(place)
+            else:
+                fault = record.fault or InvalidInputError("The item is no row of a CSV file.")
+                found[place] = _outcome(record, fault)
+        for places in groups.values():
+            outcomes = self._of_file([records[place] for place in places])
+            found.update(zip(places, outcomes, strict=True))
+        return [found[place] for place in range(len(records))]
+
+    def _of_file(self, records: Sequence[Record]) -> list[Outcome]:
         from handlers.files.scoring import text_rows
 
         try:
@@ -186,16 +213,18 @@ class Inbox:
         return [_outcome(r, result) for r, result in zip(records, results, strict=True)]
 
     def _request(self, record: Record) -> dict[str, Any] | ScoringError:
-        found = record.body
+        if record.fault is not None:
+            return record.fault
         try:
-            if isinstance(found, str | bytes):
-                found = json.loads(found)
-            for name in self._path:
-                found = found[name] if isinstance(found, dict) else None
-        except (ValueError, RecursionError):  # of bytes that are no UTF-8 too
-            return InvalidInputError("The record is not JSON.")
-        except KeyError:
-            return InvalidInputError(f"The record has no {'.'.join(self._path)}.")
+            found = envelopes.decoded(record.body)
+            if not isinstance(found, dict) or not found.keys() & _REQUEST_KEYS:
+                found = envelopes.opened(found, keep=self._path[0] if self._path else None)
+        except ScoringError as error:
+            return error
+        for name in self._path:
+            if isinstance(found, dict) and name not in found:
+                return InvalidInputError(f"The record has no {'.'.join(self._path)}.")
+            found = found[name] if isinstance(found, dict) else None
         if not isinstance(found, dict) or not found:
             return InvalidInputError("The record is not a JSON object.")
         return found if found.keys() & _REQUEST_KEYS else self._scorer.row(found)
@@ -203,7 +232,7 @@ class Inbox:
     def _buried(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """What can never be answered goes to its queue with the reason; without one it fails."""
         poison = [place for place, o in enumerate(outcomes) if o.error is not None and not o.retry]
-        messages = [_reason(source, outcomes[place]) for place in poison]
+        messages = [record_messages.of_failure(source, outcomes[place]) for place in poison]
         lost = set(poison)
         if self._failures is not None and messages:
             lost = {poison[place] for place in self._failures.send(messages)}
@@ -215,31 +244,42 @@ class Inbox:
             for place, o in enumerate(outcomes)
             if o.answer is not None and not o.retry and o.record.file is None
         ]
-        messages = [self._message(source, outcomes[place]) for place in good]
+        manifest, once = self._scorer.manifest, self._ledger is not None
+        messages = [
+            record_messages.of_answer(source, outcomes[place], manifest, once=once)
+            for place in good
+        ]
         if self._output is None or not messages:
             return list(outcomes)
         return _again(outcomes, {good[place] for place in self._output.send(messages)})
 
-    def _message(self, source: str, outcome: Outcome) -> Message:
-        from handlers.destinations import Message
 
-        manifest, record = self._scorer.manifest, outcome.record
-        head = {
-            "id": record.id,
-            "source": source,
-            "model": manifest.model_name,
-            "version": manifest.model_version,
-        }
-        if record.traceparent:
-            head["traceparent"] = record.traceparent
-        answer = outcome.answer or b"null"
-        wrapped = answer.startswith(b'{"predictions": ')
-        rest = answer[1:] if wrapped else b'"answer": ' + answer + b"}"
-        body = json.dumps(head)[:-1].encode() + b", " + rest
-        attributes = {"traceparent": record.traceparent} if record.traceparent else {}
-        name = f"{source}/{record.id}"
-        once = manifest.digest if self._ledger is not None else ""
-        return Message(id=name, body=body, group=record.group, attributes=attributes, once=once)
+def _is_text_row(body: object) -> bool:
+    return isinstance(body, dict) and bool(body) and all(isinstance(v, str) for v in body.values())
+
+
+def _named_apart(records: Sequence[Record]) -> list[Record]:
+    """A record that comes twice is one; another under the same name gets a name of its own."""
+    first: dict[str, Record] = {}
+    made = []
+    for place, record in enumerate(records):
+        held = first.setdefault(record.id, record)
+        if held is not record and not _is_same(held, record):
+            record = replace(record, id=f"{record.id}-{place}")  # noqa: PLW2901 - the same, renamed
+            first[record.id] = record
+        made.append(record)
+    return made
+
+
+def _is_same(one: Record, other: Record) -> bool:
+    if one.fault is not None or other.fault is not None:
+        return False
+    if one.file is not None:  # its version is in its name
+        return True
+    try:
+        return bool(one.body == other.body)
+    except RecursionError:
+        return False
 
 
 def _payload_bytes(records: Sequence[Record]) -> int | None:
@@ -268,8 +308,12 @@ def _ledgers(table: str, digest: str) -> Callable[[str], Ledger]:
 
 
 def _claimed(ledger: Ledger | None, records: Sequence[Record], context: Any) -> dict[str, Outcome]:
-    """Outcomes of those that are not to be scored now: done with, or another invocation's."""
-    if ledger is None:
+    """Outcomes of those that are not to be scored now: done with, or another invocation's.
+
+    A record that cannot be read has no name that is sure to be its own.
+    """
+    records = [record for record in records if record.fault is None]
+    if ledger is None or not records:
         return {}
     seconds = context.get_remaining_time_in_millis() / 1000
     claims = ledger.claim([record.id for record in records], context.aws_request_id, seconds)
@@ -304,37 +348,3 @@ def _held_back(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 def _again(outcomes: Sequence[Outcome], places: set[int]) -> list[Outcome]:
     return [replace(o, retry=True) if i in places else o for i, o in enumerate(outcomes)]
-
-
-def _reason(source: str, outcome: Outcome) -> Message:
-    """The record as it came, and why; what a queue does not carry as text is base64."""
-    from handlers.destinations import Message
-
-    record, error = outcome.record, outcome.error
-    body, encoding = _carried(record.body)
-    return Message(
-        id=f"{source}/{record.id}",
-        body=body.encode(),
-        group=record.group,
-        attributes={
-            "source": source,
-            "record": record.id,
-            "encoding": encoding,
-            "error_code": error.error_code if error else "UNKNOWN",
-            "error_message": _NOT_CARRIED.sub("?", error.message if error else "")[:1000] or "-",
-        },
-    )
-
-
-def _carried(body: Any) -> tuple[str, str]:
-    if not isinstance(body, str | bytes):
-        return json.dumps(body), "text"
-    try:
-        text = body.decode() if isinstance(body, bytes) else body
-        if text and not _NOT_CARRIED.search(text):
-            return text, "text"
-        raw = text.encode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        raw = body if isinstance(body, bytes) else b""
-    # an empty message is none to a queue
-    return binascii.b2a_base64(raw, newline=False).decode() or "=", "base64"

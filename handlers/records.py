@@ -40,6 +40,8 @@ class Record:
     """The trace that it came with (W3C), which goes on to its answer."""
     text: bool = False
     """The body is an object of column to text, as a CSV file has it."""
+    fault: ScoringError | None = None
+    """Why it could not be read, where it could not: the body is then what came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +79,30 @@ def all_or_nothing(outcomes: Sequence[Outcome]) -> None:
 
 
 def tagged(event: object, key: str, source: str) -> bool:
-    """Whether an event is a list of `Records` whose first says that it is of this source."""
+    """Whether an event is a list of `Records` of which one says that it is of this source.
+
+    One that is broken does not take the event away from its source.
+    """
     records = event.get("Records") if isinstance(event, dict) else None
-    first = records[0] if isinstance(records, list) and records else None
-    return isinstance(first, dict) and first.get(key) == source
+    if not isinstance(records, list):
+        return False
+    return any(isinstance(each, dict) and each.get(key) == source for each in records)
+
+
+def dig(value: object, *names: str) -> Any:
+    """What lies under these names, one inside the other; None where one of them does not."""
+    for name in names:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def text_of(value: object) -> str:
+    """A field that has to be text. Raises TypeError for anything else."""
+    if not isinstance(value, str):
+        raise TypeError(f"text is expected, not {type(value).__name__}")
+    return value
 
 
 def item_failures(identifiers: Sequence[str]) -> dict[str, Any]:

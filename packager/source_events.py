@@ -16,11 +16,20 @@ _ACCOUNT: Final = "123456789012"
 _REGION: Final = "us-east-1"
 _ID: Final = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 _EPOCH_SECONDS: Final = 946684800
+NOTICES: Final = f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:objects"
+"""The queue of a bucket's notices, as PACKAGER_NOTICES names it."""
 
 
 def source_event(name: str, request: Json) -> Json:
     """`name` is a source's under handlers.events; `request` is decoded JSON of MLflow's forms."""
     return _FORMS[name](request)
+
+
+def notice_event() -> Json:
+    """A bucket's notification in the queue whose ARN is NOTICES."""
+    return _records(
+        "aws:sqs", NOTICES, messageId=_ID, body=json.dumps(_s3({})), attributes={}
+    )  # fmt: skip
 
 
 def _arn(service: str, resource: str) -> str:

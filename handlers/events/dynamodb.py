@@ -10,28 +10,43 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.records import Outcome, Record, item_failures, tagged
+from handlers.records import Outcome, Record, dig, item_failures, tagged
 
 NAME = "dynamodb"
 RETURNS = False
 _WHOLE = re.compile(r"-?[0-9]+")
+_AS_THEY_ARE = frozenset({"S", "BOOL", "SS", "B", "BS"})
 
 
 def claims(event: object) -> bool:
     return tagged(event, "eventSource", "aws:dynamodb")
 
 
-def records(event: Any) -> list[Record]:
+def entries(event: Any) -> Sequence[Any]:
+    found: list[Any] = event["Records"]
+    return found
+
+
+def identify(record: Any) -> tuple[object, object]:
+    return dig(record, "dynamodb", "SequenceNumber"), _stream(record)
+
+
+def read(record: Any) -> list[Record]:
+    change = record["dynamodb"]
+    if "NewImage" not in change:
+        return []
     return [
         Record(
             id=record["eventID"],
-            item=record["dynamodb"]["SequenceNumber"],
-            body={name: _plain(value) for name, value in record["dynamodb"]["NewImage"].items()},
-            group=str(record.get("eventSourceARN", "")),
+            item=change["SequenceNumber"],
+            body={name: _plain(value) for name, value in change["NewImage"].items()},
+            group=_stream(record),
         )
-        for record in event["Records"]
-        if "NewImage" in record["dynamodb"]
     ]
+
+
+def _stream(record: Any) -> str:
+    return str(dig(record, "eventSourceARN"))
 
 
 def reply(_: Any, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -40,7 +55,10 @@ def reply(_: Any, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _plain(value: dict[str, Any]) -> Any:
-    """An attribute value as JSON has it; binary stays base64 text, as MLflow takes it."""
+    """An attribute value as JSON has it; binary stays base64 text, as MLflow takes it.
+
+    Raises TypeError, ValueError or AttributeError for what is none.
+    """
     ((kind, held),) = value.items()
     if kind == "N":
         return _number(held)
@@ -52,6 +70,8 @@ def _plain(value: dict[str, Any]) -> Any:
         return [_plain(each) for each in held]
     if kind == "M":
         return {name: _plain(each) for name, each in held.items()}
+    if kind not in _AS_THEY_ARE:
+        raise ValueError("an attribute value of no kind that DynamoDB has")
     return held
 
 

@@ -18,7 +18,15 @@ def claims(event: object) -> bool:
     return isinstance(event, dict) and {"detail-type", "source", "detail", "id"} <= event.keys()
 
 
-def records(event: Any) -> list[Record]:
+def entries(event: Any) -> Sequence[Any]:
+    return [event]
+
+
+def identify(event: Any) -> tuple[object, object]:
+    return event["id"], None
+
+
+def read(event: Any) -> list[Record]:
     return [Record(id=event["id"], item=event["id"], body=event["detail"])]
 
 

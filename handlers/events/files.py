@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handlers.errors import InvalidInputError
-from handlers.records import FileRef, Outcome, Record, RecordsFailedError
+from handlers.records import FileRef, Outcome, Record, RecordsFailedError, text_of
 
 NAME = "files"
 RETURNS = True
@@ -27,12 +27,22 @@ def claims(event: object) -> bool:
     )
 
 
-def records(event: Any) -> list[Record]:
+def entries(event: Any) -> Sequence[Any]:
+    return [event]
+
+
+def identify(event: Any) -> tuple[object, object]:
+    return event["input"], None
+
+
+def read(event: Any) -> list[Record]:
     """Raises InvalidInputError for an address without a key."""
     bucket, _, key = event["input"].removeprefix("s3://").partition("/")
     if not bucket or not key or event["input"] == event["output"]:
         raise InvalidInputError("Two files are named as s3://BUCKET/KEY.")
     version = event.get("input_version")
+    if version is not None:
+        text_of(version)
     file = FileRef(bucket=bucket, key=key, version=version, output=event["output"])
     return [Record(id=event["input"], item=event["input"], body=event, file=file)]
 

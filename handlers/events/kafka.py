@@ -10,7 +10,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.records import Outcome, Record, all_or_nothing
+from handlers.records import Outcome, Record, all_or_nothing, dig, text_of
 from handlers.tracing import parent
 
 NAME = "kafka"
@@ -23,24 +23,37 @@ def claims(event: object) -> bool:
     return event.get("eventSource") in ("aws:kafka", "SelfManagedKafka")
 
 
-def records(event: Any) -> list[Record]:
-    made = []
-    for partition, found in event["records"].items():
-        for record in found:
-            if record.get("value") is None:
-                continue
-            name = f"{partition}-{record['offset']}"
-            body = base64.b64decode(record["value"])
-            trace = _trace(record.get("headers") or ())
-            made.append(Record(id=name, item=name, body=body, group=partition, traceparent=trace))
-    return made
+def entries(event: Any) -> Sequence[Any]:
+    """Pairs of a partition's name and a record of it."""
+    return [
+        (partition, record)
+        for partition, records in event["records"].items()
+        for record in (records if isinstance(records, list) else [records])
+    ]
+
+
+def identify(entry: Any) -> tuple[object, object]:
+    partition, record = entry
+    offset = dig(record, "offset")
+    return None if offset is None else f"{partition}-{offset}", partition
+
+
+def read(entry: Any) -> list[Record]:
+    partition, record = entry
+    if record.get("value") is None:
+        return []
+    name = f"{partition}-{record['offset']}"
+    body = base64.b64decode(text_of(record["value"]))
+    trace = _trace(record.get("headers"))
+    return [Record(id=name, item=name, body=body, group=partition, traceparent=trace)]
 
 
 def _trace(headers: Any) -> str | None:
-    """A header's value is a list of its bytes, as signed numbers."""
-    for header in headers:
-        if "traceparent" in header:
-            return parent(bytes(byte % 256 for byte in header["traceparent"]))
+    """A header's value is a list of its bytes, as signed numbers; none is worth a record."""
+    for header in headers if isinstance(headers, list) else ():
+        value = dig(header, "traceparent")
+        if isinstance(value, list) and all(type(byte) is int for byte in value):
+            return parent(bytes(byte % 256 for byte in value))
     return None
 
 

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.records import Outcome, Record, item_failures, tagged
+from handlers.records import Outcome, Record, dig, item_failures, tagged, text_of
 
 NAME = "kinesis"
 RETURNS = False
@@ -19,20 +19,29 @@ def claims(event: object) -> bool:
     return tagged(event, "eventSource", "aws:kinesis")
 
 
-def records(event: Any) -> list[Record]:
-    made = []
-    for record in event["Records"]:
-        stream = record["eventSourceARN"].rpartition("/")[2]
-        data = record["kinesis"]
-        made.append(
-            Record(
-                id=f"{stream}/{record['eventID']}",
-                item=data["sequenceNumber"],
-                body=base64.b64decode(data["data"]),
-                group=stream,
-            )
+def entries(event: Any) -> Sequence[Any]:
+    found: list[Any] = event["Records"]
+    return found
+
+
+def identify(record: Any) -> tuple[object, object]:
+    return dig(record, "kinesis", "sequenceNumber"), _stream(record)
+
+
+def read(record: Any) -> list[Record]:
+    data, stream = record["kinesis"], _stream(record)
+    return [
+        Record(
+            id=f"{stream}/{text_of(record['eventID'])}",
+            item=data["sequenceNumber"],
+            body=base64.b64decode(text_of(data["data"])),
+            group=stream,
         )
-    return made
+    ]
+
+
+def _stream(record: Any) -> str:
+    return str(dig(record, "eventSourceARN")).rpartition("/")[2]
 
 
 def reply(_: Any, outcomes: Sequence[Outcome]) -> dict[str, Any]:

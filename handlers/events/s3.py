@@ -4,16 +4,37 @@ It comes straight from the bucket, through a queue (https://docs.aws.amazon.com/
 whose keys are quoted as in a query), or through EventBridge
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html, whose keys are not). What is
 no creation, and the test message of a new notification, is passed over.
+
+A message is a notice only where it lay in the queue that the stack made for the bucket, whose ARN
+is PACKAGER_NOTICES: others may write into other queues, and a notice names what the function reads.
+There it may be in an envelope of SNS or EventBridge. In any other queue it is a message to score.
+Whatever way it comes, an object that is not under PACKAGER_INPUT (`s3://bucket/prefix`), where that
+is set, is passed over.
 """
 
 from __future__ import annotations
 
-import json
+import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote_plus
 
-from handlers.records import FileRef, Outcome, Record, all_or_nothing, item_failures, tagged
+from handlers import envelopes
+from handlers.errors import InvalidInputError
+from handlers.events import sqs
+from handlers.records import (
+    FileRef,
+    Outcome,
+    Record,
+    all_or_nothing,
+    dig,
+    item_failures,
+    tagged,
+    text_of,
+)
+
+_LOG = logging.getLogger(__name__)
 
 NAME = "s3"
 RETURNS = False
@@ -24,32 +45,42 @@ def claims(event: object) -> bool:
     if tagged(event, "eventSource", "aws:s3") or _is_test(event):
         return True
     if tagged(event, "eventSource", "aws:sqs"):
-        return _notified(event["Records"][0]) is not None  # type: ignore[index]
+        return sqs.of_notices(event)
     return (
         isinstance(event, dict)
         and event.get("source") == "aws.s3"
-        and isinstance(event.get("detail"), dict)
-        and "bucket" in event["detail"]
+        and dig(event, "detail", "bucket") is not None
     )
 
 
-def records(event: Any) -> list[Record]:
+def entries(event: Any) -> Sequence[Any]:
     if "detail" in event:
-        return _bus(event)
-    if _is_test(event):
+        return [event]
+    found: list[Any] = [] if _is_test(event) else event["Records"]
+    return found
+
+
+def identify(entry: Any) -> tuple[object, object]:
+    item = dig(entry, "messageId") or dig(entry, "id") or dig(entry, "s3", "object", "key")
+    return item, None
+
+
+def read(entry: Any) -> list[Record]:
+    if "detail" in entry:
+        return _of_bus(entry, None)
+    if entry["eventSource"] == "aws:s3":
+        return _of_bucket([entry], None)
+    if not sqs.is_trusted(entry):
+        return sqs.read(entry)  # beside messages of the queue of notices
+    item = text_of(entry["messageId"])
+    notice = envelopes.opened(envelopes.decoded(entry["body"]), of_files=True)
+    if _is_test(notice):
         return []
-    made = []
-    for record in event["Records"]:
-        if record.get("eventSource") == "aws:s3":
-            made += _created([record], None)
-            continue
-        notified = _notified(record)
-        item = record["messageId"]
-        if notified is None:  # for the failures queue: no message of such a queue's
-            made.append(Record(id=item, item=item, body=record["body"]))
-        else:
-            made += _created(notified.get("Records", ()), item)
-    return made
+    if tagged(notice, "eventSource", "aws:s3"):
+        return _of_bucket(notice["Records"], item)
+    if dig(notice, "source") == "aws.s3":
+        return _of_bus(notice, item)
+    raise InvalidInputError("A message of the queue of notices is no notice of S3.")
 
 
 def reply(event: Any, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
@@ -61,53 +92,49 @@ def reply(event: Any, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
 
 
 def _is_test(event: object) -> bool:
-    return isinstance(event, dict) and event.get("Event") == "s3:TestEvent"
+    return bool(dig(event, "Event") == "s3:TestEvent")
 
 
-def _notified(message: dict[str, Any]) -> dict[str, Any] | None:
-    """What S3 put into a queue's message; None where it is another's."""
-    body = message.get("body")
-    if not isinstance(body, str) or not ('"aws:s3"' in body or "s3:TestEvent" in body):
-        return None
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return None
-    return found if tagged(found, "eventSource", "aws:s3") or _is_test(found) else None
-
-
-def _created(found: Sequence[dict[str, Any]], item: str | None) -> list[Record]:
+def _of_bucket(found: Sequence[dict[str, Any]], item: str | None) -> list[Record]:
     made = []
     for record in found:
         if not str(record.get("eventName", "")).removeprefix("s3:").startswith("ObjectCreated"):
             continue
         thing = record["s3"]["object"]
         file = FileRef(
-            bucket=record["s3"]["bucket"]["name"],
-            key=unquote_plus(thing["key"]),
-            version=thing.get("versionId"),
-            etag=thing.get("eTag"),
-            sequencer=thing.get("sequencer"),
+            bucket=text_of(record["s3"]["bucket"]["name"]),
+            key=unquote_plus(text_of(thing["key"])),
+            version=_optional(thing.get("versionId")),
+            etag=_optional(thing.get("eTag")),
+            sequencer=_optional(thing.get("sequencer")),
         )
-        made.append(_record(file, item, record))
+        made += _records(file, item, record)
     return made
 
 
-def _bus(event: dict[str, Any]) -> list[Record]:
+def _of_bus(event: dict[str, Any], item: str | None) -> list[Record]:
     if event.get("detail-type") != _CREATED:
         return []
     detail = event["detail"]
     thing = detail["object"]
     file = FileRef(
-        bucket=detail["bucket"]["name"],
-        key=thing["key"],
-        version=thing.get("version-id"),
-        etag=thing.get("etag"),
-        sequencer=thing.get("sequencer"),
+        bucket=text_of(detail["bucket"]["name"]),
+        key=text_of(thing["key"]),
+        version=_optional(thing.get("version-id")),
+        etag=_optional(thing.get("etag")),
+        sequencer=_optional(thing.get("sequencer")),
     )
-    return [_record(file, None, event)]
+    return _records(file, item, event)
 
 
-def _record(file: FileRef, item: str | None, told: dict[str, Any]) -> Record:
+def _optional(value: object) -> str | None:
+    return None if value is None else text_of(value)
+
+
+def _records(file: FileRef, item: str | None, told: dict[str, Any]) -> list[Record]:
+    bucket, _, prefix = os.environ.get("PACKAGER_INPUT", "").removeprefix("s3://").partition("/")
+    if bucket and not (file.bucket == bucket and file.key.startswith(prefix)):
+        _LOG.warning("An object that does not lie under PACKAGER_INPUT was passed over")
+        return []
     name = f"{file.bucket}/{file.key}@{file.version or file.etag}"
-    return Record(id=name, item=item or name, body=told, file=file)
+    return [Record(id=name, item=item or name, body=told, file=file)]

@@ -20,7 +20,15 @@ def claims(event: object) -> bool:
     return isinstance(event, dict) and event.keys() == {"scheduled", "execution", "request"}
 
 
-def records(event: Any) -> list[Record]:
+def entries(event: Any) -> Sequence[Any]:
+    return [event]
+
+
+def identify(event: Any) -> tuple[object, object]:
+    return event["execution"], None
+
+
+def read(event: Any) -> list[Record]:
     return [Record(id=event["execution"], item=event["execution"], body=event["request"])]
 
 

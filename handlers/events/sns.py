@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.records import Outcome, Record, all_or_nothing, tagged
+from handlers.records import Outcome, Record, all_or_nothing, dig, tagged, text_of
 from handlers.tracing import parent
 
 NAME = "sns"
@@ -19,19 +19,20 @@ def claims(event: object) -> bool:
     return tagged(event, "EventSource", "aws:sns")
 
 
-def records(event: Any) -> list[Record]:
-    found = [record["Sns"] for record in event["Records"]]
-    return [
-        Record(
-            id=sns["MessageId"],
-            item=sns["MessageId"],
-            body=sns["Message"],
-            traceparent=parent(
-                ((sns.get("MessageAttributes") or {}).get("traceparent") or {}).get("Value")
-            ),
-        )
-        for sns in found
-    ]
+def entries(event: Any) -> Sequence[Any]:
+    found: list[Any] = event["Records"]
+    return found
+
+
+def identify(record: Any) -> tuple[object, object]:
+    return dig(record, "Sns", "MessageId"), None
+
+
+def read(record: Any) -> list[Record]:
+    sns = record["Sns"]
+    name, body = sns["MessageId"], text_of(sns["Message"])
+    trace = dig(sns, "MessageAttributes", "traceparent", "Value")
+    return [Record(id=name, item=name, body=body, traceparent=parent(trace))]
 
 
 def reply(_: Any, outcomes: Sequence[Outcome]) -> None:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.records import Outcome, Record, RecordsFailedError
+from handlers.records import Outcome, Record, RecordsFailedError, dig
 
 NAME = "stepfunctions"
 RETURNS = True
@@ -29,10 +29,20 @@ def claims(event: object) -> bool:
     return batch or (event.keys() == {"Item"} and isinstance(event["Item"], dict))
 
 
-def records(event: Any) -> list[Record]:
+def entries(event: Any) -> Sequence[Any]:
+    """Triples of an item's place, the item, and whether it is of a CSV file."""
     items = event["Items"] if "Items" in event else [event["Item"]]
-    text = (event.get("BatchInput") or {}).get("format") == "csv"
-    return [Record(id=str(i), item=str(i), body=item, text=text) for i, item in enumerate(items)]
+    text = dig(event, "BatchInput", "format") == "csv"
+    return [(str(place), item, text) for place, item in enumerate(items)]
+
+
+def identify(entry: Any) -> tuple[object, object]:
+    return entry[0], None
+
+
+def read(entry: Any) -> list[Record]:
+    place, item, text = entry
+    return [Record(id=place, item=place, body=item, text=text)]
 
 
 def reply(event: Any, outcomes: Sequence[Outcome]) -> Any:

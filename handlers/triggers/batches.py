@@ -26,6 +26,8 @@ from handlers.triggers import BATCHES, PART
 ROUTE = "batches"
 START, FAN_OUT, SCORE = BATCHES, "batches_fan_out", PART
 _ROWS = 1000
+_DIGITS = 9
+"""Of a number of rows."""
 _TABLES = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _TRANSIENT = (MemoryError, OSError)
 _RETRY = df.RetryOptions(first_retry_interval_in_milliseconds=2000, max_number_of_attempts=5)
@@ -155,6 +157,6 @@ def _request(body: bytes) -> dict[str, Any]:
 def _rows(text: str | None) -> int:
     if text is None:
         return _ROWS
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
         raise InvalidInputError("`rows` is not a whole number above 0.")
     return int(text)

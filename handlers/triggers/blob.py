@@ -6,12 +6,26 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-stora
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import azure.functions as func
 
 from handlers.records import Record
 from handlers.triggers import STORAGE, Arguments, Decorator, reply
 
-__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
 
 NAME = "blob"
 RETURNS = False
@@ -26,6 +40,13 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.blob_trigger("event", path=path, connection=STORAGE, source=source),)
 
 
-def records(event: Arguments) -> list[Record]:
-    blob = event["event"]
+def entries(event: Arguments) -> Sequence[Any]:
+    return [event["event"]]
+
+
+def identify(blob: Any) -> tuple[object, object]:
+    return blob.name, None
+
+
+def read(blob: Any) -> list[Record]:
     return [Record(id=blob.name, item=blob.name, body=blob.read())]

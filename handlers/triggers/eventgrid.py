@@ -6,12 +6,26 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-event
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import azure.functions as func
 
 from handlers.records import Record
 from handlers.triggers import Arguments, Decorator, reply
 
-__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
 
 NAME = "eventgrid"
 RETURNS = False
@@ -24,6 +38,13 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.event_grid_trigger("event"),)
 
 
-def records(event: Arguments) -> list[Record]:
-    told = event["event"]
+def entries(event: Arguments) -> Sequence[Any]:
+    return [event["event"]]
+
+
+def identify(told: Any) -> tuple[object, object]:
+    return told.id, None
+
+
+def read(told: Any) -> list[Record]:
     return [Record(id=told.id, item=told.id, body=told.get_json())]

@@ -9,14 +9,26 @@ from __future__ import annotations
 
 import json
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 import azure.functions as func
 
-from handlers.records import Record
+from handlers.records import Record, dig
 from handlers.triggers import EVENT_HUBS, Arguments, Decorator, reply
 
-__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
 
 NAME = "eventhubs"
 RETURNS = False
@@ -43,18 +55,25 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     )
 
 
-def records(event: Arguments) -> list[Record]:
+def entries(event: Arguments) -> Sequence[Any]:
+    found = event["event"]
+    return found if isinstance(found, list) else [found]
+
+
+def identify(event: Any) -> tuple[object, object]:
     """An event is named by its partition and its number there."""
-    made = []
-    for each in event["event"]:
-        partition = _partition(each.metadata or {})
-        name = f"{partition}/{each.sequence_number}"
-        made.append(Record(id=name, item=name, body=each.get_body(), group=partition))
-    return made
+    partition = _partition(event)
+    return f"{partition}/{event.sequence_number}", partition
 
 
-def _partition(metadata: Arguments) -> str:
-    found: Any = metadata.get("PartitionContext") or {}
+def read(event: Any) -> list[Record]:
+    name, partition = identify(event)
+    return [Record(id=str(name), item=str(name), body=event.get_body(), group=str(partition))]
+
+
+def _partition(event: Any) -> str:
+    """Empty where the host does not tell it."""
+    found = (event.metadata or {}).get("PartitionContext")
     if isinstance(found, str):
         found = json.loads(found)
-    return str(found.get("PartitionId", ""))
+    return str(dig(found, "PartitionId") or "")

@@ -6,12 +6,26 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-stora
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import azure.functions as func
 
 from handlers.records import Record
 from handlers.triggers import STORAGE, Arguments, Decorator, reply
 
-__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
 
 NAME = "queue"
 RETURNS = False
@@ -24,6 +38,13 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.queue_trigger("event", queue_name="%PACKAGER_QUEUE%", connection=STORAGE),)
 
 
-def records(event: Arguments) -> list[Record]:
-    message = event["event"]
+def entries(event: Arguments) -> Sequence[Any]:
+    return [event["event"]]
+
+
+def identify(message: Any) -> tuple[object, object]:
+    return message.id, None
+
+
+def read(message: Any) -> list[Record]:
     return [Record(id=message.id, item=message.id, body=message.get_body())]

@@ -6,12 +6,26 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-servi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import azure.functions as func
 
 from handlers.records import Record
 from handlers.triggers import SERVICE_BUS, Arguments, Decorator, reply
 
-__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
 
 NAME = "servicebus"
 RETURNS = False
@@ -25,6 +39,13 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.service_bus_queue_trigger("event", connection=SERVICE_BUS, queue_name=name),)
 
 
-def records(event: Arguments) -> list[Record]:
-    message = event["event"]
+def entries(event: Arguments) -> Sequence[Any]:
+    return [event["event"]]
+
+
+def identify(message: Any) -> tuple[object, object]:
+    return message.message_id, None
+
+
+def read(message: Any) -> list[Record]:
     return [Record(id=message.message_id, item=message.message_id, body=message.get_body())]

@@ -5,12 +5,26 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-timer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import azure.functions as func
 
 from handlers.records import Record
 from handlers.triggers import STORAGE, Arguments, Decorator, reply
 
-__all__ = ["ANSWER", "BURIES", "NAME", "RETURNS", "TYPES", "bound", "records", "reply"]
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
 
 NAME = "timer"
 RETURNS = False
@@ -26,8 +40,16 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     )
 
 
-def records(event: Arguments) -> list[Record]:
-    """Named after the invocation; a blob that is not there is a record that is not JSON."""
-    name = event["context"].invocation_id
-    request = event["request"]
+def entries(event: Arguments) -> Sequence[Any]:
+    """The invocation's name, and the blob."""
+    return [(event["context"].invocation_id, event["request"])]
+
+
+def identify(entry: Any) -> tuple[object, object]:
+    return entry[0], None
+
+
+def read(entry: Any) -> list[Record]:
+    """A blob that is not there is a record that is not JSON."""
+    name, request = entry
     return [Record(id=name, item=name, body=b"" if request is None else request.read())]

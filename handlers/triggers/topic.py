@@ -24,5 +24,7 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     )
 
 
-records = servicebus.records
+entries = servicebus.entries
+identify = servicebus.identify
+read = servicebus.read
 reply = servicebus.reply

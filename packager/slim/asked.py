@@ -12,7 +12,7 @@ from handlers import triggers
 from packager import outputs
 from packager.emulator import EventKind, http_event
 from packager.probes import Probe, probes
-from packager.source_events import source_event
+from packager.source_events import NOTICES, notice_event, source_event
 from packager.types import BuildPlan
 
 _ROWS: Final = 100
@@ -53,6 +53,7 @@ def environment(plan: BuildPlan) -> dict[str, str]:
     return {
         "PACKAGER_OUTPUT": address,
         "PACKAGER_FAILURES": f"{_NOWHERE}/123456789012/failures",
+        "PACKAGER_NOTICES": NOTICES,
         "AWS_ENDPOINT_URL": _NOWHERE,
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
@@ -90,6 +91,8 @@ def _by_sources(asked: tuple[Probe, ...], names: Sequence[str]) -> Iterator[dict
         if row := _row(request or {}):
             yield {"event": source_event(name, row), "refused": False}
         yield {"event": source_event(name, {"nothing": "that is scored"}), "refused": True}
+    if "s3" in names:
+        yield {"event": notice_event(), "refused": True}
 
 
 def _request(probe: Probe) -> dict[str, Any] | None:

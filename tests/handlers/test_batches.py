@@ -154,7 +154,9 @@ def test_a_batch_is_started_with_its_parts() -> None:
     assert [len(part["dataframe_split"]["data"]) for part in parts] == [10, 10, 5]
 
 
-@pytest.mark.parametrize(("body", "rows"), [(b"{", "1"), (b"[]", "1"), (b"{}", "0"), (b"{}", "x")])
+@pytest.mark.parametrize(
+    ("body", "rows"), [(b"{", "1"), (b"[]", "1"), (b"{}", "0"), (b"{}", "x"), (b"{}", "9" * 5000)]
+)
 def test_what_cannot_be_started_is_refused(body: bytes, rows: str) -> None:
     answer, client = start(body, rows=rows)
     assert (answer.status_code, client.started) == (400, [])

@@ -257,10 +257,58 @@ def test_a_fault_of_ours_says_nothing_of_the_data(
         raise ZeroDivisionError("secret")
 
     asked = Asked("queue")
-    monkeypatch.setattr(triggers.load(["queue"])[0], "records", broken)
+    monkeypatch.setattr(triggers.load(["queue"])[0], "entries", broken)
     with pytest.raises(InternalError, match="ZeroDivisionError in the function") as raised:
         asked("queue", GOOD)
     assert "secret" not in f"{raised.value}{caplog.text}"
+
+
+BROKEN: tuple[dict[str, Any], ...] = (
+    {"metadata": 7},
+    {"metadata": {"PartitionContext": "{"}},
+    {"metadata": {"PartitionContext": [7]}},
+    {"metadata": {"PartitionContext": {"PartitionId": "\ud800"}}},
+    {"get_body": None},
+    {"get_body": lambda: b"[" * 100_000},
+    {"get_body": lambda: b"\xff"},
+    {"get_body": lambda: None},
+    {"get_body": lambda: 7},
+)
+
+
+@pytest.mark.parametrize("fields", BROKEN, ids=range(len(BROKEN)))
+def test_an_event_that_is_broken_costs_no_other_of_its_batch(fields: dict[str, Any]) -> None:
+    asked = Asked("eventhubs")
+    events = messages("eventhubs", GOOD, GOOD, GOOD)["event"]
+    events[1].__dict__.update(fields)
+    context = SimpleNamespace(invocation_id="m1")
+    function = asked.functions["eventhubs"].get_user_function()
+
+    function(event=[*events, None], context=context, out=asked.out, failed=asked.failed)
+
+    told = [json.loads(text)["predictions"] for text in asked.out.value]
+    assert told in ([[1.5]] * 2, [[1.5]] * 3)  # one may be read without its partition
+    assert len(told) + len(asked.failed.value) == 4
+
+
+@pytest.mark.parametrize("name", [*ONE_BY_ONE, "eventgrid"])
+@pytest.mark.parametrize("wrong", [None, 7, "\ud800", ""])
+def test_a_message_without_a_name_is_put_aside(name: str, wrong: Any) -> None:
+    asked = Asked(name)
+    fields = dict.fromkeys(("id", "message_id", "name"), wrong)
+    body = {"get_body": lambda: GOOD, "get_json": lambda: ROW, "read": lambda: GOOD}
+    given = {"event": SimpleNamespace(**fields, **body), "failed": asked.failed, "out": asked.out}
+    given["context"] = SimpleNamespace(invocation_id="m1")
+    function = asked.functions[name].get_user_function()
+    wanted = {n: given[n] for n in inspect.signature(function).parameters}
+
+    if name == "eventgrid":
+        function(**wanted)
+        assert len(asked.failed.value) == 1
+    else:
+        with pytest.raises(RecordsFailedError):
+            function(**wanted)
+    assert asked.out.value is None
 
 
 def test_the_request_may_lie_deeper_in_a_message() -> None:

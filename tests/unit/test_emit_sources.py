@@ -192,7 +192,7 @@ def test_each_sample_event_is_its_source_s(tmp_path: Path, name: str) -> None:
     claiming = [source for source in events.load(events.SOURCES) if source.claims(sent)]
 
     assert [source.NAME for source in claiming] == [name]
-    (record,) = claiming[0].records(sent)
+    (record,) = events.read_records(claiming[0], sent)
     body = json.loads(record.body) if isinstance(record.body, str | bytes) else record.body
     assert body == json.loads(fake_plan.BODY)
 
@@ -200,7 +200,7 @@ def test_each_sample_event_is_its_source_s(tmp_path: Path, name: str) -> None:
 def test_any_json_survives_dynamodb() -> None:
     request = {"inputs": {"a": [1, 2.5, None, True, "x"], "b": {"c": []}}}
     (source,) = events.load(["dynamodb"])
-    assert source.records(source_event("dynamodb", request))[0].body == request
+    assert events.read_records(source, source_event("dynamodb", request))[0].body == request
 
 
 def test_a_request_too_long_for_a_parameter_is_left_to_the_user(tmp_path: Path) -> None:

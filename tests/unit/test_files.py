@@ -26,6 +26,7 @@ from tests.handlers.test_together import POISON, Doubling, Summing
 
 KEYS = ("in/plain.csv", "in/a b+c.csv", "in/größe 100%.csv", "in/価格/x.csv")
 ENVIRON = {"PACKAGER_CHUNK_BYTES": "64", "AWS_LAMBDA_FUNCTION_NAME": "churn"}
+NOTICES = "arn:aws:sqs:us-east-1:123456789012:objects"
 ROWS = 40
 
 
@@ -34,6 +35,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("PACKAGER_NOTICES", NOTICES)
     with mock_aws():
         clients.client.cache_clear()
         clients._session.cache_clear()
@@ -101,10 +103,9 @@ def notification(key: str, bucket: str = "data", name: str = "Put", **thing: str
 
 def queued(*notifications: Any) -> dict[str, Any]:
     bodies = [n if isinstance(n, str) else json.dumps(n) for n in notifications]
-    arn = "arn:aws:sqs:us-east-1:123456789012:objects"
     return {
         "Records": [
-            {"messageId": str(i), "body": b, "eventSource": "aws:sqs", "eventSourceARN": arn}
+            {"messageId": str(i), "body": b, "eventSource": "aws:sqs", "eventSourceARN": NOTICES}
             for i, b in enumerate(bodies)
         ]
     }
