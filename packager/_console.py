@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.status import Status
 from rich.table import Table
 
+from packager._redaction import redact
 from packager.errors import PackagerError
 
 _OUT: Final = Console(highlight=False)
@@ -30,7 +31,7 @@ class _Progress(logging.Handler):
         self._started = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = escape(record.getMessage())
+        text = escape(redact(record.getMessage()))
         if self._status is not None and record.levelno == logging.INFO:
             self._status.update(text)
         if self._status is None or record.levelno != logging.INFO:

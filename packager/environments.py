@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ def ensure(
     *,
     options: Sequence[str] = (),
     constraints: Sequence[str] = (),
+    digests: Mapping[str, frozenset[str]] | None = None,
     base: Path | None = None,
     label: str = "env",
     compiled: bool = True,
@@ -38,12 +40,14 @@ def ensure(
         requirements=tuple(requirements),
         constraints=tuple(constraints),
         options=tuple(options),
+        digests=digests or {},
         interpreter=interpreter,
         platform=None,
         base=base,
     )
-    wheels = "".join(_digests((*requirements, *constraints), base))
-    parts = (requirements, constraints, options)
+    wheels = "".join(_digests((*requirements, *constraints), options, base))
+    held = [f"{name} {sorted(each)}" for name, each in sorted((digests or {}).items())]
+    parts = (requirements, constraints, options, held)
     lines = "\0".join("\n".join(part) for part in parts)
     key = hashlib.sha256(f"{interpreter.version}\0{lines}\0{wheels}".encode())
 
@@ -63,7 +67,7 @@ def _fill(folder: Path, wanted: Wanted) -> None:
     try:
         lock = locking.lock(wanted)
     except UnresolvableError as error:
-        raise ToolError(str(error)) from error
+        raise ToolError(_explain(error)) from error
     (folder / "pylock.toml").write_text(lock.text, encoding="utf-8")
     python = venv / "bin" / "python"
     locking.install_environment(lock, python, cwd=wanted.base, options=wanted.options)
@@ -75,10 +79,30 @@ def _compile(venv: Path) -> None:
     _process.run([python, "-I", "-m", "compileall", "-q", venv / "lib"], check=False)
 
 
-def _digests(lines: Sequence[str], base: Path | None) -> list[str]:
-    """sha256 of each wheel that lies below `base`."""
+def _explain(error: UnresolvableError) -> str:
+    """With what to do where the resolver found sources alone."""
+    names = sorted(set(re.findall(r"Wheels are required for `([^`]+)`", error.words)))
+    if not names:
+        return str(error)
+    return (
+        f"{error}\n{', '.join(names)}: there is no wheel for this Python, and sources are never "
+        "built, as their code would run on this machine. Build a wheel with `pip wheel` and list "
+        "it as code/NAME.whl, or take a version that has one."
+    )
+
+
+def _digests(lines: Sequence[str], options: Sequence[str], base: Path | None) -> list[str]:
+    """sha256 of each wheel that lies below `base` or in a folder that is searched for wheels."""
     found = [base / line for line in lines if line.endswith(".whl")] if base is not None else []
+    for folder in _folders(options):
+        found += sorted(((base or Path()) / folder).glob("*.whl"))
     return [_archive.sha256(path) for path in found if path.is_file()]
+
+
+def _folders(options: Sequence[str]) -> list[str]:
+    """Those that --find-links names."""
+    pairs = [option.partition(" ")[::2] for option in options]
+    return [value for name, value in pairs if name == "--find-links" and "://" not in value]
 
 
 def interpreter_of(model: ResolvedModel, otherwise: Interpreter) -> tuple[Interpreter, str]:
@@ -101,13 +125,15 @@ def of_model(
 ) -> Path:
     """The environment that the model declares, MLflow and `more` in it; returns its python.
 
-    Raises ToolError with uv's own words where they do not resolve.
+    Raises ToolError with uv's own words where they do not resolve, DigestError where a file is
+    not the one that a --hash names.
     """
     return ensure(
         interpreter,
         (*_with_mlflow(model), *more),
         options=model.requirements.options,
         constraints=model.requirements.constraints,
+        digests=locking.read_digests(model.requirements),
         base=model.root if _has_paths(model.requirements) else None,
         label=label,
         compiled=False,
@@ -150,4 +176,5 @@ def _name(line: str) -> str:
 
 def _has_paths(requirements: Requirements) -> bool:
     every = (*requirements.lines, *requirements.constraints)
-    return any("/" in line and "://" not in line for line in every)
+    inside = any(not Path(folder).is_absolute() for folder in _folders(requirements.options))
+    return inside or any("/" in line and "://" not in line for line in every)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from packager._redaction import redact
 from packager.types import Finding, RejectedBundle
 
 
@@ -12,6 +13,9 @@ class PackagerError(Exception):
     """What the command line prints and exits with; a bug raises anything else."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(redact(each) if isinstance(each, str) else each for each in words))
 
 
 class ConfigurationError(PackagerError):
@@ -57,8 +61,19 @@ class UnresolvableError(PlanError):
     """No set of wheels satisfies the requirements; `words` are the resolver's own."""
 
     def __init__(self, words: str) -> None:
-        self.words = words
+        self.words = redact(words)
         super().__init__(f"The requirements do not resolve to wheels.\n{words}")
+
+
+class DigestError(PlanError):
+    """No file of a package has a digest that the model's requirements give with --hash."""
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        super().__init__(
+            f"The package index has other files than the model's --hash allows: "
+            f"{', '.join(packages)}.\nIf you know why, correct the hash in the model's "
+            "requirements (`pip hash FILE` prints one); if not, find out who changed the package."
+        )
 
 
 class InterpreterNotFoundError(PlanError):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from packaging.utils import canonicalize_name
+
 from packager import _uv
-from packager.errors import ToolError, UnresolvableError
-from packager.types import Interpreter, Lock, LockedPackage
+from packager._redaction import redact
+from packager.errors import DigestError, ToolError, UnresolvableError
+from packager.types import Interpreter, Lock, LockedPackage, Requirements
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +44,8 @@ class Wanted:
     """Distributions that are left out even where another one requires them."""
     options: tuple[str, ...] = ()
     """Index options, as a requirements file has them."""
+    digests: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By distribution, what the sha256 of its file must be one of."""
     interpreter: Interpreter
     platform: str | None
     """uv's --python-platform: `x86_64-manylinux_2_34`; None is this machine."""
@@ -51,8 +57,9 @@ class Wanted:
 def lock(wanted: Wanted) -> Lock:
     """Resolve to wheels alone; the text holds no path of this machine.
 
-    Raises UnresolvableError with uv's words where no set of wheels satisfies everything, ToolError
-    where the package index does not answer.
+    Raises UnresolvableError with uv's words where no set of wheels satisfies everything,
+    DigestError where a package has no file of a digest that is asked for, ToolError where the
+    package index does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="packager-lock-") as name:
         folder = Path(name)
@@ -76,7 +83,19 @@ def lock(wanted: Wanted) -> Lock:
         if any(mark in words for mark in _UNREACHABLE):
             raise ToolError(f"The package index did not answer.\n{words[-2000:]}")
         raise UnresolvableError(words)
-    return Lock(text=done.stdout, packages=_packages(done.stdout, wanted.base))
+    text = _hold_digests(redact(done.stdout), wanted.digests)
+    return Lock(text=text, packages=_packages(text, wanted.base))
+
+
+def read_digests(requirements: Requirements) -> Mapping[str, frozenset[str]]:
+    """By distribution, the sha256 digests that the author gave with --hash."""
+    found: dict[str, frozenset[str]] = {}
+    for line, hashes in requirements.hashes.items():
+        stem = line.rsplit("/", 1)[-1].partition("-")[0] if line.endswith(".whl") else line
+        name = canonicalize_name(re.split(r"[^\w.-]", stem.strip(), maxsplit=1)[0])
+        digests = frozenset(each.removeprefix("sha256:") for each in hashes)
+        found[name] = found.get(name, frozenset()) | digests
+    return found
 
 
 def unavailable(wanted: Wanted) -> tuple[str, ...]:
@@ -161,6 +180,27 @@ def _resolves_alone(line: str, wanted: Wanted) -> bool:
         check=False,
     )
     return done.returncode == 0
+
+
+def _hold_digests(text: str, digests: Mapping[str, frozenset[str]]) -> str:
+    """The lock without those wheels of a package whose digest is none of what is asked for."""
+    dropped: set[str] = set()
+    wrong = []
+    for package in tomllib.loads(text).get("packages", ()):
+        allowed = digests.get(canonicalize_name(package["name"]))
+        if allowed is None:
+            continue
+        sources = (package.get("archive", {}), *package.get("wheels", ()))
+        there = {source["hashes"]["sha256"] for source in sources if source.get("hashes")}
+        if there.isdisjoint(allowed):
+            wrong.append(f"{package['name']} {package.get('version', '')}".strip())
+        else:
+            dropped |= there - allowed
+    if wrong:
+        raise DigestError(wrong)
+    # of several wheels each has a line of its own
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if not any(digest in line for digest in dropped))
 
 
 def _packages(text: str, base: Path | None) -> tuple[LockedPackage, ...]:

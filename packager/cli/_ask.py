@@ -110,6 +110,7 @@ def serve(
     tracking_uri: opt.TrackingUri = None,
     registry_uri: opt.RegistryUri = None,
     python: opt.Python = None,
+    trust_model_index: opt.TrustModelIndex = False,
     verbose: opt.Verbose = False,
 ) -> None:
     """Serve an artifact or a model on this machine, with interactive documentation at /docs.
@@ -126,6 +127,7 @@ def serve(
             tracking_uri=tracking_uri,
             registry_uri=registry_uri,
             python_minor=python,
+            trust_model_index=trust_model_index,
         )
         server = prepare(source, request, lambda: registry(request), deployed=as_deployed)
     with _console.progress(verbose=True):

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from packager._redaction import redact_values
 from packager.types import BuildRequest
 
 
@@ -34,7 +35,9 @@ def registry(request: BuildRequest) -> Any:
 
 
 def show(found: dict[str, Any], *, as_json: bool, human: Callable[[dict[str, Any]], None]) -> None:
+    """Print a result; no address in it has a password."""
+    shown = redact_values(found)
     if as_json:
-        typer.echo(json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False))
+        typer.echo(json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False))
     else:
-        human(found)
+        human(shown)

@@ -46,6 +46,14 @@ FactsDir: TypeAlias = Annotated[
     typer.Option(exists=True, file_okay=False, help="TOML files that override built-in facts."),
 ]
 
+TrustModelIndex: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--trust-model-index",
+        help="Take packages from indexes and addresses that only the model names, too.",
+    ),
+]
+
 OutDir: TypeAlias = Annotated[
     Path, typer.Option("--out", "-o", file_okay=False, help="The artifact's folder.")
 ]

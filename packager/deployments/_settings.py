@@ -140,6 +140,7 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "tier": ("tier", lambda text: Tier(_choice(*Tier)(text))),
     "trace": ("trace", _yes),
     "tracking_uri": ("tracking_uri", str),
+    "trust_model_index": ("trust_model_index", _yes),
 }
 _LISTENING: Final[dict[str, Callable[[str], Any]]] = {"host": str, "port": _whole(0, 65535)}
 _NAMED: Final = {"memory": "MemorySizeMb", "timeout": "TimeoutSeconds"}
@@ -178,6 +179,7 @@ BUILD_OPTIONS: Final = {
     "allow_unproven": "true to deploy even where nothing can be replayed",
     "tracking_uri": "MLflow's tracking server; else MLFLOW_TRACKING_URI",
     "registry_uri": "the model registry, where it is another server",
+    "trust_model_index": "true takes packages from indexes that only the model names, too",
     "facts_dir": "folder of TOML files that override the built-in facts",
 }
 LOCAL_OPTIONS: Final = {

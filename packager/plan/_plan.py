@@ -9,7 +9,7 @@ from typing import Final
 from packager import engines, flavors, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
 from packager.facts import devices
-from packager.plan import _checks, _locks, _python, _requirements, _wheels
+from packager.plan import _checks, _locks, _python, _reasons, _refusals, _wheels
 from packager.plan._locks import Setting
 from packager.plan._python import Candidates
 from packager.types import (
@@ -28,6 +28,7 @@ from packager.types import (
 _LOG = logging.getLogger(__name__)
 _ANYWHERE: Final = frozenset({"weights", "prune", "bytecode"})
 """Passes that leave compiled code alone: of what is for a GPU, a CPU's replay would see no harm."""
+_NO_WHEEL: Final = "no wheel"
 _PICKLED: Final = frozenset({"sentence_transformers", "transformers"})
 """Flavors whose library reads weights from either a pickle or safetensors."""
 
@@ -66,7 +67,7 @@ def plan(
         requires, keep = (*target.requires, *more.requires), (*target.keep, *more.keep)
         target = replace(target, requires=requires, keep=keep)
     _checks.size(model, target)
-    _requirements.listed(model.requirements.lines)
+    _refusals.check(model, trusted=request.trust_model_index)
     flavor = flavors.choose(model)
     attempts, refused = _engines(flavor, model, request)
     unpickled = tuple(sorted({name for each in attempts for name in each.loader.unpickled}))
@@ -94,10 +95,10 @@ def plan(
             candidate=candidate,
             declared=_locks.declared(request, model, candidate),
         )
-        plans = _plans(setting, flavor, attempts, unpickled, (*refused, *failures))
+        plans, words = _plans(setting, flavor, attempts, unpickled, (*refused, *failures))
         if plans:
             return plans
-        failures.append(_why_not(setting, attempts[-1]))
+        failures.append(_why_not(setting, attempts[-1], words))
     raise PlanError(_nothing(model, target, candidates, failures))
 
 
@@ -159,8 +160,12 @@ def _plans(
     attempts: tuple[_Attempt, ...],
     unpickled: tuple[str, ...],
     failures: Sequence[str],
-) -> tuple[BuildPlan, ...]:
-    """One plan for each attempt that resolves; the others are named in the reasons of those."""
+) -> tuple[tuple[BuildPlan, ...], str]:
+    """One plan for each attempt that resolves, the others named in their reasons.
+
+    Beside them what the resolver said of the last that does not.
+    """
+    words = ""
     candidate, request, target = setting.candidate, setting.request, setting.target
     earlier = [f"Not taken: {line}" for line in failures]
     dropped: list[str] = []
@@ -170,13 +175,15 @@ def _plans(
             lock, decided = _locks.lock(setting, each.loader, each.tier, each.frame)
         except UnresolvableError as error:
             _LOG.debug("%s/%s does not resolve: %s", each.tier, each.frame, error.words)
+            words = error.words
             dropped.append(f"{each.tier}/{each.frame} is left out: its wheels do not resolve.")
             continue
         reasons = (
             *candidate.reasons,
             *earlier,
-            *_about(flavor, each, setting.model),
-            *_about_pickles(unpickled),
+            *_reasons.explain_attempt(flavor, each.engine, each.tier, each.frame, setting.model),
+            *_reasons.explain_pickles(unpickled),
+            *_reasons.explain_indexes(setting.model),
             *decided,
             *each.loader.notes,
             *dropped,
@@ -199,7 +206,7 @@ def _plans(
                 reasons=reasons,
             )
         )
-    return tuple(plans)
+    return tuple(plans), words
 
 
 def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ...]:
@@ -212,48 +219,16 @@ def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ..
     return tuple(name for name in wanted if request.trace or name not in {"trace", "cut"})
 
 
-def _about(flavor: Flavor, attempt: _Attempt, model: ResolvedModel) -> tuple[str, ...]:
-    if attempt.engine is Engine.ONNX and flavor.name != engines.ALREADY:
-        line = (
-            f"Flavor {flavor.name}, engine onnx: the model is compiled to a graph and held to the "
-            "registered one; nothing that it lists is installed."
-        )
-        return (line,)
-    tier = {
-        Tier.NATIVE: "nothing named mlflow is in the artifact",
-        Tier.STUB: "the model's class needs a few of mlflow's names, and gets a stand-in for them",
-        Tier.SKINNY: f"mlflow-skinny {model.mlflow_version or ''} loads the model".replace(
-            "  ", " "
-        ),
-    }[attempt.tier]
-    frame = {
-        Frame.NUMPY: "the model is handed arrays by column, and pandas is not installed for it",
-        Frame.PANDAS: "the model is handed a DataFrame",
-    }[attempt.frame]
-    return (
-        f"Flavor {flavor.name}, tier {attempt.tier}: {tier}.",
-        f"Frame {attempt.frame}: {frame}.",
-    )
-
-
-def _about_pickles(unpickled: tuple[str, ...]) -> tuple[str, ...]:
-    if not unpickled:
-        return ()
-    line = (
-        f"Loading unpickles {_checks.listed(unpickled)}: a pickle runs the code that it names, at "
-        "build and in the artifact."
-    )
-    return (line,)
-
-
-def _why_not(setting: Setting, attempt: _Attempt) -> str:
+def _why_not(setting: Setting, attempt: _Attempt, words: str) -> str:
     runtime = setting.candidate.runtime
     missing = _locks.unavailable(setting, attempt.loader, attempt.frame)
     what = (
-        f"no wheel of {', '.join(missing)}"
+        f"{_NO_WHEEL} of {', '.join(missing)}"
         if missing
         else "no versions that go together have wheels"
     )
+    if cause := _reasons.quote_cause(words):
+        what += f" ({cause})"
     glibc = ".".join(map(str, runtime.glibc))
     return f"{runtime.name} ({runtime.os}, glibc {glibc}, {setting.platform}): {what}."
 
@@ -263,6 +238,16 @@ def _nothing(
 ) -> str:
     lines = "\n".join(f"  - {line}" for line in failures)
     text = f"No set of wheels serves this model on {target.name}:\n{lines}\n"
+    if unused := model.requirements.unused_indexes:
+        text += (
+            f"The model names {', '.join(unused)}, which was not asked: your own configuration "
+            "does not name it. --trust-model-index would use it.\n"
+        )
+    if any(_NO_WHEEL in line for line in failures):
+        text += (
+            "A package without a wheel is not built here, as its own code would run on this "
+            "machine: build a wheel with `pip wheel` and list it as code/NAME.whl.\n"
+        )
     if candidates.bound is not None:
         return (
             f"{text}{candidates.bound[0].upper()}{candidates.bound[1:]}, so it stays with Python "

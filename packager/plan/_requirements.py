@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from packager.errors import PlanError
+from packager import locking
 from packager.facts.devices import Substitute
 from packager.types import Frame, LoaderSpec, ResolvedModel, Runtime, Target, Tier
 
@@ -36,24 +36,8 @@ class Needed:
 
 
 def listed(lines: Iterable[str]) -> tuple[Listed, ...]:
-    """Each line parsed. Raises PlanError with every line that no wheel can answer."""
-    found, wrong = [], []
-    for line in lines:
-        try:
-            found.append(_parsed(line))
-        except (InvalidRequirement, InvalidWheelFilename) as error:
-            wrong.append(f"{line}: {' '.join(str(error).split())}")
-        else:
-            requirement = found[-1].requirement
-            if requirement is not None and requirement.url and not _is_wheel(requirement.url):
-                wrong.append(f"{line}: only wheels are installed, never code from a repository")
-    if wrong:
-        raise PlanError(
-            "The model's requirements cannot be locked:\n"
-            + "\n".join(f"  - {line}" for line in wrong)
-            + "\nBuild a wheel of each and list it as code/NAME.whl, or log the model again."
-        )
-    return tuple(found)
+    """Each line parsed: of a plan's requirements, which were checked."""
+    return tuple(_parsed(line) for line in lines)
 
 
 def needed(
@@ -71,7 +55,11 @@ def needed(
     drops = {canonicalize_name(name) for name in loader.drops} | never
     lines: list[str] = []
     names: set[str] = set()
-    replaced = {fact.name: fact.by for fact in substitutes if substitute}
+    # a file that is pinned by its digest has no substitute
+    pinned = locking.read_digests(model.requirements)
+    replaced = {
+        fact.name: fact.by for fact in substitutes if substitute and fact.name not in pinned
+    }
     reasons: list[str] = []
     substituted: dict[str, str] = {}
     for each in () if loader.alone else listed(model.requirements.lines):
@@ -151,7 +139,3 @@ def _parsed(line: str) -> Listed:
         return Listed(line=line, name=name, requirement=None)
     requirement = Requirement(line)
     return Listed(line=line, name=canonicalize_name(requirement.name), requirement=requirement)
-
-
-def _is_wheel(url: str) -> bool:
-    return url.partition("#")[0].endswith(".whl")

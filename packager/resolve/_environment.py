@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import yaml
 
 from packager.errors import ModelFormatError
+from packager.resolve._indexes import Indexes
+from packager.resolve._requirements_file import Reading, read_file, read_lines, redact_files
 from packager.types import Json, Requirements
 
 _PYTHON: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
 _CONDA_PYTHON: Final = re.compile(r"python\s*(?:<=|==|=)\s*(\d+\.\d+(?:\.\d+)?)")
 _CONDA_BUILD: Final = re.compile(r"(?:python|pip|setuptools|wheel)\b")
-_COMMENT: Final = re.compile(r"(?:^|\s+)#.*$")
-_HASH: Final = re.compile(r"\s+--hash[=\s]\S+")
-_INCLUDE: Final = re.compile(r"(?:-([rc])\s*|--(requirement|constraint)[=\s]\s*)(\S+)")
-_INDEX: Final = re.compile(
-    r"(-i|-f|--index-url|--extra-index-url|--find-links|--no-index)(?:[=\s]\s*(\S+))?$"
-)
-_LONG: Final = {"-i": "--index-url", "-f": "--find-links"}
-_MOST_INCLUDES: Final = 20
+
+
+_DECLARATIONS: Final = ("conda.yaml", "python_env.yaml", "pyproject.toml", "uv.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,35 +30,29 @@ class Environment:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Read:
-    """What was gathered so far; one of these lives for one call of `read`."""
+def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -> Environment:
+    """Read them, and take passwords out of the files of `root`, which is a copy.
 
-    root: Path
-    lines: list[str] = field(default_factory=list)
-    constraints: list[str] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    included: int = 0
-
-
-def read(root: Path, pyfunc: Mapping[str, Json]) -> Environment:
-    """Raises ModelFormatError for a file that cannot be read, or that names one that is not there.
+    Raises ModelFormatError for a file that cannot be read, and for every line that is refused.
 
     requirements.txt first, else python_env.yaml's dependencies, else the pip part of conda.yaml.
+    `trust_index` heeds the indexes that the model names and this machine's user does not.
     """
     python_env = _yaml(root / "python_env.yaml")
     conda = _yaml(root / "conda.yaml")
-    found = _Read(root)
+    found = Reading(root, Indexes(root, trust_index))
     if (root / "requirements.txt").is_file():
         source = "requirements.txt"
-        _file(found, root / source, constraint=False)
+        read_file(found, root / source)
     elif python_env.get("dependencies"):
         source = "python_env.yaml"
-        _lines(found, map(str, python_env["dependencies"]), root, constraint=False)
+        read_lines(found, map(str, python_env["dependencies"]), root)
     else:
         source = "conda.yaml"
         _conda(found, conda)
+    found.check()
+    others = (root / name for name in _DECLARATIONS)
+    redact_files([*dict.fromkeys(found.files), *(path for path in others if path.is_file())])
     if not found.lines:
         found.notes.append(
             "The model declares no requirements: what its flavor needs is installed in today's "
@@ -72,7 +63,9 @@ def read(root: Path, pyfunc: Mapping[str, Json]) -> Environment:
         requirements=Requirements(
             lines=tuple(dict.fromkeys(found.lines)),
             constraints=tuple(dict.fromkeys(found.constraints)),
-            options=tuple(dict.fromkeys(found.options)),
+            options=found.indexes.heed(),
+            hashes=found.hashes,
+            unused_indexes=tuple(dict.fromkeys(found.indexes.unused)),
             source=source,
         ),
         notes=tuple(found.notes),
@@ -110,11 +103,11 @@ def _yaml(path: Path) -> Mapping[str, Json]:
     return values or {}
 
 
-def _conda(found: _Read, conda: Mapping[str, Json]) -> None:
+def _conda(found: Reading, conda: Mapping[str, Json]) -> None:
     left_out = []
     for line in conda.get("dependencies") or ():
         if isinstance(line, dict):
-            _lines(found, map(str, line.get("pip") or ()), found.root, constraint=False)
+            read_lines(found, map(str, line.get("pip") or ()), found.root)
         elif not _CONDA_BUILD.match(str(line)):
             left_out.append(str(line))
     if left_out:
@@ -122,52 +115,3 @@ def _conda(found: _Read, conda: Mapping[str, Json]) -> None:
             "conda.yaml lists packages outside of its pip part, which MLflow does not install "
             f"with pip either: {', '.join(left_out)}."
         )
-
-
-def _file(found: _Read, path: Path, *, constraint: bool) -> None:
-    found.included += 1
-    if found.included > _MOST_INCLUDES:
-        raise ModelFormatError(f"{path.name}: requirements files include each other without end.")
-    if not path.resolve().is_relative_to(found.root.resolve()):
-        raise ModelFormatError(
-            f"The requirements include a file outside of the model: {path.name}."
-        )
-    if not path.is_file():
-        raise ModelFormatError(f"The requirements include {path.name}, which is not in the model.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ModelFormatError(f"{path.name} cannot be read: it is not UTF-8 ({error}).") from error
-    # a line that ends in a backslash goes on
-    _lines(found, iter(text.replace("\\\n", " ").splitlines()), path.parent, constraint=constraint)
-
-
-def _lines(found: _Read, lines: Iterator[str], base: Path, *, constraint: bool) -> None:
-    for raw in lines:
-        line = _HASH.sub("", _COMMENT.sub("", raw.strip())).strip()
-        if not line:
-            continue
-        if include := _INCLUDE.match(line):
-            kind = include.group(1) or include.group(2)[0]
-            _file(found, base / include.group(3), constraint=constraint or kind == "c")
-        elif index := _INDEX.match(line):
-            name = _LONG.get(index.group(1), index.group(1))
-            found.options.append(f"{name} {index.group(2)}" if index.group(2) else name)
-        elif line.startswith("-"):
-            found.notes.append(f"The requirements' option `{line.split()[0]}` is not used.")
-        elif constraint:
-            found.constraints.append(line)
-        else:
-            found.lines.append(_requirement(found.root, line))
-
-
-def _requirement(root: Path, line: str) -> str:
-    """The line; a wheel's path is checked and made relative to the model."""
-    if not line.endswith(".whl") or "://" in line or "@" in line:
-        return line
-    path = (root / line).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise ModelFormatError(f"The requirements name a wheel outside of the model: {line}.")
-    if not path.is_file():
-        raise ModelFormatError(f"The requirements name {line}, which is not in the model.")
-    return path.relative_to(root.resolve()).as_posix()

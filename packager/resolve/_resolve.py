@@ -33,8 +33,12 @@ def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> Resol
         shutil.rmtree(root / _PACKED)
         notes.append(f"The folder {_PACKED}/ (an environment packed for another host) stays out.")
     mlmodel = _clean.clean(root, mlmodel)
-    environment = _environment.read(root, mlmodel.pyfunc)
+    environment = _environment.read(root, mlmodel.pyfunc, trust_index=request.trust_model_index)
     notes += environment.notes
+    if unused := environment.requirements.unused_indexes:
+        _LOG.warning(
+            "Left out: %s. Only the model names it; --trust-model-index uses it.", ", ".join(unused)
+        )
     example = None
     if request.example is not None:
         example = _example.given(request.example)

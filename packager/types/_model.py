@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from packager.types._choices import Architecture, Device, Engine, Frame, Front, Json, Tier
@@ -60,6 +60,8 @@ class BuildRequest:
     timeout_seconds: int | None = None
     base_image: str | None = None
     """What an image is built on: `NAME@sha256:...`; None takes the target's."""
+    trust_model_index: bool = False
+    """Packages may come from indexes and addresses that only the model names."""
     device: Device | None = None
     """What the model runs on; None takes what the target is for."""
     driver: str | None = None
@@ -85,7 +87,11 @@ class Requirements:
     """PEP 508 requirements, each on its own; paths to wheels are relative to the model."""
     constraints: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    """Index options, as uv takes them: `--extra-index-url https://...`."""
+    """Index options that are heeded, as uv takes them: `--extra-index-url https://...`."""
+    hashes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By line or constraint, the digests that one of its files must have: `sha256:...`."""
+    unused_indexes: tuple[str, ...] = ()
+    """Index options that only the model names and nobody trusts, without credentials."""
     source: str = "requirements.txt"
 
 

@@ -51,6 +51,7 @@ VALUES = {
     "engine": "auto",
     "example": __file__,
     "facts_dir": str(Path(__file__).parent),
+    "trust_model_index": "true",
     "front": "none",
     "memory": "512",
     "once": "true",

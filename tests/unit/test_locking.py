@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from packager import interpreters, locking
-from packager.errors import ToolError, UnresolvableError
+from packager.errors import DigestError, ToolError, UnresolvableError
 from packager.locking import Wanted
-from packager.types import Interpreter, Lock
+from packager.types import Interpreter, Lock, Requirements
 from tests import wheels
 
 PLATFORM = "x86_64-manylinux_2_34"
@@ -85,6 +87,41 @@ def test_what_does_not_resolve_is_said_in_the_resolver_s_words(
     with pytest.raises(UnresolvableError, match="no-such-thing"):
         locking.lock(wanted)
     assert locking.unavailable(wanted) == ("no-such-thing==1",)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_file_has_one_of_the_digests_that_are_asked_for(
+    offline: None, tmp_path: Path, *, right: bool
+) -> None:
+    path = _wheel(tmp_path)
+    own = hashlib.sha256((tmp_path / path).read_bytes()).hexdigest()
+    digests = {"own": frozenset({own, "0" * 64} if right else {"0" * 64})}
+    wanted = replace(_wanted(path, base=tmp_path), digests=digests)
+    if right:
+        assert own in locking.lock(wanted).text
+        return
+    with pytest.raises(DigestError, match=r"own 1\.0"):
+        locking.lock(wanted)
+
+
+def test_of_several_wheels_those_of_another_digest_are_left_out() -> None:
+    wheels = "".join(
+        f'    {{ url = "https://example.com/{n}.whl", hashes = {{ sha256 = "{n * 64}" }} }},\n'
+        for n in "ab"
+    )
+    text = f'[[packages]]\nname = "Own"\nversion = "1"\nwheels = [\n{wheels}]\n'
+    held = locking._hold_digests(text, {"own": frozenset({"b" * 64})})
+    assert [line for line in held.splitlines() if "url" in line] == [wheels.splitlines()[1]]
+    assert locking._hold_digests(text, {"other": frozenset()}) == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Own_Pkg==1.0", "own.pkg [x] >= 1 ; python_version > '3'", "code/own_pkg-1-py3-none-any.whl"],
+)
+def test_digests_are_kept_by_distribution(line: str) -> None:
+    requirements = Requirements(lines=(line,), hashes={line: ("sha256:" + "a" * 64,)})
+    assert locking.read_digests(requirements) == {"own-pkg": frozenset({"a" * 64})}
 
 
 def test_a_constraint_holds(offline: None, tmp_path: Path) -> None:

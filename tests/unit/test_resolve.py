@@ -237,7 +237,8 @@ def test_requirements_are_read_as_pip_reads_them(tmp_path: Path) -> None:
         tmp_path,
         requirements__txt="mlflow==3.1 # a comment\n\n# another\n-r more.txt\n-c limits.txt\n"
         "--extra-index-url https://example.com/simple\n-i https://example.com/main\n--pre\n"
-        "numpy==2.0 ; python_version > '3.9'\nscipy==1.0 \\\n  --hash=sha256:abc\n"
+        "numpy==2.0 ; python_version > '3.9'\nscipy==1.0 \\\n  "
+        f"--hash=sha256:{'0a' * 32}\n"
         "code/own-1.0-py3-none-any.whl\n",
         more__txt="pandas[parquet]>=2\n",
         limits__txt="six<2\n",
@@ -254,9 +255,11 @@ def test_requirements_are_read_as_pip_reads_them(tmp_path: Path) -> None:
         "code/own-1.0-py3-none-any.whl",
     )
     assert model.requirements.constraints == ("six<2",)
-    assert model.requirements.options == (
-        "--extra-index-url https://example.com/simple",
-        "--index-url https://example.com/main",
+    assert model.requirements.hashes == {"scipy==1.0": (f"sha256:{'0a' * 32}",)}
+    assert model.requirements.options == ()
+    assert model.requirements.unused_indexes == (
+        "--extra-index-url example.com",
+        "--index-url example.com",
     )
     assert any("`--pre` is not used" in note for note in model.notes)
 

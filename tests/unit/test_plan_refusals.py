@@ -1,0 +1,129 @@
+"""Requirement lines that are refused before anything is resolved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from packager.errors import PlanError
+from packager.plan import _refusals
+from packager.types import Requirements
+from tests import fake_plan
+
+
+def _check(
+    *lines: str,
+    constraints: tuple[str, ...] = (),
+    trusted: bool = False,
+    python: str | None = "3.12.1",
+) -> None:
+    model = fake_plan.model(
+        requirements=Requirements(lines=lines, constraints=constraints), python_version=python
+    )
+    _refusals.check(model, trusted=trusted)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("numpy @ file:///home/conda/feedstock_root/numpy_17/work", "write numpy==VERSION"),
+        ("numpy @ file:///croot/numpy-2.0-py3-none-any.whl", "write numpy==2.0,"),
+        ("numpy@file:///tmp/x", "write numpy==VERSION"),
+        ("./local", "a file of the machine"),
+        ("/abs/folder", "a file of the machine"),
+        ("C:\\\\x\\\\own", "a file of the machine"),
+        ("git+https://example.com/own.git", "never code from a repository"),
+        ("git+ssh://git@example.com/own.git@v1#egg=own", "never code from a repository"),
+        ("own @ git+https://example.com/own.git@main", "never code from a repository"),
+        ("own @ hg+https://example.com/own", "never code from a repository"),
+        ("own @ https://example.com/own-1.0.tar.gz", "it is no wheel"),
+        ("own @ https://example.com/archive/main.zip", "it is no wheel"),
+        ("own @ https://example.com/own-1.0-py3-none-any.whl", "only the model names example.com"),
+        ("own @ ftp://example.com/own-1.0-py3-none-any.whl", "nothing is fetched over ftp"),
+        ("https://example.com/own-1.0-py3-none-any.whl", "package's name before it"),
+        ("https://example.com/own.tar.gz", "it is no wheel"),
+        ("own-1.0.tar.gz", "it is a source archive"),
+        ("own.whl", "no wheel has such a name"),
+        ("numpy=1.26.4", "write numpy==1.26.4"),
+        ("numpy=1.26.4=py312h_0", "write numpy==1.26.4"),
+        ("a b c", "it cannot be read"),
+        ("numpy==", "it cannot be read"),
+        ("pandas>=3,<2", "no version of pandas is all of that"),
+    ],
+)
+def test_a_line_that_no_wheel_answers_is_refused(line: str, said: str) -> None:
+    with pytest.raises(PlanError, match="cannot be locked") as caught:
+        _check("six", line)
+    assert said in str(caught.value)
+    if "no version" not in said:
+        with pytest.raises(PlanError) as caught:
+            _check("six", constraints=(line,))
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "six",
+        "torch==2.1+cpu",
+        "six===1.16.0",
+        "pandas[parquet]>=2,<4 ; python_version > '3.9'",
+        "code/own-1.0-py3-none-any.whl",
+        "foo.bar_baz~=1.4",
+    ],
+)
+def test_a_line_that_can_be_resolved_is_none_of_them(line: str) -> None:
+    _check(line)
+
+
+def test_a_wheel_is_fetched_from_an_address_that_is_trusted() -> None:
+    line = "own @ https://example.com/own-1.0-py3-none-any.whl#sha256=" + "0" * 64
+    _check(line, trusted=True)
+    with pytest.raises(PlanError, match=r"keep them in ~/\.netrc") as caught:
+        _check(line.replace("://", "://me:pw@"), trusted=True)
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "constraints", "said"),
+    [
+        (("pandas==3.1.1", "pandas<2"), (), "pandas==3.1.1 conflicts with pandas<2"),
+        (("pandas==3.1.1",), ("pandas<2",), "pandas==3.1.1 conflicts with pandas<2"),
+        (
+            ("Pandas==3.1.1", "pandas[x]==3.1.0"),
+            (),
+            "Pandas==3.1.1 conflicts with pandas[x]==3.1.0",
+        ),
+        (("a==1.0 ; python_version < '3.13'", "a>1"), (), "conflicts with a>1"),
+        (("a>1", "a!=1.5", "a<1.4", "a>1.4"), (), "a<1.4 conflicts with a>1.4"),
+    ],
+)
+def test_lines_that_cannot_both_hold_are_named(
+    lines: tuple[str, ...], constraints: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        _check(*lines, constraints=constraints)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "constraints"),
+    [
+        (("a==1.0 ; python_version < '3.9'", "a>1"), ()),
+        (("a==1.0", "a==1.*"), ()),
+        (("a==1.0", "a==1.0+cpu"), ()),
+        (("b",), ("a<1", "a>2")),
+        (("a>=1", "a<2"), ("a!=1.5",)),
+    ],
+)
+def test_lines_that_go_together_are_none_of_them(
+    lines: tuple[str, ...], constraints: tuple[str, ...]
+) -> None:
+    _check(*lines, constraints=constraints)
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(PlanError) as caught:
+        _check("a b", "git+https://example.com/x", "numpy @ file:///x")
+    assert str(caught.value).count("\n  - ") == 3
