@@ -7,15 +7,12 @@ import errno
 import logging
 import os
 import re
-import sqlite3
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
-from packager import _model_uri
 from packager.errors import ModelNotFoundError, RegistryUnavailableError, StorageError
 
 # only where the user has not set them: answer within seconds, send nothing home, draw no bars
@@ -29,9 +26,13 @@ _SETTINGS: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-_ELSEWHERE: Final = frozenset({"databricks", "databricks-uc", "uc"})
-"""Addresses without a scheme that name no folder: mlflow/tracking/_tracking_service/utils.py."""
-_HINT: Final = "Say where the registry is: --tracking-uri, or MLFLOW_TRACKING_URI."
+# whatever the user has set for a server: a connection that is kept keeps the copy that is read
+_FORCED: Final = {
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+    "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "0",
+    "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "0",
+    "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": "0",
+}
 NOISY: Final = ("mlflow", "alembic", "botocore", "urllib3")
 # what the clients of the stores raise; looked up only among those that were imported
 _CLIENT_ERRORS: Final = (
@@ -58,53 +59,28 @@ MISSING: Final = re.compile(
 )
 
 
-def check_there(uri: str) -> None:
-    """MLflow would make the file or the folder, or the tables in it; a build only reads."""
-    folder = _model_uri.local_path(uri)
-    if folder is not None and str(folder) not in _ELSEWHERE and not folder.is_dir():
-        raise RegistryUnavailableError(
-            f"There is no registry at {uri}: no folder {folder}.\n{_HINT}"
-        )
-    match = re.match(r"sqlite(?:\+\w+)?:///([^?]+)", uri)
-    if match is None or match.group(1) == ":memory:":
-        return
-    path = Path(unquote(match.group(1)))
-    if not path.is_file():
-        raise RegistryUnavailableError(f"There is no registry at {uri}: no file {path}.\n{_HINT}")
-    try:
-        with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        ) as db:
-            known = db.execute(
-                "select count(*) from sqlite_master where name = 'registered_models'"
-            ).fetchone()[0]
-    except sqlite3.Error as error:
-        raise RegistryUnavailableError(
-            f"{path} cannot be read as an SQLite file: {error}.\n{_HINT}"
-        ) from error
-    if not known:
-        raise RegistryUnavailableError(f"{path} holds no MLflow registry.\n{_HINT}")
-
-
 @contextlib.contextmanager
-def quiet(tracking_uri: str | None, registry_uri: str | None) -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """MLflow without its warnings, bars and reports; the environment is put back afterwards."""
     wanted = {key: value for key, value in _SETTINGS.items() if key not in os.environ}
-    # parts of MLflow ask the environment, whatever address they were given
-    if tracking_uri is not None:
-        wanted["MLFLOW_TRACKING_URI"] = tracking_uri
-    if registry_uri is not None:
-        wanted["MLFLOW_REGISTRY_URI"] = registry_uri
-    before = {key: os.environ.get(key) for key in wanted}
-    os.environ.update(wanted)
     levels = {name: logging.getLogger(name).level for name in NOISY}
     try:
-        with warnings.catch_warnings():
+        with set_environment(wanted | _FORCED), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def set_environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process while the block runs."""
+    before = {key: os.environ.get(key) for key in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)

@@ -1,8 +1,8 @@
 """What drift is measured from: a sketch of the training set's columns and of the answers to it.
 
 The table is the file that --baseline names, else the training set that was logged with MLflow,
-where it is a file that can be read, else the saved example, where it has rows enough. The answers
-are the registered model's own, asked in the environment that it declares.
+where it lies in the run's own remote store, else the saved example, where it has rows enough. The
+answers are the registered model's own, asked in the environment that it declares.
 """
 
 from __future__ import annotations

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
-from packager import _mlflow_edge, _model_uri
+from packager import _mlflow_edge, _model_uri, registry_sources, registry_stores
 from packager._model_uri import Folder, Logged, OfRun, Registered, Stored
 from packager.errors import ConfigurationError, ModelNotFoundError, RegistryUnavailableError
 
 _LOG = logging.getLogger(__name__)
 _SHOWN: Final = 20
 _Found: TypeAlias = Registered | Logged | OfRun | Stored
-TABLES: Final = (".csv", ".parquet", ".jsonl", ".ndjson")
-"""Files that a training set is read from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +30,8 @@ class Fetched:
     model_id: str | None = None
     folder: Path
     training: Path | None = None
-    """The training set that was logged with its run, where that is a file that can be read."""
-
-
-def _address(source: str) -> str:
-    """Of a logged dataset's source, which is JSON; empty where it names no address."""
-    try:
-        told = json.loads(source)
-    except ValueError:
-        return ""
-    return str(told.get("uri") or told.get("url") or "") if isinstance(told, dict) else ""
+    """The training set that was logged with its run, where it lies in the run's own store."""
+    notes: tuple[str, ...] = ()
 
 
 class ModelRegistry(Protocol):
@@ -68,14 +59,15 @@ class MlflowRegistry:
         found = _model_uri.parse(model_uri)
         if isinstance(found, Folder):
             return _fetch_folder(found.path, into)
-        with _mlflow_edge.quiet(self.tracking_uri, self.registry_uri):
+        with _mlflow_edge.quiet():
             told = self.registry_uri or self.tracking_uri or "MLflow's own address"
             where = _mlflow_edge.without_password(told)
             try:
-                session = _Session.open(self.tracking_uri, self.registry_uri, found)
-                where = session.where
-                fetched = session.fetch(found, into)
-                return replace(fetched, training=session.training(fetched.run_id, into))
+                with _open_session(self.tracking_uri, self.registry_uri, found) as session:
+                    where = session.where
+                    fetched = session.fetch(found, into)
+                    training, notes = session.training(fetched.run_id, into)
+                    return replace(fetched, training=training, notes=notes)
             except _mlflow_edge.client_errors() as error:
                 raise _mlflow_edge.explained(error, model_uri, where, into) from error
             except ValueError as error:
@@ -96,67 +88,86 @@ def _fetch_folder(path: Path, into: Path) -> Fetched:
     return Fetched(name=path.resolve().name, folder=folder)
 
 
+@contextmanager
+def _open_session(
+    tracking_uri: str | None, registry_uri: str | None, model: _Found
+) -> Iterator[_Session]:
+    import mlflow  # noqa: PLC0415 - costs seconds, and a local folder needs none of it
+
+    for name in _mlflow_edge.NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    tracking = tracking_uri or mlflow.get_tracking_uri()
+    registry = registry_uri or os.environ.get("MLFLOW_REGISTRY_URI") or tracking
+    asked = tuple(dict.fromkeys((tracking, registry)))
+    # a store's own address asks no registry: none need be there
+    stored = isinstance(model, Stored)
+    with registry_stores.open_privately(*(() if stored else asked)) as opened:
+        tracking, registry = opened.get(tracking, tracking), opened.get(registry, registry)
+        # parts of MLflow ask the environment, whatever address they were given
+        addresses = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_REGISTRY_URI": registry}
+        with _mlflow_edge.set_environment(addresses):
+            yield _Session(
+                client=None if stored else mlflow.MlflowClient(tracking, registry),
+                tracking_uri=tracking,
+                registry_uri=registry,
+                asked=asked,
+                where=_mlflow_edge.without_password(
+                    model.uri if isinstance(model, Stored) else asked[-1]
+                ),
+            )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Session:
     client: Any
     """None where neither a registry nor a tracking server is asked."""
     tracking_uri: str
     registry_uri: str
+    asked: tuple[str, ...]
+    """The addresses that the user knows; those above may be of copies."""
     where: str
     """Who is asked, as a message may say it."""
 
-    @classmethod
-    def open(cls, tracking_uri: str | None, registry_uri: str | None, model: _Found) -> _Session:
-        import mlflow  # noqa: PLC0415 - costs seconds, and a local folder needs none of it
+    def training(self, run_id: str | None, into: Path) -> tuple[Path | None, tuple[str, ...]]:
+        """The run's training set, where it is read, else a note that says why it is not.
 
-        for name in _mlflow_edge.NOISY:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        tracking = tracking_uri or mlflow.get_tracking_uri()
-        registry = registry_uri or os.environ.get("MLFLOW_REGISTRY_URI") or tracking
-        client, where = None, registry
-        if isinstance(model, Stored):
-            # a client would make the file of a registry that is not there
-            where = model.uri
-        else:
-            for uri in dict.fromkeys((tracking, registry)):
-                _mlflow_edge.check_there(uri)
-            client = mlflow.MlflowClient(tracking_uri=tracking, registry_uri=registry)
-        return cls(
-            client=client,
-            tracking_uri=tracking,
-            registry_uri=registry,
-            where=_mlflow_edge.without_password(where),
-        )
-
-    def training(self, run_id: str | None, into: Path) -> Path | None:
-        """The table that was logged as a run's training input, or as any; None where none is read.
-
-        https://mlflow.org/docs/latest/ml/dataset/: a dataset's source is JSON with its address.
+        Only the store that the run's artifacts are in is asked for it: whoever writes to the
+        registry chooses the address.
         """
-        if run_id is None:
-            return None
-        run = self._or_none(self.client.get_run, run_id)
-        found = list(run.inputs.dataset_inputs) if run is not None and run.inputs else []
-        found.sort(key=lambda each: not any(tag.value == "training" for tag in each.tags))
-        for each in found:
-            address = _address(each.dataset.source)
-            if address.lower().endswith(TABLES):
-                return self._table(address, into)
-        return None
+        run = None if run_id is None else self._or_none(self.client.get_run, run_id)
+        address = registry_sources.read_table_address(run)
+        if run is None or not address:
+            return None, ()
+        table = None
+        if registry_sources.is_in_store(address, str(run.info.artifact_uri)):
+            table = self._table(address, into)
+            why = "it cannot be read there"
+        else:
+            why = "it does not lie in the remote store of the run's artifacts"
+        if table is not None:
+            return table, ()
+        note = (
+            f"The run's training set is logged as {_mlflow_edge.without_password(address)}, and "
+            f"was not opened: {why}. To measure drift from it, name the file with --baseline."
+        )
+        return None, (note,)
 
     def _table(self, address: str, into: Path) -> Path | None:
-        local = _model_uri.local_path(address) or Path(address)
-        if local.is_file():
-            return local
-        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - see open()
+        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - see _open_session
 
         folder = into / "training"
         folder.mkdir(exist_ok=True)
         failures: tuple[type[Exception], ...] = (*_mlflow_edge.client_errors(), OSError)
         try:
-            found = Path(download_artifacts(artifact_uri=address, dst_path=str(folder)))
+            found = Path(
+                download_artifacts(
+                    artifact_uri=address,
+                    dst_path=str(folder),
+                    tracking_uri=self.tracking_uri,
+                    registry_uri=self.registry_uri,
+                )
+            )
         except failures:
-            _LOG.info("The training set at %s cannot be read", address)
             return None
         return found if found.is_file() else None
 
@@ -226,31 +237,49 @@ class _Session:
         )
 
     def _of_run(self, model: OfRun, into: Path) -> Fetched:
-        if self._or_none(self.client.get_run, model.run_id) is None:
+        run = self._or_none(self.client.get_run, model.run_id)
+        if run is None:
             raise ModelNotFoundError(f"No run {model.run_id} in {self.where}.")
-        source = f"runs:/{model.run_id}/{model.path}"
         try:
-            folder = self._download(source, into)
+            folder = self._download(self._source_of_run(run, model.path), into)
         except _mlflow_edge.client_errors() as error:
             if not _mlflow_edge.MISSING.search(str(error)):
                 raise
-            known = [entry.path for entry in self.client.list_artifacts(model.run_id)]
-            raise ModelNotFoundError(
-                f"Run {model.run_id} has no {model.path!r}. At its top there is: {_listed(known)}."
-            ) from error
+            raise ModelNotFoundError(self._not_in_run(model)) from error
         return Fetched(name=model.path.rsplit("/", 1)[-1], run_id=model.run_id, folder=folder)
+
+    def _source_of_run(self, run: Any, path: str) -> str:
+        """Where a run's model lies; its folder where that is local: MLflow's copy follows links."""
+        artifacts = str(run.info.artifact_uri)
+        root = _model_uri.local_path(artifacts)
+        if root is None:
+            registry_sources.check_source(artifacts, self.asked)
+            return f"runs:/{run.info.run_id}/{path}"
+        if (root / path / "MLmodel").is_file():
+            return str(root / path)
+        # as MLflow 3 keeps it: beside the run, under the model's own id
+        if "'" not in path:
+            found = self.client.search_logged_models(
+                experiment_ids=[run.info.experiment_id], filter_string=f"name = '{path}'"
+            )
+            for each in found:
+                if each.source_run_id == run.info.run_id:
+                    return str(each.artifact_location)
+        raise ModelNotFoundError(self._not_in_run(OfRun(run.info.run_id, path)))
+
+    def _not_in_run(self, model: OfRun) -> str:
+        known = [entry.path for entry in self.client.list_artifacts(model.run_id)]
+        return f"Run {model.run_id} has no {model.path!r}. At its top there is: {_listed(known)}."
 
     def _download(self, source: str, into: Path) -> Path:
         folder = into / "model"
+        if self.client is not None:
+            registry_sources.check_source(source, self.asked)
         path = _model_uri.local_path(source)
         if path is not None:
-            if not path.is_dir():
-                raise ModelNotFoundError(
-                    f"The registry says that the model lies in {path}, and there is no such folder."
-                )
             _model_uri.copy_folder(path, folder)
             return folder
-        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - see open()
+        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - see _open_session
 
         folder.mkdir(parents=True, exist_ok=True)
         given = download_artifacts(
@@ -270,7 +299,7 @@ class _Session:
         return found
 
     def _or_none(self, ask: Any, *args: Any) -> Any:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see open()
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see _open_session
 
         try:
             return ask(*args)

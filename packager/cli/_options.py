@@ -147,7 +147,7 @@ Baseline: TypeAlias = Annotated[
         exists=True,
         dir_okay=False,
         help="A table (CSV, JSON Lines, Parquet) that drift is measured from; else the "
-        "training set that MLflow logged with the model, where it can be read.",
+        "training set that MLflow logged, where the run's own remote store holds it.",
     ),
 ]
 Batch: TypeAlias = Annotated[

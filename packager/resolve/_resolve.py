@@ -28,7 +28,7 @@ def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> Resol
     root = fetched.folder
     files = _source(root, request.model_uri)
     mlmodel = _mlmodel.read(root)
-    notes = [*mlmodel.notes]
+    notes = [*fetched.notes, *mlmodel.notes]
     if (root / _PACKED).exists():
         shutil.rmtree(root / _PACKED)
         notes.append(f"The folder {_PACKED}/ (an environment packed for another host) stays out.")

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +14,6 @@ import pytest
 from handlers.sketches import Baseline
 from packager import baseline
 from packager.errors import ConfigurationError, ToolError
-from packager.registry import MlflowRegistry
 from packager.types import BuildPlan
 from tests import fake_plan
 
@@ -143,42 +141,6 @@ def test_answers_of_every_form(
     made = Baseline.parse(baseline.make(plan(path)) or "")
 
     assert [s.name for s in made.predictions] == names
-
-
-@pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning"
-)
-def test_the_training_set_is_found_where_mlflow_logged_it(tmp_path: Path) -> None:
-    tracking = f"sqlite:///{tmp_path}/mlflow.db"
-    path = tmp_path / "train.csv"
-    table().to_csv(path, index=False)
-    client = mlflow.MlflowClient(tracking_uri=tracking)
-    experiment = client.create_experiment("e", artifact_location=str(tmp_path / "store"))
-    with_set, without = (client.create_run(experiment).info.run_id for _ in range(2))
-    logged = mlflow.data.from_pandas(pd.read_csv(path), source=str(path), name="train")
-    entity = mlflow.entities.DatasetInput(
-        dataset=logged._to_mlflow_entity(),
-        tags=[mlflow.entities.InputTag(key="mlflow.data.context", value="training")],
-    )
-    client.log_inputs(with_set, [entity])
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "MLmodel").write_text("flavors: {}\n", encoding="utf-8")
-    for run in (with_set, without):
-        client.log_artifacts(run, str(folder), "model")
-
-    registry = MlflowRegistry(tracking, None)
-    found = [
-        registry.fetch(f"runs:/{run}/model", _made(tmp_path / run)).training
-        for run in (with_set, without)
-    ]
-
-    assert found == [path, None]
-
-
-def _made(path: Path) -> Path:
-    path.mkdir()
-    return path
 
 
 def test_digits_do_not_hang_on_the_machine(tmp_path: Path, doubled: list[list[str]]) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -157,24 +156,6 @@ def test_a_source_that_cannot_be_read_is_not_our_disk(
         MlflowRegistry().fetch(str(_model(tmp_path / "source")), tmp_path / "work")
 
 
-def test_a_missing_sqlite_file_is_not_made_by_looking(tmp_path: Path) -> None:
-    path = tmp_path / "none.db"
-    with pytest.raises(RegistryUnavailableError, match="no file"):
-        _mlflow_edge.check_there(f"sqlite:///{path}")
-    assert not path.exists()
-
-
-def test_a_missing_folder_is_not_made_by_looking(tmp_path: Path) -> None:
-    with pytest.raises(RegistryUnavailableError, match="no folder"):
-        _mlflow_edge.check_there(str(tmp_path / "mlruns"))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("uri", ["databricks", "databricks-uc", "uc", "http://127.0.0.1:1"])
-def test_what_is_elsewhere_is_looked_for_there(uri: str) -> None:
-    _mlflow_edge.check_there(uri)
-
-
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
@@ -188,31 +169,13 @@ def test_an_address_that_mlflow_cannot_use_is_said(uri: str, said: str, tmp_path
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "text.db"
-    path.write_text("this is no database, and long enough to be looked at" * 20, encoding="utf-8")
-    with pytest.raises(RegistryUnavailableError, match="file is not a database"):
-        _mlflow_edge.check_there(f"sqlite:///{path}")
-
-
-def test_a_database_of_something_else_gets_no_tables(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    db = sqlite3.connect(path)
-    db.execute("create table t (x)")
-    db.close()
-    before = path.read_bytes()
-    with pytest.raises(RegistryUnavailableError, match="holds no MLflow registry"):
-        _mlflow_edge.check_there(f"sqlite:///{path}")
-    assert path.read_bytes() == before
-
-
 def test_settings_hold_for_the_call_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "6")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "5")
     before = dict(os.environ)
     level = logging.getLogger("mlflow").level
-    with _mlflow_edge.quiet("sqlite:///a.db", None):
-        assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///a.db"
+    with _mlflow_edge.quiet():
+        assert os.environ["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] == "0"
         assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "6"
     assert dict(os.environ) == before
