@@ -110,31 +110,6 @@ def run_pip(
     )
 
 
-def install(
-    arguments: Sequence[str | Path],
-    *,
-    options: Sequence[str] = (),
-    cwd: Path | None = None,
-    timeout_seconds: float | None = None,
-) -> None:
-    """Run a `uv pip install` of chosen versions: from uv's cache where it has them all.
-
-    An index that lets no answer be kept would give the same files each time, to be kept once more.
-    Raises what `_process.run` raises.
-    """
-    for more, last in ((("--offline",), False), ((), True)):
-        done = run_pip(
-            "install",
-            [*arguments, *more],
-            options=options,
-            cwd=cwd,
-            timeout_seconds=timeout_seconds,
-            check=last,
-        )
-        if done.returncode == 0:
-            return
-
-
 def _add_indexes(env: dict[str, str], options: Sequence[str]) -> dict[str, str]:
     """`env` with a requirements file's indexes, none of which is asked before one of the user's.
 

@@ -51,17 +51,21 @@ def ensure(
     lines = "\0".join("\n".join(part) for part in parts)
     key = hashlib.sha256(f"{interpreter.version}\0{lines}\0{wheels}".encode())
 
-    def make(folder: Path) -> None:
-        _fill(folder, wanted)
+    def make(folder: Path) -> Mapping[str, str]:
+        digests = _fill(folder, wanted)
         if compiled:
-            _compile(folder / "venv")
+            _compile(folder / "venv" / "lib", interpreter)
+        return digests
 
     folder = _cache.ensure("environments", f"{label}-{key.hexdigest()[:20]}", make)
     return folder / "venv" / "bin" / "python"
 
 
-def _fill(folder: Path, wanted: Wanted) -> None:
-    """Versions are chosen first, by the index as it is now, and installed then."""
+def _fill(folder: Path, wanted: Wanted) -> Mapping[str, str]:
+    """Versions are chosen first, by the index as it is now, and installed then.
+
+    Returns the sha256 of the files that are known from their wheels, by their names below `folder`.
+    """
     venv = folder / "venv"
     _uv.run(["venv", "--relocatable", "--python", wanted.interpreter.path, venv])
     try:
@@ -70,13 +74,16 @@ def _fill(folder: Path, wanted: Wanted) -> None:
         raise ToolError(_explain(error)) from error
     (folder / "pylock.toml").write_text(lock.text, encoding="utf-8")
     python = venv / "bin" / "python"
-    locking.install_environment(lock, python, cwd=wanted.base, options=wanted.options)
+    digests = locking.install_environment(lock, python, cwd=wanted.base, options=wanted.options)
+    return {f"{venv.name}/{name}": digest for name, digest in digests.items()}
 
 
-def _compile(venv: Path) -> None:
-    """Bytecode of all that is installed; a file that is no valid Python for this one has none."""
-    python = venv / "bin" / "python"
-    _process.run([python, "-I", "-m", "compileall", "-q", venv / "lib"], check=False)
+def _compile(packages: Path, interpreter: Interpreter) -> None:
+    """Bytecode of all that is installed; a file that is no valid Python for this one has none.
+
+    Not by the environment's own Python, which would run what packages have it do at each start.
+    """
+    _process.run([interpreter.path, "-I", "-S", "-m", "compileall", "-q", packages], check=False)
 
 
 def _explain(error: UnresolvableError) -> str:

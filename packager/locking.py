@@ -15,6 +15,7 @@ from typing import Any, Final
 from packaging.utils import canonicalize_name
 
 from packager import _uv
+from packager._install import install_wheels
 from packager._redaction import redact
 from packager.errors import DigestError, ToolError, UnresolvableError
 from packager.types import Interpreter, Lock, LockedPackage, Requirements
@@ -119,29 +120,38 @@ def install(
     where the disk is full.
     """
     machine = [*_machine(interpreter, platform), "--target", target.absolute()]
-    _install(lock, machine, cwd, options)
-    (target / ".lock").unlink(missing_ok=True)
+    _install(lock, machine, target, cwd, options)
 
 
 def install_environment(
     lock: Lock, python: Path, *, cwd: Path | None = None, options: Sequence[str] = ()
-) -> None:
+) -> Mapping[str, str]:
     """Install exactly what is locked into the virtual environment of `python`, as copies.
 
-    Raises what `install` raises.
+    Returns the sha256 of what its wheels list, by the names below the environment. Raises what
+    `install` raises.
     """
-    _install(lock, ["--python", python], cwd, options)
+    venv = python.parent.parent
+    site = next(venv.glob("lib/python*/site-packages"))
+    below = site.relative_to(venv).as_posix()
+    digests = _install(lock, ["--python", python], site, cwd, options)
+    return {f"{below}/{name}": digest for name, digest in digests.items()}
 
 
 def _install(
-    lock: Lock, where: Sequence[str | Path], base: Path | None, options: Sequence[str]
-) -> None:
+    lock: Lock,
+    where: Sequence[str | Path],
+    into: Path,
+    base: Path | None,
+    options: Sequence[str],
+) -> Mapping[str, str]:
     _LOG.info("Installing %d packages", len(lock.packages))
     with tempfile.TemporaryDirectory(prefix="packager-install-") as name:
         written = Path(name, "pylock.toml")
         written.write_text(_with_absolute_paths(lock.text, base), encoding="utf-8")
-        _uv.install(
-            [*where, "--no-deps", "--link-mode", "copy", "-r", written],
+        return install_wheels(
+            [*where, "--no-deps", "-r", written],
+            into,
             options=options,
             cwd=base or Path(name),
             timeout_seconds=_INSTALL_SECONDS,

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from packager import _archive, _cache, _process, _uv, environments, facts
+from packager import _archive, _cache, _process, environments, facts
+from packager._install import install_wheels
 from packager.errors import ToolError
 from packager.types import Architecture, Interpreter
 
@@ -75,12 +76,12 @@ def emulator_binary(interpreter: Interpreter) -> Path:
             wheel = Path(name, "wheel")
             listed = Path(name, "requirements.txt")
             listed.write_text(f"{tool.requirement} --hash=sha256:{tool.sha256}\n", encoding="utf-8")
-            _uv.run_pip(
-                "install",
+            install_wheels(
                 [
                     *("--no-deps", "--require-hashes", "--python", interpreter.path),
                     *("--target", wheel, "-r", listed),
                 ],
+                wheel,
                 timeout_seconds=600,
             )
             found = _archive.sha256(wheel / inside)

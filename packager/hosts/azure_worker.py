@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from packager import _cache, _uv, environments, facts
+from packager import _cache, environments, facts
+from packager._install import install_wheels
 from packager.types import Interpreter
 
 _LIBRARY: Final = (
@@ -53,13 +54,13 @@ def client(interpreter: Interpreter) -> Path:
     minor = ".".join(map(str, max(_minor(interpreter), _LIBRARY_PYTHON)))
 
     def make(folder: Path) -> None:
-        _uv.run_pip(
-            "install",
+        install_wheels(
             [
                 *("--no-deps", "--python", interpreter.path, "--python-version", minor),
                 *("--target", folder / "library"),
                 *wanted,
             ],
+            folder / "library",
             timeout_seconds=600,
         )
 
