@@ -290,15 +290,12 @@ class Function:
 
 
 def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
+    from handlers.dimensions import of_model
     from handlers.drift import Drift
     from handlers.sketches import Baseline
 
     text = (folder / str(manifest.baseline)).read_text(encoding="utf-8")
-    named = {
-        "service": service,
-        "model": manifest.model_name or "unnamed",
-        "version": manifest.model_version or "unversioned",
-    }
+    named = of_model(manifest.model_name, manifest.model_version, service)
     return Drift(Baseline.parse(text), print, named)
 
 

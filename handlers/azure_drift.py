@@ -36,7 +36,8 @@ class Observed:
             "version": manifest.model_version or "unversioned",
         }
         self._inner, self._telemetry = inner, telemetry
-        self._drift = Drift(Baseline.parse(text), self._told, named)
+        # a log and OpenTelemetry take any name
+        self._drift = Drift(Baseline.parse(text), self._told, named, column=str)
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         begun = time.perf_counter()

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from handlers.dimensions import dimension_value
 from handlers.sketches import Array, Baseline, Moved, Sketch, compare
 
 MOST_COLUMNS = 100
@@ -80,8 +81,13 @@ class Drift:
         dimensions: Mapping[str, str],
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.perf_counter,
+        column: Callable[[str], str] = dimension_value,
     ) -> None:
-        """`emit` takes lines of CloudWatch's embedded metric format."""
+        """`emit` takes lines of CloudWatch's embedded metric format.
+
+        `column` makes a dimension's value of a column's name.
+        """
+        self._column = column
         self._baseline, self._emit, self._clock = baseline, emit, clock
         self._namespace = environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ModelServing"
         self._dimensions = dict(dimensions)
@@ -129,7 +135,7 @@ class Drift:
                 "UnseenRate": moved.unseen,
                 "OutOfRangeRate": moved.outside,
             }
-            self._line({"column": name}, told)
+            self._line({"column": self._column(name)}, told)
         most = {
             "DriftMostPsi": max(
                 (m.psi for m in inputs.values() if m.psi is not None), default=None

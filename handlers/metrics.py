@@ -2,7 +2,8 @@
 
 Format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 Written by aws-lambda-powertools. Dimensions: service, model and version, so that an alias that
-moves can be watched; the namespace is POWERTOOLS_METRICS_NAMESPACE or `ModelServing`.
+moves can be watched, in the form that handlers.dimensions gives them; the namespace is
+POWERTOOLS_METRICS_NAMESPACE or `ModelServing`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 
 from handlers import STORE
+from handlers.dimensions import of_model
 from handlers.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -35,10 +37,9 @@ class Recorder:
 
     def __init__(self, manifest: Manifest, service: str) -> None:
         namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE
-        self._metrics = Metrics(namespace=namespace, service=service)
-        self._metrics.set_default_dimensions(
-            model=manifest.model_name or "unnamed", version=manifest.model_version or "unversioned"
-        )
+        named = of_model(manifest.model_name, manifest.model_version, service)
+        self._metrics = Metrics(namespace=namespace, service=named.pop("service"))
+        self._metrics.set_default_dimensions(**named)
         # a container that was started ahead of its first request is not a cold start
         kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         self._cold = kind != "provisioned-concurrency"

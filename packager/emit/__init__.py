@@ -57,7 +57,12 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
 
 
 def _rendered(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
-    filters = {"quoted": _text.quoted, "code": _text.code_span, "line": _text.one_line}
+    filters = {
+        "code": _text.code_span,
+        "line": _text.one_line,
+        "quoted": _text.quoted,
+        "words": _text.tag_value,
+    }
     names = [plan.target.templates, *filter(None, [plan.target.shares])]
     return _templates.render([_resources.TEMPLATES / name for name in names], values, filters)
 

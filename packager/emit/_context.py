@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from handlers import events as sources
 from handlers import sketches
+from handlers.dimensions import dimension_value, of_model
 from packager import outputs, sizes
 from packager.emit import _dashboard, _machine, _text
 from packager.emit._events import payload
@@ -99,11 +100,8 @@ def _event_names(plan: BuildPlan) -> tuple[str, ...]:
 
 def _dimensions(plan: BuildPlan) -> dict[str, str]:
     """Of the function's own metrics; see handlers.metrics."""
-    return {
-        "service": environment(plan)["POWERTOOLS_SERVICE_NAME"],
-        "model": plan.model.name or "unnamed",
-        "version": plan.model.version or "unversioned",
-    }
+    service = environment(plan)["POWERTOOLS_SERVICE_NAME"]
+    return of_model(plan.model.name, plan.model.version, service)
 
 
 def _accelerated(plan: BuildPlan) -> dict[str, object]:
@@ -150,7 +148,7 @@ def environment(plan: BuildPlan) -> dict[str, str]:
     """The function's variables; none is a secret, and LOG_LEVEL is the template's parameter."""
     found = {
         "POWERTOOLS_METRICS_NAMESPACE": _NAMESPACE,
-        "POWERTOOLS_SERVICE_NAME": _text.tag_value(plan.model.name),
+        "POWERTOOLS_SERVICE_NAME": dimension_value(plan.model.name or "unnamed"),
     }
     if {*plan.request.events} & {*sources.OF_FILES}:
         found["PACKAGER_FILES"] = "1"

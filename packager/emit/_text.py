@@ -14,7 +14,8 @@ from packager import _cache
 from packager.types import Json
 
 _TAG_VALUE = 256
-_STACK_NAME = 100
+_STACK_NAME = 64
+"""With a digest and `-batch` it is a state machine's name, which may have 80 characters."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"'<>]+@")
 
 
@@ -36,7 +37,7 @@ def tag_value(text: str) -> str:
 
 
 def stack_name(model: str) -> str:
-    """A CloudFormation stack's name: `[a-zA-Z][-a-zA-Z0-9]*`, at most 128 characters.
+    """A CloudFormation stack's name: `[a-zA-Z][-a-zA-Z0-9]*`, at most 74 characters.
 
     Two models never share one: where the name had to change, a digest of it is added.
     """
