@@ -40,6 +40,8 @@ class Manifest:
     signature_from_type_hints: bool = False
     example: str | None = None
     """A request body to show in the OpenAPI document."""
+    threads: int | None = None
+    """1 where the model is served on one thread, as it was proven; None leaves it its own."""
     path_files: bool = False
     """Whether packages left .pth files, which Python itself reads in site-packages alone."""
     events: list[str] = field(default_factory=list)

@@ -34,6 +34,8 @@ def load(manifest: Manifest, folder: Path) -> Predictor:
     Where packages came with .pth files, these take effect first, as at the start of a Python that
     has the packages in site-packages (https://docs.python.org/3/library/site.html).
 
+    Where the manifest holds the model to one thread, all that adds up in several is set to one.
+
     Raises ModuleNotFoundError where the manifest names no loader of ours, and whatever the
     framework raises for a file that it cannot read.
     """
@@ -41,5 +43,16 @@ def load(manifest: Manifest, folder: Path) -> Predictor:
         import site
 
         site.addsitedir(str(folder))
+    if manifest.threads is None:
+        return _load_model(manifest, folder)
+    from handlers.loaders import _threads
+
+    _threads.limit_libraries()
+    loaded = _load_model(manifest, folder)
+    _threads.limit_model(loaded)
+    return loaded
+
+
+def _load_model(manifest: Manifest, folder: Path) -> Predictor:
     module = cast(Loader, importlib.import_module(f"handlers.loaders.{manifest.loader}"))
     return module.load(manifest, folder)

@@ -29,7 +29,7 @@ from packager.types import (
     ResolvedModel,
     VerifiedBundle,
 )
-from packager.verify import verify
+from packager.verify import ask_model, verify
 
 _LOG = logging.getLogger(__name__)
 _KEEP_ROUNDS: Final = 3
@@ -74,6 +74,7 @@ def _first_proven(
         try:
             if attempt.engine is Engine.ONNX:
                 attempt = compile_model(attempt, folder)  # noqa: PLW2901 - it gains its graph
+            attempt = ask_model(attempt)  # noqa: PLW2901 - it gains what the model is held to
             found = _proven(attempt, folder)
         except VerificationError as error:
             for tree in folder.glob("round-*"):

@@ -25,6 +25,7 @@ from packager.slim import effects, foreseen, trace
 from packager.slim.passes import Pass, accounted
 from packager.slim.sinking import Name, Sinking
 from packager.slim.trace import UntraceableError
+from packager.spread import answers_agree
 from packager.types import BuildPlan, Bundle, Trace
 
 _LOG = logging.getLogger(__name__)
@@ -243,17 +244,22 @@ class Attempt:
 
     def _differing(self, moved: frozenset[Name], traced: Trace) -> frozenset[Name]:
         """What is moved in the package for which an answer is another one; usually nothing is."""
-        if traced.answers == self._before.answers:
+        spread, before = self._plan.spread, self._before.answers
+        if all(
+            answers_agree(each, other, spread)
+            for each, other in zip(before, traced.answers, strict=True)
+        ):
             return frozenset()
         loaded = traced.modules
         again = self._answers(frozenset(), None)
         if again is None:
             raise GivenUpError("it does not start twice")
-        stable = [at for at, each in enumerate(self._before.answers) if again[at] == each]
+        stable = [at for at, each in enumerate(before) if answers_agree(each, again[at], spread)]
 
         def wrong(answers: Sequence[str] | None) -> bool:
-            before = self._before.answers
-            return answers is None or any(answers[at] != before[at] for at in stable)
+            return answers is None or not all(
+                answers_agree(before[at], answers[at], spread) for at in stable
+            )
 
         tops = sorted({_top(each) for each in moved}) if wrong(traced.answers) else []
         while len(tops) > 1:

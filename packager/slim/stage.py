@@ -192,6 +192,7 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
         signature=None if model.signature is None else dict(model.signature),
         signature_from_type_hints=model.signature_from_type_hints,
         example=example,
+        threads=plan.threads,
         path_files=path_files,
         events=list(plan.request.events),
         output=None if (output := outputs.of(plan)) is None else output.kind,

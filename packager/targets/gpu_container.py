@@ -51,6 +51,7 @@ def target(facts_dir: Path | None = None) -> Target:
         shadows=(),
         home=PurePosixPath(),
         library_path=(PurePosixPath(), PurePosixPath("lib")),
+        many_cores=True,
         base_image=facts.base_image(NAME, facts_dir),
         device=Device.CUDA,
         devices=(Device.CUDA, Device.CPU),

@@ -22,7 +22,7 @@ from packager.types._model import (
     ResolvedModel,
     SavedExample,
 )
-from packager.types._plan import BuildPlan, Interpreter, Lock, LockedPackage
+from packager.types._plan import BuildPlan, Interpreter, Lock, LockedPackage, Spread
 from packager.types._report import (
     Artifact,
     BuildReport,
@@ -68,6 +68,7 @@ __all__ = [
     "Runtime",
     "SavedExample",
     "Shadow",
+    "Spread",
     "Target",
     "Telemetry",
     "Tier",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packager.types._choices import Device, Engine, Frame, Tier
@@ -45,6 +45,16 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far the registered model's own answers to one request part: place -> the most seen."""
+
+    rounding: Mapping[str, float] = field(default_factory=dict)
+    """Where nothing but last digits move, as the sums of threads do."""
+    chance: Mapping[str, float] = field(default_factory=dict)
+    """Where more than these does; 0 where what differs is no number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPlan:
     """Everything that will be done, decided; nothing done yet."""
 
@@ -62,6 +72,10 @@ class BuildPlan:
     """A Python of the target's minor version, on this machine."""
     lock: Lock
     passes: tuple[str, ...]
+    threads: int | None = None
+    """What the model is held to where it is served and where it is asked; None leaves it alone."""
+    spread: Spread = Spread()
+    """Of the registered model's answers, asked as `threads` has it."""
     keep: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 

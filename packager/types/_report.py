@@ -49,6 +49,10 @@ class Evidence:
     rows_compared: int = 0
     requests_compared: int = 0
     max_abs_error: float = 0.0
+    threads: int | None = None
+    """What the model was held to, on both sides; None where it had what its author gave it."""
+    rounding: Mapping[str, float] = field(default_factory=dict)
+    """Output -> how far the registered model's own answers part there by the order of sums."""
     mismatches: int = 0
     refusals_agreed: int = 0
     """Requests that both sides refused with the same status."""

@@ -141,6 +141,8 @@ class Target:
     """Where in it the tree of packages, model and handlers lies."""
     library_path: tuple[PurePosixPath, ...]
     """Folders of the tree that the dynamic loader searches: LD_LIBRARY_PATH."""
+    many_cores: bool = False
+    """Whether it is a server whose cores a model may have all; a function has one or two."""
     base_image: BaseImage | None = None
     """None where a zip is deployed; else a container image is, which is built on this."""
     device: Device = Device.CPU

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from handlers.loaders import _sessions
 from packager.emulator import why_not_bootable
 from packager.errors import UnprovenError, VerificationError
-from packager.probes import Probe, of_rows, probes, unseen
+from packager.probes import Probe
+from packager.spread import describe_outputs
 from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
-from packager.verify import budget, cuda, linkage, oracle, replay, shadowing
+from packager.verify import ask, budget, cuda, linkage, replay, shadowing
+from packager.verify.ask import ask_model
 from packager.verify.oracle import Answers
+
+__all__ = ["ask_model", "verify"]
 
 _LOG = logging.getLogger(__name__)
 
 _NOTHING_TO_REPLAY: Final = (
     "The model has neither a signature nor a saved example, so there is nothing to replay. "
     "Give a request with --example FILE, or log the model with a signature."
+)
+_ONE_THREAD: Final = (
+    "The model is held to one thread, on both sides of the comparison and where it is served: "
+    "several add up in the order in which they finish, and last digits move."
 )
 
 
@@ -86,6 +94,8 @@ def _proven(
         unseen_requests=done.unseen_requests,
         cold_store_misses=done.misses,
         unseen_cold_store_misses=done.unseen_misses,
+        threads=plan.threads,
+        rounding=done.spread.rounding,
         mismatches=done.mismatches,
         refusals_agreed=done.refusals,
         read_only=done.read_only,
@@ -95,36 +105,25 @@ def _proven(
             **({"doors": done.doors} if done.doors else {}),
         },
         cold_start=done.cold_start,
-        notes=(*evidence.notes, *_notes(plan, done)),
+        notes=(*evidence.notes, *_notes(plan, done, requests, answers)),
     )
     if answers is not None and not done.findings and done.rows == 0:
-        evidence = _unproven(plan, evidence, _nothing_compared(done))
+        evidence = _unproven(plan, evidence, _nothing_compared(plan, done, requests, answers))
     return evidence, done.findings
 
 
 def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
     """The probes and MLflow's answers to them; None with the reason where there are none."""
-    requests = probes(plan.model, plan.request.rows, plan.request.seed)
-    if plan.compiled is not None:
-        requests += of_rows(plan.compiled.adversarial, plan.model)
+    requests = ask.requests_of(plan)
     if not requests:
         return (), None, _NOTHING_TO_REPLAY
-    requests = (*requests, *unseen(plan.model, plan.request.seed))
     try:
-        found = oracle.record(plan.model, requests, plan.interpreter, threads=_threads(plan))
+        found = ask.record_answers(plan, requests)
     except UnprovenError as error:
         if not plan.request.allow_unproven:
             raise
         return (), None, str(error).rpartition("\nPass --allow-unproven")[0]
     return requests, found, ""
-
-
-def _threads(plan: BuildPlan) -> int | None:
-    """What onnxruntime takes in the function; None where no loader of ours opens its session."""
-    if plan.loader.loader != "onnx":
-        return None
-    told = {_sessions.MEMORY: str(replay.memory_mb(plan))} if plan.target.told_memory else {}
-    return _sessions.threads(told)
 
 
 def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:
@@ -133,24 +132,35 @@ def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:
     return replace(evidence, proven=False, why_unproven=why)
 
 
-def _nothing_compared(done: replay.Replayed) -> str:
-    if done.random:
+def _nothing_compared(
+    plan: BuildPlan, done: replay.Replayed, requests: Sequence[Probe], answers: Answers
+) -> str:
+    if done.spread.chance:
         return (
             "The registered model answers otherwise each time that it is asked, in every value, "
-            "so no prediction could be compared. Log it with a fixed seed."
+            f"at {describe_outputs(done.spread.chance)}, so no prediction could be compared. "
+            "Log it with a fixed seed."
         )
-    return (
-        f"The registered model refused every one of {done.requests} requests, so no prediction was "
-        "compared. Give one that it accepts with --example FILE."
-    )
+    return ask.explain_refusals(plan, requests, answers.answers)
 
 
-def _notes(plan: BuildPlan, done: replay.Replayed) -> tuple[str, ...]:
-    notes = list(done.notes)
+def _notes(
+    plan: BuildPlan,
+    done: replay.Replayed,
+    requests: Sequence[Probe],
+    answers: Answers | None,
+) -> tuple[str, ...]:
+    notes = [*([_ONE_THREAD] if plan.threads == 1 else []), *done.notes]
+    recorded = answers.answers if answers is not None else ()
+    requests = requests if recorded else ()
+    if recorded and recorded[0].status != 200 and plan.model.example is not None:
+        why = f" with {recorded[0].raised}" if recorded[0].raised else ""
+        notes.append(f"The registered model refuses its own example{why}.")
     if 0 < done.rows < plan.request.rows:
         notes.append(
             f"{done.rows} rows were compared, fewer than the {plan.request.rows} asked for: the "
-            "registered model refuses the rest, or they are too large."
+            "registered model refuses the rest, or they are too large. "
+            f"{ask.list_causes(requests, recorded)}".rstrip()
         )
     start, limit = done.cold_start, plan.target.limits.init_seconds
     if start is not None and start.init_wall_ms > limit * 1000:

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from handlers.loaders import _threads
 from packager import _archive, _cache, _process, environments
 from packager.errors import ToolError, UnprovenError
 from packager.probes import Probe
-from packager.types import Interpreter, Json, ResolvedModel
+from packager.spread import measure_spread
+from packager.types import Interpreter, Json, ResolvedModel, Spread
 
 _LOG = logging.getLogger(__name__)
 
 _WORKER: Final = Path(__file__).parent.parent / "workers" / "oracle.py"
+_THREADS: Final = Path(_threads.__file__)
 _SECONDS: Final = 900
 _ANSWERS: Final = "answers.jsonl"
 _FIRST: Final = "first.jsonl"
@@ -31,8 +34,10 @@ class Recorded:
 
     status: int
     body: str
-    again: str | None = None
-    """What the same model answered to the same request once more, where that was asked."""
+    again: tuple[str, ...] = ()
+    """What the same model answered to the same request when asked more often, where it was."""
+    raised: str = ""
+    """The class of the exception behind a refusal: `lightgbm.basic.LightGBMError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,12 @@ class Answers:
     """Installed files of the environment, bytecode not counted."""
     start_cpu_ms: float
     """From process start to the first answer, with bytecode in place."""
+    threaded: tuple[str, ...] = ()
+    """Classes of the loaded model that are set to more than one thread."""
+
+    @property
+    def spread(self) -> Spread:
+        return measure_spread((each.body, *each.again) for each in self.answers if each.again)
 
 
 def record(
@@ -52,12 +63,13 @@ def record(
     otherwise: Interpreter,
     *,
     threads: int | None = None,
+    one_thread: bool = False,
 ) -> Answers:
     """Answers of mlflow.pyfunc to every probe, from the cache where nothing has changed.
 
     `otherwise` is the interpreter used where the author's minor version is not on this machine;
     `threads` is how many onnxruntime takes where the model does not say, None for all that there
-    are: it sums in another order on another number.
+    are: it sums in another order on another number. `one_thread` holds all else to one.
     Raises UnprovenError where the environment cannot be made or the model does not load in it.
     """
     interpreter, note = environments.interpreter_of(model, otherwise)
@@ -70,8 +82,11 @@ def record(
             f"{error}"
         ) from error
     environment = python.parent.parent.parent.name
-    key = _key(model, probes, environment, threads)
-    limited = () if threads is None else ("--threads", str(threads))
+    limited = (
+        *(() if threads is None else ("--threads", str(threads))),
+        *(("--one-thread",) if one_thread else ()),
+    )
+    key = _key(model, probes, environment, limited)
 
     def make(folder: Path) -> None:
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
@@ -88,25 +103,32 @@ def record(
     start = _read(folder / _FIRST)[0]["first_answer_cpu_ms"]
     return Answers(
         answers=tuple(
-            Recorded(status=line["status"], body=line["body"], again=line.get("again"))
+            Recorded(
+                status=line["status"],
+                body=line["body"],
+                again=tuple(line.get("again", ())),
+                raised=line.get("raised", ""),
+            )
             for line in answers
         ),
         oracle=f"Python {run['python']}, mlflow {run['mlflow']}, installed by uv from "
         f"{model.requirements.source}{note}",
         declared_bytes=_installed_bytes(python),
         start_cpu_ms=float(start),
+        threaded=tuple(run.get("threaded", ())),
     )
 
 
 def _key(
-    model: ResolvedModel, probes: Sequence[Probe], environment: str, threads: int | None
+    model: ResolvedModel, probes: Sequence[Probe], environment: str, limited: Sequence[str]
 ) -> str:
     """Of everything that an answer hangs on."""
     parts = (
         model.digest,
         environment,
-        str(threads),
+        *limited,
         _archive.sha256(_WORKER),
+        _archive.sha256(_THREADS),
         json.dumps(environments.variables(Path("~")), sort_keys=True),
         *(_line(probe) for probe in probes),
     )

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from packager import _archive
+from packager.comparison import Difference, places
 from packager.errors import EmulatorError
 from packager.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, Process
 from packager.layout import lay_out
 from packager.probes import Probe
-from packager.types import BuildPlan, Bundle, ColdStart, Finding, Json
-from packager.verify.compare import Difference, differences, places
+from packager.spread import describe_spread, measure_spread, read_unexplained
+from packager.types import BuildPlan, Bundle, ColdStart, Finding, Json, Spread
 from packager.verify.missing import cold_store_misses, keep_rules
 from packager.verify.oracle import Recorded
 
@@ -26,8 +27,6 @@ _REPORTED: Final = 5
 """Requests that differ and are named one by one."""
 _DIFFERENCES: Final = 3
 """Of one request."""
-_PLACES: Final = 12
-"""Random ones that are named."""
 _WARM: Final = 7
 _MEMORY_MB: Final = 1024
 _TIMEOUT_SECONDS: Final = 60
@@ -56,8 +55,8 @@ class Replayed:
     """What it ran in, in a sentence."""
     doors: str = ""
     """By which sources a message was answered, in a sentence; empty where there are none."""
-    random: frozenset[str] = frozenset()
-    """Places of an answer at which the registered model itself answers otherwise each time."""
+    spread: Spread = field(default_factory=Spread)
+    """Of the registered model's own answers, where they part."""
     notes: list[str] = field(default_factory=list)
     tolerance: tuple[float, float] | None = None
     """Relative and absolute, of a compiled model's numbers; None asks for every bit."""
@@ -121,9 +120,8 @@ def _compare_all(
     done: Replayed,
 ) -> None:
     rules: set[str] = set()
-    done.random = _random(answers)
-    if done.random:
-        done.notes.append(_about_random(done.random))
+    done.spread = measure_spread((each.body, *each.again) for each in answers if each.again)
+    done.notes += describe_spread(done.spread)
     pairs = list(zip(probes, answers, strict=True))
     for unseen in (False, True):
         before = len(done.misses)
@@ -187,18 +185,14 @@ def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed
         got = f"{actual.status} ({actual.words})" if actual.words else f"{actual.status}"
         return _differs(f"{probe.name}: expected status {expected.status}, got {got}.")
     wanted = json.loads(expected.body)
-    found = [
-        each
-        for each in differences(wanted, actual.body)
-        if not (each.same_kind and each.place in done.random)
-    ]
+    found, near = read_unexplained(wanted, actual.body, done.spread)
     if done.tolerance is not None:
-        near = [each for each in found if each.within(*done.tolerance)]
+        near += [each for each in found if each.within(*done.tolerance)]
         found = [each for each in found if not each.within(*done.tolerance)]
-        done.max_abs_error = max([done.max_abs_error, *(each.error for each in near)])
+    done.max_abs_error = max([done.max_abs_error, *(each.error for each in near)])
     if not found:
         # an answer that is random throughout shows nothing
-        rows = 0 if places(wanted) <= done.random else probe.rows
+        rows = 0 if places(wanted) <= done.spread.chance.keys() else probe.rows
         done.rows += 0 if probe.unseen else rows
         done.unseen_rows += rows if probe.unseen else 0
         return None
@@ -228,10 +222,11 @@ def _deliver(
             done.findings.append(_differs(f"a message of {source}: {why}"))
             continue
         for answer in came.answers:
-            found = list(differences(wanted, answer.get("predictions")))
+            said = {"predictions": answer.get("predictions")}
+            found, _ = read_unexplained({"predictions": wanted}, said, done.spread)
             if done.tolerance is not None:
                 found = [each for each in found if not each.within(*done.tolerance)]
-            if found := [e for e in found if not (e.same_kind and done.random)]:
+            if found:
                 done.findings.append(_differs(f"a message of {source}: {_listed(found)}."))
     done.doors = f"one message each by {', '.join(plan.request.events)}: answered as over HTTP"
 
@@ -244,24 +239,6 @@ def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, Json] | None:
     if not isinstance(body, dict) or "predictions" not in body or "NaN" in recorded.body:
         return None
     return probe.body, body["predictions"]
-
-
-def _about_random(names: frozenset[str]) -> str:
-    more = len(names) - _PLACES
-    shown = "; ".join(sorted(names)[:_PLACES]) + (f"; and {more} more" if more > 0 else "")
-    return (
-        "The registered model draws at random, and answers otherwise when asked again, at: "
-        f"{shown}. There, only the kind of value was compared."
-    )
-
-
-def _random(answers: Sequence[Recorded]) -> frozenset[str]:
-    return frozenset(
-        each.place
-        for answer in answers
-        if answer.again is not None
-        for each in differences(json.loads(answer.body), json.loads(answer.again))
-    )
 
 
 def _listed(found: Sequence[Difference]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from packager import pipeline
-from packager.errors import PackagerError, StorageError, VerificationError
+from packager.errors import PackagerError, StorageError, UnprovenError, VerificationError
 from packager.types import BuildRequest, Bundle, Engine, Evidence, Finding, VerifiedBundle
 
 REPLAY = Finding(check="replay", message="row 3: expected 1, got 2.", hint="")
@@ -25,6 +25,7 @@ class Plan:
     passes: tuple[str, ...] = ()
     engine: Engine = Engine.NATIVE
     compiled: object = None
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Stages:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *tiers: str) -> None:
         self.findings: dict[str, list[list[Finding]]] = {}
+        self.asked: list[Plan] = []
         self.slimmed: list[Plan] = []
         self.guilty = ""
         self.stop_at: str | None = None
@@ -53,6 +55,7 @@ class Stages:
         self.plans = tuple(Plan(tier) for tier in tiers)
         for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
             monkeypatch.setattr(pipeline, name, getattr(self, name))
+        monkeypatch.setattr(pipeline, "ask_model", self.ask_model)
 
     def _maybe_stop(self, stage: str, folder: Path | None) -> None:
         if folder is not None:
@@ -67,6 +70,11 @@ class Stages:
     def plan(self, _request: BuildRequest, _model: str) -> tuple[Plan, ...]:
         self._maybe_stop("plan", None)
         return self.plans
+
+    def ask_model(self, plan: Plan) -> Plan:
+        self._maybe_stop("ask_model", None)
+        self.asked.append(plan)
+        return replace(plan, asked=True)
 
     def slim(self, plan: Plan, work: Path) -> str:
         self._maybe_stop("slim", work)
@@ -140,7 +148,7 @@ def test_a_compiled_model_ships_with_its_graph(
     stages.plans = (replace(stages.plans[0], engine=Engine.ONNX), stages.plans[1])
     monkeypatch.setattr(pipeline, "compile_model", lambda plan, _: replace(plan, keep=("graph",)))
 
-    assert run(tmp_path).plan == replace(stages.plans[0], keep=("graph",))
+    assert run(tmp_path).plan == replace(stages.plans[0], keep=("graph",), asked=True)
 
 
 def test_the_report_names_files_where_they_lie_now(
@@ -192,6 +200,18 @@ def test_what_is_missing_becomes_a_keep_rule(
 
     assert report.plan.keep == ("x/*",)
     assert [plan.keep for plan in stages.slimmed] == [(), ("x/*",)]
+
+
+def test_the_registered_model_is_asked_before_anything_is_slimmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "stub")
+    stages.stop_at, stages.stop_with = "ask_model", UnprovenError("It refuses everything.")
+
+    with pytest.raises(UnprovenError, match="refuses everything"):
+        run(tmp_path)
+
+    assert stages.slimmed == []
 
 
 def test_the_loop_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +272,9 @@ def test_a_compiled_models_graph_is_still_there_when_slimming_is_asked(
     assert run(tmp_path).plan.passes == ("libraries",)
 
 
-@pytest.mark.parametrize("stage", ["resolve", "plan", "slim", "verify", "package", "emit"])
+@pytest.mark.parametrize(
+    "stage", ["resolve", "plan", "ask_model", "slim", "verify", "package", "emit"]
+)
 @pytest.mark.parametrize(
     "stop",
     [KeyboardInterrupt(), SystemExit(143), PackagerError("no"), OSError(28, "No space left")],

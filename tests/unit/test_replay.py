@@ -129,7 +129,7 @@ def test_refusing_together_is_agreement_without_rows(
     ("door", "expected", "answer", "said"),
     [
         ("http", recorded(GOOD), http({"predictions": [1.25, float("nan")]}),
-         "p: predictions, row 0: expected 1.5, got 1.25."),
+         "p: predictions, row 0: expected 1.5, got 1.25 (0.25 apart)."),
         ("http", recorded(GOOD), http({"error_code": "BAD", "message": "[1, 2]"}, 400),
          "p: expected status 200, got 400 (BAD)."),
         ("http", recorded({}, 400), http(GOOD), "p: expected status 400, got 200."),
@@ -158,19 +158,19 @@ def test_what_is_random_in_the_model_itself_is_compared_by_kind_alone(
         {"predictions": [{"mean": 1.5, "low": low}, {"mean": 2.5, "low": low + 1}]}
         for low in (0.25, 0.5, 0.75)
     )
-    drawn = replace(recorded(first), again=json.dumps(again))
+    drawn = replace(recorded(first), again=(json.dumps(again),))
     done = check(lambda _: http(ours), (probe(), drawn), (probe(), recorded(first)))
     assert (done.findings, done.rows, done.max_abs_error) == ([], 4, 0.0)
     (note,) = done.notes
     assert "draws at random" in note
-    assert "predictions, any row, 'low'." in note
+    assert "predictions, any row, 'low' (by 0.25)." in note
 
     other_kind = json.loads(json.dumps(ours).replace("0.75", '"0.75"'))
     assert check(lambda _: http(other_kind), (probe(), drawn)).mismatches == 1
 
 
 def test_an_answer_that_is_random_throughout_shows_nothing(check: Callable[..., Replayed]) -> None:
-    drawn = replace(recorded({"predictions": [1.5]}), again='{"predictions": [2.5]}')
+    drawn = replace(recorded({"predictions": [1.5]}), again=('{"predictions": [2.5]}',))
     done = check(lambda _: http({"predictions": [3.5]}), (probe(rows=1), drawn))
     assert (done.findings, done.rows, done.requests) == ([], 0, 1)
 

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from packager.comparison import differences, places
 from packager.types import Json, Removal
-from packager.verify.compare import differences, places
 from packager.verify.missing import keep_rules
 
 NAN = float("nan")
@@ -30,11 +30,12 @@ def test_the_same(value: Json) -> None:
         (1, True, "answer: expected 1, got True"),
         (None, NAN, "answer: expected None, got nan"),
         (0.0, -0.0, "answer: expected 0.0, got -0.0"),
-        (0.1 + 0.2, 0.3, "answer: expected 0.30000000000000004, got 0.3"),
+        (0.1 + 0.2, 0.3, "answer: expected 0.30000000000000004, got 0.3 (5.55e-17 apart)"),
         ({"a": 1}, {"b": 1}, "answer: expected keys ['a'], got ['b']"),
         ({"predictions": [1, 2]}, {"predictions": [1]},
          "predictions: expected 2 items, got 1 items"),
-        ({"predictions": [1, 2]}, {"predictions": [1, 3]}, "predictions, row 1: expected 2, got 3"),
+        ({"predictions": [1, 2]}, {"predictions": [1, 3]},
+         "predictions, row 1: expected 2, got 3 (1 apart)"),
         ({"predictions": [{"s": "x"}]}, {"predictions": [{"s": "y"}]},
          "predictions, row 0, 's': expected 'x', got 'y'"),
         ([1], {"0": 1}, "answer: expected [1], got {'0': 1}"),

@@ -37,7 +37,8 @@ class Difference:
         return place(self.where)
 
     def __str__(self) -> str:
-        return f"{self.where}: expected {self.expected}, got {self.actual}"
+        apart = f" ({self.error:.3g} apart)" if self.error else ""
+        return f"{self.where}: expected {self.expected}, got {self.actual}{apart}"
 
 
 def place(where: str) -> str:
@@ -47,14 +48,20 @@ def place(where: str) -> str:
 
 def places(answer: Json, where: str = "") -> set[str]:
     """Every place at which an answer has a leaf."""
+    return {found for found, _ in read_leaves(answer, where)}
+
+
+def read_leaves(answer: Json, where: str = "") -> Iterator[tuple[str, Json]]:
+    """Each leaf of an answer, with its place."""
     if isinstance(answer, dict):
-        inner = ((f"{where}, {key!r}" if where else str(key), each) for key, each in answer.items())
+        for key, each in answer.items():
+            yield from read_leaves(each, f"{where}, {key!r}" if where else str(key))
     elif isinstance(answer, list):
         kind = "row" if where == "predictions" else "item"
-        inner = ((f"{where}, any {kind}" if where else "any row", each) for each in answer)
+        for each in answer:
+            yield from read_leaves(each, f"{where}, any {kind}" if where else "any row")
     else:
-        return {place(where or "answer")}
-    return {found for name, each in inner for found in places(each, name)}
+        yield place(where or "answer"), answer
 
 
 def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Difference]:

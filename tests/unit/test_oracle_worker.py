@@ -1,0 +1,99 @@
+"""What the worker beside the registered model asks again, and what it calls a refusal."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from packager.workers import oracle
+
+
+class MlflowError(Exception):
+    """As MLflow's: it has a code, and wraps what the model raised."""
+
+    error_code = "BAD_REQUEST"
+
+
+class Model:
+    """Answers by the request's number; those in `moving` another way each time."""
+
+    def __init__(self, *sizes: int, moving: tuple[int, ...] = ()) -> None:
+        self.probes: list[dict[str, Any]] = [{"number": number} for number in range(len(sizes))]
+        self._sizes, self._moving, self._calls = sizes, moving, count()
+        self.asked: list[int] = []
+
+    def answer(self, probe: dict[str, Any], *_: Any) -> dict[str, Any]:
+        number = probe["number"]
+        self.asked.append(number)
+        if not self._sizes[number]:
+            return {"status": 400, "body": "{}"}
+        drawn = next(self._calls) if number in self._moving else 0
+        return {"status": 200, "body": f"{drawn:0{self._sizes[number]}d}"}
+
+
+def ask(
+    model: Model, monkeypatch: pytest.MonkeyPatch, *, threaded: bool = False
+) -> list[dict[str, Any]]:
+    monkeypatch.setattr(oracle, "answer", model.answer)
+    answers = [model.answer(probe) for probe in model.probes]
+    model.asked.clear()
+    oracle.ask_again(model.probes, answers, None, None, threaded=threaded)
+    return answers
+
+
+def test_a_few_are_asked_again_the_largest_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(1, 0, 1, 1, 9, 5, 1)
+    answers = ask(model, monkeypatch)
+    assert sorted(set(model.asked)) == [0, 2, 4, 5]
+    assert not any("again" in each for each in answers)
+
+
+@pytest.mark.parametrize("moving", [(0,), (2,), (4,)])
+def test_one_that_moves_has_all_asked_again(
+    moving: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(1, 0, 1, 1, 9, 5, 1, moving=moving)
+    answers = ask(model, monkeypatch)
+    assert [len(each.get("again", ())) for each in answers] == [2, 0, 2, 2, 2, 2, 2]
+    (at,) = moving
+    assert len({answers[at]["body"], *answers[at]["again"]}) == 3
+
+
+def test_of_a_model_with_threads_all_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ask(Model(1, 1, 1, 1, 1, 1), monkeypatch, threaded=True)
+    assert all(len(each["again"]) == 2 for each in answers)
+
+
+class MineError(ValueError):
+    """A model's own."""
+
+
+def raised(*chain: BaseException) -> BaseException:
+    """Each raised while the one before it was handled."""
+    first, *others = chain
+    for each in others:
+        each.__context__ = first
+        first = each
+    return first
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (raised(ValueError("secret"), MlflowError()), "ValueError"),
+        (raised(MineError("secret"), MlflowError(), MlflowError()), f"{__name__}.MineError"),
+        (raised(KeyError("low"), MineError("secret"), MlflowError()), f"{__name__}.MineError"),
+        (MlflowError("secret"), "MlflowException BAD_REQUEST"),
+        (ZeroDivisionError("secret"), "ZeroDivisionError"),
+    ],
+    ids=["wrapped", "wrapped twice", "the outermost", "MLflow itself", "escaped"],
+)
+def test_a_refusal_has_the_class_of_what_the_model_raised(error: BaseException, name: str) -> None:
+    assert oracle.name_cause(error, MlflowError) == name
+
+
+def test_the_limits_of_threads_are_those_that_ship() -> None:
+    limits = oracle.thread_limits()
+    assert limits.__file__.endswith("handlers/loaders/_threads.py")

@@ -1,0 +1,143 @@
+"""What is settled by asking the registered model before anything is slimmed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from packager.errors import UnprovenError
+from packager.probes import Probe
+from packager.types import BuildPlan, Json
+from packager.verify import ask, ask_model, oracle
+from packager.verify.oracle import Answers, Recorded
+from tests import fake_plan
+
+ULP = 2.0**-52
+FOREST = ("sklearn.ensemble._forest.RandomForestRegressor",)
+
+Settle = Callable[..., BuildPlan]
+
+
+def recorded(*values: Json, status: int = 200, raised: str = "") -> Recorded:
+    first, *again = (json.dumps({"predictions": [value]}) for value in values)
+    return Recorded(status=status, body=first, again=tuple(again), raised=raised)
+
+
+class Oracle:
+    """Answers every request alike: `several` as its author left the model, `one` on one thread."""
+
+    def __init__(self, several: Recorded, one: Recorded | None, threaded: Sequence[str]) -> None:
+        self._several, self._one, self._threaded = several, one, tuple(threaded)
+        self.held: list[bool] = []
+
+    def record(
+        self, _model: Any, probes: Sequence[Probe], _python: Any, *, one_thread: bool, **_: Any
+    ) -> Answers:
+        self.held.append(one_thread)
+        answer = self._one if one_thread and self._one else self._several
+        return Answers(
+            answers=(answer,) * len(probes),
+            oracle="",
+            declared_bytes=0,
+            start_cpu_ms=0.0,
+            threaded=self._threaded,
+        )
+
+
+@pytest.fixture
+def settle(monkeypatch: pytest.MonkeyPatch) -> Settle:
+    monkeypatch.setattr(ask, "why_not_bootable", lambda _architecture: None)
+
+    def run(
+        several: Recorded,
+        one: Recorded | None = None,
+        threaded: Sequence[str] = (),
+        plan: BuildPlan | None = None,
+    ) -> BuildPlan:
+        monkeypatch.setattr(oracle, "record", Oracle(several, one, threaded).record)
+        return ask_model(plan or fake_plan.plan())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("several", "one", "threaded", "threads"),
+    [
+        # sums of threads: on one they are the same each time
+        (recorded(1.5, 1.5 + ULP), recorded(1.5, 1.5), FOREST, 1),
+        (recorded(1.5, 1.5 + ULP), recorded(1.5, 1.5), (), 1),
+        # the order of threads did not show this time; it will
+        (recorded(1.5, 1.5), recorded(1.5 + ULP, 1.5 + ULP), FOREST, 1),
+        # chance beside the sums stays what it is
+        (recorded({"m": 1.5, "d": 0.1}, {"m": 1.5 + ULP, "d": 0.7}),
+         recorded({"m": 1.5, "d": 0.3}, {"m": 1.5, "d": 0.4}), FOREST, 1),
+        # nothing adds up in threads
+        (recorded(1.5, 1.5), None, (), None),
+        (recorded(1.5, 2.5), None, (), None),
+        # on one thread it would say something else: a number of jobs that is no number of threads
+        (recorded(5.0, 5.0), recorded(1.0, 1.0), ("mine.Scheduler",), None),
+        (recorded("a", "a"), recorded("b", "b"), FOREST, None),
+        (recorded(5.0, 5.0), recorded(5.0, status=400), FOREST, None),
+    ],
+)  # fmt: skip
+def test_a_model_that_adds_up_in_threads_is_held_to_one(
+    settle: Settle,
+    several: Recorded,
+    one: Recorded | None,
+    threaded: Sequence[str],
+    threads: int | None,
+) -> None:
+    assert settle(several, one, threaded).threads == threads
+
+
+def test_rounding_that_one_thread_does_not_still_is_carried_on(settle: Settle) -> None:
+    plan = settle(recorded(1.5, 1.5 + ULP), recorded(1.5, 1.5 - ULP))
+    assert plan.threads == 1
+    assert plan.spread.rounding == {"predictions, any row": ULP}
+    assert plan.spread.chance == {}
+
+
+def test_a_server_with_many_cores_keeps_the_authors_threads(settle: Settle) -> None:
+    target = replace(fake_plan.TARGET, many_cores=True)
+    plan = settle(recorded(1.5, 1.5 + ULP), None, FOREST, fake_plan.plan(target=target))
+    assert plan.threads is None
+    assert plan.spread.rounding == {"predictions, any row": ULP}
+
+
+def test_a_model_that_refuses_everything_is_told_with_the_class_of_its_exception(
+    settle: Settle,
+) -> None:
+    refused = Recorded(
+        status=400, body='{"message": "secret 42"}', raised="lightgbm.basic.LightGBMError"
+    )
+    plan = fake_plan.plan(flavor="lightgbm")
+    with pytest.raises(UnprovenError) as caught:
+        settle(refused, plan=plan)
+    said = str(caught.value)
+    assert "refused every one of" in said
+    assert "It raised lightgbm.basic.LightGBMError (" in said
+    assert "`category` columns" in said
+    assert "--example FILE" in said
+    assert "secret" not in said
+    allowed = replace(plan, request=replace(plan.request, allow_unproven=True))
+    assert settle(refused, plan=allowed) == allowed
+
+
+def test_each_class_is_counted_and_edge_cases_are_not() -> None:
+    probes = [
+        Probe(name=str(rows), body=b"", content_type="", rows=rows, door="http")
+        for rows in (1, 1, 2, 0)
+    ]
+    answers = [
+        Recorded(status=400, body="", raised="KeyError"),
+        Recorded(status=400, body="", raised="ValueError"),
+        Recorded(status=500, body="", raised="ValueError"),
+        Recorded(status=400, body="", raised="json.decoder.JSONDecodeError"),
+    ]
+    said = ask.list_causes(probes, answers)
+    assert said == "It raised ValueError (2 requests), KeyError (1 request). "
+    assert ask.list_causes(probes, [Recorded(status=200, body="{}")] * 4) == ""
