@@ -9,7 +9,7 @@ from typing import Final
 from packager import engines, flavors, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
 from packager.facts import devices
-from packager.plan import _checks, _locks, _python, _reasons, _refusals, _wheels
+from packager.plan import _checks, _locks, _names, _python, _reasons, _refusals, _wheels
 from packager.plan._locks import Setting
 from packager.plan._python import Candidates
 from packager.types import (
@@ -70,6 +70,12 @@ def plan(
     _refusals.check(model, trusted=request.trust_model_index)
     flavor = flavors.choose(model)
     attempts, refused = _engines(flavor, model, request)
+    clashes = _names.find_clashes(model, target)
+    if clashes and any(each.loader.alone for each in attempts):
+        # a compiled model imports nothing of the author's
+        attempts = tuple(each for each in attempts if each.loader.alone)
+    else:
+        _names.refuse_clashes(clashes)
     unpickled = tuple(sorted({name for each in attempts for name in each.loader.unpickled}))
     _checks.switches(model, unpickled)
     day = today or datetime.now(UTC).date()
@@ -184,6 +190,7 @@ def _plans(
             *_reasons.explain_attempt(flavor, each.engine, each.tier, each.frame, setting.model),
             *_reasons.explain_pickles(unpickled),
             *_reasons.explain_indexes(setting.model),
+            *_names.explain_shadows(setting.model),
             *decided,
             *each.loader.notes,
             *dropped,

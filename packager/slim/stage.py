@@ -62,13 +62,7 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
             cwd=model.root,
             options=model.requirements.options,
         )
-        own = (MODEL, "handlers", FILENAME, sketches.FILENAME, *plan.target.reserved)
-        for name in own:
-            if (root / name).exists():
-                raise PlanError(
-                    f"A package of this model installs {name!r} at the top level, where the "
-                    "artifact has its own. Remove that package from the model's requirements."
-                )
+        _refuse_taken(root, plan)
         _copy_model(plan.compiled.folder if plan.compiled else model.root, root / MODEL)
         _copy_handlers(plan, root)
         example = _write_example(plan, root)
@@ -84,6 +78,23 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         raise StorageError(f"The function's folder cannot be written: {error}.") from error
     _set_modes(root)
     return Bundle(root=root, files=tuple(_archive.records(root)), tops=_tops(root))
+
+
+def _refuse_taken(root: Path, plan: BuildPlan) -> None:
+    """Raises PlanError for what an installed package has under one of the artifact's own names."""
+    own = (MODEL, "handlers", FILENAME, sketches.FILENAME, *plan.target.reserved)
+    there = [name for name in own if (root / name).exists()]
+    # a package comes before a module of its name
+    there += [path.name for path in root.glob("handlers.*") if path.suffix in {".py", ".so"}]
+    if not there:
+        return
+    name = min(there)
+    packages = sorted(package for package, tops in _tops(root).items() if name in tops)
+    raise PlanError(
+        f"{' and '.join(packages) or 'A package of this model'} installs {name!r} at the top "
+        "level, where the artifact has its own. Take it out of the model's requirements, or build "
+        "a wheel of it with another name for that."
+    )
 
 
 def _tops(root: Path) -> dict[str, frozenset[str]]:

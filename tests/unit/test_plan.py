@@ -474,6 +474,18 @@ def test_the_model_s_own_index_is_asked(index: Index, tmp_path: Path) -> None:
     assert {asked.base for asked in index.asked} == {model.root}
 
 
+def test_a_module_called_as_ours_is_refused_before_anything_is_resolved(
+    index: Index, tmp_path: Path
+) -> None:
+    model = _model(tmp_path / "m")
+    (model.root / "code").mkdir()
+    (model.root / "code" / "handlers.py").touch()
+    flavors = {**model.flavors, "python_function": {**model.pyfunc, "code": "code"}}
+    with pytest.raises(PlanError, match=r"code/handlers\.py is imported as `handlers`"):
+        _plan(replace(model, flavors=flavors))
+    assert index.asked == []
+
+
 @pytest.mark.parametrize(
     "line",
     ["own @ git+https://example.com/own.git", "own @ https://example.com/own.tar.gz", "a b c"],

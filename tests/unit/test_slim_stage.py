@@ -136,7 +136,9 @@ def test_a_link_out_of_the_model_is_refused(tmp_path: Path, installed: dict[str,
         slim(made, tmp_path / "work")
 
 
-@pytest.mark.parametrize("name", ["model/x.py", "handlers/x.py", "model-manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["model/x.py", "handlers/x.py", "handlers.py", "model-manifest.json"]
+)
 def test_a_package_must_not_take_our_names(
     tmp_path: Path, installed: dict[str, bytes], name: str
 ) -> None:

@@ -1,0 +1,96 @@
+"""Names of the model's own modules that something else of the artifact has."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from packager.errors import PlanError
+from packager.types import ResolvedModel, Target
+
+_COMPILED = frozenset({".py", ".pyc", ".so"})
+
+
+def find_clashes(model: ResolvedModel, target: Target) -> tuple[str, ...]:
+    """Modules that the artifact has too, so that the model would be given the artifact's.
+
+    `handlers` answers the entry points, which are names that templates and users write down;
+    `mlflow` is MLflow's or what stands for it; the rest is what the target's host reads.
+    """
+    taken = {"handlers", "mlflow", *(name.partition(".")[0] for name in target.reserved)}
+    beside = {*taken, "model"}
+    return tuple(
+        f"{where} is imported as `{name}`, which is the artifact's own"
+        for where, name in _modules(model)
+        if name in (beside if where.endswith(".whl") else taken)
+    )
+
+
+def refuse_clashes(clashes: tuple[str, ...]) -> None:
+    """Raises PlanError where there are any."""
+    if clashes:
+        raise PlanError(
+            "The model brings modules that it could not import in the artifact:\n"
+            + "\n".join(f"  - {clash}" for clash in clashes)
+            + "\nRename them, in the code that imports them too, and log the model again."
+        )
+
+
+def explain_shadows(model: ResolvedModel) -> tuple[str, ...]:
+    """Which of the model's modules are called as ones of Python's own."""
+    found = sorted({where for where, name in _modules(model) if name in sys.stdlib_module_names})
+    if not found:
+        return ()
+    line = (
+        f"{', '.join(found)}: Python has a module of that name. Which of the two is imported hangs "
+        "on what was imported before; replay shows whether it is the same as under MLflow."
+    )
+    return (line,)
+
+
+def _modules(model: ResolvedModel) -> Iterator[tuple[str, str]]:
+    """Where each top-level module lies, and its name."""
+    folders = {
+        str(folder)
+        for config in model.flavors.values()
+        for folder in _as_list(config.get("code") if isinstance(config, dict) else None)
+    }
+    for folder in sorted(folders):
+        place = model.root / folder
+        if not place.resolve().is_relative_to(model.root.resolve()) or not place.is_dir():
+            continue
+        for path in sorted(place.iterdir()):
+            if name := _module_name(path):
+                yield f"{folder}/{path.name}", name
+    for line in model.requirements.lines:
+        if line.endswith(".whl") and "@" not in line:
+            for name in sorted(_wheel_modules(model.root / line)):
+                yield f"{name} of {line}", name
+
+
+def _module_name(path: Path) -> str | None:
+    """What a file or folder is imported as; a folder may have no __init__.py."""
+    if path.is_dir():
+        holds = any(each.suffix in _COMPILED for each in path.rglob("*"))
+        return path.name if holds and path.name.isidentifier() else None
+    return path.name.partition(".")[0] if path.suffix in _COMPILED else None
+
+
+def _wheel_modules(path: Path) -> set[str]:
+    """Top-level modules of a wheel. Raises PlanError for a file that is none."""
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            names = [PurePosixPath(name) for name in wheel.namelist()]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PlanError(
+            f"{path.name} cannot be read as a wheel: {error}. Build it again with `pip wheel`."
+        ) from error
+    return {name.parts[0].partition(".")[0] for name in names if name.suffix in _COMPILED}
+
+
+def _as_list(value: object) -> list[object]:
+    if isinstance(value, list):
+        return value
+    return [value] if value else []
