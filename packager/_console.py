@@ -233,6 +233,35 @@ def show_invocation(found: dict[str, Any]) -> None:
         _ERR.print(f"[bold red]failed[/]\n{escape(found['log'])}", soft_wrap=True)
 
 
+def show_cache(found: dict[str, Any]) -> None:
+    """What each kind of entry takes."""
+    table = Table(title=found["folder"], title_justify="left", box=None, pad_edge=False)
+    for name in ("kind", "entries", "size", "in use", "last used"):
+        table.add_column(name, justify="left" if name in {"kind", "last used"} else "right")
+    for row in found["kinds"]:
+        counts = (str(row["entries"]), size(row["size_bytes"]), str(row["in_use"]))
+        table.add_row(escape(row["kind"]), *counts, row["last_used"])
+    _OUT.print(table)
+    _OUT.print(f"{size(found['size_bytes'])} in all")
+
+
+def show_removed(found: dict[str, Any]) -> None:
+    """What went, and what stayed because a build uses it."""
+    for name in found["removed"]:
+        _OUT.print(f"removed {escape(name)}", soft_wrap=True)
+    for name in found["kept"]:
+        _OUT.print(f"kept {escape(name)}: in use, or not ours to remove", soft_wrap=True)
+    _OUT.print(f"{size(found['freed_bytes'])} freed")
+
+
+def show_checked(found: dict[str, Any]) -> None:
+    """The entries that were damaged, and what became of them."""
+    for row in found["damaged"]:
+        gone = "removed" if row["name"] in found["removed"] else "in use, so it stays"
+        _OUT.print(f"[red]damaged[/] {escape(row['name'])}: {escape(row['why'])} ({gone})")
+    _OUT.print(f"{found['checked']} entries read, {len(found['damaged'])} damaged")
+
+
 def show_demo(found: dict[str, Any]) -> None:
     table = Table(title="From the registry to a function that answers", title_justify="left")
     table.add_column("")

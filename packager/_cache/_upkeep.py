@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 from packager._cache import _entries, _manifest
 from packager.errors import StorageError
 
+_LOG = logging.getLogger(__name__)
 _DIGEST: Final = re.compile(r"(.*-)?([0-9a-f]{20}|[0-9a-f]{64})")
 """How entries are called that an earlier version made, which wrote no manifest."""
 _BLOCK_BYTES: Final = 512
@@ -97,13 +99,11 @@ def remove_leftovers() -> int:
     return freed
 
 
-def check_entries(
-    entries: Iterable[Entry], report: Callable[[Entry], None]
-) -> tuple[tuple[Entry, str], ...]:
+def check_entries(entries: Iterable[Entry]) -> tuple[tuple[Entry, str], ...]:
     """Read every file of every entry; the damaged ones, each with what is wrong with it."""
     damaged: list[tuple[Entry, str]] = []
     for entry in entries:
-        report(entry)
+        _LOG.info("Reading %s", entry.name)
         if (damage := _entries.find_damage(entry.path, full=True)) is not None:
             damaged.append((entry, damage))
     return tuple(damaged)

@@ -12,6 +12,7 @@ import typer
 from packager import __version__, _console
 from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
+from packager.cli._cache import cache
 from packager.errors import PackagerError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 
 for _command in (inspect, build, invoke, batch, serve, demo):
     app.command()(_command)
+app.add_typer(cache)
 
 
 def _version(*, asked: bool) -> None:

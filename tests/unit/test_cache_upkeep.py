@@ -146,5 +146,5 @@ def test_every_file_is_read_where_that_is_asked(
     _manifest._save(entry, _manifest.Manifest(made="", files=rotten))
     monkeypatch.setattr(_manifest, "_SMALL_BYTES", 0)
     assert _entries.find_damage(entry) is None
-    found = _cache.check_entries(_cache.list_entries(), lambda entry: None)
+    found = _cache.check_entries(_cache.list_entries())
     assert [(each.name, why) for each, why in found] == [("k/rotten", "changed: file")]

@@ -19,7 +19,7 @@ RUN = CliRunner()
 
 
 def test_every_command_has_help() -> None:
-    for command in ("inspect", "build", "invoke", "batch", "serve", "demo"):
+    for command in ("inspect", "build", "invoke", "batch", "serve", "demo", "cache"):
         result = RUN.invoke(cli.app, [command, "--help"])
         assert result.exit_code == 0
         assert result.output.strip()
