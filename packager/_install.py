@@ -15,7 +15,7 @@ from typing import Final
 
 from packager import _archive, _uv
 from packager._record import Compared, Fault, compare_record
-from packager.errors import ToolError
+from packager.errors import IndexUnavailableError, ToolError
 
 _LOG = logging.getLogger(__name__)
 _CLEAN_SECONDS: Final = 120
@@ -58,7 +58,7 @@ def install_wheels(
 
     try:
         compared = run("--offline")
-    except ToolError:
+    except (IndexUnavailableError, ToolError):
         compared = run()
     if faults := (*compared.wrong, *compared.unlisted):
         _LOG.warning("Fetched again, because uv's copy was changed: %s", _name_some(faults))

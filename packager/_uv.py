@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from packager import _process
+from packager._index_failures import explain_index_failure
+from packager.errors import IndexUnavailableError, ToolError
 
 # what a user may set for uv: where packages and Pythons come from, never what is chosen among them.
 # https://docs.astral.sh/uv/reference/environment/
@@ -97,17 +99,26 @@ def run_pip(
 
     `options` are a requirements file's on where packages come from; folders among them are
     relative to `cwd`. They travel by the environment, so that a password among them is in no file
-    and in no list of processes. Raises what `_process.run` raises.
+    and in no list of processes. Raises IndexUnavailableError where an index does not answer, with
+    `check` or without, and what `_process.run` raises.
     """
     fixed = ("--quiet", "--no-config", "--no-python-downloads", "--only-binary", ":all:")
-    return _process.run(
-        [path(), "pip", verb, *fixed, *arguments],
-        cwd=cwd,
-        env=_add_indexes(build_environment(), options),
-        timeout_seconds=timeout_seconds,
-        stdin=stdin,
-        check=check,
-    )
+    try:
+        done = _process.run(
+            [path(), "pip", verb, *fixed, *arguments],
+            cwd=cwd,
+            env=_add_indexes(build_environment(), options),
+            timeout_seconds=timeout_seconds,
+            stdin=stdin,
+            check=check,
+        )
+    except ToolError as error:
+        if why := explain_index_failure(str(error)):
+            raise IndexUnavailableError(why) from error
+        raise
+    if done.returncode != 0 and (why := explain_index_failure(done.stderr)):
+        raise IndexUnavailableError(why)
+    return done
 
 
 def _add_indexes(env: dict[str, str], options: Sequence[str]) -> dict[str, str]:

@@ -121,6 +121,15 @@ class ToolError(PackagerError):
     exit_code = 10
 
 
+class IndexUnavailableError(PackagerError):
+    """A package index did not answer, or let nobody in: it is not known what it has.
+
+    No ToolError: it tells nothing of the model or of what was tried with it.
+    """
+
+    exit_code = 10
+
+
 class EmulatorError(ToolError):
     """The Lambda emulator did not come up, or is gone; the message has its log's tail."""
 

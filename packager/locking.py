@@ -22,14 +22,6 @@ from packager.types import Interpreter, Lock, LockedPackage, Requirements
 
 _LOG = logging.getLogger(__name__)
 
-_UNREACHABLE: Final = (
-    "Failed to fetch",
-    "error sending request",
-    "Request failed after",
-    "dns error",
-    "Connection refused",
-    "operation timed out",
-)
 _COMPILE_SECONDS: Final = 600
 _INSTALL_SECONDS: Final = 1800
 
@@ -59,8 +51,8 @@ def lock(wanted: Wanted) -> Lock:
     """Resolve to wheels alone; the text holds no path of this machine.
 
     Raises UnresolvableError with uv's words where no set of wheels satisfies everything,
-    DigestError where a package has no file of a digest that is asked for, ToolError where the
-    package index does not answer.
+    DigestError where a package has no file of a digest that is asked for, IndexUnavailableError
+    where the package index does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="packager-lock-") as name:
         folder = Path(name)
@@ -80,10 +72,7 @@ def lock(wanted: Wanted) -> Lock:
             check=False,
         )
     if done.returncode != 0:
-        words = done.stderr.strip()
-        if any(mark in words for mark in _UNREACHABLE):
-            raise ToolError(f"The package index did not answer.\n{words[-2000:]}")
-        raise UnresolvableError(words)
+        raise UnresolvableError(done.stderr.strip())
     text = _hold_digests(redact(done.stdout), wanted.digests)
     return Lock(text=text, packages=_packages(text, wanted.base))
 

@@ -16,7 +16,7 @@ from packager.emit import emit
 from packager.engines import compile_model
 from packager.errors import VerificationError
 from packager.package import package
-from packager.plan import check, plan
+from packager.plan import check, check_provable, plan
 from packager.registry import ModelRegistry
 from packager.resolve import resolve
 from packager.slim import slim
@@ -43,7 +43,9 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
     check(request)
     with _output.replacing(request.out_dir) as place:
         model = resolve(request, registry, place.stage("model"))
-        attempt, verified = _first_proven(plan(request, model), place)
+        attempts = plan(request, model)
+        check_provable(request, model)
+        attempt, verified = _first_proven(attempts, place)
         artifact = package(verified, attempt, place.out)
         report = emit(artifact, verified, attempt, place.out)
     return _moved(report, place.out, request.out_dir)
@@ -51,13 +53,19 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
 
 @contextlib.contextmanager
 def planned(
-    request: BuildRequest, registry: ModelRegistry
+    request: BuildRequest, registry: ModelRegistry, *, as_built: bool = False
 ) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], _output.Place]]:
-    """The first two stages alone, in a folder that goes away: for --dry-run, inspect and serve."""
+    """The first two stages alone, in a folder that goes away: for --dry-run, inspect and serve.
+
+    With `as_built` what a build could not prove is refused, as it is by `build`.
+    """
     check(request)
     with _output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
-        yield model, plan(request, model), place
+        attempts = plan(request, model)
+        if as_built:
+            check_provable(request, model)
+        yield model, attempts, place
 
 
 def _first_proven(

@@ -147,7 +147,7 @@ def _planned(request: BuildRequest) -> dict[str, Any]:
     from packager.inspect import plan_summary
     from packager.pipeline import planned
 
-    with planned(request, registry(request)) as (resolved, attempts, _):
+    with planned(request, registry(request), as_built=True) as (resolved, attempts, _):
         return plan_summary(resolved, attempts)
 
 

@@ -2,5 +2,6 @@
 
 from packager.plan._checks import PASSES
 from packager.plan._plan import check, plan
+from packager.plan._proof import check_provable
 
-__all__ = ["PASSES", "check", "plan"]
+__all__ = ["PASSES", "check", "check_provable", "plan"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -22,7 +21,6 @@ _REFERENCE: Final = re.compile(
     r"[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
 """https://github.com/distribution/reference/blob/main/reference.go, shortened"""
-_NO: Final = {"false", "0"}
 
 
 def settings(request: BuildRequest, target: Target) -> None:
@@ -141,49 +139,6 @@ def size(model: ResolvedModel, target: Target) -> None:
             f"({target.limits.source}, {target.limits.as_of}).\n"
             f"The way out is the target {target.way_out}."
         )
-
-
-def switches(model: ResolvedModel, unpickled: tuple[str, ...]) -> None:
-    """MLflow's own switches hold here too. Raises PlanError where one forbids this model.
-
-    mlflow/environment_variables.py: MLFLOW_ALLOW_PICKLE_DESERIALIZATION (3.9 and later) and
-    MLFLOW_ALLOW_MODEL_CODE_EXECUTION (3.18 and later), both on unless set to false.
-    """
-    found = tuple(_forbidden(model, unpickled))
-    if found:
-        raise PlanError(
-            "Building a model loads it, and this is switched off:\n"
-            + "\n".join(f"  - {line}" for line in found)
-            + "\nLog it in a format that runs no code (skops, or the framework's own), or unset it."
-        )
-
-
-def _forbidden(model: ResolvedModel, unpickled: tuple[str, ...]) -> Iterator[str]:
-    code = _off("MLFLOW_ALLOW_MODEL_CODE_EXECUTION")
-    for name, off in (
-        ("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", _off("MLFLOW_ALLOW_PICKLE_DESERIALIZATION")),
-        ("MLFLOW_ALLOW_MODEL_CODE_EXECUTION", code),
-    ):
-        if off and unpickled:
-            yield f"{name}=false, and loading unpickles {listed(unpickled)}."
-    if code:
-        for what in _code(model):
-            yield f"MLFLOW_ALLOW_MODEL_CODE_EXECUTION=false, and the model brings {what}."
-
-
-def _code(model: ResolvedModel) -> Iterator[str]:
-    conf = model.pyfunc
-    if script := conf.get("model_code_path"):
-        yield f"code of its own ({script})"
-    if folder := next((c.get("code") for c in model.flavors.values() if c.get("code")), None):
-        yield f"a folder of code ({folder})"
-    module = str(conf.get("loader_module") or "")
-    if module.partition(".")[0] != "mlflow":
-        yield f"a loader module of its own ({module})"
-
-
-def _off(name: str) -> bool:
-    return os.environ.get(name, "").strip().lower() in _NO
 
 
 def listed(names: tuple[str, ...]) -> str:

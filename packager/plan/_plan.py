@@ -9,7 +9,7 @@ from typing import Final
 from packager import engines, flavors, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
 from packager.facts import devices
-from packager.plan import _checks, _locks, _names, _python, _reasons, _refusals, _wheels
+from packager.plan import _checks, _locks, _names, _python, _reasons, _refusals, _switches, _wheels
 from packager.plan._locks import Setting
 from packager.plan._python import Candidates
 from packager.types import (
@@ -76,8 +76,8 @@ def plan(
         attempts = tuple(each for each in attempts if each.loader.alone)
     else:
         _names.refuse_clashes(clashes)
-    unpickled = tuple(sorted({name for each in attempts for name in each.loader.unpickled}))
-    _checks.switches(model, unpickled)
+    unpickled = _unpickled(attempts)
+    _switches.check_switches(model, _unpickled(_attempts(flavor, model, request.tier)))
     day = today or datetime.now(UTC).date()
     candidates = _python.candidates(request, model, target, unpickled, day)
     builds = devices.builds(request.device or target.device, request.driver, request.facts_dir)
@@ -106,6 +106,10 @@ def plan(
             return plans
         failures.append(_why_not(setting, attempts[-1], words))
     raise PlanError(_nothing(model, target, candidates, failures))
+
+
+def _unpickled(attempts: Sequence[_Attempt]) -> tuple[str, ...]:
+    return tuple(sorted({name for each in attempts for name in each.loader.unpickled}))
 
 
 def _engines(

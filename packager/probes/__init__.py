@@ -13,10 +13,14 @@ from packager.probes.unseen import ROWS, Extremes, Gaps, Widest
 from packager.probes.values import Values, parameter
 from packager.types import Door, Json, ResolvedModel
 
-__all__ = ["Probe", "of_rows", "probes", "unseen"]
+__all__ = ["NOTHING_TO_REPLAY", "Probe", "of_rows", "probes", "unseen"]
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
+NOTHING_TO_REPLAY: Final = (
+    "The model has neither a signature nor a saved example, so there is nothing to replay. "
+    "Give a request with --example FILE, or log the model with a signature."
+)
 
 _BATCH: Final = 100
 _BODY_BYTES: Final = 900_000

@@ -10,7 +10,7 @@ from typing import Final
 
 from packager.emulator import why_not_bootable
 from packager.errors import UnprovenError, VerificationError
-from packager.probes import Probe
+from packager.probes import NOTHING_TO_REPLAY, Probe
 from packager.spread import describe_outputs
 from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
 from packager.verify import ask, budget, cuda, linkage, replay, shadowing
@@ -21,10 +21,6 @@ __all__ = ["ask_model", "verify"]
 
 _LOG = logging.getLogger(__name__)
 
-_NOTHING_TO_REPLAY: Final = (
-    "The model has neither a signature nor a saved example, so there is nothing to replay. "
-    "Give a request with --example FILE, or log the model with a signature."
-)
 _ONE_THREAD: Final = (
     "The model is held to one thread, on both sides of the comparison and where it is served: "
     "several add up in the order in which they finish, and last digits move."
@@ -116,7 +112,7 @@ def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
     """The probes and MLflow's answers to them; None with the reason where there are none."""
     requests = ask.requests_of(plan)
     if not requests:
-        return (), None, _NOTHING_TO_REPLAY
+        return (), None, NOTHING_TO_REPLAY
     try:
         found = ask.record_answers(plan, requests)
     except UnprovenError as error:

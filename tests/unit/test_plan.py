@@ -592,22 +592,11 @@ def test_mlflow_s_switches_hold(
     name: str, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "false")
-    with pytest.raises(PlanError, match=rf"{name}=false, and loading unpickles model\.pkl"):
-        _plan(_pickled(tmp_path / "a", {"a": 1}))
-    assert _plan(_model(tmp_path / "b"))
-
-
-def test_code_that_comes_with_the_model_can_be_switched_off(
-    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = _model(tmp_path / "m")
-    (model.root / "code").mkdir()
-    pyfunc = {"loader_module": "mlflow.sklearn", "code": "code"}
-    model = replace(model, flavors={**model.flavors, "python_function": pyfunc})
-    assert _plan(model)
-    monkeypatch.setenv("MLFLOW_ALLOW_MODEL_CODE_EXECUTION", "false")
-    with pytest.raises(PlanError, match=r"brings a folder of code \(code\)"):
-        _plan(model)
+    for number, model in enumerate((_pickled(tmp_path / "a", {"a": 1}), _model(tmp_path / "b"))):
+        for engine in (Engine.NATIVE, Engine.ONNX)[: 1 + number]:
+            with pytest.raises(PlanError, match=rf"{name}=false"):
+                _plan(model, engine=engine)
+    assert index.asked == []
 
 
 def test_the_passes_are_those_of_the_next_stage(index: Index, tmp_path: Path) -> None:

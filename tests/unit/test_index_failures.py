@@ -1,0 +1,144 @@
+"""An index that did not answer is not one that lacks a version."""
+
+from __future__ import annotations
+
+import http.server
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from packager import _uv, interpreters, locking
+from packager._index_failures import explain_index_failure
+from packager.errors import IndexUnavailableError, UnresolvableError
+from packager.locking import Wanted
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class _Index(http.server.BaseHTTPRequestHandler):
+    """Answers every request with the status that the path begins with."""
+
+    def do_GET(self) -> None:
+        status = int(self.path.strip("/").partition("/")[0])
+        if status == 0:
+            self.connection.close()
+            return
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Index) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of uv of our own, empty."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    for name in ("UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _wanted() -> Wanted:
+    return Wanted(
+        requirements=("thing==1.0",),
+        interpreter=interpreters.find(HERE),
+        platform="x86_64-manylinux_2_34",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("500", "it says 500 Internal Server Error"),
+        ("503", "it says 503 Service Unavailable"),
+        ("429", "it is asked too often"),
+        ("401", "lets nobody in: 401 Unauthorized"),
+        ("403", "lets nobody in: 403 Forbidden"),
+        ("0", "the connection failed"),
+    ],
+)
+def test_an_index_that_fails_is_named(
+    path: str, said: str, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://name:secret@{index}/{path}/simple")
+    for ask in (locking.lock, locking.unavailable):
+        with pytest.raises(IndexUnavailableError, match=said) as caught:
+            ask(_wanted())
+        assert f"at {index} " in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert caught.value.exit_code == 10
+
+
+def test_an_index_without_the_package_answers(index: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{index}/404/simple")
+    with pytest.raises(UnresolvableError):
+        locking.lock(_wanted())
+    assert locking.unavailable(_wanted()) == ("thing==1.0",)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:9/simple", r"127\.0\.0\.1:9 did not answer: it refuses connections"),
+        ("http://no.such.host.invalid/simple", r"no\.such\.host\.invalid did not answer"),
+    ],
+)
+def test_a_host_that_is_not_there_is_named(
+    address: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", address)
+    with pytest.raises(IndexUnavailableError, match=said):
+        locking.lock(_wanted())
+
+
+def test_offline_with_an_empty_cache_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    for ask in (locking.lock, locking.unavailable):
+        with pytest.raises(IndexUnavailableError, match=r"UV_OFFLINE(?s:.)*fill the cache"):
+            ask(_wanted())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "Failed to fetch: https://u:pw@host/simple/x/\n  cause: invalid certificate: X",
+            "host did not answer: its certificate is not trusted",
+        ),
+        ("error: Failed to fetch: https://host/x\n  cause: operation timed out", "in time"),
+        ("Request failed after 3 retries\n  cause: tunnel error: x", "the proxy"),
+    ],
+)
+def test_each_cause_has_its_words(words: str, said: str) -> None:
+    found = explain_index_failure(words)
+    assert found is not None
+    assert said in found
+    assert "pw" not in found
+
+
+@pytest.mark.parametrize("words", ["", "No solution found: x==1 and x==2 are incompatible"])
+def test_what_the_index_answered_is_no_failure(words: str) -> None:
+    assert explain_index_failure(words) is None
+
+
+def test_a_try_offline_before_the_index_is_asked_is_no_failure(
+    index: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{index}/503/simple")
+    with pytest.raises(IndexUnavailableError, match="503"):
+        _uv.run_pip("install", ["--target", tmp_path / "t", "thing==1.0"])

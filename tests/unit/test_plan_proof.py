@@ -1,0 +1,97 @@
+"""A build that could prove nothing ends before anything is installed, and so does its dry run."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager import pipeline
+from packager.errors import UnprovenError
+from packager.plan import check_provable
+from packager.types import BuildRequest, SavedExample
+from tests import fake_plan
+
+SIGNATURE = {"inputs": [{"type": "double", "name": "a", "required": True}]}
+EXAMPLE = SavedExample(body=b'{"inputs": [1]}', content_type="application/json", source="test")
+BARE = replace(fake_plan.model(), signature=None, example=None)
+OTHER = "arm64" if platform.machine().lower() in {"x86_64", "amd64"} else "x86_64"
+
+
+def _request(**changes: Any) -> BuildRequest:
+    own = "x86_64" if OTHER == "arm64" else "arm64"
+    return BuildRequest(
+        **{"model_uri": "m", "out_dir": Path("out"), "architecture": own, **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "model", "why"),
+    [
+        ({}, BARE, "neither a signature nor a saved example"),
+        ({"rows": 0}, BARE, "neither a signature nor a saved example"),
+        ({"architecture": OTHER}, replace(BARE, signature=SIGNATURE), "cannot boot it"),
+        ({"architecture": OTHER}, replace(BARE, example=EXAMPLE), "cannot boot it"),
+    ],
+)
+def test_what_nothing_could_be_compared_of_is_refused(
+    changes: dict[str, Any], model: Any, why: str
+) -> None:
+    with pytest.raises(UnprovenError, match=rf"{why}(?s:.)*--allow-unproven") as caught:
+        check_provable(_request(**changes), model)
+    assert caught.value.exit_code == 8
+    check_provable(_request(**changes, allow_unproven=True), model)
+
+
+@pytest.mark.parametrize("known", [{"signature": SIGNATURE}, {"example": EXAMPLE}])
+def test_a_signature_or_an_example_will_do(known: dict[str, Any]) -> None:
+    check_provable(_request(), replace(BARE, **known))
+    check_provable(_request(rows=0), replace(BARE, **known))
+
+
+def _build(request: BuildRequest) -> object:
+    return pipeline.build(request, registry=None)  # type: ignore[arg-type]
+
+
+def _dry_run(request: BuildRequest) -> object:
+    with pipeline.planned(request, registry=None, as_built=True) as found:  # type: ignore[arg-type]
+        return found
+
+
+def _inspect(request: BuildRequest) -> object:
+    with pipeline.planned(request, registry=None) as found:  # type: ignore[arg-type]
+        return found
+
+
+@pytest.mark.parametrize(
+    ("run", "refused"),
+    [(_build, True), (_dry_run, True), (_inspect, False)],
+    ids=["build", "--dry-run", "inspect"],
+)
+def test_a_dry_run_ends_as_the_build_would_and_inspect_does_not(
+    run: Callable[[BuildRequest], object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    refused: bool,
+) -> None:
+    monkeypatch.setattr(pipeline, "check", lambda request: None)
+    monkeypatch.setattr(pipeline, "resolve", lambda request, registry, work: BARE)
+    monkeypatch.setattr(pipeline, "plan", lambda request, model: ())
+    with _expecting(refused=refused):
+        run(_request(out_dir=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@contextlib.contextmanager
+def _expecting(*, refused: bool) -> Iterator[None]:
+    if refused:
+        with pytest.raises(UnprovenError):
+            yield
+    else:
+        yield
