@@ -258,7 +258,10 @@ def _narrowed(cells: Array, dtype: np.dtype[Any]) -> Array:
 def _doubles(values: Sequence[float]) -> Array:
     """As `np.array(values)`, in a third of the time. Raises OverflowError for a larger int."""
     cells = np.empty(len(values))
-    struct.pack_into(f"{len(values)}d", cells.data, 0, *values)
+    try:
+        struct.pack_into(f"{len(values)}d", cells.data, 0, *values)
+    except struct.error as error:  # what it makes of an int beyond any float
+        raise OverflowError(str(error)) from error
     return cells
 
 
