@@ -187,10 +187,13 @@ def _frame(key: str, value: Json, model: Model) -> Any:
     if model.inputs is None and model.pandas:
         import pandas as pd
 
-        from handlers.tables import check_shape
+        from handlers.tables import check_labels, check_shape
 
-        check_shape(value if key == "dataframe_records" else value["data"])
         given = {"data": value} if key == "dataframe_records" else value
+        check_shape(given["data"])
+        for part in ("columns", "index"):
+            if isinstance(labels := given.get(part), list):
+                check_labels(labels)
         return _by_pandas(lambda: pd.DataFrame(**given))
     from handlers.casting import cast_table
     from handlers.tables import from_records, from_split

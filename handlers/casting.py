@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from handlers.columns import Column, Table, infer, objects
-from handlers.errors import DATA_ERRORS, InvalidInputError, ScoringError
+from handlers.errors import DATA_ERRORS, InvalidInputError, ScoringError, TooLargeError
 from handlers.quirks import Quirks
 from handlers.schema import (
     BINARY,
@@ -49,6 +49,8 @@ def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
             if name in table.duplicated and spec.type in _alone(quirks):
                 raise ValueError("the column was given twice")
             table.columns[name] = _cast(column, spec.type, required=spec.required, quirks=quirks)
+        except TooLargeError:
+            raise
         except (*DATA_ERRORS, ScoringError) as error:
             raise _failed(name, spec.type, error) from error
 
@@ -129,6 +131,8 @@ def _cast_tensors(table: Table, schema: Schema, quirks: Quirks) -> None:
             ):
                 raise ValueError("the column was given twice")
             table.columns[name] = _cast_tensor_column(column, spec.dtype)
+        except TooLargeError:
+            raise
         except (*DATA_ERRORS, ScoringError) as error:
             raise _failed(name, spec.dtype, error) from error
 

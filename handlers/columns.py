@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from handlers.errors import TooLargeError
 from handlers.quirks import Quirks
 from handlers.schema import Json, Name
 
@@ -21,6 +22,11 @@ _NAN = float("nan")
 _NUMBERS = frozenset({int, float})
 _NULL = type(None)
 _INT64_END = 2.0**63
+_FREE_BYTES = 64 * 1024 * 1024
+_FILL = 4
+_CHARACTER_BYTES = 4
+_NUMBER_LENGTH = 32
+"""Of a number as text, or of null: no more than so many characters, but for integers."""
 
 
 @dataclass(slots=True)
@@ -65,6 +71,43 @@ class Table:
 def objects(values: Iterable[Any], count: int) -> np.ndarray[Any, np.dtype[Any]]:
     """An object array, one element a value, lists included."""
     return np.fromiter(values, dtype=np.dtype(object), count=count)
+
+
+def check_widths(values: Json) -> None:
+    """Raises TooLargeError where numpy's array of `values` as text would fill the memory.
+
+    Each of its elements takes the bytes of the longest. `values` may be lists in lists.
+    """
+    if are_widened(values):
+        raise TooLargeError(
+            "A text is far longer than the others in its array. Send it in a request of its own."
+        )
+
+
+def are_widened(values: Json) -> bool:
+    """Whether numpy's array of `values` as text would take far more bytes than they do."""
+    count = longest = total = 0
+    parts: list[Any] = [values] if isinstance(values, list) and values else []
+    while parts:
+        part = parts.pop()
+        kinds = set(map(type, part))
+        count += len(part)
+        if kinds <= _NUMBERS:
+            continue
+        parts += [value for value in part if type(value) is list]
+        lengths = list(map(len if kinds == {str} else _text_length, part))
+        total += sum(lengths)
+        longest = max(longest, *lengths, 0)
+    size = count * longest * _CHARACTER_BYTES
+    return size > max(_FREE_BYTES, _FILL * total * _CHARACTER_BYTES)
+
+
+def _text_length(value: Json) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return len(str(value))
+    return value.bit_length() // 3 if type(value) is int else _NUMBER_LENGTH
 
 
 def infer(values: Sequence[Any], quirks: Quirks) -> Column:
@@ -127,10 +170,16 @@ def _scalars(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
     present = [v for v in values if type(v) is not float] if missing else values
     if not present:
         return Column(np.array(values, dtype=np.float64))
-    array = np.array(present)
-    made = from_array(array, quirks)
+    if kinds <= {np.str_, float}:  # an array of them would give each the bytes of the longest
+        made = Column(objects(map(str, present), len(present)), text=quirks.text_dtype)
+        array_kind = "U"
+    elif np.bytes_ in kinds:
+        return Column(objects(values, len(values)))
+    else:
+        array = np.array(present)
+        made, array_kind = from_array(array, quirks), array.dtype.kind
     kind = made.cells.dtype.kind
-    untouched = array.dtype.kind == "S" or (array.dtype.kind == "U" and not quirks.text_dtype)
+    untouched = array_kind == "U" and not quirks.text_dtype
     if untouched or (kind == "b" and missing):
         return Column(objects(values, len(values)))
     if not missing:

@@ -10,6 +10,7 @@ import csv
 import io
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,14 +28,17 @@ NULLS = frozenset(
     }
 )  # fmt: skip
 _NUMBER = re.compile(
-    r"[ \t\n\r\f\v]*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)[ \t\n\r\f\v]*",
+    # possessive: what was read once is not read again in another way, however long it is
+    r"[ \t\n\r\f\v]*+[+-]?(?:(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:e[+-]?[0-9]++)?|inf(?:inity)?)"
+    r"[ \t\n\r\f\v]*+",
     re.ASCII | re.IGNORECASE,
 )
-_WHOLE = re.compile(r"[ \t]*[+-]?[0-9]+[ \t]*", re.ASCII)
+_WHOLE = re.compile(r"[ \t]*+[+-]?[0-9]++[ \t]*+", re.ASCII)
 _NAN = float("nan")
 _PLAIN = b"0123456789+-.eE"
 _MAX_REPEATED = 1000
 """pandas' numbering of them takes time with the square of their number."""
+_MAX_COMPARED = 5_000_000
 _TRUTH = {"true": True, "false": False}
 
 csv.field_size_limit(sys.maxsize)
@@ -55,9 +59,24 @@ def check_csv(text: str) -> None:
     names = (text if end < 0 else text[:end]).split(",")
     lines = text.count("\n") + 1
     check_extent(lines, len(names), lines + text.count(","))
-    given = [name for name in names if name]
-    if len(given) - len(set(given)) > _MAX_REPEATED:
+    _check_names([name for name in names if name])
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raises TooLargeError for repeated names that pandas would number for minutes.
+
+    It looks for each number's name (`a.1`) in the list of all names, one after the other.
+    """
+    counts = Counter(names)
+    repeated = len(names) - len(counts)
+    if repeated > _MAX_REPEATED:
         raise TooLargeError(f"More than {_MAX_REPEATED} columns have the name of another.")
+    taken = sum(counts.get(name.rpartition(".")[0], 0) > 1 for name in names)
+    if repeated and (repeated + taken) * len(names) > _MAX_COMPARED:
+        raise TooLargeError(
+            f"Of {len(names)} columns {repeated} have the name of another, and {taken} names are "
+            "what these would be numbered to. Give each a name of its own."
+        )
 
 
 def parse_csv(text: str, schema: Schema) -> Table:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from handlers.columns import Column, Table, infer
-from handlers.errors import DATA_ERRORS, FOREIGN, NO_FRAME, SchemaError, ScoringError
+from handlers.errors import DATA_ERRORS, FOREIGN, NO_FRAME, SchemaError, ScoringError, TooLargeError
 from handlers.quirks import Quirks
 from handlers.schema import (
     BINARY,
@@ -56,6 +56,8 @@ def enforce(data: Any, schema: Schema, quirks: Quirks, *, schema_details: bool) 
 
             return enforce_tensors(data, schema, quirks)
         return _enforce_columns(_table(data, schema, quirks), schema, quirks)
+    except TooLargeError:
+        raise
     except ScoringError as error:
         message, detail = error.message, error.detail
     except DATA_ERRORS as error:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from handlers.columns import Column, from_array, infer
+from handlers.columns import Column, check_widths, from_array, infer
 from handlers.enforcement import enforce_scalars
 from handlers.errors import FOREIGN, SchemaError
 from handlers.quirks import Quirks
-from handlers.schema import AnyType, Array, DataType, Map, Object, Type
+from handlers.schema import STRING, AnyType, Array, DataType, Map, Object, Type
 
 
 def enforce_value(data: Any, wanted: Type, *, required: bool, quirks: Quirks) -> Any:
@@ -58,11 +58,21 @@ def _array(data: Any, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
         column = from_array(data, quirks)
     else:
         column = infer(data, quirks)
-    made = _as_array(enforce_scalars("", column, wanted.items, quirks), wanted.items)
-    return made.tolist() if isinstance(data, list) else made
+    made = enforce_scalars("", column, wanted.items, quirks)
+    if isinstance(data, list) and wanted.items is STRING and all(map(_is_text, made.cells)):
+        return [text.rstrip("\0") for text in made.cells]  # as an array of text would have it
+    array = _as_array(made, wanted.items)
+    return array.tolist() if isinstance(data, list) else array
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
 
 
 def _as_array(column: Column, wanted: DataType) -> np.ndarray[Any, np.dtype[Any]]:
+    """Raises TooLargeError for texts of very different lengths."""
+    if wanted.array_dtype.kind in "US":
+        check_widths(column.cells.tolist())
     null = column.text and not all(isinstance(v, str) for v in column.cells)
     if null and wanted.array_dtype.kind in "US":
         # pandas 3 fills an array of one character a text as soon as one of them is null

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from handlers.errors import FOREIGN, ParameterError, ScoringError
+from handlers.columns import check_widths
+from handlers.errors import FOREIGN, ParameterError, ScoringError, TooLargeError
 from handlers.quirks import Quirks
 from handlers.schema import (
     BOOLEAN,
@@ -59,6 +60,8 @@ def enforce_params(
         value = made.get(spec.name) if spec.name in made else spec.default
         try:
             made[spec.name] = _checked(value, spec, quirks)
+        except TooLargeError:
+            raise
         except ScoringError as error:
             wrong.append((spec.name, error.message))
     if wrong:
@@ -91,6 +94,7 @@ def _checked(value: Json, spec: ParamSpec, quirks: Quirks) -> Any:
 
 
 def _dimensions(value: Json) -> int:
+    check_widths(value)
     try:
         return np.array(value).ndim
     except ValueError:  # lists of several lengths

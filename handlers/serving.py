@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from handlers.errors import DATA_ERRORS, FOREIGN, InvalidInputError, ScoringError
+from handlers.columns import are_widened, check_widths, objects
+from handlers.errors import (
+    DATA_ERRORS,
+    FOREIGN,
+    InvalidInputError,
+    ScoringError,
+    TooLargeError,
+)
 from handlers.quirks import Quirks
 from handlers.schema import (
     BINARY,
@@ -107,6 +114,7 @@ def _pivot(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict
             made[name] = None  # its place among the others
             parts[name] = [_convert(value, spec, quirks) for value in values]
     for name, cells in parts.items():
+        check_widths([c.tolist() if isinstance(c, np.ndarray) else c for c in cells])
         try:
             made[name] = np.array(cells)
         except DATA_ERRORS as error:
@@ -136,7 +144,9 @@ def _same_lengths(parsed: dict[str, Any], schema: Schema | None) -> None:
         raise InvalidInputError("The length of values for each input/column name are not the same")
 
 
-def _array(data: Any, dtype: Any = None) -> Any:
+def _array(data: Any, dtype: np.dtype[Any] | None = None) -> Any:
+    if dtype is None or dtype.kind in "US":
+        check_widths(data)
     try:
         return np.array(data, dtype=dtype)
     except DATA_ERRORS as error:
@@ -157,6 +167,8 @@ def _convert(data: Json, spec: Spec, quirks: Quirks) -> Any:
 
     try:
         made = enforce_value(data, wanted, required=spec.required, quirks=quirks)
+    except TooLargeError:
+        raise
     except ScoringError as error:
         raise InvalidInputError(error.message, detail=error.detail) from error
     except DATA_ERRORS as error:
@@ -173,7 +185,7 @@ def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
     elif wanted is BINARY:
         # numpy's own bytes would lose what ends in zeros
         made = (
-            _array(values, wanted.array_dtype)
+            _texts(values, wanted)
             if quirks.raw_base64
             else np.array([*decoded(values), None], dtype=object)[:-1]
         )
@@ -182,9 +194,29 @@ def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
             # a time zone is dropped after the conversion to UTC, and numpy warns of it
             warnings.simplefilter("ignore")
             made = _array(values, wanted.array_dtype)
+    elif wanted is STRING:
+        made = _texts(values, wanted)
     else:
         made = _array(values, wanted.array_dtype)
     return made[0] if single else made
+
+
+def _texts(values: list[Json], wanted: DataType) -> Any:
+    """Numpy's array of text or bytes; where one is far longer than the others, of objects.
+
+    What is made of the array is the same: a table's column.
+    """
+    if not are_widened(values) or not all(isinstance(value, str) for value in values):
+        return _array(values, wanted.array_dtype)
+    try:
+        # numpy takes zeros at the end for what fills an array
+        cells = [
+            value.rstrip("\0") if wanted is STRING else value.encode("ascii").rstrip(b"\0")
+            for value in values
+        ]
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(FOREIGN, detail=f"Error: {error!r}") from error
+    return objects(cells, len(cells))
 
 
 def decoded(values: list[Json]) -> list[bytes]:

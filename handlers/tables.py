@@ -20,21 +20,43 @@ from handlers.schema import Json, Name
 _MISSING = float("nan")
 _MAX_COLUMNS = 100_000
 _MAX_CELLS = 10_000_000
-_FILL = 4
+_FREE_CELLS = 1_000_000
+_FILL, _MAX_FILL = 4, 100
+_MAX_EXTREME_LABELS = 1000
+_LABEL_END = 2**64
+"""Python's hash of a number is no secret. Beyond 64 bits any number of labels can be sent that have
+the same, and these take time with the square of their number; below, there are a hundred."""
 
 
 def check_extent(rows: int, columns: int, sent: int) -> None:
     """Raises TooLargeError for a table far larger than the cells that were sent for it.
 
-    What a request leaves out is filled in, so that a few megabytes could ask for terabytes.
+    What a request leaves out is filled in, so that a few megabytes could ask for terabytes: to four
+    times what was sent, or up to 10 million cells a hundred times, or to a million.
     """
     if columns > _MAX_COLUMNS:
         raise TooLargeError(f"A table has at most {_MAX_COLUMNS} columns, and this has {columns}.")
-    if rows * columns > max(_MAX_CELLS, _FILL * sent):
+    filled = min(_MAX_CELLS, max(_FREE_CELLS, _MAX_FILL * sent))
+    if rows * columns > max(_FILL * sent, filled):
         raise TooLargeError(
             f"A table of {rows} rows and {columns} columns was sent with {sent} cells. "
             "Send each column in full, or fewer rows a request."
         )
+
+
+def check_labels(labels: Sequence[Json]) -> None:
+    """Raises TooLargeError for names or rows' labels that would take minutes to look up."""
+    if sum(map(_is_extreme, labels)) > _MAX_EXTREME_LABELS:
+        raise TooLargeError(
+            f"More than {_MAX_EXTREME_LABELS} labels are numbers beyond 64 bits. Send them as text."
+        )
+
+
+def _is_extreme(label: Json) -> bool:
+    if type(label) not in {int, float} or not label:
+        return False
+    size = abs(label)
+    return not 1 / _LABEL_END < size < _LABEL_END and size == size  # noqa: PLR0124  NaN has a hash of its own
 
 
 def check_shape(data: Json) -> None:
@@ -98,10 +120,11 @@ def from_rows(
         raise ValueError(f"{len(names)} columns passed, passed data had {width} columns")
     series = list(zip(*rows, strict=True)) if len(widths) == 1 else list(zip_longest(*rows))
     labels = range(width) if names is None else names
+    kept = None if wanted is None else frozenset(wanted)
     columns = {
         name: infer(values, quirks)
         for name, values in zip(labels, series, strict=True)
-        if wanted is None or name in wanted
+        if kept is None or name in kept
     }
     return Table(columns, len(rows), duplicated=_duplicated(names))
 
@@ -114,6 +137,8 @@ def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks)
             raise TypeError(f"{key} must be a list")
     if names is not None and not all(isinstance(n, str | int | float | None) for n in names):
         raise ValueError("columns must be names")
+    for labels in (names, index):
+        check_labels(labels or ())
     names = _labels(names)
     table = _split_table(rows, names, index, wanted or None, quirks)
     if index is not None:
@@ -137,7 +162,8 @@ def _split_table(
     rows: Json, names: list[Name] | None, index: list[Json] | None, wanted: Any, quirks: Quirks
 ) -> Table:
     if isinstance(rows, dict):
-        table = from_dict({k: rows[k] for k in rows if names is None or k in names}, quirks)
+        kept = rows if names is None else set(names)
+        table = from_dict({k: rows[k] for k in rows if k in kept}, quirks)
         return _selected(table, names, quirks)
     if rows is None or rows == []:
         count = len(index or ())
@@ -247,5 +273,6 @@ def from_matrix(data: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Table:
         return Table({0: from_array(data, quirks)}, len(data))
     if data.ndim != 2:
         raise ValueError(f"Must pass 2-d input. shape={data.shape}")
+    check_extent(data.shape[0], data.shape[1], data.size)
     columns = {i: from_array(data[:, i], quirks) for i in range(data.shape[1])}
     return Table(columns, data.shape[0])

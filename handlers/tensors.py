@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from handlers.columns import Column, Table
+from handlers.columns import Column, Table, check_widths
 from handlers.errors import FOREIGN, SchemaError
 from handlers.quirks import Quirks
 from handlers.schema import Schema, TensorSpec
@@ -127,6 +127,8 @@ def _column(column: Column, spec: TensorSpec) -> NDArray:
             f"{'input ' + spec.name if spec.name else 'the unnamed input'} is {spec.shape}."
         )
     first = column.cells[0]
+    if spec.dtype.kind in "US":
+        check_widths(column.cells.tolist())
     if np.isscalar(first) and column.cells.dtype.kind != "M":  # a Timestamp is none to numpy
         if spec.shape not in {(-1,), (-1, 1)}:
             raise SchemaError(

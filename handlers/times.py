@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 import numpy as np
 
 from handlers.columns import Column
 from handlers.quirks import Quirks
 
+_LONGEST = 1000
+"""Characters that are looked at: dateutil, which pandas asks, takes time with their square."""
 _DIGIT = re.compile(r"\d+")
 _ZONED = re.compile(r".*\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?(Z|[+-]\d{2}:?\d{2})?")
@@ -21,6 +24,8 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?(Z|[
 def parsed(column: Column, quirks: Quirks) -> Column:
     """Raises ValueError or TypeError for what is not a time."""
     pandas = sys.modules.get("pandas")
+    if any(isinstance(v, str) and len(v) > _LONGEST for v in _objects(column)):
+        raise ValueError(f"a time has at most {_LONGEST} characters")
     if pandas is None:
         found = _iso(column)
         if found.aware and quirks.cast_in_place:
@@ -35,6 +40,10 @@ def parsed(column: Column, quirks: Quirks) -> Column:
     if found.dtype.kind != "M":  # texts of several time zones stay objects
         return Column(found.to_numpy())
     return Column(found.to_numpy().astype("datetime64[ns]"))
+
+
+def _objects(column: Column) -> Any:
+    return column.cells if column.cells.dtype == object else ()
 
 
 def _iso(column: Column) -> Column:

@@ -33,6 +33,8 @@ class Scored:
 
 
 Result = Scored | ScoringError
+_TEXT_BYTES = 4096
+"""Of one text in an array: shorter ones of several requests go to the model together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,11 @@ def _frame_form(frame: Any, params: str, pandas: Any) -> Hashable | None:
 
 
 def _kind(array: Any) -> Hashable:
-    # texts of two lengths are two dtypes to numpy, and one to a model
+    # texts of two lengths are two dtypes to numpy, and one to a model; but joined, each takes the
+    # bytes of the longest
     dtype = array.dtype
-    return dtype.kind if dtype.kind in "US" else dtype.str, array.shape[1:]
+    joins = dtype.kind in "US" and dtype.itemsize <= _TEXT_BYTES
+    return dtype.kind if joins else dtype.str, array.shape[1:]
 
 
 def length(data: Any) -> int:

@@ -7,6 +7,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -36,6 +37,9 @@ _DTYPES: Final = {
 }
 _NAMES: Final = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 _BYTES: Final = "BYTES"
+_MAX_EMPTY: Final = 1_000_000
+"""Rows, or rows of rows, of a tensor without values: each may become a list."""
+_SIZE_DIGITS: Final = 20
 _OWN: Final = frozenset({"binary_data_output", "binary_data_size", "binary_data", "content_type"})
 """Parameters of the protocol; the others are the model's."""
 
@@ -56,7 +60,8 @@ def read(body: bytes, header_bytes: str | None, manifest: Manifest) -> Infer:
     """`header_bytes` is the header Inference-Header-Content-Length. Raises ScoringError."""
     size = len(body)
     if header_bytes is not None:
-        if not header_bytes.isdecimal() or int(header_bytes) > size:
+        # a number of more digits is beyond any body, and Python reads no more than 4,300 of them
+        if not header_bytes.isdecimal() or int(header_bytes[:_SIZE_DIGITS]) > size:
             raise InvalidInputError("Inference-Header-Content-Length is not within the body.")
         size = int(header_bytes)
     try:
@@ -71,6 +76,8 @@ def read(body: bytes, header_bytes: str | None, manifest: Manifest) -> Infer:
     asked = value.get("outputs") or []
     if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
         raise InvalidInputError("`outputs` is no list of objects.")
+    if len({str(each.get("name")) for each in asked}) < len(asked):
+        raise InvalidInputError("`outputs` names an output twice.")
     binary = bool(given.get("binary_data_output", False))
     return Infer(
         request=Request(data=_data(tensors, manifest), params=params or None),
@@ -162,8 +169,6 @@ def _tensors(inputs: list[Any], rest: memoryview) -> dict[str, Array]:
         size = _parameters(each).get("binary_data_size")
         try:
             shape = tuple(int(length) for length in each["shape"])
-            if min(shape, default=0) < 0:
-                raise InvalidInputError(f"The input {each['name']} has a negative size.")
             if size is None:
                 array = _from_json(each.get("data"), str(each["datatype"]))
             else:
@@ -172,7 +177,7 @@ def _tensors(inputs: list[Any], rest: memoryview) -> dict[str, Array]:
                 if len(raw) != int(size):
                     raise InvalidInputError(f"The body ends within the input {each['name']}.")
                 array = _from_bytes(raw, str(each["datatype"]))
-            found[str(each["name"])] = array.reshape(shape)
+            found[str(each["name"])] = _shaped(array, shape, each["name"])
         except ScoringError:
             raise
         except DATA_ERRORS as error:
@@ -185,6 +190,14 @@ def _tensors(inputs: list[Any], rest: memoryview) -> dict[str, Array]:
     if not found:
         raise InvalidInputError("The body has no input.")
     return found
+
+
+def _shaped(array: Array, shape: tuple[int, ...], name: str) -> Array:
+    if min(shape, default=0) < 0:
+        raise InvalidInputError(f"The input {name} has a negative size.")
+    if math.prod(length or 1 for length in shape) > max(array.size, _MAX_EMPTY):
+        raise InvalidInputError(f"The input {name} has more rows than values.")
+    return array.reshape(shape)
 
 
 def _from_json(data: Any, datatype: str) -> Array:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from tests.conformance.cases import ALL, CSV, JSON, Case, column
+from tests.fuzz.growing import DOUBLES, FORMS
 
 PARQUET = "application/vnd.apache.parquet"
 LIMIT_BYTES = 6_000_000
@@ -32,7 +33,6 @@ TOKENS = (
     b"Infinity", b"null", b"-", b"1e999", b"9" * 4400, b"\\ud800", b"\xed\xa0\x80", b"\xef\xbb\xbf",
     b"0" * 50, b'"inputs":', b'"data":', b'"columns":', b"[" * 2000, b"-0", b"1e-7", b"\xf0\x9f",
 )  # fmt: skip
-DOUBLES = {"inputs": [column("double", name) for name in "abx"]}
 
 
 class Sample(NamedTuple):
@@ -158,6 +158,10 @@ def huge() -> Iterator[Sample]:
         for name, signature in SIGNATURES.items():
             media = CSV if "csv" in kind else JSON
             yield Sample(f"{kind}, {name}", signature, body, media)
+    for kind, form in FORMS.items():
+        media = form.media_of(LIMIT_BYTES // 100) if form.media_of else form.media
+        for signature in form.signatures:
+            yield Sample(kind, signature, form.make(LIMIT_BYTES - 1000)[:LIMIT_BYTES], media)
     for kind, body in parquet_bombs().items():
         yield Sample(kind, DOUBLES, body, PARQUET)
 

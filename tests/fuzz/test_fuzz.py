@@ -13,7 +13,8 @@ import pytest
 from handlers.scoring import Scorer
 from tests.conformance.asking import ours
 from tests.fuzz import run
-from tests.fuzz.bodies import DOUBLES, HUGE, PARQUET, parquet_bombs
+from tests.fuzz.bodies import HUGE, PARQUET, parquet_bombs
+from tests.fuzz.growing import DOUBLES
 
 FOUND = ["ragged records", "ragged rows", "one row, many labels", "short csv rows",
          "same csv names", "dicts of dicts"]  # fmt: skip

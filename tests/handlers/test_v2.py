@@ -173,6 +173,19 @@ def test_every_datatype_comes_back_as_it_went(dtype: str) -> None:
         ),
         (json.dumps(columns(outputs=[{"name": "no"}])).encode(), {}, 400, "no output no"),
         (json.dumps(columns()).encode() + b"xx", {HEADER: "len"}, 400, "not within"),
+        (json.dumps(columns()).encode(), {HEADER: "9" * 5000}, 400, "not within"),
+        (
+            json.dumps(columns(outputs=[{"name": "output-0"}] * 2)).encode(),
+            {},
+            400,
+            "names an output twice",
+        ),
+        (
+            b'{"inputs": [{"name": "x", "datatype": "FP64", "shape": [9000000, 0], "data": []}]}',
+            {},
+            400,
+            "more rows than values",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_the_protocols_own_form(
