@@ -8,6 +8,7 @@ https://github.com/mlflow/mlflow.
 from __future__ import annotations
 
 import binascii
+import sys
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,9 @@ def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:
         return Column(objects(map(str, values.tolist()), len(values)))
     if column.text and dtype.kind in "OU":
         return column
+    if dtype.kind in "mM" and (pandas := sys.modules.get("pandas")) is not None:
+        series = pandas.Series(values, dtype="str" if column.text else values.dtype)
+        return Column(series.astype(dtype).to_numpy())
     if dtype.kind in "iu" and values.dtype.kind == "f":
         if not np.isfinite(values).all():
             raise ValueError("Cannot convert non-finite values (NA or inf) to integer")

@@ -142,8 +142,11 @@ def _enforce(name: Name, column: Column, wanted: Type, required: bool, quirks: Q
         return enforce_scalars(name, column, wanted, quirks)
     if isinstance(wanted, AnyType) and (column.aware or column.cells.dtype.kind == "M"):
         # pandas 2 reads the cells again, as nanoseconds
-        again = not (quirks.text_dtype or column.aware)
-        return Column(column.cells.astype("datetime64[ns]")) if again else column
+        if quirks.text_dtype or column.aware:
+            return column
+        from handlers.times import to_nanoseconds
+
+        return Column(to_nanoseconds(column.cells))
     from handlers.nested import enforce_value
 
     cells = [enforce_value(v, wanted, required=required, quirks=quirks) for v in column.values()]
@@ -227,20 +230,16 @@ def _kept(name: Name, column: Column, wanted: DataType) -> Column | None:
 
 
 def _times(name: Name, values: np.ndarray[Any, np.dtype[Any]], wanted: DataType) -> Column:
-    pandas = sys.modules.get("pandas")
-    if pandas is not None:
-        try:
-            return Column(pandas.Series(values).astype("datetime64[ns]").to_numpy())
-        except TypeError as error:
-            raise SchemaError(FOREIGN, detail=f"Error: {error!r}") from error
-        except ValueError as error:
-            raise SchemaError(_unlike(name, wanted), detail=f"Error: {error!r}") from error
-    for value in values if values.dtype == object else ():
+    from handlers.times import to_nanoseconds
+
+    for value in values if values.dtype == object and "pandas" not in sys.modules else ():
         if value is None or isinstance(value, str):
             continue
         raise SchemaError(FOREIGN if isinstance(value, _NO_TIME) else _unlike(name, wanted))
     try:
-        return Column(values.astype("datetime64[ns]"))
+        return Column(to_nanoseconds(values))
+    except TypeError as error:
+        raise SchemaError(FOREIGN, detail=f"Error: {error!r}") from error
     except ValueError as error:
         raise SchemaError(_unlike(name, wanted), detail=f"Error: {error!r}") from error
 

@@ -129,7 +129,9 @@ def _column(column: Column, spec: TensorSpec) -> NDArray:
     first = column.cells[0]
     if spec.dtype.kind in "US":
         check_widths(column.cells.tolist())
-    if np.isscalar(first) and column.cells.dtype.kind != "M":  # a Timestamp is none to numpy
+    if (
+        np.isscalar(first) and column.cells.dtype.kind not in "mM"
+    ):  # pandas' times are none to numpy
         if spec.shape not in {(-1,), (-1, 1)}:
             raise SchemaError(
                 f"The input pandas dataframe column '{spec.name}' contains scalar values, which "

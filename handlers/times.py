@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from handlers.columns import Column
 from handlers.quirks import Quirks
 
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_BEYOND = "a time is beyond what nanoseconds can tell"
+_INT64_END = 2.0**63
 _LONGEST = 1000
 """Characters that are looked at: dateutil, which pandas asks, takes time with their square."""
 _DIGIT = re.compile(r"\d+")
@@ -35,11 +38,27 @@ def parsed(column: Column, quirks: Quirks) -> Column:
     if quirks.cast_in_place:
         return Column(series.astype("datetime64[ns]").to_numpy())
     found = pandas.to_datetime(series)
-    if getattr(found.dtype, "tz", None) is not None:
-        return Column(column.cells, aware=True)
     if found.dtype.kind != "M":  # texts of several time zones stay objects
         return Column(found.to_numpy())
-    return Column(found.to_numpy().astype("datetime64[ns]"))
+    # pandas refuses a time that is beyond nanoseconds, numpy's own cast makes another of it
+    found = found.dt.as_unit("ns")
+    if getattr(found.dtype, "tz", None) is not None:
+        return Column(column.cells, aware=True)
+    return Column(found.to_numpy())
+
+
+def to_nanoseconds(values: Array) -> Array:
+    """Raises ValueError for a time before 1677-09-21 or after 2262-04-11."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        made: Array = pandas.Series(values).astype("datetime64[ns]").to_numpy()
+        return made
+    if values.dtype == object:
+        values = np.array(["NaT" if v is None else v for v in values], dtype="datetime64[us]")
+    found = values.astype("datetime64[ns]")
+    if not ((found.astype(values.dtype) == values) | np.isnat(values)).all():
+        raise ValueError(_BEYOND)
+    return found
 
 
 def _objects(column: Column) -> Any:
@@ -49,7 +68,9 @@ def _objects(column: Column) -> Any:
 def _iso(column: Column) -> Column:
     values = column.cells
     if values.dtype.kind == "M":
-        return Column(values.astype("datetime64[ns]"))
+        return Column(to_nanoseconds(values))
+    if values.dtype.kind in "fu" and (np.abs(values) >= _INT64_END).any():
+        raise ValueError(_BEYOND)
     if values.dtype.kind in "iu":
         return Column(values.astype(np.int64).astype("datetime64[ns]"))
     if values.dtype.kind == "f":
@@ -65,4 +86,9 @@ def _iso(column: Column) -> Column:
         raise ValueError("times must all be of one form")
     if any(v is not None and _ZONED.match(v) for v in texts):
         return Column(values, aware=True)
-    return Column(np.array(["NaT" if v is None else v for v in texts], dtype="datetime64[ns]"))
+    filled = ["NaT" if v is None else v for v in texts]
+    found = np.array(filled, dtype="datetime64[ns]")
+    seconds = np.array(filled, dtype="datetime64[s]")
+    if not ((found.astype("datetime64[s]") == seconds) | np.isnat(seconds)).all():
+        raise ValueError(_BEYOND)
+    return Column(found)

@@ -1,0 +1,54 @@
+"""Times without pandas: what nanoseconds cannot tell is refused, and never becomes another time."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handlers.columns import Column, objects
+from handlers.quirks import Quirks
+from handlers.times import parsed, to_nanoseconds
+
+BEYOND = ("1600-01-01", "1677-09-20", "2262-04-12", "9999-12-31T23:59:59", "0001-01-01")
+WITHIN = (
+    "1677-09-21T00:12:43.145224193", "1970-01-01", "2024-01-02T03:04:05.678901234",
+    "2262-04-11T23:47:16.854775807", "1969-12-31T23:59:59.999999999",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+
+
+def read(*values: Any) -> Any:
+    return parsed(Column(objects(values, len(values))), Quirks()).cells
+
+
+@pytest.mark.parametrize("text", WITHIN)
+def test_a_time_within_nanoseconds_is_kept(text: str) -> None:
+    assert read(text, None)[0] == np.datetime64(text, "ns")
+
+
+@pytest.mark.parametrize("text", BEYOND)
+def test_a_time_beyond_nanoseconds_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="nanoseconds"):
+        read(text, None)
+    with pytest.raises(ValueError, match="nanoseconds"):
+        to_nanoseconds(np.array([text, "NaT"], dtype="datetime64[ms]"))
+
+
+@pytest.mark.parametrize("number", [1e300, -1e19, 2.0**63, 2**63, float("inf")])
+def test_a_number_beyond_nanoseconds_is_refused(number: float) -> None:
+    with pytest.raises(ValueError, match="nanoseconds"):
+        parsed(Column(np.array([number])), Quirks())
+
+
+def test_numbers_are_nanoseconds_since_1970() -> None:
+    found = parsed(Column(np.array([1.5e9, float("nan")])), Quirks()).cells
+
+    assert found[0] == np.datetime64("1970-01-01T00:00:01.5", "ns")
+    assert np.isnat(found[1])
