@@ -55,8 +55,14 @@ def to_nanoseconds(values: Array) -> Array:
         return made
     if values.dtype == object:
         values = np.array(["NaT" if v is None else v for v in values], dtype="datetime64[us]")
-    found = values.astype("datetime64[ns]")
-    if not ((found.astype(values.dtype) == values) | np.isnat(values)).all():
+    return _checked(values.astype("datetime64[ns]"), values.astype("datetime64[s]"))
+
+
+def _checked(found: Array, seconds: Array) -> Array:
+    """`found`, in nanoseconds, where it is the same as `seconds`. Raises ValueError."""
+    # by whole numbers: numpy's own way back is wrong for the first second of all
+    same = found.astype(np.int64) // 1_000_000_000 == seconds.astype(np.int64)
+    if not (same | np.isnat(seconds)).all():
         raise ValueError(_BEYOND)
     return found
 
@@ -87,8 +93,5 @@ def _iso(column: Column) -> Column:
     if any(v is not None and _ZONED.match(v) for v in texts):
         return Column(values, aware=True)
     filled = ["NaT" if v is None else v for v in texts]
-    found = np.array(filled, dtype="datetime64[ns]")
     seconds = np.array(filled, dtype="datetime64[s]")
-    if not ((found.astype("datetime64[s]") == seconds) | np.isnat(seconds)).all():
-        raise ValueError(_BEYOND)
-    return Column(found)
+    return Column(_checked(np.array(filled, dtype="datetime64[ns]"), seconds))
