@@ -6,7 +6,8 @@ For functions, where a web framework's import would cost more than the request
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import sys
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -31,14 +32,14 @@ class DisconnectedError(Exception):
 
 
 class App:
-    """`threaded` runs the model beside the event loop, for hosts that serve several requests.
+    """Asks its model outside of any event loop, as a model may run one of its own.
 
-    A function answers one request at a time, so there the model runs where it is.
+    In a loop, of a host that serves several requests, it asks in a thread. A function has none: it
+    runs the application by `finish`, and the model where it is.
     """
 
-    def __init__(self, scorer: Scorer, *, threaded: bool = False) -> None:
+    def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
-        self._threaded = threaded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -70,7 +71,7 @@ class App:
         except ScoringError as error:
             return self._scorer.refusal(error)
         content_type = header(scope, b"content-type")
-        if not self._threaded:
+        if not in_loop():
             return self._scorer.invocations(body, content_type)
         import asyncio
 
@@ -79,6 +80,38 @@ class App:
             return await asyncio.wait_for(work, self._scorer.settings.request_timeout_seconds)
         except TimeoutError:
             return TIMED_OUT
+
+
+def in_loop() -> bool:
+    """Whether this thread is inside a running event loop; imports nothing to tell."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def finish(app: App, scope: Scope, body: bytes) -> Answer:
+    """The answer to a request whose body is there, without an event loop.
+
+    Raises RuntimeError where a loop runs in this thread already.
+    """
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    running = app.answer(scope, receive)
+    try:
+        running.send(None)
+    except StopIteration as ended:
+        answer: Answer = ended.value
+        return answer
+    running.close()
+    msg = "the application waited for something"
+    raise RuntimeError(msg)
 
 
 def route(scope: Scope) -> str:
@@ -137,13 +170,18 @@ async def read_body(scope: Scope, receive: Receive, check_size: Callable[[int], 
             return b"".join(chunks)
 
 
+def encode_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """As ASGI has them."""
+    headers: Iterable[tuple[str, str]] = (
+        ("content-length", str(len(answer.body))),
+        *answer.headers,
+        *((("content-type", answer.content_type),) if answer.content_type else ()),
+    )
+    return [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers]
+
+
 async def _send(send: Send, answer: Answer) -> None:
-    headers = [
-        (b"content-length", str(len(answer.body)).encode()),
-        *((key.encode("latin-1"), value.encode("latin-1")) for key, value in answer.headers),
-    ]
-    if answer.content_type:
-        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+    headers = encode_headers(answer)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 

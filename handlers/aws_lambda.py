@@ -1,7 +1,8 @@
 """The Lambda entry point: `handlers.aws_lambda.handler`, the model loaded before the first event.
 
 HTTP events (API Gateway REST and HTTP, load balancers, function URLs) are known by their shape and
-answered through Mangum over handlers.asgi.App. Events of the sources that the manifest names
+answered by handlers.asgi.App, from and to what Mangum makes of them: without its event loop, as the
+model may run one of its own. Events of the sources that the manifest names
 (queues, streams, buses) go through handlers.inbox. Any other event is a direct invoke: MLflow's
 JSON in (`{"dataframe_split": ...}` and its like), `{"predictions": ...}` out. A direct invoke that
 cannot be answered raises, so that Lambda counts, retries and routes it as a failed invocation; its
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handlers import logs, predictor, quiet
-from handlers.errors import InvalidInputError, ScoringError, TooLargeError
+from handlers.errors import InvalidInputError, ScoringError, TooLargeError, UnhandledError
 from handlers.events import http
 from handlers.manifest import FILENAME, Manifest
 from handlers.metrics import Recorder
@@ -37,8 +38,6 @@ from handlers.records import RecordsFailedError
 from handlers.scoring import Answer, Scorer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
-
     from handlers.drift import Drift
     from handlers.events import Source
     from handlers.inbox import Counts, Inbox
@@ -92,24 +91,6 @@ class _Scorer(Scorer):
         return answer
 
 
-class _Fixed:
-    """An ASGI app with one answer, for what is refused before the routes."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],  # noqa: ARG002 - the protocol's
-        receive: Callable[[], Awaitable[Any]],  # noqa: ARG002
-        send: Callable[[dict[str, Any]], Awaitable[None]],
-    ) -> None:
-        headers = [(b"content-type", self._answer.content_type.encode("ascii"))]
-        status = self._answer.status
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": self._answer.body})
-
-
 class Function:
     """One loaded model and all that an invocation needs."""
 
@@ -129,8 +110,8 @@ class Function:
 
             self._inbox = Inbox.read(manifest.events, self._scorer)
         self._base_path = os.environ.get("PACKAGER_BASE_PATH", "")
-        self._adapt: Any = None
         self._app: Any = None
+        self._front: Any = None
         self._handle = self._logger.inject_lambda_context(
             self._measured, log_event=False, clear_state=True
         )
@@ -246,29 +227,36 @@ class Function:
 
     def _http(self, event: Any, context: Any) -> dict[str, Any]:
         self._load_http()
-        app: Any = self._app
+        answer = None
         try:
             event = http.readable(event, self._base_path)
         except http.UnreadableBodyError:
             event = http.readable({**event, "body": None}, self._base_path)
             refusal = InvalidInputError("The body is marked as base64 and is not.")
-            app = _Fixed(self._scorer.refusal(refusal))
+            answer = self._scorer.refusal(refusal)
         try:
-            response = self._adapt(app)(event, context)
+            front = self._front(event, context)
+            answer = answer or self._routed(front.scope, front.body)
+            response = front(_outgoing(answer))
             if _size(response) > self._scorer.settings.response_bytes:
                 limit = self._scorer.settings.response_bytes
-                app = _Fixed(
-                    self._scorer.refusal(
-                        TooLargeError(
-                            f"The answer, as Lambda wraps it, is beyond the limit of {limit} bytes."
-                            " Send fewer rows a request."
-                        )
-                    )
+                too_large = TooLargeError(
+                    f"The answer, as Lambda wraps it, is beyond the limit of {limit} bytes."
+                    " Send fewer rows a request."
                 )
-                response = self._adapt(app)(event, context)
+                response = front(_outgoing(self._scorer.refusal(too_large)))
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
             raise self._internal(error) from None
         return dict(response)
+
+    def _routed(self, scope: Any, body: bytes) -> Answer:
+        from handlers.asgi import finish
+
+        try:
+            return finish(self._app, scope, body)
+        except Exception as error:  # noqa: BLE001 - a caller gets an answer, as from any server
+            self._internal(error)
+            return self._scorer.refusal(UnhandledError())
 
     def _internal(self, error: Exception) -> InternalError:
         name = type(error).__name__
@@ -277,16 +265,22 @@ class Function:
 
     def _load_http(self) -> None:
         if self._app is None:
-            import asyncio
-
-            from mangum import Mangum
+            from mangum.adapter import DEFAULT_TEXT_MIME_TYPES, HANDLERS
 
             from handlers.asgi import App
 
-            # Mangum takes the thread's current loop, which later Pythons no longer make up
-            asyncio.set_event_loop(asyncio.new_event_loop())
             self._app = App(self._scorer)
-            self._adapt = lambda app: Mangum(app, lifespan="off")
+            # without the adapter's own class, which makes an event loop
+            config = {
+                "api_gateway_base_path": "/",
+                "text_mime_types": DEFAULT_TEXT_MIME_TYPES,
+                "exclude_headers": [],
+            }
+            self._front = lambda event, context: next(
+                front(event, context, config)
+                for front in HANDLERS
+                if front.infer(event, context, config)
+            )
 
 
 def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
@@ -301,6 +295,13 @@ def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
 
 def _message(error: ScoringError) -> str:
     return f"{error.error_code}: {error.message}"
+
+
+def _outgoing(answer: Answer) -> dict[str, Any]:
+    """As Mangum takes what an application sent."""
+    from handlers.asgi import encode_headers
+
+    return {"status": answer.status, "headers": encode_headers(answer), "body": answer.body}
 
 
 def _rows(response: dict[str, Any]) -> int:

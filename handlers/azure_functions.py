@@ -19,6 +19,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from urllib.parse import unquote, urlsplit
 import azure.functions as func
 
 from handlers import STORE, predictor, quiet
-from handlers.asgi import App
+from handlers.asgi import App, finish, in_loop
 from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.manifest import FILENAME, Manifest
 from handlers.scoring import Answer, Scorer
@@ -75,7 +76,7 @@ class Function:
         quiet.silence()
         self._about = {"model": manifest.model_name, "version": manifest.model_version}
         self._telemetry = _telemetry(manifest) if manifest.opentelemetry else None
-        model = predictor.load(manifest, folder)
+        model = load_model(manifest, folder)
         if manifest.baseline is not None:
             from handlers.azure_drift import Observed
 
@@ -178,20 +179,18 @@ def answered(app: App, request: func.HttpRequest) -> Answer:
             for name, value in request.headers.items()
         ],
     }
-    body = request.get_body()
+    return finish(app, scope, request.get_body())
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body}
 
-    running = app.answer(scope, receive)
-    try:
-        running.send(None)
-    except StopIteration as ended:
-        found: Answer = ended.value
-        return found
-    running.close()
-    msg = "the application waited for something"
-    raise RuntimeError(msg)
+def load_model(manifest: Manifest, folder: Path) -> predictor.Predictor:
+    """The worker imports this in its event loop, and a model may run one of its own while it loads.
+
+    Then it loads in a thread. Raises whatever it raises.
+    """
+    if not in_loop():
+        return predictor.load(manifest, folder)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(predictor.load, manifest, folder).result()
 
 
 def load_libraries(paths: Iterable[Path]) -> None:

@@ -133,7 +133,7 @@ def test_a_request_that_takes_too_long_is_answered_as_mlflow_answers_it(
 ) -> None:
     monkeypatch.setenv("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "1")
     model = Slow()
-    threaded = App(ours(LONG, model, request_timeout_seconds=1.0), threaded=True)
+    threaded = App(ours(LONG, model, request_timeout_seconds=1.0))
 
     expected, actual = (
         ask(app, "/invocations", body=GOOD, headers={"content-type": JSON})

@@ -125,7 +125,7 @@ class Run:
         media = sample.content_type
         if media is not None and not media.isascii():
             return  # a header is bytes: what these are is the client's affair
-        for app in (App(scorer), App(scorer, threaded=True), create_app(scorer)):
+        for app in (App(scorer), create_app(scorer)):
             reply = ask(app, "/invocations", body=sample.body, content_type=media)
             if reply is None or reply.status != status:
                 raise CrashError(f"{type(app).__name__} answers {reply}, the scorer {status}")

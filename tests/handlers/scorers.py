@@ -121,14 +121,10 @@ def lean(made: Scorer) -> Any:
     return App(made)
 
 
-def threaded(made: Scorer) -> Any:
-    return App(made, threaded=True)
-
-
 def documented(made: Scorer) -> Any:
     from handlers.app import create_app
 
     return create_app(made)
 
 
-DOORS = (lean, threaded, documented)
+DOORS = (lean, documented)

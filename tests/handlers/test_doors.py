@@ -21,10 +21,8 @@ from tests.handlers.scorers import (
     Recording,
     Reply,
     ask,
-    documented,
     manifest,
     scorer,
-    threaded,
 )
 
 Door = Callable[[Scorer], Any]
@@ -234,7 +232,7 @@ def test_a_failing_model_leaks_nothing(door: Door) -> None:
     assert b"secret" not in reply.body
 
 
-@pytest.mark.parametrize("door", [threaded, documented])
+@pytest.mark.parametrize("door", DOORS)
 def test_a_slow_model_is_given_up(door: Door) -> None:
     class Slow:
         def predict(self, data: Any, params: Any) -> Any:
