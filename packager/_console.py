@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.status import Status
 from rich.table import Table
 
@@ -117,6 +116,13 @@ def _bullets(title: str, lines: list[str]) -> None:
             _OUT.print(f"  - {escape(line)}", soft_wrap=True)
 
 
+def _commands(title: str, lines: Sequence[str]) -> None:
+    """To be copied: no line is broken, and nothing stands before or after it."""
+    _OUT.print(f"\n[bold]{title}[/]")
+    for line in lines:
+        _OUT.print(f"    {line}", markup=False, soft_wrap=True)
+
+
 def show_plan(found: dict[str, Any]) -> None:
     """The first attempt in full; of the others what is different about them."""
     _pairs("Model", found["model"])
@@ -144,7 +150,7 @@ def show_report(found: dict[str, Any]) -> None:
     _targets(found)
     if found.get("targets"):
         _bullets("Why this target", found["reasons"])
-    _bullets("Next", found["next"])
+    _commands("Next", found["next"])
 
 
 def _ledger(entries: list[dict[str, Any]]) -> None:
@@ -221,6 +227,8 @@ def _engines(rows: Sequence[dict[str, Any]]) -> None:
 
 def show_invocation(found: dict[str, Any]) -> None:
     _OUT.print(found["response"], markup=False, soft_wrap=True)
+    for sent in found["sent"]:
+        _OUT.print(f"sent to {sent['to']}: {sent['body']}", markup=False, soft_wrap=True)
     warm = "" if found["warm_ms"] is None else f"median warm {_ms(found['warm_ms'])}, "
     timing = (
         f"init {_ms(found['init_wall_ms'])}, first {_ms(found['first_ms'])}, "
@@ -274,7 +282,7 @@ def show_demo(found: dict[str, Any]) -> None:
     for door in found["doors"]:
         _OUT.print(f"  [green]{door['status']}[/] {door['door']}: {escape(door['answer'])}")
     _pairs("\nProof", found["proof"])
-    _OUT.print(Panel(escape("\n".join(found["next"])), title="What to type next", expand=False))
+    _commands("What to type next", found["next"])
 
 
 def _targets(found: dict[str, Any]) -> None:

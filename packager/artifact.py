@@ -14,10 +14,12 @@ from packager.types import Architecture
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """An artifact as its report has it."""
+    """An artifact as its report has it; paths are absolute, wherever it is named from."""
 
     folder: Path
     """As it is deployed."""
+    home: Path
+    """Where the deployment's files lie."""
     target: str
     architecture: Architecture
     memory_mb: int
@@ -26,10 +28,12 @@ class Built:
 
 def read(folder: Path) -> Built:
     """Raises ModelFormatError where `folder` holds no artifact that can be read."""
+    folder = folder.absolute()
     try:
         report = json.loads((folder / _output.MARKER).read_text(encoding="utf-8"))
         return Built(
             folder=folder / "function",
+            home=folder,
             target=str(report["target"]["name"]),
             architecture=report["target"]["architecture"],
             memory_mb=int(report["memory_mb"]),

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from handlers.manifest import Manifest
 from packager import _process, interpreters
-from packager._resources import own_command
 from packager.emulator import Emulator, http_event
 from packager.errors import ConfigurationError, ToolError
 from packager.hosts import Boot, Call
 from packager.hosts.azure_functions import WorkerHost
+from packager.next_steps import deploy_command, run_command
 from packager.pipeline import build
 from packager.registry import MlflowRegistry
 from packager.types import BuildReport, BuildRequest
@@ -50,6 +50,7 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
     )
     report = build(request, MlflowRegistry(tracking_uri, None))
     doors = _DOORS[target](report)
+    artifact = report.artifact.folder.parent
     return {
         "table": _table(report),
         "doors": doors,
@@ -57,20 +58,14 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
             "rows compared": f"{report.evidence.rows_compared:,}",
             "largest difference": f"{report.evidence.max_abs_error:g}",
             "answers from": report.evidence.oracle,
-            "artifact": str(report.artifact.folder.parent),
+            "artifact": str(artifact),
             "sha256": report.artifact.sha256,
         },
         "next": [
-            f"{own_command()} inspect {_near(report.artifact.folder.parent)}",
-            f"{own_command()} invoke {_near(report.artifact.folder.parent)}",
-            f"{own_command()} serve {_near(report.artifact.folder.parent)}",
-            f"cd {_near(report.artifact.folder.parent)} && {report.plan.target.deploy}",
+            *(run_command(name, artifact) for name in ("inspect", "invoke", "serve")),
+            deploy_command(artifact, report.plan.target.deploy),
         ],
     }
-
-
-def _near(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _train(folder: Path, tracking_uri: str) -> None:

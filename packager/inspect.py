@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from packager import _output, compare_engines, sizes, targets
-from packager._resources import own_command
 from packager.artifact import read_manifest
 from packager.auto import measured_before, told, verdicts_of
 from packager.errors import ModelFormatError
 from packager.fit import Measured, Workload, needs_gpu
+from packager.next_steps import deploy_command, run_command
 from packager.pipeline import planned
 from packager.registry import ModelRegistry
 from packager.slim import slim
@@ -161,7 +161,7 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
             else None,
         },
         "next": [
-            f"{own_command()} invoke {artifact.folder.parent}",
-            f"cd {artifact.folder.parent} && {plan.target.deploy}",
+            run_command("invoke", artifact.folder.parent),
+            deploy_command(artifact.folder.parent, plan.target.deploy),
         ],
     }

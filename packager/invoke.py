@@ -6,15 +6,17 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from handlers.manifest import Manifest
-from packager import artifact, interpreters, targets
+from packager import artifact, targets
 from packager.emulator import why_not_bootable
 from packager.errors import ConfigurationError
-from packager.hosts import HOSTS, Answered, Boot, Call, Delivers, Host
+from packager.hosts import HOSTS, Answered, Call, Delivers, Host
+from packager.local_boot import prepare_boot, read_sent, without_sent
+from packager.source_events import source_event
 from packager.types import Door, Target
 
 _LOG_TAIL: Final = 3000
@@ -29,10 +31,12 @@ def invoke_artifact(
     repeat: int,
     memory_mb: int | None,
     event: str | None = None,
+    variables: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Send one request `repeat` times; times in milliseconds, memory in bytes.
 
-    `event` sends it as a message of that source, where the target's host can make one.
+    `event` sends it as a message of that source; `variables` are `NAME=VALUE`, beside the
+    template's. What is sent to a destination is recorded and told, and goes nowhere.
 
     Raises ConfigurationError for a request that cannot be read and where this machine cannot boot
     the artifact, ModelFormatError where `folder` is none, InterpreterNotFoundError where its Python
@@ -45,22 +49,21 @@ def invoke_artifact(
     home = built.folder / target.home
     manifest = artifact.read_manifest(home)
     door: Door = "http" if http or "direct" not in target.doors else "direct"
-    body = _request_body(data, _example(folder, home, manifest, door))
+    body = _request_body(data, _example(built.home, home, manifest, door))
     call = Call(body=_checked(body, door), content_type=content_type, door=door)
-    boot = Boot(
-        folder=built.folder,
-        interpreter=interpreters.find(manifest.python),
-        entrypoint=target.entrypoint,
-        # as the template, so that an invoke here meets the same ceiling
-        memory_mb=memory_mb or built.memory_mb,
-    )
-    with HOSTS[target.name](boot) as running:
+    with (
+        prepare_boot(
+            built, target, manifest.python, variables=variables, memory_mb=memory_mb
+        ) as boot,
+        HOSTS[target.name](boot) as running,
+    ):
         ask = _asking(running, call, event, manifest, target)
         answers = [ask() for _ in range(repeat)]
         stats, log = running.stats(), running.log()
     warm = [answer.seconds * 1000 for answer in answers[1:]]
     return {
         "response": answers[-1].text,
+        "sent": read_sent(log),
         "failed": failed(answers[-1]),
         "refused": refused(answers[-1]),
         "init_wall_ms": stats.init_wall_ms,
@@ -68,7 +71,7 @@ def invoke_artifact(
         "peak_rss_bytes": stats.peak_rss_bytes,
         "first_ms": answers[0].seconds * 1000,
         "warm_ms": statistics.median(warm) if warm else None,
-        "log": log[-_LOG_TAIL:],
+        "log": without_sent(log)[-_LOG_TAIL:],
     }
 
 
@@ -78,14 +81,26 @@ def _asking(
     """How the host is asked once. Raises ConfigurationError for an event that cannot be sent."""
     if event is None:
         return lambda: host.ask(call)
-    if not isinstance(host, Delivers):
-        raise ConfigurationError(
-            f"--event: give {target.name} the whole event, as in events/, with --data @FILE."
-        )
     if event not in manifest.events:
         known = ", ".join(manifest.events) or "none"
         raise ConfigurationError(f"--event {event}: this artifact was built for {known}.")
-    return lambda: _delivered(host, event, call.body)
+    if isinstance(host, Delivers):
+        return lambda: _delivered(host, event, call.body)
+    if "direct" not in target.doors:
+        raise ConfigurationError(f"--event: {target.name} takes no events.")
+    whole = json.dumps(source_event(event, _decoded(call.body, event))).encode()
+    return lambda: host.ask(Call(body=whole, door="direct"))
+
+
+def _decoded(body: bytes, event: str) -> dict[str, Any]:
+    """Raises ConfigurationError for a request that an event cannot hold."""
+    try:
+        found = json.loads(body, parse_constant=_no_json)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"--event {event}: the request is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"--event {event}: the request is not a JSON object.")
+    return found
 
 
 def _delivered(host: Delivers, event: str, body: bytes) -> Answered:
@@ -110,11 +125,16 @@ def refused(answer: Answered) -> bool:
 
 
 def _example(folder: Path, home: Path, manifest: Manifest, door: Door) -> Path | None:
-    """The saved example; as Lambda takes it, which is strict JSON, where it is asked directly."""
+    """The saved example; as Lambda takes it, which is strict JSON, where it is asked directly.
+
+    Without one, the request that the build made of the signature.
+    """
     direct = folder / "events" / "direct.json"
     if door == "direct" and direct.is_file():
         return direct
-    return None if manifest.example is None else home / manifest.example
+    if manifest.example is not None:
+        return home / manifest.example
+    return next((path for path in (direct, folder / "request.json") if path.is_file()), None)
 
 
 def _request_body(data: str | None, example: Path | None) -> bytes:

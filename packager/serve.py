@@ -19,7 +19,8 @@ from packager._resources import handlers_root
 from packager.emulator import why_not_bootable
 from packager.errors import ConfigurationError, EmulatorError, ToolError
 from packager.front import Front, check_free
-from packager.hosts import HOSTS, PING, Boot
+from packager.hosts import HOSTS, PING
+from packager.local_boot import prepare_boot
 from packager.pipeline import planned
 from packager.registry import ModelRegistry
 from packager.slim import slim
@@ -56,7 +57,8 @@ class Deployed:
     """An artifact that is served as it will be deployed: by what stands for its target."""
 
     target: Target
-    boot: Boot
+    built: artifact.Built
+    minor: str
 
 
 def prepare(
@@ -76,7 +78,7 @@ def prepare(
         target = targets.load(built.target)
         function = built.folder / target.home
         if deployed:
-            return Deployed(target, _boot(built, target, artifact.read_manifest(function).python))
+            return Deployed(target, built, artifact.read_manifest(function).python)
     elif deployed:
         raise ConfigurationError("--as-deployed: build an artifact first, and give its folder.")
     else:
@@ -84,15 +86,6 @@ def prepare(
     manifest = artifact.read_manifest(function)
     interpreter = interpreters.find(manifest.python)
     return Server(function, environments.ensure(interpreter, _NEEDS, label="serve"))
-
-
-def _boot(built: artifact.Built, target: Target, minor: str) -> Boot:
-    return Boot(
-        folder=built.folder,
-        interpreter=interpreters.find(minor),
-        entrypoint=target.entrypoint,
-        memory_mb=built.memory_mb,
-    )
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:
@@ -114,7 +107,10 @@ def run(server: Server | Deployed, *, host: str, port: int) -> int:
 
 
 def _run_deployed(server: Deployed, host: str, port: int) -> int:
-    with HOSTS[server.target.name](server.boot) as function:
+    with (
+        prepare_boot(server.built, server.target, server.minor) as boot,
+        HOSTS[server.target.name](boot) as function,
+    ):
         _LOG.info("%s", function.about)
         if failure := function.ask(PING).failure:
             raise EmulatorError(f"The function does not start: {failure}\n{function.log()[-3000:]}")

@@ -166,7 +166,7 @@ def _stepfunctions(request: Json) -> Json:
 
 
 def _files(_: Json) -> Json:
-    return {"input": "s3://data/in/rows.csv", "output": "s3://answers/rows.jsonl"}
+    return {"input": "s3://data/in/request.json", "output": "s3://answers/request.jsonl"}
 
 
 def _s3(_: Json) -> Json:
@@ -182,7 +182,7 @@ def _s3(_: Json) -> Json:
             "configurationId": "objects",
             "bucket": {"name": "data", "arn": "arn:aws:s3:::data"},
             "object": {
-                "key": "in/some+rows.csv",
+                "key": "in/some+request.json",
                 "size": 1024,
                 "eTag": "d41d8cd98f00b204e9800998ecf8427e",
                 "sequencer": "0A1B2C3D4E5F678901",

@@ -28,7 +28,16 @@ def invoke(
     event: Annotated[
         str | None,
         typer.Option(
-            help="Send it as a message of this source instead (an Azure artifact's).",
+            help="Send it as a message of this source, one that the artifact was built for.",
+            show_default=False,
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="NAME=VALUE",
+            help="A variable of the function, beside the template's. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -41,7 +50,9 @@ def invoke(
 
     Under Lambda's own runtime client and emulator, or Azure's own worker library.
 
-    Without --data the example that was saved with the model is sent. Timings are this machine's.
+    Without --data the example that was saved with the model is sent. The function has the variables
+    of its template. What it sends to a destination is shown and goes nowhere. Timings are this
+    machine's.
     """
     from packager.invoke import invoke_artifact
 
@@ -54,6 +65,7 @@ def invoke(
             repeat=repeat,
             memory_mb=memory_mb,
             event=event,
+            variables=env or (),
         )
     show(result, as_json=as_json, human=_console.show_invocation)
     if result["failed"]:

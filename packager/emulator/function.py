@@ -76,7 +76,9 @@ class Emulator:
         timeout_seconds: int = 60,
         env: Mapping[str, str] | None = None,
         provided: Sequence[str] = (),
+        path_first: Sequence[Path] = (),
     ) -> None:
+        """The function's Python reads the folders `path_first` before the function's own."""
         self._folder = folder.absolute()
         self._interpreter = interpreter
         self._handler = handler
@@ -84,6 +86,7 @@ class Emulator:
         self._timeout_seconds = timeout_seconds
         self._env = dict(env or {})
         self._provided = tuple(provided)
+        self._path_first = tuple(path_first)
         self._one_at_a_time = threading.Lock()
         self._last_log = ""
         self._stack = contextlib.ExitStack()
@@ -184,8 +187,13 @@ class Emulator:
             timeout_seconds=self._timeout_seconds,
         )
         self._process = _process.start(
-            argv, cwd=self._folder, env={**env, **self._env}, log=self._log
+            argv, cwd=self._folder, env={**env, **self._first(), **self._env}, log=self._log
         )
+
+    def _first(self) -> dict[str, str]:
+        if not self._path_first:
+            return {}
+        return {"PYTHONPATH": os.pathsep.join(map(str, (*self._path_first, self._folder)))}
 
     def _mounted(self) -> tuple[str | Path, ...]:
         return () if self._prefix is None else (*self._prefix, self._folder)

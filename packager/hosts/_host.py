@@ -25,6 +25,8 @@ class Boot:
     provided: tuple[str, ...] = ()
     """Distributions that the runtime carries and the function leaves to it."""
     env: Mapping[str, str] = field(default_factory=dict)
+    path_first: tuple[Path, ...] = ()
+    """Folders outside the function that its Python looks into first, where the host has any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ class LambdaHost:
             timeout_seconds=boot.timeout_seconds,
             env=boot.env,
             provided=boot.provided,
+            path_first=boot.path_first,
         )
         self.read_only = self._emulator.read_only
 

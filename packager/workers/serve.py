@@ -12,6 +12,7 @@ from pathlib import Path
 
 
 def main(function: str, own_handlers: str, host: str, port: str) -> None:
+    function = str(Path(function).absolute())  # the importer knows its modules by their full paths
     sys.path[:0] = [function, str(Path(function, "lib"))]
     import handlers
 

@@ -280,7 +280,7 @@ def test_notices_of_their_own_queue_are_read_and_nothing_else(
     )
 
     assert answer == {"batchItemFailures": []}
-    assert asked.files.read == ["data/in/some rows.csv", "data/in/b"]
+    assert asked.files.read == ["data/in/some request.json", "data/in/b"]
     assert asked.output.messages == []
     assert len(asked.reasons) == 3
 

@@ -64,6 +64,7 @@ def test_straight_from_a_model(tmp_path: Path) -> None:
 
 def test_an_artifact(artifact: Path, tmp_path: Path) -> None:
     before = sorted(os.walk(artifact))
-    with served(artifact, tmp_path) as address:
+    # named from another folder, as it is where somebody works
+    with served(os.path.relpath(artifact, tmp_path), tmp_path) as address:
         check(address, (models.folder(SHARED) / "serving_input_example.json").read_bytes())
     assert sorted(os.walk(artifact)) == before

@@ -18,7 +18,7 @@ from pathlib import Path
 _CHILD = r"""
 import json, os, struct, sys
 from pathlib import Path
-folder = Path(sys.argv[1])
+folder = Path(sys.argv[1]).absolute()
 sys.path.insert(0, str(folder))
 out = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)  # whatever the model prints is no answer

@@ -1,0 +1,144 @@
+"""The variables that an artifact's template gives its function, with the parameters' defaults."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import yaml
+
+from packager.errors import ModelFormatError
+
+_ACCOUNT: Final = "123456789012"
+_PSEUDO: Final = {
+    "AWS::AccountId": _ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::StackName": "stack",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+_NAMED_BY_USER: Final = {"InputBucket": "data"}
+"""Parameters without a default, as the example events have them."""
+_VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms: `!Ref x` is `{"Ref": "x"}`, `!Sub x` `{"Fn::Sub": x}`."""
+
+
+def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def read_environment(folder: Path, target: str) -> dict[str, str]:
+    """The variables of the artifact in `folder`; empty for a target without a template.
+
+    What only a deployment would make (a queue's address) is made up in its form. Raises
+    ModelFormatError where the template cannot be read.
+    """
+    return _READERS[target](folder)
+
+
+class _Template:
+    """Values of one template, as a deployment with the defaults would have them."""
+
+    def __init__(self, template: Mapping[str, Any]) -> None:
+        self._parameters: Mapping[str, Any] = template.get("Parameters", {})
+        self._conditions: Mapping[str, Any] = template.get("Conditions", {})
+        self._resources: Mapping[str, Any] = template["Resources"]
+
+    def variables(self) -> dict[str, str]:
+        found = self._resources["Function"]["Properties"]["Environment"]["Variables"]
+        return {name: str(self.value(value)) for name, value in found.items()}
+
+    def value(self, found: Any) -> Any:
+        """Raises KeyError for a function of templates that no variable has."""
+        if not isinstance(found, dict):
+            return found
+        ((name, given),) = found.items()
+        return self._functions()[name](given)
+
+    def _functions(self) -> dict[str, Callable[[Any], Any]]:
+        return {
+            "Ref": self._referred,
+            "Condition": lambda name: self.value(self._conditions[name]),
+            "Fn::Sub": lambda text: _VARIABLE.sub(lambda m: str(self._referred(m[1])), text),
+            "Fn::GetAtt": lambda given: self._attribute(*given),
+            "Fn::If": lambda given: self.value(given[1 if self._holds(given[0]) else 2]),
+            "Fn::Equals": lambda given: self.value(given[0]) == self.value(given[1]),
+            "Fn::Not": lambda given: not self.value(given[0]),
+            "Fn::Join": lambda given: given[0].join(str(self.value(each)) for each in given[1]),
+        }
+
+    def _holds(self, condition: str) -> bool:
+        return bool(self.value(self._conditions[condition]))
+
+    def _referred(self, name: str) -> Any:
+        if name in _PSEUDO:
+            return _PSEUDO[name]
+        if name in self._parameters:
+            return self._parameters[name].get("Default", _NAMED_BY_USER.get(name, name.lower()))
+        if "." in name:
+            return self._attribute(*name.split(".", 1))
+        if self._resources[name]["Type"] == "AWS::SQS::Queue":
+            return f"https://sqs.{_PSEUDO['AWS::Region']}.amazonaws.com/{_ACCOUNT}/{name}"
+        return name
+
+    def _attribute(self, name: str, attribute: str) -> str:
+        if attribute != "Arn":
+            return name
+        service = str(self._resources[name]["Type"]).split("::")[1].lower()
+        return f"arn:aws:{service}:{_PSEUDO['AWS::Region']}:{_ACCOUNT}:{name}"
+
+
+def _of_lambda(folder: Path) -> dict[str, str]:
+    path = folder / "template.yaml"
+    try:
+        template = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - of SafeLoader
+        return _Template(template).variables()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _of_azure(folder: Path) -> dict[str, str]:
+    """Settings of ours; the platform's own are its host's."""
+    path = folder / "function" / "local.settings.json.example"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))["Values"]
+        return {name: value for name, value in settings.items() if name.startswith("PACKAGER_")}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ModelFormatError:
+    return ModelFormatError(
+        f"{path} does not tell the function's variables: {error!r}. "
+        "Build the artifact again, or take the file from where you built it."
+    )
+
+
+_READERS: Final[Mapping[str, Callable[[Path], dict[str, str]]]] = MappingProxyType(
+    {
+        "aws-lambda": _of_lambda,
+        "aws-lambda-image": _of_lambda,
+        "azure-functions": _of_azure,
+        "gpu-container": lambda _: {},
+    }
+)
+"""By the target's name."""
