@@ -7,7 +7,7 @@ from typing import Final
 
 from packager._redaction import name_host, redact
 
-_OFFLINE: Final = "network was disabled"
+_OFFLINE: Final = ("network was disabled", "Network connectivity is disabled")
 _REFUSED: Final = re.compile(r"\b(401 Unauthorized|403 Forbidden|407 Proxy Authentication)")
 _ADDRESS: Final = re.compile(r"https?://[^\s()<>`'\"]{1,2000}")
 _ENVIRONMENT: Final = "HTTPS_PROXY, SSL_CERT_FILE and UV_DEFAULT_INDEX say how it is reached"
@@ -25,7 +25,7 @@ _FAILED: Final = ("Failed to fetch", "error sending request", "Request failed af
 
 def explain_index_failure(words: str) -> str | None:
     """A sentence on which index could not be asked and what to do; None where all answered."""
-    if _OFFLINE in words:
+    if any(mark in words for mark in _OFFLINE):
         return (
             "uv may not use the network (UV_OFFLINE), and its cache does not have all that this "
             f"needs. Unset UV_OFFLINE, or fill the cache where there is a network.\n{_tail(words)}"

@@ -7,17 +7,20 @@ the digest of the archive that it came from.
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from packager import _archive, _uv
+from packager import _archive, _cache, _uv
 from packager._record import Compared, Fault, compare_record
 from packager.errors import IndexUnavailableError, ToolError
 
 _LOG = logging.getLogger(__name__)
+_KIND: Final = "lists"
+_LISTS: Final = "lists.json"
 _CLEAN_SECONDS: Final = 120
 _NAMED: Final = 5
 _OF_UV: Final = frozenset({".lock"})
@@ -28,6 +31,7 @@ def install_wheels(
     arguments: Sequence[str | Path],
     into: Path,
     *,
+    identity: str | None = None,
     options: Sequence[str] = (),
     cwd: Path | None = None,
     timeout_seconds: float | None = None,
@@ -36,7 +40,8 @@ def install_wheels(
 
     From uv's cache where it has them all: an index that lets no answer be kept would give the same
     files each time. Where a file is not the one that its wheel lists, uv's copy of that wheel is
-    dropped and fetched again. `options` are those of `_uv.run_pip`.
+    dropped and fetched again; so is one whose list is another than when the same was installed
+    before, where `identity` says what that is. `options` are those of `_uv.run_pip`.
 
     Returns the sha256 of the files that are listed, by their names below `into`. Raises ToolError
     where uv fails, or where a file is not as listed in the wheel that was fetched again either.
@@ -60,10 +65,12 @@ def install_wheels(
         compared = run("--offline")
     except (IndexUnavailableError, ToolError):
         compared = run()
-    if faults := (*compared.wrong, *compared.unlisted):
+    if faults := (*compared.wrong, *compared.unlisted, *_find_changed_lists(compared, identity)):
         _LOG.warning("Fetched again, because uv's copy was changed: %s", _name_some(faults))
         _empty(into, before)
         compared = run(*_drop_copies(faults, compared.packages))
+        if identity is not None:
+            _cache.forget(_KIND, identity)
     if compared.wrong:
         raise ToolError(
             f"What was installed is not what its wheel lists: {_name_some(compared.wrong)}.\n"
@@ -73,7 +80,32 @@ def install_wheels(
     for kind, names in (("in no wheel's list", compared.unlisted), ("listed", compared.unhashed)):
         if names:
             _LOG.debug("Without a digest, %s: %s", kind, _name_some(names))
+    if identity is not None:
+        _keep_lists(compared, identity)
     return compared.digests
+
+
+def _find_changed_lists(compared: Compared, identity: str | None) -> list[Fault]:
+    """Lists that are not those of the first time; none where this is the first time."""
+    if identity is None or compared.wrong:
+        return []
+    path = _keep_lists(compared, identity)
+    before: dict[str, str] = json.loads(path.read_bytes())
+    return [
+        Fault(package, "RECORD", "is not the list that was installed before")
+        for package, digest in sorted(compared.lists.items())
+        if before.get(package) != digest
+    ]
+
+
+def _keep_lists(compared: Compared, identity: str) -> Path:
+    """The file with what was listed when this was first installed; now, where it never was."""
+
+    def make(folder: Path) -> None:
+        text = json.dumps(dict(compared.lists), sort_keys=True)
+        (folder / _LISTS).write_text(text, encoding="utf-8")
+
+    return _cache.ensure(_KIND, identity, make) / _LISTS
 
 
 def _drop_copies(faults: Sequence[Fault], packages: Sequence[str]) -> tuple[str, ...]:

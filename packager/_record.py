@@ -18,6 +18,10 @@ from packager import _archive
 
 _ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 """What the specification allows: https://packaging.python.org/en/latest/specifications/binary-distribution-format/"""
+_BY_INSTALLER: Final = frozenset(
+    {"INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json"}
+)
+"""Files of a dist-info that are no wheel's."""
 _PATIENCE: Final = 64
 """Files that a thread takes at once."""
 
@@ -45,6 +49,8 @@ class Compared:
     """Files that no wheel lists."""
     unhashed: tuple[str, ...] = ()
     """Files that are listed without a digest, other than RECORD itself and bytecode."""
+    lists: Mapping[str, str] = field(default_factory=dict)
+    """By distribution, one digest of all that its wheel lists."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """sha256 of the files that are what they should be, by their names below the folder."""
 
@@ -86,6 +92,7 @@ def compare_record(site: Path, *, before: frozenset[str] = frozenset()) -> Compa
         unhashed=tuple(
             sorted(row.name for row in rows if not row.digest and not _is_never_hashed(row.name))
         ),
+        lists=_digest_lists(rows),
         digests=digests,
     )
 
@@ -121,6 +128,19 @@ def _find_owners(names: Iterable[str], rows: Iterable[_Row]) -> list[Fault]:
         for name in names
         for top, _, rest in (name.partition("/"),)
     ]
+
+
+def _digest_lists(rows: Iterable[_Row]) -> dict[str, str]:
+    """Without what the installer adds: its own notes, and scripts with a path of this machine."""
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        own = row.name.partition(".dist-info/")[2] in _BY_INSTALLER
+        if not own and not row.name.startswith(("../", "bin/")):
+            lines.setdefault(row.package, []).append(f"{row.name},{row.algorithm}={row.digest}")
+    return {
+        package: hashlib.sha256("\n".join(sorted(those)).encode()).hexdigest()
+        for package, those in lines.items()
+    }
 
 
 def _is_never_hashed(name: str) -> bool:

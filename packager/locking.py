@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -108,8 +109,9 @@ def install(
     those of the lock, for the indexes that want a password. Raises ToolError, or StorageError
     where the disk is full.
     """
-    machine = [*_machine(interpreter, platform), "--target", target.absolute()]
-    _install(lock, machine, target, cwd, options)
+    machine = _machine(interpreter, platform)
+    where = [*machine, "--target", target.absolute()]
+    _install(lock, where, target, cwd, options, identity=_identify(lock, machine[1:]))
 
 
 def install_environment(
@@ -123,7 +125,8 @@ def install_environment(
     venv = python.parent.parent
     site = next(venv.glob("lib/python*/site-packages"))
     below = site.relative_to(venv).as_posix()
-    digests = _install(lock, ["--python", python], site, cwd, options)
+    identity = _identify(lock, [below])
+    digests = _install(lock, ["--python", python], site, cwd, options, identity=identity)
     return {f"{below}/{name}": digest for name, digest in digests.items()}
 
 
@@ -133,6 +136,8 @@ def _install(
     into: Path,
     base: Path | None,
     options: Sequence[str],
+    *,
+    identity: str,
 ) -> Mapping[str, str]:
     _LOG.info("Installing %d packages", len(lock.packages))
     with tempfile.TemporaryDirectory(prefix="packager-install-") as name:
@@ -141,10 +146,17 @@ def _install(
         return install_wheels(
             [*where, "--no-deps", "-r", written],
             into,
+            identity=identity,
             options=options,
             cwd=base or Path(name),
             timeout_seconds=_INSTALL_SECONDS,
         )
+
+
+def _identify(lock: Lock, machine: Sequence[str | Path]) -> str:
+    """The same wheels, by their digests, for the same machine."""
+    parts = "\0".join((lock.text, *map(str, machine)))
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _machine(

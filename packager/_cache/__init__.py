@@ -5,7 +5,7 @@ compared with them whenever the entry is used (`_entries`). A process holds what
 measures, checks and removes what nobody holds.
 """
 
-from packager._cache._entries import ensure, root
+from packager._cache._entries import ensure, forget, root
 from packager._cache._upkeep import (
     Entry,
     Removed,
@@ -21,6 +21,7 @@ __all__ = [
     "Removed",
     "check_entries",
     "ensure",
+    "forget",
     "list_entries",
     "remove_entries",
     "remove_leftovers",

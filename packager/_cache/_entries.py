@@ -80,6 +80,14 @@ def ensure(kind: str, key: str, make: Maker) -> Path:
     return final
 
 
+def forget(kind: str, key: str) -> None:
+    """Remove an entry of this process's own making; one that is not there is none the less gone."""
+    final = root() / kind / key
+    release_entry(final)
+    if _is_there(final):
+        remove_entry(final)
+
+
 def find_damage(final: Path, *, full: bool = False) -> str | None:
     """What is wrong with an entry, in words; None where it is whole.
 

@@ -122,6 +122,7 @@ def test_offline_with_an_empty_cache_is_said(monkeypatch: pytest.MonkeyPatch) ->
         ),
         ("error: Failed to fetch: https://host/x\n  cause: operation timed out", "in time"),
         ("Request failed after 3 retries\n  cause: tunnel error: x", "the proxy"),
+        ("Network connectivity is disabled, but the requested data", "UV_OFFLINE"),
     ],
 )
 def test_each_cause_has_its_words(words: str, said: str) -> None:

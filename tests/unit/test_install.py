@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from packager import environments, interpreters, locking
+from packager import _cache, environments, interpreters, locking
 from packager._record import compare_record
 from packager.errors import ToolError
 from packager.locking import Wanted
@@ -145,6 +146,40 @@ def test_a_list_that_was_changed_does_not_have_other_files_removed(
     CHANGES["edited"](caches)
     _install(model, tmp_path / "second")
     assert mine.read_text() == "keep"
+
+
+def test_a_list_that_was_changed_with_its_file_is_noticed_where_both_were_seen_before(
+    caches: Path, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _install(model, tmp_path / "first")
+    for record in caches.glob("archive-v0/*/own-1.0.dist-info/RECORD"):
+        other = wheels.make(tmp_path, "own", {**FILES, "single.py": "0\n"}, hashed=True)
+        with zipfile.ZipFile(other) as archive:
+            record.write_bytes(archive.read("own-1.0.dist-info/RECORD"))
+    CHANGES["edited at the top"](caches)
+    with caplog.at_level(logging.WARNING, "packager"):
+        _install(model, tmp_path / "second")
+    assert (tmp_path / "second" / "single.py").read_text() == FILES["single.py"]
+    assert "RECORD of own is not the list" in caplog.text
+    caplog.clear()
+    _install(model, tmp_path / "third")
+    assert not caplog.records
+
+
+def test_what_was_changed_before_it_was_first_seen_is_put_right_by_a_fetch(
+    caches: Path, model: Path, tmp_path: Path
+) -> None:
+    """The other way round: the lists that are kept are those of the wheel that was fetched last."""
+    _install(model, tmp_path / "first")
+    (kept,) = (tmp_path / "packager" / "lists").glob("*/lists.json")
+    _cache.forget("lists", kept.parent.name)
+    _cache.ensure("lists", kept.parent.name, lambda f: _write(f / "lists.json", '{"own": "00"}'))
+    _install(model, tmp_path / "second")
+    assert "00" not in kept.read_text().split('"')
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
 
 
 def test_files_without_a_digest_are_told_apart(tmp_path: Path) -> None:
