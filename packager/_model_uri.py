@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -14,9 +16,13 @@ from urllib.parse import unquote, urlsplit
 from packager.errors import (
     ConfigurationError,
     ModelFormatError,
+    ModelNotFoundError,
     RegistryUnavailableError,
     StorageError,
 )
+
+MOST_FILES: Final = 100_000
+_SHOWN: Final = 20
 
 FORMS: Final = (
     "models:/name/version, models:/name@alias, models:/name/latest, models:/m-<model id>, "
@@ -108,16 +114,20 @@ def _malformed(uri: str, why: str) -> ConfigurationError:
 def copy_folder(source: Path, into: Path) -> None:
     """Copy a model folder file by file; nothing outside it is read, nothing in it is written.
 
-    Raises ModelFormatError for a link that leads out of the folder (all are named) or for what is
-    neither file nor folder, RegistryUnavailableError where it cannot be read, StorageError where
-    `into` cannot be written.
+    Raises ModelNotFoundError where it holds no MLmodel, before anything is walked; ModelFormatError
+    for a link that leads out of the folder (all are named), for what is neither file nor folder,
+    for names that are not UTF-8 and for more files than a model has; RegistryUnavailableError where
+    it cannot be read, StorageError where `into` cannot be written.
     """
     try:
         root = source.resolve()
-        found = tuple(_files(root, root))
+        check_model(root, str(source))
+        found = tuple(islice(_files(root), MOST_FILES + 1))
+        check_names([path.relative_to(root).as_posix() for path in found], str(source))
         stray = [str(path.relative_to(root)) for path in found if not _is_ours(path, root)]
     except OSError as error:
-        raise RegistryUnavailableError(f"{source} cannot be read: {error.strerror}.") from error
+        what = error.filename or source
+        raise RegistryUnavailableError(f"{what} cannot be read: {error.strerror}.") from error
     if stray:
         raise ModelFormatError(
             f"{source} holds links that lead out of it, or what is no file: "
@@ -136,6 +146,38 @@ def copy_folder(source: Path, into: Path) -> None:
             raise storage_or_source(error, path, into) from error
 
 
+def check_model(folder: Path, named: str) -> None:
+    """Raises ModelNotFoundError where a folder holds no MLmodel; a huge one costs no more."""
+    if (folder / "MLmodel").is_file():
+        return
+    with os.scandir(folder) as entries:
+        inside = sorted(escape_name(entry.name) for entry in islice(entries, _SHOWN + 1))
+    shown = ", ".join(inside[:_SHOWN]) + (" and more" if len(inside) > _SHOWN else "")
+    raise ModelNotFoundError(
+        f"{named} is no model: it has no file MLmodel. There is: {shown or 'nothing'}."
+    )
+
+
+def check_names(names: Sequence[str], named: str) -> None:
+    """Raises ModelFormatError for too many files, or for names that cannot be written as UTF-8."""
+    if len(names) > MOST_FILES:
+        raise ModelFormatError(
+            f"{named} holds more than {MOST_FILES:,} files: that is no model's folder. Move its "
+            "MLmodel and what belongs to it into a folder of its own."
+        )
+    foreign = sorted(escape_name(name) for name in names if escape_name(name) != name)
+    if foreign:
+        raise ModelFormatError(
+            f"{named} holds files whose names are not UTF-8: {', '.join(foreign[:_SHOWN])}.\n"
+            "No archive could name them: rename them, and log the model again."
+        )
+
+
+def escape_name(name: str) -> str:
+    """A file's name as it can be printed: bytes that are not UTF-8 as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def storage_or_source(
     error: OSError, path: Path, into: Path
 ) -> StorageError | RegistryUnavailableError:
@@ -149,13 +191,15 @@ def storage_or_source(
     return RegistryUnavailableError(f"{path} cannot be read: {error.strerror}.")
 
 
-def _files(folder: Path, root: Path) -> Iterator[Path]:
+def _files(root: Path) -> Iterator[Path]:
     """Each entry that is no folder; a link to a folder is an entry, and is not entered."""
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink():
-            yield from _files(path, root)
-        else:
-            yield path
+    todo = [root]
+    while todo:
+        for path in sorted(todo.pop().iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                todo.append(path)
+            else:
+                yield path
 
 
 def _is_ours(path: Path, root: Path) -> bool:

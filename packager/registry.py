@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
-from packager import _mlflow_edge, _model_uri, registry_sources, registry_stores
+from packager import (
+    _mlflow_edge,
+    _model_uri,
+    model_documents,
+    registry_sources,
+    registry_stores,
+)
 from packager._model_uri import Folder, Logged, OfRun, Registered, Stored
 from packager.errors import ConfigurationError, ModelNotFoundError, RegistryUnavailableError
 
@@ -79,10 +85,12 @@ class MlflowRegistry:
 
 
 def _fetch_folder(path: Path, into: Path) -> Fetched:
-    if not path.is_dir():
+    if not model_documents.is_folder(path):
         raise ModelNotFoundError(
-            f"There is no folder {path}.\nA model is named by {_model_uri.FORMS}."
+            f"There is no folder {_model_uri.escape_name(str(path))}.\n"
+            f"A model is named by {_model_uri.FORMS}."
         )
+    _model_uri.check_names([path.resolve().name], str(path.parent))
     folder = into / "model"
     _model_uri.copy_folder(path, folder)
     return Fetched(name=path.resolve().name, folder=folder)

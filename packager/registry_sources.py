@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from packager import _model_uri
+from packager import _model_uri, model_documents
 from packager._mlflow_edge import without_password
 from packager.errors import ModelNotFoundError, RegistryUnavailableError
 
@@ -51,11 +51,11 @@ def check_source(source: str, asked: Sequence[str]) -> None:
 
 def check_folder(path: Path) -> None:
     """Raises ModelNotFoundError where a folder that metadata names holds no model."""
-    if not path.is_dir():
+    if not model_documents.is_folder(path):
         raise ModelNotFoundError(
             f"The registry says that the model lies in {path}, and there is no such folder."
         )
-    if not (path / _MLMODEL).is_file():
+    if not model_documents.is_file(path / _MLMODEL):
         raise ModelNotFoundError(
             f"The registry says that the model lies in {path}, and that folder holds no {_MLMODEL}."
         )

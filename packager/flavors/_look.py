@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import pickletools
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from packager import model_documents
 from packager.errors import ModelFormatError
 from packager.types import Frame, ResolvedModel
 
+_MOST_SCHEMA: Final = 256 * 2**20
+"""Bytes: a forest of a thousand trees has 20 MB of them."""
 _NUMBERS: Final = frozenset({"boolean", "integer", "long", "float", "double"})
 _FRAMEWORKS: Final = frozenset({"sklearn", "numpy", "scipy", "collections", "copyreg", "_codecs"})
 _BUILTINS: Final = frozenset(
@@ -47,7 +51,7 @@ def need(model: ResolvedModel, relative: object, key: str) -> str:
             f"MLmodel's {key} is {relative!r}, not a path inside the model. "
             "Log the model again, or correct the file."
         )
-    if not (model.root / name).exists():
+    if model_documents.find_inside(model.root, str(name)) is None:
         raise ModelFormatError(
             f"MLmodel's {key} names {name}, which is not in the model folder. "
             "The upload may have been cut short: log the model again."
@@ -104,9 +108,14 @@ def serialized(path: Path, serialization: str) -> Contents:
 def skops(path: Path) -> Contents:
     """Types and functions of a skops file, from its schema."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            schema = json.loads(archive.read("schema.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive, archive.open("schema.json") as file:
+            text = file.read(_MOST_SCHEMA + 1)
+            if len(text) > _MOST_SCHEMA:
+                raise ModelFormatError(
+                    f"{path.name}: its schema has more than {_MOST_SCHEMA:,} bytes."
+                )
+            schema = json.loads(text)
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelFormatError(f"{path.name} is not a skops file: {error}.") from error
     names: set[str] = set()
     strings: set[str] = set()

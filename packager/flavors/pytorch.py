@@ -15,7 +15,7 @@ _OWN_PICKLE: Final = "mlflow.pytorch.pickle_module"
 
 
 def _options(model: ResolvedModel) -> dict[str, Any]:
-    conf = model.flavors["pytorch"]
+    conf, config = model.flavors["pytorch"], model.pyfunc.get("config")
     data = _look.need(model, conf.get("model_data") or model.pyfunc.get("data"), "model_data")
     exported = (model.root / data / "model.pt2").is_file()
     info = model.root / data / "pickle_module_info.txt"
@@ -25,7 +25,7 @@ def _options(model: ResolvedModel) -> dict[str, Any]:
         "file": _look.need(model, file, "model_data"),
         "format": "pt2" if exported else "pickle",
         "pickle_module": None if exported else name,
-        "device": (model.pyfunc.get("config") or {}).get("device"),
+        "device": config.get("device") if isinstance(config, dict) else None,
         "code": _look.code_folders(model, conf),
     }
 

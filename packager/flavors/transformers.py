@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-import yaml
-
+from packager import model_documents
 from packager.errors import ModelFormatError, PlanError
 from packager.flavors import _look, _spec
 from packager.types import Flavor, Frame, LoaderSpec, ResolvedModel, Tier
@@ -61,9 +60,9 @@ def _is_plain(model: ResolvedModel) -> bool:
 
 def _options(model: ResolvedModel) -> dict[str, Any]:
     conf = model.flavors["transformers"]
-    for key in ("pipeline_model_type", "tokenizer_type"):
+    for key in ("task", "pipeline_model_type", "tokenizer_type"):
         if not isinstance(conf.get(key), str):
-            raise ModelFormatError(f"MLmodel's {key} is {conf.get(key)!r}, not a class's name.")
+            raise ModelFormatError(f"MLmodel's {key} is {conf.get(key)!r}, not a name.")
     return {
         "task": conf["task"],
         "model": _look.need(model, conf.get("model_binary"), "model_binary"),
@@ -78,8 +77,7 @@ def _options(model: ResolvedModel) -> dict[str, Any]:
 
 
 def _template(model: ResolvedModel) -> str | None:
-    text = (model.root / "MLmodel").read_text(encoding="utf-8")
-    metadata = yaml.safe_load(text).get("metadata")
+    metadata = model_documents.read_yaml(model.root / "MLmodel").get("metadata")
     return metadata.get("prompt_template") if isinstance(metadata, dict) else None
 
 

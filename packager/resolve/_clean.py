@@ -9,6 +9,7 @@ from typing import Final
 
 import yaml
 
+from packager import model_documents
 from packager.errors import ModelFormatError
 from packager.resolve import _mlmodel
 from packager.resolve._mlmodel import MlModel
@@ -51,13 +52,7 @@ def _clean_flavor(root: Path, config: dict[str, Json]) -> None:
     for name, artifact in artifacts.items() if isinstance(artifacts, dict) else ():
         if not isinstance(artifact, dict) or not isinstance(artifact.get("path"), str):
             continue
-        inside = (root / artifact["path"]).resolve()
-        if not inside.is_relative_to(root.resolve()):
-            raise ModelFormatError(
-                f"{_mlmodel.FILENAME}: artifact {name!r} lies outside of the model: "
-                f"{artifact['path']}."
-            )
-        if not inside.exists():
+        if model_documents.find_inside(root, artifact["path"]) is None:
             raise ModelFormatError(
                 f"Artifact {name!r} is missing: {artifact['path']} is not in the model's folder."
             )
@@ -73,7 +68,7 @@ def _forget_conda_prefix(root: Path) -> None:
     """`conda env export` writes where the environment lay."""
     path = root / "conda.yaml"
     if path.is_file():
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = model_documents.read_text(path)
         kept = re.sub(r"^prefix:.*\n?", "", text, flags=re.MULTILINE)
         if kept != text:
-            path.write_text(kept, encoding="utf-8", errors="surrogateescape")
+            path.write_text(kept, encoding="utf-8")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import yaml
-
+from packager import model_documents
 from packager.errors import ModelFormatError
 from packager.resolve._indexes import Indexes
 from packager.resolve._requirements_file import Reading, read_file, read_lines, redact_files
@@ -40,16 +39,18 @@ def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -
     """
     python_env = _yaml(root / "python_env.yaml")
     conda = _yaml(root / "conda.yaml")
+    in_python_env = _dependencies(python_env, "python_env.yaml")
+    in_conda = _dependencies(conda, "conda.yaml")
     found = Reading(root, Indexes(root, trust_index))
     if (root / "requirements.txt").is_file():
         source = "requirements.txt"
         read_file(found, root / source)
-    elif python_env.get("dependencies"):
+    elif lines := [line for line in in_python_env if isinstance(line, str)]:
         source = "python_env.yaml"
-        read_lines(found, map(str, python_env["dependencies"]), root)
+        read_lines(found, lines, root)
     else:
         source = "conda.yaml"
-        _conda(found, conda)
+        _conda(found, in_conda)
     found.check()
     others = (root / name for name in _DECLARATIONS)
     redact_files([*dict.fromkeys(found.files), *(path for path in others if path.is_file())])
@@ -59,7 +60,7 @@ def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -
             "versions, which may not be those that it was trained with."
         )
     return Environment(
-        python_version=_python(python_env, conda, pyfunc),
+        python_version=_python(python_env, in_conda, pyfunc),
         requirements=Requirements(
             lines=tuple(dict.fromkeys(found.lines)),
             constraints=tuple(dict.fromkeys(found.constraints)),
@@ -73,12 +74,12 @@ def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -
 
 
 def _python(
-    python_env: Mapping[str, Json], conda: Mapping[str, Json], pyfunc: Mapping[str, Json]
+    python_env: Mapping[str, Json], dependencies: Sequence[Json], pyfunc: Mapping[str, Json]
 ) -> str | None:
     """The first that is declared, in full where any names the patch release of the same minor."""
     in_conda = (
         match.group(1)
-        for line in conda.get("dependencies") or ()
+        for line in dependencies
         if isinstance(line, str) and (match := _CONDA_PYTHON.match(line))
     )
     declared = (str(python_env.get("python", "")), *in_conda, str(pyfunc.get("python_version", "")))
@@ -91,25 +92,37 @@ def _python(
 
 
 def _yaml(path: Path) -> Mapping[str, Json]:
-    if not path.is_file():
-        return {}
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        words = " ".join(str(error).split())
-        raise ModelFormatError(f"{path.name} cannot be read as YAML: {words}.") from error
-    if values is not None and not isinstance(values, dict):
-        raise ModelFormatError(f"{path.name} holds no table of keys and values.")
-    return values or {}
+    return model_documents.read_yaml(path) if path.is_file() else {}
 
 
-def _conda(found: Reading, conda: Mapping[str, Json]) -> None:
+def _dependencies(values: Mapping[str, Json], name: str) -> list[Json]:
+    """Raises ModelFormatError where they are no list of texts and tables of pip's."""
+    listed = values.get("dependencies")
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        raise ModelFormatError(f"{name}: `dependencies` is no list of packages. Correct the file.")
+    for entry in listed:
+        inner = entry.get("pip") if isinstance(entry, dict) else [entry]
+        if inner is not None and not _is_texts(inner):
+            raise ModelFormatError(
+                f"{name}: `dependencies` holds {str(entry)[:60]!r}, which is neither a package nor "
+                "a table `pip` with a list of packages. Correct the file."
+            )
+    return listed
+
+
+def _is_texts(values: Json) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _conda(found: Reading, dependencies: Sequence[Json]) -> None:
     left_out = []
-    for line in conda.get("dependencies") or ():
+    for line in dependencies:
         if isinstance(line, dict):
-            read_lines(found, map(str, line.get("pip") or ()), found.root)
-        elif not _CONDA_BUILD.match(str(line)):
-            left_out.append(str(line))
+            read_lines(found, line.get("pip") or (), found.root)
+        elif not _CONDA_BUILD.match(line):
+            left_out.append(line)
     if left_out:
         found.notes.append(
             "conda.yaml lists packages outside of its pip part, which MLflow does not install "

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+from packager import model_documents
 from packager.errors import ConfigurationError, ModelFormatError
 from packager.resolve._mlmodel import MlModel
 from packager.types import Json, SavedExample
@@ -25,15 +26,16 @@ def saved(root: Path, mlmodel: MlModel) -> tuple[SavedExample | None, tuple[str,
     if not isinstance(info, dict):
         return None, (f"The model has no input example. {_HINT}",)
     name = info.get("serving_input_path")
-    if isinstance(name, str) and (path := _inside(root, name)) is not None:
-        body = path.read_bytes()
-        _decoded(body, name)
-        return SavedExample(body=body, content_type=_JSON, source=name), ()
+    if isinstance(name, str) and (path := _find(root, name)) is not None:
+        text = model_documents.read_text(path, model_documents.MOST_EXAMPLE)
+        model_documents.parse_json(text, name)
+        return SavedExample(body=path.read_bytes(), content_type=_JSON, source=name), ()
     name = str(info.get("artifact_path", "input_example.json"))
-    path = _inside(root, name)
+    path = _find(root, name)
     if path is None:
         return None, (f"The model's input example {name} is not there. {_HINT}",)
-    request = _converted(_decoded(path.read_bytes(), name), info)
+    text = model_documents.read_text(path, model_documents.MOST_EXAMPLE)
+    request = _converted(model_documents.parse_json(text, name), info)
     if request is None:
         kind = info.get("type")
         return None, (
@@ -66,9 +68,9 @@ def given(path: Path) -> SavedExample:
             )
         return SavedExample(body=body, content_type=_CSV, source=path.name)
     try:
-        request = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(f"--example {path} is not JSON: {error}.") from error
+        request = model_documents.parse_json(text, path.name)
+    except ModelFormatError as error:
+        raise ConfigurationError(f"--example {path} is not JSON: {error}") from error
     if (wrong_because := _no_request(request)) is not None:
         raise ConfigurationError(
             f"--example {path} is no request body: {wrong_because}.\n"
@@ -91,18 +93,9 @@ def _no_request(request: Json) -> str | None:
     )
 
 
-def _inside(root: Path, name: str) -> Path | None:
-    path = (root / name).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise ModelFormatError(f"MLmodel: the input example lies outside of the model: {name}.")
-    return path if path.is_file() else None
-
-
-def _decoded(body: bytes, name: str) -> Json:
-    try:
-        return json.loads(body)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ModelFormatError(f"{name} cannot be read as JSON: {error}.") from error
+def _find(root: Path, name: str) -> Path | None:
+    path = model_documents.find_inside(root, name)
+    return path if path is not None and path.is_file() else None
 
 
 def _converted(example: Json, info: dict[str, Json]) -> Json:

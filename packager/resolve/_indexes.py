@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from packager import model_documents
 from packager._redaction import name_host, redact
 
 _LONG: Final = {"-i": "--index-url", "--pypi-url": "--index-url", "-f": "--find-links"}
@@ -65,8 +66,12 @@ class Indexes:
                 f"{name} {redact(value)}: an index is named by its http:// or https:// address"
             )
             return
-        written = unquote(urlsplit(value).path) if value.startswith("file://") else value
-        folder = (base / Path(written).expanduser()).resolve()
+        try:
+            written = unquote(urlsplit(value).path) if value.startswith("file://") else value
+            folder = (base / Path(written).expanduser()).resolve()
+        except (ValueError, RuntimeError, OSError) as error:
+            self.refused.append(f"{name} {redact(value)}: it names no folder ({error})")
+            return
         root = self.root.resolve()
         if "," in str(folder):
             self.refused.append(f"{name} {value}: a folder whose name has a comma cannot be used")
@@ -78,7 +83,7 @@ class Indexes:
             self.unused.append(f"{name} {value}")
 
     def _add_existing(self, name: str, value: str, folder: Path, shown: str) -> None:
-        if folder.is_dir():
+        if model_documents.is_folder(folder):
             self.options.append(f"{name} {shown}")
         else:
             self.refused.append(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import yaml
-
+from packager import model_documents
 from packager.errors import ModelFormatError
+from packager.resolve import _field_types
 from packager.types import Json
 
 FILENAME: Final = "MLmodel"
-_MOST_BYTES: Final = 10 * 2**20
 _PYFUNC: Final = "python_function"
 _PARTS: Final = ("inputs", "outputs", "params")
 # mlflow/utils/mlflow_tags.py
@@ -40,7 +38,7 @@ class MlModel:
 
 def read(root: Path) -> MlModel:
     """Raises ModelFormatError, which says what is wrong with the file."""
-    return parse(_load(root / FILENAME))
+    return parse(model_documents.read_yaml(root / FILENAME))
 
 
 def parse(values: Mapping[str, Json]) -> MlModel:
@@ -51,6 +49,7 @@ def parse(values: Mapping[str, Json]) -> MlModel:
             "Log the model itself, with its artifacts, to package it."
         )
     flavors = _flavors(values)
+    _field_types.check_fields(values)
     signature = _signature(values.get("signature"))
     notes = []
     if signature is None:
@@ -61,21 +60,6 @@ def parse(values: Mapping[str, Json]) -> MlModel:
     return MlModel(values=values, flavors=flavors, signature=signature, notes=tuple(notes))
 
 
-def _load(path: Path) -> Mapping[str, Json]:
-    if (size := path.stat().st_size) > _MOST_BYTES:
-        raise ModelFormatError(f"{FILENAME} has {size} bytes: that is no description of a model.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ModelFormatError(f"{FILENAME} cannot be read: it is not UTF-8 ({error}).") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        words = " ".join(str(error).split())
-        raise ModelFormatError(f"{FILENAME} cannot be read as YAML: {words}.") from error
-    if not isinstance(values, dict):
-        raise ModelFormatError(f"{FILENAME} holds no table of keys and values.")
-    return values
-
-
 def _flavors(values: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
     flavors = values.get("flavors")
     if not isinstance(flavors, dict) or not flavors:
@@ -84,8 +68,9 @@ def _flavors(values: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
     if broken:
         raise ModelFormatError(f"{FILENAME}: no configuration of flavor {', '.join(broken)}.")
     if _PYFUNC not in flavors:
+        others = ", ".join(sorted(map(str, flavors)))
         raise ModelFormatError(
-            f"The model has no flavor {_PYFUNC} (it has: {', '.join(sorted(flavors))}), so MLflow "
+            f"The model has no flavor {_PYFUNC} (it has: {others}), so MLflow "
             "cannot serve it. Log it with a flavor that has one, or wrap it in a PythonModel."
         )
     if not flavors[_PYFUNC].get("loader_module"):
@@ -106,14 +91,10 @@ def _specs(part: str, text: Json) -> Json:
     """Each part is JSON in a string inside the YAML."""
     specs = text
     if isinstance(text, str):
-        try:
-            specs = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ModelFormatError(
-                f"{FILENAME}: the signature's {part} are not JSON: {error}."
-            ) from error
+        specs = model_documents.parse_json(text, f"{FILENAME}'s signature of {part}")
     if specs is None:
         return None
     if not isinstance(specs, list) or not all(isinstance(spec, dict) for spec in specs):
         raise ModelFormatError(f"{FILENAME}: the signature's {part} are no list of columns.")
+    _field_types.check_specs(part, specs)
     return specs

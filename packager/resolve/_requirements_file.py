@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from packager import model_documents
 from packager._redaction import redact
 from packager.errors import ModelFormatError
 from packager.resolve._indexes import Indexes
 
-_COMMENT: Final = re.compile(r"(?:^|\s+)#.*$")
-_HASH: Final = re.compile(r"\s+--hash[=\s]\s*(\S+)")
-_OTHER: Final = re.compile(r"\s--[a-z][\w-]*(?:[=\s]\s*(?:\"[^\"]*\"|'[^']*'|\S+))?")
+# each is linear in a line's length: no two repeats meet
+_COMMENT: Final = re.compile(r"(?:^|\s)#.*$")
+_HASH: Final = re.compile(r"\s--hash[=\s]\s*(\S+)")
+_OTHER: Final = re.compile(r"\s--[a-z][\w-]*(?:[=\s]\s*(?:\"[^\"]{0,200}\"|'[^']{0,200}'|\S+))?")
 _INCLUDE: Final = re.compile(r"(?:-([rc])\s*|--(requirement|constraint)[=\s]\s*)(\S+)$")
 _EDITABLE: Final = re.compile(r"(?:-e|--editable)\b")
 _INDEX: Final = re.compile(
-    r"(-i|-f|--index-url|--pypi-url|--extra-index-url|--find-links|--no-index)(?:\s*[=\s]\s*(\S+))?$"
+    r"(-i|-f|--index-url|--pypi-url|--extra-index-url|--find-links|--no-index)(?:(?:\s*=\s*|\s+)(\S+))?$"
 )
 # uv and pip put the value of ${NAME} in its place; nobody's requirements need a brace or a $NAME
 _PLACEHOLDER: Final = re.compile(r"\$[A-Za-z_{(]|[{}]")
@@ -35,6 +37,9 @@ _UNUSED: Final = {
     "--install-option": "nothing is built",
 }
 _MOST_INCLUDES: Final = 20
+_MOST_NOTES: Final = 100
+_MOST_LINES: Final = 50_000
+_UNPRINTABLE: Final = re.compile(r"[\0-\x08\x0e-\x1f]")
 # those that pip decodes: https://pip.pypa.io/en/stable/reference/requirements-file-format/#encoding
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -83,7 +88,7 @@ def read_file(reading: Reading, path: Path, *, constraint: bool = False) -> None
             "model's folder are read"
         )
         return
-    if not path.is_file():
+    if not model_documents.is_file(path):
         reading.refused.append(f"{path.name} is included and is not in the model")
         return
     reading.files.append(path)
@@ -98,7 +103,9 @@ def read_lines(
     Raises ModelFormatError as `read_file` does.
     """
     for line in _logical_lines(texts):
-        if _PLACEHOLDER.search(line):
+        if not line.isprintable() and _UNPRINTABLE.search(line):
+            reading.refused.append(f"{redact(line)[:60]!r} holds a zero byte or another control")
+        elif _PLACEHOLDER.search(line):
             reading.refused.append(
                 f"{redact(line)}: a placeholder such as ${{NAME}} is never filled in, as it would "
                 "send a variable of this machine to whoever the line names; write the value itself"
@@ -128,7 +135,13 @@ def _logical_lines(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _decode(path: Path) -> str:
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        content = file.read(model_documents.MOST_TEXT + 1)
+    if len(content) > model_documents.MOST_TEXT or content.count(b"\n") > _MOST_LINES:
+        raise ModelFormatError(
+            f"{path.name} has more than {model_documents.MOST_TEXT:,} bytes or {_MOST_LINES:,} "
+            "lines. Log the model again with only the requirements that it has."
+        )
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)
@@ -159,7 +172,7 @@ def _include(reading: Reading, found: re.Match[str], base: Path, *, constraint: 
 def _drop_option(reading: Reading, name: str) -> None:
     why = _UNUSED.get(name, "only where packages come from, and which, is read")
     note = f"The requirements' option `{name}` is not used: {why}."
-    if note not in reading.notes:
+    if len(reading.notes) < _MOST_NOTES and note not in reading.notes:
         reading.notes.append(note)
 
 
@@ -196,7 +209,7 @@ def _locate_wheel(reading: Reading, line: str) -> str | None:
     inside = (reading.root / path).resolve()
     if not inside.is_relative_to(reading.root.resolve()):
         reading.refused.append(f"{path} is a wheel outside of the model; copy it into code/")
-    elif not inside.is_file():
+    elif not model_documents.is_file(inside):
         reading.refused.append(f"{path} is listed as a wheel and is not in the model")
     else:
         return inside.relative_to(reading.root.resolve()).as_posix()

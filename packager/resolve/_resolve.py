@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import logging
 import shutil
+from itertools import islice
 from pathlib import Path
 
-from packager import _archive
-from packager.errors import ModelFormatError, ModelNotFoundError
+from packager import _archive, _model_uri
+from packager.errors import ModelFormatError
 from packager.registry import Fetched, ModelRegistry
 from packager.resolve import _clean, _environment, _example, _mlmodel
 from packager.types import BuildRequest, FileRecord, ResolvedModel, SavedExample
@@ -90,12 +91,9 @@ def _baseline(
 
 def _source(root: Path, uri: str) -> tuple[FileRecord, ...]:
     """The files as they were registered. Raises ModelFormatError for a link out of the folder."""
-    if not (root / _mlmodel.FILENAME).is_file():
-        inside = sorted(path.name for path in root.iterdir())[:20]
-        raise ModelNotFoundError(
-            f"{uri} is no model: it has no file {_mlmodel.FILENAME}. "
-            f"There is: {', '.join(inside) or 'nothing'}."
-        )
+    _model_uri.check_model(root, uri)
+    names = (path.as_posix() for path in _archive.walk(root))
+    _model_uri.check_names(list(islice(names, _model_uri.MOST_FILES + 1)), uri)
     (root / _DOWNLOAD_MARK).unlink(missing_ok=True)
     base = root.resolve()
     stray = sorted(

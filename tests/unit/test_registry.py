@@ -16,6 +16,7 @@ from packager.errors import (
     ConfigurationError,
     ModelFormatError,
     ModelNotFoundError,
+    PackagerError,
     RegistryUnavailableError,
     StorageError,
 )
@@ -119,9 +120,45 @@ def test_a_pipe_in_the_folder_is_refused(tmp_path: Path) -> None:
         MlflowRegistry().fetch(str(source), tmp_path / "work")
 
 
-def test_an_empty_folder_is_copied_as_one(tmp_path: Path) -> None:
-    (source := tmp_path / "source").mkdir()
-    assert list(MlflowRegistry().fetch(str(source), tmp_path / "work").folder.iterdir()) == []
+def test_a_folder_that_is_no_model_is_not_walked(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for number in range(30):
+        (source / f"{number:02}" / "deep").mkdir(parents=True)
+    with pytest.raises(ModelNotFoundError, match=r"no file MLmodel\. There is: .* and more\."):
+        MlflowRegistry().fetch(str(source), tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_folder_of_more_files_than_a_model_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_model_uri, "MOST_FILES", 1)
+    with pytest.raises(ModelFormatError, match="more than 1 files"):
+        MlflowRegistry().fetch(str(_model(tmp_path / "source")), tmp_path / "work")
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.bin", b"\xff", b"data/\xfe.txt", b"d\xe9r/x"])
+def test_a_name_that_is_not_utf_8_is_refused_and_shown(name: bytes, tmp_path: Path) -> None:
+    source = _model(tmp_path / "source")
+    path = Path(os.fsdecode(os.fsencode(source) + b"/" + name))
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    with pytest.raises(ModelFormatError, match=r"not UTF-8: .*\\udc") as caught:
+        MlflowRegistry().fetch(str(source), tmp_path / "work")
+    assert str(caught.value).encode()
+
+
+def test_a_model_s_folder_whose_own_name_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    source = _model(Path(os.fsdecode(os.fsencode(tmp_path) + b"/mod\xe9l")))
+    with pytest.raises(ModelFormatError, match=r"mod\\udce9l"):
+        MlflowRegistry().fetch(str(source), tmp_path / "work")
+
+
+@pytest.mark.parametrize("name", ["a" * 5_000, "a\0b", "mod\udce9l", "~nobody/x", ""])
+def test_a_folder_that_cannot_be_is_no_model(name: str, tmp_path: Path) -> None:
+    with pytest.raises(PackagerError) as caught:
+        MlflowRegistry().fetch(f"{tmp_path}/none/{name}", tmp_path / "work")
+    assert str(caught.value).encode()
 
 
 def test_an_address_that_is_no_store_s_is_refused(tmp_path: Path) -> None:

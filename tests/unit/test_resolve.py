@@ -142,7 +142,7 @@ def test_a_binary_mlmodel_is_said(tmp_path: Path) -> None:
 def test_an_enormous_mlmodel_is_not_read(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
     (folder / "MLmodel").write_bytes(b"#" * (10 * 2**20 + 1))
-    with pytest.raises(ModelFormatError, match="no description of a model"):
+    with pytest.raises(ModelFormatError, match="no more than 4,194,304 are read"):
         _resolve(folder, tmp_path)
 
 
@@ -167,7 +167,7 @@ def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
         ({"flavors": {"python_function": None}}, "no configuration of flavor python_function"),
         ({"flavors": {"python_function": {"env": {}}}}, "names no loader_module"),
         ({"signature": "text"}, "signature is no table"),
-        ({"signature": {"inputs": "{]"}}, "inputs are not JSON"),
+        ({"signature": {"inputs": "{]"}}, "inputs cannot be read as JSON"),
         ({"signature": {"outputs": '"text"'}}, "outputs are no list"),
     ],
 )
