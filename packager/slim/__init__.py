@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -17,6 +18,7 @@ from packager.slim import (
     cut,
     defer,
     libraries,
+    library_loaders,
     prune,
     trace,
     weights,
@@ -55,6 +57,9 @@ def slim(plan: BuildPlan, work: Path) -> Bundle:
             f"No slimming pass {', '.join(unknown)}. Known passes: {', '.join(PASSES)}."
         )
     bundle = stage(plan, work / "function")
+    # before any pass: sources are read
+    loaders = library_loaders.find_loaders(bundle.root, plan.runtime.libraries)
+    bundle = replace(bundle, loaders=loaders)
     for name, each in PASSES.items():
         if name in plan.passes:
             bundle = each.apply(bundle, plan)

@@ -74,6 +74,8 @@ class Bundle:
     untraced: str = "no trace was asked for"
     tops: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Top-level names of the folder by the installed distribution that they are of."""
+    loaders: Mapping[PurePosixPath, frozenset[str]] = field(default_factory=dict)
+    """For each library that lacks one of the system's, the modules that cannot do without it."""
 
     @property
     def size_bytes(self) -> int:

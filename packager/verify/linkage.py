@@ -24,14 +24,28 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], dict[str, str
     libraries, findings = _read(bundle)
     libraries |= _cold(bundle)
     findings += _foreign(bundle, libraries, plan.request.architecture)
-    missing, preloaded = _unsatisfied(bundle, libraries, plan)
+    lacking, preloaded = _unsatisfied(bundle, libraries, plan)
+    missing = {
+        name: used
+        for name, files in lacking.items()
+        if (used := [path for path in files if _is_used(path, bundle)])
+    }
+    idle = {
+        name: unused
+        for name, files in lacking.items()
+        if (unused := [path for path in files if path not in missing.get(name, ())])
+    }
     findings += [_missing(name, files, bundle, plan) for name, files in sorted(missing.items())]
     highest = max((elf.glibc for elf in libraries.values() if elf.glibc), default=None)
     findings += _too_new(libraries, plan)
     known = f", {len(preloaded)} of them only when another library is loaded first"
     sentences = {
         "linkage": f"{len(libraries)} shared libraries for {plan.request.architecture}; what they "
-        f"need is in the tree or in {plan.runtime.os}{known if preloaded else ''}.",
+        f"need is in the tree or in {plan.runtime.os}{known if preloaded else ''}."
+        + "".join(
+            f" {_some(files)} would need {name}, which is not there; serving does not load it."
+            for name, files in sorted(idle.items())
+        ),
         "glibc": "No library asks for a GLIBC version."
         if highest is None
         else f"The newest symbol is of GLIBC {_dotted(highest)}; {plan.runtime.os} has "
@@ -146,6 +160,22 @@ def _unsatisfied(
             else:
                 missing.setdefault(name, []).append(path)
     return missing, preloaded
+
+
+def _is_used(path: PurePosixPath, bundle: Bundle) -> bool:
+    """Whether serving loads a library, or may reach an import of it that must not fail.
+
+    Without a trace whatever imports it may be reached.
+    """
+    loaders = bundle.loaders.get(path)
+    trace = bundle.trace
+    if loaders is None:
+        return True
+    if trace is None:
+        return bool(loaders)
+    if path in trace.opened or path in trace.files.values():
+        return True
+    return any(name in trace.modules or name.startswith("model/") for name in loaders)
 
 
 def _missing(name: str, files: Sequence[PurePosixPath], bundle: Bundle, plan: BuildPlan) -> Finding:
