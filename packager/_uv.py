@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -102,23 +104,36 @@ def run_pip(
     and in no list of processes. Raises IndexUnavailableError where an index does not answer, with
     `check` or without, and what `_process.run` raises.
     """
+    env = _add_indexes(build_environment(), options)
     fixed = ("--quiet", "--no-config", "--no-python-downloads", "--only-binary", ":all:")
     try:
         done = _process.run(
             [path(), "pip", verb, *fixed, *arguments],
             cwd=cwd,
-            env=_add_indexes(build_environment(), options),
+            env=env,
             timeout_seconds=timeout_seconds,
             stdin=stdin,
             check=check,
         )
     except ToolError as error:
-        if why := explain_index_failure(str(error)):
-            raise IndexUnavailableError(why) from error
-        raise
+        said = _hide_secrets(str(error), env)
+        if why := explain_index_failure(said):
+            raise IndexUnavailableError(why) from None
+        raise ToolError(said) from None
+    done = replace(done, stderr=_hide_secrets(done.stderr, env))
     if done.returncode != 0 and (why := explain_index_failure(done.stderr)):
         raise IndexUnavailableError(why)
     return done
+
+
+def _hide_secrets(words: str, env: Mapping[str, str]) -> str:
+    """What uv said, without the passwords that it was given: it fills them in where asked to."""
+    secrets = {value for name, value in env.items() if name.endswith(("_PASSWORD", "_TOKEN"))}
+    for value in env.values():
+        secrets.update(re.findall(r"://[^/\s@]*?:([^/\s]+)@", value))
+    for secret in sorted(secrets - {""}, key=len, reverse=True):
+        words = words.replace(secret, "***")
+    return words
 
 
 def _add_indexes(env: dict[str, str], options: Sequence[str]) -> dict[str, str]:

@@ -15,12 +15,14 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from packager._redaction import name_host
 from packager.errors import PlanError
+from packager.plan import _wheels
 from packager.types import Requirements, ResolvedModel
 
 _REPOSITORY: Final = re.compile(r"(?:git|hg|svn|bzr)(?:\+[a-z]+)?(?:://|@)")
 _CONDA: Final = re.compile(r"([\w.-]+)\s*=\s*([\w.]+)(?:=\w*)?")
 _NAMED: Final = re.compile(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
 _SOURCE: Final = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+_PLACEHOLDER: Final = re.compile(r"[${}]")
 _WHEEL: Final = "build a wheel of it with `pip wheel` and list it as code/NAME.whl"
 
 
@@ -29,9 +31,13 @@ def check(model: ResolvedModel, *, trusted: bool) -> None:
     requirements = model.requirements
     wrong = []
     for line in requirements.lines:
-        wrong += [f"{line}: {why}" for why in [explain(line, trusted=trusted)] if why]
+        if why := explain(line, trusted=trusted):
+            wrong.append(f"{line}: {why}")
+        else:
+            wrong += _explain_requires(model, line, trusted=trusted)
     for line in requirements.constraints:
-        wrong += [f"{line}: {why}" for why in [_explain_constraint(line, trusted=trusted)] if why]
+        if why := _explain_constraint(line, trusted=trusted):
+            wrong.append(f"{line}: {why}")
     if not wrong:
         wrong += find_conflicts(requirements, model.python_version)
     if wrong:
@@ -107,6 +113,22 @@ def _explain_path(name: str, address: str) -> str:
         f"this is a file of the machine that it was built on, as conda's `pip freeze` writes it; "
         f"write {instead}, which `pip list --format=freeze` says"
     )
+
+
+def _explain_requires(model: ResolvedModel, line: str, *, trusted: bool) -> Iterator[str]:
+    """What a wheel that lies in the model requires by an address: the resolver would fetch it.
+
+    It fills in placeholders there, too.
+    """
+    if not line.endswith(".whl") or "@" in line:
+        return
+    for each in _wheels.read_requires(model.root / line):
+        if not _NAMED.match(each):
+            continue
+        if _PLACEHOLDER.search(each):
+            yield f"{line} requires {each}: a placeholder is never filled in"
+        elif why := explain(each, trusted=trusted):
+            yield f"{line} requires {each}: {why}"
 
 
 def _explain_constraint(line: str, *, trusted: bool) -> str | None:

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from packager.errors import PlanError
+
 _PLATFORM: Final = re.compile(r"(?P<machine>x86_64|aarch64)-manylinux_2_(?P<minor>\d+)")
 """As uv names one. Older names of a glibc: PEP 513, PEP 571, PEP 599."""
 _OLDER: Final = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
+
+
+def read_requires(path: Path) -> tuple[str, ...]:
+    """What a wheel's metadata requires, a line each. Raises PlanError for a file that is none."""
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            names = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+            texts = [wheel.read(name).decode("utf-8", "replace") for name in names]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PlanError(
+            f"{path.name} cannot be read as a wheel: {error}. Build it again with `pip wheel`."
+        ) from error
+    lines = [
+        line
+        for text in texts
+        for line in HeaderParser().parsestr(text).get_all("Requires-Dist", ())
+    ]
+    return tuple(" ".join(str(line).split()) for line in lines)
 
 
 def unfit(lines: Iterable[str], minor: str, platform: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pytest
 from packager.errors import PlanError
 from packager.plan import _refusals
 from packager.types import Requirements
-from tests import fake_plan
+from tests import fake_plan, wheels
 
 
 def _check(
@@ -69,7 +69,6 @@ def test_a_line_that_no_wheel_answers_is_refused(line: str, said: str) -> None:
         "torch==2.1+cpu",
         "six===1.16.0",
         "pandas[parquet]>=2,<4 ; python_version > '3.9'",
-        "code/own-1.0-py3-none-any.whl",
         "foo.bar_baz~=1.4",
     ],
 )
@@ -83,6 +82,29 @@ def test_a_wheel_is_fetched_from_an_address_that_is_trusted() -> None:
     with pytest.raises(PlanError, match=r"keep them in ~/\.netrc") as caught:
         _check(line.replace("://", "://me:pw@"), trusted=True)
     assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("required", "said"),
+    [
+        ("x @ http://example.com/${UV_INDEX_CORP_PASSWORD}/x-1-py3-none-any.whl", "placeholder"),
+        ("x[a] @ https://example.com/x-1-py3-none-any.whl", "only the model names example.com"),
+        ("x @\n  https://example.com/x-1-py3-none-any.whl", "only the model names example.com"),
+        ("x @ git+https://example.com/x", "never code from a repository"),
+        ("x @ file:///etc/x-1-py3-none-any.whl", "a file of the machine"),
+        ("x>=1 ; extra == 'y'", ""),
+    ],
+)
+def test_what_a_wheel_in_the_model_requires_is_looked_at(
+    required: str, said: str, tmp_path: Path
+) -> None:
+    path = wheels.make(tmp_path, "own", {}, metadata=f"Requires-Dist: {required}\n")
+    model = fake_plan.model(root=tmp_path, requirements=Requirements(lines=(path.name,)))
+    if not said:
+        _refusals.check(model, trusted=False)
+        return
+    with pytest.raises(PlanError, match=f"{path.name} requires x.*{said}"):
+        _refusals.check(model, trusted=False)
 
 
 @pytest.mark.parametrize(

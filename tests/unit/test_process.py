@@ -120,6 +120,17 @@ def test_a_model_s_index_is_never_asked_before_one_of_the_user_s(
     assert {name: found.get(name) for name in expected} == expected
 
 
+def test_what_uv_says_has_none_of_the_passwords_that_it_was_given() -> None:
+    env = {
+        "UV_INDEX_CORP_PASSWORD": "hunter2",
+        "HTTPS_PROXY": "http://me:pr0xy@proxy:80",
+        "UV_INDEX": "a=https://x.org https://u:idx@y.org/simple",
+        "HOME": "/root",
+    }
+    said = "no http://h/hunter2/x, by pr0xy, of idx in /root"
+    assert _uv._hide_secrets(said, env) == "no http://h/***/x, by ***, of *** in /root"
+
+
 def _calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
     for path in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
