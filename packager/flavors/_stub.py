@@ -1,61 +1,156 @@
-"""What a file of Python asks of mlflow, and whether our stand-in has it; the file is not run."""
+"""What a model asks of mlflow, and whether our stand-in has it; no code of the model is run.
+
+The stand-in's `__all__` is all that a model's code may use. Schemas and signatures are there for
+pickles to restore: nothing may read them, so code that names one is MLflow's own to serve.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import importlib.util
+import pickletools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import handlers
 
 _ROOT: Final = Path(handlers.__file__).parent / "stub"
+_RESTORED: Final = ("mlflow.types", "mlflow.models.signature.ModelSignature")
+_INTERNAL: Final = ("mlflow.models.signature", "mlflow.models.ModelSignature")
+_PACKAGES: Final = ("mlflow", "mlflow.models", "mlflow.pyfunc", "mlflow.tracking.fluent")
+"""Modules of MLflow whose names are known by their files, without importing them."""
+_USUAL: Final = frozenset(
+    {"Any", "Path", "config", "context", "data", "json", "model", "os", "sys", "utils", "version"}
+)
+"""Names of MLflow that a model's own variables and attributes have as well."""
+_FUNCTION_MODEL: Final = "mlflow.pyfunc.model._FunctionPythonModel"
+"""Carries the signature that it was logged with, and nothing asks it for that."""
+_NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
+"""What guards code that serving never reaches: `if __name__ == "__main__"`."""
 
 
 def imports_mlflow(path: Path) -> bool:
     """Whether the file's text imports mlflow; a file that is no Python may."""
     tree = _parsed(path)
-    return tree is None or any(True for _ in _asked(tree))
+    return tree is None or any(_is_mlflow(name) for name in _bound_names(tree).values())
 
 
-def lacks(path: Path) -> bool:
-    """Whether the file imports something by name, at its top, that the stand-in has not."""
+def find_missing(path: Path) -> tuple[str, ...]:
+    """What the file uses of mlflow, anywhere in it, that the stand-in has not: dotted, sorted."""
     tree = _parsed(path)
     if tree is None:
-        return False
-    return not all(_has(module, name) for module, name in _asked(ast.Module(_top(tree), [])))
+        return ()
+    return tuple(sorted({name for name in _used_names(tree) if not _has(name)}))
+
+
+def imported_modules(path: Path) -> frozenset[str]:
+    """Dotted names that the file imports, a relative one as the text has it."""
+    tree = _parsed(path)
+    return frozenset() if tree is None else frozenset(_bound_names(tree).values())
 
 
 def _parsed(path: Path) -> ast.Module | None:
     try:
         return ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, RecursionError):
         return None
 
 
-def _top(tree: ast.Module) -> list[ast.stmt]:
-    """Imports that run whenever the file does; one in a function or under `try` may not."""
-    return [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those under a condition that does not hold in serving."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and not _NOT_RUN.isdisjoint(_identifiers(node.test)):
+            waiting.extend(node.orelse)
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
 
 
-def _asked(tree: ast.Module) -> Iterator[tuple[str, str | None]]:
-    """(module, name) of each import from mlflow; None where the module itself is imported."""
-    for node in ast.walk(tree):
+def _identifiers(test: ast.expr) -> set[str]:
+    names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+    return names | {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+
+
+def _bound_names(tree: ast.AST) -> dict[str, str]:
+    """Local name -> what an import binds it to, dotted; a submodule's import is kept by its own."""
+    bound: dict[str, str] = {}
+    for node in _nodes(tree):
         if isinstance(node, ast.Import):
-            found = [(alias.name, None) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            found = [(node.module or "", alias.name) for alias in node.names]  # type: ignore[misc]
+            for alias in node.names:
+                bound[alias.asname or alias.name] = alias.name
+                if alias.asname is None:
+                    top = alias.name.partition(".")[0]
+                    bound[top] = top
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            for alias in node.names:
+                dot = "" if base.endswith(".") else "."
+                bound[alias.asname or alias.name] = f"{base}{dot}{alias.name}"
+    return bound
+
+
+def _used_names(tree: ast.Module) -> Iterator[str]:
+    """Dotted names of mlflow: those imported, chains of attributes, and modules named by text."""
+    bound = _bound_names(tree)
+    yield from (name for name in bound.values() if _is_mlflow(name))
+    for node in _nodes(tree):
+        if isinstance(node, ast.Attribute):
+            chain = _chain(node, bound)
+        elif isinstance(node, ast.Call):
+            chain = _called(node, bound)
         else:
             continue
-        yield from (each for each in found if each[0].partition(".")[0] == "mlflow")
+        if _is_mlflow(chain):
+            yield chain
 
 
-def _has(module: str, name: str | None) -> bool:
-    file = _file(module)
-    if file is None:
+def _called(node: ast.Call, bound: dict[str, str]) -> str:
+    """What is asked for by `getattr(mlflow, "x")` or `import_module("mlflow.x")`; "" otherwise."""
+    function = ast.unparse(node.func).rpartition(".")[2]
+    if function == "getattr" and len(node.args) > 1:
+        owner, name = _chain(node.args[0], bound), node.args[1]
+        text = name.value if isinstance(name, ast.Constant) else "?"
+        return f"{owner}.{text!s}" if owner else ""
+    if function in {"import_module", "__import__"} and node.args:
+        name = node.args[0]
+        return str(name.value) if isinstance(name, ast.Constant) else ""
+    return ""
+
+
+def _chain(node: ast.expr, bound: dict[str, str]) -> str:
+    """`mlflow.models.infer_signature` for an expression of names; "" for any other."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name) or node.id not in bound:
+        return ""
+    return ".".join([bound[node.id], *reversed(names)])
+
+
+def _is_mlflow(name: str) -> bool:
+    return name.partition(".")[0] == "mlflow"
+
+
+def _has(name: str, *, private: bool = False) -> bool:
+    """Whether the stand-in has what is named, for code; for a pickle its `private` names too."""
+    if not private and any(f"{name}.".startswith(f"{each}.") for each in (*_RESTORED, *_INTERNAL)):
         return False
-    return name in {None, "*"} or _file(f"{module}.{name}") is not None or name in _names(file)
+    module, *parts = name.split(".")
+    for part in parts:
+        file = _file(module)
+        if file is None:
+            return False
+        if _file(f"{module}.{part}") is None:
+            exported = _defined(file) if private else _exported(file)
+            return part in exported
+        module = f"{module}.{part}"
+    return _file(module) is not None
 
 
 def _file(module: str) -> Path | None:
@@ -65,16 +160,144 @@ def _file(module: str) -> Path | None:
 
 
 @cache
-def _names(file: Path) -> frozenset[str]:
-    """What the module defines or imports at its top."""
-    names: set[str] = set()
+def _exported(file: Path) -> frozenset[str]:
+    """The module's `__all__`."""
     for node in ast.parse(file.read_bytes()).body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return frozenset(ast.literal_eval(node.value))
+    return frozenset()
+
+
+@cache
+def _defined(file: Path) -> frozenset[str]:
+    """What the module defines or imports at its top, or below a condition there."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = list(ast.parse(file.read_bytes()).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.If | ast.Try | ast.With):
+            waiting.extend(ast.iter_child_nodes(node))
     return frozenset(names)
+
+
+@cache
+def _of_mlflow_alone() -> frozenset[str]:
+    """Public names of the installed MLflow that code may ask it for and the stand-in has not."""
+    found = importlib.util.find_spec("mlflow")
+    folders = list(found.submodule_search_locations or ()) if found is not None else []
+    theirs: set[str] = set()
+    ours: set[str] = set()
+    for module in _PACKAGES:
+        inside = Path(*module.split(".")[1:])
+        for folder in folders:
+            files = (folder / inside / "__init__.py", (folder / inside).with_suffix(".py"))
+            theirs.update(*(_defined(file) for file in files if file.is_file()))
+        if (file := _file(module)) is not None:
+            ours |= {*_exported(file)}
+            ours |= {path.stem for path in file.parent.iterdir()}
+    return frozenset(name for name in theirs - ours - _USUAL if not name.startswith("_"))
+
+
+@dataclass(slots=True)
+class _Pickle:
+    """What a pickle's opcodes say: the globals that it names, words, and tuples of words."""
+
+    globals: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+    tuples: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def find_missing_in_pickle(file: IO[bytes]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """(what the pickle and the code in it ask of mlflow and the stand-in lacks, all its words).
+
+    Functions that are pickled by value carry the names that their code uses as a tuple, without
+    saying on what; where one of them uses mlflow, every name that MLflow has and the stand-in has
+    not counts. Raises ValueError for what is no pickle.
+    """
+    seen = _read_pickle(file)
+    restores = _FUNCTION_MODEL in seen.globals
+    missing = {
+        name
+        for name in seen.globals
+        if _is_mlflow(name) and not _has(name, private=restores or not name.startswith(_RESTORED))
+    }
+    named = {word for names in seen.tuples for word in names}
+    if "mlflow" in named or any(word.startswith("mlflow.") for word in named):
+        missing |= {word for word in named if word.startswith("mlflow.") and not _has(word)}
+        missing |= named & _of_mlflow_alone()
+    return tuple(sorted(missing)), frozenset(seen.words)
+
+
+def _read_pickle(file: IO[bytes]) -> _Pickle:
+    seen, memo, stack = _Pickle(), dict[int, str | None](), list[str | None]()
+    for opcode, argument, _ in pickletools.genops(file):
+        name = opcode.name
+        if name == "GLOBAL":
+            seen.globals.add(str(argument).replace(" ", "."))
+            stack.append(None)
+        elif name == "STACK_GLOBAL":
+            module, attribute = [None, None, *stack][-2:]
+            seen.globals.add(f"{module}.{attribute}")
+            stack.append(None)
+        elif name == "MEMOIZE":
+            memo[len(memo)] = stack[-1] if stack else None
+        elif name in {"PUT", "BINPUT", "LONG_BINPUT"}:
+            memo[int(argument or 0)] = stack[-1] if stack else None
+        elif name in {"GET", "BINGET", "LONG_BINGET"}:
+            stack.append(memo.get(int(argument or 0)))
+        elif name.startswith("TUPLE"):
+            seen.tuples.append(_last_words(stack))
+            stack = [None]
+        elif isinstance(argument, str):
+            stack.append(argument)
+            seen.words.add(argument)
+        else:
+            stack.append(None)
+    return seen
+
+
+def _last_words(stack: list[str | None]) -> tuple[str, ...]:
+    """The run of words at the end of what was pushed."""
+    words: list[str] = []
+    for each in reversed(stack):
+        if each is None:
+            break
+        words.append(each)
+    return tuple(reversed(words))
+
+
+def reachable_files(folders: Iterable[Path], start: Iterable[str]) -> tuple[Path, ...]:
+    """Files of Python in the folders that the named modules are, or import, directly or not."""
+    every = {
+        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+    }
+    waiting, found = list(start), dict[str, Path]()
+    while waiting:
+        name = waiting.pop()
+        parts = name.split(".")
+        for module in (".".join(parts[:count]) for count in range(1, len(parts) + 1)):
+            if module in every and module not in found:
+                found[module] = every[module]
+                waiting.extend(_absolute(module, every[module]))
+    return tuple(found[name] for name in sorted(found))
+
+
+def _absolute(module: str, path: Path) -> Iterator[str]:
+    """What the module imports; `.sibling` by its package."""
+    package = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]
+    for name in imported_modules(path):
+        level = len(name) - len(name.lstrip("."))
+        if not level:
+            yield name
+        elif level <= len(package) + 1:
+            kept = package[: len(package) - level + 1]
+            yield ".".join([*kept, name.lstrip(".")])

@@ -21,6 +21,7 @@ from packager.types import Flavor, Frame, LoaderSpec, ResolvedModel, Tier
 
 PYTHON_MODEL: Final = "mlflow.pyfunc.model"
 CODE_MODEL: Final = "mlflow.pyfunc.loaders.code_model"
+_NAMED: Final = 5
 COMPRESSIONS: Final[Mapping[str, Any]] = MappingProxyType(
     {"lzma": lzma.open, "bzip2": bz2.open, "gzip": gzip.open}
 )
@@ -40,7 +41,8 @@ def narrowed(model: ResolvedModel) -> Flavor:
     elif _by_example(model):
         # the request is turned back into the example's form by code that only MLflow has
         tiers = (Tier.SKINNY,)
-    elif _asks_for_more(model):
+    elif find_missing(model):
+        # the stand-in would answer otherwise, or only where the probes do not come
         tiers = (Tier.SKINNY,)
     elif module.startswith("mlflow.") or any(map(_stub.imports_mlflow, _sources(model))):
         tiers = (Tier.STUB, Tier.SKINNY)
@@ -55,10 +57,32 @@ def _by_example(model: ResolvedModel) -> bool:
     return re.search(r"^type_hint_from_example: true", text, re.MULTILINE) is not None
 
 
-def _asks_for_more(model: ResolvedModel) -> bool:
-    """Whether a model from code imports what the stand-in has not; its script runs for certain."""
-    script = model.pyfunc.get("model_code_path")
-    return bool(script) and _stub.lacks(model.root / _name(script))
+def find_missing(model: ResolvedModel) -> tuple[str, ...]:
+    """What the model's code may ask of mlflow that the stand-in has not: dotted names, sorted.
+
+    The script or the pickle is looked through, and what these import of the code beside them.
+    """
+    conf = model.pyfunc
+    missing: set[str] = set()
+    start: set[str] = {str(conf.get("loader_module") or "")}
+    if script := conf.get("model_code_path"):
+        path = model.root / _name(script)
+        missing.update(_stub.find_missing(path))
+        start |= _stub.imported_modules(path)
+    elif conf.get("loader_module") == PYTHON_MODEL and conf.get("python_model"):
+        path = model.root / _look.need(model, conf["python_model"], "python_model")
+        opener = COMPRESSIONS.get(str(conf.get("python_model_compression")), open)
+        try:
+            with opener(path, "rb") as file:
+                found, words = _stub.find_missing_in_pickle(file)
+        except (OSError, ValueError, EOFError, IndexError, UnicodeDecodeError, lzma.LZMAError):
+            found, words = (), frozenset()  # loading it says what is wrong with it
+        missing.update(found)
+        start |= words
+    folders = [model.root / folder for folder in _look.code_folders(model, {})]
+    for path in _stub.reachable_files(folders, start):
+        missing.update(_stub.find_missing(path))
+    return tuple(sorted(missing))
 
 
 def _name(path: object) -> str:
@@ -96,7 +120,8 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         # the stand-in's mlflow.sklearn.load_model and its like read that file
         requires = (*requires, "pyyaml")
     if tier is Tier.SKINNY:
-        return _spec.skinny(model, unpickled=unpickled, requires=requires)
+        spec = _spec.skinny(model, unpickled=unpickled, requires=requires)
+        return replace(spec, notes=(*spec.notes, *_about_missing(model)))
     return LoaderSpec(
         loader="pyfunc",
         options=options,
@@ -104,6 +129,14 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         frames=frames(model),
         requires=_spec.framed(frame, *requires),
     )
+
+
+def _about_missing(model: ResolvedModel) -> tuple[str, ...]:
+    if not (missing := find_missing(model)):
+        return ()
+    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    named = ", ".join(missing[:_NAMED])
+    return (f"The model's code may ask MLflow for more than the stand-in has: {named}{more}.",)
 
 
 def _compression(conf: Mapping[str, Any]) -> str | None:

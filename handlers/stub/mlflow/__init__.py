@@ -13,7 +13,7 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
-__all__ = ["MlflowException", "start_span", "trace"]
+__all__ = ["MlflowException", "__version__", "start_span", "trace"]
 __version__ = "0.0.0"
 """Of the MLflow that logged the model: set by the loader."""
 
