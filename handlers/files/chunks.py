@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import itertools
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,8 +34,12 @@ class Csv:
     header: bytes
     """With its line's end."""
     records: bytes
+    width: int | None = None
+    """Cells of the file's first row: a row that begins a chunk with more would pass as labelled."""
 
     def read(self, scorer: Scorer) -> Checked:
+        if self.width is not None and (cells := count_cells(self.records)) > self.width:
+            raise InvalidInputError(f"The row has {cells} cells, and the first has {self.width}.")
         return scorer.read(self.header + self.records, bodies.CSV)
 
     def halves(self) -> Sequence[Chunk]:
@@ -40,7 +48,7 @@ class Csv:
         if middle == 0:
             return ()
         parts = lines[:middle], lines[middle:]
-        return [Csv(self.header, b"".join(part)) for part in parts]
+        return [replace(self, records=b"".join(part)) for part in parts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,6 @@ class Batch:
     rows: Any
 
     def read(self, scorer: Scorer) -> Checked:
-        import io
-
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -91,17 +97,56 @@ class Document:
         return ()
 
 
+_QUOTED = re.compile(rb'(?:\A|(?<=[,\r\n]))"[^"]*+(?:""[^"]*+)*+("?)')
+"""A cell in quotes, which begins where a cell does: a quote within another is as it is."""
+
+
+def ends(records: bytes) -> tuple[list[int], int | None]:
+    """Behind each record's newline, and where a cell's quote opens that is never closed, or None.
+
+    Text starts outside of quotes. What is in quotes ends no record.
+    """
+    found: list[int] = []
+    at, open_ = 0, None
+    for quoted in _QUOTED.finditer(records):
+        found += _newlines(records, at, quoted.start())
+        at = quoted.end()
+        if not quoted[1]:
+            open_ = quoted.start()
+    return found + _newlines(records, at, len(records)), open_
+
+
+def _newlines(text: bytes, start: int, stop: int) -> list[int]:
+    found = []
+    at = text.find(b"\n", start, stop) + 1
+    while at:
+        found.append(at)
+        at = text.find(b"\n", at, stop) + 1
+    return found
+
+
 def split(records: bytes) -> list[bytes]:
-    """CSV records with their ends; what is in quotes ends none. Empty lines are left out."""
-    found, open_ = [], b""
-    for line in records.split(b"\n"):
-        open_ += line + b"\n"
-        if open_.count(b'"') % 2 == 0:
-            found.append(open_)
-            open_ = b""
-    if open_:
-        found.append(open_)
+    """CSV records with their ends; what is in quotes ends none. Empty lines are left out.
+
+    Where a quote is never closed, its line is a record, and no more of what follows.
+    """
+    stops, open_ = ends(records)
+    if open_ is not None:
+        line = records.find(b"\n", open_) + 1 or len(records)
+        behind = [line + stop for stop in ends(records[line:])[0]]
+        stops = [*stops, line, *behind]
+    bounds = [0, *stops, len(records)]
+    found = [records[start:stop] for start, stop in itertools.pairwise(bounds)]
     return [record for record in found if record.strip(b"\r\n")]
+
+
+def count_cells(records: bytes) -> int:
+    """Of the first record that is not empty."""
+    text = records.decode("utf-8", "replace")
+    try:
+        return next((len(row) for row in csv.reader(io.StringIO(text, newline="")) if row), 0)
+    except csv.Error:
+        return 0
 
 
 def length(data: Any) -> int:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from handlers.errors import InvalidInputError, TooLargeError
-from handlers.files.chunks import Batch, Csv, Document, Items, Lines
+from handlers.files.chunks import Batch, Csv, Document, Items, Lines, count_cells, ends
 
 _BOM = codecs.BOM_UTF8
 _ROW_BYTES = 16
 """Times a chunk's size: the longest row that is waited for."""
 _PARQUET_ROWS = 65_536
+_ESCAPED = re.compile("[\udc80-\udcff]")
+_MARKS = re.compile(r'[\[\]{},]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 
 Part = Csv | Lines | Batch | Document
@@ -45,7 +48,7 @@ def read(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
 
 
 def _csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
-    header = None
+    header = width = None
     for records in _cut(blocks, chunk_bytes, quoted=True):
         if header is None:
             end = _first_end(records)
@@ -55,7 +58,8 @@ def _csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
         else:
             rest = records
         if rest.strip():
-            yield Csv(header, rest)
+            width = width or max(count_cells(header), count_cells(rest))
+            yield Csv(header, rest, width)
 
 
 def _lines(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Lines]:
@@ -71,25 +75,15 @@ def _lines(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Lines]:
 
 def _first_end(text: bytes) -> int:
     """Behind the first record."""
-    end = text.find(b"\n")
-    while end >= 0 and text.count(b'"', 0, end) % 2:
-        end = text.find(b"\n", end + 1)
-    return len(text) if end < 0 else end + 1
+    return next(iter(ends(text)[0]), len(text))
 
 
-def _last_end(text: bytes | bytearray, *, quoted: bool) -> int:
+def _last_end(text: bytes, *, quoted: bool) -> int:
     """Behind the last whole record; 0 where there is none. Text starts outside of quotes."""
-    end = text.rfind(b"\n")
-    if not quoted or end < 0:
-        return end + 1
-    odd = text.count(b'"', 0, end) % 2
-    while odd:
-        before = text.rfind(b"\n", 0, end)
-        if before < 0:
-            return 0
-        odd ^= text.count(b'"', before, end) % 2
-        end = before
-    return end + 1
+    if not quoted or b'"' not in text:
+        return text.rfind(b"\n") + 1
+    stops, _ = ends(text)
+    return stops[-1] if stops else 0
 
 
 def _cut(blocks: Iterable[bytes], chunk_bytes: int, *, quoted: bool) -> Iterator[bytes]:
@@ -100,42 +94,42 @@ def _cut(blocks: Iterable[bytes], chunk_bytes: int, *, quoted: bool) -> Iterator
             buffer += block[start : start + chunk_bytes]
             if len(buffer) < chunk_bytes:
                 continue
-            end = _last_end(buffer, quoted=quoted)
+            end = _last_end(bytes(buffer), quoted=quoted)
+            if not end and len(buffer) > chunk_bytes * _ROW_BYTES:
+                # of a quote that is not closed within a row's length, its own line is the row
+                end = buffer.find(b"\n") + 1
+                if not quoted or not end:
+                    raise _too_long(chunk_bytes * _ROW_BYTES)
             if end:
                 yield bytes(buffer[:end])
                 del buffer[:end]
-            elif len(buffer) > chunk_bytes * _ROW_BYTES:
-                raise _too_long(chunk_bytes * _ROW_BYTES)
     if buffer.strip():
         yield bytes(buffer)
 
 
 def _too_long(limit: int) -> TooLargeError:
-    return TooLargeError(f"A row has more than {limit} bytes; or a quote is never closed.")
+    return TooLargeError(f"A row has more than {limit} bytes.")
 
 
 def _json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
     """A list's items as they come; a document is one request, and must fit a chunk."""
-    decode = codecs.getincrementaldecoder("utf-8")().decode
+    # what is not UTF-8 is a fault of its row: it goes back to the bytes that it was
+    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     blocks = source.blocks()
     text = ""
-    try:
-        for block in blocks:
-            text += decode(block)
-            if text.lstrip("\ufeff \t\r\n"):
-                break
-        text = text.lstrip("\ufeff \t\r\n")
-        if text.startswith("["):
-            yield from _items(text[1:], (decode(block) for block in blocks), chunk_bytes)
-            return
-        if source.size_bytes > chunk_bytes:
-            raise TooLargeError(
-                f"One JSON request may have {chunk_bytes} bytes in a file. Larger ones: a list of "
-                "rows, JSON Lines or CSV."
-            )
-        yield Document((text + "".join(decode(block) for block in blocks)).encode())
-    except UnicodeDecodeError as error:
-        raise InvalidInputError("The file is not UTF-8.") from error
+    for block in blocks:
+        text = decode(block).lstrip("\ufeff \t\r\n")
+        if text:
+            break
+    if text.startswith("["):
+        yield from _items(text[1:], (decode(block) for block in blocks), chunk_bytes)
+        return
+    if source.size_bytes > chunk_bytes:
+        raise TooLargeError(
+            f"One JSON request may have {chunk_bytes} bytes in a file. Larger ones: a list of "
+            "rows, JSON Lines or CSV."
+        )
+    yield Document(_encoded(text + "".join(decode(block) for block in blocks)))
 
 
 def _items(text: str, more: Iterator[str], chunk_bytes: int) -> Iterator[Items]:
@@ -161,24 +155,49 @@ def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
             break
         try:
             _, end = scan(text, place)
-        except (ValueError, RecursionError):
+        except json.JSONDecodeError:
             end = len(text)
+        except (ValueError, RecursionError):
+            # too many digits or too deep for a number or an item: where it ends can be told still
+            end = _item_end(text, place)
         after = _blank(text, end)
         if after == len(text):  # cut off, or a number that may go on
             piece = next(more, None)
             if piece is None:
-                raise InvalidInputError("The file is not a JSON list.")
+                raise _not_a_list(text)
             if len(text) - place > most:
                 raise _too_long(most)
             text, place = text[place:] + piece, 0
             continue
         if text[after] not in ",]":
-            raise InvalidInputError("The file is not a JSON list.")
-        yield text[place:end].encode()
+            raise _not_a_list(text)
+        yield _encoded(text[place:end])
         comma = text[after] == ","
         place = after + comma
     if "".join([text[place + 1 :], *more]).strip():
         raise InvalidInputError("The file goes on after its JSON list.")
+
+
+def _not_a_list(text: str) -> InvalidInputError:
+    utf8 = _ESCAPED.search(text) is None
+    return InvalidInputError(f"The file is not {'a JSON list' if utf8 else 'UTF-8'}.")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _item_end(text: str, place: int) -> int:
+    """Behind an item, by its brackets and texts alone; the text's end where it is cut off."""
+    depth = 0
+    for found in _MARKS.finditer(text, place):
+        mark = found[0]
+        depth += (mark in "[{") - (mark in "]}")
+        if depth < 0 or (depth == 0 and mark == ","):
+            return found.start()
+        if depth == 0 and mark in "]}":
+            return found.end()
+    return len(text)
 
 
 def _blank(text: str, place: int) -> int:

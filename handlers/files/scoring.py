@@ -5,21 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from handlers import quiet
 from handlers.bodies import FORMATS, LLM_KEYS
-from handlers.errors import InvalidInputError, ScoringError
+from handlers.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
 from handlers.files.chunks import Chunk, Csv, Items, Lines, length
 from handlers.files.readers import Part
 from handlers.responses import encode, jsonable
-from handlers.scoring import Scorer
+from handlers.scoring import Checked, Scorer
 from handlers.together import Scored, Together
 
 _REQUEST_KEYS = frozenset({*FORMATS, *LLM_KEYS, "params"})
+_LOG = logging.getLogger(__name__)
 _TRANSIENT = (MemoryError, OSError)
 _ALIKE = 16
 """Rows of one form that are worth a call to the model of their own."""
@@ -55,7 +58,7 @@ class Rows:
 
     def _halved(self, chunk: Chunk) -> list[Any]:
         try:
-            checked = chunk.read(self._scorer)
+            checked = self._read(chunk)
             count = length(checked.data)
             if count == 0:
                 return []
@@ -68,6 +71,17 @@ class Rows:
                 return [self._fault(error)]
             return [answer for part in parts for answer in self._halved(part)]
         return by_row(prediction, count)
+
+    def _read(self, chunk: Chunk) -> Checked:
+        """Raises ScoringError for whatever goes wrong."""
+        try:
+            return chunk.read(self._scorer)
+        except (ScoringError, *_TRANSIENT):
+            raise
+        except Exception as error:  # a fault of ours, which must not spoil the other rows
+            _LOG.error("%s at %s", type(error).__name__, quiet.place(error))
+            message = "The row could not be read."
+            raise ScoringError(message, error_code=INTERNAL_ERROR) from error
 
     def _lines(self, chunk: Lines) -> list[Any]:
         values = [_parsed(line) for line in chunk.lines]
@@ -183,10 +197,26 @@ def _list(value: Any) -> list[Any]:
 
 
 def text_rows(scorer: Scorer, rows: Sequence[Any]) -> list[Scored | ScoringError]:
-    """Objects of column to text, all of the same columns: read and answered as a CSV file is."""
-    names = list(rows[0]) if isinstance(rows[0], dict) else []
-    if not names or any(not isinstance(row, dict) or list(row) != names for row in rows):
-        return [InvalidInputError("The rows have not all the same columns.")] * len(rows)
+    """Objects of column to text: those of the same columns are read and answered as a CSV file."""
+    found: list[Any] = [InvalidInputError("The row is not an object of column to text.")] * len(
+        rows
+    )
+    for places in _by_names(rows):
+        _put(found, places, _text_table(scorer, [rows[place] for place in places]))
+    return found
+
+
+def _by_names(rows: Sequence[Any]) -> Iterable[list[int]]:
+    """Places of the rows that have the same columns in the same order."""
+    found: dict[Hashable, list[int]] = {}
+    for place, row in enumerate(rows):
+        if isinstance(row, dict) and row:
+            found.setdefault(tuple(row), []).append(place)
+    return found.values()
+
+
+def _text_table(scorer: Scorer, rows: Sequence[dict[str, Any]]) -> list[Scored | ScoringError]:
+    names = list(rows[0])
     text = io.StringIO()
     # quoted are the characters of the line end: a lone carriage return is one, before 3.13 too
     write = csv.writer(text, lineterminator="\r\n").writerow
@@ -195,7 +225,9 @@ def text_rows(scorer: Scorer, rows: Sequence[Any]) -> list[Scored | ScoringError
     for row in rows:
         write(row.values())
     records = text.getvalue()[len(header) :]
-    found = Rows(scorer, len(rows)).answers(Csv(header.encode(), records.encode()))
+    # a lone surrogate is no UTF-8, which its row alone is refused for
+    head, body = (part.encode("utf-8", "surrogatepass") for part in (header, records))
+    found = Rows(scorer, len(rows)).answers(Csv(head, body, len(names)))
     return [
         ScoringError(answer.message, error_code=answer.error_code)
         if isinstance(answer, Fault)
