@@ -14,6 +14,7 @@ from packager.locking import Wanted
 from packager.types import Interpreter, Requirements, ResolvedModel
 
 # MLflow's own switches: whether pickles and model code may be loaded at all, and on which device
+_KIND: Final = "environments"
 _SWITCHES: Final = ("MLFLOW_ALLOW_", "MLFLOW_DEFAULT_PREDICTION_DEVICE", "MLFLOW_DISABLE_SCHEMA_")
 
 
@@ -45,11 +46,6 @@ def ensure(
         platform=None,
         base=base,
     )
-    wheels = "".join(_digests((*requirements, *constraints), options, base))
-    held = [f"{name} {sorted(each)}" for name, each in sorted((digests or {}).items())]
-    parts = (requirements, constraints, options, held)
-    lines = "\0".join("\n".join(part) for part in parts)
-    key = hashlib.sha256(f"{interpreter.version}\0{lines}\0{wheels}".encode())
 
     def make(folder: Path) -> Mapping[str, str]:
         digests = _fill(folder, wanted)
@@ -57,8 +53,18 @@ def ensure(
             _compile(folder / "venv" / "lib", interpreter)
         return digests
 
-    folder = _cache.ensure("environments", f"{label}-{key.hexdigest()[:20]}", make)
+    folder = _cache.ensure(_KIND, _name_entry(wanted, label), make)
     return folder / "venv" / "bin" / "python"
+
+
+def _name_entry(wanted: Wanted, label: str) -> str:
+    """One name for the same lines and files, wherever they lie, on the same Python."""
+    local = _digests((*wanted.requirements, *wanted.constraints), wanted.options, wanted.base)
+    held = [f"{name} {sorted(each)}" for name, each in sorted(wanted.digests.items())]
+    parts = (wanted.requirements, wanted.constraints, wanted.options, held)
+    lines = "\0".join("\n".join(part) for part in parts)
+    whole = f"{wanted.interpreter.version}\0{lines}\0{''.join(local)}"
+    return f"{label}-{hashlib.sha256(whole.encode()).hexdigest()[:20]}"
 
 
 def _fill(folder: Path, wanted: Wanted) -> Mapping[str, str]:
@@ -144,6 +150,34 @@ def of_model(
         base=model.root if _has_paths(model.requirements) else None,
         label=label,
         compiled=False,
+    )
+
+
+def check_model(model: ResolvedModel, interpreter: Interpreter) -> None:
+    """Whether `of_model` could be made, with nothing installed. Raises what that raises."""
+    wanted = Wanted(
+        requirements=_with_mlflow(model),
+        constraints=model.requirements.constraints,
+        options=model.requirements.options,
+        digests=locking.read_digests(model.requirements),
+        interpreter=interpreter,
+        platform=None,
+        base=model.root if _has_paths(model.requirements) else None,
+    )
+    if (_cache.root() / _KIND / _name_entry(wanted, "model")).is_dir():
+        return
+    try:
+        locking.lock(wanted)
+    except UnresolvableError as error:
+        raise ToolError(str(error)) from error
+
+
+def explain_failure(model: ResolvedModel, interpreter: Interpreter, error: ToolError) -> str:
+    """What it means that the environment of a model cannot be made."""
+    return (
+        "There is nothing to compare with: the environment that the model declares "
+        f"({model.requirements.source}) cannot be installed on Python {interpreter.version}.\n"
+        f"{error}"
     )
 
 

@@ -44,7 +44,7 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
     with _output.replacing(request.out_dir) as place:
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)
-        check_provable(request, model)
+        check_provable(request, model, attempts)
         attempt, verified = _first_proven(attempts, place)
         artifact = package(verified, attempt, place.out)
         report = emit(artifact, verified, attempt, place.out)
@@ -64,7 +64,7 @@ def planned(
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)
         if as_built:
-            check_provable(request, model)
+            check_provable(request, model, attempts)
         yield model, attempts, place
 
 

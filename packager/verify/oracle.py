@@ -76,11 +76,7 @@ def record(
     try:
         python = environments.of_model(model, interpreter)
     except ToolError as error:
-        raise UnprovenError(
-            "There is nothing to compare with: the environment that the model declares "
-            f"({model.requirements.source}) cannot be installed on Python {interpreter.version}.\n"
-            f"{error}"
-        ) from error
+        raise UnprovenError(environments.explain_failure(model, interpreter, error)) from error
     environment = python.parent.parent.parent.name
     limited = (
         *(() if threads is None else ("--threads", str(threads))),
@@ -146,8 +142,12 @@ def _check(folder: Path, count: int) -> None:
     A model's code can end the process it is loaded in.
     """
     try:
-        whole = len(_read(folder / _ANSWERS)) == count + 1 and bool(_read(folder / _FIRST))
-    except (OSError, ValueError):
+        _, *answers = _read(folder / _ANSWERS)
+        whole = len(answers) == count and all(
+            isinstance(line["status"], int) and isinstance(line["body"], str) for line in answers
+        )
+        float(_read(folder / _FIRST)[0]["first_answer_cpu_ms"])
+    except (OSError, ValueError, TypeError, LookupError):
         whole = False
     if not whole:
         raise UnprovenError(

@@ -56,7 +56,7 @@ class Stages:
         for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
             monkeypatch.setattr(pipeline, name, getattr(self, name))
         monkeypatch.setattr(pipeline, "ask_model", self.ask_model)
-        monkeypatch.setattr(pipeline, "check_provable", lambda request, model: None)
+        monkeypatch.setattr(pipeline, "check_provable", lambda *_: None)
 
     def _maybe_stop(self, stage: str, folder: Path | None) -> None:
         if folder is not None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from packager import pipeline
-from packager.errors import UnprovenError
+from packager import environments, locking, pipeline
+from packager.errors import UnprovenError, UnresolvableError
+from packager.locking import Wanted
 from packager.plan import check_provable
-from packager.types import BuildRequest, SavedExample
+from packager.types import BuildRequest, Lock, SavedExample
 from tests import fake_plan
 
 SIGNATURE = {"inputs": [{"type": "double", "name": "a", "required": True}]}
@@ -43,15 +44,39 @@ def test_what_nothing_could_be_compared_of_is_refused(
     changes: dict[str, Any], model: Any, why: str
 ) -> None:
     with pytest.raises(UnprovenError, match=rf"{why}(?s:.)*--allow-unproven") as caught:
-        check_provable(_request(**changes), model)
+        check_provable(_request(**changes), model, ())
     assert caught.value.exit_code == 8
-    check_provable(_request(**changes, allow_unproven=True), model)
+    check_provable(_request(**changes, allow_unproven=True), model, ())
 
 
 @pytest.mark.parametrize("known", [{"signature": SIGNATURE}, {"example": EXAMPLE}])
 def test_a_signature_or_an_example_will_do(known: dict[str, Any]) -> None:
-    check_provable(_request(), replace(BARE, **known))
-    check_provable(_request(rows=0), replace(BARE, **known))
+    check_provable(_request(), replace(BARE, **known), ())
+    check_provable(_request(rows=0), replace(BARE, **known), ())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_model_whose_own_environment_does_not_resolve_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    """Nothing is installed for it; an environment that is there already resolved once."""
+    attempts = (fake_plan.plan(),)
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path))
+    monkeypatch.setattr(environments, "interpreter_of", lambda model, other: (other, ""))
+
+    def lock(wanted: Wanted) -> Lock:
+        raise UnresolvableError(f"no wheel of {wanted.requirements[0]}")
+
+    monkeypatch.setattr(locking, "lock", lock)
+    model = replace(fake_plan.model(), signature=SIGNATURE)
+    if kept:
+        monkeypatch.setattr(environments, "_name_entry", lambda wanted, label: label)
+        (tmp_path / "environments" / "model").mkdir(parents=True)
+        check_provable(_request(), model, attempts)
+        return
+    with pytest.raises(UnprovenError, match=r"cannot be installed(?s:.)*no wheel of scikit-learn"):
+        check_provable(_request(), model, attempts)
+    check_provable(_request(allow_unproven=True), model, attempts)
 
 
 def _build(request: BuildRequest) -> object:

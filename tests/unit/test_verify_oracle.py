@@ -149,6 +149,48 @@ def test_a_model_that_does_not_load_leaves_nothing_in_the_cache(machine: Machine
     assert len(machine.workers) == 2
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        None,
+        "",
+        "garbage",
+        "{}\n",
+        '{"first_answer_cpu_ms": 1}\n{"status": "200", "body": ""}\n',
+        '{"first_answer_cpu_ms": 1}\n{"status": 200}\n',
+        '{"first_answer_cpu_ms": 1}\n[]\n',
+        '{"first_answer_cpu_ms": "soon"}\n{"status": 200, "body": ""}\n',
+    ],
+)
+def test_a_model_that_ends_its_process_has_not_answered(
+    written: str | None, machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def write_answers(
+        python: Path, root: Path, asked: Path, answered: Path, *_: Any, **__: Any
+    ) -> None:
+        if written is not None:
+            answered.write_text(written)
+
+    monkeypatch.setattr(oracle, "_run", write_answers)
+    with pytest.raises(UnprovenError, match=r"ended before it had answered"):
+        record()
+    assert list((tmp_path / "cache" / "answers").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["garbage", "", None])
+def test_recorded_answers_that_were_damaged_are_recorded_again(
+    damage: str | None, machine: Machine, tmp_path: Path
+) -> None:
+    whole = record()
+    (path,) = (tmp_path / "cache" / "answers").glob("*/answers.jsonl")
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_text(damage)
+    assert record() == whole
+    assert len(machine.workers) == 4
+
+
 def test_an_environment_that_cannot_be_made_is_unproven(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
