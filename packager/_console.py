@@ -69,7 +69,9 @@ def show_batch(found: Mapping[str, Any]) -> None:
 
 
 def show_error(error: PackagerError) -> None:
-    _ERR.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
+    # a file's name may hold bytes that are no text
+    text = str(error).encode("utf-8", "backslashreplace").decode()
+    _ERR.print(f"[bold red]error[/] {escape(text)}", soft_wrap=True)
 
 
 def show_interrupted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -17,6 +18,13 @@ from packager.errors import ConfigurationError, StorageError
 MARKER: Final = "report.json"
 """The file by which a folder is known as one of ours, which a new build may replace."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_MOST_NAME: Final = 200
+"""Bytes of a partial folder's own part of its name: file systems take 255 in all."""
+_OF_PLACE: Final = {
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EBUSY, errno.EINVAL),
+    *(errno.EXDEV, errno.ENOTEMPTY),
+}
+"""What is wrong with the place that was named, and not with the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ def replacing(final: Path) -> Iterator[Place]:
     with _disk_errors(final.parent):
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final)
-        root = final.parent / f".{final.name}.partial-{os.getpid()}"
+        root = final.parent / f".{_shorten(final.name)}.partial-{os.getpid()}"
         root.mkdir()
     place = Place(root)
     try:
@@ -71,9 +79,14 @@ def scratch() -> Iterator[Place]:
 
 
 def _refuse_foreign(final: Path) -> None:
-    if final.is_symlink() or (final.exists() and not final.is_dir()):
+    try:
+        foreign = final.is_symlink() or (final.exists() and not final.is_dir())
+        held = final.is_dir() and any(final.iterdir()) and not (final / MARKER).is_file()
+    except OSError as error:
+        raise StorageError(f"{final} cannot be read: {error.strerror}.") from error
+    if foreign:
         raise ConfigurationError(f"{final} is not a folder; name another with --out.")
-    if final.is_dir() and any(final.iterdir()) and not (final / MARKER).is_file():
+    if held:
         raise ConfigurationError(
             f"{final} holds files that no build made (there is no {MARKER}). They stay: "
             "name another folder with --out."
@@ -95,10 +108,15 @@ def _swap(new: Path, final: Path) -> None:
 
 def _sweep(final: Path) -> None:
     """Remove what a build that was killed left beside `final`; one that still runs is let be."""
-    for left in final.parent.glob(f".{final.name}.partial-*"):
+    for left in final.parent.glob(f".{glob.escape(_shorten(final.name))}.partial-*"):
         process = left.name.rpartition("-")[2]
         if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
             _remove(left)
+
+
+def _shorten(name: str) -> str:
+    """The start of a name, so that more can be added to it."""
+    return os.fsencode(name)[:_MOST_NAME].decode("utf-8", "ignore")
 
 
 def _alive(process: int) -> bool:
@@ -129,6 +147,13 @@ def _disk_errors(where: Path) -> Iterator[None]:
                 f"The disk is full under {where}: {error}. Nothing was left behind; free space, "
                 "or set TMPDIR, PACKAGER_CACHE and --out to a larger disk."
             ) from error
-        if isinstance(error, PermissionError):
-            raise StorageError(f"{error.filename} cannot be written: {error.strerror}.") from error
+        if isinstance(error, PermissionError) or error.errno in {errno.EROFS, errno.EIO}:
+            raise StorageError(
+                f"{error.filename or where} cannot be read or written: {error.strerror}.\n"
+                "Is it another user's? Name another folder, or ask for the right to it."
+            ) from error
+        if error.errno in _OF_PLACE and str(error.filename or "").startswith(str(where)):
+            raise ConfigurationError(
+                f"{where} cannot take the output: {error.strerror}. Name another folder with --out."
+            ) from error
         raise

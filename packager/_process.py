@@ -16,6 +16,10 @@ _BASIC: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _NUMERIC: Final = ("OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
 
 
+_RUNNING: Final[set[subprocess.Popen[bytes]]] = set()  # noqa: TID251
+"""What `run` waits for now, in whatever thread."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     returncode: int
@@ -43,25 +47,31 @@ def run(
     """
     name = Path(argv[0]).name
     try:
-        done = subprocess.run(  # noqa: TID251
+        with subprocess.Popen(  # noqa: TID251
             [str(arg) for arg in argv],
             cwd=cwd,
             env=basic_environment() if env is None else dict(env),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            timeout=timeout_seconds,
-            check=False,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             pass_fds=tuple(pass_fds),
-        )
-    except FileNotFoundError as error:
+        ) as process:
+            _RUNNING.add(process)
+            try:
+                stdout, stderr = process.communicate(stdin, timeout_seconds)
+            finally:
+                _RUNNING.discard(process)
+                # after an interrupt, or too long a time
+                if process.returncode is None:
+                    process.kill()
+    except OSError as error:
         raise ToolError(f"{name} cannot be started: {error}.") from error
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"{name} was stopped: it ran past {timeout_seconds:g} seconds.") from error
     result = Done(
-        returncode=done.returncode,
-        stdout=done.stdout.decode(errors="replace"),
-        stderr=done.stderr.decode(errors="replace"),
+        returncode=process.returncode,
+        stdout=stdout.decode(errors="replace"),
+        stderr=stderr.decode(errors="replace"),
     )
     if check and result.returncode != 0:
         tail = (result.stderr or result.stdout).strip()[-4000:]
@@ -69,6 +79,12 @@ def run(
             raise StorageError(f"{name}: the disk is full.\n{tail}")
         raise ToolError(f"{name} failed with exit code {result.returncode}.\n{tail}")
     return result
+
+
+def kill_running() -> None:
+    """End what `run` waits for in any thread, so that nobody waits for it any longer."""
+    for process in tuple(_RUNNING):
+        process.kill()
 
 
 def start(

@@ -23,14 +23,23 @@ def _candidates(minor: str) -> Iterator[tuple[Path, str]]:
         yield Path(getattr(sys, "_base_executable", sys.executable)), "this interpreter"
     if found := shutil.which(f"python{minor}"):
         yield Path(found), "PATH"
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    for folder in sorted((pyenv / "versions").glob(f"{minor}.*"), reverse=True):
+    for folder in _list_pyenv(minor):
         yield folder / "bin" / f"python{minor}", "pyenv"
     found_by_uv = _uv.run(
         ["python", "find", "--no-project", "--no-python-downloads", minor], check=False
     )
     if found_by_uv.returncode == 0:
         yield Path(found_by_uv.stdout.strip()), "uv"
+
+
+def _list_pyenv(minor: str) -> list[Path]:
+    """Its versions of one minor, the latest first; none where the folder is not ours to read."""
+    try:
+        root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+        return sorted((root / "versions").glob(f"{minor}.*"), reverse=True)
+    # RuntimeError: a user without a home
+    except (OSError, RuntimeError):
+        return []
 
 
 @functools.cache

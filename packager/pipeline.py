@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from packager import _output
+from packager import _output, output_place
 from packager.blame import BlamelessError, without_cause
 from packager.emit import emit
 from packager.engines import compile_model
@@ -41,6 +41,7 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
     Raises PackagerError (see packager.errors for each way to stop).
     """
     check(request)
+    output_place.check_place(request)
     with _output.replacing(request.out_dir) as place:
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)
@@ -60,6 +61,8 @@ def planned(
     With `as_built` what a build could not prove is refused, as it is by `build`.
     """
     check(request)
+    if as_built:
+        output_place.check_place(request)
     with _output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)

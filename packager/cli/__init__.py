@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -13,6 +12,7 @@ from packager import __version__, _console
 from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
 from packager.cli._cache import cache
+from packager.cli._signals import answer_signals
 from packager.errors import PackagerError
 
 app = typer.Typer(
@@ -45,22 +45,20 @@ def _top(
     pass
 
 
-def _terminated(*_: object) -> NoReturn:
-    """Unwind as for an interrupt, so that nothing half-made stays behind."""
-    raise SystemExit(143)
-
-
 def main() -> None:
     """Run a command; a PackagerError becomes its exit code and, with --json, an object."""
-    signal.signal(signal.SIGTERM, _terminated)
+    answer_signals()
     try:
         app()
     except PackagerError as error:
         if "--json" in sys.argv:
             kind = type(error).__name__.removesuffix("Error")
-            typer.echo(json.dumps({"error": kind, "message": str(error)}, ensure_ascii=False))
+            message = str(error).encode("utf-8", "backslashreplace").decode()
+            typer.echo(json.dumps({"error": kind, "message": message}, ensure_ascii=False))
         _console.show_error(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _console.show_interrupted()
-        sys.exit(130)
+    except SystemExit as end:
+        # typer makes an exit of an interrupt
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            _console.show_interrupted()
+        raise

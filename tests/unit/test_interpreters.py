@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from packager import interpreters
-from packager.errors import InterpreterNotFoundError
+from packager import _process, interpreters
+from packager.errors import InterpreterNotFoundError, ToolError
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -45,3 +45,35 @@ def test_what_claims_to_be_another_version_is_passed_over(
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
 
     assert interpreters.available(("3.98", OWN)) == (interpreters.find(OWN),)
+
+
+@pytest.mark.parametrize("wrong", ["unreadable", "a file", "a loop", "no home"])
+def test_a_pyenv_that_cannot_be_read_has_no_versions(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "pyenv"
+    monkeypatch.setenv("PYENV_ROOT", str(root))
+    if wrong == "a file":
+        root.touch()
+    elif wrong == "a loop":
+        root.symlink_to(root)
+    elif wrong == "no home":
+        monkeypatch.delenv("PYENV_ROOT")
+
+        def fail() -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(Path, "home", fail)
+    else:
+
+        def deny(*_: object) -> list[Path]:
+            raise PermissionError(13, "Permission denied", str(root))
+
+        monkeypatch.setattr(Path, "glob", deny)
+    assert interpreters._list_pyenv("3.13") == []
+
+
+def test_a_program_that_may_not_be_started_is_a_tool_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "python3.13").write_text("#!/bin/sh\n")
+    with pytest.raises(ToolError, match="cannot be started"):
+        _process.run([tmp_path / "python3.13"])

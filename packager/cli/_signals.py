@@ -1,0 +1,61 @@
+"""Ctrl-C and a termination are answered at once, and unwind what runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Final, NoReturn
+
+from packager import _process
+
+_SAID: Final = b"\nStopping: what is half made is being removed.\n"
+_PATIENCE: Final = 3
+"""Signals after which nothing is tidied any more."""
+_ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Stop:
+    """How often it was asked to stop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def handle(self, number: int, _frame: object) -> None:
+        """Raises KeyboardInterrupt or SystemExit, the first time alone: what follows is tidied."""
+        self.count += 1
+        _process.kill_running()
+        if self.count >= _PATIENCE:
+            os._exit(128 + number)
+        if self.count == 1:
+            _raise_end(number)
+
+
+def _raise_end(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+def answer_signals() -> None:
+    """Unwind as for an interrupt, so that nothing half made stays behind, and say so at once.
+
+    It is said by a thread: Python runs a handler only after the call that the main thread is in,
+    and one into a library may take seconds. What this process was told to ignore it ignores.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_say, args=(reading,), name="signals", daemon=True).start()
+    stop = _Stop()
+    for number in _ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop.handle)
+
+
+def _say(reading: int) -> None:
+    """Say it for the first of our signals; a child's end wakes this too."""
+    while number := os.read(reading, 1):
+        if number[0] in _ENDS:
+            os.write(2, _SAID)
+            return

@@ -1,0 +1,101 @@
+"""Whoever stops a command is answered at once, and nothing that it started goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+_BEFORE = "from packager.cli._signals import answer_signals\nanswer_signals()\n"
+# a call into a library that lets no handler run, though other threads go on
+_IN_C = (
+    "import hashlib\nprint('ready', flush=True)\n"
+    "hashlib.pbkdf2_hmac('sha256', b'', b'', 4_000_000)\n"
+)
+_IN_A_CHILD = (
+    "import sys\nfrom packager import _process\nprint('ready', flush=True)\n"
+    "_process.run([sys.executable, '-c', 'import signal, time; "
+    "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)'])\n"
+)
+_IN_THREADS = (
+    "import sys\nfrom concurrent.futures import ThreadPoolExecutor\nfrom packager import _process\n"
+    "wait = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+    "print('ready', flush=True)\n"
+    "with ThreadPoolExecutor(2) as pool:\n"
+    "    list(pool.map(lambda _: _process.run(wait), range(6)))\n"
+)
+_TIDYING = (
+    "import time\nprint('ready', flush=True)\n"
+    "try:\n    time.sleep(60)\nfinally:\n    time.sleep(1)\n    print('tidied', flush=True)\n"
+)
+
+
+def _start(code: str) -> subprocess.Popen[bytes]:
+    started = subprocess.Popen(
+        [sys.executable, "-c", _BEFORE + code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    time.sleep(0.3)
+    return started
+
+
+def _read_error(started: subprocess.Popen[bytes]) -> bytes:
+    assert started.stderr is not None
+    return os.read(started.stderr.fileno(), 200)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_is_said_at_once_even_amid_a_long_call(number: signal.Signals) -> None:
+    with _start(_IN_C) as started:
+        sent = time.monotonic()
+        started.send_signal(number)
+        assert b"Stopping" in _read_error(started)
+        assert time.monotonic() - sent < 1
+        started.kill()
+
+
+@pytest.mark.parametrize("code", [_IN_A_CHILD, _IN_THREADS])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nobody_waits_for_a_program_of_ours(code: str, number: signal.Signals) -> None:
+    with _start(code) as started:
+        sent = time.monotonic()
+        started.send_signal(number)
+        started.communicate(timeout=20)
+        assert time.monotonic() - sent < 5
+        assert started.returncode != 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_stop_the_tidying(number: signal.Signals) -> None:
+    with _start(_TIDYING) as started:
+        started.send_signal(number)
+        time.sleep(0.3)
+        started.send_signal(number)
+        out, said = started.communicate(timeout=20)
+        assert out == b"tidied\n"
+        assert said.count(b"Stopping") == 1
+
+
+def test_a_third_one_ends_it(tmp_path: Path) -> None:
+    with _start(_TIDYING.replace("time.sleep(1)", "time.sleep(30)")) as started:
+        for _ in range(3):
+            started.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+        assert started.wait(timeout=10) == 143
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    code = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + _BEFORE
+    code += "import time\nprint('ready', flush=True)\ntime.sleep(1)\n"
+    with _start(code) as started:
+        started.send_signal(signal.SIGHUP)
+        assert started.wait(timeout=20) == 0
