@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from handlers.manifest import Manifest
-from packager import _process, interpreters
+from packager import _process, interpreters, registry_stores
 from packager.emulator import Emulator, http_event
 from packager.errors import ConfigurationError, ToolError
 from packager.hosts import Boot, Call
@@ -34,6 +34,7 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
         raise ConfigurationError(f"--target {target}: there is a demo for {known}.")
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    registry_stores.check_own(folder / "mlflow.db", _NAME)
     tracking_uri = f"sqlite:///{folder / 'mlflow.db'}"
     _LOG.info("Training a pipeline and registering it as models:/%s@%s", _NAME, _ALIAS)
     _train(folder, tracking_uri)

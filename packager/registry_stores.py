@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from packager import _model_uri, _sqlite_copy
 from packager._mlflow_edge import without_password
-from packager.errors import RegistryUnavailableError
+from packager.errors import ConfigurationError, RegistryUnavailableError
 
 _LOG = logging.getLogger(__name__)
 _ELSEWHERE: Final = frozenset({"databricks", "databricks-uc", "uc"})
@@ -56,6 +56,33 @@ def open_privately(*uris: str) -> Iterator[Mapping[str, str]]:
         yield opened
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def check_own(path: Path, model: str) -> None:
+    """Check that a registry may be written to: where it is there, it holds `model` and no other.
+
+    Raises ConfigurationError where it holds others, or is of another MLflow, which writing to it
+    would change for good; RegistryUnavailableError where it cannot be read.
+    """
+    if not path.exists():
+        return
+    root = Path(mkdtemp(prefix="packager-registry-"))
+    try:
+        _sqlite_copy.copy_database(path, copy := root / "copy.db")
+        with closing(sqlite3.connect(copy)) as db:
+            revision = _first(db.execute("select version_num from alembic_version").fetchone())
+            names = {row[0] for row in db.execute("select name from registered_models")}
+    except sqlite3.Error as error:
+        raise ConfigurationError(
+            f"{path} is there and is no MLflow registry ({error}). Name another folder."
+        ) from error
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    if names - {model} or revision != _head():
+        raise ConfigurationError(
+            f"{path} is a registry with models of its own, or of another MLflow than "
+            f"{_version()}: nothing is written to it. Name another folder."
+        )
 
 
 def _open(uri: str, folder: Path) -> str:

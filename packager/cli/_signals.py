@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -20,10 +21,26 @@ class _Stop:
 
     def __init__(self) -> None:
         self.count = 0
+        self._unsaid = threading.Lock()
+
+    def say(self) -> None:
+        """Say it, once."""
+        if self._unsaid.acquire(blocking=False):
+            # whoever closed standard error hears of nothing
+            with contextlib.suppress(OSError):
+                os.write(2, _SAID)
+
+    def watch(self, reading: int) -> None:
+        """Say it for the first of our signals; a child's end wakes this too."""
+        while number := os.read(reading, 1):
+            if number[0] in _ENDS:
+                self.say()
+                return
 
     def handle(self, number: int, _frame: object) -> None:
         """Raises KeyboardInterrupt or SystemExit, the first time alone: what follows is tidied."""
         self.count += 1
+        self.say()
         _process.kill_running()
         if self.count >= _PATIENCE:
             os._exit(128 + number)
@@ -40,22 +57,14 @@ def _raise_end(number: int) -> NoReturn:
 def answer_signals() -> None:
     """Unwind as for an interrupt, so that nothing half made stays behind, and say so at once.
 
-    It is said by a thread: Python runs a handler only after the call that the main thread is in,
-    and one into a library may take seconds. What this process was told to ignore it ignores.
+    It is said by a thread too: Python runs a handler only after the call that the main thread is
+    in, and one into a library may take seconds. What is ignored already stays ignored.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_say, args=(reading,), name="signals", daemon=True).start()
     stop = _Stop()
+    threading.Thread(target=stop.watch, args=(reading,), name="signals", daemon=True).start()
     for number in _ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop.handle)
-
-
-def _say(reading: int) -> None:
-    """Say it for the first of our signals; a child's end wakes this too."""
-    while number := os.read(reading, 1):
-        if number[0] in _ENDS:
-            os.write(2, _SAID)
-            return

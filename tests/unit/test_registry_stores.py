@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from packager import _sqlite_copy, registry_stores
-from packager.errors import RegistryUnavailableError
+from packager.errors import ConfigurationError, RegistryUnavailableError
 from packager.registry import MlflowRegistry
 from tests import registries
 
@@ -360,3 +360,28 @@ def test_a_database_of_something_else_gets_no_tables(tmp_path: Path) -> None:
     with pytest.raises(RegistryUnavailableError, match="holds no MLflow registry"):
         _check(f"sqlite:///{path}")
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("version", "statement", "said"),
+    [
+        (registries.VERSIONS[-1], "update registered_models set name = 'wine'", None),
+        (registries.VERSIONS[-1], "delete from registered_models", None),
+        (registries.VERSIONS[-1], "select 1", "models of its own"),
+        (OLD, "update registered_models set name = 'wine'", "of another MLflow"),
+        (OLD, "drop table registered_models", "no MLflow registry"),
+    ],
+)
+def test_the_demo_writes_to_no_registry_but_its_own(
+    version: str, statement: str, said: str | None, tmp_path: Path
+) -> None:
+    registry_stores.check_own(tmp_path / "none.db", "wine")
+    written = registries.unpack(version, tmp_path / "owner")
+    _execute(written.path, statement)
+    before = read_tree(tmp_path)
+    if said is None:
+        registry_stores.check_own(written.path, "wine")
+    else:
+        with pytest.raises(ConfigurationError, match=said):
+            registry_stores.check_own(written.path, "wine")
+    assert read_tree(tmp_path) == before

@@ -85,6 +85,13 @@ def test_a_second_signal_does_not_stop_the_tidying(number: signal.Signals) -> No
         assert said.count(b"Stopping") == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_is_said_where_the_end_comes_at_once(number: signal.Signals) -> None:
+    with _start("print('ready', flush=True)\nwhile True:\n    pass\n") as started:
+        started.send_signal(number)
+        assert b"Stopping" in started.communicate(timeout=20)[1]
+
+
 def test_a_third_one_ends_it(tmp_path: Path) -> None:
     with _start(_TIDYING.replace("time.sleep(1)", "time.sleep(30)")) as started:
         for _ in range(3):
