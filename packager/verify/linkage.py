@@ -165,7 +165,8 @@ def _unsatisfied(
 def _is_used(path: PurePosixPath, bundle: Bundle) -> bool:
     """Whether serving loads a library, or may reach an import of it that must not fail.
 
-    Without a trace whatever imports it may be reached.
+    Without a trace whatever imports it may be reached. A plugin that is tried, fails and is gone
+    without was opened all the same, so that of an extension module it counts that it was imported.
     """
     loaders = bundle.loaders.get(path)
     trace = bundle.trace
@@ -173,7 +174,8 @@ def _is_used(path: PurePosixPath, bundle: Bundle) -> bool:
         return True
     if trace is None:
         return bool(loaders)
-    if path in trace.opened or path in trace.files.values():
+    extension = path.suffix == ".so" and not path.name.startswith("lib")
+    if path in (trace.files.values() if extension else trace.opened):
         return True
     return any(name in trace.modules or name.startswith("model/") for name in loaders)
 

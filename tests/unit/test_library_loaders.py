@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -119,7 +120,8 @@ def _trace(*modules: str, opened: tuple[str, ...] = ()) -> Trace:
         (frozenset({"pkg.use"}), _trace("pkg"), False),
         (frozenset({"pkg.use"}), _trace("pkg", "pkg.use"), True),
         (frozenset({"model/code/own.py"}), _trace("pkg"), True),
-        (frozenset(), _trace(opened=(POOL,)), True),
+        (frozenset(), _trace(opened=(POOL,)), False),
+        (frozenset(), replace(_trace(), files={"pkg.pools.tbb": PurePosixPath(POOL)}), True),
         (None, _trace("pkg"), True),
     ],
 )
@@ -136,3 +138,13 @@ def test_what_serving_cannot_reach_is_a_note(
     findings, sentences = linkage.check(bundle, fake_plan.plan())
     assert bool(findings) is refused
     assert ("libtbb.so.12" in sentences["linkage"]) is not refused
+
+
+def test_a_library_that_is_no_module_counts_where_it_was_opened(tmp_path: Path) -> None:
+    name = "pkg.libs/libplugin.so.1"
+    write(tmp_path, {name: LACKING})
+    files = tuple(_archive.records(tmp_path))
+    loaders: dict[PurePosixPath, frozenset[str]] = {PurePosixPath(name): frozenset()}
+    for trace, refused in ((_trace(opened=(name,)), True), (_trace("pkg"), False)):
+        bundle = Bundle(root=tmp_path, files=files, trace=trace, loaders=loaders)
+        assert bool(linkage.check(bundle, fake_plan.plan())[0]) is refused
