@@ -18,7 +18,12 @@ _QUERY: Final = re.compile(
 
 def redact(text: str) -> str:
     """The text, in which an address has no user, no password and no signature."""
-    return _QUERY.sub(r"\1***", _USER.sub("", text))
+    return _QUERY.sub(r"\1***", drop_users(text))
+
+
+def drop_users(text: str) -> str:
+    """The text, in which an address has no user and no password; it leads to the same file."""
+    return _USER.sub("", text)
 
 
 def redact_values(value: Json) -> Json:

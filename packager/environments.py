@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from packager import _archive, _cache, _process, _uv, interpreters, locking
+from packager._redaction import redact
 from packager.errors import InterpreterNotFoundError, ToolError, UnresolvableError
 from packager.locking import Wanted
 from packager.types import Interpreter, Requirements, ResolvedModel
@@ -78,7 +79,7 @@ def _fill(folder: Path, wanted: Wanted) -> Mapping[str, str]:
         lock = locking.lock(wanted)
     except UnresolvableError as error:
         raise ToolError(_explain(error)) from error
-    (folder / "pylock.toml").write_text(lock.text, encoding="utf-8")
+    (folder / "pylock.toml").write_text(redact(lock.text), encoding="utf-8")
     python = venv / "bin" / "python"
     digests = locking.install_environment(lock, python, cwd=wanted.base, options=wanted.options)
     return {f"{venv.name}/{name}": digest for name, digest in digests.items()}

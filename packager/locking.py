@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from packager import _uv
 from packager._install import install_wheels
-from packager._redaction import redact
+from packager._redaction import drop_users
 from packager.errors import DigestError, ToolError, UnresolvableError
 from packager.types import Interpreter, Lock, LockedPackage, Requirements
 
@@ -74,7 +74,7 @@ def lock(wanted: Wanted) -> Lock:
         )
     if done.returncode != 0:
         raise UnresolvableError(done.stderr.strip())
-    text = _hold_digests(redact(done.stdout), wanted.digests)
+    text = _hold_digests(drop_users(done.stdout), wanted.digests)
     return Lock(text=text, packages=_packages(text, wanted.base))
 
 

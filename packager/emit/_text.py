@@ -11,12 +11,12 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from packager import _cache
+from packager._redaction import redact
 from packager.types import Json
 
 _TAG_VALUE = 256
 _STACK_NAME = 64
 """With a digest and `-batch` it is a state machine's name, which may have 80 characters."""
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"'<>]+@")
 
 
 def ascii_words(text: str, *, limit: int) -> str:
@@ -111,7 +111,7 @@ class Scrubber:
         for folder, name in self.folders:
             tail = r"/[^\s'\",;:)\]}]+" if name == "<path>" else r"(?![\w.-])"
             text = re.sub(re.escape(folder) + tail, name, text)
-        return _CREDENTIALS.sub("", text)
+        return redact(text)
 
     def json(self, value: Json) -> Json:
         """The same through every string of a JSON value."""

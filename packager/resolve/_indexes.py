@@ -19,6 +19,8 @@ _VARIABLES: Final = (
     *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"),
 )
+# what uv asks where nothing else is set, and pipenv writes down
+_DEFAULT: Final = "https://pypi.org/simple"
 _KEYS: Final = ("index-url", "extra-index-url", "find-links")
 # https://pip.pypa.io/en/stable/topics/configuration/#location
 _PIP_FILES: Final = ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
@@ -92,8 +94,10 @@ class Indexes:
 
 
 def read_configured() -> frozenset[str]:
-    """Addresses and folders that this machine's user configured for uv or pip."""
-    return frozenset(_normalise(value) for value in _configured())
+    """Addresses and folders that this machine's user configured for uv or pip, or uv's default."""
+    found = frozenset(_normalise(value) for value in _configured())
+    default = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
+    return found if default else found | {_DEFAULT}
 
 
 def _configured() -> Iterator[str]:

@@ -148,6 +148,15 @@ def test_an_index_that_the_user_configured_is_used(
     assert found.options == ("--extra-index-url https://example.com/simple",)
 
 
+def test_the_default_index_is_the_user_s_where_no_other_is_set(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "-i https://pypi.org/simple/\nsix\n"
+    assert _read(root, line).unused_indexes == ()
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://corp.example.com/simple")
+    assert _read(root, line).unused_indexes == ("--index-url pypi.org",)
+
+
 def test_an_index_of_pip_s_configuration_is_the_user_s(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
