@@ -130,7 +130,8 @@ class Function:
             if http.is_http(event):
                 self._logger.set_correlation_id(http.request_id(event))
                 self._carry(event)
-                payload_bytes = len(event.get("body") or "")
+                body = event.get("body")
+                payload_bytes = len(body) if isinstance(body, str) else 0
                 response = self._http(event, context)
                 status = response["statusCode"]
                 rows = self._scorer.rows

@@ -35,6 +35,8 @@ SOURCES = (
 """In this order they are asked whether an event is theirs."""
 OF_FILES = ("files", "s3")
 """Whose records are files, which handlers.files scores."""
+_NAME = 800
+"""Characters of a record's name, of which an object's key is made: these may have 1,024 bytes."""
 _FORM = "The record does not have its source's form."
 
 
@@ -90,6 +92,8 @@ def _checked(record: Record) -> Record:
         name.encode()
     if not record.id or not record.item:
         raise ValueError("a record has a name")
+    if record.file is None and len(record.id) > _NAME:
+        raise ValueError("a name is too long for an answer")
     return record
 
 
@@ -117,7 +121,7 @@ def _identity(source: Reader, entry: Any) -> tuple[str, str]:
 
 def _name(value: object) -> str:
     """Empty for what is no text, or is none outside of Python."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _NAME:
         return ""
     try:
         value.encode()

@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from handlers.records import dig
+
 Event = dict[str, Any]
 
 _UNUSED = frozenset({"host", "x-forwarded-port"})
@@ -54,9 +56,15 @@ def readable(event: Event, base_path: str = "") -> Event:
     _clean_query(made)
     made["body"], made["isBase64Encoded"] = _body(event), False
     _set_path(made, base_path)
+    context = made["requestContext"]
     if event.get("version") == "2.0":
-        made["requestContext"]["http"].setdefault("sourceIp", "")
-    elif "elb" not in made["requestContext"]:
+        context["http"] = {**context["http"], "method": _text(context["http"]["method"])}
+        context["http"].setdefault("sourceIp", "")
+    else:
+        made["httpMethod"] = _text(event["httpMethod"])
+        identity = context.get("identity")
+        context["identity"] = identity if isinstance(identity, dict) else {}
+    if event.get("version") != "2.0" and "elb" not in made["requestContext"]:
         # what tells a REST event from others, which a bare proxy may leave out
         made.setdefault("resource", made["path"])
     return made
@@ -65,14 +73,19 @@ def readable(event: Event, base_path: str = "") -> Event:
 def _headers(found: object) -> dict[str, str]:
     if not isinstance(found, Mapping):
         return {}
-    return {str(k): str(v) for k, v in found.items() if str(k).lower() not in _UNUSED}
+    return {_text(k): _text(v) for k, v in found.items() if str(k).lower() not in _UNUSED}
+
+
+def _text(value: object) -> str:
+    """Text that has bytes: no half of a character."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _many_headers(found: object) -> dict[str, list[str]]:
     if not isinstance(found, Mapping):
         return {}
     return {
-        str(k): [str(v) for v in values]
+        _text(k): [_text(v) for v in values]
         for k, values in found.items()
         if str(k).lower() not in _UNUSED and isinstance(values, list)
     }
@@ -104,9 +117,9 @@ def _body(event: Event) -> bytes:
 def _set_path(event: Event, base_path: str) -> None:
     context = event["requestContext"]
     second = event.get("version") == "2.0"
-    path = str(context["http"]["path"] if second else event["path"]) or "/"
+    path = _text(context["http"]["path"] if second else event["path"]) or "/"
     resource = event.get("resource")
-    proxy = (event.get("pathParameters") or {}).get("proxy")
+    proxy = dig(event, "pathParameters", "proxy")
     if isinstance(resource, str) and resource.startswith("/") and "{" not in resource:
         # API Gateway's own route: what a custom domain put before it is already gone
         path = resource
