@@ -26,7 +26,10 @@ class Boot:
     """Distributions that the runtime carries and the function leaves to it."""
     env: Mapping[str, str] = field(default_factory=dict)
     path_first: tuple[Path, ...] = ()
-    """Folders outside the function that its Python looks into first, where the host has any."""
+    """Folders outside the function that its Python looks into first.
+
+    A host that confines the function lets it read them.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
