@@ -77,11 +77,11 @@ def test_any_field_of_mlmodel_may_be_of_any_type(name: str) -> None:
         folder = Path(place) / "source"
         shutil.copytree(models.folder(name), folder)
         for number, path in enumerate(_paths(values)):
+            # another for each field and model: every type comes to every common field
             wrong = WRONG[(number * 7 + len(name)) % len(WRONG)]
-            for at, each in enumerate((wrong, WRONG[number % len(WRONG)])):
-                text = yaml.safe_dump(_replaced(values, path, each))
-                (folder / "MLmodel").write_text(text, encoding="utf-8")
-                _stops_well(folder, Path(place) / f"{number}-{at}")
+            text = yaml.safe_dump(_replaced(values, path, wrong))
+            (folder / "MLmodel").write_text(text, encoding="utf-8")
+            _stops_well(folder, Path(place) / str(number))
 
 
 def _stops_well(folder: Path, work: Path) -> None:
