@@ -5,9 +5,11 @@ Source: mlflow/pyfunc/scoring_server/__init__.py, https://github.com/mlflow/mlfl
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handlers import bulk
@@ -97,9 +99,9 @@ def decode_json(body: bytes | str, quirks: Quirks) -> dict[str, Json]:
         raise _not_utf8("JSON formatted", error, quirks) from error
     except (ValueError, RecursionError) as error:
         # nested too deeply for the parser, an integer of too many digits, not JSON
-        raise InvalidInputError(
-            "Ensure that input is a valid JSON formatted string.", detail=f"Error: '{error!r}'"
-        ) from error
+        said = "Ensure that input is a valid JSON formatted string."
+        whole = partial("{} Error: '{!r}'\nInput: \n{!s}\n".format, said, error, body)
+        raise InvalidInputError(said, whole=whole) from error
     return check_object(decoded)
 
 
@@ -163,18 +165,30 @@ def _data(key: str, value: Json, model: Model) -> Any:
                 f"Dataframe split format must be a dictionary. Got {_kind(value)}."
             )
         if "data" not in value or value.keys() - {"columns", "data", "index"}:
-            raise InvalidInputError(
+            said = (
                 "Dataframe split format must have 'data' field and optionally 'columns' and "
                 "'index' fields."
             )
+            raise InvalidInputError(said, whole=lambda: f"{said} Got {set(value)}.'")
     try:
         return _frame(key, value, model)
     except DATA_ERRORS as error:
-        raise InvalidInputError(
+        said = (
             f"Provided {key} field is not a valid dataframe representation in "
-            f"'{key.removeprefix('dataframe_')}' format.",
-            detail=f"Error: '{error}'",
-        ) from error
+            f"'{key.removeprefix('dataframe_')}' format."
+        )
+        whole = partial(_word_failure, said, error, key, value)
+        raise InvalidInputError(said, whole=whole) from error
+
+
+def _word_failure(said: str, error: Exception, key: str, value: Json) -> str:
+    """With what pandas says of the same data, where it is loaded."""
+    if (pandas := sys.modules.get("pandas")) is not None:
+        try:
+            pandas.DataFrame(**({"data": value} if key == "dataframe_records" else value))
+        except DATA_ERRORS as pandas_error:
+            error = pandas_error
+    return f"{said} Error: '{error}'"
 
 
 def _kind(value: Json) -> str:
@@ -198,7 +212,8 @@ def _frame(key: str, value: Json, model: Model) -> Any:
     from handlers.casting import cast_table
     from handlers.tables import from_records, from_split
 
-    wanted = tuple(model.inputs.by_name) if model.inputs is not None else ()
+    drops = model.inputs is not None and not model.keeps_unknown
+    wanted = tuple(model.inputs.by_name) if drops and model.inputs is not None else ()
     build = from_records if key == "dataframe_records" else from_split
     table: Table = build(value, wanted, model.quirks)
     if model.inputs is not None:
@@ -281,7 +296,13 @@ def _check_parquet(body: bytes) -> None:
 
     from handlers.tables import check_extent
 
-    file = pq.ParquetFile(io.BytesIO(body))
+    try:
+        file = pq.ParquetFile(io.BytesIO(body))
+    except ValueError as error:
+        msg = (
+            f"Could not open Parquet input source '<Buffer>': {error}"  # as pandas' reader says it
+        )
+        raise ValueError(msg) from error
     described = file.metadata
     check_extent(described.num_rows, described.num_columns, len(body))
     size = 0

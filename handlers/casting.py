@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import binascii
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from handlers.columns import Column, Table, infer, objects
-from handlers.errors import DATA_ERRORS, InvalidInputError, ScoringError, TooLargeError
+from handlers.errors import DATA_ERRORS, FOREIGN, InvalidInputError, ScoringError, TooLargeError
 from handlers.quirks import Quirks
 from handlers.schema import (
     BINARY,
@@ -28,6 +29,16 @@ from handlers.schema import (
     TensorSpec,
     Type,
 )
+
+
+class IntCastingNaNError(ValueError):
+    """pandas' own, by its name and words, which MLflow's messages repeat."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Cannot convert non-finite values (NA or inf) to integer. Replace or remove non-finite "
+            "values or cast to an integer type that supports these values (e.g. 'Int64')"
+        )
 
 
 def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
@@ -53,7 +64,7 @@ def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
         except TooLargeError:
             raise
         except (*DATA_ERRORS, ScoringError) as error:
-            raise _failed(name, spec.type, error) from error
+            raise _failed(name, spec.type, error, column) from error
 
 
 def _alone(quirks: Quirks) -> tuple[DataType, ...]:
@@ -61,15 +72,33 @@ def _alone(quirks: Quirks) -> tuple[DataType, ...]:
     return (BINARY,) if quirks.cast_in_place else (STRING, BINARY, DATETIME)
 
 
-def _failed(name: Name, wanted: Type | np.dtype[Any], error: Exception) -> InvalidInputError:
+def _failed(
+    name: Name, wanted: Type | np.dtype[Any], error: Exception, column: Column
+) -> InvalidInputError:
     told: object = wanted
     if isinstance(wanted, DataType):
         told = object if wanted.dtype == object else wanted.dtype
-    return InvalidInputError(
+    said = (
         "Data is not compatible with model signature. "
-        f"Failed to convert column {name} to type '{told}'.",
-        detail=f"Error: '{error!r}'",
+        f"Failed to convert column {name} to type '{told}'."
     )
+    whole = partial(_word_failure, said, error, column, told)
+    return InvalidInputError(said, whole=whole)
+
+
+def _word_failure(said: str, error: Exception, column: Column, wanted: object) -> str:
+    """With what pandas says of the column, where it is loaded: it names another cell, perhaps."""
+    pandas = sys.modules.get("pandas")
+    if isinstance(error, ScoringError):
+        foreign = error.message == FOREIGN and error.__cause__ is not None
+        name = type(error.__cause__).__name__ if foreign else "MlflowException"
+        return f"{said} Error: '{name}({error.get_whole()()!r})'"
+    if pandas is not None and isinstance(wanted, np.dtype) and wanted.kind != "M":
+        try:
+            pandas.Series(column.cells, dtype="str" if column.text else None).astype(wanted)
+        except DATA_ERRORS as pandas_error:
+            error = pandas_error
+    return f"{said} Error: '{error!r}'"
 
 
 def _cast(column: Column, wanted: Type, *, required: bool, quirks: Quirks) -> Column:
@@ -98,7 +127,7 @@ def _cast_scalars(column: Column, wanted: DataType, quirks: Quirks) -> Column:
     if wanted is BOOLEAN and not quirks.null_is_false and values.dtype == object:
         return _nullable(column)
     if wanted.dtype.kind == "i" and values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError("Cannot convert non-finite values (NA or inf) to integer")
+        raise IntCastingNaNError
     with np.errstate(invalid="ignore", over="ignore"):
         return Column(values.astype(wanted.dtype))
 
@@ -111,9 +140,7 @@ def _nullable(column: Column) -> Column:
 
 
 def _decoded(text: Any) -> bytes:
-    if not isinstance(text, str):
-        raise TypeError("binary data must be base64 text")
-    return binascii.a2b_base64(text.encode("utf-8"))
+    return binascii.a2b_base64(bytes(text, "utf8"))  # what it says of no text is MLflow's message
 
 
 def _cast_tensors(table: Table, schema: Schema, quirks: Quirks) -> None:
@@ -135,11 +162,13 @@ def _cast_tensors(table: Table, schema: Schema, quirks: Quirks) -> None:
         except TooLargeError:
             raise
         except (*DATA_ERRORS, ScoringError) as error:
-            raise _failed(name, spec.dtype, error) from error
+            raise _failed(name, spec.dtype, error, column) from error
 
 
 def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:
     values = column.cells
+    if not len(values):
+        raise IndexError("single positional indexer is out-of-bounds")
     if dtype == np.dtype(bytes):
         return Column(objects((bytes(v, "utf8") for v in values), len(values)))
     if isinstance(values[0], list):
@@ -153,7 +182,7 @@ def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:
         return Column(series.astype(dtype).to_numpy())
     if dtype.kind in "iu" and values.dtype.kind == "f":
         if not np.isfinite(values).all():
-            raise ValueError("Cannot convert non-finite values (NA or inf) to integer")
+            raise IntCastingNaNError
         if dtype.kind == "u" and (values < 0).any():
             raise ValueError(f"Cannot losslessly cast from {values.dtype} to {dtype}")
     with np.errstate(invalid="ignore", over="ignore"):

@@ -18,7 +18,7 @@ import numpy as np
 
 from handlers.columns import Column, Table, objects
 from handlers.errors import TooLargeError
-from handlers.schema import BINARY, BOOLEAN, DOUBLE, STRING, ColumnSpec, DataType, Schema
+from handlers.schema import BINARY, BOOLEAN, DOUBLE, STRING, ColumnSpec, Schema
 from handlers.tables import check_extent
 
 NULLS = frozenset(
@@ -84,8 +84,7 @@ def parse_csv(text: str, schema: Schema) -> Table:
 
     Raises ValueError for a body that is no table, and for a cell that its column cannot hold.
     """
-    if schema.tensors or not all(isinstance(spec.type, DataType) for spec in schema.columns):
-        raise ValueError("a CSV body is for signatures of scalar columns")
+    schema.check_scalars()
     header, rows = _read(text)
     labels = len(rows[0]) - len(header) if rows else 0
     series = list(zip(*rows, strict=True)) if rows else [()] * len(header)

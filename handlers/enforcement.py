@@ -7,6 +7,7 @@ are made; all others are refused with SchemaError.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ _NO_TIME = (bool, bytes, list, dict, np.ndarray)
 _NAIVE = (
     "Please ensure that the input data of datetime column only contains timezone-naive datetime "
     "objects."
+)
+_AWARE = (
+    "Error: Cannot use .astype to convert from timezone-aware dtype to timezone-naive dtype. Use "
+    "obj.tz_localize(None) or obj.tz_convert('UTC').tz_localize(None) instead."
 )
 _MISSING_VALUES = (
     " Hint: the type mismatch is likely caused by missing values. Integer columns in python can "
@@ -59,15 +64,33 @@ def enforce(data: Any, schema: Schema, quirks: Quirks, *, schema_details: bool) 
     except TooLargeError:
         raise
     except ScoringError as error:
-        message, detail = error.message, error.detail
+        message, whole = error.message, error.get_whole()
     except DATA_ERRORS as error:
-        message, detail = FOREIGN, f"Error: {error!r}"
+        message, whole = FOREIGN, partial(str, error)
     if not schema_details:
         raise SchemaError("Failed to enforce model input schema. Please check your input data.")
     raise SchemaError(
         f"Failed to enforce schema of data with schema '{schema}'. Error: {message}",
-        detail=detail,
+        whole=lambda: (
+            f"Failed to enforce schema of data{quote_data(data)} with schema '{schema}'. "
+            f"Error: {whole()}"
+        ),
     )
+
+
+def quote_data(data: Any) -> str:
+    """As MLflow's messages quote what was sent; nothing of a table that cannot be shown so."""
+    if not isinstance(data, Table):
+        return f" '{data}'"
+    aware = any(column.aware for column in data.columns.values())  # kept as text
+    if "pandas" not in sys.modules or data.duplicated or aware:
+        return ""
+    from handlers.frames import to_dataframe
+
+    try:
+        return f" '{to_dataframe(data)}'"
+    except (ValueError, TypeError):  # a lone surrogate is no text of pyarrow's
+        return ""
 
 
 def _is_scalar(value: Any) -> bool:
@@ -107,7 +130,7 @@ def _table_of_dict(data: dict[str, Any], schema: Schema, quirks: Quirks) -> Tabl
     try:
         return from_records([data], (), quirks) if texts else from_dict(data, quirks)
     except DATA_ERRORS as error:
-        raise SchemaError(NO_FRAME, detail=str(error)) from error
+        raise SchemaError(NO_FRAME, whole=partial("{} {}".format, NO_FRAME, error)) from error
 
 
 def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
@@ -124,12 +147,15 @@ def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
     else:
         missing = [name for name in schema.required if name not in table.columns]
         if missing:
-            raise SchemaError(f"Model is missing inputs {missing}.")
+            extra = [name for name in table.columns if name not in schema.by_name]
+            note = f" Note that there were extra inputs: {extra}." if extra else ""
+            raise SchemaError(f"Model is missing inputs {missing}.", detail=note.strip())
         pairs = [(spec.name, spec) for spec in schema.columns if spec.name in table.columns]
     made: dict[Name, Column] = {}
     for name, spec in pairs:
         if name in table.duplicated:
-            raise SchemaError(FOREIGN, detail="A column was given twice.")
+            said = "'DataFrame' object has no attribute 'dtype'"
+            raise SchemaError(FOREIGN, whole=partial(str, said))
         made[name] = _enforce(name, table.columns[name], spec.type, spec.required, quirks)
     if not made:  # every column is optional and none was sent
         return Table({}, 0)
@@ -186,14 +212,14 @@ def _incompatible(name: Name, column: Column, wanted: DataType) -> SchemaError:
 def _extended(name: Name, column: Column, wanted: DataType) -> Column:
     """A dtype of pandas' own, by its kind and size as numpy's are."""
     if column.aware and wanted is DATETIME:
-        raise SchemaError(_NAIVE)
+        raise SchemaError(_NAIVE, detail=_AWARE)
     have = getattr(column.series.dtype, "numpy_dtype", None)
     if have is None or not _widens(have, wanted.dtype):
         raise _incompatible(name, column, wanted)
     try:
         return Column(column.series.astype(wanted.dtype).to_numpy())
     except (ValueError, TypeError) as error:  # no null in an integer
-        raise SchemaError(FOREIGN, detail=f"Error: {error!r}") from error
+        raise SchemaError(FOREIGN, whole=partial(str, error)) from error
 
 
 def _hint(column: Column, wanted: DataType) -> str:
@@ -221,7 +247,7 @@ def _kept(name: Name, column: Column, wanted: DataType) -> Column | None:
         return column
     if wanted is DATETIME:
         if column.aware:
-            raise SchemaError(_NAIVE)
+            raise SchemaError(_NAIVE, detail=_AWARE)
         if values.dtype.kind in "MO":
             return _times(name, values, wanted)
     if wanted is DOUBLE and loose:
@@ -239,9 +265,9 @@ def _times(name: Name, values: np.ndarray[Any, np.dtype[Any]], wanted: DataType)
     try:
         return Column(to_nanoseconds(values))
     except TypeError as error:
-        raise SchemaError(FOREIGN, detail=f"Error: {error!r}") from error
+        raise SchemaError(FOREIGN, whole=partial(str, error)) from error
     except ValueError as error:
-        raise SchemaError(_unlike(name, wanted), detail=f"Error: {error!r}") from error
+        raise SchemaError(_unlike(name, wanted)) from error
 
 
 def _unlike(name: Name, wanted: DataType) -> str:
@@ -257,11 +283,12 @@ def _numeric(name: Name, values: np.ndarray[Any, np.dtype[Any]]) -> Column:
     found = np.empty(len(cells))
     for i, value in enumerate(cells):
         if isinstance(value, list | dict | np.ndarray):
-            raise SchemaError(FOREIGN)
+            said = f"Invalid object type at position {i}"
+            raise SchemaError(FOREIGN, whole=partial(str, said)) from TypeError(said)
         try:
             found[i] = np.nan if value is None else float(value)
         except ValueError as error:
-            raise SchemaError(_unlike(name, DOUBLE), detail=f"Error: {error!r}") from error
+            raise SchemaError(_unlike(name, DOUBLE)) from error
     whole = all(_is_whole(v) for v in cells)
     return Column(np.array(list(map(int, values))) if whole else found)
 

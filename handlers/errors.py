@@ -8,6 +8,8 @@ mlflow/error_classification.py, https://github.com/mlflow/mlflow); earlier versi
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 BAD_REQUEST = "BAD_REQUEST"
 INVALID_PARAMETER_VALUE = "INVALID_PARAMETER_VALUE"
@@ -82,8 +84,9 @@ DATA_ERRORS = (
 class ScoringError(Exception):
     """A request that is answered with an error.
 
-    `message` holds nothing of the request's data; `detail` may, and is written only where the
-    settings ask for details, as is `stack_trace`.
+    `message` holds nothing of the request's data; `detail`, which stands behind it, and `whole`,
+    which makes MLflow's own text in its place, may. These and `stack_trace` are written only where
+    the settings ask for details.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class ScoringError(Exception):
         error_code: str = BAD_REQUEST,
         error_class: str | None = None,
         detail: str = "",
+        whole: Callable[[], str] | None = None,
         stack_trace: str | None = None,
         status: int | None = None,
     ) -> None:
@@ -101,14 +105,19 @@ class ScoringError(Exception):
         self.error_code = error_code
         self.error_class = error_class or _CLASS.get(error_code)
         self.detail = detail
+        self.whole = whole
         self.stack_trace = stack_trace
         self.status = status or STATUS.get(error_code, 500)
 
     content_type = "application/json"
 
+    def get_whole(self) -> Callable[[], str]:
+        """What makes the message with all that it leaves out, as MLflow words it."""
+        return self.whole or partial(str, f"{self.message} {self.detail}".rstrip(" "))
+
     def body(self, *, details: bool = False, classified: bool = True) -> bytes:
         """MLflow's error JSON, in its order of keys; `classified` from its version 3.12 on."""
-        message = f"{self.message} {self.detail}" if details and self.detail else self.message
+        message = self.get_whole()() if details else self.message
         error = {"error_code": self.error_code, "message": message}
         if classified and self.error_class is not None:
             error["sqlstate"] = _STATE.get(self.error_class, "KAM00")
@@ -121,27 +130,33 @@ class ScoringError(Exception):
 class InvalidInputError(ScoringError):
     """A body that cannot be read as one of MLflow's formats: 400 BAD_REQUEST."""
 
-    def __init__(self, message: str, *, detail: str = "") -> None:
-        super().__init__(f"Invalid input. {message}", detail=detail)
+    def __init__(
+        self, message: str, *, detail: str = "", whole: Callable[[], str] | None = None
+    ) -> None:
+        told = whole and (lambda: f"Invalid input. {whole()}")
+        super().__init__(f"Invalid input. {message}", detail=detail, whole=told)
 
 
 class SchemaError(ScoringError):
     """Data that was read but does not fit the model's signature."""
 
-    def __init__(self, message: str, *, detail: str = "") -> None:
+    def __init__(
+        self, message: str, *, detail: str = "", whole: Callable[[], str] | None = None
+    ) -> None:
         super().__init__(
             message,
             error_code=INVALID_PARAMETER_VALUE,
             error_class=SCHEMA_ENFORCEMENT_FAILED,
             detail=detail,
+            whole=whole,
         )
 
 
 class ParameterError(ScoringError):
     """`params` that do not fit the signature's params: 400 INVALID_PARAMETER_VALUE."""
 
-    def __init__(self, message: str, *, detail: str = "") -> None:
-        super().__init__(message, error_code=INVALID_PARAMETER_VALUE, detail=detail)
+    def __init__(self, message: str, *, whole: Callable[[], str] | None = None) -> None:
+        super().__init__(message, error_code=INVALID_PARAMETER_VALUE, whole=whole)
 
 
 class TooLargeError(ScoringError):

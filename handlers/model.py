@@ -19,10 +19,12 @@ class Model:
     untyped: bool
     """The signature came from type hints: the model checks its own input."""
     parquet: bool
+    keeps_unknown: bool
+    """Columns that the signature does not name are read too, for messages that quote them."""
     quirks: Quirks
 
     @classmethod
-    def read(cls, manifest: Manifest, *, fixed: bool = False) -> Model:
+    def read(cls, manifest: Manifest, *, fixed: bool = False, keeps_unknown: bool = False) -> Model:
         """Raises KeyError or TypeError for a signature that is none of MLflow's."""
         signature = manifest.signature or {}
         pandas = manifest.frame == "pandas"
@@ -32,6 +34,7 @@ class Model:
             pandas=pandas,
             untyped=manifest.signature_from_type_hints,
             parquet=pandas and _installed("pyarrow"),
+            keeps_unknown=keeps_unknown,
             quirks=quirks(
                 manifest.mlflow_version, _pandas_version() if pandas else None, fixed=fixed
             ),
@@ -39,12 +42,11 @@ class Model:
 
     def csv_dtypes(self) -> dict[Any, Any]:
         """For `pandas.read_csv`. Raises ValueError for a signature that CSV cannot serve."""
-        columns = self.inputs.columns if self.inputs is not None else ()
-        if not columns or not all(isinstance(spec.type, DataType) for spec in columns):
-            raise ValueError("a CSV body is for signatures of scalar columns")
+        schema = self.inputs or Schema()
+        schema.check_scalars()
         return {
             i if spec.name is None else spec.name: spec.type.dtype
-            for i, spec in enumerate(columns)
+            for i, spec in enumerate(schema.columns)
             if isinstance(spec.type, DataType)
         }
 

@@ -6,6 +6,7 @@ pass through the same strict typing as a column of them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from handlers.columns import Column, check_widths, from_array, infer
 from handlers.enforcement import enforce_scalars
 from handlers.errors import FOREIGN, SchemaError
 from handlers.quirks import Quirks
-from handlers.schema import STRING, AnyType, Array, DataType, Map, Object, Type
+from handlers.schema import DATETIME, STRING, AnyType, Array, DataType, Map, Object, Type
 
 
 def enforce_value(data: Any, wanted: Type, *, required: bool, quirks: Quirks) -> Any:
@@ -38,7 +39,10 @@ def _scalar(data: Any, wanted: DataType, *, required: bool, quirks: Quirks) -> A
     try:
         return enforce_scalars("", infer([data], quirks), wanted, quirks).cells[0]
     except SchemaError as error:
-        raise SchemaError(f"Failed to enforce schema of data with dtype `{wanted}`") from error
+        raise SchemaError(
+            f"Failed to enforce schema of data with dtype `{wanted}`",
+            whole=lambda: f"Failed to enforce schema of data `{data!s}` with dtype `{wanted}`",
+        ) from error
 
 
 def _array(data: Any, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
@@ -54,7 +58,8 @@ def _array(data: Any, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
         return data
     if isinstance(data, np.ndarray):
         if data.ndim != 1:
-            raise SchemaError(FOREIGN)
+            said = _word_dimensions(data, wanted.items, quirks)
+            raise SchemaError(FOREIGN, whole=partial(str, said))
         column = from_array(data, quirks)
     else:
         column = infer(data, quirks)
@@ -63,6 +68,15 @@ def _array(data: Any, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
         return [text.rstrip("\0") for text in made.cells]  # as an array of text would have it
     array = _as_array(made, wanted.items)
     return array.tolist() if isinstance(data, list) else array
+
+
+def _word_dimensions(data: np.ndarray[Any, np.dtype[Any]], items: DataType, quirks: Quirks) -> str:
+    """As pandas says it, of text and times otherwise than of numbers."""
+    if data.dtype.kind == "U" and quirks.text_dtype:
+        return "only handle 1-dimensional arrays"
+    if data.dtype == object and items is DATETIME:
+        return f"Buffer has wrong number of dimensions (expected 1, got {data.ndim})"
+    return f"Data must be 1-dimensional, got ndarray of shape {data.shape} instead"
 
 
 def _is_text(value: Any) -> bool:
@@ -84,15 +98,21 @@ def _object(data: Any, wanted: Object, *, required: bool, quirks: Quirks) -> Any
     if not required and (data is None or data == {}):
         return data
     if not isinstance(data, dict):
+        kind = type(data).__name__
         raise SchemaError(
             f"Failed to enforce schema with type '{wanted}'. "
-            f"Expected data to be dictionary, got {type(data).__name__}"
+            f"Expected data to be dictionary, got {kind}",
+            whole=lambda: (
+                f"Failed to enforce schema of '{data}' with type '{wanted}'. "
+                f"Expected data to be dictionary, got {kind}"
+            ),
         )
     missing = [n for n, p in wanted.properties.items() if p.required and n not in data]
     if missing:
         raise SchemaError(f"Missing required properties: {{{', '.join(map(repr, missing))}}}")
-    if data.keys() - wanted.properties.keys():
-        raise SchemaError("Invalid properties not defined in the schema found")
+    if invalid := data.keys() - wanted.properties.keys():
+        said = "Invalid properties not defined in the schema found"
+        raise SchemaError(said, whole=lambda: f"{said}: {invalid}")
     made = {}
     for name, value in data.items():
         inner = wanted.properties[name]

@@ -5,7 +5,8 @@ Source: mlflow/models/utils.py, https://github.com/mlflow/mlflow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def enforce_params(
         )
     known = {spec.name: spec for spec in specs}
     made = {name: params[name] for name in params if name in known}
-    wrong: list[tuple[str, str]] = []
+    wrong: list[tuple[str, ScoringError]] = []
     for spec in specs:
         value = made.get(spec.name) if spec.name in made else spec.default
         try:
@@ -63,10 +64,17 @@ def enforce_params(
         except TooLargeError:
             raise
         except ScoringError as error:
-            wrong.append((spec.name, error.message))
+            wrong.append((spec.name, error))
     if wrong:
-        raise ParameterError(f"Invalid parameters found: {{{', '.join(map(repr, wrong))}}}")
+        raise ParameterError(
+            _list_wrong((name, error.message) for name, error in wrong),
+            whole=lambda: _list_wrong((name, error.get_whole()()) for name, error in wrong),
+        )
     return made
+
+
+def _list_wrong(wrong: Iterable[tuple[str, str]]) -> str:
+    return f"Invalid parameters found: {{{', '.join(map(repr, wrong))}}}"
 
 
 def _checked(value: Json, spec: ParamSpec, quirks: Quirks) -> Any:
@@ -88,9 +96,9 @@ def _checked(value: Json, spec: ParamSpec, quirks: Quirks) -> Any:
         return [_scalar(v, spec.type) for v in value]
     except (ScoringError, ValueError, TypeError, OverflowError) as error:
         told = error.message if isinstance(error, ScoringError) else FOREIGN
-        raise ParameterError(
-            f"Failed to validate type and shape for {spec}, error: {told}"
-        ) from error
+        whole = error.get_whole() if isinstance(error, ScoringError) else partial(str, error)
+        begin = f"Failed to validate type and shape for {spec}, error: "
+        raise ParameterError(f"{begin}{told}", whole=lambda: f"{begin}{whole()}") from error
 
 
 def _dimensions(value: Json) -> int:
@@ -116,23 +124,28 @@ def _scalar(value: Json, wanted: DataType) -> Any:
     if wanted is DATETIME:
         return _time(value)
     if not np.isscalar(value):
-        raise ParameterError(f"Value must be a scalar for type `{wanted.member}`")
+        said = f"Value must be a scalar for type `{wanted.member}`"
+        raise ParameterError(said, whole=lambda: f"{said}, got `{value}`")
     python = _PYTHON[wanted.name]
     if type(value) is python or type(value) is _WIDENED.get(wanted.name):
         return python(value)
-    raise ParameterError(f"Can not safely convert `{type(value)}` to `{wanted.member}`")
+    said = f"Can not safely convert `{type(value)}` to `{wanted.member}`"
+    raise ParameterError(said, whole=lambda: f"{said} for value `{value!s}`")
 
 
 def _time(value: Json) -> Any:
     try:
         made = np.datetime64(value).item()
     except ValueError as error:
+        told, into = str(value), f"from type `{type(value)}` to `{DATETIME.member}`"
         raise ParameterError(
-            f"Failed to convert value from type `{type(value)}` to `{DATETIME.member}`"
+            f"Failed to convert value {into}",
+            whole=lambda: f"Failed to convert value `{told}` {into}",
         ) from error
     if isinstance(made, int):
-        raise ParameterError(
+        said = (
             f"Failed to convert value to `{DATETIME.member}`. "
             "It must be convertible to datetime.date/datetime"
         )
+        raise ParameterError(said, whole=lambda: f"{said}, got `{value}`")
     return made

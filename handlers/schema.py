@@ -162,6 +162,15 @@ class Schema:
             return {}
         return {str(spec.name): spec for spec in self.specs}
 
+    def check_scalars(self) -> None:
+        """Raises ValueError, in MLflow's words, where a column is not of one dtype of pandas."""
+        if self.tensors:
+            raise ValueError("TensorSpec only supports numpy types, use numpy_types() instead")
+        if not all(isinstance(spec.type, DataType) for spec in self.columns):
+            raise ValueError(
+                "Failed to get pandas types as some of the inputs types are not DataType."
+            )
+
     @cached_property
     def required(self) -> tuple[str, ...]:
         """Names that a request must have, in the signature's order."""

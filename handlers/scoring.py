@@ -58,7 +58,11 @@ class Scorer:
         self.manifest = manifest
         self.settings = settings or Settings.read(manifest)
         self._predictor = predictor
-        self._model = Model.read(manifest, fixed=self.settings.protocol == FIXED)
+        self._model = Model.read(
+            manifest,
+            fixed=self.settings.protocol == FIXED,
+            keeps_unknown=self.settings.error_details,
+        )
 
     @property
     def head(self) -> bool:
@@ -194,7 +198,11 @@ class Scorer:
 
                 params = enforce_params(request.params, model.params, model.quirks)
         except ScoringError as error:
+            from handlers.enforcement import quote_data
+
+            whole, sent = error.get_whole(), request.data
             error.message = f"Failed to predict data. \nError: {error.message}"
+            error.whole = lambda: f"Failed to predict data{quote_data(sent)}. \nError: {whole()}"
             raise
         if isinstance(data, Table):
             from handlers.frames import to_arrays, to_dataframe
@@ -205,7 +213,7 @@ class Scorer:
                 raise SchemaError(
                     "Failed to predict data. \nError: Failed to enforce schema of data with schema "
                     f"'{model.inputs}'. Error: {NO_FRAME}",
-                    detail=repr(error),
+                    detail=str(error),
                 ) from error
         return data, params
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,9 @@ def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
     except InvalidInputError as error:
         raise InvalidInputError(
             f"Failed to convert data to type `{first}` defined in the model signature.",
-            detail=error.detail,
+            whole=lambda: (
+                f"Failed to convert data `{data}` to type `{first}` defined in the model signature."
+            ),
         ) from error
 
 
@@ -95,7 +98,10 @@ def _pivot(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict
     columns: dict[str, list[Any]] = {}
     for record in records:
         if not isinstance(record, dict):
-            raise InvalidInputError(_NOT_VALID)
+            lacking = AttributeError(f"'{type(record).__name__}' object has no attribute 'items'")
+            raise InvalidInputError(
+                _NOT_VALID, whole=partial("{}\nError: {!r}".format, _NOT_VALID, lacking)
+            )
         for name, value in record.items():
             columns.setdefault(name, []).append(value)
     made: dict[str, Any] = {}
@@ -118,7 +124,9 @@ def _pivot(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict
         try:
             made[name] = np.array(cells)
         except DATA_ERRORS as error:
-            raise InvalidInputError(_NOT_VALID, detail=f"Error: {error!r}") from error
+            raise InvalidInputError(
+                _NOT_VALID, whole=partial("{}\nError: {!r}".format, _NOT_VALID, error)
+            ) from error
     return made
 
 
@@ -139,7 +147,9 @@ def _same_lengths(parsed: dict[str, Any], schema: Schema | None) -> None:
     try:
         lengths = {len(sized[name]) for name in names}
     except TypeError as error:
-        raise InvalidInputError(_NOT_VALID, detail=f"Error: {error!r}") from error
+        raise InvalidInputError(
+            _NOT_VALID, whole=partial("{}\nError: {!r}".format, _NOT_VALID, error)
+        ) from error
     if len(lengths) > 1:
         raise InvalidInputError("The length of values for each input/column name are not the same")
 
@@ -150,7 +160,7 @@ def _array(data: Any, dtype: np.dtype[Any] | None = None) -> Any:
     try:
         return np.array(data, dtype=dtype)
     except DATA_ERRORS as error:
-        raise InvalidInputError(FOREIGN, detail=f"Error: {error!r}") from error
+        raise InvalidInputError(FOREIGN, whole=partial(str, error)) from error
 
 
 def _convert(data: Json, spec: Spec, quirks: Quirks) -> Any:
@@ -170,9 +180,9 @@ def _convert(data: Json, spec: Spec, quirks: Quirks) -> Any:
     except TooLargeError:
         raise
     except ScoringError as error:
-        raise InvalidInputError(error.message, detail=error.detail) from error
+        raise InvalidInputError(error.message, whole=error.get_whole()) from error
     except DATA_ERRORS as error:
-        raise InvalidInputError(FOREIGN, detail=f"Error: {error!r}") from error
+        raise InvalidInputError(FOREIGN, whole=partial(str, error)) from error
     return _array(made) if isinstance(wanted, Array) else made
 
 
@@ -215,7 +225,7 @@ def _texts(values: list[Json], wanted: DataType) -> Any:
             for value in values
         ]
     except UnicodeEncodeError as error:
-        raise InvalidInputError(FOREIGN, detail=f"Error: {error!r}") from error
+        raise InvalidInputError(FOREIGN, whole=partial(str, error)) from error
     return objects(cells, len(cells))
 
 

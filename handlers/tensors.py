@@ -29,7 +29,9 @@ def enforce_tensors(data: Any, schema: Schema, quirks: Quirks) -> NDArray | dict
         _check_labels(data, quirks)
     missing = [spec.name for spec in schema.tensors if spec.name not in present]
     if missing:
-        raise SchemaError(f"Model is missing inputs {missing}.")
+        extra = [name for name in present if name not in schema.by_name]
+        note = f"Note that there were extra inputs: {extra}." if extra else ""
+        raise SchemaError(f"Model is missing inputs {missing}.", detail=note)
     if isinstance(data, Table):
         return {str(s.name): _column(data.columns[s.name], s) for s in schema.tensors}
     made = {}
@@ -84,7 +86,7 @@ def _check_labels(table: Table, quirks: Quirks) -> None:
     index = table.index
     by_position = not quirks.text_dtype and not all(type(label) is int for label in index or ())
     if table.duplicated or (index is not None and 0 not in index and not by_position):
-        raise SchemaError(FOREIGN)
+        raise SchemaError(FOREIGN, whole=lambda: "0")  # what a KeyError says of the label
 
 
 def _checked(values: NDArray, spec: TensorSpec) -> NDArray:
