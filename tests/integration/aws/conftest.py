@@ -33,9 +33,10 @@ def sam_cli() -> Path:
     def make(folder: Path) -> None:
         venv = folder / "venv"
         uv = _uv.path()
-        _process.run([uv, "venv", "-q", "--relocatable", "--python", python.path, venv])
+        env = dict(os.environ)  # a tool of ours, from the index of whoever runs the tests
+        _process.run([uv, "venv", "-q", "--relocatable", "--python", python.path, venv], env=env)
         install: list[str | Path] = [uv, "pip", "install", "-q", "--require-hashes"]
-        _process.run([*install, "--python", venv / "bin" / "python", "-r", _REQUIREMENTS])
+        _process.run([*install, "--python", venv / "bin" / "python", "-r", _REQUIREMENTS], env=env)
 
     return _cache.ensure("tools", f"sam-{key}", make) / "venv" / "bin" / "sam"
 
