@@ -49,6 +49,9 @@ def ask_model(plan: BuildPlan) -> BuildPlan:
     if not _differ_by_rounding(answers, alone):
         _LOG.info("The model's threads are left to it: on one, it answers otherwise")
         return plan
+    if alone.spread.rounding and not answers.threaded:
+        _LOG.info("The model adds up in threads of its own: their rounding is measured instead")
+        return plan
     _LOG.info("The model is held to one thread, so that its sums have one order")
     return replace(plan, threads=_ONE, spread=alone.spread)
 

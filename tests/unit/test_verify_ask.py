@@ -94,9 +94,12 @@ def test_a_model_that_adds_up_in_threads_is_held_to_one(
     assert settle(several, one, threaded).threads == threads
 
 
-def test_rounding_that_one_thread_does_not_still_is_carried_on(settle: Settle) -> None:
-    plan = settle(recorded(1.5, 1.5 + ULP), recorded(1.5, 1.5 - ULP))
-    assert plan.threads == 1
+@pytest.mark.parametrize(("threaded", "threads"), [(FOREST, 1), ((), None)])
+def test_rounding_that_one_thread_does_not_still_is_carried_on(
+    settle: Settle, threaded: Sequence[str], threads: int | None
+) -> None:
+    plan = settle(recorded(1.5, 1.5 + ULP), recorded(1.5, 1.5 + ULP), threaded)
+    assert plan.threads == threads
     assert plan.spread.rounding == {"predictions, any row": ULP}
     assert plan.spread.chance == {}
 
