@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo demo-azure test test-slow test-all lint types check bench clean
+.PHONY: help setup demo demo-azure test test-slow test-all mutation lint types check bench clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ test-slow: setup ## the tests that build, boot and deploy something real
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
 
 test-all: test test-slow ## both
+
+mutation: setup ## whether the tests notice small changes to the code: hours; MUTANTS="--sample 20 packager/spread.py"
+	@PYTHONPATH=. $(BIN)/python bench/mutation.py $(MUTANTS)
 
 lint: setup ## style, imports' direction
 	@$(BIN)/ruff check

@@ -64,3 +64,10 @@ def handlers(session: nox.Session) -> None:
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
     )
     session.run("pytest", "tests/handlers", "-m", "not slow", env={"PYTHONPATH": "."})
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Hours for all of it: `nox -s mutation -- --sample 20 --minutes 30 packager/spread.py`."""
+    sync(session, "test")
+    session.run("python", "bench/mutation.py", *session.posargs, env={"PYTHONPATH": "."})

@@ -121,6 +121,20 @@ def test_what_was_not_measured_is_said() -> None:
     assert "nothing was measured" in sizing.memory_reason
 
 
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [(128, "memory_mb"), (10_240, "memory_mb"), (1, "timeout_seconds"), (900, "timeout_seconds")],
+)
+def test_the_ends_of_what_can_be_had_can_be_had(asked: int, what: str) -> None:
+    plan = fake_plan.plan(request=fake_plan.request(**{what: asked}))
+    assert getattr(size(plan, fake_plan.EVIDENCE), what) == asked
+
+
+def test_the_least_memory_has_its_own_reason() -> None:
+    assert "would starve it of CPU" in _size(peak_mb=393).memory_reason
+    assert "30% more, in steps of 64 MB" in _size(peak_mb=394).memory_reason
+
+
 def test_the_request_wins() -> None:
     plan = fake_plan.plan(request=fake_plan.request(memory_mb=3008, timeout_seconds=7))
     sizing = size(plan, fake_plan.EVIDENCE)

@@ -144,3 +144,40 @@ def test_each_class_is_counted_and_edge_cases_are_not() -> None:
     said = ask.list_causes(probes, answers)
     assert said == "It raised ValueError (2 requests), KeyError (1 request). "
     assert ask.list_causes(probes, [Recorded(status=200, body="{}")] * 4) == ""
+
+
+def test_a_model_that_cannot_be_asked_keeps_its_plan(
+    settle: Settle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = fake_plan.plan(model=fake_plan.model(signature=None, example=None))
+    assert settle(recorded(1.5, 2.5), plan=bare) is bare
+    monkeypatch.setattr(ask, "why_not_bootable", lambda _architecture: "Not on this machine.")
+    plan = fake_plan.plan()
+    assert settle(recorded(1.5, 2.5), plan=plan) is plan
+
+
+def test_an_oracle_that_does_not_load_stops_the_build_unless_that_is_allowed(
+    settle: Settle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Answers:
+        raise UnprovenError("It does not load.")
+
+    monkeypatch.setattr(oracle, "record", refuse)
+    with pytest.raises(UnprovenError, match="does not load"):
+        ask_model(fake_plan.plan())
+    allowed = fake_plan.plan(request=fake_plan.request(allow_unproven=True))
+    assert ask_model(allowed) is allowed
+
+
+def test_an_example_that_is_refused_alone_is_said_and_goes_on(
+    settle: Settle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refuses(Oracle):
+        def record(self, *args: Any, **more: Any) -> Answers:
+            found = super().record(*args, **more)
+            first = Recorded(status=400, body="{}", raised="KeyError")
+            return replace(found, answers=(first, *found.answers[1:]))
+
+    monkeypatch.setattr(oracle, "record", Refuses(recorded(1.5), None, ()).record)
+    assert ask_model(fake_plan.plan()).threads is None
+    assert "refuses its own example with KeyError" in caplog.text
