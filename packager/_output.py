@@ -51,7 +51,7 @@ def replacing(final: Path) -> Iterator[Place]:
     the disk is full or the parent cannot be written. `final` is untouched by a failure.
     """
     final = final.absolute()
-    _refuse_foreign(final)
+    refuse_foreign(final)
     with _disk_errors(final.parent):
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final)
@@ -78,7 +78,8 @@ def scratch() -> Iterator[Place]:
             _remove(root)
 
 
-def _refuse_foreign(final: Path) -> None:
+def refuse_foreign(final: Path) -> None:
+    """Raises ConfigurationError where `final` holds anything that no build made."""
     try:
         foreign = final.is_symlink() or (final.exists() and not final.is_dir())
         held = final.is_dir() and any(final.iterdir()) and not (final / MARKER).is_file()

@@ -28,14 +28,15 @@ def ensure(
     digests: Mapping[str, frozenset[str]] | None = None,
     base: Path | None = None,
     label: str = "env",
-    compiled: bool = True,
+    compiled: bool = False,
 ) -> Path:
     """A virtual environment with exactly these requirements; returns its python.
 
     `requirements` are PEP 508 lines or paths relative to `base`. Made once per interpreter version
-    and set of lines, wherever the paths lie, and reused; nothing is written to it later. Without
-    `compiled` it holds no bytecode: half a minute of CPU for all that MLflow requires, of which a
-    model imports a quarter. Who runs that then keeps bytecode in a folder of its own (`variables`).
+    and set of lines, wherever the paths lie, and reused; what is written to it later goes away. For
+    what is started often all bytecode is `compiled` at once. Of a model's environment that is half
+    a minute of CPU, and a quarter of it is imported: who runs that keeps bytecode in a folder of
+    its own (`variables`).
     Raises ToolError with uv's own words where they do not resolve.
     """
     wanted = Wanted(
@@ -150,7 +151,6 @@ def of_model(
         digests=locking.read_digests(model.requirements),
         base=model.root if _has_paths(model.requirements) else None,
         label=label,
-        compiled=False,
     )
 
 

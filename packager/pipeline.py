@@ -63,6 +63,7 @@ def planned(
     check(request)
     if as_built:
         output_place.check_place(request)
+        _output.refuse_foreign(request.out_dir.absolute())
     with _output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)

@@ -85,7 +85,7 @@ def prepare(
         function = _staged(request, registry())
     manifest = artifact.read_manifest(function)
     interpreter = interpreters.find(manifest.python)
-    return Server(function, environments.ensure(interpreter, _NEEDS, label="serve"))
+    return Server(function, environments.ensure(interpreter, _NEEDS, label="serve", compiled=True))
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:

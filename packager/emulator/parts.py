@@ -55,7 +55,8 @@ def why_not_bootable(architecture: Architecture) -> str | None:
 def runtime_client(interpreter: Interpreter, provided: Sequence[str] = ()) -> Path:
     """The Python of an environment that holds awslambdaric, and what else the runtime provides."""
     client = facts.tools()["awslambdaric"].requirement
-    return environments.ensure(interpreter, [client, *sorted(provided)], label="runtime-client")
+    wanted = [client, *sorted(provided)]
+    return environments.ensure(interpreter, wanted, label="runtime-client", compiled=True)
 
 
 def emulator_binary(interpreter: Interpreter) -> Path:

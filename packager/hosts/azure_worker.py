@@ -44,7 +44,7 @@ def native(interpreter: Interpreter) -> Path:
     """The Python of an environment with what the worker has beside its library."""
     tools = facts.tools()
     wanted = [*(tools[name].requirement for name in _NATIVE), *_SDK]
-    return environments.ensure(interpreter, wanted, label="worker")
+    return environments.ensure(interpreter, wanted, label="worker", compiled=True)
 
 
 def client(interpreter: Interpreter) -> Path:

@@ -105,7 +105,7 @@ def test_an_environment_is_held_to_the_lists_too(caches: Path, model: Path) -> N
 
     def make(label: str) -> Path:
         lines = ["./own-1.0-py3-none-any.whl"]
-        python = environments.ensure(interpreter, lines, base=model, label=label)
+        python = environments.ensure(interpreter, lines, base=model, label=label, compiled=True)
         (site,) = python.parent.parent.glob("lib/python*/site-packages")
         return site
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from packager import environments, locking, pipeline
-from packager.errors import UnprovenError, UnresolvableError
+from packager.errors import ConfigurationError, UnprovenError, UnresolvableError
 from packager.locking import Wanted
 from packager.plan import check_provable
 from packager.types import BuildRequest, Lock, SavedExample
@@ -120,3 +120,13 @@ def _expecting(*, refused: bool) -> Iterator[None]:
             yield
     else:
         yield
+
+
+def test_a_dry_run_refuses_a_folder_that_a_build_would_not_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "check", lambda request: None)
+    (tmp_path / "mine.txt").touch()
+    for run in (_build, _dry_run):
+        with pytest.raises(ConfigurationError, match="no build made"):
+            run(_request(out_dir=tmp_path))
