@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import posixpath
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -73,10 +74,13 @@ def compare_record(site: Path, *, before: frozenset[str] = frozenset()) -> Compa
     hashed = [row for row in rows if row.algorithm in _ALGORITHMS]
     with ThreadPoolExecutor(max_workers=4) as pool:
         states = list(pool.map(lambda row: _state(site, row), hashed, chunksize=_PATIENCE))
+    # of wheels that bring one file each their own way the last has its way: as any of them lists it
+    right = {row.name for row, (why, _) in zip(hashed, states, strict=True) if not why}
+    right |= {row.name for row in rows if row.algorithm not in _ALGORITHMS}
     wrong = [
         Fault(row.package, row.name, why)
         for row, (why, _) in zip(hashed, states, strict=True)
-        if why
+        if why and row.name not in right
     ]
     digests = {
         row.name: digest
@@ -105,7 +109,10 @@ def _read_rows(record: Path) -> list[_Row]:
     except (UnicodeDecodeError, csv.Error):
         return []  # a list that is none: its files are in nobody's
     split = [(row[0], *(row[1] if len(row) > 1 else "").partition("=")[::2]) for row in rows]
-    return [_Row(package, name, algorithm, digest) for name, algorithm, digest in split]
+    return [
+        _Row(package, posixpath.normpath(name), algorithm, digest)
+        for name, algorithm, digest in split
+    ]
 
 
 def _state(site: Path, row: _Row) -> tuple[str, str]:

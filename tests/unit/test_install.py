@@ -135,6 +135,20 @@ def test_a_wheel_that_lists_too_little_is_installed(model: Path, tmp_path: Path)
     assert (tmp_path / "target" / "sloppy" / "data.bin").read_text() == "x"
 
 
+@pytest.mark.parametrize("third", [False, True])
+def test_a_file_that_two_wheels_bring_is_as_one_of_them_lists_it(
+    caches: Path, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, third: bool
+) -> None:
+    for name in ("left", "right"):
+        wheels.make(model, name, {"shared/__init__.py": f"# {name}\n"}, hashed=True)
+    if third:
+        wheels.make(model, "third", {"shared/__init__.py": "# third\n"})
+    with caplog.at_level(logging.WARNING, "packager"):
+        _install(model, tmp_path / "target")
+    assert not caplog.records
+    assert (tmp_path / "target" / "shared" / "__init__.py").read_text().startswith("# ")
+
+
 def test_a_list_that_was_changed_does_not_have_other_files_removed(
     caches: Path, model: Path, tmp_path: Path
 ) -> None:
