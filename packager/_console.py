@@ -47,11 +47,12 @@ def progress(*, verbose: bool) -> Iterator[None]:
         handler = _Progress(status)
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-        logger.propagate = False
+        propagates, logger.propagate = logger.propagate, False
         try:
             yield
         finally:
             logger.removeHandler(handler)
+            logger.propagate = propagates
 
 
 def show_batch(found: Mapping[str, Any]) -> None:
