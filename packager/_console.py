@@ -46,13 +46,15 @@ def progress(*, verbose: bool) -> Iterator[None]:
     with _ERR.status("Starting") if live else contextlib.nullcontext() as status:
         handler = _Progress(status)
         logger.addHandler(handler)
+        before = logger.level, logger.propagate
         logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-        propagates, logger.propagate = logger.propagate, False
+        logger.propagate = False
         try:
             yield
         finally:
             logger.removeHandler(handler)
-            logger.propagate = propagates
+            logger.setLevel(before[0])
+            logger.propagate = before[1]
 
 
 def show_batch(found: Mapping[str, Any]) -> None:
