@@ -154,10 +154,11 @@ def measured(out: Path, megabytes: int, memory_mb: int) -> dict[str, Any]:
             interpreter=interpreters.find(manifest.python),
             memory_mb=memory_mb,
             timeout_seconds=900,
+            network=True,
             env={**CREDENTIALS, "AWS_ENDPOINT_URL": address},
             provided=(f"botocore=={version('botocore')}",),
         )
-        with emulator, limited(emulator._process.pid, memory_mb) as group:  # noqa: SLF001
+        with emulator, limited(emulator._confined.members()[0], memory_mb) as group:  # noqa: SLF001
             rows = [dict(zip(columns, row, strict=True)) for row in table.first]
             direct = asked(emulator, {"dataframe_records": rows})["predictions"]
             before = emulator.stats().cpu_ms

@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from handlers.drift import MOST_COLUMNS, answers
 from handlers.sketches import LEAST_BASELINE, Sketch, sketch
-from packager import _process, environments
+from packager import environments, registered_model
 from packager.errors import ConfigurationError, ToolError
+from packager.sandbox import read_result
 from packager.types import BuildPlan, Json
 
 _LOG = logging.getLogger(__name__)
@@ -119,16 +120,16 @@ def _asked(plan: BuildPlan, frame: Any) -> list[Json]:
     interpreter, _ = environments.interpreter_of(model, plan.interpreter)
     python = environments.of_model(model, interpreter)
     with tempfile.TemporaryDirectory(prefix="packager-baseline-") as name:
-        home = Path(name)
-        asked, answered = home / "asked.jsonl", home / "answered.jsonl"
+        asked, answered = Path(name, "asked.jsonl"), Path(name, "answered.jsonl")
         asked.write_text("".join(_probes(frame)), encoding="utf-8")
-        _process.run(
+        registered_model.run(
             [python, "-s", _WORKER, model.root, asked, answered],
-            cwd=home,
-            env=environments.variables(home),
+            readable=(model.root, _WORKER),
+            writable=(Path(name),),
+            network=plan.request.allow_network,
             timeout_seconds=_SECONDS,
         )
-        _, *lines = (json.loads(each) for each in answered.read_text("utf-8").splitlines())
+        _, *lines = (json.loads(each) for each in read_result(answered).splitlines())
     return [row for line in lines for row in _rows(line)]
 
 

@@ -54,6 +54,7 @@ def prepare_boot(
             entrypoint=target.entrypoint,
             # as the template, so that a call here meets the same ceiling
             memory_mb=memory_mb or built.memory_mb,
+            memory_limit_mb=memory_mb or built.memory_mb,
             env={**told, **recorded, **given},
             path_first=(folder,) if recorded else (),
         )

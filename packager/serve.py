@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packager import _archive, _cache, _process, artifact, environments, interpreters, targets
+from packager import (
+    _archive,
+    _cache,
+    _process,
+    artifact,
+    environments,
+    interpreters,
+    registered_model,
+    targets,
+)
 from packager._resources import handlers_root
 from packager.emulator import why_not_bootable
 from packager.errors import ConfigurationError, EmulatorError, ToolError
@@ -163,9 +172,11 @@ def _key(attempt: BuildPlan) -> str:
 def _stage(attempt: BuildPlan, work: Path, folder: Path) -> None:
     """Slim into `folder`; the model must load there, in a process of its own."""
     bundle = slim(attempt, work)
-    checked = _process.run(
+    checked = registered_model.run(
         [attempt.interpreter.path, "-c", _CHECK, bundle.root],
-        env=_environment(bundle.root),
+        readable=(bundle.root,),
+        network=attempt.request.allow_network,
+        more=_environment(bundle.root),
         timeout_seconds=300,
         check=False,
     )

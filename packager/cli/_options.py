@@ -187,6 +187,14 @@ AllowUnproven: TypeAlias = Annotated[
     bool, typer.Option("--allow-unproven", help="Build even where nothing can be replayed.")
 ]
 
+AllowNetwork: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-network",
+        help="Let the model's code reach the network while it is loaded and proven.",
+    ),
+]
+
 Passes: TypeAlias = Annotated[
     str | None,
     typer.Option(help="Comma-separated slimming passes; else all.", show_default=False),

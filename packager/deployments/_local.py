@@ -72,10 +72,12 @@ def booted(artifact: Built, settings: Settings) -> Iterator[Emulator]:
     function = artifact.folder / "function"
     manifest = read_manifest(function)
     asked, measured = settings.parameters, artifact.report
+    memory_mb = int(asked.get("MemorySizeMb", measured["memory_mb"]))
     with Emulator(
         function,
         interpreter=interpreters.find(manifest.python),
-        memory_mb=int(asked.get("MemorySizeMb", measured["memory_mb"])),
+        memory_mb=memory_mb,
+        memory_limit_mb=memory_mb,
         timeout_seconds=int(asked.get("TimeoutSeconds", measured["timeout_seconds"])),
         env={"LOG_LEVEL": asked.get("LogLevel", "INFO"), "PACKAGER_HTTP": "1"},
     ) as emulator:

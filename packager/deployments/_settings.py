@@ -118,6 +118,7 @@ def _list(text: str) -> tuple[str, ...]:
 
 _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "allow_unproven": ("allow_unproven", _yes),
+    "allow_network": ("allow_network", _yes),
     "arch": ("architecture", _choice("x86_64", "arm64")),
     "atol": ("atol", _error),
     "baseline": ("baseline", _file),
@@ -176,6 +177,7 @@ BUILD_OPTIONS: Final = {
     "keep": "globs of files that no slimming pass may remove: a/*,b/*",
     "trace": "false: do not slim by what the function is seen to use",
     "optimize": "Python's -O for bytecode: 0 (default), 1 or 2",
+    "allow_network": "true to let the model's code reach the network while it is proven",
     "allow_unproven": "true to deploy even where nothing can be replayed",
     "tracking_uri": "MLflow's tracking server; else MLFLOW_TRACKING_URI",
     "registry_uri": "the model registry, where it is another server",

@@ -2,7 +2,7 @@
 
 from packager.emulator.events import EventKind, http_event
 from packager.emulator.function import Emulator, Invocation, ProcessStats
-from packager.emulator.parts import read_only_prefix, run_script, why_not_bootable
+from packager.emulator.parts import run_script, why_not_bootable
 
 __all__ = [
     "Emulator",
@@ -10,7 +10,6 @@ __all__ = [
     "Invocation",
     "ProcessStats",
     "http_event",
-    "read_only_prefix",
     "run_script",
     "why_not_bootable",
 ]

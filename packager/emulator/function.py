@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import re
-import signal
 import socket
 import tempfile
 import threading
@@ -18,9 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from packager import _proc, _process
+from packager import _proc
 from packager.emulator import parts
 from packager.errors import EmulatorError
+from packager.sandbox import Confined, ConfinedConnection, Confinement, how_read_only, program_paths
 from packager.types import Interpreter
 
 _ROUTE: Final = "/2015-03-31/functions/function/invocations"
@@ -31,7 +31,6 @@ _ATTEMPTS: Final = 3
 _LISTEN_SECONDS: Final = 20.0
 _SPARE_SECONDS: Final = 30.0
 """Longer than the emulator takes to end a function that ran past its timeout."""
-_END_SECONDS: Final = 5.0
 _LOG_TAIL: Final = 4000
 
 
@@ -62,8 +61,10 @@ class ProcessStats:
 class Emulator:
     """A context manager: inside it the function is up, after it nothing of it is left.
 
-    The folder is mounted read-only where this machine allows it (`read_only` says how). Raises
-    EmulatorError where the emulator does not come up, ToolError where its parts cannot be had.
+    It is confined as Lambda confines a function, as far as this machine allows (`read_only` says
+    how far). `memory_mb` is what the function is told; it is killed where it takes more than
+    `memory_limit_mb`, where that is given. Raises EmulatorError where the emulator does not come
+    up, ToolError where its parts cannot be had.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Emulator:
         env: Mapping[str, str] | None = None,
         provided: Sequence[str] = (),
         path_first: Sequence[Path] = (),
+        memory_limit_mb: int | None = None,
+        network: bool = False,
     ) -> None:
         """The function's Python reads the folders `path_first` before the function's own."""
         self._folder = folder.absolute()
@@ -90,12 +93,10 @@ class Emulator:
         self._one_at_a_time = threading.Lock()
         self._last_log = ""
         self._stack = contextlib.ExitStack()
-        self._prefix = parts.read_only_prefix()
-        self.read_only = (
-            "mounted read-only in a mount namespace of its own"
-            if self._prefix is not None
-            else "not mounted read-only: this machine allows no mount namespace"
-        )
+        self._limit_mb = memory_limit_mb
+        self._network = network
+        self.inside = self._confine(())
+        self.read_only = how_read_only()
 
     def __enter__(self) -> Self:
         binary = parts.emulator_binary(self._interpreter)
@@ -105,10 +106,8 @@ class Emulator:
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-boot-"))
             )
             self._log = self._scratch / "log"
-            tmp = self._scratch / "tmp"
-            tmp.mkdir()
             for attempt in range(_ATTEMPTS):
-                self._start(binary, client, tmp)
+                self._start(binary, client)
                 if self._listens():
                     break
                 self._end()
@@ -140,7 +139,7 @@ class Emulator:
             return Invocation(status=413, body=json.dumps(text).encode(), seconds=0.0)
         with self._one_at_a_time:
             wait = self._timeout_seconds * 2 + _SPARE_SECONDS
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=wait)
+            connection = ConfinedConnection(self._confined, self._port, wait)
             started = time.perf_counter()
             try:
                 connection.request("POST", _ROUTE, body=payload)
@@ -169,25 +168,36 @@ class Emulator:
             return self._last_log
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def _start(self, binary: Path, client: Path, tmp: Path) -> None:
+    def exceeded(self) -> str:
+        """The limit for which the function was killed, in a sentence; empty where it was not."""
+        limit = self._confined.exceeded()
+        return "" if limit is None else f"{limit}"
+
+    def _confine(self, programs: Sequence[Path]) -> Confinement:
+        return parts.confine(
+            self._limit_mb, readable=(self._folder, *programs), network=self._network
+        )
+
+    def _start(self, binary: Path, client: Path) -> None:
         self._port, runtime_port = _free_ports()
-        argv: list[str | Path] = [
-            *self._mounted(),
-            binary,
-            *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
-            *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
-            *("--log-level", "info"),
-            *(client, "-m", "awslambdaric", self._handler),
-        ]
         env = parts.environment(
             self._folder,
-            tmp,
             interpreter=self._interpreter,
             memory_mb=self._memory_mb,
             timeout_seconds=self._timeout_seconds,
         )
-        self._process = _process.start(
-            argv, cwd=self._folder, env={**env, **self._first(), **self._env}, log=self._log
+        self._confined = Confined(
+            [
+                binary,
+                *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
+                *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
+                *("--log-level", "info"),
+                *(client, "-m", "awslambdaric", self._handler),
+            ],
+            inside=self._confine((binary, *program_paths(client), *self._path_first)),
+            cwd=self._folder,
+            env={**env, **self._first(), **self._env},
+            log=self._log,
         )
 
     def _first(self) -> dict[str, str]:
@@ -195,39 +205,26 @@ class Emulator:
             return {}
         return {"PYTHONPATH": os.pathsep.join(map(str, (*self._path_first, self._folder)))}
 
-    def _mounted(self) -> tuple[str | Path, ...]:
-        return () if self._prefix is None else (*self._prefix, self._folder)
-
     def _listens(self) -> bool:
         deadline = time.monotonic() + _LISTEN_SECONDS
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+            if self._confined.poll() is not None:
                 return False
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-                return self._process.poll() is None
+                self._confined.connect(self._port, 1).close()
+                return self._confined.poll() is None
             time.sleep(0.01)
         return False
 
     def _end(self) -> None:
-        """Kill the session: the emulator gives the function a process group of its own."""
-        deadline = time.monotonic() + _END_SECONDS
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        # what it was starting meanwhile is found in a later round
-        while (left := list(_proc.session(self._process.pid))) and time.monotonic() < deadline:
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.005)
+        """The emulator gives the function a process group of its own; nothing is left of either."""
+        self._confined.close()
         self._last_log = self.log()
 
     def _function_pid(self) -> int | None:
         """The runtime client's process, which is not the emulator itself; the latest one."""
-        others = [pid for pid in _proc.session(self._process.pid) if pid != self._process.pid]
-        children = [pid for pid in others if _proc.stat(pid).get("parent") == self._process.pid]
-        return max(children, default=None)
+        emulator, *_ = (*self._confined.members(), 0)
+        return max(_proc.children(emulator), default=None)
 
     def _tail(self) -> str:
         return self.log()[-_LOG_TAIL:]

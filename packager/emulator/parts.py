@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import platform
 import shutil
@@ -12,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from packager import _archive, _cache, _process, environments, facts
+from packager import _archive, _cache, _process, environments, facts, sandbox, surroundings
 from packager._install import install_wheels
 from packager.errors import ToolError
+from packager.sandbox import Confinement
 from packager.types import Architecture, Interpreter
 
 _LOG = logging.getLogger(__name__)
@@ -26,15 +26,6 @@ _MACHINES: Final[dict[str, Architecture]] = {
     "arm64": "arm64",
 }
 _BINARY: Final = "samcli/local/rapid/aws-lambda-rie-{architecture}"
-
-# $1 is the folder, what follows is the program; in a mount namespace that nobody else sees
-_READ_ONLY: Final = (
-    'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && exec "$@"'
-)
-_NAMESPACES: Final = (
-    ("unshare", "--mount", "--propagation", "private"),
-    ("unshare", "--mount", "--map-root-user", "--propagation", "private"),
-)
 
 
 def host_architecture() -> Architecture | None:
@@ -99,26 +90,26 @@ def emulator_binary(interpreter: Interpreter) -> Path:
     return _cache.ensure("tools", key, make) / "aws-lambda-rie"
 
 
-@functools.cache
-def read_only_prefix() -> tuple[str, ...] | None:
-    """What to start a program through so that its folder is mounted read-only; None: cannot."""
-    with tempfile.TemporaryDirectory(prefix="packager-mount-") as folder:
-        for namespace in _NAMESPACES:
-            if shutil.which(namespace[0]) is None:
-                return None
-            prefix = (*namespace, "sh", "-c", _READ_ONLY, "sh")
-            # the folder is empty, so what is left over tells whether the write went through
-            tried = _process.run(
-                [*prefix, folder, "sh", "-c", "! touch written"], check=False, timeout_seconds=20
-            )
-            if tried.returncode == 0 and not any(Path(folder).iterdir()):
-                return prefix
-    return None
+def confine(
+    memory_mb: int | None,
+    *,
+    readable: Sequence[Path],
+    writable: Sequence[Path] = (),
+    network: bool = False,
+) -> Confinement:
+    """As Lambda confines a function of this machine's architecture."""
+    return surroundings.confine(
+        "aws-lambda",
+        architecture=host_architecture() or "x86_64",
+        memory_mb=memory_mb,
+        readable=readable,
+        writable=writable,
+        network=network,
+    )
 
 
 def environment(
     folder: Path,
-    tmp: Path,
     *,
     interpreter: Interpreter,
     memory_mb: int = 1024,
@@ -135,7 +126,6 @@ def environment(
         "LAMBDA_TASK_ROOT": str(folder),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        "TMPDIR": str(tmp),
         # the sandbox's user has a home that is not there
         "HOME": "/home/sbx_user1051",
         "AWS_REGION": "us-east-1",
@@ -149,7 +139,7 @@ def environment(
         "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/function",
         "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
         # bytecode that Lambda could not write must not be written here either
-        **({} if read_only_prefix() is not None else {"PYTHONDONTWRITEBYTECODE": "1"}),
+        **({} if sandbox.has_own_root() else {"PYTHONDONTWRITEBYTECODE": "1"}),
         **_process.numeric_environment(),
     }
 
@@ -162,22 +152,26 @@ def run_script(
     interpreter: Interpreter,
     provided: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
+    writable: Sequence[Path] = (),
     timeout_seconds: float,
 ) -> _process.Done:
-    """Run a script in a function's folder: its Python, environment and path, and read-only.
+    """Run a script in a function's folder: its Python, environment and path, confined as it is.
 
     PYTHONHASHSEED is fixed, so that two runs take sets in the same order. `variables` are added to
-    the environment.
+    the environment; the folders `writable` keep what the script leaves there. Raises SandboxError
+    where it ran into a limit, ToolError where it ran past `timeout_seconds`.
     """
     python = runtime_client(interpreter, provided)
-    with tempfile.TemporaryDirectory(prefix="packager-script-") as tmp:
-        env = environment(folder, Path(tmp), interpreter=interpreter)
-        prefix = read_only_prefix()
-        mounted = () if prefix is None else (*prefix, str(folder))
-        return _process.run(
-            [*mounted, python, "-s", "-B", script, *arguments],
-            cwd=folder,
-            env={**env, "PYTHONHASHSEED": "0", **(variables or {})},
-            timeout_seconds=timeout_seconds,
-            check=False,
-        )
+    env = environment(folder, interpreter=interpreter)
+    return sandbox.run(
+        [python, "-s", "-B", script, *arguments],
+        inside=confine(
+            None,
+            readable=(folder, script.parent, *sandbox.program_paths(python)),
+            writable=writable,
+        ),
+        cwd=folder,
+        env={**env, "PYTHONHASHSEED": "0", **(variables or {})},
+        timeout_seconds=timeout_seconds,
+        check=False,
+    )

@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from packager import _process, _resources, environments, facts
+from packager import _resources, environments, facts, registered_model
 from packager.errors import ToolError, VerificationError
 from packager.probes import examples
 from packager.probes.values import Values
+from packager.sandbox import check_plain, read_result
 from packager.types import BuildPlan, Compiled, Finding, Json, LoaderSpec, ResolvedModel
 
 _LOG = logging.getLogger(__name__)
@@ -96,13 +97,14 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     out.mkdir(parents=True)
     try:
         _run(plan, wanted, out)
+        result = json.loads(read_result(out / "result.json"))
     except ToolError as error:
         raise _refusal([str(error)]) from error
-    result = json.loads((out / "result.json").read_text(encoding="utf-8"))
     if "refused" in result:
         raise _refusal(result["refused"])
     graph = work / "graph"
     graph.mkdir()
+    check_plain(out / "model.onnx")
     shutil.move(out / "model.onnx", graph / "model.onnx")
     made = Compiled(
         folder=graph,
@@ -152,14 +154,16 @@ def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
     more = [tools[name].requirement for name in names]
     python = environments.of_model(plan.model, interpreter, more=more, label="onnx")
     with tempfile.TemporaryDirectory(prefix="packager-engine-") as folder:
-        home = Path(folder)
-        _copy_sources(home / "site")
-        question = home / "asked.json"
+        given = Path(folder)
+        _copy_sources(given / "site")
+        question = given / "asked.json"
         question.write_text(json.dumps(wanted), encoding="utf-8")
-        _process.run(
+        registered_model.run(
             [python, "-s", "-m", "packager.engines.onnx.worker", plan.model.root, question, out],
-            cwd=home,
-            env={**environments.variables(home), "PYTHONPATH": str(home / "site")},
+            readable=(plan.model.root, given),
+            writable=(out,),
+            network=plan.request.allow_network,
+            more={"PYTHONPATH": str(given / "site")},
             timeout_seconds=_SECONDS,
         )
 

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from packager._resources import FACTS
 from packager.errors import FactsError
 from packager.facts._table import Table
-from packager.types import Architecture, BaseImage, Limits, Runtime, Shadow
+from packager.types import Architecture, BaseImage, Limits, Runtime, Shadow, Surroundings
 
 _ARCHITECTURES: Final = {"x86_64", "arm64"}
 
@@ -68,6 +68,27 @@ def limits(target: str, folder: Path | None = None) -> Limits:
         timeout_seconds=table.whole("timeout_seconds"),
         tmp_bytes=table.whole("tmp_bytes"),
         init_seconds=table.number("init_seconds"),
+        source=table.source(),
+        as_of=table.day("as_of"),
+    )
+    table.done()
+    return found
+
+
+def surroundings(target: str, folder: Path | None = None) -> Surroundings:
+    table = read(_stem(target), folder).table("surroundings")
+    architectures = table.texts("cpu_files")
+    if set(architectures) - _ARCHITECTURES:
+        table.wrong("cpu_files", f"may name {' and '.join(sorted(_ARCHITECTURES))}")
+    found = Surroundings(
+        user=table.text("user"),
+        uid=table.whole("uid"),
+        gid=table.whole("gid"),
+        home=table.text("home"),
+        shared_memory_bytes=table.whole("shared_memory_bytes", optional=True),
+        cpu_files=frozenset(architectures),
+        processes=table.whole("processes"),
+        open_files=table.whole("open_files"),
         source=table.source(),
         as_of=table.day("as_of"),
     )

@@ -21,6 +21,11 @@ class Boot:
     interpreter: Interpreter
     entrypoint: str
     memory_mb: int = 1024
+    """What the function is told, where its platform tells it."""
+    memory_limit_mb: int | None = None
+    """What it may take before it is killed; None for as much as there is."""
+    network: bool = False
+    """Whether it reaches what this machine reaches."""
     timeout_seconds: int = 60
     provided: tuple[str, ...] = ()
     """Distributions that the runtime carries and the function leaves to it."""
@@ -123,3 +128,11 @@ class Host(Protocol):
     def stats(self) -> Process: ...
 
     def log(self) -> str: ...
+
+    def exceeded(self) -> str:
+        """The limit for which the function was killed, in a sentence; empty where it was not."""
+        ...
+
+    def protections(self) -> tuple[str, ...]:
+        """What holds while it runs, a sentence each."""
+        ...

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
+from packager import sandbox
 from packager.emulator import Emulator, Invocation, http_event
 from packager.hosts._host import Answered, Boot, Call, Process
 
@@ -31,6 +32,8 @@ class LambdaHost:
             env=boot.env,
             provided=boot.provided,
             path_first=boot.path_first,
+            memory_limit_mb=boot.memory_limit_mb,
+            network=boot.network,
         )
         self.read_only = self._emulator.read_only
 
@@ -64,6 +67,12 @@ class LambdaHost:
 
     def log(self) -> str:
         return self._emulator.log()
+
+    def exceeded(self) -> str:
+        return self._emulator.exceeded()
+
+    def protections(self) -> tuple[str, ...]:
+        return sandbox.describe(self._emulator.inside)
 
 
 def _event(call: Call) -> bytes:

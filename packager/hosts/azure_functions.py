@@ -5,24 +5,23 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
-import signal
 import socket
 import struct
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from handlers import triggers
-from packager import _proc, _process
-from packager.emulator import read_only_prefix
+from packager import _proc, _process, sandbox, surroundings
 from packager.errors import EmulatorError
 from packager.hosts._host import Answered, Boot, Call, Delivered, Process
 from packager.hosts.azure_messages import MESSAGES, answers
 from packager.hosts.azure_worker import about, client, native
+from packager.sandbox import Confined, Confinement
 
 _WORKER: Final = Path(__file__).parent.parent / "workers" / "azure_functions.py"
 _HOME: Final = ".python_packages/lib/site-packages"
@@ -40,7 +39,6 @@ class WorkerHost:
         self._boot = boot
         self.about = about(boot.interpreter)
         self._folder = boot.folder.absolute()
-        self._prefix = read_only_prefix()
         self._last_log = ""
         self._stack = contextlib.ExitStack()
         self.functions: dict[str, list[dict[str, Any]]] = {}
@@ -51,11 +49,7 @@ class WorkerHost:
         self._init_wall_ms = 0.0
         self.index_cpu_ms = 0.0
         """Of the app's import and its indexing, the worker's own start left out."""
-        self.read_only = (
-            "mounted read-only in a mount namespace of its own"
-            if self._prefix is not None
-            else "not mounted read-only: this machine allows no mount namespace"
-        )
+        self.read_only = sandbox.how_read_only()
 
     def __enter__(self) -> Self:
         interpreter = self._boot.interpreter
@@ -64,21 +58,21 @@ class WorkerHost:
             scratch = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-worker-"))
             )
-            self._log = scratch / "log"
+            self._log, door = scratch / "log", scratch / "door"
+            door.mkdir()
             listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-            listener.bind(str(scratch / "socket"))
+            listener.bind(str(door / "socket"))
             listener.listen(1)
             listener.settimeout(0.2)
             begun = time.perf_counter()
-            argv: list[str | Path] = [
-                *self._mounted(),
-                *(python, "-P", "-s", _WORKER, self._folder, self._folder / _HOME),
-                *(library, scratch / "socket"),
-            ]
-            self._process = _process.start(
-                argv,
+            self._confined = Confined(
+                [
+                    *(python, "-P", "-s", _WORKER, self._folder, self._folder / _HOME),
+                    *(library, door / "socket"),
+                ],
+                inside=self._confine((_WORKER, library, door)),
                 cwd=self._folder,
-                env=self._environment(scratch),
+                env=self._environment(),
                 log=self._log,
             )
             stack.callback(self._end)
@@ -162,11 +156,10 @@ class WorkerHost:
 
     def kill(self) -> None:
         """As the platform ends a worker; it does not come up again."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._confined.end()
 
     def stats(self) -> Process:
-        pid = self._process.pid
+        pid = next(iter(self._confined.members()), 0)
         return Process(
             init_wall_ms=self._init_wall_ms,
             cpu_ms=_proc.cpu_ms(pid),
@@ -182,23 +175,33 @@ class WorkerHost:
             return self._last_log
         return self._log.read_text(encoding="utf-8", errors="replace") + self._trace
 
-    def _mounted(self) -> tuple[str | Path, ...]:
-        return () if self._prefix is None else (*self._prefix, self._folder)
+    def exceeded(self) -> str:
+        limit = self._confined.exceeded()
+        return "" if limit is None else f"{limit}"
 
-    def _environment(self, scratch: Path) -> dict[str, str]:
+    def protections(self) -> tuple[str, ...]:
+        return sandbox.describe(self._confine(()))
+
+    def _confine(self, more: Sequence[Path]) -> Confinement:
+        return surroundings.confine(
+            "azure-functions",
+            architecture="x86_64",
+            memory_mb=self._boot.memory_limit_mb,
+            readable=(self._folder, *more),
+            network=self._boot.network,
+        )
+
+    def _environment(self) -> dict[str, str]:
         """What the platform sets that an app may look at, and nothing of this machine's."""
-        tmp = scratch / "tmp"
-        tmp.mkdir()
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "HOME": "/home",
-            "TMPDIR": str(tmp),
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "FUNCTIONS_WORKER_RUNTIME_VERSION": self._boot.interpreter.minor,
             "FUNCTIONS_EXTENSION_VERSION": "~4",
             "AzureWebJobsScriptRoot": str(self._folder),
-            **({} if self._prefix is not None else {"PYTHONDONTWRITEBYTECODE": "1"}),
+            **({} if sandbox.has_own_root() else {"PYTHONDONTWRITEBYTECODE": "1"}),
             **_process.numeric_environment(),
             **self._boot.env,
         }
@@ -208,7 +211,7 @@ class WorkerHost:
         while time.monotonic() < deadline:
             with contextlib.suppress(TimeoutError):
                 return listener.accept()[0]
-            if self._process.poll() is not None:
+            if self._confined.poll() is not None:
                 break
         raise EmulatorError(f"The worker did not come up.\n{self.log()[-_LOG_TAIL:]}")
 
@@ -235,8 +238,7 @@ class WorkerHost:
         return EmulatorError(f"The worker did not answer: {words}.\n{self.log()[-_LOG_TAIL:]}")
 
     def _end(self) -> None:
-        self.kill()
-        self._process.wait()
+        self._confined.close()
         self._last_log = self.log()
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
-import signal
 import socket
-import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from packager import _proc, _process
-from packager.emulator import read_only_prefix
+from packager import _proc, _process, sandbox, surroundings
+from packager.emulator.parts import host_architecture
 from packager.errors import EmulatorError
 from packager.hosts._host import Answered, Boot, Call, Process
+from packager.sandbox import Confined, ConfinedConnection, Confinement
 
 _START_SECONDS: Final = 300.0
 _SPARE_SECONDS: Final = 30.0
@@ -37,16 +36,11 @@ class ServerHost:
     def __init__(self, boot: Boot) -> None:
         self._boot = boot
         self._folder = boot.folder.absolute()
-        self._prefix = read_only_prefix()
         self._last_log = ""
         self._init_wall_ms = self._unasked_seconds = 0.0
         self._failure: str | None = None
         self._stack = contextlib.ExitStack()
-        self.read_only = (
-            "mounted read-only in a mount namespace of its own"
-            if self._prefix is not None
-            else "not mounted read-only: this machine allows no mount namespace"
-        )
+        self.read_only = sandbox.how_read_only()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -57,13 +51,11 @@ class ServerHost:
             self._port = _free_port()
             begun = time.perf_counter()
             module = self._boot.entrypoint.rpartition(".")[0]
-            mounted: tuple[str | Path, ...] = ()
-            if self._prefix is not None:
-                mounted = (*self._prefix, self._folder)
-            self._process = _process.start(
-                [*mounted, self._boot.interpreter.path, "-P", "-s", "-m", module, "serve"],
+            self._confined = Confined(
+                [self._boot.interpreter.path, "-P", "-s", "-m", module, "serve"],
+                inside=self._confine(),
                 cwd=self._folder,
-                env=self._environment(scratch),
+                env=self._environment(),
                 log=self._log,
             )
             stack.callback(self._end)
@@ -108,7 +100,7 @@ class ServerHost:
         return len(call.body)
 
     def stats(self) -> Process:
-        pid = self._process.pid
+        pid = next(iter(self._confined.members()), 0)
         return Process(
             init_wall_ms=self._init_wall_ms,
             cpu_ms=_proc.cpu_ms(pid),
@@ -121,22 +113,37 @@ class ServerHost:
             return self._last_log
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def _environment(self, scratch: Path) -> dict[str, str]:
+    def exceeded(self) -> str:
+        limit = self._confined.exceeded()
+        return "" if limit is None else f"{limit}"
+
+    def protections(self) -> tuple[str, ...]:
+        return sandbox.describe(self._confine())
+
+    def _confine(self) -> Confinement:
+        """As a host of containers confines it; a GPU is there where this machine has one."""
+        inside = surroundings.confine(
+            "gpu-container",
+            architecture=host_architecture() or "x86_64",
+            memory_mb=self._boot.memory_limit_mb,
+            readable=(self._folder,),
+            network=self._boot.network,
+        )
+        home = {"HOME": surroundings.TMP}
+        return replace(inside, devices=sandbox.gpu_devices(), variables=home)
+
+    def _environment(self) -> dict[str, str]:
         """The image's own, and nothing of this machine's beside numeric settings."""
-        tmp = scratch / "tmp"
-        tmp.mkdir()
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
-            "HOME": str(tmp),
-            "TMPDIR": str(tmp),
             "PORT": str(self._port),
             "PYTHONPATH": str(self._folder),
             "LD_LIBRARY_PATH": f"{self._folder}:{self._folder}/lib",
             "PACKAGER_DEVICE": "auto",
             "PACKAGER_LINGER_SECONDS": "0",
             "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(self._boot.timeout_seconds),
-            **({} if self._prefix is not None else {"PYTHONDONTWRITEBYTECODE": "1"}),
+            **({} if sandbox.has_own_root() else {"PYTHONDONTWRITEBYTECODE": "1"}),
             **_process.numeric_environment(),
             **self._boot.env,
         }
@@ -145,7 +152,7 @@ class ServerHost:
         """Until it is ready, or has ended, which is the function's failure and not this host's."""
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until:
-            if self._process.poll() is not None:
+            if self._confined.poll() is not None:
                 lines = self.log().strip().splitlines() or ["it ended without a word"]
                 self._failure = lines[-1]
                 return
@@ -159,7 +166,7 @@ class ServerHost:
         self, method: str, path: str, body: bytes, headers: dict[str, str]
     ) -> tuple[int, bytes]:
         wait = self._boot.timeout_seconds + _SPARE_SECONDS
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=wait)
+        connection = ConfinedConnection(self._confined, self._port, wait)
         try:
             connection.request(method, path, body=body or None, headers=headers)
             response = connection.getresponse()
@@ -169,13 +176,8 @@ class ServerHost:
 
     def _end(self) -> None:
         self._last_log = self.log()
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+        self._confined.interrupt(_END_SECONDS)
+        self._confined.close()
 
 
 def _free_port() -> int:

@@ -4,18 +4,37 @@ Every program that runs a model's code, or code from its wheels, is started here
 says what the wall keeps and what it does not.
 """
 
-from packager.sandbox.confinement import Confinement, gpu_devices, machine_memory_bytes
-from packager.sandbox.launch import Confined, Exceeded, describe, has_own_root, run
-from packager.sandbox.results import read_result
+from packager.sandbox.confinement import (
+    Confinement,
+    gpu_devices,
+    machine_memory_bytes,
+    program_paths,
+)
+from packager.sandbox.connection import ConfinedConnection
+from packager.sandbox.launch import (
+    Confined,
+    Exceeded,
+    describe,
+    has_own_root,
+    how_read_only,
+    run,
+)
+from packager.sandbox.protections import SHARED_MEMORY
+from packager.sandbox.results import check_plain, read_result
 
 __all__ = [
+    "SHARED_MEMORY",
     "Confined",
+    "ConfinedConnection",
     "Confinement",
     "Exceeded",
+    "check_plain",
     "describe",
     "gpu_devices",
     "has_own_root",
+    "how_read_only",
     "machine_memory_bytes",
+    "program_paths",
     "read_result",
     "run",
 ]

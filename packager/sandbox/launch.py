@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -26,6 +26,7 @@ from packager.sandbox.protections import Features
 _CONFINE: Final = Path(__file__).parent.parent / "workers" / "confine"
 _FAILED: Final = 125
 _NOTHING: Final = -1
+_SIGNALLED: Final = 128
 _LANDLOCK_READABLE: Final = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/proc"),
     *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/ssl"),
@@ -62,6 +63,16 @@ def features() -> Features:
 def describe(inside: Confinement) -> tuple[str, ...]:
     """The protections that hold here, a sentence each."""
     return protections.describe(features(), inside)
+
+
+def how_read_only() -> str:
+    """How writes to what is given to be read are prevented here, in a sentence's words."""
+    has = features()
+    if "mount" in has:
+        return "mounted read-only in a mount namespace of its own"
+    if "landlock" in has:
+        return "not mounted read-only, as this machine allows no namespaces; Landlock keeps it"
+    return "not mounted read-only: this machine allows no mount namespace"
 
 
 def has_own_root() -> bool:
@@ -107,6 +118,8 @@ def _run_with(
     env: Mapping[str, str],
     timeout_seconds: float,
 ) -> _process.Done:
+    if not sys.platform.startswith("linux"):
+        return _run_beside(argv, inside, cwd, env, timeout_seconds)
     with _prepared(has, argv, inside, cwd, env, listens=False) as launch:
         done = _process.run(
             launch.argv,
@@ -117,7 +130,29 @@ def _run_with(
             pass_fds=launch.passed,
         )
         launch.raise_reported()
-    return done
+    # a signal as subprocess has it
+    code = done.returncode
+    return replace(done, returncode=_SIGNALLED - code) if code > _SIGNALLED else done
+
+
+def _run_beside(
+    argv: Sequence[str | Path],
+    inside: Confinement,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout_seconds: float,
+) -> _process.Done:
+    """Where the system has no such walls: with an environment and folders of its own alone."""
+    with tempfile.TemporaryDirectory(prefix="packager-scratch-") as name:
+        scratch = Path(name)
+        variables = {each: _below(scratch, value) for each, value in inside.variables.items()}
+        return _process.run(
+            argv,
+            cwd=Path(_below(scratch, str(cwd))) if str(cwd) in inside.scratch else cwd,
+            env={**env, "TMPDIR": name, **variables},
+            timeout_seconds=timeout_seconds,
+            check=False,
+        )
 
 
 _LAUNCHER_ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -200,6 +235,7 @@ def _spec(
     if scratch is not None:
         variables = {name: _below(scratch, value) for name, value in variables.items()}
         variables.setdefault("TMPDIR", str(scratch))
+        cwd = Path(_below(scratch, str(cwd))) if str(cwd) in places else cwd
         writable += [str(scratch), *_LANDLOCK_WRITABLE]
         places = {}
     return {
@@ -268,6 +304,10 @@ class Confined:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, and give back what it was given."""
         self._stack.close()
 
     def connect(self, port: int, timeout_seconds: float) -> socket.socket:

@@ -12,6 +12,16 @@ from packager.errors import SandboxError
 _LARGEST_BYTES: Final = 4 << 30
 
 
+def check_plain(path: Path) -> None:
+    """Raises SandboxError where a confined program left something else than a plain file."""
+    try:
+        about = path.lstat()
+    except OSError as error:
+        raise SandboxError(f"The model's process left no {path.name}: {error.strerror}.") from error
+    if not stat.S_ISREG(about.st_mode):
+        raise SandboxError(f"The model's process left {path.name}, which is no plain file.")
+
+
 def read_result(path: Path) -> str:
     """The text of a file that a confined program wrote.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from packager import _elf, _process
+from packager import _elf, registered_model
 from packager._elf_compact import NotCompactableError, compacted
 from packager.emulator import why_not_bootable
 from packager.slim.globs import matches
@@ -89,10 +89,11 @@ def failures(paths: Iterable[Path], root: Path, plan: BuildPlan) -> list[Path]:
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as listed:
         listed.writelines(f"{path}\n" for path in sorted(paths))
         listed.flush()
-        done = _process.run(
-            [plan.interpreter.path, "-I", _WORKER, listed.name],
-            cwd=root,
-            env={"LD_LIBRARY_PATH": f"{root}:{root / 'lib'}", **_process.numeric_environment()},
+        done = registered_model.run(
+            [plan.interpreter.path, "-I", "-B", _WORKER, listed.name],
+            readable=(root, _WORKER, Path(listed.name)),
+            network=False,
+            more={"LD_LIBRARY_PATH": f"{root}:{root / 'lib'}"},
             timeout_seconds=_SECONDS,
         )
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from packager.emulator import run_script
 from packager.errors import ToolError
+from packager.sandbox import read_result
 from packager.slim.sinking import Name
 from packager.types import BuildPlan, Bundle
 
@@ -47,11 +48,12 @@ def of_loading(
             [bundle.root, plan.target.entrypoint, question, answer],
             interpreter=plan.interpreter,
             provided=plan.provided,
+            writable=(Path(folder),),
             timeout_seconds=_SECONDS,
         )
         if done.returncode != 0:
             raise ToolError(done.stderr.strip()[-500:])
-        found: list[list[Loaded]] = json.loads(answer.read_text(encoding="utf-8"))
+        found: list[list[Loaded]] = json.loads(read_result(answer))
     return found
 
 

@@ -14,7 +14,15 @@ from packaging.utils import canonicalize_name
 
 from handlers import sketches
 from handlers.manifest import FILENAME, Manifest
-from packager import _archive, _process, _resources, baseline, environments, locking, outputs
+from packager import (
+    _archive,
+    _resources,
+    baseline,
+    environments,
+    locking,
+    outputs,
+    registered_model,
+)
 from packager.emulator import why_not_bootable
 from packager.errors import ModelFormatError, PlanError, StorageError, UntrustedTypesError
 from packager.slim import imports
@@ -45,6 +53,7 @@ _NOT_SHIPPED: Final = frozenset(
 )
 _SHARED: Final = frozenset({"..", "bin", "etc", "share"})
 """Folders that many wheels put something into."""
+_SKOPS_TYPES: Final = Path(__file__).parent.parent / "workers" / "skops_types.py"
 _WORKER_SECONDS: Final = 300
 _UNTRUSTED: Final = 3
 
@@ -226,16 +235,14 @@ def _trusted(plan: BuildPlan, root: Path, options: Mapping[str, Json]) -> list[s
         names = ("skops", "scikit-learn", "numpy", "scipy", "lightgbm", "xgboost")
         pins = [f"{p.name}=={p.version}" for p in plan.lock.packages if p.name in names]
         python, path = environments.ensure(plan.interpreter, pins, label="skops"), ""
-    done = _process.run(
+    done = registered_model.run(
         [
-            *(python, "-s", "-B", Path(__file__).parent.parent / "workers" / "skops_types.py"),
-            *(root / MODEL / options["file"], json.dumps(sorted(options.get("trusted") or []))),
+            *(python, "-s", "-B", _SKOPS_TYPES, root / MODEL / options["file"]),
+            json.dumps(sorted(options.get("trusted") or [])),
         ],
-        env={
-            "PATH": "/usr/bin:/bin",
-            **({"PYTHONPATH": path, "LD_LIBRARY_PATH": f"{path}/lib"} if path else {}),
-            **_process.numeric_environment(),
-        },
+        readable=(root, _SKOPS_TYPES),
+        network=False,
+        more={"PYTHONPATH": path, "LD_LIBRARY_PATH": f"{path}/lib"} if path else {},
         timeout_seconds=_WORKER_SECONDS,
         check=False,
     )

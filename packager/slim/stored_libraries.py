@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from packager import _process
+from packager import registered_model
 from packager.emulator import why_not_bootable
 from packager.slim.library_needs import Needs, read_libraries, resolve_needs
 from packager.types import BuildPlan
@@ -71,14 +71,11 @@ def load_libraries(
             json.dumps({path: sorted(needs.get(path, ())) for path in libraries}), encoding="utf-8"
         )
         searched = ":".join(str(root / each) for each in plan.target.library_path)
-        done = _process.run(
+        done = registered_model.run(
             [plan.interpreter.path, "-I", "-B", _WORKER, root, asked],
-            cwd=root,
-            env={
-                "TMPDIR": name,
-                **({"LD_LIBRARY_PATH": searched} if searched else {}),
-                **_process.numeric_environment(),
-            },
+            readable=(root, _WORKER, asked),
+            network=False,
+            more={"LD_LIBRARY_PATH": searched} if searched else {},
             timeout_seconds=_SECONDS,
         )
     said: dict[str, str] = json.loads(done.stdout.splitlines()[-1])

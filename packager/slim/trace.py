@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from packager.emulator import run_script, why_not_bootable
 from packager.errors import ToolError
+from packager.sandbox import read_result
 from packager.slim import asked
 from packager.slim.passes import Pass, accounted
 from packager.types import BuildPlan, Bundle, Trace
@@ -91,6 +92,7 @@ def _run(
                 interpreter=plan.interpreter,
                 provided=plan.provided,
                 variables=asked.environment(plan),
+                writable=(Path(name),),
                 timeout_seconds=_SECONDS,
             )
         except ToolError as error:
@@ -101,8 +103,8 @@ def _run(
                 f"it ended with exit code {done.returncode} under the recorder: {' '.join(said)}",
                 done.stderr,
             )
-        found = json.loads(traced.read_text(encoding="utf-8"))
-        uses = json.loads(used.read_text(encoding="utf-8")) if used.is_file() else {}
+        found = json.loads(read_result(traced))
+        uses = json.loads(read_result(used)) if used.is_file() else {}
     trace = Trace(
         init=tuple(found["init"]),
         answering=tuple(found["answering"]),

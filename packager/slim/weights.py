@@ -11,7 +11,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from packager import _process, environments
+from packager import registered_model
 from packager.emulator import why_not_bootable
 from packager.slim.globs import matches
 from packager.slim.passes import Pass, accounted
@@ -34,20 +34,24 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         return accounted(bundle, PASS, proof=f"left as they were: {why}")
     folder, name = _loaded(bundle.root, plan)
     sizes = {file.path: file.size_bytes for file in bundle.files}
-    done = _process.run(
+    done = registered_model.run(
         [plan.interpreter.path, "-s", "-B", _WORKER, folder, name],
-        env={
-            **environments.variables(bundle.root.parent),
+        readable=(bundle.root, _WORKER),
+        writable=(folder,),
+        network=plan.request.allow_network,
+        more={
             "PYTHONPATH": str(bundle.root),
             "LD_LIBRARY_PATH": f"{bundle.root}:{bundle.root / 'lib'}",
         },
         timeout_seconds=_SECONDS,
         check=False,
     )
-    if done.returncode != 0:
+    links = _remove_links(folder)
+    if done.returncode != 0 or links:
         _put_back(folder, bundle)
-        said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-        return accounted(bundle, PASS, proof=f"left as they were: {said[:300]}")
+        words = [f"the model's code left {links} links"] if links else done.stderr.split("\n")
+        said = [line for line in words if line] or [f"it ended with {done.returncode}"]
+        return accounted(bundle, PASS, proof=f"left as they were: {said[-1][:300]}")
     at = PurePosixPath(folder.relative_to(bundle.root).as_posix())
     replaced = [at / path for path in json.loads(done.stdout.splitlines()[-1])]
     for path in folder.rglob("model.safetensors"):
@@ -58,6 +62,14 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         proof=f"{len(replaced)} files replaced; every tensor of the loaded model is the same",
         removed=[Removal(path, sizes[path], PASS.name) for path in replaced],
     )
+
+
+def _remove_links(folder: Path) -> int:
+    """How many there were: what is packed next would read what they lead to."""
+    links = [path for path in folder.rglob("*") if path.is_symlink()]
+    for path in links:
+        path.unlink()
+    return len(links)
 
 
 def _put_back(folder: Path, bundle: Bundle) -> None:

@@ -32,7 +32,15 @@ from packager.types._report import (
     RejectedBundle,
     VerifiedBundle,
 )
-from packager.types._target import BaseImage, Limits, Runtime, Shadow, Target, Telemetry
+from packager.types._target import (
+    BaseImage,
+    Limits,
+    Runtime,
+    Shadow,
+    Surroundings,
+    Target,
+    Telemetry,
+)
 
 __all__ = [
     "BATCH_SOURCES",
@@ -69,6 +77,7 @@ __all__ = [
     "SavedExample",
     "Shadow",
     "Spread",
+    "Surroundings",
     "Target",
     "Telemetry",
     "Tier",

@@ -39,6 +39,8 @@ class BuildRequest:
     optimize: int = 0
     """Python's -O for the bytecode: 1 leaves asserts out, 2 docstrings too."""
     allow_unproven: bool = False
+    allow_network: bool = False
+    """Let the model's code reach the network while it is loaded, asked and proven."""
     rows: int = 1000
     """Rows generated for replay, beside the saved example."""
     seed: int = 0

@@ -71,6 +71,8 @@ class Evidence:
     """CPU of that environment from process start to its first answer through mlflow.pyfunc."""
     read_only: str = ""
     """How writes to the function's folder were prevented and checked."""
+    sandbox: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What held while the model's code ran, a sentence each: `boot` and `oracle`."""
     seed: int = 0
     cold_start: ColdStart | None = None
     tried: tuple[str, ...] = ()

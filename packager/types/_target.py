@@ -31,6 +31,26 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a function finds around it on a platform, beside its own folder and /tmp."""
+
+    user: str
+    uid: int
+    gid: int
+    home: str
+    """As HOME or the password file has it; it is neither there nor can it be made."""
+    shared_memory_bytes: int
+    """Of /dev/shm; 0 where there is none, so that a lock between processes cannot be made."""
+    cpu_files: frozenset[str]
+    """Architectures on which /sys/devices/system is there."""
+    processes: int
+    """Processes and threads together."""
+    open_files: int
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """A managed runtime of a target."""
 

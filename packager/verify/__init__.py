@@ -77,6 +77,7 @@ def _proven(
         evidence = replace(
             evidence,
             oracle=answers.oracle,
+            sandbox={"oracle": answers.protections},
             declared_bytes=answers.declared_bytes,
             declared_start_cpu_ms=answers.start_cpu_ms,
         )
@@ -95,6 +96,7 @@ def _proven(
         mismatches=done.mismatches,
         refusals_agreed=done.refusals,
         read_only=done.read_only,
+        sandbox={**evidence.sandbox, "boot": done.protections},
         checks={
             **evidence.checks,
             "host": done.host,

@@ -72,6 +72,7 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
         plan.interpreter,
         threads=_graph_threads(plan),
         one_thread=plan.threads == _ONE,
+        network=plan.request.allow_network,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import logging
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from handlers.loaders import _threads
-from packager import _archive, _cache, _process, environments
-from packager.errors import ToolError, UnprovenError
+from packager import _archive, _cache, environments, registered_model
+from packager.errors import SandboxError, ToolError, UnprovenError
 from packager.probes import Probe
+from packager.sandbox import faults, read_result
+from packager.sandbox.faults import AUTHOR
 from packager.spread import measure_spread
 from packager.types import Interpreter, Json, ResolvedModel, Spread
 
@@ -47,6 +50,8 @@ class Answers:
     oracle: str
     declared_bytes: int
     """Installed files of the environment, bytecode not counted."""
+    protections: tuple[str, ...] = ()
+    """What held while it answered."""
     start_cpu_ms: float
     """From process start to the first answer, with bytecode in place."""
     threaded: tuple[str, ...] = ()
@@ -64,12 +69,14 @@ def record(
     *,
     threads: int | None = None,
     one_thread: bool = False,
+    network: bool = False,
 ) -> Answers:
     """Answers of mlflow.pyfunc to every probe, from the cache where nothing has changed.
 
     `otherwise` is the interpreter used where the author's minor version is not on this machine;
     `threads` is how many onnxruntime takes where the model does not say, None for all that there
-    are: it sums in another order on another number. `one_thread` holds all else to one.
+    are: it sums in another order on another number. `one_thread` holds all else to one. With
+    `network` the model reaches the network.
     Raises UnprovenError where the environment cannot be made or the model does not load in it.
     """
     interpreter, note = environments.interpreter_of(model, otherwise)
@@ -82,16 +89,25 @@ def record(
         *(() if threads is None else ("--threads", str(threads))),
         *(("--one-thread",) if one_thread else ()),
     )
-    key = _key(model, probes, environment, limited)
+    key = _key(model, probes, environment, (*limited, *(("network",) if network else ())))
 
     def make(folder: Path) -> None:
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
-        asked = folder / "probes.jsonl"
-        asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
-        with tempfile.TemporaryDirectory(prefix="packager-bytecode-") as name:
+        with (
+            tempfile.TemporaryDirectory(prefix="packager-answers-") as kept,
+            tempfile.TemporaryDirectory(prefix="packager-bytecode-") as bytecode,
+        ):
+            asked = Path(kept, "probes.jsonl")
+            asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
             # the first run writes the bytecode; a start is measured with it in place
             for file, more in ((_ANSWERS, ()), (_FIRST, ("--first",))):
-                _run(python, model.root, asked, folder / file, *more, *limited, bytecode=Path(name))
+                _run(
+                    [python, "-s", _WORKER, model.root, asked, Path(kept, file), *more, *limited],
+                    model.root,
+                    (Path(kept), Path(bytecode)),
+                    network=network,
+                )
+                _keep(Path(kept, file), folder / file)
         _check(folder, len(probes))
 
     folder = _cache.ensure("answers", key, make)
@@ -109,6 +125,7 @@ def record(
         ),
         oracle=f"Python {run['python']}, mlflow {run['mlflow']}, installed by uv from "
         f"{model.requirements.source}{note}",
+        protections=registered_model.protections(network=network),
         declared_bytes=_installed_bytes(python),
         start_cpu_ms=float(start),
         threaded=tuple(run.get("threaded", ())),
@@ -136,6 +153,12 @@ def _line(probe: Probe) -> str:
     return json.dumps({"body": body, "content_type": probe.content_type}) + "\n"
 
 
+def _keep(written: Path, kept: Path) -> None:
+    """Take over what the model's process wrote, where it is a plain file."""
+    with contextlib.suppress(SandboxError):  # `_check` says what it means where there is none
+        kept.write_text(read_result(written), encoding="utf-8")
+
+
 def _check(folder: Path, count: int) -> None:
     """Raises UnprovenError where the worker ended well and wrote other than it should.
 
@@ -156,20 +179,27 @@ def _check(folder: Path, count: int) -> None:
         )
 
 
-def _run(python: Path, root: Path, asked: Path, answered: Path, *more: str, bytecode: Path) -> None:
-    """Run the model's code: in a process of its own, with a home of its own, for a limited time."""
-    with tempfile.TemporaryDirectory(prefix="packager-oracle-") as home:
-        done = _process.run(
-            [python, "-s", _WORKER, root, asked, answered, *more],
-            cwd=Path(home),
-            env={**environments.variables(Path(home)), "PYTHONPYCACHEPREFIX": str(bytecode)},
+def _run(argv: Sequence[str | Path], root: Path, folders: Sequence[Path], *, network: bool) -> None:
+    """Run the model's code, apart from everything else, for a limited time."""
+    bytecode = folders[-1]
+    try:
+        done = registered_model.run(
+            argv,
+            readable=(root, _WORKER, _THREADS),
+            writable=folders,
+            network=network,
             timeout_seconds=_SECONDS,
+            more={"PYTHONPYCACHEPREFIX": str(bytecode)},
             check=False,
         )
+    except SandboxError as error:
+        raise UnprovenError(f"There is nothing to compare with. {error}") from error
     if done.returncode != 0:
+        said = done.stderr.strip()
+        why = "".join(f"\n{each}" for each in faults.explain(said, AUTHOR))
         raise UnprovenError(
             "There is nothing to compare with: the registered model does not load in the "
-            f"environment that it declares.\n{done.stderr.strip()[-3000:]}"
+            f"environment that it declares.\n{said[-3000:]}{why}"
         )
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from packager import _archive
+from packager import _archive, sandbox
 from packager.comparison import Difference, places
 from packager.errors import EmulatorError
 from packager.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, Process
 from packager.layout import lay_out
 from packager.probes import Probe
+from packager.sandbox import faults
+from packager.sandbox.faults import FUNCTION
 from packager.spread import describe_spread, measure_spread, read_unexplained
 from packager.types import BuildPlan, Bundle, ColdStart, Finding, Json, Spread
 from packager.verify.missing import cold_store_misses, keep_rules
@@ -51,6 +53,8 @@ class Replayed:
     max_abs_error: float = 0.0
     cold_start: ColdStart | None = None
     read_only: str = ""
+    protections: tuple[str, ...] = ()
+    """What held while it ran."""
     host: str = ""
     """What it ran in, in a sentence."""
     doors: str = ""
@@ -88,6 +92,9 @@ def check(
             interpreter=plan.interpreter,
             entrypoint=plan.target.entrypoint,
             memory_mb=memory_mb(plan),
+            # where nobody has chosen, the size follows from what is measured here
+            memory_limit_mb=request.memory_mb or _most_memory_mb(plan),
+            network=request.allow_network,
             timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
             provided=plan.provided,
             env=plan.variables,
@@ -95,6 +102,7 @@ def check(
     )
     done.host = host.about
     with host as function:
+        done.protections = function.protections()
         _LOG.info("Replaying %d requests against the booted function", len(probes))
         first = Call.of(probes[0]) if probes else PING
         answer = function.ask(first)
@@ -107,8 +115,16 @@ def check(
                 done.cold_start = _measured(function, first, answer, start)
                 if isinstance(function, Delivers):
                     _deliver(function, plan, probes, answers, done)
+        if done.findings and (limit := function.exceeded()):
+            done.findings.append(_exceeded(limit))
     done.read_only = _unchanged(bundle, folder / plan.target.home, host.read_only, done)
     return done
+
+
+def _most_memory_mb(plan: BuildPlan) -> int | None:
+    """What the target gives at most; None where this machine has less."""
+    most = plan.target.limits.memory_mb[1]
+    return most if most << 20 < sandbox.machine_memory_bytes() else None
 
 
 def _compare_all(
@@ -272,10 +288,28 @@ def _gone(probe: Probe, error: EmulatorError) -> Finding:
     )
 
 
+def _exceeded(limit: str) -> Finding:
+    return Finding(
+        check="platform",
+        message=f"A process of the function was killed: {limit}.",
+        hint="Give it more with --memory where it is memory that was short.",
+    )
+
+
 def _not_booted(failure: str, log: str, bundle: Bundle) -> list[Finding]:
     text = f"{failure}\n{log}"
     rules = keep_rules(text, bundle.removed, bundle.root)
     tail = log.strip()[-_LOG_TAIL:]
+    refused = () if rules else faults.explain(text, FUNCTION)
+    if refused:
+        # no other tree would be allowed more
+        return [
+            Finding(
+                check="platform",
+                message=f"The function does not start: {failure}.",
+                hint=" ".join(refused),
+            )
+        ]
     found = Finding(
         check="boot",
         message=f"The function does not start: {failure}",

@@ -55,8 +55,7 @@ def test_a_compiler_that_fails_is_a_refusal(
 
 def test_a_graph_takes_the_model_s_place(python: Path, tmp_path: Path) -> None:
     result = {"options": {"file": "model.onnx"}, "evidence": {"seed": 0}, "adversarial": []}
-    (tmp_path / "result.json").write_text(json.dumps(result))
-    script = f'cp {tmp_path}/result.json "$6/"; touch "$6/model.onnx"'
+    script = f'echo \'{json.dumps(result)}\' > "$6/result.json"; touch "$6/model.onnx"'
     plan = compiled(python, script, tmp_path / "work")
     assert plan.loader.options == {"file": "model.onnx"}
     assert [path.name for path in plan.compiled.folder.iterdir()] == ["model.onnx"]

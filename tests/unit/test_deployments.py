@@ -43,6 +43,7 @@ from tests.unit import deploying
 
 NAN = float("nan")
 VALUES = {
+    "allow_network": "true",
     "allow_unproven": "true",
     "arch": "arm64",
     "atol": "0.1",

@@ -16,6 +16,7 @@ from packager.emulator import Invocation, ProcessStats
 from packager.errors import EmulatorError
 from packager.hosts import aws_lambda
 from packager.probes import Probe
+from packager.sandbox import Confinement
 from packager.types import Bundle, Door, Json, Removal
 from packager.verify import replay
 from packager.verify.oracle import Recorded
@@ -29,6 +30,7 @@ class FakeEmulator:
     """Answers each event by the function given; its log is fixed."""
 
     read_only = "not at all"
+    inside = Confinement()
 
     def __init__(self, answer: Answer, log: str = "") -> None:
         self._answer, self._log = answer, log
@@ -50,6 +52,9 @@ class FakeEmulator:
 
     def log(self) -> str:
         return self._log
+
+    def exceeded(self) -> str:
+        return ""
 
 
 def direct(value: Json, status: int = 200) -> Invocation:

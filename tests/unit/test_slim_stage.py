@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from handlers.manifest import Manifest
-from packager import _process, _resources, locking
+from packager import _resources, locking, sandbox
 from packager._process import Done
 from packager.errors import ConfigurationError, ModelFormatError, PlanError, UntrustedTypesError
 from packager.plan import _checks
@@ -168,7 +168,7 @@ def test_a_skops_file_that_cannot_be_trusted_stops_the_build(
     error: type[Exception],
     words: str,
 ) -> None:
-    monkeypatch.setattr(_process, "run", lambda *_, **__: done)
+    monkeypatch.setattr(sandbox, "run", lambda *_, **__: done)
     with pytest.raises(error, match=words):
         slim(skops(tmp_path), tmp_path / "work")
 
@@ -182,7 +182,7 @@ def test_a_skops_file_gets_all_its_types_into_the_manifest(
         asked.append([str(each) for each in argv])
         return Done(returncode=0, stdout=json.dumps(["a.A", "b.B"]), stderr="")
 
-    monkeypatch.setattr(_process, "run", run)
+    monkeypatch.setattr(sandbox, "run", run)
     bundle = slim(skops(tmp_path), tmp_path / "work")
     assert asked[0][-1] == '["b.B"]'
     assert Manifest.read(bundle.root).options["trusted"] == ["a.A", "b.B"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from packager import _process, environments, interpreters
+from packager import _process, environments, interpreters, sandbox
 from packager.errors import InterpreterNotFoundError, ToolError, UnprovenError
 from packager.probes import Probe
 from packager.types import Interpreter, Requirements, ResolvedModel
@@ -57,7 +57,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         return made.result
 
     monkeypatch.setattr(environments, "ensure", ensure)
-    monkeypatch.setattr(_process, "run", run)
+    monkeypatch.setattr(sandbox, "run", run)
     monkeypatch.setattr(
         interpreters,
         "find",

@@ -181,6 +181,7 @@ class _Running:
                             "AWS_ACCESS_KEY_ID": "testing",
                             "AWS_SECRET_ACCESS_KEY": "testing",
                         },
+                        network=True,
                         provided=(f"botocore=={version('botocore')}",),
                     )
                 )

@@ -89,6 +89,7 @@ def running(services: Services, function: str, base: Path, **variables: str) -> 
             "AWS_ENDPOINT_URL": services.endpoint,
             **variables,
         },
+        network=True,  # to the services, on this machine
         provided=(f"botocore=={version('botocore')}",),
     ) as emulator:
         yield emulator

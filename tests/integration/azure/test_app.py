@@ -159,7 +159,10 @@ def test_azure_s_doctor_finds_no_failure(minor: str, reports: dict[str, BuildRep
 
 def test_metrics_spans_and_logs_arrive_without_the_request(boot: Boot) -> None:
     body = example(boot.folder)
-    with ingestion.listening() as sink, WorkerHost(replace(boot, env=sink.variables)) as host:
+    with (
+        ingestion.listening() as sink,
+        WorkerHost(replace(boot, env=sink.variables, network=True)) as host,
+    ):
         host.ask(Call(body=body, content_type="application/json"))
         host.ask(Call(body=b'{"secret": 1}', content_type="application/json"))
         host.deliver("queue", body)

@@ -1,0 +1,55 @@
+"""What a traceback says was refused: the call, the path and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from packager.sandbox import SHARED_MEMORY
+from packager.sandbox.faults import AUTHOR, FUNCTION, explain
+
+FRAMES = """Traceback (most recent call last):
+  File "/var/task/handlers/loaders/pyfunc.py", line 9, in load
+  File "/home/ann/train.py", line 8, in load_context
+"""
+LOCK = FRAMES + (
+    '  File "/usr/lib/python3.12/multiprocessing/synchronize.py", line 57, in __init__\n'
+    "FileNotFoundError: [Errno 2] No such file or directory\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            FRAMES + "OSError: [Errno 30] Read-only file system: '/var/cache/x'",
+            ("load_context (train.py, line 8) writes /var/cache/x", "only /tmp can be written"),
+        ),
+        (
+            FRAMES.replace('"', '\\"') + "[Errno 13] Permission denied: \\'/home/x\\'",
+            ("load_context (train.py, line 8) writes /home/x",),
+        ),
+        (LOCK, ("load_context (train.py, line 8) makes a lock", SHARED_MEMORY, "Use threads")),
+        (
+            FRAMES + "socket.gaierror: [Errno -3] Temporary failure in name resolution",
+            ("needs the network (gaierror)", "--allow-network", "artifacts="),
+        ),
+        (
+            FRAMES + "sqlite3.OperationalError: attempt to write a readonly database",
+            ("writes an SQLite database", "mode=ro"),
+        ),
+        (FRAMES + "OSError: [Errno 28] No space left on device", ("writes more to /tmp",)),
+        (FRAMES + "RuntimeError: can't start new thread", ("more processes and threads",)),
+    ],
+)
+def test_names_the_call_the_path_and_the_fix(text: str, words: tuple[str, ...]) -> None:
+    (said,) = explain(text, FUNCTION)
+    for each in words:
+        assert each in said
+
+
+def test_an_author_s_machine_has_shared_memory() -> None:
+    assert explain(LOCK, AUTHOR) == ()
+
+
+def test_says_nothing_of_other_errors() -> None:
+    assert explain(FRAMES + "KeyError: 'x'", FUNCTION) == ()
