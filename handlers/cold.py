@@ -154,7 +154,7 @@ class Cold:
             return self._folder
 
     def _place(self, path: str, target: str) -> None:
-        expected = self._digests[path]
+        expected = self._digests.get(path) or hashlib.sha256(self.read(path) or b"").hexdigest()
         with contextlib.suppress(FileNotFoundError), Path(target).open("rb") as there:
             if hashlib.file_digest(there, "sha256").hexdigest() == expected:
                 return

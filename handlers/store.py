@@ -9,7 +9,8 @@ listing. Order and meaning of sys.path, `__path__` and namespace packages stay P
     COLD   is in `store.cold` alone: serving was never seen to need it. Importing it is a miss.
     TREE   a package in `store.cold` with its data files; importing it unpacks it below /tmp
 
-The folder is taken to be as it was built: what is written into it later is not found.
+What else is in the store is there for those who open it by name (stored_files.py). The folder is
+taken to be as it was built: what is written into it later is not found.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from handlers.cold import Cold
 
-FORMAT = 1
+FORMAT = 2
 INDEX, CODE_FILE, COLD_FILE = "store.index", "store.code", "store.cold"
 FILE, CODE, COLD, TREE, FOLDER = range(5)
 _AGAIN = "Deploy the artifact again."
@@ -157,8 +158,10 @@ class Store:
         text = Path(self._home + INDEX).read_bytes()
         try:
             index = json.loads(text)
-            made_for, size, self._has_cold = index["python"], index["code_bytes"], index["cold"]
+            made_for, size, self.has_cold = index["python"], index["code_bytes"], index["cold"]
             self.modules: dict[str, list[Any]] = index["modules"]
+            self.files: list[str] = index["files"]
+            """What the store has beside modules and packages that are unpacked whole."""
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedStoreError(f"{INDEX} is damaged. {_AGAIN}") from error
         if made_for != [FORMAT, MAGIC_NUMBER.hex()]:
@@ -235,7 +238,7 @@ class Store:
 
     def stored(self, path: str) -> bytes | None:
         """What the cold store has in a file's place; None where it has nothing."""
-        if not self._has_cold or not path.startswith(self.root + "/"):
+        if not self.has_cold or not path.startswith(self.root + "/"):
             return None
         return self.cold.read(self.relative(path))
 
@@ -271,8 +274,14 @@ def install(root: str) -> Store | None:
         store = Store(root)
     except FileNotFoundError:
         return None
+    # a folder that is on the path twice has every distribution twice
+    sys.path[:] = dict.fromkeys(sys.path)
     sys.path_hooks.insert(0, store.hook)
     for path in list(sys.path_importer_cache):
         if path == root or path.startswith(root + "/"):
             del sys.path_importer_cache[path]
+    if store.has_cold:
+        from handlers import stored_files
+
+        stored_files.install(store)
     return store

@@ -29,10 +29,10 @@ from typing import Final
 from handlers import store
 from handlers.cold import FOOTER, MAGIC, Cold
 from packager.errors import ToolError
-from packager.slim import archive, index, stored_libraries
+from packager.slim import archive, index, prune, stored_libraries
 from packager.slim.globs import matches
 from packager.slim.passes import Pass, accounted, drop_empty_folders
-from packager.slim.prune import LICENCES
+from packager.slim.prune import LICENCES, is_set_aside
 from packager.types import BuildPlan, Bundle, Removal, Trace
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -125,6 +125,10 @@ def choose(bundle: Bundle, plan: BuildPlan, trace: Trace, spared: Collection[str
             chosen.dropped.add(bytecode)
         elif archived:
             chosen.files.add(file)
+    if prune.PASS.name in plan.passes:
+        chosen.files.update(
+            path for path in files if path not in stays and is_set_aside(PurePosixPath(path))
+        )
     extensions = {file for file in extensions if ".so" in file}
     found_needs = stored_libraries.read_needs(bundle.root, files, plan)
     in_trees = chosen.files & found_needs.direct.keys()
@@ -138,8 +142,8 @@ def _stays(path: str, plan: BuildPlan) -> bool:
     top = path.partition("/")[0]
     return (
         top in {"model", "lib", "model-manifest.json"}
-        or top.endswith(".dist-info")
         or path in index.BOOT
+        or (top.endswith(".dist-info") and not is_set_aside(PurePosixPath(path)))
         or matches(PurePosixPath(path), (*LICENCES, *plan.keep))
     )
 

@@ -1,9 +1,9 @@
 """Leave out whole distributions that serving has nothing to do with.
 
 One goes only where nothing of it was touched under the recorder, no distribution that stays
-requires it, and no code that stays names it: what the author listed for training. Whatever else
-was not touched is for the later passes, which do not delete. What the runtime carries itself
-(boto3) goes though code names it: the runtime's copy is there for that.
+requires it, and neither code that stays nor the model names it: what the author listed for
+training. Whatever else was not touched is for the later passes, which do not delete. What the
+runtime carries itself (boto3) goes though code names it: the runtime's copy is there for that.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from packager.slim.globs import matches
+from packager.slim.named_files import read_model_words
 from packager.slim.passes import Pass, accounted, drop_empty_folders
 from packager.types import BuildPlan, Bundle, Removal, Trace
 
@@ -38,15 +39,21 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     looked_for = {name: tops for name, tops in idle.items() if name not in provided}
     going = _nobody_needs(_needs(bundle, looked_for), idle.keys())
     tops = {top for name in going for top in idle[name]}
+    # importlib.metadata answers as it did; what the runtime carries, it knows by itself
+    told = {top for name in going if name not in provided for top in idle[name] if _is_info(top)}
     removed = [
         Removal(file.path, file.size_bytes, "idle distribution")
         for file in bundle.files
-        if file.path.parts[0] in tops
+        if file.path.parts[0] in tops and file.path.parts[0] not in told
     ]
     for removal in removed:
         (bundle.root / removal.path).unlink()
     drop_empty_folders(bundle.root)
     return accounted(bundle, PASS, removed=removed, proof=_proof(going, provided, idle))
+
+
+def _is_info(top: str) -> bool:
+    return top.endswith(".dist-info")
 
 
 def _touched(trace: Trace) -> set[str]:
@@ -94,6 +101,7 @@ def _needs(bundle: Bundle, idle: Mapping[str, frozenset[str]]) -> dict[str, set[
         rf"^[ \t]*(?:from|import)\b[^\n]*?\b({words})\b|['\"]({words})(?:\.[\w.]*)?['\"]".encode(),
         re.MULTILINE,
     )
+    needs[""] |= {modules[word] for word in read_model_words(bundle.root) & modules.keys()}
     for file in bundle.files:
         if file.path.suffix == ".py":
             text = (bundle.root / file.path).read_bytes()

@@ -11,7 +11,8 @@ def modules(path: Path, relative: PurePosixPath) -> set[PurePosixPath]:
     """Every module that the file imports anywhere, inside functions too, as `package/module`.
 
     `relative` is the file's own place below the folder on sys.path. `from a import b` gives both
-    `a` and `a/b`, as b may be a module. A file that does not parse imports nothing.
+    `a` and `a/b`, as b may be a module; `import_module` of a text counts as an import. A file that
+    does not parse imports nothing.
     """
     try:
         tree = ast.parse(path.read_bytes(), filename=path.name)
@@ -25,7 +26,21 @@ def modules(path: Path, relative: PurePosixPath) -> set[PurePosixPath]:
             base = _base(relative, node.level) / _as_path(node.module or "")
             found.add(base)
             found.update(base / alias.name for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Call) and (name := _imported_by_call(node)):
+            level = len(name) - len(name.lstrip("."))
+            found.add(_base(relative, level) / _as_path(name.lstrip(".")))
     return found
+
+
+def _imported_by_call(node: ast.Call) -> str:
+    """The module's name in `import_module("name")`, or "" for any other call."""
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    called = node.func.id if isinstance(node.func, ast.Name) else called
+    if called not in {"import_module", "__import__"} or not node.args:
+        return ""
+    name = node.args[0]
+    text = name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
+    return text if all(part.isidentifier() for part in text.strip(".").split(".")) else ""
 
 
 def files(module: PurePosixPath, among: Iterable[PurePosixPath]) -> set[PurePosixPath]:

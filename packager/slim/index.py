@@ -18,7 +18,14 @@ P = TypeVar("P", bound=PurePath)
 HOME: Final = "handlers"
 BOOT: Final = frozenset(
     f"{HOME}/{name}.py"
-    for name in ("__init__", "store", "cold", "child_interpreters", "child_start/sitecustomize")
+    for name in (
+        "__init__",
+        "store",
+        "cold",
+        "stored_files",
+        "child_interpreters",
+        "child_start/sitecustomize",
+    )
 )
 """Needed before the index is, or to read the store: they stay as they are."""
 _MODEL: Final = "model"
@@ -89,6 +96,7 @@ def write(
             known[key] = [store.CODE, file, *code[file]]
         else:
             known[key] = [store.FILE if file in here else store.COLD, file]
+    others = stored(root) - {entry[1] for entry in known.values()}
     for path in cold.trees if cold else ():
         known[path.partition("/")[0]] = [store.TREE, path]
     text = json.dumps(
@@ -96,6 +104,7 @@ def write(
             "python": [store.FORMAT, magic(plan.interpreter)],
             "code_bytes": sum(length for _, length in code.values()),
             "cold": cold is not None,
+            "files": sorted(others),
             "modules": {key: known[key] for key in sorted(known)},
         },
         separators=(",", ":"),

@@ -29,20 +29,12 @@ def left(bundle: Bundle) -> list[str]:
         ("scipy/linalg/tests/data/x.npz", "tests"),
         ("joblib/test/test_hashing.py", "tests"),
         ("pandas/conftest.py", "tests"),
-        ("numpy/__init__.pyi", "stubs"),
-        ("numpy/py.typed", "stubs"),
-        ("pandas-stubs/core.py", "stubs"),
         ("numpy/_core/include/numpy/arrayobject.h", "sources"),
         ("sklearn/tree/_tree.pyx", "sources"),
         ("scipy/linalg/cython_blas.pxd", "sources"),
         ("numpy/_core/lib/libnpymath.a", "sources"),
-        ("skops/README.md", "documents"),
-        ("sklearn/datasets/README.rst", "documents"),
         ("numpy/__pycache__/x.cpython-313.pyc", "bytecode of the install"),
         ("bin/f2py", "scripts"),
-        ("numpy-2.5.5.dist-info/RECORD", "installer records"),
-        ("numpy-2.5.5.dist-info/sboms/auditwheel.cdx.json", "installer records"),
-        ("pip/_internal/main.py", "installer"),
         ("onnxruntime/capi/libonnxruntime.so.1.23.2", "C library of onnxruntime"),
     ],
 )
@@ -79,6 +71,83 @@ def test_goes(tmp_path: Path, path: str, rule: str) -> None:
 )
 def test_stays(tmp_path: Path, path: str) -> None:
     assert left(pruned(tmp_path, {path: b"x"})) == [path]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "numpy/__init__.pyi",
+        "numpy/py.typed",
+        "pandas-stubs/core.py",
+        "skops/README.md",
+        "sklearn/datasets/README.rst",
+        "numpy-2.5.5.dist-info/RECORD",
+        "numpy-2.5.5.dist-info/sboms/auditwheel.cdx.json",
+        "pip/_internal/main.py",
+    ],
+)
+def test_what_code_may_open_is_left_to_the_store(tmp_path: Path, path: str) -> None:
+    assert left(pruned(tmp_path, {path: b"x"})) == [path]
+    assert prune.is_set_aside(PurePosixPath(path))
+
+
+OWN = b"import os\nHERE = os.path.dirname(__file__)\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("p/kernels/add.cu", {"p/gpu.py": b"x = open('kernels/add.cu')"}),
+        ("p/kernels/add.cu", {"p/gpu.py": OWN + b"names = glob('*.cu')"}),
+        ("p/inc/a.h", {"p/x.py": OWN + b"y = [n for n in z if n.endswith('.h')]"}),
+        ("p/inc/a.h", {"model/code/mine.py": b"from pathlib import Path; f('p', 'inc/a.h')"}),
+        ("p/_x.pyx", {"model/mine.py": b"sorted(Path(p.__file__).parent.rglob('*.pyx'))"}),
+        ("p/tests/data/x.csv", {"p/sets.py": b"load('tests/data/x.csv')"}),
+        ("p/tests/help.py", {"p/y.py": b"m = importlib.import_module('p.tests.help')"}),
+        ("p/tests/help.py", {"p/y.py": b"m = import_module('.tests.help', __package__)"}),
+        ("ppp/tests/help.py", {"model/python_model.pkl": b"\x80\x05\x8c\x10ppp.tests.help\x94"}),
+        (
+            "onnxruntime/quantization/__init__.py",
+            {"model/code/mine.py": b"def f():\n    from onnxruntime import quantization\n"},
+        ),
+        (
+            "onnxruntime/quantization/__init__.py",
+            {"model/python_model.pkl": b"\x8c\x0bonnxruntime\x94\x8c\x0cquantization\x94"},
+        ),
+        (
+            "numpy/_core/_simd.cpython-313-x86_64-linux-gnu.so",
+            {"other.py": b"from numpy._core import _simd\n"},
+        ),
+    ],
+)
+def test_what_code_or_the_model_asks_for_stays(
+    tmp_path: Path, path: str, code: dict[str, bytes]
+) -> None:
+    bundle = pruned(tmp_path, {path: b"x", **code})
+    assert path in left(bundle)
+    assert path in bundle.ledger[-1].reverted
+
+
+def test_what_nobody_names_goes_all_the_same(tmp_path: Path) -> None:
+    files = {
+        "p/kernels/add.cu": b"x",
+        "q/gpu.py": b"x = open('kernels/add.cu')",
+        "p/x/y.py": OWN + b"glob('*.cu')",
+        "p/z.py": b"ends = '.cu'",
+        "model/weights.bin": b"\0\1tests\0",
+        "p/tests/help.py": b"",
+    }
+    assert left(pruned(tmp_path, files)) == sorted(
+        {*files} - {"p/kernels/add.cu", "p/tests/help.py"}
+    )
+
+
+def test_a_record_is_left_its_paths_and_sizes(tmp_path: Path) -> None:
+    record = b'a.py,sha256=47DEQ,5\n"b, c.py",sha256=x,1\na-1.dist-info/RECORD,,\n'
+    pruned(tmp_path, {"a-1.dist-info/RECORD": record, "a.py": b"12345"})
+    assert (tmp_path / "a-1.dist-info" / "RECORD").read_text() == (
+        'a.py,,5\n"b, c.py",,1\na-1.dist-info/RECORD,,\n'
+    )
 
 
 def test_tests_that_other_code_imports_stay_with_what_they_import(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from handlers.cold import Cold
 from handlers.store import DamagedStoreError
 from packager import _archive, _process
 from packager.emulator.parts import host_architecture
-from packager.slim import archive, bytecode, cold
+from packager.slim import archive, bytecode, cold, index
 from packager.types import BuildPlan, Bundle, Interpreter, Trace
 from tests import fake_plan, tiny_elf
 
@@ -25,10 +25,7 @@ HERE = Interpreter(
     path=Path(sys.executable), version=".".join(map(str, sys.version_info[:3])), found_by="test"
 )
 HANDLERS = Path(store.__file__).parent
-BOOT = {
-    f"handlers/{name}.py": (HANDLERS / f"{name}.py").read_bytes()
-    for name in ("__init__", "store", "cold", "child_interpreters", "child_start/sitecustomize")
-}
+BOOT = {name: (HANDLERS.parent / name).read_bytes() for name in index.BOOT}
 TREE = {
     "used/__init__.py": b"'''Used.'''\nfrom used.a import A\n",
     "used/a.py": b"A = 1\n",
@@ -125,10 +122,7 @@ def test_what_was_not_opened_is_stored_and_the_rest_stays(tmp_path: Path) -> Non
         "handlers/store.index",
         "handlers/store.code",
         "handlers/store.cold",
-        *(f"handlers/{n}.{sys.implementation.cache_tag}.pyc" for n in (
-            "__pycache__/__init__", "__pycache__/store", "__pycache__/cold",
-            "__pycache__/child_interpreters",
-            "child_start/__pycache__/sitecustomize")),
+        *(index.bytecode_of(PurePosixPath(name), HERE).as_posix() for name in BOOT),
         "used/data.txt",
         "idle/LICENSE",
         "lists/__init__.py",
@@ -245,7 +239,7 @@ def test_a_namespace_package_reaches_over_two_folders(tmp_path: Path) -> None:
     ("name", "damage", "words"),
     [
         ("store.index", b"", "store.index is damaged"),
-        ("store.index", b'{"python": [1, "00"], "code_bytes": 0, "cold": false, "modules": {}}',
+        ("store.index", b'{"python": [], "code_bytes": 0, "cold": 0, "files": [], "modules": {}}',
          "for another Python"),
         ("store.code", b"short", "store.code does not have"),
         ("store.code", None, "store.code is not there"),

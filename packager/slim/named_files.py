@@ -1,0 +1,78 @@
+"""What is asked for without an import statement: files by name, modules by words of a model.
+
+Read, never run: a name in a string is taken for one that is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+_MODEL: Final = "model"
+_LARGEST: Final = 32 << 20
+"""Of a model's file that is looked into: larger ones are weights."""
+_WORD: Final = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{2,}")
+_NAME: Final = re.compile(rb"""['"/\\]([\w.+-]*\.\w{1,5})['"]|['"]\*?(\.\w{1,5})['"]""")
+"""A file's name at the end of a string, or a suffix: `x/kernel.cu`, `.h`, `*.h`."""
+_OWN_PLACE: Final = re.compile(rb"\b(?:__file__|__path__|__spec__|resources|get_data|getfile)\b")
+
+
+def read_model_words(root: Path) -> frozenset[str]:
+    """Identifiers in the model's files: pickled code holds the names that it imports."""
+    words: set[bytes] = set()
+    folder = root / _MODEL
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_file() and path.stat().st_size <= _LARGEST:
+            words.update(_WORD.findall(path.read_bytes()))
+    return frozenset(word.decode() for word in words)
+
+
+def find_named_files(
+    root: Path,
+    code: Iterable[PurePosixPath],
+    candidates: Iterable[PurePosixPath],
+    *,
+    by_suffix: bool = True,
+) -> set[PurePosixPath]:
+    """Candidates that code may read.
+
+    A module's strings name files anywhere in its own top-level package; a mere suffix counts for
+    what lies beside or below a module that asks where it lies itself. The model's code may name
+    what any package has.
+    """
+    by_top: dict[str, list[PurePosixPath]] = {}
+    for candidate in candidates:
+        by_top.setdefault(candidate.parts[0], []).append(candidate)
+    every = [path for paths in by_top.values() for path in paths]
+    found: set[PurePosixPath] = set()
+    for path in code:
+        top = path.parts[0]
+        if path.suffix != ".py" or not (top == _MODEL or top in by_top):
+            continue
+        text = (root / path).read_bytes()
+        names, suffixes = _names(text)
+        suffixes = suffixes if by_suffix else set()
+        if not names and not suffixes:
+            continue
+        if top == _MODEL:
+            found.update(each for each in every if each.name in names or each.suffix in suffixes)
+            continue
+        found.update(each for each in by_top[top] if each.name in names)
+        if suffixes and _OWN_PLACE.search(text):
+            below = path.parent
+            found.update(
+                each for each in by_top[top] if each.suffix in suffixes and below in each.parents
+            )
+    return found
+
+
+def _names(text: bytes) -> tuple[set[str], set[str]]:
+    names, suffixes = set(), set()
+    for name, suffix in _NAME.findall(text):
+        if name and not name.startswith(b"."):
+            names.add(name.decode(errors="replace"))
+        elif name or suffix:
+            suffixes.add((name or suffix).decode(errors="replace"))
+    return names, suffixes
