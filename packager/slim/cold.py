@@ -1,8 +1,8 @@
 """Put what no traced request opened into one compressed file; handlers/store.py serves it.
 
-Nothing goes that could be asked for without an import to show it: data files that lie in a package
-which is used stay, as `open` cannot be answered for, and so do libraries that nothing links to, and
-the modules of a package that looks into its own folder.
+Nothing goes that could be asked for without a way back: data files that lie in a package which is
+used stay, as native code may open them, and so do libraries that nothing links to, and the modules
+of a package that looks into its own folder.
 What goes, and how it comes back:
 
     a module that was not imported       by importing it
@@ -10,7 +10,9 @@ What goes, and how it comes back:
       that only such modules link to
     a package none of whose files was    by importing it: where it has data files, all of it is
       opened                             unpacked below /tmp
-    the source of an archived module     by asking its loader (tracebacks, inspect)
+    the source of an archived module     by asking its loader (tracebacks, inspect), or opening it
+    stubs, documents, installers'        by opening it: it is unpacked below /tmp
+      records
 """
 
 from __future__ import annotations

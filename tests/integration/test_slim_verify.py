@@ -24,6 +24,7 @@ from tests import hand_plan
 pytestmark = pytest.mark.slow
 
 MISSES = Path(__file__).parent / "misses.py"
+IMPORTS = Path(__file__).parent / "import_every.py"
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +219,23 @@ def test_without_signature_and_example_it_boots_and_says_so(tmp_path: Path) -> N
     assert "neither a signature nor a saved example" in evidence.why_unproven
     assert evidence.cold_start is not None
     assert evidence.cold_start.peak_rss_bytes > 10_000_000
+
+
+@pytest.mark.parametrize("packages", [("scipy", "sklearn", "joblib")])
+def test_every_module_imports_where_it_did_before(
+    sklearn: tuple[BuildPlan, Bundle], tmp_path: Path, packages: tuple[str, ...]
+) -> None:
+    """Each in a process that has imported nothing of the package, most out of the store."""
+    plan, bundle = sklearn
+    whole = slim(replace(plan, passes=("libraries",)), tmp_path)
+    before, after = (
+        json.loads(
+            run_script(
+                root, IMPORTS, packages, interpreter=plan.interpreter, timeout_seconds=600
+            ).stdout.splitlines()[-1]
+        )
+        for root in (whole.root, bundle.root)
+    )
+    assert len(before) > 800
+    assert {name: said for name, said in after.items() if said != before.get(name)} == {}
+    assert before.keys() == after.keys()
