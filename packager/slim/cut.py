@@ -48,8 +48,19 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     ]
     for removal in removed:
         (bundle.root / removal.path).unlink()
+    for info in sorted(told):
+        _declare(bundle.root / info, next(idle[name] for name in going if info in idle[name]))
     drop_empty_folders(bundle.root)
     return accounted(bundle, PASS, removed=removed, proof=_proof(going, provided, idle))
+
+
+def _declare(info: Path, tops: Iterable[str]) -> None:
+    """Name what importlib.metadata would infer from files that are no longer there."""
+    declared = info / "top_level.txt"
+    if not declared.is_file():
+        names = {_EXTENSION.sub("", top) for top in tops}
+        declared.write_text("".join(f"{name}\n" for name in sorted(names) if name.isidentifier()))
+        declared.chmod(0o644)
 
 
 def _is_info(top: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -30,7 +31,7 @@ def distribution(name: str, code: bytes = b"", requires: str = "") -> dict[str, 
     needs = f"Requires-Dist: {requires}\n" if requires else ""
     return {
         f"{name}/__init__.py": code,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\n{needs}".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}".encode(),
         f"{info}/RECORD": f"{name}/__init__.py,,\n{info}/METADATA,,\n{info}/RECORD,,\n".encode(),
     }
 
@@ -64,6 +65,13 @@ def test_what_nobody_touches_requires_or_names_goes_whole(tmp_path: Path) -> Non
     assert left(bundle) == {"used", "used-1.0.dist-info", "seaborn-1.0.dist-info"}
     assert {removal.path.parts[0] for removal in bundle.removed} == {"seaborn"}
     assert bundle.ledger[-1].proof.startswith("seaborn: not touched")
+
+
+def test_what_went_is_told_of_as_before(tmp_path: Path) -> None:
+    done(tmp_path, distribution("used"), distribution("seaborn"))
+    (found,) = importlib.metadata.distributions(name="seaborn", path=[str(tmp_path)])
+    assert found.version == "1.0"
+    assert found.read_text("top_level.txt") == "seaborn\n"
 
 
 def test_what_only_such_a_one_required_goes_with_it(tmp_path: Path) -> None:
