@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,7 @@ PASSES: Final[Mapping[str, Pass]] = MappingProxyType(
 def slim(plan: BuildPlan, work: Path) -> Bundle:
     """Stage the function's folder under `work`, then run the plan's passes over it.
 
+    What a pass took out and the trace saw asked for is kept: the tree is then made anew.
     Raises ConfigurationError for a pass that does not exist, ToolError or StorageError where
     installing fails, ModelFormatError for a model that would load types that nobody trusted.
     """
@@ -64,6 +66,10 @@ def slim(plan: BuildPlan, work: Path) -> Bundle:
         if name in plan.passes:
             bundle = each.apply(bundle, plan)
             _log(bundle)
+        if name == trace.PASS.name and (missed := trace.missed_files(bundle)):
+            _LOG.info("Kept after all: %s", ", ".join(missed))
+            shutil.rmtree(bundle.root)
+            return slim(replace(plan, keep=(*plan.keep, *missed)), work)
     return bundle
 
 

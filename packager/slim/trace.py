@@ -16,7 +16,7 @@ from typing import Any, Final
 from packager.emulator import run_script, why_not_bootable
 from packager.errors import ToolError
 from packager.sandbox import read_result
-from packager.slim import asked
+from packager.slim import asked, imports
 from packager.slim.passes import Pass, accounted
 from packager.types import BuildPlan, Bundle, Trace
 
@@ -55,6 +55,26 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
     """
     found, _ = _run(bundle, plan, "trace.py", _asked(plan))
     return found
+
+
+def missed_files(bundle: Bundle) -> tuple[str, ...]:
+    """Keep-rules for what an earlier pass took out and the function was then seen to ask for.
+
+    Where it opened one file of a kind in a package, it will open others: all of that kind stay.
+    """
+    if bundle.trace is None:
+        return ()
+    removed = {removal.path for removal in bundle.removed}
+    rules = {
+        f"{path.parts[0]}/**/*{path.suffix}"
+        if path.suffix and len(path.parts) > 1
+        else path.as_posix()
+        for path in removed.intersection(bundle.trace.absent_files)
+    }
+    for name in bundle.trace.absent_modules:
+        found = imports.files(PurePosixPath(*name.split(".")), removed)
+        rules.update(path.as_posix() for path in found)
+    return tuple(sorted(rules))
 
 
 def watch(bundle: Bundle, plan: BuildPlan) -> dict[str, list[tuple[str, str]]]:
@@ -114,6 +134,8 @@ def _run(
         own_cpu_ms=found["own_cpu_ms"],
         answers=tuple(found["answers"]),
         asked={name: (module, wanted) for name, (module, wanted) in found["asked"].items()},
+        absent_files=tuple(PurePosixPath(path) for path in found["absent_files"]),
+        absent_modules=tuple(found["absent_modules"]),
     )
     return trace, uses
 

@@ -54,6 +54,10 @@ class Trace:
     """To each request: JSON, or the error that it failed with."""
     asked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """For each module that a deferred import loaded: which module's, and of which name."""
+    absent_files: tuple[PurePosixPath, ...] = ()
+    """Files that Python tried to open in the folder and that are not there."""
+    absent_modules: tuple[str, ...] = ()
+    """Modules that were imported and are not there."""
 
     @property
     def modules(self) -> frozenset[str]:

@@ -93,16 +93,34 @@ class Opened:
         return sorted(path.as_posix() for path in self._paths)
 
 
+class Absent:
+    """What was asked for below a folder and is not there: files that Python opens, and modules."""
+
+    def __init__(self, folder: Path) -> None:
+        self._start = f"{folder}/"
+        self.files: set[str] = set()
+        self.modules: set[str] = set()
+        sys.addaudithook(self._watch)
+
+    def _watch(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str):
+            path = arguments[0]
+            ours = path.startswith(self._start) and not path.endswith(".pyc")
+            if ours and not Path(path).exists():
+                self.files.add(path.removeprefix(self._start))
+
+
 class Timer:
     """A finder that finds nothing itself: it has the loaders of those after it timed.
 
     A module's own time is what its import took less what the imports inside it took.
     """
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, absent: Absent) -> None:
         self.own_ns: dict[str, int] = {}
         self.asked: dict[str, tuple[str, str]] = {}
         self._opened = opened
+        self._absent = absent
         self._inner_ns = [0]
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
@@ -115,6 +133,7 @@ class Timer:
             if spec is not None:
                 break
         else:
+            self._absent.modules.add(name)
             return None
         self._count(name, time.process_time_ns() - begun)
         if type(spec.loader) in _LOADERS:
@@ -217,7 +236,8 @@ def main(root: str, entry: str, asked: str, answered: str) -> None:
     folder = Path(root)
     events = json.loads(Path(asked).read_text(encoding="utf-8"))
     opened = Opened(folder)
-    timer = Timer(opened)
+    absent = Absent(folder)
+    timer = Timer(opened, absent)
     sys.meta_path.insert(0, cast(Any, timer))
     module, _, name = entry.rpartition(".")
     handler = called_as_lambda_s(getattr(importlib.import_module(module), name))
@@ -240,6 +260,8 @@ def main(root: str, entry: str, asked: str, answered: str) -> None:
         "refusing": [name for name in loaded[True] if name not in {*init, *loaded[False]}],
         "files": found_in(folder),
         "opened": opened.paths(),
+        "absent_files": sorted(absent.files),
+        "absent_modules": sorted(absent.modules),
         "answers": [answers[number] for number in range(len(events))],
         "asked": timer.asked,
         "own_cpu_ms": {name: taken / 1e6 for name, taken in timer.own_ns.items()},

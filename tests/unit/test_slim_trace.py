@@ -6,16 +6,18 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
+import packager.slim
 from packager._archive import records
 from packager.errors import ToolError
 from packager.plan import _plan
-from packager.slim import trace
-from packager.types import Bundle
+from packager.slim import slim, trace
+from packager.slim.passes import accounted
+from packager.types import BuildPlan, Bundle, Removal, Trace
 from tests import fake_plan
 
 WORKER = Path(trace.__file__).parent.parent / "workers" / "trace.py"
@@ -32,6 +34,11 @@ def handler(event, context):
         libc = ctypes.CDLL(None)
         libc.fopen.restype = ctypes.c_void_p
         assert libc.fopen(event["native"].encode(), b"r")
+    if event.get("open"):
+        try:
+            open(event["open"])
+        except FileNotFoundError:
+            pass
     if event.get("import"):
         __import__(event["import"])
     if event.get("raise"):
@@ -95,6 +102,62 @@ def test_files_are_those_that_python_and_native_code_open(tmp_path: Path) -> Non
         *("data/table.bin", "entry.py", "pkg/__init__.py", "pkg/eager.py", "pkg/slow.py"),
         "read.txt",
     ]
+
+
+def test_what_is_asked_for_and_absent_is_told(tmp_path: Path) -> None:
+    gone = str(tmp_path / "function" / "data" / "gone.h")
+    found = traced(
+        tmp_path,
+        {"event": {"native": "read.txt", "open": gone}, "refused": False},
+        {"event": {"import": "pkg.tests.help"}, "refused": False},
+    )
+    assert found["absent_files"] == ["data/gone.h"]
+    assert "pkg.tests" in found["absent_modules"]
+
+
+@pytest.mark.parametrize(
+    ("absent", "rules"),
+    [
+        ({"absent_files": (PurePosixPath("p/inner/x.h"),)}, ("p/**/*.h",)),
+        ({"absent_files": (PurePosixPath("p/inner/y.h"),)}, ()),
+        ({"absent_files": (PurePosixPath("top.a"),)}, ("top.a",)),
+        ({"absent_modules": ("p.tests.help",)}, ("p/tests/__init__.py", "p/tests/help.py")),
+        ({"absent_modules": ("p.tests.other", "p.fast")}, ()),
+    ],
+)
+def test_what_a_pass_took_out_and_serving_asks_for_is_kept(
+    absent: dict[str, Any], rules: tuple[str, ...]
+) -> None:
+    names = ("p/inner/x.h", "p/other/z.h", "top.a", "p/tests/__init__.py", "p/tests/help.py")
+    removed = tuple(Removal(PurePosixPath(name), 1, "rule") for name in names)
+    seen = Trace(init=(), answering=(), refusing=(), files={}, opened=(), own_cpu_ms={},
+                 answers=(), **absent)  # fmt: skip
+    bundle = Bundle(root=Path("unused"), files=(), removed=removed, trace=seen)
+    assert trace.missed_files(bundle) == rules
+
+
+def test_the_tree_is_made_anew_with_what_was_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[tuple[str, ...]] = []
+
+    def stage(plan: BuildPlan, root: Path) -> Bundle:
+        root.mkdir()
+        rounds.append(plan.keep)
+        gone = () if plan.keep else (Removal(PurePosixPath("p/x.h"), 1, "sources"),)
+        return Bundle(root=root, files=(), removed=gone)
+
+    def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
+        asked = (PurePosixPath("p/x.h"),)
+        seen = Trace(init=(), answering=(), refusing=(), files={}, opened=(), own_cpu_ms={},
+                     answers=(), absent_files=asked)  # fmt: skip
+        return replace(accounted(bundle, trace.PASS, proof=""), trace=seen)
+
+    monkeypatch.setattr(packager.slim, "stage", stage)
+    passes = {"trace": replace(trace.PASS, apply=apply)}
+    monkeypatch.setattr(packager.slim, "PASSES", passes)
+    slim(fake_plan.plan(passes=("trace",)), tmp_path)
+    assert rounds == [(), ("p/**/*.h",)]
 
 
 def test_a_module_is_charged_for_its_own_time_alone(tmp_path: Path) -> None:
