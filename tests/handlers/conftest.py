@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # how long an example takes is the machine's affair
@@ -29,3 +31,13 @@ def pytest_report_header() -> str | None:
     if not collect_ignore:
         return None
     return f"MLflow is not installed: {', '.join(collect_ignore)} need it and are left out"
+
+
+@pytest.fixture(autouse=True)
+def forget_metrics() -> None:
+    """Powertools keeps dimensions by class: a function made by an earlier test left its own."""
+    if (module := sys.modules.get("aws_lambda_powertools.metrics")) is None:
+        return
+    kept = module.Metrics
+    for each in (kept._metrics, kept._dimensions, kept._metadata, kept._default_dimensions):
+        each.clear()

@@ -6,6 +6,7 @@ import base64
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,11 +166,9 @@ def test_a_model_that_does_not_load_leaves_nothing_in_the_cache(machine: Machine
 def test_a_model_that_ends_its_process_has_not_answered(
     written: str | None, machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def write_answers(
-        python: Path, root: Path, asked: Path, answered: Path, *_: Any, **__: Any
-    ) -> None:
+    def write_answers(argv: Sequence[str | Path], *_: Any, **__: Any) -> None:
         if written is not None:
-            answered.write_text(written)
+            Path(argv[5]).write_text(written)
 
     monkeypatch.setattr(oracle, "_run", write_answers)
     with pytest.raises(UnprovenError, match=r"ended before it had answered"):
