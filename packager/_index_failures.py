@@ -33,7 +33,7 @@ def explain_index_failure(words: str) -> str | None:
     host = _host(words)
     if refused := _REFUSED.search(words):
         return (
-            f"The package index at {host} lets nobody in: {refused[1]}. Give it a name and a "
+            f"The package index at {host} refused access: {refused[1]}. Give it a name and a "
             f"password, by UV_INDEX_NAME_USERNAME and _PASSWORD or by netrc.\n{_tail(words)}"
         )
     if not any(mark in words for mark in _FAILED):

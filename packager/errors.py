@@ -151,6 +151,6 @@ class BatchError(CloudError):
 class UntrustedTypesError(ModelFormatError):
     def __init__(self, types: str) -> None:
         super().__init__(
-            f"The model's skops file holds types that nobody trusts: {types}.\n"
-            "Where they are yours, log the model again with skops_trusted_types naming them."
+            f"The model's skops file holds types that are not trusted: {types}.\n"
+            "If they are yours, log the model again with skops_trusted_types naming them."
         )

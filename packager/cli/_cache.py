@@ -34,7 +34,7 @@ def read_bytes(text: str) -> int:
     """A size as a person writes it. Raises BadParameter for anything else."""
     found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([A-Za-z]*)", text.strip())
     if found is None or found[2].upper() not in _BYTES:
-        raise typer.BadParameter(f"{text!r} is no size, as 10GB or 500MB is")
+        raise typer.BadParameter(f"{text!r} is not a size: write 10GB or 500MB, for example")
     return int(float(found[1]) * _BYTES[found[2].upper()])
 
 
@@ -42,7 +42,9 @@ def read_seconds(text: str) -> int:
     """A time span as a person writes it. Raises BadParameter for anything else."""
     found = re.fullmatch(r"([0-9]{1,6}) ?([mhdw])", text.strip())
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no time span, as 30d, 12h, 90m or 4w is")
+        raise typer.BadParameter(
+            f"{text!r} is not a time span: write 30d, 12h, 90m or 4w, for example"
+        )
     return int(found[1]) * _SECONDS[found[2]]
 
 
@@ -51,7 +53,7 @@ MaxSize = Annotated[
     typer.Option(
         parser=read_bytes,
         metavar="SIZE",
-        help="Remove what was not used for longest until this much is left: 10GB, 500MB.",
+        help="Remove the least recently used until the rest fits: 10GB, 500MB.",
         show_default=False,
     ),
 ]
@@ -60,7 +62,7 @@ OlderThan = Annotated[
     typer.Option(
         parser=read_seconds,
         metavar="TIME",
-        help="Remove what was not used for so long: 30d, 12h, 4w.",
+        help="Remove what was last used longer ago than this: 30d, 12h, 4w.",
         show_default=False,
     ),
 ]
@@ -82,7 +84,7 @@ def prune(
     older_than: OlderThan = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Remove what was not used for long, and what builds that were killed left half-made.
+    """Remove what you have not used lately, and what killed builds left half-made.
 
     What a running build uses stays. Without --max-size and --older-than only leftovers go.
     """
@@ -109,7 +111,7 @@ def clear(*, yes: Yes = False, as_json: opt.AsJson = False) -> None:
 
 @cache.command()
 def verify(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None:
-    """Read every file in the cache, and remove entries that are not what they were made as.
+    """Read every file in the cache, and remove damaged entries.
 
     A build that needs one of them makes it again. Ends with 1 where there was such an entry.
     """
@@ -134,7 +136,9 @@ def verify(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None
 def _confirm(question: str) -> None:
     """Raises Abort where the answer is no, BadParameter where nobody is there to give one."""
     if not sys.stdin.isatty():
-        raise typer.BadParameter("nobody can be asked here: add --yes", param_hint="--yes")
+        raise typer.BadParameter(
+            "there is no terminal to confirm on: add --yes to remove everything", param_hint="--yes"
+        )
     typer.confirm(question, abort=True, err=True)
 
 

@@ -50,7 +50,7 @@ TrustModelIndex: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--trust-model-index",
-        help="Take packages from indexes and addresses that only the model names, too.",
+        help="Also take packages from indexes and addresses that only the model names.",
     ),
 ]
 

@@ -181,7 +181,7 @@ BUILD_OPTIONS: Final = {
     "allow_unproven": "true to deploy even where nothing can be replayed",
     "tracking_uri": "MLflow's tracking server; else MLFLOW_TRACKING_URI",
     "registry_uri": "the model registry, where it is another server",
-    "trust_model_index": "true takes packages from indexes that only the model names, too",
+    "trust_model_index": "true also takes packages from indexes that only the model names",
     "facts_dir": "folder of TOML files that override the built-in facts",
 }
 LOCAL_OPTIONS: Final = {

@@ -44,8 +44,8 @@ def explain_shadows(model: ResolvedModel) -> tuple[str, ...]:
     if not found:
         return ()
     line = (
-        f"{', '.join(found)}: Python has a module of that name. Which of the two is imported hangs "
-        "on what was imported before; replay shows whether it is the same as under MLflow."
+        f"{', '.join(found)}: Python has a module of that name. Which of the two is imported "
+        "depends on what was imported before; replay shows whether it is the same as under MLflow."
     )
     return (line,)
 

@@ -67,8 +67,8 @@ def _wanted() -> Wanted:
         ("500", "it says 500 Internal Server Error"),
         ("503", "it says 503 Service Unavailable"),
         ("429", "it is asked too often"),
-        ("401", "lets nobody in: 401 Unauthorized"),
-        ("403", "lets nobody in: 403 Forbidden"),
+        ("401", "refused access: 401 Unauthorized"),
+        ("403", "refused access: 403 Forbidden"),
         ("0", "the connection failed"),
     ],
 )

@@ -156,7 +156,7 @@ def skops(tmp_path: Path) -> BuildPlan:
     ("done", "error", "words"),
     [
         (Done(returncode=3, stdout="", stderr="untrusted types in x: a.A, c.C\n"),
-         UntrustedTypesError, r"nobody trusts: a\.A, c\.C"),
+         UntrustedTypesError, r"not trusted: a\.A, c\.C"),
         (Done(returncode=1, stdout="", stderr="BadZipFile"), ModelFormatError, "BadZipFile"),
     ],
 )  # fmt: skip
