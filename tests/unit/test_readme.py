@@ -14,7 +14,14 @@ from packager import cli
 from packager.errors import PackagerError
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/events.md", "docs/targets.md", "docs/protocol.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/events.md",
+    "docs/protocol.md",
+    "docs/sandbox.md",
+    "docs/targets.md",
+)
 
 
 def text(page: str) -> str:
@@ -97,5 +104,5 @@ def test_each_exit_code_is_explained() -> None:
         int(code) for cell in re.findall(r"(?m)^\| ([\d, ]+) \|", table) for code in cell.split(",")
     }
 
-    # done, interrupted and terminated
-    assert told == codes | {0, 130, 143}
+    # done, hung up, interrupted and terminated
+    assert told == codes | {0, 129, 130, 143}
