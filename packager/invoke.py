@@ -32,11 +32,13 @@ def invoke_artifact(
     memory_mb: int | None,
     event: str | None = None,
     variables: Sequence[str] = (),
+    allow_network: bool = False,
 ) -> dict[str, Any]:
     """Send one request `repeat` times; times in milliseconds, memory in bytes.
 
     `event` sends it as a message of that source; `variables` are `NAME=VALUE`, beside the
-    template's. What is sent to a destination is recorded and told, and goes nowhere.
+    template's. What is sent to a destination is recorded and told, and goes nowhere. The model
+    reaches the network only with `allow_network`.
 
     Raises ConfigurationError for a request that cannot be read and where this machine cannot boot
     the artifact, ModelFormatError where `folder` is none, InterpreterNotFoundError where its Python
@@ -53,7 +55,12 @@ def invoke_artifact(
     call = Call(body=_checked(body, door), content_type=content_type, door=door)
     with (
         prepare_boot(
-            built, target, manifest.python, variables=variables, memory_mb=memory_mb
+            built,
+            target,
+            manifest.python,
+            variables=variables,
+            memory_mb=memory_mb,
+            network=allow_network,
         ) as boot,
         HOSTS[target.name](boot) as running,
     ):

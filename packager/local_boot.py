@@ -30,11 +30,13 @@ def prepare_boot(
     *,
     variables: Sequence[str] = (),
     memory_mb: int | None = None,
+    network: bool = False,
 ) -> Iterator[Boot]:
     """How the artifact is booted under Python `minor`; inside the block.
 
     Its variables are the template's, then `variables`, each `NAME=VALUE`. AWS's services are
-    recorded, and none is reached: `read_sent` reads out of the log what was sent. Raises
+    recorded, and none is reached: `read_sent` reads out of the log what was sent. Nothing else is
+    reached either, unless `network` says so. Raises
     ConfigurationError for what is no variable, ModelFormatError where the template cannot be read,
     InterpreterNotFoundError where that Python is not on this machine.
     """
@@ -55,6 +57,7 @@ def prepare_boot(
             # as the template, so that a call here meets the same ceiling
             memory_mb=memory_mb or built.memory_mb,
             memory_limit_mb=memory_mb or built.memory_mb,
+            network=network,
             env={**told, **recorded, **given},
             path_first=(folder,) if recorded else (),
         )

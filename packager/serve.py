@@ -68,6 +68,7 @@ class Deployed:
     target: Target
     built: artifact.Built
     minor: str
+    network: bool
 
 
 def prepare(
@@ -87,7 +88,8 @@ def prepare(
         target = targets.load(built.target)
         function = built.folder / target.home
         if deployed:
-            return Deployed(target, built, artifact.read_manifest(function).python)
+            minor = artifact.read_manifest(function).python
+            return Deployed(target, built, minor, request.allow_network)
     elif deployed:
         raise ConfigurationError("--as-deployed: build an artifact first, and give its folder.")
     else:
@@ -117,7 +119,7 @@ def run(server: Server | Deployed, *, host: str, port: int) -> int:
 
 def _run_deployed(server: Deployed, host: str, port: int) -> int:
     with (
-        prepare_boot(server.built, server.target, server.minor) as boot,
+        prepare_boot(server.built, server.target, server.minor, network=server.network) as boot,
         HOSTS[server.target.name](boot) as function,
     ):
         _LOG.info("%s", function.about)

@@ -43,6 +43,7 @@ def invoke(
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, max=10_000, help="Send it so often.")] = 1,
     memory_mb: opt.EmulatedMemory = None,
+    allow_network: opt.AllowNetwork = False,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
 ) -> None:
@@ -66,6 +67,7 @@ def invoke(
             memory_mb=memory_mb,
             event=event,
             variables=env or (),
+            allow_network=allow_network,
         )
     show(result, as_json=as_json, human=_console.show_invocation)
     if result["failed"]:
@@ -123,6 +125,7 @@ def serve(
     registry_uri: opt.RegistryUri = None,
     python: opt.Python = None,
     trust_model_index: opt.TrustModelIndex = False,
+    allow_network: opt.AllowNetwork = False,
     verbose: opt.Verbose = False,
 ) -> None:
     """Serve an artifact or a model on this machine, with interactive documentation at /docs.
@@ -140,6 +143,7 @@ def serve(
             registry_uri=registry_uri,
             python_minor=python,
             trust_model_index=trust_model_index,
+            allow_network=allow_network,
         )
         server = prepare(source, request, lambda: registry(request), deployed=as_deployed)
     with _console.progress(verbose=True):

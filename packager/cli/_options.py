@@ -191,7 +191,7 @@ AllowNetwork: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--allow-network",
-        help="Let the model's code reach the network while it is loaded and proven.",
+        help="Let the model's code reach the network while it is loaded and asked.",
     ),
 ]
 

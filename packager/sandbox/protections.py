@@ -37,6 +37,7 @@ _LOST: Final = {
     "pid": "it sees your other processes",
     "net": "it can reach the network",
 }
+_SERVERS: Final = "a booted function can reach the network"
 _LANDLOCK: Final = "what fails in the cloud for want of a writable folder may pass here"
 
 
@@ -63,7 +64,7 @@ def _say_what_is_lost(name: str, features: Features) -> None:
         return
     lost = [words for each, words in _LOST.items() if each not in features]
     if "landlock" in features:
-        lost = [_LANDLOCK, _LOST["pid"]]
+        lost = [_LANDLOCK, _LOST["pid"], _SERVERS]
     _LOG.warning(
         "This machine does not let the packager run a model's code in namespaces of its own, so it "
         "runs at the level %r: %s. Build on Linux with unprivileged user namespaces (sysctl "

@@ -92,3 +92,19 @@ def test_what_is_no_variable_is_refused(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(ConfigurationError, match="give NAME=VALUE"), boot:
         pass
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_a_function_reaches_the_network_where_that_is_allowed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, network: bool
+) -> None:
+    built = Built(
+        folder=tmp_path, home=tmp_path, target="gpu-container", architecture="x86_64", memory_mb=1
+    )
+    monkeypatch.setattr(template_environment, "read_environment", lambda *_: {})
+    interpreter = fake_plan.plan().interpreter
+    monkeypatch.setattr("packager.interpreters.find", lambda _: interpreter)
+    target = targets.load("gpu-container")
+
+    with local_boot.prepare_boot(built, target, "3.13", network=network) as boot:
+        assert boot.network is network
