@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,7 @@ from tests.conformance.reference import VERSION, theirs
 
 pytestmark = pytest.mark.usefixtures("quiet")
 CASES = list(extreme_cases())
-_STRIDE = 17
+_SOME, _MORE = 101, 17
 BEYOND = ("1600-01-01", "1677-09-20", "2262-04-12", "9999-12-31T23:59:59", "0001-01-01")
 
 
@@ -30,12 +31,14 @@ def wrong(cases: list[Case]) -> Iterator[str]:
 
 
 def test_extremes_are_answered_as_mlflow_answers_them() -> None:
-    assert list(wrong(CASES[::_STRIDE])) == []
+    assert list(wrong(CASES[::_SOME])) == []
 
 
 @pytest.mark.slow
-def test_all_extremes_are_answered_as_mlflow_answers_them() -> None:
-    assert list(wrong(CASES)) == []
+def test_more_extremes_are_answered_as_mlflow_answers_them() -> None:
+    """All of them, which takes half an hour, with PACKAGER_EVIDENCE."""
+    step = 1 if "PACKAGER_EVIDENCE" in os.environ else _MORE
+    assert list(wrong(CASES[::step])) == []
 
 
 @pytest.mark.parametrize("when", BEYOND)
