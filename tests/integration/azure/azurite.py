@@ -6,6 +6,7 @@ https://learn.microsoft.com/en-us/azure/storage/common/storage-use-azurite
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import time
@@ -47,7 +48,9 @@ def installed() -> Path:
     def make(folder: Path) -> None:
         install = [npm, "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
         _process.run(
-            [*install, "--prefix", folder / "azurite", f"azurite@{VERSION}"], timeout_seconds=600
+            [*install, "--prefix", folder / "azurite", f"azurite@{VERSION}"],
+            env=os.environ,
+            timeout_seconds=600,
         )
 
     folder = _cache.ensure("tools", f"azurite-{VERSION}", make) / "azurite"

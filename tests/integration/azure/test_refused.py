@@ -76,8 +76,8 @@ def test_a_package_that_would_be_loaded_in_the_app_s_place(tmp_path: Path) -> No
 
     said = refused(model, tmp_path, PlanError)
 
-    assert "installs 'function_app.py' at the top level, where the artifact has its own" in said
-    assert "Remove that package from the model's requirements" in said
+    assert "is imported as `function_app`, which is the artifact's own" in said
+    assert "Rename them" in said
 
 
 def test_a_handler_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
