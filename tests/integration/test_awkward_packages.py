@@ -71,23 +71,23 @@ def work():
 
 threading.Thread(target=work, name="starts_threads", daemon=True).start()
 """
-READS_ITS_RECORD = """\
-from importlib.metadata import distribution
+COUNTS_ITS_SOURCES = """\
+from pathlib import Path
 
-if distribution("reads_its_record").read_text("RECORD") is None:
+if not any(Path(__file__).parent.glob("native.[c]")):
     raise RuntimeError("installed wrongly")
 VALUE = 7
 """
 PICKY_MODEL = """\
 import mlflow
 import pandas as pd
-import reads_its_record
+import counts_its_sources
 from mlflow.models import set_model
 
 
 class Picky(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: pd.DataFrame, params=None):
-        return model_input * reads_its_record.VALUE
+        return model_input * counts_its_sources.VALUE
 
 
 set_model(Picky())
@@ -197,7 +197,10 @@ def test_it_was_proven_and_slimmed(built: BuildReport) -> None:
 
 def test_what_a_pass_breaks_is_found_and_spared(tmp_path: Path) -> None:
     picky = {
-        "reads_its_record": {"reads_its_record/__init__.py": READS_ITS_RECORD},
+        "counts_its_sources": {
+            "counts_its_sources/__init__.py": COUNTS_ITS_SOURCES,
+            "counts_its_sources/native.c": "int answer(void) { return 42; }\n",
+        },
         "other": {"other/__init__.py": "VALUE = 1\n"},
     }
     model = logged(tmp_path, picky, PICKY_MODEL)
@@ -209,7 +212,7 @@ def test_what_a_pass_breaks_is_found_and_spared(tmp_path: Path) -> None:
 
     assert report.evidence.proven
     pruned = next(entry for entry in report.bundle.ledger if entry.name == "prune")
-    assert "reads_its_record-1.0.dist-info" in pruned.reverted[-1]
+    assert "counts_its_sources" in pruned.reverted[-1]
     assert pruned.bytes_before - pruned.bytes_after > 10_000_000
 
 
@@ -225,9 +228,9 @@ def test_what_a_pass_breaks_is_found_and_spared(tmp_path: Path) -> None:
 )
 def test_a_damaged_library_is_named(content: bytes, tmp_path: Path) -> None:
     damaged: dict[str, dict[str, str | bytes]] = {
-        "damaged": {"damaged/__init__.py": "", "damaged/native.so": content}
+        "damaged": {"damaged/__init__.py": "VALUE = 2\n", "damaged/native.so": content}
     }
-    model = logged(tmp_path, damaged, MODEL)
+    model = logged(tmp_path, damaged, PICKY_MODEL.replace("counts_its_sources", "damaged"))
     request = BuildRequest(model_uri=str(model), out_dir=tmp_path / "dist")
     with pytest.raises(VerificationError, match=r"damaged/native\.so is damaged"):
         build(request, MlflowRegistry(None, None))
