@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -22,20 +23,25 @@ SHARED = "lightgbm_booster"
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A built folder, not to be changed; the first process that asks for it builds it.
 
-    Its path has a space, and it is asked by every source.
+    Its path has a space.
     """
-    base = tmp_path_factory.getbasetemp()
+    return _build_once(tmp_path_factory, f"built {SHARED}", {})
+
+
+@pytest.fixture(scope="session")
+def artifact_of_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another, which is asked by every source; it is deployed with parameters of theirs alone."""
+    options = {"events": events.SOURCES, "output_to": "s3://answers/out", "once": True}
+    return _build_once(tmp_path_factory, f"events {SHARED}", options)
+
+
+def _build_once(factory: pytest.TempPathFactory, name: str, options: dict[str, Any]) -> Path:
+    base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    folder = base / f"built {SHARED}"
-    with FileLock(base / f"{SHARED}.lock"):
+    folder = base / name
+    with FileLock(base / f"{name}.lock"):
         if not folder.is_dir():
-            request = BuildRequest(
-                model_uri=str(models.folder(SHARED)),
-                out_dir=folder,
-                events=events.SOURCES,
-                output_to="s3://answers/out",
-                once=True,
-            )
+            request = BuildRequest(model_uri=str(models.folder(SHARED)), out_dir=folder, **options)
             build(request, MlflowRegistry(None, None))
     return folder

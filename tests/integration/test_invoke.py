@@ -20,6 +20,11 @@ from packager.local_boot import prepare_boot, read_sent
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture
+def artifact(artifact_of_events: Path) -> Path:
+    return artifact_of_events
+
+
 def test_each_sample_event_is_answered(artifact: Path) -> None:
     built = artifacts.read(artifact)
     target = targets.load(built.target)
