@@ -160,7 +160,7 @@ def _column(cells: Sequence[str], wanted: Any) -> Column:
         return Column(numbers.astype(np.bool_))
     if wanted.dtype.kind == "i":
         return Column(_integers(cells, wanted.dtype))
-    values = np.array(_floats(cells), dtype=np.float64)
+    values = np.array(_read_floats(cells), dtype=np.float64)
     with np.errstate(over="ignore"):
         return Column(values.astype(wanted.dtype))
 
@@ -197,6 +197,16 @@ def _whole(cell: str) -> int:
     if number != number or abs(number) == float("inf") or number != int(number):  # noqa: PLR0124  NaN
         raise ValueError("cannot safely convert to an integer")
     return int(number)
+
+
+def _read_floats(cells: Sequence[str]) -> list[float]:
+    try:
+        return _floats(cells)
+    except ValueError:
+        if all(cell in NULLS or cell.lower() in _TRUTH for cell in cells):
+            # pandas takes truths with gaps for numbers, and truths beside numbers for none
+            return [_NAN if cell in NULLS else float(_TRUTH[cell.lower()]) for cell in cells]
+        raise
 
 
 def _floats(cells: Sequence[str]) -> list[float]:

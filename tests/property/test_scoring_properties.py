@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 from typing import Any
@@ -88,6 +89,27 @@ CSV_CELLS = st.one_of(
     st.sampled_from(["", "NA", "null", "True", "false", "1", "0", "x", "1.0", " 2", "n/a"]),
     st.text(st.sampled_from('ab,"\n 1.'), max_size=5),
 )
+
+
+TRUTHS_WITH_GAPS = ["", "NA", "True", "false", "tRue", "1", "1.5", "x"]
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "datetime"])
+def test_truths_beside_gaps_numbers_and_text_are_read_as_pandas_reads_them(kind: str) -> None:
+    schema = read_schema([column("double", "a"), column(kind, "b")])
+    assert schema is not None
+    for cells in itertools.product(TRUTHS_WITH_GAPS, repeat=3):
+        text = "a,b\n" + "".join(f"0.0,{cell}\n" for cell in cells)
+        try:
+            expected = pd.read_csv(io.StringIO(text), dtype={"b": DATA_TYPES[kind].dtype})
+        except (ValueError, OverflowError):
+            with pytest.raises(ValueError, match=r"."):
+                parse_csv(text, schema)
+            continue
+
+        actual = parse_csv(text, schema)
+
+        assert repr(actual.columns["b"].cells.tolist()) == repr(expected["b"].tolist()), cells
 
 
 @given(
