@@ -7,9 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # a shell has what it starts in the background ignore interrupts, and programs inherit that
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# a shell has what it starts in the background ignore interrupts, nohup has it ignore hang-ups, and
+# programs inherit that
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 @pytest.fixture
