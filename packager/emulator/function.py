@@ -20,7 +20,13 @@ from typing import Final, Self
 from packager import _proc
 from packager.emulator import parts
 from packager.errors import EmulatorError
-from packager.sandbox import Confined, ConfinedConnection, Confinement, how_read_only, program_paths
+from packager.sandbox import (
+    Confined,
+    ConfinedConnection,
+    Confinement,
+    how_read_only,
+    interpreter_paths,
+)
 from packager.types import Interpreter
 
 _ROUTE: Final = "/2015-03-31/functions/function/invocations"
@@ -175,7 +181,10 @@ class Emulator:
 
     def _confine(self, programs: Sequence[Path]) -> Confinement:
         return parts.confine(
-            self._limit_mb, readable=(self._folder, *programs), network=self._network
+            self._limit_mb,
+            interpreter=self._interpreter,
+            readable=(self._folder, *programs),
+            network=self._network,
         )
 
     def _start(self, binary: Path, client: Path) -> None:
@@ -194,7 +203,7 @@ class Emulator:
                 *("--log-level", "info"),
                 *(client, "-m", "awslambdaric", self._handler),
             ],
-            inside=self._confine((binary, *program_paths(client), *self._path_first)),
+            inside=self._confine((binary, *interpreter_paths(client), *self._path_first)),
             cwd=self._folder,
             env={**env, **self._first(), **self._env},
             log=self._log,

@@ -93,6 +93,7 @@ def emulator_binary(interpreter: Interpreter) -> Path:
 def confine(
     memory_mb: int | None,
     *,
+    interpreter: Interpreter,
     readable: Sequence[Path],
     writable: Sequence[Path] = (),
     network: bool = False,
@@ -100,6 +101,7 @@ def confine(
     """As Lambda confines a function of this machine's architecture."""
     return surroundings.confine(
         "aws-lambda",
+        interpreter=interpreter,
         architecture=host_architecture() or "x86_64",
         memory_mb=memory_mb,
         readable=readable,
@@ -167,7 +169,8 @@ def run_script(
         [python, "-s", "-B", script, *arguments],
         inside=confine(
             None,
-            readable=(folder, script.parent, *sandbox.program_paths(python)),
+            interpreter=interpreter,
+            readable=(folder, script.parent),
             writable=writable,
         ),
         cwd=folder,

@@ -87,6 +87,7 @@ def surroundings(target: str, folder: Path | None = None) -> Surroundings:
         home=table.text("home"),
         shared_memory_bytes=table.whole("shared_memory_bytes", optional=True),
         cpu_files=frozenset(architectures),
+        commands=table.texts("commands"),
         processes=table.whole("processes"),
         open_files=table.whole("open_files"),
         source=table.source(),

@@ -185,6 +185,7 @@ class WorkerHost:
     def _confine(self, more: Sequence[Path]) -> Confinement:
         return surroundings.confine(
             "azure-functions",
+            interpreter=self._boot.interpreter,
             architecture="x86_64",
             memory_mb=self._boot.memory_limit_mb,
             readable=(self._folder, *more),

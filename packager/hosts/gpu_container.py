@@ -124,13 +124,14 @@ class ServerHost:
         """As a host of containers confines it; a GPU is there where this machine has one."""
         inside = surroundings.confine(
             "gpu-container",
+            interpreter=self._boot.interpreter,
+            devices=sandbox.gpu_devices(),
             architecture=host_architecture() or "x86_64",
             memory_mb=self._boot.memory_limit_mb,
             readable=(self._folder,),
             network=self._boot.network,
         )
-        home = {"HOME": surroundings.TMP}
-        return replace(inside, devices=sandbox.gpu_devices(), variables=home)
+        return replace(inside, variables={"HOME": surroundings.TMP})
 
     def _environment(self) -> dict[str, str]:
         """The image's own, and nothing of this machine's beside numeric settings."""

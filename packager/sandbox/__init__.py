@@ -21,6 +21,7 @@ from packager.sandbox.launch import (
 )
 from packager.sandbox.protections import SHARED_MEMORY
 from packager.sandbox.results import check_plain, read_result
+from packager.sandbox.system_files import interpreter_paths, list_system_files
 
 __all__ = [
     "SHARED_MEMORY",
@@ -33,6 +34,8 @@ __all__ = [
     "gpu_devices",
     "has_own_root",
     "how_read_only",
+    "interpreter_paths",
+    "list_system_files",
     "machine_memory_bytes",
     "program_paths",
     "read_result",

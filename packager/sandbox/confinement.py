@@ -22,11 +22,14 @@ _LINKS: Final = 16
 class Confinement:
     """Whatever is not named here cannot be seen, written or reached.
 
-    The system's programs and libraries and the interpreter that is started are always there to be
-    read. Paths are seen where they lie outside.
+    The interpreter that is started is always there to be read, and of the system's programs and
+    libraries what `system` says. Paths are seen where they lie outside.
     """
 
     readable: tuple[Path, ...] = ()
+    system: tuple[Path, ...] | None = None
+    """The only ones of the system's files, links to them included; None for every program and
+    library. See system_files.py."""
     writable: tuple[Path, ...] = ()
     """Folders that keep what the program writes."""
     scratch: Mapping[str, int] = field(default_factory=lambda: {"/tmp": 512 << 20})  # noqa: S108

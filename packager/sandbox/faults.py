@@ -34,6 +34,13 @@ _SQLITE: Final = re.compile(
     r"OperationalError: (unable to open database file|attempt to write a readonly database)"
 )
 _FULL: Final = re.compile(r"\[Errno 28\] No space left on device(?:: \\?['\"]([^'\"\\]+))?")
+_LIBRARY: Final = re.compile(
+    r"(?P<name>[\w.+-]+\.so[\w.]*): cannot open shared object file: (?:No such|Permission denied)"
+)
+_COMMAND: Final = re.compile(
+    r"in _execute_child(?:(?!Traceback)[\s\S]){0,1500}?(?:FileNotFoundError|PermissionError): "
+    r"\[Errno (?:2|13)\][^\n:]*: \\?['\"](?P<name>[^'\"\\/]+)\\?['\"]"
+)
 _PROCESSES: Final = re.compile(r"can't start new thread|\[Errno 11\] Resource temporarily unavail")
 
 
@@ -105,12 +112,29 @@ def _full(found: re.Match[str], call: str, place: Place) -> str:
     )
 
 
+def _library(found: re.Match[str], call: str, place: Place) -> str:
+    return (
+        f"{call} loads {found['name']}, which {place.name} does not have: a library of this "
+        "machine's system is not shipped. Require a package whose wheel brings it, or log the "
+        "file with the model (artifacts=) and load it by its path."
+    )
+
+
+def _command(found: re.Match[str], call: str, place: Place) -> str:
+    return (
+        f"{call} starts {found['name']!r}, and {place.name} has no such program. Do it in Python, "
+        "or require a package whose wheel brings the program, and start it by its path."
+    )
+
+
 def _processes(_: re.Match[str], call: str, place: Place) -> str:
     return f"{call} starts more processes and threads than {place.name} may have."
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
     (_LOCK, _lock),
+    (_COMMAND, _command),
+    (_LIBRARY, _library),
     (_REFUSED, _refused),
     (_ABSENT, _absent),
     (_SQLITE, _sqlite),

@@ -22,16 +22,20 @@ from packager.errors import SandboxError, ToolError
 from packager.sandbox import protections
 from packager.sandbox.confinement import Confinement, program_paths
 from packager.sandbox.protections import Features
+from packager.sandbox.system_files import interpreter_paths
 
 _CONFINE: Final = Path(__file__).parent.parent / "workers" / "confine"
 _FAILED: Final = 125
 _NOTHING: Final = -1
 _SIGNALLED: Final = 128
+_LANDLOCK_SYSTEM: Final = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"),
+    *("/etc/localtime", "/etc/mime.types", "/etc/fonts"),
+)
 _LANDLOCK_READABLE: Final = (
-    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/proc"),
-    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/ssl"),
-    *("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/mime.types"),
-    *("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/etc/fonts"),
+    *("/proc", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ssl"),
+    *("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf"),
+    *("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"),
 )
 _LANDLOCK_WRITABLE: Final = ("/dev/null", "/dev/zero", "/dev/full")
 _END_SECONDS: Final = 5.0
@@ -229,7 +233,9 @@ def _spec(
     listens: bool,
 ) -> dict[str, Any]:
     program = Path(argv[0])
-    readable = [str(path.absolute()) for path in (*inside.readable, *program_paths(program))]
+    paths_of = program_paths if inside.system is None else interpreter_paths
+    readable = [str(path.absolute()) for path in (*inside.readable, *paths_of(program))]
+    system = None if inside.system is None else [str(path) for path in inside.system]
     writable = [str(path.absolute()) for path in inside.writable]
     variables, places = dict(inside.variables), dict(inside.scratch)
     if scratch is not None:
@@ -249,7 +255,12 @@ def _spec(
         "home": inside.home,
         "readable": [path for path in dict.fromkeys(readable) if Path(path).exists()],
         "writable": writable,
-        "landlock_readable": [*_LANDLOCK_READABLE, *readable],
+        "system": system,
+        "landlock_readable": [
+            *_LANDLOCK_READABLE,
+            *(_LANDLOCK_SYSTEM if system is None else system),
+            *readable,
+        ],
         "scratch": places,
         "devices": list(inside.devices),
         "cpu_files": inside.cpu_files,

@@ -38,6 +38,10 @@ _LOST: Final = {
     "net": "it can reach the network",
 }
 _SERVERS: Final = "a booted function can reach the network"
+_ONLY_ITS_OWN: Final = (
+    "of this machine's programs and libraries those that the platform has too, and what this "
+    "machine's Python is linked to"
+)
 _LANDLOCK: Final = "what fails in the cloud for want of a writable folder may pass here"
 
 
@@ -84,6 +88,7 @@ def describe(features: Features, inside: Confinement) -> tuple[str, ...]:
         ("mount" in features and SHARED_MEMORY not in inside.scratch, "no /dev/shm"),
         ("pid" in features, "a process namespace of its own"),
         ("proc" in features, "a read-only /proc of its own"),
+        (inside.system is not None and bool(features & {"mount", "landlock"}), _ONLY_ITS_OWN),
         ("ipc" in features, "IPC and a host name of its own"),
         ("landlock" in features, "Landlock: nothing else can be read or written"),
         ("seccomp" in features, "system calls that change or look into the machine are refused"),

@@ -43,6 +43,8 @@ class Surroundings:
     """Of /dev/shm; 0 where there is none, so that a lock between processes cannot be made."""
     cpu_files: frozenset[str]
     """Architectures on which /sys/devices/system is there."""
+    commands: tuple[str, ...]
+    """Programs that a function can start by name."""
     processes: int
     """Processes and threads together."""
     open_files: int

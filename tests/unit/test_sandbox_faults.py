@@ -38,6 +38,21 @@ LOCK = FRAMES + (
             ("writes an SQLite database", "mode=ro"),
         ),
         (FRAMES + "OSError: [Errno 28] No space left on device", ("writes more to /tmp",)),
+        (
+            FRAMES + '  File "/usr/lib/python3.12/ctypes/__init__.py", line 379, in __init__\n'
+            "OSError: libgomp.so.1: cannot open shared object file: No such file or directory",
+            ("load_context (train.py, line 8) loads libgomp.so.1", "does not have", "wheel"),
+        ),
+        (
+            FRAMES + "ImportError: libGL.so.1: cannot open shared object file: No such file",
+            ("load_context (train.py, line 8) loads libGL.so.1",),
+        ),
+        (
+            FRAMES + '  File "/usr/lib/python3.12/subprocess.py", line 1950, in _execute_child\n'
+            "    raise child_exception_type(errno_num, err_msg, err_filename)\n"
+            "FileNotFoundError: [Errno 2] No such file or directory: 'git'",
+            ("load_context (train.py, line 8) starts 'git'", "no such program"),
+        ),
         (FRAMES + "RuntimeError: can't start new thread", ("more processes and threads",)),
     ],
 )
@@ -53,3 +68,8 @@ def test_an_author_s_machine_has_shared_memory() -> None:
 
 def test_says_nothing_of_other_errors() -> None:
     assert explain(FRAMES + "KeyError: 'x'", FUNCTION) == ()
+
+
+def test_a_file_that_is_not_there_is_no_program() -> None:
+    missing = "FileNotFoundError: [Errno 2] No such file or directory: 'vocabulary'"
+    assert explain(FRAMES + missing, FUNCTION) == ()

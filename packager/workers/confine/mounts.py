@@ -36,6 +36,12 @@ _ETC = (
     *("ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf", "static", "timezone", "vulkan"),
 )
 """Of /etc: what a library reads, and nothing that holds a name, a key or a password."""
+_PLATFORM_ETC = (
+    *("crypto-policies", "ld.so.cache", "ld-nix.so.preload", "pki/ca-trust", "pki/tls/certs"),
+    *("pki/tls/cert.pem", "protocols", "services", "ssl/cert.pem", "ssl/certs", "static"),
+    "ssl/openssl.cnf",
+)
+"""Of these, what a platform's image has: no fonts, no types of files, no time zone but UTC."""
 _NETWORK_ETC = ("resolv.conf", "host.conf")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _BASES = ("/tmp", "/run", "/mnt", "/var", "/opt")  # noqa: S108 - a place to mount on, not to write
@@ -55,8 +61,7 @@ def build_root(spec: dict[str, Any], *, fresh_proc: bool) -> None:
     os.chdir("/")
     for path, size in spec["scratch"].items():
         _scratch(path, size)
-    for path in _SYSTEM:
-        _bind_system(path)
+    _show_system(spec["system"])
     _fill_etc(spec)
     _fill_dev(spec)
     for path in _DEVICE_FILES if spec["devices"] else _CPU_FILES if spec["cpu_files"] else ():
@@ -102,13 +107,24 @@ def _remount_read_only(target: str) -> None:
     kernel.mount(None, target, None, flags)
 
 
-def _bind_system(path: str) -> None:
-    old = _OLD + path
-    if os.path.islink(old):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.symlink(os.readlink(old), path)
-    elif os.path.isdir(old):
-        _bind(path, path)
+def _show_system(files: list[str] | None) -> None:
+    """The system's folders, or of them the links and files that are named."""
+    for path in _SYSTEM:
+        old = _OLD + path
+        if os.path.islink(old):
+            _link(path)
+        elif os.path.isdir(old) and files is None:
+            _bind(path, path)
+    for path in files or ():
+        if os.path.islink(_OLD + path):
+            _link(path)
+        elif os.path.exists(_OLD + path):
+            _bind(path, path)
+
+
+def _link(path: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.symlink(os.readlink(_OLD + path), path)
 
 
 def _bind_if_there(path: str) -> None:
@@ -134,7 +150,8 @@ def _scratch(path: str, size: int) -> None:
 
 def _fill_etc(spec: dict[str, Any]) -> None:
     os.makedirs("/etc", exist_ok=True)
-    for name in _ETC + (_NETWORK_ETC if spec["network"] else ()):
+    names = _ETC if spec["system"] is None else _PLATFORM_ETC
+    for name in names + (_NETWORK_ETC if spec["network"] else ()):
         _bind_if_there(f"/etc/{name}")
     user, home = spec["user"], spec["home"]
     uid, gid = spec["uid"], spec["gid"]
