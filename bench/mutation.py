@@ -34,12 +34,13 @@ _SLOWEST: Final = 4.0
 """Times what the tests take unchanged: a mutant that runs longer loops, and is noticed."""
 
 _SCORING: Final = ("tests/handlers/test_scoring.py", "tests/property/test_scoring_properties.py")
+_GROWING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py")
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring.py": _SCORING,
     "handlers/casting.py": _SCORING,
     "handlers/enforcement.py": _SCORING,
-    "handlers/tables.py": ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py"),
-    "handlers/delimited.py": ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py"),
+    "handlers/tables.py": _GROWING,
+    "handlers/delimited.py": _GROWING,
     "handlers/inbox.py": ("tests/handlers/test_events.py", "tests/handlers/test_broken_records.py"),
     "handlers/once.py": ("tests/handlers/test_events.py",),
     "handlers/store.py": ("tests/unit/test_store.py", "tests/property/test_store.py"),
