@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from handlers.drift import MOST_COLUMNS, answers
+from handlers.loaders import _threads
 from handlers.sketches import LEAST_BASELINE, Sketch, sketch
 from packager import environments, registered_model
 from packager.errors import ConfigurationError, ToolError
@@ -25,6 +26,7 @@ from packager.types import BuildPlan, Json
 
 _LOG = logging.getLogger(__name__)
 _WORKER: Final = Path(__file__).parent / "workers" / "oracle.py"
+_THREADS: Final = Path(_threads.__file__)
 _SECONDS: Final = 900
 _ROWS: Final = 10_000
 """Of the table, drawn with a fixed seed."""
@@ -123,8 +125,8 @@ def _asked(plan: BuildPlan, frame: Any) -> list[Json]:
         asked, answered = Path(name, "asked.jsonl"), Path(name, "answered.jsonl")
         asked.write_text("".join(_probes(frame)), encoding="utf-8")
         registered_model.run(
-            [python, "-s", _WORKER, model.root, asked, answered],
-            readable=(model.root, _WORKER),
+            [python, "-s", _WORKER, model.root, asked, answered, "--seconds", f"{_SECONDS}"],
+            readable=(model.root, _WORKER, _THREADS),
             writable=(Path(name),),
             network=plan.request.allow_network,
             timeout_seconds=_SECONDS,

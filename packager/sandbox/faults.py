@@ -13,7 +13,9 @@ from typing import Final, TypeAlias
 from packager.sandbox.protections import SHARED_MEMORY
 
 _FRAME: Final = re.compile(r'File \\?"([^"\\]+)\\?", line (\d+), in ([\w.<>]+)')
-_LIBRARIES: Final = re.compile(r"/(lib|lib64)/python3\.\d+/|<frozen |/handlers/|awslambdaric")
+_LIBRARIES: Final = re.compile(
+    r"/(lib|lib64)/python3\.\d+/|<frozen |/handlers/|awslambdaric|/packager/workers/|^<string>$"
+)
 _REFUSED: Final = re.compile(
     r"\[Errno (30|13|1)\] (Read-only file system|Permission denied|Operation not permitted)"
     r"(?:: \\?['\"]([^'\"\\]+))?"
@@ -156,10 +158,21 @@ def _explained(text: str, place: Place) -> Iterator[str]:
             yield said
 
 
+def is_library(path: str) -> bool:
+    """Whether a file is Python's, the platform's or ours, and not the model's."""
+    return bool(_LIBRARIES.search(path))
+
+
+def call_of_traceback(text: str) -> str:
+    """The function in which the last traceback of a log ends; "" where there is none."""
+    _, found, last = text.rpartition("Traceback (most recent call last)")
+    return _call(last, "") if found and _FRAME.search(last) else ""
+
+
 def _call(before: str, text: str) -> str:
     """The last function of the model's own, or of its libraries, in the traceback."""
     frames = _FRAME.findall(before) or _FRAME.findall(text)
-    own = [frame for frame in frames if not _LIBRARIES.search(frame[0])] or frames
+    own = [frame for frame in frames if not is_library(frame[0])] or frames
     if not own:
         return "The model's code"
     path, line, name = own[-1]

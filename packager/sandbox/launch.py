@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 
 from packager import _proc, _process
 from packager.errors import SandboxError, ToolError
-from packager.sandbox import protections
+from packager.sandbox import endings, protections
 from packager.sandbox.confinement import Confinement, program_paths
 from packager.sandbox.protections import Features
 from packager.sandbox.system_files import interpreter_paths
@@ -110,6 +110,9 @@ def run(
     if check and done.returncode != 0:
         tail = (done.stderr or done.stdout).strip()[-4000:]
         name = Path(argv[0]).name
+        if done.returncode < 0:
+            ending = endings.explain_code(done.returncode, done.stderr)
+            raise ToolError(f"{name} {ending.cause}. {ending.hint}\n{tail}")
         raise ToolError(f"{name} failed with exit code {done.returncode}.\n{tail}")
     return done
 
@@ -133,7 +136,7 @@ def _run_with(
             check=False,
             pass_fds=launch.passed,
         )
-        launch.raise_reported()
+        launch.raise_reported(done.stderr)
     # a signal as subprocess has it
     code = done.returncode
     return replace(done, returncode=_SIGNALLED - code) if code > _SIGNALLED else done
@@ -153,7 +156,7 @@ def _run_beside(
         return _process.run(
             argv,
             cwd=Path(_below(scratch, str(cwd))) if str(cwd) in inside.scratch else cwd,
-            env={**env, "TMPDIR": name, **variables},
+            env={**endings.FAULT_HANDLER, **env, "TMPDIR": name, **variables},
             timeout_seconds=timeout_seconds,
             check=False,
         )
@@ -180,12 +183,14 @@ class _Launch:
                 return Exceeded(each["exceeded"], each["allowed"], each["used"])
         return None
 
-    def raise_reported(self) -> None:
+    def raise_reported(self, log: str) -> None:
+        """Raises SandboxError where something went wrong; `log` says at which call."""
         for each in self.reported():
             if "failed" in each:
                 raise SandboxError(f"The sandbox cannot be set up: {each['failed']}.")
         if (limit := self.exceeded()) is not None:
-            raise SandboxError(f"The model's process was ended: {limit}.")
+            place = endings.name_place(log)
+            raise SandboxError(f"The model's process was ended{place}: {limit}.")
 
 
 @contextlib.contextmanager
@@ -246,7 +251,7 @@ def _spec(
         places = {}
     return {
         "argv": [str(each) for each in argv],
-        "env": {**env, **variables},
+        "env": {**endings.FAULT_HANDLER, **env, **variables},
         "cwd": str(cwd),
         "features": sorted(has),
         "uid": inside.uid,

@@ -22,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 _CATEGORIES: Final = frozenset({"catboost", "lightgbm", "sklearn", "xgboost"})
 """Flavors whose models may have been fitted on a DataFrame's categories."""
 _ONE: Final = 1
+_LEAST_SECONDS: Final = 120
 
 
 def ask_model(plan: BuildPlan) -> BuildPlan:
@@ -73,7 +74,14 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
         threads=_graph_threads(plan),
         one_thread=plan.threads == _ONE,
         network=plan.request.allow_network,
+        request_seconds=_request_seconds(plan),
     )
+
+
+def _request_seconds(plan: BuildPlan) -> int | None:
+    """What a request may take: where a function may take long, the registered model may too."""
+    given = plan.request.timeout_seconds
+    return None if given is None else max(2 * given, _LEAST_SECONDS)
 
 
 def _graph_threads(plan: BuildPlan) -> int | None:

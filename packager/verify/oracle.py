@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from handlers.loaders import _threads
-from packager import _archive, _cache, environments, registered_model
+from packager import _archive, _cache, _process, environments, registered_model
 from packager.errors import SandboxError, ToolError, UnprovenError
 from packager.probes import Probe
-from packager.sandbox import faults, read_result
+from packager.sandbox import endings, faults, read_result
 from packager.sandbox.faults import AUTHOR
 from packager.spread import measure_spread
 from packager.types import Interpreter, Json, ResolvedModel, Spread
@@ -27,6 +28,8 @@ _LOG = logging.getLogger(__name__)
 _WORKER: Final = Path(__file__).parent.parent / "workers" / "oracle.py"
 _THREADS: Final = Path(_threads.__file__)
 _SECONDS: Final = 900
+_RAISED: Final = 1
+"""Python's exit code where an exception escapes."""
 _ANSWERS: Final = "answers.jsonl"
 _FIRST: Final = "first.jsonl"
 
@@ -70,13 +73,15 @@ def record(
     threads: int | None = None,
     one_thread: bool = False,
     network: bool = False,
+    request_seconds: int | None = None,
 ) -> Answers:
     """Answers of mlflow.pyfunc to every probe, from the cache where nothing has changed.
 
     `otherwise` is the interpreter used where the author's minor version is not on this machine;
     `threads` is how many onnxruntime takes where the model does not say, None for all that there
     are: it sums in another order on another number. `one_thread` holds all else to one. With
-    `network` the model reaches the network.
+    `network` the model reaches the network. A request may take `request_seconds`,
+    where nobody says two minutes.
     Raises UnprovenError where the environment cannot be made or the model does not load in it.
     """
     interpreter, note = environments.interpreter_of(model, otherwise)
@@ -89,6 +94,7 @@ def record(
         *(() if threads is None else ("--threads", str(threads))),
         *(("--one-thread",) if one_thread else ()),
     )
+    patience = () if request_seconds is None else ("--seconds", str(request_seconds))
     key = _key(model, probes, environment, (*limited, *(("network",) if network else ())))
 
     def make(folder: Path) -> None:
@@ -101,11 +107,13 @@ def record(
             asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
             # the first run writes the bytecode; a start is measured with it in place
             for file, more in ((_ANSWERS, ()), (_FIRST, ("--first",))):
-                _run(
-                    [python, "-s", _WORKER, model.root, asked, Path(kept, file), *more, *limited],
+                words: list[str | Path] = [python, "-s", _WORKER, model.root, asked]
+                run_worker(
+                    [*words, Path(kept, file), *more, *limited, *patience],
                     model.root,
                     (Path(kept), Path(bytecode)),
                     network=network,
+                    step=functools.partial(name_step, Path(kept, f"{file}.at"), probes),
                 )
                 _keep(Path(kept, file), folder / file)
         _check(folder, len(probes))
@@ -179,8 +187,18 @@ def _check(folder: Path, count: int) -> None:
         )
 
 
-def _run(argv: Sequence[str | Path], root: Path, folders: Sequence[Path], *, network: bool) -> None:
-    """Run the model's code, apart from everything else, for a limited time."""
+def run_worker(
+    argv: Sequence[str | Path],
+    root: Path,
+    folders: Sequence[Path],
+    *,
+    network: bool,
+    step: Callable[[], str],
+) -> None:
+    """Run the model's code, apart from everything else, for a limited time.
+
+    `step` says what it was at when it ended. Raises UnprovenError.
+    """
     bytecode = folders[-1]
     try:
         done = registered_model.run(
@@ -192,15 +210,37 @@ def _run(argv: Sequence[str | Path], root: Path, folders: Sequence[Path], *, net
             more={"PYTHONPYCACHEPREFIX": str(bytecode)},
             check=False,
         )
-    except SandboxError as error:
-        raise UnprovenError(f"There is nothing to compare with. {error}") from error
-    if done.returncode != 0:
-        said = done.stderr.strip()
-        why = "".join(f"\n{each}" for each in faults.explain(said, AUTHOR))
-        raise UnprovenError(
-            "There is nothing to compare with: the registered model does not load in the "
-            f"environment that it declares.\n{said[-3000:]}{why}"
-        )
+    except ToolError as error:
+        at = f"{step()}: " if step() else ""
+        raise UnprovenError(f"There is nothing to compare with. {at}{error}") from error
+    unfinished = step()
+    if done.returncode != 0 or unfinished:
+        at = unfinished or "At its start"
+        raise UnprovenError(f"There is nothing to compare with: {_explain(done, at)}")
+
+
+def _explain(done: _process.Done, step: str) -> str:
+    """What the registered model's process ended by: a signal, a limit, an exit or an exception."""
+    said = done.stderr.strip()
+    why = "".join(f"\n{each}" for each in faults.explain(said, AUTHOR))
+    tail = f"{said[-3000:]}{why}"
+    ending = endings.explain_code(done.returncode, said)
+    if done.returncode == _RAISED and not ending.timed_out:
+        return "the registered model does not load in the environment that it declares.\n" + tail
+    return f"{step}, the registered model's process {ending.cause}. {ending.hint}\n{tail}"
+
+
+def name_step(written: Path, probes: Sequence[Probe]) -> str:
+    """What the worker was at: while it loaded the model, or which request; "" where it was done."""
+    try:
+        at = read_result(written).strip()
+    except SandboxError:
+        return ""
+    if at == "done":
+        return ""
+    if at.isascii() and at.isdecimal() and int(at) < len(probes):
+        return f"While it answered {probes[int(at)].name}"
+    return "While it loaded the model"
 
 
 def _read(path: Path) -> list[Json]:

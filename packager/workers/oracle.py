@@ -1,6 +1,8 @@
 """Answer requests as MLflow's own server does, without its HTTP.
 
-    python oracle.py MODEL_FOLDER PROBES ANSWERS [--first] [--threads N] [--one-thread]
+    python oracle.py MODEL PROBES ANSWERS [--first] [--threads N] [--one-thread] [--seconds N]
+
+MODEL is its folder.
 
 Run in an environment made from the model's own requirements; nothing beside the standard library
 and mlflow is imported. PROBES has a JSON object a line: `body` (base64), `content_type`. ANSWERS
@@ -10,6 +12,10 @@ answered when it was asked more often. With --first the run ends with the first 
 costs. With --threads onnxruntime sums on as many, where the model does not say on how many, instead
 of on all that the machine has; with --one-thread everything that can be held to one thread is.
 
+ANSWERS with `.at` after it says what the run is at: `load`, a request's number, `done`. Each has a
+limited time, a request the seconds given; after it the fault handler says where it hangs, and the
+run ends.
+
 The rules of the answer are those of mlflow.pyfunc.scoring_server in MLflow 2 and 3: an
 MlflowException has its own status, anything else that escapes is a plain 500.
 """
@@ -17,12 +23,15 @@ MlflowException has its own status, anything else that escapes is a plain 500.
 from __future__ import annotations
 
 import base64
+import faulthandler
 import importlib.util
 import json
 import os
 import platform
 import sys
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +39,30 @@ _FIRST, _LARGEST = 2, 2
 """Answers that tell whether a model answers twice the same: sums of many rows part more often."""
 _TIMES = 2
 """How often a request is asked again."""
+_LOAD_SECONDS, _REQUEST_SECONDS = 300, 120
+_ENDED = 70
+"""Exit code where the model's code tried to end the process."""
+
+
+class Steps:
+    """Says in a file what the run is at, and ends a step that takes too long."""
+
+    def __init__(self, path: Path, request_seconds: int) -> None:
+        self._path, self._request_seconds = path, request_seconds
+
+    def load(self) -> None:
+        self._begin("load", _LOAD_SECONDS)
+
+    def ask(self, number: int) -> None:
+        self._begin(str(number), self._request_seconds)
+
+    def end(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        self._path.write_text("done", encoding="utf-8")
+
+    def _begin(self, name: str, seconds: int) -> None:
+        self._path.write_text(name, encoding="utf-8")
+        faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
@@ -74,15 +107,19 @@ def ask_again(
     answers: list[dict[str, Any]],
     model: Any,
     schema: Any,
+    begin: Callable[[int], None],
     *,
     threaded: bool,
 ) -> None:
     """Where a few answers are not given twice, no answer is: ask for all of them again.
 
+    `begin` is told the number of each request that is asked.
+
     Of a model that adds up in threads all are asked in any case: chance alone decides which differ.
     """
 
     def ask(at: int) -> None:
+        begin(at)
         others = [answer(probes[at], model, schema) for _ in range(_TIMES)]
         again[at] = [each["body"] for each in others if each["status"] == 200]
 
@@ -125,6 +162,9 @@ def limit_threads(count: int) -> None:
 def main(argv: list[str]) -> int:
     folder, asked, answered = argv[:3]
     limits = thread_limits()
+    given = int(argv[argv.index("--seconds") + 1]) if "--seconds" in argv else _REQUEST_SECONDS
+    steps = Steps(Path(f"{answered}.at"), given)
+    steps.load()
     if one := "--one-thread" in argv:
         limits.limit_libraries()
     if "--threads" in argv:
@@ -146,13 +186,14 @@ def main(argv: list[str]) -> int:
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
     answers, first_cpu_seconds = [], 0.0
     for number, probe in enumerate(probes):
+        steps.ask(number)
         answers.append(answer(probe, model, schema))
         if number == 0:
             first_cpu_seconds = time.process_time()
             if "--first" in argv:
                 break
     if "--first" not in argv:
-        ask_again(probes, answers, model, schema, threaded=bool(threaded))
+        ask_again(probes, answers, model, schema, steps.ask, threaded=bool(threaded))
     run = {
         "python": platform.python_version(),
         "mlflow": mlflow.__version__,
@@ -161,8 +202,18 @@ def main(argv: list[str]) -> int:
     }
     with Path(answered).open("w", encoding="utf-8") as out:
         out.writelines(json.dumps(line) + "\n" for line in (run, *answers))
+    steps.end()
     return 0
 
 
+def run(argv: list[str]) -> int:
+    """`main`, where the model's code may try to end the process: sys.exit, an interrupt."""
+    try:
+        return main(argv)
+    except (SystemExit, KeyboardInterrupt):
+        traceback.print_exc()
+        return _ENDED
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))

@@ -39,7 +39,7 @@ def ask(
     monkeypatch.setattr(oracle, "answer", model.answer)
     answers = [model.answer(probe) for probe in model.probes]
     model.asked.clear()
-    oracle.ask_again(model.probes, answers, None, None, threaded=threaded)
+    oracle.ask_again(model.probes, answers, None, None, lambda _: None, threaded=threaded)
     return answers
 
 

@@ -170,7 +170,7 @@ def test_a_model_that_ends_its_process_has_not_answered(
         if written is not None:
             Path(argv[5]).write_text(written)
 
-    monkeypatch.setattr(oracle, "_run", write_answers)
+    monkeypatch.setattr(oracle, "run_worker", write_answers)
     with pytest.raises(UnprovenError, match=r"ended before it had answered"):
         record()
     assert list((tmp_path / "cache" / "answers").iterdir()) == []

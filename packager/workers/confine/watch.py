@@ -23,6 +23,7 @@ def wait(leader: int, lifeline: int | None, spec: dict[str, Any], tell: Callable
         poll.register(lifeline, select.POLLIN | select.POLLHUP)
     with contextlib.suppress(AttributeError, OSError):
         poll.register(os.pidfd_open(leader), select.POLLIN)
+    warned: set[int] = set()
     while True:
         ready = poll.poll(_EVERY_SECONDS * 1000)
         done, status = os.waitpid(leader, os.WNOHANG)
@@ -31,11 +32,14 @@ def wait(leader: int, lifeline: int | None, spec: dict[str, Any], tell: Callable
         if lifeline is not None and any(fd == lifeline for fd, _ in ready):
             _send(leader, signal.SIGKILL)
             poll.unregister(lifeline)
-        _hold(leader, spec, tell)
+        _hold(leader, spec, tell, warned)
 
 
-def _hold(leader: int, spec: dict[str, Any], tell: Callable[..., None]) -> None:
-    """As the kernel does where memory runs out: the largest process is killed."""
+def _hold(leader: int, spec: dict[str, Any], tell: Callable[..., None], warned: set[int]) -> None:
+    """As the kernel does where memory runs out: the largest process is killed.
+
+    First by a signal at which Python's fault handler says where it was; `warned` has those.
+    """
     members = list(descendants(leader))
     tasks = sum(_task_count(pid) for pid in members)
     if tasks > spec["processes"]:
@@ -49,7 +53,8 @@ def _hold(leader: int, spec: dict[str, Any], tell: Callable[..., None]) -> None:
     if used > spec["memory_bytes"]:
         largest = max(sizes, key=lambda pid: sizes[pid])
         tell(exceeded="memory", allowed=spec["memory_bytes"], used=used)
-        _send(largest, signal.SIGKILL)
+        _send(largest, signal.SIGKILL if largest in warned else signal.SIGABRT)
+        warned.add(largest)
 
 
 def descendants(leader: int) -> Iterator[int]:
