@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,14 +130,27 @@ def numeric_environment() -> dict[str, str]:
     return inherit(prefixes=_NUMERIC)
 
 
-def foreground(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:
-    """Run with this terminal's input and output to the end; an interrupt is the program's."""
-    with subprocess.Popen([str(arg) for arg in argv], env=dict(env)) as process:  # noqa: TID251
+def foreground(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> int:
+    """Run with this terminal's output to the end; an interrupt is passed on, once."""
+    with subprocess.Popen(  # noqa: TID251
+        [str(arg) for arg in argv],
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        pass_fds=tuple(pass_fds),
+        start_new_session=True,
+    ) as process:
         while True:
             try:
                 return process.wait()
             except KeyboardInterrupt:
-                continue
+                process.send_signal(signal.SIGINT)
             except SystemExit:
                 process.terminate()
                 raise

@@ -14,11 +14,11 @@ from packager.hosts import Answered, Call, Host
 _LOG = logging.getLogger(__name__)
 
 
-def check_free(host: str, port: int) -> None:
+def listen(host: str, port: int) -> socket.socket:
     """Raises ConfigurationError where nothing can listen there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((host, port), family=family).close()
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         raise _taken(host, port, error) from error
 

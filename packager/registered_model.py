@@ -41,6 +41,28 @@ def run(
     )
 
 
+def serve(
+    argv: Sequence[str | Path],
+    *,
+    readable: Sequence[Path],
+    network: bool,
+    env: Mapping[str, str],
+    pass_fds: Sequence[int],
+) -> int:
+    """Run a server over a model with this terminal's output, confined as `run` confines.
+
+    It listens on the sockets `pass_fds`. Returns its exit code, negative for a signal. Raises
+    SandboxError where it ran into a limit, ToolError where it cannot be started.
+    """
+    return sandbox.foreground(
+        argv,
+        inside=confine(readable=readable, writable=(), network=network),
+        cwd=HOME,
+        env=env,
+        pass_fds=pass_fds,
+    )
+
+
 def confine(
     *, readable: Sequence[Path], writable: Sequence[Path], network: bool
 ) -> sandbox.Confinement:

@@ -27,7 +27,7 @@ from packager import (
 from packager._resources import handlers_root
 from packager.emulator import why_not_bootable
 from packager.errors import ConfigurationError, EmulatorError, ToolError
-from packager.front import Front, check_free
+from packager.front import Front, listen
 from packager.hosts import HOSTS, PING
 from packager.local_boot import prepare_boot
 from packager.pipeline import planned
@@ -59,6 +59,8 @@ class Server:
 
     function: Path
     python: Path
+    network: bool = False
+    """Whether the model's code reaches what this machine reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +98,29 @@ def prepare(
         function = _staged(request, registry())
     manifest = artifact.read_manifest(function)
     interpreter = interpreters.find(manifest.python)
-    return Server(function, environments.ensure(interpreter, _NEEDS, label="serve", compiled=True))
+    python = environments.ensure(interpreter, _NEEDS, label="serve", compiled=True)
+    return Server(function.absolute(), python, request.allow_network)
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:
     """Serve until interrupted or terminated; returns what to exit with.
 
     Raises ConfigurationError where nothing can listen there, EmulatorError where what stands for
-    the target does not come up, ToolError where the server ends for another reason.
+    the target does not come up, SandboxError where the model's code ran into a limit, ToolError
+    where the server ends for another reason.
     """
     if isinstance(server, Deployed):
         return _run_deployed(server, host, port)
-    check_free(host, port)
-    arguments: list[str | Path] = [server.function, handlers_root(), host, str(port)]
-    code = _process.foreground(
-        [server.python, _WORKER, *arguments], env=_environment(server.function)
-    )
+    with listen(host, port) as listener:
+        fd = listener.fileno()
+        arguments: list[str | Path] = [server.function, handlers_root(), str(fd)]
+        code = registered_model.serve(
+            [server.python, _WORKER, *arguments],
+            readable=(server.function, handlers_root(), _WORKER),
+            network=server.network,
+            env=_environment(server.function),
+            pass_fds=(fd,),
+        )
     if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
         raise ToolError(f"The server ended with code {code}; what it said is above.")
     return code if code == 0 else 128 - code

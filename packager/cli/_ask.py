@@ -130,6 +130,8 @@ def serve(
 ) -> None:
     """Serve an artifact or a model on this machine, with interactive documentation at /docs.
 
+    The model's code runs without your files, secrets and network.
+
     With --as-deployed an artifact's own entry point answers, under what stands for its target:
     Lambda's runtime client and emulator, or Azure's worker library.
     """

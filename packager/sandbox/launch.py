@@ -142,6 +142,33 @@ def _run_with(
     return replace(done, returncode=_SIGNALLED - code) if code > _SIGNALLED else done
 
 
+def foreground(
+    argv: Sequence[str | Path],
+    *,
+    inside: Confinement,
+    cwd: Path,
+    env: Mapping[str, str],
+    pass_fds: Sequence[int] = (),
+) -> int:
+    """Run a server to its end, with this terminal's output; returns its exit code.
+
+    It listens on sockets of `pass_fds`, which keep their numbers and stay in this machine's
+    network. A signal that ended it is a negative number. Raises SandboxError where a limit of
+    `inside` ended it or it could not be confined, ToolError where it cannot be started.
+    """
+    if not sys.platform.startswith("linux"):
+        return _process.foreground(argv, env=env, pass_fds=pass_fds)
+    with _prepared(features(), argv, inside, cwd, env, listens=True) as launch:
+        code = _process.foreground(
+            launch.argv,
+            cwd=Path("/"),
+            env=_LAUNCHER_ENVIRONMENT,
+            pass_fds=(*launch.passed, *pass_fds),
+        )
+        launch.raise_reported(log="")  # which the terminal has
+    return _SIGNALLED - code if code > _SIGNALLED else code
+
+
 def _run_beside(
     argv: Sequence[str | Path],
     inside: Confinement,

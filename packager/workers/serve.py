@@ -1,17 +1,19 @@
 """Serve a function's folder with uvicorn, in the target's Python, that folder first on the path.
 
-Usage: `python serve.py FUNCTION HANDLERS HOST PORT`. HANDLERS is the packager's own `handlers`
-folder: the long-lived server's module (handlers.app) does not ship in a function, so it is taken
-from there; everything that ships is taken from FUNCTION.
+Usage: `python serve.py FUNCTION HANDLERS SOCKET`. SOCKET is the descriptor of one that listens,
+which comes from outside: the model's code has no network of its own. HANDLERS is the
+packager's own `handlers` folder: the long-lived server's module (handlers.app) does not ship in a
+function, so it is taken from there; everything that ships is taken from FUNCTION.
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
 
-def main(function: str, own_handlers: str, host: str, port: str) -> None:
+def main(function: str, own_handlers: str, descriptor: str) -> None:
     function = str(Path(function).absolute())  # the importer knows its modules by their full paths
     sys.path[:0] = [function, str(Path(function, "lib"))]
     import handlers
@@ -26,8 +28,13 @@ def main(function: str, own_handlers: str, host: str, port: str) -> None:
 
     manifest = Manifest.read(Path(function))
     app = create_app(Scorer(manifest, load(manifest, Path(function))), Path(function))
-    uvicorn.run(app, host=host, port=int(port), log_level="info")
+    with socket.socket(fileno=int(descriptor)) as listener:
+        host, port = listener.getsockname()[:2]
+        named = f"[{host}]" if ":" in host else host
+        sys.stderr.write(f"It is running on http://{named}:{port} (CTRL+C ends it)\n")
+        sys.stderr.flush()
+        uvicorn.Server(uvicorn.Config(app, log_level="info")).run(sockets=[listener])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    main(*sys.argv[1:4])

@@ -1,8 +1,12 @@
-"""What a staged folder in the cache is known by: `packager serve` never serves yesterday's."""
+"""`packager serve`: what ends it, what its model may, and that it never serves yesterday's."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from packager import _process, serve
+from packager import registered_model, serve
 from packager.errors import ConfigurationError, ToolError
+from packager.sandbox import has_own_root
 from packager.types import Frame, Tier
 from tests import fake_plan
 
@@ -21,7 +26,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], in
     """`ended(code)`: what `run` makes of a server that ends so."""
 
     def run(code: int, port: int = 0) -> int:
-        monkeypatch.setattr(_process, "foreground", lambda _, env: code)
+        monkeypatch.setattr(registered_model, "serve", lambda _, **more: code)
         return serve.run(serve.Server(tmp_path, Path(sys.executable)), host="127.0.0.1", port=port)
 
     return run
@@ -83,3 +88,71 @@ def test_a_handler_that_changed_changes_the_key(
     (tmp_path / "scoring.py").write_text("new = 1\n", encoding="utf-8")
 
     assert serve._key(fake_plan.plan()) != before
+
+
+SERVED = """
+import json, os, socket, sys
+def tried(call, *given):
+    try:
+        return str(call(*given))
+    except OSError as error:
+        return type(error).__name__
+listener = socket.socket(fileno=int(sys.argv[1]))
+listener.settimeout(30)
+while True:
+    found = {
+        "variables": sorted(os.environ),
+        "secret": tried(open, sys.argv[2]),
+        "network": tried(socket.create_connection, ("192.0.2.1", 80), 2),
+        "local": tried(socket.create_connection, listener.getsockname(), 2),
+        "home": os.listdir(os.environ["HOME"]),
+    }
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(json.dumps(found).encode())
+"""
+TOOL = """
+import socket, sys
+from pathlib import Path
+from packager import registered_model
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    fd = listener.fileno()
+    code = registered_model.serve(
+        [sys.executable, "-I", "-S", "-c", sys.argv[1], str(fd), sys.argv[2]],
+        readable=(), network=False, env={"LANG": "C.UTF-8"}, pass_fds=(fd,),
+    )
+sys.exit(-code)
+"""
+
+
+@pytest.mark.skipif(not has_own_root(), reason="this machine allows no namespaces")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_served_model_has_none_of_the_user_s(tmp_path: Path, number: signal.Signals) -> None:
+    secret = tmp_path / "credentials"
+    secret.write_text("s")
+    root = Path(__file__).parents[2]
+    program = TOOL.replace(
+        "import socket, sys",
+        "import signal, socket, sys\nsignal.signal(15, lambda *_: sys.exit(15))",
+    )
+    environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "s", "PYTHONPATH": str(root)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, SERVED, str(secret)],
+        stdout=subprocess.PIPE, env=environment, text=True,
+    ) as tool:  # fmt: skip
+        assert tool.stdout is not None
+        port = int(tool.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), 60) as connection:
+            said = json.loads(connection.makefile().read())
+        tool.send_signal(number)
+        assert tool.wait(30) in {2, 15}
+    assert "AWS_SECRET_ACCESS_KEY" not in said.pop("variables")
+    assert said == {
+        "secret": "FileNotFoundError",
+        "network": "OSError",
+        "local": "ConnectionRefusedError",
+        "home": [],
+    }
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), 1)
