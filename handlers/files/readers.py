@@ -212,16 +212,22 @@ def _parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise InvalidInputError("The artifact holds no pyarrow to read Parquet with.") from error
+    opened = _Seekable(source)
     try:
-        file = pq.ParquetFile(pa.PythonFile(_Seekable(source), mode="r"))
+        file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
         groups = file.metadata
         size = sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups))
         row_bytes = max(1, size // max(1, groups.num_rows))
         count = max(1, min(_PARQUET_ROWS, chunk_bytes // row_bytes))
         for batch in file.iter_batches(batch_size=count):
             yield Batch(batch)
-    except pa.ArrowException as error:
-        raise InvalidInputError("The file is not Parquet.") from error
+    except MemoryError:  # pyarrow's is an ArrowException too, and no fault of the file
+        raise
+    except (pa.ArrowException, OSError) as error:
+        if error is opened.failure:
+            raise
+        # what is damaged stays damaged: as a cause, an OSError would have the file come again
+        raise InvalidInputError("The file is not Parquet, or it is damaged.") from None
 
 
 class _Seekable:
@@ -232,13 +238,19 @@ class _Seekable:
     def __init__(self, source: Bytes) -> None:
         self._source = source
         self._place = 0
+        self.failure: Exception | None = None
+        """What the source raised: for damaged bytes pyarrow raises an OSError of its own."""
 
     def read(self, count: int | None = None) -> bytes:
         size = self._source.size_bytes
         stop = size if count is None or count < 0 else min(size, self._place + count)
         if stop <= self._place:
             return b""
-        found = self._source.between(self._place, stop)
+        try:
+            found = self._source.between(self._place, stop)
+        except Exception as error:
+            self.failure = error
+            raise
         self._place = stop
         return found
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from handlers.errors import ScoringError
 from handlers.files import readers
 from handlers.files.chunks import split
 from handlers.files.scoring import Fault, Rows, text_rows
@@ -17,15 +22,20 @@ from tests.conformance.cases import column
 
 SIGNATURE: Any = {"inputs": [column("double", "a"), column("long", "b")]}
 COUNT, BAD = 60, 23
+_DAY = datetime(2024, 1, 2)  # noqa: DTZ001 - Parquet's without a zone
 CELLS = {
     "no number": b"abc", "digits and a letter": b"1" * 9000 + b"x", "an exponent": b"1e400x",
     "bad UTF-8": b"\xff\xfe", "NUL": b"1\x002", "an open quote": b'"1', "a quote inside": b'1"',
+    "an integer of 64 bits": b"9223372036854775808", "one of 65": b"18446744073709551616",
+    "one below 64 bits": b"-9223372036854775809", "one of 400 digits": b"9" * 400,
     "a date": b"2024-13-45", "more cells": b"1,2", "no quote but two": b'""1""',
 }  # fmt: skip
 LINES = {
     "no JSON": b"{", "a text": b'"x"', "a number": b"5", "null": b"null",
     "bad UTF-8": b'{"a": "\xff"}',
     "another type": b'{"a": "x", "b": 1}',
+    "an integer of 65 bits": b'{"a": 1, "b": 18446744073709551616}',
+    "an integer below 64 bits": b'{"a": 1, "b": -9223372036854775809}',
     "an integer of 400 digits": b'{"a": 1, "b": ' + b"9" * 400 + b"}",
     "an integer of 5,000 digits": b'{"a": 1, "b": ' + b"9" * 5000 + b"}",
     "nested junk": b'{"a": [[1], {}], "b": {"c": []}}', "a key less": b'{"a": 1}',
@@ -51,8 +61,10 @@ class Twice:
         return np.asarray(data["a"]) * 2
 
 
-def answers(name: str, body: bytes, frame: str, chunk_bytes: int = 200_000) -> list[Any]:
-    rows = Rows(ours(SIGNATURE, Twice(), frame=frame), 5)
+def answers(
+    name: str, body: bytes, frame: str, chunk_bytes: int = 200_000, signature: Any = SIGNATURE
+) -> list[Any]:
+    rows = Rows(ours(signature, Twice(), frame=frame), 5)
     chunks = readers.read(Source(name, body), chunk_bytes)
     return [answer for chunk in chunks for answer in rows.answers(chunk)]
 
@@ -97,6 +109,71 @@ def test_a_bad_line_costs_its_row(kind: str, name: str, frame: str) -> None:
     body = b"\n".join(rows) if name == "a.jsonl" else b"[" + b", ".join(rows) + b"]"
 
     expect_one_fault(answers(name, body, frame))
+
+
+PARQUET: dict[str, tuple[str, Any, Any, Any]] = {
+    "a gap among whole numbers": ("long", pa.int64(), 2, None),
+    "a gap among large numbers": ("long", pa.int64(), 2**60 + 1, None),
+    "a gap among short numbers": ("integer", pa.int32(), 2, None),
+    "a gap among texts": ("string", pa.string(), b"x", b"\xff\xfe"),
+    "a day beyond nanoseconds": ("datetime", pa.timestamp("us"), _DAY, _DAY.replace(year=9999)),
+    "a day before them": ("datetime", pa.timestamp("ms"), _DAY, _DAY.replace(year=1)),
+    "a date beyond them": ("datetime", pa.date32(), _DAY.date(), _DAY.date().replace(year=9999)),
+}
+
+
+@pytest.mark.parametrize("kind", PARQUET)
+@pytest.mark.parametrize("chunk_bytes", [64, 200_000])
+def test_a_bad_cell_of_a_parquet_file_costs_its_row(kind: str, chunk_bytes: int) -> None:
+    type_, stored, good, bad = PARQUET[kind]
+    cells = [good] * COUNT
+    cells[BAD] = bad
+    held = pa.array(cells, pa.binary() if isinstance(bad, bytes) else stored)
+    if isinstance(bad, bytes):  # what is no UTF-8 is not looked at where it is written
+        held = pa.Array.from_buffers(stored, COUNT, held.buffers())
+    signature = {"inputs": [column("double", "a"), column(type_, "b")]}
+
+    found = answers("a.parquet", parquet([1.5] * COUNT, held), "pandas", chunk_bytes, signature)
+
+    expect_one_fault(found)
+
+
+@pytest.mark.parametrize("place", ["the first page", "the last page", "the footer", "the end"])
+def test_a_damaged_parquet_file_is_refused_and_does_not_come_again(place: str) -> None:
+    body = bytearray(parquet(list(range(2000)), pa.array(range(2000)), row_group_size=500))
+    size = int.from_bytes(body[-8:-4], "little")
+    footer = len(body) - 8 - size
+    last = pq.ParquetFile(io.BytesIO(body)).metadata.row_group(3).column(1).data_page_offset
+    at = {"the first page": 4, "the last page": last, "the footer": footer, "the end": -8}[place]
+    body[at : at + 8] = b"\xff" * 8 if at > 0 else bytes(8)
+
+    with pytest.raises(ScoringError, match="damaged") as refused:
+        answers("a.parquet", bytes(body), "pandas")
+
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("error", [ConnectionError("broke off"), MemoryError()])
+def test_what_the_source_of_a_parquet_file_raises_is_passed_on(error: Exception) -> None:
+    class Failing(Source):
+        def between(self, start: int, stop: int) -> bytes:
+            if start < 1000:
+                raise error
+            return super().between(start, stop)
+
+    body = parquet(list(range(2000)), pa.array(range(2000)))
+
+    with pytest.raises(type(error)) as raised:
+        list(readers.read(Failing("a.parquet", body), 200_000))
+
+    assert raised.value is error
+
+
+def parquet(numbers: list[float], others: Any, **options: Any) -> bytes:
+    made = io.BytesIO()
+    table = pa.table({"a": pa.array(numbers, pa.float64()), "b": others})
+    pq.write_table(table, made, **options)
+    return made.getvalue()
 
 
 def test_a_fault_of_ours_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
