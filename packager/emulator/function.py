@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import tempfile
 import threading
@@ -38,6 +39,7 @@ _LISTEN_SECONDS: Final = 20.0
 _SPARE_SECONDS: Final = 30.0
 """Longer than the emulator takes to end a function that ran past its timeout."""
 _LOG_TAIL: Final = 4000
+_DUMP_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,11 @@ class Emulator:
             return Invocation(status=413, body=json.dumps(text).encode(), seconds=0.0)
         with self._one_at_a_time:
             wait = self._timeout_seconds * 2 + _SPARE_SECONDS
+            aborted: list[int] = []
+            # a moment before the emulator would kill it, so that it says where it was
+            clock = threading.Timer(self._timeout_seconds - _DUMP_SECONDS, self._abort, [aborted])
+            clock.daemon = True
+            clock.start()
             connection = ConfinedConnection(self._confined, self._port, wait)
             started = time.perf_counter()
             try:
@@ -156,8 +163,12 @@ class Emulator:
                     f"The Lambda emulator did not answer: {error!r}.\n{self._tail()}"
                 ) from error
             finally:
+                clock.cancel()
                 connection.close()
             seconds = time.perf_counter() - started
+        if aborted:
+            body = f"Task timed out after {self._timeout_seconds:.2f} seconds".encode()
+            return Invocation(status=200, body=body, seconds=seconds)
         return Invocation(status=response.status, body=body, seconds=seconds)
 
     def stats(self) -> ProcessStats:
@@ -229,6 +240,14 @@ class Emulator:
         """The emulator gives the function a process group of its own; nothing is left of either."""
         self._confined.close()
         self._last_log = self.log()
+
+    def _abort(self, aborted: list[int]) -> None:
+        """End the function by a signal at which Python's fault handler says where it was."""
+        pid = self._function_pid()
+        with contextlib.suppress(ProcessLookupError):
+            if pid is not None:
+                os.kill(pid, signal.SIGABRT)
+                aborted.append(pid)
 
     def _function_pid(self) -> int | None:
         """The runtime client's process, which is not the emulator itself; the latest one."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from packager.probes import Probe
+from packager.sandbox.endings import Ending
 from packager.types import Door, Interpreter, Json
 
 
@@ -77,7 +78,11 @@ class Answered:
     """What to show of a refusal: its code, never its message, which may quote the request."""
     seconds: float = 0.0
     failure: str | None = None
-    """Why the function could not be started; None where it ran."""
+    """Why the function could not be started, or what ended it; None where it answered."""
+    ending: Ending | None = None
+    """How its process ended, where it did."""
+    loading: bool = False
+    """Whether that was before the model was loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +124,12 @@ class Host(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
-    def ask(self, call: Call) -> Answered: ...
+    def ask(self, call: Call) -> Answered:
+        """A function that ends, or runs past its time, is an answer too: `failure` says so.
+
+        Raises EmulatorError where the host itself is gone.
+        """
+        ...
 
     def size_bytes(self, call: Call) -> int:
         """Of the request as the platform counts it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
@@ -12,7 +13,10 @@ from typing import Final, Self
 from packager import sandbox
 from packager.emulator import Emulator, Invocation, http_event
 from packager.hosts._host import Answered, Boot, Call, Process
+from packager.sandbox.endings import explain_words
 
+_TIMED_OUT: Final = "Task timed out after "
+_EXITED: Final = re.compile(r"Process runtime-\d+ exited: (signal: [a-z ]+|exit status \d+)")
 _STATUSES: Final = {"BadRequestError": 400, "PayloadTooLargeError": 413}
 """Of error types of handlers.aws_lambda that the request itself is to blame for."""
 
@@ -51,8 +55,20 @@ class LambdaHost:
 
     def ask(self, call: Call) -> Answered:
         answer = self._emulator.invoke(_event(call))
+        failure = _read_failure(answer)
         found = read(answer, direct=call.door == "direct")
-        return replace(found, seconds=answer.seconds, failure=_boot_failure(answer))
+        if failure is None:
+            return replace(found, seconds=answer.seconds)
+        log = self._emulator.log()
+        ending = explain_words(failure or _last_exit(log), log)
+        failure = failure or ("its process ended" if ending is None else ending.cause)
+        return replace(
+            found,
+            seconds=answer.seconds,
+            failure=failure,
+            ending=ending,
+            loading=not _is_loaded(log),
+        )
 
     def size_bytes(self, call: Call) -> int:
         return len(_event(call))
@@ -110,12 +126,26 @@ def read(answer: Invocation, *, direct: bool) -> Answered:
     return Answered(status=status, text=text, body=body, words=code)
 
 
-def _boot_failure(answer: Invocation) -> str | None:
-    """The emulator's words where the function could not be started; None where it ran."""
+def _read_failure(answer: Invocation) -> str | None:
+    """The emulator's words where the function did not answer, "" for none; None where it did."""
+    text = answer.body.decode(errors="replace")
+    if answer.status == 200 and text.startswith(_TIMED_OUT):
+        return text
     if answer.status not in {502, 500}:
         return None
     try:
-        value = json.loads(answer.body)
+        value = json.loads(text)
     except ValueError:
-        return answer.body.decode(errors="replace")
+        return text
     return f"{value.get('errorType', '')}: {value.get('errorMessage', '')}".strip(": ")
+
+
+def _last_exit(log: str) -> str:
+    """How the emulator's log says that the function's process ended; "" where it does not."""
+    return str(["", *_EXITED.findall(log)][-1])
+
+
+def _is_loaded(log: str) -> bool:
+    """Whether the last start of the function came to its end."""
+    last = log.rpartition("INIT START")[2]
+    return "INIT RTDONE(status: success)" in last

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 from handlers import triggers
 from packager import _proc, _process, sandbox, surroundings
 from packager.errors import EmulatorError
+from packager.hosts._ended import answer_ended
 from packager.hosts._host import Answered, Boot, Call, Delivered, Process
 from packager.hosts.azure_messages import MESSAGES, answers
 from packager.hosts.azure_worker import about, client, native
@@ -46,6 +47,8 @@ class WorkerHost:
         self.failure: str | None = None
         """Why there are none: what Azure does not show."""
         self._trace = ""
+        self._ended: Answered | None = None
+        """What every request is answered once the process has ended."""
         self._init_wall_ms = 0.0
         self.index_cpu_ms = 0.0
         """Of the app's import and its indexing, the worker's own start left out."""
@@ -78,7 +81,11 @@ class WorkerHost:
             stack.callback(self._end)
             self._connection = stack.enter_context(self._accepted(listener))
             self._connection.settimeout(_START_SECONDS)
-            indexed = self._receive()
+            try:
+                indexed = self._receive()
+            except EmulatorError as error:
+                self._ended = self._explain(error, loading=True)
+                indexed = {"failure": self._ended.failure}
             self._init_wall_ms = (time.perf_counter() - begun) * 1000
             self.failure = indexed.get("failure")
             self._trace = indexed.get("trace", "")
@@ -98,6 +105,8 @@ class WorkerHost:
 
     def ask(self, call: Call) -> Answered:
         """By the function that HTTP requests reach, whatever the call's door."""
+        if self._ended is not None:
+            return self._ended
         if self.failure is not None:
             return Answered(status=502, text=self.failure, body=None, failure=self.failure)
         headers = {} if call.content_type is None else {"content-type": call.content_type}
@@ -109,7 +118,11 @@ class WorkerHost:
             "body": base64.b64encode(call.body).decode("ascii"),
         }
         begun = time.perf_counter()
-        done = self.invoke("http", {"req": {"http": request}})
+        try:
+            done = self.invoke("http", {"req": {"http": request}})
+        except EmulatorError as error:
+            self._ended = self._explain(error, loading=False)
+            return self._ended
         seconds = time.perf_counter() - begun
         if failure := done.get("failure"):
             return Answered(status=500, text=failure, body=None, words=failure, seconds=seconds)
@@ -233,6 +246,10 @@ class WorkerHost:
             chunks.append(chunk)
             size -= len(chunk)
         return b"".join(chunks)
+
+    def _explain(self, error: EmulatorError, *, loading: bool) -> Answered:
+        late = isinstance(error.__cause__, TimeoutError)
+        return answer_ended(self._confined, self.log, loading=loading, late=late)
 
     def _gone(self, error: OSError | None) -> EmulatorError:
         words = "it ended" if error is None else repr(error)

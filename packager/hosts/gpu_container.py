@@ -15,14 +15,13 @@ from typing import Final, Self
 
 from packager import _proc, _process, sandbox, surroundings
 from packager.emulator.parts import host_architecture
-from packager.errors import EmulatorError
+from packager.hosts._ended import answer_ended
 from packager.hosts._host import Answered, Boot, Call, Process
 from packager.sandbox import Confined, ConfinedConnection, Confinement
 
 _START_SECONDS: Final = 300.0
 _SPARE_SECONDS: Final = 30.0
 _END_SECONDS: Final = 30.0
-_LOG_TAIL: Final = 4000
 
 
 class ServerHost:
@@ -38,7 +37,8 @@ class ServerHost:
         self._folder = boot.folder.absolute()
         self._last_log = ""
         self._init_wall_ms = self._unasked_seconds = 0.0
-        self._failure: str | None = None
+        self._ended: Answered | None = None
+        """What every request is answered once the process has ended."""
         self._stack = contextlib.ExitStack()
         self.read_only = sandbox.how_read_only()
 
@@ -74,16 +74,16 @@ class ServerHost:
         self._stack.close()
 
     def ask(self, call: Call) -> Answered:
-        if self._failure is not None:
-            return Answered(status=502, text=self._failure, body=None, failure=self._failure)
+        if self._ended is not None:
+            return self._ended
         headers = {} if call.content_type is None else {"content-type": call.content_type}
         begun = time.perf_counter()
         try:
             status, raw = self._request(call.method, call.path, call.body, headers)
         except (OSError, http.client.HTTPException) as error:
-            raise EmulatorError(
-                f"The server did not answer: {error!r}.\n{self.log()[-_LOG_TAIL:]}"
-            ) from error
+            late = isinstance(error, TimeoutError)
+            self._ended = answer_ended(self._confined, self.log, loading=False, late=late)
+            return self._ended
         # the first answer's time counts from the start of the process, as under Lambda's emulator
         seconds = time.perf_counter() - begun + self._unasked_seconds
         self._unasked_seconds = 0.0
@@ -154,14 +154,13 @@ class ServerHost:
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until:
             if self._confined.poll() is not None:
-                lines = self.log().strip().splitlines() or ["it ended without a word"]
-                self._failure = lines[-1]
+                self._ended = answer_ended(self._confined, self.log, loading=True, late=False)
                 return
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self._request("GET", "/ping", b"", {})[0] == 200:
                     return
             time.sleep(0.02)
-        raise EmulatorError(f"The server was not ready in time.\n{self.log()[-_LOG_TAIL:]}")
+        self._ended = answer_ended(self._confined, self.log, loading=True, late=True)
 
     def _request(
         self, method: str, path: str, body: bytes, headers: dict[str, str]

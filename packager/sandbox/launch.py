@@ -377,6 +377,19 @@ class Confined:
         """The exit code; None while it runs."""
         return self._process.poll()
 
+    def wait(self, seconds: float) -> int | None:
+        """The exit code as subprocess has it, below zero for a signal; None where it runs on."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(seconds)
+            return _SIGNALLED - code if code > _SIGNALLED else code
+        return None
+
+    def abort(self) -> None:
+        """End the program by a signal at which Python's fault handler says where it was."""
+        for pid in self.members()[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGABRT)
+
     def members(self) -> tuple[int, ...]:
         """Every process that runs inside, the program first; as this machine numbers them."""
         first = _proc.children(self._process.pid)

@@ -16,10 +16,9 @@ from packager.errors import EmulatorError
 from packager.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, Process
 from packager.layout import lay_out
 from packager.probes import Probe
-from packager.sandbox import faults
-from packager.sandbox.faults import FUNCTION
 from packager.spread import describe_spread, measure_spread, read_unexplained
 from packager.types import BuildPlan, Bundle, ColdStart, Finding, Json, Spread
+from packager.verify import stopped
 from packager.verify.missing import cold_store_misses, keep_rules
 from packager.verify.oracle import Recorded
 
@@ -32,7 +31,6 @@ _DIFFERENCES: Final = 3
 _WARM: Final = 7
 _MEMORY_MB: Final = 1024
 _TIMEOUT_SECONDS: Final = 60
-_LOG_TAIL: Final = 2500
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,18 +103,20 @@ def check(
         done.protections = function.protections()
         _LOG.info("Replaying %d requests against the booted function", len(probes))
         first = Call.of(probes[0]) if probes else PING
+        name = probes[0].name if probes else PING.path
         answer = function.ask(first)
         start = function.stats()
         if answer.failure:
-            done.findings += _not_booted(answer.failure, function.log(), bundle)
+            done.findings += stopped.explain_stop(answer, name, function, bundle)
         else:
             _compare_all(function, bundle, plan, probes, answers, done)
             if not done.findings:
                 done.cold_start = _measured(function, first, answer, start)
                 if isinstance(function, Delivers):
-                    _deliver(function, plan, probes, answers, done)
-        if done.findings and (limit := function.exceeded()):
-            done.findings.append(_exceeded(limit))
+                    _deliver_all(function, plan, probes, answers, done)
+        limit = function.exceeded() if done.findings else ""
+        if limit and not any(limit in each.message for each in done.findings):
+            done.findings.append(stopped.name_limit(limit))
     done.read_only = _unchanged(bundle, folder / plan.target.home, host.read_only, done)
     return done
 
@@ -148,7 +148,7 @@ def _compare_all(
         done.unseen_misses = len(done.misses) - before
     if done.mismatches:
         rules |= set(keep_rules(function.log(), bundle.removed, bundle.root))
-        done.findings += [_removed_too_much(rule) for rule in sorted(rules)]
+        done.findings += [stopped.name_removed(rule) for rule in sorted(rules)]
     if done.mismatches > _REPORTED:
         more = f"{done.mismatches - _REPORTED} more requests of {len(probes)} differ."
         done.findings.append(Finding(check="replay", message=more, hint=""))
@@ -174,14 +174,22 @@ def _answered(
         try:
             answer = function.ask(call)
         except EmulatorError as error:
-            done.findings.append(_gone(probe, error))
+            done.findings.append(stopped.name_gone(probe.name, error))
+            return False
+        if answer.failure is not None:
+            done.findings += stopped.explain_stop(answer, probe.name, function, bundle)
             return False
         found = _compared(probe, expected, answer, done)
         if found is not None:
             done.mismatches += 1
-            rules |= set(keep_rules(answer.text, bundle.removed, bundle.root))
-            if done.mismatches <= _REPORTED:
-                done.findings.append(found)
+            missed = keep_rules(answer.text, bundle.removed, bundle.root)
+            rules |= set(missed)
+            refused = () if missed else stopped.name_refused(answer)
+            if done.mismatches <= _REPORTED or refused:
+                done.findings.append(stopped.blame_platform(found, refused))
+            if refused:
+                # every other request would be refused it too
+                return False
     return True
 
 
@@ -214,6 +222,20 @@ def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed
         return None
     done.max_abs_error = max(done.max_abs_error, *(each.error for each in found))
     return _differs(f"{probe.name}: {_listed(found)}.")
+
+
+def _deliver_all(
+    function: Delivers,
+    plan: BuildPlan,
+    probes: Sequence[Probe],
+    answers: Sequence[Recorded],
+    done: Replayed,
+) -> None:
+    """`_deliver`, of a function that may end over a message."""
+    try:
+        _deliver(function, plan, probes, answers, done)
+    except EmulatorError as error:
+        done.findings.append(stopped.name_gone("a message", error))
 
 
 def _deliver(
@@ -269,54 +291,6 @@ def _differs(message: str) -> Finding:
         message=message,
         hint="The artifact must answer as the registered model does.",
     )
-
-
-def _removed_too_much(rule: str) -> Finding:
-    return Finding(
-        check="replay",
-        message=f"{rule} was taken out, and the model asks for it.",
-        hint=f"Keep it with --keep '{rule}'.",
-        missing=rule,
-    )
-
-
-def _gone(probe: Probe, error: EmulatorError) -> Finding:
-    return Finding(
-        check="replay",
-        message=f"{probe.name}: the function was gone. {error}",
-        hint="Where it ran out of memory, give it more with --memory.",
-    )
-
-
-def _exceeded(limit: str) -> Finding:
-    return Finding(
-        check="platform",
-        message=f"A process of the function was killed: {limit}.",
-        hint="Give it more with --memory where it is memory that was short.",
-    )
-
-
-def _not_booted(failure: str, log: str, bundle: Bundle) -> list[Finding]:
-    text = f"{failure}\n{log}"
-    rules = keep_rules(text, bundle.removed, bundle.root)
-    tail = log.strip()[-_LOG_TAIL:]
-    refused = () if rules else faults.explain(text, FUNCTION)
-    if refused:
-        # no other tree would be allowed more
-        return [
-            Finding(
-                check="platform",
-                message=f"The function does not start: {failure}.",
-                hint=" ".join(refused),
-            )
-        ]
-    found = Finding(
-        check="boot",
-        message=f"The function does not start: {failure}",
-        hint=f"Its log ends:\n{tail}",
-        missing=rules[0] if rules else None,
-    )
-    return [found, *(_removed_too_much(rule) for rule in rules[1:])]
 
 
 def _measured(function: Host, first: Call, answer: Answered, start: Process) -> ColdStart:

@@ -180,10 +180,98 @@ def test_an_answer_that_is_random_throughout_shows_nothing(check: Callable[..., 
     assert (done.findings, done.rows, done.requests) == ([], 0, 1)
 
 
-def test_a_timeout_is_a_difference(check: Callable[..., Replayed]) -> None:
-    late = Invocation(status=200, body=b"Task timed out after 60.00 seconds", seconds=60.0)
-    done = check(lambda _: late, (probe(), recorded(GOOD)))
-    assert "Task timed out after 60.00 seconds" in done.findings[0].message
+SEGV = {
+    "errorType": "Runtime.ExitError",
+    "errorMessage": "Error: Runtime exited with error: signal: segmentation fault",
+}
+STARTED = "INIT START(type: on-demand)\nINIT RTDONE(status: success)\n"
+DUMP = (
+    "Fatal Python error: Segmentation fault\n\n"
+    "Current thread 0x0001 (most recent call first):\n"
+    '  File "/usr/lib/python3.12/ctypes/__init__.py", line 1 in string_at\n'
+    '  File "/var/task/model/code/net.py", line 8 in predict\n\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "log", "message", "kind"),
+    [
+        (
+            Invocation(status=200, body=b"Task timed out after 60.00 seconds", seconds=60.0),
+            STARTED,
+            "While it answered p, the function's process was still busy after 60.00 seconds.",
+            "platform",
+        ),
+        (
+            direct(SEGV, 502),
+            STARTED + DUMP,
+            (
+                "While it answered p, the function's process was ended by SIGSEGV "
+                "(a fault in native code) at predict (net.py, line 8)."
+            ),
+            "replay",
+        ),
+        (
+            Invocation(status=502, body=b"", seconds=0.1),
+            f"INIT START()\n{DUMP}Process runtime-4 exited: signal: segmentation fault\n",
+            (
+                "While it loaded the model, the function's process was ended by SIGSEGV "
+                "(a fault in native code) at predict (net.py, line 8)."
+            ),
+            "boot",
+        ),
+        (
+            Invocation(status=502, body=b"", seconds=0.1),
+            "INIT START()\nProcess runtime-4 exited: exit status 3\n",
+            "While it loaded the model, the function's process ended itself with exit code 3.",
+            "boot",
+        ),
+    ],
+)
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_function_that_ends_or_hangs_is_asked_no_more(
+    good: int,
+    answer: Invocation,
+    log: str,
+    message: str,
+    kind: str,
+    check: Callable[..., Replayed],
+) -> None:
+    calls: list[Json] = []
+
+    def ask(event: Json) -> Invocation:
+        calls.append(event)
+        return http(GOOD) if len(calls) <= good else answer
+
+    done = check(ask, *[(probe(), recorded(GOOD))] * 9, log=log)
+    assert len(calls) == good + 1
+    (finding,) = done.findings
+    assert (finding.message, finding.check) == (message, kind)
+    assert finding.hint
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        ("OSError: [Errno 30] Read-only file system: '/var/task/x'", "writes /var/task/x"),
+        ("PermissionError: [Errno 13] Permission denied: 'cache'", "writes cache"),
+        ("OSError: [Errno 38] Function not implemented", "makes a lock"),
+        ("OSError: [Errno 28] No space left on device", "writes more to /tmp"),
+        ("socket.gaierror: [Errno -3] Temporary failure in name resolution", "needs the network"),
+        ("sqlite3.OperationalError: unable to open database file", "writes an SQLite database"),
+        ("RuntimeError: can't start new thread", "starts more processes"),
+    ],
+)
+def test_what_the_platform_refuses_while_it_answers_is_named(
+    raised: str, words: str, check: Callable[..., Replayed]
+) -> None:
+    trace = f'Traceback\n  File "/var/task/model/code/net.py", line 8, in predict\n{raised}\n'
+    failed = http({"error_code": "BAD_REQUEST", "message": "no", "stack_trace": trace}, 400)
+    done = check(lambda _: failed, *[(probe(), recorded(GOOD))] * 9)
+    (finding,) = done.findings
+    assert finding.check == "platform"
+    assert finding.message == "p: expected status 200, got 400 (BAD_REQUEST)."
+    assert f"predict (net.py, line 8) {words}" in finding.hint
 
 
 def test_many_differences_are_counted_not_listed(check: Callable[..., Replayed]) -> None:

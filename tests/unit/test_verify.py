@@ -41,7 +41,12 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
     done = Replayed(rows=1000, requests=20, refusals=3, cold_start=START, read_only="mounted")
 
     def record(_model: Any, probes: Sequence[Probe], _python: Any, **held: Any) -> Answers:
-        assert held == {"threads": None, "one_thread": False, "network": False}
+        assert held == {
+            "threads": None,
+            "one_thread": False,
+            "network": False,
+            "request_seconds": None,
+        }
         return Answers(
             answers=(Recorded(status=200, body="{}"),) * len(probes),
             oracle="Python 3.11.7, mlflow 3.17.2",
