@@ -191,7 +191,7 @@ def _scalars(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
     elif kind == "f":
         dtype = made.cells.dtype
     elif kind == "M":
-        dtype, fill = made.cells.dtype, np.datetime64("NaT")
+        dtype, fill = made.cells.dtype, np.datetime64("NaT", "ns")
     spread = np.full(len(values), fill, dtype=dtype)
     spread[~np.array(missing)] = made.cells
     return Column(spread, text=made.text)

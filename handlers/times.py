@@ -55,11 +55,15 @@ def to_nanoseconds(values: Array) -> Array:
         return made
     if values.dtype == object:
         values = np.array(["NaT" if v is None else v for v in values], dtype="datetime64[us]")
-    return _checked(values.astype("datetime64[ns]"), values.astype("datetime64[s]"))
+    return _cast(values, values.astype("datetime64[s]"))
 
 
-def _checked(found: Array, seconds: Array) -> Array:
-    """`found`, in nanoseconds, where it is the same as `seconds`. Raises ValueError."""
+def _cast(values: Array, seconds: Array) -> Array:
+    """`values` in nanoseconds, where these are the same as `seconds`. Raises ValueError."""
+    try:
+        found = values.astype("datetime64[ns]")
+    except OverflowError as error:  # numpy before 2.5 makes another time of it
+        raise ValueError(_BEYOND) from error
     # by whole numbers: numpy's own way back is wrong for the first second of all
     same = found.astype(np.int64) // 1_000_000_000 == seconds.astype(np.int64)
     if not (same | np.isnat(seconds)).all():
@@ -82,7 +86,7 @@ def _iso(column: Column) -> Column:
     if values.dtype.kind == "f":
         whole = np.where(np.isfinite(values), values, 0).astype(np.int64)
         times = whole.astype("datetime64[ns]")
-        times[np.isnan(values)] = np.datetime64("NaT")
+        times[np.isnan(values)] = np.datetime64("NaT", "ns")
         return Column(times)
     texts = [None if v is None or v != v or v == "" else v for v in values]  # noqa: PLR0124  NaN
     if not all(v is None or (isinstance(v, str) and _ISO.fullmatch(v)) for v in texts):
@@ -92,6 +96,5 @@ def _iso(column: Column) -> Column:
         raise ValueError("times must all be of one form")
     if any(v is not None and _ZONED.match(v) for v in texts):
         return Column(values, aware=True)
-    filled = ["NaT" if v is None else v for v in texts]
-    seconds = np.array(filled, dtype="datetime64[s]")
-    return Column(_checked(np.array(filled, dtype="datetime64[ns]"), seconds))
+    filled = np.array(["NaT" if v is None else v for v in texts], dtype=np.str_)
+    return Column(_cast(filled, filled.astype("datetime64[s]")))

@@ -27,6 +27,7 @@ if not __package__:
     # run by its path, without the packager: the folder is a package of its own
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     __package__ = "confine"
+    __spec__ = None  # which would have it that there is no package
 
 from . import kernel, landlock, mounts, watch
 
