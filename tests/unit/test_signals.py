@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+_AT_ONCE_SECONDS, _NO_WAIT_SECONDS = 10, 25
+"""Well below what is waited for otherwise, and well above what a busy machine takes."""
 _BEFORE = "from packager.cli._signals import answer_signals\nanswer_signals()\n"
 # a call into a library that lets no handler run, though other threads go on
 _IN_C = (
     "import hashlib\nprint('ready', flush=True)\n"
-    "hashlib.pbkdf2_hmac('sha256', b'', b'', 4_000_000)\n"
+    "hashlib.pbkdf2_hmac('sha256', b'', b'', 60_000_000)\n"
 )
 _IN_A_CHILD = (
     "import sys\nfrom packager import _process\nprint('ready', flush=True)\n"
@@ -59,7 +61,7 @@ def test_it_is_said_at_once_even_amid_a_long_call(number: signal.Signals) -> Non
         sent = time.monotonic()
         started.send_signal(number)
         assert b"Stopping" in _read_error(started)
-        assert time.monotonic() - sent < 1
+        assert time.monotonic() - sent < _AT_ONCE_SECONDS
         started.kill()
 
 
@@ -69,8 +71,8 @@ def test_nobody_waits_for_a_program_of_ours(code: str, number: signal.Signals) -
     with _start(code) as started:
         sent = time.monotonic()
         started.send_signal(number)
-        started.communicate(timeout=20)
-        assert time.monotonic() - sent < 5
+        started.communicate(timeout=40)
+        assert time.monotonic() - sent < _NO_WAIT_SECONDS
         assert started.returncode != 0
 
 
@@ -94,10 +96,12 @@ def test_it_is_said_where_the_end_comes_at_once(number: signal.Signals) -> None:
 
 def test_a_third_one_ends_it(tmp_path: Path) -> None:
     with _start(_TIDYING.replace("time.sleep(1)", "time.sleep(30)")) as started:
-        for _ in range(3):
+        # two that come before the first is seen count as one, as on a busy machine
+        until = time.monotonic() + 20
+        while started.poll() is None and time.monotonic() < until:
             started.send_signal(signal.SIGTERM)
             time.sleep(0.3)
-        assert started.wait(timeout=10) == 143
+        assert started.returncode == 143
 
 
 def test_what_is_ignored_stays_ignored() -> None:
