@@ -3,7 +3,8 @@
 The function's folder is on sys.path by the runtime's doing, and its modules come out of an archive
 by a hook in this process. A child has neither, so both travel by PYTHONPATH: its first entry holds
 `sitecustomize.py`, which a child runs before anything else. A child that is told to take nothing
-from the environment (-I, -E) or to do without site (-S) is beyond this.
+from the environment (-I, -E) or to do without site (-S) is beyond this, and so is one that os.exec
+or os.posix_spawn starts in an environment put together by hand: no event comes before they read it.
 """
 
 from __future__ import annotations
@@ -23,16 +24,19 @@ def share_imports(root: str) -> None:
     entries = [start, root]
     if Path(root, _STUB).is_dir():
         entries.append(f"{root}/{_STUB}")
-    prepend(os.environ, "PYTHONPATH", entries)
+    paths = {"PYTHONPATH": entries}
     if Path(root, "lib").is_dir():
         # what an entry point loads from there itself, a child would not
-        prepend(os.environ, "LD_LIBRARY_PATH", [f"{root}/lib"])
+        paths["LD_LIBRARY_PATH"] = [f"{root}/lib"]
+    for name, first in paths.items():
+        prepend(os.environ, name, first)
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "subprocess.Popen":
             environment = arguments[3]
             if isinstance(environment, dict) and start not in _entries(environment, "PYTHONPATH"):
-                prepend(environment, "PYTHONPATH", entries)
+                for name, first in paths.items():
+                    prepend(environment, name, first)
 
     sys.addaudithook(watch)
 

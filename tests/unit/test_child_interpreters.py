@@ -106,18 +106,27 @@ def test_a_sitecustomize_of_somebody_else_runs_too(function: Path, tmp_path: Pat
     assert said == f"here {theirs}/sitecustomize.py"
 
 
+@pytest.mark.parametrize(
+    ("given", "libraries"),
+    [
+        ("", ["/opt/lib"]),
+        (", env=dict(os.environ)", ["/opt/lib"]),
+        (", env={}", []),
+        (", env={'LD_LIBRARY_PATH': '/mine'}", ["/mine"]),
+    ],
+)
 def test_a_child_is_told_where_libraries_and_the_stand_in_lie(
-    function: Path, tmp_path: Path
+    given: str, libraries: list[str], function: Path, tmp_path: Path
 ) -> None:
     root = Path(shutil.copytree(function, tmp_path / "f"))
     tiny_elf.write(root, {"lib/x.so": b"", "handlers/stub/mlflow/__init__.py": b"V = 1\n"})
     code = (
         "import json, os, subprocess\n"
         "told = 'import sys, os, json; print(json.dumps([sys.path, dict(os.environ)]))'\n"
-        "print(subprocess.run([sys.executable, '-c', told], capture_output=True, text=True).stdout)"
+        f"print(subprocess.run([sys.executable, '-c', told]{given}, stdout=-1, text=True).stdout)"
     )
     path, environment = json.loads(ask(root, tmp_path, code, LD_LIBRARY_PATH="/opt/lib"))
-    assert environment["LD_LIBRARY_PATH"].split(os.pathsep) == [f"{root}/lib", "/opt/lib"]
+    assert environment["LD_LIBRARY_PATH"].split(os.pathsep) == [f"{root}/lib", *libraries]
     assert path[:3] == ["", str(root), f"{root}/handlers/stub"]
 
 
