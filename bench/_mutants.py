@@ -42,6 +42,10 @@ class Mutant:
     """`< becomes <=`"""
     text: str
     """The module's whole text."""
+    line: int
+    last_line: int
+    source: str
+    """The first line that is changed, as it is."""
 
     @property
     def name(self) -> str:
@@ -50,7 +54,7 @@ class Mutant:
 
 def make_mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of the module; comments and layout are lost."""
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), [*source.splitlines(), ""]
     left_out = {
         id(inner) for node in ast.walk(tree) for part in _unheld(node) for inner in ast.walk(part)
     }
@@ -62,7 +66,9 @@ def make_mutants(source: str) -> Iterator[Mutant]:
             target = next(each for at, each in enumerate(ast.walk(copy)) if at == index)
             change(target)
             text = ast.unparse(ast.fix_missing_locations(copy))
-            yield Mutant(_place(node), what, text + "\n")
+            first = getattr(node, "lineno", 1)
+            last = getattr(node, "end_lineno", first)
+            yield Mutant(_place(node), what, text + "\n", first, last, lines[first - 1].strip())
 
 
 def _place(node: ast.AST) -> str:
@@ -133,12 +139,13 @@ def _of_constant(node: Any) -> Iterator[tuple[str, Change]]:
 
 
 def _of_answer(node: Any) -> Iterator[tuple[str, Change]]:
-    if node.value is not None:
+    if node.value is not None and ast.unparse(node.value) != "None":
         yield "returns None", lambda each: setattr(each, "value", ast.Constant(None))
 
 
-def _of_condition(_node: Any) -> Iterator[tuple[str, Change]]:
-    yield "condition never holds", lambda each: setattr(each, "test", ast.Constant(value=False))
+def _of_condition(node: Any) -> Iterator[tuple[str, Change]]:
+    if ast.unparse(node.test) != "TYPE_CHECKING":
+        yield "condition never holds", lambda each: setattr(each, "test", ast.Constant(value=False))
 
 
 def _of_block(node: Any) -> Iterator[tuple[str, Change]]:

@@ -1,11 +1,13 @@
 """Whether the tests notice when the code is changed: `nox -s mutation`.
 
-    python bench/mutation.py [--sample N] [--minutes M] [--seed S] [MODULE ...]
+    python bench/mutation.py [--sample N] [--seed S] [--minutes M] [--file-minutes M] [--json]
+        [MODULE ...]
 
 Each module's mutants (bench/_mutants.py) are tried one by one in a copy of the project, against the
-tests named for it here: a mutant that no test fails on survives. What was tried is kept by the
-digest of the module and of its tests, so that a run goes on where one was stopped; a module that
-changed is tried anew. results/mutation.md has the scores and every survivor.
+tests named for it here, those first that reach the changed line (bench/_reached.py): a mutant that
+no test fails on survives. What was tried is kept by the digest of the module and of its tests, so
+that a run goes on where one was stopped; a module that changed is tried anew. What changes nothing
+that could be seen is in bench/_equivalent.py. results/mutation.md has the scores and survivors.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from bench import _reached
+from bench._equivalent import EQUIVALENT
 from bench._mutants import Mutant, make_mutants
-from packager import _process
 from packager.errors import ToolError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -35,6 +38,11 @@ _SLOWEST: Final = 4.0
 
 _SCORING: Final = ("tests/handlers/test_scoring.py", "tests/property/test_scoring_properties.py")
 _GROWING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py")
+_EVENTS: Final = (
+    "tests/handlers/test_events.py",
+    "tests/handlers/test_broken_records.py",
+    "tests/handlers/test_envelopes.py",
+)
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring.py": _SCORING,
     "handlers/casting.py": _SCORING,
@@ -42,12 +50,21 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/tables.py": _GROWING,
     "handlers/delimited.py": _GROWING,
     "handlers/inbox.py": ("tests/handlers/test_events.py", "tests/handlers/test_broken_records.py"),
+    "handlers/envelopes.py": ("tests/handlers/test_envelopes.py", "tests/handlers/test_events.py"),
+    "handlers/records.py": ("tests/handlers/test_events.py", "tests/handlers/test_batches.py"),
+    "handlers/events/sqs.py": _EVENTS,
+    "handlers/events/sns.py": _EVENTS,
+    "handlers/events/s3.py": _EVENTS,
+    "handlers/events/kafka.py": _EVENTS,
+    "handlers/events/kinesis.py": _EVENTS,
+    "handlers/events/dynamodb.py": _EVENTS,
     "handlers/once.py": ("tests/handlers/test_events.py",),
     "handlers/store.py": ("tests/unit/test_store.py", "tests/property/test_store.py"),
     "handlers/cold.py": ("tests/unit/test_store.py", "tests/property/test_store.py"),
     "handlers/loaders/_threads.py": ("tests/handlers/test_threads.py",),
     "packager/comparison.py": ("tests/unit/test_comparison.py", "tests/unit/test_replay.py"),
     "packager/spread.py": ("tests/unit/test_spread.py",),
+    "packager/verify/linkage.py": ("tests/unit/test_linkage.py",),
     "packager/verify/__init__.py": ("tests/unit/test_verify.py",),
     "packager/verify/ask.py": ("tests/unit/test_verify_ask.py", "tests/unit/test_verify.py"),
     "packager/verify/replay.py": ("tests/unit/test_replay.py",),
@@ -55,8 +72,9 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "packager/verify/budget.py": ("tests/unit/test_budget.py", "tests/unit/test_verify.py"),
     "packager/verify/shadowing.py": ("tests/unit/test_shadowing.py", "tests/unit/test_verify.py"),
     "packager/emit/_sizing.py": ("tests/unit/test_emit_sizing.py",),
-    "packager/_output.py": ("tests/unit/test_output.py",),
-    "packager/registry.py": ("tests/unit/test_registry.py",),
+    "packager/_output.py": ("tests/unit/test_output.py", "tests/unit/test_output_place.py"),
+    "packager/registry.py": ("tests/unit/test_registry.py", "tests/unit/test_registry_versions.py"),
+    "packager/registry_sources.py": ("tests/unit/test_registry_sources.py",),
 }  # fmt: skip
 """The tests that are to notice, by module: of its own name, and of what it is asked through."""
 
@@ -68,7 +86,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("modules", nargs="*", choices=[*TESTS, []], help="all of them by default")
     parser.add_argument("--sample", type=int, help="mutants of each module, drawn by the seed")
     parser.add_argument("--minutes", type=float, default=120.0, help="no mutant is begun later")
+    parser.add_argument("--file-minutes", type=float, default=60.0, help="the same, of a module")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON at the end")
     given = parser.parse_args(argv)
     path = RESULTS / "mutation.json"
     state: State = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -76,16 +96,32 @@ def main(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         project = _copy_project(Path(name))
         for module in given.modules or TESTS:
-            mutants = list(make_mutants((ROOT / module).read_text(encoding="utf-8")))
+            mutants = list_mutants(module)
             kept = state.get(module, {})
             if kept.get("digest") != (digest := _digest(module)):
                 kept = {"digest": digest, "tried": {}}
             state[module] = {**kept, "mutants": len(mutants)}
             chosen = _choose(mutants, given.sample, given.seed)
-            _try_all(project, module, chosen, state[module], until)
+            last = min(until, time.monotonic() + given.file_minutes * 60)
+            _try_all(project, module, chosen, state[module], last)
             path.write_text(json.dumps(state, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             (RESULTS / "mutation.md").write_text(render(state), encoding="utf-8")
+    if given.json:
+        print(json.dumps({module: score(kept) for module, kept in state.items()}, indent=1))
     return 0
+
+
+def list_mutants(module: str) -> list[Mutant]:
+    """Those of a module that a test can see."""
+    mutants = make_mutants((ROOT / module).read_text(encoding="utf-8"))
+    known = EQUIVALENT.get(module, {})
+    return [each for each in mutants if f"{each.source} | {each.what}" not in known]
+
+
+def score(kept: Mapping[str, Any]) -> dict[str, int]:
+    """How many mutants a module has, how many were tried, and how many of those were noticed."""
+    tried = kept["tried"]
+    return {"mutants": kept["mutants"], "tried": len(tried), "noticed": sum(tried.values())}
 
 
 def _copy_project(folder: Path) -> Path:
@@ -122,7 +158,8 @@ def _try_all(
     if not left or time.monotonic() > until:
         return
     begun = time.monotonic()
-    if not _pass(project, TESTS[module], 600):
+    reached = _reached.trace(project, module, TESTS[module], project / "reached.json")
+    if reached is None:
         raise ToolError(f"{module}: its tests fail before anything is changed.")
     limit = 10 + _SLOWEST * (time.monotonic() - begun)
     file = project / module
@@ -132,25 +169,12 @@ def _try_all(
             if time.monotonic() > until:
                 return
             file.write_text(each.text, encoding="utf-8")
-            tried[each.name] = not _pass(project, TESTS[module], limit)
+            lines = range(each.line, each.last_line + 1)
+            tried[each.name] = _reached.notice(project, TESTS[module], reached, lines, limit)
             print(f"{module} {each.name}: {'noticed' if tried[each.name] else 'SURVIVED'}")
+            sys.stdout.flush()
     finally:
         file.write_bytes(own)
-
-
-def _pass(project: Path, tests: Sequence[str], seconds: float) -> bool:
-    try:
-        done = _process.run(
-            [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-n", "0", "-m", "not slow",
-             "-p", "no:cacheprovider", "-p", "no:schemathesis", *tests],
-            cwd=project,
-            env={**_process.basic_environment(), "PYTHONPATH": str(project)},
-            timeout_seconds=seconds,
-            check=False,
-        )  # fmt: skip
-    except ToolError:
-        return False  # it never ends
-    return done.returncode == 0
 
 
 def render(state: State) -> str:
@@ -166,10 +190,9 @@ def render(state: State) -> str:
         "|---|---|---|---|---|",
     ]
     for module, kept in sorted(state.items()):
-        tried = kept["tried"]
-        noticed = sum(tried.values())
-        score = f"{100 * noticed / len(tried):.0f} %" if tried else "-"
-        lines.append(f"| {module} | {kept['mutants']} | {len(tried)} | {noticed} | {score} |")
+        mutants, tried, noticed = score(kept).values()
+        share = f"{100 * noticed / tried:.0f} %" if tried else "-"
+        lines.append(f"| {module} | {mutants} | {tried} | {noticed} | {share} |")
     counts = [list(kept["tried"].values()) for kept in state.values()]
     total, noticed = sum(map(len, counts)), sum(map(sum, counts))
     if total:

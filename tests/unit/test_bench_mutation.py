@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from bench import mutation
+from bench import _reached, mutation
+from bench._equivalent import EQUIVALENT
 from bench._mutants import make_mutants
 
 
@@ -27,6 +30,8 @@ from bench._mutants import make_mutants
             "def f():\n    '''Words.'''\n    return a",
             ["def f():\n    '''Words.'''\n    return None"],
         ),
+        ("def f():\n    return None", []),
+        ("if TYPE_CHECKING:\n    import a", []),
         ("def f():\n    g()", ["def f():\n    pass"]),
         ("def f():\n    _LOG.info('x')", []),
         ("if a:\n    raise b", ["if False:\n    raise b", "if a:\n    pass"]),
@@ -55,3 +60,25 @@ def test_the_report_has_scores_and_survivors() -> None:
     assert "| packager/x.py | 9 | 2 | 1 | 50 % |" in text
     assert "| all | | 2 | 1 | 50 % |" in text
     assert "- `packager/x.py` line 2, column 0: returns None" in text
+
+
+def test_what_changes_nothing_is_still_there() -> None:
+    for module, known in EQUIVALENT.items():
+        source = (mutation.ROOT / module).read_text(encoding="utf-8")
+        assert known.keys() <= {f"{each.source} | {each.what}" for each in make_mutants(source)}
+
+
+def test_tests_that_reach_the_line_come_first_the_quickest_before_others() -> None:
+    reached = {"slow": (2.0, [3, 4]), "quick": (1.0, [4]), "elsewhere": (0.1, [9])}
+    items: Any = [SimpleNamespace(nodeid=name) for name in ("new", "slow", "elsewhere", "quick")]
+    _reached.Order(reached, range(4, 6)).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["quick", "slow", "new", "elsewhere"]
+
+
+def test_the_lines_of_one_file_are_noted() -> None:
+    tracer = _reached.Tracer(make_mutants.__code__.co_filename)
+    with tracer._tracing():
+        assert list(make_mutants("x = 'words'")) == []
+    first = make_mutants.__code__.co_firstlineno
+    assert first + 2 in tracer.lines
+    assert len(tracer.lines) > 10
