@@ -21,6 +21,7 @@ from packager.types import (
     LoaderSpec,
     Lock,
     LockedPackage,
+    Spread,
     VerifiedBundle,
 )
 from packager.verify import ask, oracle, replay
@@ -97,6 +98,62 @@ def test_findings_of_size_and_replay_come_together(tmp_path: Path, replayed: Rep
     assert [finding.check for finding in caught.value.findings] == ["budget", "replay"]
 
 
+def test_a_rejected_bundle_goes_with_its_evidence(tmp_path: Path, replayed: Replayed) -> None:
+    replayed.findings.append(ODD)
+    replayed.rows = 0
+    with pytest.raises(VerificationError) as caught:
+        verified(tmp_path)
+    rejected = caught.value.rejected
+    assert rejected is not None
+    assert rejected.unzipped_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert (rejected.evidence.proven, rejected.evidence.cold_start) == (True, START)
+
+
+def test_all_that_a_replay_came_to_is_in_the_evidence(
+    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = oracle.record
+
+    def record(*args: Any, **more: Any) -> Answers:
+        held = {**more, "one_thread": False}
+        return replace(recorded(*args, **held), protections=("Of the oracle.",))
+
+    monkeypatch.setattr(oracle, "record", record)
+    replayed.unseen_requests, replayed.unseen_misses, replayed.mismatches = 4, 5, 6
+    replayed.max_abs_error, replayed.misses = 0.5, ("p/a.py",)
+    replayed.spread = Spread(rounding={"predictions, any row": 1e-16})
+    replayed.protections, replayed.doors, replayed.host = ("Of the boot.",), "by sqs", "A host."
+    replayed.notes = ["p was not sent."]
+    evidence = verified(tmp_path, fake_plan.plan(threads=1)).evidence
+    assert (evidence.requests_compared, evidence.unseen_requests) == (20, 4)
+    assert (evidence.cold_store_misses, evidence.unseen_cold_store_misses) == (("p/a.py",), 5)
+    assert (evidence.mismatches, evidence.max_abs_error, evidence.threads) == (6, 0.5, 1)
+    assert evidence.rounding == {"predictions, any row": 1e-16}
+    assert evidence.sandbox == {"oracle": ("Of the oracle.",), "boot": ("Of the boot.",)}
+    assert (evidence.checks["doors"], evidence.checks["host"]) == ("by sqs", "A host.")
+    assert evidence.seed == fake_plan.request().seed
+    held, unsent, init = evidence.notes
+    assert held.startswith("The model is held to one thread")
+    assert (unsent, init[:9]) == ("p was not sent.", "Init took")
+
+
+@pytest.mark.parametrize(("init_wall_ms", "notes"), [(10_000.0, 0), (10_000.5, 1)])
+def test_an_init_at_the_limit_is_within_it(
+    init_wall_ms: float, notes: int, tmp_path: Path, replayed: Replayed
+) -> None:
+    replayed.cold_start = replace(START, init_wall_ms=init_wall_ms)
+    assert len(verified(tmp_path).evidence.notes) == notes
+
+
+def test_a_host_that_shares_packages_is_checked_for_them(
+    tmp_path: Path, replayed: Replayed
+) -> None:
+    target = targets.load("azure-functions")
+    shared = fake_plan.plan(target=target, runtime=target.runtimes[0])
+    said = verified(tmp_path, shared).evidence.checks["shadowing"]
+    assert said.startswith("Nothing older than protobuf")
+
+
 def test_what_does_not_link_is_not_booted(
     tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +217,40 @@ def test_only_refusals_prove_nothing(tmp_path: Path, replayed: Replayed) -> None
     replayed.rows = 0
     with pytest.raises(UnprovenError, match=r"refused every one of \d+ requests, its own example"):
         verified(tmp_path)
+
+
+def test_only_refusals_may_ship_unproven_where_that_is_asked_for(
+    tmp_path: Path, replayed: Replayed
+) -> None:
+    replayed.rows = 0
+    evidence = verified(tmp_path, unproven_allowed()).evidence
+    assert not evidence.proven
+    assert "refused every one of" in evidence.why_unproven
+
+
+def test_answers_that_are_all_chance_prove_nothing(tmp_path: Path, replayed: Replayed) -> None:
+    replayed.rows = 0
+    replayed.spread = Spread(chance={"predictions, any row": 0.25})
+    with pytest.raises(UnprovenError, match=r"otherwise each time .*predictions, any row"):
+        verified(tmp_path)
+
+
+@pytest.mark.parametrize(("raised", "said"), [("", "."), ("KeyError", " with KeyError.")])
+def test_an_example_that_the_model_refuses_is_said(
+    raised: str, said: str, tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = oracle.record
+
+    def record(*args: Any, **held: Any) -> Answers:
+        found = recorded(*args, **held)
+        first = Recorded(status=400, body="{}", raised=raised)
+        return replace(found, answers=(first, *found.answers[1:]))
+
+    monkeypatch.setattr(oracle, "record", record)
+    note, _ = verified(tmp_path).evidence.notes
+    assert note == f"The registered model refuses its own example{said}"
+    plain = fake_plan.plan(model=fake_plan.model(example=None))
+    assert len(verified(tmp_path, plain).evidence.notes) == 1
 
 
 def test_fewer_rows_than_asked_for_are_said(tmp_path: Path, replayed: Replayed) -> None:
