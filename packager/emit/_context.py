@@ -9,14 +9,15 @@ from typing import Any, Final
 
 from handlers import events as sources
 from handlers import sketches
-from handlers.dimensions import dimension_value, of_model
+from handlers.dimensions import of_model
 from packager import outputs, sizes
 from packager.emit import _dashboard, _machine, _text
 from packager.emit._events import payload
 from packager.emit._requests import REQUESTS
 from packager.emit._sizing import Sizing
 from packager.facts import devices
-from packager.types import Artifact, BuildPlan, Device, Front, VerifiedBundle
+from packager.function_variables import list_template_variables
+from packager.types import Artifact, BuildPlan, Device, VerifiedBundle
 
 _ROUTES: Final = {
     "Invocations": "POST /invocations",
@@ -55,7 +56,7 @@ def context(
         "description": _description(plan),
         "dimensions": named,
         "drift": drift,
-        "environment": environment(plan),
+        "environment": list_template_variables(plan),
         "event_names": _event_names(plan),
         "events": plan.request.events,
         "evidence": verified.evidence,
@@ -100,7 +101,7 @@ def _event_names(plan: BuildPlan) -> tuple[str, ...]:
 
 def _dimensions(plan: BuildPlan) -> dict[str, str]:
     """Of the function's own metrics; see handlers.metrics."""
-    service = environment(plan)["POWERTOOLS_SERVICE_NAME"]
+    service = list_template_variables(plan)["POWERTOOLS_SERVICE_NAME"]
     return of_model(plan.model.name, plan.model.version, service)
 
 
@@ -142,19 +143,6 @@ def tags(artifact: Artifact, plan: BuildPlan) -> dict[str, str]:
         "artifact:sha256": artifact.sha256,
     }
     return {key: _text.tag_value(value) for key, value in named.items() if value}
-
-
-def environment(plan: BuildPlan) -> dict[str, str]:
-    """The function's variables; none is a secret, and LOG_LEVEL is the template's parameter."""
-    found = {
-        "POWERTOOLS_METRICS_NAMESPACE": _NAMESPACE,
-        "POWERTOOLS_SERVICE_NAME": dimension_value(plan.model.name or "unnamed"),
-    }
-    if {*plan.request.events} & {*sources.OF_FILES}:
-        found["PACKAGER_FILES"] = "1"
-    if plan.request.front is not Front.NONE:
-        found["PACKAGER_HTTP"] = "1"
-    return found
 
 
 def _description(plan: BuildPlan) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 from packager import _archive, sandbox
 from packager.comparison import Difference, places
 from packager.errors import EmulatorError
+from packager.function_variables import list_boot_variables
 from packager.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, Process
 from packager.layout import lay_out
 from packager.probes import Probe
@@ -69,6 +70,23 @@ def memory_mb(plan: BuildPlan) -> int:
     return plan.request.memory_mb or _MEMORY_MB
 
 
+def prepare_boot(plan: BuildPlan, folder: Path) -> Boot:
+    """As its deployment would start it."""
+    request = plan.request
+    return Boot(
+        folder=folder,
+        interpreter=plan.interpreter,
+        entrypoint=plan.target.entrypoint,
+        memory_mb=memory_mb(plan),
+        # where nobody has chosen, the size follows from what is measured here
+        memory_limit_mb=request.memory_mb or _most_memory_mb(plan),
+        network=request.allow_network,
+        timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
+        provided=plan.provided,
+        env=list_boot_variables(plan),
+    )
+
+
 def check(
     bundle: Bundle,
     plan: BuildPlan,
@@ -84,20 +102,7 @@ def check(
     request = plan.request
     done = Replayed(tolerance=(request.rtol, request.atol) if plan.compiled else None)
     folder = lay_out(bundle.root, plan, work / "function")
-    host = HOSTS[plan.target.name](
-        Boot(
-            folder=folder,
-            interpreter=plan.interpreter,
-            entrypoint=plan.target.entrypoint,
-            memory_mb=memory_mb(plan),
-            # where nobody has chosen, the size follows from what is measured here
-            memory_limit_mb=request.memory_mb or _most_memory_mb(plan),
-            network=request.allow_network,
-            timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
-            provided=plan.provided,
-            env=plan.variables,
-        )
-    )
+    host = HOSTS[plan.target.name](prepare_boot(plan, folder))
     done.host = host.about
     with host as function:
         done.protections = function.protections()
