@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickletools
 from pathlib import Path
 from typing import Final
@@ -41,6 +42,15 @@ def why_bound(root: Path, unpickled: tuple[str, ...]) -> str | None:
                 return f"{name} holds compiled code"
         except (ValueError, OSError, IndexError, UnicodeDecodeError):
             return f"{name} is no plain pickle that could be looked into"
+    return None
+
+
+def find_code(root: Path, unpickled: tuple[str, ...]) -> str | None:
+    """The first of these files that is a plain pickle and holds compiled code; None for none."""
+    for name in unpickled:
+        with contextlib.suppress(ValueError, OSError, IndexError, UnicodeDecodeError):
+            if _holds_code(root / name):
+                return name
     return None
 
 

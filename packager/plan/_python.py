@@ -44,7 +44,7 @@ def candidates(
     """
     author = _minor(model.python_version)
     if request.python_minor is not None:
-        return Candidates(found=(_asked(request.python_minor, author, target, unpickled, today),))
+        return Candidates(found=(_asked(request.python_minor, model, target, unpickled, today),))
     alive = [runtime for runtime in target.runtimes if runtime.end_of_life > today]
     newest = sorted(alive, key=lambda runtime: _order(runtime.python_minor), reverse=True)
     if not unpickled:
@@ -69,13 +69,19 @@ def candidates(
 
 
 def _asked(
-    minor: str, author: str | None, target: Target, unpickled: tuple[str, ...], today: date
+    minor: str, model: ResolvedModel, target: Target, unpickled: tuple[str, ...], today: date
 ) -> Candidate:
+    author = _minor(model.python_version)
     runtime = next(r for r in target.runtimes if r.python_minor == minor)
     if runtime.end_of_life <= today:
         raise PlanError(
             f"--python {minor}: {runtime.name} came to its end of life on {runtime.end_of_life} "
             f"({runtime.source}, {runtime.as_of}). Choose a later one."
+        )
+    if author not in {None, minor} and (name := _pickles.find_code(model.root, unpickled)):
+        raise PlanError(
+            f"--python {minor}: {name} holds compiled code, pickled under Python {author}, which "
+            f"no other version runs. Leave --python out.\n{ways_out(target)}"
         )
     why = f"Python {minor}: asked for with --python."
     if unpickled and author is not None and author != minor:

@@ -25,8 +25,8 @@ _ABSENT: Final = re.compile(
 )
 _NETWORK: Final = re.compile(
     r"\b(gaierror|NameResolutionError|ConnectionError|ConnectError|ConnectTimeout|MaxRetryError"
-    r"|URLError|LocalEntryNotFoundError|EndpointConnectionError)\b|Network is unreachable"
-    r"|Temporary failure in name resolution"
+    r"|ConnectionRefusedError|URLError|LocalEntryNotFoundError|EndpointConnectionError)\b"
+    r"|Network is unreachable|Temporary failure in name resolution"
 )
 _LOCK: Final = re.compile(
     r"multiprocessing/synchronize\.py|multiprocessing/shared_memory\.py|_multiprocessing\.SemLock"
@@ -43,6 +43,8 @@ _COMMAND: Final = re.compile(
     r"in _execute_child(?:(?!Traceback)[\s\S]){0,1500}?(?:FileNotFoundError|PermissionError): "
     r"\[Errno (?:2|13)\][^\n:]*: \\?['\"](?P<name>[^'\"\\/]+)\\?['\"]"
 )
+_MEMORY: Final = re.compile(r"\b(?:_Array)?MemoryError\b|std::bad_alloc|DefaultCPUAllocator")
+_PLACELESS: Final = re.compile(r"No usable temporary (?:file|directory)[^\n]*")
 _PROCESSES: Final = re.compile(r"can't start new thread|\[Errno 11\] Resource temporarily unavail")
 
 
@@ -129,6 +131,20 @@ def _command(found: re.Match[str], call: str, place: Place) -> str:
     )
 
 
+def _memory(_: re.Match[str], call: str, place: Place) -> str:
+    return (
+        f"{call} asks for more memory than {place.name} has. Give it more with --memory where the "
+        "target has it, or load and compute less at a time."
+    )
+
+
+def _placeless(_: re.Match[str], call: str, place: Place) -> str:
+    return (
+        f"{call} makes a temporary file where none can be made. In {place.name} only "
+        f"{place.writable} can be written: leave out dir=, or give tempfile.gettempdir()."
+    )
+
+
 def _processes(_: re.Match[str], call: str, place: Place) -> str:
     return f"{call} starts more processes and threads than {place.name} may have."
 
@@ -143,6 +159,8 @@ _RULES: Final[tuple[_Rule, ...]] = (
     (_FULL, _full),
     (_NETWORK, _network),
     (_PROCESSES, _processes),
+    (_MEMORY, _memory),
+    (_PLACELESS, _placeless),
 )
 
 

@@ -378,6 +378,15 @@ def test_a_pickle_s_python_that_is_not_here_is_asked_for(
         _plan(model)
 
 
+def test_compiled_code_is_not_moved_to_another_python(index: Index, tmp_path: Path) -> None:
+    model = _pickled(tmp_path / "m", lambda: 1, by=cloudpickle, python_version="3.12.1")
+    with pytest.raises(PlanError, match=r"holds compiled code, pickled under Python 3\.12"):
+        _plan(model, python_minor="3.13")
+    assert {each.runtime.python_minor for each in _plan(model, python_minor="3.12")} == {"3.12"}
+    plain = _pickled(tmp_path / "p", {"a": 1}, python_version="3.12.1")
+    assert _said(_plan(plain, python_minor="3.13")[0], "is left to replay")
+
+
 def test_a_runtime_near_its_end_is_said(index: Index, tmp_path: Path) -> None:
     model = _pickled(tmp_path / "m", {"a": 1}, python_version="3.12.1")
     asked = BuildRequest(model_uri="u", out_dir=Path("out"))

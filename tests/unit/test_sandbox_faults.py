@@ -54,6 +54,16 @@ LOCK = FRAMES + (
             ("load_context (train.py, line 8) starts 'git'", "no such program"),
         ),
         (FRAMES + "RuntimeError: can't start new thread", ("more processes and threads",)),
+        (FRAMES + "ConnectionRefusedError: [Errno 111] Connection refused", ("the network",)),
+        (FRAMES + "MemoryError", ("asks for more memory", "--memory")),
+        (
+            FRAMES + "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 20.0 GiB",
+            ("load_context (train.py, line 8) asks for more memory", "--memory"),
+        ),
+        (
+            FRAMES + "FileNotFoundError: [Errno 2] No usable temporary directory found in ['.']",
+            ("only /tmp can be written", "gettempdir"),
+        ),
     ],
 )
 def test_names_the_call_the_path_and_the_fix(text: str, words: tuple[str, ...]) -> None:
