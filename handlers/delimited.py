@@ -167,8 +167,10 @@ def _column(cells: Sequence[str], wanted: Any) -> Column:
 
 def _inferred(cells: Sequence[str]) -> Column:
     """A column of which the signature says nothing."""
-    if cells and all(cell.lower() in _TRUTH for cell in cells):
-        return _column(cells, BOOLEAN)
+    truths = [_NAN if cell in NULLS else _TRUTH.get(cell.lower()) for cell in cells]
+    if None not in truths and not all(cell in NULLS for cell in cells):
+        gaps = any(cell in NULLS for cell in cells)
+        return Column(objects(truths, len(truths))) if gaps else _column(cells, BOOLEAN)
     try:
         if all(map(_WHOLE.fullmatch, cells)):
             return Column(np.array(list(map(int, cells))))

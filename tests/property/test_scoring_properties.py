@@ -112,6 +112,23 @@ def test_truths_beside_gaps_numbers_and_text_are_read_as_pandas_reads_them(kind:
         assert repr(actual.columns["b"].cells.tolist()) == repr(expected["b"].tolist()), cells
 
 
+@pytest.mark.parametrize("kind", ["double", "boolean", "string", "long"])
+def test_a_column_behind_labels_is_of_the_type_that_pandas_takes_it_for(kind: str) -> None:
+    """Where columns have no names, pandas counts the labels as the first of them."""
+    signature = {"inputs": [{"type": kind}]}
+    for cells in itertools.product(["", "True", "1", "x"], repeat=2):
+        body = ("a\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))).encode()
+        frame, arrays = Keeping(), Keeping()
+
+        with_pandas = ours(signature, frame).invocations(body, "text/csv")
+        without = ours(signature, arrays, frame="numpy").invocations(body, "text/csv")
+
+        assert without == with_pandas, cells
+        if without.status == 200:
+            (values,) = arrays.data.values()
+            assert repr(values.tolist()) == repr(frame.data["a"].tolist()), cells
+
+
 @given(
     st.lists(st.sampled_from([k for k in KINDS if k != "datetime"]), min_size=2, max_size=3),
     st.lists(st.lists(CSV_CELLS, min_size=3, max_size=3), max_size=4),
