@@ -147,28 +147,28 @@ def _last_dump(log: str) -> str:
     return log[starts[-1] :] if starts else ""
 
 
-def _frames(log: str) -> list[tuple[str, str, str]]:
-    """Of the thread that was at fault, else of the main one; the innermost call first."""
+def _stacks(log: str) -> list[list[tuple[str, str, str]]]:
+    """Each thread's frames, the innermost call first; that at fault first, else the main one."""
     dump = _last_dump(log)
-    threads = _THREAD.split(dump)[1:]
-    if not threads:
-        return []
-    current = dump.find("Current thread")
+    threads = [_FRAME.findall(each.split("\n\n")[0]) for each in _THREAD.split(dump)[1:]]
+    if "Current thread" in dump:
+        at = _THREAD.findall(dump).index("Current thread 0x")
+        return [threads[at], *threads[:at], *threads[at + 1 :]]
     # the main thread is listed last
-    chosen = dump[current:].split("\n\n")[0] if current >= 0 else threads[-1]
-    return _FRAME.findall(chosen)
+    return threads[::-1]
 
 
 def name_place(log: str) -> str:
     """` at predict (model.py, line 8)`, of a log with the fault handler's words; else ""."""
-    frames = _frames(log)
-    own = next((each for each in frames if not is_library(each[0])), None)
-    if own is None and not frames:
+    stacks = [each for each in _stacks(log) if each]
+    if not stacks:
         return ""
-    path, line, name = own or frames[0]
+    # a loop's thread may only wait for another, in which the model was asked
+    own = next((each for stack in stacks for each in stack if not is_library(each[0])), None)
+    path, line, name = own or stacks[0][0]
     return f" at {name} ({path.rsplit('/', 1)[-1]}, line {line})"
 
 
 def _recurses(log: str) -> bool:
-    frames = _frames(log)
+    frames = next(iter(_stacks(log)), [])
     return any(frames.count(each) >= _RECURSES for each in frames[:3])

@@ -23,13 +23,11 @@ WAYS = {
     "exit at once": "os._exit(0)",
     "sys.exit": "sys.exit('bye')",
     "sys.exit(0)": "sys.exit(0)",
-    "SystemExit": "raise SystemExit",
     "interrupt": "raise KeyboardInterrupt",
     "kill": "os.kill(os.getpid(), 9)",
     "hang": "time.sleep(60)",
     "lock": "threading.Lock().acquire(); l = threading.Lock(); l.acquire(); l.acquire()",
     "recursion": "sys.setrecursionlimit(10**9); f = lambda x: f([x]) + 1; f(0)",
-    "native recursion": "x = []\n    for _ in range(10**6): x = [x]\n    repr(x)\n    os.abort()",
 }
 MODEL = """import ctypes, os, sys, threading, time
 def do():
@@ -78,6 +76,23 @@ def test_reads_the_words_of_lambda_s_emulator(words: str, said: str) -> None:
     ending = explain_words(words, "")
     assert ending is not None
     assert said in ending.cause
+
+
+OTHER_THREAD = """Fatal Python error: Aborted
+
+Thread 0x0002 (most recent call first):
+  File "/var/task/net.py", line 8 in predict
+  File "/usr/lib/python3.12/threading.py", line 9 in run
+
+Current thread 0x0001 (most recent call first):
+  File "/usr/lib/python3.12/selectors.py", line 452 in select
+"""
+
+
+def test_a_loop_that_waits_for_the_model_is_not_named() -> None:
+    ending = explain_words("Task timed out after 3.00 seconds", OTHER_THREAD)
+    assert ending is not None
+    assert ending.cause.endswith("at predict (net.py, line 8)")
 
 
 def test_other_words_tell_of_no_end() -> None:
