@@ -8,6 +8,7 @@ function, so it is taken from there; everything that ships is taken from FUNCTIO
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from pathlib import Path
@@ -33,7 +34,9 @@ def main(function: str, own_handlers: str, descriptor: str) -> None:
         named = f"[{host}]" if ":" in host else host
         sys.stderr.write(f"It is running on http://{named}:{port} (CTRL+C ends it)\n")
         sys.stderr.flush()
-        uvicorn.Server(uvicorn.Config(app, log_level="info")).run(sockets=[listener])
+        # an interrupt is how it ends, which uvicorn tells once it has ended well
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(uvicorn.Config(app, log_level="info")).run(sockets=[listener])
 
 
 if __name__ == "__main__":
