@@ -20,9 +20,12 @@ from packager.errors import (
     RegistryUnavailableError,
     StorageError,
 )
+from packager.model_documents import MOST_TEXT
 
 MOST_FILES: Final = 100_000
 _SHOWN: Final = 20
+_DESCRIPTIONS: Final = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
+"""Files that are read whole."""
 
 FORMS: Final = (
     "models:/name/version, models:/name@alias, models:/name/latest, models:/m-<model id>, "
@@ -81,8 +84,14 @@ def parse(uri: str) -> Registered | Logged | OfRun | Folder | Stored:
 
 
 def local_path(uri: str) -> Path | None:
-    """The folder that a plain path or a file: address names, else None."""
-    parts = urlsplit(uri)
+    """The folder that a plain path or a file: address names, else None.
+
+    Raises ConfigurationError for an address that cannot be read.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:  # a host in brackets that are not closed
+        raise _malformed(uri, str(error)) from error
     if parts.scheme == "file":
         return Path(unquote(parts.path))
     # a letter and a colon is a drive, not a scheme
@@ -122,6 +131,7 @@ def copy_folder(source: Path, into: Path) -> None:
     try:
         root = source.resolve()
         check_model(root, str(source))
+        _check_sizes(root)
         found = tuple(islice(_files(root), MOST_FILES + 1))
         check_names([path.relative_to(root).as_posix() for path in found], str(source))
         stray = [str(path.relative_to(root)) for path in found if not _is_ours(path, root)]
@@ -156,6 +166,17 @@ def check_model(folder: Path, named: str) -> None:
     raise ModelNotFoundError(
         f"{named} is no model: it has no file MLmodel. There is: {shown or 'nothing'}."
     )
+
+
+def _check_sizes(folder: Path) -> None:
+    """Raises ModelFormatError for a description too large to be read, before it is copied."""
+    for name in _DESCRIPTIONS:
+        path = folder / name
+        if path.is_file() and path.stat().st_size > MOST_TEXT:
+            raise ModelFormatError(
+                f"{name} has {path.stat().st_size:,} bytes; no more than {MOST_TEXT:,} are read. "
+                "Log the model again with less in it."
+            )
 
 
 def check_names(names: Sequence[str], named: str) -> None:

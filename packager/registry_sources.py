@@ -36,6 +36,11 @@ def check_source(source: str, asked: Sequence[str]) -> None:
     Raises RegistryUnavailableError for one that climbs out of its store, or that would send
     credentials to another host; ModelNotFoundError for a local folder that holds no model.
     """
+    if not _is_readable(source):
+        raise RegistryUnavailableError(
+            f"The registry says that the model lies at {without_password(source)}, which is no "
+            "address. Correct its source there, or name the model's folder in its place."
+        )
     if _climbs(source):
         raise _refused(source, "it climbs out of its store with `..`")
     path = _model_uri.local_path(source)
@@ -63,7 +68,7 @@ def check_folder(path: Path) -> None:
 
 def is_in_store(address: str, artifact_uri: str) -> bool:
     """Whether an address lies in the remote store that a run's artifacts are in."""
-    if _climbs(address) or _model_uri.local_path(address) is not None:
+    if not _is_readable(address) or _climbs(address) or _model_uri.local_path(address) is not None:
         return False
     there, here = urlsplit(address), urlsplit(artifact_uri)
     if there.scheme in {"http", "https", "runs", "models"}:
@@ -89,6 +94,15 @@ def _read_address(source: str) -> str:
     except (ValueError, RecursionError, TypeError):
         return ""
     return str(told.get("uri") or told.get("url") or "") if isinstance(told, dict) else ""
+
+
+def _is_readable(address: str) -> bool:
+    """Whether it has a host and a port as addresses have them."""
+    try:
+        _ = urlsplit(address).port
+    except ValueError:
+        return False
+    return "\0" not in address
 
 
 def _climbs(address: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from packaging.markers import default_environment
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
@@ -23,6 +23,8 @@ _CONDA: Final = re.compile(r"([\w.-]+)\s*=\s*([\w.]+)(?:=\w*)?")
 _NAMED: Final = re.compile(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
 _SOURCE: Final = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _PLACEHOLDER: Final = re.compile(r"[${}]")
+_MOST_LINES_EACH: Final = 100
+"""Of one package; they are compared with each other."""
 _WHEEL: Final = "build a wheel of it with `pip wheel` and list it as code/NAME.whl"
 
 
@@ -65,7 +67,8 @@ def explain(line: str, *, trusted: bool = True) -> str | None:
         return None
     try:
         Requirement(line)
-    except InvalidRequirement as error:
+    # a number with more digits than Python converts; parentheses deeper than its parser calls
+    except (ValueError, RecursionError) as error:
         if conda := _CONDA.fullmatch(line):
             return f"a single = is conda's; write {conda.group(1)}=={conda.group(2)}"
         words = " ".join(str(error).split())
@@ -82,7 +85,14 @@ def _explain_address(name: str, address: str, *, trusted: bool) -> str | None:
         if address.endswith(_SOURCE):
             return f"it is a source archive, whose code would run here to build it; {_WHEEL}"
         return None
-    parts = urlsplit(address)
+    return _explain_remote(name, address, trusted=trusted)
+
+
+def _explain_remote(name: str, address: str, *, trusted: bool) -> str | None:
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        return f"its address cannot be read ({error}); correct it"
     if parts.scheme not in {"http", "https"}:
         return f"nothing is fetched over {parts.scheme}://; {_WHEEL}"
     if not parts.path.endswith(".whl"):
@@ -152,6 +162,16 @@ def find_conflicts(requirements: Requirements, python: str | None) -> Iterator[s
 
 
 def _conflicts_of(name: str, lines: list[tuple[str, SpecifierSet]]) -> Iterator[str]:
+    if len(lines) == 1 and len(lines[0][1]) <= 1:
+        return  # nearly every line of nearly every model
+    if len(lines) > _MOST_LINES_EACH:
+        yield f"{lines[0][0]}: {name} is on {len(lines):,} lines; leave one of them"
+        return
+    together = SpecifierSet()
+    for _, versions in lines:
+        together &= versions
+    if not together.is_unsatisfiable():
+        return
     for line, versions in lines:
         if versions.is_unsatisfiable():
             yield f"{line}: no version of {name} is all of that; leave one condition out"
@@ -160,12 +180,8 @@ def _conflicts_of(name: str, lines: list[tuple[str, SpecifierSet]]) -> Iterator[
         if (left & right).is_unsatisfiable():
             yield f"{one} conflicts with {other}: no version of {name} is both; remove one of them"
             return
-    together = SpecifierSet()
-    for _, versions in lines:
-        together &= versions
-    if together.is_unsatisfiable():
-        named = ", ".join(line for line, _ in lines)
-        yield f"{named}: no version of {name} is all of these; remove one of them"
+    named = ", ".join(line for line, _ in lines)
+    yield f"{named}: no version of {name} is all of these; remove one of them"
 
 
 def _specifiers(

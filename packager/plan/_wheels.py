@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
@@ -13,9 +14,12 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from packager.errors import PlanError
+from packager.model_documents import MOST_TEXT
 
 _PLATFORM: Final = re.compile(r"(?P<machine>x86_64|aarch64)-manylinux_2_(?P<minor>\d+)")
 """As uv names one. Older names of a glibc: PEP 513, PEP 571, PEP 599."""
+_UNREADABLE: Final = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""RuntimeError: it has a password, or is packed in a way that zipfile does not know."""
 _OLDER: Final = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
 
 
@@ -24,8 +28,8 @@ def read_requires(path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as wheel:
             names = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
-            texts = [wheel.read(name).decode("utf-8", "replace") for name in names]
-    except (OSError, zipfile.BadZipFile) as error:
+            texts = [_read_start(wheel, name).decode("utf-8", "replace") for name in names]
+    except _UNREADABLE as error:
         raise PlanError(
             f"{path.name} cannot be read as a wheel: {error}. Build it again with `pip wheel`."
         ) from error
@@ -35,6 +39,12 @@ def read_requires(path: Path) -> tuple[str, ...]:
         for line in HeaderParser().parsestr(text).get_all("Requires-Dist", ())
     ]
     return tuple(" ".join(str(line).split()) for line in lines)
+
+
+def _read_start(wheel: zipfile.ZipFile, name: str) -> bytes:
+    """No more than a description may have: what is packed may be a thousand times as large."""
+    with wheel.open(name) as file:
+        return file.read(MOST_TEXT)
 
 
 def unfit(lines: Iterable[str], minor: str, platform: str) -> Iterator[str]:

@@ -18,7 +18,10 @@ from packager.resolve._indexes import Indexes
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*$")
 _HASH: Final = re.compile(r"\s--hash[=\s]\s*(\S+)")
 _OTHER: Final = re.compile(r"\s--[a-z][\w-]*(?:[=\s]\s*(?:\"[^\"]{0,200}\"|'[^']{0,200}'|\S+))?")
-_INCLUDE: Final = re.compile(r"(?:-([rc])\s*|--(requirement|constraint)[=\s]\s*)(\S+)$")
+_INCLUDE: Final = re.compile(
+    r"(?:-([rc])[=\s]*|--(requirement|constraint)[=\s]\s*)(\"[^\"]+\"|'[^']+'|[^\s\"']+)$"
+)
+_INCLUDE_START: Final = re.compile(r"-[rc]|--(?:requirement|constraint)\b")
 _EDITABLE: Final = re.compile(r"(?:-e|--editable)\b")
 _INDEX: Final = re.compile(
     r"(-i|-f|--index-url|--pypi-url|--extra-index-url|--find-links|--no-index)(?:(?:\s*=\s*|\s+)(\S+))?$"
@@ -39,6 +42,8 @@ _UNUSED: Final = {
 _MOST_INCLUDES: Final = 20
 _MOST_NOTES: Final = 100
 _MOST_LINES: Final = 50_000
+_MOST_LETTERS: Final = 2000
+"""Of a requirement without its hashes; markers are parsed by a program that calls itself."""
 _UNPRINTABLE: Final = re.compile(r"[\0-\x08\x0e-\x1f]")
 # those that pip decodes: https://pip.pypa.io/en/stable/reference/requirements-file-format/#encoding
 _MARKS: Final = (
@@ -112,6 +117,11 @@ def read_lines(
             )
         elif include := _INCLUDE.match(line):
             _include(reading, include, base, constraint=constraint)
+        elif _INCLUDE_START.match(line):
+            reading.refused.append(
+                f"{redact(line)[:60]}: name one file of the model's folder on a line of its own, "
+                "as -r FILE or -c FILE"
+            )
         elif index := _INDEX.match(line):
             reading.indexes.add(index.group(1), index.group(2), base)
         elif _EDITABLE.match(line):
@@ -161,12 +171,13 @@ def redact_files(paths: Iterable[Path]) -> None:
 
 def _include(reading: Reading, found: re.Match[str], base: Path, *, constraint: bool) -> None:
     kind = found.group(1) or found.group(2)[0]
-    if "://" in found.group(3):
+    name = found.group(3).strip("\"'")
+    if "://" in name:
         reading.refused.append(
             f"{redact(found.group())}: only files in the model's folder are read; copy it there"
         )
         return
-    read_file(reading, base / found.group(3), constraint=constraint or kind == "c")
+    read_file(reading, base / name, constraint=constraint or kind == "c")
 
 
 def _drop_option(reading: Reading, name: str) -> None:
@@ -179,6 +190,12 @@ def _drop_option(reading: Reading, name: str) -> None:
 def _add_requirement(reading: Reading, line: str, *, constraint: bool) -> None:
     digests = _HASH.findall(line)
     line = _HASH.sub("", line)
+    if len(line) > _MOST_LETTERS:
+        reading.refused.append(
+            f"{redact(line[:60])}...: no requirement has more than {_MOST_LETTERS:,} letters; "
+            "correct the line, or remove it"
+        )
+        return
     for other in _OTHER.findall(line):
         _drop_option(reading, other.split()[0].partition("=")[0])
     line = _OTHER.sub("", line).strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,8 @@ def _check(
         ("git+ssh://git@example.com/own.git@v1#egg=own", "never code from a repository"),
         ("own @ git+https://example.com/own.git@main", "never code from a repository"),
         ("own @ hg+https://example.com/own", "never code from a repository"),
+        ("own @ https://[::1/own-1.0-py3-none-any.whl", "its address cannot be read"),
+        (f'own ; {"(" * 900}python_version > "3"{")" * 900}', "cannot be read"),
         ("own @ https://example.com/own-1.0.tar.gz", "it is no wheel"),
         ("own @ https://example.com/archive/main.zip", "it is no wheel"),
         ("own @ https://example.com/own-1.0-py3-none-any.whl", "only the model names example.com"),
@@ -149,3 +152,41 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(PlanError) as caught:
         _check("a b", "git+https://example.com/x", "numpy @ file:///x")
     assert str(caught.value).count("\n  - ") == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "constraints"),
+    [
+        (tuple(f"own>=1.{number}" for number in range(10_000)), ()),
+        (("own",), tuple(f"own<{number}" for number in range(1, 10_000))),
+        (tuple(f"own!=1.{number}" for number in range(10_000)), ()),
+    ],
+)
+def test_thousands_of_lines_on_one_package_are_not_compared_with_each_other(
+    lines: tuple[str, ...], constraints: tuple[str, ...]
+) -> None:
+    began = time.process_time()
+    with pytest.raises(PlanError, match="own is on 10,000 lines; leave one of them"):
+        _check(*lines, constraints=constraints)
+    assert time.process_time() - began < 5
+
+
+def test_thousands_of_packages_are_looked_at_quickly() -> None:
+    began = time.process_time()
+    _check(*(f"own{number}==1.0" for number in range(10_000)))
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("flags", [0x1, 0x0])
+def test_a_wheel_whose_metadata_is_damaged_is_refused(flags: int, tmp_path: Path) -> None:
+    path = wheels.make(tmp_path, "own", {}, metadata="Requires-Dist: six\n")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02", content.rindex(b"Requires-Dist"))
+    while b"METADATA" not in content[at : at + 120]:
+        at = content.index(b"PK\x01\x02", at + 4)
+    content[at + 8] |= flags  # it has a password
+    content[at + 10] = content[at + 10] if flags else 99  # no such way to pack
+    path.write_bytes(content)
+    model = fake_plan.model(root=tmp_path, requirements=Requirements(lines=(path.name,)))
+    with pytest.raises(PlanError, match="cannot be read as a wheel"):
+        _refusals.check(model, trusted=False)

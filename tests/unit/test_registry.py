@@ -53,7 +53,7 @@ def test_what_a_uri_names(uri: str, expected: object) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["models:/", "models:/a/1/b", "models:/a@", "models:/@b", "runs:/", "runs:/x"],
+    ["models:/", "models:/a/1/b", "models:/a@", "models:/@b", "runs:/", "runs:/x", "s3://[::1/x"],
 )
 def test_a_malformed_uri_is_answered_with_the_forms_there_are(uri: str) -> None:
     with pytest.raises(ConfigurationError, match="models:/name@alias"):
@@ -118,6 +118,18 @@ def test_a_pipe_in_the_folder_is_refused(tmp_path: Path) -> None:
     os.mkfifo(source / "pipe")
     with pytest.raises(ModelFormatError, match="pipe"):
         MlflowRegistry().fetch(str(source), tmp_path / "work")
+
+
+@pytest.mark.parametrize("name", ["MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt"])
+def test_a_description_of_gigabytes_is_refused_before_it_is_copied(
+    name: str, tmp_path: Path
+) -> None:
+    source = _model(tmp_path / "source")
+    with (source / name).open("wb") as file:
+        file.truncate(3 * 2**30)
+    with pytest.raises(ModelFormatError, match=f"{name} has 3,221,225,472 bytes"):
+        MlflowRegistry().fetch(str(source), tmp_path / "work")
+    assert not (tmp_path / "work").exists()
 
 
 def test_a_folder_that_is_no_model_is_not_walked(tmp_path: Path) -> None:

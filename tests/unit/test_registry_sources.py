@@ -58,6 +58,8 @@ def test_stores_that_a_user_expects_are_opened(source: str) -> None:
         ("mlflow-artifacts:/1/%2e%2e/%2e%2e/etc", "climbs out of its store"),
         ("file:///store/../etc", "climbs out of its store"),
         ("../../etc", "climbs out of its store"),
+        ("s3://[::1/model", "which is no address"),
+        ("https://host:99999999/model", "which is no address"),
     ],
 )
 def test_other_addresses_are_not(source: str, said: str) -> None:
@@ -90,6 +92,7 @@ def test_a_local_folder_is_opened_where_it_holds_a_model(form: str, tmp_path: Pa
         ("file:///store/1/train.csv", "file:///store/1", False),
         ("train.csv", "", False),
         ("../train.csv", "s3://bucket", False),
+        ("s3://[::1/train.csv", "s3://[::1", False),
         ("~/train.csv", "s3://bucket", False),
     ],
 )
