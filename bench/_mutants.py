@@ -79,7 +79,7 @@ def _place(node: ast.AST) -> str:
 
 
 def _unheld(node: ast.AST) -> Iterator[ast.AST]:
-    """Parts that no test can be held to: words, annotations, what a decorator is called with."""
+    """Parts that no test can be held to: words, annotations, decorators, zip's `strict`."""
     if isinstance(node, ast.JoinedStr) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     ):
@@ -91,6 +91,8 @@ def _unheld(node: ast.AST) -> Iterator[ast.AST]:
         yield from [node.returns] if node.returns is not None else []
     elif isinstance(node, ast.ClassDef):
         yield from node.decorator_list
+    elif isinstance(node, ast.keyword) and node.arg == "strict":
+        yield node  # of zip: what it would raise for is an error of ours
 
 
 Change = Callable[[Any], None]

@@ -22,12 +22,12 @@ Reached = dict[str, tuple[float, list[int]]]
 """Seconds that a test takes, and the lines of the module that it ran: by its node id."""
 
 OURS: Final = frozenset({"packager", "handlers", "tests", "bench"})
-_WARM: Final = ("numpy", "pandas", "hypothesis", "yaml", "httpx", "boto3", "mlflow", "sklearn")
+_WARM: Final = ("numpy", "pandas", "yaml", "boto3", "mlflow", "sklearn")
 """Slow to import, and sound to fork after: what a test asked for is imported once for all."""
-_FAILED: Final = 1
 _ARGUMENTS: Final = (
     *("-x", "-q", "-n", "0", "-m", "not slow", "--no-header", "--no-summary", "--tb=no"),
     *("-p", "no:cacheprovider", "-p", "no:schemathesis"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of what is imported before the fork
 )
 
 

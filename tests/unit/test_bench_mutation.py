@@ -25,6 +25,7 @@ from bench._mutants import make_mutants
         ("x = True", ["x = False"]),
         ("x = 'words'", []),
         ("x: int | None", []),
+        ("x = zip(a, b, strict=True)", []),
         ("@frozen(slots=True)\nclass A:\n    x: int | str", []),
         (
             "def f():\n    '''Words.'''\n    return a",

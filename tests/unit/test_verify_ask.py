@@ -178,6 +178,8 @@ def test_an_example_that_is_refused_alone_is_said_and_goes_on(
             first = Recorded(status=400, body="{}", raised="KeyError")
             return replace(found, answers=(first, *found.answers[1:]))
 
+    settle(recorded(1.5))
+    assert caplog.text == ""
     monkeypatch.setattr(oracle, "record", Refuses(recorded(1.5), None, ()).record)
     assert ask_model(fake_plan.plan()).threads is None
     assert "refuses its own example with KeyError" in caplog.text
