@@ -187,10 +187,15 @@ def call_of_traceback(text: str) -> str:
     return _call(last, "") if found and _FRAME.search(last) else ""
 
 
+def _own(frames: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return [frame for frame in frames if not is_library(frame[0])]
+
+
 def _call(before: str, text: str) -> str:
     """The last function of the model's own, or of its libraries, in the traceback."""
-    frames = _FRAME.findall(before) or _FRAME.findall(text)
-    own = [frame for frame in frames if not is_library(frame[0])] or frames
+    frames, every = _FRAME.findall(before), _FRAME.findall(text)
+    # in a chain of exceptions the first may lie in libraries alone
+    own = _own(frames) or _own(every) or frames or every
     if not own:
         return "The model's code"
     path, line, name = own[-1]

@@ -55,6 +55,14 @@ LOCK = FRAMES + (
         ),
         (FRAMES + "RuntimeError: can't start new thread", ("more processes and threads",)),
         (FRAMES + "ConnectionRefusedError: [Errno 111] Connection refused", ("the network",)),
+        (
+            (
+                '  File "/usr/lib/python3.12/socket.py", line 9, in getaddrinfo\ngaierror: -3\n'
+                "During handling of the above exception, another exception occurred:\n"
+                f"{FRAMES}urllib.error.URLError: <urlopen error>"
+            ),
+            ("load_context (train.py, line 8) needs the network",),
+        ),
         (FRAMES + "MemoryError", ("asks for more memory", "--memory")),
         (
             FRAMES + "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 20.0 GiB",
