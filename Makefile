@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# images of Python set it, and all that is imported is compiled anew each time
+unexport PYTHONDONTWRITEBYTECODE
 UV_VERSION := 0.13.9
 
 .PHONY: help setup demo demo-azure test test-slow test-all mutation lint types check bench clean

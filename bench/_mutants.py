@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -62,7 +61,7 @@ def make_mutants(source: str) -> Iterator[Mutant]:
         if id(node) in left_out:
             continue
         for what, change in _changes(node):
-            copy = deepcopy(tree)
+            copy = ast.parse(source)  # takes a tenth of the time of a deep copy
             target = next(each for at, each in enumerate(ast.walk(copy)) if at == index)
             change(target)
             text = ast.unparse(ast.fix_missing_locations(copy))

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 
 import pytest
+
+# images of Python ask for no bytecode; then each of the interpreters that tests start compiles all
+# that it imports anew, and these spend more time in that than in what they are asked
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # a shell has what it starts in the background ignore interrupts, nohup has it ignore hang-ups, and
 # programs inherit that

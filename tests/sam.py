@@ -1,4 +1,7 @@
-"""What CloudFormation makes of a SAM template, and what cfn-lint says to it."""
+"""What CloudFormation makes of a SAM template, and what cfn-lint says to it.
+
+Both bring much that takes seconds to import: only what asks them waits for that.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
-from cfnlint.api import lint as cfn_lint
-from cfnlint.config import ManualArgs
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
-
 TRANSFORM = "AWS::Serverless-2016-10-31"
 REGION = "us-east-1"
 
 
 def parse(text: str) -> dict[str, Any]:
     """A template's text with its short tags (`!Ref`) written out."""
+    from samtranslator.yaml_helper import yaml_parse
+
     return dict(yaml_parse(text))
 
 
@@ -26,6 +24,10 @@ def transformed(
     template: Mapping[str, Any], parameters: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The plain CloudFormation template, as the cloud derives it from a SAM template."""
+    import boto3
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+
     defaults = {
         name: spec["Default"]
         for name, spec in (template.get("Parameters") or {}).items()
@@ -46,5 +48,8 @@ def uploaded(text: str) -> dict[str, Any]:
 
 def lint(text: str) -> list[str]:
     """cfn-lint's findings of every severity, one line each."""
+    from cfnlint.api import lint as cfn_lint
+    from cfnlint.config import ManualArgs
+
     found = cfn_lint(text, config=ManualArgs(regions=[REGION]))
     return [f"{match.rule.id}: {match.message}" for match in found]

@@ -143,8 +143,9 @@ def _held_by_function(function: FunctionType) -> Iterator[Any]:
         except ValueError:
             continue  # not filled yet
     yield function.__dict__.get("__wrapped__")
-    for value in list(function.__globals__.values()):
-        if not isinstance(value, FunctionType | MethodType):
+    for name, value in list(function.__globals__.items()):
+        # how the module was imported leads anywhere, and to nothing of the model's
+        if not name.startswith("__") and not isinstance(value, FunctionType | MethodType):
             yield value
 
 

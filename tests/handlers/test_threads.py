@@ -97,11 +97,14 @@ def _counts(model: Any) -> set[Any]:
 
 @pytest.mark.parametrize("name", list(_estimators()))
 def test_every_estimator_in_it_is_set_to_one(name: str) -> None:
+    from joblib import parallel_config
+
     model = _estimators()[name]()
     many = np.stack([NUMBERS, NUMBERS], axis=1)
     wanted = {"many outputs": many, "one against the rest": WORDS}.get(name, NUMBERS)
-    model.fit(ROWS, wanted)
-    before = model.predict(ROWS)
+    with parallel_config(backend="threading"):  # processes would take seconds to start
+        model.fit(ROWS, wanted)
+        before = model.predict(ROWS)
     assert _threads.read_threaded(model)
     _threads.limit_model(model)
     assert _threads.read_threaded(model) == []

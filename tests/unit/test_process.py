@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import sys
 from collections.abc import Iterator
@@ -131,10 +132,21 @@ def test_what_uv_says_has_none_of_the_passwords_that_it_was_given() -> None:
     assert _uv._hide_secrets(said, env) == "no http://h/***/x, by ***, of *** in /root"
 
 
+@functools.cache
+def _nodes() -> dict[Path, list[ast.AST]]:
+    return {
+        path: list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        for path in sorted(ROOT.rglob("*.py"))
+    }
+
+
 def _calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
+    last = name.rpartition(".")[2]
+    for path, nodes in _nodes().items():
+        for node in nodes:
+            if not isinstance(node, ast.Call):
+                continue
+            if getattr(node.func, "attr", last) == last and ast.unparse(node.func) == name:
                 yield path, node
 
 
@@ -148,18 +160,19 @@ def test_the_whole_environment_is_read_in_one_place() -> None:
     """Elsewhere single variables are looked up by name; workers run where it is clean already."""
     single = {"get", "setdefault", "pop", "update"}
     found = set()
-    for path in sorted(ROOT.rglob("*.py")):
+    for path, nodes in _nodes().items():
         if "workers" in path.parts or path.name == "_process.py":
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
         looked_up = {
             id(node.value)
-            for node in ast.walk(tree)
+            for node in nodes
             if (isinstance(node, ast.Attribute) and node.attr in single)
             or isinstance(node, ast.Subscript)
         }
-        for node in ast.walk(tree):
-            if ast.unparse(node) == "os.environ" and id(node) not in looked_up:
+        for node in nodes:
+            if getattr(node, "attr", "") != "environ" or id(node) in looked_up:
+                continue
+            if ast.unparse(node) == "os.environ":
                 found.add(path.relative_to(ROOT).as_posix())
     assert found == {"_mlflow_edge.py"}  # whether a name is set at all
 
