@@ -6,6 +6,7 @@ Both bring much that takes seconds to import: only what asks them waits for that
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,11 @@ REGION = "us-east-1"
 
 def parse(text: str) -> dict[str, Any]:
     """A template's text with its short tags (`!Ref`) written out."""
+    return copy.deepcopy(_parsed(text))
+
+
+@functools.lru_cache(16)
+def _parsed(text: str) -> dict[str, Any]:
     from samtranslator.yaml_helper import yaml_parse
 
     return dict(yaml_parse(text))
