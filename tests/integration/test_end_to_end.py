@@ -59,6 +59,7 @@ LIKE_OTHERS = {
     "sklearn_mlflow2",
     "xgboost_booster",
     "lightgbm_classifier",
+    "onnx_tensor",
     "catboost_classifier",
     "statsmodels_formula",
     "prophet_bounds",
