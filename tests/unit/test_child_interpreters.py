@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,14 @@ def function(built_once: Path, tmp_path: Path) -> Path:
 def ask(function: Path, tmp: Path, code: str, **variables: str) -> str:
     """Run code as the runtime does: the folder is on sys.path, and not in the environment."""
     started = f"import sys; sys.path.insert(0, {str(function)!r}); import handlers\n"
-    done = _process.run(
-        [sys.executable, "-s", "-B", "-c", started + code],
-        cwd=tmp,
-        env={"TMPDIR": str(tmp), "PATH": "/usr/bin:/bin", **variables},
-        timeout_seconds=60,
-    )
+    # a socket's path has 107 bytes at most, of which a test's own folder leaves too few
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        done = _process.run(
+            [sys.executable, "-s", "-B", "-c", started + code],
+            cwd=tmp,
+            env={"TMPDIR": short, "PATH": "/usr/bin:/bin", **variables},
+            timeout_seconds=60,
+        )
     return done.stdout.strip()
 
 
