@@ -101,3 +101,31 @@ def test_what_a_killed_build_left_is_swept_and_a_running_one_let_be(tmp_path: Pa
         (place.out / "report.json").touch()
 
     assert names(tmp_path) == [f".dist.partial-{os.getppid()}", "dist"]
+
+
+def test_nothing_of_a_scratch_place_stays() -> None:
+    with _output.scratch() as place:
+        (place.stage("model") / "x").touch()
+    assert not place.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "named", "kind"),
+    [
+        (errno.EDQUOT, "", StorageError),
+        (errno.ENOTDIR, "dist", ConfigurationError),
+        # of another place, or of nothing that is ours to explain
+        (errno.ENOTDIR, "/elsewhere", OSError),
+        (errno.ECHILD, "dist", OSError),
+    ],
+)
+def test_an_error_of_the_place_is_explained_and_any_other_goes_on(
+    number: int, named: str, kind: type[Exception], tmp_path: Path
+) -> None:
+    def build() -> None:
+        with _output.replacing(tmp_path / "dist"):
+            raise OSError(number, os.strerror(number), str(tmp_path / named))
+
+    with pytest.raises(kind):
+        build()
+    assert names(tmp_path) == []
