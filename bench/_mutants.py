@@ -140,7 +140,8 @@ def _of_constant(node: Any) -> Iterator[tuple[str, Change]]:
 
 
 def _of_answer(node: Any) -> Iterator[tuple[str, Change]]:
-    if node.value is not None and ast.unparse(node.value) != "None":
+    # None is as false as False, which flips anyway
+    if node.value is not None and ast.unparse(node.value) not in {"None", "False"}:
         yield "returns None", lambda each: setattr(each, "value", ast.Constant(None))
 
 

@@ -32,6 +32,7 @@ from bench._mutants import make_mutants
             ["def f():\n    '''Words.'''\n    return None"],
         ),
         ("def f():\n    return None", []),
+        ("def f():\n    return False", ["def f():\n    return True"]),
         ("if TYPE_CHECKING:\n    import a", []),
         ("def f():\n    g()", ["def f():\n    pass"]),
         ("def f():\n    _LOG.info('x')", []),
