@@ -179,7 +179,7 @@ def _copy_sources(site: Path) -> None:
 
 
 def _refusal(why: list[str]) -> VerificationError:
-    text = "; ".join(line.strip()[-1500:] for line in why) or "there was no candidate"
+    text = "; ".join(line.strip()[-1500:].rstrip(".") for line in why) or "there was no candidate"
     finding = Finding(
         check="engine",
         message=f"The model cannot be compiled to ONNX so that it answers the same: {text}.",

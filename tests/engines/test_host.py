@@ -37,7 +37,7 @@ def compiled(python: Path, script: str, work: Path) -> Any:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("kill -SEGV $$", "exit code -11"),
+        ("kill -SEGV $$", "ended by SIGSEGV"),
         ("sleep 30", "ran past 2 seconds"),
         ("echo no memory >&2; exit 1", "no memory"),
         ('echo \'{"refused": ["double: 3 rows differ"]}\' > "$6/result.json"', "3 rows differ"),
