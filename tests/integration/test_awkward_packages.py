@@ -231,7 +231,9 @@ def test_a_damaged_library_is_named(content: bytes, tmp_path: Path) -> None:
         "damaged": {"damaged/__init__.py": "VALUE = 2\n", "damaged/native.so": content}
     }
     model = logged(tmp_path, damaged, PICKY_MODEL.replace("counts_its_sources", "damaged"))
-    request = BuildRequest(model_uri=str(model), out_dir=tmp_path / "dist")
+    request = BuildRequest(
+        model_uri=str(model), out_dir=tmp_path / "dist", passes=("libraries", "prune")
+    )
     with pytest.raises(VerificationError, match=r"damaged/native\.so is damaged"):
         build(request, MlflowRegistry(None, None))
     assert not (tmp_path / "dist").exists()
