@@ -53,6 +53,8 @@ EXPECTED = {
 # by the same loader and format as one that is always built, or built by another test: those of
 # test_flavors_proven.py, catboost_categories by test_engine.py, lightgbm_booster by conftest.py
 LIKE_OTHERS = {
+    "sklearn_cloudpickle_proba",
+    "pyfunc_code",
     "catboost_categories",
     "lightgbm_booster",
     "sklearn_pickle",

@@ -15,6 +15,8 @@ from tests import models
 
 pytestmark = pytest.mark.slow
 
+PASSES = "libraries,prune"
+"""Slimming is not what is asked about here."""
 MOUNT = ["unshare", "--map-root-user", "--mount"]
 
 
@@ -84,7 +86,9 @@ def test_a_model_with_nothing_to_prove_it(tmp_path: Path) -> None:
     assert "--example" in done.stderr
 
     asked = packager(
-        "build", models.folder("sklearn_bare"), "-o", "dist", "--allow-unproven", cwd=tmp_path
+        *("build", models.folder("sklearn_bare"), "-o", "dist", "--allow-unproven"),
+        *("--passes", PASSES),
+        cwd=tmp_path,
     )
     assert asked.returncode == 0, asked.stderr
     assert "UNPROVEN" in asked.stdout
@@ -95,7 +99,9 @@ def test_an_example_proves_a_model_that_has_none(tmp_path: Path) -> None:
     example = tmp_path / "request.json"
     example.write_text('{"inputs": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}')
     done = packager(
-        "build", models.folder("sklearn_bare"), "-o", "dist", "--example", example, cwd=tmp_path
+        *("build", models.folder("sklearn_bare"), "-o", "dist", "--example", example),
+        *("--passes", PASSES),
+        cwd=tmp_path,
     )
 
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,6 @@ import pytest
 
 from packager import interpreters
 from packager.emulator import why_not_bootable
-from packager.errors import EmulatorError
 from packager.hosts import Boot, Call
 from packager.hosts.azure_functions import WorkerHost
 from packager.hosts.azure_worker import client
@@ -75,12 +74,14 @@ def test_bytes_arrive_as_they_were_sent_and_the_log_is_kept(tmp_path: Path) -> N
     assert "seen" in host.log()
 
 
-def test_a_worker_that_dies_is_an_error(tmp_path: Path) -> None:
-    with (
-        WorkerHost(app(tmp_path, HTTP + "    import os; os._exit(3)\n")) as host,
-        pytest.raises(EmulatorError, match="did not answer"),
-    ):
-        host.ask(Call())
+def test_a_worker_that_dies_is_told_by_its_end(tmp_path: Path) -> None:
+    with WorkerHost(app(tmp_path, HTTP + "    import os; os._exit(3)\n")) as host:
+        answer = host.ask(Call())
+
+    assert answer.status == 502
+    assert answer.ending is not None
+    assert "exit code 3" in answer.ending.cause
+    assert not answer.loading
 
 
 def test_the_library_is_the_same_below_its_own_pythons() -> None:
