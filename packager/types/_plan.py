@@ -104,7 +104,11 @@ class BuildPlan:
 
     @property
     def provided(self) -> tuple[str, ...]:
-        """Distributions that the model lists, the runtime carries, and that are not installed."""
+        """Distributions that the runtime carries, not installed: what the model lists of them.
+
+        And what the handlers of events ask AWS's services by.
+        """
         listed = {line.partition("==")[0].strip().lower() for line in self.model.requirements.lines}
+        listed |= {"botocore"} if self.request.events else set()
         locked = {package.name for package in self.lock.packages}
         return tuple(sorted((self.runtime.provides & listed) - locked))

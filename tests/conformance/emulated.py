@@ -15,13 +15,14 @@ import shutil
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from packager import interpreters
 from packager.emulator import Emulator, http_event
+from packager.sandbox import Confinement
 from tests.conformance.asking import Reply, ours
 from tests.conformance.cases import JSON, Case
 from tests.conformance.compare import DIFFERENT, EQUAL, asked, judged
@@ -97,6 +98,17 @@ class Emulated:
         return json.loads(self._running.invoke(payload).body)
 
 
+LIBRARIES = (Path(sysconfig.get_paths()["purelib"]), ROOT)
+"""Of this test's own environment, which the function imports from."""
+
+
+class _Beside(Emulator):
+    """A function that may also read this test's environment."""
+
+    def _confine(self, programs: Sequence[Path]) -> Confinement:
+        return super()._confine((*programs, *LIBRARIES))
+
+
 @contextmanager
 def emulated(cases: Iterable[Case], folder: Path) -> Iterator[Emulated]:
     """A function for the cases' signatures, booted. Raises EmulatorError or ToolError."""
@@ -104,10 +116,10 @@ def emulated(cases: Iterable[Case], folder: Path) -> Iterator[Emulated]:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "handlers", folder / "handlers", ignore=ignored)
     (folder / "handlers" / "loaders" / "recorder.py").write_text(LOADER, encoding="utf-8")
-    path = [sysconfig.get_paths()["purelib"], str(ROOT)]
+    path = [str(each) for each in LIBRARIES]
     (folder / "served.py").write_text(SERVED.format(path=path), encoding="utf-8")
     interpreter = interpreters.find("{}.{}".format(*sys.version_info))
-    with Emulator(folder, interpreter=interpreter, handler="served.handler") as running:
+    with _Beside(folder, interpreter=interpreter, handler="served.handler") as running:
         yield Emulated(running, numbers)
 
 

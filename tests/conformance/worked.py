@@ -11,16 +11,17 @@ import base64
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from packager import interpreters
 from packager.hosts import Boot
 from packager.hosts.azure_functions import WorkerHost
+from packager.sandbox import Confinement
 from tests.conformance.asking import Reply
 from tests.conformance.cases import Case
-from tests.conformance.emulated import LOADER, ROOT, key, signatures
+from tests.conformance.emulated import LIBRARIES, LOADER, ROOT, key, signatures
 
 SERVED = """
 import sys
@@ -78,6 +79,13 @@ class Worked:
         return Reply(answer["status"], found.get("content-type", ""), body, tuple(told.items()))
 
 
+class _Beside(WorkerHost):
+    """A worker that may also read this test's environment."""
+
+    def _confine(self, more: Sequence[Path]) -> Confinement:
+        return super()._confine((*more, *LIBRARIES))
+
+
 @contextmanager
 def worked(cases: Iterable[Case], folder: Path) -> Iterator[Worked]:
     """An app for the cases' signatures, indexed. Raises EmulatorError or ToolError."""
@@ -89,6 +97,6 @@ def worked(cases: Iterable[Case], folder: Path) -> Iterator[Worked]:
     text = SERVED.format(libraries=sysconfig.get_paths()["purelib"], tests=str(ROOT / "tests"))
     (folder / "function_app.py").write_text(text, encoding="utf-8")
     interpreter = interpreters.find("{}.{}".format(*sys.version_info))
-    with WorkerHost(Boot(folder=folder, interpreter=interpreter, entrypoint="")) as running:
+    with _Beside(Boot(folder=folder, interpreter=interpreter, entrypoint="")) as running:
         assert running.failure is None, (running.failure, running.log())
         yield Worked(running, numbers)
