@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ _NUMERIC: Final = ("OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
 
 _RUNNING: Final[set[subprocess.Popen[bytes]]] = set()  # noqa: TID251
 """What `run` waits for now, in whatever thread."""
+_STOPPED: Final = threading.Event()
+"""Set once nothing is waited for any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,8 @@ def run(
             pass_fds=tuple(pass_fds),
         ) as process:
             _RUNNING.add(process)
+            if _STOPPED.is_set():  # a thread was just starting it
+                process.kill()
             try:
                 stdout, stderr = process.communicate(stdin, timeout_seconds)
             finally:
@@ -83,7 +88,8 @@ def run(
 
 
 def kill_running() -> None:
-    """End what `run` waits for in any thread, so that nobody waits for it any longer."""
+    """End what `run` waits for in any thread, now and from now on."""
+    _STOPPED.set()
     for process in tuple(_RUNNING):
         process.kill()
 
