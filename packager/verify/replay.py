@@ -325,4 +325,5 @@ def _unchanged(bundle: Bundle, home: Path, how: str, done: Replayed) -> str:
                 hint="Let the model's code write to /tmp.",
             )
         )
+        return f"{how}; {len(changed)} files changed in the replay"
     return f"{how}; all {len(before)} files were as before after the replay"
