@@ -36,13 +36,14 @@ test-slow: setup ## the tests that build, boot and deploy something real
 
 test-all: test test-slow ## both
 
-mutation: setup ## whether the tests notice small changes to the code: hours; MUTANTS="--sample 20 packager/spread.py"
+mutation: setup ## whether the tests notice small changes to the code: hours; MUTANTS="--sample 20 packager/pipeline/answers/spread.py"
 	@PYTHONPATH=. $(BIN)/python bench/mutation.py $(MUTANTS)
 
-lint: setup ## style, imports' direction
+lint: setup ## style, imports' direction, the tree's figures
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/lint-imports
+	@$(BIN)/python tools/house.py
 
 types: setup ## mypy, strict
 	@$(BIN)/mypy

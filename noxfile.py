@@ -29,6 +29,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
+    session.run("python", "tools/house.py")
 
 
 @nox.session
@@ -68,6 +69,6 @@ def handlers(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Hours for all of it: `nox -s mutation -- --sample 20 --minutes 30 packager/spread.py`."""
+    """Hours: `nox -s mutation -- --sample 20 --minutes 30 packager/pipeline/answers/spread.py`."""
     sync(session, "test")
     session.run("python", "bench/mutation.py", *session.posargs, env={"PYTHONPATH": "."})

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from packager.emulator import Emulator
 from packager.engines.onnx.candidates import RefusedError
+from packager.targets.emulator import Emulator
 from packager.types import Interpreter
 from tests.engines import asking, estimators
 from tests.engines.estimators import CLASSES, NUMBERS, TABLE

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packager import _uv
-from packager._archive import walk
-from packager._zip import write_zip
-from packager.emulator import Emulator
+from packager.environments import uv_command
+from packager.system.file_tree import walk
+from packager.system.zip_file import write_zip
+from packager.targets.emulator import Emulator
 from packager.types import Interpreter
 
 
@@ -49,7 +49,14 @@ def installed(
     """Install requirements into a folder as a hand would; `bytecode` by file time, as pip does."""
     listed = folder.with_suffix(".txt")
     listed.write_text("\n".join(lines))
-    quietly: list[str | Path] = [_uv.path(), "pip", "install", "--quiet", "--link-mode", "copy"]
+    quietly: list[str | Path] = [
+        uv_command.path(),
+        "pip",
+        "install",
+        "--quiet",
+        "--link-mode",
+        "copy",
+    ]
     compiled = ("--compile-bytecode",) if bytecode else ()
     sh(*quietly, *compiled, "--python", interpreter.path, "--target", folder, "-r", listed)
 

@@ -38,11 +38,13 @@ from bench._parts import (  # noqa: E402 - the checkout is put on the path first
     size,
     valid_bytecode,
 )
-from packager import artifact, interpreters, targets  # noqa: E402
-from packager.hosts import HOSTS, Boot, Call  # noqa: E402
-from packager.hosts.azure_functions import WorkerHost  # noqa: E402
-from packager.pipeline import build  # noqa: E402
-from packager.registry import MlflowRegistry  # noqa: E402
+from packager import targets  # noqa: E402
+from packager.commands import artifact  # noqa: E402
+from packager.environments import interpreters  # noqa: E402
+from packager.models.registry import MlflowRegistry  # noqa: E402
+from packager.pipeline.build import build  # noqa: E402
+from packager.targets.hosts import HOSTS, Boot, Call  # noqa: E402
+from packager.targets.hosts.azure_functions import WorkerHost  # noqa: E402
 from packager.types import BuildRequest, Engine, Interpreter  # noqa: E402
 
 APP = """\

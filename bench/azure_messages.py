@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from packager import interpreters  # noqa: E402 - the checkout is put on the path first
-from packager.hosts import Boot  # noqa: E402
+from packager.environments import interpreters  # noqa: E402 - the checkout is put on the path first
+from packager.targets.hosts import Boot  # noqa: E402
 from tests.integration.azure import azurite, messages  # noqa: E402
 from tests.integration.azure.listener import Faults  # noqa: E402
 

@@ -34,7 +34,7 @@ import onnxruntime  # noqa: E402
 from bench import _network, _servers  # noqa: E402
 from bench._shapes import FEATURES, TOKENS  # noqa: E402
 from handlers.manifest import FILENAME, Manifest  # noqa: E402
-from packager import environments, interpreters  # noqa: E402
+from packager.environments import interpreters, virtual_environments  # noqa: E402
 
 CLIENTS = 32
 LAYERS = 3
@@ -123,7 +123,9 @@ def servers(work: Path) -> list[_servers.Server]:
     python = interpreters.find("3.12")
     for name, maker in (("litserve", _litserve), ("mlserver", _mlserver)):
         needs = [name, "onnxruntime", "numpy"]
-        made.append(maker(work, model, environments.ensure(python, needs, label=name), example))
+        made.append(
+            maker(work, model, virtual_environments.ensure(python, needs, label=name), example)
+        )
     return made
 
 

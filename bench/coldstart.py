@@ -44,10 +44,10 @@ from bench._parts import (  # noqa: E402 - the checkout is put on the path first
     valid_bytecode,
 )
 from handlers.manifest import Manifest  # noqa: E402
-from packager import environments, interpreters  # noqa: E402
-from packager._process import numeric_environment  # noqa: E402
-from packager.pipeline import build  # noqa: E402
-from packager.registry import MlflowRegistry  # noqa: E402
+from packager.environments import interpreters, virtual_environments  # noqa: E402
+from packager.models.registry import MlflowRegistry  # noqa: E402
+from packager.pipeline.build import build  # noqa: E402
+from packager.system.process import numeric_environment  # noqa: E402
 from packager.types import BuildRequest, Interpreter  # noqa: E402
 
 HANDLER = """\
@@ -163,7 +163,7 @@ def main() -> None:
         table[variant.key] = row
         print(variant.key, json.dumps(row, default=str), file=sys.stderr)
     requirements = (model / "requirements.txt").read_text().split()
-    python = environments.ensure(interpreter, requirements, label="model")
+    python = virtual_environments.ensure(interpreter, requirements, label="model")
     serving = lambda: serve_once(python, model, payload)  # noqa: E731 - one expression
     table["c"] = {
         "what": "mlflow models serve",

@@ -57,11 +57,12 @@ from bench._parts import (  # noqa: E402
     valid_bytecode,
 )
 from bench.coldstart import hand_made  # noqa: E402
-from packager import environments, facts, interpreters  # noqa: E402
-from packager._process import numeric_environment  # noqa: E402
-from packager.emulator import Emulator, http_event  # noqa: E402
-from packager.pipeline import build  # noqa: E402
-from packager.registry import MlflowRegistry  # noqa: E402
+from packager import facts  # noqa: E402
+from packager.environments import interpreters, virtual_environments  # noqa: E402
+from packager.models.registry import MlflowRegistry  # noqa: E402
+from packager.pipeline.build import build  # noqa: E402
+from packager.system.process import numeric_environment  # noqa: E402
+from packager.targets.emulator import Emulator, http_event  # noqa: E402
 from packager.types import BuildRequest, Engine, Interpreter  # noqa: E402
 
 FLOOR = """\
@@ -169,7 +170,7 @@ def warm(folder: Path, interpreter: Interpreter, payload: Path) -> dict[str, flo
 def rates(folder: Path, model: Path, interpreter: Interpreter, payload: bytes) -> dict[str, float]:
     """Rows a second over 1,000 rows of JSON, one request after the other."""
     lines = (model / "requirements.txt").read_text().split()
-    python = environments.ensure(interpreter, lines, label="model")
+    python = virtual_environments.ensure(interpreter, lines, label="model")
     with served(python, model, payload) as server:
         theirs = steady(lambda: server.ask(payload))
     with served_by_us(folder.parent, payload) as server:

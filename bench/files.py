@@ -33,10 +33,11 @@ sys.path.insert(0, str(ROOT))
 
 import boto3  # noqa: E402 - the checkout is put on the path first
 
-from packager import artifact, interpreters  # noqa: E402
-from packager.emulator import Emulator  # noqa: E402
-from packager.pipeline import build  # noqa: E402
-from packager.registry import MlflowRegistry  # noqa: E402
+from packager.commands import artifact  # noqa: E402
+from packager.environments import interpreters  # noqa: E402
+from packager.models.registry import MlflowRegistry  # noqa: E402
+from packager.pipeline.build import build  # noqa: E402
+from packager.targets.emulator import Emulator  # noqa: E402
 from packager.types import BuildRequest, Front  # noqa: E402
 from tests import models  # noqa: E402
 

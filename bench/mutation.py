@@ -62,19 +62,33 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/store.py": ("tests/unit/test_store.py", "tests/property/test_store.py"),
     "handlers/cold.py": ("tests/unit/test_store.py", "tests/property/test_store.py"),
     "handlers/loaders/_threads.py": ("tests/handlers/test_threads.py",),
-    "packager/comparison.py": ("tests/unit/test_comparison.py", "tests/unit/test_replay.py"),
-    "packager/spread.py": ("tests/unit/test_spread.py",),
-    "packager/verify/linkage.py": ("tests/unit/test_linkage.py",),
-    "packager/verify/__init__.py": ("tests/unit/test_verify.py",),
-    "packager/verify/ask.py": ("tests/unit/test_verify_ask.py", "tests/unit/test_verify.py"),
-    "packager/verify/replay.py": ("tests/unit/test_replay.py", "tests/unit/test_replay_limits.py"),
-    "packager/verify/oracle.py": ("tests/unit/test_verify_oracle.py",),
-    "packager/verify/budget.py": ("tests/unit/test_budget.py", "tests/unit/test_verify.py"),
-    "packager/verify/shadowing.py": ("tests/unit/test_shadowing.py", "tests/unit/test_verify.py"),
-    "packager/emit/_sizing.py": ("tests/unit/test_emit_sizing.py",),
-    "packager/_output.py": ("tests/unit/test_output.py", "tests/unit/test_output_place.py"),
-    "packager/registry.py": ("tests/unit/test_registry.py", "tests/unit/test_registry_versions.py"),
-    "packager/registry_sources.py": ("tests/unit/test_registry_sources.py",),
+    "packager/pipeline/answers/comparison.py": (
+        "tests/unit/test_comparison.py", "tests/unit/test_replay.py",
+    ),
+    "packager/pipeline/answers/spread.py": ("tests/unit/test_spread.py",),
+    "packager/pipeline/verify/linkage.py": ("tests/unit/test_linkage.py",),
+    "packager/pipeline/verify/__init__.py": ("tests/unit/test_verify.py",),
+    "packager/pipeline/verify/ask.py": (
+        "tests/unit/test_verify_ask.py", "tests/unit/test_verify.py",
+    ),
+    "packager/pipeline/verify/replay.py": (
+        "tests/unit/test_replay.py", "tests/unit/test_replay_limits.py",
+    ),
+    "packager/pipeline/verify/oracle.py": ("tests/unit/test_verify_oracle.py",),
+    "packager/pipeline/verify/budget.py": (
+        "tests/unit/test_budget.py", "tests/unit/test_verify.py",
+    ),
+    "packager/pipeline/verify/shadowing.py": (
+        "tests/unit/test_shadowing.py", "tests/unit/test_verify.py",
+    ),
+    "packager/pipeline/emit/_sizing.py": ("tests/unit/test_emit_sizing.py",),
+    "packager/system/atomic_output.py": (
+        "tests/unit/test_output.py", "tests/unit/test_output_place.py",
+    ),
+    "packager/models/registry.py": (
+        "tests/unit/test_registry.py", "tests/unit/test_registry_versions.py",
+    ),
+    "packager/models/registry_sources.py": ("tests/unit/test_registry_sources.py",),
 }  # fmt: skip
 """The tests that are to notice, by module: of its own name, and of what it is asked through."""
 

@@ -52,12 +52,13 @@ from bench._parts import (  # noqa: E402
     size,
     valid_bytecode,
 )
-from packager import _archive, pipeline  # noqa: E402
+from packager.models.registry import MlflowRegistry  # noqa: E402
+from packager.pipeline import build  # noqa: E402
+from packager.pipeline.slim import slim  # noqa: E402
+from packager.pipeline.verify import oracle, replay  # noqa: E402
 from packager.probes import Probe, unseen  # noqa: E402
-from packager.registry import MlflowRegistry  # noqa: E402
-from packager.slim import slim  # noqa: E402
+from packager.system import file_tree  # noqa: E402
 from packager.types import BuildPlan, BuildRequest, Bundle, ResolvedModel  # noqa: E402
-from packager.verify import oracle, replay  # noqa: E402
 from tests import models as logged  # noqa: E402
 
 MODELS: Final = {
@@ -149,7 +150,7 @@ class Bench:
         if "slim_seconds" not in self.row:
             self._build(request, registry)
         report = json.loads((request.out_dir / "report.json").read_text())
-        with pipeline.planned(request, registry) as (model, attempts, _):
+        with build.planned(request, registry) as (model, attempts, _):
             (plan,) = (each for each in attempts
                        if (each.tier, each.frame) == (report["tier"], report["frame"]))  # fmt: skip
             self.row["python"] = plan.interpreter.version
@@ -170,8 +171,8 @@ class Bench:
             spent.append((time.monotonic() - begun, cpu_seconds() - cpu))
             return bundle
 
-        with mock.patch.object(pipeline, "slim", timed):
-            report = pipeline.build(request, registry)
+        with mock.patch.object(build, "slim", timed):
+            report = build.build(request, registry)
         self.row |= {
             "what": MODELS[self.name],
             "commit": commit(),
@@ -265,7 +266,7 @@ def answers(model: ResolvedModel, plan: BuildPlan, function: Path) -> dict[str, 
     """Rows that nothing was slimmed by, and how many requests were answered otherwise."""
     asked = list(many(model))
     recorded = oracle.record(model, asked, plan.interpreter)
-    bundle = Bundle(root=function, files=tuple(_archive.records(function)))
+    bundle = Bundle(root=function, files=tuple(file_tree.records(function)))
     with tempfile.TemporaryDirectory(prefix="packager-bench-") as work:
         done = replay.check(bundle, replace(plan, model=model), asked, recorded.answers, Path(work))
     return {

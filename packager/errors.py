@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from packager._redaction import redact
+from packager.system.redaction import redact
 from packager.types import Finding, RejectedBundle
 
 

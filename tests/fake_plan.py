@@ -11,7 +11,7 @@ from typing import Any
 
 from handlers import destinations, events
 from handlers.manifest import FILENAME, Manifest
-from packager._archive import records
+from packager.system.file_tree import records
 from packager.types import (
     BuildPlan,
     BuildRequest,

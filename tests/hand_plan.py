@@ -8,8 +8,11 @@ from typing import Any
 
 import yaml
 
-from packager import _archive, flavors, interpreters, locking, targets
-from packager.plan import _plan
+from packager import targets
+from packager.environments import interpreters, lockfile
+from packager.models import flavors
+from packager.pipeline.plan import _plan
+from packager.system import file_tree
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -29,7 +32,7 @@ def model(name: str) -> ResolvedModel:
     described = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8"))
     lines = (root / "requirements.txt").read_text(encoding="utf-8").split("\n")
     example = root / "serving_input_example.json"
-    files = tuple(_archive.records(root))
+    files = tuple(file_tree.records(root))
     return ResolvedModel(
         uri=str(root),
         name=name,
@@ -47,7 +50,7 @@ def model(name: str) -> ResolvedModel:
         requirements=Requirements(lines=tuple(line for line in lines if line)),
         root=root,
         files=files,
-        digest=_archive.digest(files),
+        digest=file_tree.digest(files),
     )
 
 
@@ -78,8 +81,8 @@ def plan(
     loader = flavors.FLAVORS[flavor].read(read, tier, frame)
     pins = {line.partition("==")[0]: line for line in read.requirements.lines}
     wanted = ["numpy", *loader.requires, *target.requires]
-    lock = locking.lock(
-        locking.Wanted(
+    lock = lockfile.lock(
+        lockfile.Wanted(
             requirements=tuple(sorted({pins.get(each, each) for each in wanted})),
             excluded=("pandas",) if frame is Frame.NUMPY else (),
             interpreter=interpreter,

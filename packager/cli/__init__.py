@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from packager import __version__, _console
+from packager import __version__
 from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
 from packager.cli._cache import cache
 from packager.cli._signals import answer_signals
+from packager.commands import console
 from packager.errors import PackagerError
 
 app = typer.Typer(
@@ -55,10 +56,10 @@ def main() -> None:
             kind = type(error).__name__.removesuffix("Error")
             message = str(error).encode("utf-8", "backslashreplace").decode()
             typer.echo(json.dumps({"error": kind, "message": message}, ensure_ascii=False))
-        _console.show_error(error)
+        console.show_error(error)
         sys.exit(error.exit_code)
     except SystemExit as end:
         # typer makes an exit of an interrupt
         if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
-            _console.show_interrupted()
+            console.show_interrupted()
         raise

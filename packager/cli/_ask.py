@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from packager import _console
 from packager.cli import _options as opt
 from packager.cli._common import checked_request, registry, show
+from packager.commands import console
 
 
 def invoke(
@@ -55,9 +55,9 @@ def invoke(
     of its template. What it sends to a destination is shown and goes nowhere. Timings are this
     machine's.
     """
-    from packager.invoke import invoke_artifact
+    from packager.commands.invoke import invoke_artifact
 
-    with _console.progress(verbose=verbose):
+    with console.progress(verbose=verbose):
         result = invoke_artifact(
             artifact,
             data=data,
@@ -69,7 +69,7 @@ def invoke(
             variables=env or (),
             allow_network=allow_network,
         )
-    show(result, as_json=as_json, human=_console.show_invocation)
+    show(result, as_json=as_json, human=console.show_invocation)
     if result["failed"]:
         raise typer.Exit(1)
 
@@ -97,7 +97,7 @@ def batch(
     For an artifact that was built with --batch and deployed. It waits, and shows how far it is;
     interrupted, the batch itself goes on.
     """
-    from packager.batch import Order, run_batch
+    from packager.commands.batch import Order, run_batch
 
     order = Order(
         source=source,
@@ -106,9 +106,9 @@ def batch(
         batch=rows,
         tolerated_percentage=tolerate,
     )
-    with _console.progress(verbose=verbose):
+    with console.progress(verbose=verbose):
         found = run_batch(artifact, order, stack=stack)
-    show(found, as_json=as_json, human=_console.show_batch)
+    show(found, as_json=as_json, human=console.show_batch)
 
 
 def serve(
@@ -135,9 +135,9 @@ def serve(
     With --as-deployed an artifact's own entry point answers, under what stands for its target:
     Lambda's runtime client and emulator, or Azure's worker library.
     """
-    from packager.serve import prepare, run
+    from packager.commands.serve import prepare, run
 
-    with _console.progress(verbose=verbose):
+    with console.progress(verbose=verbose):
         request = checked_request(
             model_uri=source,
             out_dir=Path("unused"),
@@ -148,7 +148,7 @@ def serve(
             allow_network=allow_network,
         )
         server = prepare(source, request, lambda: registry(request), deployed=as_deployed)
-    with _console.progress(verbose=True):
+    with console.progress(verbose=True):
         code = run(server, host=host, port=port)
     raise typer.Exit(code)
 
@@ -163,8 +163,8 @@ def demo(
     verbose: opt.Verbose = False,
 ) -> None:
     """Train, register, build, boot and ask a small model: the whole way in one command."""
-    from packager.demo import run_demo
+    from packager.commands.demo import run_demo
 
-    with _console.progress(verbose=verbose):
+    with console.progress(verbose=verbose):
         result = run_demo(folder, target)
-    show(result, as_json=as_json, human=_console.show_demo)
+    show(result, as_json=as_json, human=console.show_demo)

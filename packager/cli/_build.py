@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from packager import _console
 from packager.cli import _options as opt
 from packager.cli._common import checked_request, registry, show
+from packager.commands import console
 from packager.types import BATCH_SOURCES, BuildRequest, Device, Engine, Front
 
 if TYPE_CHECKING:
-    from packager.fit import Workload
+    from packager.commands.target_fit import Workload
 
 
 def inspect(
@@ -41,18 +41,18 @@ def inspect(
     For an artifact's folder: what was removed, what was proven, and what is largest in it.
     """
     given = locals()
-    from packager.artifact import is_artifact
-    from packager.fit import Workload
-    from packager.inspect import inspect_artifact, inspect_model
+    from packager.commands.artifact import is_artifact
+    from packager.commands.inspect import inspect_artifact, inspect_model
+    from packager.commands.target_fit import Workload
 
     workload = Workload(requests_per_second=rate, rows=request_rows)
-    with _console.progress(verbose=verbose):
+    with console.progress(verbose=verbose):
         if is_artifact(Path(model_uri)):
             found: dict[str, Any] = inspect_artifact(Path(model_uri), workload, facts_dir)
         else:
             request = checked_request(**_of_request(given), out_dir=Path("unused"))
             found = inspect_model(request, registry(request), workload, engines=engines)
-    show(found, as_json=as_json, human=_console.show_inspection)
+    show(found, as_json=as_json, human=console.show_inspection)
 
 
 def build(
@@ -103,8 +103,8 @@ def build(
     by a proven one. Environments and recorded answers are cached, so a second run is faster.
     """
     given = locals()
-    from packager.auto import AUTO
-    from packager.fit import Workload
+    from packager.commands.target_fit import Workload
+    from packager.commands.target_selection import AUTO
 
     automatic = target == AUTO
     if automatic and dry_run:
@@ -113,14 +113,14 @@ def build(
             param_hint="--dry-run",
         )
     request = _parsed(given | ({"target": "aws-lambda"} if automatic else {}))
-    with _console.progress(verbose=verbose):
+    with console.progress(verbose=verbose):
         if dry_run:
-            shown, human = _planned(request), _console.show_plan
+            shown, human = _planned(request), console.show_plan
         elif automatic:
             workload = Workload(requests_per_second=rate, rows=request_rows)
-            shown, human = _built_for_any(request, workload), _console.show_report
+            shown, human = _built_for_any(request, workload), console.show_report
         else:
-            shown, human = _built(request), _console.show_report
+            shown, human = _built(request), console.show_report
     show(shown, as_json=as_json, human=human)
 
 
@@ -146,23 +146,23 @@ def _parsed(given: Mapping[str, Any]) -> BuildRequest:
 
 
 def _planned(request: BuildRequest) -> dict[str, Any]:
-    from packager.inspect import plan_summary
-    from packager.pipeline import planned
+    from packager.commands.inspect import plan_summary
+    from packager.pipeline.build import planned
 
     with planned(request, registry(request), as_built=True) as (resolved, attempts, _):
         return plan_summary(resolved, attempts)
 
 
 def _built(request: BuildRequest) -> dict[str, Any]:
-    from packager.inspect import report_summary
-    from packager.pipeline import build as run
+    from packager.commands.inspect import report_summary
+    from packager.pipeline.build import build as run
 
     return report_summary(run(request, registry(request)))
 
 
 def _built_for_any(request: BuildRequest, workload: Workload) -> dict[str, Any]:
-    from packager.auto import build_auto, told
-    from packager.inspect import report_summary
+    from packager.commands.inspect import report_summary
+    from packager.commands.target_selection import build_auto, told
 
     decided = build_auto(request, registry(request), workload)
     return report_summary(decided.report) | {

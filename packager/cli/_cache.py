@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from packager import _console
 from packager.cli import _options as opt
 from packager.cli._common import show
+from packager.commands import console
 
 if TYPE_CHECKING:
-    from packager._cache import Entry, Removed
+    from packager.system.cache import Entry, Removed
 
 cache = typer.Typer(
     name="cache",
@@ -72,9 +72,9 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @cache.command()
 def info(*, as_json: opt.AsJson = False) -> None:
     """Show where the cache is, what it holds, and when each kind was last used."""
-    from packager import _cache
+    from packager.system import cache as _cache
 
-    show(_describe(_cache.list_entries()), as_json=as_json, human=_console.show_cache)
+    show(_describe(_cache.list_entries()), as_json=as_json, human=console.show_cache)
 
 
 @cache.command()
@@ -88,7 +88,7 @@ def prune(
 
     What a running build uses stays. Without --max-size and --older-than only leftovers go.
     """
-    from packager import _cache
+    from packager.system import cache as _cache
 
     freed = _cache.remove_leftovers()
     entries = _cache.list_entries()
@@ -99,11 +99,11 @@ def prune(
 @cache.command()
 def clear(*, yes: Yes = False, as_json: opt.AsJson = False) -> None:
     """Remove everything that no running build uses. The next build makes what it needs again."""
-    from packager import _cache
+    from packager.system import cache as _cache
 
     entries = _cache.list_entries()
     if not yes and entries:
-        size = _console.size(sum(entry.size_bytes for entry in entries))
+        size = console.size(sum(entry.size_bytes for entry in entries))
         _confirm(f"Remove {len(entries)} entries, {size}, from {_cache.root()}?")
     freed = _cache.remove_leftovers()
     _show_removed(_cache.remove_entries(entries), freed, as_json=as_json)
@@ -115,10 +115,10 @@ def verify(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None
 
     A build that needs one of them makes it again. Ends with 1 where there was such an entry.
     """
-    from packager import _cache
+    from packager.system import cache as _cache
 
     entries = _cache.list_entries()
-    with _console.progress(verbose=verbose):
+    with console.progress(verbose=verbose):
         damaged = _cache.check_entries(entries)
         removed = _cache.remove_entries(entry for entry, _ in damaged)
     found = {
@@ -128,7 +128,7 @@ def verify(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None
         "removed": [entry.name for entry in removed.removed],
         "in_use": [entry.name for entry in removed.kept],
     }
-    show(found, as_json=as_json, human=_console.show_checked)
+    show(found, as_json=as_json, human=console.show_checked)
     if damaged:
         raise typer.Exit(1)
 
@@ -143,7 +143,7 @@ def _confirm(question: str) -> None:
 
 
 def _describe(entries: Sequence[Entry]) -> dict[str, Any]:
-    from packager import _cache
+    from packager.system import cache as _cache
 
     kinds = sorted({entry.kind for entry in entries})
     by_kind = {kind: [entry for entry in entries if entry.kind == kind] for kind in kinds}
@@ -183,4 +183,4 @@ def _show_removed(done: Removed, leftover_bytes: int, *, as_json: bool) -> None:
         "freed_bytes": done.size_bytes + leftover_bytes,
         "leftover_bytes": leftover_bytes,
     }
-    show(found, as_json=as_json, human=_console.show_removed)
+    show(found, as_json=as_json, human=console.show_removed)

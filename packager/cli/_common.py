@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from packager._redaction import redact_values
+from packager.system.redaction import redact_values
 from packager.types import BuildRequest
 
 
@@ -21,7 +21,7 @@ def checked_request(**values: Any) -> BuildRequest:
         len(parts := minor.split(".")) == 2 and all(p.isdecimal() for p in parts)
     ):
         raise typer.BadParameter("a minor version such as 3.13 is meant", param_hint="--python")
-    from packager.plan import check
+    from packager.pipeline.plan import check
 
     request = BuildRequest(**values)
     check(request)
@@ -29,7 +29,7 @@ def checked_request(**values: Any) -> BuildRequest:
 
 
 def registry(request: BuildRequest) -> Any:
-    from packager.registry import MlflowRegistry
+    from packager.models.registry import MlflowRegistry
 
     return MlflowRegistry(request.tracking_uri, request.registry_uri)
 

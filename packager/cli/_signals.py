@@ -8,7 +8,7 @@ import signal
 import threading
 from typing import Final, NoReturn
 
-from packager import _process
+from packager.system import process
 
 _SAID: Final = b"\nStopping: what is half made is being removed.\n"
 _PATIENCE: Final = 3
@@ -41,7 +41,7 @@ class _Stop:
         """Raises KeyboardInterrupt or SystemExit, the first time alone: what follows is tidied."""
         self.count += 1
         self.say()
-        _process.kill_running()
+        process.kill_running()
         if self.count >= _PATIENCE:
             os._exit(128 + number)
         if self.count == 1:

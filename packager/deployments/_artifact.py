@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from packager import _output
-from packager._archive import sha256
-from packager.artifact import is_artifact
+from packager.commands.artifact import is_artifact
 from packager.deployments._errors import DeploymentError, wrong_setting
 from packager.deployments._parameters import TARGET
 from packager.deployments._settings import Settings
 from packager.errors import ModelFormatError
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
+from packager.system import atomic_output
+from packager.system.file_tree import sha256
 from packager.types import Architecture
 
 _LOG = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def built(model_uri: str, flavor: str | None, settings: Settings) -> Iterator[Bu
                 )
             _LOG.info("Taking the artifact in %s as it is", folder)
         else:
-            out = settings.out or stack.enter_context(_output.scratch()).out
+            out = settings.out or stack.enter_context(atomic_output.scratch()).out
             build(settings.request(model_uri, out), _registry(settings))
             folder = out
         found = _read(folder)
@@ -105,7 +105,7 @@ def _registry(settings: Settings) -> MlflowRegistry:
 def _read(folder: Path) -> Built:
     """Raises ModelFormatError unless the zip is the one that the report speaks of."""
     try:
-        report = json.loads((folder / _output.MARKER).read_text(encoding="utf-8"))
+        report = json.loads((folder / atomic_output.MARKER).read_text(encoding="utf-8"))
         found = Built(folder, report)
         target = str(report["target"]["name"])
         same = target != TARGET or sha256(found.archive) == found.sha256
@@ -122,6 +122,6 @@ def _read(folder: Path) -> Built:
     if not same:
         raise ModelFormatError(
             f"{found.archive} is not the file that was proven (its sha256 is another than in "
-            f"{_output.MARKER}). Build it again."
+            f"{atomic_output.MARKER}). Build it again."
         )
     return found

@@ -18,7 +18,7 @@ from packager.deployments._payload import request_body, response
 from packager.deployments._settings import Settings, parse
 from packager.deployments._stacks import NAME_TAG, Change, Stack
 from packager.deployments._terminal import progress
-from packager.emit import stack_name, tag_value
+from packager.pipeline.emit import stack_name, tag_value
 
 _LOG = logging.getLogger(__name__)
 _FLAVOR_TAG: Final = "mlflow:flavor"

@@ -23,14 +23,14 @@ from urllib.parse import urlsplit
 
 import click
 
-from packager import interpreters
-from packager.artifact import read_manifest
+from packager.commands.artifact import read_manifest
 from packager.deployments._artifact import Built, built
 from packager.deployments._errors import DeploymentError, explained, wrong_setting
 from packager.deployments._settings import Settings, parse
 from packager.deployments._terminal import progress
-from packager.emulator import Emulator, http_event, why_not_bootable
+from packager.environments import interpreters
 from packager.errors import EmulatorError
+from packager.targets.emulator import Emulator, http_event, why_not_bootable
 from packager.types import Architecture
 
 _LOG = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from packager import targets
-from packager._resources import TEMPLATES
 from packager.deployments._errors import wrong_setting
+from packager.system.resources import TEMPLATES
 
 Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The section `Parameters` of a template; what is null in it is known at build time only."""

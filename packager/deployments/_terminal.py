@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from packager import _console
+from packager.commands import console
 
 
 @contextlib.contextmanager
@@ -16,5 +16,5 @@ def progress() -> Iterator[None]:
     if click.get_current_context(silent=True) is None:
         yield
         return
-    with _console.progress(verbose=False):
+    with console.progress(verbose=False):
         yield

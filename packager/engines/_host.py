@@ -13,11 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from packager import _resources, environments, facts, registered_model
+from packager import facts
+from packager.environments import virtual_environments
 from packager.errors import ToolError, VerificationError
+from packager.models import registered_model
 from packager.probes import examples
 from packager.probes.values import Values
-from packager.sandbox import check_plain, read_result
+from packager.system import resources
+from packager.system.sandbox import check_plain, read_result
 from packager.types import BuildPlan, Compiled, Finding, Json, LoaderSpec, ResolvedModel
 
 _LOG = logging.getLogger(__name__)
@@ -149,10 +152,10 @@ def _flat(value: Json) -> list[Json]:
 def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
     """In the model's environment with the converters added; for a limited time."""
     tools = facts.tools(plan.request.facts_dir)
-    interpreter, _ = environments.interpreter_of(plan.model, plan.interpreter)
+    interpreter, _ = virtual_environments.interpreter_of(plan.model, plan.interpreter)
     names = ("onnx", "onnxruntime", *CONVERTERS[plan.flavor])
     more = [tools[name].requirement for name in names]
-    python = environments.of_model(plan.model, interpreter, more=more, label="onnx")
+    python = virtual_environments.of_model(plan.model, interpreter, more=more, label="onnx")
     with tempfile.TemporaryDirectory(prefix="packager-engine-") as folder:
         given = Path(folder)
         _copy_sources(given / "site")
@@ -175,7 +178,7 @@ def _copy_sources(site: Path) -> None:
     shutil.copytree(_OWN / "onnx", target / "onnx", ignore=skipped)
     for package in (site / "packager", target):
         (package / "__init__.py").touch()
-    shutil.copytree(_resources.handlers_root(), site / "handlers", ignore=skipped)
+    shutil.copytree(resources.handlers_root(), site / "handlers", ignore=skipped)
 
 
 def _refusal(why: list[str]) -> VerificationError:

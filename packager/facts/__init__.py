@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
-from packager._resources import FACTS
 from packager.errors import FactsError
 from packager.facts._table import Table
+from packager.system.resources import FACTS
 from packager.types import Architecture, BaseImage, Limits, Runtime, Shadow, Surroundings
 
 _ARCHITECTURES: Final = {"x86_64", "arm64"}

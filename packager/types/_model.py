@@ -181,7 +181,7 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavor:
-    """How one MLflow flavor is read; one file each under packager/flavors."""
+    """How one MLflow flavor is read; one file each under packager/models/flavors."""
 
     name: str
     read: Callable[[ResolvedModel, Tier, Frame], LoaderSpec]

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from packager import interpreters
-from packager.emulator import Emulator, http_event
-from packager.sandbox import Confinement
+from packager.environments import interpreters
+from packager.system.sandbox import Confinement
+from packager.targets.emulator import Emulator, http_event
 from tests.conformance.asking import Reply, ours
 from tests.conformance.cases import JSON, Case
 from tests.conformance.compare import DIFFERENT, EQUAL, asked, judged

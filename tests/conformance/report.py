@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from packager import _process, environments, interpreters
+from packager.environments import interpreters, virtual_environments
+from packager.system import process
 from tests.conformance.compare import CUT, DIFFERENT, EQUAL
 
 ROOT = Path(__file__).parents[2]
@@ -111,14 +112,16 @@ def count_emulated() -> list[Count]:
 
 
 def _run(requirements: tuple[str, ...], module: str, *argv: str | Path, home: str) -> None:
-    python = environments.ensure(interpreters.find("3.11"), requirements, label="conformance")
+    python = virtual_environments.ensure(
+        interpreters.find("3.11"), requirements, label="conformance"
+    )
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": home}
     # MLflow writes a set of names in its order: the bytes are to be the same in each run
     environment["PYTHONHASHSEED"] = "0"
-    _process.run(
+    process.run(
         [python, "-m", f"tests.conformance.{module}", *argv],
         cwd=ROOT,
-        env={**environment, **_process.numeric_environment()},
+        env={**environment, **process.numeric_environment()},
         timeout_seconds=1800,
     )
 

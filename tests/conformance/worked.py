@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from packager import interpreters
-from packager.hosts import Boot
-from packager.hosts.azure_functions import WorkerHost
-from packager.sandbox import Confinement
+from packager.environments import interpreters
+from packager.system.sandbox import Confinement
+from packager.targets.hosts import Boot
+from packager.targets.hosts.azure_functions import WorkerHost
 from tests.conformance.asking import Reply
 from tests.conformance.cases import Case
 from tests.conformance.emulated import LIBRARIES, LOADER, ROOT, key, signatures

@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 
 from packager.engines.onnx.candidates import Candidate, Column, Family, Inputs
-from packager.engines.onnx.case import Case
-from packager.engines.onnx.choice import prove
 from packager.engines.onnx.families import family_of
-from packager.engines.onnx.rows import Table
+from packager.engines.onnx.model_under_test import Case
+from packager.engines.onnx.selection import prove
+from packager.engines.onnx.test_rows import Table
 
 NAMES = ("a", "b", "c", "d")
 

@@ -31,7 +31,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from packager.engines.onnx.candidates import Column, Inputs, RefusedError
-from packager.engines.onnx.rows import specials
+from packager.engines.onnx.test_rows import specials
 from tests.engines import asking
 
 TABLE = asking.table(400)

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from handlers.loaders import compiled
-from packager.engines.onnx import judge
+from packager.engines.onnx import parity
 from packager.engines.onnx.candidates import RefusedError
 from tests.engines import asking
 from tests.engines.estimators import ESTIMATORS, TRANSFORMERS, fitted
@@ -58,8 +58,8 @@ def test_an_estimator_is_right_or_refused(name: str, tmp_path: Path) -> None:
     assert ("float with exact thresholds, trees" in taken) is (name == "RandomForestRegressor")
     session = compiled.session(onnxruntime, str(tmp_path / "model.onnx"), {})
     ours = compiled.Compiled(session, result["options"])
-    batches = judge.recorded("fresh", FRESH, lambda table: model.predict(asking.matrix(table)))
-    done = judge.compared(
+    batches = parity.recorded("fresh", FRESH, lambda table: model.predict(asking.matrix(table)))
+    done = parity.compared(
         batches,
         lambda table: ours.predict(table, None),
         rtol=1e-5,

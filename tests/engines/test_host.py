@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from packager import environments, facts, flavors
+from packager import facts
 from packager.engines import _host
+from packager.environments import virtual_environments
 from packager.errors import VerificationError
+from packager.models import flavors
 from packager.probes import of_rows
 from packager.types import Engine
 from tests import fake_plan
@@ -22,7 +24,7 @@ from tests import fake_plan
 def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What stands where the compiler's Python is expected; a test writes what it does."""
     path = tmp_path / "python"
-    monkeypatch.setattr(environments, "of_model", lambda *_, **__: path)
+    monkeypatch.setattr(virtual_environments, "of_model", lambda *_, **__: path)
     monkeypatch.setattr(_host, "_SECONDS", 2)
     monkeypatch.setattr(_host, "_ROWS", 10)
     return path

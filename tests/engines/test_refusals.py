@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from packager.engines.onnx import case as cases
+from packager.engines.onnx import model_under_test as cases
 from packager.engines.onnx.candidates import RefusedError
 from tests.engines import asking
 

@@ -14,9 +14,9 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 from packager.engines.onnx.candidates import Column, Inputs, RefusedError
-from packager.engines.onnx.case import Case
-from packager.engines.onnx.choice import prove
 from packager.engines.onnx.families import family_of
+from packager.engines.onnx.model_under_test import Case
+from packager.engines.onnx.selection import prove
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(

@@ -23,10 +23,11 @@ from sklearn.ensemble import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from packager.engines.onnx import categories, choice, ensembles, splitting, trees
+from packager.engines.onnx import categories, selection, splitting
 from packager.engines.onnx.candidates import Candidate, Column, Inputs, RefusedError
+from packager.engines.onnx.compilers import ensembles, trees
 from packager.engines.onnx.families import family_of
-from packager.engines.onnx.rows import Table
+from packager.engines.onnx.test_rows import Table
 from tests.engines import asking
 
 FLOATS = Inputs(columns=tuple(Column(name, "float") for name in asking.NAMES))
@@ -280,7 +281,7 @@ DOUBLE, FLOAT = "double, trees", "float with exact thresholds, trees"
 
 @pytest.fixture
 def worth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "WORTH_BYTES", 2000)
+    monkeypatch.setattr(selection, "WORTH_BYTES", 2000)
 
 
 def hist(**settings: Any) -> Any:
@@ -329,7 +330,7 @@ def test_a_threshold_that_is_only_rounded_is_refused(tmp_path: Path) -> None:
 
     def rounded(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         first = next(iter(family.candidates(model, inputs, method)))
-        from packager.engines.onnx import hist_gradient_boosting
+        from packager.engines.onnx.compilers import hist_gradient_boosting
 
         nearest = replace(hist_gradient_boosting.read(model), dtype=np.float32)
         yield replace(

@@ -30,8 +30,8 @@ from handlers import events, triggers
 from handlers.aws_lambda import BadRequestError, Function, ModelFailedError, PayloadTooLargeError
 from handlers.inbox import Inbox
 from handlers.records import RecordsFailedError
-from packager.emulator import http_event
-from packager.source_events import notice_event, source_event
+from packager.probes.source_events import notice_event, source_event
+from packager.targets.emulator import http_event
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.modelling import laid_out

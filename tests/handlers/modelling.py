@@ -14,7 +14,7 @@ import yaml
 
 import handlers
 from handlers.manifest import Manifest
-from packager.flavors import choose
+from packager.models.flavors import choose
 from packager.types import Frame, LoaderSpec, Requirements, ResolvedModel, Tier
 from packager.workers import skops_types
 

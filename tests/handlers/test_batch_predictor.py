@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 
 from handlers.manifest import FILENAME, Manifest
-from packager import _resources
+from packager.system import resources
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.invoking import run
 from tests.handlers.modelling import laid_out, with_handlers
 
-SCRIPTS = _resources.TEMPLATES / "aws_lambda" / "_batch"
+SCRIPTS = resources.TEMPLATES / "aws_lambda" / "_batch"
 OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 

@@ -16,7 +16,7 @@ from handlers import events
 from handlers.errors import ScoringError
 from handlers.inbox import Inbox
 from handlers.records import Outcome
-from packager.source_events import NOTICES, notice_event, source_event
+from packager.probes.source_events import NOTICES, notice_event, source_event
 from tests.handlers.scorers import scorer
 from tests.handlers.test_events import Book, Box, Context, row
 from tests.handlers.test_together import Doubling

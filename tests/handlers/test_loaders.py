@@ -14,7 +14,7 @@ import pytest
 
 from handlers import predictor
 from handlers.manifest import Manifest
-from packager.flavors import choose
+from packager.models.flavors import choose
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.modelling import laid_out, resolved

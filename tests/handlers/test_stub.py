@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from packager.flavors import choose
+from packager.models.flavors import choose
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.modelling import fresh, laid_out, resolved, without

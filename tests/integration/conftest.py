@@ -10,8 +10,8 @@ import pytest
 from filelock import FileLock
 
 from handlers import events
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
 from packager.types import BuildRequest
 from tests import models
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from packager.emulator import Emulator
+from packager.environments.interpreters import find
 from packager.errors import VerificationError
-from packager.interpreters import find
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
+from packager.targets.emulator import Emulator
 from packager.types import BuildReport, BuildRequest
 from tests import models, tiny_elf, wheels
 

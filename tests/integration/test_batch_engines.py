@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from packager import _process, environments, interpreters
+from packager.environments import interpreters, virtual_environments
+from packager.system import process
 from tests.handlers.test_batch_predictor import SCRIPTS, function, table
 
 __all__ = ["function"]
@@ -35,7 +36,7 @@ def test_the_table_is_scored(function: Path, tmp_path: Path, engine: str) -> Non
         pytest.skip(f"PACKAGER_ENGINES does not name {engine}")
     if engine == "spark" and shutil.which("java") is None:
         pytest.skip("Spark needs Java, which is not on this machine")
-    python = environments.ensure(
+    python = virtual_environments.ensure(
         interpreters.find(f"{sys.version_info.major}.{sys.version_info.minor}"),
         NEEDS[engine],
         label=engine,
@@ -44,7 +45,7 @@ def test_the_table_is_scored(function: Path, tmp_path: Path, engine: str) -> Non
     frame.insert(0, "id", range(ROWS))
     frame.to_parquet(tmp_path / "in.parquet")
 
-    _process.run(
+    process.run(
         [
             *(python, SCRIPTS / f"batch_{engine}.py", tmp_path / "in.parquet", tmp_path / "out"),
             *("--function", function),

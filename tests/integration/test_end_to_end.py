@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from packager._archive import sha256
-from packager.emulator import Emulator, EventKind, http_event
+from packager.environments.interpreters import find
 from packager.errors import UnprovenError
-from packager.interpreters import find
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
+from packager.system.file_tree import sha256
+from packager.targets.emulator import Emulator, EventKind, http_event
 from packager.types import BuildReport, BuildRequest
 from tests import models
 from tests.models import flavor_table

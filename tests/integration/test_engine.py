@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from packager import _console, compare_engines
-from packager.fit import Workload
-from packager.inspect import inspect_model
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.commands import console, engine_comparison
+from packager.commands.inspect import inspect_model
+from packager.commands.target_fit import Workload
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
 from packager.types import BuildReport, BuildRequest, Engine
 from tests import models
 
@@ -57,7 +57,7 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
         reports.append(build(request, registry))
         return reports[-1]
 
-    monkeypatch.setattr(compare_engines, "build", noted)
+    monkeypatch.setattr(engine_comparison, "build", noted)
     folder = models.folder("lightgbm_booster")
     request = BuildRequest(model_uri=str(folder), out_dir=tmp_path / "none", rows=100)
     found = inspect_model(request, MlflowRegistry(None, None), Workload(), engines=True)
@@ -74,7 +74,7 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
         assert each["peak_rss_bytes"] > 20e6
         assert each["warm_invoke_ms"] > 0
     assert not (tmp_path / "none").exists()
-    _console.show_inspection(found)
+    console.show_inspection(found)
     assert "inspect --engines builds with each" not in capsys.readouterr().out
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from packager.environments.interpreters import find
 from packager.errors import VerificationError
-from packager.interpreters import find
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
-from packager.slim import weights
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
+from packager.system.resources import WORKERS
 from packager.types import BuildReport, BuildRequest, Frame, Tier
 from tests import models
 from tests.handlers.modelling import laid_out
@@ -94,7 +94,7 @@ def unpickled(
     """Weights as they were saved years ago, given to the pass's worker."""
     env = {**os.environ, "HF_HUB_OFFLINE": "1"}
     subprocess.run([python, "-c", PICKLE, folder, name], check=True, timeout=300, env=env)
-    worker = Path(weights.__file__).parent.parent / "workers" / "weights.py"
+    worker = WORKERS / "weights.py"
     return subprocess.run(
         [python, worker, folder, read_as or name],
         capture_output=True,

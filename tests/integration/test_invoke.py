@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from handlers import events
-from packager import artifact as artifacts
-from packager import next_steps, targets
-from packager.hosts import HOSTS, Call
-from packager.invoke import invoke_artifact
-from packager.local_boot import prepare_boot, read_sent
+from packager import targets
+from packager.commands import artifact as artifacts
+from packager.commands import next_steps
+from packager.commands.invoke import invoke_artifact
+from packager.commands.local_boot import prepare_boot, read_sent
+from packager.targets.hosts import HOSTS, Call
 
 pytestmark = pytest.mark.slow
 

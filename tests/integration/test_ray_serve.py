@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from handlers.manifest import FILENAME, Manifest
-from packager import _resources, environments, interpreters
+from packager.environments import interpreters, virtual_environments
+from packager.system import resources
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.modelling import laid_out, with_handlers
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 ASKED = os.environ.get("PACKAGER_ENGINES", "").split(",")
 OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
-APP = _resources.INFRA / "gpu" / "ray"
+APP = resources.INFRA / "gpu" / "ray"
 PORT = 18_000
 CLIENTS, EACH = 16, 50
 
@@ -46,7 +47,9 @@ def function(tmp_path: Path) -> Path:
 def served(function: Path, tmp_path: Path) -> Iterator[Path]:
     if "ray" not in ASKED:
         pytest.skip("PACKAGER_ENGINES does not name ray")
-    python = environments.ensure(interpreters.find(OURS), ["ray[serve]>=2.40"], label="ray-serve")
+    python = virtual_environments.ensure(
+        interpreters.find(OURS), ["ray[serve]>=2.40"], label="ray-serve"
+    )
     config = tmp_path / "serve.yaml"
     arguments = {"function": str(function), "gpus": "0", "least": "2", "most": "2"}
     application = {"import_path": "ray_serve:app", "route_prefix": "/", "args": arguments}

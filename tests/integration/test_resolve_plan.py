@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from packager import targets
+from packager.environments.interpreters import find
 from packager.errors import InterpreterNotFoundError
-from packager.interpreters import find
-from packager.plan import plan
-from packager.registry import MlflowRegistry
-from packager.resolve import resolve
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.plan import plan
+from packager.pipeline.resolve import resolve
 from packager.types import Architecture, BuildRequest, Frame, Tier
 from tests import models
 

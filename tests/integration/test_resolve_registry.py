@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from packager import _archive
 from packager.errors import ModelNotFoundError, PackagerError, RegistryUnavailableError
-from packager.registry import MlflowRegistry
-from packager.resolve import resolve
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.resolve import resolve
+from packager.system import file_tree
 from packager.types import BuildRequest
 from tests import models
 
@@ -86,13 +86,13 @@ def test_a_model_is_found_under_each_of_its_names(
     known: Known,
     tmp_path: Path,
 ) -> None:
-    before = _archive.digest(_archive.records(known.store))
+    before = file_tree.digest(file_tree.records(known.store))
     request = BuildRequest(model_uri=_uri(template, known), out_dir=tmp_path / "out")
     model = resolve(request, MlflowRegistry(tracking_uri=known.uri), tmp_path)
     assert (model.name, model.version, model.aliases) == (name, version, aliases)
-    assert model.digest == _archive.digest(_archive.records(models.folder(SOURCE)))
+    assert model.digest == file_tree.digest(file_tree.records(models.folder(SOURCE)))
     assert model.root.resolve().is_relative_to(tmp_path.resolve())
-    assert _archive.digest(_archive.records(known.store)) == before
+    assert file_tree.digest(file_tree.records(known.store)) == before
     assert model.run_id is not None
 
 
@@ -112,8 +112,8 @@ def test_a_registry_of_files_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = MlflowRegistry(tracking_uri=uri).fetch("models:/filed@champion", tmp_path / "work")
 
     assert (found.name, found.version, found.aliases) == ("filed", "1", ("champion",))
-    expected = _archive.digest(_archive.records(models.folder(SOURCE)))
-    assert _archive.digest(_archive.records(found.folder)) == expected
+    expected = file_tree.digest(file_tree.records(models.folder(SOURCE)))
+    assert file_tree.digest(file_tree.records(found.folder)) == expected
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     client = boto3.client("s3")
     client.create_bucket(Bucket="registry")
     root = models.folder(SOURCE)
-    for path in _archive.walk(root):
+    for path in file_tree.walk(root):
         client.upload_file(str(root / path), "registry", f"models/churn/{path.as_posix()}")
     yield client
     server.stop()
@@ -236,7 +236,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_model_in_s3(
     s3: Any, known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = _archive.digest(_archive.records(models.folder(SOURCE)))
+    expected = file_tree.digest(file_tree.records(models.folder(SOURCE)))
     registry = MlflowRegistry(tracking_uri=known.uri)
     # a store's own address asks no registry: none need be there, and none is made
     monkeypatch.chdir(tmp_path)
@@ -244,7 +244,7 @@ def test_a_model_in_s3(
         monkeypatch.delenv(name, raising=False)
     plain = MlflowRegistry().fetch("s3://registry/models/churn", tmp_path / "plain")
     assert not (tmp_path / "mlflow.db").exists()
-    assert _archive.digest(_archive.records(plain.folder)) == expected
+    assert file_tree.digest(file_tree.records(plain.folder)) == expected
     known.client.create_registered_model("in-s3")
     known.client.create_model_version("in-s3", "s3://registry/models/churn")
     request = BuildRequest(model_uri="models:/in-s3/1", out_dir=tmp_path / "out")

@@ -12,14 +12,14 @@ import pytest
 
 from handlers import store
 from handlers.cold import Cold
-from packager import _archive
-from packager._resources import handlers_root
-from packager.emulator import run_script
 from packager.errors import UnprovenError, VerificationError
-from packager.slim import PASSES, prune, slim
-from packager.slim.prune import Rule
+from packager.pipeline.slim import PASSES, prune, slim
+from packager.pipeline.slim.prune import Rule
+from packager.pipeline.verify import verify
+from packager.system import file_tree
+from packager.system.resources import handlers_root
+from packager.targets.emulator import run_script
 from packager.types import BuildPlan, Bundle, Frame
-from packager.verify import verify
 from tests import hand_plan
 
 pytestmark = pytest.mark.slow
@@ -163,7 +163,7 @@ def test_another_answer_is_caught_and_located(
     index = json.loads(path.read_text(encoding="utf-8"))
     index["modules"]["handlers/loaders/sklearn"] = [store.FILE, "handlers/loaders/sklearn.py"]
     path.write_text(json.dumps(index), encoding="utf-8")
-    spoiled = replace(spoiled, files=tuple(_archive.records(spoiled.root)))
+    spoiled = replace(spoiled, files=tuple(file_tree.records(spoiled.root)))
     with pytest.raises(VerificationError, match=r"predictions, row \d+: expected [12], got 0") as e:
         verify(spoiled, plan, tmp_path)
     assert {finding.check for finding in e.value.findings} == {"replay"}

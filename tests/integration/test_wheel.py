@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packager import _uv
+from packager.environments import uv_command
 from tests import models
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +29,14 @@ print(json.dumps({
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [_uv.path(), "build", "--quiet", "--wheel", "-o", folder / "dist", ROOT], check=True
+        [uv_command.path(), "build", "--quiet", "--wheel", "-o", folder / "dist", ROOT], check=True
     )
-    subprocess.run([_uv.path(), "venv", "--quiet", folder / "venv"], check=True)
+    subprocess.run([uv_command.path(), "venv", "--quiet", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
     (wheel,) = (folder / "dist").glob("*.whl")
-    subprocess.run([_uv.path(), "pip", "install", "--quiet", "--python", python, wheel], check=True)
+    subprocess.run(
+        [uv_command.path(), "pip", "install", "--quiet", "--python", python, wheel], check=True
+    )
     return python
 
 

@@ -24,8 +24,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from packager.errors import VerificationError
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.pipeline.build import build
+from packager.models.registry import MlflowRegistry
 from packager.types import BuildPlan, BuildReport, BuildRequest, Evidence
 from tests import models
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packager import _elf
+from packager.system import elf
 from tests import tiny_elf
 
 WHOLE = tiny_elf.library(
@@ -32,7 +32,7 @@ def test_damage(length: int, changes: dict[int, int]) -> None:
         path = Path(folder, "x.so")
         path.write_bytes(content[:length])
         try:
-            found = _elf.read(path)
+            found = elf.read(path)
         except ValueError as error:
             assert "x.so" in str(error)  # noqa: PT017 - either outcome is right
         else:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packager.slim.globs import matches
+from packager.pipeline.slim.globs import matches
 
 PART = st.text("abtes._-[]*0", min_size=1, max_size=6).filter(lambda part: part not in {".", ".."})
 PATH = st.lists(PART, min_size=1, max_size=4).map(lambda parts: PurePosixPath(*parts))

@@ -16,10 +16,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from packager import flavors
 from packager.errors import PackagerError
-from packager.registry import MlflowRegistry
-from packager.resolve import resolve
+from packager.models import flavors
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.resolve import resolve
 from packager.types import BuildRequest
 from tests import models
 

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packager.workers.sink import moving, surveying
+from packager.workers.defer_imports import moving, surveying
 
 BASES = ("alpha", "beta", "gamma")
 IMPORTS = (

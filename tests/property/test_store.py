@@ -14,8 +14,8 @@ from typing import Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packager import _archive
-from packager.slim import archive, cold, index
+from packager.pipeline.slim.storing import archive, compressed_store, index
+from packager.system import file_tree
 from packager.types import Bundle
 from tests import tiny_elf
 from tests.unit.test_store import BOOT, ask, plan, trace
@@ -112,8 +112,8 @@ def test_it_imports_as_from_plain_files(files: Mapping[str, bytes], seed: int) -
                 for path in (root / source).parent.glob(f"__pycache__/{Path(source).stem}.*.pyc")
             ),
         )  # fmt: skip
-        bundle = Bundle(root=root, files=tuple(_archive.records(root)), trace=opened)
-        for each in (cold.PASS, archive.PASS):
+        bundle = Bundle(root=root, files=tuple(file_tree.records(root)), trace=opened)
+        for each in (compressed_store.PASS, archive.PASS):
             bundle = each.apply(bundle, plan())
         left = {file.path.as_posix() for file in bundle.files}
         found = index.modules(files, index.suffixes(plan()))

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packager import _zip
-from packager._zip import write_zip
+from packager.system import zip_file
+from packager.system.zip_file import write_zip
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0\n"), min_size=1, max_size=12)
 CONTENTS = st.one_of(
@@ -68,7 +68,7 @@ def test_it_is_smaller_than_what_zlib_makes(tmp_path: Path) -> None:
 
 
 def test_more_files_than_a_zip_can_state_are_refused(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(_zip, "_MOST_FILES", 2)
+    monkeypatch.setattr(zip_file, "_MOST_FILES", 2)
     root = tmp_path / "tree"
     root.mkdir()
     for name in "abc":

@@ -11,10 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from packager._archive import sha256
 from packager.deployments._aws import Cloud
-from packager.emit import emit
-from packager.package import package
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.system.file_tree import sha256
 from packager.types import Front
 from tests import fake_plan
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from packager import auto, targets
-from packager.auto import build_auto, measured, told, verdicts_of
+from packager import targets
+from packager.commands import target_selection
+from packager.commands.target_fit import Workload
+from packager.commands.target_selection import build_auto, measured, told, verdicts_of
 from packager.errors import PlanError, ToolError, VerificationError
-from packager.fit import Workload
 from packager.types import (
     Artifact,
     BuildReport,
@@ -52,7 +53,7 @@ def report(request: BuildRequest, **changes: Any) -> BuildReport:
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
     """Every request that is built; the model is resolved to a made-up one."""
-    monkeypatch.setattr(auto, "resolve", lambda *_: fake_plan.model())
+    monkeypatch.setattr(target_selection, "resolve", lambda *_: fake_plan.model())
     return []
 
 
@@ -61,7 +62,7 @@ def building(monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest], make: M
         tried.append(request)
         return make(request)
 
-    monkeypatch.setattr(auto, "build", build)
+    monkeypatch.setattr(target_selection, "build", build)
 
 
 def run(**changes: Any) -> Any:
@@ -115,7 +116,7 @@ def test_a_model_for_a_gpu_is_built_for_nothing_else(
 ) -> None:
     building(monkeypatch, tried, report)
     lines = Requirements(lines=("vllm==1.0",))
-    monkeypatch.setattr(auto, "resolve", lambda *_: fake_plan.model(requirements=lines))
+    monkeypatch.setattr(target_selection, "resolve", lambda *_: fake_plan.model(requirements=lines))
 
     decided = run()
 
@@ -194,4 +195,4 @@ def test_the_answer_that_was_timed_is_held_to_what_a_target_sends_back() -> None
     ],
 )
 def test_rows_of_an_example(body: bytes | None, rows: int) -> None:
-    assert auto._rows(body) == rows
+    assert target_selection._rows(body) == rows

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from handlers.sketches import Baseline
-from packager import baseline
 from packager.errors import ConfigurationError, ToolError
+from packager.pipeline import baseline
 from packager.types import BuildPlan
 from tests import fake_plan
 

@@ -13,10 +13,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from packager import _resources
-from packager.batch import Order, run_batch
-from packager.emit._machine import FOLDER, READERS, definition
+from packager.commands.batch import Order, run_batch
 from packager.errors import BatchError, CloudError, ConfigurationError, ModelFormatError
+from packager.pipeline.emit._machine import FOLDER, READERS, definition
+from packager.system import resources
 from tests import sam
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:churn:live"
@@ -224,6 +224,6 @@ def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_emitted_configuration_names_the_stack() -> None:
-    text = (_resources.TEMPLATES / "aws_lambda" / "samconfig.toml.j2").read_text(encoding="utf-8")
+    text = (resources.TEMPLATES / "aws_lambda" / "samconfig.toml.j2").read_text(encoding="utf-8")
     assert "[default.global.parameters]" in text
     assert "stack_name" in text

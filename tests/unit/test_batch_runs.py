@@ -14,8 +14,8 @@ from moto.awslambda.models import LambdaFunction
 
 from handlers import clients
 from handlers.inbox import Inbox
-from packager.batch import Order
-from packager.emit._machine import definition
+from packager.commands.batch import Order
+from packager.pipeline.emit._machine import definition
 from tests.handlers.scorers import scorer
 from tests.handlers.test_events import Context
 from tests.handlers.test_together import POISON, Doubling

@@ -44,7 +44,9 @@ def test_mutants_of_a_line(source: str, changes: list[str]) -> None:
     assert made == [ast.unparse(ast.parse(each)) for each in changes]
 
 
-@pytest.mark.parametrize("module", ["packager/spread.py", "packager/emit/_sizing.py"])
+@pytest.mark.parametrize(
+    "module", ["packager/pipeline/answers/spread.py", "packager/pipeline/emit/_sizing.py"]
+)
 def test_each_mutant_has_a_name_of_its_own(module: str) -> None:
     made = list(make_mutants((mutation.ROOT / module).read_text(encoding="utf-8")))
     assert len(made) == len({each.name for each in made})

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager.blame import BlamelessError, without_cause
 from packager.errors import VerificationError
-from packager.slim.globs import matches
+from packager.pipeline.bisect import BlamelessError, without_cause
+from packager.pipeline.slim.globs import matches
 from packager.types import (
     BuildPlan,
     Bundle,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from packager import sizes, targets
+from packager import targets
+from packager.pipeline import sizes
+from packager.pipeline.verify import budget
 from packager.types import Bundle, FileRecord
-from packager.verify import budget
 from tests import fake_plan
 
 LIMIT = fake_plan.LIMITS.unzipped_bytes

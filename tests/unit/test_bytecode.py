@@ -11,10 +11,10 @@ from types import CodeType
 
 import pytest
 
-from packager import _archive, _process
-from packager._process import Done
 from packager.errors import StorageError, ToolError
-from packager.slim import bytecode
+from packager.pipeline.slim.storing import bytecode
+from packager.system import file_tree, process
+from packager.system.process import Done
 from packager.types import Bundle, Interpreter
 from tests import fake_plan, tiny_elf
 
@@ -32,7 +32,7 @@ SOURCES = {
 
 def compiled(root: Path, interpreter: Interpreter = HERE) -> Bundle:
     tiny_elf.write(root, SOURCES)
-    bundle = Bundle(root=root, files=tuple(_archive.records(root)))
+    bundle = Bundle(root=root, files=tuple(file_tree.records(root)))
     return bytecode.PASS.apply(bundle, fake_plan.plan(interpreter=interpreter))
 
 
@@ -64,7 +64,7 @@ def test_it_is_unchecked_and_names_where_it_will_lie(tmp_path: Path) -> None:
 def test_python_takes_it_whatever_the_source_says_now(tmp_path: Path) -> None:
     root = compiled(tmp_path).root
     (root / "pkg" / "mod.py").write_text("raise SystemExit('compiled anew')")
-    done = _process.run(
+    done = process.run(
         [sys.executable, "-B", "-c", "import pkg.mod; print(pkg.mod.f('two'))"],
         env={"PYTHONPATH": str(root)},
     )
@@ -80,10 +80,10 @@ def test_a_level_of_optimization_is_taken_without_asking_python_for_it(
     source = b"'Said.'\ntry:\n    assert False\n    V = 2\nexcept AssertionError:\n    V = 1\n"
     root = tiny_elf.write(tmp_path, {"mod.py": source})
     plan = fake_plan.plan(interpreter=HERE, request=fake_plan.request(optimize=level))
-    bundle = bytecode.PASS.apply(Bundle(root=root, files=tuple(_archive.records(root))), plan)
+    bundle = bytecode.PASS.apply(Bundle(root=root, files=tuple(file_tree.records(root))), plan)
     names = [file.path.as_posix() for file in bundle.files]
     assert names == [f"__pycache__/mod.{TAG}.pyc", "mod.py"]
-    done = _process.run(
+    done = process.run(
         [sys.executable, "-B", "-c", "import mod; print(mod.__doc__, mod.V)"],
         env={"PYTHONPATH": str(root)},
     )
@@ -108,6 +108,6 @@ def test_what_does_not_compile_is_left_as_source_and_said(tmp_path: Path) -> Non
 def test_a_full_disk_is_no_syntax_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: Done, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(_process, "run", lambda *_, **__: done)
+    monkeypatch.setattr(process, "run", lambda *_, **__: done)
     with pytest.raises(error):
         compiled(tmp_path)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from packager import _archive, _cache
-from packager._cache import _entries, _manifest
 from packager.errors import StorageError
+from packager.system import cache, file_tree
+from packager.system.cache import _entries, _manifest
 
 
 @pytest.fixture(autouse=True)
@@ -63,8 +63,8 @@ WHOLE = ("whole", "python", True)
 
 
 def test_a_folder_is_made_once(root: Path, make: Maker) -> None:
-    first = _cache.ensure("kind", "key", make)
-    second = _cache.ensure("kind", "key", make)
+    first = cache.ensure("kind", "key", make)
+    second = cache.ensure("kind", "key", make)
     assert first == second == root / "kind" / "key"
     assert (make.times, _state(first)) == (1, WHOLE)
 
@@ -158,10 +158,10 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_what_is_damaged_is_made_again_and_said_once(
     damage: str, make: Maker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     DAMAGES[damage](entry)
     with caplog.at_level(logging.WARNING, "packager"):
-        assert _cache.ensure("kind", "key", make) == entry
+        assert cache.ensure("kind", "key", make) == entry
     assert (make.times, _state(entry)) == (2, WHOLE)
     assert [record.getMessage() for record in caplog.records] == [
         record.getMessage()
@@ -169,7 +169,7 @@ def test_what_is_damaged_is_made_again_and_said_once(
         if record.getMessage().startswith("kind key in the cache is made again: ")
     ]
     assert len(caplog.records) == 1
-    assert _cache.ensure("kind", "key", make) == entry
+    assert cache.ensure("kind", "key", make) == entry
     assert make.times == 2
     assert not [path for path in entry.parent.iterdir() if path.name.startswith(".")]
 
@@ -178,10 +178,10 @@ def test_what_is_damaged_is_made_again_and_said_once(
     "added", ["lib/sitecustomize.py", "lib/evil.pth", "lib/__pycache__/code.pyc", "new/deep/file"]
 )
 def test_what_was_added_goes_away_and_the_rest_stays(added: str, make: Maker) -> None:
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     (entry / added).parent.mkdir(parents=True, exist_ok=True)
     (entry / added).write_text("planted")
-    assert _cache.ensure("kind", "key", make) == entry
+    assert cache.ensure("kind", "key", make) == entry
     assert not (entry / added).exists()
     assert (make.times, _state(entry)) == (1, WHOLE)
 
@@ -189,12 +189,12 @@ def test_what_was_added_goes_away_and_the_rest_stays(added: str, make: Maker) ->
 def test_a_link_that_was_added_goes_away_and_not_what_it_leads_to(
     make: Maker, tmp_path: Path
 ) -> None:
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "file").write_text("keep")
     (entry / "lib" / "evil").symlink_to(mine)
-    assert _cache.ensure("kind", "key", make) == entry
+    assert cache.ensure("kind", "key", make) == entry
     assert not (entry / "lib" / "evil").is_symlink()
     assert (mine / "file").read_text() == "keep"
 
@@ -202,13 +202,13 @@ def test_a_link_that_was_added_goes_away_and_not_what_it_leads_to(
 def test_a_cache_that_was_restored_elsewhere_is_read_once_and_used(
     root: Path, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     os.utime(entry / "lib" / "code.py", ns=(1, 1))
     for name in ("tool",):
         shutil.copyfile(entry / name, entry / "copy")
         (entry / "copy").chmod(0o755)
         (entry / "copy").replace(entry / name)
-    assert _cache.ensure("kind", "key", make) == entry
+    assert cache.ensure("kind", "key", make) == entry
     assert make.times == 1
     manifest = _manifest.read_manifest(entry)
     assert manifest is not None
@@ -218,16 +218,16 @@ def test_a_cache_that_was_restored_elsewhere_is_read_once_and_used(
 def test_a_large_entry_is_read_only_where_its_times_say_so(
     make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     monkeypatch.setattr(_manifest, "_SMALL_BYTES", 0)
     read: list[Path] = []
-    plain = _archive.sha256
+    plain = file_tree.sha256
 
     def sha256(path: Path) -> str:
         read.append(path)
         return plain(path)
 
-    monkeypatch.setattr(_archive, "sha256", sha256)
+    monkeypatch.setattr(file_tree, "sha256", sha256)
     assert _entries.find_damage(entry) is None
     assert read == []
     os.utime(entry / "tool")
@@ -241,7 +241,7 @@ def test_a_failure_leaves_nothing(root: Path) -> None:
         raise ValueError
 
     with pytest.raises(ValueError, match=r"^$"):
-        _cache.ensure("kind", "key", make)
+        cache.ensure("kind", "key", make)
     assert list((root / "kind").iterdir()) == []
 
 
@@ -251,32 +251,32 @@ def test_the_first_of_two_that_race_wins() -> None:
 
     def slow(folder: Path) -> None:
         (folder / "who").write_text("slow")
-        _cache.ensure("kind", "key", fast)
+        cache.ensure("kind", "key", fast)
 
-    assert (_cache.ensure("kind", "key", slow) / "who").read_text() == "fast"
+    assert (cache.ensure("kind", "key", slow) / "who").read_text() == "fast"
 
 
 def test_two_that_repair_at_once_both_get_a_whole_one(make: Maker) -> None:
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     (entry / "lib" / "code.py").write_text("wrong")
 
     def slow(folder: Path) -> None:
         make(folder)
-        _cache.ensure("kind", "key", make)
+        cache.ensure("kind", "key", make)
 
-    assert _cache.ensure("kind", "key", slow) == entry
+    assert cache.ensure("kind", "key", slow) == entry
     assert _state(entry) == WHOLE
     assert [path.name for path in entry.parent.iterdir()] == ["key"]
 
 
 def test_many_at_once_all_get_a_whole_one(make: Maker) -> None:
     """Threads stand for builds; each finds the entry damaged, and each repairs it or waits."""
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     (entry / "tool").unlink()
     found: list[tuple[str, str, bool]] = []
 
     def run() -> None:
-        found.append(_state(_cache.ensure("kind", "key", make)))
+        found.append(_state(cache.ensure("kind", "key", make)))
 
     threads = [threading.Thread(target=run) for _ in range(6)]
     for thread in threads:
@@ -293,7 +293,7 @@ def test_a_file_where_a_folder_should_be_is_said(kind: str, root: Path, make: Ma
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
     with pytest.raises(StorageError, match=r"cannot be written(?s:.)*PACKAGER_CACHE"):
-        _cache.ensure("kind", "key", make)
+        cache.ensure("kind", "key", make)
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(root: Path) -> None:
@@ -302,13 +302,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(root: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(StorageError, match=r"disk is full(?s:.)*packager cache prune"):
-        _cache.ensure("kind", "key", make)
+        cache.ensure("kind", "key", make)
     assert list((root / "kind").iterdir()) == []
 
 
 _AS_SOMEBODY = (
     "import os, sys; from pathlib import Path\n"
-    "from packager import _cache; from packager.errors import StorageError\n"
+    "from packager.system import cache as _cache; from packager.errors import StorageError\n"
     "os.setgid(65534); os.setuid(65534)\n"
     "try:\n"
     "    print(_cache.ensure('kind', sys.argv[1], lambda folder: (folder / 'new').touch()))\n"
@@ -321,7 +321,7 @@ _AS_SOMEBODY = (
 def test_a_cache_of_somebody_else_is_used_and_not_written(
     root: Path, make: Maker, tmp_path: Path
 ) -> None:
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == 0 and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o055)
@@ -344,7 +344,7 @@ def test_a_cache_of_somebody_else_is_used_and_not_written(
 
 
 def test_what_cannot_be_read_is_made_again(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     plain = _manifest._walk
 
     def walk(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -354,7 +354,7 @@ def test_what_cannot_be_read_is_made_again(make: Maker, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(_manifest, "_walk", walk)
     monkeypatch.setattr(_manifest, "write_manifest", lambda *_: None)
-    _cache.ensure("kind", "key", make)
+    cache.ensure("kind", "key", make)
     assert (make.times, _state(entry)) == (2, WHOLE)
 
 
@@ -363,7 +363,7 @@ def test_digests_that_are_known_are_not_computed(monkeypatch: pytest.MonkeyPatch
         (folder / "file").write_text("x")
         return {"file": "ab" * 32}
 
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     manifest = _manifest.read_manifest(entry)
     assert manifest is not None
     assert manifest.files["file"].sha256 == "ab" * 32
@@ -375,14 +375,14 @@ def test_names_that_are_no_text_are_kept(root: Path) -> None:
     def make(folder: Path) -> None:
         (folder / name).write_text("x")
 
-    entry = _cache.ensure("kind", "key", make)
+    entry = cache.ensure("kind", "key", make)
     assert _entries.find_damage(entry) is None
     (entry / name).write_text("y")
     assert _entries.find_damage(entry) is not None
 
 
 def test_the_cache_is_marked_as_one(root: Path, make: Maker) -> None:
-    _cache.ensure("kind", "key", make)
+    cache.ensure("kind", "key", make)
     assert (root / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806")
 
 
@@ -396,4 +396,4 @@ def test_where_it_lies(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "XDG_CACHE_HOME": tmp_path / "serverless-model-packager",
         "HOME": tmp_path / ".cache" / "serverless-model-packager",
     }
-    assert _cache.root() == ends[name]
+    assert cache.root() == ends[name]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from packager import _cache
-from packager._cache import Entry, _entries, _manifest
+from packager.system import cache
+from packager.system.cache import Entry, _entries, _manifest
 
 DAY = 86_400
 
@@ -30,7 +30,7 @@ def _release() -> None:
 
 
 def _make(kind: str, key: str, size_bytes: int = 8192, days: int = 0) -> Path:
-    entry = _cache.ensure(kind, key, lambda folder: _fill(folder, size_bytes))
+    entry = cache.ensure(kind, key, lambda folder: _fill(folder, size_bytes))
     stamp = time.time() - days * DAY
     os.utime(entry / _manifest.FILENAME, (stamp, stamp))
     return entry
@@ -48,22 +48,22 @@ def test_entries_are_listed_with_what_they_hold(root: Path) -> None:
     _make("tools", "b", 100_000)
     _make("answers", "a")
     _release()
-    listed = _cache.list_entries()
+    listed = cache.list_entries()
     assert _names(listed) == ["answers/a", "tools/b"]
     assert listed[1].size_bytes >= 100_000
     assert not any(entry.in_use for entry in listed)
 
 
 def test_a_cache_that_is_not_there_is_empty() -> None:
-    assert _cache.list_entries() == ()
-    assert _cache.remove_leftovers() == 0
+    assert cache.list_entries() == ()
+    assert cache.remove_leftovers() == 0
 
 
 def test_folders_of_somebody_else_are_no_entries(root: Path) -> None:
     (root / "photos" / "holiday").mkdir(parents=True)
     (root / "photos" / "holiday" / "sea.jpg").touch()
     (root / "environments" / f"model-{'ab' * 10}").mkdir(parents=True)
-    assert _names(_cache.list_entries()) == [f"environments/model-{'ab' * 10}"]
+    assert _names(cache.list_entries()) == [f"environments/model-{'ab' * 10}"]
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,18 @@ def test_the_least_recently_used_go_first(
         _make("k", key, 100_000, age)
     _release()
     older = None if days is None else float(days * DAY)
-    chosen = _cache.select_entries(_cache.list_entries(), older_seconds=older, max_bytes=most)
+    chosen = cache.select_entries(cache.list_entries(), older_seconds=older, max_bytes=most)
     assert _names(chosen) == gone
 
 
 def test_use_renews(root: Path) -> None:
     _make("k", "old", days=60)
-    _cache.ensure("k", "old", lambda folder: pytest.fail("it is there"))
-    assert time.time() - _cache.list_entries()[0].used < DAY
+    cache.ensure("k", "old", lambda folder: pytest.fail("it is there"))
+    assert time.time() - cache.list_entries()[0].used < DAY
 
 
 _HOLD = (
-    "import sys; from packager import _cache\n"
+    "import sys; from packager.system import cache as _cache\n"
     "print(_cache.ensure('k', 'used', lambda folder: None), flush=True)\n"
     "sys.stdin.read()\n"
 )
@@ -110,13 +110,13 @@ def test_what_another_build_uses_stays(root: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline().strip() == str(used)
-        assert [entry.in_use for entry in _cache.list_entries()] == [False, True]
-        done = _cache.remove_entries(_cache.list_entries())
+        assert [entry.in_use for entry in cache.list_entries()] == [False, True]
+        done = cache.remove_entries(cache.list_entries())
         assert _names(done.removed) == ["k/idle"]
         assert _names(done.kept) == ["k/used"]
         assert (used.is_dir(), idle.is_dir()) == (True, False)
         other.communicate("")
-    assert _names(_cache.remove_entries(_cache.list_entries()).removed) == ["k/used"]
+    assert _names(cache.remove_entries(cache.list_entries()).removed) == ["k/used"]
 
 
 def test_leftovers_of_killed_builds_go_and_those_at_work_stay(root: Path) -> None:
@@ -126,10 +126,10 @@ def test_leftovers_of_killed_builds_go_and_those_at_work_stay(root: Path) -> Non
 
     def make(folder: Path) -> None:
         (folder / "file").touch()
-        assert _cache.remove_leftovers() >= 5000
+        assert cache.remove_leftovers() >= 5000
         assert folder.is_dir()
 
-    assert _cache.ensure("k", "key", make).is_dir()
+    assert cache.ensure("k", "key", make).is_dir()
     assert not left.exists()
 
 
@@ -146,5 +146,5 @@ def test_every_file_is_read_where_that_is_asked(
     _manifest._save(entry, _manifest.Manifest(made="", files=rotten))
     monkeypatch.setattr(_manifest, "_SMALL_BYTES", 0)
     assert _entries.find_damage(entry) is None
-    found = _cache.check_entries(_cache.list_entries())
+    found = cache.check_entries(cache.list_entries())
     assert [(each.name, why) for each, why in found] == [("k/rotten", "changed: file")]

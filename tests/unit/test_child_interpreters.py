@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from packager import _process
+from packager.system import process
 from tests import tiny_elf
 from tests.unit.test_store import built
 
@@ -47,7 +47,7 @@ def ask(function: Path, tmp: Path, code: str, **variables: str) -> str:
     started = f"import sys; sys.path.insert(0, {str(function)!r}); import handlers\n"
     # a socket's path has 107 bytes at most, of which a test's own folder leaves too few
     with tempfile.TemporaryDirectory(dir="/tmp") as short:
-        done = _process.run(
+        done = process.run(
             [sys.executable, "-s", "-B", "-c", started + code],
             cwd=tmp,
             env={"TMPDIR": short, "PATH": "/usr/bin:/bin", **variables},
@@ -136,7 +136,7 @@ def test_a_child_is_told_where_libraries_and_the_stand_in_lie(
 def test_handlers_outside_a_function_leave_the_environment_alone(tmp_path: Path) -> None:
     code = "import handlers, os; print(os.environ.get('PYTHONPATH'))"
     home = Path(__file__).parents[2]
-    done = _process.run(
+    done = process.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(home)!r}); {code}"],
         cwd=tmp_path,
         env={},

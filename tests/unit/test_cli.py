@@ -151,7 +151,7 @@ def test_help_imports_neither_mlflow_nor_a_stage() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
 
-    assert not loaded & {"mlflow", "numpy", "pandas", "jinja2", "packager.pipeline", "boto3"}
+    assert not loaded & {"mlflow", "numpy", "pandas", "jinja2", "packager.pipeline.build", "boto3"}
 
 
 def errors() -> list[type[PackagerError]]:

@@ -14,9 +14,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from packager import _cache, cli
-from packager._cache import _entries, _manifest
+from packager import cli
 from packager.cli._cache import read_bytes, read_seconds
+from packager.system import cache
+from packager.system.cache import _entries, _manifest
 
 RUN = CliRunner()
 DAY = 86_400
@@ -27,7 +28,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Two entries: answers of today, and tools that nobody used for 60 days."""
     monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
     for kind, key, days in (("answers", "new", 0), ("tools", "old", 60)):
-        entry = _cache.ensure(kind, key, _fill)
+        entry = cache.ensure(kind, key, _fill)
         stamp = time.time() - days * DAY
         os.utime(entry / _manifest.FILENAME, (stamp, stamp))
     _release()
@@ -53,7 +54,7 @@ def _ask(*words: str, code: int = 0) -> dict[str, Any]:
 
 
 def _left() -> list[str]:
-    return [entry.name for entry in _cache.list_entries()]
+    return [entry.name for entry in cache.list_entries()]
 
 
 def test_info_says_what_there_is(root: Path) -> None:
@@ -104,7 +105,7 @@ def test_what_cannot_be_meant_is_a_usage_error_and_removes_nothing(words: tuple[
 def test_clear_removes_all_that_is_not_used(root: Path) -> None:
     (root / "photos").mkdir()
     (root / "photos" / "sea.jpg").touch()
-    _cache.ensure("answers", "new", _fill)
+    cache.ensure("answers", "new", _fill)
     assert _ask("clear", "--yes")["kept"] == ["answers/new"]
     _release()
     assert _ask("clear", "--yes")["removed"] == ["answers/new"]

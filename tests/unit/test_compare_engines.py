@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from packager import compare_engines
+from packager.commands import engine_comparison
 from packager.errors import VerificationError
 from packager.types import Artifact, BuildReport, BuildRequest, Engine, Finding
 from tests import fake_plan
@@ -25,11 +25,11 @@ def test_a_model_without_a_compiler_says_why() -> None:
     pyfunc = {**model.pyfunc, "loader_module": "mlflow.sklearn"}
     model = replace(model, flavors={**model.flavors, "python_function": pyfunc})
     native = {"engine": "native", "applies": "yes", "why": ""}
-    assert compare_engines.applying(model) == [
+    assert engine_comparison.applying(model) == [
         {"engine": "onnx", "applies": "if proven", "why": ""},
         native,
     ]
-    assert compare_engines.applying(replace(model, signature=None)) == [
+    assert engine_comparison.applying(replace(model, signature=None)) == [
         {"engine": "onnx", "applies": "no", "why": "the model has no signature"},
         native,
     ]
@@ -59,8 +59,8 @@ def test_each_engine_is_built_and_a_refusal_says_why(
             emitted=(),
         )
 
-    monkeypatch.setattr(compare_engines, "build", build)
-    compiled, native = compare_engines.measured(fake_plan.request(), None)  # type: ignore[arg-type]
+    monkeypatch.setattr(engine_comparison, "build", build)
+    compiled, native = engine_comparison.measured(fake_plan.request(), None)  # type: ignore[arg-type]
     assert compiled["engine"] == "onnx"
     assert (compiled["unzipped_bytes"], compiled["zipped_bytes"]) == (70, 20)
     assert compiled["max_rel_error"] == pytest.approx(1e-9)

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager.comparison import differences, places
+from packager.pipeline.answers.comparison import differences, places
+from packager.pipeline.verify.missing import keep_rules
 from packager.types import Json, Removal
-from packager.verify.missing import keep_rules
 
 NAN = float("nan")
 

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager import _archive
-from packager.slim import cut
-from packager.slim.stage import _tops
+from packager.pipeline.slim import unused_distributions
+from packager.pipeline.slim.stage import _tops
+from packager.system import file_tree
 from packager.types import Bundle, Trace
 from tests import fake_plan, tiny_elf
 
@@ -48,15 +48,15 @@ def done(
     tiny_elf.write(root, files)
     bundle = Bundle(
         root=root,
-        files=tuple(_archive.records(root)),
+        files=tuple(file_tree.records(root)),
         tops=_tops(root),
         trace=trace() if seen is None else seen,
     )
-    return cut.PASS.apply(bundle, fake_plan.plan(keep=keep))
+    return unused_distributions.PASS.apply(bundle, fake_plan.plan(keep=keep))
 
 
 def left(bundle: Bundle) -> set[str]:
-    return {path.parts[0] for path in _archive.walk(bundle.root)} - {"model", "handlers"}
+    return {path.parts[0] for path in file_tree.walk(bundle.root)} - {"model", "handlers"}
 
 
 def test_what_nobody_touches_requires_or_names_goes_whole(tmp_path: Path) -> None:
@@ -140,7 +140,9 @@ def test_the_runtimes_own_copy_serves_where_it_was_not_touched(tmp_path: Path) -
 def test_without_a_trace_nothing_goes(tmp_path: Path) -> None:
     files = {**distribution("used"), **distribution("seaborn")}
     tiny_elf.write(tmp_path, files)
-    bundle = Bundle(root=tmp_path, files=tuple(_archive.records(tmp_path)), untraced="it was arm64")
-    after = cut.PASS.apply(bundle, fake_plan.plan())
+    bundle = Bundle(
+        root=tmp_path, files=tuple(file_tree.records(tmp_path)), untraced="it was arm64"
+    )
+    after = unused_distributions.PASS.apply(bundle, fake_plan.plan())
     assert "seaborn" in left(after)
     assert after.ledger[-1].proof == "nothing is known to be idle: it was arm64"

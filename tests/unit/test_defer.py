@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from packager._archive import records
-from packager.slim import defer, effects
-from packager.slim.sinking import Sinking
+from packager.pipeline.slim import defer
+from packager.pipeline.slim.import_deferral import Sinking
+from packager.pipeline.slim.tracing import side_effects
+from packager.system.file_tree import records
+from packager.system.resources import WORKERS
 from packager.types import Bundle, Interpreter, Trace
 from tests import fake_plan
 
-WORKER = Path(defer.__file__).parent.parent / "workers" / "deferred.py"
+WORKER = WORKERS / "deferred.py"
 HERE = Interpreter(
     path=Path(sys.executable), version=".".join(map(str, sys.version_info[:3])), found_by="test"
 )
@@ -86,7 +88,7 @@ def test_what_a_module_does_beside_being_loaded(name: str, tmp_path: Path) -> No
     text, expected = EFFECTS[name]
     forward, backward = loaded(tmp_path, f"x = 1\n{text}\n")
     assert forward == backward
-    found = [each for each in forward[0]["effects"] if not effects._CACHES.fullmatch(each)]
+    found = [each for each in forward[0]["effects"] if not side_effects._CACHES.fullmatch(each)]
     assert set(expected) <= set(found)
     assert bool(found) is bool(expected)
 

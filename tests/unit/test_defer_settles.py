@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from packager._archive import records
-from packager.slim import defer, trace
-from packager.slim.defer import Attempt
-from packager.slim.sinking import Name, Sinking
-from packager.slim.trace import UntraceableError
+from packager.pipeline.slim import defer
+from packager.pipeline.slim.defer import Attempt
+from packager.pipeline.slim.import_deferral import Name, Sinking
+from packager.pipeline.slim.tracing import trace
+from packager.pipeline.slim.tracing.trace import UntraceableError
+from packager.system.file_tree import records
 from packager.types import Bundle, Interpreter, Trace
 from tests import fake_plan
 

@@ -37,7 +37,7 @@ from packager.deployments._settings import (
     Settings,
     parse,
 )
-from packager.emulator import Emulator, Invocation
+from packager.targets.emulator import Emulator, Invocation
 from packager.types import BuildRequest, Engine, Finding, Front, Tier
 from tests.unit import deploying
 

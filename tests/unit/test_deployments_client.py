@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from mlflow.deployments import cli, get_deploy_client
 from mlflow.exceptions import MlflowException
 
-from packager._output import MARKER
 from packager.deployments import AwsLambdaDeploymentClient, _aws
 from packager.deployments._settings import Account
-from packager.emit import stack_name
+from packager.pipeline.emit import stack_name
+from packager.system.atomic_output import MARKER
 from tests.unit import deploying
 
 TAGS = {

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from packager import targets
-from packager.emit import emit
 from packager.errors import ConfigurationError, FactsError
 from packager.facts import devices
-from packager.package import package
-from packager.plan import _plan, _requirements, check
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.pipeline.plan import _plan, _requirements, check
 from packager.types import BuildPlan, Device, Frame, LoaderSpec, Requirements
 from tests import fake_plan
 

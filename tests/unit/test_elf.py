@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from packager import _elf
-from packager._elf import Elf
+from packager.system import elf
+from packager.system.elf import Elf
 from tests import tiny_elf
 
 
 def read(tmp_path: Path, content: bytes) -> Elf:
     path = tmp_path / "x.so"
     path.write_bytes(content)
-    return _elf.read(path)
+    return elf.read(path)
 
 
 def test_reads_what_the_loader_reads(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_other_version_names_are_no_glibc(tmp_path: Path) -> None:
 
 def test_agrees_with_a_real_library() -> None:
     extension = next((Path(np.__file__).parent / "_core").glob("_multiarray_umath*.so"))
-    found = _elf.read(extension)
+    found = elf.read(extension)
     assert "libc.so.6" in found.needed
     assert any("numpy.libs" in folder for folder in found.search)
     assert found.glibc is not None
@@ -68,17 +68,17 @@ def test_damage_is_a_value_error(tmp_path: Path, content: bytes) -> None:
 
 def test_is_elf_by_content_not_by_name(tmp_path: Path) -> None:
     tiny_elf.write(tmp_path, {"data.txt": tiny_elf.library(), "empty.so": b""})
-    assert _elf.is_elf(tmp_path / "data.txt")
-    assert not _elf.is_elf(tmp_path / "empty.so")
+    assert elf.is_elf(tmp_path / "data.txt")
+    assert not elf.is_elf(tmp_path / "empty.so")
 
 
 def test_a_library_takes_the_name_that_others_need_it_by(tmp_path: Path) -> None:
     path = tmp_path / "lib.so"
     path.write_bytes(tiny_elf.library(soname="libgomp-a1b2.so.1.0.0", needed=("libc.so.6",)))
 
-    _elf.rename(path, "libgomp.so.1")
+    elf.rename(path, "libgomp.so.1")
 
-    found = _elf.read(path)
+    found = elf.read(path)
     assert (found.soname, found.needed) == ("libgomp.so.1", ("libc.so.6",))
 
 
@@ -89,4 +89,4 @@ def test_a_name_that_cannot_be_given_is_an_error(
     path = tmp_path / "lib.so"
     path.write_bytes(tiny_elf.library(soname=own, needed=("libc.so.6",)))
     with pytest.raises(ValueError, match=said):
-        _elf.rename(path, "libgomp.so.1")
+        elf.rename(path, "libgomp.so.1")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packager import _elf
-from packager._elf_compact import NotCompactableError, compacted
+from packager.system import elf
+from packager.system.elf_compact import NotCompactableError, compacted
 from packager.workers import load_libraries
 from tests import tiny_elf
 
@@ -90,7 +90,7 @@ def test_a_real_library_maps_to_the_same_memory(path: Path) -> None:
 def test_what_the_loader_reads_is_the_same(tmp_path: Path) -> None:
     for path in REAL:
         (tmp_path / path.name).write_bytes(compacted(path.read_bytes()))
-        assert _elf.read(tmp_path / path.name) == _elf.read(path)
+        assert elf.read(tmp_path / path.name) == elf.read(path)
 
 
 def test_numpy_computes_the_same_with_every_library_rewritten(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.amber import AmberSnapshotExtension
 from syrupy.location import PyTestLocation
 
-from packager.emit import emit
 from packager.errors import ConfigurationError
-from packager.package import package
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
 from packager.types import (
     BuildPlan,
     BuildReport,

@@ -14,14 +14,16 @@ import pytest
 
 from handlers import triggers
 from handlers.azure_events import Doors
-from packager import _resources, layout, targets
-from packager.emit import emit
-from packager.package import package
+from packager import targets
+from packager.pipeline import layout
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.system import resources
 from packager.types import BuildPlan
 from tests import bicep, fake_plan
 from tests.handlers.scorers import scorer
 
-INFRA = _resources.INFRA / "azure"
+INFRA = resources.INFRA / "azure"
 SETTING = re.compile(r"%(\w+)%")
 
 

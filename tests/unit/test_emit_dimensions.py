@@ -22,9 +22,9 @@ from handlers.drift import Drift
 from handlers.manifest import Manifest
 from handlers.metrics import Recorder
 from handlers.sketches import Baseline
-from packager.emit import _rendered
-from packager.emit._context import context
-from packager.emit._sizing import size
+from packager.pipeline.emit import _rendered
+from packager.pipeline.emit._context import context
+from packager.pipeline.emit._sizing import size
 from packager.types import Artifact, FileRecord
 from tests import fake_plan, sam
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from packager import targets
-from packager._archive import digest, records
-from packager.emit import emit
 from packager.errors import ConfigurationError
-from packager.package import package
-from packager.plan import check
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.pipeline.plan import check
+from packager.system.file_tree import digest, records
 from packager.types import BuildPlan, BuildReport, Front
 from tests import fake_plan, sam
 

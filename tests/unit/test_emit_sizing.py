@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packager.emit._sizing import Sizing, size
 from packager.errors import ConfigurationError, VerificationError
+from packager.pipeline.emit._sizing import Sizing, size
 from packager.types import ColdStart
 from tests import fake_plan
 

@@ -10,12 +10,12 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from handlers import destinations, events
-from packager import outputs
-from packager.emit import emit
 from packager.errors import ConfigurationError
-from packager.package import package
-from packager.plan import check
-from packager.source_events import source_event
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.pipeline.plan import check
+from packager.probes.source_events import source_event
+from packager.system import destination_uri
 from packager.types import BATCH_SOURCES, BuildRequest, Front, SavedExample
 from tests import fake_plan, sam
 
@@ -250,6 +250,6 @@ def test_what_cannot_be_built_is_refused_before_anything_is_fetched(
 
 
 def test_an_address_is_read() -> None:
-    assert outputs.read("s3://answers/a/b/", destinations.KINDS) == outputs.Output(
+    assert destination_uri.read("s3://answers/a/b/", destinations.KINDS) == destination_uri.Output(
         kind="s3", name="answers", prefix="a/b"
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from packager.emit import emit
-from packager.package import package
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
 from packager.types import Architecture, BuildPlan, Front, Runtime
 from tests import fake_plan, sam
 

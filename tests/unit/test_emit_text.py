@@ -13,10 +13,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from packager import _resources
-from packager.emit import _rendered, _text
-from packager.emit._context import context
-from packager.emit._sizing import size
+from packager.pipeline.emit import _rendered, _text
+from packager.pipeline.emit._context import context
+from packager.pipeline.emit._sizing import size
+from packager.system import resources
 from packager.types import Artifact, Front
 from tests import fake_plan, sam
 
@@ -153,7 +153,7 @@ def test_a_code_span_cannot_be_left(text: str) -> None:
 
 
 def test_every_template_folder_has_a_front_for_each_choice() -> None:
-    template = (_resources.TEMPLATES / "aws_lambda" / "template.yaml.j2").read_text()
+    template = (resources.TEMPLATES / "aws_lambda" / "template.yaml.j2").read_text()
 
     assert {front.value for front in Front} - {"none"} <= set(
         re.findall(r'front == "([^"]+)"', template)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from packager import interpreters
-from packager.emulator import Emulator, parts, why_not_bootable
+from packager.environments import interpreters
 from packager.errors import EmulatorError, ToolError
-from packager.sandbox import has_own_root
+from packager.system.sandbox import has_own_root
+from packager.targets.emulator import Emulator, parts, why_not_bootable
 from packager.types import Interpreter
 
 CODE = """

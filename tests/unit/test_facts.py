@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from packager import facts
-from packager._resources import FACTS
 from packager.errors import FactsError
 from packager.facts import devices
+from packager.system.resources import FACTS
 from packager.types import Device
 
 FILES = sorted(FACTS.glob("*.toml"))

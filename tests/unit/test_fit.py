@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from packager import targets
+from packager.commands.target_fit import Margin, Measured, Workload, choose, judge, needs_gpu
 from packager.errors import VerificationError
-from packager.fit import Margin, Measured, Workload, choose, judge, needs_gpu
 from packager.types import Requirements
 from tests import fake_plan
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from handlers import loaders
 from handlers.loaders import transformers as pipelines
-from packager import flavors
 from packager.errors import ModelFormatError, PlanError
-from packager.flavors import FLAVORS, _look, choose, transformers
+from packager.models import flavors
+from packager.models.flavors import FLAVORS, _look, choose, transformers
 from packager.types import Flavor, Frame, ResolvedModel, Tier
 from tests import models
 from tests.handlers.modelling import resolved

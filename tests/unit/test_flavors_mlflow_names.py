@@ -12,8 +12,8 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from packager.flavors import _stub
-from packager.flavors.python_function import find_missing
+from packager.models.flavors import _stub
+from packager.models.flavors.python_function import find_missing
 from tests import models
 from tests.handlers.modelling import resolved
 

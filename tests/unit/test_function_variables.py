@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from handlers import triggers
-from packager import interpreters, targets
-from packager._resources import TEMPLATES
-from packager.hosts.gpu_container import ServerHost
-from packager.template_environment import read_environment
+from packager import targets
+from packager.commands.template_environment import read_environment
+from packager.environments import interpreters
+from packager.pipeline.verify.replay import prepare_boot
+from packager.system.resources import TEMPLATES
+from packager.targets.hosts.gpu_container import ServerHost
 from packager.types import Front
-from packager.verify.replay import prepare_boot
 from tests import bicep, fake_plan
 from tests.unit.test_emit_azure import plan as azure_plan
 from tests.unit.test_emit_image import _emitted as emitted_image

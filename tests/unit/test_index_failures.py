@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from packager import _uv, interpreters, locking
-from packager._index_failures import explain_index_failure
+from packager.environments import interpreters, lockfile, uv_command
+from packager.environments.index_failures import explain_index_failure
+from packager.environments.lockfile import Wanted
 from packager.errors import IndexUnavailableError, UnresolvableError
-from packager.locking import Wanted
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -76,7 +76,7 @@ def test_an_index_that_fails_is_named(
     path: str, said: str, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://name:secret@{index}/{path}/simple")
-    for ask in (locking.lock, locking.unavailable):
+    for ask in (lockfile.lock, lockfile.unavailable):
         with pytest.raises(IndexUnavailableError, match=said) as caught:
             ask(_wanted())
         assert f"at {index} " in str(caught.value)
@@ -87,8 +87,8 @@ def test_an_index_that_fails_is_named(
 def test_an_index_without_the_package_answers(index: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{index}/404/simple")
     with pytest.raises(UnresolvableError):
-        locking.lock(_wanted())
-    assert locking.unavailable(_wanted()) == ("thing==1.0",)
+        lockfile.lock(_wanted())
+    assert lockfile.unavailable(_wanted()) == ("thing==1.0",)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_a_host_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", address)
     with pytest.raises(IndexUnavailableError, match=said):
-        locking.lock(_wanted())
+        lockfile.lock(_wanted())
 
 
 def test_offline_with_an_empty_cache_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_OFFLINE", "1")
-    for ask in (locking.lock, locking.unavailable):
+    for ask in (lockfile.lock, lockfile.unavailable):
         with pytest.raises(IndexUnavailableError, match=r"UV_OFFLINE(?s:.)*fill the cache"):
             ask(_wanted())
 
@@ -142,4 +142,4 @@ def test_a_try_offline_before_the_index_is_asked_is_no_failure(
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{index}/503/simple")
     with pytest.raises(IndexUnavailableError, match="503"):
-        _uv.run_pip("install", ["--target", tmp_path / "t", "thing==1.0"])
+        uv_command.run_pip("install", ["--target", tmp_path / "t", "thing==1.0"])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from packager import _resources
+from packager.system import resources
 from tests import sam
 
 
 def test_cfn_lint_finds_nothing_in_the_pipeline_roles() -> None:
-    assert sam.lint((_resources.INFRA / "aws" / "deploy-role.yaml").read_text("utf-8")) == []
+    assert sam.lint((resources.INFRA / "aws" / "deploy-role.yaml").read_text("utf-8")) == []
 
 
 def test_no_statement_grants_everything_on_everything() -> None:
-    template = sam.parse((_resources.INFRA / "aws" / "deploy-role.yaml").read_text("utf-8"))
+    template = sam.parse((resources.INFRA / "aws" / "deploy-role.yaml").read_text("utf-8"))
     statements = [
         statement
         for role in template["Resources"].values()

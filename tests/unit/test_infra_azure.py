@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from packager import _resources
+from packager.system import resources
 from tests import bicep
 
-FOLDER = _resources.INFRA / "azure"
+FOLDER = resources.INFRA / "azure"
 FILES = sorted(FOLDER.glob("*.bicep"))
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from handlers import container
 from handlers.service import job as files_job
-from packager import _resources
+from packager.system import resources as _resources
 from tests import bicep, sam
 
 FOLDER = _resources.INFRA / "gpu"

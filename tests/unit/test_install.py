@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from packager import _cache, environments, interpreters, locking
-from packager._record import compare_record
+from packager.environments import interpreters, lockfile, virtual_environments
+from packager.environments.lockfile import Wanted
+from packager.environments.wheel_record import compare_record
 from packager.errors import ToolError
-from packager.locking import Wanted
+from packager.system import cache as _cache
 from packager.types import Lock
 from tests import wheels
 
@@ -47,11 +48,11 @@ def _lock(model: Path) -> Lock:
         platform="x86_64-manylinux_2_34",
         base=model,
     )
-    return locking.lock(wanted)
+    return lockfile.lock(wanted)
 
 
 def _install(model: Path, target: Path) -> None:
-    locking.install(
+    lockfile.install(
         _lock(model),
         target,
         interpreter=interpreters.find(HERE),
@@ -105,7 +106,9 @@ def test_an_environment_is_held_to_the_lists_too(caches: Path, model: Path) -> N
 
     def make(label: str) -> Path:
         lines = ["./own-1.0-py3-none-any.whl"]
-        python = environments.ensure(interpreter, lines, base=model, label=label, compiled=True)
+        python = virtual_environments.ensure(
+            interpreter, lines, base=model, label=label, compiled=True
+        )
         (site,) = python.parent.parent.glob("lib/python*/site-packages")
         return site
 
@@ -221,7 +224,7 @@ def test_a_list_that_cannot_be_read_leaves_its_files_unlisted(name: str, tmp_pat
 def test_where_uv_s_cache_cannot_be_cleaned_it_is_passed_by(
     caches: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from packager import _uv
+    from packager.environments import uv_command
 
     def refuse(arguments: object, **_: object) -> object:
         raise ToolError("another uv is at work")
@@ -229,8 +232,8 @@ def test_where_uv_s_cache_cannot_be_cleaned_it_is_passed_by(
     _install(model, tmp_path / "first")
     CHANGES["edited"](caches)
     lock = _lock(model)
-    monkeypatch.setattr(_uv, "run", refuse)
-    locking.install(
+    monkeypatch.setattr(uv_command, "run", refuse)
+    lockfile.install(
         lock,
         tmp_path / "second",
         interpreter=interpreters.find(HERE),

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from packager import _process, interpreters
+from packager.environments import interpreters
 from packager.errors import InterpreterNotFoundError, ToolError
+from packager.system import process
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -76,4 +77,4 @@ def test_a_pyenv_that_cannot_be_read_has_no_versions(
 def test_a_program_that_may_not_be_started_is_a_tool_that_fails(tmp_path: Path) -> None:
     (tmp_path / "python3.13").write_text("#!/bin/sh\n")
     with pytest.raises(ToolError, match="cannot be started"):
-        _process.run([tmp_path / "python3.13"])
+        process.run([tmp_path / "python3.13"])

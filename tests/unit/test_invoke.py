@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from packager import invoke, serve
-from packager.emulator import Invocation
+from packager.commands import invoke, serve
+from packager.commands.invoke import failed, refused
 from packager.errors import ConfigurationError
-from packager.hosts import Answered
-from packager.hosts.aws_lambda import read
-from packager.invoke import failed, refused
+from packager.targets.emulator import Invocation
+from packager.targets.hosts import Answered
+from packager.targets.hosts.aws_lambda import read
 from tests import fake_plan
 from tests.handlers import scorers
 from tests.unit import deploying

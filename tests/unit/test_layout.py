@@ -6,7 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from packager import layout, targets
+from packager import targets
+from packager.pipeline import layout
 from packager.types import BuildPlan
 from tests import fake_plan
 

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager import _archive
-from packager.slim.library_loaders import find_loaders
+from packager.pipeline.slim.native.library_loaders import find_loaders
+from packager.pipeline.verify import linkage
+from packager.system import file_tree
 from packager.types import Bundle, Trace
-from packager.verify import linkage
 from tests import fake_plan
 from tests.tiny_elf import library, write
 
@@ -131,7 +131,7 @@ def test_what_serving_cannot_reach_is_a_note(
     write(tmp_path, {POOL: LACKING})
     bundle = Bundle(
         root=tmp_path,
-        files=tuple(_archive.records(tmp_path)),
+        files=tuple(file_tree.records(tmp_path)),
         trace=trace,
         loaders={} if loaders is None else {PurePosixPath(POOL): loaders},
     )
@@ -143,7 +143,7 @@ def test_what_serving_cannot_reach_is_a_note(
 def test_a_library_that_is_no_module_counts_where_it_was_opened(tmp_path: Path) -> None:
     name = "pkg.libs/libplugin.so.1"
     write(tmp_path, {name: LACKING})
-    files = tuple(_archive.records(tmp_path))
+    files = tuple(file_tree.records(tmp_path))
     loaders: dict[PurePosixPath, frozenset[str]] = {PurePosixPath(name): frozenset()}
     for trace, refused in ((_trace(opened=(name,)), True), (_trace("pkg"), False)):
         bundle = Bundle(root=tmp_path, files=files, trace=trace, loaders=loaders)

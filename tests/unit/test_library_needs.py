@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager import _elf, _process
-from packager._elf import Elf
-from packager.slim.library_needs import read_libraries, resolve_needs
-from packager.slim.stored_libraries import choose_libraries
+from packager.pipeline.slim.native.library_needs import read_libraries, resolve_needs
+from packager.pipeline.slim.native.stored_libraries import choose_libraries
+from packager.system import elf, process
+from packager.system.elf import Elf
 from tests.tiny_elf import library, write
 
 LD_LIBRARY_PATH = (PurePosixPath(), PurePosixPath("lib"))
@@ -125,7 +125,7 @@ def _loads(path: Path, root: Path) -> bool:
     """Whether this machine's loader, which is the authority, loads the file."""
     if platform.machine() != "x86_64":
         pytest.skip("the libraries of these tests are for x86_64")
-    done = _process.run(
+    done = process.run(
         [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1])", path],
         env={"LD_LIBRARY_PATH": f"{root}:{root / 'lib'}"},
         check=False,
@@ -165,4 +165,4 @@ def test_a_library_goes_only_with_all_that_load_it() -> None:
 
 
 def _parsed(files: dict[str, bytes]) -> dict[str, Elf]:
-    return {path: _elf.parse(BytesIO(content), path) for path, content in files.items()}
+    return {path: elf.parse(BytesIO(content), path) for path, content in files.items()}

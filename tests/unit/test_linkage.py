@@ -7,16 +7,16 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager import _archive
+from packager.pipeline.verify import linkage
+from packager.system import file_tree
 from packager.types import Bundle, Finding, Removal
-from packager.verify import linkage
 from tests import fake_plan
 from tests.tiny_elf import library, write
 
 
 def check(root: Path, files: dict[str, bytes]) -> tuple[list[Finding], dict[str, str]]:
     write(root, files)
-    return linkage.check(Bundle(root=root, files=tuple(_archive.records(root))), fake_plan.plan())
+    return linkage.check(Bundle(root=root, files=tuple(file_tree.records(root))), fake_plan.plan())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_library_that_a_pass_took_out_can_be_kept(tmp_path: Path) -> None:
     write(tmp_path, {"a.so": library(needed=("libx.so",))})
     bundle = Bundle(
         root=tmp_path,
-        files=tuple(_archive.records(tmp_path)),
+        files=tuple(file_tree.records(tmp_path)),
         removed=(Removal(PurePosixPath("p/capi/libx.so"), 1, "rule"),),
     )
     (finding,) = linkage.check(bundle, fake_plan.plan())[0]
@@ -104,6 +104,6 @@ def test_the_runtime_decides(tmp_path: Path) -> None:
     write(tmp_path, {"a.so": library(glibc=("GLIBC_2.28",))})
     plan = fake_plan.plan(runtime=replace(fake_plan.RUNTIME, glibc=(2, 26), os="Amazon Linux 2"))
     (finding,) = linkage.check(
-        Bundle(root=tmp_path, files=tuple(_archive.records(tmp_path))), plan
+        Bundle(root=tmp_path, files=tuple(file_tree.records(tmp_path))), plan
     )[0]
     assert "needs GLIBC 2.28, and Amazon Linux 2" in finding.message

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from packager import interpreters, locking
+from packager.environments import interpreters, lockfile
+from packager.environments.lockfile import Wanted
 from packager.errors import DigestError, IndexUnavailableError, ToolError, UnresolvableError
-from packager.locking import Wanted
 from packager.types import Interpreter, Lock, Requirements
 from tests import wheels
 
@@ -47,14 +47,14 @@ def _wanted(
 
 def test_a_wheel_in_the_model_is_locked_by_its_digest(offline: None, tmp_path: Path) -> None:
     path = _wheel(tmp_path)
-    found = locking.lock(_wanted(path, base=tmp_path))
+    found = lockfile.lock(_wanted(path, base=tmp_path))
     assert [(p.name, p.version) for p in found.packages] == [("own", "1.0")]
     assert found.packages[0].size_bytes == (tmp_path / path).stat().st_size
     assert 'sha256 = "' in found.text
 
 
 def test_a_lock_names_no_place_of_this_machine(offline: None, tmp_path: Path) -> None:
-    found = locking.lock(_wanted(_wheel(tmp_path), base=tmp_path))
+    found = lockfile.lock(_wanted(_wheel(tmp_path), base=tmp_path))
     assert str(tmp_path) not in found.text
     assert str(Path.home()) not in found.text
     assert "#" not in found.text
@@ -64,7 +64,7 @@ def test_the_same_requirements_in_another_place_give_the_same_lock(
     offline: None, tmp_path: Path
 ) -> None:
     texts = {
-        locking.lock(_wanted(_wheel(tmp_path / name), base=tmp_path / name)).text
+        lockfile.lock(_wanted(_wheel(tmp_path / name), base=tmp_path / name)).text
         for name in ("a", "b")
     }
     assert len(texts) == 1
@@ -75,8 +75,8 @@ def test_what_is_excluded_is_left_out_where_another_requires_it(
 ) -> None:
     path = _wheel(tmp_path, requires="Requires-Dist: no-such-thing\n")
     with pytest.raises(UnresolvableError):
-        locking.lock(_wanted(path, base=tmp_path))
-    found = locking.lock(_wanted(path, base=tmp_path, excluded=("no-such-thing",)))
+        lockfile.lock(_wanted(path, base=tmp_path))
+    found = lockfile.lock(_wanted(path, base=tmp_path, excluded=("no-such-thing",)))
     assert [package.name for package in found.packages] == ["own"]
 
 
@@ -85,8 +85,8 @@ def test_what_does_not_resolve_is_said_in_the_resolver_s_words(
 ) -> None:
     wanted = _wanted(_wheel(tmp_path), "no-such-thing==1", base=tmp_path)
     with pytest.raises(UnresolvableError, match="no-such-thing"):
-        locking.lock(wanted)
-    assert locking.unavailable(wanted) == ("no-such-thing==1",)
+        lockfile.lock(wanted)
+    assert lockfile.unavailable(wanted) == ("no-such-thing==1",)
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -98,10 +98,10 @@ def test_a_file_has_one_of_the_digests_that_are_asked_for(
     digests = {"own": frozenset({own, "0" * 64} if right else {"0" * 64})}
     wanted = replace(_wanted(path, base=tmp_path), digests=digests)
     if right:
-        assert own in locking.lock(wanted).text
+        assert own in lockfile.lock(wanted).text
         return
     with pytest.raises(DigestError, match=r"own 1\.0"):
-        locking.lock(wanted)
+        lockfile.lock(wanted)
 
 
 def test_of_several_wheels_those_of_another_digest_are_left_out() -> None:
@@ -110,9 +110,9 @@ def test_of_several_wheels_those_of_another_digest_are_left_out() -> None:
         for n in "ab"
     )
     text = f'[[packages]]\nname = "Own"\nversion = "1"\nwheels = [\n{wheels}]\n'
-    held = locking._hold_digests(text, {"own": frozenset({"b" * 64})})
+    held = lockfile._hold_digests(text, {"own": frozenset({"b" * 64})})
     assert [line for line in held.splitlines() if "url" in line] == [wheels.splitlines()[1]]
-    assert locking._hold_digests(text, {"other": frozenset()}) == text
+    assert lockfile._hold_digests(text, {"other": frozenset()}) == text
 
 
 @pytest.mark.parametrize(
@@ -121,21 +121,21 @@ def test_of_several_wheels_those_of_another_digest_are_left_out() -> None:
 )
 def test_digests_are_kept_by_distribution(line: str) -> None:
     requirements = Requirements(lines=(line,), hashes={line: ("sha256:" + "a" * 64,)})
-    assert locking.read_digests(requirements) == {"own-pkg": frozenset({"a" * 64})}
+    assert lockfile.read_digests(requirements) == {"own-pkg": frozenset({"a" * 64})}
 
 
 def test_a_constraint_holds(offline: None, tmp_path: Path) -> None:
     with pytest.raises(UnresolvableError):
-        locking.lock(_wanted(_wheel(tmp_path), base=tmp_path, constraints=("own<1",)))
+        lockfile.lock(_wanted(_wheel(tmp_path), base=tmp_path, constraints=("own<1",)))
 
 
 def test_a_lock_is_installed_as_copies_without_a_trace_of_the_tool(
     offline: None, tmp_path: Path
 ) -> None:
-    found = locking.lock(_wanted(_wheel(tmp_path), base=tmp_path))
+    found = lockfile.lock(_wanted(_wheel(tmp_path), base=tmp_path))
     target = tmp_path / "function"
     interpreter = interpreters.find(HERE)
-    locking.install(found, target, interpreter=interpreter, platform=PLATFORM, cwd=tmp_path)
+    lockfile.install(found, target, interpreter=interpreter, platform=PLATFORM, cwd=tmp_path)
     assert sorted(path.name for path in target.iterdir()) == ["own", "own-1.0.dist-info"]
     assert (target / "own" / "__init__.py").stat().st_nlink == 1
 
@@ -144,7 +144,7 @@ def test_a_local_wheel_needs_the_folder_that_it_lies_in(tmp_path: Path) -> None:
     text = '[[packages]]\nname = "own"\narchive = { path = "code/own.whl" }\n'
     interpreter = Interpreter(path=Path(sys.executable), version="3.13.0", found_by="test")
     with pytest.raises(ToolError, match=r"code/own\.whl, and no folder"):
-        locking.install(
+        lockfile.install(
             Lock(text=text, packages=()), tmp_path, interpreter=interpreter, platform=PLATFORM
         )
 
@@ -158,7 +158,7 @@ def test_an_index_that_is_down_is_not_a_missing_wheel(tmp_path: Path) -> None:
         platform=PLATFORM,
     )
     with pytest.raises(IndexUnavailableError, match=r"127\.0\.0\.1:9 did not answer"):
-        locking.lock(wanted)
+        lockfile.lock(wanted)
 
 
 @pytest.mark.slow
@@ -173,10 +173,10 @@ def test_wheels_are_those_of_the_platform_that_is_asked_for(platform: str, tag: 
         platform=platform,
         python_minor="3.13",
     )
-    found = locking.lock(wanted)
+    found = lockfile.lock(wanted)
     assert f"cp313-cp313-manylinux_2_27_{tag}" in found.text
     assert found.packages[0].size_bytes is not None
-    assert found == locking.lock(wanted)
+    assert found == lockfile.lock(wanted)
 
 
 @pytest.mark.slow
@@ -188,8 +188,8 @@ def test_today_s_numpy_has_no_wheel_for_the_old_system() -> None:
         python_minor="3.11",
     )
     with pytest.raises(UnresolvableError):
-        locking.lock(wanted)
-    assert locking.unavailable(wanted) == ("numpy==2.4.6",)
+        lockfile.lock(wanted)
+    assert lockfile.unavailable(wanted) == ("numpy==2.4.6",)
 
 
 @pytest.mark.slow
@@ -199,12 +199,12 @@ def test_what_was_fetched_once_is_installed_without_an_index(
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     interpreter = interpreters.find(HERE)
     wanted = Wanted(requirements=("jmespath==1.1.0",), interpreter=interpreter, platform=PLATFORM)
-    found = locking.lock(wanted)
+    found = lockfile.lock(wanted)
     for name in ("first", "again"):
-        locking.install(found, tmp_path / name, interpreter=interpreter, platform=PLATFORM)
+        lockfile.install(found, tmp_path / name, interpreter=interpreter, platform=PLATFORM)
         assert (tmp_path / name / "jmespath" / "__init__.py").is_file()
         monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     other = Lock(text=found.text.replace('sha256 = "', 'sha256 = "0'), packages=())
     with pytest.raises(ToolError):
-        locking.install(other, tmp_path / "other", interpreter=interpreter, platform=PLATFORM)
+        lockfile.install(other, tmp_path / "other", interpreter=interpreter, platform=PLATFORM)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from packager import model_documents
 from packager.errors import ModelFormatError
+from packager.models import model_documents
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from packager import next_steps
-from packager.emit import emit
-from packager.package import package
+from packager.commands import next_steps
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
 from packager.types import Front, Target
 from tests import fake_plan
 from tests.unit.test_emit_sources import MUTE

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from packager import _output
 from packager.errors import ConfigurationError, StorageError
+from packager.system import atomic_output
 
 
 def names(folder: Path) -> list[str]:
@@ -17,7 +17,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_the_output_appears_whole(tmp_path: Path) -> None:
-    with _output.replacing(tmp_path / "dist") as place:
+    with atomic_output.replacing(tmp_path / "dist") as place:
         (place.out / "report.json").write_text("{}")
         assert not (tmp_path / "dist").exists()
 
@@ -33,7 +33,7 @@ def test_whatever_stops_a_build_leaves_the_earlier_artifact(
     (tmp_path / "dist" / "report.json").write_text("old")
 
     def build() -> None:
-        with _output.replacing(tmp_path / "dist") as place:
+        with atomic_output.replacing(tmp_path / "dist") as place:
             (place.out / "report.json").write_text("new")
             place.stage("model").chmod(0o500)
             raise stop
@@ -47,7 +47,7 @@ def test_whatever_stops_a_build_leaves_the_earlier_artifact(
 
 def test_an_earlier_artifact_is_replaced(tmp_path: Path) -> None:
     for text in ("old", "new"):
-        with _output.replacing(tmp_path / "dist") as place:
+        with atomic_output.replacing(tmp_path / "dist") as place:
             (place.out / "report.json").write_text(text)
             (place.out / text).touch()
 
@@ -59,7 +59,7 @@ def test_files_that_no_build_made_are_never_replaced(tmp_path: Path) -> None:
 
     with (
         pytest.raises(ConfigurationError, match="no build made"),
-        _output.replacing(tmp_path),
+        atomic_output.replacing(tmp_path),
     ):
         pass
 
@@ -69,7 +69,7 @@ def test_files_that_no_build_made_are_never_replaced(tmp_path: Path) -> None:
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
 
-    with _output.replacing(tmp_path / "dist") as place:
+    with atomic_output.replacing(tmp_path / "dist") as place:
         (place.out / "report.json").touch()
 
     assert names(tmp_path / "dist") == ["report.json"]
@@ -80,12 +80,15 @@ def test_a_file_or_a_link_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
 
     for name in ("file", "link"):
-        with pytest.raises(ConfigurationError), _output.replacing(tmp_path / name):
+        with pytest.raises(ConfigurationError), atomic_output.replacing(tmp_path / name):
             pass
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="disk is full"), _output.replacing(tmp_path / "dist"):
+    with (
+        pytest.raises(StorageError, match="disk is full"),
+        atomic_output.replacing(tmp_path / "dist"),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     assert names(tmp_path) == []
@@ -97,14 +100,14 @@ def test_what_a_killed_build_left_is_swept_and_a_running_one_let_be(tmp_path: Pa
     (tmp_path / f".dist.partial-{dead.pid}" / "out").mkdir(parents=True)
     (tmp_path / f".dist.partial-{os.getppid()}").mkdir()
 
-    with _output.replacing(tmp_path / "dist") as place:
+    with atomic_output.replacing(tmp_path / "dist") as place:
         (place.out / "report.json").touch()
 
     assert names(tmp_path) == [f".dist.partial-{os.getppid()}", "dist"]
 
 
 def test_nothing_of_a_scratch_place_stays() -> None:
-    with _output.scratch() as place:
+    with atomic_output.scratch() as place:
         (place.stage("model") / "x").touch()
     assert not place.root.exists()
 
@@ -123,7 +126,7 @@ def test_an_error_of_the_place_is_explained_and_any_other_goes_on(
     number: int, named: str, kind: type[Exception], tmp_path: Path
 ) -> None:
     def build() -> None:
-        with _output.replacing(tmp_path / "dist"):
+        with atomic_output.replacing(tmp_path / "dist"):
             raise OSError(number, os.strerror(number), str(tmp_path / named))
 
     with pytest.raises(kind):

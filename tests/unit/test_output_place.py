@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from packager import _output, output_place
 from packager.errors import ConfigurationError, PackagerError, StorageError
+from packager.pipeline import output_place
+from packager.system import atomic_output
 from packager.types import BuildRequest
 
 
@@ -106,9 +107,9 @@ def test_a_long_name_is_built_and_swept(length: int, here: Path) -> None:
     final = here / ("ü" * (length // 2) + "x" * (length % 2))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    left = here / f".{_output._shorten(final.name)}.partial-{dead.pid}"
+    left = here / f".{atomic_output._shorten(final.name)}.partial-{dead.pid}"
     left.mkdir()
-    with _output.replacing(final) as place:
+    with atomic_output.replacing(final) as place:
         (place.out / "report.json").touch()
     assert (final / "report.json").is_file()
     assert not left.exists()
@@ -118,7 +119,7 @@ def test_a_name_with_a_pattern_in_it_is_swept(here: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     (left := here / f".dist[1].partial-{dead.pid}").mkdir()
-    with _output.replacing(here / "dist[1]") as place:
+    with atomic_output.replacing(here / "dist[1]") as place:
         (place.out / "report.json").touch()
     assert not left.exists()
 
@@ -130,7 +131,7 @@ def test_a_parent_that_cannot_be_one_is_said(name: str, here: Path) -> None:
     (here / "file").touch()
     (here / "loop").symlink_to(here / "loop")
     (here / "dangling").symlink_to(here / "none")
-    with pytest.raises(PackagerError), _output.replacing(here / name):
+    with pytest.raises(PackagerError), atomic_output.replacing(here / name):
         pass
 
 
@@ -144,7 +145,7 @@ def test_a_place_that_cannot_be_written_is_said(
     monkeypatch.setattr(Path, "mkdir", refuse)
     with (
         pytest.raises(StorageError, match="cannot be read or written"),
-        _output.replacing(here / "dist"),
+        atomic_output.replacing(here / "dist"),
     ):
         pass
 
@@ -165,7 +166,7 @@ def test_a_swap_that_fails_puts_the_earlier_artifact_back(
     monkeypatch.setattr(Path, "rename", rename)
 
     def build() -> None:
-        with _output.replacing(final) as place:
+        with atomic_output.replacing(final) as place:
             (place.out / "report.json").write_text("new")
 
     with pytest.raises((OSError, PackagerError)):

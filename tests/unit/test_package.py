@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packager._archive import sha256, walk
 from packager.errors import StorageError, VerificationError
-from packager.package import package
+from packager.pipeline.package import package
+from packager.system.file_tree import sha256, walk
 from packager.types import Artifact, Bundle, Limits, VerifiedBundle
 from tests import fake_plan
 

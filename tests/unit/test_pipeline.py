@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from packager import pipeline
 from packager.errors import PackagerError, StorageError, UnprovenError, VerificationError
+from packager.pipeline import build
 from packager.types import BuildRequest, Bundle, Engine, Evidence, Finding, VerifiedBundle
 
 REPLAY = Finding(check="replay", message="row 3: expected 1, got 2.", hint="")
@@ -54,9 +54,9 @@ class Stages:
         self.stop_with: BaseException = KeyboardInterrupt()
         self.plans = tuple(Plan(tier) for tier in tiers)
         for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
-            monkeypatch.setattr(pipeline, name, getattr(self, name))
-        monkeypatch.setattr(pipeline, "ask_model", self.ask_model)
-        monkeypatch.setattr(pipeline, "check_provable", lambda *_: None)
+            monkeypatch.setattr(build, name, getattr(self, name))
+        monkeypatch.setattr(build, "ask_model", self.ask_model)
+        monkeypatch.setattr(build, "check_provable", lambda *_: None)
 
     def _maybe_stop(self, stage: str, folder: Path | None) -> None:
         if folder is not None:
@@ -108,7 +108,7 @@ def request(folder: Path) -> BuildRequest:
 
 
 def run(folder: Path) -> Any:
-    return pipeline.build(request(folder), registry=None)  # type: ignore[arg-type]
+    return build.build(request(folder), registry=None)  # type: ignore[arg-type]
 
 
 def test_the_first_attempt_that_verifies_ships(
@@ -134,7 +134,7 @@ def test_a_model_that_cannot_be_compiled_runs_in_its_framework(
     def compile_model(_plan: Plan, _work: Path) -> Plan:
         raise VerificationError([refused])
 
-    monkeypatch.setattr(pipeline, "compile_model", compile_model)
+    monkeypatch.setattr(build, "compile_model", compile_model)
     report = run(tmp_path)
 
     assert report.plan.engine is Engine.NATIVE
@@ -147,7 +147,7 @@ def test_a_compiled_model_ships_with_its_graph(
 ) -> None:
     stages = Stages(monkeypatch, "native", "native")
     stages.plans = (replace(stages.plans[0], engine=Engine.ONNX), stages.plans[1])
-    monkeypatch.setattr(pipeline, "compile_model", lambda plan, _: replace(plan, keep=("graph",)))
+    monkeypatch.setattr(build, "compile_model", lambda plan, _: replace(plan, keep=("graph",)))
 
     assert run(tmp_path).plan == replace(stages.plans[0], keep=("graph",), asked=True)
 
@@ -267,8 +267,8 @@ def test_a_compiled_models_graph_is_still_there_when_slimming_is_asked(
         assert plan.compiled.is_file()
         return "bundle"
 
-    monkeypatch.setattr(pipeline, "compile_model", compile_model)
-    monkeypatch.setattr(pipeline, "slim", slim)
+    monkeypatch.setattr(build, "compile_model", compile_model)
+    monkeypatch.setattr(build, "slim", slim)
 
     assert run(tmp_path).plan.passes == ("libraries",)
 

@@ -12,15 +12,17 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from packager import facts, interpreters, locking, slim
+from packager import facts
+from packager.environments import interpreters, lockfile
+from packager.environments.lockfile import Wanted
 from packager.errors import (
     ConfigurationError,
     InterpreterNotFoundError,
     PlanError,
     UnresolvableError,
 )
-from packager.locking import Wanted
-from packager.plan import PASSES, plan
+from packager.pipeline import slim
+from packager.pipeline.plan import PASSES, plan
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -124,8 +126,8 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Index:
 
 
 def _use(monkeypatch: pytest.MonkeyPatch, index: Index) -> Index:
-    monkeypatch.setattr(locking, "lock", index.lock)
-    monkeypatch.setattr(locking, "unavailable", index.unavailable)
+    monkeypatch.setattr(lockfile, "lock", index.lock)
+    monkeypatch.setattr(lockfile, "unavailable", index.unavailable)
     _have(monkeypatch, "3.11", "3.12", "3.13")
     return index
 

@@ -9,7 +9,7 @@ import pytest
 
 from packager import targets
 from packager.errors import PlanError
-from packager.plan import _names
+from packager.pipeline.plan import _names
 from packager.types import Requirements, ResolvedModel
 from tests import fake_plan, wheels
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packager.plan._pickles import why_bound
+from packager.pipeline.plan._pickles import why_bound
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.binary() | st.just("CodeTyp"),

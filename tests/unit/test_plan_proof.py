@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from packager import environments, locking, pipeline
+from packager.environments import lockfile, virtual_environments
+from packager.environments.lockfile import Wanted
 from packager.errors import ConfigurationError, UnprovenError, UnresolvableError
-from packager.locking import Wanted
-from packager.plan import check_provable
+from packager.pipeline import build
+from packager.pipeline.plan import check_provable
 from packager.types import BuildRequest, Lock, SavedExample
 from tests import fake_plan
 
@@ -62,15 +63,15 @@ def test_a_model_whose_own_environment_does_not_resolve_is_refused(
     """Nothing is installed for it; an environment that is there already resolved once."""
     attempts = (fake_plan.plan(),)
     monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path))
-    monkeypatch.setattr(environments, "interpreter_of", lambda model, other: (other, ""))
+    monkeypatch.setattr(virtual_environments, "interpreter_of", lambda model, other: (other, ""))
 
     def lock(wanted: Wanted) -> Lock:
         raise UnresolvableError(f"no wheel of {wanted.requirements[0]}")
 
-    monkeypatch.setattr(locking, "lock", lock)
+    monkeypatch.setattr(lockfile, "lock", lock)
     model = replace(fake_plan.model(), signature=SIGNATURE)
     if kept:
-        monkeypatch.setattr(environments, "_name_entry", lambda wanted, label: label)
+        monkeypatch.setattr(virtual_environments, "_name_entry", lambda wanted, label: label)
         (tmp_path / "environments" / "model").mkdir(parents=True)
         check_provable(_request(), model, attempts)
         return
@@ -80,16 +81,16 @@ def test_a_model_whose_own_environment_does_not_resolve_is_refused(
 
 
 def _build(request: BuildRequest) -> object:
-    return pipeline.build(request, registry=None)  # type: ignore[arg-type]
+    return build.build(request, registry=None)  # type: ignore[arg-type]
 
 
 def _dry_run(request: BuildRequest) -> object:
-    with pipeline.planned(request, registry=None, as_built=True) as found:  # type: ignore[arg-type]
+    with build.planned(request, registry=None, as_built=True) as found:  # type: ignore[arg-type]
         return found
 
 
 def _inspect(request: BuildRequest) -> object:
-    with pipeline.planned(request, registry=None) as found:  # type: ignore[arg-type]
+    with build.planned(request, registry=None) as found:  # type: ignore[arg-type]
         return found
 
 
@@ -105,9 +106,9 @@ def test_a_dry_run_ends_as_the_build_would_and_inspect_does_not(
     *,
     refused: bool,
 ) -> None:
-    monkeypatch.setattr(pipeline, "check", lambda request: None)
-    monkeypatch.setattr(pipeline, "resolve", lambda request, registry, work: BARE)
-    monkeypatch.setattr(pipeline, "plan", lambda request, model: ())
+    monkeypatch.setattr(build, "check", lambda request: None)
+    monkeypatch.setattr(build, "resolve", lambda request, registry, work: BARE)
+    monkeypatch.setattr(build, "plan", lambda request, model: ())
     with _expecting(refused=refused):
         run(_request(out_dir=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
@@ -125,7 +126,7 @@ def _expecting(*, refused: bool) -> Iterator[None]:
 def test_a_dry_run_refuses_a_folder_that_a_build_would_not_replace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "check", lambda request: None)
+    monkeypatch.setattr(build, "check", lambda request: None)
     (tmp_path / "mine.txt").touch()
     for run in (_build, _dry_run):
         with pytest.raises(ConfigurationError, match="no build made"):

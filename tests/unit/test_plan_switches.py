@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from packager.errors import ConfigurationError, PlanError
-from packager.plan._switches import check_switches
+from packager.pipeline.plan._switches import check_switches
 from packager.types import Requirements, ResolvedModel
 from tests import fake_plan
 

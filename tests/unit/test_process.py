@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from packager import _process, _uv, environments, serve
+from packager.commands import serve
+from packager.environments import uv_command, virtual_environments
+from packager.system import process
 
 ROOT = Path(__file__).parents[2] / "packager"
 SECRETS = (
@@ -36,7 +38,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_program_that_is_given_no_environment_gets_no_secret(secrets: None) -> None:
     script = "import json, os; print(json.dumps(dict(os.environ)))"
-    done = _process.run([sys.executable, "-I", "-c", script])
+    done = process.run([sys.executable, "-I", "-c", script])
     seen = json.loads(done.stdout)
     assert "PATH" in seen
     assert "secret" not in seen.values()
@@ -45,9 +47,9 @@ def test_a_program_that_is_given_no_environment_gets_no_secret(secrets: None) ->
 @pytest.mark.parametrize(
     "environment",
     [
-        _process.basic_environment,
-        _uv.build_environment,
-        lambda: environments.variables(Path("home")),
+        process.basic_environment,
+        uv_command.build_environment,
+        lambda: virtual_environments.variables(Path("home")),
         lambda: serve._environment(Path("function")),
     ],
     ids=["basic", "uv", "worker", "server"],
@@ -84,13 +86,13 @@ def test_uv_is_told_where_packages_come_from_and_nothing_else(
 ) -> None:
     monkeypatch.delenv("UV_KEYRING_PROVIDER", raising=False)
     monkeypatch.setenv(name, "value")
-    assert (name in _uv.build_environment()) is passed
+    assert (name in uv_command.build_environment()) is passed
 
 
 def test_a_keyring_program_finds_the_desktop_s_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_KEYRING_PROVIDER", "subprocess")
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/bus")
-    assert _uv.build_environment()["DBUS_SESSION_BUS_ADDRESS"] == "unix:path=/run/bus"
+    assert uv_command.build_environment()["DBUS_SESSION_BUS_ADDRESS"] == "unix:path=/run/bus"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_a_keyring_program_finds_the_desktop_s_service(monkeypatch: pytest.Monke
 def test_a_model_s_index_is_never_asked_before_one_of_the_user_s(
     own: dict[str, str], options: tuple[str, ...], expected: dict[str, str]
 ) -> None:
-    found = _uv._add_indexes(dict(own), options)
+    found = uv_command._add_indexes(dict(own), options)
     assert {name: found.get(name) for name in expected} == expected
 
 
@@ -129,7 +131,7 @@ def test_what_uv_says_has_none_of_the_passwords_that_it_was_given() -> None:
         "HOME": "/root",
     }
     said = "no http://h/hunter2/x, by pr0xy, of idx in /root"
-    assert _uv._hide_secrets(said, env) == "no http://h/***/x, by ***, of *** in /root"
+    assert uv_command._hide_secrets(said, env) == "no http://h/***/x, by ***, of *** in /root"
 
 
 @functools.cache
@@ -153,7 +155,7 @@ def _calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
 def test_every_program_is_started_in_one_module() -> None:
     started = ("subprocess.run", "subprocess.Popen", "subprocess.check_output", "os.system")
     places = {path.name for name in started for path, _ in _calls(name)}
-    assert places == {"_process.py"}
+    assert places == {"process.py"}
 
 
 def test_the_whole_environment_is_read_in_one_place() -> None:
@@ -161,7 +163,7 @@ def test_the_whole_environment_is_read_in_one_place() -> None:
     single = {"get", "setdefault", "pop", "update"}
     found = set()
     for path, nodes in _nodes().items():
-        if "workers" in path.parts or path.name == "_process.py":
+        if "workers" in path.parts or path.name == "process.py":
             continue
         looked_up = {
             id(node.value)
@@ -174,15 +176,17 @@ def test_the_whole_environment_is_read_in_one_place() -> None:
                 continue
             if ast.unparse(node) == "os.environ":
                 found.add(path.relative_to(ROOT).as_posix())
-    assert found == {"_mlflow_edge.py"}  # whether a name is set at all
+    assert found == {"models/mlflow_errors.py"}  # whether a name is set at all
 
 
 def test_every_use_of_uv_builds_nothing() -> None:
-    places = {path.relative_to(ROOT).as_posix() for path, _ in _calls("_uv.path")}
+    places = {path.relative_to(ROOT).as_posix() for path, _ in _calls("uv_command.path")}
     assert places == set()
     (run_pip,) = [
         node
-        for node in ast.walk(ast.parse((ROOT / "_uv.py").read_text(encoding="utf-8")))
+        for node in ast.walk(
+            ast.parse((ROOT / "environments" / "uv_command.py").read_text(encoding="utf-8"))
+        )
         if isinstance(node, ast.FunctionDef) and node.name == "run_pip"
     ]
     assert "'--only-binary', ':all:'" in ast.unparse(run_pip)

@@ -6,20 +6,20 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager import _archive
-from packager.slim import prune
+from packager.pipeline.slim import prune
+from packager.system import file_tree
 from packager.types import Bundle
 from tests import fake_plan, tiny_elf
 
 
 def pruned(root: Path, files: dict[str, bytes], keep: tuple[str, ...] = ()) -> Bundle:
     tiny_elf.write(root, files)
-    bundle = Bundle(root=root, files=tuple(_archive.records(root)))
+    bundle = Bundle(root=root, files=tuple(file_tree.records(root)))
     return prune.PASS.apply(bundle, fake_plan.plan(keep=keep))
 
 
 def left(bundle: Bundle) -> list[str]:
-    return [path.as_posix() for path in _archive.walk(bundle.root)]
+    return [path.as_posix() for path in file_tree.walk(bundle.root)]
 
 
 @pytest.mark.parametrize(

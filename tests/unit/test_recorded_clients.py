@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from handlers import destinations, events
-from packager import local_boot
-from packager.source_events import NOTICES, notice_event, source_event
+from packager.commands import local_boot
+from packager.probes.source_events import NOTICES, notice_event, source_event
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.invoking import Ran, run

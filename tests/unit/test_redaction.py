@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from packager._redaction import name_host, redact, redact_values
 from packager.errors import ConfigurationError
+from packager.system.redaction import name_host, redact, redact_values
 
 
 @pytest.mark.parametrize(

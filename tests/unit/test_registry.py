@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packager import _mlflow_edge, _model_uri
-from packager._model_uri import Folder, Logged, OfRun, Registered, Stored
 from packager.errors import (
     ConfigurationError,
     ModelFormatError,
@@ -20,7 +18,9 @@ from packager.errors import (
     RegistryUnavailableError,
     StorageError,
 )
-from packager.registry import MlflowRegistry
+from packager.models import mlflow_errors, model_uri
+from packager.models.model_uri import Folder, Logged, OfRun, Registered, Stored
+from packager.models.registry import MlflowRegistry
 
 ID = "m-0123456789abcdef0123456789abcdef"
 
@@ -48,7 +48,7 @@ ID = "m-0123456789abcdef0123456789abcdef"
     ],
 )
 def test_what_a_uri_names(uri: str, expected: object) -> None:
-    assert _model_uri.parse(uri) == expected
+    assert model_uri.parse(uri) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_what_a_uri_names(uri: str, expected: object) -> None:
 )
 def test_a_malformed_uri_is_answered_with_the_forms_there_are(uri: str) -> None:
     with pytest.raises(ConfigurationError, match="models:/name@alias"):
-        _model_uri.parse(uri)
+        model_uri.parse(uri)
 
 
 @given(
     st.text(alphabet=st.characters(exclude_characters="/@", exclude_categories=["Cs"]), min_size=1)
 )
 def test_any_name_comes_back_out_of_a_uri(name: str) -> None:
-    assert _model_uri.parse(f"models:/{name}/7") == Registered(name=name, version="7")
+    assert model_uri.parse(f"models:/{name}/7") == Registered(name=name, version="7")
 
 
 def _model(folder: Path) -> Path:
@@ -87,7 +87,8 @@ def test_a_local_folder_is_copied_and_left_as_it_was(tmp_path: Path) -> None:
 def test_a_local_folder_costs_no_import_of_mlflow(tmp_path: Path) -> None:
     source = _model(tmp_path / "source")
     code = (
-        "import sys; from pathlib import Path; from packager.registry import MlflowRegistry\n"
+        "import sys; from pathlib import Path\n"
+        "from packager.models.registry import MlflowRegistry\n"
         f"MlflowRegistry().fetch({str(source)!r}, Path({str(tmp_path / 'w')!r}))\n"
         "print('mlflow' in sys.modules)"
     )
@@ -144,7 +145,7 @@ def test_a_folder_that_is_no_model_is_not_walked(tmp_path: Path) -> None:
 def test_a_folder_of_more_files_than_a_model_has_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_model_uri, "MOST_FILES", 1)
+    monkeypatch.setattr(model_uri, "MOST_FILES", 1)
     with pytest.raises(ModelFormatError, match="more than 1 files"):
         MlflowRegistry().fetch(str(_model(tmp_path / "source")), tmp_path / "work")
 
@@ -223,7 +224,7 @@ def test_settings_hold_for_the_call_and_no_longer(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "5")
     before = dict(os.environ)
     level = logging.getLogger("mlflow").level
-    with _mlflow_edge.quiet():
+    with mlflow_errors.quiet():
         assert os.environ["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] == "0"
         assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "6"
@@ -244,11 +245,11 @@ def test_settings_hold_for_the_call_and_no_longer(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_each_failure_has_its_own_class(error: Exception, kind: type[Exception]) -> None:
-    found = _mlflow_edge.explained(error, "s3://b/x", "http://registry", Path("/work"))
+    found = mlflow_errors.explained(error, "s3://b/x", "http://registry", Path("/work"))
     assert type(found) is kind
 
 
 def test_no_password_is_in_a_message() -> None:
     error = RuntimeError("cannot reach postgresql://me:secret@db/x")
-    found = _mlflow_edge.explained(error, "models:/a/1", "here", Path("/work"))
+    found = mlflow_errors.explained(error, "models:/a/1", "here", Path("/work"))
     assert "secret" not in str(found)

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from packager import registry_sources
 from packager.errors import ModelNotFoundError, PackagerError, RegistryUnavailableError
-from packager.registry import MlflowRegistry
-from packager.resolve import resolve
+from packager.models import registry_sources
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.resolve import resolve
 from packager.types import BuildRequest
 from tests import registries
 from tests.registries import Written

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from packager import _sqlite_copy, registry_stores
 from packager.errors import ConfigurationError, RegistryUnavailableError
-from packager.registry import MlflowRegistry
+from packager.models import registry_stores, sqlite_copy
+from packager.models.registry import MlflowRegistry
 from tests import registries
 
 OLD = "2.22.0"
@@ -153,9 +153,9 @@ def test_a_registry_that_is_written_to_all_the_time_is_said(
             _execute(source, "update runs set name = hex(randomblob(4))")
 
     monkeypatch.setattr(shutil, "copyfile", copy_amid_writing)
-    monkeypatch.setattr(_sqlite_copy, "_WAITS", (0.0, 0.0))
+    monkeypatch.setattr(sqlite_copy, "_WAITS", (0.0, 0.0))
     with pytest.raises(RegistryUnavailableError, match="written to all the time"):
-        _sqlite_copy.copy_database(written.path, tmp_path / "copy.db")
+        sqlite_copy.copy_database(written.path, tmp_path / "copy.db")
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root writes to what is read-only")

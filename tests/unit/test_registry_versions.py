@@ -13,9 +13,9 @@ from mlflow import artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2 as codes
 
-from packager import registry
-from packager._model_uri import Logged, OfRun, Registered, Stored
 from packager.errors import ModelNotFoundError, PackagerError, RegistryUnavailableError
+from packager.models import registry
+from packager.models.model_uri import Logged, OfRun, Registered, Stored
 
 ABSENT = MlflowException("absent", error_code=codes.RESOURCE_DOES_NOT_EXIST)
 UNKNOWN = MlflowException("unknown", error_code=codes.INVALID_PARAMETER_VALUE)

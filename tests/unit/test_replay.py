@@ -11,16 +11,16 @@ from typing import Any, Self
 
 import pytest
 
-from packager import _archive
-from packager.emulator import Invocation, ProcessStats
 from packager.errors import EmulatorError
-from packager.hosts import aws_lambda
+from packager.pipeline.verify import replay
+from packager.pipeline.verify.oracle import Recorded
+from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
-from packager.sandbox import Confinement
+from packager.system import file_tree
+from packager.system.sandbox import Confinement
+from packager.targets.emulator import Invocation, ProcessStats
+from packager.targets.hosts import aws_lambda
 from packager.types import Bundle, Door, Json, Removal
-from packager.verify import replay
-from packager.verify.oracle import Recorded
-from packager.verify.replay import Replayed
 from tests import fake_plan
 
 Answer = Callable[[Json], Invocation]
@@ -80,7 +80,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Repl
     (tmp_path / "x").write_text("as it was")
     bundle = Bundle(
         root=tmp_path,
-        files=tuple(_archive.records(tmp_path)),
+        files=tuple(file_tree.records(tmp_path)),
         removed=(Removal(PurePosixPath("p/tests/__init__.py"), 1, "tests"),),
     )
 

@@ -10,14 +10,14 @@ from typing import Any, Self
 
 import pytest
 
-from packager import _archive, sandbox
-from packager.hosts import Answered, Boot, Call, Process
-from packager.hosts._host import Delivered
+from packager.pipeline.verify import replay
+from packager.pipeline.verify.oracle import Recorded
+from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
+from packager.system import file_tree, sandbox
+from packager.targets.hosts import Answered, Boot, Call, Process
+from packager.targets.hosts._host import Delivered
 from packager.types import BuildPlan, Bundle, Json, Spread
-from packager.verify import replay
-from packager.verify.oracle import Recorded
-from packager.verify.replay import Replayed
 from tests import fake_plan
 
 GOOD: Json = {"predictions": [1.5]}
@@ -93,7 +93,7 @@ Run = Callable[..., Replayed]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "x").write_text("as it was")
-    bundle = Bundle(root=tmp_path, files=tuple(_archive.records(tmp_path)))
+    bundle = Bundle(root=tmp_path, files=tuple(file_tree.records(tmp_path)))
 
     def replay_pairs(
         host: FakeHost, *pairs: tuple[Probe, Recorded], plan: BuildPlan | None = None
@@ -309,7 +309,7 @@ def test_messages_of_a_compiled_model_part_by_what_was_allowed(
 def test_a_file_that_is_gone_and_many_that_changed_are_told(tmp_path: Path) -> None:
     for number in range(7):
         (tmp_path / str(number)).write_text("before")
-    bundle = Bundle(root=tmp_path, files=tuple(_archive.records(tmp_path)))
+    bundle = Bundle(root=tmp_path, files=tuple(file_tree.records(tmp_path)))
     (tmp_path / "6").unlink()
     for number in range(1, 6):
         (tmp_path / str(number)).write_text("after!")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from packager.errors import ModelFormatError
-from packager.resolve import _environment
+from packager.pipeline.resolve import _environment
 from packager.types import Requirements
 
 DIGEST = "sha256:" + "0a" * 32
@@ -21,7 +21,7 @@ VARIABLES = (
 def unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("packager.resolve._indexes._PIP_FILES", ())
+    monkeypatch.setattr("packager.pipeline.resolve._indexes._PIP_FILES", ())
 
 
 @pytest.fixture

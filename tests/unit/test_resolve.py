@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from packager import _archive
 from packager.errors import ConfigurationError, ModelFormatError, ModelNotFoundError
-from packager.registry import Fetched
-from packager.resolve import resolve
+from packager.models.registry import Fetched
+from packager.pipeline.resolve import resolve
+from packager.system import file_tree
 from packager.types import BuildRequest, ResolvedModel
 from tests import models
 
@@ -69,11 +69,11 @@ def test_every_logged_model_resolves(name: str, tmp_path: Path) -> None:
 
 def test_the_digest_is_the_source_s_and_the_source_stays(tmp_path: Path) -> None:
     folder = _folder(tmp_path, {"artifact_path": "file:///home/me/art"})
-    before = _archive.digest(_archive.records(folder))
+    before = file_tree.digest(file_tree.records(folder))
     model = _resolve(folder, tmp_path)
-    assert model.digest == before == _archive.digest(model.files)
-    assert _archive.digest(_archive.records(folder)) == before
-    assert _archive.digest(_archive.records(model.root)) != before
+    assert model.digest == before == file_tree.digest(model.files)
+    assert file_tree.digest(file_tree.records(folder)) == before
+    assert file_tree.digest(file_tree.records(model.root)) != before
 
 
 def test_a_registry_s_mark_is_no_part_of_the_model(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from packager import _proc
 from packager.errors import SandboxError, ToolError
-from packager.sandbox import Confined, Confinement, has_own_root, launch, read_result, run
-from packager.sandbox.protections import LEVELS
+from packager.system import procfs
+from packager.system.sandbox import Confined, Confinement, has_own_root, launch, read_result, run
+from packager.system.sandbox.protections import LEVELS
 
 HERE = Path(__file__)
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
@@ -214,7 +214,8 @@ def test_dies_with_the_tool(tmp_path: Path) -> None:
     """Even where the tool is killed, and says goodbye to nobody."""
     mark = f"orphan-{os.getpid()}"
     tool = (
-        "import sys; from pathlib import Path; from packager.sandbox import Confinement, run\n"
+        "import sys; from pathlib import Path\n"
+        "from packager.system.sandbox import Confinement, run\n"
         "run([sys.executable, '-I', '-S', '-c', 'import time; time.sleep(60)', sys.argv[1]],"
         " inside=Confinement(), cwd=Path('/'), env={}, timeout_seconds=60)"
     )
@@ -229,7 +230,7 @@ def test_dies_with_the_tool(tmp_path: Path) -> None:
 def running_with(mark: str) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and _proc.stat(int(entry.name)):
+        if entry.name.isdecimal() and procfs.stat(int(entry.name)):
             try:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from packager import _process, registered_model, sandbox
 from packager.errors import SandboxError, ToolError, UnprovenError
+from packager.models import registered_model
+from packager.pipeline.verify import oracle
 from packager.probes import Probe
-from packager.sandbox import Confinement
-from packager.sandbox.endings import explain_code, explain_words
-from packager.verify import oracle
+from packager.system import process, sandbox
+from packager.system.sandbox import Confinement
+from packager.system.sandbox.endings import explain_code, explain_words
 
 WAYS = {
     "segv": "ctypes.string_at(0)",
@@ -125,7 +126,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
         path.write_text(text)
     real = registered_model.run
 
-    def run(argv: list[str | Path], *, more: dict[str, str], **options: object) -> _process.Done:
+    def run(argv: list[str | Path], *, more: dict[str, str], **options: object) -> process.Done:
         more = {**more, "PYTHONPATH": str(tmp_path)}
         return real(argv, more=more, **options)  # type: ignore[arg-type]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from packager.sandbox import SHARED_MEMORY
-from packager.sandbox.faults import AUTHOR, FUNCTION, explain
+from packager.system.sandbox import SHARED_MEMORY
+from packager.system.sandbox.faults import AUTHOR, FUNCTION, explain
 
 FRAMES = """Traceback (most recent call last):
   File "/var/task/handlers/loaders/pyfunc.py", line 9, in load

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from packager.sandbox import launch
-from packager.sandbox.protections import LEVELS
+from packager.system.sandbox import launch
+from packager.system.sandbox.protections import LEVELS
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
@@ -38,7 +38,7 @@ ASKED = """
 import json, sys
 from pathlib import Path
 from packager import interpreters, sandbox, surroundings
-from packager.sandbox import launch
+from packager.system.sandbox import launch
 python = interpreters.find("3.%d" % sys.version_info.minor)
 inside = surroundings.confine(
     "aws-lambda", interpreter=python, architecture="x86_64", memory_mb=None

@@ -11,9 +11,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from packager.emit._sbom import sbom
-from packager.emit._wheels import wheel_digests
-from packager.package import package
+from packager.pipeline.emit._sbom import sbom
+from packager.pipeline.emit._wheels import wheel_digests
+from packager.pipeline.package import package
 from packager.types import Architecture
 from tests import fake_plan
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from packager import registered_model, serve
+from packager.commands import serve
 from packager.errors import ConfigurationError, ToolError
-from packager.sandbox import has_own_root
+from packager.models import registered_model
+from packager.system.sandbox import has_own_root
 from packager.types import Frame, Tier
 from tests import fake_plan
 
@@ -114,7 +115,7 @@ while True:
 TOOL = """
 import socket, sys
 from pathlib import Path
-from packager import registered_model
+from packager.models import registered_model
 with socket.create_server(("127.0.0.1", 0)) as listener:
     print(listener.getsockname()[1], flush=True)
     fd = listener.fileno()

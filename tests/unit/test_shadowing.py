@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from packager import targets
+from packager.pipeline.verify import shadowing
 from packager.types import BuildPlan, Lock, LockedPackage
-from packager.verify import shadowing
 from tests import fake_plan
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from packager import _console
-from packager._resources import own_command
+from packager.commands import console
+from packager.system.resources import own_command
 from packager.types import LedgerEntry
 
 
 def test_into_a_pipe_no_value_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     long, listed = "ab" * 100, ["x" * 90, "y"]
 
-    _console._pairs("Title", {"digest": long, "empty": "", "names": listed})
+    console._pairs("Title", {"digest": long, "empty": "", "names": listed})
 
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["Title", f"digest {long}", f"names  {listed[0]}", "       y"]
@@ -59,7 +59,7 @@ def test_the_ledger_says_what_was_saved_how_it_is_known_and_what_was_taken_back(
         "room": "62.1 MB are left.",
     }
 
-    _console.show_inspection(found)
+    console.show_inspection(found)
 
     lines = capsys.readouterr().out.splitlines()
     (defer,) = (line for line in lines if line.startswith("defer"))

@@ -20,12 +20,13 @@ _IN_C = (
     "hashlib.pbkdf2_hmac('sha256', b'', b'', 60_000_000)\n"
 )
 _IN_A_CHILD = (
-    "import sys\nfrom packager import _process\nprint('ready', flush=True)\n"
+    "import sys\nfrom packager.system import process as _process\nprint('ready', flush=True)\n"
     "_process.run([sys.executable, '-c', 'import signal, time; "
     "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)'])\n"
 )
 _IN_THREADS = (
-    "import sys\nfrom concurrent.futures import ThreadPoolExecutor\nfrom packager import _process\n"
+    "import sys\nfrom concurrent.futures import ThreadPoolExecutor\n"
+    "from packager.system import process as _process\n"
     "wait = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
     "print('ready', flush=True)\n"
     "with ThreadPoolExecutor(2) as pool:\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from packager.workers.sink import moving, surveying
+from packager.workers.defer_imports import moving, surveying
 
 PLAIN = "import os\nimport json as j\nfrom re import sub, match\n"
 USES = "def f():\n    return os, j, sub, match\n"

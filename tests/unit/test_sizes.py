@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from packager import sizes
+from packager.pipeline import sizes
 
 
 @pytest.mark.parametrize(

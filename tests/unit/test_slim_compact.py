@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from packager import _archive, interpreters
-from packager._elf_compact import compacted
-from packager.slim import compact
+from packager.environments import interpreters
+from packager.pipeline.slim.native import strip_libraries
+from packager.system import file_tree
+from packager.system.elf_compact import compacted
 from packager.types import BuildPlan, Bundle
 from tests import fake_plan
 
@@ -30,7 +31,7 @@ def bundle(tmp_path: Path) -> Bundle:
         # as a linker leaves it: with something behind the last segment that nobody maps
         target.write_bytes(SOURCE.read_bytes() + b"debug" * 4000)
     (root / "package" / "data.so.txt").write_text("no library")
-    return Bundle(root=root, files=tuple(_archive.records(root)))
+    return Bundle(root=root, files=tuple(file_tree.records(root)))
 
 
 def plan(**changes: object) -> BuildPlan:
@@ -42,7 +43,7 @@ def sizes(bundle: Bundle) -> dict[str, int]:
 
 
 def test_every_library_shrinks_and_loads(bundle: Bundle) -> None:
-    done = compact.PASS.apply(bundle, plan())
+    done = strip_libraries.PASS.apply(bundle, plan())
 
     assert sizes(done)["one.so"] <= sizes(bundle)["one.so"] - 20_000
     assert sizes(done)["data.so.txt"] == 10
@@ -59,8 +60,8 @@ def test_a_library_that_no_longer_loads_is_put_back(
     def spoil(data: bytes, excise: tuple[str, ...]) -> bytes:
         return data[:5000] if next(spoiled) else real(data, excise)
 
-    monkeypatch.setattr("packager.slim.compact.compacted", spoil)
-    done = compact.PASS.apply(bundle, plan())
+    monkeypatch.setattr("packager.pipeline.slim.native.strip_libraries.compacted", spoil)
+    done = strip_libraries.PASS.apply(bundle, plan())
 
     assert done.ledger[-1].reverted == ("package/one.so",)
     assert sizes(done)["one.so"] == sizes(bundle)["one.so"]
@@ -68,7 +69,7 @@ def test_a_library_that_no_longer_loads_is_put_back(
 
 
 def test_a_keep_rule_is_obeyed(bundle: Bundle) -> None:
-    done = compact.PASS.apply(bundle, plan(keep=("package/one.so",)))
+    done = strip_libraries.PASS.apply(bundle, plan(keep=("package/one.so",)))
 
     assert sizes(done)["one.so"] == sizes(bundle)["one.so"]
     assert sizes(done)["two.so"] < sizes(bundle)["two.so"]
@@ -77,6 +78,6 @@ def test_a_keep_rule_is_obeyed(bundle: Bundle) -> None:
 def test_for_another_machine_nothing_is_loaded_and_that_is_said(bundle: Bundle) -> None:
     base = plan()
     other = replace(base, request=replace(base.request, architecture="arm64"))
-    done = compact.PASS.apply(bundle, other)
+    done = strip_libraries.PASS.apply(bundle, other)
 
     assert "not loaded" in done.ledger[-1].proof

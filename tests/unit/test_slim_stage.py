@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from handlers.manifest import Manifest
-from packager import _resources, locking, sandbox
-from packager._process import Done
+from packager.environments import lockfile
 from packager.errors import ConfigurationError, ModelFormatError, PlanError, UntrustedTypesError
-from packager.plan import _checks
-from packager.slim import PASSES, bytecode, slim
+from packager.pipeline.plan import _checks
+from packager.pipeline.slim import PASSES, slim
+from packager.pipeline.slim.storing import bytecode
+from packager.system import resources, sandbox
+from packager.system.process import Done
 from packager.types import BuildPlan, SavedExample, Tier
 from tests import fake_plan, tiny_elf
 
@@ -28,7 +30,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     def install(lock: Any, target: Path, **options: Any) -> None:
         tiny_elf.write(target, files)
 
-    monkeypatch.setattr(locking, "install", install)
+    monkeypatch.setattr(lockfile, "install", install)
     return files
 
 
@@ -116,7 +118,7 @@ def test_handlers_that_ship_import_only_what_ships(
 
 def test_the_stub_tier_ships_the_stub(tmp_path: Path, installed: dict[str, bytes]) -> None:
     bundle = slim(plan(tmp_path, tier=Tier.STUB), tmp_path / "work")
-    source = _resources.handlers_root() / "stub"
+    source = resources.handlers_root() / "stub"
     wanted = {f"handlers/stub/{path.relative_to(source)}" for path in source.rglob("*.py")}
     assert wanted <= {file.path.as_posix() for file in bundle.files}
 

@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 
-import packager.slim
-from packager._archive import records
+import packager.pipeline.slim
 from packager.errors import ToolError
-from packager.plan import _plan
-from packager.slim import slim, trace
-from packager.slim.passes import accounted
+from packager.pipeline.plan import _plan
+from packager.pipeline.slim import slim
+from packager.pipeline.slim.passes import accounted
+from packager.pipeline.slim.tracing import trace
+from packager.system.file_tree import records
+from packager.system.resources import WORKERS
 from packager.types import BuildPlan, Bundle, Removal, Trace
 from tests import fake_plan
 
-WORKER = Path(trace.__file__).parent.parent / "workers" / "trace.py"
+WORKER = WORKERS / "trace.py"
 ENTRY = b"""\
 import pkg.eager
 
@@ -153,9 +155,9 @@ def test_the_tree_is_made_anew_with_what_was_missed(
                      answers=(), absent_files=asked)  # fmt: skip
         return replace(accounted(bundle, trace.PASS, proof=""), trace=seen)
 
-    monkeypatch.setattr(packager.slim, "stage", stage)
+    monkeypatch.setattr(packager.pipeline.slim, "stage", stage)
     passes = {"trace": replace(trace.PASS, apply=apply)}
-    monkeypatch.setattr(packager.slim, "PASSES", passes)
+    monkeypatch.setattr(packager.pipeline.slim, "PASSES", passes)
     slim(fake_plan.plan(passes=("trace",)), tmp_path)
     assert rounds == [(), ("p/**/*.h",)]
 

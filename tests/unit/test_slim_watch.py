@@ -11,13 +11,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from handlers import events as sources
-from packager._archive import records
-from packager.slim import asked, foreseen, trace
-from packager.slim.sinking import Sinking
+from packager.pipeline.slim.import_deferral import Sinking
+from packager.pipeline.slim.tracing import reachable_modules, trace_requests
+from packager.system.file_tree import records
+from packager.system.resources import WORKERS
 from packager.types import Bundle, Interpreter, SavedExample, Trace
 from tests import fake_plan
 
-WATCH = Path(trace.__file__).parent.parent / "workers" / "watch.py"
+WATCH = WORKERS / "watch.py"
 HERE = Interpreter(
     path=Path(sys.executable), version=".".join(map(str, sys.version_info[:3])), found_by="test"
 )
@@ -63,7 +64,7 @@ TREE = {
 @pytest.fixture(scope="module")
 def watched(
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[foreseen.Uses, frozenset[str], list[str]]:
+) -> tuple[reachable_modules.Uses, frozenset[str], list[str]]:
     """What uses what, what of it is needed, and the answers."""
     folder = tmp_path_factory.mktemp("watched")
     root = folder / "function"
@@ -99,12 +100,12 @@ def watched(
         name: [(module, used) for module, used in each]
         for name, each in json.loads(uses.read_text()).items()
     }
-    needed = foreseen.needed(found, sinking, movable, before.modules)
+    needed = reachable_modules.needed(found, sinking, movable, before.modules)
     return found, needed, json.loads(answers.read_text())["answers"]
 
 
 def test_what_is_used_is_needed_and_what_only_that_uses(
-    watched: tuple[foreseen.Uses, frozenset[str], list[str]],
+    watched: tuple[reachable_modules.Uses, frozenset[str], list[str]],
 ) -> None:
     _, needed, _ = watched
     assert needed == {
@@ -118,14 +119,14 @@ def test_what_is_used_is_needed_and_what_only_that_uses(
 
 
 def test_a_watched_function_answers_as_ever(
-    watched: tuple[foreseen.Uses, frozenset[str], list[str]],
+    watched: tuple[reachable_modules.Uses, frozenset[str], list[str]],
 ) -> None:
     _, _, answers = watched
     assert answers == [json.dumps(["answered", 3])]
 
 
 def test_a_use_is_laid_to_the_import_that_made_it(
-    watched: tuple[foreseen.Uses, frozenset[str], list[str]],
+    watched: tuple[reachable_modules.Uses, frozenset[str], list[str]],
 ) -> None:
     uses, _, _ = watched
     assert ("pkg.shared", "borrowed") in uses["pkg.below_idle"]
@@ -146,16 +147,16 @@ def test_each_source_that_a_function_has_asks_it(name: str) -> None:
     plan = fake_plan.plan(model=model)
     asks = replace(plan, request=replace(plan.request, events=(name,)))
     (source,) = sources.load((name,))
-    claimed = [each for each in asked.events(asks) if source.claims(each["event"])]
+    claimed = [each for each in trace_requests.events(asks) if source.claims(each["event"])]
     assert {each["refused"] for each in claimed} == {False, True}
-    assert not any(source.claims(each["event"]) for each in asked.events(plan))
+    assert not any(source.claims(each["event"]) for each in trace_requests.events(plan))
 
 
 def test_no_service_is_reached_where_answers_are_delivered() -> None:
     plan = fake_plan.plan()
-    assert asked.environment(plan) == {}
+    assert trace_requests.environment(plan) == {}
     request = replace(plan.request, events=("sqs",), output_to="sqs://answers", once=True)
-    variables = asked.environment(replace(plan, request=request))
+    variables = trace_requests.environment(replace(plan, request=request))
     assert variables["PACKAGER_OUTPUT"].startswith("sqs:http://127.0.0.1:")
     assert variables["PACKAGER_ONCE_TABLE"] == "answered"
     assert variables["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")

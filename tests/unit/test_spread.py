@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packager.spread import answers_agree, describe_spread, measure_spread, read_unexplained
+from packager.pipeline.answers.spread import (
+    answers_agree,
+    describe_spread,
+    measure_spread,
+    read_unexplained,
+)
 from packager.types import Json, Spread
 
 ULP = 2.0**-52

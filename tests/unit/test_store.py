@@ -15,9 +15,9 @@ import pytest
 from handlers import store
 from handlers.cold import Cold
 from handlers.store import DamagedStoreError
-from packager import _archive, _process
-from packager.emulator.parts import host_architecture
-from packager.slim import archive, bytecode, cold, index
+from packager.pipeline.slim.storing import archive, bytecode, compressed_store, index
+from packager.system import file_tree, process
+from packager.targets.emulator.parts import host_architecture
 from packager.types import BuildPlan, Bundle, Interpreter, Trace
 from tests import fake_plan, tiny_elf
 
@@ -81,10 +81,10 @@ def built(
     tiny_elf.write(root, {**BOOT, **files})
     bundle = Bundle(
         root=root,
-        files=tuple(_archive.records(root)),
+        files=tuple(file_tree.records(root)),
         trace=None if seen is None else trace(root, seen),
     )
-    for each in (bytecode.PASS, cold.PASS, archive.PASS):
+    for each in (bytecode.PASS, compressed_store.PASS, archive.PASS):
         if each.name in made.passes:
             bundle = each.apply(bundle, made)
     return bundle
@@ -101,9 +101,9 @@ def function(made_once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made_once, tmp_path / "f"))
 
 
-def ask(root: Path, code: str, tmp: Path | None = None, *, check: bool = True) -> _process.Done:
+def ask(root: Path, code: str, tmp: Path | None = None, *, check: bool = True) -> process.Done:
     """Run code in the function's folder, as its first import of `handlers` leaves it."""
-    return _process.run(
+    return process.run(
         [sys.executable, "-s", "-B", "-c", f"import handlers\n{code}"],
         cwd=root,
         env={"PYTHONPATH": str(root), "TMPDIR": str(tmp or root.parent), "PATH": "/usr/bin:/bin"},
@@ -113,7 +113,7 @@ def ask(root: Path, code: str, tmp: Path | None = None, *, check: bool = True) -
 
 
 def names(root: Path) -> set[str]:
-    return {path.as_posix() for path in _archive.walk(root)}
+    return {path.as_posix() for path in file_tree.walk(root)}
 
 
 def test_what_was_not_opened_is_stored_and_the_rest_stays(tmp_path: Path) -> None:

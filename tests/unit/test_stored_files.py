@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from packager import _archive, _process
-from packager.slim import archive, bytecode, cold, prune
+from packager.pipeline.slim import prune
+from packager.pipeline.slim.storing import archive, bytecode, compressed_store
+from packager.system import file_tree, process
 from packager.types import Bundle
 from tests import tiny_elf
 from tests.unit.test_store import BOOT, TREE, plan, trace
@@ -48,8 +49,8 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tiny_elf.write(folder / "slim", {**BOOT, **FILES})
     made = plan(passes=("prune", "bytecode", "cold", "archive"))
     seen = trace(root, ("used", "used.a", "used.warns"))
-    bundle = Bundle(root=root, files=tuple(_archive.records(root)), trace=seen)
-    for each in (prune.PASS, bytecode.PASS, cold.PASS, archive.PASS):
+    bundle = Bundle(root=root, files=tuple(file_tree.records(root)), trace=seen)
+    for each in (prune.PASS, bytecode.PASS, compressed_store.PASS, archive.PASS):
         bundle = each.apply(bundle, made)
     return root, whole
 
@@ -65,7 +66,7 @@ def ask(root: Path, tmp: Path, expression: str, setup: str = "") -> object:
         f"answer = {expression}\n"
         "print(json.dumps(answer, default=str).replace(str(root), 'ROOT'))"
     )
-    done = _process.run(
+    done = process.run(
         [sys.executable, "-s", "-B", "-c", code, root],
         cwd=tmp,
         env={"TMPDIR": str(tmp), "PATH": "/usr/bin:/bin"},
@@ -137,7 +138,7 @@ def test_it_answers_as_if_it_lay_in_its_place(
 
 def test_the_files_are_really_in_the_store(trees: tuple[Path, Path]) -> None:
     root, _ = trees
-    names = {path.as_posix() for path in _archive.walk(root)}
+    names = {path.as_posix() for path in file_tree.walk(root)}
     for path in ("used/__init__.pyi", "used/README.md", "used/b.py", f"{INFO}/RECORD"):
         assert path not in names
     assert f"{INFO}/METADATA" in names

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from packager import facts, interpreters, sandbox, surroundings
-from packager.hosts import HOSTS
-from packager.sandbox import launch
-from packager.sandbox.protections import LEVELS
-from packager.sandbox.system_files import interpreter_paths
+from packager import facts
+from packager.environments import interpreters, surroundings
+from packager.system import sandbox
+from packager.system.sandbox import launch
+from packager.system.sandbox.protections import LEVELS
+from packager.system.sandbox.system_files import interpreter_paths
+from packager.targets.hosts import HOSTS
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not sandbox.has_own_root(),

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from packager import targets
-from packager._resources import TEMPLATES
-from packager.emit._requests import REQUESTS
 from packager.errors import UnknownTargetError
-from packager.hosts import HOSTS
+from packager.pipeline.emit._requests import REQUESTS
+from packager.system.resources import TEMPLATES
+from packager.targets.hosts import HOSTS
 
 FOLDER = Path(targets.__file__).parent
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from handlers import destinations, events
-from packager import local_boot, targets, template_environment
-from packager.artifact import Built
+from packager import targets
+from packager.commands import local_boot, template_environment
+from packager.commands.artifact import Built
+from packager.commands.template_environment import read_environment
 from packager.errors import ConfigurationError, ModelFormatError
-from packager.hosts import HOSTS
-from packager.template_environment import read_environment
+from packager.targets.hosts import HOSTS
 from tests import fake_plan
 from tests.unit.test_emit_sources import TO, emitted
 
@@ -103,7 +104,7 @@ def test_a_function_reaches_the_network_where_that_is_allowed_alone(
     )
     monkeypatch.setattr(template_environment, "read_environment", lambda *_: {})
     interpreter = fake_plan.plan().interpreter
-    monkeypatch.setattr("packager.interpreters.find", lambda _: interpreter)
+    monkeypatch.setattr("packager.environments.interpreters.find", lambda _: interpreter)
     target = targets.load("gpu-container")
 
     with local_boot.prepare_boot(built, target, "3.13", network=network) as boot:

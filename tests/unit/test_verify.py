@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 
-from packager import _archive, targets, verify
+from packager import targets
 from packager.errors import UnprovenError, VerificationError
+from packager.pipeline import verify
+from packager.pipeline.verify import ask, oracle, replay
+from packager.pipeline.verify.oracle import Answers, Recorded
+from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
+from packager.system import file_tree
 from packager.types import (
     BuildPlan,
     Bundle,
@@ -24,9 +29,6 @@ from packager.types import (
     Spread,
     VerifiedBundle,
 )
-from packager.verify import ask, oracle, replay
-from packager.verify.oracle import Answers, Recorded
-from packager.verify.replay import Replayed
 from tests import fake_plan
 from tests.tiny_elf import library, write
 
@@ -65,7 +67,7 @@ def verified(
     tmp_path: Path, plan: BuildPlan | None = None, files: dict[str, bytes] | None = None
 ) -> VerifiedBundle:
     write(tmp_path, files or {"a.so": library(needed=("libc.so.6",))})
-    bundle = Bundle(root=tmp_path, files=tuple(_archive.records(tmp_path)))
+    bundle = Bundle(root=tmp_path, files=tuple(file_tree.records(tmp_path)))
     return verify.verify(bundle, plan or fake_plan.plan(), tmp_path)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from packager.errors import UnprovenError
+from packager.pipeline.verify import ask, ask_model, oracle
+from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe
 from packager.types import BuildPlan, Json
-from packager.verify import ask, ask_model, oracle
-from packager.verify.oracle import Answers, Recorded
 from tests import fake_plan
 
 ULP = 2.0**-52

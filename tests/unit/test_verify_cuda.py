@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from packager import targets
+from packager.pipeline.verify import cuda
 from packager.types import BuildPlan, Bundle, Device, FileRecord, Lock, LockedPackage
-from packager.verify import cuda
 from tests import fake_plan
 
 CUDA_12 = "nvidia/cuda_runtime/lib/libcudart.so.12"

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from packager import _process, environments, interpreters, sandbox
+from packager.environments import interpreters, virtual_environments
 from packager.errors import InterpreterNotFoundError, ToolError, UnprovenError
+from packager.pipeline.verify import oracle
+from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe
+from packager.system import process, sandbox
 from packager.types import Interpreter, Requirements, ResolvedModel
-from packager.verify import oracle
-from packager.verify.oracle import Answers, Recorded
 from tests import fake_plan, models
 
 OTHER = Interpreter(path=Path("/opt/python3.13"), version="3.13.0", found_by="test")
@@ -32,7 +33,7 @@ class Machine:
         self.environments: list[dict[str, Any]] = []
         self.workers: list[list[str]] = []
         self.environment: dict[str, str] = {}
-        self.result = _process.Done(returncode=0, stdout="", stderr="")
+        self.result = process.Done(returncode=0, stdout="", stderr="")
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         (python.parent.parent / "lib" / "a.pyc").write_text("not counted")
         return python
 
-    def run(argv: list[Any], *, env: dict[str, str], **_: Any) -> _process.Done:
+    def run(argv: list[Any], *, env: dict[str, str], **_: Any) -> process.Done:
         made.workers.append([str(each) for each in argv])
         made.environment = env
         run = {"python": "3.11.7", "mlflow": "3.17.2", "first_answer_cpu_ms": 7.0}
@@ -57,7 +58,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         Path(argv[5]).write_text("".join(json.dumps(line) + "\n" for line in lines))
         return made.result
 
-    monkeypatch.setattr(environments, "ensure", ensure)
+    monkeypatch.setattr(virtual_environments, "ensure", ensure)
     monkeypatch.setattr(sandbox, "run", run)
     monkeypatch.setattr(
         interpreters,
@@ -143,7 +144,7 @@ def test_the_models_code_gets_mlflows_switches_and_no_secrets(
 
 
 def test_a_model_that_does_not_load_leaves_nothing_in_the_cache(machine: Machine) -> None:
-    machine.result = _process.Done(returncode=1, stdout="", stderr="KeyError: 'x'")
+    machine.result = process.Done(returncode=1, stdout="", stderr="KeyError: 'x'")
     for _ in range(2):
         with pytest.raises(UnprovenError, match=r"does not load(?s:.)*KeyError: 'x'"):
             record()
@@ -196,7 +197,7 @@ def test_an_environment_that_cannot_be_made_is_unproven(
     def ensure(*_: Any, **__: Any) -> Path:
         raise ToolError("no wheel for scikit-learn==0.1")
 
-    monkeypatch.setattr(environments, "ensure", ensure)
+    monkeypatch.setattr(virtual_environments, "ensure", ensure)
     with pytest.raises(UnprovenError, match=r"cannot be installed(?s:.)*scikit-learn==0\.1"):
         record()
 
@@ -215,7 +216,7 @@ def test_the_worker_answers_as_mlflows_server(tmp_path: Path) -> None:
         {"body": base64.b64encode(body).decode(), "content_type": kind} for body, kind in bodies
     ]
     asked.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    _process.run(
+    process.run(
         [sys.executable, oracle._WORKER, models.folder("pyfunc_mlflow"), asked, answered],
         timeout_seconds=120,
     )
@@ -245,5 +246,5 @@ def test_a_session_is_given_the_threads_that_its_model_leaves_open() -> None:
         "    made = onnxruntime.InferenceSession(sys.argv[1], sess_options=options)\n"
         "    print(made.get_session_options().intra_op_num_threads)\n"
     )
-    done = _process.run([sys.executable, "-c", code, model], timeout_seconds=60)
+    done = process.run([sys.executable, "-c", code, model], timeout_seconds=60)
     assert done.stdout.split() == ["1", "1", "2"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from packager import _archive
-from packager.slim import weights
+from packager.pipeline.slim import weights
+from packager.system import file_tree
 from packager.types import Bundle, Interpreter, LoaderSpec
 from tests import fake_plan, tiny_elf
 
@@ -23,7 +23,7 @@ HERE = Interpreter(path=Path(sys.executable), version="3.11.0", found_by="test")
 
 def passed(root: Path, files: dict[str, bytes], **changes: Any) -> Bundle:
     tiny_elf.write(root, files)
-    bundle = Bundle(root=root, files=tuple(_archive.records(root)))
+    bundle = Bundle(root=root, files=tuple(file_tree.records(root)))
     plan = fake_plan.plan(interpreter=HERE, flavor="transformers", **changes)
     conf = {"pipeline_model_type": "BertModel", "model_binary": "net"}
     plan = replace(

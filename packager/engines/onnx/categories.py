@@ -16,7 +16,7 @@ import numpy.typing as npt
 from onnx import TensorProto, helper, numpy_helper
 
 from packager.engines.onnx.candidates import RefusedError
-from packager.engines.onnx.ensembles import Ensemble, Node, Tree
+from packager.engines.onnx.compilers.ensembles import Ensemble, Node, Tree
 
 TAKEN: Final = "taken"
 GIVEN: Final = "features"

@@ -32,5 +32,5 @@ def family_of(model: Any, loader_module: str = "") -> Family:
     if name not in FAMILIES:
         raise RefusedError(f"no compiler for {type(model).__module__}.{type(model).__name__}")
     # only the model's own framework is sure to be installed
-    family: Family = import_module(f"packager.engines.onnx.{FAMILIES[name]}").FAMILY
+    family: Family = import_module(f"packager.engines.onnx.compilers.{FAMILIES[name]}").FAMILY
     return family

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from packager.engines.onnx.ensembles import Ensemble, Node
+from packager.engines.onnx.compilers.ensembles import Ensemble, Node
 
 _CELLS: Final = 64
 """Categories at most that a row is made for at each split."""

@@ -22,12 +22,12 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from packager.engines.onnx import rows
+from packager.engines.onnx import test_rows
 from packager.engines.onnx.candidates import Column, Inputs, RefusedError
-from packager.engines.onnx.case import Case
-from packager.engines.onnx.choice import prove
 from packager.engines.onnx.families import family_of
-from packager.engines.onnx.rows import Table
+from packager.engines.onnx.model_under_test import Case
+from packager.engines.onnx.selection import prove
+from packager.engines.onnx.test_rows import Table
 
 MEMORY_BYTES: Final = 16 << 30
 """Of address space: a converter that runs away is stopped."""
@@ -84,7 +84,7 @@ class Registered:
             named = self._schema.has_input_names()
             data: Any = pd.DataFrame({n if named else int(n): each for n, each in table.items()})
         else:
-            stacked = rows.stacked(table, self.inputs)
+            stacked = test_rows.stacked(table, self.inputs)
             data = {self.inputs.tensor: stacked} if self.inputs.tensor else stacked
         answer = self._theirs.predict(data)
         if isinstance(answer, pd.Series | pd.DataFrame):
@@ -107,7 +107,7 @@ class Registered:
         return {
             column.name: np.array(
                 [_missing(value, column.type) for value in columns[column.name]],
-                dtype=rows.DTYPES[column.type],
+                dtype=test_rows.DTYPES[column.type],
             )
             for column in self.inputs.columns
         }
@@ -128,7 +128,7 @@ def read_inputs(schema: Any) -> Inputs:
     columns = []
     for at, spec in enumerate(schema.inputs):
         kind = str(getattr(spec.type, "name", spec.type))
-        if kind not in rows.DTYPES:
+        if kind not in test_rows.DTYPES:
             raise RefusedError(f"a column of type {kind}")
         columns.append(Column(str(at) if spec.name is None else str(spec.name), kind))
     return Inputs(columns=tuple(columns))

@@ -2,7 +2,8 @@
 
     python -I -S confine SPEC REPORT LIFELINE DOOR
 
-Four file descriptors, -1 for none. SPEC holds a JSON object: see packager/sandbox. REPORT gets a
+Four file descriptors, -1 for none. SPEC holds a JSON object: see
+packager/system/sandbox. REPORT gets a
 JSON object a line about what went wrong. When the other end of LIFELINE is closed, everything ends.
 Each byte that comes by DOOR is answered with a TCP socket of the program's network. The exit code
 is the program's, or 128 and the number of the signal that ended it.

@@ -14,10 +14,11 @@ from typing import Final, TypeAlias
 import httpx
 import pytest
 
-from packager import _cache, _process, _uv, interpreters
+from packager.environments import interpreters, uv_command
+from packager.system import cache, process
 from tests import sam
 
-Sam: TypeAlias = Callable[..., _process.Done]
+Sam: TypeAlias = Callable[..., process.Done]
 _REQUIREMENTS: Final = Path(__file__).parents[2] / "tools" / "sam-requirements.txt"
 _ROOT: Final = Path(__file__).parents[3]
 _START_SECONDS: Final = 60
@@ -32,13 +33,13 @@ def sam_cli() -> Path:
 
     def make(folder: Path) -> None:
         venv = folder / "venv"
-        uv = _uv.path()
+        uv = uv_command.path()
         env = dict(os.environ)  # a tool of ours, from the index of whoever runs the tests
-        _process.run([uv, "venv", "-q", "--relocatable", "--python", python.path, venv], env=env)
+        process.run([uv, "venv", "-q", "--relocatable", "--python", python.path, venv], env=env)
         install: list[str | Path] = [uv, "pip", "install", "-q", "--require-hashes"]
-        _process.run([*install, "--python", venv / "bin" / "python", "-r", _REQUIREMENTS], env=env)
+        process.run([*install, "--python", venv / "bin" / "python", "-r", _REQUIREMENTS], env=env)
 
-    return _cache.ensure("tools", f"sam-{key}", make) / "venv" / "bin" / "sam"
+    return cache.ensure("tools", f"sam-{key}", make) / "venv" / "bin" / "sam"
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +62,7 @@ def endpoint(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("cloud")
-    server = _process.start(
+    server = process.start(
         [sys.executable, "-m", "tests.integration.aws.server", str(port)],
         cwd=_ROOT,
         env={**os.environ, **credentials},
@@ -104,8 +105,8 @@ def sam_in(
         **credentials,
     }
 
-    def call(folder: Path, *args: str, check: bool = True) -> _process.Done:
+    def call(folder: Path, *args: str, check: bool = True) -> process.Done:
         argv: list[str | Path] = [sam_cli, *args]
-        return _process.run(argv, cwd=folder, env=environment, timeout_seconds=300, check=check)
+        return process.run(argv, cwd=folder, env=environment, timeout_seconds=300, check=check)
 
     return call

@@ -27,8 +27,8 @@ from moto.core.common_models import CloudFormationModel
 from moto.events.models import Rule
 from moto.server import main as serve
 
-from packager import interpreters
-from packager.emulator import Emulator
+from packager.environments import interpreters
+from packager.targets.emulator import Emulator
 from tests.integration.aws import stacks
 
 _Attributes = dict[str, str]

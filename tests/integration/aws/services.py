@@ -14,8 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
-from packager import interpreters
-from packager.emulator import Emulator
+from packager.environments import interpreters
+from packager.targets.emulator import Emulator
 
 
 class Services:

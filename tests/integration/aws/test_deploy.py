@@ -12,9 +12,9 @@ from typing import Any
 import boto3
 import pytest
 
-from packager import interpreters
-from packager.emit import emit
-from packager.package import package
+from packager.environments import interpreters
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
 from packager.types import BuildReport, Front, Runtime
 from tests import fake_plan
 from tests.integration.aws.conftest import Sam

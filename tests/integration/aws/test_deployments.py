@@ -19,10 +19,12 @@ import httpx
 import pytest
 from mlflow.exceptions import MlflowException
 
-from packager import _proc, _process, interpreters
 from packager.deployments import AwsLambdaDeploymentClient, _aws
-from packager.emit import emit
-from packager.package import package
+from packager.environments import interpreters
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.system import process as _process
+from packager.system import procfs
 from packager.types import Front
 from tests import fake_plan, models, sam
 from tests.integration.conftest import SHARED
@@ -257,7 +259,7 @@ def test_run_local_answers_until_it_is_told_to_end(
     assert children
     process.send_signal(number)
     assert process.wait(timeout=60) == code
-    assert [pid for pid in children if _proc.stat(pid)] == []
+    assert [pid for pid in children if procfs.stat(pid)] == []
 
 
 def _children(pid: int) -> list[int]:

@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
-from packager.batch import Order, run_batch
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.commands.batch import Order, run_batch
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
 from packager.types import BuildRequest, Front
 from tests import models
 from tests.integration.aws.accounts import VISIBILITY_SECONDS, Chaos

@@ -24,7 +24,8 @@ from azure.storage.queue import (
     TextBase64EncodePolicy,
 )
 
-from packager import _cache, _process
+from packager.system import cache
+from packager.system import process as _process
 
 VERSION: Final = "3.37.0"
 _ACCOUNT: Final = "devstoreaccount1"
@@ -53,7 +54,7 @@ def installed() -> Path:
             timeout_seconds=600,
         )
 
-    folder = _cache.ensure("tools", f"azurite-{VERSION}", make) / "azurite"
+    folder = cache.ensure("tools", f"azurite-{VERSION}", make) / "azurite"
     return folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 
 

@@ -22,9 +22,9 @@ from typing import Any, Final, Self
 from azure.core.exceptions import ResourceNotFoundError
 
 from packager.errors import EmulatorError
-from packager.hosts import Boot
-from packager.hosts.azure_functions import WorkerHost
-from packager.hosts.azure_messages import MESSAGES
+from packager.targets.hosts import Boot
+from packager.targets.hosts.azure_functions import WorkerHost
+from packager.targets.hosts.azure_messages import MESSAGES
 from tests.integration.azure.azurite import Storage
 
 SETTINGS: Final = {

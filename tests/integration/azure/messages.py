@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers import triggers
-from packager.hosts import Boot, Call
-from packager.hosts.azure_functions import WorkerHost
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
+from packager.targets.hosts import Boot, Call
+from packager.targets.hosts.azure_functions import WorkerHost
 from packager.types import BuildReport, BuildRequest
 from tests import models
 from tests.integration.azure.azurite import Storage

@@ -23,11 +23,11 @@ import httpx
 import pytest
 
 from handlers import triggers
-from packager import environments, interpreters
-from packager.emulator import why_not_bootable
-from packager.hosts import Boot, Call
-from packager.hosts.azure_functions import WorkerHost
-from packager.invoke import invoke_artifact
+from packager.commands.invoke import invoke_artifact
+from packager.environments import interpreters, virtual_environments
+from packager.targets.emulator import why_not_bootable
+from packager.targets.hosts import Boot, Call
+from packager.targets.hosts.azure_functions import WorkerHost
 from packager.types import BuildReport
 from tests.integration.azure import azurite, ingestion, messages
 from tests.integration.azure.azurite import Storage
@@ -139,7 +139,7 @@ def test_it_is_served_as_deployed(reports: dict[str, BuildReport], tmp_path: Pat
 
 @pytest.mark.parametrize("minor", DOORS)
 def test_azure_s_doctor_finds_no_failure(minor: str, reports: dict[str, BuildReport]) -> None:
-    python = environments.ensure(interpreters.find(minor), [DOCTOR], label="doctor")
+    python = virtual_environments.ensure(interpreters.find(minor), [DOCTOR], label="doctor")
     told = subprocess.run(
         [
             *(python.parent / "azure-functions-doctor", "doctor"),

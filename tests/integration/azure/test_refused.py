@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from packager import _resources
-from packager.emulator import why_not_bootable
 from packager.errors import PackagerError, PlanError, VerificationError
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
+from packager.system import resources
+from packager.targets.emulator import why_not_bootable
 from packager.types import BuildRequest, Tier
 from tests import models, wheels
 
@@ -81,10 +81,10 @@ def test_a_package_that_would_be_loaded_in_the_app_s_place(tmp_path: Path) -> No
 
 
 def test_a_handler_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    handlers = shutil.copytree(_resources.handlers_root(), tmp_path / "own" / "handlers")
+    handlers = shutil.copytree(resources.handlers_root(), tmp_path / "own" / "handlers")
     with (handlers / "asgi.py").open("a") as file:
         file.write("\nimport nope_missing\n")
-    monkeypatch.setattr(_resources, "handlers_root", lambda: handlers)
+    monkeypatch.setattr(resources, "handlers_root", lambda: handlers)
 
     model = models.folder("onnx_tensor")
     said = refused(model, tmp_path, VerificationError, tier=Tier.NATIVE)

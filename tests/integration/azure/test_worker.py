@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from packager import interpreters
-from packager.emulator import why_not_bootable
-from packager.hosts import Boot, Call
-from packager.hosts.azure_functions import WorkerHost
-from packager.hosts.azure_worker import client
+from packager.environments import interpreters
+from packager.targets.emulator import why_not_bootable
+from packager.targets.hosts import Boot, Call
+from packager.targets.hosts.azure_functions import WorkerHost
+from packager.targets.hosts.azure_worker import client
 
 pytestmark = [
     pytest.mark.slow,

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from packager import facts, interpreters
-from packager.emulator import parts
+from packager import facts
+from packager.environments import interpreters
+from packager.targets.emulator import parts
 from tests.integration.containers.engine import Engine
 
 PYTHON: Final = "3.13"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from packager.emulator import http_event
-from packager.invoke import invoke_artifact
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.commands.invoke import invoke_artifact
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
+from packager.targets.emulator import http_event
 from packager.types import BuildReport, BuildRequest
 from tests import models
 from tests.integration.containers import base

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from packager.invoke import invoke_artifact
-from packager.pipeline import build
-from packager.registry import MlflowRegistry
+from packager.commands.invoke import invoke_artifact
+from packager.models.registry import MlflowRegistry
+from packager.pipeline.build import build
 from packager.types import BuildReport, BuildRequest, Device
 from tests import models
 from tests.integration.containers import base

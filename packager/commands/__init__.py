@@ -1,0 +1,1 @@
+"""What each command does; `cli` reads its arguments and shows its results."""

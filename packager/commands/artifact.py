@@ -1,0 +1,58 @@
+"""An artifact's folder as a build left it: how it is known, and what it says of itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from handlers.manifest import Manifest
+from packager.errors import ModelFormatError
+from packager.system import atomic_output
+from packager.types import Architecture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """An artifact as its report has it; paths are absolute, wherever it is named from."""
+
+    folder: Path
+    """As it is deployed."""
+    home: Path
+    """Where the deployment's files lie."""
+    target: str
+    architecture: Architecture
+    memory_mb: int
+    """What the template gives it."""
+
+
+def read(folder: Path) -> Built:
+    """Raises ModelFormatError where `folder` holds no artifact that can be read."""
+    folder = folder.absolute()
+    try:
+        report = json.loads((folder / atomic_output.MARKER).read_text(encoding="utf-8"))
+        return Built(
+            folder=folder / "function",
+            home=folder,
+            target=str(report["target"]["name"]),
+            architecture=report["target"]["architecture"],
+            memory_mb=int(report["memory_mb"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFormatError(
+            f"{folder} is not an artifact: {error}. Name the folder that a build made."
+        ) from error
+
+
+def is_artifact(folder: Path) -> bool:
+    return (folder / atomic_output.MARKER).is_file()
+
+
+def read_manifest(function: Path) -> Manifest:
+    """Read a function's manifest. Raises ModelFormatError where there is none that can be read."""
+    try:
+        return Manifest.read(function)
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelFormatError(
+            f"{function.parent} is not an artifact: {error}. Name the folder that a build made."
+        ) from error

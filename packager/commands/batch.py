@@ -1,0 +1,213 @@
+"""A batch in the cloud: the state machine of an artifact's stack, started, watched, summed up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from packager.commands import artifact
+from packager.errors import BatchError, CloudError, ConfigurationError, ModelFormatError
+from packager.types import Json
+
+_LOG = logging.getLogger(__name__)
+_FORMS: Final = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+}
+_ADDRESS: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/?(.*)")
+_MACHINE: Final = "BatchMachineArn"
+_RUNNING: Final = ("RUNNING", "PENDING_REDRIVE")
+_COUNTS: Final = ("total", "succeeded", "failed", "pending", "running", "timedOut", "aborted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a batch is to do; see packager.pipeline.emit for the state machine that reads it."""
+
+    source: str
+    """`s3://bucket/key` of a file, or `s3://bucket/prefix/` of a folder."""
+    target: str
+    """`s3://bucket/prefix`."""
+    concurrency: int = 100
+    """Function instances at once."""
+    batch: int = 200
+    """Rows in one call; a folder's files come one by one."""
+    tolerated_percentage: float = 0.0
+    """Of the items, before the batch as a whole fails."""
+
+    def input(self) -> dict[str, Json]:
+        """The execution's input. Raises ConfigurationError for addresses that cannot be meant."""
+        bucket, key = _address(self.source)
+        to, prefix = _address(self.target)
+        prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+        form = "folder" if not key or key.endswith("/") else _form(key)
+        if bucket == to and form == "folder" and prefix.startswith(key):
+            raise ConfigurationError(
+                f"{self.target} lies in {self.source}: the next batch would score these answers. "
+                "Name another prefix."
+            )
+        return {
+            "format": form,
+            "input": {"bucket": bucket, "key": key},
+            "output": {"bucket": to, "prefix": prefix},
+            "concurrency": self.concurrency,
+            "batch": self.batch,
+            # a whole number is refused by some readers of the language
+            "tolerated_percentage": float(self.tolerated_percentage),
+        }
+
+
+def _address(text: str) -> tuple[str, str]:
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        raise ConfigurationError(f"{text!r} is no address as s3://BUCKET/KEY.")
+    return found[1], found[2]
+
+
+def _form(key: str) -> str:
+    for ending, form in _FORMS.items():
+        if key.lower().endswith(ending):
+            return form
+    known = ", ".join(_FORMS)
+    raise ConfigurationError(f"{key} must end with one of {known}, or with / for a folder.")
+
+
+def run_batch(
+    folder: Path,
+    order: Order,
+    *,
+    stack: str | None = None,
+    poll_seconds: float = 5.0,
+    clients: Callable[[str], Any] | None = None,
+) -> dict[str, Json]:
+    """Start the batch of the artifact at `folder`, wait, and say what came of it.
+
+    Raises ConfigurationError, ModelFormatError, CloudError where AWS refuses or is silent, and
+    BatchError where the batch did not succeed.
+    """
+    sent = order.input()
+    name = stack or _stack(folder)
+    make = clients or _clients
+    with _explained():
+        machine = _machine(make("cloudformation"), name)
+        states = make("stepfunctions")
+        arn = states.start_execution(stateMachineArn=machine, input=json.dumps(sent))[
+            "executionArn"
+        ]
+        _LOG.info("Started %s", arn)
+        begun = time.monotonic()
+        told = _watched(states, arn, poll_seconds)
+        summary: dict[str, Json] = {
+            "execution": arn,
+            "status": told["status"],
+            "seconds": round(time.monotonic() - begun, 1),
+            "format": sent["format"],
+            "items": _counts(states, arn),
+            "output": order.target,
+        }
+        if told["status"] != "SUCCEEDED":
+            why = told.get("cause") or told.get("error") or "no cause was given"
+            raise BatchError(
+                f"The batch {told['status'].lower()}: {why}\n"
+                f"Items: {summary['items']}. See {arn} for each; answers that were written stay."
+            )
+        return summary | _results(make("s3"), json.loads(told["output"]))
+
+
+def _stack(folder: Path) -> str:
+    """The name that the artifact's samconfig.toml gives."""
+    artifact.read(folder)
+    try:
+        told = tomllib.loads((folder / "samconfig.toml").read_text(encoding="utf-8"))
+        return str(told["default"]["global"]["parameters"]["stack_name"])
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise ModelFormatError(
+            f"{folder}/samconfig.toml names no stack: {error!r}. Name it by --stack."
+        ) from error
+
+
+def _machine(stacks: Any, name: str) -> str:
+    (found,) = stacks.describe_stacks(StackName=name)["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+    if _MACHINE not in outputs:
+        raise ConfigurationError(
+            f"The stack {name} has no state machine. Build with --batch and deploy that."
+        )
+    return str(outputs[_MACHINE])
+
+
+def _watched(states: Any, arn: str, poll_seconds: float) -> dict[str, Any]:
+    shown = ""
+    while True:
+        told = states.describe_execution(executionArn=arn)
+        if told["status"] not in _RUNNING:
+            return dict(told)
+        counts = _counts(states, arn)
+        if counts:
+            line = f"{counts['succeeded']} of {counts['total']} items, {counts['failed']} failed"
+            if line != shown:
+                _LOG.info("%s", line)
+                shown = line
+        time.sleep(poll_seconds)
+
+
+def _counts(states: Any, arn: str) -> dict[str, int]:
+    """Of all map runs of an execution; empty before there is one."""
+    total: dict[str, int] = {}
+    for run in states.list_map_runs(executionArn=arn)["mapRuns"]:
+        counts = states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]
+        for name in _COUNTS:
+            total[name] = total.get(name, 0) + int(counts.get(name, 0))
+    return total
+
+
+def _results(objects: Any, output: Json) -> dict[str, Json]:
+    """Files that the writer names in its manifest."""
+    where = output.get("ResultWriterDetails") if isinstance(output, dict) else None
+    if not where:
+        return {}
+    body = objects.get_object(Bucket=where["Bucket"], Key=where["Key"])["Body"].read()
+    manifest = json.loads(body)
+    files = {
+        kind: [f"s3://{manifest['DestinationBucket']}/{each['Key']}" for each in found]
+        for kind, found in manifest.get("ResultFiles", {}).items()
+        if found
+    }
+    return {"manifest": f"s3://{where['Bucket']}/{where['Key']}", "results": files}
+
+
+def _clients(service: str) -> Any:
+    try:
+        import boto3  # noqa: PLC0415 - an extra, and what only builds does without
+    except ImportError as error:
+        raise ConfigurationError(
+            "Asking AWS needs boto3: pip install boto3 (the extra `aws`)."
+        ) from error
+    make: Any = boto3.client
+    return make(service)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """CloudError for whatever the SDK raises inside the block, with its own sentence."""
+    try:
+        yield
+    except (ConfigurationError, BatchError):
+        raise
+    except Exception as error:
+        # the SDK makes a service's own errors as it goes
+        sdk = type(error).__module__.partition(".")[0] in {"botocore", "boto3"}
+        if not sdk and not hasattr(error, "response"):
+            raise
+        raise CloudError(f"AWS: {error}") from error

@@ -1,0 +1,307 @@
+"""What a person sees: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from packager.errors import PackagerError
+from packager.system.redaction import redact
+
+_OUT: Final = Console(highlight=False)
+_ERR: Final = Console(stderr=True, highlight=False)
+_MB: Final = 1_000_000
+
+
+class _Progress(logging.Handler):
+    """Log records of the stages as a live line (a terminal) or as lines (a pipe, CI)."""
+
+    def __init__(self, status: Status | None) -> None:
+        super().__init__()
+        self._status = status
+        self._started = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = escape(redact(record.getMessage()))
+        if self._status is not None and record.levelno == logging.INFO:
+            self._status.update(text)
+        if self._status is None or record.levelno != logging.INFO:
+            elapsed = time.monotonic() - self._started
+            _ERR.print(f"[dim]{elapsed:6.1f} s[/]  {text}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def progress(*, verbose: bool) -> Iterator[None]:
+    """Show what the stages say while the block runs."""
+    logger = logging.getLogger("packager")
+    live = _ERR.is_terminal and not verbose
+    with _ERR.status("Starting") if live else contextlib.nullcontext() as status:
+        handler = _Progress(status)
+        logger.addHandler(handler)
+        before = logger.level, logger.propagate
+        logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+        logger.propagate = False
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(before[0])
+            logger.propagate = before[1]
+
+
+def show_batch(found: Mapping[str, Any]) -> None:
+    items = found["items"]
+    results = found.get("results", {})
+    rows = {
+        "items": f"{items.get('succeeded', 0):,} of {items.get('total', 0):,} succeeded, "
+        f"{items.get('failed', 0):,} failed, in {found['seconds']:,} s",
+        "output": found["output"],
+        "manifest": found.get("manifest"),
+        "results": [path for paths in results.values() for path in paths],
+        "execution": found["execution"],
+    }
+    _pairs(f"Batch {found['status'].lower()}", rows)
+
+
+def show_error(error: PackagerError) -> None:
+    # a file's name may hold bytes that are no text
+    text = str(error).encode("utf-8", "backslashreplace").decode()
+    _ERR.print(f"[bold red]error[/] {escape(text)}", soft_wrap=True)
+
+
+def show_interrupted() -> None:
+    _ERR.print("Interrupted; nothing half-made was left behind. Run it again to go on from caches.")
+
+
+def size(count: float | None) -> str:
+    """Bytes as decimal megabytes."""
+    return "-" if count is None else f"{count / _MB:,.1f} MB"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} ms"
+
+
+def _pairs(title: str, rows: Mapping[str, object]) -> None:
+    if title:
+        _OUT.print(f"[bold]{escape(title)}[/]")
+    shown = {
+        key: "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for key, value in rows.items()
+        if value not in (None, "", [], ())
+    }
+    if not _OUT.is_terminal:
+        # for grep and copying: a digest or an address is never broken
+        wide = max(map(len, shown), default=0)
+        for key, text in shown.items():
+            for number, line in enumerate(text.splitlines()):
+                label = "" if number else key
+                _OUT.print(f"{escape(label):<{wide}} {escape(line)}", soft_wrap=True)
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, text in shown.items():
+        table.add_row(key, escape(text))
+    _OUT.print(table)
+
+
+def _bullets(title: str, lines: list[str]) -> None:
+    if lines:
+        _OUT.print(f"\n[bold]{title}[/]")
+        for line in lines:
+            _OUT.print(f"  - {escape(line)}", soft_wrap=True)
+
+
+def _commands(title: str, lines: Sequence[str]) -> None:
+    """To be copied: no line is broken, and nothing stands before or after it."""
+    _OUT.print(f"\n[bold]{title}[/]")
+    for line in lines:
+        _OUT.print(f"    {line}", markup=False, soft_wrap=True)
+
+
+def show_plan(found: dict[str, Any]) -> None:
+    """The first attempt in full; of the others what is different about them."""
+    _pairs("Model", found["model"])
+    said: set[str] = set()
+    for number, attempt in enumerate(found["attempts"], start=1):
+        _OUT.print()
+        heading = f"Attempt {number}: {attempt['tier']} tier, {attempt['frame']}"
+        facts = {key: attempt[key] for key in ("runtime", "platform", "interpreter", "packages")}
+        if number > 1:
+            facts = {"packages": f"{attempt['packages'].count(',') + 1}"}
+        _pairs(heading, facts)
+        _bullets("Why", [reason for reason in attempt["reasons"] if reason not in said])
+        said.update(attempt["reasons"])
+
+
+def show_report(found: dict[str, Any]) -> None:
+    evidence = found["evidence"]
+    proven = "[bold green]proven[/]" if evidence["proven"] else "[bold yellow]UNPROVEN[/]"
+    _OUT.print(f"{proven}  {escape(found['artifact']['folder'])}", soft_wrap=True)
+    _pairs("", found["summary"])
+    _bullets("Tried before", evidence["tried"])
+    _bullets("Notes", found["notes"])
+    _ledger(found["ledger"])
+    _largest(found)
+    _targets(found)
+    if found.get("targets"):
+        _bullets("Why this target", found["reasons"])
+    _commands("Next", found["next"])
+
+
+def _ledger(entries: list[dict[str, Any]]) -> None:
+    if not entries:
+        return
+    table = Table(title="\nWhat each pass saved", title_justify="left", box=None, pad_edge=False)
+    for name in ("pass", "saved", "files", "CPU", "why"):
+        table.add_column(name, justify="left" if name in {"pass", "why"} else "right")
+    for entry in entries:
+        saved = entry["bytes_before"] - entry["bytes_after"]
+        files = entry["files_before"] - entry["files_after"]
+        cpu = _ms(entry.get("cpu_ms_saved"))
+        table.add_row(entry["name"], size(saved), f"{files:,}", cpu, escape(entry["reason"]))
+    _OUT.print(table)
+    _bullets("How it is known", [f"{entry['name']}: {entry['proof']}" for entry in entries])
+    taken_back = [
+        f"{entry['name']}: {', '.join(entry['reverted'])}" for entry in entries if entry["reverted"]
+    ]
+    _bullets("Taken back", taken_back)
+
+
+def _largest(found: dict[str, Any]) -> None:
+    if not found.get("largest"):
+        return
+    table = Table(title="\nLargest packages", title_justify="left", box=None, pad_edge=False)
+    table.add_column("package")
+    table.add_column("unzipped", justify="right")
+    for name, count in found["largest"]:
+        table.add_row(escape(name), size(count))
+    _OUT.print(table)
+    _OUT.print(escape(found["room"]), soft_wrap=True)
+
+
+def show_inspection(found: dict[str, Any]) -> None:
+    if "attempts" in found:
+        show_plan(found)
+    else:
+        _pairs("Artifact", found["summary"])
+    _ledger(found["ledger"])
+    _largest(found)
+    _targets(found)
+    if found.get("engines"):
+        _engines(found["engines"])
+    _bullets("Notes", found.get("notes", []))
+
+
+def _engines(rows: Sequence[dict[str, Any]]) -> None:
+    """What was built is shown in figures; without them, only what can be tried."""
+    table = Table(title="\nEngines", title_justify="left", box=None, pad_edge=False)
+    built = [row for row in rows if "unzipped_bytes" in row]
+    names = ("unzipped", "zipped", "start CPU", "peak", "warm", "largest difference")
+    for name in ("engine", "applies", *(names if built else ())):
+        table.add_column(name)
+    for row in rows:
+        figures = ("",) * len(names) if built else ()
+        if row in built:
+            error = f"{row['max_abs_error']:.1e}, relative {row['max_rel_error']:.1e}"
+            figures = (
+                size(row["unzipped_bytes"]),
+                size(row["zipped_bytes"]),
+                "" if row["start_cpu_ms"] is None else _ms(row["start_cpu_ms"]),
+                "" if row["peak_rss_bytes"] is None else size(row["peak_rss_bytes"]),
+                "" if row["warm_invoke_ms"] is None else _ms(row["warm_invoke_ms"]),
+                f"{error}, of {row['rows_compared']:,} rows",
+            )
+        table.add_row(row["engine"], row["applies"], *figures)
+    _OUT.print(table)
+    for row in rows:
+        if row["why"]:
+            _OUT.print(f"  {row['engine']}: {escape(row['why'])}", soft_wrap=True)
+    if not built:
+        _OUT.print("  inspect --engines builds with each, and measures.")
+
+
+def show_invocation(found: dict[str, Any]) -> None:
+    _OUT.print(found["response"], markup=False, soft_wrap=True)
+    for sent in found["sent"]:
+        _OUT.print(f"sent to {sent['to']}: {sent['body']}", markup=False, soft_wrap=True)
+    warm = "" if found["warm_ms"] is None else f"median warm {_ms(found['warm_ms'])}, "
+    timing = (
+        f"init {_ms(found['init_wall_ms'])}, first {_ms(found['first_ms'])}, "
+        f"{warm}peak memory {size(found['peak_rss_bytes'])}"
+    )
+    _ERR.print(f"[dim]{timing}[/]")
+    if found["refused"]:
+        _ERR.print("[bold red]refused[/]")
+    elif found["failed"]:
+        _ERR.print(f"[bold red]failed[/]\n{escape(found['log'])}", soft_wrap=True)
+
+
+def show_cache(found: dict[str, Any]) -> None:
+    """What each kind of entry takes."""
+    table = Table(title=found["folder"], title_justify="left", box=None, pad_edge=False)
+    for name in ("kind", "entries", "size", "in use", "last used"):
+        table.add_column(name, justify="left" if name in {"kind", "last used"} else "right")
+    for row in found["kinds"]:
+        counts = (str(row["entries"]), size(row["size_bytes"]), str(row["in_use"]))
+        table.add_row(escape(row["kind"]), *counts, row["last_used"])
+    _OUT.print(table)
+    _OUT.print(f"{size(found['size_bytes'])} in all")
+
+
+def show_removed(found: dict[str, Any]) -> None:
+    """What went, and what stayed because a build uses it."""
+    for name in found["removed"]:
+        _OUT.print(f"removed {escape(name)}", soft_wrap=True)
+    for name in found["kept"]:
+        _OUT.print(f"kept {escape(name)}: in use, or not ours to remove", soft_wrap=True)
+    _OUT.print(f"{size(found['freed_bytes'])} freed")
+
+
+def show_checked(found: dict[str, Any]) -> None:
+    """The entries that were damaged, and what became of them."""
+    for row in found["damaged"]:
+        gone = "removed" if row["name"] in found["removed"] else "in use, so it stays"
+        _OUT.print(f"[red]damaged[/] {escape(row['name'])}: {escape(row['why'])} ({gone})")
+    _OUT.print(f"{found['checked']} entries read, {len(found['damaged'])} damaged")
+
+
+def show_demo(found: dict[str, Any]) -> None:
+    table = Table(title="From the registry to a function that answers", title_justify="left")
+    table.add_column("")
+    table.add_column("as declared", justify="right")
+    table.add_column("artifact", justify="right")
+    table.add_column("ratio", justify="right")
+    for row in found["table"]:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    _OUT.print(table)
+    for door in found["doors"]:
+        _OUT.print(f"  [green]{door['status']}[/] {door['door']}: {escape(door['answer'])}")
+    _pairs("\nProof", found["proof"])
+    _commands("What to type next", found["next"])
+
+
+def _targets(found: dict[str, Any]) -> None:
+    """Which targets take it, by how much, and what each would cost."""
+    if not found.get("targets"):
+        return
+    table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)
+    for name in ("target", "fits", "dollars a million"):
+        table.add_column(name, justify="right" if name.startswith("dollars") else "left")
+    for row in found["targets"]:
+        fits = "[green]yes[/]" if row["fits"] else "[red]no[/]"
+        dollars = row["dollars_per_million"]
+        table.add_row(row["target"], fits, "-" if dollars is None else f"{dollars:,.2f}")
+    _OUT.print(table)
+    for row in found["targets"]:
+        lines = [*row["margins"], *(r for r in row["reasons"] if r not in row["margins"])]
+        _bullets(row["target"], [*lines, f"cost: {row['reckoned']}"])

@@ -1,0 +1,56 @@
+"""Each engine that applies to a model, built and measured: size, start, latency, difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from packager import engines
+from packager.errors import PackagerError
+from packager.models import flavors
+from packager.models.registry import ModelRegistry
+from packager.pipeline.build import build
+from packager.system import atomic_output
+from packager.types import BuildReport, BuildRequest, Engine, ResolvedModel
+
+
+def applying(model: ResolvedModel) -> list[dict[str, Any]]:
+    """Without a build: which engines can be tried, and why one cannot."""
+    why = engines.why_not(model, flavors.choose(model).name)
+    return [
+        {"engine": "onnx", "applies": "no" if why else "if proven", "why": why},
+        {"engine": "native", "applies": "yes", "why": ""},
+    ]
+
+
+def measured(request: BuildRequest, registry: ModelRegistry) -> list[dict[str, Any]]:
+    """Build with each engine, in a folder that goes away; what is refused says why."""
+    found = []
+    for engine in (Engine.ONNX, Engine.NATIVE):
+        with atomic_output.scratch() as place:
+            wanted = replace(request, engine=engine, out_dir=place.stage("engine") / "built")
+            try:
+                found.append(_figures(build(wanted, registry)))
+            except PackagerError as error:
+                found.append({"engine": str(engine), "applies": "no", "why": str(error)})
+    return found
+
+
+def _figures(report: BuildReport) -> dict[str, Any]:
+    cold = report.evidence.cold_start
+    tried = report.evidence.engine.get("candidates", [])
+    compiled: Mapping[str, Any] = next((each for each in tried if each.get("taken")), {})
+    return {
+        "engine": str(report.plan.engine),
+        "applies": "yes",
+        "why": "",
+        "unzipped_bytes": report.artifact.unzipped_bytes,
+        "zipped_bytes": report.artifact.size_bytes,
+        "start_cpu_ms": cold.init_cpu_ms if cold else None,
+        "peak_rss_bytes": cold.peak_rss_bytes if cold else None,
+        "warm_invoke_ms": cold.warm_invoke_ms if cold else None,
+        "max_rel_error": compiled.get("max_rel_error", 0.0),
+        "max_abs_error": max(report.evidence.max_abs_error, compiled.get("max_abs_error", 0.0)),
+        "rows_compared": report.evidence.rows_compared + compiled.get("rows", 0),
+    }

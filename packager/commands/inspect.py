@@ -1,0 +1,172 @@
+"""What a plan, a model or an artifact comes to, as plain values that print and serialise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from packager import targets
+from packager.commands import engine_comparison
+from packager.commands.artifact import read_manifest
+from packager.commands.next_steps import deploy_command, run_command
+from packager.commands.target_fit import Measured, Workload, needs_gpu
+from packager.commands.target_selection import measured_before, told, verdicts_of
+from packager.errors import ModelFormatError
+from packager.models.registry import ModelRegistry
+from packager.pipeline import sizes
+from packager.pipeline.build import planned
+from packager.pipeline.slim import slim
+from packager.system import atomic_output
+from packager.types import BuildPlan, BuildReport, BuildRequest, ResolvedModel
+
+
+def inspect_model(
+    request: BuildRequest, registry: ModelRegistry, workload: Workload, *, engines: bool = False
+) -> dict[str, Any]:
+    """Plan, and stage the first attempt, so that sizes are measured rather than guessed.
+
+    With `engines` an artifact is built and measured with each.
+    """
+    figures = engine_comparison.measured(request, registry) if engines else None
+    with planned(request, registry) as (model, attempts, place):
+        bundle = slim(attempts[0], place.stage("slim"))
+        packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
+        return {
+            **plan_summary(model, attempts),
+            "ledger": [asdict(entry) for entry in bundle.ledger],
+            "largest": packages[: sizes.SHOWN],
+            "room": sizes.unlocking(packages, attempts[0].target, attempts[0].runtime),
+            "targets": told(
+                verdicts_of(
+                    Measured(
+                        unzipped_bytes=bundle.size_bytes,
+                        needs_gpu=needs_gpu(model, request.facts_dir),
+                    ),
+                    workload,
+                    request.facts_dir,
+                )
+            ),
+            "engines": engine_comparison.applying(model) if figures is None else figures,
+            "notes": list(model.notes),
+        }
+
+
+def inspect_artifact(
+    folder: Path, workload: Workload, facts_dir: Path | None = None
+) -> dict[str, Any]:
+    """What the report in an artifact's folder says, and which targets what it measured fits."""
+    try:
+        report: dict[str, Any] = json.loads(
+            (folder / atomic_output.MARKER).read_text(encoding="utf-8")
+        )
+        evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFormatError(
+            f"{folder} is not an artifact that can be read: {error}. Build it again."
+        ) from error
+    return {
+        "summary": {
+            key: value for key, value in report.items() if isinstance(value, str | int | bool)
+        },
+        "ledger": evidence.get("ledger", []),
+        "largest": report.get("largest", []),
+        "room": report.get("room", ""),
+        "targets": told(
+            verdicts_of(
+                measured_before(report, evidence, _example(folder, report)), workload, facts_dir
+            )
+        ),
+        "report": report,
+        "evidence": evidence,
+    }
+
+
+def _example(folder: Path, report: dict[str, Any]) -> bytes | None:
+    """The request that was saved with the model; None where there is none."""
+    home = folder / "function" / targets.load(report["target"]["name"]).home
+    example = read_manifest(home).example
+    return None if example is None else (home / example).read_bytes()
+
+
+def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[str, Any]:
+    return {
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            "aliases": list(model.aliases),
+            "run": model.run_id,
+            "id": model.model_id,
+            "flavors": sorted(model.flavors),
+            "logged with": f"mlflow {model.mlflow_version}, Python {model.python_version}",
+            "files": f"{len(model.files)} ({sum(f.size_bytes for f in model.files):,} bytes)",
+            "digest": model.digest,
+            "signature": "yes" if model.signature else "no",
+            "example": model.example.source if model.example else "no",
+            "notes": list(model.notes),
+        },
+        "attempts": [
+            {
+                "engine": str(attempt.engine),
+                "tier": str(attempt.tier),
+                "frame": str(attempt.frame),
+                "target": attempt.target.name,
+                "runtime": f"{attempt.runtime.name} ({attempt.runtime.os}, "
+                f"glibc {'.'.join(map(str, attempt.runtime.glibc))}, "
+                f"supported until {attempt.runtime.end_of_life})",
+                "platform": attempt.platform,
+                "interpreter": f"{attempt.interpreter.version} ({attempt.interpreter.found_by})",
+                "packages": ", ".join(f"{p.name} {p.version}" for p in attempt.lock.packages),
+                "passes": list(attempt.passes),
+                "reasons": list(attempt.reasons),
+            }
+            for attempt in attempts
+        ],
+    }
+
+
+def report_summary(report: BuildReport) -> dict[str, Any]:
+    plan, evidence, artifact = report.plan, report.evidence, report.artifact
+    cold = evidence.cold_start
+    packages = sizes.by_package((file.path, file.size_bytes) for file in report.bundle.files)
+    return {
+        "artifact": {
+            "folder": str(artifact.folder.parent),
+            "zip": str(artifact.path),
+            "sha256": artifact.sha256,
+            "zipped_bytes": artifact.size_bytes,
+            "unzipped_bytes": artifact.unzipped_bytes,
+            "emitted": [path.name for path in report.emitted],
+        },
+        "evidence": json.loads(json.dumps(asdict(evidence), default=str)),
+        "ledger": [asdict(entry) for entry in report.bundle.ledger],
+        "reasons": list(plan.reasons),
+        "notes": [*plan.model.notes, *plan.loader.notes, *evidence.notes],
+        "largest": packages[: sizes.SHOWN],
+        "room": sizes.unlocking(packages, plan.target, plan.runtime),
+        "summary": {
+            "model": f"{plan.model.name} {plan.model.version or ''}".strip(),
+            "target": f"{plan.target.name}, {plan.runtime.name}, {plan.request.architecture}",
+            "tier": f"{plan.tier}, {plan.frame}, engine {plan.engine}",
+            "zipped": f"{artifact.size_bytes:,} bytes, sha256 {artifact.sha256}",
+            "unzipped": f"{artifact.unzipped_bytes:,} bytes",
+            "compared": f"{evidence.rows_compared:,} rows in {evidence.requests_compared:,} "
+            f"requests, largest difference {evidence.max_abs_error:g}",
+            "and unseen": f"{evidence.unseen_rows:,} rows that nothing was slimmed by; "
+            f"{len(evidence.cold_store_misses)} files came from the cold store, "
+            f"{evidence.unseen_cold_store_misses} of them only then"
+            if evidence.unseen_rows
+            else None,
+            "unproven because": evidence.why_unproven,
+            "init": f"{cold.init_cpu_ms:.0f} ms of CPU, {cold.init_wall_ms:.0f} ms of wall "
+            f"(this machine), peak memory {cold.peak_rss_bytes / 1e6:.0f} MB"
+            if cold
+            else None,
+        },
+        "next": [
+            run_command("invoke", artifact.folder.parent),
+            deploy_command(artifact.folder.parent, plan.target.deploy),
+        ],
+    }

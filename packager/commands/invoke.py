@@ -1,0 +1,180 @@
+"""Boot an artifact as its target would, and send it a request."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from handlers.manifest import Manifest
+from packager import targets
+from packager.commands import artifact
+from packager.commands.local_boot import prepare_boot, read_sent, without_sent
+from packager.errors import ConfigurationError
+from packager.probes.source_events import source_event
+from packager.targets.emulator import why_not_bootable
+from packager.targets.hosts import HOSTS, Answered, Call, Delivers, Host
+from packager.types import Door, Target
+
+_LOG_TAIL: Final = 3000
+
+
+def invoke_artifact(
+    folder: Path,
+    *,
+    data: str | None,
+    http: bool,
+    content_type: str,
+    repeat: int,
+    memory_mb: int | None,
+    event: str | None = None,
+    variables: Sequence[str] = (),
+    allow_network: bool = False,
+) -> dict[str, Any]:
+    """Send one request `repeat` times; times in milliseconds, memory in bytes.
+
+    `event` sends it as a message of that source; `variables` are `NAME=VALUE`, beside the
+    template's. What is sent to a destination is recorded and told, and goes nowhere. The model
+    reaches the network only with `allow_network`.
+
+    Raises ConfigurationError for a request that cannot be read and where this machine cannot boot
+    the artifact, ModelFormatError where `folder` is none, InterpreterNotFoundError where its Python
+    is not on this machine.
+    """
+    built = artifact.read(folder)
+    target = targets.load(built.target)
+    if why := why_not_bootable(built.architecture):
+        raise ConfigurationError(why)
+    home = built.folder / target.home
+    manifest = artifact.read_manifest(home)
+    door: Door = "http" if http or "direct" not in target.doors else "direct"
+    body = _request_body(data, _example(built.home, home, manifest, door))
+    call = Call(body=_checked(body, door), content_type=content_type, door=door)
+    with (
+        prepare_boot(
+            built,
+            target,
+            manifest.python,
+            variables=variables,
+            memory_mb=memory_mb,
+            network=allow_network,
+        ) as boot,
+        HOSTS[target.name](boot) as running,
+    ):
+        ask = _asking(running, call, event, manifest, target)
+        answers = [ask() for _ in range(repeat)]
+        stats, log = running.stats(), running.log()
+    warm = [answer.seconds * 1000 for answer in answers[1:]]
+    return {
+        "response": answers[-1].text,
+        "sent": read_sent(log),
+        "failed": failed(answers[-1]),
+        "refused": refused(answers[-1]),
+        "init_wall_ms": stats.init_wall_ms,
+        "cpu_ms": stats.cpu_ms,
+        "peak_rss_bytes": stats.peak_rss_bytes,
+        "first_ms": answers[0].seconds * 1000,
+        "warm_ms": statistics.median(warm) if warm else None,
+        "log": without_sent(log)[-_LOG_TAIL:],
+    }
+
+
+def _asking(
+    host: Host, call: Call, event: str | None, manifest: Manifest, target: Target
+) -> Callable[[], Answered]:
+    """How the host is asked once. Raises ConfigurationError for an event that cannot be sent."""
+    if event is None:
+        return lambda: host.ask(call)
+    if event not in manifest.events:
+        known = ", ".join(manifest.events) or "none"
+        raise ConfigurationError(f"--event {event}: this artifact was built for {known}.")
+    if isinstance(host, Delivers):
+        return lambda: _delivered(host, event, call.body)
+    if "direct" not in target.doors:
+        raise ConfigurationError(f"--event: {target.name} takes no events.")
+    whole = json.dumps(source_event(event, _decoded(call.body, event))).encode()
+    return lambda: host.ask(Call(body=whole, door="direct"))
+
+
+def _decoded(body: bytes, event: str) -> dict[str, Any]:
+    """Raises ConfigurationError for a request that an event cannot hold."""
+    try:
+        found = json.loads(body, parse_constant=_no_json)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"--event {event}: the request is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"--event {event}: the request is not a JSON object.")
+    return found
+
+
+def _delivered(host: Delivers, event: str, body: bytes) -> Answered:
+    """What was sent to the destination, as an answer; a message that comes again has failed."""
+    begun = time.perf_counter()
+    came = host.deliver(event, body)
+    seconds = time.perf_counter() - begun
+    if came.failure is not None:
+        return Answered(status=500, text=came.failure, body=None, seconds=seconds)
+    text = "\n".join(json.dumps(answer) for answer in came.answers)
+    text = text or "Nothing was sent: the message is put aside, with the reason."
+    return Answered(status=200, text=text, body=None, seconds=seconds)
+
+
+def failed(answer: Answered) -> bool:
+    return answer.status >= 400
+
+
+def refused(answer: Answered) -> bool:
+    """Whether the request is at fault, and the answer says how: the log has nothing to add."""
+    return 400 <= answer.status < 500
+
+
+def _example(folder: Path, home: Path, manifest: Manifest, door: Door) -> Path | None:
+    """The saved example; as Lambda takes it, which is strict JSON, where it is asked directly.
+
+    Without one, the request that the build made of the signature.
+    """
+    direct = folder / "events" / "direct.json"
+    if door == "direct" and direct.is_file():
+        return direct
+    if manifest.example is not None:
+        return home / manifest.example
+    return next((path for path in (direct, folder / "request.json") if path.is_file()), None)
+
+
+def _request_body(data: str | None, example: Path | None) -> bytes:
+    try:
+        if data is None:
+            if example is None:
+                raise ConfigurationError(
+                    "The model was saved without an example: give a request with --data."
+                )
+            return example.read_bytes()
+        if data == "-":
+            return sys.stdin.buffer.read()
+        if data.startswith("@"):
+            return Path(data[1:]).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"The request cannot be read: {error}.") from error
+    return data.encode()
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(
+        f"{constant} is none of its words, null is, and --http lets {constant} through"
+    )
+
+
+def _checked(body: bytes, door: Door) -> bytes:
+    """As it is: a direct invoke takes nothing but JSON."""
+    if door == "direct":
+        try:
+            json.loads(body, parse_constant=_no_json)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"The request is not JSON: {error}. For CSV pass --http --content-type text/csv."
+            ) from error
+    return body

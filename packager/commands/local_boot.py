@@ -1,0 +1,91 @@
+"""An artifact's function on this machine, in the environment that its deployment would have."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from packager.commands import artifact, template_environment
+from packager.environments import interpreters
+from packager.errors import ConfigurationError
+from packager.system.resources import WORKERS
+from packager.targets.hosts import Boot
+from packager.types import Json, Target
+from packager.workers.stand_in.recorded_clients import MARK
+
+_STAND_IN: Final = WORKERS / "stand_in"
+_OF_AWS: Final = ("aws-lambda", "aws-lambda-image")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@contextmanager
+def prepare_boot(
+    built: artifact.Built,
+    target: Target,
+    minor: str,
+    *,
+    variables: Sequence[str] = (),
+    memory_mb: int | None = None,
+    network: bool = False,
+) -> Iterator[Boot]:
+    """How the artifact is booted under Python `minor`; inside the block.
+
+    Its variables are the template's, then `variables`, each `NAME=VALUE`. AWS's services are
+    recorded, and none is reached: `read_sent` reads out of the log what was sent. Nothing else is
+    reached either, unless `network` says so. Raises
+    ConfigurationError for what is no variable, ModelFormatError where the template cannot be read,
+    InterpreterNotFoundError where that Python is not on this machine.
+    """
+    given = dict(map(_split_variable, variables))
+    told = template_environment.read_environment(built.home, target.name)
+    interpreter = interpreters.find(minor)
+    with tempfile.TemporaryDirectory(prefix="packager-stand-in-") as name:
+        folder = Path(name)
+        recorded: Mapping[str, str] = {}
+        if target.name in _OF_AWS:
+            _fill(folder, built.home / "events" / "direct.json")
+            package = target.entrypoint.partition(".")[0]
+            recorded = {"PACKAGER_STAND_IN": f"{package}.clients"}
+        yield Boot(
+            folder=built.folder,
+            interpreter=interpreter,
+            entrypoint=target.entrypoint,
+            # as the template, so that a call here meets the same ceiling
+            memory_mb=memory_mb or built.memory_mb,
+            memory_limit_mb=memory_mb or built.memory_mb,
+            network=network,
+            env={**told, **recorded, **given},
+            path_first=(folder,) if recorded else (),
+        )
+
+
+def read_sent(log: str) -> list[dict[str, Json]]:
+    """What a booted function sent to its destinations, in order: `to`, `body`, `attributes`."""
+    marked = (line.removeprefix(MARK) for line in log.splitlines() if line.startswith(MARK))
+    return [json.loads(line) for line in marked]
+
+
+def without_sent(log: str) -> str:
+    return "".join(line for line in log.splitlines(keepends=True) if not line.startswith(MARK))
+
+
+def _fill(folder: Path, request: Path) -> None:
+    """The stand-in, and the object that it has: the example request."""
+    folder.chmod(0o755)  # the function has another user
+    for path in _STAND_IN.glob("*.py"):
+        shutil.copyfile(path, folder / path.name)
+    if request.is_file():
+        shutil.copyfile(request, folder / "object.json")
+
+
+def _split_variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not _VARIABLE.fullmatch(name) or "\0" in value:
+        raise ConfigurationError(f"--env {text!r}: give NAME=VALUE, as in --env LOG_LEVEL=DEBUG.")
+    return name, value

@@ -1,0 +1,164 @@
+"""`--target auto`: build for one target after the other, until what was measured fits.
+
+What a build has found out is not guessed: the artifact is built and proven, then held to the
+target's ceilings (packager/commands/target_fit.py). A target that a build is too large for is
+passed over with the size that was found; every other failure is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from packager import targets
+from packager.commands import target_fit
+from packager.commands.target_fit import Measured, Verdict, Workload
+from packager.errors import PlanError, VerificationError
+from packager.models.registry import ModelRegistry
+from packager.pipeline.build import build
+from packager.pipeline.resolve import resolve
+from packager.system import atomic_output
+from packager.types import BuildReport, BuildRequest, Device, Finding
+
+AUTO: Final = "auto"
+_LOG = logging.getLogger(__name__)
+_SIZE: Final = frozenset({"budget", "memory", "package"})
+"""Checks that a larger target may pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What was built, and why for this target."""
+
+    report: BuildReport
+    verdicts: tuple[Verdict, ...]
+    """Of every target, by what was measured on what was built."""
+    passed_over: tuple[str, ...]
+    """Targets that were tried before, each with why it was not taken."""
+
+
+def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workload) -> Decided:
+    """Build for the first target that takes the model.
+
+    Raises VerificationError with each target's reasons where none does, and what `build` raises
+    for anything but size.
+    """
+    with atomic_output.scratch() as place:
+        model = resolve(request, registry, place.stage("model"))
+        gpu = target_fit.needs_gpu(model, request.facts_dir)
+    passed: list[str] = []
+    for name in targets.TARGETS:
+        target = targets.load(name, request.facts_dir)
+        if gpu and Device.CUDA not in target.devices:
+            passed.append(f"{name}: no GPU, and {gpu}")
+            continue
+        device = None if gpu or request.device else Device.CPU
+        asked = replace(request, target=name, device=request.device or device)
+        _LOG.info("Trying %s", name)
+        try:
+            report = build(asked, registry)
+        except (PlanError, VerificationError) as error:
+            if not _too_large(error):
+                raise
+            passed.append(f"{name}: {_first(error)}")
+            continue
+        verdicts = verdicts_of(measured(report, gpu), workload, request.facts_dir)
+        mine = next(verdict for verdict in verdicts if verdict.target == name)
+        if mine.fits:
+            return Decided(report=report, verdicts=verdicts, passed_over=tuple(passed))
+        passed.extend(f"{name}: {reason}" for reason in mine.reasons)
+    raise VerificationError([Finding(check="fit", message=f"{why}.", hint="") for why in passed])
+
+
+def verdicts_of(
+    found: Measured, workload: Workload, facts_dir: Path | None = None
+) -> tuple[Verdict, ...]:
+    every = [targets.load(name, facts_dir) for name in targets.TARGETS]
+    return target_fit.judge(found, workload, every, facts_dir)
+
+
+def measured(report: BuildReport, gpu: str = "") -> Measured:
+    """Of an artifact that was just built."""
+    cold = report.evidence.cold_start
+    example = report.plan.model.example
+    body = None if example is None else example.body
+    return Measured(
+        unzipped_bytes=report.artifact.unzipped_bytes,
+        memory_bytes=None if cold is None else cold.peak_rss_bytes,
+        init_seconds=None if cold is None else cold.init_cpu_ms / 1000,
+        answer_seconds=None if cold is None else cold.warm_invoke_ms / 1000,
+        rows=_rows(body),
+        request_bytes=None if body is None else len(body),
+        # the first question is the example, where there is one
+        response_bytes=None if body is None or cold is None else cold.response_bytes,
+        needs_gpu=gpu,
+    )
+
+
+def measured_before(
+    report: Mapping[str, Any], evidence: Mapping[str, Any], body: bytes | None
+) -> Measured:
+    """The same, of an artifact's own report.json and evidence.json."""
+    cold = evidence.get("evidence", {}).get("cold_start") or {}
+    return Measured(
+        unzipped_bytes=int(report["unzipped_bytes"]),
+        memory_bytes=cold.get("peak_rss_bytes"),
+        init_seconds=_seconds(cold.get("init_cpu_ms")),
+        answer_seconds=_seconds(cold.get("warm_invoke_ms")),
+        rows=_rows(body),
+        request_bytes=None if body is None else len(body),
+        response_bytes=None if body is None else cold.get("response_bytes"),
+    )
+
+
+def told(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """As plain values: for JSON, and for a table."""
+    return [
+        {
+            "target": verdict.target,
+            "fits": verdict.fits,
+            "margins": [str(margin) for margin in verdict.margins],
+            "reasons": list(verdict.reasons),
+            "dollars_per_million": verdict.dollars,
+            "reckoned": verdict.reckoned,
+            "limits": verdict.source,
+        }
+        for verdict in verdicts
+    ]
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _rows(body: bytes | None) -> int:
+    """Of a saved request of MLflow's forms; 1 where it is another."""
+    try:
+        value = json.loads(body or b"")
+    except ValueError:
+        return 1
+    if not isinstance(value, dict):
+        return 1
+    split = value.get("dataframe_split")
+    rows = split.get("data") if isinstance(split, dict) else None
+    for name in ("dataframe_records", "inputs", "instances"):
+        rows = rows if rows is not None else value.get(name)
+    if isinstance(rows, dict):
+        rows = next(iter(rows.values()), None)
+    return max(1, len(rows)) if isinstance(rows, list) else 1
+
+
+def _too_large(error: PlanError | VerificationError) -> bool:
+    if isinstance(error, VerificationError):
+        return all(finding.check in _SIZE for finding in error.findings)
+    return any(mark in str(error) for mark in ("The way out is the target", "built for a GPU"))
+
+
+def _first(error: PlanError | VerificationError) -> str:
+    if isinstance(error, VerificationError):
+        return error.findings[0].message
+    return str(error).splitlines()[0]

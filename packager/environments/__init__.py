@@ -1,0 +1,1 @@
+"""Interpreters, lock files and installed environments."""

@@ -1,0 +1,57 @@
+"""What uv says where an index could not be asked, as opposed to not having what was asked for."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from packager.system.redaction import name_host, redact
+
+_OFFLINE: Final = ("network was disabled", "Network connectivity is disabled")
+_REFUSED: Final = re.compile(r"\b(401 Unauthorized|403 Forbidden|407 Proxy Authentication)")
+_ADDRESS: Final = re.compile(r"https?://[^\s()<>`'\"]{1,2000}")
+_ENVIRONMENT: Final = "HTTPS_PROXY, SSL_CERT_FILE and UV_DEFAULT_INDEX say how it is reached"
+_CAUSES: Final = (
+    ("dns error", "its name is not known here"),
+    ("Connection refused", "it refuses connections"),
+    ("timed out", "it did not answer in time"),
+    ("certificate", "its certificate is not trusted"),
+    ("InvalidContentType", "it does not speak TLS"),
+    ("tunnel error", "the proxy does not let it through"),
+    ("429 ", "it is asked too often"),
+)
+_FAILED: Final = ("Failed to fetch", "error sending request", "Request failed after")
+
+
+def explain_index_failure(words: str) -> str | None:
+    """A sentence on which index could not be asked and what to do; None where all answered."""
+    if any(mark in words for mark in _OFFLINE):
+        return (
+            "uv may not use the network (UV_OFFLINE), and its cache does not have all that this "
+            f"needs. Unset UV_OFFLINE, or fill the cache where there is a network.\n{_tail(words)}"
+        )
+    host = _host(words)
+    if refused := _REFUSED.search(words):
+        return (
+            f"The package index at {host} refused access: {refused[1]}. Give it a name and a "
+            f"password, by UV_INDEX_NAME_USERNAME and _PASSWORD or by netrc.\n{_tail(words)}"
+        )
+    if not any(mark in words for mark in _FAILED):
+        return None
+    cause = next((text for mark, text in _CAUSES if mark in words), None)
+    if cause is None:
+        status = re.search(r"status \w+ error \(([^)]{1,60})\)", words)
+        cause = f"it says {status[1]}" if status else "the connection failed"
+    return (
+        f"The package index at {host} did not answer: {cause}. Try again when it can be reached "
+        f"from here; {_ENVIRONMENT}.\n{_tail(words)}"
+    )
+
+
+def _host(words: str) -> str:
+    found = _ADDRESS.search(redact(words))
+    return name_host(found[0]) if found else "an unknown address"
+
+
+def _tail(words: str) -> str:
+    return redact(words)[-2000:]

@@ -1,0 +1,65 @@
+"""How a target's platform confines a function, out of facts: what a boot before deployment gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from packager import facts
+from packager.system.sandbox import SHARED_MEMORY, Confinement, list_system_files
+from packager.types import Architecture, Interpreter
+
+TMP: Final = "/tmp"  # noqa: S108 - the function's own, never this machine's
+_MB: Final = 1 << 20
+
+
+def confine(
+    target: str,
+    *,
+    interpreter: Interpreter,
+    architecture: Architecture,
+    memory_mb: int | None,
+    readable: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    devices: Sequence[str] = (),
+    network: bool = False,
+    facts_dir: Path | None = None,
+) -> Confinement:
+    """What the target's functions are allowed: only /tmp can be written, in the target's size.
+
+    Of this machine's programs and libraries they see those that the target has, and what
+    `interpreter` is linked to. Raises FactsError, ToolError where that one does not start.
+    """
+    around = facts.surroundings(target, facts_dir)
+    scratch = {TMP: facts.limits(target, facts_dir).tmp_bytes}
+    if around.shared_memory_bytes:
+        scratch[SHARED_MEMORY] = around.shared_memory_bytes
+    return Confinement(
+        readable=tuple(readable),
+        system=list_system_files(
+            interpreter.path,
+            _libraries(target, interpreter.minor, facts_dir),
+            around.commands,
+            drivers=bool(devices),
+        ),
+        devices=tuple(devices),
+        writable=tuple(writable),
+        scratch=scratch,
+        user=around.user,
+        uid=around.uid,
+        gid=around.gid,
+        home=around.home,
+        network=network,
+        cpu_files=architecture in around.cpu_files,
+        memory_bytes=None if memory_mb is None else memory_mb * _MB,
+        processes=around.processes,
+        open_files=around.open_files,
+    )
+
+
+def _libraries(target: str, minor: str, facts_dir: Path | None) -> frozenset[str]:
+    """The system's libraries under that Python; what every runtime has where it is none of them."""
+    runtimes = facts.runtimes(target, facts_dir)
+    named = [each.libraries for each in runtimes if each.python_minor == minor]
+    return frozenset.intersection(*(named or [each.libraries for each in runtimes]))

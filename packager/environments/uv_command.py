@@ -1,0 +1,162 @@
+"""The one place that runs uv: an environment of its own, wheels alone, no configuration file."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packager.environments.index_failures import explain_index_failure
+from packager.errors import IndexUnavailableError, ToolError
+from packager.system import process
+
+# what a user may set for uv: where packages and Pythons come from, never what is chosen among them.
+# https://docs.astral.sh/uv/reference/environment/
+_SETTINGS: Final = (
+    "UV_CACHE_DIR",
+    "UV_CONCURRENT_",
+    "UV_CREDENTIALS_DIR",
+    "UV_DEFAULT_INDEX",
+    "UV_EXCLUDE_NEWER",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_HTTP_",
+    "UV_INDEX",
+    "UV_INSECURE_",
+    "UV_KEYRING_PROVIDER",
+    "UV_NATIVE_TLS",
+    "UV_NO_CACHE",
+    "UV_NO_INDEX",
+    "UV_OFFLINE",
+    "UV_PYTHON_CACHE_DIR",
+    "UV_PYTHON_DOWNLOADS_JSON_URL",
+    "UV_PYTHON_INSTALL_DIR",
+    "UV_PYTHON_INSTALL_MIRROR",
+    "UV_REQUEST_TIMEOUT",
+    "UV_SYSTEM_CERTS",
+)
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_NETWORK: Final = (
+    *_PROXIES,
+    *(name.lower() for name in _PROXIES),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *("NETRC", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+)
+# a keyring program asks the desktop's secret service
+_KEYRING: Final = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")
+
+
+@functools.cache
+def path() -> Path:
+    """The uv that was installed with this program."""
+    from uv import find_uv_bin  # noqa: PLC0415 - only a build needs it
+
+    return Path(find_uv_bin())
+
+
+def build_environment() -> dict[str, str]:
+    """What uv sees of this process's environment: how to reach the user's own indexes.
+
+    A requirements file may have uv expand any variable into an address, so that what is not
+    listed here, a registry's password or a cloud's key, is not there to be expanded.
+    """
+    keyring = _KEYRING if process.inherit(("UV_KEYRING_PROVIDER",)) else ()
+    return {
+        **process.basic_environment(),
+        **process.inherit((*_NETWORK, *keyring), prefixes=_SETTINGS),
+    }
+
+
+def run(
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    timeout_seconds: float | None = None,
+    check: bool = True,
+) -> process.Done:
+    """Run uv. Raises what `_process.run` raises."""
+    return process.run(
+        [path(), "--quiet", "--no-config", *arguments],
+        cwd=cwd,
+        env=build_environment(),
+        timeout_seconds=timeout_seconds,
+        check=check,
+    )
+
+
+def run_pip(
+    verb: str,
+    arguments: Sequence[str | Path],
+    *,
+    options: Sequence[str] = (),
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+    timeout_seconds: float | None = None,
+    check: bool = True,
+) -> process.Done:
+    """Run `uv pip compile` or `uv pip install` on wheels alone: no code of a package is run.
+
+    `options` are a requirements file's on where packages come from; folders among them are
+    relative to `cwd`. They travel by the environment, so that a password among them is in no file
+    and in no list of processes. Raises IndexUnavailableError where an index does not answer, with
+    `check` or without, and what `_process.run` raises.
+    """
+    env = _add_indexes(build_environment(), options)
+    fixed = ("--quiet", "--no-config", "--no-python-downloads", "--only-binary", ":all:")
+    try:
+        done = process.run(
+            [path(), "pip", verb, *fixed, *arguments],
+            cwd=cwd,
+            env=env,
+            timeout_seconds=timeout_seconds,
+            stdin=stdin,
+            check=check,
+        )
+    except ToolError as error:
+        said = _hide_secrets(str(error), env)
+        if why := explain_index_failure(said):
+            raise IndexUnavailableError(why) from None
+        raise ToolError(said) from None
+    done = replace(done, stderr=_hide_secrets(done.stderr, env))
+    if done.returncode != 0 and (why := explain_index_failure(done.stderr)):
+        raise IndexUnavailableError(why)
+    return done
+
+
+def _hide_secrets(words: str, env: Mapping[str, str]) -> str:
+    """What uv said, without the passwords that it was given: it fills them in where asked to."""
+    secrets = {value for name, value in env.items() if name.endswith(("_PASSWORD", "_TOKEN"))}
+    for value in env.values():
+        secrets.update(re.findall(r"://[^/\s@]*?:([^/\s]+)@", value))
+    for secret in sorted(secrets - {""}, key=len, reverse=True):
+        words = words.replace(secret, "***")
+    return words
+
+
+def _add_indexes(env: dict[str, str], options: Sequence[str]) -> dict[str, str]:
+    """`env` with a requirements file's indexes, none of which is asked before one of the user's.
+
+    uv takes a package from the first index that has it, so that a name on the user's own index
+    cannot be taken over.
+    """
+    pairs = [option.partition(" ")[::2] for option in options]
+    extra = [value for name, value in pairs if name == "--extra-index-url"]
+    instead = [value for name, value in pairs if name == "--index-url"]
+    links = [value for name, value in pairs if name == "--find-links"]
+    if extra or instead:
+        own = [*env.pop("UV_INDEX", "").split(), *env.pop("UV_EXTRA_INDEX_URL", "").split()]
+        default = env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL")
+        if default is None and instead:
+            *extra_last, env["UV_DEFAULT_INDEX"] = instead
+        else:
+            own += [default] if default else []
+            extra_last = instead
+        env["UV_INDEX"] = " ".join(dict.fromkeys([*own, *extra, *extra_last]))
+    if links:
+        env["UV_FIND_LINKS"] = ",".join(filter(None, [env.get("UV_FIND_LINKS", ""), *links]))
+    if any(name == "--no-index" for name, _ in pairs):
+        env["UV_NO_INDEX"] = "1"
+    return env

@@ -1,0 +1,223 @@
+"""Cached virtual environments: where the registered model answers, where tools live."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from packager.environments import interpreters, lockfile, uv_command
+from packager.environments.lockfile import Wanted
+from packager.errors import InterpreterNotFoundError, ToolError, UnresolvableError
+from packager.system import cache, file_tree, process
+from packager.system.redaction import redact
+from packager.types import Interpreter, Requirements, ResolvedModel
+
+# MLflow's own switches: whether pickles and model code may be loaded at all, and on which device
+_KIND: Final = "environments"
+_SWITCHES: Final = ("MLFLOW_ALLOW_", "MLFLOW_DEFAULT_PREDICTION_DEVICE", "MLFLOW_DISABLE_SCHEMA_")
+
+
+def ensure(
+    interpreter: Interpreter,
+    requirements: Sequence[str],
+    *,
+    options: Sequence[str] = (),
+    constraints: Sequence[str] = (),
+    digests: Mapping[str, frozenset[str]] | None = None,
+    base: Path | None = None,
+    label: str = "env",
+    compiled: bool = False,
+) -> Path:
+    """A virtual environment with exactly these requirements; returns its python.
+
+    `requirements` are PEP 508 lines or paths relative to `base`. Made once per interpreter version
+    and set of lines, wherever the paths lie, and reused; what is written to it later goes away. For
+    what is started often all bytecode is `compiled` at once. Of a model's environment that is half
+    a minute of CPU, and a quarter of it is imported: who runs that keeps bytecode in a folder of
+    its own (`variables`).
+    Raises ToolError with uv's own words where they do not resolve.
+    """
+    wanted = Wanted(
+        requirements=tuple(requirements),
+        constraints=tuple(constraints),
+        options=tuple(options),
+        digests=digests or {},
+        interpreter=interpreter,
+        platform=None,
+        base=base,
+    )
+
+    def make(folder: Path) -> Mapping[str, str]:
+        digests = _fill(folder, wanted)
+        if compiled:
+            _compile(folder / "venv" / "lib", interpreter)
+        return digests
+
+    folder = cache.ensure(_KIND, _name_entry(wanted, label), make)
+    return folder / "venv" / "bin" / "python"
+
+
+def _name_entry(wanted: Wanted, label: str) -> str:
+    """One name for the same lines and files, wherever they lie, on the same Python."""
+    local = _digests((*wanted.requirements, *wanted.constraints), wanted.options, wanted.base)
+    held = [f"{name} {sorted(each)}" for name, each in sorted(wanted.digests.items())]
+    parts = (wanted.requirements, wanted.constraints, wanted.options, held)
+    lines = "\0".join("\n".join(part) for part in parts)
+    whole = f"{wanted.interpreter.version}\0{lines}\0{''.join(local)}"
+    return f"{label}-{hashlib.sha256(whole.encode()).hexdigest()[:20]}"
+
+
+def _fill(folder: Path, wanted: Wanted) -> Mapping[str, str]:
+    """Versions are chosen first, by the index as it is now, and installed then.
+
+    Returns the sha256 of the files that are known from their wheels, by their names below `folder`.
+    """
+    venv = folder / "venv"
+    uv_command.run(["venv", "--relocatable", "--python", wanted.interpreter.path, venv])
+    try:
+        lock = lockfile.lock(wanted)
+    except UnresolvableError as error:
+        raise ToolError(_explain(error)) from error
+    (folder / "pylock.toml").write_text(redact(lock.text), encoding="utf-8")
+    python = venv / "bin" / "python"
+    digests = lockfile.install_environment(lock, python, cwd=wanted.base, options=wanted.options)
+    return {f"{venv.name}/{name}": digest for name, digest in digests.items()}
+
+
+def _compile(packages: Path, interpreter: Interpreter) -> None:
+    """Bytecode of all that is installed; a file that is no valid Python for this one has none.
+
+    Not by the environment's own Python, which would run what packages have it do at each start.
+    """
+    process.run([interpreter.path, "-I", "-S", "-m", "compileall", "-q", packages], check=False)
+
+
+def _explain(error: UnresolvableError) -> str:
+    """With what to do where the resolver found sources alone."""
+    names = sorted(set(re.findall(r"Wheels are required for `([^`]+)`", error.words)))
+    if not names:
+        return str(error)
+    return (
+        f"{error}\n{', '.join(names)}: there is no wheel for this Python, and sources are never "
+        "built, as their code would run on this machine. Build a wheel with `pip wheel` and list "
+        "it as code/NAME.whl, or take a version that has one."
+    )
+
+
+def _digests(lines: Sequence[str], options: Sequence[str], base: Path | None) -> list[str]:
+    """sha256 of each wheel that lies below `base` or in a folder that is searched for wheels."""
+    found = [base / line for line in lines if line.endswith(".whl")] if base is not None else []
+    for folder in _folders(options):
+        found += sorted(((base or Path()) / folder).glob("*.whl"))
+    return [file_tree.sha256(path) for path in found if path.is_file()]
+
+
+def _folders(options: Sequence[str]) -> list[str]:
+    """Those that --find-links names."""
+    pairs = [option.partition(" ")[::2] for option in options]
+    return [value for name, value in pairs if name == "--find-links" and "://" not in value]
+
+
+def interpreter_of(model: ResolvedModel, otherwise: Interpreter) -> tuple[Interpreter, str]:
+    """The author's minor version, or `otherwise` with a note that says why."""
+    if not model.python_version:
+        return otherwise, "; the model does not say which Python it is for"
+    minor = ".".join(model.python_version.split(".")[:2])
+    try:
+        return interpreters.find(minor), ""
+    except InterpreterNotFoundError:
+        return otherwise, f"; the author's Python {model.python_version} is not on this machine"
+
+
+def of_model(
+    model: ResolvedModel,
+    interpreter: Interpreter,
+    *,
+    more: Sequence[str] = (),
+    label: str = "model",
+) -> Path:
+    """The environment that the model declares, MLflow and `more` in it; returns its python.
+
+    Raises ToolError with uv's own words where they do not resolve, DigestError where a file is
+    not the one that a --hash names.
+    """
+    return ensure(
+        interpreter,
+        (*_with_mlflow(model), *more),
+        options=model.requirements.options,
+        constraints=model.requirements.constraints,
+        digests=lockfile.read_digests(model.requirements),
+        base=model.root if _has_paths(model.requirements) else None,
+        label=label,
+    )
+
+
+def check_model(model: ResolvedModel, interpreter: Interpreter) -> None:
+    """Whether `of_model` could be made, with nothing installed. Raises what that raises."""
+    wanted = Wanted(
+        requirements=_with_mlflow(model),
+        constraints=model.requirements.constraints,
+        options=model.requirements.options,
+        digests=lockfile.read_digests(model.requirements),
+        interpreter=interpreter,
+        platform=None,
+        base=model.root if _has_paths(model.requirements) else None,
+    )
+    if (cache.root() / _KIND / _name_entry(wanted, "model")).is_dir():
+        return
+    try:
+        lockfile.lock(wanted)
+    except UnresolvableError as error:
+        raise ToolError(str(error)) from error
+
+
+def explain_failure(model: ResolvedModel, interpreter: Interpreter, error: ToolError) -> str:
+    """What it means that the environment of a model cannot be made."""
+    return (
+        "There is nothing to compare with: the environment that the model declares "
+        f"({model.requirements.source}) cannot be installed on Python {interpreter.version}.\n"
+        f"{error}"
+    )
+
+
+def variables(home: Path) -> Mapping[str, str]:
+    """What a process that runs a model's code sees of this one's environment.
+
+    Its bytecode goes below `home`: the environment that it runs in is for other builds too.
+    """
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONPYCACHEPREFIX": str(home / ".bytecode"),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **process.inherit(prefixes=_SWITCHES),
+        **process.numeric_environment(),
+    }
+
+
+def _with_mlflow(model: ResolvedModel) -> tuple[str, ...]:
+    lines = model.requirements.lines
+    if any(_name(line) in {"mlflow", "mlflow-skinny"} for line in lines):
+        return lines
+    pin = f"=={model.mlflow_version}" if model.mlflow_version else ""
+    return (*lines, f"mlflow{pin}")
+
+
+def _name(line: str) -> str:
+    for at, letter in enumerate(line):
+        if not (letter.isalnum() or letter in "-_."):
+            line = line[:at]
+            break
+    return line.lower().replace("_", "-").replace(".", "-")
+
+
+def _has_paths(requirements: Requirements) -> bool:
+    every = (*requirements.lines, *requirements.constraints)
+    inside = any(not Path(folder).is_absolute() for folder in _folders(requirements.options))
+    return inside or any("/" in line and "://" not in line for line in every)

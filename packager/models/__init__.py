@@ -1,0 +1,1 @@
+"""Registered models: the registry, documents that they bring, and flavors."""

@@ -1,0 +1,50 @@
+"""statsmodels: the results of a fit, pickled by statsmodels itself.
+
+Keys of the flavor: mlflow/statsmodels/__init__.py of MLflow 3.17 (`data`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from packager.models.flavors import _look, _spec
+from packager.types import Flavor, Frame, LoaderSpec, ResolvedModel, Tier
+
+
+def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
+    conf = model.flavors["statsmodels"]
+    named = conf.get("data") or model.pyfunc.get("data") or "model.statsmodels"
+    file = _look.need(model, named, "data")
+    requires, notes = _arrow(model, file)
+    if tier is Tier.SKINNY:
+        return _spec.skinny(
+            model, unpickled=(file,), requires=("statsmodels", *requires), notes=notes
+        )
+    return LoaderSpec(
+        loader="statsmodels",
+        options={"file": file, "code": _look.code_folders(model, conf)},
+        unpickled=(file,),
+        # statsmodels imports pandas, and what a model answers hangs on being asked by a DataFrame
+        requires=_spec.framed(frame, "statsmodels", *requires),
+        drops=("cloudpickle", "scikit-learn", "skops"),
+        notes=notes,
+    )
+
+
+def _arrow(model: ResolvedModel, file: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """pyarrow, and why, where pandas kept the names of columns in it.
+
+    pandas 3 does so wherever pyarrow is installed:
+    https://pandas.pydata.org/docs/whatsnew/v3.0.0.html#dedicated-string-data-type-by-default
+    """
+    if "pyarrow" not in _look.pickled(model.root / file).modules():
+        return (), ()
+    note = (
+        f"{file} was pickled where pandas keeps text in pyarrow, so pyarrow ships too, some 150 MB "
+        'of it. Fit and log the model under pandas.set_option("mode.string_storage", "python") to '
+        "do without."
+    )
+    return ("pyarrow",), (note,)
+
+
+FLAVOR: Final = Flavor(name="statsmodels", read=read, tiers=(Tier.NATIVE, Tier.SKINNY))

@@ -1,0 +1,351 @@
+"""The one door to MLflow: fetch a model into a folder of our own, and say what it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+from packager.errors import ConfigurationError, ModelNotFoundError, RegistryUnavailableError
+from packager.models import (
+    mlflow_errors,
+    model_documents,
+    registry_sources,
+    registry_stores,
+)
+from packager.models import (
+    model_uri as _model_uri,
+)
+from packager.models.model_uri import Folder, Logged, OfRun, Registered, Stored
+
+_LOG = logging.getLogger(__name__)
+_SHOWN: Final = 20
+_Found: TypeAlias = Registered | Logged | OfRun | Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A copy of a model's folder, and what the registry knows of it."""
+
+    name: str
+    version: str | None = None
+    aliases: tuple[str, ...] = ()
+    run_id: str | None = None
+    model_id: str | None = None
+    folder: Path
+    training: Path | None = None
+    """The training set that was logged with its run, where it lies in the run's own store."""
+    notes: tuple[str, ...] = ()
+
+
+class ModelRegistry(Protocol):
+    def fetch(self, model_uri: str, into: Path) -> Fetched:
+        """Put the model's files under `into`; what they come from is only read.
+
+        Raises ModelNotFoundError, RegistryUnavailableError, StorageError, ModelFormatError, or
+        ConfigurationError for a URI of no known form.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowRegistry:
+    """Registry and artifact stores as MLflow reads them.
+
+    Without addresses, MLflow's own settings hold: MLFLOW_TRACKING_URI, MLFLOW_REGISTRY_URI, else
+    mlflow.db in the current folder.
+    """
+
+    tracking_uri: str | None = None
+    registry_uri: str | None = None
+
+    def fetch(self, model_uri: str, into: Path) -> Fetched:
+        found = _model_uri.parse(model_uri)
+        if isinstance(found, Folder):
+            return _fetch_folder(found.path, into)
+        with mlflow_errors.quiet():
+            told = self.registry_uri or self.tracking_uri or "MLflow's own address"
+            where = mlflow_errors.without_password(told)
+            try:
+                with _open_session(self.tracking_uri, self.registry_uri, found) as session:
+                    where = session.where
+                    fetched = session.fetch(found, into)
+                    training, notes = session.training(fetched.run_id, into)
+                    return replace(fetched, training=training, notes=notes)
+            except mlflow_errors.client_errors() as error:
+                raise mlflow_errors.explained(error, model_uri, where, into) from error
+            except ValueError as error:
+                # MLflow's words for an address that only looks like one of a store
+                raise ConfigurationError(
+                    f"MLflow cannot read {mlflow_errors.without_password(model_uri)}: {error}.\n"
+                    f"A model is named by {_model_uri.FORMS}."
+                ) from error
+
+
+def _fetch_folder(path: Path, into: Path) -> Fetched:
+    if not model_documents.is_folder(path):
+        raise ModelNotFoundError(
+            f"There is no folder {_model_uri.escape_name(str(path))}.\n"
+            f"A model is named by {_model_uri.FORMS}."
+        )
+    _model_uri.check_names([path.resolve().name], str(path.parent))
+    folder = into / "model"
+    _model_uri.copy_folder(path, folder)
+    return Fetched(name=path.resolve().name, folder=folder)
+
+
+@contextmanager
+def _open_session(
+    tracking_uri: str | None, registry_uri: str | None, model: _Found
+) -> Iterator[_Session]:
+    import mlflow  # noqa: PLC0415 - costs seconds, and a local folder needs none of it
+
+    for name in mlflow_errors.NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    tracking = tracking_uri or mlflow.get_tracking_uri()
+    registry = registry_uri or os.environ.get("MLFLOW_REGISTRY_URI") or tracking
+    asked = tuple(dict.fromkeys((tracking, registry)))
+    # a store's own address asks no registry: none need be there
+    stored = isinstance(model, Stored)
+    with registry_stores.open_privately(*(() if stored else asked)) as opened:
+        tracking, registry = opened.get(tracking, tracking), opened.get(registry, registry)
+        # parts of MLflow ask the environment, whatever address they were given
+        addresses = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_REGISTRY_URI": registry}
+        with mlflow_errors.set_environment(addresses):
+            yield _Session(
+                client=None if stored else mlflow.MlflowClient(tracking, registry),
+                tracking_uri=tracking,
+                registry_uri=registry,
+                asked=asked,
+                where=mlflow_errors.without_password(
+                    model.uri if isinstance(model, Stored) else asked[-1]
+                ),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    client: Any
+    """None where neither a registry nor a tracking server is asked."""
+    tracking_uri: str
+    registry_uri: str
+    asked: tuple[str, ...]
+    """The addresses that the user knows; those above may be of copies."""
+    where: str
+    """Who is asked, as a message may say it."""
+
+    def training(self, run_id: str | None, into: Path) -> tuple[Path | None, tuple[str, ...]]:
+        """The run's training set, where it is read, else a note that says why it is not.
+
+        Only the store that the run's artifacts are in is asked for it: whoever writes to the
+        registry chooses the address.
+        """
+        run = None if run_id is None else self._or_none(self.client.get_run, run_id)
+        address = registry_sources.read_table_address(run)
+        if run is None or not address:
+            return None, ()
+        table = None
+        if registry_sources.is_in_store(address, str(run.info.artifact_uri)):
+            table = self._table(address, into)
+            why = "it cannot be read there"
+        else:
+            why = "it does not lie in the remote store of the run's artifacts"
+        if table is not None:
+            return table, ()
+        note = (
+            f"The run's training set is logged as {mlflow_errors.without_password(address)}, and "
+            f"was not opened: {why}. To measure drift from it, name the file with --baseline."
+        )
+        return None, (note,)
+
+    def _table(self, address: str, into: Path) -> Path | None:
+        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - see _open_session
+
+        folder = into / "training"
+        folder.mkdir(exist_ok=True)
+        failures: tuple[type[Exception], ...] = (*mlflow_errors.client_errors(), OSError)
+        try:
+            found = Path(
+                download_artifacts(
+                    artifact_uri=address,
+                    dst_path=str(folder),
+                    tracking_uri=self.tracking_uri,
+                    registry_uri=self.registry_uri,
+                )
+            )
+        except failures:
+            return None
+        return found if found.is_file() else None
+
+    def fetch(self, model: _Found, into: Path) -> Fetched:
+        match model:
+            case Registered():
+                return self._registered(model, into)
+            case Logged():
+                return self._logged(model, into)
+            case OfRun():
+                return self._of_run(model, into)
+            case Stored():
+                folder = self._download(model.uri, into)
+                return Fetched(name=model.uri.rstrip("/").rsplit("/", 1)[-1], folder=folder)
+
+    def _registered(self, model: Registered, into: Path) -> Fetched:
+        chosen = self._version(model)
+        status = str(getattr(chosen, "status", "READY"))
+        if status != "READY":
+            raise ModelNotFoundError(
+                f"models:/{chosen.name}/{chosen.version} is not ready: its status is {status}."
+            )
+        _LOG.info("Fetching %s, version %s", chosen.name, chosen.version)
+        if self.registry_uri.startswith("databricks"):
+            # its stores are reached through the registry alone
+            source = f"models:/{chosen.name}/{chosen.version}"
+        else:
+            source = self.client.get_model_version_download_uri(chosen.name, chosen.version)
+        return Fetched(
+            name=chosen.name,
+            version=str(chosen.version),
+            aliases=tuple(sorted(chosen.aliases)),
+            run_id=chosen.run_id or None,
+            model_id=getattr(chosen, "model_id", None) or None,
+            folder=self._download(source, into),
+        )
+
+    def _version(self, model: Registered) -> Any:
+        registered = self._or_none(self.client.get_registered_model, model.name)
+        if registered is None:
+            raise ModelNotFoundError(self._no_model(model.name))
+        version = model.version
+        if model.alias is not None:
+            version = dict(registered.aliases).get(model.alias)
+        elif model.stage is not None:
+            staged = self._or_none(self.client.get_latest_versions, model.name, [model.stage])
+            version = str(max(int(v.version) for v in staged)) if staged else None
+        elif model.latest:
+            known = self._versions(model.name)
+            version = str(max(known)) if known else None
+        found = None
+        if version is not None:
+            found = self._or_none(self.client.get_model_version, model.name, str(version))
+        if found is None:
+            raise ModelNotFoundError(self._no_version(model, dict(registered.aliases)))
+        return found
+
+    def _logged(self, model: Logged, into: Path) -> Fetched:
+        found = self._or_none(self.client.get_logged_model, model.model_id)
+        if found is None:
+            raise ModelNotFoundError(f"No model {model.model_id} in {self.where}.")
+        return Fetched(
+            name=found.name or model.model_id,
+            run_id=found.source_run_id or None,
+            model_id=model.model_id,
+            folder=self._download(found.artifact_location, into),
+        )
+
+    def _of_run(self, model: OfRun, into: Path) -> Fetched:
+        run = self._or_none(self.client.get_run, model.run_id)
+        if run is None:
+            raise ModelNotFoundError(f"No run {model.run_id} in {self.where}.")
+        try:
+            folder = self._download(self._source_of_run(run, model.path), into)
+        except mlflow_errors.client_errors() as error:
+            if not mlflow_errors.MISSING.search(str(error)):
+                raise
+            raise ModelNotFoundError(self._not_in_run(model)) from error
+        return Fetched(name=model.path.rsplit("/", 1)[-1], run_id=model.run_id, folder=folder)
+
+    def _source_of_run(self, run: Any, path: str) -> str:
+        """Where a run's model lies; its folder where that is local: MLflow's copy follows links."""
+        artifacts = str(run.info.artifact_uri)
+        root = _model_uri.local_path(artifacts)
+        if root is None:
+            registry_sources.check_source(artifacts, self.asked)
+            return f"runs:/{run.info.run_id}/{path}"
+        if (root / path / "MLmodel").is_file():
+            return str(root / path)
+        # as MLflow 3 keeps it: beside the run, under the model's own id
+        if "'" not in path:
+            found = self.client.search_logged_models(
+                experiment_ids=[run.info.experiment_id], filter_string=f"name = '{path}'"
+            )
+            for each in found:
+                if each.source_run_id == run.info.run_id:
+                    return str(each.artifact_location)
+        raise ModelNotFoundError(self._not_in_run(OfRun(run.info.run_id, path)))
+
+    def _not_in_run(self, model: OfRun) -> str:
+        known = [entry.path for entry in self.client.list_artifacts(model.run_id)]
+        return f"Run {model.run_id} has no {model.path!r}. At its top there is: {_listed(known)}."
+
+    def _download(self, source: str, into: Path) -> Path:
+        folder = into / "model"
+        if self.client is not None:
+            registry_sources.check_source(source, self.asked)
+        path = _model_uri.local_path(source)
+        if path is not None:
+            _model_uri.copy_folder(path, folder)
+            return folder
+        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - see _open_session
+
+        folder.mkdir(parents=True, exist_ok=True)
+        given = download_artifacts(
+            artifact_uri=source,
+            dst_path=str(folder),
+            tracking_uri=self.tracking_uri,
+            registry_uri=self.registry_uri,
+        )
+        # never the store's own folder
+        found = Path(given).resolve()
+        if not found.is_relative_to(into.resolve()):
+            raise RegistryUnavailableError(f"{source} was not copied; the store gave {given}.")
+        if not found.is_dir() or not any(found.iterdir()):
+            raise ModelNotFoundError(
+                f"There is no model folder at {mlflow_errors.without_password(source)}."
+            )
+        return found
+
+    def _or_none(self, ask: Any, *args: Any) -> Any:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see _open_session
+
+        try:
+            return ask(*args)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+    def _versions(self, name: str) -> list[int]:
+        quote = '"' if "'" in name else "'"
+        found = self.client.search_model_versions(f"name={quote}{name}{quote}")
+        return sorted(int(version.version) for version in found)
+
+    def _no_model(self, name: str) -> str:
+        known = [model.name for model in self.client.search_registered_models(max_results=_SHOWN)]
+        return f"No registered model {name!r} in {self.where}. There are: {_listed(known)}."
+
+    def _no_version(self, model: Registered, aliases: dict[str, str]) -> str:
+        if model.alias is not None:
+            what = f"has no alias {model.alias!r}"
+        elif model.version is not None:
+            what = f"has no version {model.version}"
+        elif model.stage is not None:
+            what = f"has no version in a stage {model.stage!r}"
+        elif model.latest:
+            what = "has no version"
+        else:
+            what = "is there, but a version must be named too (models:/name/2, models:/name@alias)"
+        versions = [str(version) for version in self._versions(model.name)]
+        named = [f"{alias} (version {version})" for alias, version in sorted(aliases.items())]
+        return (
+            f"Model {model.name!r} {what}.\n"
+            f"Versions: {_listed(versions)}. Aliases: {_listed(named)}."
+        )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more if names else "none"

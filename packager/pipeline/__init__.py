@@ -1,0 +1,1 @@
+"""The stages of a build, and `build`, which runs them in order."""

@@ -1,0 +1,158 @@
+"""What drift is measured from: a sketch of the training set's columns and of the answers to it.
+
+The table is the file that --baseline names, else the training set that was logged with MLflow,
+where it lies in the run's own remote store, else the saved example, where it has rows enough. The
+answers are the registered model's own, asked in the environment that it declares.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from handlers.drift import MOST_COLUMNS, answers
+from handlers.loaders import _threads
+from handlers.sketches import LEAST_BASELINE, Sketch, sketch
+from packager.environments import virtual_environments
+from packager.errors import ConfigurationError, ToolError
+from packager.models import registered_model
+from packager.system.resources import WORKERS
+from packager.system.sandbox import read_result
+from packager.types import BuildPlan, Json
+
+_LOG = logging.getLogger(__name__)
+_WORKER: Final = WORKERS / "oracle.py"
+_THREADS: Final = Path(_threads.__file__)
+_SECONDS: Final = 900
+_ROWS: Final = 10_000
+"""Of the table, drawn with a fixed seed."""
+_ASKED: Final = 2000
+_BATCH: Final = 500
+READ: Final = (".csv", ".parquet", ".jsonl", ".ndjson")
+
+
+def make(plan: BuildPlan) -> str | None:
+    """The text of drift.json; None where there is nothing to measure from.
+
+    Raises ConfigurationError where the file of --baseline cannot be used.
+    """
+    model = plan.model
+    if model.baseline is None:
+        return None
+    frame = _read(model.baseline, model.baseline_source)
+    names = [
+        str(spec["name"]) for spec in (model.signature or {}).get("inputs") or () if "name" in spec
+    ]
+    wanted = [name for name in names or frame.columns if name in frame.columns]
+    if not wanted or len(frame) < LEAST_BASELINE:
+        _refuse(
+            plan,
+            f"{model.baseline_source}: drift is measured from {LEAST_BASELINE} rows or more of the "
+            f"model's columns; there are {len(frame)} rows and the columns {list(frame.columns)}.",
+        )
+        return None
+    frame = frame.sample(min(_ROWS, len(frame)), random_state=0).reset_index(drop=True)
+    inputs = [sketch(name, frame[name].to_numpy()) for name in wanted[:MOST_COLUMNS]]
+    predictions = _predictions(plan, frame[names] if set(names) <= {*wanted} else frame[wanted])
+    made = {
+        "source": model.baseline_source,
+        "rows": len(frame),
+        "inputs": [_shown(each) for each in inputs],
+        "predictions": [_shown(each) for each in predictions],
+    }
+    return json.dumps(made, sort_keys=True, indent=1) + "\n"
+
+
+def _refuse(plan: BuildPlan, why: str) -> None:
+    if plan.request.baseline is not None:
+        raise ConfigurationError(f"--baseline {why}")
+    _LOG.info("No drift is measured: %s", why)
+
+
+def _shown(made: Sketch) -> dict[str, Json]:
+    """Digits enough for bins, and the same on every machine."""
+    return {
+        name: [float(f"{v:.9g}") for v in value] if name in {"shares", "edges"} else value
+        for name, value in asdict(made).items()
+    }
+
+
+def _read(path: Path, source: str) -> Any:
+    import pandas as pd  # noqa: PLC0415 - most builds read no table
+
+    ending = path.suffix.lower()
+    try:
+        if ending == ".parquet":
+            return pd.read_parquet(path)
+        if ending in {".jsonl", ".ndjson"}:
+            return pd.read_json(path, lines=True)
+        if ending == ".json":
+            split = json.loads(path.read_text(encoding="utf-8"))["dataframe_split"]
+            return pd.DataFrame(split["data"], columns=split["columns"])
+        return pd.read_csv(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{source} cannot be read as a table: {error}") from error
+
+
+def _predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:
+    try:
+        found = _asked(plan, frame.head(_ASKED))
+    except ToolError as error:
+        _LOG.info("No drift of predictions is measured: %s", error)
+        return []
+    if len(found) < min(len(frame), _ASKED):
+        _LOG.info("No drift of predictions is measured: the model refused rows of the baseline")
+        return []
+    import numpy as np  # noqa: PLC0415
+
+    if isinstance(found[0], dict):
+        table: Any = {name: np.array([row.get(name) for row in found]) for name in found[0]}
+    else:
+        table = np.array(found)
+    return [sketch(name, values) for name, values in answers(table).items()]
+
+
+def _asked(plan: BuildPlan, frame: Any) -> list[Json]:
+    """The registered model's answers, row by row. Raises ToolError where it cannot be asked."""
+    model = plan.model
+    interpreter, _ = virtual_environments.interpreter_of(model, plan.interpreter)
+    python = virtual_environments.of_model(model, interpreter)
+    with tempfile.TemporaryDirectory(prefix="packager-baseline-") as name:
+        asked, answered = Path(name, "asked.jsonl"), Path(name, "answered.jsonl")
+        asked.write_text("".join(_probes(frame)), encoding="utf-8")
+        registered_model.run(
+            [python, "-s", _WORKER, model.root, asked, answered, "--seconds", f"{_SECONDS}"],
+            readable=(model.root, _WORKER, _THREADS),
+            writable=(Path(name),),
+            network=plan.request.allow_network,
+            timeout_seconds=_SECONDS,
+        )
+        _, *lines = (json.loads(each) for each in read_result(answered).splitlines())
+    return [row for line in lines for row in _rows(line)]
+
+
+def _probes(frame: Any) -> Iterable[str]:
+    for start in range(0, len(frame), _BATCH):
+        split = json.loads(
+            frame.iloc[start : start + _BATCH].to_json(orient="split", date_format="iso")
+        )
+        body = json.dumps({"dataframe_split": {k: split[k] for k in ("columns", "data")}})
+        told = {
+            "body": base64.b64encode(body.encode()).decode(),
+            "content_type": "application/json",
+        }
+        yield json.dumps(told) + "\n"
+
+
+def _rows(line: Json) -> Sequence[Json]:
+    if line["status"] != 200:
+        return ()
+    found = json.loads(line["body"])
+    rows = found.get("predictions") if isinstance(found, dict) else found
+    return rows if isinstance(rows, list) else ()

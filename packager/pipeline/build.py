@@ -1,0 +1,187 @@
+"""A model URI goes in, a deployable artifact comes out; half of one is never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from packager.engines import compile_model
+from packager.errors import VerificationError
+from packager.models.registry import ModelRegistry
+from packager.pipeline import output_place
+from packager.pipeline.bisect import BlamelessError, without_cause
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.pipeline.plan import check, check_provable, plan
+from packager.pipeline.resolve import resolve
+from packager.pipeline.slim import slim
+from packager.pipeline.verify import ask_model, verify
+from packager.system import atomic_output
+from packager.types import (
+    BuildPlan,
+    BuildReport,
+    BuildRequest,
+    Engine,
+    Finding,
+    ResolvedModel,
+    VerifiedBundle,
+)
+
+_LOG = logging.getLogger(__name__)
+_KEEP_ROUNDS: Final = 3
+
+
+def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
+    """Run all six stages; the output folder appears whole, or stays as it was.
+
+    Raises PackagerError (see packager.errors for each way to stop).
+    """
+    check(request)
+    output_place.check_place(request)
+    with atomic_output.replacing(request.out_dir) as place:
+        model = resolve(request, registry, place.stage("model"))
+        attempts = plan(request, model)
+        check_provable(request, model, attempts)
+        attempt, verified = _first_proven(attempts, place)
+        artifact = package(verified, attempt, place.out)
+        report = emit(artifact, verified, attempt, place.out)
+    return _moved(report, place.out, request.out_dir)
+
+
+@contextlib.contextmanager
+def planned(
+    request: BuildRequest, registry: ModelRegistry, *, as_built: bool = False
+) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], atomic_output.Place]]:
+    """The first two stages alone, in a folder that goes away: for --dry-run, inspect and serve.
+
+    With `as_built` what a build could not prove is refused, as it is by `build`.
+    """
+    check(request)
+    if as_built:
+        output_place.check_place(request)
+        atomic_output.refuse_foreign(request.out_dir.absolute())
+    with atomic_output.scratch() as place:
+        model = resolve(request, registry, place.stage("model"))
+        attempts = plan(request, model)
+        if as_built:
+            check_provable(request, model, attempts)
+        yield model, attempts, place
+
+
+def _first_proven(
+    attempts: Sequence[BuildPlan], place: atomic_output.Place
+) -> tuple[BuildPlan, VerifiedBundle]:
+    """The first attempt that every check passes; what the earlier ones failed on is kept.
+
+    Where none does, each is asked once more: it may be slimming that is at fault.
+    """
+    failed: list[tuple[BuildPlan, VerificationError]] = []
+    for number, attempt in enumerate(attempts):
+        folder = place.stage(f"attempt-{number}")
+        _LOG.info("Attempt %d of %d: %s", number + 1, len(attempts), _label(attempt))
+        try:
+            if attempt.engine is Engine.ONNX:
+                attempt = compile_model(attempt, folder)  # noqa: PLW2901 - it gains its graph
+            attempt = ask_model(attempt)  # noqa: PLW2901 - it gains what the model is held to
+            found = _proven(attempt, folder)
+        except VerificationError as error:
+            for tree in folder.glob("round-*"):
+                shutil.rmtree(tree, ignore_errors=True)
+            failed.append((attempt, error))
+            if not _answers_differ(error):
+                raise _with_history(failed) from error
+            continue
+        return _noted(found, failed)
+    for number, (attempt, wrong) in enumerate(failed):
+        if any(finding.check == "engine" for finding in wrong.findings):
+            continue
+        try:
+            found = _blamed(attempt, place.stage(f"blame-{number}"), wrong)
+        except BlamelessError:
+            continue
+        return _noted(found, failed[:number])
+    raise _with_history(failed)
+
+
+def _label(attempt: BuildPlan) -> str:
+    compiled = attempt.engine is Engine.ONNX
+    return str(attempt.engine) if compiled else f"{attempt.tier}/{attempt.frame}"
+
+
+def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle]:
+    """Slim and verify; what is found missing becomes a keep-rule, a bounded number of times."""
+    for round_ in range(_KEEP_ROUNDS):
+        work = folder / f"round-{round_}"
+        (work / "slim").mkdir(parents=True)
+        (work / "verify").mkdir()
+        bundle = slim(attempt, work / "slim")
+        try:
+            return attempt, verify(bundle, attempt, work / "verify")
+        except VerificationError as error:
+            missing = {finding.missing for finding in error.findings if finding.missing}
+            rules = tuple(sorted(missing - set(attempt.keep)))
+            if not rules or round_ + 1 == _KEEP_ROUNDS:
+                raise
+            _LOG.info("Kept after all: %s", ", ".join(rules))
+            attempt = replace(attempt, keep=(*attempt.keep, *rules))
+            shutil.rmtree(work, ignore_errors=True)
+    raise AssertionError("the last round returns or raises")
+
+
+def _blamed(
+    attempt: BuildPlan, folder: Path, error: VerificationError
+) -> tuple[BuildPlan, VerifiedBundle]:
+    """The attempt without the pass or the files that made it fail. Raises BlamelessError."""
+
+    def prove(plan: BuildPlan) -> VerifiedBundle:
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in ("slim", "verify"):
+            (folder / name).mkdir(parents=True)
+        return verify(slim(plan, folder / "slim"), plan, folder / "verify")
+
+    return without_cause(attempt, prove, error.findings[0].message)
+
+
+def _answers_differ(error: VerificationError) -> bool:
+    """Whether another attempt could do better: not where the tree itself is at fault."""
+    return any(finding.check in {"engine", "replay", "boot"} for finding in error.findings)
+
+
+_Failed: TypeAlias = Sequence[tuple[BuildPlan, VerificationError]]
+
+
+def _noted(
+    found: tuple[BuildPlan, VerifiedBundle], failed: _Failed
+) -> tuple[BuildPlan, VerifiedBundle]:
+    attempt, verified = found
+    tried = tuple(f"{_label(plan)}: {error.findings[0].message}" for plan, error in failed)
+    return attempt, replace(verified, evidence=replace(verified.evidence, tried=tried))
+
+
+def _with_history(failed: _Failed) -> VerificationError:
+    *earlier, (_, error) = failed
+    if not earlier:
+        return error
+    tried = tuple(
+        Finding(
+            check="tried before", message=f"{_label(plan)}: {before.findings[0].message}", hint=""
+        )
+        for plan, before in earlier
+    )
+    return VerificationError((*error.findings, *tried), error.rejected)
+
+
+def _moved(report: BuildReport, out: Path, final: Path) -> BuildReport:
+    """The same report, its paths where the output folder lies now."""
+    artifact = replace(
+        report.artifact,
+        path=final / report.artifact.path.relative_to(out),
+        folder=final / report.artifact.folder.relative_to(out),
+    )
+    emitted = tuple(final / path.relative_to(out) for path in report.emitted)
+    return replace(report, artifact=artifact, emitted=emitted)

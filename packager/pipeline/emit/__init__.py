@@ -1,0 +1,110 @@
+"""Stage 6: what goes beside the artifact, so that it can be deployed, checked and explained."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from handlers.manifest import FILENAME
+from packager.pipeline.emit import _text
+from packager.pipeline.emit._context import context
+from packager.pipeline.emit._report import evidence_json, report_json, to_json
+from packager.pipeline.emit._requests import REQUESTS
+from packager.pipeline.emit._sbom import sbom
+from packager.pipeline.emit._sizing import size
+from packager.pipeline.emit._text import stack_name, tag_value
+from packager.system import resources, templates
+from packager.system.file_tree import sha256
+from packager.types import Artifact, BuildPlan, BuildReport, VerifiedBundle
+
+__all__ = ["emit", "stack_name", "tag_value"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Path) -> BuildReport:
+    """Write the templates, events, manifest, lock, bill of materials, evidence and report.
+
+    No file states a time, a path of this machine or a credential. Raises ConfigurationError for a
+    memory or timeout that the target does not give, VerificationError for a need beyond it.
+    """
+    _LOG.info("Writing the template, the evidence and the bill of materials")
+    sizing = size(plan, verified.evidence)
+    scrub = _scrubber(verified, plan, out)
+    files = {
+        **_rendered(plan, context(artifact, verified, plan, sizing)),
+        **{name: to_json(value) for name, value in REQUESTS[plan.target.name](plan).items()},
+        **_infrastructure(plan),
+        **_engines(plan),
+        "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
+        "pylock.toml": plan.lock.text,
+        "sbom.cdx.json": sbom(artifact, plan),
+    }
+    emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
+    emitted.append(_copied(artifact.folder / plan.target.home / FILENAME, out))
+    digests = [(path.relative_to(out).as_posix(), sha256(path)) for path in emitted]
+    report = report_json(artifact, verified, plan, sizing, digests)
+    emitted.append(_write(out, "report.json", to_json(scrub.json(report))))
+    return BuildReport(
+        plan=plan,
+        bundle=verified.bundle,
+        evidence=verified.evidence,
+        artifact=artifact,
+        emitted=tuple(sorted(emitted)),
+    )
+
+
+def _rendered(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
+    filters = {
+        "code": _text.code_span,
+        "line": _text.one_line,
+        "quoted": _text.quoted,
+        "words": _text.tag_value,
+    }
+    names = [plan.target.templates, *filter(None, [plan.target.shares])]
+    return templates.render([resources.TEMPLATES / name for name in names], values, filters)
+
+
+def _infrastructure(plan: BuildPlan) -> dict[str, str]:
+    """What makes the resources that the artifact runs on; its values are parameters."""
+    if plan.target.infra is None:
+        return {}
+    folder = resources.INFRA / plan.target.infra
+    scripts = [folder / name for name in plan.target.scripts_for(plan.request.events)]
+    return {
+        f"infra/{path.name}": path.read_text(encoding="utf-8")
+        for path in (*sorted(folder.glob("*.bicep")), *scripts)
+    }
+
+
+def _engines(plan: BuildPlan) -> dict[str, str]:
+    """Scripts that run the function's predictor over Ray or Spark, where a batch was asked for."""
+    if not plan.request.batch:
+        return {}
+    folder = resources.TEMPLATES / (plan.target.shares or plan.target.templates) / "_batch"
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
+
+
+def _copied(source: Path, out: Path) -> Path:
+    return Path(shutil.copyfile(source, out / source.name))
+
+
+def _write(out: Path, name: str, text: str) -> Path:
+    path = out / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode("utf-8", "replace"))
+    return path
+
+
+def _scrubber(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> _text.Scrubber:
+    return _text.Scrubber.over(
+        {
+            "model": plan.model.root,
+            "function": verified.bundle.root,
+            "build": out.parent,
+            "out": plan.request.out_dir.absolute(),
+            "python": plan.interpreter.path,
+        }
+    )

@@ -1,0 +1,165 @@
+"""What the templates are given: plain values, each made safe for where it goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from handlers import events as sources
+from handlers import sketches
+from handlers.dimensions import of_model
+from packager.facts import devices
+from packager.pipeline import sizes
+from packager.pipeline.emit import _dashboard, _machine, _text
+from packager.pipeline.emit._events import payload
+from packager.pipeline.emit._requests import REQUESTS
+from packager.pipeline.emit._sizing import Sizing
+from packager.pipeline.function_variables import list_template_variables
+from packager.system import destination_uri
+from packager.types import Artifact, BuildPlan, Device, VerifiedBundle
+
+_ROUTES: Final = {
+    "Invocations": "POST /invocations",
+    "Ping": "GET /ping",
+    "Health": "GET /health",
+    "Version": "GET /version",
+}
+_NAMESPACE: Final = "ModelServing"
+# description of a function: at most 256 characters
+# (https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html)
+_DESCRIPTION: Final = 256
+# a parameter's value: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_PARAMETER: Final = 4096
+
+
+def context(
+    artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, sizing: Sizing
+) -> dict[str, Any]:
+    """Every name that a template under templates/ may use."""
+    model = plan.model
+    output = destination_uri.of(plan)
+    tagged = tags(artifact, plan)
+    mute = tuple(n for n in plan.request.events if n not in plan.target.answering)
+    drift = any(file.path.name == sketches.FILENAME for file in verified.bundle.files)
+    named = _dimensions(plan)
+    packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
+    return {
+        "artifact": artifact,
+        "architecture": plan.request.architecture,
+        "base_image": plan.base_image,
+        "batch": plan.request.batch,
+        "bundle": verified.bundle,
+        **_accelerated(plan),
+        "cold": verified.evidence.cold_start,
+        "dashboard": _dashboard.body(_NAMESPACE, named, events=mute, drift=drift),
+        "description": _description(plan),
+        "dimensions": named,
+        "drift": drift,
+        "environment": list_template_variables(plan),
+        "event_names": _event_names(plan),
+        "events": plan.request.events,
+        "evidence": verified.evidence,
+        "files": [name for name in plan.request.events if name in sources.OF_FILES],
+        "front": plan.request.front.value,
+        "handler": plan.target.entrypoint,
+        "largest": packages[: sizes.SHOWN],
+        "limits": plan.target.limits,
+        "machine": json.dumps(_machine.definition("${FunctionArn}", "${AWS::Partition}"), indent=2),
+        "model": model,
+        "mute": mute,
+        "namespace": _NAMESPACE,
+        "once": plan.request.once,
+        "output": output,
+        "opentelemetry": plan.request.opentelemetry,
+        "output_address": _address(output),
+        "scheduled_request": _scheduled(plan),
+        "model_uri": _text.public_uri(model.uri),
+        "parquet": any(package.name == "pyarrow" for package in plan.lock.packages),
+        "plan": plan,
+        "room": sizes.unlocking(packages, plan.target, plan.runtime),
+        "routes": _ROUTES,
+        "runtime": plan.runtime.name,
+        "scripts": plan.target.scripts_for(plan.request.events),
+        "sizing": sizing,
+        "snapstart": plan.runtime.snapstart,
+        "stack_name": _text.stack_name(model.name),
+        "tag_list": _lines(tagged, "- {{Key: {key}, Value: {value}}}"),
+        "tag_map": _lines(tagged, "{key}: {value}"),
+        "tags": tagged,
+    }
+
+
+def _event_names(plan: BuildPlan) -> tuple[str, ...]:
+    """Of the example events that lie beside the artifact."""
+    return tuple(
+        PurePosixPath(name).stem
+        for name in REQUESTS[plan.target.name](plan)
+        if name.startswith("events/")
+    )
+
+
+def _dimensions(plan: BuildPlan) -> dict[str, str]:
+    """Of the function's own metrics; see handlers.metrics."""
+    service = list_template_variables(plan)["POWERTOOLS_SERVICE_NAME"]
+    return of_model(plan.model.name, plan.model.version, service)
+
+
+def _accelerated(plan: BuildPlan) -> dict[str, object]:
+    """The device, and where it is a GPU the CUDA that ships and the oldest driver that runs it."""
+    if plan.device is Device.CPU:
+        return {"device": "cpu", "cuda": "", "driver": 0}
+    found = devices.cuda(plan.request.driver, plan.request.facts_dir)
+    return {"device": "cuda", "cuda": found.version, "driver": found.least_driver}
+
+
+def _address(output: destination_uri.Output | None) -> str:
+    """The value of PACKAGER_OUTPUT, whose names are the template's parameters."""
+    if output is None:
+        return ""
+    if output.kind == "s3":
+        return "s3://${OutputBucket}/${OutputPrefix}"
+    if output.kind == "sqs":
+        host = "https://sqs.${AWS::Region}.${AWS::URLSuffix}"
+        return f"sqs:{host}/${{AWS::AccountId}}/${{OutputName}}"
+    return f"{output.kind}:${{OutputName}}"
+
+
+def _scheduled(plan: BuildPlan) -> str:
+    """The schedule's request by default: the example, where a parameter can hold it."""
+    text = json.dumps(payload(plan.model) or {})
+    return text if len(text) <= _PARAMETER else "{}"
+
+
+def tags(artifact: Artifact, plan: BuildPlan) -> dict[str, str]:
+    """What is deployed and where it came from; a resource may have 50 tags."""
+    model = plan.model
+    named = {
+        "mlflow:model": model.name,
+        "mlflow:version": model.version,
+        "mlflow:run-id": model.run_id,
+        "mlflow:model-id": model.model_id,
+        "model:digest": model.digest,
+        "artifact:sha256": artifact.sha256,
+    }
+    return {key: _text.tag_value(value) for key, value in named.items() if value}
+
+
+def _description(plan: BuildPlan) -> str:
+    model = plan.model
+    version = f" version {model.version}" if model.version else ""
+    text = f"MLflow model {model.name}{version}, {plan.flavor}, digest {model.digest[:12]}"
+    return _text.ascii_words(text.replace(",", " -"), limit=_DESCRIPTION)
+
+
+def _lines(values: Mapping[str, str], form: str) -> Callable[[int], str]:
+    """A function of the indent, in spaces, that gives one line a value."""
+
+    def at(indent: int) -> str:
+        return "\n".join(
+            " " * indent + form.format(key=_text.quoted(key), value=_text.quoted(value))
+            for key, value in values.items()
+        )
+
+    return at

@@ -1,0 +1,176 @@
+"""The build in numbers and reasons: evidence.json and report.json."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import date
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import PurePath
+
+from packager.pipeline import sizes
+from packager.pipeline.emit._sizing import Sizing
+from packager.pipeline.emit._text import public_uri
+from packager.types import (
+    Artifact,
+    BuildPlan,
+    Bundle,
+    Json,
+    LedgerEntry,
+    VerifiedBundle,
+)
+
+SCHEMA_VERSION = 1
+
+
+def to_json(value: object) -> str:
+    return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _plain(value: object) -> Json:
+    """Dates, paths, enumerations, sets and tuples as JSON has them."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(_plain(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, PurePath | StrEnum):
+        return str(value)
+    return value
+
+
+def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan) -> Json:
+    """What was proven about these very bytes, and what each slimming pass did."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "artifact": {"path": artifact.path.name, "sha256": artifact.sha256},
+        "model": {"uri": public_uri(plan.model.uri), "digest": plan.model.digest},
+        "attempt": {"engine": plan.engine, "tier": plan.tier, "frame": plan.frame},
+        "evidence": _plain(asdict(verified.evidence)),
+        "ledger": [_entry(entry) for entry in verified.bundle.ledger],
+    }
+
+
+def _entry(entry: LedgerEntry) -> Json:
+    return {**asdict(entry), "bytes_saved": entry.bytes_before - entry.bytes_after}
+
+
+def report_json(
+    artifact: Artifact,
+    verified: VerifiedBundle,
+    plan: BuildPlan,
+    sizing: Sizing,
+    files: Iterable[tuple[str, str]],
+) -> Json:
+    """`files`: each file written beside the artifact with its sha256."""
+    packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
+    return {
+        **evidence_json(artifact, verified, plan),
+        **_summary(artifact, verified, plan, sizing),
+        "packager": version("serverless-model-packager"),
+        "artifact": {
+            "path": artifact.path.name,
+            "folder": artifact.folder.name,
+            "sha256": artifact.sha256,
+            "size_bytes": artifact.size_bytes,
+            "unzipped_bytes": artifact.unzipped_bytes,
+            "files": len(verified.bundle.files),
+        },
+        "model": _model(plan),
+        "target": _target(plan),
+        "plan": {
+            "flavor": plan.flavor,
+            "engine": plan.engine,
+            "tier": plan.tier,
+            "frame": plan.frame,
+            "loader": plan.loader.loader,
+            "unpickled": plan.loader.unpickled,
+            "passes": plan.passes,
+            "keep": plan.keep,
+            "optimize": plan.request.optimize,
+            "reasons": plan.reasons,
+            "notes": (*plan.model.notes, *plan.loader.notes),
+            "rows": plan.request.rows,
+            "seed": plan.request.seed,
+        },
+        "packages": [asdict(package) for package in plan.lock.packages],
+        "removed": _removed(verified.bundle),
+        "largest": packages[: sizes.SHOWN],
+        "room": sizes.unlocking(packages, plan.target, plan.runtime),
+        "defaults": asdict(sizing),
+        "emitted": dict(sorted(files)),
+    }
+
+
+def _summary(
+    artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, sizing: Sizing
+) -> dict[str, str | int | bool]:
+    """The plain values at the top: what a caller asks for most."""
+    return {
+        "name": plan.model.name,
+        "version": plan.model.version or "",
+        "model_digest": plan.model.digest,
+        "sha256": artifact.sha256,
+        "zipped_bytes": artifact.size_bytes,
+        "unzipped_bytes": artifact.unzipped_bytes,
+        "runtime": plan.runtime.name,
+        "architecture": plan.request.architecture,
+        "front": plan.request.front.value,
+        "tier": plan.tier.value,
+        "frame": plan.frame.value,
+        "proven": verified.evidence.proven,
+        "rows_compared": verified.evidence.rows_compared,
+        "memory_mb": sizing.memory_mb,
+        "timeout_seconds": sizing.timeout_seconds,
+    }
+
+
+def _model(plan: BuildPlan) -> Json:
+    model = plan.model
+    return {
+        "uri": public_uri(model.uri),
+        "name": model.name,
+        "version": model.version,
+        "aliases": model.aliases,
+        "run_id": model.run_id,
+        "model_id": model.model_id,
+        "mlflow_version": model.mlflow_version,
+        "python_version": model.python_version,
+        "flavors": sorted(model.flavors),
+        "digest": model.digest,
+        "size_bytes": sum(file.size_bytes for file in model.files),
+        "has_signature": model.signature is not None,
+        "example": None if model.example is None else model.example.content_type,
+    }
+
+
+def _target(plan: BuildPlan) -> Json:
+    runtime, limits = plan.runtime, plan.target.limits
+    return {
+        "name": plan.target.name,
+        "front": plan.request.front,
+        "architecture": plan.request.architecture,
+        "runtime": runtime.name,
+        "python": plan.interpreter.version,
+        "os": runtime.os,
+        "glibc": ".".join(map(str, runtime.glibc)),
+        "end_of_life": runtime.end_of_life,
+        "snapstart": runtime.snapstart,
+        "limits": asdict(limits),
+    }
+
+
+def _removed(bundle: Bundle) -> Json:
+    """Per rule, how many files and bytes it left out."""
+    files: dict[str, int] = defaultdict(int)
+    sizes: dict[str, int] = defaultdict(int)
+    for removal in bundle.removed:
+        files[removal.rule] += 1
+        sizes[removal.rule] += removal.size_bytes
+    return {rule: {"files": files[rule], "bytes": sizes[rule]} for rule in files}

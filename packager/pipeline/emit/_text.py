@@ -1,0 +1,124 @@
+"""Text that is safe where it is put: tags, names, YAML, and files that others will read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from packager.system import cache
+from packager.system.redaction import redact
+from packager.types import Json
+
+_TAG_VALUE = 256
+_STACK_NAME = 64
+"""With a digest and `-batch` it is a state machine's name, which may have 80 characters."""
+
+
+def ascii_words(text: str, *, limit: int) -> str:
+    """Letters, digits, space and `_.:/=+-@` of ASCII; anything else becomes `_`.
+
+    These are what a tag's value may hold in every service
+    (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html), and
+    they leave no way to write a reference that CloudFormation would resolve (`{{resolve:...}}`).
+    """
+    cleaned = "".join(
+        char if char.isascii() and (char.isalnum() or char in " _.:/=+-@") else "_" for char in text
+    )
+    return cleaned.strip()[:limit].rstrip() or "_"
+
+
+def tag_value(text: str) -> str:
+    return ascii_words(text, limit=_TAG_VALUE)
+
+
+def stack_name(model: str) -> str:
+    """A CloudFormation stack's name: `[a-zA-Z][-a-zA-Z0-9]*`, at most 74 characters.
+
+    Two models never share one: where the name had to change, a digest of it is added.
+    """
+    slug = re.sub(r"[^a-zA-Z0-9]+", "-", model).strip("-")
+    if not slug[:1].isalpha():
+        slug = f"model-{slug}".rstrip("-")
+    if slug == model and len(slug) <= _STACK_NAME:
+        return slug
+    suffix = hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{slug[:_STACK_NAME].rstrip('-')}-{suffix}"
+
+
+def quoted(value: str | int) -> str:
+    """A YAML 1.1 double-quoted scalar, which is also a TOML basic string; a number as it is.
+
+    Everything but printable ASCII is escaped, so nothing in a name can end the scalar.
+    """
+    if isinstance(value, int):
+        return str(value)
+    out = []
+    for char in value:
+        code = ord(char)
+        if 0xD800 <= code <= 0xDFFF:
+            out.append("\\uFFFD")
+        elif char in '"\\':
+            out.append(f"\\{char}")
+        elif 0x20 <= code < 0x7F:
+            out.append(char)
+        else:
+            out.append(f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}")
+    return f'"{"".join(out)}"'
+
+
+def code_span(value: object) -> str:
+    """A Markdown code span that its content cannot leave."""
+    text = "".join(char if char.isprintable() and char != "`" else "'" for char in str(value))
+    return f"`{text.strip() or ' '}`"
+
+
+def one_line(text: str) -> str:
+    """Prose for Markdown: no line of its own, no markup that it did not have to have."""
+    return re.sub(r"([<>|\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def public_uri(uri: str) -> str:
+    """Where a model came from, without a path of the building machine, a password or a query."""
+    parts = urlsplit(uri)
+    if parts.scheme in {"models", "runs"}:
+        return uri
+    if parts.scheme in {"", "file"} or len(parts.scheme) == 1:
+        return f"a local folder named {Path(parts.path).name or 'model'}"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubber:
+    """Takes the building machine out of a text: its folders, and credentials inside addresses."""
+
+    folders: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def over(cls, known: Mapping[str, Path]) -> Scrubber:
+        """`known` names the build's own folders; home, cache and temporary folders are added."""
+        named = {str(path): f"<{name}>" for name, path in known.items()}
+        for path in (cache.root(), Path.home(), Path(tempfile.gettempdir())):
+            named.setdefault(str(path), "<path>")
+        usable = (item for item in named.items() if len(Path(item[0]).parts) > 1)
+        return cls(tuple(sorted(usable, key=lambda item: (-len(item[0]), item[0]))))
+
+    def text(self, text: str) -> str:
+        for folder, name in self.folders:
+            tail = r"/[^\s'\",;:)\]}]+" if name == "<path>" else r"(?![\w.-])"
+            text = re.sub(re.escape(folder) + tail, name, text)
+        return redact(text)
+
+    def json(self, value: Json) -> Json:
+        """The same through every string of a JSON value."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.json(item) for key, item in value.items()}
+        if isinstance(value, Iterable) and not isinstance(value, bytes):
+            return [self.json(item) for item in value]
+        return value

@@ -1,0 +1,60 @@
+"""The variables that a function is given, by its template and by the boot that proves it alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from handlers import events as sources
+from handlers.dimensions import dimension_value
+from packager.pipeline import layout
+from packager.types import BuildPlan, Front
+
+_NAMESPACE: Final = "ModelServing"
+_LOG_LEVEL: Final = {"LOG_LEVEL": "INFO"}
+"""The template's parameter, whose default this is."""
+_SETTINGS: Final = "local.settings.json.example"
+
+
+def list_template_variables(plan: BuildPlan) -> dict[str, str]:
+    """Those of Lambda's template that are no parameter and name nothing that is deployed beside it.
+
+    None is a secret.
+    """
+    found = {
+        "POWERTOOLS_METRICS_NAMESPACE": _NAMESPACE,
+        "POWERTOOLS_SERVICE_NAME": dimension_value(plan.model.name or "unnamed"),
+    }
+    if {*plan.request.events} & {*sources.OF_FILES}:
+        found["PACKAGER_FILES"] = "1"
+    if plan.request.front is not Front.NONE:
+        found["PACKAGER_HTTP"] = "1"
+    return found
+
+
+def list_boot_variables(plan: BuildPlan) -> dict[str, str]:
+    """What a function is proven with: all that its deployment sets and that is known before it."""
+    return {**_DEPLOYED[plan.target.name](plan), **plan.variables}
+
+
+def _of_azure(plan: BuildPlan) -> dict[str, str]:
+    settings = json.loads(layout.entry_files(plan)[_SETTINGS])["Values"]
+    return {name: value for name, value in settings.items() if name.startswith("PACKAGER_")}
+
+
+def _of_lambda(plan: BuildPlan) -> dict[str, str]:
+    return {**list_template_variables(plan), **_LOG_LEVEL}
+
+
+_DEPLOYED: Final[Mapping[str, Callable[[BuildPlan], dict[str, str]]]] = MappingProxyType(
+    {
+        "aws-lambda": _of_lambda,
+        "aws-lambda-image": _of_lambda,
+        "azure-functions": _of_azure,
+        # its host has what the image sets
+        "gpu-container": lambda _: {},
+    }
+)
+"""By the target's name."""

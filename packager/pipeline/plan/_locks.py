@@ -1,0 +1,211 @@
+"""The lock of one attempt, near to what the author's own environment resolves to."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from packaging.utils import canonicalize_name
+
+from packager.environments import lockfile
+from packager.environments.lockfile import Wanted
+from packager.errors import PlanError, UnresolvableError
+from packager.facts.devices import Builds
+from packager.pipeline.plan import _requirements
+from packager.pipeline.plan._python import Candidate
+from packager.pipeline.plan._requirements import MLFLOW, Needed
+from packager.types import BuildRequest, Frame, LoaderSpec, Lock, ResolvedModel, Target, Tier
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is the same for every attempt under one Python."""
+
+    request: BuildRequest
+    model: ResolvedModel
+    target: Target
+    builds: Builds
+    candidate: Candidate
+    declared: Mapping[str, str]
+    """The versions that the author's own requirements resolve to; empty where they do not."""
+
+    @property
+    def platform(self) -> str:
+        return self.candidate.runtime.platforms[self.request.architecture]
+
+
+def declared(
+    request: BuildRequest, model: ResolvedModel, candidate: Candidate
+) -> Mapping[str, str]:
+    """Name -> version of the author's whole environment, resolved for the author's Python."""
+    version = model.python_version
+    wanted = Wanted(
+        requirements=model.requirements.lines,
+        constraints=model.requirements.constraints,
+        options=model.requirements.options,
+        digests=lockfile.read_digests(model.requirements),
+        interpreter=candidate.interpreter,
+        platform=candidate.runtime.platforms[request.architecture],
+        python_minor=".".join(version.split(".")[:2]) if version else None,
+        base=model.root,
+    )
+    if not wanted.requirements:
+        return {}
+    try:
+        found = lockfile.lock(wanted)
+    except UnresolvableError as error:
+        _LOG.debug("The author's own environment does not resolve: %s", error.words)
+        return {}
+    return {canonicalize_name(package.name): package.version for package in found.packages}
+
+
+def lock(
+    setting: Setting, loader: LoaderSpec, tier: Tier, frame: Frame
+) -> tuple[Lock, tuple[str, ...]]:
+    """The lock, and what was decided on the way. Raises UnresolvableError."""
+    needed = _requirements.needed(
+        setting.model,
+        loader,
+        frame,
+        setting.target,
+        setting.builds.substitutes,
+        about=setting.builds.about,
+    )
+    kept: list[str] = []
+    try:
+        found, chosen = _nearest(setting, needed)
+    except UnresolvableError:
+        if not needed.substituted:
+            raise
+        old, new = needed.substituted[0]
+        if setting.builds.binding:
+            raise PlanError(
+                f"{new} has no wheel of the version of {old} that the model lists, and {old} would "
+                f"answer from a CPU. List a version of {new} in the model's requirements, or build "
+                "with --device cpu."
+            ) from None
+        needed = _requirements.needed(
+            setting.model,
+            loader,
+            frame,
+            setting.target,
+            setting.builds.substitutes,
+            substitute=False,
+        )
+        found, chosen = _nearest(setting, needed)
+        kept.append(f"{old} is kept: {new} has no wheel of that version for this Python.")
+    runtime = setting.candidate.runtime
+    names = [package.name for package in found.packages]
+    provided = _requirements.about_provided(setting.model, runtime, names)
+    left_out = _requirements.left_out(setting.model, loader, tier, names)
+    return found, (*setting.builds.notes, *needed.reasons, *kept, *left_out, *chosen, *provided)
+
+
+def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str, ...]:
+    """The lines of an attempt that have no wheel; empty where only their combination fails."""
+    needed = _requirements.needed(
+        setting.model,
+        loader,
+        frame,
+        setting.target,
+        setting.builds.substitutes,
+        substitute=False,
+    )
+    return lockfile.unavailable(_wanted(setting, needed, ()))
+
+
+def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
+    """With all of the author's versions, else with those that have a wheel, else with none."""
+    pins = _pins(setting.declared, needed)
+    wanted = _wanted(setting, needed, pins)
+    try:
+        return _without_gpu(wanted, setting.builds)
+    except UnresolvableError:
+        if not pins:
+            raise
+    loose, reasons = _without_gpu(replace(wanted, constraints=_own(setting)), setting.builds)
+    names = {package.name for package in loose.packages}
+    mine = [pin for pin in pins if pin.partition("==")[0] in names]
+    gone = set(lockfile.unavailable(replace(wanted, requirements=tuple(mine), constraints=())))
+    left = tuple(pin for pin in mine if pin not in gone)
+    try:
+        near = replace(wanted, constraints=(*_own(setting), *left))
+        loose, reasons = _without_gpu(near, setting.builds)
+    except UnresolvableError:
+        _LOG.debug("The author's versions do not go together under this Python")
+    different = [
+        f"{package.name} {package.version} (the author's requirements lead to "
+        f"{setting.declared[package.name]})"
+        for package in loose.packages
+        if setting.declared.get(package.name, package.version) != package.version
+    ]
+    if different:
+        reasons.append(f"Other versions than the author's: {'; '.join(different)}.")
+    return loose, reasons
+
+
+def _without_gpu(wanted: Wanted, builds: Builds) -> tuple[Lock, list[str]]:
+    found = lockfile.lock(wanted)
+    patterns = [excluded.pattern for excluded in builds.excluded]
+    idle = tuple(
+        package.name
+        for package in found.packages
+        if any(fnmatch.fnmatchcase(package.name, pattern) for pattern in patterns)
+    )
+    if not idle:
+        return found, []
+    _loads_without(found, idle, builds)
+    found = lockfile.lock(replace(wanted, excluded=(*wanted.excluded, *idle)))
+    return found, [f"Not shipped: {', '.join(idle)}; there is no GPU to use it."]
+
+
+def _loads_without(found: Lock, idle: tuple[str, ...], builds: Builds) -> None:
+    """Raises PlanError for what is linked to the packages that a GPU's machine alone needs."""
+    for each in builds.bound:
+        version = found.version(each.name)
+        if version is not None:
+            size = sum(package.size_bytes or 0 for package in found.packages)
+            raise PlanError(
+                f"{each.name} {version} as the package index has it is built for a GPU and does "
+                f"not load without {', '.join(idle)}: {size / 1e9:.1f} GB of wheels, where there "
+                f"is no GPU to use them. {each.instead}."
+            )
+
+
+def _wanted(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:
+    return Wanted(
+        requirements=needed.lines,
+        constraints=(*_own(setting), *pins),
+        excluded=needed.excluded,
+        options=(*setting.model.requirements.options, *_indexes(setting, needed)),
+        digests=lockfile.read_digests(setting.model.requirements),
+        interpreter=setting.candidate.interpreter,
+        platform=setting.platform,
+        base=setting.model.root,
+    )
+
+
+def _indexes(setting: Setting, needed: Needed) -> tuple[str, ...]:
+    """An index of other builds is asked for nothing where none of its packages is needed."""
+    names = {each.name for each in _requirements.listed(needed.lines)}
+    return setting.builds.options if names & setting.builds.indexed else ()
+
+
+def _own(setting: Setting) -> tuple[str, ...]:
+    return setting.model.requirements.constraints
+
+
+def _pins(declared: Mapping[str, str], needed: Needed) -> tuple[str, ...]:
+    """Constraints: a substitute has the version of what it stands in for."""
+    versions = {
+        name: version for name, version in declared.items() if version and name not in MLFLOW
+    }
+    for old, new in needed.substituted:
+        if old in versions:
+            # a constraint takes no extras
+            versions[new.partition("[")[0]] = versions[old]
+    return tuple(f"{name}=={version}" for name, version in sorted(versions.items()))

@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Final
+
+from packager import engines, targets
+from packager.errors import ConfigurationError, PlanError, UnresolvableError
+from packager.facts import devices
+from packager.models import flavors
+from packager.pipeline.plan import (
+    _checks,
+    _locks,
+    _names,
+    _python,
+    _reasons,
+    _refusals,
+    _switches,
+    _wheels,
+)
+from packager.pipeline.plan._locks import Setting
+from packager.pipeline.plan._python import Candidates
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    Device,
+    Engine,
+    Flavor,
+    Frame,
+    LoaderSpec,
+    ResolvedModel,
+    Target,
+    Tier,
+)
+
+_LOG = logging.getLogger(__name__)
+_ANYWHERE: Final = frozenset({"weights", "prune", "bytecode"})
+"""Passes that leave compiled code alone: of what is for a GPU, a CPU's replay would see no harm."""
+_NO_WHEEL: Final = "no wheel"
+_PICKLED: Final = frozenset({"sentence_transformers", "transformers"})
+"""Flavors whose library reads weights from either a pickle or safetensors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    engine: Engine = Engine.NATIVE
+    tier: Tier
+    frame: Frame
+    loader: LoaderSpec
+
+
+def check(request: BuildRequest) -> Target:
+    """What can be refused before anything is fetched; returns the target.
+
+    Raises UnknownTargetError, FactsError, or ConfigurationError for all other settings together.
+    """
+    target = targets.load(request.target, request.facts_dir)
+    _checks.settings(request, target)
+    return target
+
+
+def plan(
+    request: BuildRequest, model: ResolvedModel, *, today: date | None = None
+) -> tuple[BuildPlan, ...]:
+    """The attempts, the slimmest first: the first that verification proves is what ships.
+
+    Raises ConfigurationError for settings beyond the target's limits, PlanError where nothing
+    serves this model there (with every pin that has no wheel), InterpreterNotFoundError where the
+    Python is not on this machine, ToolError where the package index does not answer.
+    """
+    target = check(request)
+    target = replace(target, requires=target.required_for(request.events))
+    if request.opentelemetry and target.telemetry is not None:
+        more = target.telemetry
+        requires, keep = (*target.requires, *more.requires), (*target.keep, *more.keep)
+        target = replace(target, requires=requires, keep=keep)
+    _checks.size(model, target)
+    _refusals.check(model, trusted=request.trust_model_index)
+    flavor = flavors.choose(model)
+    attempts, refused = _engines(flavor, model, request)
+    clashes = _names.find_clashes(model, target)
+    if clashes and any(each.loader.alone for each in attempts):
+        # a compiled model imports nothing of the author's
+        attempts = tuple(each for each in attempts if each.loader.alone)
+    else:
+        _names.refuse_clashes(clashes)
+    unpickled = _unpickled(attempts)
+    _switches.check_switches(model, _unpickled(_attempts(flavor, model, request.tier)))
+    day = today or datetime.now(UTC).date()
+    candidates = _python.candidates(request, model, target, unpickled, day)
+    builds = devices.builds(request.device or target.device, request.driver, request.facts_dir)
+    target = replace(target, requires=(*target.requires, *builds.requires))
+    failures: list[str] = []
+    for candidate in candidates.found:
+        runtime = candidate.runtime
+        own = runtime.python_minor, runtime.platforms[request.architecture]
+        if bad := list(_wheels.unfit(model.requirements.lines, *own)):
+            failures.append(
+                f"{runtime.name} on {own[1]}: the model brings {', '.join(bad)}, which cannot be "
+                "installed there. Bring wheels for that Python and Linux, or such as run anywhere."
+            )
+            continue
+        _LOG.info("Resolving wheels for %s", runtime.name)
+        setting = Setting(
+            request=request,
+            model=model,
+            target=target,
+            builds=builds,
+            candidate=candidate,
+            declared=_locks.declared(request, model, candidate),
+        )
+        plans, words = _plans(setting, flavor, attempts, unpickled, (*refused, *failures))
+        if plans:
+            return plans
+        failures.append(_why_not(setting, attempts[-1], words))
+    raise PlanError(_nothing(model, target, candidates, failures))
+
+
+def _unpickled(attempts: Sequence[_Attempt]) -> tuple[str, ...]:
+    return tuple(sorted({name for each in attempts for name in each.loader.unpickled}))
+
+
+def _engines(
+    flavor: Flavor, model: ResolvedModel, request: BuildRequest
+) -> tuple[tuple[_Attempt, ...], tuple[str, ...]]:
+    """The attempts of every engine that was asked for, and why one is left out."""
+    if flavor.name == engines.ALREADY:
+        return _passed_through(_attempts(flavor, model, request.tier), request.engine), ()
+    native = () if request.engine is Engine.ONNX else _attempts(flavor, model, request.tier)
+    if request.engine is Engine.NATIVE:
+        return native, ()
+    why = engines.why_not(model, flavor.name)
+    if why and request.engine is Engine.ONNX:
+        raise ConfigurationError(
+            f"--engine onnx: {why}. Build with --engine native, or auto to fall back to it."
+        )
+    if why:
+        return native, (f"engine onnx: {why}.",)
+    compiled = _Attempt(
+        engine=Engine.ONNX,
+        tier=Tier.NATIVE,
+        frame=Frame.NUMPY,
+        loader=engines.loader(request.facts_dir),
+    )
+    return (compiled, *native), ()
+
+
+def _passed_through(native: tuple[_Attempt, ...], engine: Engine | None) -> tuple[_Attempt, ...]:
+    """A model that is a graph already: the loader of its flavor is the engine."""
+    if engine is Engine.NATIVE:
+        return native
+    graphs = (replace(each, engine=Engine.ONNX) for each in native if each.tier is Tier.NATIVE)
+    others = (each for each in native if each.tier is not Tier.NATIVE and engine is None)
+    return (*graphs, *others)
+
+
+def _attempts(flavor: Flavor, model: ResolvedModel, only: Tier | None) -> tuple[_Attempt, ...]:
+    if only is not None and only not in flavor.tiers:
+        raise ConfigurationError(
+            f"--tier {only}: the flavor {flavor.name} has no such tier for this model. "
+            f"There are: {', '.join(flavor.tiers)}."
+        )
+    pairs = [
+        (tier, frame)
+        for tier in flavor.tiers
+        if only in {None, tier}
+        for frame in (flavor.frames(model) if tier is Tier.NATIVE else (Frame.PANDAS,))
+    ]
+    return tuple(
+        _Attempt(tier=tier, frame=frame, loader=flavor.read(model, tier, frame))
+        for tier, frame in pairs
+    )
+
+
+def _plans(
+    setting: Setting,
+    flavor: Flavor,
+    attempts: tuple[_Attempt, ...],
+    unpickled: tuple[str, ...],
+    failures: Sequence[str],
+) -> tuple[tuple[BuildPlan, ...], str]:
+    """One plan for each attempt that resolves, the others named in their reasons.
+
+    Beside them what the resolver said of the last that does not.
+    """
+    words = ""
+    candidate, request, target = setting.candidate, setting.request, setting.target
+    earlier = [f"Not taken: {line}" for line in failures]
+    dropped: list[str] = []
+    plans: list[BuildPlan] = []
+    for each in attempts:
+        try:
+            lock, decided = _locks.lock(setting, each.loader, each.tier, each.frame)
+        except UnresolvableError as error:
+            _LOG.debug("%s/%s does not resolve: %s", each.tier, each.frame, error.words)
+            words = error.words
+            dropped.append(f"{each.tier}/{each.frame} is left out: its wheels do not resolve.")
+            continue
+        reasons = (
+            *candidate.reasons,
+            *earlier,
+            *_reasons.explain_attempt(flavor, each.engine, each.tier, each.frame, setting.model),
+            *_reasons.explain_pickles(unpickled),
+            *_reasons.explain_indexes(setting.model),
+            *_names.explain_shadows(setting.model),
+            *decided,
+            *each.loader.notes,
+            *dropped,
+        )
+        plans.append(
+            BuildPlan(
+                request=request,
+                model=setting.model,
+                flavor=flavor.name,
+                engine=each.engine,
+                tier=each.tier,
+                frame=each.frame,
+                loader=each.loader,
+                target=target,
+                runtime=candidate.runtime,
+                interpreter=candidate.interpreter,
+                lock=lock,
+                passes=_passes(request, target, flavor.name),
+                keep=(*request.keep, *target.keep),
+                reasons=reasons,
+            )
+        )
+    return tuple(plans), words
+
+
+def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ...]:
+    usual = _checks.PASSES
+    if (request.device or target.device) is Device.CUDA:
+        usual = tuple(name for name in usual if name in _ANYWHERE)
+    if flavor not in _PICKLED:
+        usual = tuple(name for name in usual if name != "weights")
+    wanted = usual if request.passes is None else request.passes
+    return tuple(name for name in wanted if request.trace or name not in {"trace", "cut"})
+
+
+def _why_not(setting: Setting, attempt: _Attempt, words: str) -> str:
+    runtime = setting.candidate.runtime
+    missing = _locks.unavailable(setting, attempt.loader, attempt.frame)
+    what = (
+        f"{_NO_WHEEL} of {', '.join(missing)}"
+        if missing
+        else "no versions that go together have wheels"
+    )
+    if cause := _reasons.quote_cause(words):
+        what += f" ({cause})"
+    glibc = ".".join(map(str, runtime.glibc))
+    return f"{runtime.name} ({runtime.os}, glibc {glibc}, {setting.platform}): {what}."
+
+
+def _nothing(
+    model: ResolvedModel, target: Target, candidates: Candidates, failures: list[str]
+) -> str:
+    lines = "\n".join(f"  - {line}" for line in failures)
+    text = f"No set of wheels serves this model on {target.name}:\n{lines}\n"
+    if unused := model.requirements.unused_indexes:
+        text += (
+            f"The model names {', '.join(unused)}, which was not asked: your own configuration "
+            "does not name it. --trust-model-index would use it.\n"
+        )
+    if any(_NO_WHEEL in line for line in failures):
+        text += (
+            "A package without a wheel is not built here, as its own code would run on this "
+            "machine: build a wheel with `pip wheel` and list it as code/NAME.whl.\n"
+        )
+    if candidates.bound is not None:
+        return (
+            f"{text}{candidates.bound[0].upper()}{candidates.bound[1:]}, so it stays with Python "
+            f"{model.python_version}.\n{_python.ways_out(target)}"
+        )
+    return (
+        f"{text}Log the model again with versions that have wheels, choose another Python with "
+        f"--python, or use the target {target.way_out}."
+    )

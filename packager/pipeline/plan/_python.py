@@ -1,0 +1,174 @@
+"""Which Python, and so which runtime, system and wheels: candidates in order, each with why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from packager.environments import interpreters
+from packager.errors import InterpreterNotFoundError, PlanError
+from packager.pipeline.plan import _pickles
+from packager.pipeline.plan._checks import listed
+from packager.types import BuildRequest, Interpreter, ResolvedModel, Runtime, Target
+
+_SOON: Final = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    runtime: Runtime
+    interpreter: Interpreter
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    found: tuple[Candidate, ...]
+    bound: str | None = None
+    """Why the model cannot move to another Python; None where it can."""
+
+
+def candidates(
+    request: BuildRequest,
+    model: ResolvedModel,
+    target: Target,
+    unpickled: tuple[str, ...],
+    today: date,
+) -> Candidates:
+    """Runtimes in the order in which they are to be tried.
+
+    --python decides alone. What is unpickled stays with the Python that wrote it, and moves only
+    if it holds no compiled code. All else takes the newest runtime that there is a Python for here.
+    Raises PlanError where no runtime will do, InterpreterNotFoundError where no Python is here.
+    """
+    author = _minor(model.python_version)
+    if request.python_minor is not None:
+        return Candidates(found=(_asked(request.python_minor, model, target, unpickled, today),))
+    alive = [runtime for runtime in target.runtimes if runtime.end_of_life > today]
+    newest = sorted(alive, key=lambda runtime: _order(runtime.python_minor), reverse=True)
+    if not unpickled:
+        return Candidates(found=_free(newest, model, today))
+    bound = _pickles.why_bound(model.root, unpickled)
+    own = next((runtime for runtime in alive if runtime.python_minor == author), None)
+    if own is None and bound is not None:
+        raise PlanError(_no_runtime(author, target, bound))
+    found: list[Candidate] = []
+    if own is not None:
+        why = (
+            f"Python {author} is kept: {listed(unpickled)} was pickled under Python "
+            f"{model.python_version}."
+        )
+        found.append(_candidate(own, interpreters.find(own.python_minor), why, today))
+    if bound is None:
+        others = [runtime for runtime in newest if runtime is not own]
+        found += _moved(others, model, unpickled, today)
+    if not found:
+        raise InterpreterNotFoundError(newest[0].python_minor, ("this machine",))
+    return Candidates(found=tuple(found), bound=bound)
+
+
+def _asked(
+    minor: str, model: ResolvedModel, target: Target, unpickled: tuple[str, ...], today: date
+) -> Candidate:
+    author = _minor(model.python_version)
+    runtime = next(r for r in target.runtimes if r.python_minor == minor)
+    if runtime.end_of_life <= today:
+        raise PlanError(
+            f"--python {minor}: {runtime.name} came to its end of life on {runtime.end_of_life} "
+            f"({runtime.source}, {runtime.as_of}). Choose a later one."
+        )
+    if author not in {None, minor} and (name := _pickles.find_code(model.root, unpickled)):
+        raise PlanError(
+            f"--python {minor}: {name} holds compiled code, pickled under Python {author}, which "
+            f"no other version runs. Leave --python out.\n{ways_out(target)}"
+        )
+    why = f"Python {minor}: asked for with --python."
+    if unpickled and author is not None and author != minor:
+        why += (
+            f" {listed(unpickled)} was pickled under Python {author}; whether it loads under "
+            f"{minor} is left to replay."
+        )
+    return _candidate(runtime, interpreters.find(minor), why, today)
+
+
+def _free(newest: list[Runtime], model: ResolvedModel, today: date) -> tuple[Candidate, ...]:
+    here = interpreters.available(tuple(runtime.python_minor for runtime in newest))
+    if not here:
+        raise InterpreterNotFoundError(newest[0].python_minor, ("this machine",))
+    by_minor = {interpreter.minor: interpreter for interpreter in here}
+    author = f" (the author's was {model.python_version})" if model.python_version else ""
+    return tuple(
+        _candidate(
+            runtime,
+            by_minor[runtime.python_minor],
+            f"Python {runtime.python_minor}: nothing in this model is unpickled, so the newest "
+            f"runtime is taken that wheels and a Python on this machine exist for{author}.",
+            today,
+        )
+        for runtime in newest
+        if runtime.python_minor in by_minor
+    )
+
+
+def _moved(
+    others: list[Runtime], model: ResolvedModel, unpickled: tuple[str, ...], today: date
+) -> list[Candidate]:
+    by_minor = {
+        interpreter.minor: interpreter
+        for interpreter in interpreters.available(tuple(r.python_minor for r in others))
+    }
+    was = model.python_version or "an unknown Python"
+    return [
+        _candidate(
+            runtime,
+            by_minor[runtime.python_minor],
+            f"Python {runtime.python_minor} instead of the author's {was}: {listed(unpickled)} is "
+            "a pickle without compiled code, which another Python may load; replay proves it.",
+            today,
+        )
+        for runtime in others
+        if runtime.python_minor in by_minor
+    ]
+
+
+def _candidate(runtime: Runtime, interpreter: Interpreter, why: str, today: date) -> Candidate:
+    glibc = ".".join(map(str, runtime.glibc))
+    about = (
+        f"{runtime.name} runs on {runtime.os} (glibc {glibc}) and is maintained until "
+        f"{runtime.end_of_life} ({runtime.source}, {runtime.as_of})."
+    )
+    soon: tuple[str, ...] = ()
+    if runtime.end_of_life - today <= _SOON:
+        soon = (f"{runtime.name} is near its end of life: {runtime.end_of_life}.",)
+    return Candidate(runtime=runtime, interpreter=interpreter, reasons=(why, about, *soon))
+
+
+def _no_runtime(author: str | None, target: Target, bound: str) -> str:
+    if author is None:
+        return (
+            f"{bound[0].upper()}{bound[1:]}, and MLmodel does not say which Python wrote it. "
+            "Say it with --python."
+        )
+    return (
+        f"{bound[0].upper()}{bound[1:]}, written under Python {author}, which no other version "
+        f"runs; {target.name} has no maintained runtime of it.\n{ways_out(target)}"
+    )
+
+
+def ways_out(target: Target) -> str:
+    """What an author can do about a pickle that is tied to its Python."""
+    kept = [r.python_minor for r in target.runtimes if r.glibc >= (2, 28)]
+    return (
+        "Ways out: log the model again in a format without pickles (skops for scikit-learn, "
+        "models from code for a PythonModel); or log it under Python "
+        f"{' or '.join(kept)}; or use the target {target.way_out}."
+    )
+
+
+def _minor(version: str | None) -> str | None:
+    return ".".join(version.split(".")[:2]) if version else None
+
+
+def _order(minor: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in minor.split("."))

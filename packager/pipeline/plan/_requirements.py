@@ -1,0 +1,141 @@
+"""What is to be installed, out of what the author listed: less, replaced, and a little more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from packager.environments import lockfile
+from packager.facts.devices import Substitute
+from packager.types import Frame, LoaderSpec, ResolvedModel, Runtime, Target, Tier
+
+MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One line of the author's requirements."""
+
+    line: str
+    name: str
+    requirement: Requirement | None
+    """None for a wheel that lies in the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    lines: tuple[str, ...]
+    excluded: tuple[str, ...]
+    substituted: tuple[tuple[str, str], ...]
+    """Pairs of the author's distribution and what stands in for it."""
+    reasons: tuple[str, ...]
+
+
+def listed(lines: Iterable[str]) -> tuple[Listed, ...]:
+    """Each line parsed: of a plan's requirements, which were checked."""
+    return tuple(_parsed(line) for line in lines)
+
+
+def needed(
+    model: ResolvedModel,
+    loader: LoaderSpec,
+    frame: Frame,
+    target: Target,
+    substitutes: tuple[Substitute, ...],
+    *,
+    substitute: bool = True,
+    about: str = "built without a GPU's code",
+) -> Needed:
+    """The lines to lock for one attempt; with `substitute` false the author's choice is kept."""
+    never = {canonicalize_name(name) for name in loader.excludes}
+    drops = {canonicalize_name(name) for name in loader.drops} | never
+    lines: list[str] = []
+    names: set[str] = set()
+    # a file that is pinned by its digest has no substitute
+    pinned = lockfile.read_digests(model.requirements)
+    replaced = {
+        fact.name: fact.by for fact in substitutes if substitute and fact.name not in pinned
+    }
+    reasons: list[str] = []
+    substituted: dict[str, str] = {}
+    for each in () if loader.alone else listed(model.requirements.lines):
+        if each.name in MLFLOW or each.name in drops:
+            continue
+        # who lists xgboost-cpu has xgboost
+        names |= {each.name, *(fact.name for fact in substitutes if fact.by == each.name)}
+        lines.append(_substitute(each.name, each.line, each.requirement, replaced, substituted))
+    for line in (*loader.requires, *target.requires):
+        requirement = Requirement(line)
+        name = canonicalize_name(requirement.name)
+        if name == "mlflow-skinny" and model.mlflow_version:
+            line = f"{name}=={model.mlflow_version}"  # noqa: PLW2901 - the version the model has
+        if name not in names:
+            names.add(name)
+            lines.append(_substitute(name, line, requirement, replaced, substituted))
+    for old, new in sorted(substituted.items()):
+        reasons.append(f"{new} stands in for {old}: the same version, {about}.")
+    excluded = never | {name for name in drops if name == "pandas" and frame is Frame.NUMPY}
+    return Needed(
+        lines=tuple(sorted(lines)),
+        excluded=tuple(sorted(excluded | set(substituted))),
+        substituted=tuple(sorted(substituted.items())),
+        reasons=tuple(reasons),
+    )
+
+
+def about_provided(model: ResolvedModel, runtime: Runtime, installed: Iterable[str]) -> list[str]:
+    """What the runtime carries too, and whose copy runs."""
+    named = {each.name for each in listed(model.requirements.lines)}
+    both = sorted(runtime.provides & set(installed) & named)
+    if not both:
+        return []
+    line = (
+        f"{', '.join(both)}: shipped because the model lists it; the runtime has one too, whose "
+        "version changes without notice."
+    )
+    return [line]
+
+
+def left_out(
+    model: ResolvedModel, loader: LoaderSpec, tier: Tier, installed: Iterable[str]
+) -> list[str]:
+    """What the author listed and the artifact does not have, and why."""
+    named = {each.name for each in listed(model.requirements.lines)}
+    idle_names = (*loader.drops, *loader.excludes)
+    drops = {canonicalize_name(name) for name in idle_names} - set(installed)
+    reasons = []
+    if family := sorted(named & MLFLOW):
+        instead = {
+            Tier.NATIVE: "a loader of our own reads the model",
+            Tier.STUB: "a stand-in has the few names of it that the model's class needs",
+            Tier.SKINNY: "mlflow-skinny of the same version loads the model",
+        }[tier]
+        reasons.append(f"Not shipped: {', '.join(family)}; {instead}.")
+    if idle := sorted(named & drops):
+        reasons.append(f"Not shipped: {', '.join(idle)}; serving this model never imports it.")
+    return reasons
+
+
+def _substitute(
+    name: str,
+    line: str,
+    requirement: Requirement | None,
+    replaced: Mapping[str, str],
+    substituted: dict[str, str],
+) -> str:
+    if requirement is None or requirement.url is not None or name not in replaced:
+        return line
+    substituted[name] = replaced[name]
+    return replaced[name] + line[len(requirement.name) :]
+
+
+def _parsed(line: str) -> Listed:
+    if line.endswith(".whl") and "@" not in line:
+        name, *_ = parse_wheel_filename(line.rsplit("/", 1)[-1])
+        return Listed(line=line, name=name, requirement=None)
+    requirement = Requirement(line)
+    return Listed(line=line, name=canonicalize_name(requirement.name), requirement=requirement)

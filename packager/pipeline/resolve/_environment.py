@@ -1,0 +1,135 @@
+"""The Python and the requirements that the author declared, read as MLflow reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packager.errors import ModelFormatError
+from packager.models import model_documents
+from packager.pipeline.resolve._indexes import Indexes
+from packager.pipeline.resolve._requirements_file import (
+    Reading,
+    read_file,
+    read_lines,
+    redact_files,
+)
+from packager.types import Json, Requirements
+
+_PYTHON: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
+_CONDA_PYTHON: Final = re.compile(r"python\s*(?:<=|==|=)\s*(\d+\.\d+(?:\.\d+)?)")
+_CONDA_BUILD: Final = re.compile(r"(?:python|pip|setuptools|wheel)\b")
+
+
+_DECLARATIONS: Final = ("conda.yaml", "python_env.yaml", "pyproject.toml", "uv.lock")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    python_version: str | None
+    requirements: Requirements
+    notes: tuple[str, ...] = ()
+
+
+def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -> Environment:
+    """Read them, and take passwords out of the files of `root`, which is a copy.
+
+    Raises ModelFormatError for a file that cannot be read, and for every line that is refused.
+
+    requirements.txt first, else python_env.yaml's dependencies, else the pip part of conda.yaml.
+    `trust_index` heeds the indexes that the model names and this machine's user does not.
+    """
+    python_env = _yaml(root / "python_env.yaml")
+    conda = _yaml(root / "conda.yaml")
+    in_python_env = _dependencies(python_env, "python_env.yaml")
+    in_conda = _dependencies(conda, "conda.yaml")
+    found = Reading(root, Indexes(root, trust_index))
+    if (root / "requirements.txt").is_file():
+        source = "requirements.txt"
+        read_file(found, root / source)
+    elif lines := [line for line in in_python_env if isinstance(line, str)]:
+        source = "python_env.yaml"
+        read_lines(found, lines, root)
+    else:
+        source = "conda.yaml"
+        _conda(found, in_conda)
+    found.check()
+    others = (root / name for name in _DECLARATIONS)
+    redact_files([*dict.fromkeys(found.files), *(path for path in others if path.is_file())])
+    if not found.lines:
+        found.notes.append(
+            "The model declares no requirements: what its flavor needs is installed in today's "
+            "versions, which may not be those that it was trained with."
+        )
+    return Environment(
+        python_version=_python(python_env, in_conda, pyfunc),
+        requirements=Requirements(
+            lines=tuple(dict.fromkeys(found.lines)),
+            constraints=tuple(dict.fromkeys(found.constraints)),
+            options=found.indexes.heed(),
+            hashes=found.hashes,
+            unused_indexes=tuple(dict.fromkeys(found.indexes.unused)),
+            source=source,
+        ),
+        notes=tuple(found.notes),
+    )
+
+
+def _python(
+    python_env: Mapping[str, Json], dependencies: Sequence[Json], pyfunc: Mapping[str, Json]
+) -> str | None:
+    """The first that is declared, in full where any names the patch release of the same minor."""
+    in_conda = (
+        match.group(1)
+        for line in dependencies
+        if isinstance(line, str) and (match := _CONDA_PYTHON.match(line))
+    )
+    declared = (str(python_env.get("python", "")), *in_conda, str(pyfunc.get("python_version", "")))
+    versions = [match.group() for text in declared if (match := _PYTHON.match(text))]
+    if not versions:
+        return None
+    first = ".".join(versions[0].split(".")[:2])
+    same = [version for version in versions if ".".join(version.split(".")[:2]) == first]
+    return next((version for version in same if version.count(".") == 2), first)
+
+
+def _yaml(path: Path) -> Mapping[str, Json]:
+    return model_documents.read_yaml(path) if path.is_file() else {}
+
+
+def _dependencies(values: Mapping[str, Json], name: str) -> list[Json]:
+    """Raises ModelFormatError where they are no list of texts and tables of pip's."""
+    listed = values.get("dependencies")
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        raise ModelFormatError(f"{name}: `dependencies` is no list of packages. Correct the file.")
+    for entry in listed:
+        inner = entry.get("pip") if isinstance(entry, dict) else [entry]
+        if inner is not None and not _is_texts(inner):
+            raise ModelFormatError(
+                f"{name}: `dependencies` holds {str(entry)[:60]!r}, which is neither a package nor "
+                "a table `pip` with a list of packages. Correct the file."
+            )
+    return listed
+
+
+def _is_texts(values: Json) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _conda(found: Reading, dependencies: Sequence[Json]) -> None:
+    left_out = []
+    for line in dependencies:
+        if isinstance(line, dict):
+            read_lines(found, line.get("pip") or (), found.root)
+        elif not _CONDA_BUILD.match(line):
+            left_out.append(line)
+    if left_out:
+        found.notes.append(
+            "conda.yaml lists packages outside of its pip part, which MLflow does not install "
+            f"with pip either: {', '.join(left_out)}."
+        )

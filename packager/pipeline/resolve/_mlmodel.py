@@ -1,0 +1,100 @@
+"""The file MLmodel, as MLflow 2.x and 3.x write it; what is not known is let be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from packager.errors import ModelFormatError
+from packager.models import model_documents
+from packager.pipeline.resolve import _field_types
+from packager.types import Json
+
+FILENAME: Final = "MLmodel"
+_PYFUNC: Final = "python_function"
+_PARTS: Final = ("inputs", "outputs", "params")
+# mlflow/utils/mlflow_tags.py
+_EXTERNAL: Final = "mlflow.model.isExternal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlModel:
+    values: Mapping[str, Json]
+    """The whole file, as it is."""
+    flavors: Mapping[str, Mapping[str, Json]]
+    signature: Mapping[str, Json] | None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def pyfunc(self) -> Mapping[str, Json]:
+        return self.flavors[_PYFUNC]
+
+    def text(self, key: str) -> str | None:
+        value = self.values.get(key)
+        return str(value) if value else None
+
+
+def read(root: Path) -> MlModel:
+    """Raises ModelFormatError, which says what is wrong with the file."""
+    return parse(model_documents.read_yaml(root / FILENAME))
+
+
+def parse(values: Mapping[str, Json]) -> MlModel:
+    metadata = values.get("metadata")
+    if isinstance(metadata, dict) and metadata.get(_EXTERNAL) in {True, "true"}:
+        raise ModelFormatError(
+            "This model is registered as external: MLflow holds its description, not its files. "
+            "Log the model itself, with its artifacts, to package it."
+        )
+    flavors = _flavors(values)
+    _field_types.check_fields(values)
+    signature = _signature(values.get("signature"))
+    notes = []
+    if signature is None:
+        notes.append(
+            "The model has no signature: requests are passed on as they are parsed, without a "
+            "check of their columns and types."
+        )
+    return MlModel(values=values, flavors=flavors, signature=signature, notes=tuple(notes))
+
+
+def _flavors(values: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
+    flavors = values.get("flavors")
+    if not isinstance(flavors, dict) or not flavors:
+        raise ModelFormatError(f"{FILENAME} names no flavors: MLflow could not load it either.")
+    broken = sorted(str(name) for name, config in flavors.items() if not isinstance(config, dict))
+    if broken:
+        raise ModelFormatError(f"{FILENAME}: no configuration of flavor {', '.join(broken)}.")
+    if _PYFUNC not in flavors:
+        others = ", ".join(sorted(map(str, flavors)))
+        raise ModelFormatError(
+            f"The model has no flavor {_PYFUNC} (it has: {others}), so MLflow "
+            "cannot serve it. Log it with a flavor that has one, or wrap it in a PythonModel."
+        )
+    if not flavors[_PYFUNC].get("loader_module"):
+        raise ModelFormatError(f"{FILENAME}: flavor {_PYFUNC} names no loader_module.")
+    return {str(name): config for name, config in flavors.items()}
+
+
+def _signature(given: Json) -> Mapping[str, Json] | None:
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise ModelFormatError(f"{FILENAME}: the signature is no table of inputs and outputs.")
+    parts = {part: _specs(part, given.get(part)) for part in _PARTS}
+    return parts if any(specs is not None for specs in parts.values()) else None
+
+
+def _specs(part: str, text: Json) -> Json:
+    """Each part is JSON in a string inside the YAML."""
+    specs = text
+    if isinstance(text, str):
+        specs = model_documents.parse_json(text, f"{FILENAME}'s signature of {part}")
+    if specs is None:
+        return None
+    if not isinstance(specs, list) or not all(isinstance(spec, dict) for spec in specs):
+        raise ModelFormatError(f"{FILENAME}: the signature's {part} are no list of columns.")
+    _field_types.check_specs(part, specs)
+    return specs

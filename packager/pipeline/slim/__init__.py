@@ -1,0 +1,76 @@
+"""Stage 3: install what is locked, add the model and the handlers, and take out what is idle."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from packager.errors import ConfigurationError
+from packager.pipeline.slim import defer, prune, unused_distributions, weights
+from packager.pipeline.slim.native import libraries, library_loaders, strip_libraries
+from packager.pipeline.slim.passes import Pass
+from packager.pipeline.slim.stage import stage
+from packager.pipeline.slim.storing import archive, bytecode, compressed_store
+from packager.pipeline.slim.tracing import trace
+from packager.types import BuildPlan, Bundle
+
+_LOG = logging.getLogger(__name__)
+
+PASSES: Final[Mapping[str, Pass]] = MappingProxyType(
+    {
+        weights.PASS.name: weights.PASS,
+        libraries.PASS.name: libraries.PASS,
+        prune.PASS.name: prune.PASS,
+        strip_libraries.PASS.name: strip_libraries.PASS,
+        bytecode.PASS.name: bytecode.PASS,
+        trace.PASS.name: trace.PASS,
+        unused_distributions.PASS.name: unused_distributions.PASS,
+        defer.PASS.name: defer.PASS,
+        compressed_store.PASS.name: compressed_store.PASS,
+        archive.PASS.name: archive.PASS,
+    }
+)
+"""In the order in which they run, whatever order they are asked for in."""
+
+
+def slim(plan: BuildPlan, work: Path) -> Bundle:
+    """Stage the function's folder under `work`, then run the plan's passes over it.
+
+    What a pass took out and the trace saw asked for is kept: the tree is then made anew.
+    Raises ConfigurationError for a pass that does not exist, ToolError or StorageError where
+    installing fails, ModelFormatError for a model that would load types that nobody trusted.
+    """
+    if unknown := sorted(set(plan.passes) - set(PASSES)):
+        raise ConfigurationError(
+            f"No slimming pass {', '.join(unknown)}. Known passes: {', '.join(PASSES)}."
+        )
+    bundle = stage(plan, work / "function")
+    # before any pass: sources are read
+    loaders = library_loaders.find_loaders(bundle.root, plan.runtime.libraries)
+    bundle = replace(bundle, loaders=loaders)
+    for name, each in PASSES.items():
+        if name in plan.passes:
+            bundle = each.apply(bundle, plan)
+            _log(bundle)
+        if name == trace.PASS.name and (missed := trace.missed_files(bundle)):
+            _LOG.info("Kept after all: %s", ", ".join(missed))
+            shutil.rmtree(bundle.root)
+            return slim(replace(plan, keep=(*plan.keep, *missed)), work)
+    return bundle
+
+
+def _log(bundle: Bundle) -> None:
+    entry = bundle.ledger[-1]
+    _LOG.info(
+        "%s: %.1f -> %.1f MB, %d -> %d files",
+        entry.name,
+        entry.bytes_before / 1e6,
+        entry.bytes_after / 1e6,
+        entry.files_before,
+        entry.files_after,
+    )

@@ -1,0 +1,1 @@
+"""Shared libraries: those that are needed, and their size."""

@@ -1,0 +1,111 @@
+"""Take out of shared libraries what no loader reads; a library that then does not load is put back.
+
+GNU strip does this wrongly for libraries that patchelf has touched (it exits 0 and they no longer
+load), and no strip cuts out GPU code. See packager/system/elf_compact.py for what is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from packager.models import registered_model
+from packager.pipeline.slim.globs import matches
+from packager.pipeline.slim.passes import Pass, accounted
+from packager.system import elf
+from packager.system.elf_compact import NotCompactableError, compacted
+from packager.system.resources import WORKERS
+from packager.targets.emulator import why_not_bootable
+from packager.types import BuildPlan, Bundle
+
+_LOG = logging.getLogger(__name__)
+
+_GPU_CODE: Final = (".nv_fatbin",)
+"""Read by CUDA's driver alone, which no function of a CPU target has."""
+_WORKER: Final = WORKERS / "load_libraries.py"
+_SECONDS: Final = 600
+
+
+def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
+    """Rewrite every library that gets smaller, and load each of them in a clean process."""
+    originals: dict[Path, bytes] = {}
+    left: dict[str, str] = {}
+    for file in bundle.files:
+        path = bundle.root / file.path
+        if ".so" not in path.name or matches(file.path, plan.keep) or not elf.is_elf(path):
+            continue
+        data = path.read_bytes()
+        try:
+            smaller = compacted(data, _GPU_CODE)
+        except NotCompactableError as error:
+            left[file.path.as_posix()] = str(error)
+            _LOG.debug("Left as it is: %s: %s", file.path, error)
+            continue
+        if len(smaller) < len(data):
+            originals[path] = data
+            path.write_bytes(smaller)
+    reverted, checked = _put_back_what_fails(bundle.root, originals, plan)
+    proof = (
+        f"{len(originals) - len(reverted)} libraries rewritten, every mapped byte the same; "
+        f"{checked}" + (f"; {len(left)} left as they were" if left else "")
+    )
+    return accounted(
+        bundle,
+        PASS,
+        proof=proof,
+        reverted=tuple(path.relative_to(bundle.root).as_posix() for path in reverted),
+    )
+
+
+def _put_back_what_fails(
+    root: Path, originals: dict[Path, bytes], plan: BuildPlan
+) -> tuple[list[Path], str]:
+    """Restore each library that no longer loads and did before; say what was checked."""
+    if not originals:
+        return [], "nothing to check"
+    if why := why_not_bootable(plan.request.architecture):
+        return [], f"not loaded: {why}"
+    reverted: list[Path] = []
+    failing = failures(originals, root, plan)
+    for path in failing:
+        path.write_bytes(originals[path])
+    unrelated = set(failures(failing, root, plan)) if failing else set()
+    for path in failing:
+        if path in unrelated:
+            # it does not load alone either way: that is not this pass's doing
+            path.write_bytes(compacted(originals[path], _GPU_CODE))
+        else:
+            reverted.append(path)
+    loaded = len(originals) - len(failing)
+    return reverted, f"{loaded} of {len(originals)} load in a clean process" + (
+        f", {len(unrelated)} need another loaded first, as before" if unrelated else ""
+    )
+
+
+def failures(paths: Iterable[Path], root: Path, plan: BuildPlan) -> list[Path]:
+    """Those that the target's Python cannot load, each tried in a process of its own."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as listed:
+        listed.writelines(f"{path}\n" for path in sorted(paths))
+        listed.flush()
+        done = registered_model.run(
+            [plan.interpreter.path, "-I", "-B", _WORKER, listed.name],
+            readable=(root, _WORKER, Path(listed.name)),
+            network=False,
+            more={"LD_LIBRARY_PATH": f"{root}:{root / 'lib'}"},
+            timeout_seconds=_SECONDS,
+        )
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    for path, said in found.items():
+        _LOG.debug("Does not load alone: %s: %s", path, said)
+    return [Path(path) for path in found]
+
+
+PASS: Final = Pass(
+    name="compact",
+    reason="debug symbols, section tables and GPU code in shared libraries are never mapped",
+    apply=apply,
+)

@@ -1,0 +1,257 @@
+"""The tree before any pass: packages, the model, the handlers that ship, and the manifest."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from packaging.utils import canonicalize_name
+
+from handlers import sketches
+from handlers.manifest import FILENAME, Manifest
+from packager.environments import lockfile, virtual_environments
+from packager.errors import ModelFormatError, PlanError, StorageError, UntrustedTypesError
+from packager.models import registered_model
+from packager.pipeline import baseline
+from packager.pipeline.slim import imports
+from packager.system import destination_uri, file_tree, resources
+from packager.system.resources import WORKERS
+from packager.targets.emulator import why_not_bootable
+from packager.types import BuildPlan, Bundle, Json, Tier
+
+MODEL: Final = "model"
+EXAMPLE: Final = "serving_input_example.json"
+
+# what MLflow keeps beside a model for those who rebuild its environment; no loader reads it.
+# https://mlflow.org/docs/latest/ml/model/#storage-format, as of 3.17
+_NOT_SHIPPED: Final = frozenset(
+    {
+        ".python-version",
+        "_databricks",
+        "conda.yaml",
+        "constraints.txt",
+        "environment_variables.txt",
+        "input_example.json",
+        "original_requirements.txt",
+        "pyproject.toml",
+        "python_env.yaml",
+        "registered_model_meta",
+        "requirements.txt",
+        EXAMPLE,
+        "uv.lock",
+        "wheels",
+    }
+)
+_SHARED: Final = frozenset({"..", "bin", "etc", "share"})
+"""Folders that many wheels put something into."""
+_SKOPS_TYPES: Final = WORKERS / "skops_types.py"
+_WORKER_SECONDS: Final = 300
+_UNTRUSTED: Final = 3
+
+
+def stage(plan: BuildPlan, root: Path) -> Bundle:
+    """Fill `root`; modes are 0644 and 0755 whatever the wheels and the umask say."""
+    root.mkdir(parents=True)
+    model = plan.model
+    try:
+        lockfile.install(
+            plan.lock,
+            root,
+            interpreter=plan.interpreter,
+            platform=plan.platform,
+            cwd=model.root,
+            options=model.requirements.options,
+        )
+        _refuse_taken(root, plan)
+        _copy_model(plan.compiled.folder if plan.compiled else model.root, root / MODEL)
+        _copy_handlers(plan, root)
+        example = _write_example(plan, root)
+        manifest = _manifest(plan, example, path_files=any(root.glob("*.pth")))
+        if (drift := baseline.make(plan)) is not None:
+            (root / sketches.FILENAME).write_text(drift, encoding="utf-8")
+            manifest = replace(manifest, baseline=sketches.FILENAME)
+        if manifest.options.get("format") == "skops":
+            trusted = _trusted(plan, root, manifest.options)
+            manifest = replace(manifest, options={**manifest.options, "trusted": trusted})
+        (root / FILENAME).write_text(manifest.text(), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"The function's folder cannot be written: {error}.") from error
+    _set_modes(root)
+    return Bundle(root=root, files=tuple(file_tree.records(root)), tops=_tops(root))
+
+
+def _refuse_taken(root: Path, plan: BuildPlan) -> None:
+    """Raises PlanError for what an installed package has under one of the artifact's own names."""
+    own = (MODEL, "handlers", FILENAME, sketches.FILENAME, *plan.target.reserved)
+    there = [name for name in own if (root / name).exists()]
+    # a package comes before a module of its name
+    there += [path.name for path in root.glob("handlers.*") if path.suffix in {".py", ".so"}]
+    if not there:
+        return
+    name = min(there)
+    packages = sorted(package for package, tops in _tops(root).items() if name in tops)
+    raise PlanError(
+        f"{' and '.join(packages) or 'A package of this model'} installs {name!r} at the top "
+        "level, where the artifact has its own. Take it out of the model's requirements, or build "
+        "a wheel of it with another name for that."
+    )
+
+
+def _tops(root: Path) -> dict[str, frozenset[str]]:
+    """By each wheel's RECORD, which later passes may take out.
+
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    found: dict[str, frozenset[str]] = {}
+    for record in sorted(root.glob("*.dist-info/RECORD")):
+        name = canonicalize_name(record.parent.name.removesuffix(".dist-info").rpartition("-")[0])
+        with record.open(encoding="utf-8", newline="") as file:
+            rows = [PurePosixPath(row[0]).parts for row in csv.reader(file) if row]
+        found[name] = frozenset(parts[0] for parts in rows if parts and parts[0] not in _SHARED)
+    return found
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    top = source.resolve()
+    for path in sorted(source.rglob("*")):
+        if path.is_symlink() and not path.resolve().is_relative_to(top):
+            raise ModelFormatError(
+                f"{path.relative_to(source)} is a link that leaves the model's folder. "
+                "Log the model again with the file itself."
+            )
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        at_top = Path(folder) == source
+        return [
+            name for name in names if (at_top and name in _NOT_SHIPPED) or name == "__pycache__"
+        ]
+
+    shutil.copytree(source, target, ignore=ignored)
+
+
+def _copy_handlers(plan: BuildPlan, root: Path) -> None:
+    source = resources.handlers_root()
+    entry = plan.target.entrypoint.rpartition(".")[0].replace(".", "/") + ".py"
+    wanted = {
+        source / "__init__.py",
+        source / "predictor.py",
+        source / "child_start" / "sitecustomize.py",
+        source.parent / entry,
+        source / "loaders" / "__init__.py",
+        source / "loaders" / f"{plan.loader.loader}.py",
+    }
+    modules = source / plan.target.source_modules
+    wanted.update(modules / f"{name}.py" for name in plan.request.events)
+    output = destination_uri.of(plan)
+    if output is not None and plan.target.failures is not None:
+        kinds = {plan.target.failures, output.kind}
+        wanted.update(source / "destinations" / f"{kind}.py" for kind in kinds)
+    for glob in plan.target.handlers:
+        wanted.update(source.glob(glob))
+    for path in imported(source, wanted):
+        target = root / "handlers" / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    if plan.tier is Tier.STUB:
+        shutil.copytree(
+            source / "stub",
+            root / "handlers" / "stub",
+            ignore=shutil.ignore_patterns("__pycache__"),
+            dirs_exist_ok=True,
+        )
+
+
+def imported(source: Path, entries: set[Path]) -> tuple[Path, ...]:
+    """The files of the package at `source` that `entries` import, directly or not, and these."""
+    base = source.parent
+    every = {PurePosixPath(path.relative_to(base).as_posix()) for path in source.rglob("*.py")}
+    todo = [PurePosixPath(path.relative_to(base).as_posix()) for path in entries]
+    found: set[PurePosixPath] = set()
+    while todo:
+        path = todo.pop()
+        found.add(path)
+        for module in imports.modules(base / path, path):
+            todo.extend(imports.files(module, every - found))
+    return tuple(base / path for path in sorted(found))
+
+
+def _write_example(plan: BuildPlan, root: Path) -> str | None:
+    example = plan.model.example
+    if example is None or not example.content_type.startswith("application/json"):
+        return None
+    (root / MODEL / EXAMPLE).write_bytes(example.body)
+    return f"{MODEL}/{EXAMPLE}"
+
+
+def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Manifest:
+    model, limits = plan.model, plan.target.limits
+    return Manifest(
+        model_name=model.name,
+        model_version=model.version,
+        aliases=sorted(model.aliases),
+        run_id=model.run_id,
+        model_id=model.model_id,
+        mlflow_version=model.mlflow_version,
+        digest=model.digest,
+        flavor=plan.flavor,
+        engine=plan.engine.value,
+        tier=plan.tier.value,
+        frame=plan.frame.value,
+        loader=plan.loader.loader,
+        model_path=MODEL,
+        options=dict(plan.loader.options),
+        signature=None if model.signature is None else dict(model.signature),
+        signature_from_type_hints=model.signature_from_type_hints,
+        example=example,
+        threads=plan.threads,
+        path_files=path_files,
+        events=list(plan.request.events),
+        output=None if (output := destination_uri.of(plan)) is None else output.kind,
+        opentelemetry=plan.request.opentelemetry,
+        created=model.created,
+        python=plan.runtime.python_minor,
+        request_bytes=limits.request_bytes,
+        response_bytes=limits.response_bytes,
+    )
+
+
+def _trusted(plan: BuildPlan, root: Path, options: Mapping[str, Json]) -> list[str]:
+    """Every type in the skops file, asked of the target's interpreter with the bundle's packages.
+
+    Raises UntrustedTypesError, which names those that neither skops nor the model trusts.
+    """
+    python, path = plan.interpreter.path, str(root)
+    if why_not_bootable(plan.request.architecture) is not None:
+        # the bundle is another machine's: the same versions, built for this one
+        names = ("skops", "scikit-learn", "numpy", "scipy", "lightgbm", "xgboost")
+        pins = [f"{p.name}=={p.version}" for p in plan.lock.packages if p.name in names]
+        python, path = virtual_environments.ensure(plan.interpreter, pins, label="skops"), ""
+    done = registered_model.run(
+        [
+            *(python, "-s", "-B", _SKOPS_TYPES, root / MODEL / options["file"]),
+            json.dumps(sorted(options.get("trusted") or [])),
+        ],
+        readable=(root, _SKOPS_TYPES),
+        network=False,
+        more={"PYTHONPATH": path, "LD_LIBRARY_PATH": f"{path}/lib"} if path else {},
+        timeout_seconds=_WORKER_SECONDS,
+        check=False,
+    )
+    if done.returncode == _UNTRUSTED:
+        raise UntrustedTypesError(done.stderr.strip().splitlines()[-1].rpartition(": ")[2])
+    if done.returncode != 0:
+        raise ModelFormatError(
+            f"The skops file {options['file']} cannot be read.\n{done.stderr.strip()[-2000:]}"
+        )
+    return list(json.loads(done.stdout))
+
+
+def _set_modes(root: Path) -> None:
+    for path in (root, *root.rglob("*")):
+        executable = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod(0o755 if executable else 0o644)

@@ -1,0 +1,1 @@
+"""Bytecode and the compressed store, which the function imports from."""

@@ -1,0 +1,276 @@
+"""Put what no traced request opened into one compressed file; handlers/store.py serves it.
+
+Nothing goes that could be asked for without a way back: data files that lie in a package which is
+used stay, as native code may open them, and so do libraries that nothing links to, and the modules
+of a package that looks into its own folder.
+What goes, and how it comes back:
+
+    a module that was not imported       by importing it
+    an extension module, and libraries   by importing it: they are unpacked below /tmp
+      that only such modules link to
+    a package none of whose files was    by importing it: where it has data files, all of it is
+      opened                             unpacked below /tmp
+    the source of an archived module     by asking its loader (tracebacks, inspect), or opening it
+    stubs, documents, installers'        by opening it: it is unpacked below /tmp
+      records
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from handlers import store
+from handlers.cold import FOOTER, MAGIC, Cold
+from packager.errors import ToolError
+from packager.pipeline.slim import prune
+from packager.pipeline.slim.globs import matches
+from packager.pipeline.slim.native import stored_libraries
+from packager.pipeline.slim.passes import Pass, accounted, drop_empty_folders
+from packager.pipeline.slim.prune import LICENCES, is_set_aside
+from packager.pipeline.slim.storing import archive, index
+from packager.types import BuildPlan, Bundle, Removal, Trace
+
+_BLOCK_BYTES: Final = 1 << 20
+"""What a miss decompresses at least: about 12 ms."""
+_OWN_PLACE: Final = re.compile(rb"\b__(?:file|path)__\b")
+_LOOKS: Final = re.compile(rb"\b(?:listdir|scandir|iterdir|walk|i?glob|rglob)\(")
+_LZMA2: Final = {"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": _BLOCK_BYTES}
+_OF_CODE: Final = {"x86_64": {"id": lzma.FILTER_X86}}
+"""Makes the jumps in machine code alike, for 6 % less; Python has none for aarch64."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Chosen:
+    """What goes into the store, by path; what is only dropped, because it can be made from that."""
+
+    files: set[str] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)
+    trees: dict[str, list[str]] = field(default_factory=dict)
+    """A package's `__init__.py` to all that is unpacked with it."""
+    needs: dict[str, list[str]] = field(default_factory=dict)
+    """A library to those in the tree that it is linked to, directly or not."""
+
+
+def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
+    """Move files; without a trace none.
+
+    Raises ToolError where the store does not give back what was put in.
+    """
+    if bundle.trace is None:
+        return accounted(bundle, PASS, proof=f"nothing is cold: {bundle.untraced}")
+    root, sizes = bundle.root, index.by_path(bundle.files)
+    path = root / index.HOME / store.COLD_FILE
+    spared: set[str] = set()
+    while True:
+        chosen = choose(bundle, plan, bundle.trace, spared)
+        going = sorted(chosen.files | chosen.dropped)
+        if not going:
+            path.unlink(missing_ok=True)
+            return accounted(
+                bundle, PASS, proof="everything was opened", reverted=tuple(sorted(spared))
+            )
+        write(path, root, chosen, plan.request.architecture)
+        _read_back(path, root, chosen.files)
+        failing, loaded = stored_libraries.load_libraries(root, plan, chosen.needs, chosen.files)
+        if failing <= spared:
+            break
+        spared |= failing
+    removed = [Removal(PurePosixPath(each), sizes[each].size_bytes, "cold") for each in going]
+    for each in going:
+        (root / each).unlink()
+    drop_empty_folders(root)
+    index.write(root, plan, code={})
+    size = sum(sizes[each].size_bytes for each in chosen.files)
+    return accounted(
+        bundle,
+        PASS,
+        removed=removed,
+        proof=f"{len(chosen.files)} files that no traced request opened, {size / 1e6:.1f} MB as "
+        f"{path.stat().st_size / 1e6:.1f}, each read back the same; {loaded}; "
+        f"{len(chosen.dropped)} bytecode files that a miss makes anew",
+        reverted=tuple(sorted(spared)),
+    )
+
+
+def choose(bundle: Bundle, plan: BuildPlan, trace: Trace, spared: Collection[str] = ()) -> Chosen:
+    """Decide what goes; `spared` are files that were found not to bear it."""
+    files = index.by_path(bundle.files)
+    opened = {path.as_posix() for path in trace.opened}
+    found = index.modules(files, index.suffixes(plan))
+    stays = {path for path in files if path in opened or path in spared or _stays(path, plan)}
+    chosen = Chosen()
+    _whole_packages(files, found, stays, trace, chosen)
+    taken = {path for tree in chosen.trees.values() for path in tree}
+    archived = archive.PASS.name in plan.passes
+    extensions = set()
+    listed = _listed(bundle.root, found.values())
+    for file in found.values():
+        if file in stays or file in taken or not _in_package(file, found):
+            continue
+        if not listed.isdisjoint(PurePosixPath(file).parents):
+            continue
+        if not file.endswith(".py"):
+            extensions.add(file)
+            continue
+        bytecode = index.bytecode_of(PurePosixPath(file), plan.interpreter).as_posix()
+        if bytecode not in files:
+            continue  # it does not compile, so it is no module
+        if bytecode not in opened:
+            chosen.files.add(file)
+            chosen.dropped.add(bytecode)
+        elif archived:
+            chosen.files.add(file)
+    if prune.PASS.name in plan.passes:
+        chosen.files.update(
+            path for path in files if path not in stays and is_set_aside(PurePosixPath(path))
+        )
+    extensions = {file for file in extensions if ".so" in file}
+    found_needs = stored_libraries.read_needs(bundle.root, files, plan)
+    in_trees = chosen.files & found_needs.direct.keys()
+    going = stored_libraries.choose_libraries(found_needs, extensions, in_trees, stays)
+    chosen.files |= going
+    chosen.needs = {path: sorted(needs) for path in going if (needs := found_needs.every.get(path))}
+    return chosen
+
+
+def _stays(path: str, plan: BuildPlan) -> bool:
+    top = path.partition("/")[0]
+    return (
+        top in {"model", "lib", "model-manifest.json"}
+        or path in index.BOOT
+        or (top.endswith(".dist-info") and not is_set_aside(PurePosixPath(path)))
+        or matches(PurePosixPath(path), (*LICENCES, *plan.keep))
+    )
+
+
+def _whole_packages(
+    files: Iterable[str],
+    found: Mapping[str, str],
+    stays: set[str],
+    trace: Trace,
+    chosen: Chosen,
+) -> None:
+    """Packages at the top with data files, of which nothing was opened and nothing is kept."""
+    loaded = {name.partition(".")[0] for name in trace.modules}
+    within: dict[str, list[str]] = {}
+    for path in files:
+        top, inside, _ = path.partition("/")
+        if inside:
+            within.setdefault(top, []).append(path)
+    for top, paths in within.items():
+        init = found.get(top)
+        going = [path for path in paths if path not in stays]
+        used = any(path in stays and not _is_licence(path) for path in paths)
+        data = any(not path.endswith((".py", ".pyc")) and ".so" not in path for path in going)
+        if top in loaded or used or not data or init != f"{top}/__init__.py" or init in stays:
+            continue
+        chosen.trees[init] = sorted(path for path in going if not path.endswith(".pyc"))
+        chosen.files.update(chosen.trees[init])
+        chosen.dropped.update(path for path in going if path.endswith(".pyc"))
+
+
+def _in_package(file: str, found: Mapping[str, str]) -> bool:
+    """Whether the file's folder is the top or has an `__init__`.
+
+    A namespace package is a folder that must be there; without files no zip would have it.
+    """
+    folder = file.rpartition("/")[0]
+    return not folder or found.get(folder, "").startswith(f"{folder}/__init__.")
+
+
+def _listed(root: Path, files: Iterable[str]) -> set[PurePosixPath]:
+    """Folders that a module in them may list to find its like: what is not there is not missed."""
+    found = set()
+    for file in files:
+        if file.endswith(".py") and "/" in file:
+            text = (root / file).read_bytes()
+            if _LOOKS.search(text) and _OWN_PLACE.search(text):
+                found.add(PurePosixPath(file).parent)
+    return found
+
+
+def _is_licence(path: str) -> bool:
+    return matches(PurePosixPath(path), LICENCES)
+
+
+def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
+    """Blocks of files that lie near each other; the same files give the same bytes."""
+    code = [*filter(None, [_OF_CODE.get(architecture)]), _LZMA2]
+    blocks = _blocks(sorted(chosen.files, key=lambda file: (_kind(file), file)), root)
+    places: dict[str, tuple[int, int, int]] = {}
+    digests: dict[str, str] = {}
+    unpacked = {file for tree in chosen.trees.values() for file in tree}
+    unpacked |= {file for file in chosen.files if _kind(file) == "library"}
+
+    def compressed(numbered: tuple[int, Sequence[str]]) -> tuple[int, bytes]:
+        number, names = numbered
+        content = bytearray()
+        for name in names:
+            data = (root / name).read_bytes()
+            places[name] = (number, len(content), len(data))
+            if name in unpacked:
+                digests[name] = hashlib.sha256(data).hexdigest()
+            content += data
+        filters = code if _kind(names[0]) == "library" else [_LZMA2]
+        return len(content), lzma.compress(content, filters=filters)
+
+    rows: list[tuple[int, int, int]] = []
+    with path.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
+        out.write(MAGIC)
+        for size, data in pool.map(compressed, enumerate(blocks)):
+            rows.append((out.tell(), len(data), size))
+            out.write(data)
+        table = {
+            "blocks": rows,
+            "files": places,
+            "digests": digests,
+            "needs": chosen.needs,
+            "trees": chosen.trees,
+        }
+        text = json.dumps(table, sort_keys=True, separators=(",", ":"))
+        data = lzma.compress(text.encode())
+        start = out.tell()
+        out.write(data)
+        out.write(FOOTER.pack(start, len(data)))
+    path.chmod(0o644)
+
+
+def _kind(file: str) -> str:
+    return "library" if ".so" in file.rpartition("/")[2] else "text"
+
+
+def _blocks(files: Iterable[str], root: Path) -> list[list[str]]:
+    """Files of one kind until a block is full; none is split, so that one block holds it."""
+    blocks: list[list[str]] = []
+    size, kind = 0, ""
+    for file in files:
+        length = (root / file).stat().st_size
+        if not blocks or size + length > _BLOCK_BYTES or kind != _kind(file):
+            blocks.append([])
+            size, kind = 0, _kind(file)
+        blocks[-1].append(file)
+        size += length
+    return blocks
+
+
+def _read_back(path: Path, root: Path, files: Iterable[str]) -> None:
+    cold = Cold(str(root), str(path))
+    for file in sorted(files, key=lambda name: cold.files[name]):
+        if cold.read(file) != (root / file).read_bytes():
+            raise ToolError(f"{path.name} does not give back {file} as it was.")
+
+
+PASS: Final = Pass(
+    name="cold",
+    reason="what serving was never seen to open can be compressed, if it comes back when asked for",
+    apply=apply,
+)

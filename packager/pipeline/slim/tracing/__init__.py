@@ -1,0 +1,1 @@
+"""Observation of the function at work: what it opens and imports."""

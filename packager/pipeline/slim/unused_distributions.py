@@ -1,0 +1,154 @@
+"""Leave out whole distributions that serving has nothing to do with.
+
+One goes only where nothing of it was touched under the recorder, no distribution that stays
+requires it, and neither code that stays nor the model names it: what the author listed for
+training. Whatever else was not touched is for the later passes, which do not delete. What the
+runtime carries itself (boto3) goes though code names it: the runtime's copy is there for that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from packager.pipeline.slim.globs import matches
+from packager.pipeline.slim.passes import Pass, accounted, drop_empty_folders
+from packager.pipeline.slim.storing.named_files import read_model_words
+from packager.types import BuildPlan, Bundle, Removal, Trace
+
+_EXTENSION: Final = re.compile(r"\.(py|pyc|so|[\w-]+\.so)$")
+
+
+def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
+    """Take out what may go; without a trace nothing may."""
+    if bundle.trace is None:
+        return accounted(bundle, PASS, proof=f"nothing is known to be idle: {bundle.untraced}")
+    touched = _touched(bundle.trace)
+    idle = {
+        name: tops
+        for name, tops in _own(bundle.tops).items()
+        if not tops & touched and not _wanted(tops, bundle, plan.keep)
+    }
+    provided = idle.keys() & plan.runtime.provides
+    looked_for = {name: tops for name, tops in idle.items() if name not in provided}
+    going = _nobody_needs(_needs(bundle, looked_for), idle.keys())
+    tops = {top for name in going for top in idle[name]}
+    # importlib.metadata answers as it did; what the runtime carries, it knows by itself
+    told = {top for name in going if name not in provided for top in idle[name] if _is_info(top)}
+    removed = [
+        Removal(file.path, file.size_bytes, "idle distribution")
+        for file in bundle.files
+        if file.path.parts[0] in tops and file.path.parts[0] not in told
+    ]
+    for removal in removed:
+        (bundle.root / removal.path).unlink()
+    for info in sorted(told):
+        _declare(bundle.root / info, next(idle[name] for name in going if info in idle[name]))
+    drop_empty_folders(bundle.root)
+    return accounted(bundle, PASS, removed=removed, proof=_proof(going, provided, idle))
+
+
+def _declare(info: Path, tops: Iterable[str]) -> None:
+    """Name what importlib.metadata would infer from files that are no longer there."""
+    declared = info / "top_level.txt"
+    if not declared.is_file():
+        names = {_EXTENSION.sub("", top) for top in tops}
+        declared.write_text("".join(f"{name}\n" for name in sorted(names) if name.isidentifier()))
+        declared.chmod(0o644)
+
+
+def _is_info(top: str) -> bool:
+    return top.endswith(".dist-info")
+
+
+def _touched(trace: Trace) -> set[str]:
+    return {path.parts[0] for path in (*trace.opened, *trace.files.values())}
+
+
+def _own(tops: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Distributions that share no top-level name with another."""
+    return {
+        name: mine
+        for name, mine in tops.items()
+        if not any(mine & theirs for other, theirs in tops.items() if other != name)
+    }
+
+
+def _wanted(tops: frozenset[str], bundle: Bundle, keep: tuple[str, ...]) -> bool:
+    return bool(keep) and any(
+        matches(file.path, keep) for file in bundle.files if file.path.parts[0] in tops
+    )
+
+
+def _nobody_needs(needs: Mapping[str, Collection[str]], idle: Collection[str]) -> list[str]:
+    """Of the idle ones those that may go, until no more can: one may be all that needs another."""
+    going: set[str] = set()
+    while more := {
+        name
+        for name in set(idle) - going
+        if not any(name in needs[other] for other in needs.keys() - going - {name})
+    }:
+        going |= more
+    return sorted(going)
+
+
+def _needs(bundle: Bundle, idle: Mapping[str, frozenset[str]]) -> dict[str, set[str]]:
+    """What each distribution requires, or names of these; `` is the model and our code."""
+    owners = {top: name for name, tops in bundle.tops.items() for top in tops}
+    needs: dict[str, set[str]] = {name: set(_requires(bundle.root, name)) for name in bundle.tops}
+    needs[""] = set()
+    modules = {_EXTENSION.sub("", top): name for name, tops in idle.items() for top in tops
+               if not top.endswith((".dist-info", ".libs", ".data"))}  # fmt: skip
+    if not modules:
+        return needs
+    words = "|".join(re.escape(module) for module in sorted(modules))
+    naming = re.compile(
+        rf"^[ \t]*(?:from|import)\b[^\n]*?\b({words})\b|['\"]({words})(?:\.[\w.]*)?['\"]".encode(),
+        re.MULTILINE,
+    )
+    needs[""] |= {modules[word] for word in read_model_words(bundle.root) & modules.keys()}
+    for file in bundle.files:
+        if file.path.suffix == ".py":
+            text = (bundle.root / file.path).read_bytes()
+            found = {modules[(match[1] or match[2]).decode()] for match in naming.finditer(text)}
+            needs[owners.get(file.path.parts[0], "")] |= found
+    return needs
+
+
+def _requires(root: Path, name: str) -> Iterator[str]:
+    """Distributions that the metadata asks for; extras are asked for by whoever names them."""
+    for path in root.glob("*.dist-info/METADATA"):
+        message = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
+        if canonicalize_name(str(message["Name"])) != name:
+            continue
+        for line in message.get_all("Requires-Dist") or ():
+            try:
+                requirement = Requirement(line)
+            except InvalidRequirement:
+                continue
+            yield canonicalize_name(requirement.name)
+
+
+def _proof(going: Iterable[str], provided: Collection[str], idle: Collection[str]) -> str:
+    said = [
+        f"{name}: the runtime carries it, and serving did not touch it"
+        if name in provided
+        else f"{name}: not touched, and neither required nor named by what stays"
+        for name in going
+    ]
+    left = len(idle) - len(said)
+    spared = f"{left} more were not touched, and are kept for what requires or names them"
+    return "; ".join([*said, *([spared] if left else [])]) or "everything installed was touched"
+
+
+PASS: Final = Pass(
+    name="cut",
+    reason="what was listed for training, and what the runtime carries, is not needed to serve",
+    apply=apply,
+)

@@ -1,0 +1,168 @@
+"""Stage 4: a bundle that fits, that the target can load, and that answers as the model does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packager.errors import UnprovenError, VerificationError
+from packager.pipeline.answers.spread import describe_outputs
+from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing
+from packager.pipeline.verify.ask import ask_model
+from packager.pipeline.verify.oracle import Answers
+from packager.probes import NOTHING_TO_REPLAY, Probe
+from packager.targets.emulator import why_not_bootable
+from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
+
+__all__ = ["ask_model", "verify"]
+
+_LOG = logging.getLogger(__name__)
+
+_ONE_THREAD: Final = (
+    "The model is held to one thread, on both sides of the comparison and where it is served: "
+    "several add up in the order in which they finish, and last digits move."
+)
+
+
+def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
+    """Run every check; replay is left out where the libraries would not load anyway.
+
+    Raises VerificationError with all findings, or UnprovenError where nothing could be compared
+    and `request.allow_unproven` is not set.
+    """
+    _LOG.info("Checking size and shared libraries")
+    findings, sentence = budget.check(bundle, plan)
+    unlinked, sentences = linkage.check(bundle, plan)
+    shadowed, about = shadowing.check(plan)
+    if about:
+        sentences["shadowing"] = about
+    accelerated, about = cuda.check(bundle, plan)
+    if about:
+        sentences["cuda"] = about
+    evidence = Evidence(
+        proven=False,
+        seed=plan.request.seed,
+        engine={} if plan.compiled is None else plan.compiled.evidence,
+        checks={"budget": sentence, **sentences},
+    )
+    if unlinked or shadowed or accelerated:
+        raise VerificationError((*findings, *unlinked, *shadowed, *accelerated))
+    try:
+        evidence, more = _proven(bundle, plan, evidence, work)
+    except UnprovenError as error:
+        if findings:
+            raise VerificationError(findings) from error
+        raise
+    if findings := [*findings, *more]:
+        rejected = RejectedBundle(plan=plan, unzipped_bytes=bundle.size_bytes, evidence=evidence)
+        raise VerificationError(findings, rejected)
+    return VerifiedBundle(bundle=bundle, evidence=evidence)
+
+
+def _proven(
+    bundle: Bundle, plan: BuildPlan, evidence: Evidence, work: Path
+) -> tuple[Evidence, list[Finding]]:
+    """What could be compared; UnprovenError where nothing could and that was not asked for."""
+    if why := why_not_bootable(plan.request.architecture):
+        return _unproven(plan, evidence, why), []
+    requests, answers, why = _recorded(plan)
+    if answers is None:
+        evidence = _unproven(plan, evidence, why)
+        done = replay.check(bundle, plan, (), (), work)
+    else:
+        done = replay.check(bundle, plan, requests, answers.answers, work)
+        evidence = replace(
+            evidence,
+            oracle=answers.oracle,
+            sandbox={"oracle": answers.protections},
+            declared_bytes=answers.declared_bytes,
+            declared_start_cpu_ms=answers.start_cpu_ms,
+        )
+    evidence = replace(
+        evidence,
+        proven=answers is not None,
+        rows_compared=done.rows,
+        requests_compared=done.requests,
+        max_abs_error=done.max_abs_error,
+        unseen_rows=done.unseen_rows,
+        unseen_requests=done.unseen_requests,
+        cold_store_misses=done.misses,
+        unseen_cold_store_misses=done.unseen_misses,
+        threads=plan.threads,
+        rounding=done.spread.rounding,
+        mismatches=done.mismatches,
+        refusals_agreed=done.refusals,
+        read_only=done.read_only,
+        sandbox={**evidence.sandbox, "boot": done.protections},
+        checks={
+            **evidence.checks,
+            "host": done.host,
+            **({"doors": done.doors} if done.doors else {}),
+        },
+        cold_start=done.cold_start,
+        notes=(*evidence.notes, *_notes(plan, done, requests, answers)),
+    )
+    if answers is not None and not done.findings and done.rows == 0:
+        evidence = _unproven(plan, evidence, _nothing_compared(plan, done, requests, answers))
+    return evidence, done.findings
+
+
+def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
+    """The probes and MLflow's answers to them; None with the reason where there are none."""
+    requests = ask.requests_of(plan)
+    if not requests:
+        return (), None, NOTHING_TO_REPLAY
+    try:
+        found = ask.record_answers(plan, requests)
+    except UnprovenError as error:
+        if not plan.request.allow_unproven:
+            raise
+        return (), None, str(error).rpartition("\nPass --allow-unproven")[0]
+    return requests, found, ""
+
+
+def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:
+    if not plan.request.allow_unproven:
+        raise UnprovenError(why)
+    return replace(evidence, proven=False, why_unproven=why)
+
+
+def _nothing_compared(
+    plan: BuildPlan, done: replay.Replayed, requests: Sequence[Probe], answers: Answers
+) -> str:
+    if done.spread.chance:
+        return (
+            "The registered model answers otherwise each time that it is asked, in every value, "
+            f"at {describe_outputs(done.spread.chance)}, so no prediction could be compared. "
+            "Log it with a fixed seed."
+        )
+    return ask.explain_refusals(plan, requests, answers.answers)
+
+
+def _notes(
+    plan: BuildPlan,
+    done: replay.Replayed,
+    requests: Sequence[Probe],
+    answers: Answers | None,
+) -> tuple[str, ...]:
+    notes = [*([_ONE_THREAD] if plan.threads == 1 else []), *done.notes]
+    recorded = answers.answers if answers is not None else ()
+    requests = requests if recorded else ()
+    if recorded and recorded[0].status != 200 and plan.model.example is not None:
+        why = f" with {recorded[0].raised}" if recorded[0].raised else ""
+        notes.append(f"The registered model refuses its own example{why}.")
+    if 0 < done.rows < plan.request.rows:
+        notes.append(
+            f"{done.rows} rows were compared, fewer than the {plan.request.rows} asked for: the "
+            "registered model refuses the rest, or they are too large. "
+            f"{ask.list_causes(requests, recorded)}".rstrip()
+        )
+    start, limit = done.cold_start, plan.target.limits.init_seconds
+    if start is not None and start.init_wall_ms > limit * 1000:
+        notes.append(
+            f"Init took {start.init_wall_ms / 1000:.1f} s here; the target allows {limit:g} s."
+        )
+    return tuple(notes)

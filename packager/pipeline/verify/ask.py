@@ -1,0 +1,153 @@
+"""Ask the registered model before anything is slimmed: does it answer, and twice the same."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from handlers.loaders import _sessions
+from packager.errors import UnprovenError
+from packager.pipeline.answers.spread import measure_spread
+from packager.pipeline.verify import oracle, replay
+from packager.pipeline.verify.oracle import Answers, Recorded
+from packager.probes import Probe, of_rows, probes, unseen
+from packager.targets.emulator import why_not_bootable
+from packager.types import BuildPlan, Spread
+
+_LOG = logging.getLogger(__name__)
+
+_CATEGORIES: Final = frozenset({"catboost", "lightgbm", "sklearn", "xgboost"})
+"""Flavors whose models may have been fitted on a DataFrame's categories."""
+_ONE: Final = 1
+_LEAST_SECONDS: Final = 120
+
+
+def ask_model(plan: BuildPlan) -> BuildPlan:
+    """The plan with how far the model's own answers part, and the threads that it is held to.
+
+    In a function, a model that adds up in several threads is served on one, where its answers are
+    then those that it gives on more, but for the last digits. Raises UnprovenError where it refuses
+    every request, or cannot be asked, and `request.allow_unproven` is not set.
+    """
+    requests = requests_of(plan)
+    if not requests or why_not_bootable(plan.request.architecture):
+        return plan
+    try:
+        answers = record_answers(plan, requests)
+    except UnprovenError:
+        if not plan.request.allow_unproven:
+            raise
+        return plan
+    _check_that_it_answers(plan, requests, answers.answers)
+    plan = replace(plan, spread=answers.spread)
+    sums = bool(answers.threaded) or bool(plan.spread.rounding)
+    if not sums or plan.target.many_cores or plan.compiled is not None:
+        return plan
+    alone = record_answers(replace(plan, threads=_ONE), requests)
+    if not _differ_by_rounding(answers, alone):
+        _LOG.info("The model's threads are left to it: on one, it answers otherwise")
+        return plan
+    if alone.spread.rounding and not answers.threaded:
+        _LOG.info("The model adds up in threads of its own: their rounding is measured instead")
+        return plan
+    _LOG.info("The model is held to one thread, so that its sums have one order")
+    return replace(plan, threads=_ONE, spread=alone.spread)
+
+
+def requests_of(plan: BuildPlan) -> tuple[Probe, ...]:
+    """All that is asked; () where the model has neither a signature nor a saved example."""
+    requests = probes(plan.model, plan.request.rows, plan.request.seed)
+    if plan.compiled is not None:
+        requests += of_rows(plan.compiled.adversarial, plan.model)
+    return (*requests, *unseen(plan.model, plan.request.seed)) if requests else ()
+
+
+def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
+    """The registered model's answers, on the threads of the plan. Raises UnprovenError."""
+    return oracle.record(
+        plan.model,
+        requests,
+        plan.interpreter,
+        threads=_graph_threads(plan),
+        one_thread=plan.threads == _ONE,
+        network=plan.request.allow_network,
+        request_seconds=_request_seconds(plan),
+    )
+
+
+def _request_seconds(plan: BuildPlan) -> int | None:
+    """What a request may take: where a function may take long, the registered model may too."""
+    given = plan.request.timeout_seconds
+    return None if given is None else max(2 * given, _LEAST_SECONDS)
+
+
+def _graph_threads(plan: BuildPlan) -> int | None:
+    """What onnxruntime takes in the function; None where no loader of ours opens its session."""
+    if plan.loader.loader != "onnx":
+        return None
+    told = {_sessions.MEMORY: str(replay.memory_mb(plan))} if plan.target.told_memory else {}
+    return _sessions.threads(told)
+
+
+def _differ_by_rounding(several: Answers, one: Answers) -> bool:
+    """Whether answers on one thread are those on several, where these are not drawn by chance."""
+    pairs = list(zip(several.answers, one.answers, strict=True))
+    if any(left.status != right.status for left, right in pairs):
+        return False
+    both: Spread = measure_spread(
+        (left.body, *left.again, right.body, *right.again)
+        for left, right in pairs
+        if left.status == 200
+    )
+    return both.chance.keys() <= several.spread.chance.keys()
+
+
+def _check_that_it_answers(
+    plan: BuildPlan, requests: Sequence[Probe], answers: Sequence[Recorded]
+) -> None:
+    """Raises UnprovenError where no request is answered, unless that is allowed."""
+    if any(answer.status == 200 for answer in answers):
+        if answers[0].status != 200 and plan.model.example is not None:
+            _LOG.warning("The registered model refuses its own example with %s.", answers[0].raised)
+        return
+    if not plan.request.allow_unproven:
+        raise UnprovenError(explain_refusals(plan, requests, answers))
+
+
+def explain_refusals(
+    plan: BuildPlan, requests: Sequence[Probe], answers: Sequence[Recorded]
+) -> str:
+    """Why nothing was compared, where every request was refused, and what to do."""
+    own = ", its own example among them" if plan.model.example is not None else ""
+    return (
+        f"The registered model refused every one of {len(requests)} requests{own}, so no "
+        f"prediction was compared. {list_causes(requests, answers)}Its own MLflow server would "
+        "refuse them too. Give a request that it accepts with --example FILE."
+        f"{_about_categories(plan)}"
+    )
+
+
+def list_causes(requests: Sequence[Probe], answers: Sequence[Recorded]) -> str:
+    """`It raised ValueError (36 requests). ` by class; "" where no fit request was refused."""
+    causes = Counter(
+        each.raised
+        for request, each in zip(requests, answers, strict=True)
+        if request.rows and each.status != 200 and each.raised
+    )
+    if not causes:
+        return ""
+    listed = ", ".join(f"{name} ({count} requests)" for name, count in causes.most_common())
+    return f"It raised {listed.replace('(1 requests)', '(1 request)')}. "
+
+
+def _about_categories(plan: BuildPlan) -> str:
+    if plan.flavor not in _CATEGORIES:
+        return ""
+    return (
+        " A request brings text and numbers, never pandas' categories: where the model was fitted "
+        "on a DataFrame's `category` columns, log a PythonModel that first makes them with "
+        "`astype(pandas.CategoricalDtype(...))`, or fit it on numbers."
+    )

@@ -1,0 +1,27 @@
+"""Whether the tree fits the target, and what takes the room where it does not."""
+
+from __future__ import annotations
+
+from packager.pipeline import sizes
+from packager.types import BuildPlan, Bundle, Finding
+
+
+def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
+    """Findings, and the result in a sentence."""
+    size, limit = bundle.size_bytes, plan.target.limits.unzipped_bytes
+    sentence = (
+        f"{size / 1e6:.1f} MB unzipped, {100 * size / limit:.0f} % of the {limit / 1e6:.1f} MB "
+        f"that {plan.target.name} allows."
+    )
+    if size <= limit:
+        return [], sentence
+    packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
+    largest = ", ".join(f"{name} {each / 1e6:.1f} MB" for name, each in packages[: sizes.SHOWN])
+    finding = Finding(
+        check="budget",
+        message=f"{sentence} It is {(size - limit) / 1e6:.1f} MB over. Largest: {largest}.",
+        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} Take what serving does not "
+        "need out of the model's requirements, or build with "
+        f"--target {plan.target.way_out}. The limit is stated at {plan.target.limits.source}.",
+    )
+    return [finding], sentence

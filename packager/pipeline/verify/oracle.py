@@ -1,0 +1,261 @@
+"""What the registered model answers, in an environment made from its own requirements."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from handlers.loaders import _threads
+from packager.environments import virtual_environments
+from packager.errors import SandboxError, ToolError, UnprovenError
+from packager.models import registered_model
+from packager.pipeline.answers.spread import measure_spread
+from packager.probes import Probe
+from packager.system import cache, file_tree, process
+from packager.system.resources import WORKERS
+from packager.system.sandbox import endings, faults, read_result
+from packager.system.sandbox.faults import AUTHOR
+from packager.types import Interpreter, Json, ResolvedModel, Spread
+
+_LOG = logging.getLogger(__name__)
+
+_WORKER: Final = WORKERS / "oracle.py"
+_THREADS: Final = Path(_threads.__file__)
+_SECONDS: Final = 900
+_RAISED: Final = 1
+"""Python's exit code where an exception escapes."""
+_ANSWERS: Final = "answers.jsonl"
+_FIRST: Final = "first.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """One answer: an HTTP status, and the body as text."""
+
+    status: int
+    body: str
+    again: tuple[str, ...] = ()
+    """What the same model answered to the same request when asked more often, where it was."""
+    raised: str = ""
+    """The class of the exception behind a refusal: `lightgbm.basic.LightGBMError`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    answers: tuple[Recorded, ...]
+    """One for each probe, in order."""
+    oracle: str
+    declared_bytes: int
+    """Installed files of the environment, bytecode not counted."""
+    protections: tuple[str, ...] = ()
+    """What held while it answered."""
+    start_cpu_ms: float
+    """From process start to the first answer, with bytecode in place."""
+    threaded: tuple[str, ...] = ()
+    """Classes of the loaded model that are set to more than one thread."""
+
+    @property
+    def spread(self) -> Spread:
+        return measure_spread((each.body, *each.again) for each in self.answers if each.again)
+
+
+def record(
+    model: ResolvedModel,
+    probes: Sequence[Probe],
+    otherwise: Interpreter,
+    *,
+    threads: int | None = None,
+    one_thread: bool = False,
+    network: bool = False,
+    request_seconds: int | None = None,
+) -> Answers:
+    """Answers of mlflow.pyfunc to every probe, from the cache where nothing has changed.
+
+    `otherwise` is the interpreter used where the author's minor version is not on this machine;
+    `threads` is how many onnxruntime takes where the model does not say, None for all that there
+    are: it sums in another order on another number. `one_thread` holds all else to one. With
+    `network` the model reaches the network. A request may take `request_seconds`,
+    where nobody says two minutes.
+    Raises UnprovenError where the environment cannot be made or the model does not load in it.
+    """
+    interpreter, note = virtual_environments.interpreter_of(model, otherwise)
+    try:
+        python = virtual_environments.of_model(model, interpreter)
+    except ToolError as error:
+        raise UnprovenError(
+            virtual_environments.explain_failure(model, interpreter, error)
+        ) from error
+    environment = python.parent.parent.parent.name
+    limited = (
+        *(() if threads is None else ("--threads", str(threads))),
+        *(("--one-thread",) if one_thread else ()),
+    )
+    patience = () if request_seconds is None else ("--seconds", str(request_seconds))
+    key = _key(model, probes, environment, (*limited, *(("network",) if network else ())))
+
+    def make(folder: Path) -> None:
+        _LOG.info("Recording what the registered model answers to %d requests", len(probes))
+        with (
+            tempfile.TemporaryDirectory(prefix="packager-answers-") as kept,
+            tempfile.TemporaryDirectory(prefix="packager-bytecode-") as bytecode,
+        ):
+            asked = Path(kept, "probes.jsonl")
+            asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
+            # the first run writes the bytecode; a start is measured with it in place
+            for file, more in ((_ANSWERS, ()), (_FIRST, ("--first",))):
+                words: list[str | Path] = [python, "-s", _WORKER, model.root, asked]
+                run_worker(
+                    [*words, Path(kept, file), *more, *limited, *patience],
+                    model.root,
+                    (Path(kept), Path(bytecode)),
+                    network=network,
+                    step=functools.partial(name_step, Path(kept, f"{file}.at"), probes),
+                )
+                _keep(Path(kept, file), folder / file)
+        _check(folder, len(probes))
+
+    folder = cache.ensure("answers", key, make)
+    run, *answers = _read(folder / _ANSWERS)
+    start = _read(folder / _FIRST)[0]["first_answer_cpu_ms"]
+    return Answers(
+        answers=tuple(
+            Recorded(
+                status=line["status"],
+                body=line["body"],
+                again=tuple(line.get("again", ())),
+                raised=line.get("raised", ""),
+            )
+            for line in answers
+        ),
+        oracle=f"Python {run['python']}, mlflow {run['mlflow']}, installed by uv from "
+        f"{model.requirements.source}{note}",
+        protections=registered_model.protections(network=network),
+        declared_bytes=_installed_bytes(python),
+        start_cpu_ms=float(start),
+        threaded=tuple(run.get("threaded", ())),
+    )
+
+
+def _key(
+    model: ResolvedModel, probes: Sequence[Probe], environment: str, limited: Sequence[str]
+) -> str:
+    """Of everything that an answer hangs on."""
+    parts = (
+        model.digest,
+        environment,
+        *limited,
+        file_tree.sha256(_WORKER),
+        file_tree.sha256(_THREADS),
+        json.dumps(virtual_environments.variables(Path("~")), sort_keys=True),
+        *(_line(probe) for probe in probes),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _line(probe: Probe) -> str:
+    body = base64.b64encode(probe.body).decode("ascii")
+    return json.dumps({"body": body, "content_type": probe.content_type}) + "\n"
+
+
+def _keep(written: Path, kept: Path) -> None:
+    """Take over what the model's process wrote, where it is a plain file."""
+    with contextlib.suppress(SandboxError):  # `_check` says what it means where there is none
+        kept.write_text(read_result(written), encoding="utf-8")
+
+
+def _check(folder: Path, count: int) -> None:
+    """Raises UnprovenError where the worker ended well and wrote other than it should.
+
+    A model's code can end the process it is loaded in.
+    """
+    try:
+        _, *answers = _read(folder / _ANSWERS)
+        whole = len(answers) == count and all(
+            isinstance(line["status"], int) and isinstance(line["body"], str) for line in answers
+        )
+        float(_read(folder / _FIRST)[0]["first_answer_cpu_ms"])
+    except (OSError, ValueError, TypeError, LookupError):
+        whole = False
+    if not whole:
+        raise UnprovenError(
+            "There is nothing to compare with: the process in which the registered model was "
+            "loaded ended before it had answered. Code of the model may call sys.exit or os._exit."
+        )
+
+
+def run_worker(
+    argv: Sequence[str | Path],
+    root: Path,
+    folders: Sequence[Path],
+    *,
+    network: bool,
+    step: Callable[[], str],
+) -> None:
+    """Run the model's code, apart from everything else, for a limited time.
+
+    `step` says what it was at when it ended. Raises UnprovenError.
+    """
+    bytecode = folders[-1]
+    try:
+        done = registered_model.run(
+            argv,
+            readable=(root, _WORKER, _THREADS),
+            writable=folders,
+            network=network,
+            timeout_seconds=_SECONDS,
+            more={"PYTHONPYCACHEPREFIX": str(bytecode)},
+            check=False,
+        )
+    except ToolError as error:
+        at = f"{step()}: " if step() else ""
+        raise UnprovenError(f"There is nothing to compare with. {at}{error}") from error
+    unfinished = step()
+    if done.returncode != 0 or unfinished:
+        at = unfinished or "At its start"
+        raise UnprovenError(f"There is nothing to compare with: {_explain(done, at)}")
+
+
+def _explain(done: process.Done, step: str) -> str:
+    """What the registered model's process ended by: a signal, a limit, an exit or an exception."""
+    said = done.stderr.strip()
+    why = "".join(f"\n{each}" for each in faults.explain(said, AUTHOR))
+    tail = f"{said[-3000:]}{why}"
+    ending = endings.explain_code(done.returncode, said)
+    if done.returncode == _RAISED and not ending.timed_out:
+        return "the registered model does not load in the environment that it declares.\n" + tail
+    return f"{step}, the registered model's process {ending.cause}. {ending.hint}\n{tail}"
+
+
+def name_step(written: Path, probes: Sequence[Probe]) -> str:
+    """What the worker was at: while it loaded the model, or which request; "" where it was done."""
+    try:
+        at = read_result(written).strip()
+    except SandboxError:
+        return ""
+    if at == "done":
+        return ""
+    if at.isascii() and at.isdecimal() and int(at) < len(probes):
+        return f"While it answered {probes[int(at)].name}"
+    return "While it loaded the model"
+
+
+def _read(path: Path) -> list[Json]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _installed_bytes(python: Path) -> int:
+    packages = python.parent.parent / "lib"
+    return sum(
+        path.stat().st_size
+        for path in packages.rglob("*")
+        if path.suffix != ".pyc" and path.is_file()
+    )

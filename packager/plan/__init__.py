@@ -1,7 +1,0 @@
-"""Stage 2: every question is asked here, and answered with a reason; nothing is done yet."""
-
-from packager.plan._checks import PASSES
-from packager.plan._plan import check, plan
-from packager.plan._proof import check_provable
-
-__all__ = ["PASSES", "check", "check_provable", "plan"]

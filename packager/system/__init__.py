@@ -1,0 +1,1 @@
+"""The edges to this machine: processes, files, libraries, caches."""

@@ -1,0 +1,30 @@
+"""Folders that outlive a build: environments, tools, answers. Each is whole or not there.
+
+An entry is a folder ROOT/KIND/KEY. It holds a manifest of its files (`_manifest`), which is
+compared with them whenever the entry is used (`_entries`). A process holds what it uses; `_upkeep`
+measures, checks and removes what nobody holds.
+"""
+
+from packager.system.cache._entries import ensure, forget, root
+from packager.system.cache._upkeep import (
+    Entry,
+    Removed,
+    check_entries,
+    list_entries,
+    remove_entries,
+    remove_leftovers,
+    select_entries,
+)
+
+__all__ = [
+    "Entry",
+    "Removed",
+    "check_entries",
+    "ensure",
+    "forget",
+    "list_entries",
+    "remove_entries",
+    "remove_leftovers",
+    "root",
+    "select_entries",
+]

@@ -1,0 +1,254 @@
+"""Make an entry, or check and take the one that is there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from packager.errors import StorageError
+from packager.system.cache import _manifest
+
+_LOG = logging.getLogger(__name__)
+PARTIAL: Final = ".partial-"
+"""How the folders begin that are being made, or being removed."""
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_TAG: Final = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# A cache of packager, which `packager cache clear` empties. https://bford.info/cachedir/\n"
+)
+_held: Final[dict[Path, int]] = {}
+"""Entries that this process uses, each with an open and locked descriptor, until it ends."""
+
+Maker: TypeAlias = Callable[[Path], Mapping[str, str] | None]
+"""Fills a new folder; may return the sha256 of files that it knows, by their relative names."""
+
+
+def root() -> Path:
+    """`PACKAGER_CACHE`, else the user's cache folder (XDG base directory specification).
+
+    Raises StorageError where neither is set and the user has no home.
+    """
+    if folder := os.environ.get("PACKAGER_CACHE"):
+        return Path(folder).absolute()
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base).absolute() / "serverless-model-packager"
+    try:
+        return Path.home() / ".cache" / "serverless-model-packager"
+    except RuntimeError as error:
+        raise StorageError(
+            f"There is no home folder to keep a cache in ({error}). Name one in PACKAGER_CACHE."
+        ) from error
+
+
+def ensure(kind: str, key: str, make: Maker) -> Path:
+    """The cached folder `kind/key`; `make` fills a new one, which appears only when it is whole.
+
+    An entry that is there is compared with its manifest: files that were added go away, one that
+    is damaged otherwise is made again. Nobody else removes it before this process ends. Two builds
+    may race: the first to finish wins, the other's folder is dropped.
+
+    Raises StorageError where the cache cannot be written or the disk is full, and what `make`
+    raises.
+    """
+    final = root() / kind / key
+    if _is_there(final):
+        hold_entry(final)
+        damage = find_damage(final)
+        if damage is None:
+            mark_used(final)
+            return final
+        _LOG.warning("%s %s in the cache is made again: %s", kind, key, damage)
+    with _reporting_storage(final):
+        partial = _make_partial(final)
+        try:
+            known = make(partial)
+            partial.chmod(0o755)
+            _manifest.write_manifest(partial, known)
+            _put_in_place(partial, final)
+            hold_entry(final)
+        finally:
+            release_entry(partial)
+            remove_tree(partial)
+    return final
+
+
+def forget(kind: str, key: str) -> None:
+    """Remove an entry of this process's own making; one that is not there is none the less gone."""
+    final = root() / kind / key
+    release_entry(final)
+    if _is_there(final):
+        remove_entry(final)
+
+
+def find_damage(final: Path, *, full: bool = False) -> str | None:
+    """What is wrong with an entry, in words; None where it is whole.
+
+    Files that were added to it, bytecode for example, are removed.
+    """
+    if final.is_symlink() or not final.is_dir():
+        return "it is no folder"
+    manifest = _manifest.read_manifest(final)
+    if manifest is None:
+        return "its manifest is missing or cannot be read"
+    difference = _manifest.compare_manifest(final, manifest, full=full)
+    if difference.only_added and _remove_files(final, difference.added):
+        _LOG.info("Removed from the cached %s what had been added: %s", final.name, difference)
+        difference = _manifest.compare_manifest(final, manifest)
+    if words := str(difference):
+        return words
+    if difference.touched:
+        with contextlib.suppress(OSError):  # a cache that is only read stays as it is
+            _manifest.refresh_times(final, manifest, difference.touched)
+    return None
+
+
+def mark_used(final: Path) -> None:
+    """The manifest's own time says when the entry was last used."""
+    with contextlib.suppress(OSError):  # a cache that is only read has no such times
+        os.utime(final / _manifest.FILENAME)
+
+
+def hold_entry(final: Path) -> None:
+    """Keep a shared lock on the entry until this process ends.
+
+    A file system without locks, as some network ones, protects nothing from `packager cache prune`.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(final, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        except OSError:
+            os.close(descriptor)
+            raise
+        release_entry(final)
+        _held[final] = descriptor
+
+
+def release_entry(final: Path) -> None:
+    """Give up the lock that `hold_entry` took."""
+    if (descriptor := _held.pop(final, None)) is not None:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def claim_entry(folder: Path) -> Iterator[bool]:
+    """Whether no process uses this entry; while the block runs, none can hold it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        yield True  # no folder, or one that nobody can read
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    except OSError:
+        yield True
+    else:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def remove_entry(final: Path) -> bool:
+    """Take an entry away at once, its content afterwards; False where it could not be."""
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=final.parent))
+        final.rename(aside / "entry")
+    except OSError:
+        return False
+    remove_tree(aside)
+    return True
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours even where the right to write to it was taken away."""
+    for inner, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            Path(inner).chmod(0o755)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_there(final: Path) -> bool:
+    """Whether anything has this name, even a link that leads nowhere."""
+    try:
+        final.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StorageError(
+            f"The cache folder {final.parent} cannot be read: {error.strerror}.\n"
+            "Make it readable, or name another folder in PACKAGER_CACHE."
+        ) from error
+    return True
+
+
+def _make_partial(final: Path) -> Path:
+    """An empty folder beside `final`, held so that no sweep takes it away."""
+    top = final.parent.parent
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if not (top / "CACHEDIR.TAG").exists():
+            (top / "CACHEDIR.TAG").write_text(_TAG, encoding="utf-8")
+        partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{final.name[:40]}-", dir=final.parent))
+    except OSError as error:
+        raise StorageError(
+            f"The cache folder {final.parent} cannot be written: {error}.\n"
+            "Make it writable, or name another folder in PACKAGER_CACHE."
+        ) from error
+    hold_entry(partial)
+    return partial
+
+
+def _put_in_place(partial: Path, final: Path) -> None:
+    """Rename `partial` to `final`, unless another build has put a whole one there meanwhile."""
+    with _alone_in(final.parent):
+        try:
+            partial.rename(final)
+        except OSError:
+            if find_damage(final) is None:
+                return
+            remove_entry(final)
+            partial.rename(final)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time: what one finds damaged another may just have replaced."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _reporting_storage(final: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StorageError(
+            f"The disk is full under {final.parent}: {error}. Nothing was left behind; free space "
+            "(`packager cache prune --older-than 30d`), or set PACKAGER_CACHE to a larger disk."
+        ) from error
+
+
+def _remove_files(folder: Path, names: tuple[str, ...]) -> bool:
+    try:
+        for name in names:
+            (folder / name).unlink()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,238 @@
+"""What a cached folder held when it was made, and how it differs from that now."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from packager.system import file_tree
+
+FILENAME: Final = ".packager-manifest.json"
+_FORMAT: Final = 1
+_SMALL_BYTES: Final = 32_000_000
+"""Entries up to this size are read in full each time: answers and tools, not environments."""
+_UNREADABLE: Final = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What a manifest that someone cut short or filled with something else leads to."""
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A regular file: what tells that it was touched, and what tells that it was changed."""
+
+    size_bytes: int
+    modified_ns: int
+    changed_ns: int
+    """The inode's change time, which no program sets at will as it does the modification time."""
+    executable: bool
+    sha256: str
+
+    def touched(self, now: os.stat_result) -> bool:
+        return (self.modified_ns, self.changed_ns) != (now.st_mtime_ns, now.st_ctime_ns)
+
+    def same_form(self, now: os.stat_result) -> bool:
+        return (self.size_bytes, self.executable) == (now.st_size, _is_executable(now))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link: where it points, and what it led to when the entry was made."""
+
+    target: str
+    real: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    made: str
+    files: Mapping[str, File]
+    links: Mapping[str, Link] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """How a folder differs from its manifest: paths relative to it, sorted."""
+
+    changed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
+    """Same content, other times: a copy of the cache, or one that was restored."""
+    unreadable: str | None = None
+
+    def __str__(self) -> str:
+        if self.unreadable is not None:
+            return self.unreadable
+        kinds = (("changed", self.changed), ("missing", self.missing), ("added", self.added))
+        return "; ".join(f"{kind}: {_listed(names)}" for kind, names in kinds if names)
+
+    @property
+    def only_added(self) -> bool:
+        return bool(self.added) and not (self.changed or self.missing or self.unreadable)
+
+
+def write_manifest(folder: Path, digests: Mapping[str, str] | None = None) -> None:
+    """Write down every file of `folder`; `digests` are those sha256 that are known already."""
+    known = digests or {}
+    found = _find_files(folder)
+    files = {name: path for name, path in found.items() if not path.is_symlink()}
+    hashed = _hash_files({name: path for name, path in files.items() if name not in known})
+    manifest = Manifest(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        files={
+            name: _describe(path, known.get(name) or hashed[name]) for name, path in files.items()
+        },
+        links={
+            name: _describe_link(path, folder) for name, path in found.items() if path.is_symlink()
+        },
+    )
+    _save(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest of an entry; None where it cannot be understood."""
+    try:
+        document = json.loads((folder / FILENAME).read_bytes())
+        if document["format"] != _FORMAT:
+            return None
+        return Manifest(
+            made=str(document["made"]),
+            files={str(name): File(*state) for name, state in document["files"].items()},
+            links={str(name): Link(*link) for name, link in document["links"].items()},
+        )
+    except _UNREADABLE:
+        return None
+
+
+def compare_manifest(folder: Path, manifest: Manifest, *, full: bool = False) -> Difference:
+    """How `folder` differs from its manifest.
+
+    Files whose times and size are those of the manifest are taken to be the same; the others are
+    read. With `full`, and in a small folder, all are.
+    """
+    try:
+        everything = full or manifest.size_bytes <= _SMALL_BYTES
+        return _compare(folder, manifest, full=everything)
+    except OSError as error:
+        return Difference(unreadable=f"it cannot be read: {error.strerror or error}")
+
+
+def refresh_times(folder: Path, manifest: Manifest, touched: Iterable[str]) -> None:
+    """Write down the new times of files whose content is as it was."""
+    fresh = {name: _describe(folder / name, manifest.files[name].sha256) for name in touched}
+    _save(
+        folder,
+        Manifest(made=manifest.made, files={**manifest.files, **fresh}, links=dict(manifest.links)),
+    )
+
+
+def _compare(folder: Path, manifest: Manifest, *, full: bool) -> Difference:
+    found = _find_files(folder)
+    changed: list[str] = []
+    doubtful: list[str] = []
+    for name, file in manifest.files.items():
+        if name not in found:
+            continue
+        now = found[name].lstat()
+        if not stat.S_ISREG(now.st_mode) or not file.same_form(now):
+            changed.append(name)
+        elif full or file.touched(now):
+            doubtful.append(name)
+    for name, link in manifest.links.items():
+        if name in found and not _is_same_link(found[name], link, folder):
+            changed.append(name)
+    hashed = _hash_files({name: found[name] for name in doubtful})
+    changed += [name for name in doubtful if hashed[name] != manifest.files[name].sha256]
+    known = {*manifest.files, *manifest.links}
+    touched = set(doubtful) - set(changed)
+    return Difference(
+        changed=tuple(sorted(changed)),
+        missing=tuple(sorted(known - set(found))),
+        added=tuple(sorted(set(found) - known)),
+        touched=tuple(
+            name for name in sorted(touched) if manifest.files[name].touched(found[name].lstat())
+        ),
+    )
+
+
+def _find_files(folder: Path) -> dict[str, Path]:
+    """All but the manifest, and one that is just being written."""
+    return {name: path for name, path in _walk(folder) if not name.startswith(FILENAME)}
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Everything below that is no folder, as (relative name, path); links are not followed."""
+    todo = [(folder, "")]
+    while todo:
+        here, prefix = todo.pop()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                name = f"{prefix}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append((Path(entry.path), f"{name}/"))
+                else:
+                    yield name, Path(entry.path)
+
+
+def _describe(path: Path, sha256: str) -> File:
+    now = path.lstat()
+    return File(now.st_size, now.st_mtime_ns, now.st_ctime_ns, _is_executable(now), sha256)
+
+
+def _describe_link(path: Path, folder: Path) -> Link:
+    target = str(path.readlink())
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # it leads nowhere, or round in a circle
+        return Link(target, None)
+    top = folder.resolve()
+    # the folder is made under another name
+    inside = real.is_relative_to(top)
+    return Link(target, f"./{real.relative_to(top)}" if inside else str(real))
+
+
+def _is_same_link(path: Path, link: Link, folder: Path) -> bool:
+    return path.is_symlink() and _describe_link(path, folder) == link
+
+
+def _is_executable(now: os.stat_result) -> bool:
+    return bool(now.st_mode & stat.S_IXUSR)
+
+
+def _hash_files(files: Mapping[str, Path]) -> dict[str, str]:
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return dict(zip(files, pool.map(file_tree.sha256, files.values()), strict=True))
+
+
+def _save(folder: Path, manifest: Manifest) -> None:
+    document = {
+        "format": _FORMAT,
+        "made": manifest.made,
+        "files": {
+            name: [
+                *(file.size_bytes, file.modified_ns, file.changed_ns),
+                *(file.executable, file.sha256),
+            ]
+            for name, file in sorted(manifest.files.items())
+        },
+        "links": {name: [link.target, link.real] for name, link in sorted(manifest.links.items())},
+    }
+    partial = folder / f"{FILENAME}.{os.getpid()}"
+    partial.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
+    partial.replace(folder / FILENAME)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

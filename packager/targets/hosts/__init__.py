@@ -1,0 +1,43 @@
+"""Where a built function is booted before it is deployed: one file a target, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from packager.targets.hosts._host import (
+    PING,
+    Answered,
+    Boot,
+    Call,
+    Delivered,
+    Delivers,
+    Host,
+    Process,
+)
+from packager.targets.hosts.aws_lambda import LambdaHost
+from packager.targets.hosts.azure_functions import WorkerHost
+from packager.targets.hosts.gpu_container import ServerHost
+
+__all__ = [
+    "HOSTS",
+    "PING",
+    "Answered",
+    "Boot",
+    "Call",
+    "Delivered",
+    "Delivers",
+    "Host",
+    "Process",
+]
+
+HOSTS: Final[Mapping[str, Callable[[Boot], Host]]] = MappingProxyType(
+    {
+        "aws-lambda": LambdaHost,
+        "aws-lambda-image": LambdaHost,
+        "azure-functions": WorkerHost,
+        "gpu-container": ServerHost,
+    }
+)
+"""By the target's name."""

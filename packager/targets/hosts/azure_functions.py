@@ -1,0 +1,272 @@
+"""Azure Functions' host: the real worker library, in an interpreter of the target's Python."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import socket
+import struct
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from handlers import triggers
+from packager.environments import surroundings
+from packager.errors import EmulatorError
+from packager.system import process, procfs, sandbox
+from packager.system.resources import WORKERS
+from packager.system.sandbox import Confined, Confinement
+from packager.targets.hosts._ended import answer_ended
+from packager.targets.hosts._host import Answered, Boot, Call, Delivered, Process
+from packager.targets.hosts.azure_messages import MESSAGES, answers
+from packager.targets.hosts.azure_worker import about, client, native
+
+_WORKER: Final = WORKERS / "azure_functions.py"
+_HOME: Final = ".python_packages/lib/site-packages"
+_LENGTH: Final = struct.Struct("!I")
+_START_SECONDS: Final = 180.0
+_SPARE_SECONDS: Final = 30.0
+_LOG_TAIL: Final = 4000
+_URL: Final = "https://function-app.azurewebsites.net"
+
+
+class WorkerHost:
+    """One function app, indexed by the worker; each request is one invocation of a function."""
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        self.about = about(boot.interpreter)
+        self._folder = boot.folder.absolute()
+        self._last_log = ""
+        self._stack = contextlib.ExitStack()
+        self.functions: dict[str, list[dict[str, Any]]] = {}
+        """Each function's bindings, as the worker indexed them."""
+        self.failure: str | None = None
+        """Why there are none: what Azure does not show."""
+        self._trace = ""
+        self._ended: Answered | None = None
+        """What every request is answered once the process has ended."""
+        self._init_wall_ms = 0.0
+        self.index_cpu_ms = 0.0
+        """Of the app's import and its indexing, the worker's own start left out."""
+        self.read_only = sandbox.how_read_only()
+
+    def __enter__(self) -> Self:
+        interpreter = self._boot.interpreter
+        python, library = native(interpreter), client(interpreter)
+        with contextlib.ExitStack() as stack:
+            scratch = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-worker-"))
+            )
+            self._log, door = scratch / "log", scratch / "door"
+            door.mkdir()
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(door / "socket"))
+            listener.listen(1)
+            listener.settimeout(0.2)
+            begun = time.perf_counter()
+            self._confined = Confined(
+                [
+                    *(python, "-P", "-s", _WORKER, self._folder, self._folder / _HOME),
+                    *(library, door / "socket"),
+                ],
+                inside=self._confine((_WORKER, library, door)),
+                cwd=self._folder,
+                env=self._environment(),
+                log=self._log,
+            )
+            stack.callback(self._end)
+            self._connection = stack.enter_context(self._accepted(listener))
+            self._connection.settimeout(_START_SECONDS)
+            try:
+                indexed = self._receive()
+            except EmulatorError as error:
+                self._ended = self._explain(error, loading=True)
+                indexed = {"failure": self._ended.failure}
+            self._init_wall_ms = (time.perf_counter() - begun) * 1000
+            self.failure = indexed.get("failure")
+            self._trace = indexed.get("trace", "")
+            self.functions = indexed.get("functions", {})
+            self.index_cpu_ms = indexed.get("index_cpu_ms", 0.0)
+            self._connection.settimeout(self._boot.timeout_seconds + _SPARE_SECONDS)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def ask(self, call: Call) -> Answered:
+        """By the function that HTTP requests reach, whatever the call's door."""
+        if self._ended is not None:
+            return self._ended
+        if self.failure is not None:
+            return Answered(status=502, text=self.failure, body=None, failure=self.failure)
+        headers = {} if call.content_type is None else {"content-type": call.content_type}
+        request = {
+            "method": call.method,
+            "url": _URL + call.path,
+            "headers": headers,
+            "params": {"path": call.path.lstrip("/")},
+            "body": base64.b64encode(call.body).decode("ascii"),
+        }
+        begun = time.perf_counter()
+        try:
+            done = self.invoke("http", {"req": {"http": request}})
+        except EmulatorError as error:
+            self._ended = self._explain(error, loading=False)
+            return self._ended
+        seconds = time.perf_counter() - begun
+        if failure := done.get("failure"):
+            return Answered(status=500, text=failure, body=None, words=failure, seconds=seconds)
+        http = done["returned"]["http"]
+        text = base64.b64decode(http["body"]).decode(errors="replace")
+        kind = http["headers"].get("content-type", "")
+        return replace(_read(http["status"], text, seconds), content_type=kind)
+
+    def invoke(
+        self,
+        function: str,
+        inputs: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """`returned` and `outputs`, or `failure` and `trace`: what the worker tells the platform.
+
+        Values are typed: `{"string": ...}`, `{"json": ...}`, `{"bytes": base64}`. Raises
+        EmulatorError where the worker is gone or silent.
+        """
+        asked = {"function": function, "inputs": inputs, "metadata": metadata or {}}
+        raw = json.dumps(asked).encode()
+        try:
+            self._connection.sendall(_LENGTH.pack(len(raw)) + raw)
+        except OSError as error:
+            raise self._gone(error) from error
+        return self._receive()
+
+    def deliver(self, source: str, body: bytes) -> Delivered:
+        """As one message of the trigger of that name."""
+        if self.failure is not None:
+            return Delivered(failure=self.failure)
+        if source == triggers.BATCHES:
+            done = self.invoke(triggers.PART, {"part": {"json": json.loads(body)}})
+        else:
+            done = self.invoke(source, *MESSAGES[source](body))
+        if failure := done.get("failure"):
+            return Delivered(failure=failure)
+        if source == triggers.BATCHES:
+            return Delivered(answers=(json.loads(done["returned"]["json"]),))
+        return Delivered(answers=tuple(answers(done["outputs"])))
+
+    def size_bytes(self, call: Call) -> int:
+        return len(call.body)
+
+    def kill(self) -> None:
+        """As the platform ends a worker; it does not come up again."""
+        self._confined.end()
+
+    def stats(self) -> Process:
+        pid = next(iter(self._confined.members()), 0)
+        return Process(
+            init_wall_ms=self._init_wall_ms,
+            cpu_ms=procfs.cpu_ms(pid),
+            peak_rss_bytes=procfs.peak_rss_bytes(pid),
+        )
+
+    def log(self) -> str:
+        """Everything that the worker and the function wrote, and where indexing failed.
+
+        Still there when they have ended.
+        """
+        if not self._log.is_file():
+            return self._last_log
+        return self._log.read_text(encoding="utf-8", errors="replace") + self._trace
+
+    def exceeded(self) -> str:
+        limit = self._confined.exceeded()
+        return "" if limit is None else f"{limit}"
+
+    def protections(self) -> tuple[str, ...]:
+        return sandbox.describe(self._confine(()))
+
+    def _confine(self, more: Sequence[Path]) -> Confinement:
+        return surroundings.confine(
+            "azure-functions",
+            interpreter=self._boot.interpreter,
+            architecture="x86_64",
+            memory_mb=self._boot.memory_limit_mb,
+            readable=(self._folder, *more),
+            network=self._boot.network,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """What the platform sets that an app may look at, and nothing of this machine's."""
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": "/home",
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "FUNCTIONS_WORKER_RUNTIME_VERSION": self._boot.interpreter.minor,
+            "FUNCTIONS_EXTENSION_VERSION": "~4",
+            "AzureWebJobsScriptRoot": str(self._folder),
+            **({} if sandbox.has_own_root() else {"PYTHONDONTWRITEBYTECODE": "1"}),
+            **process.numeric_environment(),
+            **self._boot.env,
+        }
+
+    def _accepted(self, listener: socket.socket) -> socket.socket:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                return listener.accept()[0]
+            if self._confined.poll() is not None:
+                break
+        raise EmulatorError(f"The worker did not come up.\n{self.log()[-_LOG_TAIL:]}")
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            (size,) = _LENGTH.unpack(self._read(_LENGTH.size))
+            found: dict[str, Any] = json.loads(self._read(size))
+        except OSError as error:
+            raise self._gone(error) from error
+        return found
+
+    def _read(self, size: int) -> bytes:
+        chunks: list[bytes] = []
+        while size:
+            chunk = self._connection.recv(min(size, 1 << 20))
+            if not chunk:
+                raise self._gone(None)
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
+
+    def _explain(self, error: EmulatorError, *, loading: bool) -> Answered:
+        late = isinstance(error.__cause__, TimeoutError)
+        return answer_ended(self._confined, self.log, loading=loading, late=late)
+
+    def _gone(self, error: OSError | None) -> EmulatorError:
+        words = "it ended" if error is None else repr(error)
+        return EmulatorError(f"The worker did not answer: {words}.\n{self.log()[-_LOG_TAIL:]}")
+
+    def _end(self) -> None:
+        self._confined.close()
+        self._last_log = self.log()
+
+
+def _read(status: int, text: str, seconds: float) -> Answered:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        words = "a body that is not JSON"
+        return Answered(status=status, text=text, body=None, words=words, seconds=seconds)
+    code = str(body.get("error_code", "")) if isinstance(body, dict) else ""
+    return Answered(status=status, text=text, body=body, words=code, seconds=seconds)

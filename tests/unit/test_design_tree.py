@@ -1,0 +1,37 @@
+"""The tree in docs/design.md is the tree that there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOPS = ("packager", "handlers")
+
+
+def folders_of_design() -> set[str]:
+    """Folders of packager/ and handlers/ that the tree in docs/design.md names, one level deep."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    (tree,) = re.findall(r"^## Layout\n\n((?:    .*\n)+)", text, re.MULTILINE)
+    found: set[str] = set()
+    top = ""
+    for line in tree.splitlines():
+        if match := re.match(r" {4}(\w+)/(?= )", line):
+            top = match[1]
+        elif top in TOPS and re.match(r" {6}\S", line):
+            names = re.split(r"  +", line.strip())[0]
+            found.update(f"{top}/{name}" for name in re.findall(r"(\w+)/", names))
+    return found
+
+
+def folders_of_tree() -> set[str]:
+    return {
+        path.relative_to(ROOT).as_posix()
+        for top in TOPS
+        for path in (ROOT / top).iterdir()
+        if path.is_dir() and path.name != "__pycache__"
+    }
+
+
+def test_the_design_names_every_folder() -> None:
+    assert folders_of_design() == folders_of_tree()

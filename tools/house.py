@@ -1,0 +1,122 @@
+"""Measure the tree by the rules of its house: `python tools/house.py [--write]`, in `make lint`.
+
+Each figure has an allowance: where the code stood when the rule was made. An allowance may only
+shrink. `--write` writes the figures to bench/results/house.md, so that the next reader sees the
+trend. The exit code is 1 where a figure is above its allowance.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+RESULT: Final = ROOT / "bench" / "results" / "house.md"
+TREES: Final = ("packager", "handlers")
+ENTRIES: Final = 14
+LINES: Final = 60
+BRANCHES: Final = 15
+NOT_COUNTED: Final = frozenset({"__init__.py", "__main__.py", "py.typed", "__pycache__"})
+_OPENS: Final = re.compile(r"(What|Whether|Of|How)\b")
+_PARTICIPLE: Final = re.compile(r"_?[a-z]+ed|_?(made|found|told|held|kept|built|taken|shown|given)")
+_BRANCHES: Final = (
+    ast.If, ast.For, ast.While, ast.IfExp, ast.ExceptHandler, ast.BoolOp, ast.comprehension,
+    ast.match_case, ast.AsyncFor,
+)  # fmt: skip
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+ALLOWED: Final = {
+    "folders over 14 entries": 3,
+    "bare participles as function names": 326,
+    "docstrings that open with What, Whether, Of or How": 242,
+    "functions over 60 lines": 2,
+    "functions over 15 branches": 17,
+    "annotations with Any": 775,
+}
+
+
+def find_long_folders() -> Iterator[str]:
+    """Folders of the trees that hold more than a reader takes in at once."""
+    for tree in TREES:
+        for folder in [ROOT / tree, *(ROOT / tree).rglob("*")]:
+            if folder.is_dir() and folder.name not in NOT_COUNTED:
+                count = sum(each.name not in NOT_COUNTED for each in folder.iterdir())
+                if count > ENTRIES:
+                    yield f"{folder.relative_to(ROOT)}: {count}"
+
+
+def count_branches(function: Function) -> int:
+    """Count the places where control can part, those of inner functions left out."""
+    todo: list[ast.AST] = list(ast.iter_child_nodes(function))
+    count = 0
+    while todo:
+        node = todo.pop()
+        if isinstance(node, Function | ast.ClassDef):
+            continue
+        count += isinstance(node, _BRANCHES)
+        todo.extend(ast.iter_child_nodes(node))
+    return count
+
+
+def read_functions() -> Iterator[tuple[str, Function]]:
+    for tree in TREES:
+        for path in sorted((ROOT / tree).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, Function):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", node
+
+
+def is_property(function: Function) -> bool:
+    return any("property" in ast.unparse(each) for each in function.decorator_list)
+
+
+def has_any(function: Function) -> bool:
+    given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    hints = [each.annotation for each in given] + [function.returns]
+    return any(hint is not None and re.search(r"\bAny\b", ast.unparse(hint)) for hint in hints)
+
+
+def measure() -> dict[str, list[str]]:
+    """Return each figure's places."""
+    places: dict[str, list[str]] = {name: [] for name in ALLOWED}
+    places["folders over 14 entries"] = list(find_long_folders())
+    for place, function in read_functions():
+        lines = (function.end_lineno or function.lineno) - function.lineno + 1
+        doc = ast.get_docstring(function) or ""
+        for name, is_so in {
+            "bare participles as function names": not is_property(function)
+            and _PARTICIPLE.fullmatch(function.name) is not None,
+            "docstrings that open with What, Whether, Of or How": _OPENS.match(doc) is not None,
+            "functions over 60 lines": lines > LINES,
+            "functions over 15 branches": count_branches(function) > BRANCHES,
+            "annotations with Any": has_any(function),
+        }.items():
+            if is_so:
+                places[name].append(place)
+    return places
+
+
+def main(arguments: list[str]) -> int:
+    places = measure()
+    rows = [f"| {name} | {len(at)} | {ALLOWED[name]} |" for name, at in places.items()]
+    table = "\n".join(["| | now | allowed |", "|---|---|---|", *rows])
+    if "--write" in arguments:
+        RESULT.write_text(
+            "# The tree's figures\n\nOf packager/ and handlers/, by `tools/house.py --write`. "
+            f"An allowance may only shrink.\n\n{table}\n",
+            encoding="utf-8",
+        )
+    over = {name: at for name, at in places.items() if len(at) > ALLOWED[name]}
+    for name, at in over.items():
+        print(
+            f"{name}: {len(at)}, and {ALLOWED[name]} are allowed (tools/house.py):", *at, sep="\n  "
+        )
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
