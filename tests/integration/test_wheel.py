@@ -14,12 +14,13 @@ from tests import models
 ROOT = Path(__file__).parents[2]
 CHECK = """
 import json
-from packager import _resources, facts
+from packager import facts
+from packager.system import resources
 from packager.targets import TARGETS
 print(json.dumps({
-    "templates": sorted(p.name for p in _resources.TEMPLATES.rglob("*.j2")),
-    "infra": _resources.INFRA.is_dir(),
-    "handlers": (_resources.handlers_root() / "manifest.py").is_file(),
+    "templates": sorted(p.name for p in resources.TEMPLATES.rglob("*.j2")),
+    "infra": resources.INFRA.is_dir(),
+    "handlers": (resources.handlers_root() / "manifest.py").is_file(),
     "targets": sorted(TARGETS),
 }))
 """

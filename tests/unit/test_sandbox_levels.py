@@ -37,7 +37,8 @@ os.execv(sys.executable, [sys.executable, "-c", sys.argv[2]])
 ASKED = """
 import json, sys
 from pathlib import Path
-from packager import interpreters, sandbox, surroundings
+from packager.environments import interpreters, surroundings
+from packager.system import sandbox
 from packager.system.sandbox import launch
 python = interpreters.find("3.%d" % sys.version_info.minor)
 inside = surroundings.confine(
