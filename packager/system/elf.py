@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import struct
@@ -20,6 +21,8 @@ _GLIBC: Final = re.compile(r"GLIBC_(\d+)\.(\d+)")
 # https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html
 _VERNEED: Final = struct.Struct("HHIII")
 _VERNAUX: Final = struct.Struct("IHHII")
+_PARSED: Final[dict[bytes, Elf]] = {}
+"""By sha256 of the file: each pass asks for the same libraries again, 10 ms of CPU each."""
 _MOST_ENTRIES: Final = 10_000
 """More than any real library has: where a damaged chain is given up."""
 
@@ -48,14 +51,16 @@ def is_elf(path: Path) -> bool:
 
 def read(path: Path) -> Elf:
     """Parse one file; raises ValueError where it is not ELF, or damaged."""
-    with path.open("rb") as file:
-        return parse(file, path.name)
+    return parse(path.read_bytes(), path.name)
 
 
-def parse(file: BinaryIO, name: str) -> Elf:
-    """As `read`, of an open file; `name` is for the message."""
+def parse(content: bytes, name: str) -> Elf:
+    """Parse the content of one file, as `read` does; `name` is for the message."""
+    digest = hashlib.sha256(content).digest()
     try:
-        return _read(file)
+        if digest not in _PARSED:
+            _PARSED[digest] = _read(io.BytesIO(content))
+        return _PARSED[digest]
     except (
         ELFError,
         ConstructError,

@@ -7,6 +7,7 @@ https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, without ZIP64.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import struct
@@ -15,11 +16,13 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import deflate
 
+from packager.system import cache
 from packager.system.file_tree import walk
 
 _LEVEL: Final = 10
@@ -38,6 +41,9 @@ _CENTRAL: Final = struct.Struct(f"<4sH{_COMMON}HHHLL")
 _END: Final = struct.Struct("<4s4H2LH")
 _MOST_FILES: Final = 0xFFFF
 _MOST_BYTES: Final = 0xFFFFFFFF
+_KEPT_BYTES: Final = 1 << 16
+"""Files from this size on are compressed once for all builds: libraries and weights."""
+_SAMPLE_BYTES: Final = 1 << 18
 _AHEAD: Final = 16
 """Files that may wait, compressed, for the one before them."""
 
@@ -114,9 +120,26 @@ def _entry(root: Path, relative: Path) -> _Entry:
     if stat.st_size == 0:
         return _Entry(name, mode, 0, 0, _STORED, b"")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        data = deflate.deflate_compress(content, _LEVEL)
-        shorter = len(data) < len(content)
+        data = b"" if _is_compressed(content) else _deflate(content)
+        shorter = 0 < len(data) < len(content)
         method = _DEFLATED if shorter else _STORED
         return _Entry(
             name, mode, len(content), zlib.crc32(content), method, data if shorter else content[:]
         )
+
+
+def _deflate(content: mmap.mmap) -> bytes | bytearray:
+    if len(content) < _KEPT_BYTES:
+        return deflate.deflate_compress(content, _LEVEL)
+    made = f"{version('deflate')} {_LEVEL}"
+    key = hashlib.sha256(made.encode() + b"\0" + content[:]).hexdigest()
+    return cache.remember("deflated", key, lambda: bytes(deflate.deflate_compress(content, _LEVEL)))
+
+
+def _is_compressed(content: mmap.mmap) -> bool:
+    """Whether nothing is to be gained: none of three samples gets 1 % smaller."""
+    if len(content) < 8 * _SAMPLE_BYTES:
+        return False
+    starts = (_SAMPLE_BYTES, len(content) // 2, len(content) - 2 * _SAMPLE_BYTES)
+    samples = (content[start : start + _SAMPLE_BYTES] for start in starts)
+    return all(len(deflate.deflate_compress(each, 1)) > 0.99 * len(each) for each in samples)

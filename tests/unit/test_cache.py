@@ -397,3 +397,29 @@ def test_where_it_lies(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "HOME": tmp_path / ".cache" / "serverless-model-packager",
     }
     assert cache.root() == ends[name]
+
+
+def test_bytes_are_computed_once_and_again_where_they_were_changed(root: Path) -> None:
+    computed = []
+
+    def compute() -> bytes:
+        computed.append(1)
+        return b"bytes"
+
+    for count in (1, 1):
+        assert cache.remember("kind", "key", compute) == b"bytes"
+        assert len(computed) == count
+    assert not _entries._held
+    _edit = root / "kind" / "key" / "content"
+    _edit.write_bytes(b"other")
+    assert cache.remember("kind", "key", compute) == b"bytes"
+    assert len(computed) == 2
+
+
+def test_bytes_that_cannot_be_computed_leave_nothing(root: Path) -> None:
+    def compute() -> bytes:
+        raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        cache.remember("kind", "key", compute)
+    assert not list((root / "kind").iterdir())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -165,4 +164,4 @@ def test_a_library_goes_only_with_all_that_load_it() -> None:
 
 
 def _parsed(files: dict[str, bytes]) -> dict[str, Elf]:
-    return {path: elf.parse(BytesIO(content), path) for path, content in files.items()}
+    return {path: elf.parse(content, path) for path, content in files.items()}

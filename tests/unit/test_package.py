@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 import zipfile
 from dataclasses import replace
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from packager.errors import StorageError, VerificationError
 from packager.pipeline.package import package
+from packager.system import zip_file
 from packager.system.file_tree import sha256, walk
 from packager.types import Artifact, Bundle, Limits, VerifiedBundle
 from tests import fake_plan
@@ -172,3 +174,23 @@ def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError, match="cannot be written"):
         package(fake_plan.verified(root), fake_plan.plan(), tmp_path / "missing")
+
+
+def test_what_is_compressed_already_is_stored_and_the_rest_is_computed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    noise = random.Random(1).randbytes(3_000_000)
+    root = tmp_path / "f"
+    (root / "one").mkdir(parents=True)
+    content = {"noise": noise, "late": noise[:2_000_000] + bytes(1_000_000), "text": b"ab" * 50_000}
+    for name, data in content.items():
+        (root / "one" / name).write_bytes(data)
+    first = zip_file.write_zip(root, tmp_path / "first.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "first.zip") as archive:
+        stored = {i.filename for i in archive.infolist() if i.compress_type == zipfile.ZIP_STORED}
+    assert stored == {"one/noise"}
+    kept = list((tmp_path / "cache" / "deflated").iterdir())
+    assert len(kept) == 2
+    monkeypatch.setattr("packager.system.cache.remember", lambda _kind, _key, compute: compute())
+    assert zip_file.write_zip(root, tmp_path / "second.zip").read_bytes() == first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from packager.environments import lockfile
 from packager.errors import ConfigurationError, ModelFormatError, PlanError, UntrustedTypesError
 from packager.pipeline.plan import _checks
 from packager.pipeline.slim import PASSES, slim
+from packager.pipeline.slim.native import libraries
 from packager.system import resources, sandbox
 from packager.system.process import Done
 from packager.types import BuildPlan, SavedExample, Tier
@@ -210,3 +211,21 @@ def test_each_pass_is_a_file_of_its_own_with_a_reason() -> None:
 
 def test_the_plan_names_the_passes_that_there_are() -> None:
     assert tuple(PASSES) == _checks.PASSES
+
+
+def test_what_is_supplied_does_not_count_as_missing(
+    tmp_path: Path, installed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed["pkg/__init__.py"] = b"from pkg import core"
+    installed["pkg/core.so"] = tiny_elf.library(needed=("libdonated.so.1",))
+    donated = tiny_elf.library(soname="libdonated.so.1")
+
+    def supply(library: str, root: Path, _plan: BuildPlan) -> str:
+        tiny_elf.write(root, {f"lib/{library}": donated})
+        return "a donor"
+
+    monkeypatch.setattr(libraries, "_supply", supply)
+    supplied = slim(plan(tmp_path, passes=("libraries",)), tmp_path / "one")
+    assert supplied.loaders == {}
+    lacking = slim(plan(tmp_path, passes=()), tmp_path / "two")
+    assert lacking.loaders == {PurePosixPath("pkg/core.so"): frozenset({"pkg"})}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ import pytest
 from handlers import store
 from handlers.cold import Cold
 from handlers.store import DamagedStoreError
+from packager.errors import ToolError
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store, index
 from packager.system import file_tree, process
 from packager.targets.emulator.parts import host_architecture
@@ -419,3 +421,35 @@ def test_handlers_outside_a_function_change_nothing() -> None:
     before = list(sys.path_hooks)
     assert store.install(str(HANDLERS.parent)) is None
     assert sys.path_hooks == before
+
+
+def test_two_models_share_the_blocks_of_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    large = {f"pkg/large{at}.so": bytes([at]) * (1 << 19) for at in range(2)}
+    texts = {"pkg/a.py": b"a" * 9, "pkg/b.py": b"b" * 9, "pkg/small.so": b"s", "z/c.py": b"c"}
+    tiny_elf.write(tmp_path / "f", {**large, **texts})
+
+    def count_blocks(files: set[str]) -> int:
+        chosen = compressed_store.Chosen(files=files)
+        compressed_store.write(tmp_path / "store", tmp_path / "f", chosen, "x86_64")
+        return len(list((tmp_path / "cache" / "blocks").iterdir()))
+
+    assert count_blocks({*large, *texts}) == 5
+    first = (tmp_path / "store").read_bytes()
+    assert count_blocks({*large, "z/c.py"}) == 5
+    assert count_blocks({*large, *texts}) == 5
+    assert (tmp_path / "store").read_bytes() == first
+
+
+def test_a_block_that_does_not_give_back_what_went_in_is_kept_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(lzma, "decompress", lambda data: b"")
+    tiny_elf.write(tmp_path / "f", {"a.py": b"a"})
+    chosen = compressed_store.Chosen(files={"a.py"})
+    with pytest.raises(ToolError, match="does not give back"):
+        compressed_store.write(tmp_path / "store", tmp_path / "f", chosen, "x86_64")
+    assert not list((tmp_path / "cache" / "blocks").iterdir())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
@@ -190,9 +191,14 @@ def _plans(
     earlier = [f"Not taken: {line}" for line in failures]
     dropped: list[str] = []
     plans: list[BuildPlan] = []
-    for each in attempts:
+    with ThreadPoolExecutor(len(attempts)) as pool:  # the resolver waits for indexes
+        locks = [
+            pool.submit(_locks.lock, setting, each.loader, each.tier, each.frame)
+            for each in attempts
+        ]
+    for each, resolved in zip(attempts, locks, strict=True):
         try:
-            lock, decided = _locks.lock(setting, each.loader, each.tier, each.frame)
+            lock, decided = resolved.result()
         except UnresolvableError as error:
             _LOG.debug("%s/%s does not resolve: %s", each.tier, each.frame, error.words)
             words = error.words

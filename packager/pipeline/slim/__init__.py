@@ -50,10 +50,11 @@ def slim(plan: BuildPlan, work: Path) -> Bundle:
             f"No slimming pass {', '.join(unknown)}. Known passes: {', '.join(PASSES)}."
         )
     bundle = stage(plan, work / "function")
-    # before any pass: sources are read
-    loaders = library_loaders.find_loaders(bundle.root, plan.runtime.libraries)
-    bundle = replace(bundle, loaders=loaders)
     for name, each in PASSES.items():
+        if name == prune.PASS.name:
+            # sources are read, so before they go; what `libraries` supplied is not missing
+            loaders = library_loaders.find_loaders(bundle.root, plan.runtime.libraries)
+            bundle = replace(bundle, loaders=loaders)
         if name in plan.passes:
             bundle = each.apply(bundle, plan)
             _log(bundle)

@@ -11,8 +11,10 @@ _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]*\]|[^*?\[]+|\[")
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join(_piece(part) for part in _TOKEN.findall(pattern)) + r"\Z")
+def _compile(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """One expression for all: it matches a whole path, or the folders that one lies in."""
+    each = ("".join(_piece(part) for part in _TOKEN.findall(pattern)) for pattern in patterns)
+    return re.compile(f"(?:{'|'.join(each)})(?:/[\\s\\S]*)?\\Z")
 
 
 def _piece(part: str) -> str:
@@ -35,10 +37,5 @@ def matches(path: PurePosixPath, patterns: Iterable[str]) -> bool:
 
     A pattern that names a folder (`pandas/tests`) covers everything in it.
     """
-    text = path.as_posix()
-    folders = tuple(parent.as_posix() for parent in path.parents if parent.name)
-    return any(
-        _compiled(pattern).match(candidate) is not None
-        for pattern in patterns
-        for candidate in (text, *folders)
-    )
+    listed = tuple(patterns)
+    return bool(listed) and _compile(listed).match(path.as_posix()) is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -93,7 +92,7 @@ def _cold(bundle: Bundle) -> dict[PurePosixPath, Elf]:
         content = cold.read(name) if _is_shared(PurePosixPath(name)) else None
         if content is not None:
             with contextlib.suppress(ValueError):
-                found[PurePosixPath(name)] = _elf.parse(BytesIO(content), name)
+                found[PurePosixPath(name)] = _elf.parse(content, name)
     return found
 
 

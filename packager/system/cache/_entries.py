@@ -19,6 +19,8 @@ from packager.system.cache import _manifest
 _LOG = logging.getLogger(__name__)
 PARTIAL: Final = ".partial-"
 """How the folders begin that are being made, or being removed."""
+_CONTENT: Final = "content"
+"""The file of an entry that is nothing but bytes."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _TAG: Final = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -78,6 +80,23 @@ def ensure(kind: str, key: str, make: Maker) -> Path:
             release_entry(partial)
             remove_tree(partial)
     return final
+
+
+def remember(kind: str, key: str, compute: Callable[[], bytes]) -> bytes:
+    """Return the bytes of the cached entry `kind/key`, or compute and keep them.
+
+    Nothing holds the entry afterwards: thousands of such may be asked for by one process.
+    Raises what `ensure` and `compute` raise.
+    """
+
+    def make(folder: Path) -> None:
+        (folder / _CONTENT).write_bytes(compute())
+
+    final = ensure(kind, key, make)
+    try:
+        return (final / _CONTENT).read_bytes()
+    finally:
+        release_entry(final)
 
 
 def forget(kind: str, key: str) -> None:
