@@ -7,10 +7,11 @@ MODEL is its folder.
 Run in an environment made from the model's own requirements; nothing beside the standard library
 and mlflow is imported. PROBES has a JSON object a line: `body` (base64), `content_type`. ANSWERS
 gets a line about the run, then one for each probe: `status`, `body` (text), `raised` (the class of
-the exception behind a refusal), and `again` where the model does not answer twice the same: what it
-answered when it was asked more often. With --first the run ends with the first answer: what a start
-costs. With --threads onnxruntime sums on as many, where the model does not say on how many, instead
-of on all that the machine has; with --one-thread everything that can be held to one thread is.
+the exception behind a refusal), `trace` where the system refused it something, and `again` where
+the model does not answer twice the same: what it answered when it was asked more often. With
+--first the run ends with the first answer: what a start costs. With --threads onnxruntime sums on
+as many, where the model does not say on how many, instead of on all that the machine has; with
+--one-thread everything that can be held to one thread is.
 
 ANSWERS with `.at` after it says what the run is at: `load`, a request's number, `done`. Each has a
 limited time, a request the seconds given; after it the fault handler says where it hangs, and the
@@ -40,6 +41,7 @@ _FIRST, _LARGEST = 2, 2
 _TIMES = 2
 """How often a request is asked again."""
 _LOAD_SECONDS, _REQUEST_SECONDS = 300, 120
+_TRACE = 4000
 _ENDED = 70
 """Exit code where the model's code tried to end the process."""
 
@@ -77,12 +79,14 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
             "status": error.get_http_status_code(),
             "body": error.serialize_as_json(),
             "raised": name_cause(error, MlflowException),
+            **trace_refusal(error),
         }
     except Exception as error:  # noqa: BLE001 - the server answers 500 to whatever escapes
         return {
             "status": 500,
             "body": repr(error),
             "raised": name_cause(error, MlflowException),
+            **trace_refusal(error),
         }
     return {"status": done.status, "body": done.response}
 
@@ -100,6 +104,16 @@ def name_cause(error: BaseException, own: type[BaseException]) -> str:
         return f"MlflowException {getattr(error, 'error_code', '')}".strip()
     inside = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{inside}{kind.__qualname__}"
+
+
+def trace_refusal(error: BaseException) -> dict[str, str]:
+    """The end of the traceback, where the system refused something: a file, the network, memory."""
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, (OSError, MemoryError)):
+            return {"trace": "".join(traceback.format_exception(error))[-_TRACE:]}
+        each = each.__cause__ or each.__context__
+    return {}
 
 
 def ask_again(

@@ -97,3 +97,23 @@ def test_a_refusal_has_the_class_of_what_the_model_raised(error: BaseException, 
 def test_the_limits_of_threads_are_those_that_ship() -> None:
     limits = oracle.thread_limits()
     assert limits.__file__.endswith("handlers/loaders/_threads.py")
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (PermissionError(13, "Permission denied", "/tmp/x"), "denied: '/tmp/x'"),  # noqa: S108 - the function's
+        (MemoryError(), "MemoryError"),
+        (KeyError("secret"), ""),
+    ],
+)
+def test_a_traceback_is_kept_where_the_system_refused_something(
+    error: Exception, kept: str
+) -> None:
+    for wraps in (False, True):
+        raised: BaseException = error
+        if wraps:
+            raised = MlflowError("wrapped")
+            raised.__cause__ = error
+        assert kept in oracle.trace_refusal(raised).get("trace", "")
+        assert ("trace" in oracle.trace_refusal(raised)) is bool(kept)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from packager.pipeline.verify import replay
+from packager.pipeline.verify import replay, stopped
 from packager.pipeline.verify.oracle import Recorded
 from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
@@ -171,6 +171,26 @@ def test_a_process_that_was_killed_is_told_only_where_something_differs(run: Run
     well = FakeHost(answered(), None)
     well.limit = "it had 512 MB"
     assert run(well, (probe(), recorded())).findings == []
+
+
+@pytest.mark.parametrize("ends", ["over a request", ""])
+@pytest.mark.parametrize(
+    ("level", "path", "check"),
+    [
+        ("landlock", "/tmp/x", stopped.SANDBOX),  # noqa: S108 - the function's
+        ("landlock", "/var/x", stopped.PLATFORM),
+        ("", "/tmp/x", stopped.PLATFORM),  # noqa: S108 - the function's
+    ],
+)
+def test_what_only_this_machine_refuses_is_no_fault_of_the_model_s(
+    level: str, path: str, check: str, ends: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "weak_level", lambda: level)
+    why = f"PermissionError: [Errno 13] Permission denied: '{path}'"
+    answer = answered({"stack_trace": why}, status=500, failure=why if ends else None)
+    (found,) = run(FakeHost(answer, None), (probe(), recorded())).findings
+    assert found.check == check
+    assert ("tells nothing of the model" in found.hint) is (check == stopped.SANDBOX)
 
 
 def test_starts_are_measured_by_the_median_of_seven(run: Run) -> None:

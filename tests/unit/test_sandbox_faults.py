@@ -63,6 +63,18 @@ LOCK = FRAMES + (
             ),
             ("load_context (train.py, line 8) needs the network",),
         ),
+        (
+            (
+                f'{FRAMES}  File "/usr/lib/python3.12/socket.py", line 837, in create_connection\n'
+                "    sock = socket(af, socktype, proto)\n"
+                "PermissionError: [Errno 1] Operation not permitted"
+            ),
+            ("load_context (train.py, line 8) needs the network", "[Errno 1]"),
+        ),
+        (
+            FRAMES + "PermissionError: [Errno 1] Operation not permitted: '/var/x'",
+            ("writes /var/x: operation not permitted",),
+        ),
         (FRAMES + "MemoryError", ("asks for more memory", "--memory")),
         (
             FRAMES + "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 20.0 GiB",
@@ -86,6 +98,7 @@ def test_an_author_s_machine_has_shared_memory() -> None:
 
 def test_says_nothing_of_other_errors() -> None:
     assert explain(FRAMES + "KeyError: 'x'", FUNCTION) == ()
+    assert explain(FRAMES + "PermissionError: [Errno 1] Operation not permitted", FUNCTION) == ()
 
 
 def test_a_file_that_is_not_there_is_no_program() -> None:

@@ -310,3 +310,18 @@ def test_a_graph_is_summed_on_the_threads_of_the_function(
         target=replace(fake_plan.TARGET, told_memory=told_memory),
     )
     assert ask._graph_threads(plan) == threads
+
+
+def test_what_only_this_machine_s_sandbox_refused_leaves_it_unproven(
+    tmp_path: Path, replayed: Replayed
+) -> None:
+    weaker = Finding(check="sandbox", message="row 1 failed.", hint="At the level 'landlock'.")
+    replayed.findings.append(weaker)
+    with pytest.raises(UnprovenError, match=r"row 1 failed\. At the level 'landlock'"):
+        verified(tmp_path)
+    allowed = verified(tmp_path, unproven_allowed())
+    assert not allowed.evidence.proven
+    assert "landlock" in allowed.evidence.why_unproven
+    replayed.findings.append(ODD)
+    with pytest.raises(VerificationError, match="row 1 differs"):
+        verified(tmp_path, unproven_allowed())

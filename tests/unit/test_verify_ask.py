@@ -130,6 +130,18 @@ def test_a_model_that_refuses_everything_is_told_with_the_class_of_its_exception
     assert settle(refused, plan=allowed) == allowed
 
 
+def test_a_model_that_its_sandbox_refuses_something_is_told_what_to_do(settle: Settle) -> None:
+    refused = Recorded(
+        status=500, body="", raised="socket.gaierror", refused=("It needs it. --allow-network",)
+    )
+    with pytest.raises(UnprovenError) as caught:
+        settle(refused)
+    said = str(caught.value)
+    assert said.count("It needs it. --allow-network") == 1
+    assert "It raised socket.gaierror (" in said
+    assert "MLflow server would refuse them too" not in said
+
+
 def test_each_class_is_counted_and_edge_cases_are_not() -> None:
     probes = [
         Probe(name=str(rows), body=b"", content_type="", rows=rows, door="http")

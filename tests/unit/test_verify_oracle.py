@@ -33,6 +33,7 @@ class Machine:
         self.environments: list[dict[str, Any]] = []
         self.workers: list[list[str]] = []
         self.environment: dict[str, str] = {}
+        self.more: dict[str, Any] = {}
         self.result = process.Done(returncode=0, stdout="", stderr="")
 
 
@@ -54,7 +55,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         made.workers.append([str(each) for each in argv])
         made.environment = env
         run = {"python": "3.11.7", "mlflow": "3.17.2", "first_answer_cpu_ms": 7.0}
-        lines = [run, {"status": 200, "body": '{"predictions": [1]}'}]
+        lines = [run, {"status": 200, "body": '{"predictions": [1]}', **made.more}]
         Path(argv[5]).write_text("".join(json.dumps(line) + "\n" for line in lines))
         return made.result
 
@@ -203,6 +204,23 @@ def test_an_environment_that_cannot_be_made_is_unproven(
 
 
 @pytest.mark.slow
+def test_what_a_weaker_sandbox_refuses_is_no_answer(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.more = {
+        "status": 500,
+        "trace": "Traceback (most recent call last)\nPermissionError: [Errno 13] "
+        "Permission denied: '/tmp/x'",
+    }
+    (answer,) = record().answers
+    assert "writes /tmp/x" in answer.refused[0]
+    monkeypatch.setattr(sandbox, "weak_level", lambda: "landlock")
+    with pytest.raises(UnprovenError, match=r"failed at p.*uses /tmp/x.*level 'landlock'"):
+        record()
+    # what was recorded at the one level is not taken at the other
+    assert len(machine.workers) == 4
+
+
 def test_the_worker_answers_as_mlflows_server(tmp_path: Path) -> None:
     """Run here, where mlflow is installed: a prediction, a refusal, and one that escapes."""
     asked, answered = tmp_path / "asked", tmp_path / "answered"

@@ -10,7 +10,7 @@ from typing import Final
 
 from packager.errors import UnprovenError, VerificationError
 from packager.pipeline.answers.spread import describe_outputs
-from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing
+from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing, stopped
 from packager.pipeline.verify.ask import ask_model
 from packager.pipeline.verify.oracle import Answers
 from packager.probes import NOTHING_TO_REPLAY, Probe
@@ -105,6 +105,9 @@ def _proven(
         cold_start=done.cold_start,
         notes=(*evidence.notes, *_notes(plan, done, requests, answers)),
     )
+    if done.findings and all(each.check == stopped.SANDBOX for each in done.findings):
+        # a fault of this machine's, not of the bundle
+        return _unproven(plan, evidence, "\n".join(map(_describe, done.findings))), []
     if answers is not None and not done.findings and done.rows == 0:
         evidence = _unproven(plan, evidence, _nothing_compared(plan, done, requests, answers))
     return evidence, done.findings
@@ -128,6 +131,10 @@ def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:
     if not plan.request.allow_unproven:
         raise UnprovenError(why)
     return replace(evidence, proven=False, why_unproven=why)
+
+
+def _describe(finding: Finding) -> str:
+    return f"{finding.message} {finding.hint}"
 
 
 def _nothing_compared(

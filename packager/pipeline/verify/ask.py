@@ -122,6 +122,12 @@ def explain_refusals(
 ) -> str:
     """Why nothing was compared, where every request was refused, and what to do."""
     own = ", its own example among them" if plan.model.example is not None else ""
+    refused = " ".join(dict.fromkeys(words for each in answers for words in each.refused))
+    if refused:
+        return (
+            f"The registered model failed at every one of {len(requests)} requests{own}, so no "
+            f"prediction was compared. {list_causes(requests, answers)}{refused}"
+        )
     return (
         f"The registered model refused every one of {len(requests)} requests{own}, so no "
         f"prediction was compared. {list_causes(requests, answers)}Its own MLflow server would "

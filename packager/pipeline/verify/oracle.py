@@ -20,10 +20,11 @@ from packager.errors import SandboxError, ToolError, UnprovenError
 from packager.models import registered_model
 from packager.pipeline.answers.spread import measure_spread
 from packager.probes import Probe
-from packager.system import cache, file_tree, process
+from packager.system import cache, file_tree, process, sandbox
 from packager.system.resources import WORKERS
 from packager.system.sandbox import endings, faults, read_result
 from packager.system.sandbox.faults import AUTHOR
+from packager.system.sandbox.level_faults import explain_level
 from packager.types import Interpreter, Json, ResolvedModel, Spread
 
 _LOG = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class Recorded:
     """What the same model answered to the same request when asked more often, where it was."""
     raised: str = ""
     """The class of the exception behind a refusal: `lightgbm.basic.LightGBMError`."""
+    refused: tuple[str, ...] = ()
+    """What its sandbox refused the model, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,7 @@ def record(
 
     folder = cache.ensure("answers", key, make)
     run, *answers = _read(folder / _ANSWERS)
+    _check_level(answers, probes, (model.root, python.parent.parent))
     start = _read(folder / _FIRST)[0]["first_answer_cpu_ms"]
     return Answers(
         answers=tuple(
@@ -133,6 +137,7 @@ def record(
                 body=line["body"],
                 again=tuple(line.get("again", ())),
                 raised=line.get("raised", ""),
+                refused=faults.explain(str(line.get("trace", "")), AUTHOR),
             )
             for line in answers
         ),
@@ -153,6 +158,7 @@ def _key(
         model.digest,
         environment,
         *limited,
+        sandbox.weak_level(),
         file_tree.sha256(_WORKER),
         file_tree.sha256(_THREADS),
         json.dumps(virtual_environments.variables(Path("~")), sort_keys=True),
@@ -192,6 +198,17 @@ def _check(folder: Path, count: int) -> None:
         )
 
 
+def _check_level(answers: Sequence[Json], probes: Sequence[Probe], given: Sequence[Path]) -> None:
+    """Raises UnprovenError where the model was refused what it could have done elsewhere."""
+    for line, probe in zip(answers, probes, strict=True):
+        why = explain_level(str(line.get("trace", "")), AUTHOR, sandbox.weak_level(), given)
+        if why:
+            raise UnprovenError(
+                f"There is nothing to compare with: the registered model failed at {probe.name}. "
+                + " ".join(why)
+            )
+
+
 def run_worker(
     argv: Sequence[str | Path],
     root: Path,
@@ -221,13 +238,15 @@ def run_worker(
     unfinished = step()
     if done.returncode != 0 or unfinished:
         at = unfinished or "At its start"
-        raise UnprovenError(f"There is nothing to compare with: {_explain(done, at)}")
+        given = (root, Path(argv[0]).parent.parent)
+        raise UnprovenError(f"There is nothing to compare with: {_explain(done, at, given)}")
 
 
-def _explain(done: process.Done, step: str) -> str:
-    """What the registered model's process ended by: a signal, a limit, an exit or an exception."""
+def _explain(done: process.Done, step: str, given: Sequence[Path]) -> str:
+    """Name what ended the registered model's process: a signal, a limit, an exit, an exception."""
     said = done.stderr.strip()
-    why = "".join(f"\n{each}" for each in faults.explain(said, AUTHOR))
+    weaker = explain_level(said, AUTHOR, sandbox.weak_level(), given)
+    why = "".join(f"\n{each}" for each in weaker or faults.explain(said, AUTHOR))
     tail = f"{said[-3000:]}{why}"
     ending = endings.explain_code(done.returncode, said)
     if done.returncode == _RAISED and not ending.timed_out:

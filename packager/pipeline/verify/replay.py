@@ -56,6 +56,7 @@ class Replayed:
     """What held while it ran."""
     host: str = ""
     """What it ran in, in a sentence."""
+    where: stopped.Where = field(default_factory=stopped.Where)
     doors: str = ""
     """By which sources a message was answered, in a sentence; empty where there are none."""
     spread: Spread = field(default_factory=Spread)
@@ -104,6 +105,7 @@ def check(
     folder = lay_out(bundle.root, plan, work / "function")
     host = HOSTS[plan.target.name](prepare_boot(plan, folder))
     done.host = host.about
+    done.where = stopped.describe_where(plan, (bundle.root, folder))
     with host as function:
         done.protections = function.protections()
         _LOG.info("Replaying %d requests against the booted function", len(probes))
@@ -112,7 +114,7 @@ def check(
         answer = function.ask(first)
         start = function.stats()
         if answer.failure:
-            done.findings += stopped.explain_stop(answer, name, function, bundle)
+            done.findings += stopped.explain_stop(answer, name, function, bundle, done.where)
         else:
             _compare_all(function, bundle, plan, probes, answers, done)
             if not done.findings:
@@ -182,17 +184,17 @@ def _answered(
             done.findings.append(stopped.name_gone(probe.name, error))
             return False
         if answer.failure is not None:
-            done.findings += stopped.explain_stop(answer, probe.name, function, bundle)
+            done.findings += stopped.explain_stop(answer, probe.name, function, bundle, done.where)
             return False
         found = _compared(probe, expected, answer, done)
         if found is not None:
             done.mismatches += 1
             missed = keep_rules(answer.text, bundle.removed, bundle.root)
             rules |= set(missed)
-            refused = () if missed else stopped.name_refused(answer)
-            if done.mismatches <= _REPORTED or refused:
-                done.findings.append(stopped.blame_platform(found, refused))
-            if refused:
+            refused = stopped.Refused() if missed else stopped.name_refused(answer, done.where)
+            if done.mismatches <= _REPORTED or refused.words:
+                done.findings.append(stopped.blame_place(found, refused))
+            if refused.words:
                 # every other request would be refused it too
                 return False
     return True

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
+from packager import facts
 from packager.errors import EmulatorError
 from packager.pipeline.verify.missing import keep_rules
+from packager.system import sandbox
 from packager.system.sandbox import endings, faults
-from packager.system.sandbox.faults import FUNCTION
+from packager.system.sandbox.faults import FUNCTION, SHARING_FUNCTION, Place
+from packager.system.sandbox.level_faults import explain_level
 from packager.targets.hosts import Answered, Host
-from packager.types import Bundle, Finding
+from packager.types import BuildPlan, Bundle, Finding
 
+PLATFORM: Final = "platform"
+"""A finding's check, where the target would refuse it too."""
+SANDBOX: Final = "sandbox"
+"""Where only this machine's sandbox did: nothing is known of the model then."""
 _LOG_TAIL: Final = 2500
 _MORE: Final = (
     "Give it more with --memory where it is memory that was short; else take what takes so much "
@@ -20,18 +28,46 @@ _MORE: Final = (
 )
 
 
-def explain_stop(answer: Answered, name: str, function: Host, bundle: Bundle) -> list[Finding]:
-    """Of a function that did not start, or ended; `name` is the request's."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """What the function ran in."""
+
+    place: Place = FUNCTION
+    level: str = ""
+    """Of the sandbox, where it gave the function no root of its own."""
+    given: tuple[Path, ...] = ()
+    """What the function can read, and could not write on its target either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """By whom a model was refused something, and what, a sentence each."""
+
+    check: str = PLATFORM
+    words: tuple[str, ...] = ()
+
+
+def describe_where(plan: BuildPlan, given: Sequence[Path]) -> Where:
+    """Raises FactsError."""
+    around = facts.surroundings(plan.target.name, plan.request.facts_dir)
+    place = SHARING_FUNCTION if around.shared_memory_bytes else FUNCTION
+    return Where(place=place, level=sandbox.weak_level(), given=tuple(given))
+
+
+def explain_stop(
+    answer: Answered, name: str, function: Host, bundle: Bundle, where: Where
+) -> list[Finding]:
+    """Explain why a function did not start, or ended; `name` is the request's."""
     log = function.log()
     text = f"{answer.failure}\n{log}"
     rules = keep_rules(text, bundle.removed, bundle.root)
-    refused = () if rules else faults.explain(text, FUNCTION)
+    refused = Refused() if rules else _find_refused(text, where)
     limit = function.exceeded()
     what, hint = _describe(answer, name, limit, log)
     late = answer.ending is not None and answer.ending.timed_out
-    if refused or limit or late:
+    if refused.words or limit or late:
         # no other tree would be allowed more
-        return [Finding(check="platform", message=what, hint=" ".join(refused) or hint)]
+        return [Finding(check=refused.check, message=what, hint=" ".join(refused.words) or hint)]
     found = Finding(
         check="boot" if answer.ending is None or answer.loading else "replay",
         message=what,
@@ -52,17 +88,25 @@ def _describe(answer: Answered, name: str, limit: str, log: str) -> tuple[str, s
     return f"While it {step}, the function's process {answer.ending.cause}.", answer.ending.hint
 
 
-def name_refused(answer: Answered) -> tuple[str, ...]:
-    """What the platform refused the model while it answered, a sentence each."""
+def name_refused(answer: Answered, where: Where) -> Refused:
+    """Name what the model was refused while it answered."""
     if answer.status == 200:
-        return ()
+        return Refused()
     told = answer.body if isinstance(answer.body, dict) else {}
-    return faults.explain(f"{told.get('stack_trace') or answer.text}", FUNCTION)
+    return _find_refused(f"{told.get('stack_trace') or answer.text}", where)
 
 
-def blame_platform(finding: Finding, refused: Sequence[str]) -> Finding:
-    """The finding as the platform's, where it refused something: no other tree is allowed more."""
-    return replace(finding, check="platform", hint=" ".join(refused)) if refused else finding
+def _find_refused(text: str, where: Where) -> Refused:
+    if weaker := explain_level(text, where.place, where.level, where.given):
+        return Refused(SANDBOX, weaker)
+    return Refused(PLATFORM, faults.explain(text, where.place))
+
+
+def blame_place(finding: Finding, refused: Refused) -> Finding:
+    """The finding as that of what refused something: no other tree is allowed more."""
+    if not refused.words:
+        return finding
+    return replace(finding, check=refused.check, hint=" ".join(refused.words))
 
 
 def name_removed(rule: str) -> Finding:
@@ -84,5 +128,5 @@ def name_gone(name: str, error: EmulatorError) -> Finding:
 
 def name_limit(limit: str) -> Finding:
     return Finding(
-        check="platform", message=f"A process of the function was killed: {limit}.", hint=_MORE
+        check=PLATFORM, message=f"A process of the function was killed: {limit}.", hint=_MORE
     )

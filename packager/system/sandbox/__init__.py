@@ -19,6 +19,7 @@ from packager.system.sandbox.launch import (
     has_own_root,
     how_read_only,
     run,
+    weak_level,
 )
 from packager.system.sandbox.protections import SHARED_MEMORY
 from packager.system.sandbox.results import check_plain, read_result
@@ -42,4 +43,5 @@ __all__ = [
     "program_paths",
     "read_result",
     "run",
+    "weak_level",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from packager.system.sandbox.protections import SHARED_MEMORY
@@ -17,7 +17,8 @@ _LIBRARIES: Final = re.compile(
     r"/(lib|lib64)/python3\.\d+/|<frozen |/handlers/|awslambdaric|/packager/workers/|^<string>$"
 )
 _REFUSED: Final = re.compile(
-    r"\[Errno (30|13|1)\] (Read-only file system|Permission denied|Operation not permitted)"
+    r"\[Errno (?:30|13|1(?=\][^:\n]*: ))\] "
+    r"(Read-only file system|Permission denied|Operation not permitted)"
     r"(?:: \\?['\"]([^'\"\\]+))?"
 )
 _ABSENT: Final = re.compile(
@@ -27,6 +28,7 @@ _NETWORK: Final = re.compile(
     r"\b(gaierror|NameResolutionError|ConnectionError|ConnectError|ConnectTimeout|MaxRetryError"
     r"|ConnectionRefusedError|URLError|LocalEntryNotFoundError|EndpointConnectionError)\b"
     r"|Network is unreachable|Temporary failure in name resolution"
+    r"|socket\.py\\?\", line \d+(?:(?!Traceback)[\s\S]){0,300}?\[Errno 1\]"
 )
 _LOCK: Final = re.compile(
     r"multiprocessing/synchronize\.py|multiprocessing/shared_memory\.py|_multiprocessing\.SemLock"
@@ -54,23 +56,31 @@ class Place:
 
     name: str
     writable: str
-    shared_memory: bool
+    own: tuple[str, ...]
+    """Folders that it has to itself, and can write."""
+
+    @property
+    def shared_memory(self) -> bool:
+        return SHARED_MEMORY in self.own
 
 
+_TMP: Final = "/tmp"  # noqa: S108 - the program's own, never this machine's
 AUTHOR: Final = Place(
     name="the sandbox that the registered model is loaded in",
     writable="its home and /tmp",
-    shared_memory=True,
+    own=(_TMP, SHARED_MEMORY),
 )
-FUNCTION: Final = Place(name="the function", writable="/tmp", shared_memory=False)  # noqa: S108
+FUNCTION: Final = Place(name="the function", writable=_TMP, own=(_TMP,))
+SHARING_FUNCTION: Final = replace(FUNCTION, own=(_TMP, SHARED_MEMORY))
+"""Of a platform that has shared memory."""
 
 _Rule: TypeAlias = tuple[re.Pattern[str], Callable[[re.Match[str], str, Place], str]]
 
 
 def _refused(found: re.Match[str], call: str, place: Place) -> str:
-    path = found[3] or "a file outside /tmp"
+    path = found[2] or "a file outside /tmp"
     return (
-        f"{call} writes {path}: {found[2].lower()}. In {place.name} only {place.writable} can be "
+        f"{call} writes {path}: {found[1].lower()}. In {place.name} only {place.writable} can be "
         "written: write there (tempfile.gettempdir()), or log the finished file with the model."
     )
 
@@ -83,10 +93,10 @@ def _absent(found: re.Match[str], call: str, place: Place) -> str:
 
 
 def _network(found: re.Match[str], call: str, _: Place) -> str:
+    what = found[1] or found[0].splitlines()[-1].strip()
     return (
-        f"{call} needs the network ({found[1] or found[0]}), which a model does not have while it "
-        "is proven. Log the files that it fetches with the model (artifacts=), or pass "
-        "--allow-network."
+        f"{call} needs the network ({what}), which a model does not have while it is proven. Log "
+        "the files that it fetches with the model (artifacts=), or pass --allow-network."
     )
 
 
@@ -172,7 +182,7 @@ def explain(text: str, place: Place) -> tuple[str, ...]:
 def _explained(text: str, place: Place) -> Iterator[str]:
     for pattern, say in _RULES:
         found = pattern.search(text)
-        if found and (said := say(found, _call(text[: found.start()], text), place)):
+        if found and (said := say(found, name_call(text[: found.start()], text), place)):
             yield said
 
 
@@ -184,15 +194,18 @@ def is_library(path: str) -> bool:
 def call_of_traceback(text: str) -> str:
     """The function in which the last traceback of a log ends; "" where there is none."""
     _, found, last = text.rpartition("Traceback (most recent call last)")
-    return _call(last, "") if found and _FRAME.search(last) else ""
+    return name_call(last, "") if found and _FRAME.search(last) else ""
 
 
 def _own(frames: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     return [frame for frame in frames if not is_library(frame[0])]
 
 
-def _call(before: str, text: str) -> str:
-    """The last function of the model's own, or of its libraries, in the traceback."""
+def name_call(before: str, text: str) -> str:
+    """The last function of the model's own, or of its libraries, in the traceback `before`.
+
+    Of all of `text` where that has none.
+    """
     frames, every = _FRAME.findall(before), _FRAME.findall(text)
     # in a chain of exceptions the first may lie in libraries alone
     own = _own(frames) or _own(every) or frames or every

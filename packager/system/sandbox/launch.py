@@ -38,6 +38,8 @@ _LANDLOCK_READABLE: Final = (
     *("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf"),
     *("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"),
 )
+_LANDLOCK_CPUS: Final = ("/sys/devices/system", "/sys/fs/cgroup")
+"""Libraries that count CPUs see that these are there, and expect that they can be read."""
 _LANDLOCK_WRITABLE: Final = ("/dev/null", "/dev/zero", "/dev/full")
 _END_SECONDS: Final = 5.0
 
@@ -83,6 +85,11 @@ def how_read_only() -> str:
 def has_own_root() -> bool:
     """Whether what is not writable cannot be written, by whatever path."""
     return "mount" in features()
+
+
+def weak_level() -> str:
+    """The level's name where a program has no root of its own here, else ""."""
+    return protections.name_weak_level(features())
 
 
 def _holds(wanted: Features) -> bool:
@@ -293,6 +300,7 @@ def _spec(
             *_LANDLOCK_READABLE,
             *(_LANDLOCK_SYSTEM if system is None else system),
             *readable,
+            *(_LANDLOCK_CPUS if inside.cpu_files else ()),
         ],
         "scratch": places,
         "devices": list(inside.devices),

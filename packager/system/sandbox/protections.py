@@ -61,6 +61,11 @@ def strongest(try_out: Callable[[Features], bool]) -> Features:
     return frozenset()
 
 
+def name_weak_level(features: Features) -> str:
+    """The level's name where it gives a program no root of its own, else ""."""
+    return next((name for name, has in LEVELS if has == features and "mount" not in has), "")
+
+
 @functools.cache
 def _say_what_is_lost(name: str, features: Features) -> None:
     """Once a command."""
