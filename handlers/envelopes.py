@@ -1,13 +1,16 @@
 """What other services put round a payload on its way: known by its fields, and taken off.
 
 An SNS notification in a queue without raw delivery, an EventBridge event, an event of Event Grid, a
-CloudEvent: the payload is what they carry. It is scored as any, so that one that is made up gains
-nothing. An envelope that is known and cannot be opened is refused by its name.
+CloudEvent, a message or record that a pipe passed on, what a function answered for its destination:
+the payload is what they carry. It is scored as any, so that one that is made up gains nothing. An
+envelope that is known and cannot be opened is refused by its name.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
 https://learn.microsoft.com/en-us/azure/event-grid/event-schema
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-source.html
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 """
 
 from __future__ import annotations
@@ -15,16 +18,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from handlers.errors import InvalidInputError
 from handlers.records import dig, tagged
 
-_DEPTH = 3
-"""EventBridge to SNS to a queue is two."""
 _BINARY = {
     b"\x1f\x8b": "is compressed with gzip",
     b"\xf3\x89\x9a\xc2": "is aggregated by the Kinesis Producer Library",
+    b"\x00": "starts with a schema registry's header",
 }
 """By their first bytes."""
 
@@ -45,25 +47,43 @@ def decoded(body: Any) -> Any:
 
 
 def opened(found: Any, *, of_files: bool = False, keep: str | None = None) -> Any:
-    """What lies in the envelopes; `found` itself where it is in none.
+    """What lies in the envelopes, however many; `found` itself where it is in none.
 
-    One that has a field `keep` stays closed. Raises InvalidInputError for what is known and is
-    nothing to score; a notice of S3 is that, unless `of_files`.
+    Where `keep` is the field that an envelope has its payload in, it stays there. Raises
+    InvalidInputError for what is known and is nothing to score; a notice of S3 is that, unless
+    `of_files`.
     """
-    for _ in range(_DEPTH):
-        if isinstance(found, list) and len(found) == 1 and _is_event_grid(found[0]):
-            found = found[0]  # as Event Grid delivers to some of its handlers
-        if not isinstance(found, dict) or (keep is not None and keep in found):
+    while True:  # each is smaller than what it lay in
+        found = _one_event(found)
+        if not isinstance(found, dict):
             return found
         if not of_files:
             _refuse(found)
         elif _is_of_bucket(found):
             return found
-        take = next((take for known, take in _KINDS if known(found)), None)
-        if take is None:
+        envelope = next((each for each in _ENVELOPES if each.is_known(found)), None)
+        if envelope is None:
             return found
-        found = take(found)
-    return found
+        payload = envelope.take(found)
+        if keep == envelope.field:
+            return {keep: payload}
+        found = payload
+
+
+def _one_event(found: Any) -> Any:
+    """The one event of a list. Raises InvalidInputError for a list of several."""
+    if not isinstance(found, list) or not found:
+        return found
+    if not all(isinstance(each, dict) for each in found):
+        return found
+    if not all(_is_event_grid(each) or _is_cloud_event(each) for each in found):
+        return found
+    if len(found) > 1:
+        raise InvalidInputError(
+            f"The record is a batch of {len(found)} events of Event Grid or CloudEvents: have "
+            "them delivered one by one."
+        )
+    return found[0]
 
 
 def _refuse(found: dict[str, Any]) -> None:
@@ -79,6 +99,21 @@ def _refuse(found: dict[str, Any]) -> None:
         raise InvalidInputError(
             "The record is a change of a DynamoDB table: build with --event dynamodb for these."
         )
+    if (source := _source_of(found)) is not None:
+        raise InvalidInputError(
+            f"The record is a whole event of {source}, not one of its payloads: send these."
+        )
+
+
+def _source_of(found: dict[str, Any]) -> str | None:
+    """Whose event with a list of records it is, as Lambda is handed it."""
+    records = found.get("Records")
+    for record in records if isinstance(records, list) else ():
+        for key in ("eventSource", "EventSource"):
+            source = record.get(key) if isinstance(record, dict) else None
+            if isinstance(source, str) and source.startswith("aws:"):
+                return source[:80]
+    return None
 
 
 def _is_of_bucket(found: dict[str, Any]) -> bool:
@@ -102,10 +137,9 @@ def _is_event_bridge(found: dict[str, Any]) -> bool:
     return texts and found.get("version") == "0" and "detail" in found
 
 
-def _is_event_grid(found: object) -> bool:
-    if not isinstance(found, dict) or "data" not in found:
-        return False
-    return _is_texts(found, "id", "subject", "eventType", "eventTime", "dataVersion")
+def _is_event_grid(found: dict[str, Any]) -> bool:
+    texts = _is_texts(found, "id", "subject", "eventType", "eventTime", "dataVersion")
+    return texts and "data" in found
 
 
 def _is_cloud_event(found: dict[str, Any]) -> bool:
@@ -113,30 +147,60 @@ def _is_cloud_event(found: dict[str, Any]) -> bool:
     return texts and bool(found.keys() & {"data", "data_base64"})
 
 
-def _of_sns(found: dict[str, Any]) -> Any:
-    return decoded(found["Message"])
+def _is_piped(source: str, *names: str) -> Callable[[dict[str, Any]], bool]:
+    """Whether EventBridge Pipes took it from `source`, by its fields."""
+    return lambda found: found.get("eventSource") == source and _is_texts(found, *names)
 
 
-def _of_event_bridge(found: dict[str, Any]) -> Any:
-    return found["detail"]
+def _is_destination(found: dict[str, Any]) -> bool:
+    """Whether Lambda told a destination of a function's answer."""
+    arn = dig(found, "requestContext", "functionArn")
+    return isinstance(arn, str) and {"requestPayload", "responsePayload"} <= found.keys()
 
 
-def _of_event_grid(found: dict[str, Any]) -> Any:
-    return found["data"]
+def _of_destination(found: dict[str, Any]) -> Any:
+    if dig(found, "requestContext", "condition") != "Success":
+        raise InvalidInputError("The record tells that a function failed: it has no answer in it.")
+    return found["responsePayload"]
 
 
 def _of_cloud_event(found: dict[str, Any]) -> Any:
     if "data" in found:
         return decoded(found["data"])
+    return _of_base64(found["data_base64"], "The data of a CloudEvent")
+
+
+def _of_base64(text: Any, what: str) -> Any:
     try:
-        return decoded(base64.b64decode(found["data_base64"]))
+        return decoded(base64.b64decode(text))
     except (TypeError, ValueError):
-        raise InvalidInputError("The data of a CloudEvent is not base64.") from None
+        raise InvalidInputError(f"{what} is not base64.") from None
 
 
-_KINDS: tuple[tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any]], Any]], ...] = (
-    (_is_sns, _of_sns),
-    (_is_event_bridge, _of_event_bridge),
-    (_is_event_grid, _of_event_grid),
-    (_is_cloud_event, _of_cloud_event),
+class _Envelope(NamedTuple):
+    is_known: Callable[[dict[str, Any]], bool]
+    field: str
+    """What its payload lies in."""
+    take: Callable[[dict[str, Any]], Any]
+
+
+_ENVELOPES = (
+    _Envelope(_is_sns, "Message", lambda found: decoded(found["Message"])),
+    _Envelope(_is_event_bridge, "detail", lambda found: found["detail"]),
+    _Envelope(_is_event_grid, "data", lambda found: decoded(found["data"])),
+    _Envelope(_is_cloud_event, "data", _of_cloud_event),
+    _Envelope(
+        _is_piped("aws:sqs", "messageId", "body"), "body", lambda found: decoded(found["body"])
+    ),
+    _Envelope(
+        _is_piped("aws:kinesis", "sequenceNumber", "data"),
+        "data",
+        lambda found: _of_base64(found["data"], "The data of a Kinesis record"),
+    ),
+    _Envelope(
+        _is_piped("aws:kafka", "topic", "value"),
+        "value",
+        lambda found: _of_base64(found["value"], "The value of a Kafka record"),
+    ),
+    _Envelope(_is_destination, "responsePayload", _of_destination),
 )

@@ -216,18 +216,23 @@ class Inbox:
         if record.fault is not None:
             return record.fault
         try:
-            found = envelopes.decoded(record.body)
-            if not isinstance(found, dict) or not found.keys() & _REQUEST_KEYS:
-                found = envelopes.opened(found, keep=self._path[0] if self._path else None)
+            found = self._payload(envelopes.decoded(record.body))
         except ScoringError as error:
             return error
-        for name in self._path:
-            if isinstance(found, dict) and name not in found:
-                return InvalidInputError(f"The record has no {'.'.join(self._path)}.")
-            found = found[name] if isinstance(found, dict) else None
         if not isinstance(found, dict) or not found:
             return InvalidInputError("The record is not a JSON object.")
         return found if found.keys() & _REQUEST_KEYS else self._scorer.row(found)
+
+    def _payload(self, found: Any) -> Any:
+        """What the path names, out of its envelopes. Raises InvalidInputError."""
+        if not isinstance(found, dict) or not found.keys() & _REQUEST_KEYS:
+            found = envelopes.opened(found, keep=self._path[0] if self._path else None)
+        for name in self._path:
+            if isinstance(found, dict) and name not in found:
+                raise InvalidInputError(f"The record has no {'.'.join(self._path)}.")
+            # JSON may lie in JSON as text
+            found = envelopes.decoded(found[name]) if isinstance(found, dict) else None
+        return found
 
     def _buried(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """What can never be answered goes to its queue with the reason; without one it fails."""

@@ -45,6 +45,26 @@ def cloud_event_in_bytes(data: Any) -> dict[str, Any]:
     return {**made, "data_base64": base64.b64encode(json.dumps(data).encode()).decode()}
 
 
+def piped(source: str, field: str, **more: Any) -> Any:
+    def wrap(data: Any) -> dict[str, Any]:
+        text = json.dumps(data)
+        held = text if field == "body" else base64.b64encode(text.encode()).decode()
+        return {"eventSource": source, **more, field: held}
+
+    return wrap
+
+
+def destination(data: Any, condition: str = "Success") -> dict[str, Any]:
+    context = {"functionArn": "arn:aws:lambda:us-east-1:1:function:f", "condition": condition}
+    return {"requestContext": context, "requestPayload": {}, "responsePayload": data}
+
+
+def many(wrap: Any, data: Any, count: int) -> Any:
+    for _ in range(count):
+        data = wrap(data)
+    return data
+
+
 WRAPS = (
     sns,
     event_bridge,
@@ -55,6 +75,16 @@ WRAPS = (
     lambda data: sns(event_bridge(data)),
     lambda data: sns(sns(sns(data))),
     lambda data: cloud_event(json.dumps(data)),
+    lambda data: event_grid(json.dumps(data)),
+    lambda data: [cloud_event(data)],
+    lambda data: many(sns, data, 9),
+    lambda data: many(event_bridge, data, 100),
+    lambda data: many(cloud_event_in_bytes, [event_grid(data)], 5),
+    piped("aws:sqs", "body", messageId="1"),
+    piped("aws:kinesis", "data", sequenceNumber="1"),
+    piped("aws:kafka", "value", topic="t"),
+    lambda data: piped("aws:sqs", "body", messageId="1")(sns(data)),
+    destination,
 )
 
 
@@ -103,10 +133,30 @@ def test_a_path_starts_inside(wrap: Any) -> None:
         (event_bridge(row(1.5)), "detail"),
         (event_grid({"a": row(1.5)}), "data.a"),
         (cloud_event(row(1.5)), "data"),
+        (cloud_event(json.dumps({"a": row(1.5)})), "data.a"),
+        (cloud_event_in_bytes({"a": row(1.5)}), "data.a"),
+        (sns(row(1.5)), "Message"),
+        (sns({"a": json.dumps(row(1.5))}), "Message.a"),
+        (sns(event_grid({"a": row(1.5)})), "data.a"),
     ],
 )
 def test_a_path_that_names_a_field_of_the_envelope_starts_there(sent: Any, path: str) -> None:
     assert answered(sent, path) == ([[3.0]], [])
+
+
+@pytest.mark.parametrize("wrap", WRAPS, ids=range(len(WRAPS)))
+@pytest.mark.parametrize("field", ["id", "source", "subject", "Type", "type", "version", "region"])
+def test_a_path_that_only_has_the_name_of_another_field_starts_inside(
+    wrap: Any, field: str
+) -> None:
+    assert answered(wrap({field: row(1.5)}), field) == ([[3.0]], [])
+
+
+def test_a_path_reads_what_is_text_on_its_way() -> None:
+    sent = {"order": json.dumps({"features": json.dumps(row(1.5))})}
+
+    assert answered(sent, "order.features") == ([[3.0]], [])
+    assert answered({"order": "text"}, "order") == ([], ["Invalid input. The record is not JSON."])
 
 
 @pytest.mark.parametrize(
@@ -125,9 +175,17 @@ def test_a_path_that_names_a_field_of_the_envelope_starts_there(sent: Any, path:
         (cloud_event(7), "not a JSON object"),
         ({**cloud_event_in_bytes(1), "data_base64": 7}, "not base64"),
         ({**cloud_event_in_bytes(1), "data_base64": "*"}, "not JSON"),
-        (sns(sns(sns(sns(row(1.5))))), "missing inputs"),
+        (many(sns, {"Records": [{"eventSource": "aws:s3"}]}, 7), "a notice of S3"),
+        (many(sns, {"Records": [{"eventSource": "aws:sqs"}]}, 2), "event of aws:sqs"),
+        ({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}, "event of aws:sns"),
+        (destination(row(1.5), "RetriesExhausted"), "a function failed"),
+        (piped("aws:kinesis", "data", sequenceNumber="1", data=7)(1) | {"data": "é"}, "base64"),
         (sns(row(1.5), Message=7), "missing inputs"),
-        ([event_grid(row(1.5))] * 2, "not a JSON object"),
+        ([event_grid(row(1.5))] * 2, "a batch of 2 events of Event Grid"),
+        ([cloud_event(row(1.5)), event_grid(row(1.5))], "a batch of 2 events"),
+        (sns([cloud_event(row(1.5))] * 3), "a batch of 3 events"),
+        ([event_grid(row(1.5)), row(1.5)], "not a JSON object"),
+        ([], "not a JSON object"),
     ],
 )
 def test_what_is_nothing_to_score_is_refused_with_its_name(sent: Any, reason: str) -> None:
@@ -143,6 +201,7 @@ def test_what_is_nothing_to_score_is_refused_with_its_name(sent: Any, reason: st
         (gzip.compress(b"{}", mtime=0), "compressed with gzip"),
         (b"\xf3\x89\x9a\xc2\x0a", "Kinesis Producer Library"),
         (b"\xff\xfe\x00", "not JSON"),
+        (b'\x00\x00\x00\x00\x07{"x": 1.5}', "a schema registry's header"),
         ('{"a": ' + "9" * 5000 + "}", "not JSON"),
     ],
 )
@@ -159,6 +218,10 @@ def test_bytes_that_are_no_json_say_what_they_are(body: bytes | str, reason: str
         {"specversion": "1.0", "data": 7},
         {"Records": 7},
         {"eventSource": "aws:s3"},
+        {"eventSource": "aws:sqs", "body": "b"},
+        {"eventSource": "mine", "messageId": "1", "body": "b"},
+        {"Records": [{"eventSource": 7}, {"eventSource": "mine"}, None]},
+        {"requestPayload": 1, "responsePayload": 2},
     ],
 )
 def test_a_row_with_a_few_such_columns_is_a_row(columns: dict[str, Any]) -> None:
