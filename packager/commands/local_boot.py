@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from packager.commands import artifact, template_environment
 from packager.environments import interpreters
 from packager.errors import ConfigurationError
 from packager.system.resources import WORKERS
+from packager.system.scratch import make_scratch
 from packager.targets.hosts import Boot
 from packager.types import Json, Target
 from packager.workers.stand_in.recorded_clients import MARK
@@ -45,8 +45,7 @@ def prepare_boot(
     given = dict(map(_split_variable, variables))
     told = template_environment.read_environment(built.home, target.name)
     interpreter = interpreters.find(minor)
-    with tempfile.TemporaryDirectory(prefix="packager-stand-in-") as name:
-        folder = Path(name)
+    with make_scratch("stand-in") as folder:
         recorded: Mapping[str, str] = {}
         if target.name in _OF_AWS:
             _fill(folder, built.home / "events" / "direct.json")

@@ -7,7 +7,6 @@ import logging
 import math
 import random
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from packager.probes import examples
 from packager.probes.values import Values
 from packager.system import resources
 from packager.system.sandbox import check_plain, read_result
+from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Compiled, Finding, Json, LoaderSpec, ResolvedModel
 
 _LOG = logging.getLogger(__name__)
@@ -156,8 +156,7 @@ def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
     names = ("onnx", "onnxruntime", *CONVERTERS[plan.flavor])
     more = [tools[name].requirement for name in names]
     python = virtual_environments.of_model(plan.model, interpreter, more=more, label="onnx")
-    with tempfile.TemporaryDirectory(prefix="packager-engine-") as folder:
-        given = Path(folder)
+    with make_scratch("engine") as given:
         _copy_sources(given / "site")
         question = given / "asked.json"
         question.write_text(json.dumps(wanted), encoding="utf-8")

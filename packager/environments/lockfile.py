@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from packager.environments import uv_command
 from packager.environments.install import install_wheels
 from packager.errors import DigestError, ToolError, UnresolvableError
 from packager.system.redaction import drop_users
+from packager.system.scratch import make_scratch
 from packager.types import Interpreter, Lock, LockedPackage, Requirements
 
 _LOG = logging.getLogger(__name__)
@@ -55,8 +55,7 @@ def lock(wanted: Wanted) -> Lock:
     DigestError where a package has no file of a digest that is asked for, IndexUnavailableError
     where the package index does not answer.
     """
-    with tempfile.TemporaryDirectory(prefix="packager-lock-") as name:
-        folder = Path(name)
+    with make_scratch("lock") as folder:
         argv: list[str | Path] = [
             *_machine(wanted.interpreter, wanted.platform, wanted.python_minor),
             *("-", "--format", "pylock.toml", "--no-header"),
@@ -140,15 +139,15 @@ def _install(
     identity: str,
 ) -> Mapping[str, str]:
     _LOG.info("Installing %d packages", len(lock.packages))
-    with tempfile.TemporaryDirectory(prefix="packager-install-") as name:
-        written = Path(name, "pylock.toml")
+    with make_scratch("install") as name:
+        written = name / "pylock.toml"
         written.write_text(_with_absolute_paths(lock.text, base), encoding="utf-8")
         return install_wheels(
             [*where, "--no-deps", "-r", written],
             into,
             identity=identity,
             options=options,
-            cwd=base or Path(name),
+            cwd=base or name,
             timeout_seconds=_INSTALL_SECONDS,
         )
 

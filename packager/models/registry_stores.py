@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from packager.errors import ConfigurationError, RegistryUnavailableError
 from packager.models import model_uri, sqlite_copy
 from packager.models.mlflow_errors import without_password
+from packager.system.scratch import make_scratch
 
 _LOG = logging.getLogger(__name__)
 _ELSEWHERE: Final = frozenset({"databricks", "databricks-uc", "uc"})
@@ -47,15 +46,12 @@ def open_privately(*uris: str) -> Iterator[Mapping[str, str]]:
     Raises RegistryUnavailableError where there is no registry, where it cannot be read, and where
     its database is of another version than MLflow here and no copy of it can be made.
     """
-    root = Path(mkdtemp(prefix="packager-registry-"))
-    try:
+    with make_scratch("registry") as root:
         opened: dict[str, str] = {}
         for number, uri in enumerate(dict.fromkeys(uris)):
             (folder := root / str(number)).mkdir()
             opened[uri] = _open(uri, folder)
         yield opened
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def check_own(path: Path, model: str) -> None:
@@ -66,18 +62,16 @@ def check_own(path: Path, model: str) -> None:
     """
     if not path.exists():
         return
-    root = Path(mkdtemp(prefix="packager-registry-"))
-    try:
-        sqlite_copy.copy_database(path, copy := root / "copy.db")
-        with closing(sqlite3.connect(copy)) as db:
-            revision = _first(db.execute("select version_num from alembic_version").fetchone())
-            names = {row[0] for row in db.execute("select name from registered_models")}
-    except sqlite3.Error as error:
-        raise ConfigurationError(
-            f"{path} is there and is no MLflow registry ({error}). Name another folder."
-        ) from error
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with make_scratch("registry") as root:
+        try:
+            sqlite_copy.copy_database(path, copy := root / "copy.db")
+            with closing(sqlite3.connect(copy)) as db:
+                revision = _first(db.execute("select version_num from alembic_version").fetchone())
+                names = {row[0] for row in db.execute("select name from registered_models")}
+        except sqlite3.Error as error:
+            raise ConfigurationError(
+                f"{path} is there and is no MLflow registry ({error}). Name another folder."
+            ) from error
     if names - {model} or revision != _head():
         raise ConfigurationError(
             f"{path} is a registry with models of its own, or of another MLflow than "

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from packager.errors import ConfigurationError, ToolError
 from packager.models import registered_model
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
+from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Json
 
 _LOG = logging.getLogger(__name__)
@@ -123,13 +123,13 @@ def _asked(plan: BuildPlan, frame: Any) -> list[Json]:
     model = plan.model
     interpreter, _ = virtual_environments.interpreter_of(model, plan.interpreter)
     python = virtual_environments.of_model(model, interpreter)
-    with tempfile.TemporaryDirectory(prefix="packager-baseline-") as name:
-        asked, answered = Path(name, "asked.jsonl"), Path(name, "answered.jsonl")
+    with make_scratch("baseline") as name:
+        asked, answered = name / "asked.jsonl", name / "answered.jsonl"
         asked.write_text("".join(_probes(frame)), encoding="utf-8")
         registered_model.run(
             [python, "-s", _WORKER, model.root, asked, answered, "--seconds", f"{_SECONDS}"],
             readable=(model.root, _WORKER, _THREADS),
-            writable=(Path(name),),
+            writable=(name,),
             network=plan.request.allow_network,
             timeout_seconds=_SECONDS,
         )

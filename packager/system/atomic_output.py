@@ -6,7 +6,6 @@ import contextlib
 import errno
 import glob
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from packager.errors import ConfigurationError, StorageError
+from packager.system.scratch import make_scratch, remove_tree
 
 MARKER: Final = "report.json"
 """The file by which a folder is known as one of ours, which a new build may replace."""
@@ -64,18 +64,14 @@ def replacing(final: Path) -> Iterator[Place]:
             yield place
             _swap(place.out, final)
     finally:
-        _remove(root)
+        remove_tree(root)
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Place]:
     """A place of which nothing stays."""
-    with _disk_errors(Path(tempfile.gettempdir())):
-        root = Path(tempfile.mkdtemp(prefix="packager-"))
-        try:
-            yield Place(root)
-        finally:
-            _remove(root)
+    with _disk_errors(Path(tempfile.gettempdir())), make_scratch("build") as root:
+        yield Place(root)
 
 
 def refuse_foreign(final: Path) -> None:
@@ -112,7 +108,7 @@ def _sweep(final: Path) -> None:
     for left in final.parent.glob(f".{glob.escape(_shorten(final.name))}.partial-*"):
         process = left.name.rpartition("-")[2]
         if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
-            _remove(left)
+            remove_tree(left)
 
 
 def _shorten(name: str) -> str:
@@ -128,14 +124,6 @@ def _alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _remove(folder: Path) -> None:
-    """Remove a tree of ours even where a stage has taken away the right to write to it."""
-    for inner, _, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            Path(inner).chmod(0o755)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

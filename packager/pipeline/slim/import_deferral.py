@@ -6,7 +6,6 @@ The sources stay as they are; packager/workers/defer_imports does the work on on
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.storing.index import bytecode_of
 from packager.system import process
 from packager.system.resources import WORKERS
+from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Bundle, Trace
 
 Name: TypeAlias = tuple[str, str]
@@ -94,8 +94,8 @@ class Sinking:
             return {name: found for each in done for name, found in each.items()}
 
     def _sink_some(self, command: str, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="packager-defer-") as folder:
-            question, answer = Path(folder, "asked.json"), Path(folder, "answered.json")
+        with make_scratch("defer") as folder:
+            question, answer = folder / "asked.json", folder / "answered.json"
             question.write_text(json.dumps(asked), encoding="utf-8")
             process.run(
                 [

@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from packager.system.resources import WORKERS
 from packager.system.sandbox import endings, faults, read_result
 from packager.system.sandbox.faults import AUTHOR
 from packager.system.sandbox.level_faults import explain_level
+from packager.system.scratch import make_scratch
 from packager.types import Interpreter, Json, ResolvedModel, Spread
 
 _LOG = logging.getLogger(__name__)
@@ -108,22 +108,22 @@ def record(
     def make(folder: Path) -> None:
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
         with (
-            tempfile.TemporaryDirectory(prefix="packager-answers-") as kept,
-            tempfile.TemporaryDirectory(prefix="packager-bytecode-") as bytecode,
+            make_scratch("answers") as kept,
+            make_scratch("bytecode") as bytecode,
         ):
-            asked = Path(kept, "probes.jsonl")
+            asked = kept / "probes.jsonl"
             asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
             # the first run writes the bytecode; a start is measured with it in place
             for file, more in ((_ANSWERS, ()), (_FIRST, ("--first",))):
                 words: list[str | Path] = [python, "-s", _WORKER, model.root, asked]
                 run_worker(
-                    [*words, Path(kept, file), *more, *limited, *patience],
+                    [*words, kept / file, *more, *limited, *patience],
                     model.root,
-                    (Path(kept), Path(bytecode)),
+                    (kept, bytecode),
                     network=network,
-                    step=functools.partial(name_step, Path(kept, f"{file}.at"), probes),
+                    step=functools.partial(name_step, kept / f"{file}.at", probes),
                 )
-                _keep(Path(kept, file), folder / file)
+                _keep(kept / file, folder / file)
         _check(folder, len(probes))
 
     folder = cache.ensure("answers", key, make)

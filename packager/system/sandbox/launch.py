@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from packager.system.sandbox import endings, protections
 from packager.system.sandbox.confinement import Confinement, program_paths
 from packager.system.sandbox.protections import Features
 from packager.system.sandbox.system_files import interpreter_paths
+from packager.system.scratch import make_scratch
 
 _CONFINE: Final = WORKERS / "confine"
 _FAILED: Final = 125
@@ -185,13 +185,12 @@ def _run_beside(
     timeout_seconds: float,
 ) -> process.Done:
     """Where the system has no such walls: with an environment and folders of its own alone."""
-    with tempfile.TemporaryDirectory(prefix="packager-scratch-") as name:
-        scratch = Path(name)
+    with make_scratch("beside") as scratch:
         variables = {each: _below(scratch, value) for each, value in inside.variables.items()}
         return process.run(
             argv,
             cwd=Path(_below(scratch, str(cwd))) if str(cwd) in inside.scratch else cwd,
-            env={**endings.FAULT_HANDLER, **env, "TMPDIR": name, **variables},
+            env={**endings.FAULT_HANDLER, **env, "TMPDIR": str(scratch), **variables},
             timeout_seconds=timeout_seconds,
             check=False,
         )
@@ -242,10 +241,7 @@ def _prepared(
     with contextlib.ExitStack() as stack:
         scratch: Path | None = None
         if "mount" not in has:
-            made = tempfile.TemporaryDirectory(
-                prefix="packager-scratch-", ignore_cleanup_errors=True
-            )
-            scratch = Path(stack.enter_context(made))
+            scratch = stack.enter_context(make_scratch("weak"))
         spec = _spec(has, argv, inside, cwd, env, scratch, listens=listens)
         told, report = (os.memfd_create(name) for name in ("spec", "report"))
         lifeline, held = os.pipe()

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from packager.system.sandbox import (
     how_read_only,
     interpreter_paths,
 )
+from packager.system.scratch import make_scratch
 from packager.targets.emulator import parts
 from packager.types import Interpreter
 
@@ -110,9 +110,7 @@ class Emulator:
         binary = parts.emulator_binary(self._interpreter)
         client = parts.runtime_client(self._interpreter, self._provided)
         with contextlib.ExitStack() as stack:
-            self._scratch = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-boot-"))
-            )
+            self._scratch = stack.enter_context(make_scratch("boot"))
             self._log = self._scratch / "log"
             for attempt in range(_ATTEMPTS):
                 self._start(binary, client)

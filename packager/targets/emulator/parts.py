@@ -6,7 +6,6 @@ import logging
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, get_args
@@ -17,6 +16,7 @@ from packager.environments.install import install_wheels
 from packager.errors import ToolError
 from packager.system import cache, file_tree, process, sandbox
 from packager.system.sandbox import Confinement
+from packager.system.scratch import make_scratch
 from packager.types import Architecture, Interpreter
 
 _LOG = logging.getLogger(__name__)
@@ -66,9 +66,9 @@ def emulator_binary(interpreter: Interpreter) -> Path:
 
     def make(folder: Path) -> None:
         _LOG.info("Fetching the Lambda emulator (aws-sam-cli %s)", tool.version)
-        with tempfile.TemporaryDirectory(prefix="packager-emulator-") as name:
-            wheel = Path(name, "wheel")
-            listed = Path(name, "requirements.txt")
+        with make_scratch("emulator") as name:
+            wheel = name / "wheel"
+            listed = name / "requirements.txt"
             listed.write_text(f"{tool.requirement} --hash=sha256:{tool.sha256}\n", encoding="utf-8")
             install_wheels(
                 [

@@ -7,7 +7,6 @@ import contextlib
 import json
 import socket
 import struct
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from packager.errors import EmulatorError
 from packager.system import process, procfs, sandbox
 from packager.system.resources import WORKERS
 from packager.system.sandbox import Confined, Confinement
+from packager.system.scratch import make_scratch
 from packager.targets.hosts._ended import answer_ended
 from packager.targets.hosts._host import Answered, Boot, Call, Delivered, Process
 from packager.targets.hosts.azure_messages import MESSAGES, answers
@@ -60,9 +60,7 @@ class WorkerHost:
         interpreter = self._boot.interpreter
         python, library = native(interpreter), client(interpreter)
         with contextlib.ExitStack() as stack:
-            scratch = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-worker-"))
-            )
+            scratch = stack.enter_context(make_scratch("worker"))
             self._log, door = scratch / "log", scratch / "door"
             door.mkdir()
             listener = stack.enter_context(socket.socket(socket.AF_UNIX))

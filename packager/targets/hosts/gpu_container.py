@@ -6,16 +6,15 @@ import contextlib
 import http.client
 import json
 import socket
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from packager.environments import surroundings
 from packager.system import process, procfs, sandbox
 from packager.system.sandbox import Confined, ConfinedConnection, Confinement
+from packager.system.scratch import make_scratch
 from packager.targets.emulator.parts import host_architecture
 from packager.targets.hosts._ended import answer_ended
 from packager.targets.hosts._host import Answered, Boot, Call, Process
@@ -45,9 +44,7 @@ class ServerHost:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            scratch = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="packager-server-"))
-            )
+            scratch = stack.enter_context(make_scratch("server"))
             self._log = scratch / "log"
             self._port = _free_port()
             begun = time.perf_counter()

@@ -166,7 +166,8 @@ def _become(spec: dict[str, Any], has: frozenset[str]) -> NoReturn:
     if "landlock" in has:
         landlock.restrict(spec["landlock_readable"], [*spec["writable"], *spec["scratch"]])
     if "seccomp" in has:
-        kernel.filter_calls(sockets=spec["network"] or "net" in has or spec["listens"])
+        sockets = spec["network"] or "net" in has or spec["listens"]
+        kernel.filter_calls(sockets=sockets, ipc="ipc" in has)
     argv, env = spec["argv"], spec["env"]
     try:
         os.execvpe(argv[0], argv, env)

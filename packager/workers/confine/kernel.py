@@ -29,14 +29,16 @@ _X86 = {
     "mount": 165, "umount2": 166, "unshare": 272, "setns": 308, "add_key": 248,
     "request_key": 249, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "kexec_load": 246,
     "init_module": 175, "finit_module": 313, "delete_module": 176, "open_by_handle_at": 304,
-    "process_vm_readv": 310, "process_vm_writev": 311,
+    "process_vm_readv": 310, "process_vm_writev": 311, "shmget": 29, "semget": 64, "msgget": 68,
+    "mq_open": 240,
 }
 _ARM = {
     "pivot_root": 41, "socket": 198, "clone": 220, "clone3": 435, "keyctl": 219, "ptrace": 117,
     "mount": 40, "umount2": 39, "unshare": 97, "setns": 268, "add_key": 217,
     "request_key": 218, "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "kexec_load": 104,
     "init_module": 105, "finit_module": 273, "delete_module": 106, "open_by_handle_at": 265,
-    "process_vm_readv": 270, "process_vm_writev": 271,
+    "process_vm_readv": 270, "process_vm_writev": 271, "shmget": 194, "semget": 190,
+    "msgget": 186, "mq_open": 180,
 }
 _NEW = {
     "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsmount": 432, "fspick": 433,
@@ -44,8 +46,10 @@ _NEW = {
 }
 # fmt: on
 _MACHINES = {"x86_64": (_X86, 0xC000003E), "aarch64": (_ARM, 0xC00000B7)}
-_ABSENT = frozenset({"clone3", "io_uring_setup"})
+_ABSENT = frozenset({"clone3", "io_uring_setup", "shmget", "semget", "msgget", "mq_open"})
 """Answered as by an older kernel, which libraries have another way for."""
+_OUTLIVING = frozenset({"shmget", "semget", "msgget", "mq_open"})
+"""What these make is there until somebody removes it, or its IPC namespace ends."""
 _ASKED_BY_ARGUMENT = frozenset({"socket", "clone"})
 _EPERM, _ENOSYS = 1, 38
 
@@ -121,14 +125,16 @@ def drop_capabilities() -> None:
     _checked(_LIBC.capset(header, struct.pack("=6I", *[0] * 6)), "capset")
 
 
-def filter_calls(*, sockets: bool) -> None:
+def filter_calls(*, sockets: bool, ipc: bool) -> None:
     """Refuse what changes the machine or looks into others; without `sockets`, the network too.
 
-    Raises OSError where the kernel takes no filter.
+    Without `ipc` also what would outlive the program in this machine's IPC namespace. Raises
+    OSError where the kernel takes no filter.
     """
     table, machine = _MACHINES[os.uname().machine]
     control(PR_SET_NO_NEW_PRIVS, 1)
-    program = b"".join(_instructions(table, machine, sockets=sockets))
+    refused = {**table, **_NEW}.keys() - _ASKED_BY_ARGUMENT - (_OUTLIVING if ipc else set())
+    program = b"".join(_instructions(table, machine, sorted(refused), sockets=sockets))
     buffer = ctypes.create_string_buffer(program)
     head = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     done = _LIBC.prctl(
@@ -137,7 +143,9 @@ def filter_calls(*, sockets: bool) -> None:
     _checked(done, "seccomp")
 
 
-def _instructions(table: dict[str, int], machine: int, *, sockets: bool) -> Iterable[bytes]:
+def _instructions(
+    table: dict[str, int], machine: int, refused: Iterable[str], *, sockets: bool
+) -> Iterable[bytes]:
     """Classic BPF over struct seccomp_data: number at 0, machine at 4, arguments from 16."""
     load, jump_equal, jump_set, jump_above, leave = 0x20, 0x15, 0x45, 0x35, 0x06
     allow, refuse = 0x7FFF0000, 0x00050000
@@ -152,10 +160,8 @@ def _instructions(table: dict[str, int], machine: int, *, sockets: bool) -> Iter
     # the x32 numbers of x86_64
     yield instruction(jump_above, 0, 1, 0x40000000)
     yield instruction(leave, 0, 0, refuse | _ENOSYS)
-    for name, number in sorted({**table, **_NEW}.items()):
-        if name in _ASKED_BY_ARGUMENT:
-            continue
-        yield instruction(jump_equal, 0, 1, number)
+    for name in refused:
+        yield instruction(jump_equal, 0, 1, {**table, **_NEW}[name])
         yield instruction(leave, 0, 0, refuse | (_ENOSYS if name in _ABSENT else _EPERM))
     yield instruction(jump_equal, 0, 4, table["clone"])
     yield instruction(load, 0, 0, 16)

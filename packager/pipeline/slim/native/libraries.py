@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +20,7 @@ from packager.errors import PlanError, ToolError
 from packager.facts import Donor
 from packager.pipeline.slim.passes import Pass, accounted
 from packager.system import cache, elf, file_tree
+from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Bundle, Lock, LockedPackage
 
 _LOG = logging.getLogger(__name__)
@@ -96,15 +96,15 @@ def _fetched(donor: Donor, plan: BuildPlan) -> Path:
 
     def make(folder: Path) -> None:
         _LOG.info("Taking %s from %s %s", donor.library, donor.distribution, donor.version)
-        with tempfile.TemporaryDirectory(prefix="packager-donor-") as name:
+        with make_scratch("donor") as name:
             lockfile.install(
                 _locked(donor, plan),
-                Path(name),
+                name,
                 interpreter=plan.interpreter,
                 platform=plan.platform,
                 options=plan.model.requirements.options,
             )
-            found = _first(Path(name), donor.glob)
+            found = _first(name, donor.glob)
             if found is None:
                 raise ToolError(
                     f"{donor.distribution} {donor.version} has no file {donor.glob}: correct the "

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 from packager.models import registered_model
 from packager.pipeline.slim.native.library_needs import Needs, read_libraries, resolve_needs
 from packager.system.resources import WORKERS
+from packager.system.scratch import make_scratch
 from packager.targets.emulator import why_not_bootable
 from packager.types import BuildPlan
 
@@ -65,8 +65,7 @@ def load_libraries(
         return set(), "no library among them"
     if why := why_not_bootable(plan.request.architecture):
         return set(), f"{len(libraries)} libraries not loaded: {why}"
-    with tempfile.TemporaryDirectory(prefix="packager-load-") as name:
-        folder = Path(name)
+    with make_scratch("load") as folder:
         asked = folder / "asked.json"
         asked.write_text(
             json.dumps({path: sorted(needs.get(path, ())) for path in libraries}), encoding="utf-8"

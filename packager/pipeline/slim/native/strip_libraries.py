@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from packager.pipeline.slim.passes import Pass, accounted
 from packager.system import elf
 from packager.system.elf_compact import NotCompactableError, compacted
 from packager.system.resources import WORKERS
+from packager.system.scratch import make_scratch
 from packager.targets.emulator import why_not_bootable
 from packager.types import BuildPlan, Bundle
 
@@ -88,12 +88,12 @@ def _put_back_what_fails(
 
 def failures(paths: Iterable[Path], root: Path, plan: BuildPlan) -> list[Path]:
     """Those that the target's Python cannot load, each tried in a process of its own."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as listed:
-        listed.writelines(f"{path}\n" for path in sorted(paths))
-        listed.flush()
+    with make_scratch("load") as folder:
+        listed = folder / "libraries.txt"
+        listed.write_text("".join(f"{path}\n" for path in sorted(paths)), encoding="utf-8")
         done = registered_model.run(
-            [plan.interpreter.path, "-I", "-B", _WORKER, listed.name],
-            readable=(root, _WORKER, Path(listed.name)),
+            [plan.interpreter.path, "-I", "-B", _WORKER, listed],
+            readable=(root, _WORKER, listed),
             network=False,
             more={"LD_LIBRARY_PATH": f"{root}:{root / 'lib'}"},
             timeout_seconds=_SECONDS,

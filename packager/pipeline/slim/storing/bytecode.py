@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from packager.errors import StorageError, ToolError
 from packager.pipeline.slim.passes import Pass, accounted
 from packager.pipeline.slim.storing import index
 from packager.system import file_tree, process
+from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Bundle, Interpreter
 
 _LOG = logging.getLogger(__name__)
@@ -74,16 +74,16 @@ def _compile(sources: list[Path], root: Path, plan: BuildPlan) -> None:
     if not sources:
         return
     lies = plan.target.root / plan.target.home
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as listed:
-        listed.writelines(f"{source}\n" for source in sources)
-        listed.flush()
+    with make_scratch("compile") as folder:
+        listed = folder / "sources.txt"
+        listed.write_text("".join(f"{source}\n" for source in sources), encoding="utf-8")
         done = _python(
             plan.interpreter,
             [
                 # columns serve the underlining in tracebacks alone: a fifth of it, zipped
                 *("-X", "no_debug_ranges", "-m", "compileall", "-q", "-f"),
                 *("-o", str(plan.request.optimize), "-s", str(root), "-p", str(lies)),
-                *("--invalidation-mode", "unchecked-hash", "-i", listed.name),
+                *("--invalidation-mode", "unchecked-hash", "-i", str(listed)),
             ],
         )
     if _FULL in done.stdout + done.stderr:

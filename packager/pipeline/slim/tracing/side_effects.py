@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from packager.errors import ToolError
 from packager.pipeline.slim.import_deferral import Name
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
+from packager.system.scratch import make_scratch
 from packager.targets.emulator import run_script
 from packager.types import BuildPlan, Bundle
 
@@ -40,8 +39,8 @@ def of_loading(
 
     Raises ToolError where the function does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="packager-defer-") as folder:
-        question, answer = Path(folder, "asked.json"), Path(folder, "answered.json")
+    with make_scratch("defer") as folder:
+        question, answer = folder / "asked.json", folder / "answered.json"
         question.write_text(json.dumps([list(group) for group in groups]), encoding="utf-8")
         done = run_script(
             bundle.root,
@@ -49,7 +48,7 @@ def of_loading(
             [bundle.root, plan.target.entrypoint, question, answer],
             interpreter=plan.interpreter,
             provided=plan.provided,
-            writable=(Path(folder),),
+            writable=(folder,),
             timeout_seconds=_SECONDS,
         )
         if done.returncode != 0:

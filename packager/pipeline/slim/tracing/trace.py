@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from packager.errors import ToolError
@@ -19,6 +18,7 @@ from packager.pipeline.slim.passes import Pass, accounted
 from packager.pipeline.slim.tracing import trace_requests
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
+from packager.system.scratch import make_scratch
 from packager.targets.emulator import run_script, why_not_bootable
 from packager.types import BuildPlan, Bundle, Trace
 
@@ -103,8 +103,8 @@ def _asked(plan: BuildPlan) -> list[dict[str, Any]]:
 def _run(
     bundle: Bundle, plan: BuildPlan, worker: str, questions: list[dict[str, Any]]
 ) -> tuple[Trace, dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="packager-trace-") as name:
-        events, traced, used = (Path(name, each) for each in ("events", "trace", "uses"))
+    with make_scratch("trace") as name:
+        events, traced, used = (name / each for each in ("events", "trace", "uses"))
         events.write_text(json.dumps(questions), encoding="utf-8")
         try:
             done = run_script(
@@ -114,7 +114,7 @@ def _run(
                 interpreter=plan.interpreter,
                 provided=plan.provided,
                 variables=trace_requests.environment(plan),
-                writable=(Path(name),),
+                writable=(name,),
                 timeout_seconds=_SECONDS,
             )
         except ToolError as error:
