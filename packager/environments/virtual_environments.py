@@ -146,7 +146,7 @@ def of_model(
     """
     return ensure(
         interpreter,
-        (*_with_mlflow(model), *more),
+        (*list_requirements(model), *more),
         options=model.requirements.options,
         constraints=model.requirements.constraints,
         digests=lockfile.read_digests(model.requirements),
@@ -158,7 +158,7 @@ def of_model(
 def check_model(model: ResolvedModel, interpreter: Interpreter) -> None:
     """Whether `of_model` could be made, with nothing installed. Raises what that raises."""
     wanted = Wanted(
-        requirements=_with_mlflow(model),
+        requirements=list_requirements(model),
         constraints=model.requirements.constraints,
         options=model.requirements.options,
         digests=lockfile.read_digests(model.requirements),
@@ -201,7 +201,8 @@ def variables(home: Path) -> Mapping[str, str]:
     }
 
 
-def _with_mlflow(model: ResolvedModel) -> tuple[str, ...]:
+def list_requirements(model: ResolvedModel) -> tuple[str, ...]:
+    """The lines of the author's whole environment: MLflow is in it though nobody lists it."""
     lines = model.requirements.lines
     if any(_name(line) in {"mlflow", "mlflow-skinny"} for line in lines):
         return lines

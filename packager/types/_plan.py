@@ -71,6 +71,9 @@ class BuildPlan:
     interpreter: Interpreter
     """A Python of the target's minor version, on this machine."""
     lock: Lock
+    answered: tuple[tuple[str, str], ...] = ()
+    """Distributions that are not installed and that importlib.metadata answers for, and versions:
+    MLflow's, where the model's code asks."""
     passes: tuple[str, ...]
     threads: int | None = None
     """What the model is held to where it is served and where it is asked; None leaves it alone."""

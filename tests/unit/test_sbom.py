@@ -85,6 +85,12 @@ def test_licences_are_what_the_package_states(tmp_path: Path, name: str, licence
     assert _sbom(tmp_path)[1][name].get("licenses") == licences
 
 
+def test_what_is_a_name_and_a_version_alone_is_no_part(tmp_path: Path) -> None:
+    _, parts = _sbom(tmp_path, answered=(("none", "3"),))
+    assert "none" not in parts
+    assert "both" in parts
+
+
 def test_the_model_and_the_handlers_are_parts_too(tmp_path: Path) -> None:
     _, parts = _sbom(tmp_path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from dataclasses import replace
+from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -76,6 +77,17 @@ def test_the_model_comes_without_what_rebuilds_its_environment(
         "model/serving_input_example.json",
     ]
     assert (bundle.root / "model/serving_input_example.json").read_bytes() == fake_plan.BODY
+
+
+def test_a_version_that_code_asks_for_is_answered_without_what_it_is_of(
+    tmp_path: Path, installed: dict[str, bytes]
+) -> None:
+    installed["numpy-2.5.5.dist-info/RECORD"] = b"numpy/__init__.py,,\n"
+    asked = (("mlflow-skinny", "3.17.2"), ("numpy", "1.0"))
+    bundle = slim(plan(tmp_path, answered=asked), tmp_path / "work")
+    found = {each.name: each.version for each in distributions(path=[str(bundle.root)])}
+    assert found["mlflow-skinny"] == "3.17.2"
+    assert not list(bundle.root.glob("numpy-1*")), "it is installed"
 
 
 def test_the_manifest_says_what_the_plan_decided(

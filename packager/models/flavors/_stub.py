@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import pickletools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO, Final
 
 import handlers
+from packager.models.pickle_names import read_pickle
 
 _ROOT: Final = Path(handlers.__file__).parent / "stub"
 _RESTORED: Final = ("mlflow.types", "mlflow.models.signature.ModelSignature")
@@ -205,15 +204,6 @@ def _of_mlflow_alone() -> frozenset[str]:
     return frozenset(name for name in theirs - ours - _USUAL if not name.startswith("_"))
 
 
-@dataclass(slots=True)
-class _Pickle:
-    """What a pickle's opcodes say: the globals that it names, words, and tuples of words."""
-
-    globals: set[str] = field(default_factory=set)
-    words: set[str] = field(default_factory=set)
-    tuples: list[tuple[str, ...]] = field(default_factory=list)
-
-
 def find_missing_in_pickle(file: IO[bytes]) -> tuple[tuple[str, ...], frozenset[str]]:
     """(what the pickle and the code in it ask of mlflow and the stand-in lacks, all its words).
 
@@ -221,7 +211,7 @@ def find_missing_in_pickle(file: IO[bytes]) -> tuple[tuple[str, ...], frozenset[
     saying on what; where one of them uses mlflow, every name that MLflow has and the stand-in has
     not counts. Raises ValueError for what is no pickle.
     """
-    seen = _read_pickle(file)
+    seen = read_pickle(file)
     restores = _FUNCTION_MODEL in seen.globals
     missing = {
         name
@@ -233,44 +223,6 @@ def find_missing_in_pickle(file: IO[bytes]) -> tuple[tuple[str, ...], frozenset[
         missing |= {word for word in named if word.startswith("mlflow.") and not _has(word)}
         missing |= named & _of_mlflow_alone()
     return tuple(sorted(missing)), frozenset(seen.words)
-
-
-def _read_pickle(file: IO[bytes]) -> _Pickle:
-    seen, memo, stack = _Pickle(), dict[int, str | None](), list[str | None]()
-    for opcode, argument, _ in pickletools.genops(file):
-        name = opcode.name
-        if name == "GLOBAL":
-            seen.globals.add(str(argument).replace(" ", "."))
-            stack.append(None)
-        elif name == "STACK_GLOBAL":
-            module, attribute = [None, None, *stack][-2:]
-            seen.globals.add(f"{module}.{attribute}")
-            stack.append(None)
-        elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1] if stack else None
-        elif name in {"PUT", "BINPUT", "LONG_BINPUT"}:
-            memo[int(argument or 0)] = stack[-1] if stack else None
-        elif name in {"GET", "BINGET", "LONG_BINGET"}:
-            stack.append(memo.get(int(argument or 0)))
-        elif name.startswith("TUPLE"):
-            seen.tuples.append(_last_words(stack))
-            stack = [None]
-        elif isinstance(argument, str):
-            stack.append(argument)
-            seen.words.add(argument)
-        else:
-            stack.append(None)
-    return seen
-
-
-def _last_words(stack: list[str | None]) -> tuple[str, ...]:
-    """The run of words at the end of what was pushed."""
-    words: list[str] = []
-    for each in reversed(stack):
-        if each is None:
-            break
-        words.append(each)
-    return tuple(reversed(words))
 
 
 def reachable_files(folders: Iterable[Path], start: Iterable[str]) -> tuple[Path, ...]:

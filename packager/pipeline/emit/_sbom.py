@@ -92,9 +92,12 @@ def _handlers() -> Component:
 
 def _packages(folder: Path, plan: BuildPlan) -> Iterator[Component]:
     digests = wheel_digests(plan)
+    answered = dict(plan.answered).keys() - {package.name for package in plan.lock.packages}
     for path in sorted(folder.glob("*.dist-info/METADATA")):
         meta = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
         name, release = canonicalize_name(meta["Name"]), str(meta["Version"])
+        if name in answered:
+            continue  # a name and a version, and no code
         purl = PackageURL("pypi", None, name, release)
         digest = digests.get((name, release))
         yield Component(

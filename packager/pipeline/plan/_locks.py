@@ -5,15 +5,16 @@ from __future__ import annotations
 import fnmatch
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
 
-from packager.environments import lockfile
+from packager.environments import lockfile, virtual_environments
 from packager.environments.lockfile import Wanted
 from packager.errors import PlanError, UnresolvableError
 from packager.facts.devices import Builds
-from packager.pipeline.plan import _requirements
+from packager.pipeline.plan import _modules, _requirements
+from packager.pipeline.plan._modules import Named
 from packager.pipeline.plan._python import Candidate
 from packager.pipeline.plan._requirements import MLFLOW, Needed
 from packager.types import BuildRequest, Frame, LoaderSpec, Lock, ResolvedModel, Target, Tier
@@ -32,6 +33,8 @@ class Setting:
     candidate: Candidate
     declared: Mapping[str, str]
     """The versions that the author's own requirements resolve to; empty where they do not."""
+    named: Named = field(default_factory=Named)
+    """What the model's own files name of it."""
 
     @property
     def platform(self) -> str:
@@ -44,7 +47,7 @@ def declared(
     """Name -> version of the author's whole environment, resolved for the author's Python."""
     version = model.python_version
     wanted = Wanted(
-        requirements=model.requirements.lines,
+        requirements=virtual_environments.list_requirements(model),
         constraints=model.requirements.constraints,
         options=model.requirements.options,
         digests=lockfile.read_digests(model.requirements),
@@ -53,7 +56,7 @@ def declared(
         python_minor=".".join(version.split(".")[:2]) if version else None,
         base=model.root,
     )
-    if not wanted.requirements:
+    if not model.requirements.lines:
         return {}
     try:
         found = lockfile.lock(wanted)
@@ -73,6 +76,7 @@ def lock(
         frame,
         setting.target,
         setting.builds.substitutes,
+        named=setting.named.distributions,
         about=setting.builds.about,
     )
     kept: list[str] = []
@@ -94,6 +98,7 @@ def lock(
             frame,
             setting.target,
             setting.builds.substitutes,
+            named=setting.named.distributions,
             substitute=False,
         )
         found, chosen = _nearest(setting, needed)
@@ -102,7 +107,9 @@ def lock(
     names = [package.name for package in found.packages]
     provided = _requirements.about_provided(setting.model, runtime, names)
     left_out = _requirements.left_out(setting.model, loader, tier, names)
-    return found, (*setting.builds.notes, *needed.reasons, *kept, *left_out, *chosen, *provided)
+    taken = [] if loader.alone else _modules.explain_named(setting.named, setting.model, names)
+    decided = (*needed.reasons, *kept, *left_out, *taken, *chosen, *provided)
+    return found, (*setting.builds.notes, *decided)
 
 
 def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str, ...]:
@@ -113,6 +120,7 @@ def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str
         frame,
         setting.target,
         setting.builds.substitutes,
+        named=setting.named.distributions,
         substitute=False,
     )
     return lockfile.unavailable(_wanted(setting, needed, ()))

@@ -66,7 +66,7 @@ def _modules(model: ResolvedModel) -> Iterator[tuple[str, str]]:
                 yield f"{folder}/{path.name}", name
     for line in model.requirements.lines:
         if line.endswith(".whl") and "@" not in line:
-            for name in sorted(_wheel_modules(model.root / line)):
+            for name in sorted(wheel_modules(model.root / line)):
                 yield f"{name} of {line}", name
 
 
@@ -78,7 +78,7 @@ def _module_name(path: Path) -> str | None:
     return path.name.partition(".")[0] if path.suffix in _COMPILED else None
 
 
-def _wheel_modules(path: Path) -> set[str]:
+def wheel_modules(path: Path) -> set[str]:
     """Top-level modules of a wheel. Raises PlanError for a file that is none."""
     try:
         with zipfile.ZipFile(path) as wheel:

@@ -10,18 +10,23 @@ from typing import Final
 from packager import engines, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
 from packager.facts import devices
+from packager.facts.modules import module_names
 from packager.models import flavors
+from packager.models.model_imports import ModelImports, read_model_imports
 from packager.pipeline.plan import (
     _checks,
     _locks,
+    _modules,
     _names,
     _python,
     _reasons,
     _refusals,
+    _requirements,
     _switches,
     _wheels,
 )
 from packager.pipeline.plan._locks import Setting
+from packager.pipeline.plan._modules import Named
 from packager.pipeline.plan._python import Candidates
 from packager.types import (
     BuildPlan,
@@ -93,6 +98,7 @@ def plan(
     candidates = _python.candidates(request, model, target, unpickled, day)
     builds = devices.builds(request.device or target.device, request.driver, request.facts_dir)
     target = replace(target, requires=(*target.requires, *builds.requires))
+    imports = read_model_imports(model, [each.loader for each in attempts])
     failures: list[str] = []
     for candidate in candidates.found:
         runtime = candidate.runtime
@@ -112,11 +118,23 @@ def plan(
             candidate=candidate,
             declared=_locks.declared(request, model, candidate),
         )
+        setting = replace(setting, named=_name(setting, attempts, imports))
         plans, words = _plans(setting, flavor, attempts, unpickled, (*refused, *failures))
         if plans:
             return plans
         failures.append(_why_not(setting, attempts[-1], words))
     raise PlanError(_nothing(model, target, candidates, failures))
+
+
+def _name(setting: Setting, attempts: Sequence[_Attempt], imports: ModelImports) -> Named:
+    """The distributions that the model's own files name. Raises PlanError for missing modules."""
+    return _modules.name_distributions(
+        setting.model,
+        imports,
+        setting.declared,
+        module_names(setting.request.facts_dir),
+        shipped=_requirements.find_required(each.loader for each in attempts),
+    )
 
 
 def _unpickled(attempts: Sequence[_Attempt]) -> tuple[str, ...]:
@@ -228,6 +246,7 @@ def _plans(
                 runtime=candidate.runtime,
                 interpreter=candidate.interpreter,
                 lock=lock,
+                answered=() if each.loader.alone else tuple(setting.named.versions.items()),
                 passes=_passes(request, target, flavor.name),
                 keep=(*request.keep, *target.keep),
                 reasons=reasons,

@@ -40,6 +40,12 @@ def listed(lines: Iterable[str]) -> tuple[Listed, ...]:
     return tuple(_parsed(line) for line in lines)
 
 
+def find_required(loaders: Iterable[LoaderSpec]) -> frozenset[str]:
+    """Distributions that serving needs whether or not the model lists them."""
+    lines = (line for each in loaders for line in each.requires)
+    return frozenset(canonicalize_name(Requirement(line).name) for line in lines)
+
+
 def needed(
     model: ResolvedModel,
     loader: LoaderSpec,
@@ -47,12 +53,17 @@ def needed(
     target: Target,
     substitutes: tuple[Substitute, ...],
     *,
+    named: Mapping[str, str] | None = None,
     substitute: bool = True,
     about: str = "built without a GPU's code",
 ) -> Needed:
-    """The lines to lock for one attempt; with `substitute` false the author's choice is kept."""
-    never = {canonicalize_name(name) for name in loader.excludes}
-    drops = {canonicalize_name(name) for name in loader.drops} | never
+    """The lines to lock for one attempt; with `substitute` false the author's choice is kept.
+
+    `named` are distributions that the model's own files name: nothing of these is left out.
+    """
+    own = {} if named is None or loader.alone else named
+    never = {canonicalize_name(name) for name in loader.excludes} - own.keys()
+    drops = {canonicalize_name(name) for name in loader.drops} - own.keys() | never
     lines: list[str] = []
     names: set[str] = set()
     # a file that is pinned by its digest has no substitute
@@ -68,7 +79,7 @@ def needed(
         # who lists xgboost-cpu has xgboost
         names |= {each.name, *(fact.name for fact in substitutes if fact.by == each.name)}
         lines.append(_substitute(each.name, each.line, each.requirement, replaced, substituted))
-    for line in (*loader.requires, *target.requires):
+    for line in (*loader.requires, *target.requires, *sorted(own)):
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
         if name == "mlflow-skinny" and model.mlflow_version:

@@ -70,6 +70,7 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         _refuse_taken(root, plan)
         _copy_model(plan.compiled.folder if plan.compiled else model.root, root / MODEL)
         _copy_handlers(plan, root)
+        _answer_for(plan, root)
         example = _write_example(plan, root)
         manifest = _manifest(plan, example, path_files=any(root.glob("*.pth")))
         if (drift := baseline.make(plan)) is not None:
@@ -132,6 +133,17 @@ def _copy_model(source: Path, target: Path) -> None:
         ]
 
     shutil.copytree(source, target, ignore=ignored)
+
+
+def _answer_for(plan: BuildPlan, root: Path) -> None:
+    """Metadata alone of what the model's code asks the version of, and is not installed."""
+    installed = _tops(root).keys()
+    for name, version in plan.answered:
+        if name not in installed:
+            info = root / f"{name.replace('-', '_')}-{version}.dist-info"
+            info.mkdir()
+            text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            (info / "METADATA").write_text(text, encoding="utf-8")
 
 
 def _copy_handlers(plan: BuildPlan, root: Path) -> None:

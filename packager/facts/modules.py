@@ -1,0 +1,39 @@
+"""What distributions are imported as: facts of modules.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packager.facts import read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleNames:
+    """Distributions whose modules have other names, and modules that a use imports."""
+
+    by_distribution: Mapping[str, tuple[str, ...]]
+    uses: Mapping[str, str]
+    """Name of a library's function or attribute -> the module that it imports when it is used."""
+
+    def modules_of(self, distribution: str) -> tuple[str, ...]:
+        """Dotted names; a distribution that is not known is imported by its own name."""
+        known = self.by_distribution.get(distribution)
+        return known or (distribution.replace("-", "_"), distribution.replace("-", "."))
+
+
+def module_names(folder: Path | None = None) -> ModuleNames:
+    """Raises FactsError for a file that does not hold together."""
+    root = read("modules", folder)
+    modules, uses = root.table("modules"), root.table("uses")
+    for table in (modules, uses):
+        table.source()
+        table.day("as_of")
+    names = modules.texts_by_name("names")
+    found = ModuleNames(
+        by_distribution={name: tuple(text.split()) for name, text in names.items()},
+        uses=uses.texts_by_name("names"),
+    )
+    root.done()
+    return found

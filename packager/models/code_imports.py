@@ -1,0 +1,143 @@
+"""What a file of Python imports, where, and whether it fails without; nothing of it is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+_NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
+"""What guards code that serving never reaches: `if __name__ == "__main__"`."""
+_EXPECTED: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_IMPORTERS: Final = frozenset({"import_module", "__import__", "find_spec", "importorskip"})
+_METADATA: Final = ("importlib.metadata", "importlib_metadata", "pkg_resources")
+_CHOICES: Final = frozenset({"backend", "dtype_backend", "engine"})
+"""Arguments that pandas and others take a module's name by."""
+_LATER_NODES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+class Need(StrEnum):
+    """When a module that is not there is noticed."""
+
+    LOAD = "load"
+    """When the model is loaded."""
+    LATER = "later"
+    """When a branch is taken that needs it."""
+    OPTIONAL = "optional"
+    """Never: the code expects that it may be missing."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CodeImport:
+    """A module that a file imports; a relative one is told by its dots."""
+
+    name: str
+    line: int
+    need: Need
+    is_guess: bool = False
+    """The last part may be a module, or a name in one: `from NAME import part`."""
+
+
+@dataclass(slots=True)
+class CodeImports:
+    """What one file asks for."""
+
+    modules: set[CodeImport] = field(default_factory=set)
+    attributes: dict[str, int] = field(default_factory=dict)
+    """Names of attributes and methods -> the first line."""
+    texts: dict[str, int] = field(default_factory=dict)
+    imports_by_text: bool = False
+    asks_metadata: bool = False
+
+
+def read_imports(path: Path) -> CodeImports:
+    """Empty for what is no Python: whoever imports that finds out."""
+    found = CodeImports()
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return found
+    waiting: list[tuple[ast.AST, Need]] = [(tree, Need.LOAD)]
+    while waiting:
+        node, need = waiting.pop()
+        _note(node, need, found)
+        waiting.extend(_children(node, need))
+    found.asks_metadata = any(
+        f"{each.name}.".startswith(f"{name}.") for each in found.modules for name in _METADATA
+    )
+    return found
+
+
+def _children(node: ast.AST, need: Need) -> Iterator[tuple[ast.AST, Need]]:
+    """Each with its need: less below a condition, in a function, or where a failure is expected."""
+    later = max(need, Need.LATER, key=_rank)
+    parts: list[tuple[Iterable[ast.AST], Need]]
+    if isinstance(node, ast.If):
+        run = node.body if _NOT_RUN.isdisjoint(_identifiers(node.test)) else []
+        parts = [([node.test], need), (run, later), (node.orelse, later)]
+    elif isinstance(node, ast.Try):
+        expected = any(_expects(handler.type) for handler in node.handlers)
+        inside = Need.OPTIONAL if expected else need
+        # what stands in for a missing module is not needed where that is there
+        parts = [(node.body, inside), ([*node.handlers, *node.orelse], later)]
+        parts.append((node.finalbody, need))
+    elif isinstance(node, ast.With | ast.AsyncWith) and _suppresses(node):
+        parts = [(node.body, Need.OPTIONAL)]
+    else:
+        inside = later if isinstance(node, _LATER_NODES) else need
+        parts = [(ast.iter_child_nodes(node), inside)]
+    for nodes, own in parts:
+        yield from ((each, own) for each in nodes)
+
+
+def _suppresses(node: ast.With | ast.AsyncWith) -> bool:
+    return any("suppress" in ast.unparse(item.context_expr) for item in node.items)
+
+
+def _rank(need: Need) -> int:
+    return (Need.LOAD, Need.LATER, Need.OPTIONAL).index(need)
+
+
+def _identifiers(test: ast.expr) -> set[str]:
+    names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+    return names | {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+
+
+def _expects(caught: ast.expr | None) -> bool:
+    """True for a handler that takes a missing module; a bare `except` takes all."""
+    return caught is None or not _EXPECTED.isdisjoint(_identifiers(caught))
+
+
+def _note(node: ast.AST, need: Need, found: CodeImports) -> None:
+    if isinstance(node, ast.Import):
+        found.modules |= {CodeImport(alias.name, node.lineno, need) for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+        base = "." * node.level + (node.module or "")
+        if node.module:
+            found.modules.add(CodeImport(base, node.lineno, need))
+        dot = "" if base.endswith(".") else "."
+        found.modules |= {
+            CodeImport(f"{base}{dot}{alias.name}", node.lineno, need, is_guess=True)
+            for alias in node.names
+        }
+    elif isinstance(node, ast.Attribute):
+        found.attributes.setdefault(node.attr, node.lineno)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        found.texts.setdefault(node.value, node.lineno)
+    elif isinstance(node, ast.Call):
+        _note_call(node, need, found)
+
+
+def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
+    later = max(need, Need.LATER, key=_rank)
+    function = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    function = node.func.id if isinstance(node.func, ast.Name) else function
+    if function in _IMPORTERS:
+        found.imports_by_text = True
+    for keyword in node.keywords:
+        value = keyword.value
+        if keyword.arg in _CHOICES and isinstance(value, ast.Constant) and value.value:
+            found.modules.add(CodeImport(str(value.value), node.lineno, later, is_guess=True))

@@ -1,0 +1,254 @@
+"""Modules that a model's own files name: its scripts, its code, its pickles; none of it is run."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Final, cast
+
+from packager.errors import ModelFormatError
+from packager.models.code_imports import CodeImports, Need, read_imports
+from packager.models.flavors import _look
+from packager.models.pickle_names import PickleNames, read_pickle
+from packager.types import LoaderSpec, ResolvedModel
+
+_PICKLES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
+_OPENERS: Final = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ", lzma.open),
+    (b"\x5d\x00\x00", lzma.open),
+)
+"""First bytes of a compressed file, as joblib and MLflow write one."""
+_CODE: Final = frozenset({"CodeType", "_builtin_type", "_make_function", "subimport"})
+"""Globals of a pickle that holds functions by value, or modules by name."""
+_IMPORTERS: Final = frozenset({"import_module", "__import__"})
+_METADATA: Final = frozenset({"importlib.metadata", "importlib_metadata", "pkg_resources"})
+_DOTTED: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_IN_BRACKETS: Final = re.compile(r"(?:^|\[)(pyarrow)(?:$|\]|_)")
+"""`string[pyarrow]`: pandas' types that another library keeps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedModule:
+    """A module that the model names, and the first place where it does."""
+
+    name: str
+    """Dotted."""
+    place: str
+    """`code/churn/steps.py:12`, or a pickle's name."""
+    need: Need
+    is_guess: bool = False
+    """Its last part may be no module but a name in one; or a word that may be something else."""
+
+
+@dataclass(slots=True)
+class ModelImports:
+    """All that a model's own files ask for, by place."""
+
+    modules: list[ImportedModule] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
+    """Names of attributes that code uses -> where."""
+    distributions: dict[str, str] = field(default_factory=dict)
+    """Texts of code that asks importlib.metadata -> where; some name distributions."""
+
+
+def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> ModelImports:
+    """Read the files that `loaders` load, and the code that these reach."""
+    found = ModelImports()
+    start: dict[str, bool] = {}
+    """Modules that are asked for -> whether loading asks for them."""
+    specs = tuple(loaders)
+    if name := str(model.pyfunc.get("loader_module") or ""):
+        start[name] = True
+        if not name.startswith("mlflow"):
+            found.modules.append(ImportedModule(name=name, place="MLmodel", need=Need.LOAD))
+    loaded = {name for spec in specs for name in spec.unpickled if (model.root / name).is_file()}
+    for path in _pickles(model, loaded):
+        place = path.relative_to(model.root).as_posix()
+        _read_pickle_into(path, place, found, start, is_loaded=place in loaded)
+    named = {str(spec.options.get("file")) for spec in specs}
+    for path in _skops_files(model):
+        place = path.relative_to(model.root).as_posix()
+        _read_skops_into(path, place, found, start, is_loaded=place in named)
+    for path in _scripts(model, specs):
+        _read_file_into(path, model.root, "", found, start, Need.LOAD)
+    _follow(_code_files(model), model.root, found, start)
+    return found
+
+
+def _pickles(model: ResolvedModel, loaded: set[str]) -> Iterator[Path]:
+    others = {file.path.as_posix() for file in model.files if file.path.suffix.lower() in _PICKLES}
+    for name in sorted(loaded | others):
+        if (model.root / name).is_file():
+            yield model.root / name
+
+
+def _skops_files(model: ResolvedModel) -> Iterator[Path]:
+    for file in model.files:
+        if file.path.suffix == ".skops" and (model.root / file.path).is_file():
+            yield model.root / file.path
+
+
+def _scripts(model: ResolvedModel, specs: Iterable[LoaderSpec]) -> Iterator[Path]:
+    names = {str(name) for spec in specs if (name := spec.options.get("model_code"))}
+    if script := model.pyfunc.get("model_code_path"):
+        names.add(PurePosixPath(str(script).replace("\\", "/")).name)
+    yield from (model.root / name for name in sorted(names) if (model.root / name).is_file())
+
+
+def _code_files(model: ResolvedModel) -> Mapping[str, Path]:
+    """Every module of the model's code by its dotted name."""
+    folders = {
+        str(folder) for config in model.flavors.values() for folder in _as_list(config.get("code"))
+    }
+    root = model.root.resolve()
+    return {
+        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+        for folder in (model.root / name for name in sorted(folders))
+        if folder.resolve().is_relative_to(root)
+        for path in sorted(folder.rglob("*.py"))
+    }
+
+
+def _as_list(value: object) -> list[object]:
+    if isinstance(value, list):
+        return value
+    return [value] if value else []
+
+
+def _follow(
+    every: Mapping[str, Path], root: Path, found: ModelImports, start: dict[str, bool]
+) -> None:
+    """Read the modules of the model's code that are asked for, directly or not."""
+    done: dict[str, bool] = {}
+    waiting = list(start.items())
+    while waiting:
+        name, certain = waiting.pop()
+        parts = name.split(".")
+        for module in (".".join(parts[:count]) for count in range(1, len(parts) + 1)):
+            if module not in every or done.get(module) in {certain, True}:
+                continue
+            done[module] = certain
+            more: dict[str, bool] = {}
+            path = every[module]
+            package = module if path.stem == "__init__" else module.rpartition(".")[0]
+            need = Need.LOAD if certain else Need.LATER
+            _read_file_into(path, root, package, found, more, need)
+            waiting.extend(more.items())
+
+
+def _read_file_into(
+    path: Path, root: Path, package: str, found: ModelImports, start: dict[str, bool], need: Need
+) -> None:
+    read = read_imports(path)
+    where = path.relative_to(root).as_posix()
+    for each in sorted(read.modules):
+        name = _absolute(each.name, package)
+        if not name:
+            continue
+        own = need if each.need is Need.LOAD else each.need
+        start[name] = start.get(name, False) or own is Need.LOAD
+        found.modules.append(
+            ImportedModule(
+                name=name, place=f"{where}:{each.line}", need=own, is_guess=each.is_guess
+            )
+        )
+    found.modules.extend(_named_by_text(read, where))
+    for attribute, line in read.attributes.items():
+        found.attributes.setdefault(attribute, f"{where}:{line}")
+    if read.asks_metadata:
+        for text, line in read.texts.items():
+            found.distributions.setdefault(text, f"{where}:{line}")
+
+
+def _named_by_text(read: CodeImports, where: str) -> Iterator[ImportedModule]:
+    for text, line in sorted(read.texts.items()):
+        inside = _IN_BRACKETS.search(text)
+        if inside or (read.imports_by_text and _DOTTED.fullmatch(text)):
+            name = inside.group(1) if inside else text
+            yield ImportedModule(name=name, place=f"{where}:{line}", need=Need.LATER, is_guess=True)
+
+
+def _absolute(name: str, package: str) -> str:
+    """A relative name by its package; "" where it leaves that."""
+    level = len(name) - len(name.lstrip("."))
+    if not level:
+        return name
+    parts = package.split(".") if package else []
+    if level > len(parts):
+        return ""
+    return ".".join([*parts[: len(parts) - level + 1], name.lstrip(".")])
+
+
+def _read_pickle_into(
+    path: Path, place: str, found: ModelImports, start: dict[str, bool], *, is_loaded: bool
+) -> None:
+    """Take over what the pickle's globals and its code name; all of a broken one is a guess."""
+    names = PickleNames()
+    whole = True
+    try:
+        with _open(path) as file:
+            read_pickle(file, names)
+    except (OSError, ValueError, EOFError, IndexError, KeyError, lzma.LZMAError):
+        whole = False  # arrays that joblib puts between; or loading it says what is wrong
+    certain = whole and is_loaded
+    need = Need.LOAD if certain else Need.LATER
+    modules = {name.rpartition(".")[0] for name in names.globals if not name.startswith("None.")}
+    for name in sorted(module for module in modules if _DOTTED.fullmatch(module)):
+        found.modules.append(
+            ImportedModule(name=name, place=place, need=need, is_guess=not certain)
+        )
+        start[name] = start.get(name, False) or certain
+    for name in sorted(_guesses(names)):
+        found.modules.append(ImportedModule(name=name, place=place, need=Need.LATER, is_guess=True))
+        start.setdefault(name, False)
+    words = {word for each in names.tuples for word in each}
+    if _holds_code(names):
+        for word in sorted(words):
+            found.attributes.setdefault(word, place)
+        if not words.isdisjoint(_METADATA):
+            for text in sorted(names.words):
+                found.distributions.setdefault(text, place)
+
+
+def _read_skops_into(
+    path: Path, place: str, found: ModelImports, start: dict[str, bool], *, is_loaded: bool
+) -> None:
+    with contextlib.suppress(ModelFormatError):  # its loader says what is wrong with it
+        for full in sorted(_look.skops(path).names - {"?"}):
+            name = full.rpartition(".")[0] or full
+            need = Need.LOAD if is_loaded else Need.LATER
+            found.modules.append(
+                ImportedModule(name=name, place=place, need=need, is_guess=not is_loaded)
+            )
+            start[name] = start.get(name, False) or is_loaded
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        head = file.read(6)
+    opener = next((each for magic, each in _OPENERS if head.startswith(magic)), open)
+    return cast("IO[bytes]", opener(path, "rb"))
+
+
+def _guesses(names: PickleNames) -> Iterator[str]:
+    """Words that pickled code may import by."""
+    brackets = (_IN_BRACKETS.search(word) for word in names.words)
+    yield from {inside.group(1) for inside in brackets if inside}
+    if not _holds_code(names):
+        return
+    words = {word for each in names.tuples for word in each}
+    if not words.isdisjoint(_IMPORTERS):
+        words |= names.words
+    yield from (word for word in words if _DOTTED.fullmatch(word))
+
+
+def _holds_code(names: PickleNames) -> bool:
+    return any(name.rpartition(".")[2] in _CODE for name in names.globals)

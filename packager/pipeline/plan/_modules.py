@@ -1,0 +1,212 @@
+"""Distributions that the model's own files name, out of the author's environment.
+
+MLflow brings about eighty distributions along, and a model's code finds them all. Those that it
+names are installed though nobody listed them; a module that is nowhere is refused here.
+"""
+
+from __future__ import annotations
+
+import sys
+from _compat_pickle import IMPORT_MAPPING
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from packaging.utils import canonicalize_name
+
+from packager.errors import PlanError
+from packager.facts.modules import ModuleNames
+from packager.models.code_imports import Need
+from packager.models.model_imports import ImportedModule, ModelImports
+from packager.pipeline.plan import _names, _requirements
+from packager.pipeline.plan._requirements import MLFLOW
+from packager.types import ResolvedModel
+
+_OLD: Final = frozenset(
+    {"asynchat", "asyncore", "binhex", "distutils", "formatter", "imp", "parser", "smtpd", "symbol"}
+)
+"""Modules that Python had until 3.8 to 3.11: the author's may have them."""
+_ARTIFACTS: Final = frozenset({"__main__", "__mp_main__", "handlers", "mlflow"})
+_MODULES: Final = frozenset({".py", ".pyc", ".pyd", ".so"})
+_ALIKE: Final = 3
+"""Letters of a distribution's name that its module has too, where nothing is known of it."""
+_NAMED_MOST: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What the model's own files name of the author's environment."""
+
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    """Name -> why, as the end of a sentence: `code/steps.py:3 imports anyio`."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """MLflow's own distributions that code asks importlib.metadata for -> version."""
+    notes: tuple[str, ...] = ()
+
+
+def name_distributions(
+    model: ResolvedModel,
+    imports: ModelImports,
+    declared: Mapping[str, str],
+    names: ModuleNames,
+    *,
+    shipped: Iterable[str] = (),
+) -> Named:
+    """Which distributions of the author's environment the model's own files name.
+
+    `shipped` are distributions that a loader needs and brings itself.
+    `declared` has their versions; where it is empty only what is listed is known, and nothing is
+    refused. Raises PlanError for modules that loading needs and nothing has.
+    """
+    listed = {each.name for each in _requirements.listed(model.requirements.lines)}
+    there = {*declared, *listed}
+    by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
+    found, absent = _match(_foreign(model, imports), by_module)
+    for attribute, module in sorted(names.uses.items()):
+        place = imports.attributes.get(attribute)
+        if place and (name := _find(module, by_module)) is not None:
+            found.setdefault(name, f"{place} uses {attribute}, which imports {module}")
+    asked: dict[str, str] = {
+        canonicalize_name(text): place
+        for text, place in imports.distributions.items()
+        if text != "importlib.metadata"
+    }
+    for name in sorted(asked.keys() & there):
+        found.setdefault(name, f"{asked[name]} asks for its version")
+    brought = {module.partition(".")[0] for name in shipped for module in names.modules_of(name)}
+    missing = [each for each in absent if each.name.partition(".")[0] not in brought]
+    if declared:
+        _refuse_absent(missing, there, names)
+    return Named(
+        distributions={name: why for name, why in found.items() if name not in MLFLOW},
+        versions=_versions(model, asked, declared),
+        notes=tuple(_note_absent(missing)),
+    )
+
+
+def _foreign(model: ResolvedModel, imports: ModelImports) -> Iterator[ImportedModule]:
+    """Modules that are neither Python's, nor the model's own, nor the artifact's; by place."""
+    own = _own_modules(model) | _ARTIFACTS
+    for each in sorted(imports.modules, key=lambda each: (each.place, each.name)):
+        top = each.name.partition(".")[0]
+        if top not in own and not _is_python(top):
+            yield each
+
+
+def _match(
+    modules: Iterable[ImportedModule], by_module: Mapping[str, str]
+) -> tuple[dict[str, str], list[ImportedModule]]:
+    """(distribution -> why it is needed, modules that no distribution is known to have)."""
+    found: dict[str, str] = {}
+    absent: list[ImportedModule] = []
+    for each in modules:
+        if (name := _find(each.name, by_module)) is not None:
+            found.setdefault(name, _explain(each))
+        elif not each.is_guess:
+            absent.append(each)
+    return found, absent
+
+
+def explain_named(named: Named, model: ResolvedModel, installed: Iterable[str]) -> list[str]:
+    """Say what is taken along though it is not listed, and what code may miss."""
+    listed = {each.name for each in _requirements.listed(model.requirements.lines)}
+    more = sorted(named.distributions.keys() & {*installed} - listed)
+    reasons = [
+        f"{name} is taken along from the author's environment: {named.distributions[name]}."
+        for name in more
+    ]
+    return [*reasons, *named.notes]
+
+
+def _versions(
+    model: ResolvedModel, asked: Mapping[str, str], declared: Mapping[str, str]
+) -> dict[str, str]:
+    own = model.mlflow_version or ""
+    family = {name: declared.get(name, own) for name in sorted(MLFLOW & asked.keys())}
+    return {name: version for name, version in family.items() if version}
+
+
+def _find(module: str, by_module: Mapping[str, str]) -> str | None:
+    """The distribution of the longest part of the name that is known."""
+    parts = module.split(".")
+    for count in range(len(parts), 0, -1):
+        name = ".".join(parts[:count])
+        if (found := by_module.get(name) or by_module.get(name.lower())) is not None:
+            return found
+    return None
+
+
+def _is_python(top: str) -> bool:
+    return top in sys.stdlib_module_names or top in _OLD or top in IMPORT_MAPPING
+
+
+def _own_modules(model: ResolvedModel) -> frozenset[str]:
+    """Top-level modules of the model's files and wheels; code may add any folder to the path."""
+    wheels = {
+        name
+        for line in model.requirements.lines
+        if line.endswith(".whl") and "@" not in line
+        for name in _names.wheel_modules(model.root / line)
+    }
+    files = [path for path in model.root.rglob("*") if path.suffix in _MODULES]
+    stems = {path.name.partition(".")[0] for path in files}
+    return frozenset({*wheels, *stems, *_folders(files, model.root)})
+
+
+def _folders(files: Iterable[Path], root: Path) -> Iterator[str]:
+    for path in files:
+        yield from path.relative_to(root).parent.parts
+
+
+def _explain(each: ImportedModule) -> str:
+    verb = "imports" if ":" in each.place else "names"
+    return f"{each.place} {verb} {each.name}"
+
+
+def _refuse_absent(
+    absent: Iterable[ImportedModule], there: Iterable[str], names: ModuleNames
+) -> None:
+    """Raises PlanError for what loading imports and no distribution can be thought to have."""
+    unknown = [name for name in there if name not in names.by_distribution]
+    missing = {
+        each.name.partition(".")[0]: each
+        for each in reversed(list(absent))
+        if each.need is Need.LOAD and not _may_have(each.name.partition(".")[0], unknown)
+    }
+    if not missing:
+        return
+    lines = [f"  - {_explain(each)}" for _, each in sorted(missing.items())][:_NAMED_MOST]
+    first = min(missing)
+    raise PlanError(
+        "Loading the model needs modules that neither its requirements nor its code have:\n"
+        + "\n".join(lines)
+        + f"\nLog the model again: with code_paths=['path/to/{first}'] where {first} is your own, "
+        f"or with the distribution that has it, as in extra_pip_requirements=['{first}'], where "
+        "it is on a package index."
+    )
+
+
+def _may_have(module: str, distributions: Iterable[str]) -> bool:
+    """True where a distribution that is not known may be imported so: their names are alike."""
+    words = module.lower().replace("_", "")
+    return any(
+        len(part) >= _ALIKE and (part in words or words in part)
+        for name in distributions
+        for part in (*name.split("-"), name.replace("-", ""))
+    )
+
+
+def _note_absent(absent: Iterable[ImportedModule]) -> Iterator[str]:
+    said = set()
+    for each in absent:
+        top = each.name.partition(".")[0]
+        if top not in said and each.need is not Need.LOAD:
+            said.add(top)
+            yield (
+                f"{_explain(each)}, which the model's environment does not have: as under MLflow, "
+                "it fails where that is reached."
+                if each.need is Need.LATER
+                else f"{_explain(each)} where it is there; the model's environment does not have "
+                "it."
+            )

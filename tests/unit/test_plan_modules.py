@@ -1,0 +1,242 @@
+"""Distributions that a model's own files name come along; a module that is nowhere is refused."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import types
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cloudpickle
+import pytest
+
+from packager.errors import PlanError
+from packager.facts.modules import module_names
+from packager.models.model_imports import read_model_imports
+from packager.pipeline.plan import _modules
+from packager.pipeline.plan._modules import Named
+from packager.types import FileRecord, LoaderSpec, Requirements, ResolvedModel
+from tests import fake_plan
+
+DECLARED = {
+    "anyio": "4.9.0",
+    "azure-storage-blob": "12.1",
+    "jinja2": "3.1.6",
+    "matplotlib": "3.11.2",
+    "mlflow": "3.17.2",
+    "numpy": "2.4.6",
+    "openpyxl": "3.1",
+    "pandas": "3.1.1",
+    "pyarrow": "26.0.1",
+    "python-dateutil": "2.9",
+    "pyyaml": "6.0.3",
+    "requests": "2.32",
+    "scikit-image": "0.26",
+    "some-image-tools": "1.0",
+    "sqlalchemy": "2.0",
+}
+
+
+def _model(root: Path, files: dict[str, bytes | str], **conf: Any) -> ResolvedModel:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return replace(
+        fake_plan.model(),
+        root=root,
+        flavors={"python_function": {"loader_module": "serve", "code": "code", **conf}},
+        requirements=Requirements(lines=("mlflow==3.17.2", "numpy==2.4.6")),
+        files=tuple(FileRecord(PurePosixPath(name), "0" * 64, 1) for name in files),
+        mlflow_version="3.17.2",
+    )
+
+
+def _name(model: ResolvedModel, *unpickled: str) -> Named:
+    loader = LoaderSpec(loader="pyfunc", options={}, unpickled=unpickled)
+    imports = read_model_imports(model, [loader])
+    return _modules.name_distributions(
+        model, imports, DECLARED, module_names(), shipped={"cloudpickle"}
+    )
+
+
+def _names_of_code(root: Path, text: str) -> set[str]:
+    return {*_name(_model(root, {"code/serve.py": text})).distributions}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("import anyio", {"anyio"}),
+        ("import yaml as y", {"pyyaml"}),
+        ("from dateutil import parser", {"python-dateutil"}),
+        ("def late():\n    import requests.adapters", {"requests"}),
+        ("class A:\n    async def late(self):\n        import sqlalchemy", {"sqlalchemy"}),
+        ("f = lambda: __import__('jinja2')", {"jinja2"}),
+        ("import importlib\nimportlib.import_module('anyio.abc')", {"anyio"}),
+        (
+            "from importlib import import_module\nNAME = 'requests'\nimport_module(NAME)",
+            {"requests"},
+        ),
+        ("try:\n    import yaml\nexcept ImportError:\n    yaml = None", {"pyyaml"}),
+        (
+            "from contextlib import suppress\nwith suppress(ImportError):\n    import yaml",
+            {"pyyaml"},
+        ),
+        ("from azure.storage.blob import BlobClient", {"azure-storage-blob"}),
+        ("from skimage import filters", {"scikit-image"}),
+        ("import pandas as pd\npd.read_parquet('x')", {"pandas", "pyarrow"}),
+        ("def f(frame):\n    return frame.to_excel('x')", {"openpyxl"}),
+        ("def f(frame):\n    return frame.style.render()", {"jinja2"}),
+        ("def f(frame):\n    return frame.astype('string[pyarrow]')", {"pyarrow"}),
+        ("def f(pd):\n    pd.read_csv('x', engine='pyarrow')", {"pyarrow"}),
+        ("from importlib.metadata import version\nversion('PyYAML')", {"pyyaml"}),
+        ("if __name__ == '__main__':\n    import matplotlib", set()),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import matplotlib", set()),
+        ("import json, os.path, mlflow", set()),
+        ("'import anyio'", set()),
+        ("import anyio.(", set()),
+    ],
+)
+def test_what_the_code_asks_for_is_named(tmp_path: Path, text: str, names: set[str]) -> None:
+    assert _names_of_code(tmp_path, text) == names
+
+
+def test_only_code_that_serving_reaches_counts(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {
+        "code/serve.py": "from churn import steps",
+        "code/churn/__init__.py": "",
+        "code/churn/steps.py": "from .deep import more\nimport anyio",
+        "code/churn/deep/__init__.py": "",
+        "code/churn/deep/more.py": "from ..deep.last import x",
+        "code/churn/deep/last.py": "import yaml",
+        "code/train.py": "import matplotlib, nowhere_at_all",
+    }
+    found = _name(_model(tmp_path, files))
+    assert found.distributions == {
+        "anyio": "code/churn/steps.py:2 imports anyio",
+        "pyyaml": "code/churn/deep/last.py:1 imports yaml",
+    }
+
+
+def _by_value(source: str) -> bytes:
+    module = types.ModuleType("__main__")
+    exec(source, module.__dict__)  # noqa: S102 - the sources are in this file
+    return bytes(cloudpickle.dumps(module.__dict__["served"]))
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("def served(x):\n    import anyio\n    return anyio.run(x)", {"anyio"}),
+        ("import yaml\ndef served(x):\n    return yaml.safe_load(x)", {"pyyaml"}),
+        ("def served(x):\n    return __import__('requests')", {"requests"}),
+        ("def served(x):\n    return x.to_parquet('y')", {"pyarrow"}),
+        ("def served(x):\n    return x.astype('string[pyarrow]')", {"pyarrow"}),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress], ids=["", "gz", "bz2"])
+def test_what_pickled_code_asks_for_is_named(
+    tmp_path: Path, source: str, names: set[str], pack: Any
+) -> None:
+    model = _model(tmp_path, {"python_model.pkl": pack(_by_value(source))}, loader_module="mlflow")
+    assert {*_name(model, "python_model.pkl").distributions} == names
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_what_a_pickle_restores_is_named_without_loading_it(tmp_path: Path, protocol: int) -> None:
+    content = _global("pyarrow.lib", "table", protocol)
+    model = _model(tmp_path, {"data/lookup.pkl": content}, loader_module="mlflow.sklearn")
+    assert "pyarrow" in _name(model).distributions
+
+
+def _global(module: str, name: str, protocol: int) -> bytes:
+    if protocol < 4:
+        return b"\x80\x02c%s\n%s\n." % (module.encode(), name.encode())
+    out = io.BytesIO()
+    out.write(b"\x80%c" % protocol)
+    for text in (module, name):
+        out.write(b"\x8c%c%s" % (len(text), text.encode()))
+    out.write(b"\x93.")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["mlflow", "mlflow-skinny"])
+def test_mlflow_s_own_version_is_answered_for(tmp_path: Path, name: str) -> None:
+    text = f"import importlib.metadata as m\ndef late():\n    return m.version({name!r})"
+    assert _name(_model(tmp_path, {"code/serve.py": text})).versions == {name: "3.17.2"}
+    content = _by_value(f"def served():\n    from importlib.metadata import version\n"
+                        f"    return version({name!r})")  # fmt: skip
+    model = _model(tmp_path / "p", {"m.pkl": content}, loader_module="mlflow.pyfunc.model")
+    assert _name(model, "m.pkl").versions == {name: "3.17.2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("\nimport churn", "code/serve.py:2 imports churn"),
+        ("import numpy\nfrom churn.steps import a", "code/serve.py:2 imports churn.steps"),
+        ("from src import churn", "code/serve.py:1 imports src"),
+        ("class A:\n    import churn", "code/serve.py:2 imports churn"),
+        ("from other import x", "code/other.py:1 imports churn"),
+    ],
+)
+def test_a_module_that_is_nowhere_is_refused(tmp_path: Path, text: str, where: str) -> None:
+    model = _model(tmp_path, {"code/serve.py": text, "code/other.py": "import churn\nx = 1"})
+    with pytest.raises(PlanError, match=rf"{where}\n(?s:.*)code_paths=") as caught:
+        _name(model)
+    assert "extra_pip_requirements" in str(caught.value)
+
+
+def test_a_pickled_class_of_a_module_that_is_nowhere_is_refused(tmp_path: Path) -> None:
+    content = _global("churn.features", "Scaler", 4)
+    model = _model(tmp_path, {"model.pkl": content}, loader_module="mlflow.sklearn")
+    with pytest.raises(PlanError, match=r"model\.pkl names churn\.features\n"):
+        _name(model, "model.pkl")
+    assert _name(model).distributions == {}, "nobody loads that file"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n    import churn\nexcept ModuleNotFoundError:\n    pass",
+        "try:\n    import churn\nexcept Exception:\n    pass",
+        "try:\n    import numpy\nexcept ImportError:\n    import churn",
+        "def late():\n    import churn",
+        "import sys\nif sys.version_info < (3, 9):\n    import churn",
+        "from contextlib import suppress\nwith suppress(ImportError):\n    import churn",
+    ],
+)
+def test_what_may_be_missing_is_noted(tmp_path: Path, text: str) -> None:
+    found = _name(_model(tmp_path, {"code/serve.py": text}))
+    assert [note for note in found.notes if "imports churn" in note]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"code/serve.py": "import beside", "beside.py": ""},
+        {"code/serve.py": "import beside", "code/vendor/beside/__init__.py": ""},
+        {"code/serve.py": "import beside", "code/beside.cpython-312-x86_64-linux-gnu.so": ""},
+        {"code/serve.py": "import some_imaging"},
+        {"code/serve.py": "import distutils, asyncore"},
+        {"code/serve.py": "import winreg, __main__"},
+    ],
+)
+def test_what_may_be_there_is_not_refused(tmp_path: Path, files: dict[str, bytes | str]) -> None:
+    _name(_model(tmp_path, files))
+
+
+def test_pickles_of_old_pythons_name_modules_by_old_names(tmp_path: Path) -> None:
+    content = _global("copy_reg", "_reconstructor", 2)
+    model = _model(tmp_path, {"model.pkl": content}, loader_module="mlflow.sklearn")
+    assert _name(model, "model.pkl").distributions == {}
+
+
+def test_nothing_is_refused_where_the_author_s_environment_is_not_known(tmp_path: Path) -> None:
+    model = _model(tmp_path, {"code/serve.py": "import churn"})
+    imports = read_model_imports(model, [LoaderSpec(loader="pyfunc", options={})])
+    _modules.name_distributions(model, imports, {}, module_names())
