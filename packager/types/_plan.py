@@ -79,6 +79,8 @@ class BuildPlan:
     """What the model is held to where it is served and where it is asked; None leaves it alone."""
     spread: Spread = Spread()
     """Of the registered model's answers, asked as `threads` has it."""
+    system_libraries: tuple[str, ...] = ()
+    """Of this machine's system, which the registered model loaded when it was asked."""
     keep: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 

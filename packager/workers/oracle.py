@@ -150,6 +150,28 @@ def ask_again(
             answers[at]["again"] = again[at]
 
 
+def list_system_libraries(model: str) -> list[str]:
+    """Files of shared libraries that are mapped now, and that neither a wheel nor `model` brought.
+
+    Empty where the system does not tell.
+    """
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return []
+    folders = [Path(each) for each in (sys.prefix, model)]
+    brought = (
+        f"{sys.base_prefix}/lib/python",
+        *(f"{each}/" for folder in folders for each in (folder, folder.resolve())),
+    )
+    lines = maps.read_text(encoding="utf-8", errors="replace").splitlines()
+    paths = {line.split(None, 5)[5].strip() for line in lines if "/" in line}
+    return sorted(
+        path
+        for path in paths
+        if ".so" in Path(path).name and "/gconv/" not in path and not path.startswith(brought)
+    )
+
+
 def thread_limits() -> Any:
     """handlers/loaders/_threads.py, by its path: what ships is not installed beside the model."""
     path = Path(__file__).resolve().parents[2] / "handlers" / "loaders" / "_threads.py"
@@ -212,6 +234,7 @@ def main(argv: list[str]) -> int:
         "python": platform.python_version(),
         "mlflow": mlflow.__version__,
         "threaded": threaded,
+        "libraries": list_system_libraries(folder),
         "first_answer_cpu_ms": first_cpu_seconds * 1000.0,
     }
     with Path(answered).open("w", encoding="utf-8") as out:

@@ -13,6 +13,11 @@ from packager.pipeline.answers.spread import describe_outputs
 from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing, stopped
 from packager.pipeline.verify.ask import ask_model
 from packager.pipeline.verify.oracle import Answers
+from packager.pipeline.verify.system_libraries import (
+    describe_lacking,
+    list_lacking,
+    name_origin,
+)
 from packager.probes import NOTHING_TO_REPLAY, Probe
 from packager.targets.emulator import why_not_bootable
 from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
@@ -48,7 +53,9 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
         engine={} if plan.compiled is None else plan.compiled.evidence,
         checks={"budget": sentence, **sentences},
     )
+    lacking = list_lacking(bundle, plan)
     if unlinked or shadowed or accelerated:
+        unlinked = name_origin(unlinked, lacking)
         raise VerificationError((*findings, *unlinked, *shadowed, *accelerated))
     try:
         evidence, more = _proven(bundle, plan, evidence, work)
@@ -56,7 +63,9 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
         if findings:
             raise VerificationError(findings) from error
         raise
-    if findings := [*findings, *more]:
+    if lacking:
+        evidence = replace(evidence, notes=(*evidence.notes, describe_lacking(lacking)))
+    if findings := [*findings, *name_origin(more, lacking)]:
         rejected = RejectedBundle(plan=plan, unzipped_bytes=bundle.size_bytes, evidence=evidence)
         raise VerificationError(findings, rejected)
     return VerifiedBundle(bundle=bundle, evidence=evidence)

@@ -42,7 +42,7 @@ def ask_model(plan: BuildPlan) -> BuildPlan:
             raise
         return plan
     _check_that_it_answers(plan, requests, answers.answers)
-    plan = replace(plan, spread=answers.spread)
+    plan = replace(plan, spread=answers.spread, system_libraries=answers.system_libraries)
     sums = bool(answers.threaded) or bool(plan.spread.rounding)
     if not sums or plan.target.many_cores or plan.compiled is not None:
         return plan

@@ -18,6 +18,7 @@ from packager.environments import virtual_environments
 from packager.errors import SandboxError, ToolError, UnprovenError
 from packager.models import registered_model
 from packager.pipeline.answers.spread import measure_spread
+from packager.pipeline.verify.system_libraries import list_used
 from packager.probes import Probe
 from packager.system import cache, file_tree, process, sandbox
 from packager.system.resources import WORKERS
@@ -65,6 +66,8 @@ class Answers:
     """From process start to the first answer, with bytecode in place."""
     threaded: tuple[str, ...] = ()
     """Classes of the loaded model that are set to more than one thread."""
+    system_libraries: tuple[str, ...] = ()
+    """Of this machine's system, beside those that its Python runs on."""
 
     @property
     def spread(self) -> Spread:
@@ -147,6 +150,7 @@ def record(
         declared_bytes=_installed_bytes(python),
         start_cpu_ms=float(start),
         threaded=tuple(run.get("threaded", ())),
+        system_libraries=list_used(run.get("libraries", ()), interpreter),
     )
 
 
