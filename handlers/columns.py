@@ -41,7 +41,7 @@ class Column:
     text: bool = False
     aware: bool = False
     series: Any = None
-    """Of a dtype that numpy has not (Parquet's nullable integers, categories, time zones)."""
+    """Of a dtype that numpy has not (Parquet's nullable integers and text, categories, zones)."""
 
     @property
     def dtype_name(self) -> str:
@@ -50,9 +50,9 @@ class Column:
         return "str" if self.text else str(self.cells.dtype)
 
     def values(self) -> Any:
-        """The cells one by one, as pandas hands them out: Python's own numbers, and Timestamps."""
+        """The cells one by one, as pandas hands them out: Python's numbers, and its own times."""
         kind = self.cells.dtype.kind
-        if kind == "M" and "pandas" in sys.modules:
+        if kind in "mM" and "pandas" in sys.modules:
             return list(sys.modules["pandas"].Series(self.cells))
         return self.cells.tolist() if kind in "biuf" else self.cells
 
@@ -186,10 +186,8 @@ def _scalars(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
         return made
     dtype: Any = object
     fill: Any = _NAN
-    if kind in "iu":
+    if kind in "iuf":  # beside Python's NaN pandas makes doubles of any number
         dtype = np.float64
-    elif kind == "f":
-        dtype = made.cells.dtype
     elif kind == "M":
         dtype, fill = made.cells.dtype, np.datetime64("NaT", "ns")
     spread = np.full(len(values), fill, dtype=dtype)

@@ -166,9 +166,13 @@ def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
 def _enforce(name: Name, column: Column, wanted: Type, required: bool, quirks: Quirks) -> Column:  # noqa: FBT001  passed on by position for speed
     if isinstance(wanted, DataType):
         return enforce_scalars(name, column, wanted, quirks)
-    if isinstance(wanted, AnyType) and (column.aware or column.cells.dtype.kind == "M"):
+    if isinstance(wanted, AnyType) and column.series is not None:
+        from handlers.frames import infer_column
+
+        return infer_column(column.series)
+    if isinstance(wanted, AnyType) and (column.aware or column.cells.dtype.kind in "mM"):
         # pandas 2 reads the cells again, as nanoseconds
-        if quirks.text_dtype or column.aware:
+        if quirks.text_dtype or column.aware or column.cells.dtype.kind == "m":
             return column
         from handlers.times import to_nanoseconds
 
@@ -213,6 +217,8 @@ def _extended(name: Name, column: Column, wanted: DataType) -> Column:
     """A dtype of pandas' own, by its kind and size as numpy's are."""
     if column.aware and wanted is DATETIME:
         raise SchemaError(_NAIVE, detail=_AWARE)
+    if column.text and (wanted is STRING or wanted is BINARY):
+        return column
     have = getattr(column.series.dtype, "numpy_dtype", None)
     if have is None or not _widens(have, wanted.dtype):
         raise _incompatible(name, column, wanted)

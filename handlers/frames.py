@@ -51,9 +51,12 @@ def from_dataframe(frame: Any) -> Table:
     for position, name in enumerate(frame.columns):
         series = frame.iloc[:, position]
         text = isinstance(series.dtype, pd.StringDtype)
-        if not text and isinstance(series.dtype, pd.api.extensions.ExtensionDtype):
+        # the text that is inferred has NaN for null
+        inferred = text and series.dtype.na_value is not pd.NA
+        if isinstance(series.dtype, pd.api.extensions.ExtensionDtype) and not inferred:
             columns[name] = Column(
                 objects(series, len(series)),
+                text=text,
                 aware=getattr(series.dtype, "tz", None) is not None,
                 series=series,
             )
@@ -65,3 +68,10 @@ def from_dataframe(frame: Any) -> Table:
     plain = isinstance(frame.index, pd.RangeIndex) and frame.index.start == 0
     index = None if plain else frame.index.tolist()
     return Table(columns, len(frame), index)
+
+
+def infer_column(series: Any) -> Column:
+    """The column that pandas makes of a series' cells, whatever the series' own dtype."""
+    import pandas as pd
+
+    return from_dataframe(pd.DataFrame({0: list(series)})).columns[0]

@@ -140,7 +140,9 @@ def _column(column: Column, spec: TensorSpec) -> NDArray:
                 "requires the shape to be (-1,) or (-1, 1), but got tensor spec shape of "
                 f"{spec.shape}."
             )
-        return _checked(column.cells.astype(spec.dtype).reshape(spec.shape), spec)
+        # of pandas' own dtypes numpy casts what they hold, not objects
+        held = column.cells if column.series is None else np.array(column.series, dtype=spec.dtype)
+        return _checked(held.astype(spec.dtype).reshape(spec.shape), spec)
     if isinstance(first, np.ndarray):
         return _checked(_stacked(column, spec), spec)
     if not isinstance(first, list) or not np.isscalar(first[0]):
