@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import pytest
 
@@ -111,3 +112,35 @@ def test_a_full_disk_is_no_syntax_error(
     monkeypatch.setattr(process, "run", lambda *_, **__: done)
     with pytest.raises(error):
         compiled(tmp_path)
+
+
+def test_a_package_is_compiled_once_for_all_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    started: list[int] = []
+    run = process.run
+
+    def count(argv: list[str], **options: Any) -> Done:
+        started.append(1)
+        return run(argv, **options)
+
+    monkeypatch.setattr(process, "run", count)
+    many = {f"many/m{at}.py": b"X = {'a', 'b'}\n" for at in range(30)} | {"many/no.py": b"def ("}
+
+    def build(name: str, level: int = 0, more: dict[str, bytes] | None = None) -> dict[str, str]:
+        root = tiny_elf.write(tmp_path / name, {**SOURCES, **many, **(more or {})})
+        plan = fake_plan.plan(interpreter=HERE, request=fake_plan.request(optimize=level))
+        bundle = Bundle(root=root, files=tuple(file_tree.records(root)))
+        after = bytecode.PASS.apply(bundle, plan)
+        assert "2 do not compile" in after.ledger[-1].proof
+        return {str(f.path): f.sha256 for f in after.files if f.path.suffix == ".pyc"}
+
+    first = build("one")
+    assert (len(started), len(first)) == (2, 32)
+    assert build("two") == first
+    assert len(started) == 3
+    assert build("three", 1).keys() == first.keys()
+    assert len(started) == 5
+    build("four", more={"many/m1.py": b"Y = 1\n"})
+    assert len(started) == 7

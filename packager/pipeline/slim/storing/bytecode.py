@@ -7,24 +7,31 @@ bytecode (PEP 552) is taken as it is.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager.errors import StorageError, ToolError
 from packager.pipeline.slim.passes import Pass, accounted
 from packager.pipeline.slim.storing import index
-from packager.system import file_tree, process
+from packager.system import cache, process
 from packager.system.scratch import make_scratch
-from packager.types import BuildPlan, Bundle, Interpreter
+from packager.types import BuildPlan, Bundle, FileRecord, Interpreter
 
 _LOG = logging.getLogger(__name__)
 
-_SHARDS: Final = 4
-"""Fixed: how an interpreter has shared strings so far decides bytes of what it writes next, so the
-same files must always be compiled together, in one order, however many cores there are."""
+_KEPT_SOURCES: Final = 20
+"""A package of so many sources is compiled once for all builds, by a process of its own."""
+_OPTIONS: Final = (
+    # columns serve the underlining in tracebacks alone: a fifth of it, zipped
+    *("-X", "no_debug_ranges", "-m", "compileall", "-q", "-f"),
+    *("--invalidation-mode", "unchecked-hash"),
+)
 _SECONDS: Final = 900
 _FULL: Final = "No space left on device"
 """compileall takes this for a source that does not compile."""
@@ -36,20 +43,17 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
 
     Raises ToolError where the interpreter fails, or writes bytecode of another kind.
     """
-    sources = [bundle.root / path for path in file_tree.walk(bundle.root) if path.suffix == ".py"]
-    shards = [sources[start::_SHARDS] for start in range(_SHARDS)]
-    with ThreadPoolExecutor(max_workers=min(_SHARDS, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(lambda shard: _compile(shard, bundle.root, plan), shards):
-            pass
+    sources = [bundle.root / file.path for file in bundle.files if file.path.suffix == ".py"]
+    packages, others = _split(bundle)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = [pool.submit(_compile_once, each, bundle.root, plan) for each in packages]
+        running.append(pool.submit(_compile, others, bundle.root, plan))
+    for each in running:
+        each.result()
     magic = bytes.fromhex(index.magic(plan.interpreter))
     compiled = 0
     for source in sources:
         written = index.bytecode_of(source, plan.interpreter)
-        if level := plan.request.optimize:
-            # named as Python looks for it when it runs without -O
-            optimized = written.with_suffix(f".opt-{level}.pyc")
-            if optimized.is_file():
-                optimized.replace(written)
         if not written.is_file():
             _LOG.debug("Left as source: %s", source.relative_to(bundle.root))
             continue
@@ -69,27 +73,78 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     )
 
 
-def _compile(sources: list[Path], root: Path, plan: BuildPlan) -> None:
-    """Tracebacks name where the tree will lie, whatever folder it was built in."""
+def _split(bundle: Bundle) -> tuple[list[list[FileRecord]], list[FileRecord]]:
+    """Sources of each large package, the largest first, and all others together.
+
+    How an interpreter has shared strings so far decides bytes of what it writes next, so the same
+    files are always compiled together, in one order, however many cores there are.
+    """
+    by_top: dict[str, list[FileRecord]] = {}
+    for file in bundle.files:
+        if file.path.suffix == ".py":
+            top = file.path.parts[0]
+            by_top.setdefault("" if top in {"model", "handlers"} else top, []).append(file)
+    large = [files for top, files in by_top.items() if top and len(files) >= _KEPT_SOURCES]
+    others = [each for files in by_top.values() if files not in large for each in files]
+    return sorted(large, key=len, reverse=True), others
+
+
+def _compile_once(files: list[FileRecord], root: Path, plan: BuildPlan) -> None:
+    """Compile a package, or write what it came to in an earlier build."""
+
+    def compute() -> bytes:
+        _compile(files, root, plan)
+        names = (index.bytecode_of(each.path, plan.interpreter).as_posix() for each in files)
+        made = {name: (root / name).read_bytes() for name in names if (root / name).is_file()}
+        head = json.dumps({name: len(content) for name, content in made.items()}).encode()
+        return b"".join([len(head).to_bytes(8), head, *made.values()])
+
+    setting = (plan.interpreter.version, plan.request.optimize, str(_place(plan)), *_OPTIONS)
+    listed = [(file.path.as_posix(), file.sha256) for file in files]
+    key = hashlib.sha256(json.dumps([setting, listed]).encode()).hexdigest()
+    _write_out(cache.remember("bytecode", key, compute), root)
+
+
+def _write_out(content: bytes, root: Path) -> None:
+    start = 8 + int.from_bytes(content[:8])
+    for name, size in json.loads(content[8:start]).items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content[start : start + size])
+        start += size
+
+
+def _place(plan: BuildPlan) -> PurePosixPath:
+    """Where the tree will lie: tracebacks name it, whatever folder it was built in."""
+    return plan.target.root / plan.target.home
+
+
+def _compile(files: Iterable[FileRecord], root: Path, plan: BuildPlan) -> None:
+    sources = [root / file.path for file in files]
     if not sources:
         return
-    lies = plan.target.root / plan.target.home
     with make_scratch("compile") as folder:
         listed = folder / "sources.txt"
         listed.write_text("".join(f"{source}\n" for source in sources), encoding="utf-8")
         done = _python(
             plan.interpreter,
             [
-                # columns serve the underlining in tracebacks alone: a fifth of it, zipped
-                *("-X", "no_debug_ranges", "-m", "compileall", "-q", "-f"),
-                *("-o", str(plan.request.optimize), "-s", str(root), "-p", str(lies)),
-                *("--invalidation-mode", "unchecked-hash", "-i", str(listed)),
+                *_OPTIONS,
+                *("-o", str(plan.request.optimize), "-s", str(root), "-p", str(_place(plan))),
+                *("-i", str(listed)),
             ],
         )
     if _FULL in done.stdout + done.stderr:
         raise StorageError(f"The disk is full: bytecode for {root} could not be written.")
     if done.returncode not in {0, 1}:  # 1: some did not compile
         raise ToolError(f"compileall failed.\n{done.stderr.strip()[-2000:]}")
+    if level := plan.request.optimize:
+        # named as Python looks for it when it runs without -O
+        for source in sources:
+            written = index.bytecode_of(source, plan.interpreter)
+            optimized = written.with_suffix(f".opt-{level}.pyc")
+            if optimized.is_file():
+                optimized.replace(written)
 
 
 def _python(interpreter: Interpreter, arguments: list[str]) -> process.Done:
