@@ -259,7 +259,7 @@ def _explain(done: process.Done, step: str, given: Sequence[Path]) -> str:
 
 
 def name_step(written: Path, probes: Sequence[Probe]) -> str:
-    """What the worker was at: while it loaded the model, or which request; "" where it was done."""
+    """Say what the worker was at: the model's load, or a request; "" where it was done."""
     try:
         at = read_result(written).strip()
     except SandboxError:

@@ -1,4 +1,4 @@
-"""What is said of a function that does not start, ends, or is refused something by its platform."""
+"""Explain why a function does not start, ends, or is refused something by its platform."""
 
 from __future__ import annotations
 

@@ -294,7 +294,7 @@ def _spec(
         "system": system,
         "landlock_readable": [
             *_LANDLOCK_READABLE,
-            *(_LANDLOCK_SYSTEM if system is None else system),
+            *(_LANDLOCK_SYSTEM if system is None else _without_ldconfig(system)),
             *readable,
             *(_LANDLOCK_CPUS if inside.cpu_files else ()),
         ],
@@ -307,6 +307,11 @@ def _spec(
         "processes": inside.processes,
         "open_files": inside.open_files,
     }
+
+
+def _without_ldconfig(system: Sequence[str]) -> list[str]:
+    """Leave it out where none can be made that lists the platform's libraries alone."""
+    return [path for path in system if not path.endswith("/ldconfig")]
 
 
 def _below(scratch: Path, place: str) -> str:

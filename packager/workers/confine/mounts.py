@@ -44,6 +44,7 @@ _PLATFORM_ETC = (
 """Of these, what a platform's image has: no fonts, no types of files, no time zone but UTC."""
 _NETWORK_ETC = ("resolv.conf", "host.conf")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
+_LDCONFIG = "ldconfig"
 _BASES = ("/tmp", "/run", "/mnt", "/var", "/opt")  # noqa: S108 - a place to mount on, not to write
 _CPU_FILES = ("/sys/devices/system",)
 _DEVICE_FILES = ("/sys",)
@@ -115,11 +116,27 @@ def _show_system(files: list[str] | None) -> None:
             _link(path)
         elif os.path.isdir(old) and files is None:
             _bind(path, path)
-    for path in files or ():
-        if os.path.islink(_OLD + path):
+    for path in files or []:
+        if os.path.basename(path) == _LDCONFIG:
+            _write_ldconfig(path, files or [])
+        elif os.path.islink(_OLD + path):
             _link(path)
         elif os.path.exists(_OLD + path):
             _bind(path, path)
+
+
+def _write_ldconfig(path: str, files: list[str]) -> None:
+    """A program that lists what is shown of the system's libraries: this machine's lists its own.
+
+    ctypes.util.find_library reads it: https://docs.python.org/3/library/ctypes.html
+    """
+    libraries = {os.path.basename(each): each for each in files if ".so." in each}
+    kind = "libc6,x86-64" if os.uname().machine == "x86_64" else "libc6,AArch64"
+    lines = [f"\t{name} ({kind}) => {at}" for name, at in sorted(libraries.items())]
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    made = os.open(path, os.O_CREAT | os.O_WRONLY, 0o755)
+    with open(made, "w", encoding="utf-8") as out:
+        out.write("\n".join(["#!/bin/sh", "cat <<'END'", *lines, "END", ""]))
 
 
 def _link(path: str) -> None:
