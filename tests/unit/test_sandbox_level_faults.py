@@ -46,7 +46,7 @@ def test_names_what_the_place_allows_and_the_level_does_not(
 ) -> None:
     (words,) = explain_level(text, place, "landlock", GIVEN)
     assert said in words
-    assert f"{place.name} may do" in words
+    assert f"is allowed in {place.name}" in words
     assert "'landlock'" in words
     assert "tempfile.gettempdir()" in words
     assert explain_level(text, place, "", GIVEN) == ()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -106,6 +108,31 @@ def test_libraries_are_found_by_name_where_the_platform_has_ldconfig(
     )
     names = [found, found and "libm.so.6", None, None]
     assert answer(code, target) == [names, found is not None]
+
+
+@pytest.mark.parametrize("level", ["namespaces", "privileged", "shared-proc", "shared-network"])
+def test_memory_is_told_as_the_function_has_it(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not launch._holds(has := dict(LEVELS)[level]):
+        pytest.skip(f"this machine has no {level}")
+    code = (
+        "import json\n"
+        "lines = [line.split() for line in open('/proc/meminfo')]\n"
+        "try:\n    open('/proc/meminfo', 'w')\n    written = True\n"
+        "except OSError:\n    written = False\n"
+        "print(json.dumps([{each[0]: int(each[1]) for each in lines}, written]))"
+    )
+    whole = answer(code, "aws-lambda")
+    monkeypatch.setattr(launch, "features", lambda: has)
+    own = inside("aws-lambda")
+    monkeypatch.setattr(
+        sys.modules[__name__], "inside", lambda _: replace(own, memory_bytes=512 << 20)
+    )
+    told, written = cast("tuple[dict[str, int], bool]", answer(code, "aws-lambda"))
+    assert told["MemTotal:"] == told["MemAvailable:"] == 512 << 10
+    assert told["SwapTotal:"] == 0
+    assert not written
+    whole_told, _ = cast("tuple[dict[str, int], bool]", whole)
+    assert whole_told["MemTotal:"] == sandbox.machine_memory_bytes() >> 10
 
 
 @pytest.mark.parametrize("target", TARGETS)

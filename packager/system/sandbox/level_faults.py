@@ -22,7 +22,7 @@ _PATH: Final = re.compile(r"(?<![\w./-])(/[^'\"\\\s:,;)]+)")
 _SHARED: Final = re.compile(r"multiprocessing/(?:synchronize|shared_memory)\.py|SemLock")
 _DENIED: Final = re.compile(r"\[Errno 13\]")
 _EXCUSE: Final = (
-    "{place} may do. The sandbox of this machine refuses it, as a program has no such folder of "
+    "is allowed in {place}. This machine's sandbox refuses it, as a program has no such folder of "
     "its own at the level {level!r}: this tells nothing of the model. Build where there are "
     "unprivileged user namespaces (docs/sandbox.md), or let the model take the folder from "
     "tempfile.gettempdir()."

@@ -45,6 +45,10 @@ _PLATFORM_ETC = (
 _NETWORK_ETC = ("resolv.conf", "host.conf")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LDCONFIG = "ldconfig"
+_OF_MEMORY = (
+    *("Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree", "Shmem"),
+    *("Slab", "SReclaimable", "SUnreclaim"),
+)
 _BASES = ("/tmp", "/run", "/mnt", "/var", "/opt")  # noqa: S108 - a place to mount on, not to write
 _CPU_FILES = ("/sys/devices/system",)
 _DEVICE_FILES = ("/sys",)
@@ -75,6 +79,8 @@ def build_root(spec: dict[str, Any], *, fresh_proc: bool) -> None:
     for path in spec["writable"]:
         _bind(real[path], path, writable=True)
     _mount_proc(fresh=fresh_proc)
+    if spec["system"] is not None and spec["memory_bytes"] is not None:
+        _show_memory(spec["memory_bytes"])
     kernel.unmount(_OLD)
     os.rmdir(_OLD)
     _remount_read_only("/")
@@ -203,3 +209,21 @@ def _mount_proc(*, fresh: bool) -> None:
                 kernel.mount("/dev/null", f"/proc/{name}", None, kernel.MS_BIND)
     else:
         _bind("/proc", "/proc")
+
+
+def _show_memory(size: int) -> None:
+    """Have /proc/meminfo tell of `size` bytes, where this machine has more.
+
+    Libraries size their caches and pools by it: https://man7.org/linux/man-pages/man5/proc_meminfo.5.html
+    """
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size >= total:
+        return
+    told = dict.fromkeys(("MemTotal", "MemFree", "MemAvailable"), size >> 10)
+    told |= dict.fromkeys(_OF_MEMORY, 0)
+    made = "/.meminfo"
+    with open(made, "w", encoding="ascii") as out:
+        out.writelines(f"{name + ':':<15} {kilobytes:8} kB\n" for name, kilobytes in told.items())
+    kernel.mount(made, "/proc/meminfo", None, kernel.MS_BIND)
+    _make_read_only("/proc/meminfo")
+    os.unlink(made)
