@@ -67,7 +67,9 @@ def sweep(place: Path) -> None:
 
 @functools.cache
 def _sweep_once(place: Path) -> None:
-    sweep(place)
+    """Where the place can be listed; one that can only be written to is left alone."""
+    with contextlib.suppress(PermissionError):
+        sweep(place)
 
 
 def _make_locked(place: Path, purpose: str) -> tuple[Path, int]:
@@ -77,8 +79,8 @@ def _make_locked(place: Path, purpose: str) -> tuple[Path, int]:
     """
     while True:
         folder = place / _NAME.format(purpose=purpose, drawn=secrets.token_hex(_DRAWN_BYTES))
-        with contextlib.suppress(FileNotFoundError, FileExistsError):
-            folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700)
+        with contextlib.suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)

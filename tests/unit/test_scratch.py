@@ -147,3 +147,19 @@ def test_many_at_once_do_not_sweep_each_other(place: Path) -> None:
     until = time.monotonic() + 60
     assert [each.wait(until - time.monotonic()) for each in running] == [0, 0, 0]
     assert list(place.iterdir()) == []
+
+
+def test_a_place_that_is_gone_or_cannot_be_listed_is_no_endless_loop(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scratch, "sweep", refuse)
+        with make_scratch("trace") as folder:
+            assert folder.is_dir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place / "gone"))
+    with pytest.raises(FileNotFoundError), make_scratch("trace"):
+        pass
+    scratch._sweep_once.cache_clear()

@@ -27,6 +27,8 @@ _EXCUSE: Final = (
     "unprivileged user namespaces (docs/sandbox.md), or let the model take the folder from "
     "tempfile.gettempdir()."
 )
+_MOST_TEXT: Final = 100_000
+"""Characters that are read, of the end: a log may hold one refusal many times."""
 _DATABASE: Final = "OperationalError: unable to open database file"
 
 
@@ -38,14 +40,19 @@ def explain_level(text: str, place: Place, level: str, given: Sequence[Path]) ->
     """
     if not level:
         return ()
-    found = dict.fromkeys(_name_refused(text, place, given))
+    found = dict.fromkeys(_name_refused(text[-_MOST_TEXT:], place, given))
     return tuple(f"{each}, which {_EXCUSE.format(place=place.name, level=level)}" for each in found)
 
 
 def _name_refused(text: str, place: Place, given: Sequence[Path]) -> Iterator[str]:
+    seen: set[str] = set()
     for found in _REFUSED.finditer(text):
         start, end = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.end())
-        before, line = text[:start], text[start : end if end >= 0 else None]
+        line = text[start : end if end >= 0 else None]
+        if line in seen:
+            continue
+        seen.add(line)
+        before = text[:start]
         for path in _PATH.findall(line):
             if _is_below(path, place.own) and not _is_below(path, map(str, given)):
                 yield f"{name_call(before, text)} uses {path}"
