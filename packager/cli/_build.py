@@ -12,7 +12,7 @@ import typer
 from packager.cli import _options as opt
 from packager.cli._common import checked_request, registry, show
 from packager.commands import console
-from packager.types import BATCH_SOURCES, BuildRequest, Device, Engine, Front
+from packager.types import BATCH_SOURCES, BuildRequest, Device, Engine, Front, Shipped
 
 if TYPE_CHECKING:
     from packager.commands.target_fit import Workload
@@ -85,6 +85,8 @@ def build(
     seed: opt.Seed = 0,
     passes: opt.Passes = None,
     keep: opt.Keep = None,
+    requirements: opt.Requirements = Shipped.SERVING,
+    keep_packages: opt.KeepPackage = None,
     trace: opt.Trace = True,
     optimize: opt.Optimize = 0,
     allow_unproven: opt.AllowUnproven = False,
@@ -141,6 +143,7 @@ def _parsed(given: Mapping[str, Any]) -> BuildRequest:
         "passes": None if passes is None else tuple(name for name in named if name),
         "events": tuple(dict.fromkeys(events)),
         "keep": tuple(given["keep"] or ()),
+        "keep_packages": tuple(given["keep_packages"] or ()),
     }
     return checked_request(**(_of_request(given) | parsed))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from packager.types import Front as HttpFront
+from packager.types import Shipped
 from packager.types import Tier as RuntimeTier
 
 Model: TypeAlias = Annotated[
@@ -202,6 +203,17 @@ Passes: TypeAlias = Annotated[
 Keep: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="Glob of files that no pass may remove; repeatable."),
+]
+Requirements: TypeAlias = Annotated[
+    Shipped,
+    typer.Option(help="What is tried first: what serving can need, or all that is declared."),
+]
+KeepPackage: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep-package",
+        help="Distribution that ships whether or not serving is known to need it; repeatable.",
+    ),
 ]
 Trace: TypeAlias = Annotated[
     bool, typer.Option(help="Slim by what the function is seen to use when it runs.")

@@ -135,6 +135,7 @@ def show_plan(found: dict[str, Any]) -> None:
     for number, attempt in enumerate(found["attempts"], start=1):
         _OUT.print()
         heading = f"Attempt {number}: {attempt['tier']} tier, {attempt['frame']}"
+        heading += ", what serving needs" if attempt["requirements"] == "serving" else ""
         facts = {key: attempt[key] for key in ("runtime", "platform", "interpreter", "packages")}
         if number > 1:
             facts = {"packages": f"{attempt['packages'].count(',') + 1}"}

@@ -112,6 +112,7 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
                 "engine": str(attempt.engine),
                 "tier": str(attempt.tier),
                 "frame": str(attempt.frame),
+                "requirements": str(attempt.shipped),
                 "target": attempt.target.name,
                 "runtime": f"{attempt.runtime.name} ({attempt.runtime.os}, "
                 f"glibc {'.'.join(map(str, attempt.runtime.glibc))}, "

@@ -17,7 +17,7 @@ from packager.deployments._parameters import (
     source_parameters,
     template_parameters,
 )
-from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Tier
+from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Shipped, Tier
 
 _TAG: Final = re.compile(r"[\w .:/=+@-]*")
 
@@ -129,6 +129,7 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "facts_dir": ("facts_dir", _folder),
     "front": ("front", lambda text: Front(_choice(*Front)(text))),
     "keep": ("keep", _list),
+    "keep_package": ("keep_packages", _list),
     "once": ("once", _yes),
     "optimize": ("optimize", _whole(0, 2)),
     "output_to": ("output_to", str),
@@ -136,6 +137,7 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "python": ("python_minor", _minor),
     "registry_uri": ("registry_uri", str),
     "rows": ("rows", _whole(0, 1_000_000)),
+    "requirements": ("requirements", lambda text: Shipped(_choice(*Shipped)(text))),
     "rtol": ("rtol", _error),
     "seed": ("seed", _whole(0, 2**32 - 1)),
     "tier": ("tier", lambda text: Tier(_choice(*Tier)(text))),
@@ -175,6 +177,8 @@ BUILD_OPTIONS: Final = {
     "baseline": "table that drift is measured from; else the training set that was logged",
     "passes": "slimming passes, all if not said: prune,bytecode",
     "keep": "globs of files that no slimming pass may remove: a/*,b/*",
+    "requirements": "serving (default): what serving can need, first; declared: all that is listed",
+    "keep_package": "distributions that ship whether or not serving is known to need them",
     "trace": "false: do not slim by what the function is seen to use",
     "optimize": "Python's -O for bytecode: 0 (default), 1 or 2",
     "allow_network": "true to let the model's code reach the network while it is proven",

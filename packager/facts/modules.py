@@ -23,6 +23,20 @@ class ModuleNames:
         return known or (distribution.replace("-", "_"), distribution.replace("-", "."))
 
 
+def companions(folder: Path | None = None) -> Mapping[str, frozenset[str]]:
+    """Distribution -> those that change how it works by being there, without being required.
+
+    Raises FactsError for a file that does not hold together.
+    """
+    root = read("modules", folder)
+    table = root.table("companions")
+    table.source()
+    table.day("as_of")
+    names = table.texts_by_name("names")
+    root.done()
+    return {name: frozenset(text.split()) for name, text in names.items()}
+
+
 def module_names(folder: Path | None = None) -> ModuleNames:
     """Raises FactsError for a file that does not hold together."""
     root = read("modules", folder)

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from packager.engines import compile_model
 from packager.errors import VerificationError
+from packager.facts.modules import module_names
 from packager.models.registry import ModelRegistry
 from packager.pipeline import output_place
 from packager.pipeline.bisect import BlamelessError, without_cause
@@ -29,6 +30,7 @@ from packager.types import (
     Engine,
     Finding,
     ResolvedModel,
+    Shipped,
     VerifiedBundle,
 )
 
@@ -81,13 +83,17 @@ def _first_proven(
     Where none does, each is asked once more: it may be slimming that is at fault.
     """
     failed: list[tuple[BuildPlan, VerificationError]] = []
-    for number, attempt in enumerate(attempts):
+    waiting, widened = [*attempts], 0
+    while waiting:
+        attempt = waiting.pop(0)
+        number = len(failed)
         folder = place.stage(f"attempt-{number}")
-        _LOG.info("Attempt %d of %d: %s", number + 1, len(attempts), _label(attempt))
+        total = len(failed) + 1 + len(waiting)
+        _LOG.info("Attempt %d of %d: %s", number + 1, total, _label(attempt))
         try:
             if attempt.engine is Engine.ONNX:
-                attempt = compile_model(attempt, folder)  # noqa: PLW2901 - it gains its graph
-            attempt = ask_model(attempt)  # noqa: PLW2901 - it gains what the model is held to
+                attempt = compile_model(attempt, folder)
+            attempt = ask_model(attempt)
             found = _proven(attempt, folder)
         except VerificationError as error:
             for tree in folder.glob("round-*"):
@@ -95,11 +101,21 @@ def _first_proven(
             failed.append((attempt, error))
             if not _answers_differ(error):
                 raise _with_history(failed) from error
+            if widened < _KEEP_ROUNDS and (wider := _widen(attempt, error)):
+                widened += 1
+                waiting.insert(0, wider)
             continue
         return _noted(found, failed)
+    return _first_blamed(failed, place)
+
+
+def _first_blamed(failed: _Failed, place: atomic_output.Place) -> tuple[BuildPlan, VerifiedBundle]:
+    """The first attempt that slimming was at fault for. Raises VerificationError."""
     for number, (attempt, wrong) in enumerate(failed):
         if any(finding.check == "engine" for finding in wrong.findings):
             continue
+        if attempt.shipped is Shipped.SERVING and len(failed) > 1:
+            continue  # the same was tried with all that is listed
         try:
             found = _blamed(attempt, place.stage(f"blame-{number}"), wrong)
         except BlamelessError:
@@ -108,9 +124,47 @@ def _first_proven(
     raise _with_history(failed)
 
 
+def _widen(attempt: BuildPlan, error: VerificationError) -> BuildPlan | None:
+    """The same attempt with what its proof missed of the author's environment; None for nothing.
+
+    Raises what `plan` raises.
+    """
+    missed = _find_missed(attempt, error)
+    if not missed:
+        return None
+    request = attempt.request
+    wider = replace(request, keep_packages=(*request.keep_packages, *missed))
+    kind = attempt.engine, attempt.tier, attempt.frame
+    wider_plans = plan(wider, attempt.model)
+    same = [each for each in wider_plans if (each.engine, each.tier, each.frame) == kind]
+    if not same or not {*missed} <= same[0].kept_for.keys():
+        return None
+    _LOG.info("Installed after all: %s", ", ".join(missed))
+    why = dict.fromkeys(missed, "added when the replay missed it")
+    return replace(same[0], kept_for={**same[0].kept_for, **why})
+
+
+def _find_missed(attempt: BuildPlan, error: VerificationError) -> tuple[str, ...]:
+    """Distributions of the author's environment that have the modules which were asked for."""
+    absent = {finding.absent for finding in error.findings if finding.absent}
+    if not absent:
+        return ()
+    names = module_names(attempt.request.facts_dir)
+    return tuple(
+        name
+        for name in attempt.unshipped
+        if any(
+            f"{asked}.".startswith(f"{module}.")
+            for asked in absent
+            for module in names.modules_of(name)
+        )
+    )
+
+
 def _label(attempt: BuildPlan) -> str:
     compiled = attempt.engine is Engine.ONNX
-    return str(attempt.engine) if compiled else f"{attempt.tier}/{attempt.frame}"
+    set_ = ", what serving needs" if attempt.shipped is Shipped.SERVING else ""
+    return str(attempt.engine) if compiled else f"{attempt.tier}/{attempt.frame}{set_}"
 
 
 def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle]:

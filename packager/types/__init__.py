@@ -10,6 +10,7 @@ from packager.types._choices import (
     Frame,
     Front,
     Json,
+    Shipped,
     Tier,
 )
 from packager.types._model import (
@@ -76,6 +77,7 @@ __all__ = [
     "Runtime",
     "SavedExample",
     "Shadow",
+    "Shipped",
     "Spread",
     "Surroundings",
     "Target",

@@ -34,6 +34,15 @@ class Tier(StrEnum):
     """mlflow-skinny at the model's own version, loading through mlflow.pyfunc."""
 
 
+class Shipped(StrEnum):
+    """The part of the author's requirements that is installed; tried in this order."""
+
+    SERVING = "serving"
+    """The part that serving can need, before all of it."""
+    DECLARED = "declared"
+    """All of it."""
+
+
 class Frame(StrEnum):
     """What a model is handed for a column-based request."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from packager.types._choices import Architecture, Device, Engine, Frame, Front, Json, Tier
+from packager.types._choices import Architecture, Device, Engine, Frame, Front, Json, Shipped, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,10 @@ class BuildRequest:
     """Names of the slimming passes to run; None runs all."""
     keep: tuple[str, ...] = ()
     """Glob patterns of files, relative to the function's folder, that no pass may remove."""
+    requirements: Shipped = Shipped.SERVING
+    """The part of the author's requirements that is tried first."""
+    keep_packages: tuple[str, ...] = ()
+    """Distributions that are installed whether or not serving is known to need them."""
     trace: bool = True
     """Run the function under a recorder before it is slimmed by what it was seen to use."""
     optimize: int = 0

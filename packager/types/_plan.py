@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packager.types._choices import Device, Engine, Frame, Tier
+from packager.types._choices import Device, Engine, Frame, Shipped, Tier
 from packager.types._model import BuildRequest, Compiled, LoaderSpec, ResolvedModel
 from packager.types._target import Runtime, Target
 
@@ -71,6 +71,12 @@ class BuildPlan:
     interpreter: Interpreter
     """A Python of the target's minor version, on this machine."""
     lock: Lock
+    shipped: Shipped = Shipped.DECLARED
+    """The part of the author's requirements that the lock has."""
+    kept_for: Mapping[str, str] = field(default_factory=dict)
+    """Distribution -> why it is in the lock, as the end of a sentence."""
+    unshipped: tuple[str, ...] = ()
+    """Distributions of the author's environment that are not in the lock."""
     answered: tuple[tuple[str, str], ...] = ()
     """Distributions that are not installed and that importlib.metadata answers for, and versions:
     MLflow's, where the model's code asks."""

@@ -20,6 +20,8 @@ class Finding:
     hint: str
     missing: str | None = None
     """A file or module that was not there: a candidate for a keep-rule."""
+    absent: str | None = None
+    """A module that nothing installed has."""
 
     def __str__(self) -> str:
         return f"{self.check}: {self.message} {self.hint}".rstrip()

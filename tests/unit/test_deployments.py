@@ -54,6 +54,7 @@ VALUES = {
     "facts_dir": str(Path(__file__).parent),
     "trust_model_index": "true",
     "front": "none",
+    "requirements": "declared",
     "memory": "512",
     "once": "true",
     "optimize": "1",

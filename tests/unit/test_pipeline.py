@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 
 from packager.errors import PackagerError, StorageError, UnprovenError, VerificationError
 from packager.pipeline import build
-from packager.types import BuildRequest, Bundle, Engine, Evidence, Finding, VerifiedBundle
+from packager.types import BuildRequest, Bundle, Engine, Evidence, Finding, Shipped, VerifiedBundle
 
 REPLAY = Finding(check="replay", message="row 3: expected 1, got 2.", hint="")
 BUDGET = Finding(check="budget", message="Too big.", hint="Use an image.")
+ABSENT = Finding(check="replay", message="", hint="", absent="yaml.nodes")
 MISSING = Finding(check="boot", message="No module named x.", hint="", missing="x/*")
 
 
@@ -26,6 +28,11 @@ class Plan:
     engine: Engine = Engine.NATIVE
     compiled: object = None
     asked: bool = False
+    shipped: Shipped = Shipped.DECLARED
+    unshipped: tuple[str, ...] = ("anyio", "pyyaml")
+    kept_for: Mapping[str, str] = field(default_factory=dict)
+    model: str = "model"
+    request: BuildRequest | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,13 @@ class Stages:
         self._maybe_stop("resolve", work)
         return "model"
 
-    def plan(self, _request: BuildRequest, _model: str) -> tuple[Plan, ...]:
+    def plan(self, request: BuildRequest, _model: str) -> tuple[Plan, ...]:
         self._maybe_stop("plan", None)
-        return self.plans
+        kept = dict.fromkeys(request.keep_packages, "--keep-package names it")
+        left = tuple(name for name in ("anyio", "pyyaml") if name not in kept)
+        return tuple(
+            replace(each, kept_for=kept, unshipped=left, request=request) for each in self.plans
+        )
 
     def ask_model(self, plan: Plan) -> Plan:
         self._maybe_stop("ask_model", None)
@@ -201,6 +212,26 @@ def test_what_is_missing_becomes_a_keep_rule(
 
     assert report.plan.keep == ("x/*",)
     assert [plan.keep for plan in stages.slimmed] == [(), ("x/*",)]
+
+
+def test_what_the_proof_misses_of_the_author_s_environment_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "skinny")
+    stages.findings = {"native": [[REPLAY, ABSENT]]}
+    report = run(tmp_path)
+    assert report.plan.tier == "native"
+    assert report.plan.kept_for == {"pyyaml": "added when the replay missed it"}
+
+
+@pytest.mark.parametrize("absent", ["yaml", "nowhere"])
+def test_nothing_is_added_that_did_not_help_or_is_not_the_author_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    stages = Stages(monkeypatch, "native", "skinny")
+    stages.findings = {"native": [[replace(ABSENT, absent=absent)]] * 9}
+    assert run(tmp_path).plan.tier == "skinny"
+    assert len(stages.slimmed) == (3 if absent == "yaml" else 2)
 
 
 def test_the_registered_model_is_asked_before_anything_is_slimmed(

@@ -13,6 +13,7 @@ import pytest
 
 from packager.errors import EmulatorError
 from packager.pipeline.verify import replay
+from packager.pipeline.verify.missing import find_absent_modules
 from packager.pipeline.verify.oracle import Recorded
 from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
@@ -364,3 +365,22 @@ def test_unseen_requests_are_counted_apart_and_misses_by_whom(
     # the first request is sent twice: it also starts the function
     assert done.misses == ("p/module0.py", "p/module1.py", "p/module2.py")
     assert done.unseen_misses == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "absent"),
+    [
+        ("ModuleNotFoundError: No module named 'anyio'", ("anyio",)),
+        ("No module named \\'yaml.nodes\\'", ("yaml.nodes",)),
+        ("Missing optional dependency 'openpyxl'.  Use pip", ("openpyxl",)),
+        ("No module named 'there.part' and no module named 'taken.part'", ()),
+        ("No module named 'compiled'", ()),
+    ],
+)
+def test_a_module_is_absent_where_nothing_installed_has_it(
+    tmp_path: Path, text: str, absent: tuple[str, ...]
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "compiled.cpython-313-x86_64-linux-gnu.so").touch()
+    removed = [Removal(PurePosixPath("taken/x.py"), 1, "tests")]
+    assert find_absent_modules(text, removed, tmp_path) == absent

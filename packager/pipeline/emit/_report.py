@@ -52,6 +52,13 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
         "artifact": {"path": artifact.path.name, "sha256": artifact.sha256},
         "model": {"uri": public_uri(plan.model.uri), "digest": plan.model.digest},
         "attempt": {"engine": plan.engine, "tier": plan.tier, "frame": plan.frame},
+        "distributions": {
+            "requirements": plan.shipped,
+            "declared": len(plan.model.requirements.lines),
+            "shipped": len(plan.lock.packages),
+            "reasons": dict(sorted(plan.kept_for.items())),
+            "left_out": list(plan.unshipped),
+        },
         "evidence": _plain(asdict(verified.evidence)),
         "ledger": [_entry(entry) for entry in verified.bundle.ledger],
     }

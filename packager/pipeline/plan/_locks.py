@@ -67,9 +67,12 @@ def declared(
 
 
 def lock(
-    setting: Setting, loader: LoaderSpec, tier: Tier, frame: Frame
+    setting: Setting, loader: LoaderSpec, tier: Tier, frame: Frame, *, serving: bool = False
 ) -> tuple[Lock, tuple[str, ...]]:
-    """The lock, and what was decided on the way. Raises UnresolvableError."""
+    """The lock, and the decisions on the way; with `serving` of no more than serving needs.
+
+    Raises UnresolvableError.
+    """
     needed = _requirements.needed(
         setting.model,
         loader,
@@ -77,6 +80,7 @@ def lock(
         setting.target,
         setting.builds.substitutes,
         named=setting.named.distributions,
+        serving=serving,
         about=setting.builds.about,
     )
     kept: list[str] = []
@@ -99,6 +103,7 @@ def lock(
             setting.target,
             setting.builds.substitutes,
             named=setting.named.distributions,
+            serving=serving,
             substitute=False,
         )
         found, chosen = _nearest(setting, needed)

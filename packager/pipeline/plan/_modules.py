@@ -52,10 +52,12 @@ def name_distributions(
     names: ModuleNames,
     *,
     shipped: Iterable[str] = (),
+    kept: Iterable[str] = (),
 ) -> Named:
     """Which distributions of the author's environment the model's own files name.
 
-    `shipped` are distributions that a loader needs and brings itself.
+    `shipped` are distributions that a loader needs and brings itself, `kept` those that were asked
+    for.
     `declared` has their versions; where it is empty only what is listed is known, and nothing is
     refused. Raises PlanError for modules that loading needs and nothing has.
     """
@@ -63,6 +65,7 @@ def name_distributions(
     there = {*declared, *listed}
     by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
     found, absent = _match(_foreign(model, imports), by_module)
+    found |= {canonicalize_name(name): "--keep-package names it" for name in kept}
     for attribute, module in sorted(names.uses.items()):
         place = imports.attributes.get(attribute)
         if place and (name := _find(module, by_module)) is not None:
@@ -74,7 +77,9 @@ def name_distributions(
     }
     for name in sorted(asked.keys() & there):
         found.setdefault(name, f"{asked[name]} asks for its version")
-    brought = {module.partition(".")[0] for name in shipped for module in names.modules_of(name)}
+    brought = {
+        module.partition(".")[0] for name in (*shipped, *kept) for module in names.modules_of(name)
+    }
     missing = [each for each in absent if each.name.partition(".")[0] not in brought]
     if declared:
         _refuse_absent(missing, there, names)

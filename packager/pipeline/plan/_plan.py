@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from packager import engines, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
@@ -22,6 +22,7 @@ from packager.pipeline.plan import (
     _reasons,
     _refusals,
     _requirements,
+    _serving,
     _switches,
     _wheels,
 )
@@ -36,7 +37,9 @@ from packager.types import (
     Flavor,
     Frame,
     LoaderSpec,
+    Lock,
     ResolvedModel,
+    Shipped,
     Target,
     Tier,
 )
@@ -44,6 +47,7 @@ from packager.types import (
 _LOG = logging.getLogger(__name__)
 _ANYWHERE: Final = frozenset({"weights", "prune", "bytecode"})
 """Passes that leave compiled code alone: of what is for a GPU, a CPU's replay would see no harm."""
+_Locked: TypeAlias = tuple[Lock, tuple[str, ...]]
 _NO_WHEEL: Final = "no wheel"
 _PICKLED: Final = frozenset({"sentence_transformers", "transformers"})
 """Flavors whose library reads weights from either a pickle or safetensors."""
@@ -55,6 +59,7 @@ class _Attempt:
     tier: Tier
     frame: Frame
     loader: LoaderSpec
+    shipped: Shipped = Shipped.DECLARED
 
 
 def check(request: BuildRequest) -> Target:
@@ -134,6 +139,7 @@ def _name(setting: Setting, attempts: Sequence[_Attempt], imports: ModelImports)
         setting.declared,
         module_names(setting.request.facts_dir),
         shipped=_requirements.find_required(each.loader for each in attempts),
+        kept=setting.request.keep_packages,
     )
 
 
@@ -193,6 +199,29 @@ def _attempts(flavor: Flavor, model: ResolvedModel, only: Tier | None) -> tuple[
     )
 
 
+def _lock_all(
+    setting: Setting, flavor: Flavor, attempts: Sequence[_Attempt]
+) -> list[tuple[_Attempt, Future[_Locked]]]:
+    """Each attempt and its lock: those with what serving needs come first, where that is known."""
+    slim = [each for each in attempts if _serving.is_known(setting, flavor, each.tier, each.loader)]
+    every = [*(replace(each, shipped=Shipped.SERVING) for each in slim), *attempts]
+    with ThreadPoolExecutor(len(every)) as pool:  # the resolver waits for indexes
+        return [
+            (
+                each,
+                pool.submit(
+                    _locks.lock,
+                    setting,
+                    each.loader,
+                    each.tier,
+                    each.frame,
+                    serving=each.shipped is Shipped.SERVING,
+                ),
+            )
+            for each in every
+        ]
+
+
 def _plans(
     setting: Setting,
     flavor: Flavor,
@@ -209,18 +238,14 @@ def _plans(
     earlier = [f"Not taken: {line}" for line in failures]
     dropped: list[str] = []
     plans: list[BuildPlan] = []
-    with ThreadPoolExecutor(len(attempts)) as pool:  # the resolver waits for indexes
-        locks = [
-            pool.submit(_locks.lock, setting, each.loader, each.tier, each.frame)
-            for each in attempts
-        ]
-    for each, resolved in zip(attempts, locks, strict=True):
+    for each, resolved in _lock_all(setting, flavor, attempts):
         try:
             lock, decided = resolved.result()
         except UnresolvableError as error:
             _LOG.debug("%s/%s does not resolve: %s", each.tier, each.frame, error.words)
             words = error.words
-            dropped.append(f"{each.tier}/{each.frame} is left out: its wheels do not resolve.")
+            if each.shipped is Shipped.DECLARED:
+                dropped.append(f"{each.tier}/{each.frame} is left out: its wheels do not resolve.")
             continue
         reasons = (
             *candidate.reasons,
@@ -230,6 +255,7 @@ def _plans(
             *_reasons.explain_indexes(setting.model),
             *_names.explain_shadows(setting.model),
             *decided,
+            *_serving.explain(each.shipped, setting, each.loader, lock),
             *each.loader.notes,
             *dropped,
         )
@@ -246,13 +272,16 @@ def _plans(
                 runtime=candidate.runtime,
                 interpreter=candidate.interpreter,
                 lock=lock,
+                shipped=each.shipped,
+                kept_for=_serving.explain_each(setting, each.loader, lock),
+                unshipped=_serving.list_unshipped(setting, each.loader, lock),
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),
                 passes=_passes(request, target, flavor.name),
                 keep=(*request.keep, *target.keep),
                 reasons=reasons,
             )
         )
-    return tuple(plans), words
+    return _serving.drop_idle(plans), words
 
 
 def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ...]:

@@ -54,12 +54,14 @@ def needed(
     substitutes: tuple[Substitute, ...],
     *,
     named: Mapping[str, str] | None = None,
+    serving: bool = False,
     substitute: bool = True,
     about: str = "built without a GPU's code",
 ) -> Needed:
     """The lines to lock for one attempt; with `substitute` false the author's choice is kept.
 
-    `named` are distributions that the model's own files name: nothing of these is left out.
+    `named` are distributions that the model's own files name: nothing of these is left out. With
+    `serving` of the other lines only those stay that the loader needs, and the model's own wheels.
     """
     own = {} if named is None or loader.alone else named
     never = {canonicalize_name(name) for name in loader.excludes} - own.keys()
@@ -71,13 +73,17 @@ def needed(
     replaced = {
         fact.name: fact.by for fact in substitutes if substitute and fact.name not in pinned
     }
+    only = find_required([loader]) | own.keys() if serving else None
     reasons: list[str] = []
     substituted: dict[str, str] = {}
     for each in () if loader.alone else listed(model.requirements.lines):
         if each.name in MLFLOW or each.name in drops:
             continue
         # who lists xgboost-cpu has xgboost
-        names |= {each.name, *(fact.name for fact in substitutes if fact.by == each.name)}
+        called = {each.name, *(fact.name for fact in substitutes if fact.by == each.name)}
+        if only is not None and each.requirement is not None and only.isdisjoint(called):
+            continue
+        names |= called
         lines.append(_substitute(each.name, each.line, each.requirement, replaced, substituted))
     for line in (*loader.requires, *target.requires, *sorted(own)):
         requirement = Requirement(line)

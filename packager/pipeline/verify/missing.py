@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager.types import Removal
 
 _MODULE: Final = re.compile(r"No module named \\?['\"]([\w.]+)")
+_OPTIONAL: Final = re.compile(r"(?:[Mm]issing optional dependency|requires) \\?['\"`]([\w.]+)")
+"""As pandas says it."""
 _NAME: Final = re.compile(r"cannot import name \\?['\"](\w+)\\?['\"] from \\?['\"]([\w.]+)")
 _FILE: Final = re.compile(r"No such file or directory: \\?['\"]([^'\"\\]+)")
 _LIBRARY: Final = re.compile(r"(\S+\.so[\w.]*): cannot open shared object file")
@@ -20,6 +22,18 @@ _MISS: Final = re.compile(r"cold store: ([^\s\"\\]+)")
 def cold_store_misses(log: str) -> tuple[str, ...]:
     """Paths of the files that a function's log says came from the cold store, in that order."""
     return tuple(_MISS.findall(log))
+
+
+def find_absent_modules(text: str, removed: Sequence[Removal], root: Path) -> tuple[str, ...]:
+    """Modules that an error's text says are missing, and that nothing installed has or had."""
+    had = {removal.path.parts[0].partition(".")[0] for removal in removed}
+    named = (name for pattern in (_MODULE, _OPTIONAL) for name in pattern.findall(text))
+    return tuple(sorted({name for name in named if not _has_module(name, had, root)}))
+
+
+def _has_module(name: str, had: Collection[str], root: Path) -> bool:
+    top = name.partition(".")[0]
+    return top in had or (root / top).is_dir() or any(root.glob(f"{top}.*"))
 
 
 def keep_rules(text: str, removed: Sequence[Removal], root: Path) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from packager.pipeline.answers.spread import describe_spread, measure_spread, re
 from packager.pipeline.function_variables import list_boot_variables
 from packager.pipeline.layout import lay_out
 from packager.pipeline.verify import stopped
-from packager.pipeline.verify.missing import cold_store_misses, keep_rules
+from packager.pipeline.verify.missing import cold_store_misses, find_absent_modules, keep_rules
 from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.system import file_tree, sandbox
@@ -39,6 +39,7 @@ class Replayed:
     """What came of it; filled while it runs, read when it is done."""
 
     findings: list[Finding] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
     rows: int = 0
     requests: int = 0
     unseen_rows: int = 0
@@ -155,6 +156,8 @@ def _compare_all(
         done.unseen_misses = len(done.misses) - before
     if done.mismatches:
         rules |= set(keep_rules(function.log(), bundle.removed, bundle.root))
+        done.absent |= {*find_absent_modules(function.log(), bundle.removed, bundle.root)}
+        done.findings += [stopped.name_absent(name) for name in sorted(done.absent)]
         done.findings += [stopped.name_removed(rule) for rule in sorted(rules)]
     if done.mismatches > _REPORTED:
         more = f"{done.mismatches - _REPORTED} more requests of {len(probes)} differ."
@@ -190,6 +193,7 @@ def _answered(
         if found is not None:
             done.mismatches += 1
             missed = keep_rules(answer.text, bundle.removed, bundle.root)
+            done.absent |= {*find_absent_modules(answer.text, bundle.removed, bundle.root)}
             rules |= set(missed)
             refused = stopped.Refused() if missed else stopped.name_refused(answer, done.where)
             if done.mismatches <= _REPORTED or refused.words:

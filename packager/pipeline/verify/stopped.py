@@ -9,7 +9,7 @@ from typing import Final
 
 from packager import facts
 from packager.errors import EmulatorError
-from packager.pipeline.verify.missing import keep_rules
+from packager.pipeline.verify.missing import find_absent_modules, keep_rules
 from packager.system import sandbox
 from packager.system.sandbox import endings, faults
 from packager.system.sandbox.faults import FUNCTION, SHARING_FUNCTION, Place
@@ -74,7 +74,8 @@ def explain_stop(
         hint=f"{hint} Its log ends:\n{log.strip()[-_LOG_TAIL:]}".strip(),
         missing=rules[0] if rules else None,
     )
-    return [found, *map(name_removed, rules[1:])]
+    absent = find_absent_modules(text, bundle.removed, bundle.root)
+    return [found, *map(name_removed, rules[1:]), *map(name_absent, absent)]
 
 
 def _describe(answer: Answered, name: str, limit: str, log: str) -> tuple[str, str]:
@@ -115,6 +116,16 @@ def name_removed(rule: str) -> Finding:
         message=f"{rule} was taken out, and the model asks for it.",
         hint=f"Keep it with --keep '{rule}'.",
         missing=rule,
+    )
+
+
+def name_absent(module: str) -> Finding:
+    """The finding for a module that the model asks for and nothing installed has."""
+    return Finding(
+        check="replay",
+        message=f"The model asks for the module {module}, which nothing installed has.",
+        hint="Add what has it with --keep-package, or list it in the model's requirements.",
+        absent=module,
     )
 
 
