@@ -13,6 +13,11 @@ _NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
 """What guards code that serving never reaches: `if __name__ == "__main__"`."""
 _EXPECTED: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _IMPORTERS: Final = frozenset({"import_module", "__import__", "find_spec", "importorskip"})
+FINDERS: Final = frozenset(
+    {"entry_points", "iter_entry_points", "iter_modules", "packages_distributions"}
+    | {"walk_packages"}
+)
+"""Functions that find modules which no name in the code tells of."""
 _METADATA: Final = ("importlib.metadata", "importlib_metadata", "pkg_resources")
 _CHOICES: Final = frozenset({"backend", "dtype_backend", "engine"})
 """Arguments that pandas and others take a module's name by."""
@@ -51,6 +56,8 @@ class CodeImports:
     texts: dict[str, int] = field(default_factory=dict)
     imports_by_text: bool = False
     asks_metadata: bool = False
+    open_line: int = 0
+    """Where it imports what only running it tells; 0 for nowhere."""
 
 
 def read_imports(path: Path) -> CodeImports:
@@ -137,6 +144,10 @@ def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
     function = node.func.id if isinstance(node.func, ast.Name) else function
     if function in _IMPORTERS:
         found.imports_by_text = True
+        if node.args and not isinstance(node.args[0], ast.Constant):
+            found.open_line = node.lineno
+    elif function in FINDERS:
+        found.open_line = node.lineno
     for keyword in node.keywords:
         value = keyword.value
         if keyword.arg in _CHOICES and isinstance(value, ast.Constant) and value.value:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final, cast
 
 from packager.errors import ModelFormatError
-from packager.models.code_imports import CodeImports, Need, read_imports
+from packager.models.code_imports import FINDERS, CodeImports, Need, read_imports
 from packager.models.flavors import _look
 from packager.models.pickle_names import PickleNames, read_pickle
 from packager.types import LoaderSpec, ResolvedModel
@@ -57,6 +57,8 @@ class ModelImports:
     """Names of attributes that code uses -> where."""
     distributions: dict[str, str] = field(default_factory=dict)
     """Texts of code that asks importlib.metadata -> where; some name distributions."""
+    open_at: str = ""
+    """Where code imports what only running it tells, if anywhere."""
 
 
 def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> ModelImports:
@@ -163,6 +165,8 @@ def _read_file_into(
     found.modules.extend(_named_by_text(read, where))
     for attribute, line in read.attributes.items():
         found.attributes.setdefault(attribute, f"{where}:{line}")
+    if read.open_line:
+        found.open_at = f"{where}:{read.open_line}"
     if read.asks_metadata:
         for text, line in read.texts.items():
             found.distributions.setdefault(text, f"{where}:{line}")
@@ -213,6 +217,8 @@ def _read_pickle_into(
     if _holds_code(names):
         for word in sorted(words):
             found.attributes.setdefault(word, place)
+        if not words.isdisjoint(_IMPORTERS | FINDERS):
+            found.open_at = place
         if not words.isdisjoint(_METADATA):
             for text in sorted(names.words):
                 found.distributions.setdefault(text, place)

@@ -240,3 +240,25 @@ def test_nothing_is_refused_where_the_author_s_environment_is_not_known(tmp_path
     model = _model(tmp_path, {"code/serve.py": "import churn"})
     imports = read_model_imports(model, [LoaderSpec(loader="pyfunc", options={})])
     _modules.name_distributions(model, imports, {}, module_names())
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("import importlib\ndef f(x):\n    importlib.import_module(x)", "code/serve.py:3"),
+        ("__import__(NAME)", "code/serve.py:1"),
+        ("from importlib.metadata import entry_points\nentry_points(group='x')", "code/serve.py:2"),
+        ("import pkgutil, numpy\nlist(pkgutil.walk_packages(numpy.__path__))", "code/serve.py:2"),
+        ("import importlib\nimportlib.import_module('numpy')", ""),
+    ],
+)  # fmt: skip
+def test_code_that_finds_modules_when_it_runs_is_known(
+    tmp_path: Path, text: str, where: str
+) -> None:
+    assert _name(_model(tmp_path, {"code/serve.py": text})).open_at == where
+
+
+def test_pickled_code_that_finds_modules_when_it_runs_is_known(tmp_path: Path) -> None:
+    content = _by_value("import importlib\ndef served(x):\n    importlib.import_module(x)")
+    model = _model(tmp_path, {"m.pkl": content}, loader_module="mlflow.pyfunc.model")
+    assert _name(model, "m.pkl").open_at == "m.pkl"

@@ -42,6 +42,8 @@ class Named:
     """Name -> why, as the end of a sentence: `code/steps.py:3 imports anyio`."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """MLflow's own distributions that code asks importlib.metadata for -> version."""
+    open_at: str = ""
+    """Where the model's code imports what only running it tells, if anywhere."""
     notes: tuple[str, ...] = ()
 
 
@@ -86,6 +88,7 @@ def name_distributions(
     return Named(
         distributions={name: why for name, why in found.items() if name not in MLFLOW},
         versions=_versions(model, asked, declared),
+        open_at=imports.open_at,
         notes=tuple(_note_absent(missing)),
     )
 

@@ -33,6 +33,7 @@ def is_known(setting: Setting, flavor: Flavor, tier: Tier, loader: LoaderSpec) -
     return (
         setting.request.requirements is Shipped.SERVING
         and bool(setting.declared)
+        and not setting.named.open_at
         and flavor.name in _KNOWN
         and tier is not Tier.SKINNY
         and not loader.alone
@@ -87,7 +88,9 @@ def list_unshipped(setting: Setting, loader: LoaderSpec, lock: Lock) -> tuple[st
 def explain(shipped: Shipped, setting: Setting, loader: LoaderSpec, lock: Lock) -> list[str]:
     """Say how many distributions ship and why, and which of those left out others look for."""
     if shipped is Shipped.DECLARED:
-        return []
+        if not (place := setting.named.open_at):
+            return []
+        return [f"All that is listed ships: {place} imports what only running it tells."]
     why = explain_each(setting, loader, lock)
     each = "; ".join(f"{name} ({reason})" for name, reason in sorted(why.items()))
     declared = len(setting.model.requirements.lines)
