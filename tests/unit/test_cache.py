@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     ),
     "the manifest is of another version": lambda e: (e / _manifest.FILENAME).write_text(
         '{"format": 0}'
+    ),
+    "the manifest is of another version alone": lambda e: (e / _manifest.FILENAME).write_text(
+        re.sub('"format": ?1', '"format":2', (e / _manifest.FILENAME).read_text())
     ),
     "the manifest is a folder": _folder_for_manifest,
 }

@@ -115,6 +115,61 @@ def test_an_object_that_can_not_be_looked_at_is_not_taken_for_written(
     assert "S3 took no answer: EndpointConnectionError" in caplog.text
 
 
+def test_an_object_that_need_not_be_written_once_is_the_latest() -> None:
+    asked("s3").create_bucket(Bucket="answers")
+    bucket = destinations.load("s3://answers")
+
+    for body in (b"first", b"second"):
+        assert bucket.send([Message(id="sqs/0", body=body)]) == frozenset()
+
+    found = asked("s3").get_object(Bucket="answers", Key="sqs/0.json")
+    assert (found["Body"].read(), found["Metadata"]) == (b"second", {"packager-through": ""})
+
+
+def test_a_bucket_that_fails_takes_no_answer_for_another_model_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked("s3").create_bucket(Bucket="answers")
+    bucket = destinations.load("s3://answers")
+    assert bucket.send([Message(id="sqs/0", body=b"1", once="one")]) == frozenset()
+    put, tried = clients.client("s3").put_object, []
+
+    def fail_once(**given: Any) -> Any:
+        tried.append(given)
+        if len(tried) == 1:
+            raise EndpointConnectionError(endpoint_url="https://example.org")
+        return put(**given)
+
+    monkeypatch.setattr(clients.client("s3"), "put_object", fail_once)
+
+    assert bucket.send([Message(id="sqs/0", body=b"2", once="two")]) == frozenset({0})
+    assert len(tried) == 1
+
+
+def test_a_fifo_queue_sends_nothing_of_a_group_after_what_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = asked("sqs").create_queue(QueueName="answers.fifo", Attributes={"FifoQueue": "true"})[
+        "QueueUrl"
+    ]
+    output = destinations.load(f"sqs:{url}")
+    sent, send = [], clients.client("sqs").send_message
+
+    def fail_first(**given: Any) -> Any:
+        sent.append((given["MessageGroupId"], given["MessageBody"]))
+        if len(sent) == 1:
+            raise EndpointConnectionError(endpoint_url="https://example.org")
+        return send(**given)
+
+    monkeypatch.setattr(clients.client("sqs"), "send_message", fail_first)
+    batch = [
+        Message(id=f"sqs/{n}", body=f"{n}".encode(), group=group) for n, group in enumerate("aabb")
+    ]
+
+    assert output.send(batch) == frozenset({0, 1})
+    assert sent == [("a", "0"), ("b", "2"), ("b", "3")]
+
+
 def test_a_queue_gets_every_message() -> None:
     url = asked("sqs").create_queue(QueueName="answers")["QueueUrl"]
 
@@ -337,3 +392,14 @@ def test_from_the_environment_to_the_services() -> None:
         "2": "text",
     }
     assert json.loads(told["2"]["Body"]) == row(POISON)
+
+
+def test_a_table_that_fails_is_named_and_nothing_is_taken_for_done(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """There is none of this name."""
+    assert ledger().claim(["1", "2"], "one", 60) == [Claim.ELSEWHERE] * 2
+    ledger().release(["1"], "one")
+
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["The table of answered records failed: ResourceNotFoundException"] * 3

@@ -268,6 +268,19 @@ def test_a_version_that_is_named_is_the_one_that_is_read() -> None:
     assert got("out/in/a.csv.jsonl") == "2.0\n"
 
 
+def test_a_version_that_was_overwritten_since_is_not_answered_by_the_next() -> None:
+    first = put("in/a.csv", "x,kind\n1,a\n")["ETag"].strip('"')
+    put("in/a.csv", "x,kind\n2,a\n")
+    failures, inbox = Box(), box()
+    inbox._failures = failures
+
+    told(inbox, notification("in/a.csv", eTag=first, sequencer="01"))
+
+    (message,) = failures.messages
+    assert "not there any more" in message.attributes["error_message"]
+    assert "out/in/a.csv.jsonl" not in keys()
+
+
 def test_a_late_event_does_not_undo_a_later_one() -> None:
     first = put("in/a.csv", "x,kind\n1,a\n", "versioned")["VersionId"]
     second = put("in/a.csv", "x,kind\n2,a\n", "versioned")["VersionId"]
@@ -304,6 +317,12 @@ def test_what_the_function_wrote_never_triggers_it() -> None:
     assert counted(everywhere, notification("out/in/a.csv.jsonl")).rows == 0
     s3().copy_object(Bucket="data", Key="in/b.jsonl", CopySource="data/out/in/a.csv.jsonl")
     assert counted(everywhere, notification("in/b.jsonl")).rows == 0
+    put("in/e.csv", "x,kind\n1,a\n")
+    s3().copy_object(
+        Bucket="data", Key="in/f.csv", CopySource="data/in/e.csv", MetadataDirective="REPLACE",
+        Metadata={storage.THROUGH: "other,churn"},
+    )  # fmt: skip
+    assert counted(box(model), notification("in/f.csv")).rows == 0
     assert model.calls == calls
     # another function's answers are another's
     other = box(model, to="s3://data/second/", AWS_LAMBDA_FUNCTION_NAME="other")

@@ -110,6 +110,7 @@ def test_a_wide_model_s_description_is_read(tmp_path: Path) -> None:
 
 JSON_TOO_MUCH = {
     "deep": "[" * 100_000,
+    "a little too deep": "[" * 101 + "]" * 101,
     "deep and closed": "[" * 100_000 + "]" * 100_000,
     "deep tables": '{"a":' * 5_000 + "1" + "}" * 5_000,
     "digits": "[" + "9" * 5_000 + "]",

@@ -394,3 +394,11 @@ def test_an_example_that_is_no_request_is_refused(
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=said):
         _resolve(_folder(tmp_path), tmp_path, example=path)
+
+
+def test_a_link_to_itself_is_refused_with_its_name(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    (folder / "round").symlink_to("round")
+
+    with pytest.raises(ModelFormatError, match="lead out of it: round"):
+        _resolve(folder, tmp_path)

@@ -100,7 +100,8 @@ def _source(root: Path, uri: str) -> tuple[FileRecord, ...]:
     stray = sorted(
         str(path.relative_to(root))
         for path in root.rglob("*")
-        if path.is_symlink() and not path.resolve().is_relative_to(base)
+        # a link to itself leads nowhere, and resolves to an error
+        if path.is_symlink() and not (path.exists() and path.resolve().is_relative_to(base))
     )
     if stray:
         raise ModelFormatError(f"{uri} holds links that lead out of it: {', '.join(stray)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -32,10 +33,12 @@ def read_result(path: Path) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise SandboxError(f"The model's process left no {path.name}: {error.strerror}.") from error
-    with os.fdopen(fd, "rb") as file:
-        about = os.fstat(fd)
+    with ExitStack() as opened:
+        opened.callback(os.close, fd)
+        about = os.fstat(fd)  # before it is opened as a file, which a folder cannot be
         if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
             raise SandboxError(f"The model's process left {path.name}, which is no plain file.")
         if about.st_size > _LARGEST_BYTES:
             raise SandboxError(f"The model's process left {path.name} of {about.st_size:,} bytes.")
-        return file.read().decode("utf-8", errors="replace")
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read().decode("utf-8", errors="replace")
