@@ -87,6 +87,8 @@ def _names_of_code(root: Path, text: str) -> set[str]:
             {"pyyaml"},
         ),
         ("from azure.storage.blob import BlobClient", {"azure-storage-blob"}),
+        ("from azure.storage import blob", {"azure-storage-blob"}),
+        ("import azure", set()),
         ("from skimage import filters", {"scikit-image"}),
         ("import pandas as pd\npd.read_parquet('x')", {"pandas", "pyarrow"}),
         ("def f(frame):\n    return frame.to_excel('x')", {"openpyxl"}),

@@ -108,10 +108,13 @@ def _match(
     """(distribution -> why it is needed, modules that no distribution is known to have)."""
     found: dict[str, str] = {}
     absent: list[ImportedModule] = []
+    # `from azure.storage import blob`: the first part is a folder that distributions share
+    shared = {module.rpartition(".")[0] for module in by_module}
+    shared |= {name.rpartition(".")[0] for name in shared}
     for each in modules:
         if (name := _find(each.name, by_module)) is not None:
             found.setdefault(name, _explain(each))
-        elif not each.is_guess:
+        elif not each.is_guess and each.name not in shared:
             absent.append(each)
     return found, absent
 
