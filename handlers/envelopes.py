@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from handlers.errors import InvalidInputError
 from handlers.records import dig, tagged
 
+_Fields: TypeAlias = Mapping[str, object]
 _BINARY = {
     b"\x1f\x8b": "is compressed with gzip",
     b"\xf3\x89\x9a\xc2": "is aggregated by the Kinesis Producer Library",
@@ -86,7 +87,7 @@ def _one_event(found: Any) -> Any:
     return found[0]
 
 
-def _refuse(found: dict[str, Any]) -> None:
+def _refuse(found: _Fields) -> None:
     """Raises InvalidInputError for what other services write into a queue and is no request."""
     if _is_of_bucket(found):
         raise InvalidInputError(
@@ -105,7 +106,7 @@ def _refuse(found: dict[str, Any]) -> None:
         )
 
 
-def _source_of(found: dict[str, Any]) -> str | None:
+def _source_of(found: _Fields) -> str | None:
     """Whose event with a list of records it is, as Lambda is handed it."""
     records = found.get("Records")
     for record in records if isinstance(records, list) else ():
@@ -116,72 +117,74 @@ def _source_of(found: dict[str, Any]) -> str | None:
     return None
 
 
-def _is_of_bucket(found: dict[str, Any]) -> bool:
+def _is_of_bucket(found: _Fields) -> bool:
     """Whether S3 told it, straight or by EventBridge."""
     if tagged(found, "eventSource", "aws:s3") or found.get("Event") == "s3:TestEvent":
         return True
     return found.get("source") == "aws.s3" and isinstance(dig(found, "detail", "bucket"), dict)
 
 
-def _is_texts(found: dict[str, Any], *names: str) -> bool:
+def _is_texts(found: _Fields, *names: str) -> bool:
     return all(isinstance(found.get(name), str) for name in names)
 
 
-def _is_sns(found: dict[str, Any]) -> bool:
+def _is_sns(found: _Fields) -> bool:
     texts = _is_texts(found, "TopicArn", "MessageId", "Message")
     return texts and found.get("Type") == "Notification"
 
 
-def _is_event_bridge(found: dict[str, Any]) -> bool:
+def _is_event_bridge(found: _Fields) -> bool:
     texts = _is_texts(found, "id", "detail-type", "source", "account", "time", "region")
     return texts and found.get("version") == "0" and "detail" in found
 
 
-def _is_event_grid(found: dict[str, Any]) -> bool:
+def _is_event_grid(found: _Fields) -> bool:
     texts = _is_texts(found, "id", "subject", "eventType", "eventTime", "dataVersion")
     return texts and "data" in found
 
 
-def _is_cloud_event(found: dict[str, Any]) -> bool:
+def _is_cloud_event(found: _Fields) -> bool:
     texts = _is_texts(found, "specversion", "id", "source", "type")
     return texts and bool(found.keys() & {"data", "data_base64"})
 
 
-def _is_piped(source: str, *names: str) -> Callable[[dict[str, Any]], bool]:
+def _is_piped(source: str, *names: str) -> Callable[[_Fields], bool]:
     """Whether EventBridge Pipes took it from `source`, by its fields."""
     return lambda found: found.get("eventSource") == source and _is_texts(found, *names)
 
 
-def _is_destination(found: dict[str, Any]) -> bool:
+def _is_destination(found: _Fields) -> bool:
     """Whether Lambda told a destination of a function's answer."""
     arn = dig(found, "requestContext", "functionArn")
     return isinstance(arn, str) and {"requestPayload", "responsePayload"} <= found.keys()
 
 
-def _of_destination(found: dict[str, Any]) -> Any:
+def _of_destination(found: _Fields) -> object:
     if dig(found, "requestContext", "condition") != "Success":
         raise InvalidInputError("The record tells that a function failed: it has no answer in it.")
     return found["responsePayload"]
 
 
-def _of_cloud_event(found: dict[str, Any]) -> Any:
+def _of_cloud_event(found: _Fields) -> object:
     if "data" in found:
         return decoded(found["data"])
     return _of_base64(found["data_base64"], "The data of a CloudEvent")
 
 
-def _of_base64(text: Any, what: str) -> Any:
+def _of_base64(text: object, what: str) -> object:
     try:
-        return decoded(base64.b64decode(text))
-    except (TypeError, ValueError):
-        raise InvalidInputError(f"{what} is not base64.") from None
+        if isinstance(text, str):
+            return decoded(base64.b64decode(text))
+    except ValueError:
+        pass
+    raise InvalidInputError(f"{what} is not base64.")
 
 
 class _Envelope(NamedTuple):
-    is_known: Callable[[dict[str, Any]], bool]
+    is_known: Callable[[_Fields], bool]
     field: str
     """What its payload lies in."""
-    take: Callable[[dict[str, Any]], Any]
+    take: Callable[[_Fields], object]
 
 
 _ENVELOPES = (
