@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -200,7 +201,8 @@ def test_a_build_that_is_killed_leaves_no_half_artifact(tmp_path: Path) -> None:
         time.sleep(seconds)
         running.terminate()
         _, err = running.communicate(timeout=60)
-        assert running.returncode in {143, 0}, err
-        if running.returncode == 143:
+        # the last two: it had not begun yet, or was done already
+        assert running.returncode in {143, -signal.SIGTERM, 0}, err
+        if running.returncode != 0:
             assert not out.exists()
         assert not list(tmp_path.glob(".dist.partial-*"))
