@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -178,3 +179,23 @@ def test_without_a_trace_nothing_is_deferred(tmp_path: Path) -> None:
     after = defer.PASS.apply(before, plan)
     assert after.files == before.files
     assert after.ledger[-1].proof == "nothing deferred: the model has no probes"
+
+
+def test_sources_are_read_once_for_all_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    first = movable(tmp_path / "one")
+    asked: list[str] = []
+    sink = Sinking._sink
+
+    def count(self: Sinking, command: str, modules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        asked.append(command)
+        return sink(self, command, modules)
+
+    monkeypatch.setattr(Sinking, "_sink", count)
+    assert movable(tmp_path / "two") == first
+    assert not asked
+    monkeypatch.setitem(TREE, "pkg/heavy.py", "import json\n")
+    assert movable(tmp_path / "three") != first
+    assert asked == ["survey"]

@@ -5,6 +5,7 @@ The sources stay as they are; packager/workers/defer_imports does the work on on
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.storing.index import bytecode_of
-from packager.system import process
+from packager.system import cache, file_tree, process
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Bundle, Trace
@@ -66,14 +67,13 @@ class Sinking:
             and not matches(path, self._plan.keep)
             and name in started
         }
-        asked = [
-            {
-                "name": name,
-                "path": str(self._bundle.root / path),
-                "package": path.name == "__init__.py",
-            }
-            for name, path in sorted(files.items())
-        ]
+        by_package: dict[str, dict[str, PurePosixPath]] = {}
+        for name, path in sorted(files.items()):
+            by_package.setdefault(name.partition(".")[0], {})[name] = path
+        digests = {file.path: file.sha256 for file in self._bundle.files}
+        surveyed: dict[str, Any] = {}
+        for modules in by_package.values():
+            surveyed |= self._survey_package(modules, digests)
         return {
             name: Surveyed(
                 path=files[name],
@@ -83,8 +83,31 @@ class Sinking:
                 open=found["open"],
                 borrowed=tuple(found["borrowed"]),
             )
-            for name, found in self._sink("survey", asked).items()
+            for name, found in surveyed.items()
         }
+
+    def _survey_package(
+        self, modules: Mapping[str, PurePosixPath], digests: Mapping[PurePosixPath, str]
+    ) -> dict[str, Any]:
+        """Read the sources of a package's modules, or take what they said in an earlier build."""
+        asked = [
+            {
+                "name": name,
+                "path": str(self._bundle.root / path),
+                "package": path.name == "__init__.py",
+            }
+            for name, path in modules.items()
+        ]
+        sources = [(name, path.as_posix(), digests.get(path)) for name, path in modules.items()]
+        if not all(digest for _, _, digest in sources):
+            return self._sink("survey", asked)
+        reader = (each for each in file_tree.records(_WORKER) if each.path.suffix == ".py")
+        setting = (self._plan.interpreter.version, file_tree.digest(reader))
+        key = hashlib.sha256(json.dumps([setting, sources]).encode()).hexdigest()
+        found: dict[str, Any] = json.loads(
+            cache.remember("surveys", key, lambda: json.dumps(self._sink("survey", asked)).encode())
+        )
+        return found
 
     def _sink(self, command: str, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The same modules always share processes: see `_SHARDS` of slim/bytecode.py."""
