@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo demo-azure test test-slow test-all mutation lint types check bench clean
+.PHONY: help setup demo demo-azure test test-slow test-rare test-all mutation lint types check bench clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,9 +32,12 @@ test: setup ## the fast tests
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
 
 test-slow: setup ## the tests that build, boot and deploy something real
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "slow and not rare"
 
-test-all: test test-slow ## both
+test-rare: setup ## those that CI has no time for
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m rare
+
+test-all: test test-slow test-rare ## all of them
 
 mutation: setup ## whether the tests notice small changes to the code: hours; MUTANTS="--sample 20 packager/pipeline/answers/spread.py"
 	@PYTHONPATH=. $(BIN)/python bench/mutation.py $(MUTANTS)

@@ -39,6 +39,7 @@ def test_a_time_series_is_asked_with_one_row(tmp_path: Path) -> None:
     assert evidence.refusals_agreed >= 20
 
 
+@pytest.mark.rare
 def test_bounds_that_are_drawn_at_random_are_said(tmp_path: Path) -> None:
     evidence = built("prophet_bounds", tmp_path).evidence
     (note,) = (note for note in evidence.notes if "draws at random" in note)
@@ -168,6 +169,7 @@ def python_with(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.rare
 @pytest.mark.parametrize(
     ("environment", "asked"),
     [
