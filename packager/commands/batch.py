@@ -163,7 +163,7 @@ def _watched(states: Any, arn: str, poll_seconds: float) -> dict[str, Any]:
 
 
 def _counts(states: Any, arn: str) -> dict[str, int]:
-    """Of all map runs of an execution; empty before there is one."""
+    """Add up the item counts of an execution's map runs; empty before there is one."""
     total: dict[str, int] = {}
     for run in states.list_map_runs(executionArn=arn)["mapRuns"]:
         counts = states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]

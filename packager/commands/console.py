@@ -204,7 +204,7 @@ def show_inspection(found: dict[str, Any]) -> None:
 
 
 def _engines(rows: Sequence[dict[str, Any]]) -> None:
-    """What was built is shown in figures; without them, only what can be tried."""
+    """Show the figures of what was built; without them, only what can be tried."""
     table = Table(title="\nEngines", title_justify="left", box=None, pad_edge=False)
     built = [row for row in rows if "unzipped_bytes" in row]
     names = ("unzipped", "zipped", "start CPU", "peak", "warm", "largest difference")
@@ -248,7 +248,7 @@ def show_invocation(found: dict[str, Any]) -> None:
 
 
 def show_cache(found: dict[str, Any]) -> None:
-    """What each kind of entry takes."""
+    """Show the room that each kind of entry takes."""
     table = Table(title=found["folder"], title_justify="left", box=None, pad_edge=False)
     for name in ("kind", "entries", "size", "in use", "last used"):
         table.add_column(name, justify="left" if name in {"kind", "last used"} else "right")
@@ -260,7 +260,7 @@ def show_cache(found: dict[str, Any]) -> None:
 
 
 def show_removed(found: dict[str, Any]) -> None:
-    """What went, and what stayed because a build uses it."""
+    """Show what went, and what stayed because a build uses it."""
     for name in found["removed"]:
         _OUT.print(f"removed {escape(name)}", soft_wrap=True)
     for name in found["kept"]:

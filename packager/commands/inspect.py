@@ -57,7 +57,7 @@ def inspect_model(
 def inspect_artifact(
     folder: Path, workload: Workload, facts_dir: Path | None = None
 ) -> dict[str, Any]:
-    """What the report in an artifact's folder says, and which targets what it measured fits."""
+    """Read the report in an artifact's folder, and tell which targets its figures fit."""
     try:
         report: dict[str, Any] = json.loads(
             (folder / atomic_output.MARKER).read_text(encoding="utf-8")

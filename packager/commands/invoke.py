@@ -86,7 +86,10 @@ def invoke_artifact(
 def _asking(
     host: Host, call: Call, event: str | None, manifest: Manifest, target: Target
 ) -> Callable[[], Answered]:
-    """How the host is asked once. Raises ConfigurationError for an event that cannot be sent."""
+    """Return a function that asks the host once.
+
+    Raises ConfigurationError for an event that cannot be sent.
+    """
     if event is None:
         return lambda: host.ask(call)
     if event not in manifest.events:
@@ -112,7 +115,10 @@ def _decoded(body: bytes, event: str) -> dict[str, Any]:
 
 
 def _delivered(host: Delivers, event: str, body: bytes) -> Answered:
-    """What was sent to the destination, as an answer; a message that comes again has failed."""
+    """Deliver an event and return what was sent as an answer.
+
+    A message that comes again has failed.
+    """
     begun = time.perf_counter()
     came = host.deliver(event, body)
     seconds = time.perf_counter() - begun
@@ -128,7 +134,7 @@ def failed(answer: Answered) -> bool:
 
 
 def refused(answer: Answered) -> bool:
-    """Whether the request is at fault, and the answer says how: the log has nothing to add."""
+    """Tell whether the request is at fault, and the answer says how: the log adds nothing."""
     return 400 <= answer.status < 500
 
 

@@ -34,7 +34,7 @@ def prepare_boot(
     memory_mb: int | None = None,
     network: bool = False,
 ) -> Iterator[Boot]:
-    """How the artifact is booted under Python `minor`; inside the block.
+    """Prepare the artifact's boot under Python `minor`, for as long as the block runs.
 
     Its variables are the template's, then `variables`, each `NAME=VALUE`. AWS's services are
     recorded, and none is reached: `read_sent` reads out of the log what was sent. Nothing else is
@@ -65,7 +65,7 @@ def prepare_boot(
 
 
 def read_sent(log: str) -> list[dict[str, Json]]:
-    """What a booted function sent to its destinations, in order: `to`, `body`, `attributes`."""
+    """Read what a function sent to its destinations, in order: `to`, `body`, `attributes`."""
     marked = (line.removeprefix(MARK) for line in log.splitlines() if line.startswith(MARK))
     return [json.loads(line) for line in marked]
 

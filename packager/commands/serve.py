@@ -137,7 +137,7 @@ def _run_deployed(server: Deployed, host: str, port: int) -> int:
 
 
 def _environment(function: Path) -> dict[str, str]:
-    """What the server reads of the user's: no secret that the model's code could take."""
+    """Return what the server reads of the user's: no secret that a model's code could take."""
     return {
         **process.basic_environment(),
         **process.numeric_environment(),
@@ -162,7 +162,7 @@ def _staged(request: BuildRequest, registry: ModelRegistry) -> Path:
 
 
 def _key(attempt: BuildPlan) -> str:
-    """Of everything that the staged folder is made from: this program's own sources too."""
+    """Return a key of all that the staged folder is made from: this program's sources too."""
     own = file_tree.digest(
         record
         for source in (PACKAGE, handlers_root())

@@ -72,7 +72,7 @@ class Margin:
 
     @property
     def left(self) -> float:
-        """Of the limit: 0.25 where a quarter of it is left, below 0 where it is passed."""
+        """Share of the limit that is left: 0.25 for a quarter, below 0 where it is passed."""
         return 1 - self.used / self.limit
 
     def __str__(self) -> str:
@@ -107,7 +107,7 @@ class Verdict:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Of a target that does not take it: what is in the way."""
+        """Reasons why the target does not take the artifact."""
         return (*self.refused, *(str(each) for each in self.margins if not each.fits))
 
 

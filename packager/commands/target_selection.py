@@ -82,7 +82,7 @@ def verdicts_of(
 
 
 def measured(report: BuildReport, gpu: str = "") -> Measured:
-    """Of an artifact that was just built."""
+    """Return the measurements of an artifact that was just built."""
     cold = report.evidence.cold_start
     example = report.plan.model.example
     body = None if example is None else example.body
@@ -136,7 +136,7 @@ def _seconds(milliseconds: float | None) -> float | None:
 
 
 def _rows(body: bytes | None) -> int:
-    """Of a saved request of MLflow's forms; 1 where it is another."""
+    """Count the rows of a saved request of MLflow's forms; 1 where it is another."""
     try:
         value = json.loads(body or b"")
     except ValueError:

@@ -94,7 +94,7 @@ _BUCKET: Final = {
 
 
 def template_source(cloud: Cloud, template: str, code: str) -> dict[str, str | bool]:
-    """How CloudFormation gets the template: in the request, or beside `code` where it is larger.
+    """Hand CloudFormation the template: in the request, or beside `code` where it is larger.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
     """

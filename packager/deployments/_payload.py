@@ -92,7 +92,7 @@ def _of_frame(frame: Any) -> Any:
 
 
 def _holds_whole(frame: Any) -> bool:
-    """Whether this is a request file that `mlflow deployments predict` has read as a table.
+    """Tell whether `mlflow deployments predict` has read a request file as this table.
 
     Its cells are then rows, columns or tensors, and names of theirs or of params are its index.
     A table whose one column is called `inputs`, of plain values, is a table.
@@ -119,7 +119,7 @@ def _integral(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What json does not know: numpy's, pandas' and Python's own values."""
+    """Convert what json does not know: numpy's, pandas' and Python's own values."""
     if hasattr(value, "tolist") and getattr(value, "ndim", 0) > 0:
         return value.tolist()
     # NaT and pandas.NA

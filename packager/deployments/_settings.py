@@ -53,7 +53,10 @@ class Settings:
         return (*(fields[field] for field in self.build), *(["out"] if self.out else []))
 
     def request(self, model_uri: str, out: Path) -> BuildRequest:
-        """What is to be built. Raises ConfigurationError as `packager build` does."""
+        """Return the request for a build.
+
+        Raises ConfigurationError as `packager build` does.
+        """
         given = dict(self.build)
         if given.get("batch"):
             given["events"] = tuple(dict.fromkeys((*given.get("events", ()), *BATCH_SOURCES)))

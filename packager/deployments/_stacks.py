@@ -77,7 +77,7 @@ def deployments(cloud: Cloud) -> Iterator[Stack]:
 
 
 def defaults(cloud: Cloud, stack: Stack) -> dict[str, str | None]:
-    """What the template of a stack gives its parameters where nobody says a value."""
+    """Read the values that a stack's template gives its parameters by default."""
     with explained():
         found = cloud.stacks.get_template_summary(StackName=stack.name)["Parameters"]
     return {item["ParameterKey"]: item.get("DefaultValue") for item in found}
@@ -178,7 +178,7 @@ def _failed(cloud: Cloud, kind: _Kind, name: str, stack_id: str) -> DeploymentEr
 
 
 def _reasons(cloud: Cloud, stack_id: str) -> str:
-    """What failed since the last operation began, the first failure first."""
+    """List what failed since the last operation began, the first failure first."""
     found = []
     for page in cloud.stacks.get_paginator("describe_stack_events").paginate(StackName=stack_id):
         for event in page["StackEvents"]:

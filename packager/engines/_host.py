@@ -72,7 +72,7 @@ def why_not(model: ResolvedModel, flavor: str) -> str:
 
 
 def loader(facts_dir: Path | None) -> LoaderSpec:
-    """What serves a graph: the options come with it."""
+    """Return the loader that serves a graph: the options come with it."""
     runtime = facts.tools(facts_dir)["onnxruntime"]
     return LoaderSpec(
         loader="compiled",
@@ -118,7 +118,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
 
 
 def asked(model: ResolvedModel, rows: int, seed: int, rtol: float, atol: float) -> Json:
-    """What the worker is told: rows by column, drawn as those of a replay are."""
+    """Return what the worker is told: rows by column, drawn as those of a replay are."""
     values = Values(random.Random(seed), _columns(model))  # noqa: S311 - repeatable on purpose
     inputs = (model.signature or {}).get("inputs") or []
     table: dict[str, Json] = {}

@@ -26,7 +26,10 @@ def confine(
     network: bool = False,
     facts_dir: Path | None = None,
 ) -> Confinement:
-    """What the target's functions are allowed: only /tmp can be written, in the target's size.
+    """Confine as the target's platform does: only /tmp can be written, in the target's size.
+
+    Of this machine's programs and libraries functions see those that the target has, and what
+    `interpreter` is linked to. Raises FactsError, ToolError where that one does not start.
 
     Of this machine's programs and libraries they see those that the target has, and what
     `interpreter` is linked to. Raises FactsError, ToolError where that one does not start.

@@ -58,7 +58,7 @@ def path() -> Path:
 
 
 def build_environment() -> dict[str, str]:
-    """What uv sees of this process's environment: how to reach the user's own indexes.
+    """Return what uv sees of this process's environment: the way to the user's own indexes.
 
     A requirements file may have uv expand any variable into an address, so that what is not
     listed here, a registry's password or a cloud's key, is not there to be expanded.
@@ -127,7 +127,7 @@ def run_pip(
 
 
 def _hide_secrets(words: str, env: Mapping[str, str]) -> str:
-    """What uv said, without the passwords that it was given: it fills them in where asked to."""
+    """Hide the passwords in what uv said: it fills them in where asked to."""
     secrets = {value for name, value in env.items() if name.endswith(("_PASSWORD", "_TOKEN"))}
     for value in env.values():
         secrets.update(re.findall(r"://[^/\s@]*?:([^/\s]+)@", value))

@@ -156,7 +156,10 @@ def of_model(
 
 
 def check_model(model: ResolvedModel, interpreter: Interpreter) -> None:
-    """Whether `of_model` could be made, with nothing installed. Raises what that raises."""
+    """Check that `of_model` could make the environment, with nothing installed.
+
+    Raises what that raises.
+    """
     wanted = Wanted(
         requirements=list_requirements(model),
         constraints=model.requirements.constraints,
@@ -175,7 +178,7 @@ def check_model(model: ResolvedModel, interpreter: Interpreter) -> None:
 
 
 def explain_failure(model: ResolvedModel, interpreter: Interpreter, error: ToolError) -> str:
-    """What it means that the environment of a model cannot be made."""
+    """Explain what follows where the environment of a model cannot be made."""
     return (
         "There is nothing to compare with: the environment that the model declares "
         f"({model.requirements.source}) cannot be installed on Python {interpreter.version}.\n"
@@ -184,7 +187,7 @@ def explain_failure(model: ResolvedModel, interpreter: Interpreter, error: ToolE
 
 
 def variables(home: Path) -> Mapping[str, str]:
-    """What a process that runs a model's code sees of this one's environment.
+    """Return what a process that runs a model's code sees of this one's environment.
 
     Its bytecode goes below `home`: the environment that it runs in is for other builds too.
     """

@@ -116,7 +116,7 @@ def _read_rows(record: Path) -> list[_Row]:
 
 
 def _state(site: Path, row: _Row) -> tuple[str, str]:
-    """What is wrong with the file, empty where nothing is; and its sha256 where that is known."""
+    """Return what is wrong with the file, or "", and its sha256 where that is known."""
     path = site / row.name
     if not path.is_file():
         return "is missing", ""

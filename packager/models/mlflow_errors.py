@@ -89,7 +89,10 @@ def set_environment(wanted: Mapping[str, str]) -> Iterator[None]:
 
 
 def client_errors() -> tuple[type[Exception], ...]:
-    """What MLflow and the clients under it raise; evaluated when something was raised."""
+    """List what MLflow and the clients under it raise.
+
+    Evaluated when something was raised.
+    """
     found = (getattr(sys.modules.get(module), name, None) for module, name in _CLIENT_ERRORS)
     return (OSError, ImportError, *(kind for kind in found if kind is not None))
 

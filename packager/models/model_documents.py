@@ -90,7 +90,7 @@ def parse_json(text: str, name: str) -> Json:
 
 
 def find_inside(root: Path, name: str) -> Path | None:
-    """What a model's document names in its folder; None where there is no such file or folder.
+    """Find what a model's document names in its folder; None where nothing has that name.
 
     Raises ModelFormatError where it lies outside of the folder.
     """
@@ -172,7 +172,7 @@ def _add(count: _Count, size: _Size, name: str) -> None:
 
 
 def _is_converted(event: yaml.events.ScalarEvent) -> bool:
-    """Whether YAML reads the text as something other than a string."""
+    """Tell whether YAML reads the text as something other than a string."""
     plain = bool(event.implicit[0]) and event.value[:1] in _NUMBER_START
     return plain or (event.tag is not None and event.tag != _STRING_TAG)
 

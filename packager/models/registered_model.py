@@ -67,7 +67,7 @@ def serve(
 def confine(
     *, readable: Sequence[Path], writable: Sequence[Path], network: bool
 ) -> sandbox.Confinement:
-    """What a model's author has: a home, shared memory, devices, most of the memory."""
+    """Confine to what a model's author has: a home, shared memory, devices, most of the memory."""
     memory = sandbox.machine_memory_bytes()
     places = (str(HOME), surroundings.TMP, sandbox.SHARED_MEMORY)
     return sandbox.Confinement(
@@ -88,5 +88,5 @@ def confine(
 
 
 def protections(*, network: bool) -> tuple[str, ...]:
-    """What holds on this machine while the model is asked, a sentence each."""
+    """List what holds on this machine while the model is asked, a sentence each."""
     return sandbox.describe(confine(readable=(), writable=(), network=network))

@@ -67,7 +67,7 @@ def check_folder(path: Path) -> None:
 
 
 def is_in_store(address: str, artifact_uri: str) -> bool:
-    """Whether an address lies in the remote store that a run's artifacts are in."""
+    """Tell whether an address lies in the remote store that a run's artifacts are in."""
     if not _is_readable(address) or _climbs(address) or model_uri.local_path(address) is not None:
         return False
     there, here = urlsplit(address), urlsplit(artifact_uri)
@@ -77,7 +77,9 @@ def is_in_store(address: str, artifact_uri: str) -> bool:
 
 
 def read_table_address(run: Any) -> str:
-    """Of the table that was logged as a run's training input, or as any; empty where none was.
+    """Read the address of the table that was logged with a run; empty where none was.
+
+    A table that was logged as the training input goes first.
 
     https://mlflow.org/docs/latest/ml/dataset/: a dataset's source is JSON with its address.
     """
@@ -88,7 +90,7 @@ def read_table_address(run: Any) -> str:
 
 
 def _read_address(source: str) -> str:
-    """Of a logged dataset's source, which is JSON; empty where it names no address."""
+    """Read the address in a logged dataset's source, which is JSON; empty where it has none."""
     try:
         told = json.loads(source)
     except (ValueError, RecursionError, TypeError):
@@ -97,7 +99,7 @@ def _read_address(source: str) -> str:
 
 
 def _is_readable(address: str) -> bool:
-    """Whether it has a host and a port as addresses have them."""
+    """Tell whether the address has a host and a port as addresses have them."""
     try:
         _ = urlsplit(address).port
     except ValueError:
@@ -110,7 +112,7 @@ def _climbs(address: str) -> bool:
 
 
 def _is_asked(parts: SplitResult, asked: Sequence[str]) -> bool:
-    """Whether a server that the user named is at this host and port."""
+    """Tell whether a server that the user named is at this host and port."""
     known = {urlsplit(uri).netloc.rpartition("@")[2] for uri in asked if "://" in uri}
     return parts.netloc.rpartition("@")[2] in known
 

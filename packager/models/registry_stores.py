@@ -196,7 +196,10 @@ def _first(row: Any) -> str:
 
 
 def _is_current(revision: str, shown: str) -> bool:
-    """Whether a schema is that of MLflow here. Raises RegistryUnavailableError for a newer one."""
+    """Tell whether a schema is that of MLflow here.
+
+    Raises RegistryUnavailableError for a newer one.
+    """
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - see _sqlite_path
 
     if revision == _head():

@@ -69,7 +69,7 @@ def _copy_files(source: Path, target: Path) -> None:
 
 
 def _read_state(source: Path) -> _State:
-    """What changes whenever a copy of the files could be of two commits."""
+    """Read what changes whenever a copy of the files could be of two commits."""
     return (
         _read_stamp(source, _FILE_HEADER),
         _read_stamp(source.with_name(source.name + "-journal"), _LOG_HEADER),

@@ -43,7 +43,7 @@ class Inputs:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row."""
+        """Shape of one row."""
         return (len(self.columns),) if self.columns else self.tail
 
     @property

@@ -158,7 +158,10 @@ class Case:
         return batch.expected is None
 
     def _refuses_empty(self, table: Table) -> bool:
-        """Whether a table without rows is refused: graphs answer it, or not, by the runtime."""
+        """Tell whether the model refuses a table without rows.
+
+        Graphs answer it, or not, by the runtime.
+        """
         try:
             self._predict(table)
         except RefusedError:
@@ -274,7 +277,7 @@ class Case:
 
 
 def _versions() -> dict[str, str]:
-    """Of the converters and the frameworks that are installed here."""
+    """Return the versions of the converters and the frameworks that are installed here."""
     installed = {each.name.lower().replace("_", "-"): each.version for each in distributions()}
     return {name: installed[name] for name in _NAMED if name in installed}
 

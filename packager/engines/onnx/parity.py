@@ -39,7 +39,7 @@ class Verdict:
 
 
 def recorded(name: str, table: Table, predict: Predict) -> list[Batch]:
-    """What the model answers to a table, in parts where it refuses some of its rows."""
+    """Record the model's answers to a table, in parts where it refuses some of its rows."""
     asked = 0
     found: list[Batch] = []
     todo = [table]

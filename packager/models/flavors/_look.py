@@ -66,7 +66,7 @@ def code_folders(model: ResolvedModel, conf: Mapping[str, Any]) -> list[str]:
 
 
 def columns_only_numbers(model: ResolvedModel) -> bool:
-    """Whether a DataFrame of this signature is numbers and nothing else, none of them absent."""
+    """Tell whether a DataFrame of this signature is all numbers, none of them absent."""
     inputs = (model.signature or {}).get("inputs") or []
     return bool(inputs) and all(
         spec.get("type") in _NUMBERS and spec.get("required", not spec.get("optional", False))
@@ -86,7 +86,7 @@ def frames(model: ResolvedModel, *, arrays_will_do: bool) -> tuple[Frame, ...]:
 
 
 def takes_arrays(contents: Contents) -> bool:
-    """Whether an estimator is of scikit-learn, NumPy and SciPy alone, none of it by column."""
+    """Tell whether an estimator is of scikit-learn, NumPy and SciPy alone, none by column."""
     if _OUTPUT_SETTING in contents.strings:
         return False
     return all(_is_plain(name) for name in contents.names)
@@ -101,7 +101,10 @@ def _is_plain(name: str) -> bool:
 
 
 def serialized(path: Path, serialization: str) -> Contents:
-    """What a skops file or a pickle refers to. Raises ModelFormatError where it is neither."""
+    """Read what a skops file or a pickle refers to.
+
+    Raises ModelFormatError where it is neither.
+    """
     return skops(path) if serialization == "skops" else pickled(path)
 
 

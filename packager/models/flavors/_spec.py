@@ -25,10 +25,10 @@ def skinny(
 
 
 def framed(frame: Frame, *requires: str) -> tuple[str, ...]:
-    """What must be installed: pandas where the model is handed a DataFrame."""
+    """Add to the requirements pandas, where the model is handed a DataFrame."""
     return (*requires, "pandas") if frame is Frame.PANDAS else requires
 
 
 def dropped(frame: Frame, *drops: str) -> tuple[str, ...]:
-    """What can be left out: pandas where nothing makes a DataFrame."""
+    """Add to what can be left out pandas, where nothing makes a DataFrame."""
     return (*drops, "pandas") if frame is Frame.NUMPY else drops

@@ -32,13 +32,13 @@ _NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
 
 
 def imports_mlflow(path: Path) -> bool:
-    """Whether the file's text imports mlflow; a file that is no Python may."""
+    """Tell whether the file's text imports mlflow; a file that is no Python may."""
     tree = _parsed(path)
     return tree is None or any(_is_mlflow(name) for name in _bound_names(tree).values())
 
 
 def find_missing(path: Path) -> tuple[str, ...]:
-    """What the file uses of mlflow, anywhere in it, that the stand-in has not: dotted, sorted."""
+    """Find what the file uses of mlflow, anywhere in it, that the stand-in lacks: dotted, sorted."""
     tree = _parsed(path)
     if tree is None:
         return ()
@@ -109,7 +109,7 @@ def _used_names(tree: ast.Module) -> Iterator[str]:
 
 
 def _called(node: ast.Call, bound: dict[str, str]) -> str:
-    """What is asked for by `getattr(mlflow, "x")` or `import_module("mlflow.x")`; "" otherwise."""
+    """Read the name in `getattr(mlflow, "x")` or `import_module("mlflow.x")`; "" otherwise."""
     function = ast.unparse(node.func).rpartition(".")[2]
     if function == "getattr" and len(node.args) > 1:
         owner, name = _chain(node.args[0], bound), node.args[1]
@@ -137,7 +137,10 @@ def _is_mlflow(name: str) -> bool:
 
 
 def _has(name: str, *, private: bool = False) -> bool:
-    """Whether the stand-in has what is named, for code; for a pickle its `private` names too."""
+    """Tell whether the stand-in has what is named.
+
+    For a pickle its `private` names count too, for code they do not.
+    """
     if not private and any(f"{name}.".startswith(f"{each}.") for each in (*_RESTORED, *_INTERNAL)):
         return False
     module, *parts = name.split(".")
@@ -169,7 +172,7 @@ def _exported(file: Path) -> frozenset[str]:
 
 @cache
 def _defined(file: Path) -> frozenset[str]:
-    """What the module defines or imports at its top, or below a condition there."""
+    """List what the module defines or imports at its top, or below a condition there."""
     names: set[str] = set()
     waiting: list[ast.AST] = list(ast.parse(file.read_bytes()).body)
     while waiting:
@@ -244,7 +247,7 @@ def reachable_files(folders: Iterable[Path], start: Iterable[str]) -> tuple[Path
 
 
 def _absolute(module: str, path: Path) -> Iterator[str]:
-    """What the module imports; `.sibling` by its package."""
+    """List what the module imports; `.sibling` by its package."""
     package = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]
     for name in imported_modules(path):
         level = len(name) - len(name.lstrip("."))

@@ -72,7 +72,7 @@ def frames(model: ResolvedModel) -> tuple[Frame, ...]:
 
 
 def _without_categories(texts: Any) -> bool:
-    """Whether a Booster's text is there and says that no column was a pandas category.
+    """Tell whether a Booster's text is there and says that no column was a pandas category.
 
     The line is written by lightgbm.basic._dump_pandas_categorical at the end of every model; in
     skops' format the text is escaped.

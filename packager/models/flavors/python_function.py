@@ -52,13 +52,13 @@ def narrowed(model: ResolvedModel) -> Flavor:
 
 
 def _by_example(model: ResolvedModel) -> bool:
-    """Whether the type hint is mlflow's TypeFromExample."""
+    """Tell whether the type hint is mlflow's TypeFromExample."""
     text = (model.root / "MLmodel").read_text(encoding="utf-8", errors="replace")
     return re.search(r"^type_hint_from_example: true", text, re.MULTILINE) is not None
 
 
 def find_missing(model: ResolvedModel) -> tuple[str, ...]:
-    """What the model's code may ask of mlflow that the stand-in has not: dotted names, sorted.
+    """Find what the code may ask of mlflow that the stand-in has not: dotted names, sorted.
 
     The script or the pickle is looked through, and what these import of the code beside them.
     """

@@ -50,7 +50,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
 
 
 def frames(model: ResolvedModel) -> tuple[Frame, ...]:
-    """What a module is handed is a tensor, however it came."""
+    """List the frames of a module: it is handed a tensor, however that came."""
     return _look.frames(model, arrays_will_do=True)
 
 

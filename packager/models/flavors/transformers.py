@@ -44,7 +44,7 @@ def narrowed(model: ResolvedModel) -> Flavor:
 
 
 def _is_plain(model: ResolvedModel) -> bool:
-    """Whether it is a pipeline over columns of text, with a tokenizer and nothing else."""
+    """Tell whether it is a pipeline over columns of text, with nothing but a tokenizer."""
     conf = model.flavors["transformers"]
     inputs = (model.signature or {}).get("inputs") or []
     return (

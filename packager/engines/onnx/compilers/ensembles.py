@@ -58,7 +58,7 @@ class Ensemble:
 
     @property
     def exact(self) -> bool:
-        """Whether the graph does what the model does, in the same order and in double."""
+        """True where the graph does what the model does, in the same order and in double."""
         return self.dtype == np.float64 and self.link == "identity" and self.scale == 1.0
 
     def thresholds(self) -> dict[int, npt.NDArray[Any]]:
