@@ -38,7 +38,7 @@ def imports_mlflow(path: Path) -> bool:
 
 
 def find_missing(path: Path) -> tuple[str, ...]:
-    """Find what the file uses of mlflow, anywhere in it, that the stand-in lacks: dotted, sorted."""
+    """Find what the file uses anywhere of mlflow and the stand-in lacks: dotted, sorted."""
     tree = _parsed(path)
     if tree is None:
         return ()
