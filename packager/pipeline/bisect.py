@@ -42,7 +42,7 @@ class _Trials:
     """Of the last tree that passed."""
 
     def passes(self, plan: BuildPlan) -> bool:
-        """Whether the tree answers right; its size is not the question."""
+        """Tell whether the tree answers right; its size is not the question."""
         if not self.left:
             raise _NoneLeftError
         self.left -= 1
@@ -128,7 +128,7 @@ def _kept(plan: BuildPlan, trials: _Trials) -> tuple[str, ...]:
 
 
 def _inside(folder: str, paths: Sequence[str]) -> tuple[str, ...]:
-    """What lies directly in the folder, itself a folder or a file, sorted; () in a file."""
+    """List what lies directly in the folder, files and folders, sorted; () in a file."""
     start = f"{folder}/" if folder else ""
     names = {path.removeprefix(start).partition("/")[0] for path in paths if path.startswith(start)}
     return tuple(sorted(f"{start}{name}" for name in names))

@@ -202,7 +202,7 @@ def _blamed(
 
 
 def _answers_differ(error: VerificationError) -> bool:
-    """Whether another attempt could do better: not where the tree itself is at fault."""
+    """Tell whether another attempt could do better: not where the tree itself is at fault."""
     return any(finding.check in {"engine", "replay", "boot"} for finding in error.findings)
 
 

@@ -35,7 +35,7 @@ def list_template_variables(plan: BuildPlan) -> dict[str, str]:
 
 
 def list_boot_variables(plan: BuildPlan) -> dict[str, str]:
-    """What a function is proven with: all that its deployment sets and that is known before it."""
+    """List what a function is proven with: all its deployment sets that is known before it."""
     return {**_DEPLOYED[plan.target.name](plan), **plan.variables}
 
 

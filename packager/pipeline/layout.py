@@ -12,7 +12,7 @@ from packager.types import BuildPlan
 
 
 def entry_files(plan: BuildPlan) -> dict[str, str]:
-    """What the target wants beside the tree: names in the deployed folder, and texts."""
+    """Return what the target wants beside the tree: names in the deployed folder, and texts."""
     folder = resources.TEMPLATES / plan.target.templates / "_function"
     if not folder.is_dir():
         return {}

@@ -109,7 +109,7 @@ def _copy(root: Path, home: Path, top: Path) -> list[FileRecord]:
 
 
 def _differences(bundle: Bundle, copied: list[FileRecord]) -> Iterator[Finding]:
-    """What ships must be what was verified, file by file."""
+    """Compare what ships with what was verified, file by file: they must be the same."""
     verified = {file.path: file.sha256 for file in bundle.files}
     packed = {file.path: file.sha256 for file in copied}
     changed = sorted(

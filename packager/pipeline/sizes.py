@@ -31,7 +31,7 @@ def by_package(files: Iterable[tuple[PurePosixPath, int]]) -> list[tuple[str, in
 
 
 def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runtime) -> str:
-    """How far the tree is from fitting, by which packages; or how much room is left.
+    """Explain how far the tree is from fitting, by package; or how much room is left.
 
     What fits can start from a snapshot, which an image cannot:
     https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html

@@ -73,7 +73,7 @@ def resampled(body: Json, rows: int, rng: random.Random) -> Json:
 
 
 def row_count(body: Json) -> int:
-    """How many rows a body holds; 1 where that is not known."""
+    """Count the rows that a body holds; 1 where that is not known."""
     found = columns(body)
     return max((len(values) for values in found.values()), default=1)
 

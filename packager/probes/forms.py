@@ -42,7 +42,7 @@ def is_tensor(spec: Mapping[str, Json]) -> bool:
 
 
 def maker(inputs: Sequence[Mapping[str, Json]], values: Values, *, raw: bool) -> Maker:
-    """What makes bodies for these inputs; `raw` for a signature that came from type hints."""
+    """Return a maker of bodies for these inputs; `raw` for a signature from type hints."""
     if is_tensor(inputs[0]):
         return Tensors(tuple(inputs), values)
     if raw:

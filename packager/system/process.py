@@ -117,7 +117,7 @@ def start(
 
 
 def inherit(names: Iterable[str] = (), prefixes: tuple[str, ...] = ()) -> dict[str, str]:
-    """Of this process's environment, the variables with one of these names or prefixes."""
+    """Return the variables of this process with one of these names or prefixes."""
     wanted = frozenset(names)
     return {
         key: value
@@ -127,7 +127,7 @@ def inherit(names: Iterable[str] = (), prefixes: tuple[str, ...] = ()) -> dict[s
 
 
 def basic_environment() -> dict[str, str]:
-    """What any program may see of this process's environment: where things are, and the locale."""
+    """Return what any program may see of this process's: where things are, and the locale."""
     return inherit(_BASIC)
 
 

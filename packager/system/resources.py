@@ -17,7 +17,10 @@ WORKERS: Final = PACKAGE / "workers"
 
 
 def own_command() -> str:
-    """What to type for this very program: its path, where its folder is not on the PATH."""
+    """Return what to type for this very program.
+
+    That is its path, where its folder is not on the PATH.
+    """
     own = Path(sys.executable).with_name("packager")
     if shutil.which("packager") is not None or not own.is_file():
         return "packager"

@@ -59,7 +59,7 @@ class _Entry:
 
     @property
     def fields(self) -> tuple[int, ...]:
-        """What the entry's two headers have in common."""
+        """Fields that the entry's two headers have in common."""
         flags = 0 if self.name.isascii() else _UTF8
         sizes = (self.crc, len(self.data), self.size)
         return (_VERSION, flags, self.method, 0, _DATE, *sizes, len(self.name), 0)
@@ -137,7 +137,7 @@ def _deflate(content: mmap.mmap) -> bytes | bytearray:
 
 
 def _is_compressed(content: mmap.mmap) -> bool:
-    """Whether nothing is to be gained: none of three samples gets 1 % smaller."""
+    """Tell whether nothing is to be gained: none of three samples gets 1 % smaller."""
     if len(content) < 8 * _SAMPLE_BYTES:
         return False
     starts = (_SAMPLE_BYTES, len(content) // 2, len(content) - 2 * _SAMPLE_BYTES)

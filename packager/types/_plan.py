@@ -100,7 +100,7 @@ class BuildPlan:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """Of the environment that the function is booted in before it is deployed."""
+        """Variables of the environment that the function is booted in before it is deployed."""
         telemetry = self.target.telemetry
         return telemetry.trial if telemetry and self.request.opentelemetry else {}
 

@@ -28,7 +28,7 @@ class Difference:
     """Of the expected value, where both are floats."""
 
     def within(self, rtol: float, atol: float) -> bool:
-        """Whether two floats are as near as was asked for; nothing else ever is."""
+        """Tell whether two floats are as near as was asked for; nothing else ever is."""
         return self.error <= atol + rtol * self.size
 
     @property

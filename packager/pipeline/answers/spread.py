@@ -63,7 +63,7 @@ def _reach_of_rounding(values: Sequence[float]) -> float:
 
 
 def _are_single(values: Sequence[float]) -> bool:
-    """Whether all are numbers of single precision, and not just whole ones."""
+    """Tell whether all are numbers of single precision, and not just whole ones."""
     try:
         single = all(struct.unpack("f", struct.pack("f", value))[0] == value for value in values)
     except OverflowError:
@@ -87,7 +87,7 @@ def read_unexplained(
 
 
 def answers_agree(expected: str, actual: str, spread: Spread) -> bool:
-    """Whether two answers of a function, as text, are the same but for the model's own spread."""
+    """Tell whether two answers, as text, are the same but for the model's own spread."""
     if expected == actual:
         return True
     if not spread.rounding and not spread.chance:

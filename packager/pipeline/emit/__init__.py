@@ -68,7 +68,7 @@ def _rendered(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _infrastructure(plan: BuildPlan) -> dict[str, str]:
-    """What makes the resources that the artifact runs on; its values are parameters."""
+    """Read what makes the resources that the artifact runs on; its values are parameters."""
     if plan.target.infra is None:
         return {}
     folder = resources.INFRA / plan.target.infra

@@ -92,7 +92,7 @@ def context(
 
 
 def _event_names(plan: BuildPlan) -> tuple[str, ...]:
-    """Of the example events that lie beside the artifact."""
+    """List the example events that lie beside the artifact."""
     return tuple(
         PurePosixPath(name).stem
         for name in REQUESTS[plan.target.name](plan)
@@ -101,7 +101,7 @@ def _event_names(plan: BuildPlan) -> tuple[str, ...]:
 
 
 def _dimensions(plan: BuildPlan) -> dict[str, str]:
-    """Of the function's own metrics; see handlers.metrics."""
+    """Return the dimensions of the function's own metrics; see handlers.metrics."""
     service = list_template_variables(plan)["POWERTOOLS_SERVICE_NAME"]
     return of_model(plan.model.name, plan.model.version, service)
 
@@ -133,7 +133,10 @@ def _scheduled(plan: BuildPlan) -> str:
 
 
 def tags(artifact: Artifact, plan: BuildPlan) -> dict[str, str]:
-    """What is deployed and where it came from; a resource may have 50 tags."""
+    """Return tags that say what is deployed and where it came from.
+
+    A resource may have 50 tags.
+    """
     model = plan.model
     named = {
         "mlflow:model": model.name,

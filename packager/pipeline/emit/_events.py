@@ -98,7 +98,7 @@ def _tensor(spec: Json) -> Json:
 
 
 def _payload(model: ResolvedModel, body: bytes | None, content_type: str) -> Json:
-    """What a direct invoke is given: the decoded body; a CSV body as `dataframe_split`."""
+    """Return a direct invoke's payload: the decoded body; a CSV body as `dataframe_split`."""
     if body is None:
         return None
     if "csv" not in content_type:

@@ -100,7 +100,10 @@ def _objects(function: str, partition: str) -> dict[str, Json]:
 
 
 def _map(function: str, partition: str, kind: str) -> dict[str, Json]:
-    """What both have; a file may take longer than the five minutes of an express execution."""
+    """Return what both maps have in common.
+
+    A file may take longer than the five minutes of an express execution.
+    """
     return {
         "Type": "Map",
         "MaxConcurrencyPath": "$.concurrency",

@@ -46,7 +46,7 @@ def _plain(value: object) -> Json:
 
 
 def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan) -> Json:
-    """What was proven about these very bytes, and what each slimming pass did."""
+    """Report what was proven about these very bytes, and what each slimming pass did."""
     return {
         "schema_version": SCHEMA_VERSION,
         "artifact": {"path": artifact.path.name, "sha256": artifact.sha256},

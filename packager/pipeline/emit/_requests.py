@@ -17,7 +17,7 @@ def _events(plan: BuildPlan) -> dict[str, Json]:
 
 
 def _body(plan: BuildPlan) -> dict[str, Json]:
-    """Of an HTTP request; none where it would not be JSON."""
+    """Return the body of an HTTP request; none where it would not be JSON."""
     body, content_type = sample(plan.model)
     if body is None or not content_type.startswith("application/json"):
         return {}

@@ -90,7 +90,7 @@ def _device(request: BuildRequest, target: Target) -> Iterator[str]:
 
 
 def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
-    """What is wrong with the event sources and with where their answers go."""
+    """List what is wrong with the event sources and with where their answers go."""
     if unknown := sorted(set(request.events) - set(target.sources)):
         known = ", ".join(target.sources)
         yield f"{target.name} has no event source {', '.join(unknown)}. There are: {known}."

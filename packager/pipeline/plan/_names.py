@@ -71,7 +71,7 @@ def _modules(model: ResolvedModel) -> Iterator[tuple[str, str]]:
 
 
 def _module_name(path: Path) -> str | None:
-    """What a file or folder is imported as; a folder may have no __init__.py."""
+    """Return what a file or folder is imported as; a folder may have no __init__.py."""
     if path.is_dir():
         holds = any(each.suffix in _COMPILED for each in path.rglob("*"))
         return path.name if holds and path.name.isidentifier() else None

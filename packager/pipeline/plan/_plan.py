@@ -63,7 +63,7 @@ class _Attempt:
 
 
 def check(request: BuildRequest) -> Target:
-    """What can be refused before anything is fetched; returns the target.
+    """Refuse what can be refused before anything is fetched; return the target.
 
     Raises UnknownTargetError, FactsError, or ConfigurationError for all other settings together.
     """

@@ -157,7 +157,7 @@ def _no_runtime(author: str | None, target: Target, bound: str) -> str:
 
 
 def ways_out(target: Target) -> str:
-    """What an author can do about a pickle that is tied to its Python."""
+    """Explain what an author can do about a pickle that is tied to its Python."""
     kept = [r.python_minor for r in target.runtimes if r.glibc >= (2, 28)]
     return (
         "Ways out: log the model again in a format without pickles (skops for scikit-learn, "

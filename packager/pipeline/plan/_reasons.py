@@ -11,7 +11,7 @@ from packager.types import Engine, Flavor, Frame, ResolvedModel, Tier
 def explain_attempt(
     flavor: Flavor, engine: Engine, tier: Tier, frame: Frame, model: ResolvedModel
 ) -> tuple[str, ...]:
-    """How the model is loaded, and what it is handed."""
+    """Explain how the model is loaded, and what it is handed."""
     if engine is Engine.ONNX and flavor.name != engines.ALREADY:
         line = (
             f"Flavor {flavor.name}, engine onnx: the model is compiled to a graph and held to the "
@@ -36,7 +36,7 @@ def explain_attempt(
 
 
 def explain_pickles(unpickled: tuple[str, ...]) -> tuple[str, ...]:
-    """What loading unpickles."""
+    """Explain what loading unpickles."""
     if not unpickled:
         return ()
     line = (

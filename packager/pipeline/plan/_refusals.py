@@ -126,7 +126,9 @@ def _explain_path(name: str, address: str) -> str:
 
 
 def _explain_requires(model: ResolvedModel, line: str, *, trusted: bool) -> Iterator[str]:
-    """What a wheel that lies in the model requires by an address: the resolver would fetch it.
+    """Explain what a model's own wheel requires by an address: the resolver would fetch it.
+
+    The resolver fills in placeholders there, too.
 
     It fills in placeholders there, too.
     """

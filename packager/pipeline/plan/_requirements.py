@@ -105,7 +105,7 @@ def needed(
 
 
 def about_provided(model: ResolvedModel, runtime: Runtime, installed: Iterable[str]) -> list[str]:
-    """What the runtime carries too, and whose copy runs."""
+    """Explain what the runtime carries too, and whose copy runs."""
     named = {each.name for each in listed(model.requirements.lines)}
     both = sorted(runtime.provides & set(installed) & named)
     if not both:
@@ -120,7 +120,7 @@ def about_provided(model: ResolvedModel, runtime: Runtime, installed: Iterable[s
 def left_out(
     model: ResolvedModel, loader: LoaderSpec, tier: Tier, installed: Iterable[str]
 ) -> list[str]:
-    """What the author listed and the artifact does not have, and why."""
+    """Explain what the author listed and the artifact does not have."""
     named = {each.name for each in listed(model.requirements.lines)}
     idle_names = (*loader.drops, *loader.excludes)
     drops = {canonicalize_name(name) for name in idle_names} - set(installed)

@@ -24,7 +24,10 @@ _OLDER: Final = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
 
 
 def read_requires(path: Path) -> tuple[str, ...]:
-    """What a wheel's metadata requires, a line each. Raises PlanError for a file that is none."""
+    """Read what a wheel's metadata requires, a line each.
+
+    Raises PlanError for a file that is none.
+    """
     try:
         with zipfile.ZipFile(path) as wheel:
             names = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]

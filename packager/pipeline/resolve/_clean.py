@@ -40,7 +40,7 @@ def clean(root: Path, mlmodel: MlModel) -> MlModel:
 
 
 def is_absolute(value: Json) -> bool:
-    """Whether it is a path or an address that is of one machine or one account."""
+    """Tell whether it is a path or an address that is of one machine or one account."""
     return isinstance(value, str) and _ABSOLUTE.match(value) is not None
 
 

@@ -113,7 +113,7 @@ class Attempt:
         raise GivenUpError(f"it did not settle in {_ROUNDS} rounds")
 
     def _foreseen(self, movable: frozenset[Name]) -> tuple[frozenset[Name], frozenset[str] | None]:
-        """What to begin with: all that may be moved, where watching the uses fails."""
+        """Choose what to begin with: all that may be moved, where watching the uses fails."""
         self._sinking.watch(movable)
         try:
             uses = trace.watch(self._bundle, self._plan)
@@ -126,7 +126,7 @@ class Attempt:
     def _worth(
         self, moved: frozenset[Name], loaded: frozenset[str], serving: frozenset[str]
     ) -> frozenset[Name]:
-        """Of these, what spares a module that serving does not need."""
+        """Select those that spare a module that serving does not need."""
         return frozenset(
             each
             for each in moved
@@ -141,7 +141,7 @@ class Attempt:
         self._sinking.write(moved, loaded)
 
     def _strangers(self, traced: Trace) -> bool:
-        """Whether modules came that were not there before; the imports that led there are banned.
+        """Ban imports that led to modules that were not there before; tell whether any came.
 
         They were moved out of a setting that was made for them: a stand-in in sys.modules, say.
         """
@@ -244,7 +244,7 @@ class Attempt:
         ]
 
     def _differing(self, moved: frozenset[Name], traced: Trace) -> frozenset[Name]:
-        """What is moved in the package for which an answer is another one; usually nothing is."""
+        """Find what is moved in the package for which an answer differs; usually nothing is."""
         spread, before = self._plan.spread, self._before.answers
         if all(
             answers_agree(each, other, spread)
@@ -310,7 +310,7 @@ def _top(name: Name) -> str:
 
 
 def _serving(traced: Trace) -> frozenset[str]:
-    """What a request that is answered needs is paid for at the start."""
+    """List what an answered request needs: it is paid for at the start."""
     return frozenset((*traced.init, *traced.answering))
 
 

@@ -33,7 +33,7 @@ def _piece(part: str) -> str:
 
 
 def matches(path: PurePosixPath, patterns: Iterable[str]) -> bool:
-    """Whether any pattern covers the whole path, case and all.
+    """Tell whether any pattern covers the whole path, case and all.
 
     A pattern that names a folder (`pandas/tests`) covers everything in it.
     """

@@ -132,7 +132,7 @@ class Sinking:
         return found
 
     def movable(self) -> frozenset[Name]:
-        """What the modules' own sources allow, less what other modules do to them."""
+        """Find what the modules' own sources allow, less what other modules do to them."""
         present = self._before.modules
         taken_whole = {star for each in self.modules.values() for star in each.stars}
         borrowed = {
@@ -184,7 +184,7 @@ class Sinking:
         return needed
 
     def _with_submodules(self, module: str, bound: str, moved: frozenset[Name]) -> set[str]:
-        """What the module's other imports load that bind the same name, `import a.b` for `a`."""
+        """Find what other imports load that bind the same name, `import a.b` for `a`."""
         return {
             name
             for name in self.modules[module].moved

@@ -122,13 +122,13 @@ def _going(bundle: Bundle, keep: tuple[str, ...]) -> dict[PurePosixPath, tuple[F
 
 
 def _is_named(path: PurePosixPath, words: frozenset[str]) -> bool:
-    """Whether a model that is not read as source has all words of a module's name."""
+    """Tell whether a model that is not read as source has all words of a module's name."""
     parts = [part.partition(".")[0] for part in path.parts]
     return words.issuperset(part for part in parts if part != "__init__")
 
 
 def is_set_aside(path: PurePosixPath) -> bool:
-    """Whether serving has no use for the file, though code may open it by its name."""
+    """Tell whether serving has no use for the file, though code may open it by its name."""
     if path.parts[0] in _OURS or matches(path, LICENCES):
         return False
     rule = next((rule for rule in rules() if rule.covers(path)), None)

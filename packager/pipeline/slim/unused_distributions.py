@@ -87,7 +87,7 @@ def _wanted(tops: frozenset[str], bundle: Bundle, keep: tuple[str, ...]) -> bool
 
 
 def _nobody_needs(needs: Mapping[str, Collection[str]], idle: Collection[str]) -> list[str]:
-    """Of the idle ones those that may go, until no more can: one may be all that needs another."""
+    """List the idle ones that may go, until no more can: one may be all that needs another."""
     going: set[str] = set()
     while more := {
         name
@@ -99,7 +99,7 @@ def _nobody_needs(needs: Mapping[str, Collection[str]], idle: Collection[str]) -
 
 
 def _needs(bundle: Bundle, idle: Mapping[str, frozenset[str]]) -> dict[str, set[str]]:
-    """What each distribution requires, or names of these; `` is the model and our code."""
+    """List what each distribution requires, or names of these; `` is the model and our code."""
     owners = {top: name for name, tops in bundle.tops.items() for top in tops}
     needs: dict[str, set[str]] = {name: set(_requires(bundle.root, name)) for name in bundle.tops}
     needs[""] = set()

@@ -66,7 +66,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
 
 
 def _remove_links(folder: Path) -> int:
-    """How many there were: what is packed next would read what they lead to."""
+    """Remove links and count them: what is packed next would read what they lead to."""
     links = [path for path in folder.rglob("*") if path.is_symlink()]
     for path in links:
         path.unlink()
@@ -74,7 +74,7 @@ def _remove_links(folder: Path) -> int:
 
 
 def _put_back(folder: Path, bundle: Bundle) -> None:
-    """What a worker left that found no likeness, or was killed, for its memory say."""
+    """Put back what a worker left that found no likeness, or was killed, for its memory say."""
     logged = {bundle.root / file.path for file in bundle.files}
     for path in sorted(folder.rglob("*.aside")):
         path.rename(path.with_suffix(""))

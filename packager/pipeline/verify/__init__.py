@@ -74,7 +74,10 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
 def _proven(
     bundle: Bundle, plan: BuildPlan, evidence: Evidence, work: Path
 ) -> tuple[Evidence, list[Finding]]:
-    """What could be compared; UnprovenError where nothing could and that was not asked for."""
+    """Compare what can be compared.
+
+    Raises UnprovenError where nothing can and that was not asked for.
+    """
     if why := why_not_bootable(plan.request.architecture):
         return _unproven(plan, evidence, why), []
     requests, answers, why = _recorded(plan)

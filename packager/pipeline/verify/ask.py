@@ -79,13 +79,16 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
 
 
 def _request_seconds(plan: BuildPlan) -> int | None:
-    """What a request may take: where a function may take long, the registered model may too."""
+    """Return what a request may take: as the function may take long, so may the model."""
     given = plan.request.timeout_seconds
     return None if given is None else max(2 * given, _LEAST_SECONDS)
 
 
 def _graph_threads(plan: BuildPlan) -> int | None:
-    """What onnxruntime takes in the function; None where no loader of ours opens its session."""
+    """Return the threads that onnxruntime takes in the function.
+
+    None where no loader of ours opens its session.
+    """
     if plan.loader.loader != "onnx":
         return None
     told = {_sessions.MEMORY: str(replay.memory_mb(plan))} if plan.target.told_memory else {}
@@ -93,7 +96,7 @@ def _graph_threads(plan: BuildPlan) -> int | None:
 
 
 def _differ_by_rounding(several: Answers, one: Answers) -> bool:
-    """Whether answers on one thread are those on several, where these are not drawn by chance."""
+    """Tell whether one thread answers as several do, where these are not drawn by chance."""
     pairs = list(zip(several.answers, one.answers, strict=True))
     if any(left.status != right.status for left, right in pairs):
         return False

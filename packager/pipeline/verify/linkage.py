@@ -162,7 +162,7 @@ def _unsatisfied(
 
 
 def _is_used(path: PurePosixPath, bundle: Bundle) -> bool:
-    """Whether serving loads a library, or may reach an import of it that must not fail.
+    """Tell whether serving loads a library, or may reach an import that must not fail.
 
     Without a trace whatever imports it may be reached. A plugin that is tried, fails and is gone
     without was opened all the same, so that of an extension module it counts that it was imported.

@@ -157,7 +157,7 @@ def record(
 def _key(
     model: ResolvedModel, probes: Sequence[Probe], environment: str, limited: Sequence[str]
 ) -> str:
-    """Of everything that an answer hangs on."""
+    """Return a key of everything that an answer hangs on."""
     parts = (
         model.digest,
         environment,

@@ -68,7 +68,7 @@ class Replayed:
 
 
 def memory_mb(plan: BuildPlan) -> int:
-    """Of the function that is replayed."""
+    """Return the memory of the function that is replayed."""
     return plan.request.memory_mb or _MEMORY_MB
 
 
@@ -130,7 +130,7 @@ def check(
 
 
 def _most_memory_mb(plan: BuildPlan) -> int | None:
-    """What the target gives at most; None where this machine has less."""
+    """Return what the target gives at most; None where this machine has less."""
     most = plan.target.limits.memory_mb[1]
     return most if most << 20 < sandbox.machine_memory_bytes() else None
 

@@ -108,7 +108,7 @@ def forget(kind: str, key: str) -> None:
 
 
 def find_damage(final: Path, *, full: bool = False) -> str | None:
-    """What is wrong with an entry, in words; None where it is whole.
+    """Explain what is wrong with an entry; None where it is whole.
 
     Files that were added to it, bytecode for example, are removed.
     """
@@ -159,7 +159,7 @@ def release_entry(final: Path) -> None:
 
 @contextlib.contextmanager
 def claim_entry(folder: Path) -> Iterator[bool]:
-    """Whether no process uses this entry; while the block runs, none can hold it."""
+    """Tell whether no process uses this entry; while the block runs, none can hold it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -197,7 +197,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def _is_there(final: Path) -> bool:
-    """Whether anything has this name, even a link that leads nowhere."""
+    """Tell whether anything has this name, even a link that leads nowhere."""
     try:
         final.lstat()
     except (FileNotFoundError, NotADirectoryError):

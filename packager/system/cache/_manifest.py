@@ -116,7 +116,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def compare_manifest(folder: Path, manifest: Manifest, *, full: bool = False) -> Difference:
-    """How `folder` differs from its manifest.
+    """Compare `folder` with its manifest.
 
     Files whose times and size are those of the manifest are taken to be the same; the others are
     read. With `full`, and in a small folder, all are.

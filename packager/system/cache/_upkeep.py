@@ -59,7 +59,7 @@ def list_entries() -> tuple[Entry, ...]:
 def select_entries(
     entries: Sequence[Entry], *, older_seconds: float | None, max_bytes: int | None
 ) -> tuple[Entry, ...]:
-    """What to remove: entries unused for so long, then the least recently used beyond a size."""
+    """Select what to remove: unused for so long, then the least recently used beyond a size."""
     now = time.time()
     old = [e for e in entries if older_seconds is not None and now - e.used > older_seconds]
     rest = sorted((e for e in entries if e not in old), key=lambda e: e.used)

@@ -64,7 +64,7 @@ def machine_memory_bytes() -> int:
 
 
 def program_paths(program: Path) -> tuple[Path, ...]:
-    """What must be readable so that `program`, a Python or another, starts.
+    """List what must be readable so that `program`, a Python or another, starts.
 
     A virtual environment's Python is a link to another, which may be one again: what each of them
     lies beside is needed.

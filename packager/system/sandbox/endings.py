@@ -77,7 +77,7 @@ class Ending:
 
 
 def explain_code(code: int, log: str) -> Ending:
-    """Of an exit code as subprocess has it, below zero for a signal, and what the process wrote."""
+    """Explain an exit code as subprocess has it, below zero for a signal, by the log."""
     if _last_dump(log).startswith("Timeout"):
         return explain_timeout(log)
     if code < 0:
@@ -86,7 +86,7 @@ def explain_code(code: int, log: str) -> Ending:
 
 
 def explain_words(words: str, log: str) -> Ending | None:
-    """Of the words of Lambda's emulator; None where they tell of no ended process."""
+    """Explain the words of Lambda's emulator; None where they tell of no ended process."""
     if _TIMED_OUT.search(words):
         return explain_timeout(log, words)
     if found := _SIGNAL.search(words):
@@ -97,7 +97,7 @@ def explain_words(words: str, log: str) -> Ending | None:
 
 
 def explain_timeout(log: str, words: str = "") -> Ending:
-    """Of a process that was still busy when its time was up."""
+    """Explain the end of a process that was still busy when its time was up."""
     found = _TIMED_OUT.search(words) or _TIMED_OUT.search(log)
     after = f" after {found[1] or found[2]} seconds" if found else ""
     return Ending(

@@ -187,7 +187,7 @@ def _explained(text: str, place: Place) -> Iterator[str]:
 
 
 def is_library(path: str) -> bool:
-    """Whether a file is Python's, the platform's or ours, and not the model's."""
+    """Tell whether a file is Python's, the platform's or ours, and not the model's."""
     return bool(_LIBRARIES.search(path))
 
 

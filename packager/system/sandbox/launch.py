@@ -63,7 +63,7 @@ class Exceeded:
 
 @functools.cache
 def features() -> Features:
-    """What this machine lets us hold a program to."""
+    """Return what this machine lets us hold a program to."""
     return protections.strongest(_holds)
 
 
@@ -73,7 +73,7 @@ def describe(inside: Confinement) -> tuple[str, ...]:
 
 
 def how_read_only() -> str:
-    """How writes to what is given to be read are prevented here, in a sentence's words."""
+    """Describe how writes to what is given to be read are prevented, in a sentence's words."""
     has = features()
     if "mount" in has:
         return "mounted read-only in a mount namespace of its own"
@@ -83,7 +83,7 @@ def how_read_only() -> str:
 
 
 def has_own_root() -> bool:
-    """Whether what is not writable cannot be written, by whatever path."""
+    """Tell whether what is not writable cannot be written, by whatever path."""
     return "mount" in features()
 
 

@@ -46,7 +46,7 @@ _LANDLOCK: Final = "what fails in the cloud for want of a writable folder may pa
 
 
 def strongest(try_out: Callable[[Features], bool]) -> Features:
-    """Of the levels, the first that `try_out` says yes to; () where this is not Linux."""
+    """Return the first of the levels that `try_out` says yes to; () where this is not Linux."""
     if not sys.platform.startswith("linux"):
         return frozenset()
     asked = os.environ.get(LEVEL_VARIABLE)
@@ -85,7 +85,7 @@ def _say_what_is_lost(name: str, features: Features) -> None:
 
 
 def describe(features: Features, inside: Confinement) -> tuple[str, ...]:
-    """What holds, for evidence.json: a sentence each, in a fixed order."""
+    """Describe what holds, for evidence.json: a sentence each, in a fixed order."""
     room = ", ".join(f"{path} ({size >> 20} MB)" for path, size in inside.scratch.items())
     held: list[tuple[bool, str]] = [
         ("user" in features, "a user namespace of its own, without any capability"),

@@ -70,7 +70,7 @@ def list_system_files(
     *,
     drivers: bool = False,
 ) -> tuple[Path, ...]:
-    """What there is here of `libraries` (names) and `commands`, and what `python` is linked to.
+    """List what is here of `libraries` (names), `commands` and what `python` is linked to.
 
     With `drivers` those of NVIDIA too. Every path is given after the links that lead to it, none
     of which is in a folder that is a link itself. Raises ToolError where `python` does not start.
@@ -169,7 +169,7 @@ def _linked(python: Path) -> tuple[Path, ...]:
 
 @functools.cache
 def _versioned_links(folder: Path) -> dict[Path, tuple[Path, ...]]:
-    """Of each library in a folder, the names that programs ask for: not `libz.so`, a compiler's."""
+    """List by library the names that programs ask for: not `libz.so`, a compiler's."""
     found: dict[Path, tuple[Path, ...]] = {}
     for path in folder.glob("*.so.*"):
         if path.is_symlink():

@@ -119,7 +119,7 @@ def environment(
     memory_mb: int = 1024,
     timeout_seconds: int = 60,
 ) -> dict[str, str]:
-    """What Lambda sets, and nothing of this machine's beside numeric settings.
+    """Return what Lambda sets, and nothing of this machine's beside numeric settings.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """

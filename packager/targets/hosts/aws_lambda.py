@@ -141,11 +141,11 @@ def _read_failure(answer: Invocation) -> str | None:
 
 
 def _last_exit(log: str) -> str:
-    """How the emulator's log says that the function's process ended; "" where it does not."""
+    """Read how the log says that the function's process ended; "" where it does not."""
     return str(["", *_EXITED.findall(log)][-1])
 
 
 def _is_loaded(log: str) -> bool:
-    """Whether the last start of the function came to its end."""
+    """Tell whether the last start of the function came to its end."""
     last = log.rpartition("INIT START")[2]
     return "INIT RTDONE(status: success)" in last

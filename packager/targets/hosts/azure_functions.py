@@ -206,7 +206,7 @@ class WorkerHost:
         )
 
     def _environment(self) -> dict[str, str]:
-        """What the platform sets that an app may look at, and nothing of this machine's."""
+        """Return what the platform sets for apps to look at, and nothing of this machine's."""
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",

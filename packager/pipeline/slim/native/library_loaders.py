@@ -79,7 +79,7 @@ class _Sources:
         self._mentions: dict[str, frozenset[str]] = {}
 
     def find_importers(self, library: str) -> set[str]:
-        """What imports the library, or what imports that, without expecting a failure."""
+        """Find what imports the library, or imports that, without expecting a failure."""
         found: set[str] = set()
         todo = [_name_module(library), library.rpartition("/")[2]]
         while todo:

@@ -44,7 +44,10 @@ def resolve_needs(
     files: Collection[str],
     searched: Iterable[PurePosixPath] = (),
 ) -> Needs:
-    """What each library needs among `files`; `searched` is the target's LD_LIBRARY_PATH."""
+    """Resolve what each library needs among `files`.
+
+    `searched` is the target's LD_LIBRARY_PATH.
+    """
     direct: dict[str, set[str]] = {path: set() for path in libraries}
     every: dict[str, frozenset[str]] = {}
     by_environment: set[str] = set()

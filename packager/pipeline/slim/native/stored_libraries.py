@@ -26,7 +26,7 @@ _SECONDS: Final = 600
 
 
 def read_needs(root: Path, files: Collection[str], plan: BuildPlan) -> Needs:
-    """What each library of the tree loads on the target."""
+    """Read what each library of the tree loads on the target."""
     return resolve_needs(read_libraries(root, files), files, plan.target.library_path)
 
 

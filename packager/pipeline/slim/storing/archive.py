@@ -51,7 +51,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
 
 
 def archivable(source: str, plan: BuildPlan) -> bool:
-    """Whether the module of this source may be imported from the archive."""
+    """Tell whether the module of this source may be imported from the archive."""
     kept = matches(PurePosixPath(source), plan.keep)
     return source.endswith(".py") and source not in index.BOOT and not kept
 

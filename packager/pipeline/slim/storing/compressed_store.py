@@ -182,7 +182,7 @@ def _whole_packages(
 
 
 def _in_package(file: str, found: Mapping[str, str]) -> bool:
-    """Whether the file's folder is the top or has an `__init__`.
+    """Tell whether the file's folder is the top or has an `__init__`.
 
     A namespace package is a folder that must be there; without files no zip would have it.
     """

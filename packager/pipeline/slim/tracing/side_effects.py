@@ -35,7 +35,7 @@ _CACHES: Final = re.compile(
 def of_loading(
     groups: Sequence[Sequence[Name]], bundle: Bundle, plan: BuildPlan
 ) -> list[list[Loaded]]:
-    """What came of each group, in the one order and in the other.
+    """Observe what comes of each group, in the one order and in the other.
 
     Raises ToolError where the function does not start.
     """
@@ -58,7 +58,7 @@ def of_loading(
 
 
 def wrong(group: Sequence[Name], found: Loaded, names: Mapping[Name, str]) -> str:
-    """What speaks against deferring a group; nothing where it did what it would have done."""
+    """Explain what speaks against deferring a group; "" where it did what it would have done."""
     if "error" in found:
         return str(found["error"])
     for name, what in zip(group, found["names"], strict=True):

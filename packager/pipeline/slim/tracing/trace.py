@@ -80,7 +80,9 @@ def missed_files(bundle: Bundle) -> tuple[str, ...]:
 
 
 def watch(bundle: Bundle, plan: BuildPlan) -> dict[str, list[tuple[str, str]]]:
-    """What each module's import uses, and under `` what answering does: see workers/watch.py.
+    """List what each module's import uses, and under `` what answering does.
+
+    See workers/watch.py.
 
     The folder's bytecode must be Sinking.watch's. Raises UntraceableError.
     """

@@ -40,7 +40,7 @@ def events(plan: BuildPlan) -> list[dict[str, Any]]:
 
 
 def are_known(plan: BuildPlan) -> bool:
-    """Whether this says how the target's functions are called."""
+    """Tell whether this says how the target's functions are called."""
     return plan.target.entrypoint in _EVENTS
 
 
@@ -84,7 +84,7 @@ def _of_lambda(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[dic
 
 
 def _by_sources(asked: tuple[Probe, ...], names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Of each source an event that is answered, one of a plain row, and one that cannot be read."""
+    """Yield of each source an event that is answered, a plain row, and an unreadable one."""
     request = next((each for each in map(_request, asked) if each), None)
     for name in names if request else ():
         yield {"event": source_event(name, request), "refused": False}
