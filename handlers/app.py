@@ -83,7 +83,7 @@ def _response(answer: Answer) -> Response:
 
 
 def _example(example: str | None, folder: Path | None) -> Any:
-    """What the manifest's example file holds, or None where it is not JSON or not there."""
+    """Read the manifest's example file; None where it is not JSON or not there."""
     if example is None or folder is None:
         return None
     path = folder / example

@@ -54,7 +54,7 @@ class App:
             raise ValueError(f"no such scope here: {scope['type']}")
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """Of an HTTP scope. Raises DisconnectedError."""
+        """Answer an HTTP scope. Raises DisconnectedError."""
         path, method = route(scope), scope["method"]
         allowed = ROUTES.get(path)
         if allowed is None:
@@ -83,7 +83,7 @@ class App:
 
 
 def in_loop() -> bool:
-    """Whether this thread is inside a running event loop; imports nothing to tell."""
+    """Tell whether an event loop runs in this thread; imports nothing to tell."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return False

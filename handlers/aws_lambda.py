@@ -337,7 +337,7 @@ _FUNCTION = _started(_ROOT) if (_ROOT / FILENAME).is_file() else None
 
 
 def handler(event: Any, context: Any) -> Any:
-    """What the runtime calls, with a decoded event and Lambda's context object."""
+    """Answer the runtime's call, with a decoded event and Lambda's context object."""
     if _FUNCTION is None:
         msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
         raise InternalError(msg)

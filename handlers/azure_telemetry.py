@@ -79,7 +79,7 @@ class Telemetry:
             self.level("model_age_days", told["model_age_days"], {})
 
     def level(self, name: str, value: float, more: Mapping[str, str]) -> None:
-        """What is so much now: a rate, an age, a distance; `name` as on AWS or here."""
+        """Record what is so much now: a rate, an age, a distance; `name` as on AWS or here."""
         name = _CAPITAL.sub("_", name).lower()
         if name not in self._levels:
             self._levels[name] = self._meter.create_gauge(name)
@@ -98,7 +98,7 @@ def _parent(invocation: Any) -> Any:
 
 
 def counted(told: Mapping[str, Any]) -> dict[str, int]:
-    """What one invocation adds to each counter, as on AWS; what it adds nothing to is left out."""
+    """Count what one invocation adds to each counter, as on AWS; zeros are left out."""
     failed = told["status"] >= 500 or bool(told.get("model_raised"))
     found = {
         "invocations": 1,

@@ -222,7 +222,7 @@ def _frame(key: str, value: Json, model: Model) -> Any:
 
 
 def _by_pandas(read: Callable[[], Any]) -> Any:
-    """What pandas makes of a body; ValueError for whatever it raises."""
+    """Have pandas read a body; ValueError for whatever it raises."""
     try:
         return read()
     except (*DATA_ERRORS, OSError, ImportError, ScoringError):

@@ -94,7 +94,7 @@ def number_parser() -> Any:
 
 
 def encode_numbers(values: Array) -> str | None:
-    """What `json.dumps(values.tolist())` gives, or None where only that can tell.
+    """Return `json.dumps(values.tolist())`, or None where only that can tell.
 
     msgspec writes a float as `repr` does, except for exponents, and leaves no space after a comma.
     """

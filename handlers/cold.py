@@ -174,7 +174,7 @@ class Cold:
             raise
 
     def _link(self, path: str, target: str) -> None:
-        """What lies in the function's folder is found where the unpacked file looks for it."""
+        """Link what lies in the function's folder to where the unpacked file looks for it."""
         link = Path(target)
         link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         source = f"{self._root}/{path}"

@@ -85,7 +85,7 @@ def check_widths(values: Json) -> None:
 
 
 def are_widened(values: Json) -> bool:
-    """Whether numpy's array of `values` as text would take far more bytes than they do."""
+    """Tell whether numpy's array of `values` as text takes far more bytes than they do."""
     count = longest = total = 0
     parts: list[Any] = [values] if isinstance(values, list) and values else []
     while parts:
@@ -156,7 +156,7 @@ def _numbers(values: Sequence[Any], kinds: set[type]) -> Column:
 
 
 def _fits_no_integer(values: Sequence[Any]) -> bool:
-    """Whether the ints among `values` are beyond both int64 and uint64."""
+    """Tell whether the ints among `values` are beyond both int64 and uint64."""
     ints = [v for v in values if type(v) is int]
     low, high = min(ints, default=0), max(ints, default=0)
     return low < -(2**63) or high >= 2**64 or (high >= 2**63 and low < 0)

@@ -29,7 +29,7 @@ and with it the whole stays below 3 % (bench/drift.py)."""
 
 
 def columns(data: Any, step: int = 1, start: int = 0) -> dict[str, Array]:
-    """What a model is handed or answers, by column: every `step`th row from `start` on.
+    """Return input or output of a model by column: every `step`th row from `start` on.
 
     Empty for what has no columns.
     """
@@ -99,7 +99,7 @@ class Drift:
         self._calls = 0
 
     def observe(self, data: Any, prediction: Any) -> None:
-        """Of one call to the model; both are read only."""
+        """Observe one call to the model; both are read only."""
         if self._spent > self._served * _SHARE or self._kept.rows >= self._rows:
             return
         begun = self._clock()

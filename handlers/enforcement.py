@@ -229,7 +229,7 @@ def _extended(name: Name, column: Column, wanted: DataType) -> Column:
 
 
 def _hint(column: Column, wanted: DataType) -> str:
-    """Of MLflow's message for whole numbers that null made into floats."""
+    """Return the hint of MLflow's message for whole numbers that null made into floats."""
     values = column.cells
     if column.text or values.dtype != np.float64 or wanted.dtype.kind != "i":
         return ""
@@ -240,7 +240,7 @@ def _hint(column: Column, wanted: DataType) -> str:
 
 
 def _kept(name: Name, column: Column, wanted: DataType) -> Column | None:
-    """What passes without a look at the numbers, or None."""
+    """Return what passes without a look at the numbers, or None."""
     values = column.cells
     loose = values.dtype == object and not column.text
     if wanted is STRING and (column.text or loose):

@@ -48,7 +48,7 @@ def decoded(body: Any) -> Any:
 
 
 def opened(found: Any, *, of_files: bool = False, keep: str | None = None) -> Any:
-    """What lies in the envelopes, however many; `found` itself where it is in none.
+    """Open the envelopes, however many; `found` itself where it is in none.
 
     Where `keep` is the field that an envelope has its payload in, it stays there. Raises
     InvalidInputError for what is known and is nothing to score; a notice of S3 is that, unless
@@ -118,7 +118,7 @@ def _source_of(found: _Fields) -> str | None:
 
 
 def _is_of_bucket(found: _Fields) -> bool:
-    """Whether S3 told it, straight or by EventBridge."""
+    """Tell whether S3 told it, straight or by EventBridge."""
     if tagged(found, "eventSource", "aws:s3") or found.get("Event") == "s3:TestEvent":
         return True
     return found.get("source") == "aws.s3" and isinstance(dig(found, "detail", "bucket"), dict)
@@ -149,12 +149,12 @@ def _is_cloud_event(found: _Fields) -> bool:
 
 
 def _is_piped(source: str, *names: str) -> Callable[[_Fields], bool]:
-    """Whether EventBridge Pipes took it from `source`, by its fields."""
+    """Tell by its fields whether EventBridge Pipes took it from `source`."""
     return lambda found: found.get("eventSource") == source and _is_texts(found, *names)
 
 
 def _is_destination(found: _Fields) -> bool:
-    """Whether Lambda told a destination of a function's answer."""
+    """Tell whether Lambda told a destination of a function's answer."""
     arn = dig(found, "requestContext", "functionArn")
     return isinstance(arn, str) and {"requestPayload", "responsePayload"} <= found.keys()
 

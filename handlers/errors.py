@@ -112,7 +112,7 @@ class ScoringError(Exception):
     content_type = "application/json"
 
     def get_whole(self) -> Callable[[], str]:
-        """What makes the message with all that it leaves out, as MLflow words it."""
+        """Return what makes the message with all that it leaves out, in MLflow's words."""
         return self.whole or partial(str, f"{self.message} {self.detail}".rstrip(" "))
 
     def body(self, *, details: bool = False, classified: bool = True) -> bytes:

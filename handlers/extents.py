@@ -29,7 +29,7 @@ def rows_of(body: bytes) -> tuple[int, int]:
 
 
 def lists_of(body: bytes) -> tuple[list[bytes], list[bytes]]:
-    """What is around the lists of a body, and what is in them; nothing where there are none."""
+    """Split a body into what is around its lists and what is in them; nothing without lists."""
     count = body.count(b"[")
     if not 0 < count <= _BRACKETS or body.count(b"]") != count:
         return [], []
@@ -70,7 +70,10 @@ def delimited(lines: Array) -> int | None:
 
 
 def _width(text: Array, starts: Array, ends: int = 1) -> int | None:
-    """Of rows that start there; all but the last have `ends` commas more than between cells."""
+    """Count the cells of each row; None where rows differ.
+
+    All but the last have `ends` commas more than between cells.
+    """
     if starts[-1] >= len(text):
         return None
     commas = np.add.reduceat((text == _COMMA).view(np.int8), starts, dtype=np.int32)

@@ -224,7 +224,7 @@ class Inbox:
         return found if found.keys() & _REQUEST_KEYS else self._scorer.row(found)
 
     def _payload(self, found: Any) -> Any:
-        """What the path names, out of its envelopes. Raises InvalidInputError."""
+        """Take what the path names out of its envelopes. Raises InvalidInputError."""
         if not isinstance(found, dict) or not found.keys() & _REQUEST_KEYS:
             found = envelopes.opened(found, keep=self._path[0] if self._path else None)
         for name in self._path:
@@ -235,7 +235,7 @@ class Inbox:
         return found
 
     def _buried(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """What can never be answered goes to its queue with the reason; without one it fails."""
+        """Send what can never be answered to its queue with the reason; without one it fails."""
         poison = [place for place, o in enumerate(outcomes) if o.error is not None and not o.retry]
         messages = [record_messages.of_failure(source, outcomes[place]) for place in poison]
         lost = set(poison)

@@ -49,11 +49,11 @@ class Recorder:
 
     @property
     def cold(self) -> bool:
-        """Whether the next record is of a cold start."""
+        """True where the next record is of a cold start."""
         return self._cold
 
     def count(self, counts: Counts) -> None:
-        """Of one event's records, to be emitted by the `record` that follows."""
+        """Count one event's records, to be emitted by the `record` that follows."""
         self._add("Records", "Count", counts.records)
         self._add("RecordsRefused", "Count", counts.refused)
         self._add("RecordsAgain", "Count", counts.again)

@@ -127,7 +127,7 @@ def _object(data: Any, wanted: Object, *, required: bool, quirks: Quirks) -> Any
 
 
 def _kind(wanted: Type) -> str:
-    """What the signature's JSON has under `type`."""
+    """Return what the signature's JSON has under `type`."""
     if isinstance(wanted, DataType):
         return wanted.name
     return "sparkml_vector" if getattr(wanted, "vector", False) else type(wanted).__name__.lower()

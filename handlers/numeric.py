@@ -45,7 +45,7 @@ class Reader:
 
     @cached_property
     def _dtypes(self) -> dict[str, np.dtype[Any]]:
-        """Of the columns, in order; empty where the signature is of another kind."""
+        """Types of the columns, in order; empty where the signature is of another kind."""
         schema = self._schema
         if schema is None or not schema.named:
             return {}
@@ -58,7 +58,7 @@ class Reader:
 
     @cached_property
     def _decoder(self) -> Any:
-        """Of a body whose rows are lists or objects, in msgspec; None where that is not here."""
+        """Decoder of a body whose rows are lists or objects; None without msgspec."""
         msgspec = bulk.msgspec()
         if msgspec is None:
             return None
@@ -105,7 +105,7 @@ class Reader:
         return None if data is None else (data, read.params)
 
     def _split(self, body: bytes) -> tuple[Table, Json] | None:
-        """Of `dataframe_split` with its rows as `json.dumps` writes them, with spaces or without.
+        """Read `dataframe_split` with rows as `json.dumps` writes them, with spaces or without.
 
         The rows are cut out, and a text that occurs nowhere else (no backslash could spell it
         another way) is put in their place: what is decoded around them says where they were.
@@ -128,7 +128,7 @@ class Reader:
         return None if table is None else (table, read and read.get("params"))
 
     def _inputs(self, body: bytes) -> tuple[dict[str, Any], Json] | None:
-        """Of `inputs` that is an object of lists, each cut out as the rows of `_split` are."""
+        """Read `inputs` that is an object of lists, each cut out as the rows of `_split` are."""
         around, lists = lists_of(body)
         read = _around(around) if lists else None
         inputs = read and read.get("inputs")
@@ -217,7 +217,7 @@ def _around(parts: list[bytes]) -> dict[str, Json] | None:
 
 
 def _numbers(cells: bytes, *, large: bool) -> Array | None:
-    """Of numbers between commas; where simdjson is installed, without a list of them."""
+    """Read numbers between commas; where simdjson is installed, without a list of them."""
     parser = bulk.number_parser() if large else None
     msgspec = bulk.msgspec() if large and parser is None else None
     text = b"[" + cells + b"]"

@@ -42,7 +42,7 @@ _WIDENED: dict[str, type] = {FLOAT.name: int, DOUBLE.name: int}
 def enforce_params(
     params: Json, specs: Sequence[ParamSpec] | None, quirks: Quirks
 ) -> dict[str, Any] | None:
-    """What the model is called with; unknown names are dropped.
+    """Return what the model is called with; unknown names are dropped.
 
     Raises ParameterError, naming every parameter that does not fit.
     """

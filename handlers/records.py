@@ -79,7 +79,7 @@ def all_or_nothing(outcomes: Sequence[Outcome]) -> None:
 
 
 def tagged(event: object, key: str, source: str) -> bool:
-    """Whether an event is a list of `Records` of which one says that it is of this source.
+    """Tell whether one of an event's `Records` says that it is of this source.
 
     One that is broken does not take the event away from its source.
     """
@@ -90,7 +90,7 @@ def tagged(event: object, key: str, source: str) -> bool:
 
 
 def dig(value: object, *names: str) -> Any:
-    """What lies under these names, one inside the other; None where one of them does not."""
+    """Return what lies under these names, one in the other; None where one does not."""
     for name in names:
         if not isinstance(value, dict):
             return None

@@ -66,14 +66,14 @@ class Scorer:
 
     @property
     def head(self) -> bool:
-        """Whether HEAD is answered where GET is."""
+        """True where HEAD is answered where GET is."""
         return self._model.quirks.head
 
     def ping(self) -> Answer:
         return Answer(200, bodies.JSON, b"\n")
 
     def version(self) -> Answer:
-        """Of the MLflow that logged the model: what its own server would answer."""
+        """Answer as the MLflow that logged the model: its version."""
         return Answer(200, bodies.JSON, (self.manifest.mlflow_version or "unknown").encode())
 
     def invocations(self, body: bytes, content_type: str | None) -> Answer:
@@ -100,7 +100,7 @@ class Scorer:
         return Answer(200, bodies.JSON, encoded, row_count(prediction))
 
     def enforced(self, request: bodies.Request) -> Checked:
-        """What was parsed, held to the signature. Raises ScoringError."""
+        """Hold what was parsed to the signature. Raises ScoringError."""
         data, params = self._checked(request)
         return Checked(
             data=data,

@@ -131,7 +131,7 @@ def _pivot(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict
 
 
 def _alike(values: list[Json], kinds: set[type]) -> bool:
-    """Whether an array of them is what an array of arrays of each is."""
+    """Tell whether an array of them is what an array of arrays of each is."""
     if int in kinds and any(type(v) is int and abs(v) >= 2**63 for v in values):
         return False
     return kinds <= {int, float} or kinds in ({str}, {bool})

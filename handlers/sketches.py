@@ -57,7 +57,7 @@ def bins(rows: int) -> int:
 
 
 def sketch(name: str, values: Array) -> Sketch:
-    """Of one column's values, one-dimensional, of numbers, times, truths or text."""
+    """Sketch one column's values, one-dimensional, of numbers, times, truths or text."""
     numbers = _numbers(values)
     if numbers is None:
         return _of_words(name, _hashes(values))
@@ -95,7 +95,7 @@ def _of_words(name: str, hashes: Array) -> Sketch:
 
 
 def compare(base: Sketch, values: Array) -> Moved:
-    """What a column's values are to its baseline."""
+    """Compare a column's values with its baseline."""
     if base.categories is not None:
         return _compare_words(base, _hashes(values))
     numbers = _numbers(values)
@@ -151,7 +151,7 @@ def _numbers(values: Array) -> Array | None:
 
 
 def _hashes(values: Array) -> Array:
-    """Of each value's text; -1 for what is missing."""
+    """Hash each value's text; -1 for what is missing."""
     return np.array([-1 if _absent(v) else zlib.crc32(_text(v)) for v in values], dtype=np.int64)
 
 

@@ -237,7 +237,7 @@ class Store:
         return os.pread(self._code, length, offset)
 
     def stored(self, path: str) -> bytes | None:
-        """What the cold store has in a file's place; None where it has nothing."""
+        """Read what the cold store has in a file's place; None where it has nothing."""
         if not self.has_cold or not path.startswith(self.root + "/"):
             return None
         return self.cold.read(self.relative(path))
@@ -262,7 +262,7 @@ class Store:
         logging.getLogger(__name__).warning("cold store: %s", self.relative(path))
 
     def take_misses(self) -> int:
-        """How many there were since this was last asked."""
+        """Return how many there were since this was last asked."""
         with self._counting:
             misses, self._misses = self._misses, 0
         return misses

@@ -139,7 +139,7 @@ class StoredFiles:
         return entry is not None and (entry[1] == key or module == key)
 
     def names_in(self, key: str) -> set[str]:
-        """What is stored in a folder; of the function's own, without reading the store."""
+        """List what is stored in a folder; of the function's own, without reading the store."""
         if key:
             return self.children.get(key, set())
         entries = self._store.modules.values()

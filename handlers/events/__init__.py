@@ -69,7 +69,7 @@ def load(names: Iterable[str]) -> tuple[Source, ...]:
 
 
 def read_records(source: Reader, event: Any) -> list[Record]:
-    """What is to be scored; an entry that cannot be read is a record with a fault.
+    """Read what is to be scored; an unreadable entry is a record with a fault.
 
     Raises ScoringError where the source hands its answers to the caller, who is told.
     """

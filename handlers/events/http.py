@@ -28,7 +28,7 @@ class UnreadableBodyError(Exception):
 
 
 def is_http(event: object) -> bool:
-    """Whether an event is one of the shapes above; anything else is a direct invoke."""
+    """Tell whether an event has a shape above; anything else is a direct invoke."""
     if not isinstance(event, dict) or not isinstance(event.get("requestContext"), dict):
         return False
     context = event["requestContext"]

@@ -23,12 +23,12 @@ def claims(event: object) -> bool:
 
 
 def of_notices(event: Any) -> bool:
-    """Whether an event is of the queue whose ARN is PACKAGER_NOTICES."""
+    """Tell whether an event is of the queue whose ARN is PACKAGER_NOTICES."""
     return any(is_trusted(message) for message in event["Records"])
 
 
 def is_trusted(message: object) -> bool:
-    """Whether a message lay in that queue, into which nobody but the bucket may write."""
+    """Tell whether a message lay in that queue, which only the bucket may write to."""
     arn = os.environ.get("PACKAGER_NOTICES")
     return bool(arn) and dig(message, "eventSourceARN") == arn
 

@@ -141,7 +141,7 @@ def split(records: bytes) -> list[bytes]:
 
 
 def count_cells(records: bytes) -> int:
-    """Of the first record that is not empty."""
+    """Count the cells of the first record that is not empty."""
     text = records.decode("utf-8", "replace")
     try:
         return next((len(row) for row in csv.reader(io.StringIO(text, newline="")) if row), 0)

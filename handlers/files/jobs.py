@@ -50,7 +50,7 @@ class Files:
         self._output = (output or "").removeprefix("s3:")
 
     def score(self, record: Record, file: FileRef, seconds_left: Callable[[], float]) -> Outcome:
-        """What became of one file; an error is why it can never be scored as it is."""
+        """Score one file; an error is why it can never be scored as it is."""
         try:
             return self._scored(record, file, seconds_left)
         except ScoringError as error:
@@ -112,7 +112,7 @@ class Files:
         return storage.Address(bucket=bucket, key=f"{folder}{file.key}.jsonl")
 
     def _is_own(self, file: FileRef) -> bool:
-        """Whether an event is of what the function wrote itself, by its place alone."""
+        """Tell by its place alone whether an event is of what the function wrote itself."""
         bucket, _, prefix = self._output.removeprefix("//").partition("/")
         folder = prefix.strip("/")
         inside = bool(folder) and file.key.startswith(f"{folder}/")

@@ -14,7 +14,7 @@ from handlers.manifest import Manifest
 
 
 def gets_columns(manifest: Manifest) -> bool:
-    """Whether the predictor is handed a dict of columns where MLflow would hand a DataFrame."""
+    """Tell whether the predictor gets a dict of columns where MLflow makes a DataFrame."""
     return manifest.frame == "numpy" and bool(column_names(manifest))
 
 
@@ -69,6 +69,6 @@ def accept_nameless_arrays() -> None:
 
 
 def is_frame(data: Any) -> bool:
-    """Whether it is a DataFrame; pandas is not imported to tell."""
+    """Tell whether it is a DataFrame; pandas is not imported to tell."""
     pandas: Any = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)

@@ -136,7 +136,7 @@ def _held_by(each: Any) -> Iterator[Any]:
 
 
 def _held_by_function(function: FunctionType) -> Iterator[Any]:
-    """What it closes over, and the objects beside it in its module, other functions not."""
+    """Yield what it closes over, and its module's objects, other functions not."""
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

@@ -109,5 +109,5 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
 
 
 def _pickle_module(name: str) -> ModuleType:
-    """What torch.load unpickles with; MLflow's own is the standard library's where it reads."""
+    """Return what torch.load unpickles with; MLflow's is the standard library's to read."""
     return pickle if name == _OWN_PICKLE else importlib.import_module(name)

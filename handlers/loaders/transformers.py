@@ -202,7 +202,7 @@ def _tokens(found: Any) -> Any:
 
 
 def _vectors(_asked: Any, answer: Any) -> Any:
-    """Of the first text alone, as MLflow: a row a token."""
+    """Return the first text's vectors alone, as MLflow: a row a token."""
     import numpy as np
 
     return answer if isinstance(answer, np.ndarray) else np.array(answer[0][0])

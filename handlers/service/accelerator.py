@@ -116,7 +116,7 @@ def confirm(
 
 
 def memory(index: int) -> Memory | None:
-    """Of the GPU of that index among the visible ones; None where NVML cannot be asked."""
+    """Read the memory of the visible GPU of that index; None where NVML cannot be asked."""
     nvml = _nvml()
     if nvml is None:
         return None

@@ -103,7 +103,7 @@ class _Routes:
         return await self._service.invocations(body, request.headers.get("content-type"))
 
     async def event(self, body: bytes, _: Request) -> Answer:
-        """What Lambda's web adapter passes on of an invocation that is not HTTP.
+        """Answer what Lambda's web adapter passes on of an invocation that is not HTTP.
 
         https://github.com/awslabs/aws-lambda-web-adapter: AWS_LWA_PASS_THROUGH_PATH, `/events`.
         """

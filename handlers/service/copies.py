@@ -71,7 +71,7 @@ def example(scorer: Scorer, folder: Path) -> Checked | None:
 
 
 def _used_bytes(device: str) -> int:
-    """Of a GPU's memory; 0 for a CPU."""
+    """Read how much of a GPU's memory is used; 0 for a CPU."""
     held = None if device == "cpu" else accelerator.memory(int(device.partition(":")[2]))
     return 0 if held is None else held.used
 

@@ -143,7 +143,7 @@ def _named(source: str, target: str, share: Share) -> Iterator[tuple[Address, Ad
 
 
 def _keys(bucket: str, prefix: str) -> Sequence[str]:
-    """Of files in a form that can be read, sorted, so that every job sees the same list."""
+    """List files in a form that can be read, sorted: every job sees the same list."""
     pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     found = (item["Key"] for page in pages for item in page.get("Contents", ()))
     return sorted(key for key in found if key.lower().endswith(FORMATS))

@@ -109,7 +109,7 @@ class Metrics:
         ready: Callable[[], float],
         recovered: Callable[[], float],
     ) -> None:
-        """What is read when it is asked for."""
+        """Set what is read when it is asked for."""
         self._age.set_function(queue_age)
         self._queued.set_function(queue_rows)
         self._ready.set_function(ready)

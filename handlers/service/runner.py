@@ -91,7 +91,7 @@ class Runner:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a device or the machine had no room, whatever framework says so."""
+    """Tell whether a device or the machine had no room, whatever framework says so."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError":

@@ -186,6 +186,6 @@ def _apart(left: Any, right: Any) -> float:
 
 
 def _cause(error: ScoringError) -> str:
-    """Of what the module raised, the first line."""
+    """Return the first line of what the module raised."""
     cause = error.__cause__ or error
     return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0][:300]}"

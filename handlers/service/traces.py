@@ -57,7 +57,7 @@ class Traces:
         return get_current_span().get_span_context()
 
     def batch(self, jobs: Sequence[Job], compute_seconds: float) -> None:
-        """Of a batch that ended just now."""
+        """Trace a batch that ended just now."""
         if self._tracer is None:
             return
         from opentelemetry.context import Context

@@ -120,7 +120,7 @@ def write(prediction: Any, infer: Infer, manifest: Manifest) -> tuple[bytes, int
 
 
 def metadata(manifest: Manifest) -> dict[str, Any]:
-    """Of the model: its tensors by the signature; -1 is any size."""
+    """Describe the model: its tensors by the signature; -1 is any size."""
     signature = manifest.signature or {}
     return {
         "name": manifest.model_name,

@@ -93,7 +93,7 @@ def repeated(data: Any, rows: int) -> Any:
 def by_row(
     predict: Predict, data: Any, params: dict[str, Any] | None, alike: Alike
 ) -> tuple[bool, str]:
-    """Whether each row's answer is the same whatever goes to the model with it, and why not."""
+    """Tell whether a row's answer is the same whatever goes with it, and why not."""
     rows = together.length(varied(data))
     shown = min(rows, _SHOWN)
     several = sliced(varied(data), 0, shown)

@@ -55,7 +55,7 @@ class Worker:
         self._ids: dict[str, str] = {}
 
     async def index(self) -> dict[str, Any]:
-        """What the worker says at its start: the functions, or why there are none."""
+        """Return what the worker says at its start: the functions, or why there are none."""
         self._library.start_threadpool_executor()
         m = self._messages
         begun, cpu_begun = time.perf_counter(), time.process_time()

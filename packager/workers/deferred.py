@@ -97,7 +97,7 @@ class State:
         yield from (key for key, value in self._globals.items() if now_global[key] != value)
 
     def _registered(self, table: Any, items: list[Any]) -> bool:
-        """Whether a table has only gained entries for classes and functions of later modules."""
+        """Tell whether a table has only gained entries for what later modules define."""
         had = {id(item) for item in items}
         gained = [item for item in table if id(item) not in had]
         return len(table) == len(items) + len(gained) and all(map(self._is_later, gained))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def why_not(path: str) -> str | None:
-    """What the dynamic loader says of one file; None where it loads."""
+    """Return what the dynamic loader says of one file; None where it loads."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

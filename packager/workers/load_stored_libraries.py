@@ -23,7 +23,7 @@ _ENDED = "the process ended with"
 
 
 def load(path: str) -> str | None:
-    """What the dynamic loader says of one file; None where it loads."""
+    """Load one file; return what the dynamic loader says of it, None where it loads."""
     try:
         ctypes.CDLL(path, mode=os.RTLD_NOW)
     except OSError as error:
@@ -32,7 +32,7 @@ def load(path: str) -> str | None:
 
 
 def load_in_fork(paths: list[str]) -> list[str | None]:
-    """What the loader says of each, one after the other in one new process."""
+    """Load one file after the other in one new process; return what the loader says of each."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -59,7 +59,10 @@ def tensors(files: list[Path]) -> dict[str, Any]:
 
 
 def digests(folder: Path, name: str) -> dict[str, str]:
-    """Of every tensor of the model as its library loads it; what no file gives is drawn alike."""
+    """Digest every tensor of the model as its library loads it.
+
+    What no file gives is drawn alike.
+    """
     import torch
 
     torch.manual_seed(0)
@@ -75,7 +78,7 @@ def digests(folder: Path, name: str) -> dict[str, str]:
 
 
 def digest(tensor: Any) -> str:
-    """Of its type, its shape and its bytes."""
+    """Digest a tensor's type, shape and bytes."""
     import torch
 
     data = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()

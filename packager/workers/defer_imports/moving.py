@@ -198,7 +198,7 @@ def _needed(node: ast.stmt) -> set[str]:
 
 
 def _locals(function: FunctionNode, lines: set[int]) -> set[str]:
-    """What a function binds on some of the lines, where alone the names that matter are."""
+    """List what a function binds on some of the lines, where alone the names that matter are."""
     own = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
     todo: list[ast.AST] = list(function.body)
     while todo:

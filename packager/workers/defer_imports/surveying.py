@@ -27,7 +27,7 @@ _ATTRIBUTE = re.compile(r"(?<![\w.])(\w+)\s*\.\s*(\w+)")
 
 
 def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
-    """What could be moved out of one module.
+    """Survey what could be moved out of one module.
 
     `moved`: for each name the [module, attribute or None] that it is imported from, names made
     absolute, and for each `import a.b` the name `a.b`: what it loads can be left to `a`, where that
@@ -86,7 +86,9 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
 
 
 def _taken(dotted: str, text: str) -> bool:
-    """Whether `a.b` is more than imported: one that is not is there for what its import does.
+    """Tell whether `a.b` is more than imported.
+
+    One that is not is there for what its import does.
 
     By the text alone, comments too: what is taken for a use is tried.
     """
@@ -104,7 +106,7 @@ def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def _below(module: symtable.SymbolTable, names: AbstractSet[str]) -> tuple[set[str], set[str]]:
-    """Of the module's `names`, those that scopes below it declare global, and those they load."""
+    """Split the module's `names`: those that scopes below declare global, those they load."""
     declared: set[str] = set()
     used: set[str] = set()
     for scope in _scopes(module):
@@ -118,7 +120,7 @@ def _below(module: symtable.SymbolTable, names: AbstractSet[str]) -> tuple[set[s
 
 
 def _closed(tree: ast.Module, text: str, at_import: Sequence[ast.AST], bound_times: int) -> bool:
-    """Whether the module does what no import may be moved out from under."""
+    """Tell whether the module does what no import may be moved out from under."""
     if _SUSPICIOUS.search(text) and any(map(_looks_at_itself, ast.walk(tree))):
         return True
     calls = (node.func for node in at_import if isinstance(node, ast.Call))

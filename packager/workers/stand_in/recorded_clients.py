@@ -158,7 +158,7 @@ def _write_items(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _put_item(values: dict[str, Any]) -> dict[str, Any]:
-    """Of the table of answered records."""
+    """Put an item into the table of answered records."""
     item = values["Item"]
     held = _items.get(item["id"]["S"])
     free = held is None or float(held.get("until", {}).get("N", "inf")) < time.time()

@@ -24,13 +24,13 @@ class _TypeHints:
 
 
 def takes_context(function: Callable[..., Any]) -> bool:
-    """Whether `predict` has a context before its input, by name or by count."""
+    """Tell whether `predict` has a context before its input, by name or by count."""
     names = [name for name in inspect.signature(function).parameters if name != "self"]
     return "context" in names or len([name for name in names if name != "params"]) == 2
 
 
 def hints_of(function: Callable[..., Any], position: int) -> _TypeHints:
-    """Of the input at `position` (self left out) and of what is returned."""
+    """Return hints of the input at `position` (self left out) and of what is returned."""
     target = function if hasattr(function, "__annotations__") else type(function).__call__
     names = [name for name in inspect.signature(target).parameters if name != "self"]
     try:

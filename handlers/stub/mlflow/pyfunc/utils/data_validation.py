@@ -90,7 +90,7 @@ def _validate_model_input(
 
 
 def _has_schema(hint: Any) -> bool:
-    """Whether MLflow infers a schema from the hint: what it cannot infer one from, it lets pass."""
+    """Tell whether MLflow infers a schema from the hint: it lets others pass."""
     if hint is Any or hint in _SCALARS:
         return True
     if _is_pydantic(hint):
@@ -196,7 +196,7 @@ def _as_dict(data: Any, element: Any) -> dict[str, Any]:
 
 
 def _parsed(data: Any, hint: Any) -> Any:
-    """What JSON has no type for comes as text: bytes in base64, times in ISO 8601."""
+    """Parse what JSON has no type for: bytes in base64, times in ISO 8601."""
     if not isinstance(data, str):
         return data
     if hint is bytes:
