@@ -114,15 +114,15 @@ def build(
             "auto is decided by what is built: name a target, or ask `packager inspect`",
             param_hint="--dry-run",
         )
-    request = _parsed(given | ({"target": "aws-lambda"} if automatic else {}))
+    request = _parse_options(given | ({"target": "aws-lambda"} if automatic else {}))
     with console.progress(verbose=verbose):
         if dry_run:
-            shown, human = _planned(request), console.show_plan
+            shown, human = _summarise_plan(request), console.show_plan
         elif automatic:
             workload = Workload(requests_per_second=rate, rows=request_rows)
             shown, human = _built_for_any(request, workload), console.show_report
         else:
-            shown, human = _built(request), console.show_report
+            shown, human = _build_artifact(request), console.show_report
     show(shown, as_json=as_json, human=human)
 
 
@@ -132,7 +132,7 @@ def _of_request(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in names}
 
 
-def _parsed(given: Mapping[str, Any]) -> BuildRequest:
+def _parse_options(given: Mapping[str, Any]) -> BuildRequest:
     """The options of `build`, in the words of a request."""
     engine, device, passes = given["engine"], given["device"], given["passes"]
     named = () if passes is None else (name.strip() for name in passes.split(","))
@@ -148,7 +148,7 @@ def _parsed(given: Mapping[str, Any]) -> BuildRequest:
     return checked_request(**(_of_request(given) | parsed))
 
 
-def _planned(request: BuildRequest) -> dict[str, Any]:
+def _summarise_plan(request: BuildRequest) -> dict[str, Any]:
     from packager.commands.inspect import plan_summary
     from packager.pipeline.build import planned
 
@@ -156,7 +156,7 @@ def _planned(request: BuildRequest) -> dict[str, Any]:
         return plan_summary(resolved, attempts)
 
 
-def _built(request: BuildRequest) -> dict[str, Any]:
+def _build_artifact(request: BuildRequest) -> dict[str, Any]:
     from packager.commands.inspect import report_summary
     from packager.pipeline.build import build as run
 

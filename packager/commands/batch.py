@@ -99,7 +99,7 @@ def run_batch(
     sent = order.input()
     name = stack or _stack(folder)
     make = clients or _clients
-    with _explained():
+    with _explain_sdk_errors():
         machine = _machine(make("cloudformation"), name)
         states = make("stepfunctions")
         arn = states.start_execution(stateMachineArn=machine, input=json.dumps(sent))[
@@ -107,7 +107,7 @@ def run_batch(
         ]
         _LOG.info("Started %s", arn)
         begun = time.monotonic()
-        told = _watched(states, arn, poll_seconds)
+        told = _watch_execution(states, arn, poll_seconds)
         summary: dict[str, Json] = {
             "execution": arn,
             "status": told["status"],
@@ -147,7 +147,7 @@ def _machine(stacks: Any, name: str) -> str:
     return str(outputs[_MACHINE])
 
 
-def _watched(states: Any, arn: str, poll_seconds: float) -> dict[str, Any]:
+def _watch_execution(states: Any, arn: str, poll_seconds: float) -> dict[str, Any]:
     shown = ""
     while True:
         told = states.describe_execution(executionArn=arn)
@@ -199,7 +199,7 @@ def _clients(service: str) -> Any:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explain_sdk_errors() -> Iterator[None]:
     """CloudError for whatever the SDK raises inside the block, with its own sentence."""
     try:
         yield

@@ -53,7 +53,7 @@ def invoke_artifact(
     manifest = artifact.read_manifest(home)
     door: Door = "http" if http or "direct" not in target.doors else "direct"
     body = _request_body(data, _example(built.home, home, manifest, door))
-    call = Call(body=_checked(body, door), content_type=content_type, door=door)
+    call = Call(body=_check_body(body, door), content_type=content_type, door=door)
     with (
         prepare_boot(
             built,
@@ -96,14 +96,14 @@ def _asking(
         known = ", ".join(manifest.events) or "none"
         raise ConfigurationError(f"--event {event}: this artifact was built for {known}.")
     if isinstance(host, Delivers):
-        return lambda: _delivered(host, event, call.body)
+        return lambda: _deliver_event(host, event, call.body)
     if "direct" not in target.doors:
         raise ConfigurationError(f"--event: {target.name} takes no events.")
-    whole = json.dumps(source_event(event, _decoded(call.body, event))).encode()
+    whole = json.dumps(source_event(event, _decode_request(call.body, event))).encode()
     return lambda: host.ask(Call(body=whole, door="direct"))
 
 
-def _decoded(body: bytes, event: str) -> dict[str, Any]:
+def _decode_request(body: bytes, event: str) -> dict[str, Any]:
     """Raises ConfigurationError for a request that an event cannot hold."""
     try:
         found = json.loads(body, parse_constant=_no_json)
@@ -114,7 +114,7 @@ def _decoded(body: bytes, event: str) -> dict[str, Any]:
     return found
 
 
-def _delivered(host: Delivers, event: str, body: bytes) -> Answered:
+def _deliver_event(host: Delivers, event: str, body: bytes) -> Answered:
     """Deliver an event and return what was sent as an answer.
 
     A message that comes again has failed.
@@ -174,7 +174,7 @@ def _no_json(constant: str) -> None:
     )
 
 
-def _checked(body: bytes, door: Door) -> bytes:
+def _check_body(body: bytes, door: Door) -> bytes:
     """As it is: a direct invoke takes nothing but JSON."""
     if door == "direct":
         try:

@@ -20,10 +20,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise _taken(host, port, error) from error
+        raise _make_listen_error(host, port, error) from error
 
 
-def _taken(host: str, port: int, error: OSError) -> ConfigurationError:
+def _make_listen_error(host: str, port: int, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"Nothing can listen on {host}:{port}: {error.strerror or error}. "
         "Choose another --port (0 takes a free one)."
@@ -40,7 +40,7 @@ class Front(ThreadingHTTPServer):
         try:
             super().__init__((host, port), _Requests)
         except OSError as error:
-            raise _taken(host, port, error) from error
+            raise _make_listen_error(host, port, error) from error
         self._function = function
         self._lock = threading.Lock()
         self.largest_bytes = largest_bytes

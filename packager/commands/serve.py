@@ -90,7 +90,7 @@ def prepare(
     elif deployed:
         raise ConfigurationError("--as-deployed: build an artifact first, and give its folder.")
     else:
-        function = _staged(request, registry())
+        function = _ensure_staged_folder(request, registry())
     manifest = artifact.read_manifest(function)
     interpreter = interpreters.find(manifest.python)
     python = virtual_environments.ensure(interpreter, _NEEDS, label="serve", compiled=True)
@@ -147,7 +147,7 @@ def _environment(function: Path) -> dict[str, str]:
     }
 
 
-def _staged(request: BuildRequest, registry: ModelRegistry) -> Path:
+def _ensure_staged_folder(request: BuildRequest, registry: ModelRegistry) -> Path:
     with planned(request, registry) as (_, attempts, place):
         failures: list[str] = []
         for number, attempt in enumerate(attempts):

@@ -79,13 +79,13 @@ class Margin:
         way = "left" if self.fits else "too much"
         apart = abs(self.limit - self.used)
         return (
-            f"{self.what}: {_shown(self.used)} of {_shown(self.limit)} {self.unit}, "
-            f"{_shown(apart)} {way} "
+            f"{self.what}: {_format_value(self.used)} of {_format_value(self.limit)} {self.unit}, "
+            f"{_format_value(apart)} {way} "
             f"({self.left:+.0%})"
         )
 
 
-def _shown(value: float) -> str:
+def _format_value(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.6g}"
 
 

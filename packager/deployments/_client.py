@@ -53,7 +53,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         if stack is not None and stack.status == "ROLLBACK_COMPLETE" and _is(stack, name):
             _stacks.remove(cloud, stack, settings.role)
         elif stack is not None and stack.status != "REVIEW_IN_PROGRESS":
-            raise _taken(name, stack)
+            raise _make_exists_error(name, stack)
         bucket = _aws.check_bucket(cloud, settings.bucket)
         with explained(), built(model_uri, flavor, settings) as artifact:
             code = f"s3://{bucket}/{_key(settings.prefix or stack_name(name), artifact)}"
@@ -69,7 +69,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 role=settings.role,
             )
         _stacks.change(cloud, "CREATE", stack_name(name), wanted)
-        return _described(cloud, self._stack(cloud, name))
+        return _describe_stack(cloud, self._stack(cloud, name))
 
     @progress()
     def update_deployment(
@@ -89,7 +89,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 "RESOURCE_CONFLICT",
             )
         if model_uri is None:
-            wanted = _resettled(stack, settings, flavor)
+            wanted = _change_settings(stack, settings, flavor)
         else:
             earlier = _S3.fullmatch(stack.tags.get(_CODE_TAG, ""))
             bucket, prefix = earlier.groups() if earlier else (None, stack.name)
@@ -99,7 +99,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 template = artifact.template(code)
                 declared = parameters_of(template)
                 check_names(settings.parameters, declared)
-                kept = _kept(stack, _stacks.defaults(cloud, stack), declared)
+                kept = _list_kept_parameters(stack, _stacks.defaults(cloud, stack), declared)
                 parameters = {**kept, **settings.parameters}
                 check_needed(parameters, declared)
                 _upload(cloud, artifact, code)
@@ -111,7 +111,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 )
         if not _stacks.change(cloud, "UPDATE", stack.name, wanted):
             _LOG.info("%s was so already: nothing was done", name)
-        return _described(cloud, self._stack(cloud, name))
+        return _describe_stack(cloud, self._stack(cloud, name))
 
     @progress()
     def delete_deployment(
@@ -124,7 +124,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             _LOG.info("There is no deployment %s: nothing was done", name)
             return
         if not _is(stack, name):
-            raise _taken(name, stack)
+            raise _make_exists_error(name, stack)
         _stacks.remove(cloud, stack, settings.role)
 
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
     def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, Any]:
         """Raises RESOURCE_DOES_NOT_EXIST where there is no deployment of this name."""
         _, cloud = self._begin(name, None, endpoint)
-        return _described(cloud, self._stack(cloud, name))
+        return _describe_stack(cloud, self._stack(cloud, name))
 
     def predict(
         self,
@@ -197,7 +197,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 "RESOURCE_DOES_NOT_EXIST",
             )
         if not _is(stack, name):
-            raise _taken(name, stack)
+            raise _make_exists_error(name, stack)
         return stack
 
 
@@ -205,7 +205,7 @@ def _is(stack: Stack, name: str) -> bool:
     return stack.tags.get(NAME_TAG) == name
 
 
-def _taken(name: str, stack: Stack) -> DeploymentError:
+def _make_exists_error(name: str, stack: Stack) -> DeploymentError:
     if _is(stack, name):
         return DeploymentError(
             f"There is a deployment {name} already (stack {stack.name}, {stack.status}): update "
@@ -243,7 +243,7 @@ def _tags(name: str, artifact: Built, code: str) -> dict[str, str]:
     }
 
 
-def _kept(
+def _list_kept_parameters(
     stack: Stack, defaults: Mapping[str, str | None], declared: Mapping[str, Any]
 ) -> dict[str, None]:
     """The parameters that somebody has set: with another model they stay as they are."""
@@ -254,7 +254,7 @@ def _kept(
     }
 
 
-def _resettled(stack: Stack, settings: Settings, flavor: str | None) -> Change:
+def _change_settings(stack: Stack, settings: Settings, flavor: str | None) -> Change:
     if said := (*settings.said_of_a_build, *(["flavor"] if flavor else [])):
         raise wrong_setting(f"{said[0]} takes effect in a build: name the model too (-m).")
     if settings.bucket or settings.prefix:
@@ -281,7 +281,7 @@ def _summary(stack: Stack) -> dict[str, Any]:
     }
 
 
-def _described(cloud: Cloud, stack: Stack) -> dict[str, Any]:
+def _describe_stack(cloud: Cloud, stack: Stack) -> dict[str, Any]:
     outputs = stack.outputs
     found = {
         **_summary(stack),

@@ -99,9 +99,9 @@ def explained() -> Iterator[None]:
     except PackagerError as error:
         raise _ours(error) from error
     except _client_error() as error:
-        raise _answered(error) from error
+        raise _explain_refusal(error) from error
     except _sdk_errors() as error:
-        raise _unanswered(error) from error
+        raise _explain_no_answer(error) from error
 
 
 def _ours(error: PackagerError) -> DeploymentError:
@@ -131,7 +131,7 @@ def message_of(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Message", "")) or str(error)
 
 
-def _answered(error: Any) -> DeploymentError:
+def _explain_refusal(error: Any) -> DeploymentError:
     code, message = code_of(error), message_of(error)
     said = f"AWS refused {error.operation_name} ({code}): {message}"
     if _STRANGER.search(code):
@@ -153,7 +153,7 @@ def _answered(error: Any) -> DeploymentError:
     return DeploymentError(said, "INTERNAL_ERROR")
 
 
-def _unanswered(error: Exception) -> DeploymentError:
+def _explain_no_answer(error: Exception) -> DeploymentError:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & set(_NOBODY):
         return DeploymentError(f"{_sentence(error)}\n{_WHO}", "UNAUTHENTICATED")

@@ -56,17 +56,17 @@ def target_help() -> str:
         _table("SETTINGS for run-local", LOCAL_OPTIONS),
         _table(
             "PARAMETERS of the template, by their own names (create, update)",
-            _described(template_parameters()),
+            _describe_parameters(template_parameters()),
         ),
         _table(
             "PARAMETERS that come with sources of events (event=, output_to=)",
-            _described(source_parameters()),
+            _describe_parameters(source_parameters()),
         ),
     )
     return "\n\n".join(parts)
 
 
-def _described(parameters: Declared) -> dict[str, str]:
+def _describe_parameters(parameters: Declared) -> dict[str, str]:
     return {name: str(spec["Description"]) for name, spec in parameters.items()}
 
 

@@ -162,7 +162,7 @@ def invoked(emulator: Emulator, body: bytes) -> tuple[int, dict[str, str], bytes
     if answer.status == 413:
         return 413, {"content-type": _JSON}, answer.body
     headers = {"content-type": _JSON, "x-amz-executed-version": "$LATEST"}
-    if answer.status != 200 or _failed(answer.body):
+    if answer.status != 200 or _has_failed(answer.body):
         headers["x-amz-function-error"] = "Unhandled"
     return 200, headers, answer.body
 
@@ -175,7 +175,7 @@ def fronted(emulator: Emulator, event: Mapping[str, Any]) -> tuple[int, dict[str
     answer = emulator.invoke(json.dumps(event).encode())
     if answer.status == 413:
         return 413, {"content-type": _JSON}, b'{"message": "Request Too Long"}'
-    if answer.status != 200 or _failed(answer.body):
+    if answer.status != 200 or _has_failed(answer.body):
         click.echo(f"the function failed: {answer.body.decode(errors='replace')}", err=True)
         return 500, {"content-type": _JSON}, b'{"message": "Internal Server Error"}'
     value = json.loads(answer.body)
@@ -185,7 +185,7 @@ def fronted(emulator: Emulator, event: Mapping[str, Any]) -> tuple[int, dict[str
     return int(value["statusCode"]), headers, raw
 
 
-def _failed(body: bytes) -> bool:
+def _has_failed(body: bytes) -> bool:
     try:
         value = json.loads(body)
     except ValueError:

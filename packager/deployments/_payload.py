@@ -29,11 +29,11 @@ def request_body(inputs: Any) -> bytes:
     tensors. A missing value becomes null. Raises DeploymentError for what JSON cannot hold.
     """
     if isinstance(inputs, str | bytes | bytearray):
-        return _given(inputs)
+        return _read_inputs(inputs)
     try:
         text = json.dumps(_request(inputs), default=_plain, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise _refused(f"The inputs cannot be sent as JSON: {error}.") from error
+        raise _make_refusal(f"The inputs cannot be sent as JSON: {error}.") from error
     return text.encode()
 
 
@@ -53,12 +53,12 @@ def response(payload: bytes, *, failed: bool, name: str) -> PredictionsResponse:
     return PredictionsResponse(value)
 
 
-def _given(inputs: str | bytes | bytearray) -> bytes:
+def _read_inputs(inputs: str | bytes | bytearray) -> bytes:
     body = inputs.encode() if isinstance(inputs, str) else bytes(inputs)
     try:
         json.loads(body)
     except ValueError as error:
-        raise _refused(f"The inputs are text, and not JSON: {error}.") from error
+        raise _make_refusal(f"The inputs are text, and not JSON: {error}.") from error
     return body
 
 
@@ -73,7 +73,7 @@ def _request(inputs: Any) -> Any:
         inputs = inputs.toarray()
     if hasattr(inputs, "tolist") or isinstance(inputs, list | tuple):
         return {"inputs": inputs}
-    raise _refused(
+    raise _make_refusal(
         f"{type(inputs).__name__} cannot be sent: a DataFrame, an array, a dict, a list or JSON "
         "text is meant."
     )
@@ -157,5 +157,5 @@ def _failure(text: str, name: str) -> DeploymentError:
     return DeploymentError(f"{name} failed: {label}\nIts log says more.", "INTERNAL_ERROR")
 
 
-def _refused(text: str) -> DeploymentError:
+def _make_refusal(text: str) -> DeploymentError:
     return DeploymentError(text, "INVALID_PARAMETER_VALUE")

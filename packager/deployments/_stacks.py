@@ -118,7 +118,7 @@ def change(cloud: Cloud, kind: _Kind, name: str, wanted: Change) -> bool:
             waiter = cloud.stacks.get_waiter(f"stack_{kind.lower()}_complete")
             waiter.wait(StackName=made["StackId"], WaiterConfig=_WAIT)
         except WaiterError as error:
-            raise _failed(cloud, kind, name, made["StackId"]) from error
+            raise _make_failure(cloud, kind, name, made["StackId"]) from error
     return True
 
 
@@ -159,7 +159,7 @@ def _change_set(kind: _Kind, name: str, wanted: Change) -> dict[str, Any]:
     }
 
 
-def _failed(cloud: Cloud, kind: _Kind, name: str, stack_id: str) -> DeploymentError:
+def _make_failure(cloud: Cloud, kind: _Kind, name: str, stack_id: str) -> DeploymentError:
     stack = find(cloud, stack_id)
     status = stack.status if stack else "gone"
     text = f"The {kind.lower()} of stack {name} failed; it is now {status}."
@@ -187,11 +187,11 @@ def _reasons(cloud: Cloud, stack_id: str) -> str:
                 kind = event["ResourceType"]
                 found.append(f"  - {event['LogicalResourceId']} ({kind}): {reason or status}")
             if event["LogicalResourceId"] == event["StackName"] and reason == "User Initiated":
-                return _listed(found)
-    return _listed(found)
+                return _format_reasons(found)
+    return _format_reasons(found)
 
 
-def _listed(newest_first: list[str]) -> str:
+def _format_reasons(newest_first: list[str]) -> str:
     lines = newest_first[::-1][:_SHOWN]
     return "\n".join(lines) if lines else "  - its events name no reason"
 

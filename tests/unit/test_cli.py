@@ -58,7 +58,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
         requests.append(request)
         return {}
 
-    monkeypatch.setattr(_build, "_built", note)
+    monkeypatch.setattr(_build, "_build_artifact", note)
     return requests
 
 

@@ -76,8 +76,8 @@ def test_what_lambda_would_not_take_is_refused_with_what_to_write(constant: str)
     body = f'{{"inputs": [{constant}]}}'.encode()
 
     with pytest.raises(ConfigurationError, match="null is, and --http lets"):
-        invoke._checked(body, "direct")
-    assert invoke._checked(body, "http") == body
+        invoke._check_body(body, "direct")
+    assert invoke._check_body(body, "http") == body
 
 
 def test_an_artifact_of_another_machine_is_neither_invoked_nor_served(
