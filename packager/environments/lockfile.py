@@ -59,8 +59,8 @@ def lock(wanted: Wanted) -> Lock:
         argv: list[str | Path] = [
             *_machine(wanted.interpreter, wanted.platform, wanted.python_minor),
             *("-", "--format", "pylock.toml", "--no-header"),
-            *_listed(folder / "constraints.txt", "--constraints", wanted.constraints),
-            *_listed(folder / "excludes.txt", "--excludes", wanted.excluded),
+            *_write_option_file(folder / "constraints.txt", "--constraints", wanted.constraints),
+            *_write_option_file(folder / "excludes.txt", "--excludes", wanted.excluded),
         ]
         done = uv_command.run_pip(
             "compile",
@@ -169,7 +169,7 @@ def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _listed(path: Path, option: str, lines: tuple[str, ...]) -> list[str | Path]:
+def _write_option_file(path: Path, option: str, lines: tuple[str, ...]) -> list[str | Path]:
     if not lines:
         return []
     path.write_text(_lines(lines), encoding="utf-8")

@@ -212,11 +212,11 @@ def _minor(text: str) -> tuple[int, ...]:
 def read(stem: str, folder: Path | None) -> Table:
     own = folder / f"{stem}.toml" if folder is not None else None
     path = own if own is not None and own.is_file() else FACTS / f"{stem}.toml"
-    return Table(path.name, _parsed(path), [])
+    return Table(path.name, _read_toml(path), [])
 
 
 @cache
-def _parsed(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

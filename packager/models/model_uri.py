@@ -77,7 +77,7 @@ def parse(uri: str) -> Registered | Logged | OfRun | Folder | Stored:
     if scheme == "runs":
         run_id, _, path = rest.strip("/").partition("/")
         if not run_id or not path:
-            raise _malformed(uri, "a run's model needs the run's id and the model's path")
+            raise _make_address_error(uri, "a run's model needs the run's id and the model's path")
         return OfRun(run_id, path)
     folder = local_path(uri)
     return Stored(uri) if folder is None else Folder(folder)
@@ -91,7 +91,7 @@ def local_path(uri: str) -> Path | None:
     try:
         parts = urlsplit(uri)
     except ValueError as error:  # a host in brackets that are not closed
-        raise _malformed(uri, str(error)) from error
+        raise _make_address_error(uri, str(error)) from error
     if parts.scheme == "file":
         return Path(unquote(parts.path))
     # a letter and a colon is a drive, not a scheme
@@ -101,7 +101,9 @@ def local_path(uri: str) -> Path | None:
 def _model(uri: str, rest: str) -> Registered | Logged:
     name, slash, suffix = rest.partition("/")
     if not name or (slash and not suffix) or "/" in suffix:
-        raise _malformed(uri, "a registered model has a name and one version, alias or `latest`")
+        raise _make_address_error(
+            uri, "a registered model has a name and one version, alias or `latest`"
+        )
     if slash:
         if suffix.isdigit():
             return Registered(name=name, version=suffix)
@@ -111,12 +113,12 @@ def _model(uri: str, rest: str) -> Registered | Logged:
     if "@" in name:
         name, _, alias = name.rpartition("@")
         if not name or not alias:
-            raise _malformed(uri, "a name and an alias stand on the two sides of the @")
+            raise _make_address_error(uri, "a name and an alias stand on the two sides of the @")
         return Registered(name=name, alias=alias)
     return Logged(name) if _LOGGED.fullmatch(name) else Registered(name=name)
 
 
-def _malformed(uri: str, why: str) -> ConfigurationError:
+def _make_address_error(uri: str, why: str) -> ConfigurationError:
     return ConfigurationError(f"{uri!r} is not a model's address: {why}.\nUse {FORMS}.")
 
 

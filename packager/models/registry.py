@@ -278,8 +278,8 @@ class _Session:
         raise ModelNotFoundError(self._not_in_run(OfRun(run.info.run_id, path)))
 
     def _not_in_run(self, model: OfRun) -> str:
-        known = [entry.path for entry in self.client.list_artifacts(model.run_id)]
-        return f"Run {model.run_id} has no {model.path!r}. At its top there is: {_listed(known)}."
+        known = _format_names([each.path for each in self.client.list_artifacts(model.run_id)])
+        return f"Run {model.run_id} has no {model.path!r}. At its top there is: {known}."
 
     def _download(self, source: str, into: Path) -> Path:
         folder = into / "model"
@@ -325,7 +325,7 @@ class _Session:
 
     def _no_model(self, name: str) -> str:
         known = [model.name for model in self.client.search_registered_models(max_results=_SHOWN)]
-        return f"No registered model {name!r} in {self.where}. There are: {_listed(known)}."
+        return f"No registered model {name!r} in {self.where}. There are: {_format_names(known)}."
 
     def _no_version(self, model: Registered, aliases: dict[str, str]) -> str:
         if model.alias is not None:
@@ -342,10 +342,10 @@ class _Session:
         named = [f"{alias} (version {version})" for alias, version in sorted(aliases.items())]
         return (
             f"Model {model.name!r} {what}.\n"
-            f"Versions: {_listed(versions)}. Aliases: {_listed(named)}."
+            f"Versions: {_format_names(versions)}. Aliases: {_format_names(named)}."
         )
 
 
-def _listed(names: list[str]) -> str:
+def _format_names(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more if names else "none"

@@ -42,16 +42,16 @@ def check_source(source: str, asked: Sequence[str]) -> None:
             "address. Correct its source there, or name the model's folder in its place."
         )
     if _climbs(source):
-        raise _refused(source, "it climbs out of its store with `..`")
+        raise _make_refusal(source, "it climbs out of its store with `..`")
     path = model_uri.local_path(source)
     if path is not None:
         check_folder(path)
         return
     parts = urlsplit(source)
     if parts.scheme in _PROXIED and parts.netloc and not _is_asked(parts, asked):
-        raise _refused(source, f"MLflow would send your credentials to {parts.hostname}")
+        raise _make_refusal(source, f"MLflow would send your credentials to {parts.hostname}")
     if parts.scheme in _AZURE and not _AZURE_HOSTS.fullmatch(parts.hostname or ""):
-        raise _refused(source, f"MLflow would send a token of Azure's to {parts.hostname}")
+        raise _make_refusal(source, f"MLflow would send a token of Azure's to {parts.hostname}")
 
 
 def check_folder(path: Path) -> None:
@@ -117,7 +117,7 @@ def _is_asked(parts: SplitResult, asked: Sequence[str]) -> bool:
     return parts.netloc.rpartition("@")[2] in known
 
 
-def _refused(source: str, why: str) -> RegistryUnavailableError:
+def _make_refusal(source: str, why: str) -> RegistryUnavailableError:
     shown = without_password(source)
     return RegistryUnavailableError(
         f"The registry says that the model lies at {shown}, which is not opened: {why}.\n"

@@ -48,12 +48,12 @@ def probes(model: ResolvedModel, rows: int, seed: int) -> tuple[Probe, ...]:
     predictions or a refusal, is what the artifact is held to.
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose, no secret
-    found = list(_saved(model))
+    found = list(_yield_saved_example(model))
     body = None if model.example is None else examples.decoded(model.example)
     inputs = (model.signature or {}).get("inputs")
     if inputs:
         values = Values(rng, examples.columns(body))
-        found += _made(model, inputs, values, rows)
+        found += _make_probes(model, inputs, values, rows)
         found += [
             _probe(f"edge case: {name}", content, kind, 0, "http")
             for name, content, kind in refusals.bodies(inputs, values)
@@ -119,7 +119,7 @@ def of_rows(tables: Sequence[Mapping[str, Json]], model: ResolvedModel) -> tuple
     return tuple(found)
 
 
-def _saved(model: ResolvedModel) -> Iterator[Probe]:
+def _yield_saved_example(model: ResolvedModel) -> Iterator[Probe]:
     if model.example is None:
         return
     body, kind = model.example.body, model.example.content_type
@@ -129,7 +129,7 @@ def _saved(model: ResolvedModel) -> Iterator[Probe]:
         yield _probe("the saved example, directly", body, kind, count, "direct")
 
 
-def _made(
+def _make_probes(
     model: ResolvedModel, inputs: Sequence[Mapping[str, Json]], values: Values, rows: int
 ) -> Iterator[Probe]:
     """Single rows, pairs and batches, in every form that the signature allows, by both doors."""

@@ -66,7 +66,7 @@ def resampled(body: Json, rows: int, rng: random.Random) -> Json:
         data = body.get(key)
         if isinstance(data, list) and data:
             return {**body, key: rng.choices(data, k=rows)}
-        if isinstance(data, dict) and _aligned(data):
+        if isinstance(data, dict) and _are_aligned(data):
             picked = [rng.randrange(_length(data)) for _ in range(rows)]
             return {**body, key: {name: [data[name][at] for at in picked] for name in data}}
     return None
@@ -78,7 +78,7 @@ def row_count(body: Json) -> int:
     return max((len(values) for values in found.values()), default=1)
 
 
-def _aligned(data: Mapping[str, Any]) -> bool:
+def _are_aligned(data: Mapping[str, Any]) -> bool:
     lengths = {len(v) if isinstance(v, list) else -1 for v in data.values()}
     return len(lengths) == 1 and not lengths & {-1, 0}
 

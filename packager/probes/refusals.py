@@ -33,10 +33,10 @@ def bodies(
     if not all("name" in spec for spec in inputs):
         yield "too few columns", b'{"dataframe_split": {"data": [[]]}}', JSON
         return
-    yield from _spoiled(Columns(tuple(inputs), values).names(), inputs, values)
+    yield from _spoil_columns(Columns(tuple(inputs), values).names(), inputs, values)
 
 
-def _spoiled(
+def _spoil_columns(
     names: Sequence[str], inputs: Sequence[Mapping[str, Json]], values: Values
 ) -> Iterator[tuple[str, bytes, str]]:
     row = [values.column(spec, name) for spec, name in zip(inputs, names, strict=True)]
@@ -47,11 +47,13 @@ def _spoiled(
     numbers = [at for at, spec in enumerate(inputs) if spec.get("type") in _NUMBERS]
     words = [at for at, spec in enumerate(inputs) if spec.get("type") == "string"]
     for at in numbers[:_MOST]:
-        yield _with(f"a word in column {at}", names, _replaced(row, at, "word"))
-        yield _with(f"nothing in column {at}", names, _replaced(row, at, None))
+        yield _with(f"a word in column {at}", names, _replace_cell(row, at, "word"))
+        yield _with(f"nothing in column {at}", names, _replace_cell(row, at, None))
     for at in words[:_MOST]:
-        yield _with(f"an unknown word in column {at}", names, _replaced(row, at, "never seen ä"))
-        yield _with(f"no word in column {at}", names, _replaced(row, at, None))
+        yield _with(
+            f"an unknown word in column {at}", names, _replace_cell(row, at, "never seen ä")
+        )
+        yield _with(f"no word in column {at}", names, _replace_cell(row, at, None))
     yield "CSV with a column too few", written("csv", names[1:], [row[1:]]).body, CSV
     yield "no rows", json.dumps({"dataframe_split": {"columns": names, "data": []}}).encode(), JSON
 
@@ -60,5 +62,5 @@ def _with(what: str, names: Sequence[str], row: Sequence[Json]) -> tuple[str, by
     return what, written("dataframe_split", list(names), [list(row)]).body, JSON
 
 
-def _replaced(row: Sequence[Json], at: int, value: Json) -> list[Json]:
+def _replace_cell(row: Sequence[Json], at: int, value: Json) -> list[Json]:
     return [*row[:at], value, *row[at + 1 :]]

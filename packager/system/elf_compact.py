@@ -172,7 +172,7 @@ def _laid_out(
         placed[load.vaddr] = len(out)
         out += data[load.offset : load.offset + load.file_size]
 
-    moved = [_moved(s, in_file, placed, page) for s in segments]
+    moved = [_move_segment(s, in_file, placed, page) for s in segments]
     home = next((s for s in in_file if s.holds(table, count * _SEGMENT.size)), None)
     if home is not None and len(moved) == count:
         at = placed[home.vaddr] + table - home.offset
@@ -194,7 +194,7 @@ def _laid_out(
     return result
 
 
-def _moved(
+def _move_segment(
     segment: _Segment, loads: Sequence[_Segment], placed: Mapping[int, int], page: int
 ) -> _Segment:
     if segment.kind == _LOAD:

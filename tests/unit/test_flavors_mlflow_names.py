@@ -134,7 +134,7 @@ def test_what_the_stand_in_exports_is_mlflow_s(file: Path) -> None:
 
     module = ".".join(file.relative_to(_stub._ROOT).with_suffix("").parts)
     module = module.removesuffix(".__init__")
-    names = _stub._exported(file)
+    names = _stub._read_exports(file)
     if names:
         theirs = importlib.import_module(module)
         assert [name for name in names if not hasattr(theirs, name)] == []

@@ -179,7 +179,7 @@ def test_what_is_not_there_is_said(model: Any, said: str, client: Client, tmp_pa
 
 @pytest.mark.parametrize(("count", "said"), [(20, ", 19"), (21, ", 19 and 1 more")])
 def test_a_long_list_is_cut(count: int, said: str) -> None:
-    assert registry._listed([str(each) for each in range(count)]).endswith(said)
+    assert registry._format_names([str(each) for each in range(count)]).endswith(said)
 
 
 @pytest.mark.parametrize(("name", "query"), [("a", "name='a'"), ("it's", 'name="it\'s"')])

@@ -49,7 +49,7 @@ def looked_up(ensemble: Ensemble, constants: list[Any]) -> tuple[Ensemble, list[
     # new features stand in the order in which the tables are, and not in that of their first split
     order = {key: at for at, key in enumerate((f, s) for f in by_feature for s in by_feature[f])}
     moved = [order[key] for key in sets.places]
-    return replace(ensemble, trees=_moved(found, ensemble.features, moved)), maker.done()
+    return replace(ensemble, trees=_move_features(found, ensemble.features, moved)), maker.done()
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _Sets:
         return replace(node, value=0.5, feature=self.features + at, members=None)
 
 
-def _moved(trees: tuple[Tree, ...], features: int, moved: list[int]) -> tuple[Tree, ...]:
+def _move_features(trees: tuple[Tree, ...], features: int, moved: list[int]) -> tuple[Tree, ...]:
     def placed(node: Node) -> Node:
         if node.left is None or node.feature < features:
             return node

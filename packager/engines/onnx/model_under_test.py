@@ -192,7 +192,7 @@ class Case:
     def tried(self, candidate: Candidate, path: Path) -> Tried:
         """Compile one candidate and compare it."""
         try:
-            opsets, size = _optimised(candidate, path)
+            opsets, size = _write_optimised_graph(candidate, path)
             settings = {"intra_op_num_threads": 1} if candidate.exact else {}
             session = compiled.session(onnxruntime, str(path), settings)
             options = self._options(candidate, session, settings)
@@ -282,7 +282,7 @@ def _versions() -> dict[str, str]:
     return {name: installed[name] for name in _NAMED if name in installed}
 
 
-def _optimised(candidate: Candidate, path: Path) -> tuple[dict[str, int], int]:
+def _write_optimised_graph(candidate: Candidate, path: Path) -> tuple[dict[str, int], int]:
     """Write the graph as onnxruntime rearranges it for any machine; returns opsets and size."""
     graph = candidate.graph()
     graph.graph.name = "model"

@@ -99,7 +99,7 @@ def _compare(
     if labels or expected.dtype.kind != "f":
         wrong = np.array([a != b for a, b in zip(expected.tolist(), answer.tolist(), strict=True)])
     else:
-        wrong = _parted(done, expected, answer, rtol, atol)
+        wrong = _find_wrong_rows(done, expected, answer, rtol, atol)
         if expected.ndim == 2 and expected.shape[1] > 1:
             # NaN is last of all: the best of a row without one is what is meant
             wrong |= np.argmax(expected, axis=1) != np.argmax(answer, axis=1)
@@ -108,7 +108,9 @@ def _compare(
         _show(done, batch, int(at), f"answered {answer.tolist()[at]}")
 
 
-def _parted(done: Verdict, expected: Array, answer: Array, rtol: float, atol: float) -> Array:
+def _find_wrong_rows(
+    done: Verdict, expected: Array, answer: Array, rtol: float, atol: float
+) -> Array:
     left, right = expected.astype(np.float64), answer.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         same = (left == right) | (np.isnan(left) & np.isnan(right))

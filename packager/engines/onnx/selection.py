@@ -32,7 +32,7 @@ def prove(case: Case, out: Path) -> dict[str, Any]:
     for number, candidate in enumerate(case.candidates()):
         record: dict[str, Any] = {"name": candidate.name}
         tried.append(record)
-        if best is not None and (why := _skipped(case, best, candidate)):
+        if best is not None and (why := _explain_skip(case, best, candidate)):
             record["skipped"] = why
             continue
         path = out / f"candidate-{number}.onnx"
@@ -51,7 +51,7 @@ def prove(case: Case, out: Path) -> dict[str, Any]:
     }
 
 
-def _skipped(case: Case, best: _Proven, candidate: Candidate) -> str:
+def _explain_skip(case: Case, best: _Proven, candidate: Candidate) -> str:
     """Why there is no use in trying one more."""
     if candidate.precision == best.candidate.precision:
         return f"{best.candidate.name} is proven"

@@ -89,7 +89,7 @@ def _numeric(
     tree: int, node: Node, path: _Path, known: Mapping[int, frozenset[float]]
 ) -> Split | None:
     low, high = path.bounds.get(node.feature, (-math.inf, math.inf))
-    fixed = _fixed(path, known)
+    fixed = _choose_categories(path, known)
     if fixed is None or not low < node.value <= high:
         return None
     return Split(tree, node.feature, node.value, path.bounds, fixed)
@@ -98,7 +98,7 @@ def _numeric(
 def _categorical(
     tree: int, node: Node, path: _Path, known: Mapping[int, frozenset[float]]
 ) -> Split | None:
-    fixed = _fixed(path, known)
+    fixed = _choose_categories(path, known)
     if fixed is None:
         return None
     members = sorted(node.members or ())
@@ -111,7 +111,9 @@ def _categorical(
     return Split(tree, node.feature, none, path.bounds, fixed, (*named, *beside, math.nan))
 
 
-def _fixed(path: _Path, known: Mapping[int, frozenset[float]]) -> dict[int, float] | None:
+def _choose_categories(
+    path: _Path, known: Mapping[int, frozenset[float]]
+) -> dict[int, float] | None:
     """A category for each feature that a split before this one named; None where there is none."""
     found: dict[int, float] = {}
     for feature, among in path.among.items():

@@ -185,12 +185,12 @@ def through(
             inside = values[(values > ends[:, feature].min()) & (values < ends[:, feature].max())]
             if len(inside) == 0:
                 continue
-            found += _halved(transform, base, name, int(feature), inside, spread)
+            found += _bisect_thresholds(transform, base, name, int(feature), inside, spread)
             done += len(inside)
     return (joined(found) if found else None), done, total
 
 
-def _halved(
+def _bisect_thresholds(
     transform: Any, base: Table, name: str, feature: int, values: Array, spread: float
 ) -> list[Table]:
     rows = taken(base, np.zeros(len(values), dtype=int))

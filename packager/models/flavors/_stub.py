@@ -33,13 +33,13 @@ _NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
 
 def imports_mlflow(path: Path) -> bool:
     """Tell whether the file's text imports mlflow; a file that is no Python may."""
-    tree = _parsed(path)
+    tree = _parse_file(path)
     return tree is None or any(_is_mlflow(name) for name in _bound_names(tree).values())
 
 
 def find_missing(path: Path) -> tuple[str, ...]:
     """Find what the file uses anywhere of mlflow and the stand-in lacks: dotted, sorted."""
-    tree = _parsed(path)
+    tree = _parse_file(path)
     if tree is None:
         return ()
     return tuple(sorted({name for name in _used_names(tree) if not _has(name)}))
@@ -47,11 +47,11 @@ def find_missing(path: Path) -> tuple[str, ...]:
 
 def imported_modules(path: Path) -> frozenset[str]:
     """Dotted names that the file imports, a relative one as the text has it."""
-    tree = _parsed(path)
+    tree = _parse_file(path)
     return frozenset() if tree is None else frozenset(_bound_names(tree).values())
 
 
-def _parsed(path: Path) -> ast.Module | None:
+def _parse_file(path: Path) -> ast.Module | None:
     try:
         return ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):
@@ -101,14 +101,14 @@ def _used_names(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Attribute):
             chain = _chain(node, bound)
         elif isinstance(node, ast.Call):
-            chain = _called(node, bound)
+            chain = _read_called_name(node, bound)
         else:
             continue
         if _is_mlflow(chain):
             yield chain
 
 
-def _called(node: ast.Call, bound: dict[str, str]) -> str:
+def _read_called_name(node: ast.Call, bound: dict[str, str]) -> str:
     """Read the name in `getattr(mlflow, "x")` or `import_module("mlflow.x")`; "" otherwise."""
     function = ast.unparse(node.func).rpartition(".")[2]
     if function == "getattr" and len(node.args) > 1:
@@ -149,7 +149,7 @@ def _has(name: str, *, private: bool = False) -> bool:
         if file is None:
             return False
         if _file(f"{module}.{part}") is None:
-            exported = _defined(file) if private else _exported(file)
+            exported = _list_definitions(file) if private else _read_exports(file)
             return part in exported
         module = f"{module}.{part}"
     return _file(module) is not None
@@ -162,7 +162,7 @@ def _file(module: str) -> Path | None:
 
 
 @cache
-def _exported(file: Path) -> frozenset[str]:
+def _read_exports(file: Path) -> frozenset[str]:
     """The module's `__all__`."""
     for node in ast.parse(file.read_bytes()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
@@ -171,7 +171,7 @@ def _exported(file: Path) -> frozenset[str]:
 
 
 @cache
-def _defined(file: Path) -> frozenset[str]:
+def _list_definitions(file: Path) -> frozenset[str]:
     """List what the module defines or imports at its top, or below a condition there."""
     names: set[str] = set()
     waiting: list[ast.AST] = list(ast.parse(file.read_bytes()).body)
@@ -200,9 +200,9 @@ def _of_mlflow_alone() -> frozenset[str]:
         inside = Path(*module.split(".")[1:])
         for folder in folders:
             files = (folder / inside / "__init__.py", (folder / inside).with_suffix(".py"))
-            theirs.update(*(_defined(file) for file in files if file.is_file()))
+            theirs.update(*(_list_definitions(file) for file in files if file.is_file()))
         if (file := _file(module)) is not None:
-            ours |= {*_exported(file)}
+            ours |= {*_read_exports(file)}
             ours |= {path.stem for path in file.parent.iterdir()}
     return frozenset(name for name in theirs - ours - _USUAL if not name.startswith("_"))
 

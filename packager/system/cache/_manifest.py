@@ -75,7 +75,7 @@ class Difference:
         if self.unreadable is not None:
             return self.unreadable
         kinds = (("changed", self.changed), ("missing", self.missing), ("added", self.added))
-        return "; ".join(f"{kind}: {_listed(names)}" for kind, names in kinds if names)
+        return "; ".join(f"{kind}: {_format_names(names)}" for kind, names in kinds if names)
 
     @property
     def only_added(self) -> bool:
@@ -233,6 +233,6 @@ def _save(folder: Path, manifest: Manifest) -> None:
     partial.replace(folder / FILENAME)
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _format_names(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

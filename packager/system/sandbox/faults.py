@@ -77,7 +77,7 @@ SHARING_FUNCTION: Final = replace(FUNCTION, own=(_TMP, SHARED_MEMORY))
 _Rule: TypeAlias = tuple[re.Pattern[str], Callable[[re.Match[str], str, Place], str]]
 
 
-def _refused(found: re.Match[str], call: str, place: Place) -> str:
+def _explain_read_only(found: re.Match[str], call: str, place: Place) -> str:
     path = found[2] or "a file outside /tmp"
     return (
         f"{call} writes {path}: {found[1].lower()}. In {place.name} only {place.writable} can be "
@@ -163,7 +163,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     (_LOCK, _lock),
     (_COMMAND, _command),
     (_LIBRARY, _library),
-    (_REFUSED, _refused),
+    (_REFUSED, _explain_read_only),
     (_ABSENT, _absent),
     (_SQLITE, _sqlite),
     (_FULL, _full),
@@ -176,10 +176,10 @@ _RULES: Final[tuple[_Rule, ...]] = (
 
 def explain(text: str, place: Place) -> tuple[str, ...]:
     """A sentence or two for each thing that `text`, a log with tracebacks, says was refused."""
-    return tuple(dict.fromkeys(_explained(text, place)))
+    return tuple(dict.fromkeys(_explain_faults(text, place)))
 
 
-def _explained(text: str, place: Place) -> Iterator[str]:
+def _explain_faults(text: str, place: Place) -> Iterator[str]:
     for pattern, say in _RULES:
         found = pattern.search(text)
         if found and (said := say(found, name_call(text[: found.start()], text), place)):

@@ -135,7 +135,7 @@ def _run_with(
 ) -> process.Done:
     if not sys.platform.startswith("linux"):
         return _run_beside(argv, inside, cwd, env, timeout_seconds)
-    with _prepared(has, argv, inside, cwd, env, listens=False) as launch:
+    with _prepare_launch(has, argv, inside, cwd, env, listens=False) as launch:
         done = process.run(
             launch.argv,
             cwd=Path("/"),
@@ -166,7 +166,7 @@ def foreground(
     """
     if not sys.platform.startswith("linux"):
         return process.foreground(argv, env=env, pass_fds=pass_fds)
-    with _prepared(features(), argv, inside, cwd, env, listens=True) as launch:
+    with _prepare_launch(features(), argv, inside, cwd, env, listens=True) as launch:
         code = process.foreground(
             launch.argv,
             cwd=Path("/"),
@@ -228,7 +228,7 @@ class _Launch:
 
 
 @contextlib.contextmanager
-def _prepared(
+def _prepare_launch(
     has: Features,
     argv: Sequence[str | Path],
     inside: Confinement,
@@ -340,7 +340,9 @@ class Confined:
             self._door, theirs = (stack.enter_context(each) for each in socket.socketpair())
             self._door.settimeout(_END_SECONDS)
             self._launch = stack.enter_context(
-                _prepared(self._has, argv, inside, cwd, env, listens=True, door=theirs.fileno())
+                _prepare_launch(
+                    self._has, argv, inside, cwd, env, listens=True, door=theirs.fileno()
+                )
             )
             self._process = process.start(
                 self._launch.argv,

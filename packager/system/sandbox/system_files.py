@@ -77,7 +77,7 @@ def list_system_files(
     """
     wanted: list[Path] = [Path(path) for path in _DATA]
     wanted += _named_libraries((*libraries, *_OF_THE_C_LIBRARY, *_OF_COMMANDS))
-    wanted += _linked(python)
+    wanted += _list_linked_libraries(python)
     programs = (shutil.which(command, path=_COMMAND_FOLDERS) for command in commands)
     wanted += [Path(path) for path in programs if path is not None]
     if drivers:
@@ -149,7 +149,7 @@ def _named_libraries(names: Iterable[str]) -> list[Path]:
 
 
 @functools.cache
-def _linked(python: Path) -> tuple[Path, ...]:
+def _list_linked_libraries(python: Path) -> tuple[Path, ...]:
     """The libraries that `python` and its standard library load, by the names they are asked by."""
     done = process.run(
         [python, "-I", "-S", "-B", "-c", _MODULES], check=False, timeout_seconds=60, env={}

@@ -24,13 +24,13 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         raise RefusedError("columns of categories")
     yield Candidate(
         name="float, trees",
-        graph=lambda: _exported(model),
+        graph=lambda: _export_graph(model),
         feeds=inputs.matrix("float32", "features"),
         output=int(method == "predict_proba"),
     )
 
 
-def _exported(model: Any) -> onnx.ModelProto:
+def _export_graph(model: Any) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         model.save_model(str(path), format="onnx")

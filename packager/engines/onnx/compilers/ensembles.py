@@ -92,13 +92,13 @@ def narrowed(ensemble: Ensemble) -> Ensemble:
     rounded: exact decisions for models that round their inputs, and for columns of floats.
     """
     found = tuple(
-        Tree(tree.target, tuple(_narrowed(node, ensemble.less) for node in tree.nodes))
+        Tree(tree.target, tuple(_narrow_node(node, ensemble.less) for node in tree.nodes))
         for tree in ensemble.trees
     )
     return replace(ensemble, trees=found, dtype=np.float32, narrow=False)
 
 
-def _narrowed(node: Node, less: str) -> Node:
+def _narrow_node(node: Node, less: str) -> Node:
     if node.left is None or node.members is not None:
         return node
     with np.errstate(over="ignore"):

@@ -31,7 +31,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         raise RefusedError("columns that are no numbers")
     dtype = inputs.dtype or "float32"
     example = torch.zeros((_TRACED, *inputs.shape), dtype=getattr(torch, dtype))
-    for name, export in (("exported", _exported), ("traced", _traced)):
+    for name, export in (("exported", _export_graph), ("traced", _trace_graph)):
         yield Candidate(
             name=f"float, {name}",
             graph=lambda export=export: export(model, example),  # type: ignore[misc]
@@ -40,7 +40,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         )
 
 
-def _exported(model: Any, example: Any) -> onnx.ModelProto:
+def _export_graph(model: Any, example: Any) -> onnx.ModelProto:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -59,7 +59,7 @@ def _exported(model: Any, example: Any) -> onnx.ModelProto:
         return onnx.load(str(path))
 
 
-def _traced(model: Any, example: Any) -> onnx.ModelProto:
+def _trace_graph(model: Any, example: Any) -> onnx.ModelProto:
     buffer = io.BytesIO()
     torch.onnx.export(
         model,

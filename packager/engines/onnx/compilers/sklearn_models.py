@@ -39,10 +39,10 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         for way in ways:
             if way != "matrix" and not inputs.columns:
                 continue
-            feeds, types = _fed(inputs, dtype, way)
+            feeds, types = _list_feeds(inputs, dtype, way)
             yield Candidate(
                 name=f"{dtype}, {way}",
-                graph=partial(_converted, model, types),
+                graph=partial(_convert_model, model, types),
                 feeds=feeds,
                 output=_OUTPUTS[method],
                 precision="double" if dtype == "double" else "float",
@@ -100,7 +100,7 @@ def _ending(
         )
         return
     for way in ("matrix",) if inputs.numeric else ("typed", "columns"):
-        feeds, types = _fed(inputs, "double", way)
+        feeds, types = _list_feeds(inputs, "double", way)
         yield Candidate(
             name=f"double, {way}, {name}",
             graph=partial(_after, model[:-1], types, graph),
@@ -110,7 +110,7 @@ def _ending(
         )
 
 
-def _fed(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, Any]], list[Any]]:
+def _list_feeds(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, Any]], list[Any]]:
     """Feeds, and the input types that skl2onnx is told."""
     real = kinds.DoubleTensorType if dtype == "double" else kinds.FloatTensorType
     if way == "matrix":
@@ -131,10 +131,10 @@ def _fed(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, Any]], li
 
 
 def _after(steps: Any, types: list[Any], graph: Callable[[], Any]) -> Any:
-    return trees.after(_converted(steps, types), graph())
+    return trees.after(_convert_model(steps, types), graph())
 
 
-def _converted(model: Any, types: list[Any]) -> Any:
+def _convert_model(model: Any, types: list[Any]) -> Any:
     operators.register()
     made = partial(to_onnx, model, initial_types=types, target_opset=_opsets())
     if not is_classifier(model):

@@ -45,7 +45,7 @@ def is_one(model: Any) -> bool:
 def read(model: Any) -> ensembles.Ensemble:
     """Raises RefusedError for several outputs and for boosting that starts from another model."""
     if type(model).__name__ in _BOOSTED:
-        return _boosted(model)
+        return _read_boosting(model)
     parts = list(getattr(model, "estimators_", [model]))
     if parts[0].n_outputs_ != 1:
         raise RefusedError("trees with several outputs")
@@ -70,7 +70,7 @@ def read(model: Any) -> ensembles.Ensemble:
     )
 
 
-def _boosted(model: Any) -> ensembles.Ensemble:
+def _read_boosting(model: Any) -> ensembles.Ensemble:
     if model.init is not None and model.init != "zero":
         raise RefusedError("boosting that starts from another model")
     classes = tuple(getattr(model, "classes_", ()))

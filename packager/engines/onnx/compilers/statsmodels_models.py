@@ -51,7 +51,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         raise RefusedError("a formula whose design was not kept")
     if not inputs.columns or (design is None and not inputs.numeric):
         raise RefusedError("columns that are no numbers, and no formula")
-    feeds = [_feed(inputs, name) for name in _used(design, inputs)]
+    feeds = [_make_feed(inputs, name) for name in _list_used_columns(design, inputs)]
     yield Candidate(
         name="double, linear",
         graph=lambda: _graph(model, design, feeds, link),
@@ -84,7 +84,7 @@ def _link(model: Any) -> tuple[str, ...]:
     return _LINKS[link]
 
 
-def _used(design: Any, inputs: Inputs) -> list[str]:
+def _list_used_columns(design: Any, inputs: Inputs) -> list[str]:
     """The columns that the design reads, in the order of the signature."""
     names = [column.name for column in inputs.columns]
     if design is None:
@@ -93,7 +93,9 @@ def _used(design: Any, inputs: Inputs) -> list[str]:
     for factor in design.factor_infos:
         tree = ast.walk(ast.parse(factor.code, mode="eval"))
         read |= {node.id for node in tree if isinstance(node, ast.Name)}
-        read |= {_quoted(node) for node in ast.walk(ast.parse(factor.code)) if _is_quote(node)}
+        read |= {
+            _read_quoted_name(node) for node in ast.walk(ast.parse(factor.code)) if _is_quote(node)
+        }
     return [name for name in names if name in read]
 
 
@@ -106,7 +108,7 @@ def _levels(design: Any) -> dict[str, list[str]]:
     return found
 
 
-def _feed(inputs: Inputs, name: str) -> dict[str, Any]:
+def _make_feed(inputs: Inputs, name: str) -> dict[str, Any]:
     (kind,) = [column.type for column in inputs.columns if column.name == name]
     dtype = "object" if kind == "string" else "float64"
     return {"input": name, "dtype": dtype, "columns": [name], "tensor": None}
@@ -174,7 +176,7 @@ def _is_quote(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "Q"
 
 
-def _quoted(node: Any) -> str:
+def _read_quoted_name(node: Any) -> str:
     return str(ast.literal_eval(node.args[0]))
 
 
@@ -183,7 +185,7 @@ def _column(node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id
     if _is_quote(node):
-        return _quoted(node)
+        return _read_quoted_name(node)
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "C":
         return _column(node.args[0])
     raise RefusedError(f"categories of {ast.unparse(node)}")
@@ -247,7 +249,7 @@ class _Nodes:
                 if name == "I":
                     return self.formula(only)
                 if name == "Q":
-                    return self.node("Identity", _quoted(node))
+                    return self.node("Identity", _read_quoted_name(node))
                 if name in _CALLS:
                     return self.node(_CALLS[name], self.formula(only))
             case _:

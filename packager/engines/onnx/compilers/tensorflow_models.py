@@ -33,13 +33,13 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
     dtype = inputs.dtype or "float64"
     yield Candidate(
         name="as it is",
-        graph=lambda: _converted(model, (None, *inputs.shape), dtype),
+        graph=lambda: _convert_model(model, (None, *inputs.shape), dtype),
         feeds=inputs.matrix(dtype),
         output=0,
     )
 
 
-def _converted(model: Any, shape: tuple[int | None, ...], dtype: str) -> onnx.ModelProto:
+def _convert_model(model: Any, shape: tuple[int | None, ...], dtype: str) -> onnx.ModelProto:
     import tensorflow as tf  # noqa: PLC0415 - only where the model is TensorFlow's
     import tf2onnx  # noqa: PLC0415
 

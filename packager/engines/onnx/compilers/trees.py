@@ -46,8 +46,8 @@ def graph(ensemble: Ensemble) -> onnx.ModelProto:
     kind = TensorProto.DOUBLE if ensemble.dtype == np.float64 else TensorProto.FLOAT
     constants: list[Any] = []
     plain, looked_up = categories.looked_up(ensemble, constants)
-    nodes = [*_rounded(ensemble), *looked_up, _ensemble_node(plain)]
-    nodes += _scaled(ensemble, constants)
+    nodes = [*_round_inputs(ensemble), *looked_up, _ensemble_node(plain)]
+    nodes += _scale_margins(ensemble, constants)
     binary = ensemble.link == "sigmoid" and len(ensemble.classes) == 2
     linked = LINKS[ensemble.link]
     name = "positive" if binary else "values"
@@ -94,7 +94,7 @@ def class_names(classes: Sequence[Any]) -> Any:
     )
 
 
-def _rounded(ensemble: Ensemble) -> list[Any]:
+def _round_inputs(ensemble: Ensemble) -> list[Any]:
     if not ensemble.narrow:
         return [helper.make_node("Identity", [INPUT], [categories.TAKEN])]
     return [
@@ -124,7 +124,7 @@ def after(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _scaled(ensemble: Ensemble, constants: list[Any]) -> list[Any]:
+def _scale_margins(ensemble: Ensemble, constants: list[Any]) -> list[Any]:
     """A mean is divided and not multiplied, as the models do it: to the last bit."""
     kind, by = ("Div", ensemble.divisor) if ensemble.divisor != 1.0 else ("Mul", ensemble.scale)
     if by == 1.0:

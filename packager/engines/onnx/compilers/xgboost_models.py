@@ -42,7 +42,10 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
     if method != "predict":
         raise RefusedError(f"a graph has no {method}")
     ensemble = read(model)
-    if not ensemble.classes and _saved(model)["learner"]["objective"]["name"] == "multi:softmax":
+    if (
+        not ensemble.classes
+        and _read_saved_model(model)["learner"]["objective"]["name"] == "multi:softmax"
+    ):
         # a Booster answers with the number of the class whose margin is largest
         ensemble = replace(ensemble, classes=tuple(range(len(ensemble.base))), link="identity")
     yield from trees.candidates(ensemble, inputs, method)
@@ -54,7 +57,7 @@ def thresholds(model: Any) -> Mapping[int, npt.NDArray[Any]]:
 
 def read(model: Any) -> ensembles.Ensemble:
     """Raises RefusedError for linear boosters, categories of pandas and unknown objectives."""
-    learner = _saved(model)["learner"]
+    learner = _read_saved_model(model)["learner"]
     objective = learner["objective"]["name"]
     if objective not in _LINKS:
         raise RefusedError(f"the objective {objective}")
@@ -71,7 +74,7 @@ def read(model: Any) -> ensembles.Ensemble:
     weights = inner.get("weight_drop") or weights
     if inner.get("cats", {}).get("enc"):
         raise RefusedError("categories that XGBoost has numbered from a table's own")
-    count = _used(model, inner)
+    count = _count_used_trees(model, inner)
     found = [
         _tree(tree, target, 1.0 if weights is None else weights[at])
         for at, (tree, target) in enumerate(zip(inner["trees"], inner["tree_info"], strict=True))
@@ -93,13 +96,13 @@ def _classifies(model: Any) -> bool:
     return type(model).__name__ in {"XGBClassifier", "XGBRFClassifier"}
 
 
-def _saved(model: Any) -> dict[str, Any]:
+def _read_saved_model(model: Any) -> dict[str, Any]:
     booster = model.get_booster() if hasattr(model, "get_booster") else model
     found: dict[str, Any] = json.loads(booster.save_raw("json"))
     return found
 
 
-def _used(model: Any, inner: Mapping[str, Any]) -> int:
+def _count_used_trees(model: Any, inner: Mapping[str, Any]) -> int:
     """The scikit-learn classes stop at the best iteration, where training found one."""
     attributes = model.get_booster().attributes() if hasattr(model, "get_booster") else {}
     if "best_iteration" not in attributes:
