@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import ClassVar, Final
 
 from packager.system.redaction import redact
 from packager.types import Finding, RejectedBundle
+
+_OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "amd64": ("x86_64",),
+    "intel": ("x86_64",),
+    "x64": ("x86_64",),
+    "x86": ("x86_64",),
+    "aarch64": ("arm64",),
+    "graviton": ("arm64",),
+    "docker": ("gpu-container",),
+    "gpu": ("cuda", "gpu-container"),
+    "image": ("aws-lambda-image",),
+    # what one cloud has under another cloud's name
+    "blob": ("s3",),
+    "s3": ("blob",),
+    "queue": ("sqs",),
+    "sqs": ("queue",),
+    "topic": ("sns",),
+    "sns": ("topic",),
+    "eventhubs": ("kinesis",),
+    "kinesis": ("eventhubs",),
+    "eventgrid": ("eventbridge",),
+    "eventbridge": ("eventgrid",),
+    "cron": ("schedule", "timer"),
+    "timer": ("schedule",),
+    "schedule": ("timer",),
+}
+"""Other names of the same thing: spelling alone would lead from amd64 to arm64."""
 
 
 class PackagerError(Exception):
@@ -25,8 +53,13 @@ class ConfigurationError(PackagerError):
 
 
 class UnknownTargetError(ConfigurationError):
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"No target {name!r}. Known targets: {', '.join(sorted(known))}.")
+    """A name that is no target's; the closest one is asked for."""
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        super().__init__(
+            f"No target {name!r}.{suggest_name(name, known)} "
+            f"Known targets: {', '.join(sorted(known))}."
+        )
 
 
 class FactsError(ConfigurationError):
@@ -154,3 +187,29 @@ class UntrustedTypesError(ModelFormatError):
             f"The model's skops file holds types that are not trusted: {types}.\n"
             "If they are yours, log the model again with skops_trusted_types naming them."
         )
+
+
+def suggest_name(given: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'NAME'?` for the closest known name; an empty text without one."""
+    names = sorted(map(str, known), key=lambda name: (len(name), name))
+    if (name := _find_closest(given.strip().casefold(), names)) is None:
+        return ""
+    return f" Did you mean {name!r}?"
+
+
+def suggest_names(given: Iterable[str], known: Iterable[str]) -> str:
+    """Return one such question for each of `given` that has a close name."""
+    names = tuple(known)
+    return "".join(suggest_name(each, names) for each in given)
+
+
+def _find_closest(given: str, names: list[str]) -> str | None:
+    folded = {name.casefold(): name for name in reversed(names)}
+    for other in _OTHER_NAMES.get(given, ()):
+        if other in folded:
+            return folded[other]
+    close = difflib.get_close_matches(given, folded, n=1)
+    if not close and len(given) > 1:
+        # the beginning of a long name: azure for azure-functions
+        close = [name for name in map(str.casefold, names) if name.startswith(given)][:1]
+    return folded[close[0]] if close else None

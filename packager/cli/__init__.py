@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from inspect import getdoc
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from packager import __version__
 from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
 from packager.cli._cache import cache
+from packager.cli._common import join_lines
 from packager.cli._signals import answer_signals
 from packager.commands import console
 from packager.errors import PackagerError
@@ -28,6 +30,9 @@ app = typer.Typer(
 for _command in (inspect, build, invoke, batch, serve, demo):
     app.command()(_command)
 app.add_typer(cache)
+for _each in (*app.registered_commands, *cache.registered_commands):
+    # typer keeps the line breaks of a docstring, and breaks the lines of a narrow terminal again
+    _each.help = join_lines(getdoc(_each.callback) or "")
 
 
 def _version(*, asked: bool) -> None:

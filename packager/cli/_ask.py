@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from packager.cli import _options as opt
+from packager.cli import _request_options as ask
+from packager.cli import _target_options as to
 from packager.cli._common import checked_request, registry, show
 from packager.commands import console
 
@@ -15,34 +17,13 @@ from packager.commands import console
 def invoke(
     artifact: opt.Artifact,
     *,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", "-d", help="The request: JSON, @FILE, or - for standard input."),
-    ] = None,
-    http: Annotated[
-        bool, typer.Option("--http", help="Send it as an HTTP API request to /invocations.")
-    ] = False,
-    content_type: Annotated[
-        str, typer.Option(help="Of the request, with --http.")
-    ] = "application/json",
-    event: Annotated[
-        str | None,
-        typer.Option(
-            help="Send it as a message of this source, one that the artifact was built for.",
-            show_default=False,
-        ),
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--env",
-            metavar="NAME=VALUE",
-            help="A variable of the function, beside the template's. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    repeat: Annotated[int, typer.Option(min=1, max=10_000, help="Send it so often.")] = 1,
-    memory_mb: opt.EmulatedMemory = None,
+    data: ask.Data = None,
+    http: ask.AsHttp = False,
+    content_type: ask.ContentType = "application/json",
+    event: ask.SentAs = None,
+    env: ask.Variables = None,
+    repeat: ask.Repeat = 1,
+    memory_mb: to.EmulatedMemory = None,
     allow_network: opt.AllowNetwork = False,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -77,18 +58,19 @@ def invoke(
 def batch(
     artifact: opt.Artifact,
     source: Annotated[
-        str, typer.Argument(metavar="IN", help="s3://BUCKET/FILE, or a folder: s3://BUCKET/IN/.")
+        str,
+        typer.Argument(
+            metavar="IN", help="File, as s3://BUCKET/FILE, or folder, as s3://BUCKET/IN/."
+        ),
     ],
-    target: Annotated[str, typer.Argument(metavar="OUT", help="s3://BUCKET/PREFIX.")],
+    target: Annotated[
+        str, typer.Argument(metavar="OUT", help="Where predictions go, as s3://BUCKET/PREFIX.")
+    ],
     *,
-    stack: Annotated[
-        str | None, typer.Option(help="Its stack; else as samconfig.toml.", show_default=False)
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Functions at once.")] = 100,
-    rows: Annotated[int, typer.Option(min=1, help="Rows of a file in one call.")] = 200,
-    tolerate: Annotated[
-        float, typer.Option(min=0, max=100, help="Percent of the items that may fail.")
-    ] = 0.0,
+    stack: ask.Stack = None,
+    concurrency: ask.Concurrency = 100,
+    rows: ask.CallRows = 200,
+    tolerate: ask.Tolerate = 0.0,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
 ) -> None:
@@ -116,14 +98,12 @@ def serve(
         str, typer.Argument(metavar="SOURCE", help="An artifact's folder, or a model's address.")
     ],
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    as_deployed: Annotated[
-        bool, typer.Option("--as-deployed", help="Answer as the deployed function would.")
-    ] = False,
+    port: ask.Port = 8080,
+    host: ask.Host = "127.0.0.1",
+    as_deployed: ask.AsDeployed = False,
     tracking_uri: opt.TrackingUri = None,
     registry_uri: opt.RegistryUri = None,
-    python: opt.Python = None,
+    python: to.Python = None,
     trust_model_index: opt.TrustModelIndex = False,
     allow_network: opt.AllowNetwork = False,
     verbose: opt.Verbose = False,
@@ -155,10 +135,10 @@ def serve(
 
 def demo(
     folder: Annotated[
-        Path, typer.Argument(help="Where the registry and the artifact go.", file_okay=False)
+        Path, typer.Argument(help="Folder for the registry and the artifact.", file_okay=False)
     ] = Path("demo"),
     *,
-    target: opt.Target = "aws-lambda",
+    target: to.Target = "aws-lambda",
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from packager.cli import _options as opt
+from packager.cli import _target_options as to
 from packager.cli._common import checked_request, registry, show
 from packager.commands import console
 from packager.types import BATCH_SOURCES, BuildRequest, Device, Engine, Front, Shipped
@@ -23,16 +24,16 @@ def inspect(
     *,
     tracking_uri: opt.TrackingUri = None,
     registry_uri: opt.RegistryUri = None,
-    python_minor: opt.Python = None,
-    architecture: opt.Arch = "x86_64",
-    example: opt.Example = None,
     trust_model_index: opt.TrustModelIndex = False,
-    tier: opt.Tier = None,
-    rate: opt.Rate = 1.0,
-    request_rows: opt.RequestRows = 1,
-    engines: opt.Engines = False,
     allow_network: opt.AllowNetwork = False,
-    facts_dir: opt.FactsDir = None,
+    python_minor: to.Python = None,
+    architecture: to.Arch = "x86_64",
+    rate: to.Rate = 1.0,
+    request_rows: to.RequestRows = 1,
+    facts_dir: to.FactsDir = None,
+    tier: to.Tier = None,
+    engines: to.Engines = False,
+    example: opt.Example = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
 ) -> None:
@@ -58,43 +59,43 @@ def inspect(
 def build(
     model_uri: opt.Model,
     *,
-    out_dir: opt.OutDir = Path("dist"),
-    target: opt.Target = "aws-lambda",
-    rate: opt.Rate = 1.0,
-    request_rows: opt.RequestRows = 1,
     tracking_uri: opt.TrackingUri = None,
     registry_uri: opt.RegistryUri = None,
-    python_minor: opt.Python = None,
-    architecture: opt.Arch = "x86_64",
-    example: opt.Example = None,
     trust_model_index: opt.TrustModelIndex = False,
-    tier: opt.Tier = None,
-    engine: opt.Engine = "native",
-    rtol: opt.Rtol = 1e-5,
-    atol: opt.Atol = 1e-6,
-    front: opt.Front = Front.HTTP_API,
-    events: opt.Events = None,
-    output_to: opt.OutputTo = None,
-    once: opt.Once = False,
-    baseline: opt.Baseline = None,
-    batch: opt.Batch = False,
-    opentelemetry: opt.OpenTelemetry = False,
-    memory_mb: opt.Memory = None,
-    timeout_seconds: opt.Timeout = None,
+    allow_network: opt.AllowNetwork = False,
+    target: to.Target = "aws-lambda",
+    python_minor: to.Python = None,
+    architecture: to.Arch = "x86_64",
+    memory_mb: to.Memory = None,
+    timeout_seconds: to.Timeout = None,
+    rate: to.Rate = 1.0,
+    request_rows: to.RequestRows = 1,
+    base_image: to.BaseImage = None,
+    device: to.Device = None,
+    driver: to.Driver = None,
+    facts_dir: to.FactsDir = None,
+    engine: to.Engine = "native",
+    tier: to.Tier = None,
+    rtol: to.Rtol = 1e-5,
+    atol: to.Atol = 1e-6,
+    front: to.Front = Front.HTTP_API,
+    opentelemetry: to.OpenTelemetry = False,
+    events: to.Events = None,
+    output_to: to.OutputTo = None,
+    once: to.Once = False,
+    batch: to.Batch = False,
+    baseline: to.Baseline = None,
+    example: opt.Example = None,
     rows: opt.Rows = 1000,
     seed: opt.Seed = 0,
+    allow_unproven: opt.AllowUnproven = False,
     passes: opt.Passes = None,
     keep: opt.Keep = None,
     requirements: opt.Requirements = Shipped.SERVING,
     keep_packages: opt.KeepPackage = None,
     trace: opt.Trace = True,
     optimize: opt.Optimize = 0,
-    allow_unproven: opt.AllowUnproven = False,
-    allow_network: opt.AllowNetwork = False,
-    base_image: opt.BaseImage = None,
-    device: opt.Device = None,
-    driver: opt.Driver = None,
-    facts_dir: opt.FactsDir = None,
+    out_dir: opt.OutDir = Path("dist"),
     dry_run: opt.DryRun = False,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -106,14 +107,8 @@ def build(
     """
     given = locals()
     from packager.commands.target_fit import Workload
-    from packager.commands.target_selection import AUTO
 
-    automatic = target == AUTO
-    if automatic and dry_run:
-        raise typer.BadParameter(
-            "auto is decided by what is built: name a target, or ask `packager inspect`",
-            param_hint="--dry-run",
-        )
+    automatic = _is_automatic(target, dry_run=dry_run)
     request = _parse_options(given | ({"target": "aws-lambda"} if automatic else {}))
     with console.progress(verbose=verbose):
         if dry_run:
@@ -124,6 +119,21 @@ def build(
         else:
             shown, human = _build_artifact(request), console.show_report
     show(shown, as_json=as_json, human=human)
+
+
+def _is_automatic(target: str, *, dry_run: bool) -> bool:
+    """Raises UnknownTargetError, and BadParameter where nothing would be measured."""
+    from packager.commands.target_selection import AUTO
+    from packager.targets import TARGETS, check_target
+
+    check_target(target, (*TARGETS, AUTO))
+    if target == AUTO and dry_run:
+        raise typer.BadParameter(
+            "--target auto is decided by what is built. Name a target, or run `packager inspect` "
+            "to see which targets the model fits.",
+            param_hint="--dry-run",
+        )
+    return target == AUTO
 
 
 def _of_request(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ MaxSize = Annotated[
     typer.Option(
         parser=read_bytes,
         metavar="SIZE",
-        help="Remove the least recently used until the rest fits: 10GB, 500MB.",
+        help="Remove the least recently used entries until the rest fits, for example in 10GB.",
         show_default=False,
     ),
 ]
@@ -62,11 +62,11 @@ OlderThan = Annotated[
     typer.Option(
         parser=read_seconds,
         metavar="TIME",
-        help="Remove what was last used longer ago than this: 30d, 12h, 4w.",
+        help="Remove entries that were last used longer ago than this, for example 30d or 12h.",
         show_default=False,
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 
 
 @cache.command()

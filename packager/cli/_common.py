@@ -14,18 +14,24 @@ from packager.types import BuildRequest
 
 def checked_request(**values: Any) -> BuildRequest:
     """Check what is known to be wrong before anything is started."""
-    if values.get("architecture", "x86_64") not in {"x86_64", "arm64"}:
-        raise typer.BadParameter("must be x86_64 or arm64", param_hint="--arch")
     minor = values.get("python_minor")
     if minor is not None and not (
         len(parts := minor.split(".")) == 2 and all(p.isdecimal() for p in parts)
     ):
-        raise typer.BadParameter("a minor version such as 3.13 is meant", param_hint="--python")
+        raise typer.BadParameter(
+            f"{minor!r} is not a Python minor version: give one such as 3.13.",
+            param_hint="--python",
+        )
     from packager.pipeline.plan import check
 
     request = BuildRequest(**values)
     check(request)
     return request
+
+
+def join_lines(text: str) -> str:
+    """Make one line of each paragraph."""
+    return "\n\n".join(" ".join(each.split()) for each in text.split("\n\n"))
 
 
 def registry(request: BuildRequest) -> Any:

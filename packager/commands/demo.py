@@ -13,7 +13,7 @@ from typing import Any, Final
 from handlers.manifest import Manifest
 from packager.commands.next_steps import deploy_command, run_command
 from packager.environments import interpreters
-from packager.errors import ConfigurationError, ToolError
+from packager.errors import ConfigurationError, ToolError, suggest_name
 from packager.models import registry_stores
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
@@ -34,7 +34,8 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
     """Everything under `folder`: a SQLite registry, its artifacts, and the built function."""
     known = ", ".join(_DOORS)
     if target not in _DOORS:
-        raise ConfigurationError(f"--target {target}: there is a demo for {known}.")
+        meant = suggest_name(target, _DOORS)
+        raise ConfigurationError(f"--target {target}: there is a demo for {known}.{meant}")
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     registry_stores.check_own(folder / "mlflow.db", _NAME)

@@ -14,7 +14,7 @@ from handlers.manifest import Manifest
 from packager import targets
 from packager.commands import artifact
 from packager.commands.local_boot import prepare_boot, read_sent, without_sent
-from packager.errors import ConfigurationError
+from packager.errors import ConfigurationError, suggest_name
 from packager.probes.source_events import source_event
 from packager.targets.emulator import why_not_bootable
 from packager.targets.hosts import HOSTS, Answered, Call, Delivers, Host
@@ -94,7 +94,8 @@ def _asking(
         return lambda: host.ask(call)
     if event not in manifest.events:
         known = ", ".join(manifest.events) or "none"
-        raise ConfigurationError(f"--event {event}: this artifact was built for {known}.")
+        meant = suggest_name(event, manifest.events)
+        raise ConfigurationError(f"--event {event}: this artifact was built for {known}.{meant}")
     if isinstance(host, Delivers):
         return lambda: _deliver_event(host, event, call.body)
     if "direct" not in target.doors:

@@ -12,6 +12,7 @@ import yaml
 
 from packager import targets
 from packager.deployments._errors import wrong_setting
+from packager.errors import suggest_name, suggest_names
 from packager.system.resources import TEMPLATES
 
 Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -67,7 +68,9 @@ def _sources(text: str) -> Declared:
 def check_values(given: Mapping[str, str], declared: Declared) -> None:
     """Raises DeploymentError for every value that the template would not take, all together."""
     wrong = [
-        f"{name}={value} cannot be used: {why}. {declared[name]['Description']}."
+        f"{name}={value} cannot be used: {why}."
+        f"{suggest_name(value, map(str, declared[name].get('AllowedValues', ())))} "
+        f"{declared[name]['Description']}."
         for name, value in given.items()
         if (why := _unfit(value, declared[name])) is not None
     ]
@@ -79,7 +82,8 @@ def check_names(given: Collection[str], declared: Collection[str]) -> None:
     """Raises DeploymentError for what this very template does not have."""
     if absent := [name for name in given if name not in declared]:
         raise wrong_setting(
-            f"This template has no parameter {', '.join(absent)}. It has: {', '.join(declared)}."
+            f"This template has no parameter {', '.join(absent)}."
+            f"{suggest_names(absent, declared)} It has: {', '.join(declared)}."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from packager.deployments._parameters import (
     source_parameters,
     template_parameters,
 )
+from packager.errors import suggest_name
 from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Shipped, Tier
 
 _TAG: Final = re.compile(r"[\w .:/=+@-]*")
@@ -75,7 +75,7 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 def _choice(*known: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in known:
-            raise ValueError(f"one of {', '.join(known)} is meant")
+            raise ValueError(f"give one of {', '.join(known)}.{suggest_name(text, known)}")
         return text
 
     return read
@@ -266,7 +266,9 @@ def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(text)
     except ValueError as error:
-        raise wrong_setting(f"{name}={text} cannot be used: {error}.") from error
+        why = str(error)
+        end = "" if why.endswith("?") else "."
+        raise wrong_setting(f"{name}={text} cannot be used: {why}{end}") from error
 
 
 def _tags(given: Any) -> dict[str, str]:
@@ -297,9 +299,7 @@ def _bucket(text: str | None) -> str | None:
 
 def _unknown(name: str, parameters: Iterable[str]) -> DeploymentError:
     known = [*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS, *parameters]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Is {close[0]} meant?" if close else ""
     return wrong_setting(
-        f"There is no setting {name!r}.{hint} "
+        f"There is no setting {name!r}.{suggest_name(name, known)} "
         "`mlflow deployments help -t aws-lambda` lists all of them."
     )

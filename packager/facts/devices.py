@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from packager.errors import ConfigurationError
+from packager.errors import ConfigurationError, suggest_name
 from packager.facts import read
 from packager.facts._table import Table
 from packager.types import Device
@@ -104,6 +104,7 @@ def cuda(driver: str | None, folder: Path | None = None) -> Cuda:
         raise ConfigurationError(
             f"--driver {driver}: a driver's major version is meant, such as "
             f"{known[0].least_driver}, or a host that is known: {', '.join(sorted(hosts))}."
+            f"{suggest_name(driver, hosts)}"
         )
     for each in known:
         if version >= each.least_driver:

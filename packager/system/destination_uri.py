@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from packager.errors import ConfigurationError
+from packager.errors import ConfigurationError, suggest_name
 from packager.types import BuildPlan
 
 _NAMES: Final = {
@@ -39,7 +39,8 @@ def read(text: str, kinds: Sequence[str]) -> Output:
     name, _, prefix = rest.partition("/")
     if kind not in kinds:
         known = ", ".join(f"{each}://" for each in kinds)
-        raise ConfigurationError(f"--output-to {text}: it must start with one of {known}.")
+        meant = suggest_name(kind, kinds)
+        raise ConfigurationError(f"--output-to {text}: it must start with one of {known}.{meant}")
     if not re.fullmatch(_NAMES[kind], name):
         raise ConfigurationError(f"--output-to {text}: {name!r} is no name that {kind} takes.")
     prefix = prefix.strip("/")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -21,8 +21,13 @@ TARGETS: Final[Mapping[str, Callable[[Path | None], Target]]] = MappingProxyType
 )
 
 
+def check_target(name: str, known: Collection[str]) -> None:
+    """Raises UnknownTargetError for a name that is not one of `known`."""
+    if name not in known:
+        raise UnknownTargetError(name, known)
+
+
 def load(name: str, facts_dir: Path | None = None) -> Target:
     """The target of that name, made from facts. Raises UnknownTargetError or FactsError."""
-    if name not in TARGETS:
-        raise UnknownTargetError(name, tuple(TARGETS))
+    check_target(name, TARGETS)
     return TARGETS[name](facts_dir)

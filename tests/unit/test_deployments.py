@@ -162,8 +162,8 @@ def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"buckte": "x"}, "Is bucket meant?"),
-        ({"memorysizemb": "1"}, "Is MemorySizeMb meant?"),
+        ({"buckte": "x"}, "Did you mean 'bucket'?"),
+        ({"memorysizemb": "1"}, "Did you mean 'MemorySizeMb'?"),
         ({"qqq": "1"}, "mlflow deployments help"),
         ({"front": "door"}, "http-api, function-url, none"),
         ({"python": "3"}, "3.13"),

@@ -224,7 +224,7 @@ def test_a_request_too_long_for_a_parameter_is_left_to_the_user(tmp_path: Path) 
 # what is asked for, words of what is said
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"events": ("ftp",)}, "no event source ftp. There are: files, s3, sqs"),
-    ({"events": ("sqs", "kinesis")}, "--event sqs, kinesis: nobody waits for the answers"),
+    ({"events": ("sqs", "kinesis")}, "--event sqs, kinesis is asynchronous: set --output-to"),
     ({"output_to": "s3://answers"}, "--output-to is for events"),
     ({"events": ("stepfunctions",), "once": True}, "--once is for events"),
     ({"events": ("s3",), "output_to": "sqs://q"}, "files are answered by files"),

@@ -522,7 +522,7 @@ def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) ->
             "azure-functions has no event source sqs",
         ),
         ({"events": ("queue",)}, "aws-lambda has no event source queue"),
-        ({"target": "azure-functions", "events": ("queue",)}, "nobody waits for the answers"),
+        ({"target": "azure-functions", "events": ("queue",)}, "is asynchronous: set --output-to"),
         (
             {"target": "azure-functions", "events": ("queue",), "output_to": "sqs://a"},
             "must start with one of blob://, queue://, servicebus://",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from handlers import events
-from packager.errors import ConfigurationError, PlanError
+from packager.errors import ConfigurationError, PlanError, suggest_names
 from packager.facts import devices
 from packager.system import destination_uri
 from packager.types import BATCH_SOURCES, BuildRequest, Device, ResolvedModel, Target
@@ -60,7 +60,10 @@ def settings(request: BuildRequest, target: Target) -> None:
         )
     wrong.extend(_doors(request, target))
     if unknown := sorted(set(request.passes or ()) - set(PASSES)):
-        wrong.append(f"No slimming pass {', '.join(unknown)}. There are: {', '.join(PASSES)}.")
+        wrong.append(
+            f"No slimming pass {', '.join(unknown)}.{suggest_names(unknown, PASSES)} "
+            f"There are: {', '.join(PASSES)}."
+        )
     if wrong:
         raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
 
@@ -93,11 +96,18 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
     """List what is wrong with the event sources and with where their answers go."""
     if unknown := sorted(set(request.events) - set(target.sources)):
         known = ", ".join(target.sources)
-        yield f"{target.name} has no event source {', '.join(unknown)}. There are: {known}."
+        yield (
+            f"{target.name} has no event source {', '.join(unknown)}."
+            f"{suggest_names(unknown, target.sources)} There are: {known}."
+        )
         return
     mute = [name for name in request.events if name not in target.answering]
     if mute and request.output_to is None:
-        yield f"--event {', '.join(mute)}: nobody waits for the answers, so give --output-to."
+        kind = next(iter(target.outputs), "s3")
+        yield (
+            f"--event {', '.join(mute)} is asynchronous: set --output-to to say where predictions "
+            f"go, for example {kind}://NAME/PREFIX."
+        )
     files = [name for name in request.events if name in events.OF_FILES]
     if files and not (request.output_to or "").startswith("s3://"):
         yield f"--event {', '.join(files)}: files are answered by files; give --output-to s3://..."

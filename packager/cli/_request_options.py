@@ -1,0 +1,118 @@
+"""Options for what is sent to an artifact that runs, each once, with its words."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+from packager.cli._panels import Panel
+
+Data: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="<request>",
+        rich_help_panel=Panel.REQUEST,
+        help="Request to send: JSON, @FILE, or - for standard input.",
+    ),
+]
+AsHttp: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--http",
+        rich_help_panel=Panel.REQUEST,
+        help="Send the request to /invocations, as an HTTP API does.",
+    ),
+]
+ContentType: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="<type>",
+        rich_help_panel=Panel.REQUEST,
+        help="Content type of the request, with --http.",
+    ),
+]
+SentAs: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<source>",
+        rich_help_panel=Panel.REQUEST,
+        help="Send the request as a message of this event source. The artifact must have been "
+        "built for it.",
+        show_default=False,
+    ),
+]
+Variables: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="NAME=VALUE",
+        rich_help_panel=Panel.TARGET,
+        help="Environment variable of the function, beside those of its template. Repeatable.",
+        show_default=False,
+    ),
+]
+Repeat: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=10_000,
+        rich_help_panel=Panel.REQUEST,
+        help="Number of times to send the request.",
+    ),
+]
+Stack: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<name>",
+        rich_help_panel=Panel.TARGET,
+        help="CloudFormation stack of the deployed artifact. Without it, the one that "
+        "samconfig.toml names.",
+        show_default=False,
+    ),
+]
+Concurrency: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=10_000,
+        rich_help_panel=Panel.EVENTS,
+        help="Number of functions that run at once.",
+    ),
+]
+CallRows: TypeAlias = Annotated[
+    int,
+    typer.Option(min=1, rich_help_panel=Panel.EVENTS, help="Rows of a file that one call scores."),
+]
+Tolerate: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=100,
+        rich_help_panel=Panel.EVENTS,
+        help="Percentage of the items that may fail.",
+    ),
+]
+Port: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=65535,
+        rich_help_panel=Panel.HTTP,
+        help="Port to listen on. 0 takes a free one.",
+    ),
+]
+Host: TypeAlias = Annotated[
+    str,
+    typer.Option(metavar="<address>", rich_help_panel=Panel.HTTP, help="Address to listen on."),
+]
+AsDeployed: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--as-deployed",
+        rich_help_panel=Panel.TARGET,
+        help="Answer through the artifact's own entry point, as the deployed function does.",
+    ),
+]

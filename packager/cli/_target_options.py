@@ -1,0 +1,238 @@
+"""Options for where an artifact runs and who calls it, each once, with its words.
+
+A parameter is called as the request's field that it sets.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from packager.cli._choices import define_choice, define_enum_choice
+from packager.cli._panels import Panel
+from packager.types import Front as HttpFront
+from packager.types import Tier as RuntimeTier
+
+Target: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        "-t",
+        rich_help_panel=Panel.TARGET,
+        help="Where the artifact will run. With auto, packager builds for each target in turn and "
+        "keeps the first whose limits the measured artifact meets.",
+    ),
+]
+Arch: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--arch",
+        **define_choice("x86_64", "arm64"),
+        rich_help_panel=Panel.TARGET,
+        help="Processor architecture.",
+    ),
+]
+Python: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="<3.N>",
+        rich_help_panel=Panel.TARGET,
+        help="Python minor version, for example 3.13. Without it, the model's own where the "
+        "target has it.",
+        show_default=False,
+    ),
+]
+Memory: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--memory",
+        metavar="<mb>",
+        rich_help_panel=Panel.TARGET,
+        help="Memory in MB. Without it, replay's measurement decides.",
+        show_default=False,
+    ),
+]
+EmulatedMemory: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--memory",
+        metavar="<mb>",
+        rich_help_panel=Panel.TARGET,
+        help="Memory in MB. Without it, the template's.",
+        show_default=False,
+    ),
+]
+Timeout: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--timeout",
+        metavar="<seconds>",
+        rich_help_panel=Panel.TARGET,
+        help="Timeout in seconds. Without it, replay's measurement decides.",
+        show_default=False,
+    ),
+]
+Rate: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--rate",
+        min=1e-6,
+        rich_help_panel=Panel.TARGET,
+        help="Requests per second assumed when estimating cost.",
+    ),
+]
+RequestRows: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--request-rows",
+        min=1,
+        rich_help_panel=Panel.TARGET,
+        help="Rows per request assumed when estimating cost.",
+    ),
+]
+BaseImage: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<image>",
+        rich_help_panel=Panel.TARGET,
+        help="Base image, as NAME@sha256:DIGEST. Without it, the target's own, by its tag.",
+        show_default=False,
+    ),
+]
+Device: TypeAlias = Annotated[
+    Literal["cpu", "cuda"] | None,
+    typer.Option(
+        **define_choice("cpu", "cuda"),
+        rich_help_panel=Panel.TARGET,
+        help="Device on which a container runs the model. Without it, the target's own.",
+        show_default=False,
+    ),
+]
+Driver: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<driver>",
+        rich_help_panel=Panel.TARGET,
+        help="NVIDIA driver of the deployed machine, for example 580, or a host such as "
+        "cloud-run-l4. It decides between CUDA 12 and 13.",
+        show_default=False,
+    ),
+]
+FactsDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        rich_help_panel=Panel.TARGET,
+        help="Folder of TOML files that override the built-in limits and prices.",
+    ),
+]
+Tier: TypeAlias = Annotated[
+    RuntimeTier | None,
+    typer.Option(
+        "--tier",
+        **define_enum_choice(RuntimeTier),
+        rich_help_panel=Panel.ENGINE,
+        help="The only runtime tier to try: no MLflow, a stand-in for it, or mlflow-skinny.",
+        show_default=False,
+    ),
+]
+Engine: TypeAlias = Annotated[
+    Literal["auto", "native", "onnx"],
+    typer.Option(
+        "--engine",
+        **define_choice("auto", "native", "onnx"),
+        rich_help_panel=Panel.ENGINE,
+        help="native serves with the model's framework. onnx compiles the model. auto compiles it "
+        "if that is proven equal.",
+    ),
+]
+Engines: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--engines",
+        rich_help_panel=Panel.ENGINE,
+        help="Build with each engine and measure it. Each takes as long as a build.",
+    ),
+]
+Rtol: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        min=0, rich_help_panel=Panel.ENGINE, help="Relative error allowed a compiled model."
+    ),
+]
+Atol: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        min=0, rich_help_panel=Panel.ENGINE, help="Absolute error allowed a compiled model."
+    ),
+]
+Front: TypeAlias = Annotated[
+    HttpFront,
+    typer.Option(
+        "--http",
+        **define_enum_choice(HttpFront, metavar="<endpoint>"),
+        rich_help_panel=Panel.HTTP,
+        help="HTTP endpoint in the template: http-api, function-url or none.",
+    ),
+]
+OpenTelemetry: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--opentelemetry",
+        rich_help_panel=Panel.HTTP,
+        help="Send metrics, traces and logs with Azure Monitor's OpenTelemetry distribution, on "
+        "Azure.",
+    ),
+]
+Events: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--event",
+        metavar="<source>",
+        rich_help_panel=Panel.EVENTS,
+        help="Event source beside HTTP. On AWS: files, s3, sqs, sns, kinesis, dynamodb, "
+        "eventbridge, kafka, stepfunctions or schedule. On Azure: queue, blob, eventgrid, "
+        "servicebus, topic, eventhubs, timer or batches. Repeatable.",
+    ),
+]
+OutputTo: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<address>",
+        rich_help_panel=Panel.EVENTS,
+        help="Destination for predictions from asynchronous events. On AWS: s3://BUCKET/PREFIX, "
+        "sqs://QUEUE, eventbridge://BUS, dynamodb://TABLE or firehose://STREAM. On Azure: "
+        "blob://CONTAINER/PREFIX, queue://NAME or servicebus://QUEUE.",
+        show_default=False,
+    ),
+]
+Once: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--once",
+        rich_help_panel=Panel.EVENTS,
+        help="Record scored events in a table, so that a repeated delivery is not scored again.",
+    ),
+]
+Batch: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--batch",
+        rich_help_panel=Panel.EVENTS,
+        help="Add a state machine that scores whole files and folders in parallel.",
+    ),
+]
+Baseline: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        rich_help_panel=Panel.EVENTS,
+        help="Table (CSV, JSON Lines or Parquet) from which drift is measured. Without it, the "
+        "training set that MLflow logged, if it is in the run's remote artifact store.",
+    ),
+]

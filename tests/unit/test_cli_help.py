@@ -1,0 +1,64 @@
+"""--help is read by people: grouped, in whole sentences, in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from packager import cli
+from packager.cli._panels import Panel
+
+RUN = CliRunner()
+TOP: Any = typer.main.get_command(cli.app)
+GROUP = TOP.commands["cache"]
+COMMANDS = {name: command for name, command in TOP.commands.items() if name != "cache"}
+ALL = {**COMMANDS, **{f"cache {name}": command for name, command in GROUP.commands.items()}}
+
+
+def options(command: Any) -> Iterator[Any]:
+    return (one for one in command.params if one.param_type_name == "option")
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_option_is_in_a_panel(name: str) -> None:
+    found = {one.opts[0]: one.rich_help_panel for one in options(COMMANDS[name])}
+
+    assert {option for option, panel in found.items() if panel not in set(Panel)} == set()
+
+
+def test_the_panels_of_a_build_are_in_its_order() -> None:
+    found = list(dict.fromkeys(one.rich_help_panel for one in options(COMMANDS["build"])))
+
+    assert found == [panel for panel in Panel if panel is not Panel.REQUEST]
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_each_help_text_is_a_sentence(name: str) -> None:
+    for one in ALL[name].params:
+        assert one.help.endswith("."), (one.name, one.help)
+        # typer writes a default after it: nothing may be left open
+        assert one.help[:1].isupper() or one.help.startswith(("models:/", "native ")), one.help
+    assert ALL[name].help.endswith(".")
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_no_name_is_cut_and_no_line_is_broken_twice_in_80_columns(name: str) -> None:
+    done = RUN.invoke(cli.app, [*name.split(), "--help"], env={"COLUMNS": "80"})
+
+    assert done.exit_code == 0
+    assert "…" not in done.output
+    assert not any(len(part.splitlines()) > 1 for part in ALL[name].help.split("\n\n"))
+    assert max(map(len, done.output.splitlines())) <= 80
+
+
+def test_what_is_a_choice_says_so() -> None:
+    shown = {one.opts[0]: one.metavar for one in options(COMMANDS["build"])}
+
+    assert shown["--arch"] == "<x86_64|arm64>"
+    assert shown["--engine"] == "<auto|native|onnx>"
+    assert shown["--tier"] == "<native|stub|skinny>"
+    assert shown["--requirements"] == "<serving|declared>"
