@@ -63,8 +63,8 @@ def make(plan: BuildPlan) -> str | None:
     made = {
         "source": model.baseline_source,
         "rows": len(frame),
-        "inputs": [_shown(each) for each in inputs],
-        "predictions": [_shown(each) for each in predictions],
+        "inputs": [_round_sketch(each) for each in inputs],
+        "predictions": [_round_sketch(each) for each in predictions],
     }
     return json.dumps(made, sort_keys=True, indent=1) + "\n"
 
@@ -75,7 +75,7 @@ def _refuse(plan: BuildPlan, why: str) -> None:
     _LOG.info("No drift is measured: %s", why)
 
 
-def _shown(made: Sketch) -> dict[str, Json]:
+def _round_sketch(made: Sketch) -> dict[str, Json]:
     """Digits enough for bins, and the same on every machine."""
     return {
         name: [float(f"{v:.9g}") for v in value] if name in {"shares", "edges"} else value
@@ -102,7 +102,7 @@ def _read(path: Path, source: str) -> Any:
 
 def _predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:
     try:
-        found = _asked(plan, frame.head(_ASKED))
+        found = _ask_model(plan, frame.head(_ASKED))
     except ToolError as error:
         _LOG.info("No drift of predictions is measured: %s", error)
         return []
@@ -118,7 +118,7 @@ def _predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:
     return [sketch(name, values) for name, values in answers(table).items()]
 
 
-def _asked(plan: BuildPlan, frame: Any) -> list[Json]:
+def _ask_model(plan: BuildPlan, frame: Any) -> list[Json]:
     """The registered model's answers, row by row. Raises ToolError where it cannot be asked."""
     model = plan.model
     interpreter, _ = virtual_environments.interpreter_of(model, plan.interpreter)

@@ -64,7 +64,7 @@ def without_cause(plan: BuildPlan, prove: Prove, why: str) -> tuple[BuildPlan, V
     except _NoneLeftError as error:
         raise BlamelessError from error
     _LOG.info("The pass %s is to blame: %s", guilty, why)
-    if kept := _kept(failing, trials):
+    if kept := _find_keep_rules(failing, trials):
         spared = replace(plan, keep=(*plan.keep, *kept))
         try:
             return spared, _said(prove(spared), guilty, kept, why)
@@ -99,7 +99,7 @@ def _guilty(plan: BuildPlan, trials: _Trials) -> tuple[str, BuildPlan]:
     return optional[bad - 1], _with(plan, optional[:bad])
 
 
-def _kept(plan: BuildPlan, trials: _Trials) -> tuple[str, ...]:
+def _find_keep_rules(plan: BuildPlan, trials: _Trials) -> tuple[str, ...]:
     """The narrowest keep-rules found that make the plan pass; () where the pass heeds none."""
     paths = [file.path.as_posix() for file in trials.files]
     group: tuple[str, ...] = ()

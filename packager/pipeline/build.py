@@ -52,7 +52,7 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
         attempt, verified = _first_proven(attempts, place)
         artifact = package(verified, attempt, place.out)
         report = emit(artifact, verified, attempt, place.out)
-    return _moved(report, place.out, request.out_dir)
+    return _move_paths(report, place.out, request.out_dir)
 
 
 @contextlib.contextmanager
@@ -105,7 +105,7 @@ def _first_proven(
                 widened += 1
                 waiting.insert(0, wider)
             continue
-        return _noted(found, failed)
+        return _note_attempts(found, failed)
     return _first_blamed(failed, place)
 
 
@@ -117,10 +117,10 @@ def _first_blamed(failed: _Failed, place: atomic_output.Place) -> tuple[BuildPla
         if attempt.shipped is Shipped.SERVING and len(failed) > 1:
             continue  # the same was tried with all that is listed
         try:
-            found = _blamed(attempt, place.stage(f"blame-{number}"), wrong)
+            found = _rebuild_without_cause(attempt, place.stage(f"blame-{number}"), wrong)
         except BlamelessError:
             continue
-        return _noted(found, failed[:number])
+        return _note_attempts(found, failed[:number])
     raise _with_history(failed)
 
 
@@ -187,7 +187,7 @@ def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle
     raise AssertionError("the last round returns or raises")
 
 
-def _blamed(
+def _rebuild_without_cause(
     attempt: BuildPlan, folder: Path, error: VerificationError
 ) -> tuple[BuildPlan, VerifiedBundle]:
     """The attempt without the pass or the files that made it fail. Raises BlamelessError."""
@@ -209,7 +209,7 @@ def _answers_differ(error: VerificationError) -> bool:
 _Failed: TypeAlias = Sequence[tuple[BuildPlan, VerificationError]]
 
 
-def _noted(
+def _note_attempts(
     found: tuple[BuildPlan, VerifiedBundle], failed: _Failed
 ) -> tuple[BuildPlan, VerifiedBundle]:
     attempt, verified = found
@@ -230,7 +230,7 @@ def _with_history(failed: _Failed) -> VerificationError:
     return VerificationError((*error.findings, *tried), error.rejected)
 
 
-def _moved(report: BuildReport, out: Path, final: Path) -> BuildReport:
+def _move_paths(report: BuildReport, out: Path, final: Path) -> BuildReport:
     """The same report, its paths where the output folder lies now."""
     artifact = replace(
         report.artifact,

@@ -51,7 +51,7 @@ def doubled(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         asked.append(list(frame.columns))
         return [2 * value for value in frame["x"]]
 
-    monkeypatch.setattr(baseline, "_asked", answer)
+    monkeypatch.setattr(baseline, "_ask_model", answer)
     return asked
 
 
@@ -114,7 +114,7 @@ def test_a_model_that_cannot_be_asked_leaves_its_inputs_sketched(
     def refuse(*_: Any) -> Any:
         raise ToolError("uv could not")
 
-    monkeypatch.setattr(baseline, "_asked", refuse)
+    monkeypatch.setattr(baseline, "_ask_model", refuse)
 
     made = Baseline.parse(baseline.make(plan(path)) or "")
 
@@ -136,7 +136,7 @@ def test_answers_of_every_form(
 ) -> None:
     path = tmp_path / "t.csv"
     table().to_csv(path, index=False)
-    monkeypatch.setattr(baseline, "_asked", lambda *_: answers)
+    monkeypatch.setattr(baseline, "_ask_model", lambda *_: answers)
 
     made = Baseline.parse(baseline.make(plan(path)) or "")
 

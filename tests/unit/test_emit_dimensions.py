@@ -22,7 +22,7 @@ from handlers.drift import Drift
 from handlers.manifest import Manifest
 from handlers.metrics import Recorder
 from handlers.sketches import Baseline
-from packager.pipeline.emit import _rendered
+from packager.pipeline.emit import _render_templates
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._sizing import size
 from packager.types import Artifact, FileRecord
@@ -101,7 +101,7 @@ def template(name: str) -> dict[str, Any]:
     bundle = replace(verified.bundle, files=(*verified.bundle.files, drift))
     verified = replace(verified, bundle=bundle)
     values = context(artifact, verified, plan, size(plan, verified.evidence))
-    return sam.parse(_rendered(plan, values)["template.yaml"])
+    return sam.parse(_render_templates(plan, values)["template.yaml"])
 
 
 def alarms(made: dict[str, Any]) -> list[dict[str, str]]:

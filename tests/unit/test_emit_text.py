@@ -13,7 +13,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from packager.pipeline.emit import _rendered, _text
+from packager.pipeline.emit import _render_templates, _text
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._sizing import size
 from packager.system import resources
@@ -57,7 +57,9 @@ def _template(name: str) -> dict[str, Any]:
         unzipped_bytes=1,
     )
     verified = fake_plan.verified(Path("/nonexistent"))
-    texts = _rendered(plan, context(artifact, verified, plan, size(plan, verified.evidence)))
+    texts = _render_templates(
+        plan, context(artifact, verified, plan, size(plan, verified.evidence))
+    )
     tomllib.loads(texts["samconfig.toml"])
     assert texts["README.md"].encode("utf-8", "replace")
     return sam.parse(texts["template.yaml"])

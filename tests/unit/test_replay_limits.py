@@ -230,12 +230,12 @@ def test_a_log_is_shown_by_its_end(run: Run) -> None:
 def test_only_a_compiled_model_may_part_by_what_was_allowed(error: float, mismatches: int) -> None:
     ours = answered({"predictions": [1.5 + error]})
     held = Replayed(tolerance=(0.01, 0.005))
-    found = replay._compared(probe(), recorded(), ours, held)
+    found = replay._compare_answer(probe(), recorded(), ours, held)
     assert (found is not None) == bool(mismatches)
     assert held.max_abs_error == pytest.approx(abs(error))
     assert held.rows == (0 if mismatches else 2)
     bare = Replayed()
-    assert (replay._compared(probe(), recorded(), ours, bare) is None) == (error == 0.0)
+    assert (replay._compare_answer(probe(), recorded(), ours, bare) is None) == (error == 0.0)
     assert bare.max_abs_error == pytest.approx(abs(error))
 
 
@@ -249,7 +249,7 @@ def test_refusals_agree_by_status_but_where_there_is_none(
 ) -> None:
     """A direct invocation fails or does not."""
     done = Replayed()
-    found = replay._compared(
+    found = replay._compare_answer(
         probe(door=door), recorded(status=expected), answered(status=actual), done
     )
     agrees = door == "direct" if agreed is None else agreed
@@ -334,5 +334,5 @@ def test_a_file_that_is_gone_and_many_that_changed_are_told(tmp_path: Path) -> N
     for number in range(1, 6):
         (tmp_path / str(number)).write_text("after!")
     done = Replayed()
-    replay._unchanged(bundle, tmp_path, "Mounted", done)
+    replay._compare_tree(bundle, tmp_path, "Mounted", done)
     assert "changed 1, 2, 3, 4, 5 (6 files in all)" in done.findings[0].message

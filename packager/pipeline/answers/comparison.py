@@ -84,8 +84,8 @@ def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Diffe
     elif not _same(expected, actual):
         yield Difference(
             where or "answer",
-            _shown(expected),
-            _shown(actual),
+            _shorten_value(expected),
+            _shorten_value(actual),
             _error(expected, actual),
             type(expected) is type(actual),
             _size(expected, actual),
@@ -115,6 +115,6 @@ def _size(expected: Json, actual: Json) -> float:
     return math.nan
 
 
-def _shown(value: Json) -> str:
+def _shorten_value(value: Json) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

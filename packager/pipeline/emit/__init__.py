@@ -34,7 +34,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     sizing = size(plan, verified.evidence)
     scrub = _scrubber(verified, plan, out)
     files = {
-        **_rendered(plan, context(artifact, verified, plan, sizing)),
+        **_render_templates(plan, context(artifact, verified, plan, sizing)),
         **{name: to_json(value) for name, value in REQUESTS[plan.target.name](plan).items()},
         **_infrastructure(plan),
         **_engines(plan),
@@ -43,7 +43,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         "sbom.cdx.json": sbom(artifact, plan),
     }
     emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
-    emitted.append(_copied(artifact.folder / plan.target.home / FILENAME, out))
+    emitted.append(_copy_file(artifact.folder / plan.target.home / FILENAME, out))
     digests = [(path.relative_to(out).as_posix(), sha256(path)) for path in emitted]
     report = report_json(artifact, verified, plan, sizing, digests)
     emitted.append(_write(out, "report.json", to_json(scrub.json(report))))
@@ -56,7 +56,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     )
 
 
-def _rendered(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
+def _render_templates(plan: BuildPlan, values: Mapping[str, object]) -> dict[str, str]:
     filters = {
         "code": _text.code_span,
         "line": _text.one_line,
@@ -87,7 +87,7 @@ def _engines(plan: BuildPlan) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
 
 
-def _copied(source: Path, out: Path) -> Path:
+def _copy_file(source: Path, out: Path) -> Path:
     return Path(shutil.copyfile(source, out / source.name))
 
 

@@ -51,7 +51,7 @@ def context(
         "base_image": plan.base_image,
         "batch": plan.request.batch,
         "bundle": verified.bundle,
-        **_accelerated(plan),
+        **_describe_device(plan),
         "cold": verified.evidence.cold_start,
         "dashboard": _dashboard.body(_NAMESPACE, named, events=mute, drift=drift),
         "description": _description(plan),
@@ -74,7 +74,7 @@ def context(
         "output": output,
         "opentelemetry": plan.request.opentelemetry,
         "output_address": _address(output),
-        "scheduled_request": _scheduled(plan),
+        "scheduled_request": _make_schedule_request(plan),
         "model_uri": _text.public_uri(model.uri),
         "parquet": any(package.name == "pyarrow" for package in plan.lock.packages),
         "plan": plan,
@@ -106,7 +106,7 @@ def _dimensions(plan: BuildPlan) -> dict[str, str]:
     return of_model(plan.model.name, plan.model.version, service)
 
 
-def _accelerated(plan: BuildPlan) -> dict[str, object]:
+def _describe_device(plan: BuildPlan) -> dict[str, object]:
     """The device, and where it is a GPU the CUDA that ships and the oldest driver that runs it."""
     if plan.device is Device.CPU:
         return {"device": "cpu", "cuda": "", "driver": 0}
@@ -126,7 +126,7 @@ def _address(output: destination_uri.Output | None) -> str:
     return f"{output.kind}:${{OutputName}}"
 
 
-def _scheduled(plan: BuildPlan) -> str:
+def _make_schedule_request(plan: BuildPlan) -> str:
     """The schedule's request by default: the example, where a parameter can hold it."""
     text = json.dumps(payload(plan.model) or {})
     return text if len(text) <= _PARAMETER else "{}"

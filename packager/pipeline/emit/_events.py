@@ -102,7 +102,7 @@ def _payload(model: ResolvedModel, body: bytes | None, content_type: str) -> Jso
     if body is None:
         return None
     if "csv" not in content_type:
-        return _decoded(model, body)
+        return _decode_body(model, body)
     try:
         columns, *rows = csv.reader(io.StringIO(body.decode("utf-8")))
     except ValueError:
@@ -120,7 +120,7 @@ def _payload(model: ResolvedModel, body: bytes | None, content_type: str) -> Jso
     return {"dataframe_split": {"columns": columns, "data": data}}
 
 
-def _decoded(model: ResolvedModel, body: bytes) -> Json:
+def _decode_body(model: ResolvedModel, body: bytes) -> Json:
     """MLflow writes NaN for what is missing, and Lambda takes strict JSON: null means the same.
 
     None where the body says Infinity, which JSON has no word for.

@@ -107,7 +107,7 @@ def report_json(
             "seed": plan.request.seed,
         },
         "packages": [asdict(package) for package in plan.lock.packages],
-        "removed": _removed(verified.bundle),
+        "removed": _count_removals(verified.bundle),
         "largest": packages[: sizes.SHOWN],
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "defaults": asdict(sizing),
@@ -173,7 +173,7 @@ def _target(plan: BuildPlan) -> Json:
     }
 
 
-def _removed(bundle: Bundle) -> Json:
+def _count_removals(bundle: Bundle) -> Json:
     """Per rule, how many files and bytes it left out."""
     files: dict[str, int] = defaultdict(int)
     sizes: dict[str, int] = defaultdict(int)

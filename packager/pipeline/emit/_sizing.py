@@ -57,7 +57,7 @@ def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
             )
         return asked, "as asked for"
     if measured is None:
-        memory = _given(plan.target.limits, _UNMEASURED_MB)
+        memory = _choose_memory(plan.target.limits, _UNMEASURED_MB)
         return memory, "a usual value: the artifact could not be run here, so nothing was measured"
     peak = math.ceil(measured.peak_rss_bytes / _MB)
     if peak > high:
@@ -68,7 +68,7 @@ def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
         )
         raise VerificationError([finding])
     need = math.ceil(peak * _HEADROOM / _STEP_MB) * _STEP_MB
-    memory = _given(plan.target.limits, max(_LEAST_MB, need))
+    memory = _choose_memory(plan.target.limits, max(_LEAST_MB, need))
     if need <= _LEAST_MB:
         why = f"{peak} MB at most were used; less than {memory} MB would starve it of CPU"
     else:
@@ -78,7 +78,7 @@ def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
     return memory, why
 
 
-def _given(limits: Limits, need: int) -> int:
+def _choose_memory(limits: Limits, need: int) -> int:
     """The least memory that can be had and is enough, or the most that can be had."""
     low, high = limits.memory_mb
     if limits.memory_sizes_mb:

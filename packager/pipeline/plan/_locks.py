@@ -128,13 +128,13 @@ def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str
         named=setting.named.distributions,
         substitute=False,
     )
-    return lockfile.unavailable(_wanted(setting, needed, ()))
+    return lockfile.unavailable(_make_lock_request(setting, needed, ()))
 
 
 def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
     """With all of the author's versions, else with those that have a wheel, else with none."""
     pins = _pins(setting.declared, needed)
-    wanted = _wanted(setting, needed, pins)
+    wanted = _make_lock_request(setting, needed, pins)
     try:
         return _without_gpu(wanted, setting.builds)
     except UnresolvableError:
@@ -189,7 +189,7 @@ def _loads_without(found: Lock, idle: tuple[str, ...], builds: Builds) -> None:
             )
 
 
-def _wanted(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:
+def _make_lock_request(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:
     return Wanted(
         requirements=needed.lines,
         constraints=(*_own(setting), *pins),

@@ -97,8 +97,8 @@ def plan(
         attempts = tuple(each for each in attempts if each.loader.alone)
     else:
         _names.refuse_clashes(clashes)
-    unpickled = _unpickled(attempts)
-    _switches.check_switches(model, _unpickled(_attempts(flavor, model, request.tier)))
+    unpickled = _list_unpickled(attempts)
+    _switches.check_switches(model, _list_unpickled(_attempts(flavor, model, request.tier)))
     day = today or datetime.now(UTC).date()
     candidates = _python.candidates(request, model, target, unpickled, day)
     builds = devices.builds(request.device or target.device, request.driver, request.facts_dir)
@@ -143,7 +143,7 @@ def _name(setting: Setting, attempts: Sequence[_Attempt], imports: ModelImports)
     )
 
 
-def _unpickled(attempts: Sequence[_Attempt]) -> tuple[str, ...]:
+def _list_unpickled(attempts: Sequence[_Attempt]) -> tuple[str, ...]:
     return tuple(sorted({name for each in attempts for name in each.loader.unpickled}))
 
 

@@ -44,7 +44,9 @@ def candidates(
     """
     author = _minor(model.python_version)
     if request.python_minor is not None:
-        return Candidates(found=(_asked(request.python_minor, model, target, unpickled, today),))
+        return Candidates(
+            found=(_choose_requested(request.python_minor, model, target, unpickled, today),)
+        )
     alive = [runtime for runtime in target.runtimes if runtime.end_of_life > today]
     newest = sorted(alive, key=lambda runtime: _order(runtime.python_minor), reverse=True)
     if not unpickled:
@@ -62,13 +64,13 @@ def candidates(
         found.append(_candidate(own, interpreters.find(own.python_minor), why, today))
     if bound is None:
         others = [runtime for runtime in newest if runtime is not own]
-        found += _moved(others, model, unpickled, today)
+        found += _list_other_candidates(others, model, unpickled, today)
     if not found:
         raise InterpreterNotFoundError(newest[0].python_minor, ("this machine",))
     return Candidates(found=tuple(found), bound=bound)
 
 
-def _asked(
+def _choose_requested(
     minor: str, model: ResolvedModel, target: Target, unpickled: tuple[str, ...], today: date
 ) -> Candidate:
     author = _minor(model.python_version)
@@ -111,7 +113,7 @@ def _free(newest: list[Runtime], model: ResolvedModel, today: date) -> tuple[Can
     )
 
 
-def _moved(
+def _list_other_candidates(
     others: list[Runtime], model: ResolvedModel, unpickled: tuple[str, ...], today: date
 ) -> list[Candidate]:
     by_minor = {

@@ -37,7 +37,7 @@ class Needed:
 
 def listed(lines: Iterable[str]) -> tuple[Listed, ...]:
     """Each line parsed: of a plan's requirements, which were checked."""
-    return tuple(_parsed(line) for line in lines)
+    return tuple(_parse_line(line) for line in lines)
 
 
 def find_required(loaders: Iterable[LoaderSpec]) -> frozenset[str]:
@@ -150,7 +150,7 @@ def _substitute(
     return replaced[name] + line[len(requirement.name) :]
 
 
-def _parsed(line: str) -> Listed:
+def _parse_line(line: str) -> Listed:
     if line.endswith(".whl") and "@" not in line:
         name, *_ = parse_wheel_filename(line.rsplit("/", 1)[-1])
         return Listed(line=line, name=name, requirement=None)

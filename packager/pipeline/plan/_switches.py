@@ -53,7 +53,11 @@ def check_switches(model: ResolvedModel, unpickled: tuple[str, ...]) -> None:
     does not take.
     """
     pickles, code = _is_on(_PICKLES), _is_on(_CODE)
-    found = [] if pickles else [f"{_PICKLES}=false, and {why}." for why in _gated(model, unpickled)]
+    found = (
+        []
+        if pickles
+        else [f"{_PICKLES}=false, and {why}." for why in _explain_pickle_ban(model, unpickled)]
+    )
     if not code:
         found.append(
             f"{_CODE}=false: MLflow 3.18 and later load no model as a python_function under it, "
@@ -88,7 +92,7 @@ def _flavors(model: ResolvedModel) -> list[str]:
     return [part for part in module.split(".") if part != "mlflow"][:1]
 
 
-def _gated(model: ResolvedModel, unpickled: tuple[str, ...]) -> Iterator[str]:
+def _explain_pickle_ban(model: ResolvedModel, unpickled: tuple[str, ...]) -> Iterator[str]:
     """Why the pickle switch forbids this model; nothing where it does not."""
     flavor = "".join(_flavors(model))
     conf = model.flavors.get(flavor, {})

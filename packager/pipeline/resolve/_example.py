@@ -35,7 +35,7 @@ def saved(root: Path, mlmodel: MlModel) -> tuple[SavedExample | None, tuple[str,
     if path is None:
         return None, (f"The model's input example {name} is not there. {_HINT}",)
     text = model_documents.read_text(path, model_documents.MOST_EXAMPLE)
-    request = _converted(model_documents.parse_json(text, name), info)
+    request = _convert_example(model_documents.parse_json(text, name), info)
     if request is None:
         kind = info.get("type")
         return None, (
@@ -98,7 +98,7 @@ def _find(root: Path, name: str) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def _converted(example: Json, info: dict[str, Json]) -> Json:
+def _convert_example(example: Json, info: dict[str, Json]) -> Json:
     """input_example.json to a request, by the kind that MLmodel states (MLflow 2.x wrote no other).
 
     With params the file holds `inputs` and `params`; an ndarray has been wrapped in `inputs` too.

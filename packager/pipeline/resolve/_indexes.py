@@ -95,12 +95,12 @@ class Indexes:
 
 def read_configured() -> frozenset[str]:
     """Addresses and folders that this machine's user configured for uv or pip, or uv's default."""
-    found = frozenset(_normalise(value) for value in _configured())
+    found = frozenset(_normalise(value) for value in _read_index_addresses())
     default = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
     return found if default else found | {_DEFAULT}
 
 
-def _configured() -> Iterator[str]:
+def _read_index_addresses() -> Iterator[str]:
     for name in _VARIABLES:
         for each in re.split(r"[\s,]+", os.environ.get(name, "")):
             # a name may stand before an address: corp=https://...

@@ -73,14 +73,14 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     imported = {path for path, (_, rule) in going.items() if rule.keep_imported}
     words = read_model_words(bundle.root) if imported else frozenset()
     pickled = {path for path in imported if _is_named(path, words)}
-    kept |= pickled | _imported(bundle.root, [*staying, *pickled], imported - pickled)
+    kept |= pickled | _find_imported(bundle.root, [*staying, *pickled], imported - pickled)
     named = {path for path, (_, rule) in going.items() if rule.keep_named}
     kept |= find_named_files(bundle.root, staying, named)
     data = {path for path in imported if path.suffix != ".py" and ".so" not in path.name}
     kept |= find_named_files(bundle.root, staying, data, by_suffix=False)
     linked = {path for path, (_, rule) in going.items() if rule.keep_linked}
     if linked:
-        needed = _needed(bundle.root, staying)
+        needed = _list_needed_libraries(bundle.root, staying)
         kept |= {path for path in linked if path.name in needed}
     removed = [
         Removal(path, file.size_bytes, rule.name)
@@ -135,7 +135,7 @@ def is_set_aside(path: PurePosixPath) -> bool:
     return rule is not None and rule.stored
 
 
-def _imported(
+def _find_imported(
     root: Path, staying: Iterable[PurePosixPath], candidates: set[PurePosixPath]
 ) -> set[PurePosixPath]:
     """Those candidates that files which stay import, and what these import in turn."""
@@ -175,7 +175,7 @@ def _import_of(candidates: Iterable[PurePosixPath]) -> re.Pattern[bytes]:
     )
 
 
-def _needed(root: Path, staying: list[PurePosixPath]) -> set[str]:
+def _list_needed_libraries(root: Path, staying: list[PurePosixPath]) -> set[str]:
     needed: set[str] = set()
     for path in staying:
         if ".so" in path.name and elf.is_elf(root / path):

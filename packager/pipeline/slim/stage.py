@@ -77,7 +77,7 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
             (root / sketches.FILENAME).write_text(drift, encoding="utf-8")
             manifest = replace(manifest, baseline=sketches.FILENAME)
         if manifest.options.get("format") == "skops":
-            trusted = _trusted(plan, root, manifest.options)
+            trusted = _list_trusted_types(plan, root, manifest.options)
             manifest = replace(manifest, options={**manifest.options, "trusted": trusted})
         (root / FILENAME).write_text(manifest.text(), encoding="utf-8")
     except OSError as error:
@@ -232,7 +232,7 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
     )
 
 
-def _trusted(plan: BuildPlan, root: Path, options: Mapping[str, Json]) -> list[str]:
+def _list_trusted_types(plan: BuildPlan, root: Path, options: Mapping[str, Json]) -> list[str]:
     """Every type in the skops file, asked of the target's interpreter with the bundle's packages.
 
     Raises UntrustedTypesError, which names those that neither skops nor the model trusts.

@@ -29,11 +29,11 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Take out what may go; without a trace nothing may."""
     if bundle.trace is None:
         return accounted(bundle, PASS, proof=f"nothing is known to be idle: {bundle.untraced}")
-    touched = _touched(bundle.trace)
+    touched = _list_touched_tops(bundle.trace)
     idle = {
         name: tops
         for name, tops in _own(bundle.tops).items()
-        if not tops & touched and not _wanted(tops, bundle, plan.keep)
+        if not tops & touched and not _has_kept_files(tops, bundle, plan.keep)
     }
     provided = idle.keys() & plan.runtime.provides
     looked_for = {name: tops for name, tops in idle.items() if name not in provided}
@@ -67,7 +67,7 @@ def _is_info(top: str) -> bool:
     return top.endswith(".dist-info")
 
 
-def _touched(trace: Trace) -> set[str]:
+def _list_touched_tops(trace: Trace) -> set[str]:
     return {path.parts[0] for path in (*trace.opened, *trace.files.values())}
 
 
@@ -80,7 +80,7 @@ def _own(tops: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     }
 
 
-def _wanted(tops: frozenset[str], bundle: Bundle, keep: tuple[str, ...]) -> bool:
+def _has_kept_files(tops: frozenset[str], bundle: Bundle, keep: tuple[str, ...]) -> bool:
     return bool(keep) and any(
         matches(file.path, keep) for file in bundle.files if file.path.parts[0] in tops
     )

@@ -33,7 +33,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         return accounted(bundle, PASS, proof=f"left as they were: {', '.join(kept)} is to be kept")
     if why := why_not_bootable(plan.request.architecture):
         return accounted(bundle, PASS, proof=f"left as they were: {why}")
-    folder, name = _loaded(bundle.root, plan)
+    folder, name = _find_loaded_folder(bundle.root, plan)
     sizes = {file.path: file.size_bytes for file in bundle.files}
     done = registered_model.run(
         [plan.interpreter.path, "-s", "-B", _WORKER, folder, name],
@@ -83,7 +83,7 @@ def _put_back(folder: Path, bundle: Bundle) -> None:
             path.unlink()
 
 
-def _loaded(root: Path, plan: BuildPlan) -> tuple[Path, str]:
+def _find_loaded_folder(root: Path, plan: BuildPlan) -> tuple[Path, str]:
     """The folder that the model's library loads, and the class that loads it."""
     options, model = plan.loader.options, root / MODEL
     conf = plan.model.flavors[plan.flavor]

@@ -80,7 +80,7 @@ def _proven(
     """
     if why := why_not_bootable(plan.request.architecture):
         return _unproven(plan, evidence, why), []
-    requests, answers, why = _recorded(plan)
+    requests, answers, why = _record_answers(plan)
     if answers is None:
         evidence = _unproven(plan, evidence, why)
         done = replay.check(bundle, plan, (), (), work)
@@ -125,7 +125,7 @@ def _proven(
     return evidence, done.findings
 
 
-def _recorded(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
+def _record_answers(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
     """The probes and MLflow's answers to them; None with the reason where there are none."""
     requests = ask.requests_of(plan)
     if not requests:

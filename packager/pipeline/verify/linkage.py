@@ -23,7 +23,7 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], dict[str, str
     libraries, findings = _read(bundle)
     libraries |= _cold(bundle)
     findings += _foreign(bundle, libraries, plan.request.architecture)
-    lacking, preloaded = _unsatisfied(bundle, libraries, plan)
+    lacking, preloaded = _find_unsatisfied(bundle, libraries, plan)
     missing = {
         name: used
         for name, files in lacking.items()
@@ -47,8 +47,8 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], dict[str, str
         ),
         "glibc": "No library asks for a GLIBC version."
         if highest is None
-        else f"The newest symbol is of GLIBC {_dotted(highest)}; {plan.runtime.os} has "
-        f"{_dotted(plan.runtime.glibc)}.",
+        else f"The newest symbol is of GLIBC {_join_version(highest)}; {plan.runtime.os} has "
+        f"{_join_version(plan.runtime.glibc)}.",
     }
     return findings, sentences
 
@@ -136,7 +136,7 @@ def _foreign(
     return findings
 
 
-def _unsatisfied(
+def _find_unsatisfied(
     bundle: Bundle, libraries: Mapping[PurePosixPath, Elf], plan: BuildPlan
 ) -> tuple[dict[str, list[PurePosixPath]], set[str]]:
     """Libraries that are nowhere, each with who needs it; and those that no search path leads to.
@@ -203,15 +203,15 @@ def _too_new(libraries: Mapping[PurePosixPath, Elf], plan: BuildPlan) -> list[Fi
     return [
         Finding(
             check="linkage",
-            message=f"{_some(tuple(newer))}: needs GLIBC {_dotted(max(newer.values()))}, and "
-            f"{runtime.os} ({runtime.name}) has {_dotted(runtime.glibc)}.",
+            message=f"{_some(tuple(newer))}: needs GLIBC {_join_version(max(newer.values()))}, and "
+            f"{runtime.os} ({runtime.name}) has {_join_version(runtime.glibc)}.",
             hint="Take an older version that has a wheel for "
             f"{plan.platform}, a newer --python, or --target {plan.target.way_out}.",
         )
     ]
 
 
-def _dotted(version: tuple[int, int]) -> str:
+def _join_version(version: tuple[int, int]) -> str:
     return ".".join(str(part) for part in version)
 
 

@@ -119,13 +119,13 @@ def check(
         else:
             _compare_all(function, bundle, plan, probes, answers, done)
             if not done.findings:
-                done.cold_start = _measured(function, first, answer, start)
+                done.cold_start = _measure_cold_start(function, first, answer, start)
                 if isinstance(function, Delivers):
                     _deliver_all(function, plan, probes, answers, done)
         limit = function.exceeded() if done.findings else ""
         if limit and not any(limit in each.message for each in done.findings):
             done.findings.append(stopped.name_limit(limit))
-    done.read_only = _unchanged(bundle, folder / plan.target.home, host.read_only, done)
+    done.read_only = _compare_tree(bundle, folder / plan.target.home, host.read_only, done)
     return done
 
 
@@ -150,7 +150,7 @@ def _compare_all(
     for unseen in (False, True):
         before = len(done.misses)
         asked = [pair for pair in pairs if pair[0].unseen is unseen]
-        if not _answered(function, bundle, plan, asked, done, rules):
+        if not _replay_probes(function, bundle, plan, asked, done, rules):
             return
         done.misses = cold_store_misses(function.log())
         done.unseen_misses = len(done.misses) - before
@@ -164,7 +164,7 @@ def _compare_all(
         done.findings.append(Finding(check="replay", message=more, hint=""))
 
 
-def _answered(
+def _replay_probes(
     function: Host,
     bundle: Bundle,
     plan: BuildPlan,
@@ -189,7 +189,7 @@ def _answered(
         if answer.failure is not None:
             done.findings += stopped.explain_stop(answer, probe.name, function, bundle, done.where)
             return False
-        found = _compared(probe, expected, answer, done)
+        found = _compare_answer(probe, expected, answer, done)
         if found is not None:
             done.mismatches += 1
             missed = keep_rules(answer.text, bundle.removed, bundle.root)
@@ -204,7 +204,9 @@ def _answered(
     return True
 
 
-def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed) -> Finding | None:
+def _compare_answer(
+    probe: Probe, expected: Recorded, actual: Answered, done: Replayed
+) -> Finding | None:
     """Count one comparison; a Finding where the answers are not the same."""
     done.requests += not probe.unseen
     done.unseen_requests += probe.unseen
@@ -232,7 +234,7 @@ def _compared(probe: Probe, expected: Recorded, actual: Answered, done: Replayed
         done.unseen_rows += rows if probe.unseen else 0
         return None
     done.max_abs_error = max(done.max_abs_error, *(each.error for each in found))
-    return _differs(f"{probe.name}: {_listed(found)}.")
+    return _differs(f"{probe.name}: {_format_differences(found)}.")
 
 
 def _deliver_all(
@@ -276,7 +278,9 @@ def _deliver(
             if done.tolerance is not None:
                 found = [each for each in found if not each.within(*done.tolerance)]
             if found:
-                done.findings.append(_differs(f"a message of {source}: {_listed(found)}."))
+                done.findings.append(
+                    _differs(f"a message of {source}: {_format_differences(found)}.")
+                )
     done.doors = f"one message each by {', '.join(plan.request.events)}: answered as over HTTP"
 
 
@@ -290,7 +294,7 @@ def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, Json] | None:
     return probe.body, body["predictions"]
 
 
-def _listed(found: Sequence[Difference]) -> str:
+def _format_differences(found: Sequence[Difference]) -> str:
     shown = "; ".join(str(each) for each in found[:_DIFFERENCES])
     more = len(found) - _DIFFERENCES
     return f"{shown}; and {more} more" if more > 0 else shown
@@ -304,7 +308,7 @@ def _differs(message: str) -> Finding:
     )
 
 
-def _measured(function: Host, first: Call, answer: Answered, start: Process) -> ColdStart:
+def _measure_cold_start(function: Host, first: Call, answer: Answered, start: Process) -> ColdStart:
     """`start` is of the moment after the first answer: until then nothing but it had run."""
     warm = [function.ask(first).seconds for _ in range(_WARM)]
     return ColdStart(
@@ -317,7 +321,7 @@ def _measured(function: Host, first: Call, answer: Answered, start: Process) -> 
     )
 
 
-def _unchanged(bundle: Bundle, home: Path, how: str, done: Replayed) -> str:
+def _compare_tree(bundle: Bundle, home: Path, how: str, done: Replayed) -> str:
     """Compare the tree with what it was before it ran."""
     before = {file.path: file.sha256 for file in bundle.files}
     after = {file.path: file.sha256 for file in file_tree.records(home)}

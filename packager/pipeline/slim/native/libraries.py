@@ -68,7 +68,7 @@ def _supply(library: str, root: Path, plan: BuildPlan) -> str | None:
             return f"{donor.distribution}, which is installed"
     for donor in donors:
         try:
-            source = _fetched(donor, plan)
+            source = _fetch_library(donor, plan)
         except (PlanError, ToolError) as error:
             _LOG.debug("%s gives no %s: %s", donor.distribution, library, error)
             continue
@@ -88,7 +88,7 @@ def _copy(source: Path, target: Path) -> None:
     elf.rename(target, target.name)
 
 
-def _fetched(donor: Donor, plan: BuildPlan) -> Path:
+def _fetch_library(donor: Donor, plan: BuildPlan) -> Path:
     """The library out of the donor's wheel for the target's platform; cached by all that chose it.
 
     Raises ToolError where there is no such wheel, or it does not hold the library.
@@ -98,7 +98,7 @@ def _fetched(donor: Donor, plan: BuildPlan) -> Path:
         _LOG.info("Taking %s from %s %s", donor.library, donor.distribution, donor.version)
         with make_scratch("donor") as name:
             lockfile.install(
-                _locked(donor, plan),
+                _lock_donor(donor, plan),
                 name,
                 interpreter=plan.interpreter,
                 platform=plan.platform,
@@ -116,7 +116,7 @@ def _fetched(donor: Donor, plan: BuildPlan) -> Path:
     return cache.ensure("donors", key, make) / donor.library
 
 
-def _locked(donor: Donor, plan: BuildPlan) -> Lock:
+def _lock_donor(donor: Donor, plan: BuildPlan) -> Lock:
     """The donor alone: what it needs to run is of no use here."""
     wanted = lockfile.Wanted(
         requirements=(f"{donor.distribution}=={donor.version}",),

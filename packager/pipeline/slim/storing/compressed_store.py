@@ -115,7 +115,7 @@ def choose(bundle: Bundle, plan: BuildPlan, trace: Trace, spared: Collection[str
     taken = {path for tree in chosen.trees.values() for path in tree}
     archived = archive.PASS.name in plan.passes
     extensions = set()
-    listed = _listed(bundle.root, found.values())
+    listed = _find_listing_folders(bundle.root, found.values())
     for file in found.values():
         if file in stays or file in taken or not _in_package(file, found):
             continue
@@ -190,7 +190,7 @@ def _in_package(file: str, found: Mapping[str, str]) -> bool:
     return not folder or found.get(folder, "").startswith(f"{folder}/__init__.")
 
 
-def _listed(root: Path, files: Iterable[str]) -> set[PurePosixPath]:
+def _find_listing_folders(root: Path, files: Iterable[str]) -> set[PurePosixPath]:
     """Folders that a module in them may list to find its like: what is not there is not missed."""
     found = set()
     for file in files:

@@ -55,7 +55,7 @@ def record(bundle: Bundle, plan: BuildPlan) -> Trace:
 
     Raises UntraceableError where it cannot be run here, does not start, or has no probes.
     """
-    found, _ = _run(bundle, plan, "trace.py", _asked(plan))
+    found, _ = _run(bundle, plan, "trace.py", _list_trace_requests(plan))
     return found
 
 
@@ -86,12 +86,12 @@ def watch(bundle: Bundle, plan: BuildPlan) -> dict[str, list[tuple[str, str]]]:
 
     The folder's bytecode must be Sinking.watch's. Raises UntraceableError.
     """
-    answered = [each for each in _asked(plan) if not each["refused"]]
+    answered = [each for each in _list_trace_requests(plan) if not each["refused"]]
     _, uses = _run(bundle, plan, "watch.py", answered)
     return {name: [(module, used) for module, used in each] for name, each in uses.items()}
 
 
-def _asked(plan: BuildPlan) -> list[dict[str, Any]]:
+def _list_trace_requests(plan: BuildPlan) -> list[dict[str, Any]]:
     if not trace_requests.are_known(plan):
         raise UntraceableError(f"the recorder does not know the events of {plan.target.name}")
     if why := why_not_bootable(plan.request.architecture):

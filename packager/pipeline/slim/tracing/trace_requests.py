@@ -118,14 +118,17 @@ def _of_azure(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[dict
         if probe.door == "direct" and not refused:
             body = base64.b64encode(probe.body).decode("ascii")
             for name in sources:
-                yield {"event": {"function": _asked(name), "body": body}, "refused": False}
+                yield {
+                    "event": {"function": _name_scoring_function(name), "body": body},
+                    "refused": False,
+                }
     for path in _ROUTES:
         yield _azure_request("GET", path, b"", "", refused=True)
     for name in sources:
-        yield {"event": {"function": _asked(name), "body": ""}, "refused": True}
+        yield {"event": {"function": _name_scoring_function(name), "body": ""}, "refused": True}
 
 
-def _asked(source: str) -> str:
+def _name_scoring_function(source: str) -> str:
     """The function that scores: of a batch, what takes a part of it."""
     return triggers.PART if source == triggers.BATCHES else source
 
