@@ -1,7 +1,7 @@
-"""Build tiny models, keep what the builds found, and write README's table of flavors from it.
+"""Build tiny models, keep what the builds found, and write the table of docs/flavors.md from it.
 
     python tests/models/flavor_table.py build NAME ...    # evidence/NAME.json; the artifact goes again
-    python tests/models/flavor_table.py table [README]    # between two markers; nothing is typed by hand
+    python tests/models/flavor_table.py table [PAGE]      # between two markers; nothing is typed by hand
     PACKAGER_EVIDENCE=1 pytest -m slow tests/integration/test_end_to_end.py    # of what it builds
 
 `build` without a name takes every model of MODELS. What does not fit the target is recorded too:
@@ -29,6 +29,7 @@ from packager.models.registry import MlflowRegistry
 from packager.types import BuildPlan, BuildReport, BuildRequest, Evidence
 from tests import models
 
+PAGE = REPOSITORY / "docs" / "flavors.md"
 EVIDENCE = Path(__file__).parent / "evidence"
 START = "<!-- flavors: written by tests/models/flavor_table.py -->"
 END = "<!-- end of flavors -->"
@@ -186,7 +187,7 @@ def put(text: str, made: str) -> str:
     before, start, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:
-        raise ValueError("README has no markers for the table of flavors")
+        raise ValueError("the page has no markers for the table of flavors")
     return f"{before}{START}\n{made}\n{END}{after}"
 
 
@@ -198,8 +199,8 @@ def main(argv: list[str]) -> None:
                 keep(name, kept)
                 sys.stdout.write(f"{row(name, kept)}\n")
                 sys.stdout.flush()
-        case ["table", *readme]:
-            path = Path(readme[0]) if readme else REPOSITORY / "README.md"
+        case ["table", *page]:
+            path = Path(page[0]) if page else PAGE
             path.write_text(put(path.read_text(encoding="utf-8"), table()), encoding="utf-8")
         case _:
             raise SystemExit(__doc__)

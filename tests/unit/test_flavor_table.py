@@ -1,4 +1,4 @@
-"""README's table of flavors says what builds reported, and nothing else is touched."""
+"""The table of docs/flavors.md says what builds reported, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from tests.models import flavor_table
-
-REPOSITORY = Path(__file__).parent.parent.parent
 
 
 def kept(folder: Path, name: str, **changes: Any) -> None:
@@ -60,6 +58,6 @@ def test_no_evidence_is_said(tmp_path: Path) -> None:
         flavor_table.table(tmp_path)
 
 
-def test_the_readme_has_the_markers() -> None:
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def test_the_page_has_the_markers() -> None:
+    text = flavor_table.PAGE.read_text(encoding="utf-8")
     assert flavor_table.put(text, "new") != text

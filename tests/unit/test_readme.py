@@ -17,7 +17,11 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
+    "docs/building.md",
     "docs/events.md",
+    "docs/flavors.md",
+    "docs/measurements.md",
+    "docs/mlflow-deployments.md",
     "docs/protocol.md",
     "docs/sandbox.md",
     "docs/targets.md",
@@ -36,8 +40,21 @@ def typed(page: str, program: str) -> Iterator[list[str]]:
 
 
 def test_the_commands_are_found() -> None:
-    assert len(list(typed("README.md", "packager"))) > 8
-    assert len(list(typed("README.md", "make"))) > 3
+    assert len(list(typed("README.md", "packager"))) > 5
+    assert len(list(typed("docs/building.md", "packager"))) > 4
+    assert {"demo", "test", "setup"} <= {words[1] for words in typed("README.md", "make")}
+
+
+def test_the_readme_is_read_in_one_sitting() -> None:
+    lines = text("README.md").splitlines()
+
+    assert len(lines) <= 150
+    assert max(len(line) for line in lines if not line.startswith(("|", "    "))) <= 100
+
+
+def test_ci_runs_the_tests_that_the_readme_names() -> None:
+    assert "make test\n" in text(".ci/run")
+    assert "    make test " in text("README.md")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -50,7 +67,7 @@ def test_each_command_and_option_of_packager_exists(page: str) -> None:
             continue
         if name == "cache":
             commands, (name, *words) = commands["cache"].commands | commands, words  # noqa: PLW2901
-        known = {option for one in commands[name].params for option in one.opts}
+        known = {"--help", *(option for one in commands[name].params for option in one.opts)}
         known |= {option for one in commands[name].params for option in one.secondary_opts}
         assert {word for word in words if re.match("--?[a-z]", word)} <= known, (name, words)
 
@@ -99,7 +116,7 @@ def test_each_exit_code_is_explained() -> None:
         codes.add((kind := queue.pop()).exit_code)
         queue += kind.__subclasses__()
 
-    table = text("README.md").partition("## Exit codes")[2].partition("\n## ")[0]
+    table = text("docs/building.md").partition("## Exit codes")[2].partition("\n## ")[0]
     told = {
         int(code) for cell in re.findall(r"(?m)^\| ([\d, ]+) \|", table) for code in cell.split(",")
     }
