@@ -82,6 +82,7 @@ def test_the_model_comes_without_what_rebuilds_its_environment(
 def test_a_version_that_code_asks_for_is_answered_without_what_it_is_of(
     tmp_path: Path, installed: dict[str, bytes]
 ) -> None:
+    installed["numpy-2.5.5.dist-info/METADATA"] = b"Name: numpy\nVersion: 2.5.5\n"
     installed["numpy-2.5.5.dist-info/RECORD"] = b"numpy/__init__.py,,\n"
     asked = (("mlflow-skinny", "3.17.2"), ("numpy", "1.0"))
     bundle = slim(plan(tmp_path, answered=asked), tmp_path / "work")
