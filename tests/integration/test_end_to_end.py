@@ -92,7 +92,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=FOR_THE_TABLE) if name in LIKE_OTHERS else name for name in EXPECTED],
+    [
+        pytest.param(
+            name,
+            marks=FOR_THE_TABLE
+            if name in LIKE_OTHERS
+            else pytest.mark.rare
+            if name == "spacy_categories"
+            else (),
+        )
+        for name in EXPECTED
+    ],
 )
 def test_a_flavor_is_built_and_proven(name: str, folder: Path, tmp_path: Path) -> None:
     report = built(name, folder if name in SHARED else tmp_path)
@@ -153,6 +163,7 @@ def test_no_path_of_the_author_or_this_machine_ships(folder: Path) -> None:
             assert str(folder).encode() not in content, path
 
 
+@pytest.mark.rare
 def test_an_arm64_build_passes_everything_but_boot(tmp_path: Path) -> None:
     registry = MlflowRegistry(None, None)
     with pytest.raises(UnprovenError, match=r"--allow-unproven"):

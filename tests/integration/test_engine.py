@@ -46,6 +46,7 @@ def test_a_compiled_model_is_proven_and_booted(name: str, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.rare
 def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +79,7 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
     assert "inspect --engines builds with each" not in capsys.readouterr().out
 
 
+@pytest.mark.rare
 def test_a_model_that_no_graph_stands_for_runs_in_its_framework(tmp_path: Path) -> None:
     report = built("catboost_categories", tmp_path / "out", engine=None)
     assert report.plan.engine is Engine.NATIVE

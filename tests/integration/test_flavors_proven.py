@@ -30,6 +30,7 @@ def built(name: str, out: Path, **options: Any) -> BuildReport:
     return build(request, MlflowRegistry(None, None))
 
 
+@pytest.mark.rare
 def test_a_time_series_is_asked_with_one_row(tmp_path: Path) -> None:
     evidence = built("statsmodels_series", tmp_path).evidence
     assert evidence.proven
