@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from packager.commands.target_fit import format_quantity, format_share
 from packager.errors import PackagerError
 from packager.system.redaction import redact
 
@@ -303,6 +304,26 @@ def _targets(found: dict[str, Any]) -> None:
         dollars = row["dollars_per_million"]
         table.add_row(row["target"], fits, "-" if dollars is None else f"{dollars:,.2f}")
     _OUT.print(table)
+    _margins(found["targets"])
     for row in found["targets"]:
-        lines = [*row["margins"], *(r for r in row["reasons"] if r not in row["margins"])]
+        lines = [reason for reason in row["reasons"] if reason not in row["margins"]]
         _bullets(row["target"], [*lines, f"cost: {row['reckoned']}"])
+
+
+def _margins(rows: Sequence[dict[str, Any]]) -> None:
+    """Every limit of every target beside what was measured."""
+    table = Table(title="\nMargins", title_justify="left", box=None, pad_edge=False)
+    for name in ("target", "limit", "measured", "allowed", "margin"):
+        table.add_column(name, justify="left" if name in {"target", "limit"} else "right")
+    for row in rows:
+        for number, each in enumerate(row["ceilings"]):
+            table.add_row(
+                "" if number else row["target"],
+                each["what"],
+                format_quantity(each["used"], each["unit"]),
+                format_quantity(each["limit"], each["unit"]),
+                f"[{'green' if each['fits'] else 'red'}]{format_share(each['left'])}[/]",
+            )
+    _OUT.print(table)
+    if any(each["unit"] != "MB" for row in rows for each in row["ceilings"]):
+        _OUT.print("start and answer: time on one whole CPU of this machine", style="dim")

@@ -85,6 +85,28 @@ class Margin:
         )
 
 
+def format_quantity(value: float, unit: str) -> str:
+    """Write a size in MB or a time in seconds in the unit that a person would say it in."""
+    if unit == "MB":
+        for least, factor, name in ((1e5, 1e-3, "GB"), (1, 1, "MB"), (1e-3, 1e3, "kB")):
+            if value >= least:
+                return f"{_round_digits(value * factor)} {name}"
+        return f"{value * 1e6:,.0f} bytes"
+    return f"{_round_digits(value)} s" if value >= 10 else f"{_round_digits(value * 1000)} ms"
+
+
+def format_share(left: float) -> str:
+    """Write the part of a limit that is left, or by which it is passed, in percent."""
+    percent = abs(left) * 100
+    # what is close to a limit is on one side of it: 0 % and 100 % are said of nothing else
+    text = "<1" if 0 < percent < 1 else ">99" if 99 < percent < 100 else f"{percent:,.0f}"
+    return f"{text} % {'over' if left < 0 else 'left'}"
+
+
+def _round_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0")
+
+
 def _format_value(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.6g}"
 

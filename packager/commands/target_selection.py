@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,6 +122,10 @@ def told(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "target": verdict.target,
             "fits": verdict.fits,
             "margins": [str(margin) for margin in verdict.margins],
+            "ceilings": [
+                {**asdict(margin), "fits": margin.fits, "left": margin.left}
+                for margin in verdict.margins
+            ],
             "reasons": list(verdict.reasons),
             "dollars_per_million": verdict.dollars,
             "reckoned": verdict.reckoned,

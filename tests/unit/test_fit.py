@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from packager import targets
-from packager.commands.target_fit import Margin, Measured, Workload, choose, judge, needs_gpu
+from packager.commands.target_fit import (
+    Margin,
+    Measured,
+    Workload,
+    choose,
+    format_quantity,
+    format_share,
+    judge,
+    needs_gpu,
+)
 from packager.errors import VerificationError
 from packager.types import Requirements
 from tests import fake_plan
@@ -179,3 +188,43 @@ def test_a_margin_is_told_with_its_unit() -> None:
         0.25,
         "memory: 75 of 100 MB, 25 left (+25%)",
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (0.0, "MB", "0 bytes"),
+        (0.000512, "MB", "512 bytes"),
+        (0.0015, "MB", "1.5 kB"),
+        (0.25, "MB", "250 kB"),
+        (6.291456, "MB", "6.3 MB"),
+        (262.144, "MB", "262 MB"),
+        (10240, "MB", "10,240 MB"),
+        (1_000_000, "MB", "1,000 GB"),
+        (0.00012345678, "s of a whole CPU", "0.1 ms"),
+        (0.0123456789012, "s of a whole CPU", "12.3 ms"),
+        (1.23456789, "s of a whole CPU", "1,235 ms"),
+        (10.0, "s of a whole CPU", "10 s"),
+        (12.3456, "s of a whole CPU", "12.3 s"),
+        (900.0, "s of a whole CPU", "900 s"),
+    ],
+)
+def test_a_quantity_is_in_units_that_people_read(value: float, unit: str, said: str) -> None:
+    assert format_quantity(value, unit) == said
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (1.0, "100 % left"),
+        (0.9999, ">99 % left"),
+        (0.25, "25 % left"),
+        (0.001, "<1 % left"),
+        (0.0, "0 % left"),
+        (-0.000001, "<1 % over"),
+        (-0.14, "14 % over"),
+        (-12.5, "1,250 % over"),
+    ],
+)
+def test_a_margin_is_on_one_side_of_its_limit(left: float, said: str) -> None:
+    assert format_share(left) == said

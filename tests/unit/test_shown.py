@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from packager.commands import console
+from packager.commands.target_fit import Measured, Workload
+from packager.commands.target_selection import told, verdicts_of
 from packager.system.resources import own_command
 from packager.types import LedgerEntry
 
@@ -69,3 +72,47 @@ def test_the_ledger_says_what_was_saved_how_it_is_known_and_what_was_taken_back(
     assert "  - defer: replayed" in lines
     assert "  - defer: sklearn/tree" in lines
     assert "62.1 MB are left." in lines
+
+
+def test_margins_are_one_table_in_units_that_people_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measured = Measured(
+        unzipped_bytes=84_123_456,
+        memory_bytes=301_234_567,
+        init_seconds=0.6123456789,
+        answer_seconds=0.00123456789,
+        request_bytes=512,
+        response_bytes=7_000_001,
+    )
+
+    targets = told(verdicts_of(measured, Workload()))
+    console.show_inspection({"summary": {}, "ledger": [], "targets": targets})
+
+    out = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "aws-lambda unpacked 84.1 MB 262 MB 68 % left" in lines
+    assert "start 612 ms 130 s >99 % left" in lines
+    assert "answer 1.2 ms 900 s >99 % left" in lines
+    assert "request 512 bytes 6.3 MB >99 % left" in lines
+    assert "answer's body 7 MB 6.3 MB 11 % over" in lines
+    assert not re.search(r"\d\.\d{3}", out.partition("Margins")[2].partition("\n\n")[0])
+    assert (
+        max(len(line) for line in out.partition("Margins")[2].split("\n\n")[0].splitlines()) <= 80
+    )
+    # what a program reads is whole
+    ceiling = targets[0]["ceilings"][0]
+    assert (ceiling["what"], ceiling["used"], ceiling["unit"]) == ("unpacked", 84.123456, "MB")
+
+
+def test_of_a_model_that_was_only_planned_there_is_one_margin_a_target(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = told(
+        verdicts_of(Measured(unzipped_bytes=10**12, needs_gpu="it asks for one"), Workload())
+    )
+    console.show_inspection({"summary": {}, "ledger": [], "targets": found})
+
+    out = capsys.readouterr().out
+    assert out.count(" % over") == len(found)
+    assert "no GPU, and it asks for one" in out
