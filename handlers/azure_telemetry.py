@@ -34,7 +34,7 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class Telemetry:
-    """Of one app; every metric has the model's name and version."""
+    """Telemetry of one app; every metric has the model's name and version."""
 
     def __init__(self, meter: Any, tracer: Any, named: Mapping[str, str]) -> None:
         self._meter, self._tracer, self._named = meter, tracer, dict(named)

@@ -33,7 +33,7 @@ _AGAIN = "Deploy the artifact again."
 
 
 class NoRoomError(ImportError):
-    """What was asked for must be unpacked below /tmp, and cannot be."""
+    """A file asked for must be unpacked below /tmp, and cannot be."""
 
 
 class Cold:

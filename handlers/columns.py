@@ -59,7 +59,7 @@ class Column:
 
 @dataclass(slots=True)
 class Table:
-    """What a DataFrame holds: columns in order, and the rows' labels where they were sent."""
+    """Contents of a DataFrame: columns in order, and the rows' labels where they were sent."""
 
     columns: dict[Name, Column]
     rows: int

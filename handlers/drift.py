@@ -1,4 +1,4 @@
-"""How far what a model is asked, and what it answers, has moved from a baseline of the build.
+"""Drift of what a model is asked and answers from a baseline of the build.
 
 At most every so many rows of a call are looked at, at most so many are kept, and no more than 1.5 %
 of the time that invocations take is spent on it. Rows are kept until there are enough, or

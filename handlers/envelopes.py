@@ -1,4 +1,4 @@
-"""What other services put round a payload on its way: known by its fields, and taken off.
+"""Envelopes that other services put round a payload: known by their fields, and taken off.
 
 An SNS notification in a queue without raw delivery, an EventBridge event, an event of Event Grid, a
 CloudEvent, a message or record that a pipe passed on, what a function answered for its destination:
@@ -107,7 +107,7 @@ def _refuse(found: _Fields) -> None:
 
 
 def _source_of(found: _Fields) -> str | None:
-    """Whose event with a list of records it is, as Lambda is handed it."""
+    """Tell whose event with a list of records it is, as Lambda is handed it."""
     records = found.get("Records")
     for record in records if isinstance(records, list) else ():
         for key in ("eventSource", "EventSource"):

@@ -1,4 +1,4 @@
-"""How a request is refused: MLflow's error bodies, without the request's data unless asked for.
+"""Refusals: MLflow's error bodies, without the request's data unless asked for.
 
 The codes, classes and states are those of MLflow 3.12 and later (mlflow/exceptions.py and
 mlflow/error_classification.py, https://github.com/mlflow/mlflow); earlier versions write only
@@ -167,7 +167,7 @@ class TooLargeError(ScoringError):
 
 
 class PlainError(ScoringError):
-    """What MLflow answers as text rather than JSON: 415 and an unhandled 500."""
+    """Error that MLflow answers as text rather than JSON: 415 and an unhandled 500."""
 
     content_type = "text/plain; charset=utf-8"
 
@@ -179,7 +179,7 @@ class PlainError(ScoringError):
 
 
 class UnhandledError(PlainError):
-    """What MLflow's server itself fails on: its 500 "Internal Server Error".
+    """Error that MLflow's server itself fails on: its 500 "Internal Server Error".
 
     A prediction that JSON cannot hold; with the strict protocol a missing Content-Type; with the
     versions before 3.16 a body that is not UTF-8.

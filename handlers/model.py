@@ -1,4 +1,4 @@
-"""What the scoring code must know of a model, worked out once from its manifest."""
+"""Facts of a model for the scoring code, worked out once from its manifest."""
 
 from __future__ import annotations
 

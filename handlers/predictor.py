@@ -23,7 +23,7 @@ class Predictor(Protocol):
 
 
 class Loader(Protocol):
-    """What every module under handlers.loaders offers."""
+    """Interface of every module under handlers.loaders."""
 
     def load(self, manifest: Manifest, folder: Path) -> Predictor: ...
 

@@ -24,7 +24,7 @@ def silence() -> None:
 
 
 def place(error: BaseException) -> str:
-    """Where an exception arose: file and line, nothing of its text."""
+    """Tell where an exception arose: file and line, nothing of its text."""
     # not extract_tb, which reads the source of every frame
     frames = list(traceback.walk_tb(error.__traceback__))
     return f"{frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else "unknown"

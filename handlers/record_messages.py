@@ -1,4 +1,4 @@
-"""What is sent of a record: its answer, or the record itself with the reason why there is none."""
+"""Messages of a record: its answer, or the record itself with why there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event carries: records, each scored by itself as far as anyone can tell."""
+"""Records of an event, each scored by itself as far as anyone can tell."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Outcome:
 
 
 class Claim(Enum):
-    """Whether a record is to be scored here and now."""
+    """Claim on a record: whether it is to be scored here and now."""
 
     OURS = "ours"
     DONE = "done"

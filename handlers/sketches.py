@@ -165,7 +165,7 @@ def _text(value: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What a build writes into the function's folder."""
+    """Baseline that a build writes into the function's folder."""
 
     source: str
     """What it is made of, in words."""

@@ -121,7 +121,7 @@ class TreeLoader(StoreLoader):
 
 
 class Folder:
-    """What PathFinder asks about one folder of the function."""
+    """One folder of the function, as PathFinder asks about it."""
 
     def __init__(self, store: Store, folder: str) -> None:
         self._store = store

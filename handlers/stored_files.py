@@ -97,7 +97,7 @@ class Listing:
 
 
 class StoredFiles:
-    """What lies in the store, by paths below the function's folder.
+    """Contents of the store, by paths below the function's folder.
 
     The index tells of most paths that they are not in the store, so that it is not read for these.
     """

@@ -38,7 +38,7 @@ _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class PackagerError(Exception):
-    """What the command line prints and exits with; a bug raises anything else."""
+    """Error that the command line prints and exits with; a bug raises anything else."""
 
     exit_code: ClassVar[int] = 1
 
@@ -168,7 +168,7 @@ class EmulatorError(ToolError):
 
 
 class SandboxError(ToolError):
-    """What runs a model's code could not be confined, or was ended at one of its limits."""
+    """A run of a model's code could not be confined, or was ended at one of its limits."""
 
 
 class CloudError(PackagerError):

@@ -1,4 +1,4 @@
-"""Where answers go that no caller waits for: one module a kind of destination.
+"""Destinations of answers that no caller waits for: one module a kind.
 
 Each offers `open_at(address) -> Destination`; the address is what follows the colon in
 `PACKAGER_OUTPUT`: `s3://bucket/prefix`, `sqs:QUEUE_URL`, `eventbridge:BUS`, `dynamodb:TABLE`,

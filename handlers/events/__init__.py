@@ -41,7 +41,7 @@ _FORM = "The record does not have its source's form."
 
 
 class Reader(Protocol):
-    """What handlers.inbox needs of a source, whatever platform it is of."""
+    """Interface of a source for handlers.inbox, whatever platform it is of."""
 
     NAME: str
     RETURNS: bool

@@ -23,7 +23,7 @@ Part = Csv | Lines | Batch | Document
 
 
 class Bytes(Protocol):
-    """What is read: `handlers.files.storage.Source`."""
+    """Bytes to read: `handlers.files.storage.Source`."""
 
     key: str
     size_bytes: int

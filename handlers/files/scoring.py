@@ -30,7 +30,7 @@ _ALIKE = 16
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why one row has no answer."""
+    """Reason why one row has no answer."""
 
     error_code: str
     message: str

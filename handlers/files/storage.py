@@ -48,7 +48,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """What an output is the answer to, kept as its metadata."""
+    """Input that an output answers, kept as its metadata."""
 
     input: str
     """The version or ETag of what was read."""
@@ -111,7 +111,7 @@ class Source:
 
 
 def settled(target: Address, stamp: Stamp) -> str:
-    """Why there is nothing to be written: `known` or `superseded`; empty where there is."""
+    """Tell why nothing is to be written: `known` or `superseded`; empty where there is."""
     try:
         held = client("s3").head_object(Bucket=target.bucket, Key=target.key).get("Metadata", {})
     except AWS_ERRORS as error:

@@ -1,4 +1,4 @@
-"""What a request's columns become before a framework sees them."""
+"""A request's columns before a framework sees them."""
 
 from __future__ import annotations
 

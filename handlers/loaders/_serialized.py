@@ -15,7 +15,7 @@ from handlers.manifest import Manifest
 
 
 def model_folder(manifest: Manifest, folder: Path) -> Path:
-    """Where the model lies; its own code, if any, is put first on sys.path as MLflow does."""
+    """Find the model; its own code, if any, is put first on sys.path as MLflow does."""
     root = folder / manifest.model_path
     for name in manifest.options.get("code", ()):
         code = str(root / name)

@@ -31,7 +31,7 @@ class _Predictor:
         self._columns = columns
 
     def placed(self) -> str:
-        """Where the weights are; where the input is sent, for a module without any."""
+        """Tell where the weights are; where the input is sent, for a module without any."""
         weights = next(iter((*self._module.parameters(), *self._module.buffers())), None)
         return str(self._device if weights is None else weights.device)
 

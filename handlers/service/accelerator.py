@@ -1,4 +1,4 @@
-"""Which devices the model is loaded on, and that it is on them: never on a CPU unnoticed.
+"""Devices that the model is loaded on, and a check that it is: never a CPU unnoticed.
 
 PACKAGER_DEVICE is `cuda`, `cpu` or `auto`; with `cuda` (which a GPU's image sets) a model that ends
 up on the CPU is an error, unless PACKAGER_ALLOW_CPU=1. Frameworks fall back without a word
@@ -29,7 +29,7 @@ class NoAcceleratorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of one device, in bytes, as the driver counts it."""
+    """Memory of one device, in bytes, as the driver counts it."""
 
     used: int
     total: int
@@ -95,7 +95,7 @@ def loading_on(device: str) -> Iterator[None]:
 def confirm(
     predictor: Any, device: str, grown: int = 0, environ: Mapping[str, str] = os.environ
 ) -> str:
-    """Where the model says that it is. Raises NoAcceleratorError where that is not `device`.
+    """Check that the model is where it says. Raises NoAcceleratorError off `device`.
 
     A loader whose framework can tell gives its predictor `placed()`; of the others the device's
     memory tells: `grown` is by how many bytes more of it were in use after the load.

@@ -58,7 +58,7 @@ class ClosedError(Exception):
 
 
 class Observer(Protocol):
-    """What is told of each batch; called on the event loop."""
+    """Observer of each batch; called on the event loop."""
 
     def batch(
         self, jobs: Sequence[Job], waits_seconds: Sequence[float], compute_seconds: float

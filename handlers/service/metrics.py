@@ -1,4 +1,4 @@
-"""What the server counts, in Prometheus's text format, of a registry of its own."""
+"""Metrics of the server, in Prometheus's text format, of a registry of its own."""
 
 from __future__ import annotations
 

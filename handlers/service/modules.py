@@ -19,7 +19,7 @@ Call = Callable[..., Any]
 
 
 class UnsupportedError(Exception):
-    """Why this model, or on this machine, cannot be run so."""
+    """Reason why this model, or this machine, does not allow it."""
 
 
 def quick(predictor: Predictor, precision: str, tier: str, sizes: Sequence[int]) -> Predictor:

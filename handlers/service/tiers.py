@@ -36,7 +36,7 @@ Path = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whether what was asked for is used, and what was seen."""
+    """Use of what was asked for, and what was seen."""
 
     used: bool
     why: str

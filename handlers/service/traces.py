@@ -30,7 +30,7 @@ class _Silent:
 
 
 class Traces:
-    """Of requests; with no tracer it does nothing."""
+    """Traces of requests; with no tracer it does nothing."""
 
     def __init__(self, tracer: Any = None) -> None:
         self._tracer = tracer

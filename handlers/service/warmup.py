@@ -32,7 +32,7 @@ Alike = Callable[[Any, Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """What was found out about one device."""
+    """Findings about one device."""
 
     batch_rows: int
     merges: bool

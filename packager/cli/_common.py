@@ -1,4 +1,4 @@
-"""What the commands share: options to a checked request, a result to what is printed."""
+"""Parts that the commands share: options to a checked request, a result to print."""
 
 from __future__ import annotations
 

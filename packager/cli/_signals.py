@@ -17,7 +17,7 @@ _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Stop:
-    """How often it was asked to stop."""
+    """Count of the times that it was asked to stop."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,1 +1,1 @@
-"""What each command does; `cli` reads its arguments and shows its results."""
+"""One module for each command; `cli` reads its arguments and shows its results."""

@@ -33,7 +33,7 @@ _COUNTS: Final = ("total", "succeeded", "failed", "pending", "running", "timedOu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a batch is to do; see packager.pipeline.emit for the state machine that reads it."""
+    """Order of a batch; see packager.pipeline.emit for the state machine that reads it."""
 
     source: str
     """`s3://bucket/key` of a file, or `s3://bucket/prefix/` of a folder."""

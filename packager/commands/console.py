@@ -1,4 +1,4 @@
-"""What a person sees: progress on stderr, results on stdout."""
+"""Output for a person: progress on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def show_demo(found: dict[str, Any]) -> None:
 
 
 def _targets(found: dict[str, Any]) -> None:
-    """Which targets take it, by how much, and what each would cost."""
+    """Show which targets take it, by how much, and what each would cost."""
     if not found.get("targets"):
         return
     table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)

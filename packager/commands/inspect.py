@@ -1,4 +1,4 @@
-"""What a plan, a model or an artifact comes to, as plain values that print and serialise."""
+"""Summaries of a plan, a model or an artifact, as plain values that print and serialise."""
 
 from __future__ import annotations
 

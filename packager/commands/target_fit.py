@@ -1,4 +1,4 @@
-"""Which target takes a model: by what was measured on it, held to each one's ceilings and prices.
+"""Choice of target for a model, by its measurements against each one's ceilings and prices.
 
 The order is that of the index: what starts fastest and costs nothing while idle comes first. The
 first that takes the model is chosen; of the others it is said by how much they miss, and what they
@@ -31,7 +31,7 @@ _GPU_TARGETS: Final = frozenset({"gpu-container"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Of one artifact; None is what was not measured."""
+    """Measurements of one artifact; None for what was not measured."""
 
     unzipped_bytes: int
     memory_bytes: int | None = None
@@ -50,7 +50,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """What it will be asked."""
+    """Requests that it will be asked."""
 
     requests_per_second: float = 1.0
     rows: int = 1
@@ -155,7 +155,7 @@ def choose(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def needs_gpu(model: ResolvedModel, facts_dir: Path | None = None) -> str:
-    """Why the model runs on a GPU alone, by what it declares; empty where a CPU will do."""
+    """Explain why the model declares that it runs on a GPU alone; empty where a CPU will do."""
     config = model.pyfunc.get("config") or {}
     device = str(config.get("device") or "") if isinstance(config, dict) else ""
     if device.startswith("cuda"):

@@ -32,7 +32,7 @@ _SIZE: Final = frozenset({"budget", "memory", "package"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What was built, and why for this target."""
+    """Result of a selection: what was built, and why for this target."""
 
     report: BuildReport
     verdicts: tuple[Verdict, ...]

@@ -1,4 +1,4 @@
-"""What is deployed: an artifact that lies there already, or one that is built for it."""
+"""The artifact to deploy: one that lies there already, or one that is built for it."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ _LARGE: Final = re.compile(r"RequestEntityTooLarge|PayloadTooLarge")
 
 
 class DeploymentError(MlflowException, click.ClickException):  # type: ignore[misc]
-    """What MLflow asks a plugin to raise, which its command line shows without a traceback.
+    """Error that MLflow asks a plugin to raise; its command line shows no traceback.
 
     `error_code` is one of MLflow's names; the `mlflow` command exits with `exit_code`.
     """

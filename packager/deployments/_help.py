@@ -1,4 +1,4 @@
-"""What `mlflow deployments help -t aws-lambda` prints."""
+"""Text that `mlflow deployments help -t aws-lambda` prints."""
 
 from __future__ import annotations
 

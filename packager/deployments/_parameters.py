@@ -95,7 +95,7 @@ def check_needed(said: Collection[str], declared: Declared) -> None:
 
 
 def _unfit(value: str, spec: Mapping[str, Any]) -> str | None:
-    """Why CloudFormation would not take the value; None where it would.
+    """Explain why CloudFormation would not take the value; None where it would.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
     """

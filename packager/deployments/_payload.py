@@ -1,4 +1,4 @@
-"""What a caller hands to predict, as the JSON that a direct invoke takes; and what comes back."""
+"""Input of predict as the JSON that a direct invoke takes; and the answer that comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `-C name=value` and the target's address say, checked before anything is started."""
+"""Settings of `-C name=value` and the target's address, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TAG: Final = re.compile(r"[\w .:/=+@-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Which AWS to talk to; what is None is the SDK's own choice."""
+    """AWS account and region to talk to; None leaves the choice to the SDK."""
 
     region: str | None = None
     profile: str | None = None

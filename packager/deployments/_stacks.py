@@ -41,7 +41,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a stack is to become."""
+    """Change that a stack is to go through."""
 
     template: Mapping[str, str | bool]
     """Which template, as a change set is told: TemplateBody, TemplateURL or UsePreviousTemplate."""

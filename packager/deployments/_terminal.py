@@ -1,4 +1,4 @@
-"""What a person at a command line sees while it takes its time."""
+"""Progress for a person at a command line."""
 
 from __future__ import annotations
 

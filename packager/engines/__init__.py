@@ -1,4 +1,4 @@
-"""How a model runs in the artifact, where not in its own framework: compiled to a graph."""
+"""Engines that run a model in the artifact outside its own framework: compiled to a graph."""
 
 from packager.engines._host import ALREADY, compile_model, loader, why_not
 

@@ -53,7 +53,7 @@ _OWN: Final = Path(__file__).parent
 
 
 def why_not(model: ResolvedModel, flavor: str) -> str:
-    """Why there is no use in trying to compile this model; empty where there is."""
+    """Explain why there is no use in trying to compile this model; empty where there is."""
     if flavor == ALREADY:
         return ""
     if flavor not in CONVERTERS:

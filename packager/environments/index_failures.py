@@ -1,4 +1,4 @@
-"""What uv says where an index could not be asked, as opposed to not having what was asked for."""
+"""Words of uv where an index could not be asked, as opposed to lacking what was asked for."""
 
 from __future__ import annotations
 

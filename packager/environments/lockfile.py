@@ -29,7 +29,7 @@ _INSTALL_SECONDS: Final = 1800
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What to lock, and for which machine."""
+    """Requirements to lock, and the machine to lock them for."""
 
     requirements: tuple[str, ...]
     """PEP 508 lines, or paths of wheels relative to `base`."""

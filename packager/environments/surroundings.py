@@ -1,4 +1,4 @@
-"""How a target's platform confines a function, out of facts: what a boot before deployment gets."""
+"""Confinement of a function by its platform, out of facts, for a boot before deployment."""
 
 from __future__ import annotations
 

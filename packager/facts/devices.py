@@ -1,4 +1,4 @@
-"""Which builds of distributions suit a device: facts of cpu.toml and gpu.toml."""
+"""Builds of distributions that suit a device: facts of cpu.toml and gpu.toml."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builds:
-    """Which builds of distributions suit a device, where there are several."""
+    """Builds of distributions that suit a device, where there are several."""
 
     substitutes: tuple[Substitute, ...]
     excluded: tuple[Excluded, ...] = ()

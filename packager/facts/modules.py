@@ -1,4 +1,4 @@
-"""What distributions are imported as: facts of modules.toml."""
+"""Names that distributions are imported as: facts of modules.toml."""
 
 from __future__ import annotations
 

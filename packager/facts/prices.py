@@ -1,4 +1,4 @@
-"""What running costs: facts of prices.toml."""
+"""Prices of running: facts of prices.toml."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Price:
 
     @property
     def told(self) -> str:
-        """Where it is from, how old it is, and whether anybody has checked it."""
+        """Tell where it is from, how old it is, and whether anybody has checked it."""
         read = f", unchecked: read at {self.unchecked}" if self.unchecked else ""
         return f"{self.source}, {self.as_of}{read}"
 

@@ -1,4 +1,4 @@
-"""What a file of Python imports, where, and whether it fails without; nothing of it is run."""
+"""Imports of a file of Python: where, and whether it fails without; nothing of it is run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LATER_NODES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 class Need(StrEnum):
-    """When a module that is not there is noticed."""
+    """Moment at which a module that is not there is noticed."""
 
     LOAD = "load"
     """When the model is loaded."""
@@ -48,7 +48,7 @@ class CodeImport:
 
 @dataclass(slots=True)
 class CodeImports:
-    """What one file asks for."""
+    """Names that one file asks for."""
 
     modules: set[CodeImport] = field(default_factory=set)
     attributes: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What stands between MLflow and us: settings, silence, and its errors in our words."""
+"""Layer between MLflow and us: settings, silence, and its errors in our words."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def is_folder(path: Path) -> bool:
 
 @dataclass(slots=True)
 class _Size:
-    """Of a part of a document: its values, and how deep they are in each other."""
+    """Size of a part of a document: its values, and how deep they are in each other."""
 
     anchor: str | None = None
     values: int = 1

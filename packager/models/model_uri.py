@@ -1,4 +1,4 @@
-"""What a model URI names, and the copy of a local model folder."""
+"""Model URIs, what they name, and the copy of a local model folder."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def escape_name(name: str) -> str:
 def storage_or_source(
     error: OSError, path: Path, into: Path
 ) -> StorageError | RegistryUnavailableError:
-    """Whose fault a failed copy was: our disk's, or the source's."""
+    """Tell whose fault a failed copy was: our disk's, or the source's."""
     named = str(error.filename or "")
     if error.errno in {errno.ENOSPC, errno.EDQUOT} or named.startswith(str(into)):
         return StorageError(

@@ -1,4 +1,4 @@
-"""What a pickle's opcodes name; nothing of it is run.
+"""Names in a pickle's opcodes; nothing of it is run.
 
 https://docs.python.org/3/library/pickletools.html
 """

@@ -259,7 +259,7 @@ class _Session:
         return Fetched(name=model.path.rsplit("/", 1)[-1], run_id=model.run_id, folder=folder)
 
     def _source_of_run(self, run: Any, path: str) -> str:
-        """Where a run's model lies; its folder where that is local: MLflow's copy follows links."""
+        """Find where a run's model lies; a local one's folder: MLflow's copy follows links."""
         artifacts = str(run.info.artifact_uri)
         root = _model_uri.local_path(artifacts)
         if root is None:

@@ -1,4 +1,4 @@
-"""What a registry's metadata may make a build open.
+"""Addresses that a registry's metadata may make a build open.
 
 Whoever can write to a registry chooses the addresses in it. A build runs with its user's files and
 credentials: an address is followed only where its user would expect it to lead.

@@ -1,4 +1,4 @@
-"""What drift is measured from: a sketch of the training set's columns and of the answers to it.
+"""Baseline of drift: a sketch of the training set's columns and of the answers to it.
 
 The table is the file that --baseline names, else the training set that was logged with MLflow,
 where it lies in the run's own remote store, else the saved example, where it has rows enough. The

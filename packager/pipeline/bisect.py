@@ -1,4 +1,4 @@
-"""Which slimming pass, or which files of it, a failure comes from; and what ships without it.
+"""Search for the slimming pass, or its files, behind a failure; and what ships without it.
 
 Where a tree fails a check that it passes unslimmed, the passes are halved until one is left, then
 the folders in which it is kept from working, a bounded number of times. Each question is a tree

@@ -1,4 +1,4 @@
-"""How a slimmed tree becomes the folder that is deployed."""
+"""Layout of the folder that is deployed, from a slimmed tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an artifact may be put: never where something of the user's would be in the way."""
+"""Places for an artifact: never where something of the user's would be in the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes the room in a function's folder, and what a smaller one would gain."""
+"""Sizes in a function's folder, and what a smaller one would gain."""
 
 from __future__ import annotations
 

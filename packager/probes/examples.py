@@ -1,4 +1,4 @@
-"""What a saved example holds: values by column, and rows that can be drawn again."""
+"""Contents of a saved example: values by column, and rows that can be drawn again."""
 
 from __future__ import annotations
 

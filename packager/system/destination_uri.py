@@ -1,4 +1,4 @@
-"""Where answers go that no caller waits for: an address as the command line has it."""
+"""Destination of answers that no caller waits for: an address as the command line has it."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def read(text: str, kinds: Sequence[str]) -> Output:
 
 
 def of(plan: BuildPlan) -> Output | None:
-    """Where the answers of a plan's functions go; None where their callers get them."""
+    """Return the destination of a plan's answers; None where their callers get them."""
     text = plan.request.output_to
     return None if text is None else read(text, plan.target.outputs)

@@ -1,4 +1,4 @@
-"""What the dynamic loader reads in a shared library, from its program headers alone."""
+"""Reader of what the dynamic loader reads in a shared library, its program headers alone."""
 
 from __future__ import annotations
 

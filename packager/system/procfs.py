@@ -1,4 +1,4 @@
-"""What the kernel says of running processes: /proc, as proc(5) describes it."""
+"""Facts of the kernel about running processes: /proc, as proc(5) describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the project's data lies: in an installed wheel, or beside packager/ in a checkout."""
+"""Places of the project's data: in an installed wheel, or beside packager/ in a checkout."""
 
 import shutil
 import sys

@@ -67,7 +67,7 @@ def sweep(place: Path) -> None:
 
 @functools.cache
 def _sweep_once(place: Path) -> None:
-    """Where the place can be listed; one that can only be written to is left alone."""
+    """Sweep where the place can be listed; one that can only be written to is left alone."""
     with contextlib.suppress(PermissionError):
         sweep(place)
 

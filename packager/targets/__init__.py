@@ -1,4 +1,4 @@
-"""Where an artifact can go: one file a target, and a line here."""
+"""Targets that an artifact can go to: one file a target, and a line here."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """What one pass did to the tree, and why."""
+    """Account of what one pass did to the tree, and why."""
 
     name: str
     bytes_before: int
@@ -35,7 +35,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What a function was seen to touch; paths are relative to its folder."""
+    """Files and modules that a function was seen to touch; paths are relative to its folder."""
 
     init: tuple[str, ...]
     """Modules that are loaded when it has started, in the order in which their imports ended."""

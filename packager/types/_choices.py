@@ -1,4 +1,4 @@
-"""What may be chosen, in words that the command line and the files share."""
+"""Choices, in words that the command line and the files share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json: TypeAlias = Any
 
 
 class Engine(StrEnum):
-    """How a model runs in the artifact."""
+    """Way in which a model runs in the artifact."""
 
     ONNX = "onnx"
     """Compiled to a graph; its framework is not installed."""
@@ -24,7 +24,7 @@ class Engine(StrEnum):
 
 
 class Tier(StrEnum):
-    """How much of MLflow the artifact carries; tried in this order."""
+    """Share of MLflow that the artifact carries; tried in this order."""
 
     NATIVE = "native"
     """Our loader alone; nothing named mlflow is importable."""
@@ -44,7 +44,7 @@ class Shipped(StrEnum):
 
 
 class Frame(StrEnum):
-    """What a model is handed for a column-based request."""
+    """Form in which a model is handed a column-based request."""
 
     NUMPY = "numpy"
     """A dict of column name to one-dimensional array; pandas is not installed for it."""
@@ -52,7 +52,7 @@ class Frame(StrEnum):
 
 
 class Device(StrEnum):
-    """What a model runs on."""
+    """Device that a model runs on."""
 
     CPU = "cpu"
     CUDA = "cuda"

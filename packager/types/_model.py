@@ -1,4 +1,4 @@
-"""What was asked for, what the registry gave, and how it is loaded."""
+"""The request, what the registry gave for it, and the way in which it is loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from packager.types._choices import Architecture, Device, Engine, Frame, Front, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
-    """What the caller asked for, parsed and checked; the only way in."""
+    """Request of the caller, parsed and checked; the only way in."""
 
     model_uri: str
     out_dir: Path
@@ -87,7 +87,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What the author's environment was declared to be, as MLflow reads it."""
+    """Environment that the author declared, as MLflow reads it."""
 
     lines: tuple[str, ...]
     """PEP 508 requirements, each on its own; paths to wheels are relative to the model."""
@@ -151,7 +151,7 @@ class ResolvedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoaderSpec:
-    """What a flavor's loader must know, and what it needs installed."""
+    """Facts that a flavor's loader must know, and what it needs installed."""
 
     loader: str
     """Module under `handlers.loaders`: its stem."""
@@ -185,7 +185,7 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavor:
-    """How one MLflow flavor is read; one file each under packager/models/flavors."""
+    """Reader of one MLflow flavor; one file each under packager/models/flavors."""
 
     name: str
     read: Callable[[ResolvedModel, Tier, Frame], LoaderSpec]

@@ -35,7 +35,7 @@ class LockedPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """What will be installed, by digest: a PEP 751 pylock."""
+    """Distributions to install, by digest: a PEP 751 pylock."""
 
     text: str
     packages: tuple[LockedPackage, ...]
@@ -46,7 +46,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """How far the registered model's own answers to one request part: place -> the most seen."""
+    """Distance of the registered model's own answers to one request: place -> the most seen."""
 
     rounding: Mapping[str, float] = field(default_factory=dict)
     """Where nothing but last digits move, as the sums of threads do."""

@@ -1,4 +1,4 @@
-"""What was proven, and what came of a build."""
+"""Proof and result of a build."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ColdStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What was compared, and what came of it."""
+    """Comparisons that were made, and what came of them."""
 
     proven: bool
     why_unproven: str = ""

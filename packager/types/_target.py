@@ -1,4 +1,4 @@
-"""Where an artifact goes: mostly data, read from packager/facts."""
+"""Targets that an artifact goes to: mostly data, read from packager/facts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a function finds around it on a platform, beside its own folder and /tmp."""
+    """Surroundings of a function on a platform, beside its own folder and /tmp."""
 
     user: str
     uid: int
@@ -90,7 +90,7 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
-    """What sends OpenTelemetry to a target's cloud, where that is asked for."""
+    """Sender of OpenTelemetry to a target's cloud, where that is asked for."""
 
     requires: tuple[str, ...]
     keep: tuple[str, ...]
@@ -102,7 +102,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseImage:
-    """What a target's images are built on, where nothing else is asked for."""
+    """Image that a target's images are built on, where nothing else is asked for."""
 
     reference: str
     """As `FROM` has it; `{python}` and `{architecture}` stand for the runtime's."""
@@ -114,7 +114,7 @@ class BaseImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where an artifact goes; one file each under packager/targets."""
+    """Target that an artifact goes to; one file each under packager/targets."""
 
     name: str
     templates: str

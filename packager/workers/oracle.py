@@ -125,7 +125,7 @@ def ask_again(
     *,
     threaded: bool,
 ) -> None:
-    """Where a few answers are not given twice, no answer is: ask for all of them again.
+    """Ask for all answers again where a few are not given twice: then no answer is.
 
     `begin` is told the number of each request that is asked.
 

@@ -94,7 +94,7 @@ class Opened:
 
 
 class Absent:
-    """What was asked for below a folder and is not there: files that Python opens, and modules."""
+    """Names asked for below a folder and not there: files that Python opens, and modules."""
 
     def __init__(self, folder: Path) -> None:
         self._start = f"{folder}/"

@@ -1,4 +1,4 @@
-"""What every family of compilers offers: graphs to try, the one nearest to the model first."""
+"""Interface of every family of compilers: graphs to try, the one nearest to the model first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What the signature says that a request has: columns, or one tensor by its name."""
+    """Inputs of a request by the signature: columns, or one tensor by its name."""
 
     columns: tuple[Column, ...] = ()
     tensor: str | None = None
@@ -72,7 +72,7 @@ Before = Callable[[Inputs, Mapping[str, npt.NDArray[Any]]], npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How the models of one framework are compiled."""
+    """Compilers for the models of one framework."""
 
     candidates: Callable[[Any, Inputs, str], Iterator[Candidate]]
     """Of a model, its inputs and the method that predicts."""

@@ -1,4 +1,4 @@
-"""Which compiler a model goes to, by the package that its class is of."""
+"""Choice of compiler for a model, by the package that its class is of."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ _MISSING: Final = "\x00missing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What came of a candidate: `options` for the loader, or None where it is refused."""
+    """Result of a candidate: `options` for the loader, or None where it is refused."""
 
     evidence: dict[str, Any]
     options: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Which of a model's graphs is taken: of those that answer as the model does, the cheapest."""
+"""Choice among a model's graphs: of those that answer as the model does, the cheapest."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def prove(case: Case, out: Path) -> dict[str, Any]:
 
 
 def _explain_skip(case: Case, best: _Proven, candidate: Candidate) -> str:
-    """Why there is no use in trying one more."""
+    """Explain why there is no use in trying one more."""
     if candidate.precision == best.candidate.precision:
         return f"{best.candidate.name} is proven"
     if case.labels:

@@ -1,4 +1,4 @@
-"""Where the splits of an ensemble are, and what a row has to be to come to one of them."""
+"""Splits of an ensemble, and what a row has to be to come to one of them."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _OUTPUT_SETTING: Final = "_sklearn_output_config"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a serialized object refers to."""
+    """Names that a serialized object refers to."""
 
     names: frozenset[str]
     """Dotted names of classes and functions; `?` for one that only running it would tell."""

@@ -1,4 +1,4 @@
-"""What the flavors' readers have in common: the last tier, and what a frame brings along."""
+"""Parts that the flavors' readers share: the last tier, and what a frame brings along."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model asks of mlflow, and whether our stand-in has it; no code of the model is run.
+"""Names that a model asks of mlflow, and those of our stand-in; no code of the model is run.
 
 The stand-in's `__all__` is all that a model's code may use. Schemas and signatures are there for
 pickles to restore: nothing may read them, so code that names one is MLflow's own to serve.

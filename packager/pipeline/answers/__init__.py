@@ -1,1 +1,1 @@
-"""Whether two answers are the same, and how far a model's own part."""
+"""Comparison of two answers, and how far a model's own part."""

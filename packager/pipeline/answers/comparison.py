@@ -1,4 +1,4 @@
-"""Whether two decoded JSON answers are the same, and where they part."""
+"""Comparison of two decoded JSON answers: whether they are the same, and where they part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a registered model's answers to one request part: by rounding alone, or by chance.
+"""Spread of a registered model's answers to one request: by rounding alone, or by chance.
 
 Threads that add up finish in another order each time, so that the last digits of a sum move; a
 model that draws at random gives another answer altogether. The first is compared within what was

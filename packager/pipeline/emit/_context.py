@@ -1,4 +1,4 @@
-"""What the templates are given: plain values, each made safe for where it goes."""
+"""Values that the templates are given: plain, each made safe for where it goes."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _LEAST_P99_MS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
-    """What the function is given by default, each with its reason in a sentence."""
+    """Settings that the function is given by default, each with its reason in a sentence."""
 
     memory_mb: int
     memory_reason: str

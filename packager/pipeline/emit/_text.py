@@ -83,7 +83,7 @@ def one_line(text: str) -> str:
 
 
 def public_uri(uri: str) -> str:
-    """Where a model came from, without a path of the building machine, a password or a query."""
+    """Return a model's address without a path of this machine, a password or a query."""
     parts = urlsplit(uri)
     if parts.scheme in {"models", "runs"}:
         return uri

@@ -1,4 +1,4 @@
-"""Which wheel of a lock was installed, by the order in which an installer prefers tags."""
+"""Choice of a lock's wheel that was installed, by the order in which installers prefer tags."""
 
 from __future__ import annotations
 

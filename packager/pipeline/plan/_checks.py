@@ -1,4 +1,4 @@
-"""What can be refused before anything is resolved."""
+"""Refusals before anything is resolved."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What is the same for every attempt under one Python."""
+    """Setting that is the same for every attempt under one Python."""
 
     request: BuildRequest
     model: ResolvedModel

@@ -36,7 +36,7 @@ _NAMED_MOST: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What the model's own files name of the author's environment."""
+    """Names in the model's own files of what the author's environment has."""
 
     distributions: Mapping[str, str] = field(default_factory=dict)
     """Name -> why, as the end of a sentence: `code/steps.py:3 imports anyio`."""
@@ -56,7 +56,7 @@ def name_distributions(
     shipped: Iterable[str] = (),
     kept: Iterable[str] = (),
 ) -> Named:
-    """Which distributions of the author's environment the model's own files name.
+    """List the author's distributions that the model's own files name.
 
     `shipped` are distributions that a loader needs and brings itself, `kept` those that were asked
     for.

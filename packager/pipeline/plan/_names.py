@@ -39,7 +39,7 @@ def refuse_clashes(clashes: tuple[str, ...]) -> None:
 
 
 def explain_shadows(model: ResolvedModel) -> tuple[str, ...]:
-    """Which of the model's modules are called as ones of Python's own."""
+    """Explain which of the model's modules are called as ones of Python's own."""
     found = sorted({where for where, name in _modules(model) if name in sys.stdlib_module_names})
     if not found:
         return ()
@@ -51,7 +51,7 @@ def explain_shadows(model: ResolvedModel) -> tuple[str, ...]:
 
 
 def _modules(model: ResolvedModel) -> Iterator[tuple[str, str]]:
-    """Where each top-level module lies, and its name."""
+    """Find where each top-level module lies, and its name."""
     folders = {
         str(folder)
         for config in model.flavors.values()

@@ -1,4 +1,4 @@
-"""Whether a pickle holds compiled code, read from its opcodes alone; nothing of it is run."""
+"""Search for compiled code in a pickle, by its opcodes alone; nothing of it is run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MARKS: Final = frozenset(
 
 
 def why_bound(root: Path, unpickled: tuple[str, ...]) -> str | None:
-    """Why these files hang on the Python that wrote them; None where they need not.
+    """Explain why these files hang on the Python that wrote them; None where they need not.
 
     Pickle's protocols are the same on every Python, but the code objects that cloudpickle embeds
     are not (https://github.com/cloudpipe/cloudpickle, "Cloudpickle can only be used to send objects

@@ -1,4 +1,4 @@
-"""What a build would find at its end, and can know before anything is installed."""
+"""Failures that a build would meet at its end, and can know before anything is installed."""
 
 from __future__ import annotations
 

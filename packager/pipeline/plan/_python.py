@@ -1,4 +1,4 @@
-"""Which Python, and so which runtime, system and wheels: candidates in order, each with why."""
+"""Choice of Python, and so of runtime, system and wheels: candidates in order, with reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why an attempt is as it is, in sentences that the plan shows."""
+"""Reasons why an attempt is as it is, in sentences that the plan shows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def explain_pickles(unpickled: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def explain_indexes(model: ResolvedModel) -> tuple[str, ...]:
-    """Where packages come from that only the model names, and where they do not."""
+    """Explain where packages come from that only the model names, and where they do not."""
     options = [option.partition(" ")[::2] for option in model.requirements.options]
     addresses = [address for _, address in options if address]
     direct = [

@@ -51,7 +51,7 @@ def check(model: ResolvedModel, *, trusted: bool) -> None:
 
 
 def explain(line: str, *, trusted: bool = True) -> str | None:
-    """Why a line is refused and what to write instead; None for one that can be resolved.
+    """Explain why a line is refused and what to write instead; None where it can be resolved.
 
     `trusted`: a wheel may be fetched from an address that only the model names.
     """

@@ -1,4 +1,4 @@
-"""What is to be installed, out of what the author listed: less, replaced, and a little more."""
+"""Requirements to install, out of the author's list: less, replaced, and a little more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What serving can need of what the author listed: the first attempt where it saves enough.
+"""Requirements that serving can need: the first attempt where they save enough.
 
 MLflow records a whole environment where a `uv.lock` lies beside the code, and `pip freeze` does
 too. The first attempt installs what the loader requires, what the model's own files name, and what

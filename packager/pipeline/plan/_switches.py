@@ -93,7 +93,7 @@ def _flavors(model: ResolvedModel) -> list[str]:
 
 
 def _explain_pickle_ban(model: ResolvedModel, unpickled: tuple[str, ...]) -> Iterator[str]:
-    """Why the pickle switch forbids this model; nothing where it does not."""
+    """Explain why the pickle switch forbids this model; nothing where it does not."""
     flavor = "".join(_flavors(model))
     conf = model.flavors.get(flavor, {})
     if flavor in _ESTIMATORS and conf.get("serialization_format") == "skops":

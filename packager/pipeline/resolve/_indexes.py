@@ -1,4 +1,4 @@
-"""Where a model's requirements would have packages looked for, and which of it is heeded."""
+"""Indexes that a model's requirements would have asked, and which of it is heeded."""
 
 from __future__ import annotations
 

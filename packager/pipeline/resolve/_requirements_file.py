@@ -57,7 +57,7 @@ _MARKS: Final = (
 
 @dataclass(slots=True)
 class Reading:
-    """What was gathered so far; one of these lives for one reading of a model's requirements."""
+    """Results so far; one of these lives for one reading of a model's requirements."""
 
     root: Path
     indexes: Indexes

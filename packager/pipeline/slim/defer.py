@@ -41,7 +41,7 @@ _NOT_IMPORTED: Final = re.compile(r"cannot import name '?(\w+)")
 
 
 class GivenUpError(Exception):
-    """Why nothing is deferred: for the ledger."""
+    """Reason why nothing is deferred: for the ledger."""
 
 
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:

@@ -1,4 +1,4 @@
-"""Which imports of a tree can be moved, and its bytecode with some of them moved.
+"""Imports of a tree that can be moved, and its bytecode with some of them moved.
 
 The sources stay as they are; packager/workers/defer_imports does the work on one module.
 """

@@ -1,4 +1,4 @@
-"""Which modules a source file imports, read without running it."""
+"""Modules that a source file imports, read without running it."""
 
 from __future__ import annotations
 

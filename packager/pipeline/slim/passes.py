@@ -1,4 +1,4 @@
-"""What a slimming pass is, and how each accounts for what it did."""
+"""Slimming passes, and how each accounts for what it did."""
 
 from __future__ import annotations
 

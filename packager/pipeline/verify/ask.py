@@ -123,7 +123,7 @@ def _check_that_it_answers(
 def explain_refusals(
     plan: BuildPlan, requests: Sequence[Probe], answers: Sequence[Recorded]
 ) -> str:
-    """Why nothing was compared, where every request was refused, and what to do."""
+    """Explain why nothing was compared, where every request was refused, and what to do."""
     own = ", its own example among them" if plan.model.example is not None else ""
     refused = " ".join(dict.fromkeys(words for each in answers for words in each.refused))
     if refused:

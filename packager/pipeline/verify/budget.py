@@ -1,4 +1,4 @@
-"""Whether the tree fits the target, and what takes the room where it does not."""
+"""Check that the tree fits the target, and of what takes the room where it does not."""
 
 from __future__ import annotations
 

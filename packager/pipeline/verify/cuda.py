@@ -1,4 +1,4 @@
-"""Of a build for a GPU: CUDA is in the tree once, and no framework is a CPU's."""
+"""Check of a build for a GPU: CUDA is in the tree once, and no framework is a CPU's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the target's dynamic loader would load every shared library of the tree."""
+"""Check that the target's dynamic loader would load every shared library of the tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the files that were taken out a failure asks for, or the cold store had to give."""
+"""Files taken out that a failure asks for, or that the cold store had to give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the registered model answers, in an environment made from its own requirements."""
+"""Answers of the registered model, in an environment made from its own requirements."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _TIMEOUT_SECONDS: Final = 60
 
 @dataclass(slots=True, kw_only=True)
 class Replayed:
-    """What came of it; filled while it runs, read when it is done."""
+    """Result of a replay; filled while it runs, read when it is done."""
 
     findings: list[Finding] = field(default_factory=list)
     absent: set[str] = field(default_factory=set)

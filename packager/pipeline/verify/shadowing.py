@@ -1,4 +1,4 @@
-"""Whether the artifact brings a package that its host would then run on, and break."""
+"""Check for packages that the artifact's host would then run on, and break."""
 
 from __future__ import annotations
 

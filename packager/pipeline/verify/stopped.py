@@ -30,7 +30,7 @@ _MORE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """What the function ran in."""
+    """Place that the function ran in."""
 
     place: Place = FUNCTION
     level: str = ""

@@ -1,4 +1,4 @@
-"""What a cached folder held when it was made, and how it differs from that now."""
+"""Contents of a cached folder when it was made, and how it differs from that now."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How a folder differs from its manifest: paths relative to it, sorted."""
+    """Difference of a folder from its manifest: paths relative to it, sorted."""
 
     changed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()

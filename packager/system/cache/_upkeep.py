@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """What went, and what stayed because a running build uses it or it could not be removed."""
+    """Entries that went, and those that a running build uses or that could not be removed."""
 
     removed: tuple[Entry, ...] = ()
     kept: tuple[Entry, ...] = ()

@@ -1,4 +1,4 @@
-"""What a program that runs a model's code is allowed, and what it sees of this machine."""
+"""Limits of a program that runs a model's code, and what it sees of this machine."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ _MEANINGS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a process ended, and what to do about it."""
+    """Ending of a process, and what to do about it."""
 
     cause: str
     """`was ended by SIGSEGV (a fault in native code) at predict (model.py, line 8)`."""

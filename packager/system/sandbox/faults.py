@@ -52,7 +52,7 @@ _PROCESSES: Final = re.compile(r"can't start new thread|\[Errno 11\] Resource te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the code ran: what is writable there, and how it is called."""
+    """Place where the code ran: what is writable there, and how it is called."""
 
     name: str
     writable: str

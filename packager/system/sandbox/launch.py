@@ -184,7 +184,7 @@ def _run_beside(
     env: Mapping[str, str],
     timeout_seconds: float,
 ) -> process.Done:
-    """Where the system has no such walls: with an environment and folders of its own alone."""
+    """Run where the system has no such walls: in an environment and folders of its own alone."""
     with make_scratch("beside") as scratch:
         variables = {each: _below(scratch, value) for each, value in inside.variables.items()}
         return process.run(
@@ -412,7 +412,7 @@ class Confined:
         return self._launch.exceeded()
 
     def failure(self) -> str | None:
-        """Why the program could not be confined; None where it was."""
+        """Explain why the program could not be confined; None where it was."""
         return next((each["failed"] for each in self._launch.reported() if "failed" in each), None)
 
     def interrupt(self, seconds: float) -> None:

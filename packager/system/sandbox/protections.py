@@ -1,4 +1,4 @@
-"""How strong a wall this machine can build: the first of these that it lets us try out.
+"""Levels of the wall that this machine can build: the first that it lets us try out.
 
 https://man7.org/linux/man-pages/man7/user_namespaces.7.html
 """

@@ -1,4 +1,4 @@
-"""Which of this machine's programs and libraries a function sees: those of its platform's image.
+"""Programs and libraries of this machine that a function sees: those of its platform's image.
 
 The Python that runs it is this machine's, so what that one is linked to is seen too.
 """
@@ -133,7 +133,7 @@ def _steps(path: Path) -> Iterator[Path]:
 
 @functools.cache
 def _folders() -> tuple[Path, ...]:
-    """Where the loader looks for libraries."""
+    """List where the loader looks for libraries."""
     configured = []
     if _CONFIGURED.is_dir():
         for file in sorted(_CONFIGURED.glob("*.conf")):

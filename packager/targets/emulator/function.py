@@ -44,7 +44,7 @@ _DUMP_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """What came back, as the emulator's HTTP front has it.
+    """Answer as the emulator's HTTP front has it.
 
     A function that fails answers 200 with `errorType` in the body; one that cannot be imported, or
     whose process dies, answers 502.
@@ -57,7 +57,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessStats:
-    """Of the function's process as it stands; zero where it has ended."""
+    """State of the function's process as it stands; zero where it has ended."""
 
     init_wall_ms: float
     """The emulator's own figure for the last init."""

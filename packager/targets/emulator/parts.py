@@ -35,7 +35,7 @@ def host_architecture() -> Architecture | None:
 
 
 def why_not_bootable(architecture: Architecture) -> str | None:
-    """Why a function for `architecture` cannot be booted on this machine; None where it can."""
+    """Explain why a function for `architecture` cannot be booted here; None where it can."""
     if not sys.platform.startswith("linux"):
         return f"The function is for Linux, and this machine ({platform.system()}) cannot boot it."
     host = host_architecture()

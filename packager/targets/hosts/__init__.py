@@ -1,4 +1,4 @@
-"""Where a built function is booted before it is deployed: one file a target, and a line here."""
+"""Hosts that boot a built function before it is deployed: one file a target, a line here."""
 
 from __future__ import annotations
 

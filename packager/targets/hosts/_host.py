@@ -1,4 +1,4 @@
-"""What a target's host must do: boot a built function's folder, and ask it as its callers would."""
+"""Interface of a target's host: boot a built function's folder, ask as its callers would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from packager.types import Door, Interpreter, Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
-    """What is booted, and what it is given."""
+    """Function to boot, and what it is given."""
 
     folder: Path
     """As it is deployed."""
@@ -55,7 +55,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """What came of one message of an event source."""
+    """Result of one message of an event source."""
 
     answers: tuple[Json, ...] = ()
     """What was sent to the destination."""
@@ -87,7 +87,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """Of the function's process as it stands; zero where it has ended."""
+    """State of the function's process as it stands; zero where it has ended."""
 
     init_wall_ms: float
     cpu_ms: float

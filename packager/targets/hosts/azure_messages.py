@@ -1,4 +1,4 @@
-"""What the host hands the worker for one message of each trigger: its bindings and metadata.
+"""Messages of each trigger as the host hands them on: bindings and metadata.
 
 Shapes: https://learn.microsoft.com/en-us/azure/azure-functions/functions-triggers-bindings; the
 values are typed as the worker's messages are (see packager/workers/azure_functions.py).

@@ -1,4 +1,4 @@
-"""What both halves ask of a syntax tree: the nodes that importing evaluates, and names bound."""
+"""Syntax tree questions of both halves: nodes that importing evaluates, and names bound."""
 
 from __future__ import annotations
 

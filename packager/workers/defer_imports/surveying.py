@@ -1,4 +1,4 @@
-"""Which imports of a module could be moved, and what keeps the others where they are."""
+"""Survey of a module's imports: those that could be moved, and what keeps the others."""
 
 from __future__ import annotations
 

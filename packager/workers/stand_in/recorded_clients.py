@@ -26,7 +26,7 @@ _parts: dict[str, bytearray] = {}
 
 
 class StandInError(Exception):
-    """What a service refuses, in the form of its SDK."""
+    """Refusal of a service, in the form of its SDK."""
 
     def __init__(self, code: str, **more: Any) -> None:
         super().__init__(code)

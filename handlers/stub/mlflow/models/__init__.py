@@ -1,4 +1,4 @@
-"""What a model logged as code calls to hand itself over."""
+"""Call by which a model logged as code hands itself over."""
 
 from __future__ import annotations
 

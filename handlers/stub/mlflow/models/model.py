@@ -1,4 +1,4 @@
-"""Where `set_model` puts the model, for the loader to take."""
+"""Place where `set_model` puts the model, for the loader to take."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from mlflow.pyfunc.utils.data_validation import validated
 
 
 class PythonModel:
-    """What a user's class derives from; `predict` is checked against its type hint."""
+    """Base of a user's class; `predict` is checked against its type hint."""
 
     def load_context(self, context: Any) -> None: ...
 

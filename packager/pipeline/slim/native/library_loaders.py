@@ -1,4 +1,4 @@
-"""Which modules load a shared library that cannot be loaded, read from the sources of the tree.
+"""Modules that load a library that cannot be loaded, read from the sources of the tree.
 
 Packages bring plugins for what few machines have: numba a pool of threads of TBB, others one of
 MPI, CUDA or X11. They import it where it may fail, and go on without. Such a plugin keeps nobody

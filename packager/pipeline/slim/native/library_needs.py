@@ -1,4 +1,4 @@
-"""Which libraries of the tree loading one of them loads, found as glibc's loader finds them.
+"""Libraries of the tree that loading one of them loads, found as glibc's loader finds them.
 
 Source: ld.so(8), and elf/dl-load.c of glibc 2.34: a library without DT_RUNPATH is given the
 DT_RPATH of itself, of what loads it, and so on up; then comes LD_LIBRARY_PATH, then DT_RUNPATH.

@@ -1,4 +1,4 @@
-"""Which shared libraries go into the compressed store, and whether each loads from where it lands.
+"""Libraries for the compressed store, and whether each loads from where it lands.
 
 A library is loaded from below /tmp, where only what it is known to need lies beside it. So each is
 loaded from there before it ships: alone in a process, and all of them in one.

@@ -115,7 +115,7 @@ def _write_out(content: bytes, root: Path) -> None:
 
 
 def _place(plan: BuildPlan) -> PurePosixPath:
-    """Where the tree will lie: tracebacks name it, whatever folder it was built in."""
+    """Tell where the tree will lie: tracebacks name it, whatever folder it was built in."""
     return plan.target.root / plan.target.home
 
 

@@ -53,7 +53,7 @@ _OF_CODE: Final = {"x86_64": {"id": lzma.FILTER_X86}}
 
 @dataclass(slots=True, kw_only=True)
 class Chosen:
-    """What goes into the store, by path; what is only dropped, because it can be made from that."""
+    """Files by path: those that go into the store, and those it makes, which are only dropped."""
 
     files: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""Which file each module of the tree is, and the index that the function imports by."""
+"""Files of the tree's modules, and the index that the function imports by."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def tag_of(interpreter: Interpreter) -> str:
 
 
 def bytecode_of(source: P, interpreter: Interpreter) -> P:
-    """Where Python looks for the bytecode of a source."""
+    """Return the path where Python looks for the bytecode of a source."""
     return source.parent / "__pycache__" / f"{source.stem}.{tag_of(interpreter)}.pyc"
 
 

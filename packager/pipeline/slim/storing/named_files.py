@@ -1,4 +1,4 @@
-"""What is asked for without an import statement: files by name, modules by words of a model.
+"""Requests without an import statement: files by name, modules by words of a model.
 
 Read, never run: a name in a string is taken for one that is asked for.
 """

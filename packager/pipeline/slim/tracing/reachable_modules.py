@@ -1,4 +1,4 @@
-"""Which modules a function needs, foreseen from what uses what (packager/workers/watch.py).
+"""Modules that a function needs, foreseen from what uses what (packager/workers/watch.py).
 
 A trial that moves everything says little where modules must be imported in one order: it does not
 start. So the first trial moves what the uses say is not needed, and what is loaded keeps its order.

@@ -1,4 +1,4 @@
-"""What loading the deferred modules does beside loading them, in forks of the started function."""
+"""Side effects of loading the deferred modules, in forks of the started function."""
 
 from __future__ import annotations
 

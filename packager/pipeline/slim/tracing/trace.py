@@ -29,7 +29,7 @@ _SECONDS: Final = 300
 
 
 class UntraceableError(Exception):
-    """Why a function cannot be run under the recorder: for the ledger, not for the user to mend."""
+    """Reason why no recorder can run a function: for the ledger, not for the user to mend."""
 
     def __init__(self, why: str, log: str = "") -> None:
         super().__init__(why)

@@ -1,4 +1,4 @@
-"""What a function is asked while it is traced: by every door and event source that it has."""
+"""Requests to a function that is traced: by every door and event source that it has."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def are_known(plan: BuildPlan) -> bool:
 
 
 def environment(plan: BuildPlan) -> dict[str, str]:
-    """Where answers would go that no caller waits for; no service is reached."""
+    """Set where answers would go that no caller waits for; no service is reached."""
     found = destination_uri.of(plan)
     if found is None or found.kind not in _ADDRESSES:
         return {}
