@@ -19,7 +19,7 @@ from packager.models.model_imports import read_model_imports
 from packager.pipeline.plan import _modules
 from packager.pipeline.plan._modules import Named
 from packager.types import FileRecord, LoaderSpec, Requirements, ResolvedModel
-from tests import fake_plan
+from tests import fake_plan, wheels
 
 DECLARED = {
     "anyio": "4.9.0",
@@ -264,3 +264,35 @@ def test_pickled_code_that_finds_modules_when_it_runs_is_known(tmp_path: Path) -
     content = _by_value("import importlib\ndef served(x):\n    importlib.import_module(x)")
     model = _model(tmp_path, {"m.pkl": content}, loader_module="mlflow.pyfunc.model")
     assert _name(model, "m.pkl").open_at == "m.pkl"
+
+
+def test_a_wheel_s_pth_puts_its_folders_on_the_path(tmp_path: Path) -> None:
+    model = _model(tmp_path, {"code/serve.py": "import churn"})
+    files = {"own.pth": "vendored\n", "vendored/churn.py": "X = 1\n"}
+    path = wheels.make(tmp_path / "code", "own", files)
+    _name(_with_lines(model, path.relative_to(tmp_path).as_posix()))
+    path = wheels.make(tmp_path / "code", "other", {"other.py": ""})
+    with pytest.raises(PlanError, match="imports churn"):
+        _name(_with_lines(model, path.relative_to(tmp_path).as_posix()))
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("toolkit==1.0", ("--extra-index-url https://pypi.example.com/simple",)),
+        ("toolkit==1.0", ("--find-links wheels",)),
+        ("toolkit @ https://example.com/toolkit-1.0-py3-none-any.whl", ()),
+        ("toolkit @ git+https://example.com/toolkit.git", ()),
+    ],
+)
+def test_what_comes_from_elsewhere_may_hold_any_module(
+    tmp_path: Path, line: str, options: tuple[str, ...]
+) -> None:
+    model = _with_lines(_model(tmp_path, {"code/serve.py": "import churn"}), line)
+    requirements = replace(model.requirements, options=options)
+    _name(replace(model, requirements=requirements))
+
+
+def _with_lines(model: ResolvedModel, *lines: str) -> ResolvedModel:
+    requirements = model.requirements
+    return replace(model, requirements=replace(requirements, lines=(*requirements.lines, *lines)))

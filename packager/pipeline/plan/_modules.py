@@ -83,13 +83,24 @@ def name_distributions(
         module.partition(".")[0] for name in (*shipped, *kept) for module in names.modules_of(name)
     }
     missing = [each for each in absent if each.name.partition(".")[0] not in brought]
-    if declared:
+    if declared and not _brings_unknown(model):
         _refuse_absent(missing, there, names)
     return Named(
         distributions={name: why for name, why in found.items() if name not in MLFLOW},
         versions=_versions(model, asked, declared),
         open_at=imports.open_at,
         notes=tuple(_note_absent(missing)),
+    )
+
+
+def _brings_unknown(model: ResolvedModel) -> bool:
+    """True where packages come from an index or address of the author's own.
+
+    Their names say nothing about their modules; what is missing shows when the model is loaded.
+    """
+    requirements = model.requirements
+    return bool(requirements.options) or any(
+        "://" in line or " @ " in line for line in requirements.lines
     )
 
 
@@ -158,7 +169,7 @@ def _own_modules(model: ResolvedModel) -> frozenset[str]:
         name
         for line in model.requirements.lines
         if line.endswith(".whl") and "@" not in line
-        for name in _names.wheel_modules(model.root / line)
+        for name in _names.wheel_names(model.root / line)
     }
     files = [path for path in model.root.rglob("*") if path.suffix in _MODULES]
     stems = {path.name.partition(".")[0] for path in files}

@@ -79,7 +79,19 @@ def _module_name(path: Path) -> str | None:
 
 
 def wheel_modules(path: Path) -> set[str]:
-    """Top-level modules of a wheel. Raises PlanError for a file that is none."""
+    """List a wheel's top-level modules. Raises PlanError for a file that is none."""
+    return {name.parts[0].partition(".")[0] for name in _list_compiled(path)}
+
+
+def wheel_names(path: Path) -> set[str]:
+    """List all that a wheel's modules may be imported as: a .pth puts folders on the path.
+
+    Raises PlanError for a file that is none.
+    """
+    return {part.partition(".")[0] for name in _list_compiled(path) for part in name.parts}
+
+
+def _list_compiled(path: Path) -> list[PurePosixPath]:
     try:
         with zipfile.ZipFile(path) as wheel:
             names = [PurePosixPath(name) for name in wheel.namelist()]
@@ -87,7 +99,7 @@ def wheel_modules(path: Path) -> set[str]:
         raise PlanError(
             f"{path.name} cannot be read as a wheel: {error}. Build it again with `pip wheel`."
         ) from error
-    return {name.parts[0].partition(".")[0] for name in names if name.suffix in _COMPILED}
+    return [name for name in names if name.suffix in _COMPILED]
 
 
 def _as_list(value: object) -> list[object]:
