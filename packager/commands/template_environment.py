@@ -76,9 +76,11 @@ class _Template:
 
     def _functions(self) -> dict[str, Callable[[Any], Any]]:
         return {
-            "Ref": self._referred,
+            "Ref": self._resolve_reference,
             "Condition": lambda name: self.value(self._conditions[name]),
-            "Fn::Sub": lambda text: _VARIABLE.sub(lambda m: str(self._referred(m[1])), text),
+            "Fn::Sub": lambda text: _VARIABLE.sub(
+                lambda m: str(self._resolve_reference(m[1])), text
+            ),
             "Fn::GetAtt": lambda given: self._attribute(*given),
             "Fn::If": lambda given: self.value(given[1 if self._holds(given[0]) else 2]),
             "Fn::Equals": lambda given: self.value(given[0]) == self.value(given[1]),
@@ -89,7 +91,7 @@ class _Template:
     def _holds(self, condition: str) -> bool:
         return bool(self.value(self._conditions[condition]))
 
-    def _referred(self, name: str) -> Any:
+    def _resolve_reference(self, name: str) -> Any:
         if name in _PSEUDO:
             return _PSEUDO[name]
         if name in self._parameters:

@@ -184,16 +184,16 @@ class _Session:
     def fetch(self, model: _Found, into: Path) -> Fetched:
         match model:
             case Registered():
-                return self._registered(model, into)
+                return self._fetch_registered(model, into)
             case Logged():
-                return self._logged(model, into)
+                return self._fetch_logged(model, into)
             case OfRun():
                 return self._of_run(model, into)
             case Stored():
                 folder = self._download(model.uri, into)
                 return Fetched(name=model.uri.rstrip("/").rsplit("/", 1)[-1], folder=folder)
 
-    def _registered(self, model: Registered, into: Path) -> Fetched:
+    def _fetch_registered(self, model: Registered, into: Path) -> Fetched:
         chosen = self._version(model)
         status = str(getattr(chosen, "status", "READY"))
         if status != "READY":
@@ -235,7 +235,7 @@ class _Session:
             raise ModelNotFoundError(self._no_version(model, dict(registered.aliases)))
         return found
 
-    def _logged(self, model: Logged, into: Path) -> Fetched:
+    def _fetch_logged(self, model: Logged, into: Path) -> Fetched:
         found = self._or_none(self.client.get_logged_model, model.model_id)
         if found is None:
             raise ModelNotFoundError(f"No model {model.model_id} in {self.where}.")

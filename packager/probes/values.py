@@ -66,21 +66,21 @@ class Values:
         if kind == "datetime":
             return self._moment(seen)
         if seen and self.rng.random() < _AS_SEEN:
-            return self._reworded(self.rng.choice(list(seen)))
-        return self._nested(kind, spec)
+            return self._reword_prose(self.rng.choice(list(seen)))
+        return self._make_nested(kind, spec)
 
-    def _reworded(self, value: Json) -> Json:
+    def _reword_prose(self, value: Json) -> Json:
         """The same structure; what reads as prose has some of its words, in another order."""
         if isinstance(value, list):
-            return [self._reworded(inner) for inner in value]
+            return [self._reword_prose(inner) for inner in value]
         if isinstance(value, dict):
-            return {name: self._reworded(inner) for name, inner in value.items()}
+            return {name: self._reword_prose(inner) for name, inner in value.items()}
         if isinstance(value, str) and " " in value:
             words = value.split()
             return " ".join(self.rng.choices(words, k=self.rng.randint(1, 2 * len(words))))
         return value
 
-    def _nested(self, kind: str, spec: Mapping[str, Json]) -> Json:
+    def _make_nested(self, kind: str, spec: Mapping[str, Json]) -> Json:
         if kind == "array":
             length = self.rng.randint(1, _LONGEST)
             return [self.typed(spec.get("items", {})) for _ in range(length)]

@@ -55,7 +55,7 @@ class Tree:
         monkeypatch.setattr(Sinking, "rewrite", lambda _: None)
         monkeypatch.setattr(trace, "watch", self.unwatchable)
         monkeypatch.setattr(trace, "record", self.record)
-        monkeypatch.setattr(Attempt, "_loaded", lambda _, groups: self.loaded(groups))
+        monkeypatch.setattr(Attempt, "_load_groups", lambda _, groups: self.loaded(groups))
         self.fails: Callable[[set[str]], str] = lambda _: ""
         self.wrong: set[str] = set()
 
@@ -146,7 +146,7 @@ def test_of_two_that_fail_the_one_within_the_other_is_blamed(
             needs(own, name, moved) | ({"first.late"} if name[0] == "second" else set())
         ),
     )
-    monkeypatch.setattr(Attempt, "_loaded", loaded)
+    monkeypatch.setattr(Attempt, "_load_groups", loaded)
     tree.attempt.settle()
     assert packages(tree.moved) == {"second", "third", "fourth"}
     assert tree.attempt.reverted() == ("first.late: changes os.environ",)

@@ -66,12 +66,12 @@ class _Sets:
 
 
 def _move_features(trees: tuple[Tree, ...], features: int, moved: list[int]) -> tuple[Tree, ...]:
-    def placed(node: Node) -> Node:
+    def place_node(node: Node) -> Node:
         if node.left is None or node.feature < features:
             return node
         return replace(node, feature=features + moved[node.feature - features])
 
-    return tuple(replace(tree, nodes=tuple(map(placed, tree.nodes))) for tree in trees)
+    return tuple(replace(tree, nodes=tuple(map(place_node, tree.nodes))) for tree in trees)
 
 
 class _Maker:
@@ -94,7 +94,7 @@ class _Maker:
         self._constant(f"{name}_kinds", kinds.astype(self._dtype)[None, :])
         self._constant(f"{name}_table", table)
         self._node("Gather", [TAKEN, f"{name}_at"], f"{name}_read", axis=1)
-        self._node("Equal", [self._rounded(name), f"{name}_kinds"], f"{name}_same")
+        self._node("Equal", [self._round_to_whole(name), f"{name}_kinds"], f"{name}_same")
         self._node("IsNaN", [f"{name}_read"], f"{name}_nan")
         self._node("Not", [f"{name}_nan"], f"{name}_some")
         flags = [f"{name}_same", f"{name}_nan", f"{name}_some"]
@@ -111,7 +111,7 @@ class _Maker:
         self._node("Concat", [TAKEN, *self._made], GIVEN, axis=1)
         return self._nodes
 
-    def _rounded(self, name: str) -> str:
+    def _round_to_whole(self, name: str) -> str:
         read = f"{name}_read"
         if self._whole == "Floor":
             self._node("Floor", [read], f"{name}_whole")

@@ -202,7 +202,7 @@ class Case:
             return Tried(evidence={"refused": f"{type(error).__name__}: {words}"})
         done = parity.compared(
             self.batches,
-            lambda table: ours.array(self._fed(table)),
+            lambda table: ours.array(self._make_feed(table)),
             rtol=0.0 if candidate.exact else self._rtol,
             atol=0.0 if candidate.exact else self._atol,
             labels=self.labels,
@@ -222,7 +222,7 @@ class Case:
             return Tried(evidence=evidence)
         return Tried(evidence=evidence, options=options)
 
-    def _fed(self, table: Table) -> Any:
+    def _make_feed(self, table: Table) -> Any:
         if self._inputs.columns:
             return table
         stacked = test_rows.stacked(table, self._inputs)

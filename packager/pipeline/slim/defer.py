@@ -84,14 +84,14 @@ class Attempt:
         """Move, trace and put back until neither changes. Raises GivenUpError."""
         movable = self._sinking.movable()
         ordered = [each for each in sorted(movable) if "." not in each[1]]
-        expected = self._loaded([ordered])[0][0]
+        expected = self._load_groups([ordered])[0][0]
         if "error" in expected:
             raise GivenUpError(f"the function does not fork: {expected['error']}")
         names = dict(zip(ordered, expected["names"], strict=True))
         moved, loaded = self._foreseen(movable)
         for turn in range(_ROUNDS):
             self._write(moved, loaded)
-            traced = self._traced()
+            traced = self._trace_deferred()
             if traced is None or self._strangers(traced):
                 moved -= self._banned
                 continue
@@ -101,7 +101,7 @@ class Attempt:
             kept = self._worth(allowed, loaded, _serving(traced))
             _LOG.debug("%d imports moved, %d modules loaded", len(kept), len(traced.modules))
             if kept == moved:
-                self._banned |= self._disproved(moved, traced, names)
+                self._banned |= self._find_disproved(moved, traced, names)
                 kept -= self._banned
             if kept == moved:
                 self._banned |= self._differing(moved, traced)
@@ -163,7 +163,7 @@ class Attempt:
             self._why[module] = f"{name} must be imported when {module} is"
         return bool(causes)
 
-    def _traced(self) -> Trace | None:
+    def _trace_deferred(self) -> Trace | None:
         """None where it does not start: what the traceback names is then banned.
 
         Where a package was to blame before, all of it is; where nothing is named, everything.
@@ -198,13 +198,13 @@ class Attempt:
         last = max(at, key=lambda name: at[name], default="")
         return {last} if at.get(last, -1) >= 0 else set()
 
-    def _loaded(self, groups: Sequence[Sequence[Name]]) -> list[list[side_effects.Loaded]]:
+    def _load_groups(self, groups: Sequence[Sequence[Name]]) -> list[list[side_effects.Loaded]]:
         try:
             return side_effects.of_loading(groups, self._bundle, self._plan)
         except ToolError as error:
             raise GivenUpError(str(error)) from error
 
-    def _disproved(
+    def _find_disproved(
         self, moved: frozenset[Name], traced: Trace, names: Mapping[Name, str]
     ) -> set[Name]:
         """Those that do not load, turn out to be something else, or change what is there."""
@@ -222,7 +222,7 @@ class Attempt:
             for key in ordered
         ]
         failed: dict[frozenset[str], str] = {}
-        for answers in self._loaded(asked):
+        for answers in self._load_groups(asked):
             for key, group, found in zip(ordered, asked, answers, strict=True):
                 if why := side_effects.wrong(group, found, names):
                     failed.setdefault(key, why)

@@ -201,7 +201,7 @@ class Sinking:
         for module, name in sorted(moved):
             names.setdefault(module, []).append(name)
         wanted = {
-            module: (tuple(names.get(module, ())), self._served(module, moved, loaded))
+            module: (tuple(names.get(module, ())), self._list_served(module, moved, loaded))
             for module in self.modules
         }
         wanted = {module: what for module, what in wanted.items() if any(what)}
@@ -254,7 +254,7 @@ class Sinking:
         wanted, self._written = self._written, {}
         self._write(wanted)
 
-    def _served(
+    def _list_served(
         self, module: str, moved: frozenset[Name], loaded: frozenset[str] | None
     ) -> tuple[str, ...]:
         """Submodules that code may take as attributes of a package: they were loaded before."""

@@ -126,13 +126,13 @@ def _copy_model(source: Path, target: Path) -> None:
                 "Log the model again with the file itself."
             )
 
-    def ignored(folder: str, names: list[str]) -> list[str]:
+    def list_ignored(folder: str, names: list[str]) -> list[str]:
         at_top = Path(folder) == source
         return [
             name for name in names if (at_top and name in _NOT_SHIPPED) or name == "__pycache__"
         ]
 
-    shutil.copytree(source, target, ignore=ignored)
+    shutil.copytree(source, target, ignore=list_ignored)
 
 
 def _answer_for(plan: BuildPlan, root: Path) -> None:

@@ -79,7 +79,7 @@ class WorkerHost:
                 log=self._log,
             )
             stack.callback(self._end)
-            self._connection = stack.enter_context(self._accepted(listener))
+            self._connection = stack.enter_context(self._accept_connection(listener))
             self._connection.settimeout(_START_SECONDS)
             try:
                 indexed = self._receive()
@@ -220,7 +220,7 @@ class WorkerHost:
             **self._boot.env,
         }
 
-    def _accepted(self, listener: socket.socket) -> socket.socket:
+    def _accept_connection(self, listener: socket.socket) -> socket.socket:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(TimeoutError):

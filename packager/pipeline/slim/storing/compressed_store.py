@@ -214,7 +214,7 @@ def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
     unpacked = {file for tree in chosen.trees.values() for file in tree}
     unpacked |= {file for file in chosen.files if _kind(file) == "library"}
 
-    def compressed(numbered: tuple[int, Sequence[str]]) -> tuple[int, bytes]:
+    def compress_block(numbered: tuple[int, Sequence[str]]) -> tuple[int, bytes]:
         number, names = numbered
         content = bytearray()
         for name in names:
@@ -229,7 +229,7 @@ def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
     rows: list[tuple[int, int, int]] = []
     with path.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
         out.write(MAGIC)
-        for size, data in pool.map(compressed, enumerate(blocks)):
+        for size, data in pool.map(compress_block, enumerate(blocks)):
             rows.append((out.tell(), len(data), size))
             out.write(data)
         table = {
