@@ -33,6 +33,8 @@ pytestmark = pytest.mark.slow
 
 REGISTERED = "sklearn_skops"
 """The model that is in the registry, one of tests/models."""
+QUICKLY = ("-C", "passes=libraries,prune")
+"""How small it gets is not what is asked here."""
 Mlflow: TypeAlias = Callable[..., _process.Done]
 _MLFLOW = Path(sys.executable).with_name("mlflow")
 
@@ -95,7 +97,7 @@ def _description(shown: str) -> dict[str, str]:
 def test_the_command_line_deploys_a_registered_model(
     deployments: Mlflow, artifact: Path, bucket: str, tmp_path: Path
 ) -> None:
-    config = ("-C", f"bucket={bucket}", "-C", "tags=team=ml", "-C", "Tracing=enabled")
+    config = ("-C", f"bucket={bucket}", "-C", "tags=team=ml", "-C", "Tracing=enabled", *QUICKLY)
     named = ("--name", "first")
 
     made = deployments("create", *named, "-m", "models:/one@champion", *config)
@@ -214,9 +216,10 @@ def local(
     log = tmp_path / "log"
     argv: list[str | Path] = [_MLFLOW, "deployments", "run-local", "-t", "aws-lambda"]
     config = ("--name", "here", "-m", source or str(artifact), "-C", "port=0")
+    how = QUICKLY if source else ()
     # where the tests run in the background, a shell has them ignore interrupts; it is inherited
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = _process.start([*argv, *config], cwd=registry, env=environment, log=log)
+    process = _process.start([*argv, *config, *how], cwd=registry, env=environment, log=log)
     signal.signal(signal.SIGINT, before)
     try:
         deadline = time.monotonic() + 300
