@@ -95,7 +95,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
         return plan
     request = plan.request
     _LOG.info("Compiling to ONNX")
-    wanted = asked(plan.model, _ROWS, request.seed, request.rtol, request.atol)
+    wanted = make_question(plan.model, _ROWS, request.seed, request.rtol, request.atol)
     out = work / "compiled"
     out.mkdir(parents=True)
     try:
@@ -117,7 +117,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
 
 
-def asked(model: ResolvedModel, rows: int, seed: int, rtol: float, atol: float) -> Json:
+def make_question(model: ResolvedModel, rows: int, seed: int, rtol: float, atol: float) -> Json:
     """Return what the worker is told: rows by column, drawn as those of a replay are."""
     values = Values(random.Random(seed), _columns(model))  # noqa: S311 - repeatable on purpose
     inputs = (model.signature or {}).get("inputs") or []
@@ -140,7 +140,9 @@ def asked(model: ResolvedModel, rows: int, seed: int, rtol: float, atol: float) 
 
 
 def _columns(model: ResolvedModel) -> Mapping[str, list[Json]]:
-    return examples.columns(None if model.example is None else examples.decoded(model.example))
+    return examples.columns(
+        None if model.example is None else examples.decode_example(model.example)
+    )
 
 
 def _flat(value: Json) -> list[Json]:

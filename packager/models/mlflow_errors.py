@@ -97,7 +97,7 @@ def client_errors() -> tuple[type[Exception], ...]:
     return (OSError, ImportError, *(kind for kind in found if kind is not None))
 
 
-def explained(
+def explain_error(
     error: Exception, uri: str, where: str, into: Path
 ) -> ModelNotFoundError | RegistryUnavailableError | StorageError:
     words = without_password(_first_words(str(error)))

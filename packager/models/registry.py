@@ -77,7 +77,7 @@ class MlflowRegistry:
                     training, notes = session.training(fetched.run_id, into)
                     return replace(fetched, training=training, notes=notes)
             except mlflow_errors.client_errors() as error:
-                raise mlflow_errors.explained(error, model_uri, where, into) from error
+                raise mlflow_errors.explain_error(error, model_uri, where, into) from error
             except ValueError as error:
                 # MLflow's words for an address that only looks like one of a store
                 raise ConfigurationError(

@@ -49,7 +49,7 @@ def probes(model: ResolvedModel, rows: int, seed: int) -> tuple[Probe, ...]:
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose, no secret
     found = list(_yield_saved_example(model))
-    body = None if model.example is None else examples.decoded(model.example)
+    body = None if model.example is None else examples.decode_example(model.example)
     inputs = (model.signature or {}).get("inputs")
     if inputs:
         values = Values(rng, examples.columns(body))
@@ -71,7 +71,7 @@ def unseen(model: ResolvedModel, seed: int) -> tuple[Probe, ...]:
     signature lets them be; words that the example does not have. () as for `probes`.
     """
     rng = random.Random(f"unseen {seed}")  # noqa: S311 - repeatable on purpose, no secret
-    body = None if model.example is None else examples.decoded(model.example)
+    body = None if model.example is None else examples.decode_example(model.example)
     inputs = (model.signature or {}).get("inputs")
     if not inputs:
         drawn = () if body is None else _drawn(body, rng, ROWS, "unseen request")
@@ -123,7 +123,7 @@ def _yield_saved_example(model: ResolvedModel) -> Iterator[Probe]:
     if model.example is None:
         return
     body, kind = model.example.body, model.example.content_type
-    count = examples.row_count(examples.decoded(model.example))
+    count = examples.row_count(examples.decode_example(model.example))
     yield _probe("the saved example over HTTP", body, kind, count, "http")
     if kind.startswith(JSON) and _is_strict(body):
         yield _probe("the saved example, directly", body, kind, count, "direct")
@@ -167,7 +167,7 @@ def _drawn(
     """The example's rows, drawn again; `rows` ends it once there are so many."""
     done = spent = 0
     for number, size in enumerate(sizes):
-        drawn = examples.resampled(body, size, rng)
+        drawn = examples.resample_rows(body, size, rng)
         if drawn is None or spent > _ALL_BYTES or (rows is not None and done >= rows):
             return
         content = json.dumps(drawn).encode()

@@ -15,7 +15,7 @@ LLM_KEYS = frozenset({"messages", "prompt", "input"})
 """A body with one of these goes to the model unparsed (MLflow's unified LLM input)."""
 
 
-def decoded(example: SavedExample) -> Json:
+def decode_example(example: SavedExample) -> Json:
     """The body as JSON, CSV as a `dataframe_split`; None where it is neither."""
     try:
         text = example.body.decode()
@@ -53,7 +53,7 @@ def columns(body: Json) -> dict[str, list[Json]]:
     return {"": data if isinstance(data, list) else [data]} if data is not None else {}
 
 
-def resampled(body: Json, rows: int, rng: random.Random) -> Json:
+def resample_rows(body: Json, rows: int, rng: random.Random) -> Json:
     """The same kind of body with `rows` of its rows, drawn with replacement; None: it has none."""
     if not isinstance(body, dict) or LLM_KEYS & set(body):
         return None

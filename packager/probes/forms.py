@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from packager.probes.examples import LLM_KEYS
-from packager.probes.values import Values, flattened
+from packager.probes.values import Values, flatten_lists
 from packager.types import Json
 
 JSON: Final = "application/json"
@@ -171,4 +171,4 @@ class Tensors:
             for axis, size in enumerate(sizes)
         ]
         seen = self._values.examples.get(str(spec.get("name", "")), ())
-        return self._values.tensor(str(described["dtype"]), shape, list(flattened(list(seen))))
+        return self._values.tensor(str(described["dtype"]), shape, list(flatten_lists(list(seen))))

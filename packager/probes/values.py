@@ -147,11 +147,11 @@ def parameter(spec: Mapping[str, Json], rng: random.Random) -> Json:
     return default
 
 
-def flattened(value: Json) -> Iterator[Json]:
+def flatten_lists(value: Json) -> Iterator[Json]:
     """The leaves of nested lists."""
     if isinstance(value, list):
         for inner in value:
-            yield from flattened(inner)
+            yield from flatten_lists(inner)
     else:
         yield value
 

@@ -97,7 +97,7 @@ def rename(path: Path, soname: str) -> None:
         file.write(name.ljust(room, b"\0"))
 
 
-def expanded(folder: str, of: PurePosixPath) -> PurePosixPath:
+def expand_folder(folder: str, of: PurePosixPath) -> PurePosixPath:
     """A folder of `search`, for the file `of`, as a path in the tree that `of` is relative to.
 
     One that leaves the tree comes out as an absolute path, which matches nothing in it.

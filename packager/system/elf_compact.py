@@ -69,7 +69,7 @@ class NotCompactableError(ValueError):
     """The file is laid out in a way that this module leaves alone; the message says how."""
 
 
-def compacted(data: bytes, excise: Sequence[str] = ()) -> bytes:
+def compact_library(data: bytes, excise: Sequence[str] = ()) -> bytes:
     """The same library in fewer bytes; `excise` names sections to replace by zero pages.
 
     Raises NotCompactableError for what is no 64-bit little-endian shared library for a known

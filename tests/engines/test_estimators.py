@@ -58,8 +58,10 @@ def test_an_estimator_is_right_or_refused(name: str, tmp_path: Path) -> None:
     assert ("float with exact thresholds, trees" in taken) is (name == "RandomForestRegressor")
     session = compiled.session(onnxruntime, str(tmp_path / "model.onnx"), {})
     ours = compiled.Compiled(session, result["options"])
-    batches = parity.recorded("fresh", FRESH, lambda table: model.predict(asking.matrix(table)))
-    done = parity.compared(
+    batches = parity.record_batches(
+        "fresh", FRESH, lambda table: model.predict(asking.matrix(table))
+    )
+    done = parity.compare_batches(
         batches,
         lambda table: ours.predict(table, None),
         rtol=1e-5,

@@ -74,8 +74,8 @@ def test_the_worker_is_given_its_own_modules_and_no_others(python: Path, tmp_pat
 
 def test_rows_are_asked_for_by_column_and_the_same_each_time() -> None:
     model = fake_plan.model()
-    asked = _host.asked(model, 50, 0, 1e-5, 1e-6)
-    assert asked == _host.asked(model, 50, 0, 1e-5, 1e-6)
+    asked = _host.make_question(model, 50, 0, 1e-5, 1e-6)
+    assert asked == _host.make_question(model, 50, 0, 1e-5, 1e-6)
     assert {name: len(values) for name, values in asked["table"].items()} == {"x": 50, "y": 50}
     assert asked["example"] == {"x": [1.5], "y": ["a"]}
 

@@ -250,7 +250,7 @@ def split(threshold: float, less: Any) -> float:
     made = ensembles.Ensemble(
         trees=(ensembles.Tree(0, nodes),), features=1, base=(0.0,), less=less, dtype=np.float64
     )
-    return ensembles.narrowed(made).trees[0].nodes[0].value
+    return ensembles.narrow_ensemble(made).trees[0].nodes[0].value
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

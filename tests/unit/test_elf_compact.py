@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packager.system import elf
-from packager.system.elf_compact import NotCompactableError, compacted
+from packager.system.elf_compact import NotCompactableError, compact_library
 from packager.workers import load_libraries
 from tests import tiny_elf
 
@@ -76,11 +76,11 @@ def with_section(name: bytes, *, pages: int) -> bytes:
 @pytest.mark.parametrize("path", REAL[:2], ids=lambda path: path.name)
 def test_a_real_library_maps_to_the_same_memory(path: Path) -> None:
     data = path.read_bytes()
-    smaller = compacted(data)
+    smaller = compact_library(data)
     table, count = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<H", data, 56)[0]
 
     assert len(smaller) <= len(data)
-    assert compacted(smaller) == smaller
+    assert compact_library(smaller) == smaller
     if table == 64:  # the headers lie where they lay
         assert beyond_headers(image(smaller), table, count) == beyond_headers(
             image(data), table, count
@@ -89,7 +89,7 @@ def test_a_real_library_maps_to_the_same_memory(path: Path) -> None:
 
 def test_what_the_loader_reads_is_the_same(tmp_path: Path) -> None:
     for path in REAL:
-        (tmp_path / path.name).write_bytes(compacted(path.read_bytes()))
+        (tmp_path / path.name).write_bytes(compact_library(path.read_bytes()))
         assert elf.read(tmp_path / path.name) == elf.read(path)
 
 
@@ -97,7 +97,7 @@ def test_numpy_computes_the_same_with_every_library_rewritten(tmp_path: Path) ->
     for path in REAL:
         target = tmp_path / path.relative_to(NUMPY.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(compacted(path.read_bytes()))
+        target.write_bytes(compact_library(path.read_bytes()))
     listed = tmp_path / "list"
     listed.write_text("\n".join(str(p) for p in sorted(tmp_path.rglob("*.so*"))))
     done = subprocess.run(
@@ -110,7 +110,7 @@ def test_numpy_computes_the_same_with_every_library_rewritten(tmp_path: Path) ->
 
 def test_gpu_code_becomes_zero_pages_that_cost_nothing() -> None:
     data = with_section(b".nv_fatbin", pages=50)
-    smaller = compacted(data, (".nv_fatbin",))
+    smaller = compact_library(data, (".nv_fatbin",))
     pages = image(smaller)
 
     assert len(smaller) < len(data) - 49 * PAGE
@@ -122,7 +122,7 @@ def test_gpu_code_becomes_zero_pages_that_cost_nothing() -> None:
 def test_a_section_that_was_not_named_stays() -> None:
     data = with_section(b".rodata", pages=5)
 
-    assert beyond_headers(image(compacted(data, (".nv_fatbin",))), 64, 2) == beyond_headers(
+    assert beyond_headers(image(compact_library(data, (".nv_fatbin",))), 64, 2) == beyond_headers(
         image(data), 64, 2
     )
 
@@ -130,7 +130,7 @@ def test_a_section_that_was_not_named_stays() -> None:
 def test_debug_sections_go() -> None:
     data = with_section(b".rodata", pages=1)
 
-    assert len(compacted(data)) == 3 * PAGE
+    assert len(compact_library(data)) == 3 * PAGE
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_debug_sections_go() -> None:
 )
 def test_what_is_no_library_is_left_alone(data: bytes) -> None:
     with pytest.raises(NotCompactableError):
-        compacted(data)
+        compact_library(data)
 
 
 @settings(max_examples=300, deadline=None)
@@ -152,7 +152,7 @@ def test_a_damaged_library_is_refused_or_still_maps_whole(data: st.DataObject) -
     damaged = bytes(whole[: data.draw(st.sampled_from([len(whole), 150, 5000]))])
 
     try:
-        smaller = compacted(damaged, (".nv_fatbin",))
+        smaller = compact_library(damaged, (".nv_fatbin",))
     except NotCompactableError:
         return
     assert smaller[:4] == b"\x7fELF"
@@ -163,7 +163,7 @@ def test_a_library_of_which_no_byte_is_loaded_is_left_alone() -> None:
     data[97] = 0  # of the only segment's size in the file
 
     with pytest.raises(NotCompactableError, match="none of its bytes"):
-        compacted(bytes(data), (".nv_fatbin",))
+        compact_library(bytes(data), (".nv_fatbin",))
 
 
 def test_a_library_that_does_not_load_is_named(tmp_path: Path) -> None:
@@ -184,4 +184,4 @@ def test_a_segment_with_more_bytes_than_memory_is_left_alone() -> None:
     whole[105] = 0  # of the first program header's p_memsz
 
     with pytest.raises(NotCompactableError, match="more bytes than memory"):
-        compacted(bytes(whole), (".nv_fatbin",))
+        compact_library(bytes(whole), (".nv_fatbin",))

@@ -604,7 +604,7 @@ def test_a_pickle_that_hides_a_name_counts_as_unknown(tmp_path: Path) -> None:
     # the module's name is computed while it runs: a global made of what a call returned
     path = tmp_path / "model.pkl"
     path.write_bytes(b"\x80\x04cbuiltins\nstr\n)R\x8c\x04evil\x93.")
-    assert "?" in _look.pickled(path).names
+    assert "?" in _look.read_pickled(path).names
 
 
 def test_set_output_pandas_needs_a_dataframe(tmp_path: Path) -> None:

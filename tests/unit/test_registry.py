@@ -245,11 +245,11 @@ def test_settings_hold_for_the_call_and_no_longer(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_each_failure_has_its_own_class(error: Exception, kind: type[Exception]) -> None:
-    found = mlflow_errors.explained(error, "s3://b/x", "http://registry", Path("/work"))
+    found = mlflow_errors.explain_error(error, "s3://b/x", "http://registry", Path("/work"))
     assert type(found) is kind
 
 
 def test_no_password_is_in_a_message() -> None:
     error = RuntimeError("cannot reach postgresql://me:secret@db/x")
-    found = mlflow_errors.explained(error, "models:/a/1", "here", Path("/work"))
+    found = mlflow_errors.explain_error(error, "models:/a/1", "here", Path("/work"))
     assert "secret" not in str(found)

@@ -12,7 +12,7 @@ import pytest
 from packager.environments import interpreters
 from packager.pipeline.slim.native import strip_libraries
 from packager.system import file_tree
-from packager.system.elf_compact import compacted
+from packager.system.elf_compact import compact_library
 from packager.types import BuildPlan, Bundle
 from tests import fake_plan
 
@@ -54,13 +54,13 @@ def test_every_library_shrinks_and_loads(bundle: Bundle) -> None:
 def test_a_library_that_no_longer_loads_is_put_back(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = compacted
+    real = compact_library
     spoiled = iter([True, False, True, False])
 
     def spoil(data: bytes, excise: tuple[str, ...]) -> bytes:
         return data[:5000] if next(spoiled) else real(data, excise)
 
-    monkeypatch.setattr("packager.pipeline.slim.native.strip_libraries.compacted", spoil)
+    monkeypatch.setattr("packager.pipeline.slim.native.strip_libraries.compact_library", spoil)
     done = strip_libraries.PASS.apply(bundle, plan())
 
     assert done.ledger[-1].reverted == ("package/one.so",)

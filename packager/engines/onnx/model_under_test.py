@@ -78,25 +78,25 @@ class Case:
         self._generated = test_rows.size(table)
         classes = getattr(model, "classes_", None)
         self.labels = method == "predict" and classes is not None and len(classes) > 0
-        first = test_rows.taken(example or table, slice(0, 1))
+        first = test_rows.take_rows(example or table, slice(0, 1))
         self._refused = self._refusals(first)
         self._within = self._ends(first)
-        self._refuses_none = self._refuses_empty(test_rows.taken(first, slice(0, 0)))
+        self._refuses_none = self._refuses_empty(test_rows.take_rows(first, slice(0, 0)))
         self._edges, self._covered = self._at_thresholds(table)
         self.batches: list[Batch] = []
         named = [("generated", table), ("threshold", self._edges), ("the example", example)]
         for name, each in named:
             if each is not None and test_rows.size(each):
-                self.batches += parity.recorded(name, each, predict)
+                self.batches += parity.record_batches(name, each, predict)
         for count in _BATCHES:
-            part = test_rows.taken(table, slice(0, count))
-            self.batches += parity.recorded(f"batch of {count}", part, predict)
+            part = test_rows.take_rows(table, slice(0, count))
+            self.batches += parity.record_batches(f"batch of {count}", part, predict)
         self._special = []
         for name, row in (
             *test_rows.specials(first, inputs, family.seen(model)),
             *test_rows.beyond(first, self._within),
         ):
-            self._special += parity.recorded(name, row, predict)
+            self._special += parity.record_batches(name, row, predict)
         self.batches += self._special
         answered = [batch.expected for batch in self.batches if batch.expected is not None]
         if not answered:
@@ -154,7 +154,7 @@ class Case:
         return self._refuses(test_rows.with_value(row, name, value))
 
     def _refuses(self, row: Table) -> bool:
-        (batch,) = parity.recorded("", row, self._predict)
+        (batch,) = parity.record_batches("", row, self._predict)
         return batch.expected is None
 
     def _refuses_empty(self, table: Table) -> bool:
@@ -179,7 +179,7 @@ class Case:
         most = max(1, min(_THRESHOLDS, *rooms))
         numeric = all(column.dtype.kind in "fiu" for column in table.values())
         if before is None and reached and numeric:
-            made, done, total = test_rows.led(table, reached, most, self._rng)
+            made, done, total = test_rows.lead_rows(table, reached, most, self._rng)
         elif before is None:
             made, done, total = test_rows.at_thresholds(table, splits, most, self._rng)
         else:
@@ -200,7 +200,7 @@ class Case:
         except Exception as error:  # noqa: BLE001 - converters raise anything: that candidate is out
             words = " ".join(str(error).split())[:_WORDS]
             return Tried(evidence={"refused": f"{type(error).__name__}: {words}"})
-        done = parity.compared(
+        done = parity.compare_batches(
             self.batches,
             lambda table: ours.array(self._make_feed(table)),
             rtol=0.0 if candidate.exact else self._rtol,
@@ -225,7 +225,7 @@ class Case:
     def _make_feed(self, table: Table) -> Any:
         if self._inputs.columns:
             return table
-        stacked = test_rows.stacked(table, self._inputs)
+        stacked = test_rows.stack_columns(table, self._inputs)
         return {self._inputs.tensor: stacked} if self._inputs.tensor else stacked
 
     def _options(
@@ -258,7 +258,7 @@ class Case:
         if self._edges is not None:
             count = test_rows.size(self._edges)
             some = self._rng.choice(count, min(count, _REPLAYED), replace=False)
-            tables.append(test_rows.taken(self._edges, np.sort(some)))
+            tables.append(test_rows.take_rows(self._edges, np.sort(some)))
         return [{name: column.tolist() for name, column in each.items()} for each in tables]
 
     def evidence(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from packager.engines.onnx.candidates import RefusedError
-from packager.engines.onnx.test_rows import Table, size, taken
+from packager.engines.onnx.test_rows import Table, size, take_rows
 
 Array = npt.NDArray[Any]
 Predict = Callable[[Table], Any]
@@ -38,7 +38,7 @@ class Verdict:
     """The first rows that differ."""
 
 
-def recorded(name: str, table: Table, predict: Predict) -> list[Batch]:
+def record_batches(name: str, table: Table, predict: Predict) -> list[Batch]:
     """Record the model's answers to a table, in parts where it refuses some of its rows."""
     asked = 0
     found: list[Batch] = []
@@ -56,13 +56,13 @@ def recorded(name: str, table: Table, predict: Predict) -> list[Batch]:
                 found.append(Batch(name, part, None))
             else:
                 half = count // 2
-                todo += [taken(part, slice(half, None)), taken(part, slice(half))]
+                todo += [take_rows(part, slice(half, None)), take_rows(part, slice(half))]
         else:
             found.append(Batch(name, part, answer))
     return found
 
 
-def compared(
+def compare_batches(
     batches: Sequence[Batch], predict: Predict, *, rtol: float, atol: float, labels: bool
 ) -> Verdict:
     """Labels must be identical; numbers may part by `atol + rtol * |expected|`."""

@@ -37,16 +37,16 @@ def size(table: Table) -> int:
     return len(next(iter(table.values())))
 
 
-def stacked(table: Table, inputs: Inputs) -> Array:
+def stack_columns(table: Table, inputs: Inputs) -> Array:
     """The tensor whose cells the columns are, by position."""
     return np.stack(list(table.values()), axis=1).reshape(-1, *inputs.shape)
 
 
-def taken(table: Table, at: Any) -> Table:
+def take_rows(table: Table, at: Any) -> Table:
     return {name: column[at] for name, column in table.items()}
 
 
-def joined(tables: Sequence[Table]) -> Table:
+def join_tables(tables: Sequence[Table]) -> Table:
     return {name: np.concatenate([each[name] for each in tables]) for name in tables[0]}
 
 
@@ -96,14 +96,14 @@ def at_thresholds(
         cells += near
     if not cells:
         return None, 0, len(places)
-    made = taken(table, rng.integers(0, size(table), len(cells)))
+    made = take_rows(table, rng.integers(0, size(table), len(cells)))
     for name in set(columns):
         at = np.array([each == name for each in columns])
         made[name][at] = np.array([c for c, hit in zip(cells, at, strict=True) if hit])
     return made, len(chosen), len(places)
 
 
-def led(
+def lead_rows(
     table: Table, splits: Sequence[Any], most: int, rng: np.random.Generator
 ) -> tuple[Table | None, int, int]:
     """As `at_thresholds`, each row changed so far that it comes to the split that it is for."""
@@ -169,14 +169,14 @@ def through(
     if not total:
         return None, 0, 0
     numbers = [name for name, column in table.items() if column.dtype.kind in "fiu"]
-    base = taken(table, rng.integers(0, size(table), 1))
+    base = take_rows(table, rng.integers(0, size(table), 1))
     found: list[Table] = []
     done = 0
     for name in numbers:
         spread = float(np.nanmax(np.abs(table[name]), initial=1.0)) * 4 + 1
         low, high = with_value(base, name, -spread), with_value(base, name, spread)
         try:
-            ends = np.asarray(transform(joined([low, high])), dtype=np.float64)
+            ends = np.asarray(transform(join_tables([low, high])), dtype=np.float64)
         except Exception:  # noqa: BLE001, S112 - an encoder that knows its values refuses any other
             continue
         for feature in np.flatnonzero(ends[0] != ends[1]):
@@ -187,13 +187,13 @@ def through(
                 continue
             found += _bisect_thresholds(transform, base, name, int(feature), inside, spread)
             done += len(inside)
-    return (joined(found) if found else None), done, total
+    return (join_tables(found) if found else None), done, total
 
 
 def _bisect_thresholds(
     transform: Any, base: Table, name: str, feature: int, values: Array, spread: float
 ) -> list[Table]:
-    rows = taken(base, np.zeros(len(values), dtype=int))
+    rows = take_rows(base, np.zeros(len(values), dtype=int))
     low = np.full(len(values), -spread)
     high = np.full(len(values), spread)
     rising = bool(

@@ -84,7 +84,7 @@ class Registered:
             named = self._schema.has_input_names()
             data: Any = pd.DataFrame({n if named else int(n): each for n, each in table.items()})
         else:
-            stacked = test_rows.stacked(table, self.inputs)
+            stacked = test_rows.stack_columns(table, self.inputs)
             data = {self.inputs.tensor: stacked} if self.inputs.tensor else stacked
         answer = self._theirs.predict(data)
         if isinstance(answer, pd.Series | pd.DataFrame):

@@ -71,7 +71,7 @@ def choose(model: ResolvedModel) -> Flavor:
     if module.startswith("mlflow.") and known in REFUSED:
         raise PlanError(f"A {known} model cannot be packaged: {REFUSED[known]}")
     if module.startswith("mlflow.") and known in model.flavors and known in FLAVORS:
-        return transformers.narrowed(model) if known == "transformers" else FLAVORS[known]
+        return transformers.narrow_flavor(model) if known == "transformers" else FLAVORS[known]
     if python_function.owns(module):
-        return python_function.narrowed(model)
+        return python_function.narrow_flavor(model)
     return FLAVORS["unknown"]

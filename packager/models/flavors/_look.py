@@ -43,7 +43,7 @@ class Contents:
         return frozenset(name.partition(".")[0] for name in self.names)
 
 
-def need(model: ResolvedModel, relative: object, key: str) -> str:
+def need_file(model: ResolvedModel, relative: object, key: str) -> str:
     """A file or folder of the model that its MLmodel names, or ModelFormatError."""
     name = PurePosixPath(str(relative or ""))
     if not relative or name.is_absolute() or ".." in name.parts:
@@ -62,7 +62,7 @@ def need(model: ResolvedModel, relative: object, key: str) -> str:
 def code_folders(model: ResolvedModel, conf: Mapping[str, Any]) -> list[str]:
     """Folders of code that was logged with the model, as the loaders' option `code`."""
     named = model.pyfunc.get("code") or conf.get("code")
-    return [need(model, named, "code")] if named else []
+    return [need_file(model, named, "code")] if named else []
 
 
 def columns_only_numbers(model: ResolvedModel) -> bool:
@@ -100,12 +100,12 @@ def _is_plain(name: str) -> bool:
     return top in _FRAMEWORKS or (top == "builtins" and last in _BUILTINS)
 
 
-def serialized(path: Path, serialization: str) -> Contents:
+def read_serialized(path: Path, serialization: str) -> Contents:
     """Read what a skops file or a pickle refers to.
 
     Raises ModelFormatError where it is neither.
     """
-    return skops(path) if serialization == "skops" else pickled(path)
+    return skops(path) if serialization == "skops" else read_pickled(path)
 
 
 def skops(path: Path) -> Contents:
@@ -145,7 +145,7 @@ def _walk(value: object, names: set[str], strings: set[str]) -> None:
             strings.add(found)
 
 
-def pickled(path: Path) -> Contents:
+def read_pickled(path: Path) -> Contents:
     """Names in a pickle's opcodes; nothing of it is run (https://docs.python.org/3/library/pickletools.html)."""
     names: set[str] = set()
     strings: set[str] = set()

@@ -24,11 +24,11 @@ def skinny(
     )
 
 
-def framed(frame: Frame, *requires: str) -> tuple[str, ...]:
+def add_pandas(frame: Frame, *requires: str) -> tuple[str, ...]:
     """Add to the requirements pandas, where the model is handed a DataFrame."""
     return (*requires, "pandas") if frame is Frame.PANDAS else requires
 
 
-def dropped(frame: Frame, *drops: str) -> tuple[str, ...]:
+def drop_pandas(frame: Frame, *drops: str) -> tuple[str, ...]:
     """Add to what can be left out pandas, where nothing makes a DataFrame."""
     return (*drops, "pandas") if frame is Frame.NUMPY else drops

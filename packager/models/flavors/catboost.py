@@ -24,7 +24,7 @@ def _options(model: ResolvedModel) -> dict[str, Any]:
             "Log the model again with one of these."
         )
     return {
-        "file": _look.need(model, conf.get("data") or model.pyfunc.get("data"), "data"),
+        "file": _look.need_file(model, conf.get("data") or model.pyfunc.get("data"), "data"),
         "model_class": name,
         "format": str(conf.get("save_format") or "cbm"),
         "code": _look.code_folders(model, conf),
@@ -38,7 +38,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         loader="catboost",
         options=_options(model),
         # its compiled module imports pandas
-        requires=_spec.framed(frame, "catboost"),
+        requires=_spec.add_pandas(frame, "catboost"),
         drops=("cloudpickle", "scikit-learn", "skops"),
         # catboost/plot_helpers.py imports them where something is drawn
         excludes=("graphviz", "matplotlib", "plotly"),

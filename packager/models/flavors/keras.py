@@ -28,11 +28,11 @@ def _options(model: ResolvedModel) -> dict[str, Any]:
             f"MLmodel's keras_backend is {backend!r}; known are {', '.join(sorted(BACKENDS))}. "
             "Log the model again under one of these."
         )
-    data = _look.need(model, conf.get("data") or "data", "data")
+    data = _look.need_file(model, conf.get("data") or "data", "data")
     exported = bool(conf.get("save_exported_model"))
     file = f"{data}/model" if exported else f"{data}/model.keras"
     return {
-        "file": _look.need(model, file, "data"),
+        "file": _look.need_file(model, file, "data"),
         "format": "exported" if exported else "keras",
         "backend": backend,
     }
@@ -45,8 +45,8 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:  # noqa:
         loader="keras",
         options=options,
         frames=frames(model),
-        requires=_spec.framed(frame, "keras", "numpy", needed),
-        drops=_spec.dropped(frame, "cloudpickle"),
+        requires=_spec.add_pandas(frame, "keras", "numpy", needed),
+        drops=_spec.drop_pandas(frame, "cloudpickle"),
     )
 
 

@@ -27,7 +27,7 @@ def _class(model: ResolvedModel) -> str:
 
 
 def _file(model: ResolvedModel) -> str:
-    return _look.need(model, _conf(model).get("data") or model.pyfunc.get("data"), "data")
+    return _look.need_file(model, _conf(model).get("data") or model.pyfunc.get("data"), "data")
 
 
 def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
@@ -41,7 +41,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
             model, unpickled=unpickled, requires=("lightgbm", *needs_sklearn, *package)
         )
     drops = [] if form == "skops" else ["skops"]
-    if unpickled and "cloudpickle" in _look.pickled(model.root / file).modules():
+    if unpickled and "cloudpickle" in _look.read_pickled(model.root / file).modules():
         package = ("cloudpickle",)
     if booster:
         # lightgbm imports scikit-learn where it finds it: half of its start-up
@@ -53,8 +53,8 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         options=options,
         unpickled=unpickled,
         frames=frames(model),
-        requires=_spec.framed(frame, "lightgbm", *needs_sklearn, *package),
-        drops=_spec.dropped(frame, *drops),
+        requires=_spec.add_pandas(frame, "lightgbm", *needs_sklearn, *package),
+        drops=_spec.drop_pandas(frame, *drops),
     )
 
 
@@ -63,7 +63,7 @@ def frames(model: ResolvedModel) -> tuple[Frame, ...]:
     if _class(model) == BOOSTER:
         text = path.read_text(encoding="utf-8", errors="replace")
         return _look.frames(model, arrays_will_do=_without_categories([text]))
-    contents = _look.serialized(path, serialization(_conf(model), "cloudpickle"))
+    contents = _look.read_serialized(path, serialization(_conf(model), "cloudpickle"))
     own = all(
         name.startswith("lightgbm.") or _look.takes_arrays(_look.Contents(names=frozenset({name})))
         for name in contents.names

@@ -16,7 +16,7 @@ def _options(model: ResolvedModel) -> dict[str, Any]:
     conf = model.flavors["onnx"]
     providers = conf.get("providers") or ["CPUExecutionProvider"]
     return {
-        "file": _look.need(model, conf.get("data") or model.pyfunc.get("data"), "data"),
+        "file": _look.need_file(model, conf.get("data") or model.pyfunc.get("data"), "data"),
         "providers": [providers] if isinstance(providers, str) else list(providers),
         "session_options": dict(conf.get("onnx_session_options") or {}),
     }
@@ -30,8 +30,8 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         loader="onnx",
         options=_options(model),
         frames=frames(model),
-        requires=_spec.framed(frame, "onnxruntime"),
-        drops=_spec.dropped(frame, "onnx", "cloudpickle", "scikit-learn", "skl2onnx"),
+        requires=_spec.add_pandas(frame, "onnxruntime"),
+        drops=_spec.drop_pandas(frame, "onnx", "cloudpickle", "scikit-learn", "skl2onnx"),
     )
 
 

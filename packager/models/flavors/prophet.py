@@ -19,11 +19,11 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     return LoaderSpec(
         loader="prophet",
         options={
-            "file": _look.need(model, named, "data"),
+            "file": _look.need_file(model, named, "data"),
             "code": _look.code_folders(model, conf),
         },
         # prophet imports pandas itself
-        requires=_spec.framed(frame, "prophet"),
+        requires=_spec.add_pandas(frame, "prophet"),
         drops=("cloudpickle", "scikit-learn"),
         # prophet/plot.py goes without it
         excludes=("matplotlib", "plotly"),

@@ -32,7 +32,7 @@ def owns(loader_module: str) -> bool:
     return loader_module.startswith("mlflow.pyfunc.") or not loader_module.startswith("mlflow")
 
 
-def narrowed(model: ResolvedModel) -> Flavor:
+def narrow_flavor(model: ResolvedModel) -> Flavor:
     """The flavor with the tiers that can apply: a PythonModel never loads without the name."""
     module = str(model.pyfunc["loader_module"])
     tiers: tuple[Tier, ...]
@@ -70,7 +70,7 @@ def find_missing(model: ResolvedModel) -> tuple[str, ...]:
         missing.update(_stub.find_missing(path))
         start |= _stub.imported_modules(path)
     elif conf.get("loader_module") == PYTHON_MODEL and conf.get("python_model"):
-        path = model.root / _look.need(model, conf["python_model"], "python_model")
+        path = model.root / _look.need_file(model, conf["python_model"], "python_model")
         opener = COMPRESSIONS.get(str(conf.get("python_model_compression")), open)
         try:
             with opener(path, "rb") as file:
@@ -108,12 +108,14 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     requires: tuple[str, ...] = ()
     if conf.get("loader_module") not in {PYTHON_MODEL, CODE_MODEL}:
         options["loader_module"] = str(conf.get("loader_module"))
-        options["data"] = _look.need(model, conf["data"], "data") if conf.get("data") else None
+        options["data"] = _look.need_file(model, conf["data"], "data") if conf.get("data") else None
     elif conf.get("model_code_path"):
         name = _name(conf["model_code_path"])
-        options["model_code"] = _look.need(model, name, "model_code_path")
+        options["model_code"] = _look.need_file(model, name, "model_code_path")
     else:
-        options["python_model"] = file = _look.need(model, conf.get("python_model"), "python_model")
+        options["python_model"] = file = _look.need_file(
+            model, conf.get("python_model"), "python_model"
+        )
         options["compression"] = _compression(conf)
         unpickled, requires = (file,), ("cloudpickle",)
     if tier is Tier.STUB and any(model.root.glob("artifacts/**/MLmodel")):
@@ -127,7 +129,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         options=options,
         unpickled=unpickled,
         frames=frames(model),
-        requires=_spec.framed(frame, *requires),
+        requires=_spec.add_pandas(frame, *requires),
     )
 
 
@@ -151,7 +153,7 @@ def _compression(conf: Mapping[str, Any]) -> str | None:
 def _artifacts(model: ResolvedModel) -> dict[str, str]:
     named = model.pyfunc.get("artifacts") or {}
     return {
-        str(name): _look.need(model, entry.get("path"), f"artifact {name!r}")
+        str(name): _look.need_file(model, entry.get("path"), f"artifact {name!r}")
         for name, entry in named.items()
     }
 

@@ -16,13 +16,13 @@ _OWN_PICKLE: Final = "mlflow.pytorch.pickle_module"
 
 def _options(model: ResolvedModel) -> dict[str, Any]:
     conf, config = model.flavors["pytorch"], model.pyfunc.get("config")
-    data = _look.need(model, conf.get("model_data") or model.pyfunc.get("data"), "model_data")
+    data = _look.need_file(model, conf.get("model_data") or model.pyfunc.get("data"), "model_data")
     exported = (model.root / data / "model.pt2").is_file()
     info = model.root / data / "pickle_module_info.txt"
     name = info.read_text(encoding="utf-8").strip() if info.is_file() else _OWN_PICKLE
     file = f"{data}/model.pt2" if exported else f"{data}/model.pth"
     return {
-        "file": _look.need(model, file, "model_data"),
+        "file": _look.need_file(model, file, "model_data"),
         "format": "pt2" if exported else "pickle",
         "pickle_module": None if exported else name,
         "device": config.get("device") if isinstance(config, dict) else None,
@@ -44,8 +44,8 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         options=options,
         unpickled=unpickled,
         frames=frames(model),
-        requires=_spec.framed(frame, *requires),
-        drops=_spec.dropped(frame, *(() if pickled else ("cloudpickle",))),
+        requires=_spec.add_pandas(frame, *requires),
+        drops=_spec.drop_pandas(frame, *(() if pickled else ("cloudpickle",))),
     )
 
 

@@ -19,11 +19,11 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     return LoaderSpec(
         loader="sentence_transformers",
         options={
-            "folder": _look.need(model, model.pyfunc.get("data"), "data"),
+            "folder": _look.need_file(model, model.pyfunc.get("data"), "data"),
             "task": (model.pyfunc.get("config") or {}).get("task"),
             "code": _look.code_folders(model, conf),
         },
-        requires=_spec.framed(frame, "sentence-transformers"),
+        requires=_spec.add_pandas(frame, "sentence-transformers"),
         drops=("cloudpickle",),
     )
 

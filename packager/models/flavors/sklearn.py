@@ -41,7 +41,7 @@ def estimator_options(model: ResolvedModel, conf: Mapping[str, Any], file: str, 
 def _file(model: ResolvedModel) -> str:
     conf = model.flavors["sklearn"]
     named = conf.get("pickled_model") or model.pyfunc.get("model_path") or "model.pkl"
-    return _look.need(model, named, "pickled_model")
+    return _look.need_file(model, named, "pickled_model")
 
 
 def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
@@ -55,7 +55,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     requires: tuple[str, ...] = ("scikit-learn",)
     if form == "skops":
         requires = (*requires, "skops")
-    elif "cloudpickle" in _look.pickled(model.root / file).modules():
+    elif "cloudpickle" in _look.read_pickled(model.root / file).modules():
         requires = (*requires, "cloudpickle")
     drops = () if form == "skops" else ("skops",)
     options = estimator_options(model, conf, file, form)
@@ -65,14 +65,14 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         options=options,
         unpickled=unpickled,
         frames=frames(model),
-        requires=_spec.framed(frame, *requires),
-        drops=_spec.dropped(frame, *drops),
+        requires=_spec.add_pandas(frame, *requires),
+        drops=_spec.drop_pandas(frame, *drops),
     )
 
 
 def frames(model: ResolvedModel) -> tuple[Frame, ...]:
     form = serialization(model.flavors["sklearn"], "pickle")
-    contents = _look.serialized(model.root / _file(model), form)
+    contents = _look.read_serialized(model.root / _file(model), form)
     return _look.frames(model, arrays_will_do=_look.takes_arrays(contents))
 
 

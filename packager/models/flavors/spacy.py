@@ -19,12 +19,12 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     return LoaderSpec(
         loader="spacy",
         options={
-            "folder": _look.need(model, conf.get("data") or "model.spacy", "data"),
+            "folder": _look.need_file(model, conf.get("data") or "model.spacy", "data"),
             "code": _look.code_folders(model, conf),
         },
         frames=frames(model),
-        requires=_spec.framed(frame, "spacy"),
-        drops=_spec.dropped(frame, "cloudpickle", "scikit-learn"),
+        requires=_spec.add_pandas(frame, "spacy"),
+        drops=_spec.drop_pandas(frame, "cloudpickle", "scikit-learn"),
     )
 
 

@@ -14,7 +14,7 @@ from packager.types import Flavor, Frame, LoaderSpec, ResolvedModel, Tier
 def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     conf = model.flavors["statsmodels"]
     named = conf.get("data") or model.pyfunc.get("data") or "model.statsmodels"
-    file = _look.need(model, named, "data")
+    file = _look.need_file(model, named, "data")
     requires, notes = _arrow(model, file)
     if tier is Tier.SKINNY:
         return _spec.skinny(
@@ -25,7 +25,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         options={"file": file, "code": _look.code_folders(model, conf)},
         unpickled=(file,),
         # statsmodels imports pandas, and what a model answers hangs on being asked by a DataFrame
-        requires=_spec.framed(frame, "statsmodels", *requires),
+        requires=_spec.add_pandas(frame, "statsmodels", *requires),
         drops=("cloudpickle", "scikit-learn", "skops"),
         notes=notes,
     )
@@ -37,7 +37,7 @@ def _arrow(model: ResolvedModel, file: str) -> tuple[tuple[str, ...], tuple[str,
     pandas 3 does so wherever pyarrow is installed:
     https://pandas.pydata.org/docs/whatsnew/v3.0.0.html#dedicated-string-data-type-by-default
     """
-    if "pyarrow" not in _look.pickled(model.root / file).modules():
+    if "pyarrow" not in _look.read_pickled(model.root / file).modules():
         return (), ()
     note = (
         f"{file} was pickled where pandas keeps text in pyarrow, so pyarrow ships too, some 150 MB "

@@ -20,21 +20,21 @@ def _options(model: ResolvedModel) -> dict[str, Any]:
     code = _look.code_folders(model, conf)
     kind = conf.get("model_type")
     if kind == "tf2-module":
-        saved = _look.need(model, conf.get("saved_model_dir"), "saved_model_dir")
+        saved = _look.need_file(model, conf.get("saved_model_dir"), "saved_model_dir")
         return {"format": "module", "file": saved, "code": code}
     if kind != "keras":
         raise ModelFormatError(
             f"MLmodel's model_type is {kind!r}; known are keras and tf2-module. "
             "Log the model again with TensorFlow 2."
         )
-    data = _look.need(model, conf.get("data"), "data")
+    data = _look.need_file(model, conf.get("data"), "data")
     folder = model.root / data
     named = folder / "keras_module.txt"
     saved_as = str(conf.get("save_format") or "h5")
     ending = ".h5" if saved_as == "h5" else ".keras" if (folder / "model.keras").exists() else ""
     return {
         "format": "keras",
-        "file": _look.need(model, f"{data}/model{ending}", "data"),
+        "file": _look.need_file(model, f"{data}/model{ending}", "data"),
         "compiled": saved_as == "tf",
         "keras_module": named.read_text(encoding="utf-8") if named.is_file() else "",
         "custom_objects": [f"{data}/{name}" for name in _CUSTOM if (folder / name).is_file()],
@@ -53,8 +53,8 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         options=options,
         unpickled=unpickled,
         frames=frames(model),
-        requires=_spec.framed(frame, "numpy", "tensorflow", *pickles),
-        drops=_spec.dropped(frame, *(() if pickles else ("cloudpickle",))),
+        requires=_spec.add_pandas(frame, "numpy", "tensorflow", *pickles),
+        drops=_spec.drop_pandas(frame, *(() if pickles else ("cloudpickle",))),
         # a parser of C for TensorFlow's own build; 80 MB that no Python of it imports
         excludes=("libclang",),
     )

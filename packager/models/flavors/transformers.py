@@ -27,7 +27,7 @@ TASKS: Final = (
 _ELSEWHERE: Final = ("inference_task", "peft_adaptor", "processor_type")
 
 
-def narrowed(model: ResolvedModel) -> Flavor:
+def narrow_flavor(model: ResolvedModel) -> Flavor:
     """The flavor, with the tiers that can apply to this model.
 
     Raises PlanError for a model that is no more than an address of weights elsewhere.
@@ -65,9 +65,9 @@ def _options(model: ResolvedModel) -> dict[str, Any]:
             raise ModelFormatError(f"MLmodel's {key} is {conf.get(key)!r}, not a name.")
     return {
         "task": conf["task"],
-        "model": _look.need(model, conf.get("model_binary"), "model_binary"),
+        "model": _look.need_file(model, conf.get("model_binary"), "model_binary"),
         "model_class": conf["pipeline_model_type"],
-        "tokenizer": _look.need(model, "components/tokenizer", "components"),
+        "tokenizer": _look.need_file(model, "components/tokenizer", "components"),
         "tokenizer_class": conf["tokenizer_type"],
         "dtype": conf.get("torch_dtype"),
         "config": model.pyfunc.get("config") or {},
@@ -91,7 +91,7 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
     return LoaderSpec(
         loader="transformers",
         options=_options(model),
-        requires=_spec.framed(frame, "transformers", "torch", "numpy"),
+        requires=_spec.add_pandas(frame, "transformers", "torch", "numpy"),
         drops=("cloudpickle",),
     )
 

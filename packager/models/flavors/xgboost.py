@@ -25,7 +25,7 @@ def _class(model: ResolvedModel) -> str:
 
 def _options(model: ResolvedModel) -> dict[str, Any]:
     conf = model.flavors["xgboost"]
-    file = _look.need(model, conf.get("data") or model.pyfunc.get("data"), "data")
+    file = _look.need_file(model, conf.get("data") or model.pyfunc.get("data"), "data")
     return {
         "file": file,
         "model_class": _class(model),
@@ -43,8 +43,8 @@ def read(model: ResolvedModel, tier: Tier, frame: Frame) -> LoaderSpec:
         loader="xgboost",
         options=_options(model),
         frames=frames(model),
-        requires=_spec.framed(frame, "xgboost", *needs_sklearn),
-        drops=_spec.dropped(frame, *unused),
+        requires=_spec.add_pandas(frame, "xgboost", *needs_sklearn),
+        drops=_spec.drop_pandas(frame, *unused),
     )
 
 

@@ -150,7 +150,7 @@ def _find_unsatisfied(
     missing: dict[str, list[PurePosixPath]] = {}
     preloaded: set[str] = set()
     for path, elf in sorted(libraries.items()):
-        folders = (*(_elf.expanded(folder, path) for folder in elf.search), *searched)
+        folders = (*(_elf.expand_folder(folder, path) for folder in elf.search), *searched)
         for name in elf.needed:
             if name in provided or any(folder / name in paths for folder in folders):
                 continue

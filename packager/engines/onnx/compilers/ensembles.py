@@ -80,12 +80,12 @@ def variants(
     """As the model computes, and what computes in double in float too."""
     if ensemble.dtype == np.float64:
         yield "double, trees", "double", ensemble
-        yield "float with exact thresholds, trees", "float", narrowed(ensemble)
+        yield "float with exact thresholds, trees", "float", narrow_ensemble(ensemble)
     else:
         yield "float, trees", "float", ensemble
 
 
-def narrowed(ensemble: Ensemble) -> Ensemble:
+def narrow_ensemble(ensemble: Ensemble) -> Ensemble:
     """The same in float: each threshold is the last float that its comparison sends to the left.
 
     `x <= t` and `x < t` are then what they were for every x that is a float, so that sums alone are

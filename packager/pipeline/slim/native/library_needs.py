@@ -61,7 +61,7 @@ def resolve_needs(
             if path not in libraries:
                 continue
             elf = libraries[path]
-            own = tuple(_elf.expanded(each, PurePosixPath(path)) for each in elf.search)
+            own = tuple(_elf.expand_folder(each, PurePosixPath(path)) for each in elf.search)
             passed = tuple(dict.fromkeys((*own, *inherited))) if elf.inherited else inherited
             before, after = ((), own) if own and not elf.inherited else (passed, ())
             for place, through in _find(elf.needed, files, before, environment, after):

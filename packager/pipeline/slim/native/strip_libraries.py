@@ -16,7 +16,7 @@ from packager.models import registered_model
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, accounted
 from packager.system import elf
-from packager.system.elf_compact import NotCompactableError, compacted
+from packager.system.elf_compact import NotCompactableError, compact_library
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
 from packager.targets.emulator import why_not_bootable
@@ -40,7 +40,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
             continue
         data = path.read_bytes()
         try:
-            smaller = compacted(data, _GPU_CODE)
+            smaller = compact_library(data, _GPU_CODE)
         except NotCompactableError as error:
             left[file.path.as_posix()] = str(error)
             _LOG.debug("Left as it is: %s: %s", file.path, error)
@@ -77,7 +77,7 @@ def _put_back_what_fails(
     for path in failing:
         if path in unrelated:
             # it does not load alone either way: that is not this pass's doing
-            path.write_bytes(compacted(originals[path], _GPU_CODE))
+            path.write_bytes(compact_library(originals[path], _GPU_CODE))
         else:
             reverted.append(path)
     loaded = len(originals) - len(failing)
