@@ -102,7 +102,7 @@ def cuda(driver: str | None, folder: Path | None = None) -> Cuda:
     version = hosts.get(driver) or (int(driver) if driver.isdecimal() else 0)
     if not version:
         raise ConfigurationError(
-            f"--driver {driver}: a driver's major version is meant, such as "
+            f"--driver {driver}: give a driver's major version, such as "
             f"{known[0].least_driver}, or a host that is known: {', '.join(sorted(hosts))}."
             f"{suggest_name(driver, hosts)}"
         )

@@ -39,7 +39,7 @@ def read(text: str, kinds: Sequence[str]) -> Output:
     name, _, prefix = rest.partition("/")
     if kind not in kinds:
         known = ", ".join(f"{each}://" for each in kinds)
-        meant = suggest_name(kind, kinds)
+        meant = suggest_name(re.split("[:/]", text)[0], kinds)
         raise ConfigurationError(f"--output-to {text}: it must start with one of {known}.{meant}")
     if not re.fullmatch(_NAMES[kind], name):
         raise ConfigurationError(f"--output-to {text}: {name!r} is no name that {kind} takes.")

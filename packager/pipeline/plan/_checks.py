@@ -84,7 +84,7 @@ def _device(request: BuildRequest, target: Target) -> Iterator[str]:
     elif device is Device.CUDA and request.architecture != "x86_64":
         yield "--device cuda: CUDA's wheels are taken for x86_64 alone; give --device cpu."
     elif request.driver is not None and device is Device.CPU:
-        yield "--driver is for a GPU's: there is none with --device cpu."
+        yield "--driver names a GPU's driver: leave it out with --device cpu."
     elif device is Device.CUDA:
         try:
             devices.cuda(request.driver, request.facts_dir)
@@ -101,38 +101,38 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
             f"{suggest_names(unknown, target.sources)} There are: {known}."
         )
         return
-    mute = [name for name in request.events if name not in target.answering]
-    if mute and request.output_to is None:
-        kind = next(iter(target.outputs), "s3")
+    asynchronous = [name for name in request.events if name not in target.answering]
+    if asynchronous and request.output_to is None:
+        place = "blob://CONTAINER/PREFIX" if "blob" in target.outputs else "s3://BUCKET/PREFIX"
         yield (
-            f"--event {', '.join(mute)} is asynchronous: set --output-to to say where predictions "
-            f"go, for example {kind}://NAME/PREFIX."
+            f"--event {', '.join(asynchronous)} is asynchronous: set --output-to to say where "
+            f"predictions go, for example {place}."
         )
     files = [name for name in request.events if name in events.OF_FILES]
     if files and not (request.output_to or "").startswith("s3://"):
-        yield f"--event {', '.join(files)}: files are answered by files; give --output-to s3://..."
+        yield f"--event {', '.join(files)}: predictions are written to files; set --output-to s3://..."
     if request.batch and not {*BATCH_SOURCES} <= {*request.events}:
-        yield f"--batch wants --event {' --event '.join(BATCH_SOURCES)} too."
-    if request.output_to is not None and not mute and not files:
-        yield "--output-to is for events that nobody waits for: give such an --event too."
+        yield f"--batch needs --event {' --event '.join(BATCH_SOURCES)} too."
+    if request.output_to is not None and not asynchronous and not files:
+        yield "--output-to is for asynchronous events: add such an --event, or leave it out."
     if request.once and not target.remembers:
         yield (
             f"--once: {target.name} keeps no table of what was answered. "
             "An answer that comes twice has the same id, and in a container the same name."
         )
-    elif request.once and not mute:
-        yield "--once is for events that may come twice: give such an --event too."
+    elif request.once and not asynchronous:
+        yield "--once is for events that may come twice: add such an --event, or leave it out."
     if request.output_to is not None:
-        yield from _destination(request.output_to, mute, target)
+        yield from _destination(request.output_to, asynchronous, target)
 
 
-def _destination(output_to: str, mute: Sequence[str], target: Target) -> Iterator[str]:
+def _destination(output_to: str, asynchronous: Sequence[str], target: Target) -> Iterator[str]:
     try:
         found = destination_uri.read(output_to, target.outputs)
     except ConfigurationError as error:
         yield str(error)
         return
-    if found.kind == "servicebus" and "eventhubs" in mute:
+    if found.kind == "servicebus" and "eventhubs" in asynchronous:
         yield (
             "--event eventhubs answers many events at once, and --output-to servicebus:// "
             "takes one message each time: give queue:// or blob://."
