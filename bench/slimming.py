@@ -150,7 +150,7 @@ class Bench:
         if "slim_seconds" not in self.row:
             self._build(request, registry)
         report = json.loads((request.out_dir / "report.json").read_text())
-        with build.planned(request, registry) as (model, attempts, _):
+        with build.plan_build(request, registry) as (model, attempts, _):
             (plan,) = (each for each in attempts
                        if (each.tier, each.frame) == (report["tier"], report["frame"]))  # fmt: skip
             self.row["python"] = plan.interpreter.version

@@ -160,9 +160,9 @@ def _parse_options(given: Mapping[str, Any]) -> BuildRequest:
 
 def _summarise_plan(request: BuildRequest) -> dict[str, Any]:
     from packager.commands.inspect import plan_summary
-    from packager.pipeline.build import planned
+    from packager.pipeline.build import plan_build
 
-    with planned(request, registry(request), as_built=True) as (resolved, attempts, _):
+    with plan_build(request, registry(request), as_built=True) as (resolved, attempts, _):
         return plan_summary(resolved, attempts)
 
 
@@ -175,10 +175,10 @@ def _build_artifact(request: BuildRequest) -> dict[str, Any]:
 
 def _built_for_any(request: BuildRequest, workload: Workload) -> dict[str, Any]:
     from packager.commands.inspect import report_summary
-    from packager.commands.target_selection import build_auto, told
+    from packager.commands.target_selection import build_auto, list_verdicts
 
     decided = build_auto(request, registry(request), workload)
     return report_summary(decided.report) | {
-        "targets": told(decided.verdicts),
+        "targets": list_verdicts(decided.verdicts),
         "reasons": [f"Not taken: {why}" for why in decided.passed_over],
     }

@@ -24,7 +24,7 @@ def applying(model: ResolvedModel) -> list[dict[str, Any]]:
     ]
 
 
-def measured(request: BuildRequest, registry: ModelRegistry) -> list[dict[str, Any]]:
+def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[dict[str, Any]]:
     """Build with each engine, in a folder that goes away; what is refused says why."""
     found = []
     for engine in (Engine.ONNX, Engine.NATIVE):

@@ -13,11 +13,11 @@ from packager.commands import engine_comparison
 from packager.commands.artifact import read_manifest
 from packager.commands.next_steps import deploy_command, run_command
 from packager.commands.target_fit import Measured, Workload, needs_gpu
-from packager.commands.target_selection import measured_before, told, verdicts_of
+from packager.commands.target_selection import list_verdicts, measured_before, verdicts_of
 from packager.errors import ModelFormatError
 from packager.models.registry import ModelRegistry
 from packager.pipeline import sizes
-from packager.pipeline.build import planned
+from packager.pipeline.build import plan_build
 from packager.pipeline.slim import slim
 from packager.system import atomic_output
 from packager.types import BuildPlan, BuildReport, BuildRequest, ResolvedModel
@@ -30,8 +30,8 @@ def inspect_model(
 
     With `engines` an artifact is built and measured with each.
     """
-    figures = engine_comparison.measured(request, registry) if engines else None
-    with planned(request, registry) as (model, attempts, place):
+    figures = engine_comparison.compare_engines(request, registry) if engines else None
+    with plan_build(request, registry) as (model, attempts, place):
         bundle = slim(attempts[0], place.stage("slim"))
         packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
         return {
@@ -39,7 +39,7 @@ def inspect_model(
             "ledger": [asdict(entry) for entry in bundle.ledger],
             "largest": packages[: sizes.SHOWN],
             "room": sizes.unlocking(packages, attempts[0].target, attempts[0].runtime),
-            "targets": told(
+            "targets": list_verdicts(
                 verdicts_of(
                     Measured(
                         unzipped_bytes=bundle.size_bytes,
@@ -74,7 +74,7 @@ def inspect_artifact(
         "ledger": evidence.get("ledger", []),
         "largest": report.get("largest", []),
         "room": report.get("room", ""),
-        "targets": told(
+        "targets": list_verdicts(
             verdicts_of(
                 measured_before(report, evidence, _example(folder, report)), workload, facts_dir
             )

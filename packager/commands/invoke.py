@@ -72,8 +72,8 @@ def invoke_artifact(
     return {
         "response": answers[-1].text,
         "sent": read_sent(log),
-        "failed": failed(answers[-1]),
-        "refused": refused(answers[-1]),
+        "failed": has_failed(answers[-1]),
+        "refused": is_refused(answers[-1]),
         "init_wall_ms": stats.init_wall_ms,
         "cpu_ms": stats.cpu_ms,
         "peak_rss_bytes": stats.peak_rss_bytes,
@@ -130,11 +130,11 @@ def _deliver_event(host: Delivers, event: str, body: bytes) -> Answered:
     return Answered(status=200, text=text, body=None, seconds=seconds)
 
 
-def failed(answer: Answered) -> bool:
+def has_failed(answer: Answered) -> bool:
     return answer.status >= 400
 
 
-def refused(answer: Answered) -> bool:
+def is_refused(answer: Answered) -> bool:
     """Tell whether the request is at fault, and the answer says how: the log adds nothing."""
     return 400 <= answer.status < 500
 

@@ -22,7 +22,7 @@ from packager.environments import interpreters, virtual_environments
 from packager.errors import ConfigurationError, EmulatorError, ToolError
 from packager.models import registered_model
 from packager.models.registry import ModelRegistry
-from packager.pipeline.build import planned
+from packager.pipeline.build import plan_build
 from packager.pipeline.slim import slim
 from packager.system import cache, file_tree, process
 from packager.system.resources import PACKAGE, WORKERS, handlers_root
@@ -148,7 +148,7 @@ def _environment(function: Path) -> dict[str, str]:
 
 
 def _ensure_staged_folder(request: BuildRequest, registry: ModelRegistry) -> Path:
-    with planned(request, registry) as (_, attempts, place):
+    with plan_build(request, registry) as (_, attempts, place):
         failures: list[str] = []
         for number, attempt in enumerate(attempts):
             work = place.stage(f"attempt-{number}")

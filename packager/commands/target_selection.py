@@ -66,7 +66,7 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
                 raise
             passed.append(f"{name}: {_first(error)}")
             continue
-        verdicts = verdicts_of(measured(report, gpu), workload, request.facts_dir)
+        verdicts = verdicts_of(read_measurements(report, gpu), workload, request.facts_dir)
         mine = next(verdict for verdict in verdicts if verdict.target == name)
         if mine.fits:
             return Decided(report=report, verdicts=verdicts, passed_over=tuple(passed))
@@ -81,7 +81,7 @@ def verdicts_of(
     return target_fit.judge(found, workload, every, facts_dir)
 
 
-def measured(report: BuildReport, gpu: str = "") -> Measured:
+def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
     """Return the measurements of an artifact that was just built."""
     cold = report.evidence.cold_start
     example = report.plan.model.example
@@ -115,7 +115,7 @@ def measured_before(
     )
 
 
-def told(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def list_verdicts(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """As plain values: for JSON, and for a table."""
     return [
         {

@@ -69,7 +69,7 @@ class Built:
 
 
 @contextlib.contextmanager
-def built(model_uri: str, flavor: str | None, settings: Settings) -> Iterator[Built]:
+def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> Iterator[Built]:
     """The artifact of `model_uri`: a folder that a build made, as it is, or a build of the model.
 
     Raises PackagerError as a build does, DeploymentError for a flavor that was not packaged and for

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from packager.deployments._errors import DeploymentError, code_of, explained
+from packager.deployments._errors import DeploymentError, code_of, explain_errors
 from packager.deployments._settings import Account
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def connect(account: Account) -> Cloud:
     usual = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=10)
     patient = usual.merge(Config(read_timeout=_LONGEST_ANSWER_SECONDS, tcp_keepalive=True))
     endpoint = account.endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
-    with explained():
+    with explain_errors():
         session = boto3.Session(region_name=account.region, profile_name=account.profile)
         stacks = session.client("cloudformation", endpoint_url=endpoint, config=usual)
         functions = session.client("lambda", endpoint_url=endpoint, config=patient)
@@ -65,7 +65,7 @@ def check_bucket(cloud: Cloud, bucket: str | None) -> str:
             "INVALID_PARAMETER_VALUE",
             exit_code=2,
         )
-    with explained():
+    with explain_errors():
         try:
             cloud.objects.head_bucket(Bucket=bucket)
         except ClientError as error:
@@ -103,7 +103,7 @@ def template_source(cloud: Cloud, template: str, code: str) -> dict[str, str | b
         return {"TemplateBody": template}
     bucket, _, key = code.removeprefix("s3://").partition("/")
     key = f"{key.rpartition('/')[0]}/{hashlib.sha256(body).hexdigest()}.template.yaml"
-    with explained():
+    with explain_errors():
         cloud.objects.put_object(Bucket=bucket, Key=key, Body=body, ContentType="text/yaml")
     return {"TemplateURL": f"{cloud.objects.meta.endpoint_url}/{bucket}/{key}"}
 
@@ -114,7 +114,7 @@ def upload(cloud: Cloud, path: Path, bucket: str, key: str) -> str:
 
     where = f"s3://{bucket}/{key}"
     size = path.stat().st_size
-    with explained():
+    with explain_errors():
         try:
             there = cloud.objects.head_object(Bucket=bucket, Key=key)["ContentLength"] == size
         except ClientError:

@@ -10,9 +10,14 @@ from typing import Any, Final
 from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 
 from packager.deployments import _aws, _stacks
-from packager.deployments._artifact import Built, built
+from packager.deployments._artifact import Built, provide_artifact
 from packager.deployments._aws import Cloud
-from packager.deployments._errors import DeploymentError, explained, unsupported, wrong_setting
+from packager.deployments._errors import (
+    DeploymentError,
+    explain_errors,
+    make_unsupported_error,
+    wrong_setting,
+)
 from packager.deployments._parameters import check_names, check_needed, parameters_of
 from packager.deployments._payload import request_body, response
 from packager.deployments._settings import Settings, parse
@@ -55,7 +60,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         elif stack is not None and stack.status != "REVIEW_IN_PROGRESS":
             raise _make_exists_error(name, stack)
         bucket = _aws.check_bucket(cloud, settings.bucket)
-        with explained(), built(model_uri, flavor, settings) as artifact:
+        with explain_errors(), provide_artifact(model_uri, flavor, settings) as artifact:
             code = f"s3://{bucket}/{_key(settings.prefix or stack_name(name), artifact)}"
             template = artifact.template(code)
             declared = parameters_of(template)
@@ -94,7 +99,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             earlier = _S3.fullmatch(stack.tags.get(_CODE_TAG, ""))
             bucket, prefix = earlier.groups() if earlier else (None, stack.name)
             bucket = _aws.check_bucket(cloud, settings.bucket or bucket)
-            with explained(), built(model_uri, flavor, settings) as artifact:
+            with explain_errors(), provide_artifact(model_uri, flavor, settings) as artifact:
                 code = f"s3://{bucket}/{_key(settings.prefix or prefix, artifact)}"
                 template = artifact.template(code)
                 declared = parameters_of(template)
@@ -160,7 +165,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             raise DeploymentError(
                 f"{deployment_name} cannot be asked: its stack is {stack.status}.", "INVALID_STATE"
             )
-        with explained():
+        with explain_errors():
             answer = cloud.functions.invoke(FunctionName=function, Qualifier=_ALIAS, Payload=body)
             payload = answer["Payload"].read()
         return response(payload, failed="FunctionError" in answer, name=deployment_name)
@@ -172,7 +177,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         endpoint: str | None = None,  # noqa: ARG002
     ) -> Any:
         """Not supported: raises NOT_IMPLEMENTED."""
-        raise unsupported("aws-lambda deploys a model's predictions; it explains none.")
+        raise make_unsupported_error("aws-lambda deploys a model's predictions; it explains none.")
 
     def _begin(
         self, name: str, config: Mapping[str, Any] | None, endpoint: str | None
@@ -221,7 +226,9 @@ def _make_exists_error(name: str, stack: Stack) -> DeploymentError:
 
 def _no_endpoint(endpoint: str | None) -> None:
     if endpoint is not None:
-        raise unsupported("aws-lambda has no endpoints that group deployments: leave it out.")
+        raise make_unsupported_error(
+            "aws-lambda has no endpoints that group deployments: leave it out."
+        )
 
 
 def _key(prefix: str, artifact: Built) -> str:

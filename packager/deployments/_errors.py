@@ -87,12 +87,12 @@ def wrong_setting(message: str) -> DeploymentError:
     return DeploymentError(message, "INVALID_PARAMETER_VALUE", exit_code=2)
 
 
-def unsupported(message: str) -> DeploymentError:
+def make_unsupported_error(message: str) -> DeploymentError:
     return DeploymentError(message, "NOT_IMPLEMENTED")
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
+def explain_errors() -> Iterator[None]:
     """Raise DeploymentError for what a build, boto3 or AWS raises inside the block."""
     try:
         yield

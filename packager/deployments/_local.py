@@ -24,8 +24,8 @@ from urllib.parse import urlsplit
 import click
 
 from packager.commands.artifact import read_manifest
-from packager.deployments._artifact import Built, built
-from packager.deployments._errors import DeploymentError, explained, wrong_setting
+from packager.deployments._artifact import Built, provide_artifact
+from packager.deployments._errors import DeploymentError, explain_errors, wrong_setting
 from packager.deployments._settings import Settings, parse
 from packager.deployments._terminal import progress
 from packager.environments import interpreters
@@ -51,10 +51,10 @@ def run_local(
     settings = parse(config)
     if asked := settings.build.get("architecture"):
         _check_bootable(asked)
-    with _ended_by_signal(), explained(), contextlib.ExitStack() as stack:
+    with _ended_by_signal(), explain_errors(), contextlib.ExitStack() as stack:
         with progress():
-            artifact = stack.enter_context(built(model_uri, flavor, settings))
-            emulator = stack.enter_context(booted(artifact, settings))
+            artifact = stack.enter_context(provide_artifact(model_uri, flavor, settings))
+            emulator = stack.enter_context(boot_function(artifact, settings))
         server = stack.enter_context(_listening(settings, emulator))
         _announce(name, artifact, server)
         with contextlib.suppress(KeyboardInterrupt):
@@ -63,7 +63,7 @@ def run_local(
 
 
 @contextlib.contextmanager
-def booted(artifact: Built, settings: Settings) -> Iterator[Emulator]:
+def boot_function(artifact: Built, settings: Settings) -> Iterator[Emulator]:
     """The function, its model loaded, with the memory and timeout that a deployment would have.
 
     Raises EmulatorError, with the log's tail, where it does not come to answer.
@@ -83,7 +83,7 @@ def booted(artifact: Built, settings: Settings) -> Iterator[Emulator]:
     ) as emulator:
         _LOG.info("Booting the function under Lambda's runtime client and emulator")
         # its process starts with the first request
-        if fronted(emulator, http_event("GET", "/ping", b"", {}))[0] != 200:
+        if call_over_http(emulator, http_event("GET", "/ping", b"", {}))[0] != 200:
             raise EmulatorError(f"The function does not start.\n{emulator.log()[-_LOG_TAIL:]}")
         yield emulator
 
@@ -129,11 +129,11 @@ class _Front(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         try:
             if self.command == "POST" and _INVOKE.fullmatch(parts.path):
-                self._send(*invoked(self.server.emulator, body))
+                self._send(*invoke_function(self.server.emulator, body))
                 return
             event = http_event(self.command, parts.path, body, dict(self.headers.items()))
             event["rawQueryString"] = parts.query
-            self._send(*fronted(self.server.emulator, event))
+            self._send(*call_over_http(self.server.emulator, event))
         except EmulatorError as error:
             click.echo(f"{error}", err=True)
             self._send(503, {"content-type": _JSON}, b'{"message": "Service Unavailable"}')
@@ -156,7 +156,7 @@ class _Front(BaseHTTPRequestHandler):
         click.echo(f"{self.log_date_time_string()}  {format % args}", err=True)
 
 
-def invoked(emulator: Emulator, body: bytes) -> tuple[int, dict[str, str], bytes]:
+def invoke_function(emulator: Emulator, body: bytes) -> tuple[int, dict[str, str], bytes]:
     """As Lambda's Invoke answers: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html."""
     answer = emulator.invoke(body or b"{}")
     if answer.status == 413:
@@ -167,7 +167,9 @@ def invoked(emulator: Emulator, body: bytes) -> tuple[int, dict[str, str], bytes
     return 200, headers, answer.body
 
 
-def fronted(emulator: Emulator, event: Mapping[str, Any]) -> tuple[int, dict[str, str], bytes]:
+def call_over_http(
+    emulator: Emulator, event: Mapping[str, Any]
+) -> tuple[int, dict[str, str], bytes]:
     """As an HTTP API answers for a function.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html

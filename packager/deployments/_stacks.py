@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from packager.deployments._aws import Cloud
-from packager.deployments._errors import DeploymentError, explained, message_of
+from packager.deployments._errors import DeploymentError, explain_errors, message_of
 
 _LOG = logging.getLogger(__name__)
 NAME_TAG: Final = "mlflow:deployment"
@@ -55,7 +55,7 @@ def find(cloud: Cloud, name: str) -> Stack | None:
     """The stack of this name or id, unless there is none or it is gone."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - an extra
 
-    with explained():
+    with explain_errors():
         try:
             found = cloud.stacks.describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
@@ -68,7 +68,7 @@ def find(cloud: Cloud, name: str) -> Stack | None:
 
 def deployments(cloud: Cloud) -> Iterator[Stack]:
     """Every stack that this plugin made, whatever state it is in."""
-    with explained():
+    with explain_errors():
         for page in cloud.stacks.get_paginator("describe_stacks").paginate():
             for item in page["Stacks"]:
                 stack = _stack(item)
@@ -78,7 +78,7 @@ def deployments(cloud: Cloud) -> Iterator[Stack]:
 
 def defaults(cloud: Cloud, stack: Stack) -> dict[str, str | None]:
     """Read the values that a stack's template gives its parameters by default."""
-    with explained():
+    with explain_errors():
         found = cloud.stacks.get_template_summary(StackName=stack.name)["Parameters"]
     return {item["ParameterKey"]: item.get("DefaultValue") for item in found}
 
@@ -90,7 +90,7 @@ def change(cloud: Cloud, kind: _Kind, name: str, wanted: Change) -> bool:
     """
     from botocore.exceptions import ClientError, WaiterError  # noqa: PLC0415 - an extra
 
-    with explained():
+    with explain_errors():
         try:
             made = cloud.stacks.create_change_set(**_change_set(kind, name, wanted))
         except ClientError as error:
@@ -126,7 +126,7 @@ def remove(cloud: Cloud, stack: Stack, role: str | None) -> None:
     """Delete a stack and wait until it is gone."""
     from botocore.exceptions import WaiterError  # noqa: PLC0415 - an extra
 
-    with explained():
+    with explain_errors():
         _LOG.info("CloudFormation: deleting stack %s", stack.name)
         cloud.stacks.delete_stack(StackName=stack.name, **({"RoleARN": role} if role else {}))
         try:

@@ -56,7 +56,7 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
 
 
 @contextlib.contextmanager
-def planned(
+def plan_build(
     request: BuildRequest, registry: ModelRegistry, *, as_built: bool = False
 ) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], atomic_output.Place]]:
     """The first two stages alone, in a folder that goes away: for --dry-run, inspect and serve.

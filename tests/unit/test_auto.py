@@ -13,7 +13,12 @@ import pytest
 from packager import targets
 from packager.commands import target_selection
 from packager.commands.target_fit import Workload
-from packager.commands.target_selection import build_auto, measured, told, verdicts_of
+from packager.commands.target_selection import (
+    build_auto,
+    list_verdicts,
+    read_measurements,
+    verdicts_of,
+)
 from packager.errors import PlanError, ToolError, VerificationError
 from packager.types import (
     Artifact,
@@ -159,8 +164,8 @@ def test_where_nothing_takes_it_every_reason_is_told(
 
 
 def test_what_is_told_is_json_and_says_what_it_costs() -> None:
-    found = measured(report(fake_plan.request()))
-    plain = json.loads(json.dumps(told(verdicts_of(found, Workload(rows=4)))))
+    found = read_measurements(report(fake_plan.request()))
+    plain = json.loads(json.dumps(list_verdicts(verdicts_of(found, Workload(rows=4)))))
 
     assert [row["fits"] for row in plain] == [True] * len(targets.TARGETS)
     assert all(row["dollars_per_million"] > 0 for row in plain)
@@ -174,7 +179,7 @@ def test_the_answer_that_was_timed_is_held_to_what_a_target_sends_back() -> None
     built = report(fake_plan.request(), cold={"response_bytes": 2_000_000})
     built = replace(built, plan=replace(built.plan, model=fake_plan.model(example=example)))
 
-    found = measured(built)
+    found = read_measurements(built)
     verdicts = {v.target: v.fits for v in verdicts_of(found, Workload(rows=10))}
 
     assert (found.response_bytes, found.rows) == (2_000_000, 2)

@@ -60,7 +60,7 @@ def test_each_engine_is_built_and_a_refusal_says_why(
         )
 
     monkeypatch.setattr(engine_comparison, "build", build)
-    compiled, native = engine_comparison.measured(fake_plan.request(), None)  # type: ignore[arg-type]
+    compiled, native = engine_comparison.compare_engines(fake_plan.request(), None)  # type: ignore[arg-type]
     assert compiled["engine"] == "onnx"
     assert (compiled["unzipped_bytes"], compiled["zipped_bytes"]) == (70, 20)
     assert compiled["max_rel_error"] == pytest.approx(1e-9)

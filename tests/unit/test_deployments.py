@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 
 from packager import errors
 from packager.deployments import _local, target_help
-from packager.deployments._errors import DeploymentError, explained
+from packager.deployments._errors import DeploymentError, explain_errors
 from packager.deployments._parameters import (
     parameters_of,
     source_parameters,
@@ -396,7 +396,7 @@ def test_an_answer_without_predictions_is_an_error(payload: bytes) -> None:
     ids=lambda value: str(value) if isinstance(value, Exception) else None,
 )
 def test_what_stops_a_deployment_has_mlflows_code(raised: Exception, code: str, words: str) -> None:
-    with pytest.raises(DeploymentError) as caught, explained():
+    with pytest.raises(DeploymentError) as caught, explain_errors():
         raise raised
 
     assert caught.value.error_code == code

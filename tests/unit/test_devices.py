@@ -67,7 +67,7 @@ def test_what_is_listed_for_a_cpu_is_installed_for_a_gpu() -> None:
     model = fake_plan.model(
         requirements=Requirements(lines=("onnxruntime==1.23.0", "xgboost-cpu==3.0.0"))
     )
-    needed = _requirements.needed(
+    needed = _requirements.list_needed(
         model,
         LoaderSpec(loader="onnx", options={}),
         Frame.NUMPY,

@@ -100,8 +100,8 @@ def test_no_name_changes_the_shape_of_the_template(name: str) -> None:
 def test_quoted_is_read_back_as_it_was(text: str) -> None:
     safe = "".join(c if not 0xD800 <= ord(c) <= 0xDFFF else "\ufffd" for c in text)
 
-    assert yaml.safe_load(f"a: {_text.quoted(text)} # b\n") == {"a": safe}
-    assert tomllib.loads(f"a = {_text.quoted(text)} # b\n") == {"a": safe}
+    assert yaml.safe_load(f"a: {_text.quote_scalar(text)} # b\n") == {"a": safe}
+    assert tomllib.loads(f"a = {_text.quote_scalar(text)} # b\n") == {"a": safe}
 
 
 @given(name=_NASTY)

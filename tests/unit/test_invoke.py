@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from packager.commands import invoke, serve
-from packager.commands.invoke import failed, refused
+from packager.commands.invoke import has_failed, is_refused
 from packager.errors import ConfigurationError
 from packager.targets.emulator import Invocation
 from packager.targets.hosts import Answered
@@ -42,14 +42,14 @@ def answered(answer: bytes, *, http: bool) -> Answered:
 def test_a_refusal_is_told_from_a_failure(answer: Any, ends: str) -> None:
     found = answered(json.dumps(answer).encode(), http="statusCode" in answer)
 
-    assert failed(found) == (ends != "answered")
-    assert refused(found) == (ends == "refused")
+    assert has_failed(found) == (ends != "answered")
+    assert is_refused(found) == (ends == "refused")
 
 
 def test_what_is_no_json_has_failed() -> None:
     found = answered(b"<html>", http=True)
 
-    assert (failed(found), refused(found), found.text) == (True, False, "<html>")
+    assert (has_failed(found), is_refused(found), found.text) == (True, False, "<html>")
 
 
 def test_the_body_of_an_http_answer_is_shown() -> None:

@@ -85,12 +85,12 @@ def _build(request: BuildRequest) -> object:
 
 
 def _dry_run(request: BuildRequest) -> object:
-    with build.planned(request, registry=None, as_built=True) as found:  # type: ignore[arg-type]
+    with build.plan_build(request, registry=None, as_built=True) as found:  # type: ignore[arg-type]
         return found
 
 
 def _inspect(request: BuildRequest) -> object:
-    with build.planned(request, registry=None) as found:  # type: ignore[arg-type]
+    with build.plan_build(request, registry=None) as found:  # type: ignore[arg-type]
         return found
 
 

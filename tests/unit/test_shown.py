@@ -11,7 +11,7 @@ import pytest
 
 from packager.commands import console
 from packager.commands.target_fit import Measured, Workload
-from packager.commands.target_selection import told, verdicts_of
+from packager.commands.target_selection import list_verdicts, verdicts_of
 from packager.system.resources import own_command
 from packager.types import LedgerEntry
 
@@ -86,7 +86,7 @@ def test_margins_are_one_table_in_units_that_people_read(
         response_bytes=7_000_001,
     )
 
-    targets = told(verdicts_of(measured, Workload()))
+    targets = list_verdicts(verdicts_of(measured, Workload()))
     console.show_inspection({"summary": {}, "ledger": [], "targets": targets})
 
     out = capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_margins_are_one_table_in_units_that_people_read(
 def test_of_a_model_that_was_only_planned_there_is_one_margin_a_target(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = told(
+    found = list_verdicts(
         verdicts_of(Measured(unzipped_bytes=10**12, needs_gpu="it asks for one"), Workload())
     )
     console.show_inspection({"summary": {}, "ledger": [], "targets": found})

@@ -15,7 +15,7 @@ import packager.pipeline.slim
 from packager.errors import ToolError
 from packager.pipeline.plan import _plan
 from packager.pipeline.slim import slim
-from packager.pipeline.slim.passes import accounted
+from packager.pipeline.slim.passes import account_for
 from packager.pipeline.slim.tracing import trace
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
@@ -153,7 +153,7 @@ def test_the_tree_is_made_anew_with_what_was_missed(
         asked = (PurePosixPath("p/x.h"),)
         seen = Trace(init=(), answering=(), refusing=(), files={}, opened=(), own_cpu_ms={},
                      answers=(), absent_files=asked)  # fmt: skip
-        return replace(accounted(bundle, trace.PASS, proof=""), trace=seen)
+        return replace(account_for(bundle, trace.PASS, proof=""), trace=seen)
 
     monkeypatch.setattr(packager.pipeline.slim, "stage", stage)
     passes = {"trace": replace(trace.PASS, apply=apply)}

@@ -100,7 +100,7 @@ def watched(
         name: [(module, used) for module, used in each]
         for name, each in json.loads(uses.read_text()).items()
     }
-    needed = reachable_modules.needed(found, sinking, movable, before.modules)
+    needed = reachable_modules.find_needed(found, sinking, movable, before.modules)
     return found, needed, json.loads(answers.read_text())["answers"]
 
 

@@ -60,7 +60,7 @@ def _render_templates(plan: BuildPlan, values: Mapping[str, object]) -> dict[str
     filters = {
         "code": _text.code_span,
         "line": _text.one_line,
-        "quoted": _text.quoted,
+        "quoted": _text.quote_scalar,
         "words": _text.tag_value,
     }
     names = [plan.target.templates, *filter(None, [plan.target.shares])]

@@ -161,7 +161,7 @@ def _lines(values: Mapping[str, str], form: str) -> Callable[[int], str]:
 
     def at(indent: int) -> str:
         return "\n".join(
-            " " * indent + form.format(key=_text.quoted(key), value=_text.quoted(value))
+            " " * indent + form.format(key=_text.quote_scalar(key), value=_text.quote_scalar(value))
             for key, value in values.items()
         )
 

@@ -50,7 +50,7 @@ def stack_name(model: str) -> str:
     return f"{slug[:_STACK_NAME].rstrip('-')}-{suffix}"
 
 
-def quoted(value: str | int) -> str:
+def quote_scalar(value: str | int) -> str:
     """A YAML 1.1 double-quoted scalar, which is also a TOML basic string; a number as it is.
 
     Everything but printable ASCII is escaped, so nothing in a name can end the scalar.

@@ -151,5 +151,5 @@ def size(model: ResolvedModel, target: Target) -> None:
         )
 
 
-def listed(names: tuple[str, ...]) -> str:
+def join_names(names: tuple[str, ...]) -> str:
     return ", ".join("what its loader finds" if name == "." else name for name in names)

@@ -41,7 +41,7 @@ class Setting:
         return self.candidate.runtime.platforms[self.request.architecture]
 
 
-def declared(
+def resolve_declared(
     request: BuildRequest, model: ResolvedModel, candidate: Candidate
 ) -> Mapping[str, str]:
     """Name -> version of the author's whole environment, resolved for the author's Python."""
@@ -73,7 +73,7 @@ def lock(
 
     Raises UnresolvableError.
     """
-    needed = _requirements.needed(
+    needed = _requirements.list_needed(
         setting.model,
         loader,
         frame,
@@ -96,7 +96,7 @@ def lock(
                 f"answer from a CPU. List a version of {new} in the model's requirements, or build "
                 "with --device cpu."
             ) from None
-        needed = _requirements.needed(
+        needed = _requirements.list_needed(
             setting.model,
             loader,
             frame,
@@ -119,7 +119,7 @@ def lock(
 
 def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str, ...]:
     """The lines of an attempt that have no wheel; empty where only their combination fails."""
-    needed = _requirements.needed(
+    needed = _requirements.list_needed(
         setting.model,
         loader,
         frame,
@@ -204,7 +204,7 @@ def _make_lock_request(setting: Setting, needed: Needed, pins: tuple[str, ...]) 
 
 def _indexes(setting: Setting, needed: Needed) -> tuple[str, ...]:
     """An index of other builds is asked for nothing where none of its packages is needed."""
-    names = {each.name for each in _requirements.listed(needed.lines)}
+    names = {each.name for each in _requirements.parse_lines(needed.lines)}
     return setting.builds.options if names & setting.builds.indexed else ()
 
 

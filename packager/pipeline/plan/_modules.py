@@ -63,7 +63,7 @@ def name_distributions(
     `declared` has their versions; where it is empty only what is listed is known, and nothing is
     refused. Raises PlanError for modules that loading needs and nothing has.
     """
-    listed = {each.name for each in _requirements.listed(model.requirements.lines)}
+    listed = {each.name for each in _requirements.parse_lines(model.requirements.lines)}
     there = {*declared, *listed}
     by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
     found, absent = _match(_foreign(model, imports), by_module)
@@ -132,7 +132,7 @@ def _match(
 
 def explain_named(named: Named, model: ResolvedModel, installed: Iterable[str]) -> list[str]:
     """Say what is taken along though it is not listed, and what code may miss."""
-    listed = {each.name for each in _requirements.listed(model.requirements.lines)}
+    listed = {each.name for each in _requirements.parse_lines(model.requirements.lines)}
     more = sorted(named.distributions.keys() & {*installed} - listed)
     reasons = [
         f"{name} is taken along from the author's environment: {named.distributions[name]}."

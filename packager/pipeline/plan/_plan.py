@@ -121,7 +121,7 @@ def plan(
             target=target,
             builds=builds,
             candidate=candidate,
-            declared=_locks.declared(request, model, candidate),
+            declared=_locks.resolve_declared(request, model, candidate),
         )
         setting = replace(setting, named=_name(setting, attempts, imports))
         plans, words = _plans(setting, flavor, attempts, unpickled, (*refused, *failures))

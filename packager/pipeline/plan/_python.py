@@ -9,7 +9,7 @@ from typing import Final
 from packager.environments import interpreters
 from packager.errors import InterpreterNotFoundError, PlanError
 from packager.pipeline.plan import _pickles
-from packager.pipeline.plan._checks import listed
+from packager.pipeline.plan._checks import join_names
 from packager.types import BuildRequest, Interpreter, ResolvedModel, Runtime, Target
 
 _SOON: Final = timedelta(days=180)
@@ -58,7 +58,7 @@ def candidates(
     found: list[Candidate] = []
     if own is not None:
         why = (
-            f"Python {author} is kept: {listed(unpickled)} was pickled under Python "
+            f"Python {author} is kept: {join_names(unpickled)} was pickled under Python "
             f"{model.python_version}."
         )
         found.append(_candidate(own, interpreters.find(own.python_minor), why, today))
@@ -88,7 +88,7 @@ def _choose_requested(
     why = f"Python {minor}: asked for with --python."
     if unpickled and author is not None and author != minor:
         why += (
-            f" {listed(unpickled)} was pickled under Python {author}; whether it loads under "
+            f" {join_names(unpickled)} was pickled under Python {author}; whether it loads under "
             f"{minor} is left to replay."
         )
     return _candidate(runtime, interpreters.find(minor), why, today)
@@ -125,8 +125,8 @@ def _list_other_candidates(
         _candidate(
             runtime,
             by_minor[runtime.python_minor],
-            f"Python {runtime.python_minor} instead of the author's {was}: {listed(unpickled)} is "
-            "a pickle without compiled code, which another Python may load; replay proves it.",
+            f"Python {runtime.python_minor} instead of the author's {was}: {join_names(unpickled)} "
+            "is a pickle without compiled code, which another Python may load; replay proves it.",
             today,
         )
         for runtime in others

@@ -40,8 +40,8 @@ def explain_pickles(unpickled: tuple[str, ...]) -> tuple[str, ...]:
     if not unpickled:
         return ()
     line = (
-        f"Loading unpickles {_checks.listed(unpickled)}: a pickle runs the code that it names, at "
-        "build and in the artifact."
+        f"Loading unpickles {_checks.join_names(unpickled)}: a pickle runs the code that it names, "
+        "at build and in the artifact."
     )
     return (line,)
 

@@ -35,7 +35,7 @@ class Needed:
     reasons: tuple[str, ...]
 
 
-def listed(lines: Iterable[str]) -> tuple[Listed, ...]:
+def parse_lines(lines: Iterable[str]) -> tuple[Listed, ...]:
     """Each line parsed: of a plan's requirements, which were checked."""
     return tuple(_parse_line(line) for line in lines)
 
@@ -46,7 +46,7 @@ def find_required(loaders: Iterable[LoaderSpec]) -> frozenset[str]:
     return frozenset(canonicalize_name(Requirement(line).name) for line in lines)
 
 
-def needed(
+def list_needed(
     model: ResolvedModel,
     loader: LoaderSpec,
     frame: Frame,
@@ -76,7 +76,7 @@ def needed(
     only = find_required([loader]) | own.keys() if serving else None
     reasons: list[str] = []
     substituted: dict[str, str] = {}
-    for each in () if loader.alone else listed(model.requirements.lines):
+    for each in () if loader.alone else parse_lines(model.requirements.lines):
         if each.name in MLFLOW or each.name in drops:
             continue
         # who lists xgboost-cpu has xgboost
@@ -106,7 +106,7 @@ def needed(
 
 def about_provided(model: ResolvedModel, runtime: Runtime, installed: Iterable[str]) -> list[str]:
     """Explain what the runtime carries too, and whose copy runs."""
-    named = {each.name for each in listed(model.requirements.lines)}
+    named = {each.name for each in parse_lines(model.requirements.lines)}
     both = sorted(runtime.provides & set(installed) & named)
     if not both:
         return []
@@ -121,7 +121,7 @@ def left_out(
     model: ResolvedModel, loader: LoaderSpec, tier: Tier, installed: Iterable[str]
 ) -> list[str]:
     """Explain what the author listed and the artifact does not have."""
-    named = {each.name for each in listed(model.requirements.lines)}
+    named = {each.name for each in parse_lines(model.requirements.lines)}
     idle_names = (*loader.drops, *loader.excludes)
     drops = {canonicalize_name(name) for name in idle_names} - set(installed)
     reasons = []

@@ -20,7 +20,7 @@ _UNIFIED: Final = ("messages", "prompt", "input")
 _HINT: Final = "Give one with --example FILE (a JSON request body, or a CSV file)."
 
 
-def saved(root: Path, mlmodel: MlModel) -> tuple[SavedExample | None, tuple[str, ...]]:
+def read_saved(root: Path, mlmodel: MlModel) -> tuple[SavedExample | None, tuple[str, ...]]:
     """The example that was logged with the model, and why there is none if there is none."""
     info = mlmodel.values.get("saved_input_example_info")
     if not isinstance(info, dict):
@@ -45,7 +45,7 @@ def saved(root: Path, mlmodel: MlModel) -> tuple[SavedExample | None, tuple[str,
     return SavedExample(body=body, content_type=_JSON, source=name), ()
 
 
-def given(path: Path) -> SavedExample:
+def read_given(path: Path) -> SavedExample:
     """--example. Raises ConfigurationError where it cannot be a request body."""
     try:
         body = path.read_bytes()

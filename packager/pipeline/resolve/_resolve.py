@@ -43,9 +43,9 @@ def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> Resol
         )
     example = None
     if request.example is not None:
-        example = _example.given(request.example)
+        example = _example.read_given(request.example)
     else:
-        example, why = _example.saved(root, mlmodel)
+        example, why = _example.read_saved(root, mlmodel)
         notes += why
     baseline, baseline_source = _baseline(request, fetched, example, work)
     model = ResolvedModel(

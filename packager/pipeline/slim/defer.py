@@ -24,7 +24,7 @@ from typing import Final
 from packager.errors import ToolError
 from packager.pipeline.answers.spread import answers_agree
 from packager.pipeline.slim.import_deferral import Name, Sinking
-from packager.pipeline.slim.passes import Pass, accounted
+from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.tracing import reachable_modules, side_effects, trace
 from packager.pipeline.slim.tracing.trace import UntraceableError
 from packager.types import BuildPlan, Bundle, Trace
@@ -47,17 +47,17 @@ class GivenUpError(Exception):
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Defer what can be; a function without a trace, or that does not settle, is left as it is."""
     if bundle.trace is None:
-        return accounted(bundle, PASS, proof=f"nothing deferred: {bundle.untraced}")
+        return account_for(bundle, PASS, proof=f"nothing deferred: {bundle.untraced}")
     try:
         attempt = Attempt(bundle, plan, bundle.trace)
     except ToolError as error:
-        return accounted(bundle, PASS, proof=f"nothing deferred: {error}")
+        return account_for(bundle, PASS, proof=f"nothing deferred: {error}")
     try:
         traced = attempt.settle()
     except (GivenUpError, ToolError) as error:
         attempt.undo()
-        return accounted(bundle, PASS, proof=f"nothing deferred: {error}")
-    after = accounted(
+        return account_for(bundle, PASS, proof=f"nothing deferred: {error}")
+    after = account_for(
         bundle,
         PASS,
         proof=attempt.proof(traced),
@@ -120,7 +120,7 @@ class Attempt:
         except UntraceableError as error:
             _LOG.debug("No uses: %s", error)
             return movable, None
-        loaded = reachable_modules.needed(uses, self._sinking, movable, self._before.modules)
+        loaded = reachable_modules.find_needed(uses, self._sinking, movable, self._before.modules)
         return self._worth(movable, loaded, loaded), loaded
 
     def _worth(

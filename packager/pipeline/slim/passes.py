@@ -19,7 +19,7 @@ class Pass:
     apply: Callable[[Bundle, BuildPlan], Bundle]
 
 
-def accounted(
+def account_for(
     before: Bundle,
     done: Pass,
     *,

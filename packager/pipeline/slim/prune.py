@@ -13,7 +13,7 @@ from typing import Final
 
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.globs import matches
-from packager.pipeline.slim.passes import Pass, accounted, drop_empty_folders
+from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.storing.named_files import find_named_files, read_model_words
 from packager.system import elf
 from packager.types import BuildPlan, Bundle, FileRecord, Removal
@@ -92,7 +92,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     for record in bundle.root.glob("*.dist-info/RECORD"):
         _forget_hashes(record)
     drop_empty_folders(bundle.root)
-    return accounted(
+    return account_for(
         bundle,
         PASS,
         removed=removed,

@@ -165,7 +165,7 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         wanted.update(source / "destinations" / f"{kind}.py" for kind in kinds)
     for glob in plan.target.handlers:
         wanted.update(source.glob(glob))
-    for path in imported(source, wanted):
+    for path in find_imported(source, wanted):
         target = root / "handlers" / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
@@ -178,7 +178,7 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         )
 
 
-def imported(source: Path, entries: set[Path]) -> tuple[Path, ...]:
+def find_imported(source: Path, entries: set[Path]) -> tuple[Path, ...]:
     """The files of the package at `source` that `entries` import, directly or not, and these."""
     base = source.parent
     every = {PurePosixPath(path.relative_to(base).as_posix()) for path in source.rglob("*.py")}

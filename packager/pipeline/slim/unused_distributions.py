@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from packager.pipeline.slim.globs import matches
-from packager.pipeline.slim.passes import Pass, accounted, drop_empty_folders
+from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.storing.named_files import read_model_words
 from packager.types import BuildPlan, Bundle, Removal, Trace
 
@@ -28,7 +28,7 @@ _EXTENSION: Final = re.compile(r"\.(py|pyc|so|[\w-]+\.so)$")
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Take out what may go; without a trace nothing may."""
     if bundle.trace is None:
-        return accounted(bundle, PASS, proof=f"nothing is known to be idle: {bundle.untraced}")
+        return account_for(bundle, PASS, proof=f"nothing is known to be idle: {bundle.untraced}")
     touched = _list_touched_tops(bundle.trace)
     idle = {
         name: tops
@@ -51,7 +51,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     for info in sorted(told):
         _declare(bundle.root / info, next(idle[name] for name in going if info in idle[name]))
     drop_empty_folders(bundle.root)
-    return accounted(bundle, PASS, removed=removed, proof=_proof(going, provided, idle))
+    return account_for(bundle, PASS, removed=removed, proof=_proof(going, provided, idle))
 
 
 def _declare(info: Path, tops: Iterable[str]) -> None:

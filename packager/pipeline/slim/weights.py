@@ -13,7 +13,7 @@ from typing import Final
 
 from packager.models import registered_model
 from packager.pipeline.slim.globs import matches
-from packager.pipeline.slim.passes import Pass, accounted
+from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.stage import MODEL
 from packager.system.resources import WORKERS
 from packager.targets.emulator import why_not_bootable
@@ -28,11 +28,13 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Replace what the libraries then load alike; anything else stays as it was logged."""
     found = [file.path for file in bundle.files if file.path.name in _PICKLED]
     if not found:
-        return accounted(bundle, PASS, proof="no pickled weights")
+        return account_for(bundle, PASS, proof="no pickled weights")
     if kept := [path.as_posix() for path in found if matches(path, plan.keep)]:
-        return accounted(bundle, PASS, proof=f"left as they were: {', '.join(kept)} is to be kept")
+        return account_for(
+            bundle, PASS, proof=f"left as they were: {', '.join(kept)} is to be kept"
+        )
     if why := why_not_bootable(plan.request.architecture):
-        return accounted(bundle, PASS, proof=f"left as they were: {why}")
+        return account_for(bundle, PASS, proof=f"left as they were: {why}")
     folder, name = _find_loaded_folder(bundle.root, plan)
     sizes = {file.path: file.size_bytes for file in bundle.files}
     done = registered_model.run(
@@ -52,12 +54,12 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         _put_back(folder, bundle)
         words = [f"the model's code left {links} links"] if links else done.stderr.split("\n")
         said = [line for line in words if line] or [f"it ended with {done.returncode}"]
-        return accounted(bundle, PASS, proof=f"left as they were: {said[-1][:300]}")
+        return account_for(bundle, PASS, proof=f"left as they were: {said[-1][:300]}")
     at = PurePosixPath(folder.relative_to(bundle.root).as_posix())
     replaced = [at / path for path in json.loads(done.stdout.splitlines()[-1])]
     for path in folder.rglob("model.safetensors"):
         path.chmod(0o644)
-    return accounted(
+    return account_for(
         bundle,
         PASS,
         proof=f"{len(replaced)} files replaced; every tensor of the loaded model is the same",

@@ -18,7 +18,7 @@ from packager import facts
 from packager.environments import lockfile
 from packager.errors import PlanError, ToolError
 from packager.facts import Donor
-from packager.pipeline.slim.passes import Pass, accounted
+from packager.pipeline.slim.passes import Pass, account_for
 from packager.system import cache, elf, file_tree
 from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Bundle, Lock, LockedPackage
@@ -40,7 +40,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
             for library in sorted(wanted)
             if (donor := _supply(library, bundle.root, plan))
         ]
-    return accounted(
+    return account_for(
         bundle, PASS, proof="; ".join(supplied) or "nothing that is needed was missing"
     )
 

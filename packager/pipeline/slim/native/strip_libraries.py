@@ -14,7 +14,7 @@ from typing import Final
 
 from packager.models import registered_model
 from packager.pipeline.slim.globs import matches
-from packager.pipeline.slim.passes import Pass, accounted
+from packager.pipeline.slim.passes import Pass, account_for
 from packager.system import elf
 from packager.system.elf_compact import NotCompactableError, compact_library
 from packager.system.resources import WORKERS
@@ -53,7 +53,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         f"{len(originals) - len(reverted)} libraries rewritten, every mapped byte the same; "
         f"{checked}" + (f"; {len(left)} left as they were" if left else "")
     )
-    return accounted(
+    return account_for(
         bundle,
         PASS,
         proof=proof,

@@ -12,7 +12,7 @@ from typing import Final
 
 from handlers import store
 from packager.pipeline.slim.globs import matches
-from packager.pipeline.slim.passes import Pass, accounted, drop_empty_folders
+from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.storing import index
 from packager.types import BuildPlan, Bundle, Trace
 
@@ -23,7 +23,7 @@ _HEADER: Final = 16
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Move the bytecode of every module that no keep-rule names, and write the index."""
     root, files = bundle.root, index.by_path(bundle.files)
-    stored = index.stored(root)
+    stored = index.list_stored(root)
     found = index.modules({*files, *stored}, index.suffixes(plan))
     sources = [
         file
@@ -43,7 +43,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     path.chmod(0o644)
     drop_empty_folders(root)
     named = index.write(root, plan, code=code)
-    return accounted(
+    return account_for(
         bundle,
         PASS,
         proof=f"bytecode of {len(code)} modules in one file; {named} modules in the index",

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager.errors import StorageError, ToolError
-from packager.pipeline.slim.passes import Pass, accounted
+from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.storing import index
 from packager.system import cache, process
 from packager.system.scratch import make_scratch
@@ -63,7 +63,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
             if file.read(8) != magic + _UNCHECKED:
                 raise ToolError(f"{written.name} is not unchecked-hash bytecode of this Python.")
     left = len(sources) - compiled
-    return accounted(
+    return account_for(
         bundle,
         PASS,
         proof=f"{compiled} of {len(sources)} sources have unchecked-hash bytecode of Python "

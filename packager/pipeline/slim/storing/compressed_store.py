@@ -35,7 +35,7 @@ from packager.errors import ToolError
 from packager.pipeline.slim import prune
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.native import stored_libraries
-from packager.pipeline.slim.passes import Pass, accounted, drop_empty_folders
+from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.prune import LICENCES, is_set_aside
 from packager.pipeline.slim.storing import archive, index
 from packager.system import cache
@@ -69,7 +69,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     Raises ToolError where the store does not give back what was put in.
     """
     if bundle.trace is None:
-        return accounted(bundle, PASS, proof=f"nothing is cold: {bundle.untraced}")
+        return account_for(bundle, PASS, proof=f"nothing is cold: {bundle.untraced}")
     root, sizes = bundle.root, index.by_path(bundle.files)
     path = root / index.HOME / store.COLD_FILE
     spared: set[str] = set()
@@ -78,7 +78,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         going = sorted(chosen.files | chosen.dropped)
         if not going:
             path.unlink(missing_ok=True)
-            return accounted(
+            return account_for(
                 bundle, PASS, proof="everything was opened", reverted=tuple(sorted(spared))
             )
         write(path, root, chosen, plan.request.architecture)
@@ -93,7 +93,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     drop_empty_folders(root)
     index.write(root, plan, code={})
     size = sum(sizes[each].size_bytes for each in chosen.files)
-    return accounted(
+    return account_for(
         bundle,
         PASS,
         removed=removed,

@@ -87,7 +87,7 @@ def write(
     """
     cold = cold_store(root)
     here = {path.as_posix() for path in file_tree.walk(root)}
-    every = here | stored(root)
+    every = here | list_stored(root)
     known: dict[str, list[str | int]] = {
         folder: [store.FOLDER, folder] for folder in _folders(every)
     }
@@ -96,7 +96,7 @@ def write(
             known[key] = [store.CODE, file, *code[file]]
         else:
             known[key] = [store.FILE if file in here else store.COLD, file]
-    others = stored(root) - {entry[1] for entry in known.values()}
+    others = list_stored(root) - {entry[1] for entry in known.values()}
     for path in cold.trees if cold else ():
         known[path.partition("/")[0]] = [store.TREE, path]
     text = json.dumps(
@@ -120,7 +120,7 @@ def cold_store(root: Path) -> Cold | None:
     return Cold(str(root), str(path)) if path.is_file() else None
 
 
-def stored(root: Path) -> set[str]:
+def list_stored(root: Path) -> set[str]:
     """Files of the cold store that are imported out of it one by one."""
     cold = cold_store(root)
     if cold is None:

@@ -15,7 +15,7 @@ Uses: TypeAlias = Mapping[str, Sequence[Name]]
 """For each module what its import uses, and for `` what is used otherwise."""
 
 
-def needed(
+def find_needed(
     uses: Uses, sinking: Sinking, movable: frozenset[Name], known: Iterable[str]
 ) -> frozenset[str]:
     """The modules among `known` that something needed uses, starting from what is used at last."""

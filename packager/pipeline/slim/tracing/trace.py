@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from packager.errors import ToolError
 from packager.pipeline.slim import imports
-from packager.pipeline.slim.passes import Pass, accounted
+from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.tracing import trace_requests
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
@@ -42,12 +42,12 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         found = record(bundle, plan)
     except UntraceableError as error:
         _LOG.info("No trace: %s", error)
-        return replace(accounted(bundle, PASS, proof=f"no trace: {error}"), untraced=str(error))
+        return replace(account_for(bundle, PASS, proof=f"no trace: {error}"), untraced=str(error))
     proof = (
         f"{len(found.answers)} requests: {len(found.modules)} modules loaded, "
         f"{len(found.opened)} of {len(bundle.files)} files opened"
     )
-    return replace(accounted(bundle, PASS, proof=proof), trace=found, untraced="")
+    return replace(account_for(bundle, PASS, proof=proof), trace=found, untraced="")
 
 
 def record(bundle: Bundle, plan: BuildPlan) -> Trace:
