@@ -102,7 +102,10 @@ def test_weights_are_looked_at_where_a_library_reads_them_from_either_form() -> 
         ({"target": "aws-lambda", "device": Device.CUDA}, "aws-lambda has cpu alone"),
         ({"target": "gpu-container", "architecture": "arm64"}, "for x86_64 alone"),
         ({"target": "gpu-container", "driver": "1"}, "runs no CUDA"),
-        ({"target": "gpu-container", "device": Device.CPU, "driver": "580"}, "none with --device"),
+        (
+            {"target": "gpu-container", "device": Device.CPU, "driver": "580"},
+            "leave it out with --device cpu",
+        ),
         ({"target": "gpu-container", "events": ("sqs",)}, "has no event source sqs"),
     ],
 )
