@@ -86,7 +86,7 @@ build.resolve, build.plan, build._first_proven = resolve, plan, slim_and_verify
 build.check_provable = lambda *_: None
 request = BuildRequest(model_uri="models:/churn@champion", out_dir=Path("dist"))
 if how == "dry run":
-    with build.planned(request, None):
+    with build.plan_build(request, None):
         pass
 else:
     build.build(request, None)
