@@ -134,7 +134,7 @@ class Raw:
 
     def make(self, form: str, rows: int) -> Made:
         seen = [value for value in self._values.examples.get("", ()) if value is not None]
-        items = [self._values.typed(self._spec, seen) for _ in range(rows)]
+        items = [self._values.draw_typed(self._spec, seen) for _ in range(rows)]
         return Made(json.dumps({form: items}).encode(), JSON, rows)
 
 

@@ -21,10 +21,10 @@ _GAPPED: Final = frozenset({"float", "double"})
 class Extremes(Values):
     """Each value at an end of its range, beyond it, or a word that the example does not have."""
 
-    def typed(self, spec: Mapping[str, Json], seen: Sequence[Json] = ()) -> Json:
+    def draw_typed(self, spec: Mapping[str, Json], seen: Sequence[Json] = ()) -> Json:
         if spec.get("type") == "string":
             return f"never seen {self.rng.randrange(1000)} \N{SNOWMAN}"
-        return Values.typed(self, spec, seen)
+        return Values.draw_typed(self, spec, seen)
 
     def real(self, seen: Sequence[float]) -> float:
         low, high = (min(seen), max(seen)) if seen else (-1.0, 1.0)

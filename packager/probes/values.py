@@ -45,9 +45,9 @@ class Values:
         has_null = len(seen) < len(self.examples.get(name, ()))
         if has_null and self.rng.random() < 0.1:
             return None
-        return self.typed(spec, seen)
+        return self.draw_typed(spec, seen)
 
-    def typed(self, spec: Mapping[str, Json], seen: Sequence[Json] = ()) -> Json:
+    def draw_typed(self, spec: Mapping[str, Json], seen: Sequence[Json] = ()) -> Json:
         """A value of the type that an MLmodel's spec names.
 
         https://mlflow.org/docs/latest/ml/model/signatures/#signature-components, as of 3.17
@@ -83,16 +83,16 @@ class Values:
     def _make_nested(self, kind: str, spec: Mapping[str, Json]) -> Json:
         if kind == "array":
             length = self.rng.randint(1, _LONGEST)
-            return [self.typed(spec.get("items", {})) for _ in range(length)]
+            return [self.draw_typed(spec.get("items", {})) for _ in range(length)]
         if kind == "object":
             properties: Mapping[str, Mapping[str, Json]] = spec.get("properties", {})
             return {
-                name: self.typed(inner)
+                name: self.draw_typed(inner)
                 for name, inner in properties.items()
                 if inner.get("required", True) or self.rng.random() < 0.5
             }
         if kind == "map":
-            return {word: self.typed(spec.get("values", {})) for word in ("a", "b")}
+            return {word: self.draw_typed(spec.get("values", {})) for word in ("a", "b")}
         return self.rng.choice(_WORDS)
 
     def tensor(self, dtype: str, shape: Sequence[int], seen: Sequence[Json]) -> Json:

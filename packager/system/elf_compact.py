@@ -49,7 +49,7 @@ class _Segment:
     memory_size: int
     align: int
 
-    def packed(self) -> bytes:
+    def pack(self) -> bytes:
         return _SEGMENT.pack(
             self.kind,
             self.flags,
@@ -185,7 +185,7 @@ def _laid_out(
         out += bytes(len(moved) * _SEGMENT.size)
     for number, segment in enumerate(moved):
         start = at + number * _SEGMENT.size
-        out[start : start + _SEGMENT.size] = segment.packed()
+        out[start : start + _SEGMENT.size] = segment.pack()
     header[5], header[10] = at, len(moved)
     header[6] = header[12] = header[13] = 0  # e_shoff, e_shnum, e_shstrndx: no section headers
     out[: _HEADER.size] = _HEADER.pack(*header)

@@ -94,14 +94,14 @@ def test_all_that_can_be_is_moved(tree: Tree) -> None:
     traced = tree.attempt.settle()
     assert packages(tree.moved) == set(PACKAGES)
     assert traced.modules == set(PACKAGES)
-    assert tree.attempt.reverted() == ()
+    assert tree.attempt.list_reverted() == ()
 
 
 def test_a_package_that_keeps_it_from_starting_stays(tree: Tree) -> None:
     tree.fails = lambda tops: 'File "/var/task/second/__init__.py"' if "second" in tops else ""
     tree.attempt.settle()
     assert packages(tree.moved) == set(PACKAGES) - {"second"}
-    assert tree.attempt.reverted() == ("second: it does not start",)
+    assert tree.attempt.list_reverted() == ("second: it does not start",)
 
 
 @pytest.mark.parametrize("wrong", PACKAGES)
@@ -109,7 +109,7 @@ def test_a_package_that_changes_an_answer_is_found_by_halving(tree: Tree, wrong:
     tree.wrong = {wrong}
     tree.attempt.settle()
     assert packages(tree.moved) == set(PACKAGES) - {wrong}
-    assert tree.attempt.reverted() == (f"{wrong}: an answer was another one",)
+    assert tree.attempt.list_reverted() == (f"{wrong}: an answer was another one",)
 
 
 def test_two_that_change_answers_are_both_found(tree: Tree) -> None:
@@ -149,7 +149,7 @@ def test_of_two_that_fail_the_one_within_the_other_is_blamed(
     monkeypatch.setattr(Attempt, "_load_groups", loaded)
     tree.attempt.settle()
     assert packages(tree.moved) == {"second", "third", "fourth"}
-    assert tree.attempt.reverted() == ("first.late: changes os.environ",)
+    assert tree.attempt.list_reverted() == ("first.late: changes os.environ",)
 
 
 def test_an_answer_that_differs_each_time_is_nobodys_fault(

@@ -54,7 +54,7 @@ class FakeEmulator:
     def log(self) -> str:
         return self._log
 
-    def exceeded(self) -> str:
+    def read_exceeded(self) -> str:
         return ""
 
 

@@ -61,7 +61,7 @@ class FakeHost:
     def log(self) -> str:
         return self.words
 
-    def exceeded(self) -> str:
+    def read_exceeded(self) -> str:
         return self.limit
 
     def protections(self) -> tuple[str, ...]:

@@ -189,7 +189,7 @@ class Case:
             )
         return made, {"thresholds": total, "thresholds_asked": done}
 
-    def tried(self, candidate: Candidate, path: Path) -> Tried:
+    def try_candidate(self, candidate: Candidate, path: Path) -> Tried:
         """Compile one candidate and compare it."""
         try:
             opsets, size = _write_optimised_graph(candidate, path)
@@ -252,7 +252,7 @@ class Case:
         nulls = [each for each in self._special if each.name.endswith(" is missing")]
         return bool(nulls) and all(each.expected is not None for each in nulls)
 
-    def replayed(self) -> list[dict[str, Any]]:
+    def list_replay_rows(self) -> list[dict[str, Any]]:
         """Rows at thresholds, and single special ones, for the booted artifact to answer too."""
         tables = [each.table for each in self._special[:_REPLAYED]]
         if self._edges is not None:

@@ -36,7 +36,7 @@ def prove(case: Case, out: Path) -> dict[str, Any]:
             record["skipped"] = why
             continue
         path = out / f"candidate-{number}.onnx"
-        done: Tried = case.tried(candidate, path)
+        done: Tried = case.try_candidate(candidate, path)
         record |= done.evidence
         if done.options is not None and (best is None or _saves(best, record)):
             best = _Proven(candidate, done.options, path, record)
@@ -46,7 +46,7 @@ def prove(case: Case, out: Path) -> dict[str, Any]:
     best.path.rename(out / FILE)
     return {
         "options": best.options,
-        "adversarial": case.replayed(),
+        "adversarial": case.list_replay_rows(),
         "evidence": {**case.evidence(), "candidates": tried},
     }
 

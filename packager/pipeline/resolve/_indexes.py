@@ -55,7 +55,7 @@ class Indexes:
         else:
             self.unused.append(f"{name} {name_host(value)}")
 
-    def heed(self) -> tuple[str, ...]:
+    def list_heeded(self) -> tuple[str, ...]:
         """The options that are used: --no-index only where nothing beside it is left out."""
         kept = dict.fromkeys(self.options)
         if self.unused:

@@ -61,8 +61,8 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         bundle,
         PASS,
         proof=attempt.proof(traced),
-        reverted=attempt.reverted(),
-        cpu_ms_saved=sum(attempt.spared(traced).values()),
+        reverted=attempt.list_reverted(),
+        cpu_ms_saved=sum(attempt.measure_spared(traced).values()),
     )
     return replace(after, trace=traced)
 
@@ -280,13 +280,13 @@ class Attempt:
         except UntraceableError:
             return None
 
-    def spared(self, traced: Trace) -> dict[str, float]:
+    def measure_spared(self, traced: Trace) -> dict[str, float]:
         """The CPU in ms that each deferred module took to import when it was not."""
         gone = self._before.modules - traced.modules
         return {name: self._before.own_cpu_ms.get(name, 0.0) for name in sorted(gone)}
 
     def proof(self, traced: Trace) -> str:
-        gone = self.spared(traced)
+        gone = self.measure_spared(traced)
         parts: dict[str, float] = {}
         for name, spent in sorted(gone.items()):
             part = ".".join(name.split(".")[:2])
@@ -301,7 +301,7 @@ class Attempt:
             f"orders, and {len(traced.answers)} answers are the same"
         )
 
-    def reverted(self) -> tuple[str, ...]:
+    def list_reverted(self) -> tuple[str, ...]:
         return tuple(sorted(f"{module}: {why}" for module, why in self._why.items()))
 
 

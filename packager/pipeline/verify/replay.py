@@ -122,7 +122,7 @@ def check(
                 done.cold_start = _measure_cold_start(function, first, answer, start)
                 if isinstance(function, Delivers):
                     _deliver_all(function, plan, probes, answers, done)
-        limit = function.exceeded() if done.findings else ""
+        limit = function.read_exceeded() if done.findings else ""
         if limit and not any(limit in each.message for each in done.findings):
             done.findings.append(stopped.name_limit(limit))
     done.read_only = _compare_tree(bundle, folder / plan.target.home, host.read_only, done)

@@ -62,7 +62,7 @@ def explain_stop(
     text = f"{answer.failure}\n{log}"
     rules = keep_rules(text, bundle.removed, bundle.root)
     refused = Refused() if rules else _find_refused(text, where)
-    limit = function.exceeded()
+    limit = function.read_exceeded()
     what, hint = _describe(answer, name, limit, log)
     late = answer.ending is not None and answer.ending.timed_out
     if refused.words or limit or late:

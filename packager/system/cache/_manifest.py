@@ -34,7 +34,7 @@ class File:
     executable: bool
     sha256: str
 
-    def touched(self, now: os.stat_result) -> bool:
+    def is_touched(self, now: os.stat_result) -> bool:
         return (self.modified_ns, self.changed_ns) != (now.st_mtime_ns, now.st_ctime_ns)
 
     def same_form(self, now: os.stat_result) -> bool:
@@ -147,7 +147,7 @@ def _compare(folder: Path, manifest: Manifest, *, full: bool) -> Difference:
         now = found[name].lstat()
         if not stat.S_ISREG(now.st_mode) or not file.same_form(now):
             changed.append(name)
-        elif full or file.touched(now):
+        elif full or file.is_touched(now):
             doubtful.append(name)
     for name, link in manifest.links.items():
         if name in found and not _is_same_link(found[name], link, folder):
@@ -161,7 +161,7 @@ def _compare(folder: Path, manifest: Manifest, *, full: bool) -> Difference:
         missing=tuple(sorted(known - set(found))),
         added=tuple(sorted(set(found) - known)),
         touched=tuple(
-            name for name in sorted(touched) if manifest.files[name].touched(found[name].lstat())
+            name for name in sorted(touched) if manifest.files[name].is_touched(found[name].lstat())
         ),
     )
 

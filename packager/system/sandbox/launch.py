@@ -207,22 +207,22 @@ class _Launch:
     scratch: Path | None
     """What stands for the program's scratch where it has no root of its own."""
 
-    def reported(self) -> list[dict[str, Any]]:
+    def read_reports(self) -> list[dict[str, Any]]:
         text = os.pread(self.report, 1 << 16, 0).decode(errors="replace")
         return [json.loads(line) for line in text.splitlines()]
 
-    def exceeded(self) -> Exceeded | None:
-        for each in self.reported():
+    def read_exceeded(self) -> Exceeded | None:
+        for each in self.read_reports():
             if "exceeded" in each:
                 return Exceeded(each["exceeded"], each["allowed"], each["used"])
         return None
 
     def raise_reported(self, log: str) -> None:
         """Raises SandboxError where something went wrong; `log` says at which call."""
-        for each in self.reported():
+        for each in self.read_reports():
             if "failed" in each:
                 raise SandboxError(f"The sandbox cannot be set up: {each['failed']}.")
-        if (limit := self.exceeded()) is not None:
+        if (limit := self.read_exceeded()) is not None:
             place = endings.name_place(log)
             raise SandboxError(f"The model's process was ended{place}: {limit}.")
 
@@ -407,13 +407,15 @@ class Confined:
         first = procfs.children(self._process.pid)
         return tuple(pid for leader in first for pid in procfs.descendants(leader))
 
-    def exceeded(self) -> Exceeded | None:
+    def read_exceeded(self) -> Exceeded | None:
         """The limit for which a process inside was killed; None where there was none."""
-        return self._launch.exceeded()
+        return self._launch.read_exceeded()
 
     def failure(self) -> str | None:
         """Explain why the program could not be confined; None where it was."""
-        return next((each["failed"] for each in self._launch.reported() if "failed" in each), None)
+        return next(
+            (each["failed"] for each in self._launch.read_reports() if "failed" in each), None
+        )
 
     def interrupt(self, seconds: float) -> None:
         """Ask the program to end, and wait for it; what has not ended by then is killed."""

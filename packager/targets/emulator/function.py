@@ -183,9 +183,9 @@ class Emulator:
             return self._last_log
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def exceeded(self) -> str:
+    def read_exceeded(self) -> str:
         """The limit for which the function was killed, in a sentence; empty where it was not."""
-        limit = self._confined.exceeded()
+        limit = self._confined.read_exceeded()
         return "" if limit is None else f"{limit}"
 
     def _confine(self, programs: Sequence[Path]) -> Confinement:

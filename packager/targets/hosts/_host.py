@@ -139,7 +139,7 @@ class Host(Protocol):
 
     def log(self) -> str: ...
 
-    def exceeded(self) -> str:
+    def read_exceeded(self) -> str:
         """The limit for which the function was killed, in a sentence; empty where it was not."""
         ...
 

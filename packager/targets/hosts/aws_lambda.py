@@ -84,8 +84,8 @@ class LambdaHost:
     def log(self) -> str:
         return self._emulator.log()
 
-    def exceeded(self) -> str:
-        return self._emulator.exceeded()
+    def read_exceeded(self) -> str:
+        return self._emulator.read_exceeded()
 
     def protections(self) -> tuple[str, ...]:
         return sandbox.describe(self._emulator.inside)

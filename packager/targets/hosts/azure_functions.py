@@ -188,8 +188,8 @@ class WorkerHost:
             return self._last_log
         return self._log.read_text(encoding="utf-8", errors="replace") + self._trace
 
-    def exceeded(self) -> str:
-        limit = self._confined.exceeded()
+    def read_exceeded(self) -> str:
+        limit = self._confined.read_exceeded()
         return "" if limit is None else f"{limit}"
 
     def protections(self) -> tuple[str, ...]:

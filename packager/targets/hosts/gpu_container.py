@@ -111,8 +111,8 @@ class ServerHost:
             return self._last_log
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def exceeded(self) -> str:
-        limit = self._confined.exceeded()
+    def read_exceeded(self) -> str:
+        limit = self._confined.read_exceeded()
         return "" if limit is None else f"{limit}"
 
     def protections(self) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ def _graph(
 ) -> onnx.ModelProto:
     made = _Nodes()
     names = [feed["input"] for feed in feeds]
-    table = made.joined(names if design is None else _design(design, made))
+    table = made.join_columns(names if design is None else _design(design, made))
     params = np.asarray(model.params, dtype=np.float64).reshape(-1, 1)
     width = len(names) if design is None else len(design.column_names)
     if len(params) != width:
@@ -165,7 +165,7 @@ def _design(design: Any, made: _Nodes) -> list[str]:
                 else:
                     matrix = subterm.contrast_matrices[factor].matrix
                     column = _column(ast.parse(factor.code, mode="eval").body)
-                    parts = made.coded(column, info.categories, np.asarray(matrix))
+                    parts = made.code_category(column, info.categories, np.asarray(matrix))
                 # of two factors the first one's columns change faster
                 found = [made.times(old, new) for new in parts for old in found]
             columns += [each or made.ones(first) for each in found]
@@ -214,7 +214,7 @@ class _Nodes:
         self.constants.append(made)
         return name
 
-    def joined(self, columns: list[str]) -> str:
+    def join_columns(self, columns: list[str]) -> str:
         return columns[0] if len(columns) == 1 else self.node("Concat", *columns, axis=1)
 
     def step(self, name: str, value: str) -> str:
@@ -256,7 +256,9 @@ class _Nodes:
                 pass
         raise RefusedError(f"a formula with {ast.unparse(node)}")
 
-    def coded(self, column: str, levels: tuple[Any, ...], matrix: npt.NDArray[Any]) -> list[str]:
+    def code_category(
+        self, column: str, levels: tuple[Any, ...], matrix: npt.NDArray[Any]
+    ) -> list[str]:
         """A category's row of the contrast matrix, column by column; NaN where it has none."""
         text = all(isinstance(level, str) for level in levels)
         known = np.array([levels], dtype=object if text else np.float64)
