@@ -72,8 +72,17 @@ FOR_THE_TABLE = pytest.mark.skipif(
     "PACKAGER_EVIDENCE" not in os.environ,
     reason="built for the table of flavors alone: PACKAGER_EVIDENCE=1",
 )
+# minutes each, and by a loader that another target's or engine's tests build, or by one of its own
+# packages alone
+RARE = {"spacy_categories", "onnx_columns", "pyfunc_loader"}
 # asked again by later tests; the others' files are dropped at once
 SHARED = {"sklearn_skops", "pyfunc_pickle"}
+
+
+def _choose_marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    if name in LIKE_OTHERS:
+        return (FOR_THE_TABLE,)
+    return (pytest.mark.rare,) if name in RARE else ()
 
 
 def request(name: str, out: Path, **options: Any) -> BuildRequest:
@@ -92,17 +101,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(
-            name,
-            marks=FOR_THE_TABLE
-            if name in LIKE_OTHERS
-            else pytest.mark.rare
-            if name == "spacy_categories"
-            else (),
-        )
-        for name in EXPECTED
-    ],
+    [pytest.param(name, marks=_choose_marks(name)) for name in EXPECTED],
 )
 def test_a_flavor_is_built_and_proven(name: str, folder: Path, tmp_path: Path) -> None:
     report = built(name, folder if name in SHARED else tmp_path)
