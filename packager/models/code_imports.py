@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-_NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
+NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
 """What guards code that serving never reaches: `if __name__ == "__main__"`."""
 _EXPECTED: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _IMPORTERS: Final = frozenset({"import_module", "__import__", "find_spec", "importorskip"})
@@ -21,6 +21,8 @@ FINDERS: Final = frozenset(
 _METADATA: Final = ("importlib.metadata", "importlib_metadata", "pkg_resources")
 _CHOICES: Final = frozenset({"backend", "dtype_backend", "engine"})
 """Arguments that pandas and others take a module's name by."""
+_MOST_BYTES: Final = 20_000_000
+"""Of a source that is read: no parser takes more in a reasonable time."""
 _LATER_NODES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -60,12 +62,49 @@ class CodeImports:
     """Where it imports what only running it tells; 0 for nowhere."""
 
 
+def parse_source(text: bytes) -> ast.Module | None:
+    """Parse a source; None for what is no Python, or is nested too deep for its parser."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # the parser raises MemoryError where its own stack ends
+
+
+def parse_file(path: Path) -> ast.Module | None:
+    """Parse as `parse_source` does; None also for what cannot be read, or is no one's writing."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
+    except OSError:
+        return None
+    return parse_source(text) if len(text) <= _MOST_BYTES else None
+
+
+def list_modules(folders: Iterable[Path]) -> dict[str, Path]:
+    """List the Python files in folders that are on the path, by dotted name."""
+    return {
+        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+    }
+
+
+def resolve_relative(name: str, package: str) -> str:
+    """Resolve `.sibling` by the package of its module; "" where it leaves that."""
+    level = len(name) - len(name.lstrip("."))
+    if not level:
+        return name
+    parts = package.split(".") if package else []
+    if level > len(parts):
+        return ""
+    return ".".join([*parts[: len(parts) - level + 1], name.lstrip(".")])
+
+
 def read_imports(path: Path) -> CodeImports:
     """Empty for what is no Python: whoever imports that finds out."""
     found = CodeImports()
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):
+    tree = parse_file(path)
+    if tree is None:
         return found
     waiting: list[tuple[ast.AST, Need]] = [(tree, Need.LOAD)]
     while waiting:
@@ -83,7 +122,7 @@ def _children(node: ast.AST, need: Need) -> Iterator[tuple[ast.AST, Need]]:
     later = max(need, Need.LATER, key=_rank)
     parts: list[tuple[Iterable[ast.AST], Need]]
     if isinstance(node, ast.If):
-        run = node.body if _NOT_RUN.isdisjoint(_identifiers(node.test)) else []
+        run = node.body if NOT_RUN.isdisjoint(list_identifiers(node.test)) else []
         parts = [([node.test], need), (run, later), (node.orelse, later)]
     elif isinstance(node, ast.Try):
         expected = any(_expects(handler.type) for handler in node.handlers)
@@ -101,21 +140,30 @@ def _children(node: ast.AST, need: Need) -> Iterator[tuple[ast.AST, Need]]:
 
 
 def _suppresses(node: ast.With | ast.AsyncWith) -> bool:
-    return any("suppress" in ast.unparse(item.context_expr) for item in node.items)
+    calls = (item.context_expr for item in node.items)
+    return any(isinstance(each, ast.Call) and name_last(each.func) == "suppress" for each in calls)
+
+
+def name_last(node: ast.expr) -> str:
+    """Name the last part of `a.b`, however deep it is; "" for what is no name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _rank(need: Need) -> int:
     return (Need.LOAD, Need.LATER, Need.OPTIONAL).index(need)
 
 
-def _identifiers(test: ast.expr) -> set[str]:
+def list_identifiers(test: ast.expr) -> set[str]:
+    """List the names and the attributes in an expression."""
     names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
     return names | {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
 
 
 def _expects(caught: ast.expr | None) -> bool:
     """True for a handler that takes a missing module; a bare `except` takes all."""
-    return caught is None or not _EXPECTED.isdisjoint(_identifiers(caught))
+    return caught is None or not _EXPECTED.isdisjoint(list_identifiers(caught))
 
 
 def _note(node: ast.AST, need: Need, found: CodeImports) -> None:
@@ -140,8 +188,7 @@ def _note(node: ast.AST, need: Need, found: CodeImports) -> None:
 
 def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
     later = max(need, Need.LATER, key=_rank)
-    function = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-    function = node.func.id if isinstance(node.func, ast.Name) else function
+    function = name_last(node.func)
     if function in _IMPORTERS:
         found.imports_by_text = True
         if node.args and not isinstance(node.args[0], ast.Constant):

@@ -13,11 +13,20 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final, cast
 
 from packager.errors import ModelFormatError
-from packager.models.code_imports import FINDERS, CodeImports, Need, read_imports
+from packager.models.code_imports import (
+    FINDERS,
+    CodeImports,
+    Need,
+    list_modules,
+    read_imports,
+    resolve_relative,
+)
 from packager.models.flavors import _look
 from packager.models.pickle_names import PickleNames, read_pickle
 from packager.types import LoaderSpec, ResolvedModel
 
+_MOST_OPCODES: Final = 3_000_000
+"""Of a pickle that is read for what it imports: some seconds; the rest is left to the replay."""
 _PICKLES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
 _OPENERS: Final = (
     (b"\x1f\x8b", gzip.open),
@@ -81,7 +90,7 @@ def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> M
         _read_skops_into(path, place, found, start, is_loaded=place in named)
     for path in _scripts(model, specs):
         _read_file_into(path, model.root, "", found, start, Need.LOAD)
-    _follow(_code_files(model), model.root, found, start)
+    _follow(list_modules(list_code_folders(model)), model.root, found, start)
     return found
 
 
@@ -105,24 +114,18 @@ def _scripts(model: ResolvedModel, specs: Iterable[LoaderSpec]) -> Iterator[Path
     yield from (model.root / name for name in sorted(names) if (model.root / name).is_file())
 
 
-def _code_files(model: ResolvedModel) -> Mapping[str, Path]:
-    """Every module of the model's code by its dotted name."""
+def list_code_folders(model: ResolvedModel) -> list[Path]:
+    """List the folders of code that any of the model's flavors names, within its own folder."""
+    named = (config.get("code") for config in model.flavors.values() if isinstance(config, dict))
     folders = {
-        str(folder) for config in model.flavors.values() for folder in _as_list(config.get("code"))
+        str(folder)
+        for each in named
+        for folder in (each if isinstance(each, list) else [each])
+        if folder
     }
     root = model.root.resolve()
-    return {
-        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
-        for folder in (model.root / name for name in sorted(folders))
-        if folder.resolve().is_relative_to(root)
-        for path in sorted(folder.rglob("*.py"))
-    }
-
-
-def _as_list(value: object) -> list[object]:
-    if isinstance(value, list):
-        return value
-    return [value] if value else []
+    places = (model.root / folder for folder in sorted(folders))
+    return [place for place in places if place.resolve().is_relative_to(root) and place.is_dir()]
 
 
 def _follow(
@@ -152,7 +155,7 @@ def _read_file_into(
     read = read_imports(path)
     where = path.relative_to(root).as_posix()
     for each in sorted(read.modules):
-        name = _absolute(each.name, package)
+        name = resolve_relative(each.name, package)
         if not name:
             continue
         own = need if each.need is Need.LOAD else each.need
@@ -180,17 +183,6 @@ def _named_by_text(read: CodeImports, where: str) -> Iterator[ImportedModule]:
             yield ImportedModule(name=name, place=f"{where}:{line}", need=Need.LATER, is_guess=True)
 
 
-def _absolute(name: str, package: str) -> str:
-    """A relative name by its package; "" where it leaves that."""
-    level = len(name) - len(name.lstrip("."))
-    if not level:
-        return name
-    parts = package.split(".") if package else []
-    if level > len(parts):
-        return ""
-    return ".".join([*parts[: len(parts) - level + 1], name.lstrip(".")])
-
-
 def _read_pickle_into(
     path: Path, place: str, found: ModelImports, start: dict[str, bool], *, is_loaded: bool
 ) -> None:
@@ -199,7 +191,7 @@ def _read_pickle_into(
     whole = True
     try:
         with _open(path) as file:
-            read_pickle(file, names)
+            read_pickle(file, names, most=_MOST_OPCODES)
     except (OSError, ValueError, EOFError, IndexError, KeyError, lzma.LZMAError):
         whole = False  # arrays that joblib puts between; or loading it says what is wrong
     certain = whole and is_loaded

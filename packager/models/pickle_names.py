@@ -5,11 +5,20 @@ https://docs.python.org/3/library/pickletools.html
 
 from __future__ import annotations
 
+import io
+import math
 import pickletools
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, Final
+from typing import IO, Any, Final, cast
 
+_NAME_BYTES: Final = 1 << 20
+"""Longer arguments hold arrays and texts: they are passed over, not read."""
+_MOST_BYTES: Final = 4_000_000_000
+"""Of what a pickle comes to once it is decompressed: a small file may stand for terabytes."""
+_EMPTY_LINE: Final = b"''\n"
+"""Text of the protocols 0 and 1, with its quotes."""
 _DEPTH: Final = 4096
 """Of what was pushed that is remembered: no tuple of names is longer."""
 
@@ -26,16 +35,70 @@ class PickleNames:
     tuples: list[tuple[str, ...]] = field(default_factory=list)
 
 
-def read_pickle(file: IO[bytes], into: PickleNames | None = None) -> PickleNames:
-    """Read to the pickle's end. Raises ValueError for what is no pickle.
+class _Blank(bytes):
+    """Stand-in for an argument that was passed over: of its length, and empty."""
 
-    What was read up to there is in `into`.
+    length = 0
+
+    def __len__(self) -> int:
+        return self.length
+
+
+class _NamesOnly:
+    """File of a pickle as pickletools reads it, which keeps no argument that can be no name."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        is_plain = isinstance(file, io.BufferedReader)
+        self._left = math.inf if is_plain else _MOST_BYTES
+
+    def read(self, size: int) -> bytes:
+        self._spend(size)
+        if size <= _NAME_BYTES:
+            return self._file.read(size)
+        if self._file.seek(size - 1, 1) and len(self._file.read(1)) != 1:
+            return b""  # it ends before: pickletools says so
+        blank = _Blank()
+        blank.length = size
+        return blank
+
+    def readline(self) -> bytes:
+        line = part = self._file.readline(_NAME_BYTES)
+        self._spend(len(part))
+        while len(part) == _NAME_BYTES and not part.endswith(b"\n"):
+            line, part = _EMPTY_LINE, self._file.readline(_NAME_BYTES)
+            self._spend(len(part))
+        return line if part.endswith(b"\n") else part
+
+    def _spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise ValueError(f"it comes to more than {_MOST_BYTES:,} bytes")
+
+
+def read_opcodes(file: IO[bytes], most: int | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield each opcode's name and its argument, of which those over a megabyte are empty.
+
+    Raises ValueError for what is no pickle, has more than `most`, or decompresses to over 4 GB.
+    """
+    source = cast("IO[bytes]", _NamesOnly(file))
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(source)):
+        if count == most:
+            raise ValueError(f"it has more than {most:,} opcodes")
+        yield opcode.name, argument
+
+
+def read_pickle(
+    file: IO[bytes], into: PickleNames | None = None, *, most: int | None = None
+) -> PickleNames:
+    """Read to the pickle's end, or `most` opcodes of it.
+
+    Raises ValueError for what is no pickle, or has more; what was read up to there is in `into`.
     """
     seen = PickleNames() if into is None else into
     memo = dict[int, str | None]()
     stack = deque[str | None](maxlen=_DEPTH)
-    for opcode, argument, _ in pickletools.genops(file):
-        name = opcode.name
+    for name, argument in read_opcodes(file, most):
         if name in {"GLOBAL", "INST", "STACK_GLOBAL"}:
             text = _join_last(stack) if argument is None else str(argument)
             seen.globals.add(text.replace(" ", "."))

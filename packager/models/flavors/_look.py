@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickletools
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from packager.errors import ModelFormatError
 from packager.models import model_documents
+from packager.models.pickle_names import read_opcodes
 from packager.types import Frame, ResolvedModel
 
 _MOST_SCHEMA: Final = 256 * 2**20
@@ -169,8 +169,8 @@ def _references(file: Any) -> Iterator[tuple[str | None, str | None]]:
     memo: dict[int, str | None] = {}
     pushed: list[str | None] = [None, None]
     argument: Any
-    for opcode, argument, _position in pickletools.genops(file):
-        match opcode.name:
+    for opcode, argument in read_opcodes(file):
+        match opcode:
             case "GLOBAL" | "INST":
                 yield str(argument).replace(" ", "."), None
                 pushed = [pushed[-1], None]
@@ -190,7 +190,7 @@ def _references(file: Any) -> Iterator[tuple[str | None, str | None]]:
             case "PROTO" | "FRAME" | "STOP":
                 continue
             case _:
-                text = argument if isinstance(argument, str) and "UNICODE" in opcode.name else None
+                text = argument if isinstance(argument, str) and "UNICODE" in opcode else None
                 if text is not None:
                     yield None, text
                 pushed = [pushed[-1], text]

@@ -14,6 +14,14 @@ from pathlib import Path
 from typing import IO, Final
 
 import handlers
+from packager.models.code_imports import (
+    NOT_RUN,
+    list_identifiers,
+    list_modules,
+    name_last,
+    parse_file,
+    resolve_relative,
+)
 from packager.models.pickle_names import read_pickle
 
 _ROOT: Final = Path(handlers.__file__).parent / "stub"
@@ -27,19 +35,17 @@ _USUAL: Final = frozenset(
 """Names of MLflow that a model's own variables and attributes have as well."""
 _FUNCTION_MODEL: Final = "mlflow.pyfunc.model._FunctionPythonModel"
 """Carries the signature that it was logged with, and nothing asks it for that."""
-_NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
-"""What guards code that serving never reaches: `if __name__ == "__main__"`."""
 
 
 def imports_mlflow(path: Path) -> bool:
     """Tell whether the file's text imports mlflow; a file that is no Python may."""
-    tree = _parse_file(path)
+    tree = parse_file(path)
     return tree is None or any(_is_mlflow(name) for name in _bound_names(tree).values())
 
 
 def find_missing(path: Path) -> tuple[str, ...]:
     """Find what the file uses anywhere of mlflow and the stand-in lacks: dotted, sorted."""
-    tree = _parse_file(path)
+    tree = parse_file(path)
     if tree is None:
         return ()
     return tuple(sorted({name for name in _used_names(tree) if not _has(name)}))
@@ -47,15 +53,8 @@ def find_missing(path: Path) -> tuple[str, ...]:
 
 def imported_modules(path: Path) -> frozenset[str]:
     """Dotted names that the file imports, a relative one as the text has it."""
-    tree = _parse_file(path)
+    tree = parse_file(path)
     return frozenset() if tree is None else frozenset(_bound_names(tree).values())
-
-
-def _parse_file(path: Path) -> ast.Module | None:
-    try:
-        return ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return None
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -64,15 +63,10 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
     while waiting:
         node = waiting.pop()
         yield node
-        if isinstance(node, ast.If) and not _NOT_RUN.isdisjoint(_identifiers(node.test)):
+        if isinstance(node, ast.If) and not NOT_RUN.isdisjoint(list_identifiers(node.test)):
             waiting.extend(node.orelse)
         else:
             waiting.extend(ast.iter_child_nodes(node))
-
-
-def _identifiers(test: ast.expr) -> set[str]:
-    names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
-    return names | {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
 
 
 def _bound_names(tree: ast.AST) -> dict[str, str]:
@@ -110,7 +104,7 @@ def _used_names(tree: ast.Module) -> Iterator[str]:
 
 def _read_called_name(node: ast.Call, bound: dict[str, str]) -> str:
     """Read the name in `getattr(mlflow, "x")` or `import_module("mlflow.x")`; "" otherwise."""
-    function = ast.unparse(node.func).rpartition(".")[2]
+    function = name_last(node.func)
     if function == "getattr" and len(node.args) > 1:
         owner, name = _chain(node.args[0], bound), node.args[1]
         text = name.value if isinstance(name, ast.Constant) else "?"
@@ -230,11 +224,7 @@ def find_missing_in_pickle(file: IO[bytes]) -> tuple[tuple[str, ...], frozenset[
 
 def reachable_files(folders: Iterable[Path], start: Iterable[str]) -> tuple[Path, ...]:
     """Files of Python in the folders that the named modules are, or import, directly or not."""
-    every = {
-        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
-        for folder in folders
-        for path in sorted(folder.rglob("*.py"))
-    }
+    every = list_modules(folders)
     waiting, found = list(start), dict[str, Path]()
     while waiting:
         name = waiting.pop()
@@ -248,11 +238,6 @@ def reachable_files(folders: Iterable[Path], start: Iterable[str]) -> tuple[Path
 
 def _absolute(module: str, path: Path) -> Iterator[str]:
     """List what the module imports; `.sibling` by its package."""
-    package = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]
-    for name in imported_modules(path):
-        level = len(name) - len(name.lstrip("."))
-        if not level:
-            yield name
-        elif level <= len(package) + 1:
-            kept = package[: len(package) - level + 1]
-            yield ".".join([*kept, name.lstrip(".")])
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    names = (resolve_relative(name, package) for name in imported_modules(path))
+    yield from filter(None, names)

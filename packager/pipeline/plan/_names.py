@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from packager.errors import PlanError
+from packager.models.model_imports import list_code_folders
 from packager.types import ResolvedModel, Target
 
 _COMPILED = frozenset({".py", ".pyc", ".so"})
@@ -52,15 +53,8 @@ def explain_shadows(model: ResolvedModel) -> tuple[str, ...]:
 
 def _modules(model: ResolvedModel) -> Iterator[tuple[str, str]]:
     """Find where each top-level module lies, and its name."""
-    folders = {
-        str(folder)
-        for config in model.flavors.values()
-        for folder in _as_list(config.get("code") if isinstance(config, dict) else None)
-    }
-    for folder in sorted(folders):
-        place = model.root / folder
-        if not place.resolve().is_relative_to(model.root.resolve()) or not place.is_dir():
-            continue
+    for place in list_code_folders(model):
+        folder = place.relative_to(model.root)
         for path in sorted(place.iterdir()):
             if name := _module_name(path):
                 yield f"{folder}/{path.name}", name
@@ -100,9 +94,3 @@ def _list_compiled(path: Path) -> list[PurePosixPath]:
             f"{path.name} cannot be read as a wheel: {error}. Build it again with `pip wheel`."
         ) from error
     return [name for name in names if name.suffix in _COMPILED]
-
-
-def _as_list(value: object) -> list[object]:
-    if isinstance(value, list):
-        return value
-    return [value] if value else []

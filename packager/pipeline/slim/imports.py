@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from packager.models.code_imports import name_last, parse_file
+
 
 def modules(path: Path, relative: PurePosixPath) -> set[PurePosixPath]:
     """Every module that the file imports anywhere, inside functions too, as `package/module`.
@@ -14,9 +16,8 @@ def modules(path: Path, relative: PurePosixPath) -> set[PurePosixPath]:
     `a` and `a/b`, as b may be a module; `import_module` of a text counts as an import. A file that
     does not parse imports nothing.
     """
-    try:
-        tree = ast.parse(path.read_bytes(), filename=path.name)
-    except (SyntaxError, ValueError):
+    tree = parse_file(path)
+    if tree is None:
         return set()
     found: set[PurePosixPath] = set()
     for node in ast.walk(tree):
@@ -34,9 +35,7 @@ def modules(path: Path, relative: PurePosixPath) -> set[PurePosixPath]:
 
 def _imported_by_call(node: ast.Call) -> str:
     """The module's name in `import_module("name")`, or "" for any other call."""
-    called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-    called = node.func.id if isinstance(node.func, ast.Name) else called
-    if called not in {"import_module", "__import__"} or not node.args:
+    if name_last(node.func) not in {"import_module", "__import__"} or not node.args:
         return ""
     name = node.args[0]
     text = name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""

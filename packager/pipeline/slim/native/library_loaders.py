@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from packager.models.code_imports import name_last, parse_source
 from packager.pipeline.slim.native.library_needs import read_libraries
 from packager.system import file_tree
 from packager.system.elf import Elf
@@ -20,6 +21,7 @@ from packager.system.elf import Elf
 _EXPECTED: Final = frozenset(
     {"ImportError", "ModuleNotFoundError", "OSError", "Exception", "BaseException"}
 )
+_DOTTED: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _MODEL: Final = "model"
 _MOST_BYTES: Final = 50_000_000
 
@@ -119,12 +121,16 @@ def _name_module(path: str) -> str:
 
 def read_mentions(text: bytes, path: PurePosixPath) -> frozenset[str]:
     """Modules that a source imports without expecting a failure, and names of libraries in it."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = parse_source(text)
+    if tree is None:
         return frozenset()
     visitor = _Mentions(path)
-    visitor.visit(tree)
+    try:
+        visitor.visit(tree)
+    except RecursionError:
+        # nested too deep to be told apart: it may import whatever it names
+        for word in _DOTTED.findall(text.decode("utf-8", "replace")):
+            visitor.add(word)
     return frozenset(visitor.found)
 
 
@@ -135,14 +141,14 @@ class _Mentions(ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            self._add(alias.name)
+            self.add(alias.name)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         parts = list(self._path.parts[: -node.level]) if node.level else []
         base = [*parts, *((node.module or "").split(".") if node.module else [])]
-        self._add(".".join(base))
+        self.add(".".join(base))
         for alias in node.names:
-            self._add(".".join([*base, alias.name]))
+            self.add(".".join([*base, alias.name]))
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """A name that is given to importlib.import_module or to ctypes."""
@@ -150,7 +156,7 @@ class _Mentions(ast.NodeVisitor):
             if ".so" in node.value:
                 self.found.add(node.value.rpartition("/")[2])
             elif "." in node.value:
-                self._add(node.value)
+                self.add(node.value)
 
     def visit_Try(self, node: ast.Try) -> None:
         if not any(_catches(handler.type) for handler in node.handlers):
@@ -164,19 +170,19 @@ class _Mentions(ast.NodeVisitor):
         suppressed = (
             each.args
             for each in calls
-            if isinstance(each, ast.Call) and ast.unparse(each.func).endswith("suppress")
+            if isinstance(each, ast.Call) and name_last(each.func) == "suppress"
         )
         if not any(_catches(error) for errors in suppressed for error in errors):
             self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
-        if ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        if name_last(node.test) == "TYPE_CHECKING":
             for each in node.orelse:
                 self.visit(each)
         else:
             self.generic_visit(node)
 
-    def _add(self, dotted: str) -> None:
+    def add(self, dotted: str) -> None:
         parts = dotted.split(".")
         self.found.update(".".join(parts[: at + 1]) for at in range(len(parts)))
 
@@ -185,4 +191,4 @@ def _catches(error: ast.expr | None) -> bool:
     if error is None:
         return True
     each: Collection[ast.expr] = error.elts if isinstance(error, ast.Tuple) else (error,)
-    return any(ast.unparse(one).rpartition(".")[2] in _EXPECTED for one in each)
+    return any(name_last(one) in _EXPECTED for one in each)
