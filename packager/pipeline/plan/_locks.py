@@ -73,16 +73,7 @@ def lock(
 
     Raises UnresolvableError.
     """
-    needed = _requirements.list_needed(
-        setting.model,
-        loader,
-        frame,
-        setting.target,
-        setting.builds.substitutes,
-        named=setting.named.distributions,
-        serving=serving,
-        about=setting.builds.about,
-    )
+    needed = _list_needed(setting, loader, frame, serving=serving)
     kept: list[str] = []
     try:
         found, chosen = _nearest(setting, needed)
@@ -96,16 +87,7 @@ def lock(
                 f"answer from a CPU. List a version of {new} in the model's requirements, or build "
                 "with --device cpu."
             ) from None
-        needed = _requirements.list_needed(
-            setting.model,
-            loader,
-            frame,
-            setting.target,
-            setting.builds.substitutes,
-            named=setting.named.distributions,
-            serving=serving,
-            substitute=False,
-        )
+        needed = _list_needed(setting, loader, frame, serving=serving, substitute=False)
         found, chosen = _nearest(setting, needed)
         kept.append(f"{old} is kept: {new} has no wheel of that version for this Python.")
     runtime = setting.candidate.runtime
@@ -119,16 +101,29 @@ def lock(
 
 def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str, ...]:
     """The lines of an attempt that have no wheel; empty where only their combination fails."""
-    needed = _requirements.list_needed(
+    needed = _list_needed(setting, loader, frame, substitute=False)
+    return lockfile.unavailable(_make_lock_request(setting, needed, ()))
+
+
+def _list_needed(
+    setting: Setting,
+    loader: LoaderSpec,
+    frame: Frame,
+    *,
+    serving: bool = False,
+    substitute: bool = True,
+) -> Needed:
+    return _requirements.list_needed(
         setting.model,
         loader,
         frame,
         setting.target,
         setting.builds.substitutes,
         named=setting.named.distributions,
-        substitute=False,
+        serving=serving,
+        substitute=substitute,
+        about=setting.builds.about,
     )
-    return lockfile.unavailable(_make_lock_request(setting, needed, ()))
 
 
 def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
