@@ -42,7 +42,7 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
             (folder / name).write_text(text, encoding="utf-8")
             (folder / name).chmod(0o644)
         if plan.target.base_image is None:
-            write_zip(folder, archive)
+            write_zip(folder, archive, changing={"model"})
     except OSError as error:
         raise StorageError(f"The artifact cannot be written to {out}: {error}.") from error
     unzipped = sum(record.size_bytes for record in copied)

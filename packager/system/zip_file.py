@@ -7,13 +7,12 @@ https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, without ZIP64.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -42,7 +41,7 @@ _END: Final = struct.Struct("<4s4H2LH")
 _MOST_FILES: Final = 0xFFFF
 _MOST_BYTES: Final = 0xFFFFFFFF
 _KEPT_BYTES: Final = 1 << 16
-"""Files from this size on are compressed once for all builds: libraries and weights."""
+"""Files from this size on are compressed once for all builds: libraries above all."""
 _SAMPLE_BYTES: Final = 1 << 18
 _AHEAD: Final = 16
 """Files that may wait, compressed, for the one before them."""
@@ -65,14 +64,16 @@ class _Entry:
         return (_VERSION, flags, self.method, 0, _DATE, *sizes, len(self.name), 0)
 
 
-def write_zip(root: Path, out: Path) -> Path:
+def write_zip(root: Path, out: Path, changing: Container[str] = ()) -> Path:
     """Pack the tree sorted, with fixed times and modes, and read it back.
+
+    Large files are compressed once for all builds, but for those below the folders `changing`.
 
     Raises OSError for more than 65,535 files or 4 GiB, and where what was written does not read.
     """
     central: list[bytes] = []
     with out.open("wb") as file:
-        for entry in _entries(root):
+        for entry in _entries(root, changing):
             at = file.tell()
             if at + len(entry.data) > _MOST_BYTES or len(central) == _MOST_FILES:
                 raise OSError(f"a zip of more than {_MOST_FILES:,} files or 4 GiB")
@@ -100,19 +101,20 @@ def _unreadable(path: Path) -> str | None:
             return str(error)
 
 
-def _entries(root: Path) -> Iterator[_Entry]:
+def _entries(root: Path, changing: Container[str]) -> Iterator[_Entry]:
     """In the tree's order, compressed ahead of it."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting: list[Future[_Entry]] = []
         for relative in walk(root):
-            waiting.append(pool.submit(_entry, root, relative))
+            is_kept = relative.parts[0] not in changing
+            waiting.append(pool.submit(_entry, root, relative, is_kept=is_kept))
             if len(waiting) > _AHEAD:
                 yield waiting.pop(0).result()
         for each in waiting:
             yield each.result()
 
 
-def _entry(root: Path, relative: Path) -> _Entry:
+def _entry(root: Path, relative: Path, *, is_kept: bool) -> _Entry:
     path = root / relative
     stat = path.stat()
     mode = _MODE_EXECUTABLE if stat.st_mode & 0o100 else _MODE_FILE
@@ -120,7 +122,7 @@ def _entry(root: Path, relative: Path) -> _Entry:
     if stat.st_size == 0:
         return _Entry(name, mode, 0, 0, _STORED, b"")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        data = b"" if _is_compressed(content) else _deflate(content)
+        data = b"" if _is_compressed(content) else _deflate(content, is_kept=is_kept)
         shorter = 0 < len(data) < len(content)
         method = _DEFLATED if shorter else _STORED
         return _Entry(
@@ -128,11 +130,10 @@ def _entry(root: Path, relative: Path) -> _Entry:
         )
 
 
-def _deflate(content: mmap.mmap) -> bytes | bytearray:
-    if len(content) < _KEPT_BYTES:
+def _deflate(content: mmap.mmap, *, is_kept: bool) -> bytes | bytearray:
+    if len(content) < _KEPT_BYTES or not is_kept:
         return deflate.deflate_compress(content, _LEVEL)
-    made = f"{version('deflate')} {_LEVEL}"
-    key = hashlib.sha256(made.encode() + b"\0" + content[:]).hexdigest()
+    key = cache.make_key([version("deflate"), _LEVEL], content)
     return cache.remember("deflated", key, lambda: bytes(deflate.deflate_compress(content, _LEVEL)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import tempfile
 import zipfile
 from dataclasses import replace
@@ -192,5 +193,9 @@ def test_what_is_compressed_already_is_stored_and_the_rest_is_computed_once(
     assert stored == {"one/noise"}
     kept = list((tmp_path / "cache" / "deflated").iterdir())
     assert len(kept) == 2
+    shutil.rmtree(tmp_path / "cache")
+    fresh = zip_file.write_zip(root, tmp_path / "fresh.zip", changing={"one"}).read_bytes()
+    assert fresh == first
+    assert not (tmp_path / "cache").exists()
     monkeypatch.setattr("packager.system.cache.remember", lambda _kind, _key, compute: compute())
     assert zip_file.write_zip(root, tmp_path / "second.zip").read_bytes() == first

@@ -293,6 +293,17 @@ def test_what_comes_from_elsewhere_may_hold_any_module(
     _name(replace(model, requirements=requirements))
 
 
+def test_a_package_that_is_kept_by_its_name_may_hold_any_module(tmp_path: Path) -> None:
+    model = _with_lines(_model(tmp_path, {"code/serve.py": "import churn"}), "toolkit==1.0")
+    imports = read_model_imports(model, [LoaderSpec(loader="pyfunc", options={})])
+    names = module_names()
+    for kept in ((), ("scikit-learn",)):
+        with pytest.raises(PlanError, match="--keep-package"):
+            _modules.name_distributions(model, imports, DECLARED, names, kept=kept)
+    found = _modules.name_distributions(model, imports, DECLARED, names, kept=("Toolkit",))
+    assert "toolkit" in found.distributions
+
+
 def _with_lines(model: ResolvedModel, *lines: str) -> ResolvedModel:
     requirements = model.requirements
     return replace(model, requirements=replace(requirements, lines=(*requirements.lines, *lines)))

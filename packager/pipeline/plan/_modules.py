@@ -67,7 +67,8 @@ def name_distributions(
     there = {*declared, *listed}
     by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
     found, absent = _match(_foreign(model, imports), by_module)
-    found |= {canonicalize_name(name): "--keep-package names it" for name in kept}
+    kept_names = {canonicalize_name(name) for name in kept}
+    found |= dict.fromkeys(kept_names, "--keep-package names it")
     for attribute, module in sorted(names.uses.items()):
         place = imports.attributes.get(attribute)
         if place and (name := _find(module, by_module)) is not None:
@@ -80,10 +81,13 @@ def name_distributions(
     for name in sorted(asked.keys() & there):
         found.setdefault(name, f"{asked[name]} asks for its version")
     brought = {
-        module.partition(".")[0] for name in (*shipped, *kept) for module in names.modules_of(name)
+        module.partition(".")[0]
+        for name in (*shipped, *kept_names)
+        for module in names.modules_of(name)
     }
     missing = [each for each in absent if each.name.partition(".")[0] not in brought]
-    if declared and not _brings_unknown(model):
+    # one that is kept by its name may have any module
+    if declared and not kept_names - names.by_distribution.keys() and not _brings_unknown(model):
         _refuse_absent(missing, there, names)
     return Named(
         distributions={name: why for name, why in found.items() if name not in MLFLOW},
@@ -205,7 +209,8 @@ def _refuse_absent(
         + "\n".join(lines)
         + f"\nLog the model again: with code_paths=['path/to/{first}'] where {first} is your own, "
         f"or with the distribution that has it, as in extra_pip_requirements=['{first}'], where "
-        "it is on a package index."
+        "it is on a package index. Where one of its requirements has it under another name, pass "
+        "--keep-package with that requirement's name."
     )
 
 

@@ -5,7 +5,6 @@ The sources stay as they are; packager/workers/defer_imports does the work on on
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -103,7 +102,7 @@ class Sinking:
             return self._sink("survey", asked)
         reader = (each for each in file_tree.records(_WORKER) if each.path.suffix == ".py")
         setting = (self._plan.interpreter.version, file_tree.digest(reader))
-        key = hashlib.sha256(json.dumps([setting, sources]).encode()).hexdigest()
+        key = cache.make_key([setting, sources])
         found: dict[str, Any] = json.loads(
             cache.remember("surveys", key, lambda: json.dumps(self._sink("survey", asked)).encode())
         )

@@ -5,7 +5,7 @@ compared with them whenever the entry is used (`_entries`). A process holds what
 measures, checks and removes what nobody holds.
 """
 
-from packager.system.cache._entries import ensure, forget, remember, root
+from packager.system.cache._entries import ensure, forget, make_key, remember, root
 from packager.system.cache._upkeep import (
     Entry,
     Removed,
@@ -23,6 +23,7 @@ __all__ = [
     "ensure",
     "forget",
     "list_entries",
+    "make_key",
     "remember",
     "remove_entries",
     "remove_leftovers",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
+import json
 import logging
+import mmap
 import os
 import shutil
 import tempfile
@@ -80,6 +83,13 @@ def ensure(kind: str, key: str, make: Maker) -> Path:
             release_entry(partial)
             remove_tree(partial)
     return final
+
+
+def make_key(setting: object, content: bytes | mmap.mmap = b"") -> str:
+    """Return the key of what `content` comes to, worked on as `setting`, which JSON can hold."""
+    total = hashlib.sha256(json.dumps(setting).encode() + b"\0")
+    total.update(content)
+    return total.hexdigest()
 
 
 def remember(kind: str, key: str, compute: Callable[[], bytes]) -> bytes:

@@ -7,7 +7,6 @@ bytecode (PEP 552) is taken as it is.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -101,7 +100,7 @@ def _compile_once(files: list[FileRecord], root: Path, plan: BuildPlan) -> None:
 
     setting = (plan.interpreter.version, plan.request.optimize, str(_place(plan)), *_OPTIONS)
     listed = [(file.path.as_posix(), file.sha256) for file in files]
-    key = hashlib.sha256(json.dumps([setting, listed]).encode()).hexdigest()
+    key = cache.make_key([setting, listed])
     _write_out(cache.remember("bytecode", key, compute), root)
 
 

@@ -248,20 +248,9 @@ def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
 
 
 def _compress(content: bytes, filters: list[dict[str, int]]) -> bytes:
-    """Compress a block, or take it from the cache: that is half of a build's CPU.
-
-    Raises ToolError where it does not give back what went in.
-    """
-
-    def compute() -> bytes:
-        data = lzma.compress(content, filters=filters)
-        if lzma.decompress(data) != content:
-            raise ToolError("A block of the compressed store does not give back what went in.")
-        return data
-
-    made = f"{filters} {lzma.__name__} {sys.version_info[:2]}"
-    key = hashlib.sha256(made.encode() + b"\0" + content).hexdigest()
-    return cache.remember("blocks", key, compute)
+    """Compress a block, or take it from the cache: that is half of a build's CPU."""
+    key = cache.make_key([filters, sys.version_info[:2]], content)
+    return cache.remember("blocks", key, lambda: lzma.compress(content, filters=filters))
 
 
 def _kind(file: str) -> str:
@@ -289,10 +278,18 @@ def _blocks(files: Iterable[str], root: Path) -> list[list[str]]:
 
 
 def _read_back(path: Path, root: Path, files: Iterable[str]) -> None:
+    """Raises ToolError for a file that does not come back as it was."""
     cold = Cold(str(root), str(path))
     for file in sorted(files, key=lambda name: cold.files[name]):
-        if cold.read(file) != (root / file).read_bytes():
-            raise ToolError(f"{path.name} does not give back {file} as it was.")
+        try:
+            same = cold.read(file) == (root / file).read_bytes()
+        except store.DamagedStoreError:
+            same = False
+        if not same:
+            raise ToolError(
+                f"{path.name} does not give back {file} as it was. Compressed blocks are kept "
+                "between builds: remove them with `packager cache clear`, and build again."
+            )
 
 
 PASS: Final = Pass(
