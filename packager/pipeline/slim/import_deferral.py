@@ -25,7 +25,8 @@ Name: TypeAlias = tuple[str, str]
 _WORKER: Final = WORKERS / "defer_imports"
 _SECONDS: Final = 300
 _SHARDS: Final = 4
-"""Fixed, as for bytecode.py: the same modules must always be compiled together."""
+"""Fixed, however many cores there are: how an interpreter has shared strings so far decides bytes
+of what it writes next, so the same modules are always rewritten together."""
 _Change: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 """Names that are moved in a module, and its submodules that it serves."""
 _WATCHED: Final[_Change] = (("*",), ())
@@ -109,7 +110,7 @@ class Sinking:
         return found
 
     def _sink(self, command: str, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The same modules always share processes: see `_SHARDS` of slim/bytecode.py."""
+        """Run the worker on all, in as many processes as `_SHARDS` says; answers by module."""
         shards = [asked[start::_SHARDS] for start in range(_SHARDS)]
         with ThreadPoolExecutor(max_workers=_SHARDS) as pool:
             done = pool.map(lambda shard: self._sink_some(command, shard), shards)
