@@ -1,8 +1,8 @@
 """Move imports that a module does not need while it is imported to where their names are used.
 
-    python defer_imports survey ASKED ANSWERED      which imports of each module could be moved
-    python defer_imports write ASKED ANSWERED       bytecode of each module with some of them moved
-    python defer_imports watch ASKED ANSWERED       bytecode that tells watch.py of their uses instead
+    python defer_imports survey ASKED ANSWERED   which imports of each module could be moved
+    python defer_imports write ASKED ANSWERED    bytecode of each module with some of them moved
+    python defer_imports watch ASKED ANSWERED    bytecode that tells watch.py of their uses instead
 
 Run by the target's Python, whose syntax and bytecode it must be; the sources stay as they are.
 
