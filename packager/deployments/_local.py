@@ -126,7 +126,11 @@ class _Front(BaseHTTPRequestHandler):
     do_PUT = do_PATCH = do_POST  # noqa: N815
 
     def _answer(self, body: bytes) -> None:
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            self._send(400, {"content-type": _JSON}, b'{"message": "Bad Request"}')
+            return
         try:
             if self.command == "POST" and _INVOKE.fullmatch(parts.path):
                 self._send(*invoke_function(self.server.emulator, body))

@@ -68,7 +68,9 @@ def check_folder(path: Path) -> None:
 
 def is_in_store(address: str, artifact_uri: str) -> bool:
     """Tell whether an address lies in the remote store that a run's artifacts are in."""
-    if not _is_readable(address) or _climbs(address) or model_uri.local_path(address) is not None:
+    if not (_is_readable(address) and _is_readable(artifact_uri)):
+        return False
+    if _climbs(address) or model_uri.local_path(address) is not None:
         return False
     there, here = urlsplit(address), urlsplit(artifact_uri)
     if there.scheme in {"http", "https", "runs", "models"}:
@@ -113,7 +115,11 @@ def _climbs(address: str) -> bool:
 
 def _is_asked(parts: SplitResult, asked: Sequence[str]) -> bool:
     """Tell whether a server that the user named is at this host and port."""
-    known = {urlsplit(uri).netloc.rpartition("@")[2] for uri in asked if "://" in uri}
+    known = {
+        urlsplit(uri).netloc.rpartition("@")[2]
+        for uri in asked
+        if "://" in uri and _is_readable(uri)
+    }
     return parts.netloc.rpartition("@")[2] in known
 
 

@@ -455,6 +455,11 @@ def test_the_front_turns_a_request_into_an_event_and_back() -> None:
     assert event["headers"]["x-a"] == "b"
 
 
+def test_a_path_that_is_no_address_is_a_bad_request() -> None:
+    status, _, body = _asked(_Answers(), "GET", "http://[")
+    assert (status, json.loads(body)) == (400, {"message": "Bad Request"})
+
+
 @pytest.mark.parametrize(
     ("answer", "status"),
     [

@@ -140,6 +140,8 @@ def test_a_plain_name_is_its_stack(name: str, stack: str) -> None:
         ("models/churn", "a local folder named churn"),
         ("s3://bucket/churn", "s3://bucket/churn"),
         ("https://me:pw@example.org/m?X-Sig=1#f", "https://example.org/m"),
+        ("models://[@champion", "models://[@champion"),
+        ("https://me:pw@[", "an address that cannot be read"),
     ],
 )
 def test_a_public_uri_tells_no_path_and_no_password(uri: str, shown: str) -> None:

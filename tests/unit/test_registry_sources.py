@@ -93,6 +93,7 @@ def test_a_local_folder_is_opened_where_it_holds_a_model(form: str, tmp_path: Pa
         ("train.csv", "", False),
         ("../train.csv", "s3://bucket", False),
         ("s3://[::1/train.csv", "s3://[::1", False),
+        ("s3://bucket/train.csv", "s3://[", False),
         ("~/train.csv", "s3://bucket", False),
     ],
 )

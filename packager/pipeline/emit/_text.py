@@ -84,9 +84,12 @@ def one_line(text: str) -> str:
 
 def public_uri(uri: str) -> str:
     """Return a model's address without a path of this machine, a password or a query."""
-    parts = urlsplit(uri)
-    if parts.scheme in {"models", "runs"}:
+    if uri.startswith(("models:", "runs:")):
         return uri
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # a host in brackets that are not closed
+        return "an address that cannot be read"
     if parts.scheme in {"", "file"} or len(parts.scheme) == 1:
         return f"a local folder named {Path(parts.path).name or 'model'}"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
