@@ -6,7 +6,10 @@ import base64
 import http.client
 import json
 import re
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -420,21 +423,28 @@ def _answer(value: Any, status: int = 200) -> Invocation:
     return Invocation(status=status, body=json.dumps(value).encode(), seconds=0.0)
 
 
-def _asked(emulator: _Answers, method: str, path: str, body: bytes | None = None) -> Any:
-    """The status, headers and body that the front gives a client."""
+@contextmanager
+def _listening(emulator: _Answers) -> Iterator[int]:
+    """The port at which the front answers for `emulator`."""
     settings = Settings(port=0)
     with _local._listening(settings, cast("Emulator", emulator)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-            client.request(method, path, body, {"content-type": "application/json", "X-A": "b"})
-            found = client.getresponse()
-            answer = found.status, dict(found.getheaders()), found.read()
-            client.close()
+            yield server.server_port
         finally:
             server.shutdown()
             thread.join()
+
+
+def _asked(emulator: _Answers, method: str, path: str, body: bytes | None = None) -> Any:
+    """The status, headers and body that the front gives a client."""
+    with _listening(emulator) as port:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        client.request(method, path, body, {"content-type": "application/json", "X-A": "b"})
+        found = client.getresponse()
+        answer = found.status, dict(found.getheaders()), found.read()
+        client.close()
     return answer
 
 
@@ -456,8 +466,15 @@ def test_the_front_turns_a_request_into_an_event_and_back() -> None:
 
 
 def test_a_path_that_is_no_address_is_a_bad_request() -> None:
-    status, _, body = _asked(_Answers(), "GET", "http://[")
-    assert (status, json.loads(body)) == (400, {"message": "Bad Request"})
+    """A client library refuses to send such a line, so it is written to the socket."""
+    with (
+        _listening(_Answers()) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as client,
+    ):
+        client.sendall(b"GET http://[ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert (answer.status, json.load(answer)) == (400, {"message": "Bad Request"})
 
 
 @pytest.mark.parametrize(
