@@ -1,4 +1,4 @@
-"""The tree in docs/design.md is the tree that there is."""
+"""The tree in docs/design.md is the tree that there is, and so is every file that a page names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPS = ("packager", "handlers")
+OF_OTHERS = {"setup.py"}
+"""Files that the page names and that are a package's or a user's."""
 
 
 def folders_of_design() -> set[str]:
@@ -35,3 +37,23 @@ def folders_of_tree() -> set[str]:
 
 def test_the_design_names_every_folder() -> None:
     assert folders_of_design() == folders_of_tree()
+
+
+def paths_of_tree() -> list[str]:
+    """Every file of the project, and every folder with a slash at its end."""
+    return [
+        f"/{path.relative_to(ROOT).as_posix()}{'/' if path.is_dir() else ''}"
+        for top in ROOT.iterdir()
+        if not top.name.startswith(".")
+        for path in (top, *top.rglob("*"))
+        if "__pycache__" not in path.parts
+    ]
+
+
+def test_every_file_that_the_design_names_is_there() -> None:
+    tree = paths_of_tree()
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|toml|md)|[a-z_]+/(?:[\w-]+/)*)`", page))
+    assert len(named) > 30
+    missing = {name for name in named if not any(path.endswith(f"/{name}") for path in tree)}
+    assert missing <= OF_OTHERS
