@@ -16,7 +16,7 @@ from typing import Final
 from packager.errors import VerificationError
 from packager.facts import prices
 from packager.facts.devices import gpu_only
-from packager.types import Finding, ResolvedModel, Target
+from packager.types import Check, Finding, ResolvedModel, Target
 
 _MB: Final = 1 << 20
 _HEADROOM: Final = 1.3
@@ -147,7 +147,7 @@ def choose(verdicts: Sequence[Verdict]) -> Verdict:
             return verdict
     raise VerificationError(
         [
-            Finding(check="fit", message=f"{verdict.target}: {reason}.", hint="")
+            Finding(check=Check.FIT, message=f"{verdict.target}: {reason}.", hint="")
             for verdict in verdicts
             for reason in verdict.reasons
         ]

@@ -22,12 +22,10 @@ from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
 from packager.pipeline.resolve import resolve
 from packager.system import atomic_output
-from packager.types import BuildReport, BuildRequest, Device, Finding
+from packager.types import BuildReport, BuildRequest, Check, Device, Finding
 
 AUTO: Final = "auto"
 _LOG = logging.getLogger(__name__)
-_SIZE: Final = frozenset({"budget", "memory", "package"})
-"""Checks that a larger target may pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,9 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
         if mine.fits:
             return Decided(report=report, verdicts=verdicts, passed_over=tuple(passed))
         passed.extend(f"{name}: {reason}" for reason in mine.reasons)
-    raise VerificationError([Finding(check="fit", message=f"{why}.", hint="") for why in passed])
+    raise VerificationError(
+        [Finding(check=Check.FIT, message=f"{why}.", hint="") for why in passed]
+    )
 
 
 def verdicts_of(
@@ -158,7 +158,7 @@ def _rows(body: bytes | None) -> int:
 
 def _too_large(error: PlanError | VerificationError) -> bool:
     if isinstance(error, VerificationError):
-        return all(finding.check in _SIZE for finding in error.findings)
+        return all(finding.check.about_size for finding in error.findings)
     return any(mark in str(error) for mark in ("The way out is the target", "built for a GPU"))
 
 

@@ -21,7 +21,7 @@ from packager.probes.values import Values
 from packager.system import resources
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
-from packager.types import BuildPlan, Compiled, Finding, Json, LoaderSpec, ResolvedModel
+from packager.types import BuildPlan, Check, Compiled, Finding, Json, LoaderSpec, ResolvedModel
 
 _LOG = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def _copy_sources(site: Path) -> None:
 def _refusal(why: list[str]) -> VerificationError:
     text = "; ".join(line.strip()[-1500:].rstrip(".") for line in why) or "there was no candidate"
     finding = Finding(
-        check="engine",
+        check=Check.ENGINE,
         message=f"The model cannot be compiled to ONNX so that it answers the same: {text}.",
         hint="Build with --engine native, or set --rtol and --atol if the difference is small.",
     )

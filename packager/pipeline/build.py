@@ -27,6 +27,7 @@ from packager.types import (
     BuildPlan,
     BuildReport,
     BuildRequest,
+    Check,
     Engine,
     Finding,
     ResolvedModel,
@@ -112,7 +113,7 @@ def _first_proven(
 def _first_blamed(failed: _Failed, place: atomic_output.Place) -> tuple[BuildPlan, VerifiedBundle]:
     """The first attempt that slimming was at fault for. Raises VerificationError."""
     for number, (attempt, wrong) in enumerate(failed):
-        if any(finding.check == "engine" for finding in wrong.findings):
+        if any(finding.check is Check.ENGINE for finding in wrong.findings):
             continue
         if attempt.shipped is Shipped.SERVING and len(failed) > 1:
             continue  # the same was tried with all that is listed
@@ -203,7 +204,7 @@ def _rebuild_without_cause(
 
 def _answers_differ(error: VerificationError) -> bool:
     """Tell whether another attempt could do better: not where the tree itself is at fault."""
-    return any(finding.check in {"engine", "replay", "boot"} for finding in error.findings)
+    return any(finding.check.retryable for finding in error.findings)
 
 
 _Failed: TypeAlias = Sequence[tuple[BuildPlan, VerificationError]]
@@ -223,7 +224,9 @@ def _with_history(failed: _Failed) -> VerificationError:
         return error
     tried = tuple(
         Finding(
-            check="tried before", message=f"{_label(plan)}: {before.findings[0].message}", hint=""
+            check=Check.TRIED_BEFORE,
+            message=f"{_label(plan)}: {before.findings[0].message}",
+            hint="",
         )
         for plan, before in earlier
     )

@@ -15,6 +15,7 @@ from packager.types import (
     Artifact,
     BuildPlan,
     Bundle,
+    Check,
     FileRecord,
     Finding,
     Target,
@@ -60,7 +61,7 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
 
 
 def _finding(message: str, hint: str) -> Finding:
-    return Finding(check="package", message=message, hint=hint)
+    return Finding(check=Check.PACKAGE, message=message, hint=hint)
 
 
 def _stop(findings: list[Finding]) -> None:
@@ -133,7 +134,7 @@ def _over(artifact: Artifact, target: Target) -> Iterator[Finding]:
     ):
         if limit is not None and size > limit:
             yield Finding(
-                check="budget",
+                check=Check.BUDGET,
                 message=f"{what} has {size:,} bytes, {size - limit:,} more than {target.name} "
                 f"takes ({limit:,}; {limits.source}, {limits.as_of}).",
                 hint=f"Build for {target.way_out} instead, or leave dependencies out of "

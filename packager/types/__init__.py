@@ -4,6 +4,7 @@ from packager.types._bundle import Bundle, LedgerEntry, Removal, Trace
 from packager.types._choices import (
     BATCH_SOURCES,
     Architecture,
+    Check,
     Device,
     Door,
     Engine,
@@ -52,6 +53,7 @@ __all__ = [
     "BuildReport",
     "BuildRequest",
     "Bundle",
+    "Check",
     "ColdStart",
     "Compiled",
     "Device",

@@ -58,6 +58,41 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class Check(StrEnum):
+    """Check that a finding is of."""
+
+    BOOT = "boot"
+    """The function does not start."""
+    BUDGET = "budget"
+    CUDA = "cuda"
+    ENGINE = "engine"
+    """A compiled model does not answer as the registered one."""
+    FIT = "fit"
+    LINKAGE = "linkage"
+    MEMORY = "memory"
+    PACKAGE = "package"
+    PLATFORM = "platform"
+    """The target would refuse the model the same."""
+    READ_ONLY = "read-only"
+    REPLAY = "replay"
+    """The function ends, or answers otherwise than the registered model."""
+    SANDBOX = "sandbox"
+    """Only this machine's sandbox refused something: nothing is known of the model then."""
+    SHADOWING = "shadowing"
+    TRIED_BEFORE = "tried before"
+    """What an earlier attempt failed on."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt could pass: no other is allowed more, or links otherwise."""
+        return self in {Check.ENGINE, Check.REPLAY, Check.BOOT}
+
+    @property
+    def about_size(self) -> bool:
+        """Whether a larger target may pass it; the model's answers are not in question."""
+        return self in {Check.BUDGET, Check.MEMORY, Check.PACKAGE}
+
+
 class Front(StrEnum):
     """The HTTP front of a function."""
 

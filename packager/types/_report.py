@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from packager.types._bundle import Bundle
-from packager.types._choices import Json
+from packager.types._choices import Check, Json
 from packager.types._plan import BuildPlan
 
 
@@ -15,7 +15,7 @@ from packager.types._plan import BuildPlan
 class Finding:
     """One thing that stands between a bundle and the cloud."""
 
-    check: str
+    check: Check
     message: str
     hint: str
     missing: str | None = None

@@ -25,6 +25,7 @@ from packager.types import (
     BuildReport,
     BuildRequest,
     Bundle,
+    Check,
     Device,
     Finding,
     Requirements,
@@ -91,7 +92,7 @@ def test_a_build_that_is_too_large_goes_on_to_the_next(
 ) -> None:
     def make(request: BuildRequest) -> BuildReport:
         if request.target == "aws-lambda":
-            found = Finding(check="budget", message="It is 38 MB over.", hint="")
+            found = Finding(check=Check.BUDGET, message="It is 38 MB over.", hint="")
             raise VerificationError([found])
         return report(request, unzipped_bytes=300_000_000)
 
@@ -134,7 +135,7 @@ def test_a_model_for_a_gpu_is_built_for_nothing_else(
     [
         ToolError("uv failed"),
         PlanError("No wheel."),
-        VerificationError([Finding(check="replay", message="row 7 differs", hint="")]),
+        VerificationError([Finding(check=Check.REPLAY, message="row 7 differs", hint="")]),
     ],
 )
 def test_any_other_failure_is_a_failure(

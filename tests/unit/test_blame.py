@@ -13,6 +13,7 @@ from packager.pipeline.slim.globs import matches
 from packager.types import (
     BuildPlan,
     Bundle,
+    Check,
     Evidence,
     FileRecord,
     Finding,
@@ -31,8 +32,8 @@ FILES = tuple(
         "sklearn/tree/c.py",
     )
 )
-DIFFERS = Finding(check="replay", message="row 3: expected 1, got 2.", hint="")
-BUDGET = Finding(check="budget", message="Too big.", hint="")
+DIFFERS = Finding(check=Check.REPLAY, message="row 3: expected 1, got 2.", hint="")
+BUDGET = Finding(check=Check.BUDGET, message="Too big.", hint="")
 
 
 class Tree:

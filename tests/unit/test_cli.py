@@ -19,7 +19,7 @@ from packager.errors import (
     UnprovenError,
     VerificationError,
 )
-from packager.types import BuildRequest, Device, Engine, Finding, Front, Tier
+from packager.types import BuildRequest, Check, Device, Engine, Finding, Front, Tier
 
 RUN = CliRunner()
 
@@ -176,7 +176,7 @@ def test_each_way_to_stop_has_its_own_exit_code() -> None:
     ("error", "code"),
     [
         (UnprovenError("There is nothing to replay."), 8),
-        (VerificationError([Finding(check="budget", message="Too big.", hint="Use less.")]), 7),
+        (VerificationError([Finding(check=Check.BUDGET, message="Too big.", hint="Use less.")]), 7),
     ],
 )
 def test_an_error_becomes_its_exit_code_and_with_json_an_object(

@@ -10,7 +10,7 @@ import pytest
 
 from packager.commands import engine_comparison
 from packager.errors import VerificationError
-from packager.types import Artifact, BuildReport, BuildRequest, Engine, Finding
+from packager.types import Artifact, BuildReport, BuildRequest, Check, Engine, Finding
 from tests import fake_plan
 
 CANDIDATES = [
@@ -43,7 +43,7 @@ def test_each_engine_is_built_and_a_refusal_says_why(
     def build(request: BuildRequest, _registry: Any) -> BuildReport:
         outs.append(request.out_dir)
         if request.engine is Engine.NATIVE:
-            raise VerificationError([Finding(check="budget", message="300 MB.", hint="Less.")])
+            raise VerificationError([Finding(check=Check.BUDGET, message="300 MB.", hint="Less.")])
         verified = fake_plan.verified(tmp_path)
         return BuildReport(
             plan=fake_plan.plan(engine=Engine.ONNX),

@@ -41,7 +41,7 @@ from packager.deployments._settings import (
     parse,
 )
 from packager.targets.emulator import Emulator, Invocation
-from packager.types import BuildRequest, Engine, Finding, Front, Tier
+from packager.types import BuildRequest, Check, Engine, Finding, Front, Tier
 from tests.unit import deploying
 
 NAN = float("nan")
@@ -364,7 +364,7 @@ def test_an_answer_without_predictions_is_an_error(payload: bytes) -> None:
         (errors.RegistryUnavailableError("x"), "TEMPORARILY_UNAVAILABLE", "x"),
         (errors.PlanError("x"), "INVALID_PARAMETER_VALUE", "x"),
         (
-            errors.VerificationError([Finding(check="replay", message="differs", hint="")]),
+            errors.VerificationError([Finding(check=Check.REPLAY, message="differs", hint="")]),
             "INVALID_STATE",
             "differs",
         ),

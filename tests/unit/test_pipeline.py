@@ -11,12 +11,21 @@ import pytest
 
 from packager.errors import PackagerError, StorageError, UnprovenError, VerificationError
 from packager.pipeline import build
-from packager.types import BuildRequest, Bundle, Engine, Evidence, Finding, Shipped, VerifiedBundle
+from packager.types import (
+    BuildRequest,
+    Bundle,
+    Check,
+    Engine,
+    Evidence,
+    Finding,
+    Shipped,
+    VerifiedBundle,
+)
 
-REPLAY = Finding(check="replay", message="row 3: expected 1, got 2.", hint="")
-BUDGET = Finding(check="budget", message="Too big.", hint="Use an image.")
-ABSENT = Finding(check="replay", message="", hint="", absent="yaml.nodes")
-MISSING = Finding(check="boot", message="No module named x.", hint="", missing="x/*")
+REPLAY = Finding(check=Check.REPLAY, message="row 3: expected 1, got 2.", hint="")
+BUDGET = Finding(check=Check.BUDGET, message="Too big.", hint="Use an image.")
+ABSENT = Finding(check=Check.REPLAY, message="", hint="", absent="yaml.nodes")
+MISSING = Finding(check=Check.BOOT, message="No module named x.", hint="", missing="x/*")
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,7 @@ def test_a_model_that_cannot_be_compiled_runs_in_its_framework(
 ) -> None:
     stages = Stages(monkeypatch, "native", "native")
     stages.plans = (replace(stages.plans[0], engine=Engine.ONNX), stages.plans[1])
-    refused = Finding(check="engine", message="3 rows differ.", hint="")
+    refused = Finding(check=Check.ENGINE, message="3 rows differ.", hint="")
 
     def compile_model(_plan: Plan, _work: Path) -> Plan:
         raise VerificationError([refused])
@@ -324,3 +333,16 @@ def test_a_build_stopped_at_any_stage_leaves_no_half_artifact(
         run(tmp_path)
 
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_finding_knows_whether_another_attempt_or_a_larger_target_could_pass_it() -> None:
+    assert {check for check in Check if check.retryable} == {
+        Check.BOOT,
+        Check.ENGINE,
+        Check.REPLAY,
+    }
+    assert {check for check in Check if check.about_size} == {
+        Check.BUDGET,
+        Check.MEMORY,
+        Check.PACKAGE,
+    }

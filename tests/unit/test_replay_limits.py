@@ -10,14 +10,14 @@ from typing import Any, Self
 
 import pytest
 
-from packager.pipeline.verify import replay, stopped
+from packager.pipeline.verify import replay
 from packager.pipeline.verify.oracle import Recorded
 from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
 from packager.system import file_tree, sandbox
 from packager.targets.hosts import Answered, Boot, Call, Process
 from packager.targets.hosts._host import Delivered
-from packager.types import BuildPlan, Bundle, Json, Spread
+from packager.types import BuildPlan, Bundle, Check, Json, Spread
 from tests import fake_plan
 
 GOOD: Json = {"predictions": [1.5]}
@@ -177,9 +177,9 @@ def test_a_process_that_was_killed_is_told_only_where_something_differs(run: Run
 @pytest.mark.parametrize(
     ("level", "path", "check"),
     [
-        ("landlock", "/tmp/x", stopped.SANDBOX),  # noqa: S108 - the function's
-        ("landlock", "/var/x", stopped.PLATFORM),
-        ("", "/tmp/x", stopped.PLATFORM),  # noqa: S108 - the function's
+        ("landlock", "/tmp/x", Check.SANDBOX),  # noqa: S108 - the function's
+        ("landlock", "/var/x", Check.PLATFORM),
+        ("", "/tmp/x", Check.PLATFORM),  # noqa: S108 - the function's
     ],
 )
 def test_what_only_this_machine_refuses_is_no_fault_of_the_model_s(
@@ -190,7 +190,7 @@ def test_what_only_this_machine_refuses_is_no_fault_of_the_model_s(
     answer = answered({"stack_trace": why}, status=500, failure=why if ends else None)
     (found,) = run(FakeHost(answer, None), (probe(), recorded())).findings
     assert found.check == check
-    assert ("tells nothing of the model" in found.hint) is (check == stopped.SANDBOX)
+    assert ("tells nothing of the model" in found.hint) is (check == Check.SANDBOX)
 
 
 def test_starts_are_measured_by_the_median_of_seven(run: Run) -> None:

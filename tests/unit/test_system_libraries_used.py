@@ -19,7 +19,7 @@ from packager.pipeline.verify.system_libraries import (
     name_origin,
 )
 from packager.system import file_tree
-from packager.types import BuildPlan, Bundle, Finding, Interpreter
+from packager.types import BuildPlan, Bundle, Check, Finding, Interpreter
 from packager.workers import oracle as worker
 from tests import fake_plan
 from tests.tiny_elf import library, write
@@ -82,8 +82,8 @@ def test_what_the_platform_or_the_bundle_brings_is_not_lacking(
 
 
 def test_it_is_said_once_at_the_finding_that_names_it() -> None:
-    first = Finding(check="replay", message="row 1.", hint="")
-    second = Finding(check="platform", message="x.", hint="It loads libGL.so.1.")
+    first = Finding(check=Check.REPLAY, message="row 1.", hint="")
+    second = Finding(check=Check.PLATFORM, message="x.", hint="It loads libGL.so.1.")
     said = describe_lacking(["libGL.so.1"])
     assert said == (
         "The registered model loaded libGL.so.1 from this machine's system, and the function does "
@@ -120,7 +120,7 @@ def test_evidence_and_failures_say_it(tmp_path: Path, monkeypatch: pytest.Monkey
     assert plan.system_libraries == ("libGL.so.1",)
     proven = stage.verify(bundle_of(tmp_path), plan, tmp_path)
     assert describe_lacking(["libGL.so.1"]) in proven.evidence.notes
-    answer(monkeypatch, Finding(check="replay", message="row 1 differs.", hint=""))
+    answer(monkeypatch, Finding(check=Check.REPLAY, message="row 1 differs.", hint=""))
     with pytest.raises(VerificationError, match=r"row 1 differs.*loaded libGL\.so\.1 from this"):
         stage.verify(bundle_of(tmp_path), plan, tmp_path)
     (tmp_path / "b.so").write_bytes(library(needed=("libGL.so.1",)))

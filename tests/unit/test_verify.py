@@ -21,6 +21,7 @@ from packager.system import file_tree
 from packager.types import (
     BuildPlan,
     Bundle,
+    Check,
     ColdStart,
     Finding,
     LoaderSpec,
@@ -32,7 +33,7 @@ from packager.types import (
 from tests import fake_plan
 from tests.tiny_elf import library, write
 
-ODD = Finding(check="replay", message="row 1 differs.", hint="")
+ODD = Finding(check=Check.REPLAY, message="row 1 differs.", hint="")
 START = ColdStart(
     init_wall_ms=11_000.0, init_cpu_ms=1, first_invoke_ms=1, warm_invoke_ms=1, peak_rss_bytes=1
 )
@@ -315,7 +316,7 @@ def test_a_graph_is_summed_on_the_threads_of_the_function(
 def test_what_only_this_machine_s_sandbox_refused_leaves_it_unproven(
     tmp_path: Path, replayed: Replayed
 ) -> None:
-    weaker = Finding(check="sandbox", message="row 1 failed.", hint="At the level 'landlock'.")
+    weaker = Finding(check=Check.SANDBOX, message="row 1 failed.", hint="At the level 'landlock'.")
     replayed.findings.append(weaker)
     with pytest.raises(UnprovenError, match=r"row 1 failed\. At the level 'landlock'"):
         verified(tmp_path)

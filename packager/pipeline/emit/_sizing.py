@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from packager.errors import ConfigurationError, VerificationError
-from packager.types import BuildPlan, ColdStart, Evidence, Finding, Limits
+from packager.types import BuildPlan, Check, ColdStart, Evidence, Finding, Limits
 
 _MB = 1 << 20
 _STEP_MB = 64
@@ -62,7 +62,7 @@ def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
     peak = math.ceil(measured.peak_rss_bytes / _MB)
     if peak > high:
         finding = Finding(
-            check="memory",
+            check=Check.MEMORY,
             message=f"The artifact used {peak:,} MB; {plan.target.name} gives at most {high:,} MB.",
             hint=f"Build for {plan.target.way_out} instead.",
         )

@@ -10,7 +10,7 @@ from typing import Final
 
 from packager.errors import UnprovenError, VerificationError
 from packager.pipeline.answers.spread import describe_outputs
-from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing, stopped
+from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing
 from packager.pipeline.verify.ask import ask_model
 from packager.pipeline.verify.oracle import Answers
 from packager.pipeline.verify.system_libraries import (
@@ -20,7 +20,15 @@ from packager.pipeline.verify.system_libraries import (
 )
 from packager.probes import NOTHING_TO_REPLAY, Probe
 from packager.targets.emulator import why_not_bootable
-from packager.types import BuildPlan, Bundle, Evidence, Finding, RejectedBundle, VerifiedBundle
+from packager.types import (
+    BuildPlan,
+    Bundle,
+    Check,
+    Evidence,
+    Finding,
+    RejectedBundle,
+    VerifiedBundle,
+)
 
 __all__ = ["ask_model", "verify"]
 
@@ -117,7 +125,7 @@ def _proven(
         cold_start=done.cold_start,
         notes=(*evidence.notes, *_notes(plan, done, requests, answers)),
     )
-    if done.findings and all(each.check == stopped.SANDBOX for each in done.findings):
+    if done.findings and all(each.check is Check.SANDBOX for each in done.findings):
         # a fault of this machine's, not of the bundle
         return _unproven(plan, evidence, "\n".join(map(_describe, done.findings))), []
     if answers is not None and not done.findings and done.rows == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from packager.pipeline import sizes
-from packager.types import BuildPlan, Bundle, Finding
+from packager.types import BuildPlan, Bundle, Check, Finding
 
 
 def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
@@ -18,7 +18,7 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
     packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
     largest = ", ".join(f"{name} {each / 1e6:.1f} MB" for name, each in packages[: sizes.SHOWN])
     finding = Finding(
-        check="budget",
+        check=Check.BUDGET,
         message=f"{sentence} It is {(size - limit) / 1e6:.1f} MB over. Largest: {largest}.",
         hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} Take what serving does not "
         "need out of the model's requirements, or build with "

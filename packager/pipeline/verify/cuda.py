@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from packager.types import BuildPlan, Bundle, Device, Finding
+from packager.types import BuildPlan, Bundle, Check, Device, Finding
 
 _RUNTIME: Final = re.compile(r"libcudart[-.0-9a-f]*\.so[.0-9]*")
 _CPU_BUILD: Final = re.compile(r"(?:\+|\.)cpu$")
@@ -25,12 +25,12 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
     if found:
         message = f"CUDA's runtime is there {len(found)} times: {', '.join(found)}."
         hint = "Pin frameworks that are built for one CUDA, as --driver chooses it."
-        return [Finding(check="cuda", message=message, hint=hint)], ""
+        return [Finding(check=Check.CUDA, message=message, hint=hint)], ""
     cpu = [p.name for p in plan.lock.packages if _CPU_BUILD.search(p.version)]
     if not cpu:
         return [], "CUDA's runtime is no file of its own: XGBoost, for one, has it linked in."
     finding = Finding(
-        check="cuda",
+        check=Check.CUDA,
         message=f"The tree could use no GPU: {', '.join(cpu)} is built for a CPU.",
         hint="Build with --device cpu, or list a build for CUDA.",
     )

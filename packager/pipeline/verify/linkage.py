@@ -11,7 +11,7 @@ from handlers import store
 from handlers.cold import Cold
 from packager.system import elf as _elf
 from packager.system.elf import Elf
-from packager.types import BuildPlan, Bundle, Finding
+from packager.types import BuildPlan, Bundle, Check, Finding
 
 _FOREIGN: Final = frozenset({".dylib", ".dll", ".pyd"})
 _NAMED: Final = 3
@@ -70,7 +70,7 @@ def _read(bundle: Bundle) -> tuple[dict[PurePosixPath, Elf], list[Finding]]:
         except ValueError as error:
             findings.append(
                 Finding(
-                    check="linkage",
+                    check=Check.LINKAGE,
                     message=f"{file.path} is damaged: {error}.",
                     hint="Clear uv's cache (uv cache clean) and build again.",
                 )
@@ -104,7 +104,7 @@ def _not_elf(path: PurePosixPath, root: Path) -> Finding:
     with (root / path).open("rb") as file:
         start = file.read(8)
     return Finding(
-        check="linkage",
+        check=Check.LINKAGE,
         message=f"{path} is named as a shared library of Linux and is none (it starts {start!r}).",
         hint="Its wheel was made for another system: take one that is tagged for Linux.",
     )
@@ -119,7 +119,7 @@ def _foreign(
         found = ", ".join(sorted({libraries[path].architecture for path in other}))
         findings.append(
             Finding(
-                check="linkage",
+                check=Check.LINKAGE,
                 message=f"{_some(other)}: built for {found}, not for {architecture}.",
                 hint=f"Take wheels for {architecture}, or build with --arch.",
             )
@@ -128,7 +128,7 @@ def _foreign(
     if system:
         findings.append(
             Finding(
-                check="linkage",
+                check=Check.LINKAGE,
                 message=f"{_some(system)}: libraries of another operating system.",
                 hint="Take wheels that are tagged for Linux.",
             )
@@ -182,7 +182,7 @@ def _is_used(path: PurePosixPath, bundle: Bundle) -> bool:
 def _missing(name: str, files: Sequence[PurePosixPath], bundle: Bundle, plan: BuildPlan) -> Finding:
     taken_out = (each.path.as_posix() for each in bundle.removed if each.path.name == name)
     return Finding(
-        check="linkage",
+        check=Check.LINKAGE,
         message=f"{name} is neither in the tree nor in {plan.runtime.os}; needed by "
         f"{_some(files)}.",
         hint="Name a wheel that carries it in libraries.toml (--facts-dir), or put a copy for "
@@ -202,7 +202,7 @@ def _too_new(libraries: Mapping[PurePosixPath, Elf], plan: BuildPlan) -> list[Fi
         return []
     return [
         Finding(
-            check="linkage",
+            check=Check.LINKAGE,
             message=f"{_some(tuple(newer))}: needs GLIBC {_join_version(max(newer.values()))}, and "
             f"{runtime.os} ({runtime.name}) has {_join_version(runtime.glibc)}.",
             hint="Take an older version that has a wheel for "

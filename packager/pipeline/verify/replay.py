@@ -21,7 +21,7 @@ from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.system import file_tree, sandbox
 from packager.targets.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, Process
-from packager.types import BuildPlan, Bundle, ColdStart, Finding, Json, Spread
+from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Json, Spread
 
 _LOG = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ def _compare_all(
         done.findings += [stopped.name_removed(rule) for rule in sorted(rules)]
     if done.mismatches > _REPORTED:
         more = f"{done.mismatches - _REPORTED} more requests of {len(probes)} differ."
-        done.findings.append(Finding(check="replay", message=more, hint=""))
+        done.findings.append(Finding(check=Check.REPLAY, message=more, hint=""))
 
 
 def _replay_probes(
@@ -302,7 +302,7 @@ def _format_differences(found: Sequence[Difference]) -> str:
 
 def _differs(message: str) -> Finding:
     return Finding(
-        check="replay",
+        check=Check.REPLAY,
         message=message,
         hint="The artifact must answer as the registered model does.",
     )
@@ -329,7 +329,7 @@ def _compare_tree(bundle: Bundle, home: Path, how: str, done: Replayed) -> str:
     if changed:
         done.findings.append(
             Finding(
-                check="read-only",
+                check=Check.READ_ONLY,
                 message=f"Running it changed {', '.join(map(str, changed[:5]))} "
                 f"({len(changed)} files in all); once deployed, the folder cannot be written.",
                 hint="Let the model's code write to /tmp.",

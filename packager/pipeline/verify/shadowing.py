@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from packager.types import BuildPlan, Finding, Shadow
+from packager.types import BuildPlan, Check, Finding, Shadow
 
 
 def check(plan: BuildPlan) -> tuple[list[Finding], str]:
@@ -28,7 +28,7 @@ def check(plan: BuildPlan) -> tuple[list[Finding], str]:
 
 def _finding(shadow: Shadow, version: str) -> Finding:
     return Finding(
-        check="shadowing",
+        check=Check.SHADOWING,
         message=f"{shadow.name} {version} is brought: {shadow.why} ({shadow.source}).",
         hint=shadow.hint,
     )

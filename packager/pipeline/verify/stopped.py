@@ -15,12 +15,8 @@ from packager.system.sandbox import endings, faults
 from packager.system.sandbox.faults import FUNCTION, SHARING_FUNCTION, Place
 from packager.system.sandbox.level_faults import explain_level
 from packager.targets.hosts import Answered, Host
-from packager.types import BuildPlan, Bundle, Finding
+from packager.types import BuildPlan, Bundle, Check, Finding
 
-PLATFORM: Final = "platform"
-"""A finding's check, where the target would refuse it too."""
-SANDBOX: Final = "sandbox"
-"""Where only this machine's sandbox did: nothing is known of the model then."""
 _LOG_TAIL: Final = 2500
 _MORE: Final = (
     "Give it more with --memory where it is memory that was short; else take what takes so much "
@@ -43,7 +39,7 @@ class Where:
 class Refused:
     """By whom a model was refused something, and what, a sentence each."""
 
-    check: str = PLATFORM
+    check: Check = Check.PLATFORM
     words: tuple[str, ...] = ()
 
 
@@ -69,7 +65,7 @@ def explain_stop(
         # no other tree would be allowed more
         return [Finding(check=refused.check, message=what, hint=" ".join(refused.words) or hint)]
     found = Finding(
-        check="boot" if answer.ending is None or answer.loading else "replay",
+        check=Check.BOOT if answer.ending is None or answer.loading else Check.REPLAY,
         message=what,
         hint=f"{hint} Its log ends:\n{log.strip()[-_LOG_TAIL:]}".strip(),
         missing=rules[0] if rules else None,
@@ -99,8 +95,8 @@ def name_refused(answer: Answered, where: Where) -> Refused:
 
 def _find_refused(text: str, where: Where) -> Refused:
     if weaker := explain_level(text, where.place, where.level, where.given):
-        return Refused(SANDBOX, weaker)
-    return Refused(PLATFORM, faults.explain(text, where.place))
+        return Refused(Check.SANDBOX, weaker)
+    return Refused(Check.PLATFORM, faults.explain(text, where.place))
 
 
 def blame_place(finding: Finding, refused: Refused) -> Finding:
@@ -112,7 +108,7 @@ def blame_place(finding: Finding, refused: Refused) -> Finding:
 
 def name_removed(rule: str) -> Finding:
     return Finding(
-        check="replay",
+        check=Check.REPLAY,
         message=f"{rule} was taken out, and the model asks for it.",
         hint=f"Keep it with --keep '{rule}'.",
         missing=rule,
@@ -122,7 +118,7 @@ def name_removed(rule: str) -> Finding:
 def name_absent(module: str) -> Finding:
     """The finding for a module that the model asks for and nothing installed has."""
     return Finding(
-        check="replay",
+        check=Check.REPLAY,
         message=f"The model asks for the module {module}, which nothing installed has.",
         hint="Add what has it with --keep-package, or list it in the model's requirements.",
         absent=module,
@@ -131,7 +127,7 @@ def name_absent(module: str) -> Finding:
 
 def name_gone(name: str, error: EmulatorError) -> Finding:
     return Finding(
-        check="replay",
+        check=Check.REPLAY,
         message=f"{name}: the function was gone. {error}",
         hint="Where it ran out of memory, give it more with --memory.",
     )
@@ -139,5 +135,5 @@ def name_gone(name: str, error: EmulatorError) -> Finding:
 
 def name_limit(limit: str) -> Finding:
     return Finding(
-        check=PLATFORM, message=f"A process of the function was killed: {limit}.", hint=_MORE
+        check=Check.PLATFORM, message=f"A process of the function was killed: {limit}.", hint=_MORE
     )
