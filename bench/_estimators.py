@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from packager.engines.onnx.candidates import RefusedError
+from packager.engines.proof.inputs import RefusedError
 from packager.targets.emulator import Emulator
 from packager.types import Interpreter
 from tests.engines import asking, estimators

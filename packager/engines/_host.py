@@ -176,7 +176,8 @@ def _copy_sources(site: Path) -> None:
     """The worker's own modules and the loader that it tries, and nothing else of ours."""
     skipped = shutil.ignore_patterns("__pycache__")
     target = site / "packager" / "engines"
-    shutil.copytree(_OWN / "onnx", target / "onnx", ignore=skipped)
+    for part in ("onnx", "proof"):
+        shutil.copytree(_OWN / part, target / part, ignore=skipped)
     for package in (site / "packager", target):
         (package / "__init__.py").touch()
     shutil.copytree(resources.handlers_root(), site / "handlers", ignore=skipped)

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-from packager.engines.onnx.candidates import Candidate, Column, Family, Inputs
+from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.onnx.families import family_of
-from packager.engines.onnx.model_under_test import Case
+from packager.engines.onnx.graph_under_test import GraphCase
 from packager.engines.onnx.selection import prove
-from packager.engines.onnx.test_rows import Table
+from packager.engines.proof.inputs import Column, Inputs
+from packager.engines.proof.test_rows import Table
 
 NAMES = ("a", "b", "c", "d")
 
@@ -44,7 +45,7 @@ def case(
     method: str = "predict",
     rows: int = 2000,
     **changes: Any,
-) -> Case:
+) -> GraphCase:
     """Raises RefusedError where the model answers with nothing that a graph could."""
     given: dict[str, Any] = {
         "predict": lambda columns: np.asarray(getattr(model, method)(matrix(columns))),
@@ -58,10 +59,10 @@ def case(
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Case(model=model, family=family or family_of(model), method=method, **given)
+        return GraphCase(model=model, family=family or family_of(model), method=method, **given)
 
 
-def proven(made: Case, out: Path) -> dict[str, Any]:
+def proven(made: GraphCase, out: Path) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return prove(made, out)

@@ -30,8 +30,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
-from packager.engines.onnx.candidates import Column, Inputs, RefusedError
-from packager.engines.onnx.test_rows import specials
+from packager.engines.proof.inputs import Column, Inputs, RefusedError
+from packager.engines.proof.test_rows import specials
 from tests.engines import asking
 
 TABLE = asking.table(400)

@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 
 from handlers.loaders import compiled
-from packager.engines.onnx import parity
-from packager.engines.onnx.candidates import RefusedError
+from packager.engines.proof import parity
+from packager.engines.proof.inputs import RefusedError
 from tests.engines import asking
 from tests.engines.estimators import ESTIMATORS, TRANSFORMERS, fitted
 

@@ -14,8 +14,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from packager.engines.onnx import model_under_test as cases
-from packager.engines.onnx.candidates import RefusedError
+from packager.engines.onnx import graph_under_test as cases
+from packager.engines.proof.inputs import RefusedError
 from tests.engines import asking
 
 TABLE = asking.table(400)

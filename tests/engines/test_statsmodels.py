@@ -13,10 +13,10 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
-from packager.engines.onnx.candidates import Column, Inputs, RefusedError
 from packager.engines.onnx.families import family_of
-from packager.engines.onnx.model_under_test import Case
+from packager.engines.onnx.graph_under_test import GraphCase
 from packager.engines.onnx.selection import prove
+from packager.engines.proof.inputs import Column, Inputs, RefusedError
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(
@@ -62,7 +62,7 @@ def proven(model: Any, names: list[str], out: Path) -> dict[str, Any]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        case = Case(
+        case = GraphCase(
             predict=predict,
             model=model,
             inputs=Inputs(columns=tuple(Column(name, TYPES[name]) for name in names)),

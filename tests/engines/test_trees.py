@@ -24,10 +24,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from packager.engines.onnx import categories, selection, splitting
-from packager.engines.onnx.candidates import Candidate, Column, Inputs, RefusedError
+from packager.engines.onnx.candidates import Candidate
 from packager.engines.onnx.compilers import ensembles, trees
 from packager.engines.onnx.families import family_of
-from packager.engines.onnx.test_rows import Table
+from packager.engines.proof.inputs import Column, Inputs, RefusedError
+from packager.engines.proof.test_rows import Table
 from tests.engines import asking
 
 FLOATS = Inputs(columns=tuple(Column(name, "float") for name in asking.NAMES))

@@ -2,53 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy.typing as npt
 
-
-class RefusedError(Exception):
-    """A model that no graph stands for, with the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    name: str
-    type: str
-    """Of MLflow's schema: double, float, long, integer, boolean or string."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Inputs of a request by the signature: columns, or one tensor by its name."""
-
-    columns: tuple[Column, ...] = ()
-    tensor: str | None = None
-    tail: tuple[int, ...] = ()
-    """The tensor's axes behind the first."""
-    dtype: str = ""
-    """The tensor's, as numpy names it."""
-
-    @property
-    def numeric(self) -> bool:
-        return all(column.type != "string" for column in self.columns)
-
-    def matrix(self, dtype: str, name: str = "X") -> list[dict[str, Any]]:
-        """One feed that takes every column in order, or the tensor."""
-        names = [column.name for column in self.columns] or None
-        return [{"input": name, "dtype": dtype, "columns": names, "tensor": self.tensor}]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one row."""
-        return (len(self.columns),) if self.columns else self.tail
-
-    @property
-    def count(self) -> int:
-        return math.prod(self.shape)
+from packager.engines.proof.inputs import Before, Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +25,6 @@ class Candidate:
     """Whether numbers have to be the model's to the last bit, whatever tolerance there is."""
     levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By text column, the only words that the model answers to."""
-
-
-Before = Callable[[Inputs, Mapping[str, npt.NDArray[Any]]], npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper, numpy_helper
 
-from packager.engines.onnx.candidates import RefusedError
 from packager.engines.onnx.compilers.ensembles import Ensemble, Node, Tree
+from packager.engines.proof.inputs import RefusedError
 
 TAKEN: Final = "taken"
 GIVEN: Final = "features"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from packager.engines.onnx.candidates import Family, RefusedError
+from packager.engines.onnx.candidates import Family
+from packager.engines.proof.inputs import RefusedError
 
 FAMILIES: Final[Mapping[str, str]] = {
     "sklearn": "sklearn_models",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from packager.engines.onnx.candidates import Candidate
-from packager.engines.onnx.model_under_test import FILE, Case, Tried
+from packager.engines.onnx.graph_under_test import FILE, GraphCase, Tried
 
 WORTH_BYTES: Final = 100_000
 """What a graph in float has to save: about one millisecond of a start (docs/adr/0014)."""
@@ -21,7 +21,7 @@ class _Proven:
     evidence: dict[str, Any]
 
 
-def prove(case: Case, out: Path) -> dict[str, Any]:
+def prove(case: GraphCase, out: Path) -> dict[str, Any]:
     """The cheapest candidate that answers as the model, its graph as `model.onnx` in `out`.
 
     Candidates come the nearest to the model first. The first that is proven stands until another
@@ -51,7 +51,7 @@ def prove(case: Case, out: Path) -> dict[str, Any]:
     }
 
 
-def _explain_skip(case: Case, best: _Proven, candidate: Candidate) -> str:
+def _explain_skip(case: GraphCase, best: _Proven, candidate: Candidate) -> str:
     """Explain why there is no use in trying one more."""
     if candidate.precision == best.candidate.precision:
         return f"{best.candidate.name} is proven"

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from packager.engines.onnx.candidates import Candidate, Family, Inputs, RefusedError
+from packager.engines.onnx.candidates import Candidate, Family
+from packager.engines.proof.inputs import Inputs, RefusedError
 
 
 def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:

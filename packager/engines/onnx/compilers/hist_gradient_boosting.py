@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from packager.engines.onnx.candidates import RefusedError
 from packager.engines.onnx.compilers import ensembles
+from packager.engines.proof.inputs import RefusedError
 
 _NAMES: Final = {"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}
 _LINKS: Final[Mapping[str, ensembles.Link]] = {

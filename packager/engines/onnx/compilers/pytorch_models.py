@@ -16,7 +16,8 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from packager.engines.onnx.candidates import Candidate, Family, Inputs, RefusedError
+from packager.engines.onnx.candidates import Candidate, Family
+from packager.engines.proof.inputs import Inputs, RefusedError
 
 _OPSET: Final = 20
 _TRACED: Final = 2

@@ -16,9 +16,10 @@ from skl2onnx.common import data_types as kinds
 from sklearn.base import is_classifier
 
 from packager.engines.onnx import operators, splitting
-from packager.engines.onnx.candidates import Before, Candidate, Family, Inputs, RefusedError
+from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.onnx.compilers import ensembles, linear_classifiers, sklearn_trees, trees
 from packager.engines.onnx.compilers import hist_gradient_boosting as hist
+from packager.engines.proof.inputs import Before, Inputs, RefusedError
 
 _OUTPUTS: Final = {"predict": 0, "predict_proba": 1}
 _NUMPY: Final = {"double": "float64", "float": "float32"}

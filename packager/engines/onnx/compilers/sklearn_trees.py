@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from packager.engines.onnx.candidates import RefusedError
 from packager.engines.onnx.compilers import ensembles
+from packager.engines.proof.inputs import RefusedError
 
 _SINGLE: Final = frozenset(
     {"DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor"}

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from packager.engines.onnx.candidates import Candidate, Family, Inputs, RefusedError
+from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.onnx.compilers.trees import IR_VERSION, OPSET
+from packager.engines.proof.inputs import Inputs, RefusedError
 
 _IDENTITY: Final = frozenset({"OLS", "WLS", "GLS", "GLSAR", "RLM", "QuantReg"})
 _DISCRETE: Final = {"Logit": "Logit", "Poisson": "Log"}

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy.typing as npt
 import onnx
 
-from packager.engines.onnx.candidates import Candidate, Family, Inputs, RefusedError
+from packager.engines.onnx.candidates import Candidate, Family
+from packager.engines.proof.inputs import Inputs, RefusedError
 
 _OPSET: Final = 18
 

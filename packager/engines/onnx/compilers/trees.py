@@ -18,8 +18,9 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from packager.engines.onnx import categories
-from packager.engines.onnx.candidates import Candidate, Inputs
+from packager.engines.onnx.candidates import Candidate
 from packager.engines.onnx.compilers.ensembles import Ensemble, Node, Tree, variants
+from packager.engines.proof.inputs import Inputs
 
 OPSET: Final = 21
 ML_OPSET: Final = 5

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from packager.engines.onnx import splitting
-from packager.engines.onnx.candidates import Candidate, Family, Inputs, RefusedError
+from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.onnx.compilers import ensembles, trees
+from packager.engines.proof.inputs import Inputs, RefusedError
 
 _LINKS: Final[Mapping[str, ensembles.Link]] = {
     "binary:logistic": "sigmoid",

@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from packager.engines.onnx.candidates import RefusedError
-from packager.engines.onnx.test_rows import Table, size, take_rows
+from packager.engines.proof.inputs import RefusedError
+from packager.engines.proof.test_rows import Table, size, take_rows
 
 Array = npt.NDArray[Any]
 Predict = Callable[[Table], Any]

@@ -1,27 +1,19 @@
-"""One model, the rows that it was asked, what it answered, and the graphs that are held to it."""
+"""One model, the rows that it was asked, and what it answered."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import distributions
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
-from google.protobuf.message import EncodeError
 
-from handlers.loaders import compiled
-from packager.engines.onnx import parity, test_rows
-from packager.engines.onnx.candidates import Candidate, Family, Inputs, RefusedError
-from packager.engines.onnx.parity import Batch
-from packager.engines.onnx.test_rows import Table
+from packager.engines.proof import parity, test_rows
+from packager.engines.proof.inputs import Hints, Inputs, RefusedError
+from packager.engines.proof.parity import Batch
+from packager.engines.proof.test_rows import Table
 
-LARGEST_BYTES: Final = 2**31 - 1
-"""A protobuf message's own limit (https://protobuf.dev/programming-guides/encoding/)."""
-FILE: Final = "model.onnx"
 _THRESHOLDS: Final = 100_000
 _CELLS: Final = 60_000_000
 """Of the rows beside thresholds together; each threshold has nine of them."""
@@ -35,24 +27,17 @@ _NAMED: Final = (
     "skl2onnx", "statsmodels", "tensorflow", "tensorflow-cpu", "tf2onnx", "torch", "xgboost",
     "xgboost-cpu",
 )  # fmt: skip
-_WORDS: Final = 800
-"""Letters of a converter's or the runtime's message."""
 _WIDE: Final = 1e300
 _MOST: Final = float(np.finfo(np.float64).max)
-_MISSING: Final = "\x00missing"
+MISSING_TEXT: Final = "\x00missing"
 """Stands for null in a text column: no category is called so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """Result of a candidate: `options` for the loader, or None where it is refused."""
-
-    evidence: dict[str, Any]
-    options: dict[str, Any] | None = None
-
-
 class Case:
-    """Raises RefusedError where the model answers with nothing that a graph could."""
+    """The base of each engine's own case.
+
+    Raises RefusedError where the model answers with nothing that an engine could.
+    """
 
     def __init__(
         self,
@@ -60,7 +45,7 @@ class Case:
         predict: Callable[[Table], Any],
         model: Any,
         inputs: Inputs,
-        family: Family,
+        hints: Hints,
         method: str,
         table: Table,
         example: Table | None,
@@ -71,9 +56,9 @@ class Case:
     ) -> None:
         """`names`: of the columns that the model answers with, where it answers with a table."""
         self._names = names
-        self._predict, self._model, self._inputs = predict, model, inputs
-        self._family, self._method = family, method
-        self._rtol, self._atol, self._seed = rtol, atol, seed
+        self._predict, self.model, self.inputs = predict, model, inputs
+        self._hints, self.method = hints, method
+        self.rtol, self.atol, self._seed = rtol, atol, seed
         self._rng = np.random.default_rng(seed)
         self._generated = test_rows.size(table)
         classes = getattr(model, "classes_", None)
@@ -93,7 +78,7 @@ class Case:
             self.batches += parity.record_batches(f"batch of {count}", part, predict)
         self._special = []
         for name, row in (
-            *test_rows.specials(first, inputs, family.seen(model)),
+            *test_rows.specials(first, inputs, hints.seen(model)),
             *test_rows.beyond(first, self._within),
         ):
             self._special += parity.record_batches(name, row, predict)
@@ -101,13 +86,10 @@ class Case:
         answered = [batch.expected for batch in self.batches if batch.expected is not None]
         if not answered:
             raise RefusedError("the registered model refuses every row that was made for it")
-        self._answer = answered[0]
-        kind = self._answer.dtype.kind
-        if kind not in "fiubUO" or (kind == "O" and not isinstance(self._answer.ravel()[0], str)):
-            raise RefusedError(f"answers of type {self._answer.dtype}")
-
-    def candidates(self) -> Any:
-        return self._family.candidates(self._model, self._inputs, self._method)
+        self.answer = answered[0]
+        kind = self.answer.dtype.kind
+        if kind not in "fiubUO" or (kind == "O" and not isinstance(self.answer.ravel()[0], str)):
+            raise RefusedError(f"answers of type {self.answer.dtype}")
 
     def _refusals(self, row: Table) -> dict[str, list[str]]:
         """Columns in which NaN, infinity or a double beyond any float is refused."""
@@ -119,8 +101,8 @@ class Case:
             if len(some) < len(named) and 0 < len(refused) < len(some):
                 raise RefusedError("columns that treat missing or infinite values differently")
             found[kind] = named if refused and len(some) < len(named) else refused
-        if not self._inputs.columns:
-            found = {kind: [self._inputs.tensor or ""] * bool(each) for kind, each in found.items()}
+        if not self.inputs.columns:
+            found = {kind: [self.inputs.tensor or ""] * bool(each) for kind, each in found.items()}
         return found
 
     def _ends(self, row: Table) -> dict[str, list[float]]:
@@ -130,7 +112,7 @@ class Case:
         model behind it refuses; a graph goes on with it.
         """
         named = [name for name, column in row.items() if column.dtype == np.float64]
-        if not self._inputs.columns or len(named) > _PROBED_ALONE:
+        if not self.inputs.columns or len(named) > _PROBED_ALONE:
             return {}
         ends = {
             name: [self._last_answered(row, name, sign) for sign in (-1.0, 1.0)]
@@ -171,9 +153,9 @@ class Case:
         return False
 
     def _at_thresholds(self, table: Table) -> tuple[Table | None, dict[str, int]]:
-        splits = self._family.thresholds(self._model)
-        before = self._family.before(self._model)
-        reached = self._family.splits(self._model)
+        splits = self._hints.thresholds(self.model)
+        before = self._hints.before(self.model)
+        reached = self._hints.splits(self.model)
         trees = 1 + max((each.tree for each in reached), default=0)
         rooms = _CELLS // (9 * len(table)), _VISITS // (9 * trees)
         most = max(1, min(_THRESHOLDS, *rooms))
@@ -185,66 +167,27 @@ class Case:
         else:
             # what stands before the trees takes what the model takes
             made, done, total = test_rows.through(
-                lambda each: before(self._inputs, each), table, splits, most, self._rng
+                lambda each: before(self.inputs, each), table, splits, most, self._rng
             )
         return made, {"thresholds": total, "thresholds_asked": done}
 
-    def try_candidate(self, candidate: Candidate, path: Path) -> Tried:
-        """Compile one candidate and compare it."""
-        try:
-            opsets, size = _write_optimised_graph(candidate, path)
-            settings = {"intra_op_num_threads": 1} if candidate.exact else {}
-            session = compiled.session(onnxruntime, str(path), settings)
-            options = self._options(candidate, session, settings)
-            ours = compiled.Compiled(session, options)
-        except Exception as error:  # noqa: BLE001 - converters raise anything: that candidate is out
-            words = " ".join(str(error).split())[:_WORDS]
-            return Tried(evidence={"refused": f"{type(error).__name__}: {words}"})
-        done = parity.compare_batches(
-            self.batches,
-            lambda table: ours.array(self._make_feed(table)),
-            rtol=0.0 if candidate.exact else self._rtol,
-            atol=0.0 if candidate.exact else self._atol,
-            labels=self.labels,
-        )
-        evidence: dict[str, Any] = {
-            "exact": candidate.exact,
-            "opset": opsets,
-            "graph_bytes": size,
-            "rows": done.rows,
-            "refusals_agreed": done.refusals,
-            "max_abs_error": done.max_abs_error,
-            "max_rel_error": done.max_rel_error,
-        }
-        if done.wrong:
-            shown = "; ".join(done.shown)
-            evidence["refused"] = f"{done.wrong} rows differ: {shown}"
-            return Tried(evidence=evidence)
-        return Tried(evidence=evidence, options=options)
-
-    def _make_feed(self, table: Table) -> Any:
-        if self._inputs.columns:
+    def make_feed(self, table: Table) -> Any:
+        if self.inputs.columns:
             return table
-        stacked = test_rows.stack_columns(table, self._inputs)
-        return {self._inputs.tensor: stacked} if self._inputs.tensor else stacked
+        stacked = test_rows.stack_columns(table, self.inputs)
+        return {self.inputs.tensor: stacked} if self.inputs.tensor else stacked
 
-    def _options(
-        self, candidate: Candidate, session: Any, settings: dict[str, int]
-    ) -> dict[str, Any]:
-        text = any(feed["dtype"] == "object" for feed in candidate.feeds)
-        dtype = self._answer.dtype
+    def describe_answers(self) -> dict[str, Any]:
+        """Loader options that say what is refused, and what form the model's answers have."""
+        dtype = self.answer.dtype
+        text = any(column.dtype == object for column in self.batches[0].table.values())
         return {
-            "file": FILE,
-            "feeds": candidate.feeds,
-            "output": session.get_outputs()[candidate.output].name,
             "dtype": "object" if dtype.kind in "UO" else dtype.str,
-            "shape": list(self._answer.shape[1:]),
+            "shape": list(self.answer.shape[1:]),
             **{kind: names for kind, names in self._refused.items() if names},
             **({"within": self._within} if self._within else {}),
             **({"empty": True} if self._refuses_none else {}),
-            **({"missing_text": _MISSING} if text and self._takes_null() else {}),
-            **({"levels": dict(candidate.levels)} if candidate.levels else {}),
-            **({"session_options": settings} if settings else {}),
+            **({"missing_text": MISSING_TEXT} if text and self._takes_null() else {}),
             **({"names": names} if (names := self._names()) is not None else {}),
         }
 
@@ -267,8 +210,8 @@ class Case:
             "generated_rows": self._generated,
             "special_rows": len(self._special),
             "batch_sizes": list(_BATCHES),
-            "rtol": self._rtol,
-            "atol": self._atol,
+            "rtol": self.rtol,
+            "atol": self.atol,
             "labels_identical": True,
             "seed": self._seed,
             "python": platform.python_version(),
@@ -280,21 +223,3 @@ def _versions() -> dict[str, str]:
     """Return the versions of the converters and the frameworks that are installed here."""
     installed = {each.name.lower().replace("_", "-"): each.version for each in distributions()}
     return {name: installed[name] for name in _NAMED if name in installed}
-
-
-def _write_optimised_graph(candidate: Candidate, path: Path) -> tuple[dict[str, int], int]:
-    """Write the graph as onnxruntime rearranges it for any machine; returns opsets and size."""
-    graph = candidate.graph()
-    graph.graph.name = "model"
-    try:
-        content = graph.SerializeToString(deterministic=True)
-    except EncodeError as error:
-        raise RefusedError(f"a graph of more than {LARGEST_BYTES} bytes") from error
-    if len(content) > LARGEST_BYTES:
-        raise RefusedError(f"a graph of {len(content)} bytes: {LARGEST_BYTES} is the most")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.optimized_model_filepath = str(path)
-    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return {each.domain: each.version for each in graph.opset_import}, path.stat().st_size

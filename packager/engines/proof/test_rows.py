@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from packager.engines.onnx.candidates import Inputs
+from packager.engines.proof.inputs import Inputs
 
 Array = npt.NDArray[Any]
 Table = dict[str, Array]
