@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +38,7 @@ class GraphCase(Case):
         super().__init__(hints=family, **known)
         self._family = family
 
-    def candidates(self) -> Any:
+    def candidates(self) -> Iterator[Candidate]:
         return self._family.candidates(self.model, self.inputs, self.method)
 
     def try_candidate(self, candidate: Candidate, path: Path) -> Tried:

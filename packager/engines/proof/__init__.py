@@ -1,1 +1,1 @@
-"""What any engine is held to: rows made for a model, its answers, and the comparison."""
+"""Rows made for a model, its answers, and the comparison that any engine has to pass."""

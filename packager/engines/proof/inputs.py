@@ -55,7 +55,7 @@ Before = Callable[[Inputs, Mapping[str, npt.NDArray[Any]]], npt.NDArray[Any]]
 
 
 class Hints(Protocol):
-    """What is known of a model's inside, to make rows that an engine could answer otherwise."""
+    """Knowledge of a model's inside, for rows that an engine could answer otherwise."""
 
     @property
     def thresholds(self) -> Callable[[Any], Mapping[int, npt.NDArray[Any]]]:
@@ -67,7 +67,7 @@ class Hints(Protocol):
 
     @property
     def before(self) -> Callable[[Any], Before | None]:
-        """What stands between the inputs and the trees."""
+        """The steps between the inputs and the trees."""
 
     @property
     def seen(self) -> Callable[[Any], frozenset[str | float]]:
