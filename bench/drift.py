@@ -31,9 +31,9 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402 - the checkout is put on the path first
 
-from handlers.drift import LEAST_ROWS, ROWS  # noqa: E402
 from handlers.manifest import FILENAME, Manifest  # noqa: E402
-from handlers.sketches import compare, sketch  # noqa: E402
+from handlers.observability.drift import LEAST_ROWS, ROWS  # noqa: E402
+from handlers.observability.sketches import compare, sketch  # noqa: E402
 from packager.types import Frame, Tier  # noqa: E402
 from tests import models  # noqa: E402
 from tests.handlers.modelling import laid_out, with_handlers  # noqa: E402

@@ -39,9 +39,9 @@ import torch  # noqa: E402
 from bench import _servers  # noqa: E402
 from bench._shapes import FEATURES, TOKENS, WIDTH  # noqa: E402
 from handlers.manifest import FILENAME, Manifest  # noqa: E402
-from handlers.predictor import load  # noqa: E402
-from handlers.scoring import Scorer  # noqa: E402
-from handlers.service import accelerator, copies, tiers, warmup  # noqa: E402
+from handlers.scoring.predictor import load  # noqa: E402
+from handlers.scoring.scorer import Scorer  # noqa: E402
+from handlers.service import acceleration, accelerator, replicas, warmup  # noqa: E402
 from handlers.service.batcher import Job  # noqa: E402
 from handlers.service.runner import Runner  # noqa: E402
 from handlers.service.settings import ServiceSettings  # noqa: E402
@@ -58,7 +58,7 @@ WAYS = {
     ),
     "cpu": (("bfloat16", "eager"), ("float32", "graphs")),
 }
-"""Beside the plain one: precision and tier, as handlers.service.tiers has them."""
+"""Beside the plain one: precision and tier, as handlers.service.acceleration has them."""
 TOLD = {
     "gpu_memory_used_bytes",
     "gpu_utilisation_ratio",
@@ -206,15 +206,15 @@ def timed(call: Callable[[], object]) -> float:
 
 def ways(folder: Path, device: str, kind: str) -> dict[str, Any]:
     """Each way to run the module: whether the server would take it, and milliseconds by rows."""
-    copy = copies.load(Manifest.read(folder), folder, device, load)
-    example = copies.example(copy.scorer, folder)
+    copy = replicas.load(Manifest.read(folder), folder, device, load)
+    example = replicas.example(copy.scorer, folder)
     sizes = (1, 8, 64) if kind == "cuda" else (1, 2)
     data = np.random.default_rng(3).normal(size=(sizes[-1], TOKENS, FEATURES)).astype("float32")
     found: dict[str, Any] = {}
     for precision, tier in (("float32", "eager"), *WAYS[kind]):
         settings = ServiceSettings(batch_rows=sizes[-1], precision=precision, tier=tier)
-        quick, proof = tiers.quickened(copy.predictor, copy.scorer, example, settings)
-        taken = proof.used or proof is tiers.PLAIN
+        quick, proof = acceleration.quickened(copy.predictor, copy.scorer, example, settings)
+        taken = proof.used or proof is acceleration.PLAIN
         found[f"{precision}, {tier}"] = {
             "proven": proof.used,
             "why": proof.why,

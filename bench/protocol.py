@@ -33,8 +33,8 @@ import numpy as np  # noqa: E402 - the checkout is put on the path first
 import pandas as pd  # noqa: E402
 
 from bench import _numbers  # noqa: E402
-from handlers.app import create_app  # noqa: E402
-from handlers.asgi import App  # noqa: E402
+from handlers.http.asgi import App  # noqa: E402
+from handlers.http.fastapi_app import create_app  # noqa: E402
 from tests.conformance.asking import ours  # noqa: E402
 from tests.conformance.cases import CSV, JSON, column  # noqa: E402
 from tests.conformance.reference import theirs  # noqa: E402

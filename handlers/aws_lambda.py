@@ -1,10 +1,10 @@
 """The Lambda entry point: `handlers.aws_lambda.handler`, the model loaded before the first event.
 
 HTTP events (API Gateway REST and HTTP, load balancers, function URLs) are known by their shape and
-answered by handlers.asgi.App, from and to what Mangum makes of them: without its event loop, as the
-model may run one of its own. Events of the sources that the manifest names
-(queues, streams, buses) go through handlers.inbox. Any other event is a direct invoke: MLflow's
-JSON in (`{"dataframe_split": ...}` and its like), `{"predictions": ...}` out. A direct invoke that
+answered by handlers.http.asgi.App, from and to what Mangum makes of them: without its event loop,
+as the model may run one of its own. Events of the sources that the manifest names (queues, streams,
+buses) go through handlers.events.event_processor. Any other event is a direct invoke: MLflow's JSON
+in (`{"dataframe_split": ...}` and its like), `{"predictions": ...}` out. A direct invoke that
 cannot be answered raises, so that Lambda counts, retries and routes it as a failed invocation; its
 `errorType` is the class's name, to match on in a Step Functions Catch:
 
@@ -29,18 +29,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handlers import logs, predictor, quiet
-from handlers.errors import InvalidInputError, ScoringError, TooLargeError, UnhandledError
-from handlers.events import http
+from handlers.events.records import RecordsFailedError
+from handlers.http import lambda_events
 from handlers.manifest import FILENAME, Manifest
-from handlers.metrics import Recorder
-from handlers.records import RecordsFailedError
-from handlers.scoring import Answer, Scorer
+from handlers.observability import log_redaction, logs
+from handlers.observability.metrics import Recorder
+from handlers.scoring import predictor
+from handlers.scoring.errors import InvalidInputError, ScoringError, TooLargeError, UnhandledError
+from handlers.scoring.scorer import Answer, Scorer
 
 if TYPE_CHECKING:
-    from handlers.drift import Drift
-    from handlers.events import Source
-    from handlers.inbox import Counts, Inbox
+    from handlers.events.event_processor import Counts, EventProcessor
+    from handlers.events.sources import Source
+    from handlers.observability.drift import Drift
 
 
 class BadRequestError(Exception):
@@ -106,9 +107,9 @@ class Function:
         self._scorer = _Scorer(manifest, self._watched)
         self._inbox = None
         if manifest.events:
-            from handlers.inbox import Inbox
+            from handlers.events.event_processor import EventProcessor
 
-            self._inbox = Inbox.read(manifest.events, self._scorer)
+            self._inbox = EventProcessor.read(manifest.events, self._scorer)
         self._base_path = os.environ.get("PACKAGER_BASE_PATH", "")
         self._app: Any = None
         self._front: Any = None
@@ -127,8 +128,8 @@ class Function:
         status, rows, counted = 500, 0, False
         payload_bytes = None
         try:
-            if http.is_http(event):
-                self._logger.set_correlation_id(http.request_id(event))
+            if lambda_events.is_http(event):
+                self._logger.set_correlation_id(lambda_events.request_id(event))
                 self._carry(event)
                 body = event.get("body")
                 payload_bytes = len(body) if isinstance(body, str) else 0
@@ -171,13 +172,13 @@ class Function:
         """The caller's trace, where it named one, into the log."""
         headers = event.get("headers")
         if isinstance(headers, dict) and (given := headers.get("traceparent")):
-            from handlers.tracing import parent
+            from handlers.observability.trace_context import parent
 
             if found := parent(given):
                 self._logger.append_keys(traceparent=found)
 
     def _annotate(self, seconds: float, status: int, rows: int) -> None:
-        from handlers.tracing import annotate
+        from handlers.observability.trace_context import annotate
 
         ended = time.time()
         manifest = self._scorer.manifest
@@ -195,9 +196,9 @@ class Function:
         )
 
     def _delivered(
-        self, inbox: Inbox, source: Source, event: Any, context: Any
+        self, inbox: EventProcessor, source: Source, event: Any, context: Any
     ) -> tuple[Any, Counts]:
-        from handlers.inbox import NoOutputError
+        from handlers.events.event_processor import NoOutputError
 
         try:
             return inbox.answer(source, event, context)
@@ -230,9 +231,9 @@ class Function:
         self._load_http()
         answer = None
         try:
-            event = http.readable(event, self._base_path)
-        except http.UnreadableBodyError:
-            event = http.readable({**event, "body": None}, self._base_path)
+            event = lambda_events.readable(event, self._base_path)
+        except lambda_events.UnreadableBodyError:
+            event = lambda_events.readable({**event, "body": None}, self._base_path)
             refusal = InvalidInputError("The body is marked as base64 and is not.")
             answer = self._scorer.refusal(refusal)
         try:
@@ -251,7 +252,7 @@ class Function:
         return dict(response)
 
     def _routed(self, scope: Any, body: bytes) -> Answer:
-        from handlers.asgi import finish
+        from handlers.http.asgi import finish
 
         try:
             return finish(self._app, scope, body)
@@ -261,14 +262,14 @@ class Function:
 
     def _internal(self, error: Exception) -> InternalError:
         name = type(error).__name__
-        self._logger.error("%s at %s", name, quiet.place(error))
+        self._logger.error("%s at %s", name, log_redaction.place(error))
         return InternalError(f"INTERNAL_ERROR: {name} in the function; see the log for the place.")
 
     def _load_http(self) -> None:
         if self._app is None:
             from mangum.adapter import DEFAULT_TEXT_MIME_TYPES, HANDLERS
 
-            from handlers.asgi import App
+            from handlers.http.asgi import App
 
             self._app = App(self._scorer)
             # without the adapter's own class, which makes an event loop
@@ -285,9 +286,9 @@ class Function:
 
 
 def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
-    from handlers.dimensions import of_model
-    from handlers.drift import Drift
-    from handlers.sketches import Baseline
+    from handlers.observability.dimensions import of_model
+    from handlers.observability.drift import Drift
+    from handlers.observability.sketches import Baseline
 
     text = (folder / str(manifest.baseline)).read_text(encoding="utf-8")
     named = of_model(manifest.model_name, manifest.model_version, service)
@@ -300,7 +301,7 @@ def _message(error: ScoringError) -> str:
 
 def _outgoing(answer: Answer) -> dict[str, Any]:
     """As Mangum takes what an application sent."""
-    from handlers.asgi import encode_headers
+    from handlers.http.asgi import encode_headers
 
     return {"status": answer.status, "headers": encode_headers(answer), "body": answer.body}
 

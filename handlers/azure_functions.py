@@ -1,15 +1,15 @@
 """The Azure Functions entry point: `app`, a blueprint; the model is loaded while it is indexed.
 
-One HTTP function takes every route and answers through handlers.asgi.App, which waits for nothing
-but the model: it is run to its end in the worker's thread, without an event loop. Whatever goes
-wrong in the function answers as JSON: the host's own 500 has no body that a client could read.
+One HTTP function takes every route and answers through handlers.http.asgi.App, which waits for
+nothing but the model: it is run to its end in the worker's thread, without an event loop. Whatever
+goes wrong in the function answers as JSON: the host's own 500 has no body that a client could read.
 
 One log record a request, as JSON: status, rows, latency, the model's own, bytes, model, version and
 age, nothing of its data; on an instance's first and after misses of the cold store that too. A
-build with --opentelemetry tells the same as metrics and spans (handlers.azure_telemetry). Where the
-manifest names triggers, their functions stand beside it (handlers.azure_events).
-The libraries in lib/ are loaded first: the platform searches no folder of ours for them, but what
-is loaded is found by its name.
+build with --opentelemetry tells the same as metrics and spans
+(handlers.observability.azure_telemetry). Where the manifest names triggers, their functions stand
+beside it (handlers.events.trigger_functions). The libraries in lib/ are loaded first: the platform
+searches no folder of ours for them, but what is loaded is found by its name.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from urllib.parse import unquote, urlsplit
 
 import azure.functions as func
 
-from handlers import STORE, predictor, quiet
-from handlers.asgi import App, finish, in_loop
-from handlers.errors import INTERNAL_ERROR, ScoringError
+from handlers import STORE
+from handlers.events.triggers import BATCHES
+from handlers.http.asgi import App, finish, in_loop
 from handlers.manifest import FILENAME, Manifest
-from handlers.scoring import Answer, Scorer
-from handlers.triggers import BATCHES
+from handlers.observability import log_redaction
+from handlers.scoring import predictor
+from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
+from handlers.scoring.scorer import Answer, Scorer
 
 if TYPE_CHECKING:
-    from handlers.azure_telemetry import Telemetry
+    from handlers.observability.azure_telemetry import Telemetry
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,12 +75,12 @@ class Function:
         """`folder` holds model-manifest.json. Raises what reading or loading the model raises."""
         load_libraries(sorted((folder / "lib").glob("*.so*")))
         manifest = Manifest.read(folder)
-        quiet.silence()
+        log_redaction.silence()
         self._about = {"model": manifest.model_name, "version": manifest.model_version}
         self._telemetry = _telemetry(manifest) if manifest.opentelemetry else None
         model = load_model(manifest, folder)
         if manifest.baseline is not None:
-            from handlers.azure_drift import Observed
+            from handlers.observability.azure_drift import Observed
 
             model = Observed(model, manifest, folder, self._telemetry)
         self._model = OneAtATime(model)
@@ -92,16 +94,16 @@ class Function:
         if BATCHES in manifest.events:
             import azure.durable_functions as df
 
-            from handlers.triggers import batches
+            from handlers.events.triggers import batches
 
             made: Any = df.Blueprint()
             batches.add(made, self._scorer, self.record)
         else:
             made = func.Blueprint()
         if set(manifest.events) - {BATCHES}:
-            from handlers.azure_events import Doors
+            from handlers.events.trigger_functions import TriggerFunctions
 
-            Doors(self._scorer, self.record).open(made)
+            TriggerFunctions(self._scorer, self.record).open(made)
         return made
 
     def record(self, function: str, values: dict[str, Any], invocation: Any = None) -> None:
@@ -143,13 +145,13 @@ class Function:
 
     def _failed(self, error: Exception) -> Answer:
         name = type(error).__name__
-        _LOG.error("%s at %s", name, quiet.place(error))
+        _LOG.error("%s at %s", name, log_redaction.place(error))
         message = f"{name} in the function; see the log for the place."
         return self._scorer.refusal(ScoringError(message, error_code=INTERNAL_ERROR))
 
 
 def _telemetry(manifest: Manifest) -> Telemetry | None:
-    from handlers.azure_telemetry import start
+    from handlers.observability.azure_telemetry import start
 
     named = {
         "model": manifest.model_name or "unnamed",
@@ -219,7 +221,7 @@ app: func.Blueprint = func.Blueprint() if _FUNCTION is None else _FUNCTION.app()
 @app.function_name("http")
 @app.route(route="{*path}")
 def http(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Every method and route; which of them exist is handlers.asgi's to say."""
+    """Every method and route; which of them exist is handlers.http.asgi's to say."""
     if _FUNCTION is None:
         msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
         raise RuntimeError(msg)

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from handlers import destinations, events
+from handlers.events import destinations, sources
 from handlers.manifest import FILENAME, Manifest
 from packager.system.file_tree import records
 from packager.types import (
@@ -80,7 +80,7 @@ TARGET = Target(
     reserved=(),
     keep=(),
     way_out="aws-lambda-image",
-    sources=events.SOURCES,
+    sources=sources.SOURCES,
     source_modules=PurePosixPath("events"),
     answering=frozenset({"stepfunctions"}),
     needs={},

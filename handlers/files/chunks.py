@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from handlers import bodies
-from handlers.errors import InvalidInputError
-from handlers.scoring import Checked, Scorer
+from handlers.scoring import request_parsing
+from handlers.scoring.errors import InvalidInputError
+from handlers.scoring.scorer import Checked, Scorer
 
 
 class Chunk(Protocol):
@@ -40,7 +40,7 @@ class Csv:
     def read(self, scorer: Scorer) -> Checked:
         if self.width is not None and (cells := count_cells(self.records)) > self.width:
             raise InvalidInputError(f"The row has {cells} cells, and the first has {self.width}.")
-        return scorer.read(self.header + self.records, bodies.CSV)
+        return scorer.read(self.header + self.records, request_parsing.CSV)
 
     def halves(self) -> Sequence[Chunk]:
         lines = split(self.records)
@@ -75,7 +75,7 @@ class Batch:
 
         made = io.BytesIO()
         pq.write_table(pa.Table.from_batches([self.rows]), made, compression="none")
-        return scorer.read(made.getvalue(), bodies.PARQUET)
+        return scorer.read(made.getvalue(), request_parsing.PARQUET)
 
     def halves(self) -> Sequence[Chunk]:
         middle = self.rows.num_rows // 2
@@ -91,7 +91,7 @@ class Document:
     body: bytes
 
     def read(self, scorer: Scorer) -> Checked:
-        return scorer.read(self.body, bodies.JSON)
+        return scorer.read(self.body, request_parsing.JSON)
 
     def halves(self) -> Sequence[Chunk]:
         return ()

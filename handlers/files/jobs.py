@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from handlers.clients import AWS_ERRORS, code
-from handlers.errors import ScoringError
+from handlers.aws_clients import AWS_ERRORS, code
+from handlers.events.records import FileRef, Outcome, Record
 from handlers.files import readers, storage, writers
 from handlers.files.readers import Part
 from handlers.files.scoring import Rows
-from handlers.records import FileRef, Outcome, Record
-from handlers.scoring import Scorer
+from handlers.scoring.errors import ScoringError
+from handlers.scoring.scorer import Scorer
 
 _LOG = logging.getLogger(__name__)
 CHUNK_BYTES = 4 * 1024 * 1024

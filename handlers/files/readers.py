@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from handlers.errors import InvalidInputError, TooLargeError
 from handlers.files.chunks import Batch, Csv, Document, Items, Lines, count_cells, ends
+from handlers.scoring.errors import InvalidInputError, TooLargeError
 
 _BOM = codecs.BOM_UTF8
 _ROW_BYTES = 16

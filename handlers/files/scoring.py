@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from handlers import quiet
-from handlers.bodies import FORMATS, LLM_KEYS
-from handlers.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
 from handlers.files.chunks import Chunk, Csv, Items, Lines, length
 from handlers.files.readers import Part
-from handlers.responses import encode, jsonable
-from handlers.scoring import Checked, Scorer
-from handlers.together import Scored, Together
+from handlers.observability import log_redaction
+from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
+from handlers.scoring.request_merging import Scored, Together
+from handlers.scoring.request_parsing import FORMATS, LLM_KEYS
+from handlers.scoring.responses import encode, jsonable
+from handlers.scoring.scorer import Checked, Scorer
 
 _REQUEST_KEYS = frozenset({*FORMATS, *LLM_KEYS, "params"})
 _LOG = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Rows:
         except (ScoringError, *_TRANSIENT):
             raise
         except Exception as error:  # a fault of ours, which must not spoil the other rows
-            _LOG.error("%s at %s", type(error).__name__, quiet.place(error))
+            _LOG.error("%s at %s", type(error).__name__, log_redaction.place(error))
             message = "The row could not be read."
             raise ScoringError(message, error_code=INTERNAL_ERROR) from error
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from handlers.clients import AWS_ERRORS, client, code
-from handlers.errors import InvalidInputError
-from handlers.records import FileRef
+from handlers.aws_clients import AWS_ERRORS, client, code
+from handlers.events.records import FileRef
+from handlers.scoring.errors import InvalidInputError
 
 _LOG = logging.getLogger(__name__)
 _BLOCK_BYTES = 1024 * 1024

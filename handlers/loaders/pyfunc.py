@@ -2,7 +2,7 @@
 
 Answers as MLflow's pyfunc wrappers (mlflow.pyfunc.PyFuncModel and
 mlflow.pyfunc.model._PythonModelPyfuncWrapper). Nothing of MLflow is installed: where the model
-needs its names, handlers/stub comes first on sys.path.
+needs its names, handlers/loaders/stub comes first on sys.path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from handlers.loaders import _serialized
 from handlers.manifest import Manifest
 
-_STUB = Path(__file__).resolve().parent.parent / "stub"
+_STUB = Path(__file__).resolve().parent / "stub"
 _OPENERS = {"lzma": "lzma", "bzip2": "bz2", "gzip": "gzip"}
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from handlers.errors import INVALID_PARAMETER_VALUE, ScoringError
 from handlers.loaders import _inputs, _serialized
 from handlers.manifest import Manifest
+from handlers.scoring.errors import INVALID_PARAMETER_VALUE, ScoringError
 
 
 class _Predictor:

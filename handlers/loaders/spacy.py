@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.loaders import _inputs, _serialized
 from handlers.manifest import Manifest
+from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
 
 
 class _Predictor:

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.loaders import _serialized
 from handlers.manifest import Manifest
+from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
 
 _SERIES = "statsmodels.tsa.base.tsa_model"
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from handlers.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, ScoringError
 from handlers.loaders import _serialized
 from handlers.manifest import Manifest
+from handlers.scoring.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, ScoringError
 
 Rows = list[dict[Any, Any]]
 _PAIR = frozenset({"text", "text_pair"})

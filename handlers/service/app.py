@@ -17,12 +17,12 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from handlers.app import create_app
-from handlers.asgi import DisconnectedError, read_body
-from handlers.bodies import JSON
-from handlers.errors import ScoringError
-from handlers.scoring import Answer, Checked
-from handlers.service import v2
+from handlers.http.asgi import DisconnectedError, read_body
+from handlers.http.fastapi_app import create_app
+from handlers.scoring.errors import ScoringError
+from handlers.scoring.request_parsing import JSON
+from handlers.scoring.scorer import Answer, Checked
+from handlers.service import open_inference_protocol
 from handlers.service.metrics import CONTENT_TYPE
 from handlers.service.service import Service, State
 
@@ -113,15 +113,17 @@ class _Routes:
         service = self._service
         if (missing := self._unknown(request)) is not None:
             return missing
-        found: list[v2.Infer] = []
+        found: list[open_inference_protocol.Infer] = []
 
         async def read() -> Checked:
-            infer = v2.read(body, request.headers.get(_HEADER), service.manifest)
+            infer = open_inference_protocol.read(
+                body, request.headers.get(_HEADER), service.manifest
+            )
             found.append(infer)
             return service.scorer.enforced(infer.request)
 
         async def write(prediction: Any, _: Checked) -> Answer:
-            made, header = v2.write(prediction, found[0], service.manifest)
+            made, header = open_inference_protocol.write(prediction, found[0], service.manifest)
             if header is None:
                 return Answer(200, JSON, made)
             headers = ((_HEADER, str(header)),)
@@ -145,7 +147,11 @@ class _Routes:
 
     async def model(self, request: Request) -> Response:
         missing = self._unknown(request)
-        return self._response(missing) if missing else _json(v2.metadata(self._service.manifest))
+        return (
+            self._response(missing)
+            if missing
+            else _json(open_inference_protocol.metadata(self._service.manifest))
+        )
 
     async def model_ready(self, request: Request) -> Response:
         if (missing := self._unknown(request)) is not None:

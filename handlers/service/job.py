@@ -20,16 +20,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from handlers import predictor, together
-from handlers.clients import AWS_ERRORS, client, code
-from handlers.errors import InvalidInputError, ScoringError
+from handlers.aws_clients import AWS_ERRORS, client, code
+from handlers.events.records import FileRef, Record
 from handlers.files.jobs import Files
 from handlers.files.readers import FORMATS
 from handlers.files.storage import Address
 from handlers.manifest import Manifest
-from handlers.records import FileRef, Record
-from handlers.scoring import Scorer
-from handlers.service import accelerator, copies
+from handlers.scoring import predictor, request_merging
+from handlers.scoring.errors import InvalidInputError, ScoringError
+from handlers.scoring.scorer import Scorer
+from handlers.service import accelerator, replicas
 from handlers.service.batcher import Job
 from handlers.service.runner import Runner
 from handlers.service.settings import ServiceSettings
@@ -71,7 +71,7 @@ class _ByRunner:
             isinstance(each, np.ndarray)
             for each in (data.values() if isinstance(data, dict) else [data])
         )
-        rows = together.length(data) if by_row else 1
+        rows = request_merging.length(data) if by_row else 1
         form = "file" if by_row else None
         (answer,) = self._runner([Job(form=form, rows=rows, data=data, params=params)])
         if isinstance(answer, ScoringError):
@@ -100,8 +100,8 @@ def run(folder: Path, source: str, target: str, environ: Mapping[str, str] = os.
 def _scorer(folder: Path, environ: Mapping[str, str]) -> Scorer:
     manifest, settings = Manifest.read(folder), ServiceSettings.read(environ)
     device = accelerator.devices(environ)[0]
-    copy = copies.load(manifest, folder, device, predictor.load)
-    copy = copies.warm(copy, copies.example(copy.scorer, folder), settings)
+    copy = replicas.load(manifest, folder, device, predictor.load)
+    copy = replicas.warm(copy, replicas.example(copy.scorer, folder), settings)
     warm = copy.warm
     if warm is None or not warm.merges:
         # rows that look at each other: a chunk is asked as it is read, like a request of its size

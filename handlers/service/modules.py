@@ -1,4 +1,4 @@
-"""torch modules in half precision, compiled, or as CUDA graphs: what handlers.service.tiers proves.
+"""torch modules in half precision, compiled, or as CUDA graphs: what acceleration.py proves.
 
 A loader's predictor lends its module by `with_weights(change)`, which gives a predictor over the
 changed module, and, where the module is called with one tensor, by `with_call(change)`.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from handlers.predictor import Predictor
+from handlers.scoring.predictor import Predictor
 
 Call = Callable[..., Any]
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from handlers import predictor, quiet, together
-from handlers.errors import INTERNAL_ERROR, ScoringError
 from handlers.manifest import Manifest
-from handlers.scoring import Answer, Checked, Scorer
-from handlers.service import accelerator, copies, traces, warmup
+from handlers.observability import log_redaction
+from handlers.scoring import predictor, request_merging
+from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
+from handlers.scoring.scorer import Answer, Checked, Scorer
+from handlers.service import accelerator, otel_spans, replicas, warmup
 from handlers.service.batcher import (
     Batcher,
     ClosedError,
@@ -60,17 +61,17 @@ class Service:
         folder: Path,
         settings: ServiceSettings,
         *,
-        load: copies.Load | None,
+        load: replicas.Load | None,
     ) -> None:
         """Nothing is loaded yet. Raises NoAcceleratorError, ValueError, KeyError or TypeError."""
         self.manifest = manifest
         self.settings = settings
         self.devices = accelerator.devices()
         self.metrics = Metrics(manifest, self.devices)
-        self.traces = traces.start(manifest)
+        self.traces = otel_spans.start(manifest)
         self.state = State.STARTING
         self.placed: tuple[str, ...] = ()
-        self.copies: tuple[copies.Copy, ...] = ()
+        self.copies: tuple[replicas.Copy, ...] = ()
         self.warm: tuple[warmup.Warm, ...] = ()
         self._folder = folder
         self._load = load or predictor.load
@@ -87,9 +88,12 @@ class Service:
         begun = time.monotonic()
         loaded = await asyncio.to_thread(self._loaded)
         ready = time.monotonic()
-        example = await asyncio.to_thread(copies.example, self.scorer, self._folder)
+        example = await asyncio.to_thread(replicas.example, self.scorer, self._folder)
         self.copies = tuple(
-            [await asyncio.to_thread(copies.warm, each, example, self.settings) for each in loaded]
+            [
+                await asyncio.to_thread(replicas.warm, each, example, self.settings)
+                for each in loaded
+            ]
         )
         self.warm = tuple(each.warm for each in self.copies if each.warm is not None)
         rows = min(each.batch_rows for each in self.warm)
@@ -116,10 +120,10 @@ class Service:
             "Ready on %s: %d rows at once; %s", ", ".join(self.placed), rows, self.warm[0].why
         )
 
-    def _loaded(self) -> list[copies.Copy]:
+    def _loaded(self) -> list[replicas.Copy]:
         made = []
         for device in self.devices:
-            copy = copies.load(self.manifest, self._folder, device, self._load)
+            copy = replicas.load(self.manifest, self._folder, device, self._load)
             self._late.inner = self._late.inner or copy.predictor
             made.append(copy)
         self.placed = tuple(copy.placed for copy in made)
@@ -190,7 +194,7 @@ class Service:
                 ScoringError("The server ends.", error_code=_NOT_TAKING)
             )
         except Exception as error:  # noqa: BLE001 - a fault of ours, whose text may quote the request
-            _LOG.error("%s at %s", type(error).__name__, quiet.place(error))
+            _LOG.error("%s at %s", type(error).__name__, log_redaction.place(error))
             fault = ScoringError("The server failed.", error_code=INTERNAL_ERROR)
             return self.scorer.refusal(fault)
 
@@ -198,8 +202,8 @@ class Service:
         """Raises ScoringError and the batcher's errors."""
         if self._batcher is None:
             raise ClosedError
-        form = together.form(checked) if self._merges else None
-        rows = 1 if form is None else together.length(checked.data)
+        form = request_merging.form(checked) if self._merges else None
+        rows = 1 if form is None else request_merging.length(checked.data)
         job = Job(
             form=form,
             rows=rows,

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from handlers import together
-from handlers.errors import ScoringError
-from handlers.scoring import Checked
+from handlers.scoring import request_merging
+from handlers.scoring.errors import ScoringError
+from handlers.scoring.scorer import Checked
 from handlers.service import accelerator
 from handlers.service.runner import Predict, free, out_of_memory, sliced
 
@@ -54,7 +54,7 @@ def warm_up(
     `alike` judges two answers to one row where `same` would be too strict. Raises ScoringError
     where the model cannot answer its own example.
     """
-    if example is None or together.form(example) is None:
+    if example is None or request_merging.form(example) is None:
         why = "the model has no example of rows to try it with" if example is None else ""
         if example is not None:
             predict(example.data, example.params)
@@ -85,8 +85,8 @@ def warm_up(
 
 def repeated(data: Any, rows: int) -> Any:
     """As many rows as asked for, of the example's over and over."""
-    there = together.length(data)
-    copies = together.joined([data] * -(-rows // there)) if rows > there else data
+    there = request_merging.length(data)
+    copies = request_merging.joined([data] * -(-rows // there)) if rows > there else data
     return sliced(copies, 0, rows)
 
 
@@ -94,11 +94,11 @@ def by_row(
     predict: Predict, data: Any, params: dict[str, Any] | None, alike: Alike
 ) -> tuple[bool, str]:
     """Tell whether a row's answer is the same whatever goes with it, and why not."""
-    rows = together.length(varied(data))
+    rows = request_merging.length(varied(data))
     shown = min(rows, _SHOWN)
     several = sliced(varied(data), 0, shown)
     try:
-        whole = together.shares(predict(several, params), [1] * shown)
+        whole = request_merging.shares(predict(several, params), [1] * shown)
         alone = [predict(sliced(several, at, at + 1), params) for at in range(shown)]
     except ScoringError as error:
         return False, f"rows of the example could not be tried together: {error.message}"
@@ -112,7 +112,7 @@ def by_row(
 
 def varied(data: Any) -> Any:
     """The example, and where it is one row of plain numbers, a few more like it."""
-    if together.length(data) > 1:
+    if request_merging.length(data) > 1:
         return data
     scales = np.linspace(0.5, 1.5, 4)
     if isinstance(data, np.ndarray) and data.dtype.kind == "f":
@@ -122,7 +122,7 @@ def varied(data: Any) -> Any:
             name: np.concatenate([(array * scale).astype(array.dtype) for scale in scales])
             for name, array in data.items()
         }
-    return together.joined([data, data])
+    return request_merging.joined([data, data])
 
 
 def same(one: Any, other: Any) -> bool:

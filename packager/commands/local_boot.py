@@ -50,7 +50,7 @@ def prepare_boot(
         if target.name in _OF_AWS:
             _fill(folder, built.home / "events" / "direct.json")
             package = target.entrypoint.partition(".")[0]
-            recorded = {"PACKAGER_STAND_IN": f"{package}.clients"}
+            recorded = {"PACKAGER_STAND_IN": f"{package}.aws_clients"}
         yield Boot(
             folder=built.folder,
             interpreter=interpreter,

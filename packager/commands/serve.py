@@ -43,7 +43,7 @@ _CHECK: Final = (
     "import sys; sys.path.insert(0, sys.argv[1])\n"
     "from pathlib import Path\n"
     "from handlers.manifest import Manifest\n"
-    "from handlers.predictor import load\n"
+    "from handlers.scoring.predictor import load\n"
     "load(Manifest.read(Path(sys.argv[1])), Path(sys.argv[1]))\n"
 )
 

@@ -15,9 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from handlers.drift import MOST_COLUMNS, answers
 from handlers.loaders import _threads
-from handlers.sketches import LEAST_BASELINE, Sketch, sketch
+from handlers.observability.drift import MOST_COLUMNS, answers
+from handlers.observability.sketches import LEAST_BASELINE, Sketch, sketch
 from packager.environments import virtual_environments
 from packager.errors import ConfigurationError, ToolError
 from packager.models import registered_model

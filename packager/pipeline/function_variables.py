@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from handlers import events as sources
-from handlers.dimensions import dimension_value
+from handlers.events import sources
+from handlers.observability.dimensions import dimension_value
 from packager.pipeline import layout
 from packager.types import BuildPlan, Front
 

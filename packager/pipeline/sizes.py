@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from handlers import store
+from handlers.importer import bytecode_importer
 from packager.types import Runtime, Target
 
 SHOWN: Final = 10
 _HOME: Final = PurePosixPath("handlers")
 _ARCHIVES: Final = {
-    _HOME / store.COLD_FILE: "cold store",
-    _HOME / store.CODE_FILE: "bytecode archive",
-    _HOME / store.INDEX: "bytecode archive",
+    _HOME / bytecode_importer.COLD_FILE: "cold store",
+    _HOME / bytecode_importer.CODE_FILE: "bytecode archive",
+    _HOME / bytecode_importer.INDEX: "bytecode archive",
 }
 
 

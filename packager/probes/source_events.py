@@ -1,6 +1,6 @@
 """One event an event source, as the service sends it, around a request that the model takes.
 
-Shapes: the pages that each module under handlers.events names.
+Shapes: the pages that each module under handlers.events.sources names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NOTICES: Final = f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:objects"
 
 
 def source_event(name: str, request: Json) -> Json:
-    """`name` is a source's under handlers.events; `request` is decoded JSON of MLflow's forms."""
+    """`name` is one of handlers.events.sources; `request` is decoded JSON of MLflow's forms."""
     return _FORMS[name](request)
 
 

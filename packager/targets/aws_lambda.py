@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from handlers import destinations, events
+from handlers.events import destinations, sources
 from packager import facts
 from packager.types import Target
 
@@ -26,16 +26,16 @@ def target(facts_dir: Path | None = None) -> Target:
             # no wheels for later Pythons: done without there
             "pysimdjson>=7; python_version < '3.14'",
         ),
-        handlers=("aws_lambda.py", "asgi.py", "events/http.py"),
+        handlers=("aws_lambda.py", "http/asgi.py", "http/lambda_events.py"),
         deploy="sam deploy --guided",
         infra=None,
         scripts={},
         reserved=(),
         keep=(),
         way_out="aws-lambda-image",
-        sources=events.SOURCES,
-        source_modules=PurePosixPath("events"),
-        answering=frozenset(s.NAME for s in events.load(events.SOURCES) if s.RETURNS),
+        sources=sources.SOURCES,
+        source_modules=PurePosixPath("events/sources"),
+        answering=frozenset(s.NAME for s in sources.load(sources.SOURCES) if s.RETURNS),
         needs={},
         outputs=destinations.KINDS,
         failures="sqs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from handlers import triggers
+from handlers.events import triggers
 from packager import facts
 from packager.types import Target, Telemetry
 
@@ -47,7 +47,7 @@ def target(facts_dir: Path | None = None) -> Target:
             "msgspec>=0.20",
             "pysimdjson>=7; python_version < '3.14'",
         ),
-        handlers=("azure_functions.py", "asgi.py"),
+        handlers=("azure_functions.py", "http/asgi.py"),
         deploy="azd up",
         infra="azure",
         scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
@@ -55,7 +55,7 @@ def target(facts_dir: Path | None = None) -> Target:
         keep=("azure", "azurefunctions", "azure_functions_runtime", "markupsafe", "werkzeug"),
         way_out="gpu-container",
         sources=(*triggers.TRIGGERS, triggers.BATCHES),
-        source_modules=PurePosixPath("triggers"),
+        source_modules=PurePosixPath("events/triggers"),
         answering=frozenset({triggers.BATCHES}),
         needs={triggers.BATCHES: ("azure-functions-durable>=1.7,<2",)},
         outputs=triggers.OUTPUTS,

@@ -50,7 +50,7 @@ class BuildRequest:
     seed: int = 0
     front: Front = Front.HTTP_API
     events: tuple[str, ...] = ()
-    """Event sources, by their names under handlers.events, beside HTTP and direct invokes."""
+    """Names under handlers.events.sources: what calls it beside HTTP and direct invokes."""
     output_to: str | None = None
     """Where answers go that no caller waits for: `s3://bucket/prefix`, `sqs://queue`,
     `eventbridge://bus`, `dynamodb://table` or `firehose://stream`."""

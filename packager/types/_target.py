@@ -150,7 +150,7 @@ class Target:
     """Kinds of destination."""
     failures: str | None
     """The kind that takes what can never be answered; None where the platform's bindings deliver,
-    and no module of handlers.destinations ships."""
+    and no module of handlers.events.destinations ships."""
     remembers: bool
     """Whether it can keep a table of what was answered."""
     told_memory: bool

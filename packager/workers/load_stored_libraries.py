@@ -83,8 +83,8 @@ def load_together(places: dict[str, str]) -> dict[str, str]:
 def main(root: str, listed: str) -> None:
     asked: dict[str, list[str]] = json.loads(Path(listed).read_text(encoding="utf-8"))
     sys.path.insert(0, root)
-    shipped: Any = importlib.import_module("handlers.cold")
-    store = shipped.Cold(root, f"{root}/handlers/{shipped.COLD_FILE}")
+    shipped: Any = importlib.import_module("handlers.importer.compressed_store")
+    store = shipped.CompressedStore(root, f"{root}/handlers/{shipped.COLD_FILE}")
     places = {path: store.unpacked(path) for path in asked}
     some = next(iter(asked))
     unpacked = places[some].removesuffix(f"/{some}")

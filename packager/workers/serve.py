@@ -1,8 +1,8 @@
 """Serve a function's folder with uvicorn, in the target's Python, that folder first on the path.
 
 Usage: `python serve.py FUNCTION HANDLERS SOCKET`. SOCKET is the descriptor of one that listens,
-which comes from outside: the model's code has no network of its own. HANDLERS is the
-packager's own `handlers` folder: the long-lived server's module (handlers.app) does not ship in a
+which comes from outside: the model's code has no network of its own. HANDLERS is the packager's own
+`handlers` folder: the long-lived server's module (handlers.http.fastapi_app) does not ship in a
 function, so it is taken from there; everything that ships is taken from FUNCTION.
 """
 
@@ -17,15 +17,15 @@ from pathlib import Path
 def main(function: str, own_handlers: str, descriptor: str) -> None:
     function = str(Path(function).absolute())  # the importer knows its modules by their full paths
     sys.path[:0] = [function, str(Path(function, "lib"))]
-    import handlers
+    from handlers import http
 
-    handlers.__path__.append(own_handlers)
+    http.__path__.append(str(Path(own_handlers, "http")))
     import uvicorn
 
-    from handlers.app import create_app
+    from handlers.http.fastapi_app import create_app
     from handlers.manifest import Manifest
-    from handlers.predictor import load
-    from handlers.scoring import Scorer
+    from handlers.scoring.predictor import load
+    from handlers.scoring.scorer import Scorer
 
     manifest = Manifest.read(Path(function))
     app = create_app(Scorer(manifest, load(manifest, Path(function))), Path(function))

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from handlers.asgi import App
+from handlers.http.asgi import App
 from handlers.manifest import Manifest
-from handlers.scoring import Scorer
-from handlers.settings import Settings
+from handlers.scoring.scorer import Scorer
+from handlers.scoring.settings import Settings
 
 HOST = {"host": "test"}
 Signature = Mapping[str, Any]

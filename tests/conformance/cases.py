@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from handlers.schema import DATA_TYPES
+from handlers.scoring.schema.signature import DATA_TYPES
 
 JSON = "application/json"
 CSV = "text/csv"

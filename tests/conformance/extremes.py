@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from handlers.schema import DATA_TYPES
+from handlers.scoring.schema.signature import DATA_TYPES
 from tests.conformance.cases import CSV, Case, body, column, tensor
 
 NUMBERS: tuple[Any, ...] = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from handlers.schema import DATA_TYPES
+from handlers.scoring.schema.signature import DATA_TYPES
 from tests.conformance.cases import CSV, JSON, NESTED_TYPES, Case, column, param, tensor
 
 KINDS = sorted(DATA_TYPES)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import azure.functions as func
 import pytest
 
-from handlers.asgi import App
 from handlers.azure_functions import answered, response
+from handlers.http.asgi import App
 from tests.conformance.asking import HOST, Reply, ours_app
 from tests.conformance.cases import ALL, Case
 from tests.conformance.compare import asked

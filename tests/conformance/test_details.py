@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handlers.asgi import App
+from handlers.http.asgi import App
 from tests.conformance.asking import ours
 from tests.conformance.cases import ALL, Case
 from tests.conformance.compare import asked

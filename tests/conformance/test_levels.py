@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handlers.asgi import App
-from handlers.quirks import Quirks, quirks
+from handlers.http.asgi import App
+from handlers.scoring.schema.quirks import Quirks, quirks
 from tests.conformance.asking import ask, ours
 from tests.conformance.cases import column
 from tests.conformance.compare import DIFFERENT

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from handlers.errors import FOREIGN
+from handlers.scoring.errors import FOREIGN
 
 _CUTS = (
     # each: MLflow's text with the data in it, and what is left of it here

@@ -26,10 +26,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from handlers import events, triggers
 from handlers.aws_lambda import BadRequestError, Function, ModelFailedError, PayloadTooLargeError
-from handlers.inbox import Inbox
-from handlers.records import RecordsFailedError
+from handlers.events import sources, triggers
+from handlers.events.event_processor import EventProcessor
+from handlers.events.records import RecordsFailedError
 from packager.probes.source_events import notice_event, source_event
 from packager.targets.emulator import http_event
 from packager.types import Frame, Tier
@@ -74,8 +74,8 @@ class Lambda:
     def ask(self, event: Any) -> None:
         """Raises CrashError."""
         output, failures, files = Box(), Box(), Files()
-        inbox = Inbox(
-            events.SOURCES, self._function._scorer, output=output, failures=failures,
+        inbox = EventProcessor(
+            sources.SOURCES, self._function._scorer, output=output, failures=failures,
             files=lambda: files,  # type: ignore[arg-type, return-value]
         )  # fmt: skip
         self._function._inbox = inbox
@@ -91,7 +91,7 @@ class Lambda:
             raise CrashError(f"status {answer['statusCode']}")
         if source is None or source.RETURNS:
             return
-        found = events.read_records(source, event)
+        found = sources.read_records(source, event)
         done = [message.id for box in (output, failures) for message in box.messages]
         ended = {record.id for record in found if record.file is None}
         if len(done) < len(ended) or (answer or {}).get("batchItemFailures"):
@@ -132,12 +132,12 @@ class Azure:
 def real(rng: random.Random) -> Any:
     """An event as a service sends it."""
     body = json.dumps(rng.choice([ROW, {"dataframe_records": [ROW]}])).encode()
-    draw = rng.randrange(len(events.SOURCES) + 3)
-    if draw < len(events.SOURCES):
-        return source_event(events.SOURCES[draw], json.loads(body))
-    if draw == len(events.SOURCES):
+    draw = rng.randrange(len(sources.SOURCES) + 3)
+    if draw < len(sources.SOURCES):
+        return source_event(sources.SOURCES[draw], json.loads(body))
+    if draw == len(sources.SOURCES):
         return notice_event()
-    if draw == len(events.SOURCES) + 1:
+    if draw == len(sources.SOURCES) + 1:
         return {"dataframe_records": [ROW]}
     return http_event("POST", "/invocations", body, HEADERS, rng.choice(KINDS))  # type: ignore[arg-type]
 

@@ -32,11 +32,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from handlers import bulk  # noqa: E402 - the checkout is put on the path first
-from handlers.app import create_app  # noqa: E402 - the checkout is put on the path first
-from handlers.asgi import App  # noqa: E402
-from handlers.errors import ScoringError  # noqa: E402
-from handlers.scoring import Answer, Scorer  # noqa: E402
+from handlers.http.asgi import App  # noqa: E402
+from handlers.http.fastapi_app import create_app  # noqa: E402 - the checkout is put on the path first
+from handlers.scoring import fast_json  # noqa: E402 - the checkout is put on the path first
+from handlers.scoring.errors import ScoringError  # noqa: E402
+from handlers.scoring.scorer import Answer, Scorer  # noqa: E402
 from tests.conformance.asking import ours  # noqa: E402
 from tests.fuzz.bodies import LIMIT_BYTES, Sample, endless, huge  # noqa: E402
 from tests.handlers.scorers import ask  # noqa: E402
@@ -112,12 +112,12 @@ class Run:
         signal.setitimer(signal.ITIMER_REAL, WAITING * seconds)
 
     def _as_if_large(self, scorer: Scorer, sample: Sample, answer: Answer) -> None:
-        before = bulk.LARGE_BYTES
-        bulk.LARGE_BYTES = 1
+        before = fast_json.LARGE_BYTES
+        fast_json.LARGE_BYTES = 1
         try:
             large = scorer.invocations(sample.body, sample.content_type)
         finally:
-            bulk.LARGE_BYTES = before
+            fast_json.LARGE_BYTES = before
         if large != answer:
             raise CrashError(f"as if large: {large}, and else {answer}")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from handlers import triggers
-from handlers.inbox import Inbox
+from handlers.events import triggers
+from handlers.events.event_processor import EventProcessor
 from tests.fuzz import events
 
 
@@ -18,7 +18,7 @@ def test_a_crash_is_told_with_its_event(monkeypatch: pytest.MonkeyPatch) -> None
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Inbox, "answer", broken)
+    monkeypatch.setattr(EventProcessor, "answer", broken)
 
     with pytest.raises(Exception, match="ZeroDivisionError") as raised:
         events.fuzz(5, seed=0, each=5)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from handlers.scoring import Scorer
+from handlers.scoring.scorer import Scorer
 from tests.conformance.asking import ours
 from tests.fuzz import run
 from tests.fuzz.bodies import HUGE, PARQUET, parquet_bombs

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handlers.app import create_app
+from handlers.http.fastapi_app import create_app
 from tests.conformance.asking import ours
 from tests.conformance.cases import column
 from tests.fuzz.run import Quiet

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from handlers.asgi import App
+from handlers.http.asgi import App
 from handlers.manifest import Manifest
-from handlers.scoring import Scorer
-from handlers.settings import Settings
+from handlers.scoring.scorer import Scorer
+from handlers.scoring.settings import Settings
 
 TWO_COLUMNS: dict[str, Any] = {
     "inputs": [
@@ -122,7 +122,7 @@ def lean(made: Scorer) -> Any:
 
 
 def documented(made: Scorer) -> Any:
-    from handlers.app import create_app
+    from handlers.http.fastapi_app import create_app
 
     return create_app(made)
 

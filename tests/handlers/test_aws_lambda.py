@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from handlers.events import http
+from handlers.http import lambda_events
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.invoking import Ran, event, run
@@ -252,12 +252,12 @@ def test_an_answer_that_outgrows_the_limit_only_once_it_is_wrapped(
 def test_a_copy_is_made_of_an_event() -> None:
     given = event("apigateway_http_stage")
     before = copy.deepcopy(given)
-    http.readable(given)
+    lambda_events.readable(given)
     assert given == before
 
 
 def test_request_ids_of_another_s_making_stay_out_of_the_log() -> None:
-    assert http.request_id({"requestContext": {"requestId": "a b\n" * 9}}) is None
+    assert lambda_events.request_id({"requestContext": {"requestId": "a b\n" * 9}}) is None
 
 
 def test_without_a_manifest_the_handler_says_what_it_is() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handlers import events
+from handlers.events import sources
 from handlers.manifest import FILENAME, Manifest
 from packager.types import Frame, Tier
 from tests import models
@@ -46,8 +46,9 @@ except Exception as error:
 WEB = {"mangum", "starlette", "fastapi", "pydantic", "asyncio"}
 AWS = {"boto3", "botocore.session", "botocore.client", "s3transfer", "urllib3"}
 NOT_ASKED_FOR = {
-    "handlers.drift", "handlers.sketches", "handlers.files", "handlers.files.jobs",
-    "handlers.clients",
+    "handlers.observability.drift", "handlers.observability.sketches", "handlers.files",
+    "handlers.files.jobs",
+    "handlers.aws_clients",
 }  # fmt: skip
 """What comes with a baseline, with files, and with something that is asked of AWS."""
 MODULES_CEILING = 20
@@ -84,15 +85,22 @@ def test_the_event_path_loads_its_own_source_and_nothing_else(function: Path, no
     assert [len(each["predictions"]) for each in answer] == [1, 1]
     assert [row for each in answer for row in each["predictions"]] == direct["predictions"]
     assert modules.isdisjoint(WEB | AWS)
-    sources = {name for name in modules if name.startswith("handlers.events.")}
-    assert sources == {"handlers.events.http", "handlers.events.stepfunctions"}
+    read = {name for name in modules if name.startswith("handlers.events.sources.")}
+    assert read == {"handlers.events.sources.stepfunctions"}
     assert start - bare <= MODULES_CEILING
-    assert not {"handlers.inbox", "handlers.together", "handlers.destinations"} & plain
-    assert not {f"handlers.events.{name}" for name in events.SOURCES} & plain
+    assert (
+        not {
+            "handlers.events.event_processor",
+            "handlers.scoring.request_merging",
+            "handlers.events.destinations",
+        }
+        & plain
+    )
+    assert not {f"handlers.events.sources.{name}" for name in sources.SOURCES} & plain
     assert not NOT_ASKED_FOR & plain
 
 
-@pytest.mark.parametrize("name", sorted({*events.SOURCES} - {*events.OF_FILES, "stepfunctions"}))
+@pytest.mark.parametrize("name", sorted({*sources.SOURCES} - {*sources.OF_FILES, "stepfunctions"}))
 def test_what_another_source_needs_is_not_loaded(tmp_path: Path, name: str) -> None:
     folder = built_for(tmp_path, name)
     sent = json.dumps(event({"kafka": "kafka_msk"}.get(name, name)))
@@ -100,14 +108,14 @@ def test_what_another_source_needs_is_not_loaded(tmp_path: Path, name: str) -> N
     kind, modules = json.loads(fresh(_FAILED, sent, folder, cwd=folder).splitlines()[-1])
 
     assert kind == "NoOutputError"  # its own event, and no place for answers
-    found = {module for module in modules if module.startswith("handlers.events.")}
-    assert found == {"handlers.events.http", f"handlers.events.{name}"}
+    found = {module for module in modules if module.startswith("handlers.events.sources.")}
+    assert found == {f"handlers.events.sources.{name}"}
     assert set(modules).isdisjoint(WEB | AWS | NOT_ASKED_FOR)
 
 
 def test_nothing_of_aws_is_needed_before_something_is_configured(tmp_path: Path) -> None:
     """As where an artifact is proven: the runtime's own packages are not there."""
-    folder = built_for(tmp_path, *events.SOURCES)
+    folder = built_for(tmp_path, *sources.SOURCES)
 
     answer, modules, _ = loaded(folder, event("stepfunctions_batch"))
 
@@ -135,8 +143,8 @@ def test_a_file_loads_what_files_need_and_no_other_source(tmp_path: Path) -> Non
     )
 
     assert kind == "RecordsFailedError"
-    found = {name for name in modules if name.startswith("handlers.events.")}
-    assert found == {"handlers.events.http", "handlers.events.files"}
+    found = {name for name in modules if name.startswith("handlers.events.sources.")}
+    assert found == {"handlers.events.sources.files"}
     assert not {"pandas", "pyarrow", "boto3", *WEB} & set(modules)
 
 

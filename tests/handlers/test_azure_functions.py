@@ -15,9 +15,11 @@ import azure.functions as func
 import numpy as np
 import pytest
 
-from handlers import azure_functions, drift, predictor
+from handlers import azure_functions
 from handlers.azure_functions import Function, load_libraries
-from handlers.sketches import FILENAME, Baseline, sketch
+from handlers.observability import drift
+from handlers.observability.sketches import FILENAME, Baseline, sketch
+from handlers.scoring import predictor
 from tests.handlers.scorers import Recording, manifest
 
 BODY = {"dataframe_split": {"columns": ["x", "kind"], "data": [[1.5, "secret"], [2.0, "b"]]}}

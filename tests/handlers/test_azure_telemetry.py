@@ -17,8 +17,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from handlers import azure_functions, azure_telemetry, predictor
-from handlers.azure_telemetry import Telemetry, counted, start
+from handlers import azure_functions
+from handlers.observability import azure_telemetry
+from handlers.observability.azure_telemetry import Telemetry, counted, start
+from handlers.scoring import predictor
 from tests.handlers.scorers import Recording, manifest
 
 NAMED = {"model": "m", "version": "3"}

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlers import events
-from handlers.errors import ScoringError
-from handlers.inbox import Inbox
-from handlers.records import Outcome
+from handlers.events import sources
+from handlers.events.event_processor import EventProcessor
+from handlers.events.records import Outcome
+from handlers.scoring.errors import ScoringError
 from packager.probes.source_events import NOTICES, notice_event, source_event
 from tests.handlers.scorers import scorer
 from tests.handlers.test_events import Book, Box, Context, row
@@ -48,8 +48,8 @@ class Asked:
 
     def __init__(self, *names: str) -> None:
         self.output, self.failures, self.files = Box(), Box(), Files()
-        self.inbox = Inbox(
-            names or events.SOURCES,
+        self.inbox = EventProcessor(
+            names or sources.SOURCES,
             scorer(Doubling()),
             output=self.output,
             failures=self.failures,
@@ -306,7 +306,7 @@ def test_only_objects_of_the_bucket_and_folder_that_are_set_are_read(
 @st.composite
 def mutated(draw: st.DrawFn) -> Any:
     """A real event of a source, some of its values replaced, gone, doubled or exchanged."""
-    name = draw(st.sampled_from([*events.SOURCES, "notice"]))
+    name = draw(st.sampled_from([*sources.SOURCES, "notice"]))
     event = notice_event() if name == "notice" else source_event(name, row(1.0))
     for _ in range(draw(st.integers(1, 4))):
         found = [path for path in paths(event) if path]
@@ -329,7 +329,7 @@ def test_no_event_makes_the_handler_raise_but_what_it_is_to_raise(event: Any) ->
     source = asked.inbox.claiming(event)
     if source is None:
         return
-    records = events.read_records(source, event) if not source.RETURNS else []
+    records = sources.read_records(source, event) if not source.RETURNS else []
 
     if source.RETURNS:
         _tolerant(asked, event)

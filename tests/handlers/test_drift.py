@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handlers.drift import LEAST_ROWS, ROWS, Drift, columns
-from handlers.sketches import LEAST_BASELINE, Baseline, compare, sketch
+from handlers.observability.drift import LEAST_ROWS, ROWS, Drift, columns
+from handlers.observability.sketches import LEAST_BASELINE, Baseline, compare, sketch
 
 ALARM = 0.2
 WORDS = np.array(["a", "b", "c", "d"], dtype=object)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from handlers import envelopes
-from handlers.errors import InvalidInputError
-from handlers.inbox import Inbox
+from handlers.events import envelopes
+from handlers.events.event_processor import EventProcessor
+from handlers.scoring.errors import InvalidInputError
 from tests.handlers.scorers import scorer
 from tests.handlers.test_events import Box, Context, queue, row
 from tests.handlers.test_together import Doubling
@@ -91,7 +91,7 @@ WRAPS = (
 def answered(sent: Any, path: str = "") -> tuple[list[Any], list[str]]:
     """Predictions, and reasons why there are none."""
     output, failures = Box(), Box()
-    inbox = Inbox(
+    inbox = EventProcessor(
         ["sqs"],
         scorer(Doubling()),
         output=output,

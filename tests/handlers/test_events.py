@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers import events
-from handlers.destinations import Message
-from handlers.errors import InvalidInputError, ScoringError
-from handlers.events import http
-from handlers.inbox import Inbox, NoOutputError
-from handlers.records import Claim, Outcome, Record, RecordsFailedError
+from handlers.events import sources
+from handlers.events.destinations import Message
+from handlers.events.event_processor import EventProcessor, NoOutputError
+from handlers.events.records import Claim, Outcome, Record, RecordsFailedError
+from handlers.http import lambda_events
+from handlers.scoring.errors import InvalidInputError, ScoringError
 from tests.handlers.invoking import event
 from tests.handlers.scorers import scorer
 from tests.handlers.test_together import POISON, Doubling
@@ -36,9 +36,9 @@ SAMPLES: tuple[tuple[str, str, int], ...] = (
     ("stepfunctions_item", "stepfunctions", 1),
     ("schedule", "schedule", 1),
 )
-ALL = events.load(events.SOURCES)
+ALL = sources.load(sources.SOURCES)
 OTHERS = ("direct", "alb", "apigateway_http", "apigateway_rest", "function_url")
-FOLDER = Path(events.__file__).parent
+FOLDER = Path(sources.__file__).parent
 
 
 class Box:
@@ -104,9 +104,9 @@ def row(value: float) -> dict[str, Any]:
 
 def inbox(
     *, output: Any = None, failures: Any = None, model: Any = None, book: Any = None, **values: Any
-) -> Inbox:
-    return Inbox(
-        events.SOURCES,
+) -> EventProcessor:
+    return EventProcessor(
+        sources.SOURCES,
         scorer(model or Doubling()),
         output=output or Box(),
         failures=failures,
@@ -115,30 +115,30 @@ def inbox(
     )
 
 
-def answered(box: Inbox, sent: Any) -> tuple[Any, Any]:
+def answered(box: EventProcessor, sent: Any) -> tuple[Any, Any]:
     source = box.claiming(sent)
     assert source is not None
     return box.answer(source, sent, Context())
 
 
 def test_folder_and_index_do_not_drift() -> None:
-    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "http"}
-    assert files == set(events.SOURCES)
-    assert [source.NAME for source in ALL] == list(events.SOURCES)
+    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
+    assert files == set(sources.SOURCES)
+    assert [source.NAME for source in ALL] == list(sources.SOURCES)
 
 
 def test_an_unknown_source_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"no event source ftp; there are files, s3, sqs"):
-        events.load(["ftp"])
+        sources.load(["ftp"])
 
 
 @pytest.mark.parametrize(("name", "source", "count"), SAMPLES)
 def test_each_event_is_one_source_s(name: str, source: str, count: int) -> None:
     sent = event(name)
     assert [each.NAME for each in ALL if each.claims(sent)] == [source]
-    assert not http.is_http(sent)
-    (found,) = events.load([source])
-    assert len(events.read_records(found, sent)) == count
+    assert not lambda_events.is_http(sent)
+    (found,) = sources.load([source])
+    assert len(sources.read_records(found, sent)) == count
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -167,8 +167,11 @@ def test_any_json_can_be_looked_at(sent: Any) -> None:
 
 @pytest.mark.parametrize(("name", "source", "count"), SAMPLES)
 def test_ids_are_the_same_at_each_delivery_and_differ(name: str, source: str, count: int) -> None:
-    (found,) = events.load([source])
-    first, second = events.read_records(found, event(name)), events.read_records(found, event(name))
+    (found,) = sources.load([source])
+    first, second = (
+        sources.read_records(found, event(name)),
+        sources.read_records(found, event(name)),
+    )
     assert [record.id for record in first] == [record.id for record in second]
     assert len({record.id for record in first}) == count
 
@@ -176,7 +179,7 @@ def test_ids_are_the_same_at_each_delivery_and_differ(name: str, source: str, co
 def outcomes(source: Any, sent: Any, retry: Sequence[bool]) -> list[Outcome]:
     return [
         Outcome(record=record, answer=b"{}", retry=again)
-        for record, again in zip(events.read_records(source, sent), retry, strict=True)
+        for record, again in zip(sources.read_records(source, sent), retry, strict=True)
     ]
 
 
@@ -209,7 +212,7 @@ def test_partial_answers_name_what_must_come_again(
 def test_other_sources_come_again_whole(name: str) -> None:
     sent = event(name)
     (source,) = [each for each in ALL if each.claims(sent)]
-    count = len(events.read_records(source, sent))
+    count = len(sources.read_records(source, sent))
     assert source.reply(sent, outcomes(source, sent, [False] * count)) is None
     with pytest.raises(RecordsFailedError, match=f"1 of {count} records"):
         source.reply(sent, outcomes(source, sent, [False] * (count - 1) + [True]))
@@ -230,9 +233,9 @@ def test_dynamodb_values_are_plain() -> None:
         "b": {"B": "YQ=="},
     }
     sent["Records"][0]["dynamodb"]["NewImage"] = image
-    (source,) = events.load(["dynamodb"])
+    (source,) = sources.load(["dynamodb"])
 
-    assert events.read_records(source, sent)[0].body == {
+    assert sources.read_records(source, sent)[0].body == {
         "n": -7,
         "f": 1.5,
         "s": "a",
@@ -401,7 +404,7 @@ def test_a_request_may_lie_inside_its_record(path: str, detail: Any, ids: int) -
 
 def test_answers_that_nobody_would_get_are_not_made() -> None:
     model = Doubling()
-    box = Inbox.read(["stepfunctions", "sqs"], scorer(model), {})
+    box = EventProcessor.read(["stepfunctions", "sqs"], scorer(model), {})
 
     with pytest.raises(NoOutputError, match="answers to sqs would be lost"):
         answered(box, queue(row(1.0)))
@@ -412,7 +415,7 @@ def test_answers_that_nobody_would_get_are_not_made() -> None:
 
 def test_an_output_must_be_of_a_kind() -> None:
     with pytest.raises(ValueError, match="PACKAGER_OUTPUT must be KIND:ADDRESS"):
-        Inbox.read(["sqs"], scorer(Doubling()), {"PACKAGER_OUTPUT": "ftp://somewhere"})
+        EventProcessor.read(["sqs"], scorer(Doubling()), {"PACKAGER_OUTPUT": "ftp://somewhere"})
 
 
 def test_items_of_a_map_are_answered_in_order() -> None:

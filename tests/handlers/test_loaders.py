@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from handlers import predictor
 from handlers.manifest import Manifest
+from handlers.scoring import predictor
 from packager.models.flavors import choose
 from packager.types import Frame, Tier
 from tests import models

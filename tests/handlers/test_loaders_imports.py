@@ -15,7 +15,7 @@ from tests.handlers.modelling import fresh, laid_out, without
 _PREDICT = """
 import json, sys
 from pathlib import Path
-from handlers import predictor
+from handlers.scoring import predictor
 from handlers.manifest import Manifest
 import numpy as np
 folder = Path(sys.argv[1])

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handlers import aws_lambda, azure_functions, predictor
-from handlers.asgi import App, finish, in_loop
+from handlers import aws_lambda, azure_functions
+from handlers.http.asgi import App, finish, in_loop
+from handlers.scoring import predictor
 from tests.handlers.invoking import event
 from tests.handlers.scorers import DOORS, ask, manifest, scorer
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from handlers.app import create_app
+from handlers.http.fastapi_app import create_app
 from tests.handlers.scorers import ask, scorer
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from handlers.errors import ScoringError
 from handlers.loaders.transformers import _Predictor, chosen
+from handlers.scoring.errors import ScoringError
 
 
 class Pipeline:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handlers.errors import ScoringError
-from handlers.quirks import quirks
-from handlers.scoring import Scorer
-from handlers.settings import Settings
+from handlers.scoring.errors import ScoringError
+from handlers.scoring.schema.quirks import quirks
+from handlers.scoring.scorer import Scorer
+from handlers.scoring.settings import Settings
 from tests.handlers.scorers import Recording, manifest, scorer
 
 JSON = "application/json"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlers.errors import ScoringError
+from handlers.scoring.errors import ScoringError
 from handlers.service import accelerator
 from handlers.service.batcher import Job
 from handlers.service.runner import Runner, out_of_memory

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from handlers.service import traces
+from handlers.service import otel_spans
 from tests.handlers import serving
 from tests.handlers.scorers import Recording, manifest
 from tests.handlers.test_service import JSON, Held, body
@@ -26,7 +26,7 @@ def spans(tmp_path: Path, model: Any, ask: Any) -> Sequence[ReadableSpan]:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     made = serving.service(model, tmp_path)
-    made.traces = traces.Traces(provider.get_tracer("test"))
+    made.traces = otel_spans.Traces(provider.get_tracer("test"))
     serving.run(made, tmp_path, ask)
     return exporter.get_finished_spans()
 
@@ -76,9 +76,9 @@ def test_a_batch_is_linked_to_the_requests_that_went_in_it(tmp_path: Path) -> No
 
 
 def test_without_an_exporter_there_is_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in traces._ENDPOINTS:
+    for name in otel_spans._ENDPOINTS:
         monkeypatch.delenv(name, raising=False)
-    made = traces.start(manifest())
+    made = otel_spans.start(manifest())
 
     with made.request("invocations", {}) as span:
         span.done(200, 1)
@@ -87,6 +87,6 @@ def test_without_an_exporter_there_is_no_span(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_exporter_is_what_turns_them_on() -> None:
-    made = traces.start(manifest(), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+    made = otel_spans.start(manifest(), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
 
     assert made._tracer is not None

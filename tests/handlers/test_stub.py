@@ -21,7 +21,7 @@ NAMES = ("pyfunc_pickle", "pyfunc_code", "pyfunc_function", "pyfunc_loader")
 _ANSWER = """
 import json, sys, warnings
 from pathlib import Path
-from handlers import predictor
+from handlers.scoring import predictor
 from handlers.manifest import Manifest
 made = {}
 for folder in map(Path, sys.argv[1:]):
@@ -89,7 +89,7 @@ def test_the_stand_in_is_what_was_imported(answers: dict[str, Any]) -> None:
 _NATIVE = """
 import sys
 from pathlib import Path
-from handlers import predictor
+from handlers.scoring import predictor
 from handlers.manifest import Manifest
 import pandas as pd
 folder = Path(sys.argv[1])
@@ -106,7 +106,7 @@ def test_a_loader_module_needs_no_mlflow_at_all(tmp_path: Path) -> None:
 _MISSING = """
 import sys
 from pathlib import Path
-from handlers import predictor
+from handlers.scoring import predictor
 from handlers.manifest import Manifest
 folder = Path(sys.argv[1])
 try:
@@ -130,7 +130,7 @@ def test_what_the_stand_in_lacks_is_said_at_load(tmp_path: Path) -> None:
 
 _HINTS = """
 import json, sys
-sys.path.insert(0, "handlers/stub")
+sys.path.insert(0, "handlers/loaders/stub")
 from datetime import datetime
 from typing import Any, Optional
 from mlflow.exceptions import MlflowException
@@ -190,7 +190,7 @@ def test_type_hints_are_validated_as_mlflow_serves_them() -> None:
 
 _NESTED = """
 import sys
-sys.path.insert(0, "handlers/stub")
+sys.path.insert(0, "handlers/loaders/stub")
 import mlflow
 model = mlflow.sklearn.load_model(sys.argv[1])
 print(type(model).__name__)

@@ -114,7 +114,7 @@ print(json.dumps([[str(hint), asked(hint)] for hint in HINTS]))
 
 def test_every_hint_and_value_is_as_in_mlflow() -> None:
     theirs = json.loads(fresh(_ASK).splitlines()[-1])
-    ours = json.loads(fresh('import sys; sys.path.insert(0, "handlers/stub")\n' + _ASK))
+    ours = json.loads(fresh('import sys; sys.path.insert(0, "handlers/loaders/stub")\n' + _ASK))
     assert len(theirs) == len(ours)
     defined = 0
     for (hint, wanted), (_, found) in zip(theirs, ours, strict=True):

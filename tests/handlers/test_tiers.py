@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from handlers.predictor import Predictor
-from handlers.scoring import Checked
-from handlers.service import copies, modules, tiers
+from handlers.scoring.predictor import Predictor
+from handlers.scoring.scorer import Checked
+from handlers.service import acceleration, modules, replicas
+from handlers.service.acceleration import buckets, difference, quickened
 from handlers.service.settings import ServiceSettings
-from handlers.service.tiers import buckets, difference, quickened
 from tests.handlers import serving
 from tests.handlers.scorers import scorer
 
@@ -117,7 +117,7 @@ def test_nothing_is_asked_for_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert quickened(plain, scorer(plain, TENSOR), EXAMPLE, ServiceSettings()) == (
         plain,
-        tiers.PLAIN,
+        acceleration.PLAIN,
     )
     assert plain.seen == []
 
@@ -131,9 +131,9 @@ def test_half_precision_does_not_end_batching(monkeypatch: pytest.MonkeyPatch) -
 
     told(monkeypatch, Rounded())
     plain = Sums()
-    copy = copies.Copy("cpu", "cpu", plain, scorer(plain, TENSOR))
+    copy = replicas.Copy("cpu", "cpu", plain, scorer(plain, TENSOR))
 
-    warm = copies.warm(copy, EXAMPLE, HALF).warm
+    warm = replicas.warm(copy, EXAMPLE, HALF).warm
 
     assert warm is not None
     assert warm.merges

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.errors import ScoringError
-from handlers.scoring import Scorer
-from handlers.settings import Settings
-from handlers.together import Scored, Together
+from handlers.scoring.errors import ScoringError
+from handlers.scoring.request_merging import Scored, Together
+from handlers.scoring.scorer import Scorer
+from handlers.scoring.settings import Settings
 from tests.handlers.scorers import TWO_COLUMNS, manifest
 
 POISON = 666.0

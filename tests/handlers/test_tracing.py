@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handlers.tracing import annotate, parent
+from handlers.observability.trace_context import annotate, parent
 from tests.handlers.invoking import event
 from tests.handlers.test_events import Box, answered, inbox, queue, row
 

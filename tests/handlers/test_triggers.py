@@ -15,9 +15,9 @@ from azure.functions._eventgrid import EventGridEvent
 from azure.functions.queue import QueueMessage
 from azure.functions.servicebus import ServiceBusMessage
 
-from handlers import triggers
-from handlers.azure_events import Doors, InternalError
-from handlers.records import RecordsFailedError
+from handlers.events import triggers
+from handlers.events.records import RecordsFailedError
+from handlers.events.trigger_functions import InternalError, TriggerFunctions
 from tests.handlers.scorers import Recording, scorer
 
 ROW = {"x": 1.5, "kind": "secret"}
@@ -83,7 +83,9 @@ class Asked:
         doors, app = func.Blueprint(), func.FunctionApp()
         self.told: list[tuple[str, dict[str, Any]]] = []
         made = scorer(model, events=list(names), output=output)
-        Doors(made, lambda name, values, _: self.told.append((name, values)), env).open(doors)
+        TriggerFunctions(made, lambda name, values, _: self.told.append((name, values)), env).open(
+            doors
+        )
         app.register_functions(doors)
         self.functions = {f.get_function_name(): f for f in app.get_functions()}
         self.out, self.failed = Out(), Out()

@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
-from handlers.bodies import Request
-from handlers.service import v2
-from handlers.service.v2 import Infer
+from handlers.scoring.request_parsing import Request
+from handlers.service import open_inference_protocol
+from handlers.service.open_inference_protocol import Infer
 from tests.handlers import serving
 from tests.handlers.scorers import TWO_COLUMNS, Recording, manifest
 from tests.handlers.test_service import TENSOR, Squares
@@ -112,7 +112,7 @@ def test_texts_are_packed_with_their_lengths() -> None:
     made = manifest(TWO_COLUMNS, model_version="3")
     asked = Infer(Request(data=None), None, (), binary=True)
 
-    body, header = v2.write(np.array(["a", "é"], dtype=object), asked, made)
+    body, header = open_inference_protocol.write(np.array(["a", "é"], dtype=object), asked, made)
 
     assert header is not None
     packed = body[header:]
@@ -121,17 +121,19 @@ def test_texts_are_packed_with_their_lengths() -> None:
     texts["parameters"] = {"binary_data_size": len(packed)}
     start = json.dumps({"inputs": [texts]}).encode()
     unnamed = manifest(None, model_version="3")
-    assert v2.read(start + packed, str(len(start)), unnamed).request.data.tolist() == ["a", "é"]
+    assert open_inference_protocol.read(
+        start + packed, str(len(start)), unnamed
+    ).request.data.tolist() == ["a", "é"]
 
 
-@pytest.mark.parametrize("dtype", sorted(v2._DTYPES))
+@pytest.mark.parametrize("dtype", sorted(open_inference_protocol._DTYPES))
 def test_every_datatype_comes_back_as_it_went(dtype: str) -> None:
-    values = np.array([[0, 1], [1, 0]], dtype=v2._DTYPES[dtype])
+    values = np.array([[0, 1], [1, 0]], dtype=open_inference_protocol._DTYPES[dtype])
     tensor = {"name": "t", "datatype": dtype, "shape": [2, 2], "data": values.tolist()}
     made = manifest(None, model_version="3")
 
-    infer = v2.read(json.dumps({"inputs": [tensor]}).encode(), None, made)
-    body, _ = v2.write(infer.request.data, infer, made)
+    infer = open_inference_protocol.read(json.dumps({"inputs": [tensor]}).encode(), None, made)
+    body, _ = open_inference_protocol.write(infer.request.data, infer, made)
 
     assert infer.request.data.dtype == values.dtype
     output = json.loads(body)["outputs"][0]

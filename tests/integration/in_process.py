@@ -17,9 +17,9 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from handlers import predictor
 from handlers.manifest import Manifest
-from handlers.responses import encode
+from handlers.scoring import predictor
+from handlers.scoring.responses import encode
 
 model, function = map(Path, sys.argv[1:])
 manifest = Manifest.read(function)

@@ -16,10 +16,10 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from handlers import predictor
-from handlers.errors import ScoringError
 from handlers.manifest import Manifest
-from handlers.responses import encode
+from handlers.scoring import predictor
+from handlers.scoring.errors import ScoringError
+from handlers.scoring.responses import encode
 
 model, function = map(Path, sys.argv[1:])
 manifest = Manifest.read(function)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers import store
-from handlers.cold import Cold
+from handlers.importer import bytecode_importer
+from handlers.importer.compressed_store import CompressedStore
 from packager.errors import UnprovenError, VerificationError
 from packager.pipeline.slim import PASSES, prune, slim
 from packager.pipeline.slim.prune import Rule
@@ -79,7 +79,7 @@ def test_the_trace_has_what_serving_needs_and_not_all_there_is(
     assert trace is not None, bundle.untraced
     assert {"numpy", "sklearn", "skops.io", "handlers.aws_lambda"} <= set(trace.init)
     assert "mangum" in trace.answering
-    assert "handlers.delimited" in trace.modules
+    assert "handlers.scoring.delimited" in trace.modules
     opened = {str(path) for path in trace.opened}
     assert "model-manifest.json" in opened
     assert any(path.startswith("numpy.libs/libscipy_openblas") for path in opened)
@@ -91,7 +91,7 @@ def test_what_was_opened_stays_and_what_was_not_comes_back(
 ) -> None:
     plan, bundle = sklearn
     assert bundle.trace is not None, bundle.untraced
-    stored = Cold(str(bundle.root), str(bundle.root / "handlers" / "store.cold")).files
+    stored = CompressedStore(str(bundle.root), str(bundle.root / "handlers" / "store.cold")).files
     moved = {path for path in bundle.trace.opened if path.suffix == ".pyc"}
     assert {str(path) for path in set(bundle.trace.opened) - moved}.isdisjoint(stored)
     assert {str(file.path) for file in bundle.files}.isdisjoint(stored)
@@ -161,7 +161,10 @@ def test_another_answer_is_caught_and_located(
     # bytecode and archive are taken without a look at the source
     path = spoiled.root / "handlers" / "store.index"
     index = json.loads(path.read_text(encoding="utf-8"))
-    index["modules"]["handlers/loaders/sklearn"] = [store.FILE, "handlers/loaders/sklearn.py"]
+    index["modules"]["handlers/loaders/sklearn"] = [
+        bytecode_importer.FILE,
+        "handlers/loaders/sklearn.py",
+    ]
     path.write_text(json.dumps(index), encoding="utf-8")
     spoiled = replace(spoiled, files=tuple(file_tree.records(spoiled.root)))
     with pytest.raises(VerificationError, match=r"predictions, row \d+: expected [12], got 0") as e:

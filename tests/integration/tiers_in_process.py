@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from handlers import predictor
-from handlers.bodies import JSON
 from handlers.manifest import Manifest
-from handlers.service import copies
+from handlers.scoring import predictor
+from handlers.scoring.request_parsing import JSON
+from handlers.service import replicas
 from handlers.service.settings import ServiceSettings
 
 WAYS = (
@@ -25,13 +25,13 @@ WAYS = (
 )
 
 folder = Path(sys.argv[1])
-copy = copies.load(Manifest.read(folder), folder, "cpu", predictor.load)
+copy = replicas.load(Manifest.read(folder), folder, "cpu", predictor.load)
 body = (folder / "model" / "serving_input_example.json").read_bytes()
 example = copy.scorer.read(body, JSON)
 found = {}
 for precision, tier in WAYS:
     settings = ServiceSettings(batch_rows=4, precision=precision, tier=tier)
-    made = copies.warm(copy, example, settings)
+    made = replicas.warm(copy, example, settings)
     found[f"{precision}, {tier}"] = [made.proof.used, made.proof.why]
     assert made.warm is not None
     assert made.warm.batch_rows == 4

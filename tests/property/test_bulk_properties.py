@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers import bulk, numeric
+from handlers.scoring import fast_json, fast_tables
 from tests.conformance.asking import ours
 from tests.conformance.cases import ALL, CSV, Case, column
 from tests.property.test_scoring_properties import cases
@@ -25,8 +25,8 @@ _ALL = [case for make in ALL for case in make()]
 
 def answered(case: Case, large_bytes: int, frame: str) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bulk, "LARGE_BYTES", large_bytes)
-        patch.setattr(bulk, "REPAID_BYTES", math.inf)
+        patch.setattr(fast_json, "LARGE_BYTES", large_bytes)
+        patch.setattr(fast_json, "REPAID_BYTES", math.inf)
         scorer = ours(case.signature, frame=frame, type_hints=case.type_hints)
         return scorer.invocations(case.body, case.content_type)
 
@@ -72,8 +72,8 @@ def tables(draw: st.DrawFn) -> Case:
 def test_tables_of_numbers_are_read_the_same_both_ways(missing: list[str], case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name in missing:
-            patch.setattr(bulk, name, lambda: None)
-        patch.setattr(numeric, "_PIECE_BYTES", 3)
+            patch.setattr(fast_json, name, lambda: None)
+        patch.setattr(fast_tables, "_PIECE_BYTES", 3)
         assert_both_ways_agree(case)
 
 
@@ -171,8 +171,8 @@ def test_rows_that_are_cut_out_are_those_that_json_finds(
     parser: str | None, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in {"number_parser", "msgspec"} - {parser}:
-        monkeypatch.setattr(bulk, name, lambda: None)
-    monkeypatch.setattr(numeric, "_PIECE_BYTES", 2)
+        monkeypatch.setattr(fast_json, name, lambda: None)
+    monkeypatch.setattr(fast_tables, "_PIECE_BYTES", 2)
     signature = {"inputs": [column(kind, "a"), column("double", "b")]}
     for text in (*AROUND, *INPUTS):
         assert_both_ways_agree(Case("rows", signature, text.encode()))
@@ -180,7 +180,7 @@ def test_rows_that_are_cut_out_are_those_that_json_finds(
 
 @pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
 def test_rows_are_cut_out_of_what_a_client_writes(separators: tuple[str, str]) -> None:
-    reader = numeric.Reader(ours({"inputs": [column("double", "a")]})._model.inputs)
+    reader = fast_tables.Reader(ours({"inputs": [column("double", "a")]})._model.inputs)
     data = [[i / 7, -i] for i in range(10_000)]
     sent = {"dataframe_split": {"columns": ["a", "z"], "data": data}, "params": {"p": 1}}
 
@@ -212,14 +212,14 @@ def test_csv_is_read_the_same_the_short_way(
 ) -> None:
     body = end.join([header, *map(",".join, rows), ""]).encode()
     signature = {"inputs": [column(kind, "a"), column("double", "b")]}
-    for frame, large in (("numpy", 1), ("numpy", bulk.LARGE_BYTES), ("pandas", 1)):
+    for frame, large in (("numpy", 1), ("numpy", fast_json.LARGE_BYTES), ("pandas", 1)):
         short = ours(signature, frame=frame)
         general = ours(signature, frame=frame)
-        general._reader = numeric.Reader(None)
+        general._reader = fast_tables.Reader(None)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(bulk, "LARGE_BYTES", large)
-            patch.setattr(numeric, "_PIECE_BYTES", 3)
+            patch.setattr(fast_json, "LARGE_BYTES", large)
+            patch.setattr(fast_tables, "_PIECE_BYTES", 3)
             actual = short.invocations(body, CSV)
         assert actual == general.invocations(body, CSV), (frame, body)
 
@@ -239,16 +239,16 @@ def test_numbers_are_written_as_json_writes_them(values: list[float], dtype: str
         flat = np.array(values).astype(dtype)
     shaped = flat.reshape(-1, 2) if len(values) % 2 == 0 else flat
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bulk, "LARGE_BYTES", 0)
+        patch.setattr(fast_json, "LARGE_BYTES", 0)
 
-        written = bulk.encode_numbers(shaped)
+        written = fast_json.encode_numbers(shaped)
 
     assert written in {None, json.dumps(shaped.tolist())}
 
 
 def test_a_large_plain_body_takes_the_short_way() -> None:
     schema = ours({"inputs": [column("double", "a"), column("float", "b")]})._model.inputs
-    reader = numeric.Reader(schema)
+    reader = fast_tables.Reader(schema)
     body = {"columns": ["b", "a"], "data": [[1.5, 2]] * 10_000}
 
     found = reader.json(json.dumps({"dataframe_split": body}).encode())
@@ -264,7 +264,7 @@ def test_a_large_plain_body_takes_the_short_way() -> None:
     table = reader.csv("a,b\n" + "1,2.5\n" * 30_000)
     assert table is not None
     assert table.rows == 30_000
-    assert bulk.encode_numbers(np.full(10_000, 0.25)) is not None
+    assert fast_json.encode_numbers(np.full(10_000, 0.25)) is not None
 
 
 def test_numbers_are_rounded_as_python_rounds_them() -> None:
@@ -273,7 +273,7 @@ def test_numbers_are_rounded_as_python_rounds_them() -> None:
     texts = list(map(repr, numbers[np.isfinite(numbers)].tolist()))
     texts += [f"{n}.{n:020d}{m}" for n, m in enumerate(bits[:2000].tolist())]
 
-    found = numeric._numbers(",".join(texts).encode(), large=True)
+    found = fast_tables._numbers(",".join(texts).encode(), large=True)
 
     assert found is not None
     assert found.tolist() == list(map(float, texts))
@@ -284,38 +284,38 @@ def test_numbers_are_rounded_as_python_rounds_them() -> None:
     ["[NaN]", "[18446744073709551616]", '["\\ud800"]', "[1e400]", '{"a": 1, "a": 2}', "[-0]"],
 )
 def test_what_the_fast_parser_refuses_json_reads(text: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr(bulk, "LARGE_BYTES", 0)
+    monkeypatch.setattr(fast_json, "LARGE_BYTES", 0)
 
-    assert repr(bulk.decode(text.encode())) == repr(json.loads(text))
+    assert repr(fast_json.decode(text.encode())) == repr(json.loads(text))
 
 
 def test_without_the_fast_parser_all_is_read_by_json(monkeypatch: Any) -> None:
-    monkeypatch.setattr(bulk, "msgspec", lambda: None)
-    monkeypatch.setattr(bulk, "LARGE_BYTES", 0)
+    monkeypatch.setattr(fast_json, "msgspec", lambda: None)
+    monkeypatch.setattr(fast_json, "LARGE_BYTES", 0)
     scorer = ours({"inputs": [column("double", "a")]})
 
     answer = scorer.invocations(b'{"inputs": {"a": [1.5]}}', "application/json")
 
     assert answer.status == 200
-    assert bulk.encode_numbers(np.array([1.5])) is None
+    assert fast_json.encode_numbers(np.array([1.5])) is None
 
 
 def test_the_collector_runs_again_however_the_pauses_nest() -> None:
-    with bulk.collector_paused(when=True):
-        with contextlib.suppress(ValueError), bulk.collector_paused(when=True):
+    with fast_json.collector_paused(when=True):
+        with contextlib.suppress(ValueError), fast_json.collector_paused(when=True):
             assert not gc.isenabled()
             raise ValueError
         assert not gc.isenabled()
     assert gc.isenabled()
-    with bulk.collector_paused(when=False):
+    with fast_json.collector_paused(when=False):
         assert gc.isenabled()
 
 
 def test_many_small_bodies_repay_the_parser_too(monkeypatch: Any) -> None:
-    asked = mock.Mock(wraps=bulk.msgspec)
-    monkeypatch.setattr(bulk, "msgspec", asked)
-    monkeypatch.setattr(bulk, "REPAID_BYTES", 100)
-    monkeypatch.setattr(bulk, "_decoded_bytes", 0)
+    asked = mock.Mock(wraps=fast_json.msgspec)
+    monkeypatch.setattr(fast_json, "msgspec", asked)
+    monkeypatch.setattr(fast_json, "REPAID_BYTES", 100)
+    monkeypatch.setattr(fast_json, "_decoded_bytes", 0)
     body = b'{"inputs": [[1, 2.5, null]]}'
-    assert [bulk.decode(body) for _ in range(5)] == [json.loads(body)] * 5
+    assert [fast_json.decode(body) for _ in range(5)] == [json.loads(body)] * 5
     assert asked.call_count == 2, "the fourth and the fifth, of 28 bytes each"

@@ -12,9 +12,9 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handlers.errors import ScoringError
 from handlers.files import readers
 from handlers.files.scoring import Fault, Rows, text_rows
+from handlers.scoring.errors import ScoringError
 from tests.handlers.scorers import scorer
 from tests.handlers.test_together import POISON, Doubling
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.delimited import number_of, parse_csv
-from handlers.schema import DATA_TYPES, read_schema
+from handlers.scoring.delimited import number_of, parse_csv
+from handlers.scoring.schema.signature import DATA_TYPES, read_schema
 from tests.conformance.asking import ours
 from tests.conformance.cases import Case, column
 from tests.conformance.generated import KINDS, SCALARS

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handlers.errors import ScoringError
 from handlers.files import readers
 from handlers.files.chunks import split
 from handlers.files.scoring import Fault, Rows, text_rows
+from handlers.scoring.errors import ScoringError
 from tests.conformance.asking import ours
 from tests.conformance.cases import column
 
@@ -177,7 +177,7 @@ def parquet(numbers: list[float], others: Any, **options: Any) -> bytes:
 
 
 def test_a_fault_of_ours_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    from handlers.scoring import Scorer
+    from handlers.scoring.scorer import Scorer
 
     read = Scorer.read
 

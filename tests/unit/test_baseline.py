@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from handlers.sketches import Baseline
+from handlers.observability.sketches import Baseline
 from packager.errors import ConfigurationError, ToolError
 from packager.pipeline import baseline
 from packager.types import BuildPlan

@@ -12,8 +12,8 @@ import pytest
 from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
 
-from handlers import clients
-from handlers.inbox import Inbox
+from handlers import aws_clients
+from handlers.events.event_processor import EventProcessor
 from packager.commands.batch import Order
 from packager.pipeline.emit._machine import definition
 from tests.handlers.scorers import scorer
@@ -48,7 +48,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, model: Doubling) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
 
     def invoke(_: Any, event: Any = None) -> tuple[str, bool, str]:
-        inbox = Inbox.read(["files", "stepfunctions"], scorer(model), {})
+        inbox = EventProcessor.read(["files", "stepfunctions"], scorer(model), {})
         asked = json.loads(event) if isinstance(event, str | bytes) else event
         source = inbox.claiming(asked)
         assert source is not None, asked
@@ -60,12 +60,12 @@ def aws(monkeypatch: pytest.MonkeyPatch, model: Doubling) -> Iterator[None]:
 
     monkeypatch.setattr(LambdaFunction, "_invoke_lambda", invoke)
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-        clients.client.cache_clear()
-        clients._session.cache_clear()
+        aws_clients.client.cache_clear()
+        aws_clients._session.cache_clear()
         for bucket in ("data", "answers"):
             boto3.client("s3").create_bucket(Bucket=bucket)
         yield
-    clients.client.cache_clear()
+    aws_clients.client.cache_clear()
 
 
 def ran(order: Order) -> tuple[dict[str, Any], dict[str, int]]:

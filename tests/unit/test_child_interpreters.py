@@ -122,7 +122,7 @@ def test_a_child_is_told_where_libraries_and_the_stand_in_lie(
     given: str, libraries: list[str], function: Path, tmp_path: Path
 ) -> None:
     root = Path(shutil.copytree(function, tmp_path / "f"))
-    tiny_elf.write(root, {"lib/x.so": b"", "handlers/stub/mlflow/__init__.py": b"V = 1\n"})
+    tiny_elf.write(root, {"lib/x.so": b"", "handlers/loaders/stub/mlflow/__init__.py": b"V = 1\n"})
     code = (
         "import json, os, subprocess\n"
         "told = 'import sys, os, json; print(json.dumps([sys.path, dict(os.environ)]))'\n"
@@ -130,7 +130,7 @@ def test_a_child_is_told_where_libraries_and_the_stand_in_lie(
     )
     path, environment = json.loads(ask(root, tmp_path, code, LD_LIBRARY_PATH="/opt/lib"))
     assert environment["LD_LIBRARY_PATH"].split(os.pathsep) == [f"{root}/lib", *libraries]
-    assert path[:3] == ["", str(root), f"{root}/handlers/stub"]
+    assert path[:3] == ["", str(root), f"{root}/handlers/loaders/stub"]
 
 
 def test_handlers_outside_a_function_leave_the_environment_alone(tmp_path: Path) -> None:

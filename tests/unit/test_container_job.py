@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from handlers import container, predictor
+from handlers import container
 from handlers.manifest import FILENAME
+from handlers.scoring import predictor
 from handlers.service import job
 from tests.handlers.scorers import manifest
 from tests.handlers.serving import EXAMPLE

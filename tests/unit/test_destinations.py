@@ -12,11 +12,12 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from handlers import clients, destinations
-from handlers.destinations import Message, chunks
-from handlers.inbox import Inbox
-from handlers.once import Ledger
-from handlers.records import Claim
+from handlers import aws_clients
+from handlers.events import destinations
+from handlers.events.destinations import Message, chunks
+from handlers.events.event_processor import EventProcessor
+from handlers.events.idempotency import IdempotencyTable
+from handlers.events.records import Claim
 from tests.handlers.scorers import scorer
 from tests.handlers.test_events import Context, queue, row
 from tests.handlers.test_together import POISON, Doubling
@@ -31,10 +32,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
-        clients.client.cache_clear()
-        clients._session.cache_clear()
+        aws_clients.client.cache_clear()
+        aws_clients._session.cache_clear()
         yield
-    clients.client.cache_clear()
+    aws_clients.client.cache_clear()
 
 
 def asked(service: str) -> Any:
@@ -110,7 +111,7 @@ def test_an_object_that_can_not_be_looked_at_is_not_taken_for_written(
     def down(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="https://example.org")
 
-    monkeypatch.setattr(clients.client("s3"), "head_object", down)
+    monkeypatch.setattr(aws_clients.client("s3"), "head_object", down)
     assert bucket.send(sent) == frozenset({0})
     assert "S3 took no answer: EndpointConnectionError" in caplog.text
 
@@ -132,7 +133,7 @@ def test_a_bucket_that_fails_takes_no_answer_for_another_model_s(
     asked("s3").create_bucket(Bucket="answers")
     bucket = destinations.load("s3://answers")
     assert bucket.send([Message(id="sqs/0", body=b"1", once="one")]) == frozenset()
-    put, tried = clients.client("s3").put_object, []
+    put, tried = aws_clients.client("s3").put_object, []
 
     def fail_once(**given: Any) -> Any:
         tried.append(given)
@@ -140,7 +141,7 @@ def test_a_bucket_that_fails_takes_no_answer_for_another_model_s(
             raise EndpointConnectionError(endpoint_url="https://example.org")
         return put(**given)
 
-    monkeypatch.setattr(clients.client("s3"), "put_object", fail_once)
+    monkeypatch.setattr(aws_clients.client("s3"), "put_object", fail_once)
 
     assert bucket.send([Message(id="sqs/0", body=b"2", once="two")]) == frozenset({0})
     assert len(tried) == 1
@@ -153,7 +154,7 @@ def test_a_fifo_queue_sends_nothing_of_a_group_after_what_failed(
         "QueueUrl"
     ]
     output = destinations.load(f"sqs:{url}")
-    sent, send = [], clients.client("sqs").send_message
+    sent, send = [], aws_clients.client("sqs").send_message
 
     def fail_first(**given: Any) -> Any:
         sent.append((given["MessageGroupId"], given["MessageBody"]))
@@ -161,7 +162,7 @@ def test_a_fifo_queue_sends_nothing_of_a_group_after_what_failed(
             raise EndpointConnectionError(endpoint_url="https://example.org")
         return send(**given)
 
-    monkeypatch.setattr(clients.client("sqs"), "send_message", fail_first)
+    monkeypatch.setattr(aws_clients.client("sqs"), "send_message", fail_first)
     batch = [
         Message(id=f"sqs/{n}", body=f"{n}".encode(), group=group) for n, group in enumerate("aabb")
     ]
@@ -305,8 +306,8 @@ def test_requests_are_cut_by_count_and_by_size() -> None:
     assert cut(Message(id="h", body=b"x" * 99), small) == [[0], [1]]
 
 
-def ledger(digest: str = "d", source: str = "sqs") -> Ledger:
-    return Ledger("answered", digest, source)
+def ledger(digest: str = "d", source: str = "sqs") -> IdempotencyTable:
+    return IdempotencyTable("answered", digest, source)
 
 
 def test_a_record_is_claimed_once() -> None:
@@ -357,13 +358,13 @@ def test_a_table_that_does_not_answer_scores_nothing() -> None:
 
 
 def test_an_error_is_told_by_its_code() -> None:
-    assert clients.code(EndpointConnectionError(endpoint_url="x")) == "EndpointConnectionError"
+    assert aws_clients.code(EndpointConnectionError(endpoint_url="x")) == "EndpointConnectionError"
 
 
 def delivered(address: str, sent: Sequence[Any], **more: str) -> tuple[Any, Doubling]:
     model = Doubling()
     environ = {"PACKAGER_OUTPUT": address, **more}
-    box = Inbox.read(["sqs"], scorer(model), environ)
+    box = EventProcessor.read(["sqs"], scorer(model), environ)
     event = queue(*sent)
     source = box.claiming(event)
     assert source is not None

@@ -12,8 +12,8 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from handlers import triggers
-from handlers.azure_events import Doors
+from handlers.events import triggers
+from handlers.events.trigger_functions import TriggerFunctions
 from packager import targets
 from packager.pipeline import layout
 from packager.pipeline.emit import emit
@@ -51,7 +51,7 @@ def emitted(base: Path, *events: str, opentelemetry: bool = False) -> dict[str, 
 
 def bindings(events: Sequence[str], output: str) -> list[dict[str, Any]]:
     doors, app = func.Blueprint(), func.FunctionApp()
-    Doors(scorer(events=list(events), output=output), lambda *_: None, {}).open(doors)
+    TriggerFunctions(scorer(events=list(events), output=output), lambda *_: None, {}).open(doors)
     app.register_functions(doors)
     return [b.get_dict_repr() for f in app.get_functions() for b in f.get_bindings()]
 

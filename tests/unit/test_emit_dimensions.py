@@ -16,12 +16,12 @@ from aws_lambda_powertools import Metrics
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handlers import sketches
-from handlers.dimensions import dimension_value, of_model
-from handlers.drift import Drift
 from handlers.manifest import Manifest
-from handlers.metrics import Recorder
-from handlers.sketches import Baseline
+from handlers.observability import sketches
+from handlers.observability.dimensions import dimension_value, of_model
+from handlers.observability.drift import Drift
+from handlers.observability.metrics import Recorder
+from handlers.observability.sketches import Baseline
 from packager.pipeline.emit import _render_templates
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._sizing import size

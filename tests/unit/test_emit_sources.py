@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from handlers import destinations, events
+from handlers.events import destinations, sources
 from packager.errors import ConfigurationError
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
@@ -19,7 +19,7 @@ from packager.system import destination_uri
 from packager.types import BATCH_SOURCES, BuildRequest, Front, SavedExample
 from tests import fake_plan, sam
 
-MUTE = tuple(source.NAME for source in events.load(events.SOURCES) if not source.RETURNS)
+MUTE = tuple(source.NAME for source in sources.load(sources.SOURCES) if not source.RETURNS)
 NEEDED = {
     "TopicArn": "arn:aws:sns:us-east-1:123456789012:t",
     "StreamArn": "arn:aws:kinesis:us-east-1:123456789012:stream/s",
@@ -76,7 +76,7 @@ def granted(text: str) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", events.SOURCES)
+@pytest.mark.parametrize("name", sources.SOURCES)
 def test_cfn_lint_finds_nothing_for_one_source(tmp_path: Path, name: str) -> None:
     to = TO["s3"] if name in (*MUTE, "files") else None
     text = template(tmp_path, name, to=to, once=name in MUTE)
@@ -89,14 +89,14 @@ def test_cfn_lint_finds_nothing_for_one_source(tmp_path: Path, name: str) -> Non
     [pytest.param(k, marks=[pytest.mark.slow] if k != "s3" else []) for k in destinations.KINDS],
 )
 def test_cfn_lint_finds_nothing_for_all_sources(tmp_path: Path, kind: str) -> None:
-    sources = events.SOURCES if kind == "s3" else set(events.SOURCES) - {*events.OF_FILES}
-    text = template(tmp_path, *sources, to=TO[kind], once=True, batch=kind == "s3")
+    wanted = sources.SOURCES if kind == "s3" else set(sources.SOURCES) - {*sources.OF_FILES}
+    text = template(tmp_path, *wanted, to=TO[kind], once=True, batch=kind == "s3")
 
     assert sam.lint(json.dumps(plain(text, QueueArn="arn:aws:sqs:us-east-1:123456789012:q"))) == []
 
 
 def test_the_template_is_as_before(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
-    assert template(tmp_path, *events.SOURCES, once=True, batch=True) == snapshot
+    assert template(tmp_path, *sources.SOURCES, once=True, batch=True) == snapshot
 
 
 def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_rights_are_for_what_was_asked_for(tmp_path: Path) -> None:
     own = {"write-own-log", "bury-poison", "deliver-answers"}
 
     assert set(granted(template(tmp_path / "one", "sqs"))) == own | {"read-queue"}
-    assert set(granted(template(tmp_path / "all", *events.SOURCES, once=True))) == own | {
+    assert set(granted(template(tmp_path / "all", *sources.SOURCES, once=True))) == own | {
         "read-queue",
         "read-stream",
         "read-table-stream",
@@ -179,28 +179,28 @@ def test_a_batch_brings_scripts_for_other_engines(tmp_path: Path) -> None:
 
 
 def test_partial_answers_are_asked_for(tmp_path: Path) -> None:
-    resources = plain(template(tmp_path, *events.SOURCES))["Resources"]
+    resources = plain(template(tmp_path, *sources.SOURCES))["Resources"]
     for name in ("QueueTrigger", "StreamTrigger", "TableTrigger"):
         assert resources[name]["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-@pytest.mark.parametrize("name", [s for s in events.SOURCES if s not in events.OF_FILES])
+@pytest.mark.parametrize("name", [s for s in sources.SOURCES if s not in sources.OF_FILES])
 def test_each_sample_event_is_its_source_s(tmp_path: Path, name: str) -> None:
     out = emitted(tmp_path, name, to=TO["s3"] if name in MUTE else None)
     sent = json.loads((out / "events" / f"{name}.json").read_text(encoding="utf-8"))
 
-    claiming = [source for source in events.load(events.SOURCES) if source.claims(sent)]
+    claiming = [source for source in sources.load(sources.SOURCES) if source.claims(sent)]
 
     assert [source.NAME for source in claiming] == [name]
-    (record,) = events.read_records(claiming[0], sent)
+    (record,) = sources.read_records(claiming[0], sent)
     body = json.loads(record.body) if isinstance(record.body, str | bytes) else record.body
     assert body == json.loads(fake_plan.BODY)
 
 
 def test_any_json_survives_dynamodb() -> None:
     request = {"inputs": {"a": [1, 2.5, None, True, "x"], "b": {"c": []}}}
-    (source,) = events.load(["dynamodb"])
-    assert events.read_records(source, source_event("dynamodb", request))[0].body == request
+    (source,) = sources.load(["dynamodb"])
+    assert sources.read_records(source, source_event("dynamodb", request))[0].body == request
 
 
 def test_a_request_too_long_for_a_parameter_is_left_to_the_user(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
-from handlers import clients, events
-from handlers.errors import ScoringError
+from handlers import aws_clients
+from handlers.events import sources
+from handlers.events.event_processor import Counts, EventProcessor
+from handlers.events.records import RecordsFailedError
 from handlers.files import readers, storage
-from handlers.inbox import Counts, Inbox
-from handlers.records import RecordsFailedError
+from handlers.scoring.errors import ScoringError
 from tests.handlers.scorers import TWO_COLUMNS, scorer
 from tests.handlers.test_events import Book, Box, Context
 from tests.handlers.test_together import POISON, Doubling, Summing
@@ -37,38 +38,38 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("PACKAGER_NOTICES", NOTICES)
     with mock_aws():
-        clients.client.cache_clear()
-        clients._session.cache_clear()
+        aws_clients.client.cache_clear()
+        aws_clients._session.cache_clear()
         for name in ("data", "versioned"):
             s3().create_bucket(Bucket=name)
         s3().put_bucket_versioning(
             Bucket="versioned", VersioningConfiguration={"Status": "Enabled"}
         )
         yield
-    clients.client.cache_clear()
+    aws_clients.client.cache_clear()
 
 
 def s3() -> Any:
     return boto3.client("s3", region_name="us-east-1")
 
 
-def box(model: Any = None, to: str = "s3://data/out/", **environ: str) -> Inbox:
+def box(model: Any = None, to: str = "s3://data/out/", **environ: str) -> EventProcessor:
     made = scorer(model or Doubling())
     told = {**ENVIRON, "PACKAGER_OUTPUT": f"s3:{to.removeprefix('s3:')}", **environ}
-    return Inbox.read(events.OF_FILES, made, told)
+    return EventProcessor.read(sources.OF_FILES, made, told)
 
 
-def ask(inbox: Inbox, event: Any) -> tuple[Any, Counts]:
+def ask(inbox: EventProcessor, event: Any) -> tuple[Any, Counts]:
     source = inbox.claiming(event)
     assert source is not None
     return inbox.answer(source, event, Context())
 
 
-def told(inbox: Inbox, event: Any) -> Any:
+def told(inbox: EventProcessor, event: Any) -> Any:
     return ask(inbox, event)[0]
 
 
-def counted(inbox: Inbox, event: Any) -> Counts:
+def counted(inbox: EventProcessor, event: Any) -> Counts:
     return ask(inbox, event)[1]
 
 
@@ -163,7 +164,7 @@ def test_parquet_is_read_where_the_artifact_holds_pyarrow(
     made = io.BytesIO()
     pd.DataFrame({"x": np.arange(ROWS) + 0.5, "kind": "a"}).to_parquet(made, row_group_size=16)
     put("a.parquet", made.getvalue())
-    framed = Inbox.read(
+    framed = EventProcessor.read(
         ["files"], scorer(Doubling(), frame="pandas"), {**ENVIRON, "PACKAGER_CHUNK_BYTES": "200"}
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers import triggers
+from handlers.events import triggers
 from packager import targets
 from packager.commands.template_environment import read_environment
 from packager.environments import interpreters

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from handlers import bulk, columns
-from handlers.scoring import Scorer
+from handlers.scoring import fast_json
+from handlers.scoring.schema import columns
+from handlers.scoring.scorer import Scorer
 from tests.conformance.asking import ours
 from tests.conformance.cases import CSV, JSON, column
 from tests.fuzz.growing import DOUBLES, FORMS, Form
@@ -98,10 +99,10 @@ def test_an_integer_beyond_any_float_is_answered(
     digits: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way != WAYS[0]:
-        monkeypatch.setattr(bulk, "LARGE_BYTES", 1)
+        monkeypatch.setattr(fast_json, "LARGE_BYTES", 1)
     if way == WAYS[2]:
-        monkeypatch.setattr(bulk, "msgspec", lambda: None)
-        monkeypatch.setattr(bulk, "number_parser", lambda: None)
+        monkeypatch.setattr(fast_json, "msgspec", lambda: None)
+        monkeypatch.setattr(fast_json, "number_parser", lambda: None)
     number = "9" * digits
     csv = f"a,b,x\n1,2,3\n{number},2,3\n"
     split = f'{{"dataframe_split": {{"columns": ["a","b","x"], "data": [[{number},2,3]]}}}}'

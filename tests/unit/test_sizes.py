@@ -15,7 +15,7 @@ from packager.pipeline import sizes
         ("scipy/linalg/_fblas.so", "scipy"),
         ("scipy.libs/libopenblas.so", "scipy"),
         ("six.py", "six.py"),
-        ("handlers/scoring.py", "handlers"),
+        ("handlers/scoring/scorer.py", "handlers"),
         ("handlers/store.cold", "cold store"),
         ("handlers/store.code", "bytecode archive"),
         ("handlers/store.index", "bytecode archive"),

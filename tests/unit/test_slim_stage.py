@@ -52,7 +52,7 @@ def plan(tmp_path: Path, **changes: Any) -> BuildPlan:
         },
     )
     loader = replace(fake_plan.plan().loader, options={"file": "model.skops", "format": "pickle"})
-    target = replace(fake_plan.TARGET, handlers=("asgi.py", "events/*.py"))
+    target = replace(fake_plan.TARGET, handlers=("http/asgi.py", "events/sources/*.py"))
     return fake_plan.plan(
         **{
             "model": fake_plan.model(root=root),
@@ -118,10 +118,14 @@ def test_handlers_that_ship_import_only_what_ships(
 ) -> None:
     bundle = slim(plan(tmp_path), tmp_path / "work")
     shipped = {file.path.as_posix() for file in bundle.files if file.path.parts[0] == "handlers"}
-    assert {"handlers/aws_lambda.py", "handlers/asgi.py", "handlers/loaders/sklearn.py"} <= shipped
-    assert "handlers/app.py" not in shipped
+    assert {
+        "handlers/aws_lambda.py",
+        "handlers/http/asgi.py",
+        "handlers/loaders/sklearn.py",
+    } <= shipped
+    assert "handlers/http/fastapi_app.py" not in shipped
     assert "handlers/loaders/xgboost.py" not in shipped
-    assert not any(path.startswith("handlers/stub/") for path in shipped)
+    assert not any(path.startswith("handlers/loaders/stub/") for path in shipped)
     for path in shipped:
         for node in ast.walk(ast.parse((bundle.root / path).read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("handlers."):
@@ -131,8 +135,8 @@ def test_handlers_that_ship_import_only_what_ships(
 
 def test_the_stub_tier_ships_the_stub(tmp_path: Path, installed: dict[str, bytes]) -> None:
     bundle = slim(plan(tmp_path, tier=Tier.STUB), tmp_path / "work")
-    source = resources.handlers_root() / "stub"
-    wanted = {f"handlers/stub/{path.relative_to(source)}" for path in source.rglob("*.py")}
+    source = resources.handlers_root() / "loaders" / "stub"
+    wanted = {f"handlers/loaders/stub/{path.relative_to(source)}" for path in source.rglob("*.py")}
     assert wanted <= {file.path.as_posix() for file in bundle.files}
 
 

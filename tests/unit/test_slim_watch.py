@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from handlers import events as sources
+from handlers.events import sources
 from packager.pipeline.slim.import_deferral import Sinking
 from packager.pipeline.slim.tracing import reachable_modules, trace_requests
 from packager.system.file_tree import records

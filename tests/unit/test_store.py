@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from handlers import store
-from handlers.cold import Cold
-from handlers.store import DamagedStoreError
+import handlers
+from handlers.importer import bytecode_importer
+from handlers.importer.bytecode_importer import DamagedStoreError
+from handlers.importer.compressed_store import CompressedStore
 from packager.errors import ToolError
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store, index
 from packager.system import file_tree, process
@@ -26,7 +27,7 @@ from tests import fake_plan, tiny_elf
 HERE = Interpreter(
     path=Path(sys.executable), version=".".join(map(str, sys.version_info[:3])), found_by="test"
 )
-HANDLERS = Path(store.__file__).parent
+HANDLERS = Path(handlers.__file__).parent
 BOOT = {name: (HANDLERS.parent / name).read_bytes() for name in index.BOOT}
 TREE = {
     "used/__init__.py": b"'''Used.'''\nfrom used.a import A\n",
@@ -190,7 +191,7 @@ def test_without_a_trace_nothing_is_cold_and_the_archive_holds_all(tmp_path: Pat
     assert "handlers/store.cold" not in names(root)
     assert "used/b.py" in names(root)
     done = ask(root, "import used.b, idle, single\nprint(used.b.B, used.b.__loader__, idle.WORDS)")
-    assert done.stdout.startswith("2 <handlers.store.CodeLoader object")
+    assert done.stdout.startswith("2 <handlers.importer.bytecode_importer.CodeLoader object")
     assert done.stderr == ""
 
 
@@ -269,12 +270,15 @@ def test_damaged_bytecode_names_the_module(function: Path) -> None:
 def test_every_flipped_byte_of_the_store_is_noticed(function: Path) -> None:
     path = function / "handlers" / "store.cold"
     whole = path.read_bytes()
-    right = {name: Cold(str(function), str(path)).read(name) for name in ("used/b.py", "single.py")}
+    right = {
+        name: CompressedStore(str(function), str(path)).read(name)
+        for name in ("used/b.py", "single.py")
+    }
     wrong = 0
     for at in range(0, len(whole), 7):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         try:
-            cold_ = Cold(str(function), str(path))
+            cold_ = CompressedStore(str(function), str(path))
             assert {name: cold_.read(name) for name in right} == right
         except DamagedStoreError:
             wrong += 1
@@ -292,7 +296,7 @@ def test_a_path_that_leads_out_is_refused(function: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(json, "loads", spoiled)
     with pytest.raises(DamagedStoreError, match=r"\.\./etc"):
-        Cold(str(function), str(path))
+        CompressedStore(str(function), str(path))
 
 
 def test_what_is_unpacked_is_compared_with_its_digest(
@@ -313,7 +317,7 @@ def test_what_is_unpacked_is_compared_with_its_digest(
 
     monkeypatch.setattr(json, "loads", exchanged)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    stored = Cold(str(function), str(function / "handlers" / "store.cold"))
+    stored = CompressedStore(str(function), str(function / "handlers" / "store.cold"))
     with pytest.raises(DamagedStoreError, match="is not what was built"):
         stored.unpacked_tree("idle/__init__.py")
     assert not list(tmp_path.glob("cold-store-*/idle/words.txt"))
@@ -419,7 +423,7 @@ def test_a_library_that_does_not_load_from_the_store_stays(
 
 def test_handlers_outside_a_function_change_nothing() -> None:
     before = list(sys.path_hooks)
-    assert store.install(str(HANDLERS.parent)) is None
+    assert bytecode_importer.install(str(HANDLERS.parent)) is None
     assert sys.path_hooks == before
 
 

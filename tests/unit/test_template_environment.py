@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers import destinations, events
+from handlers.events import destinations, sources
 from packager import targets
 from packager.commands import local_boot, template_environment
 from packager.commands.artifact import Built
@@ -19,7 +19,7 @@ from tests.unit.test_emit_sources import TO, emitted
 
 
 def test_every_variable_has_a_value(tmp_path: Path) -> None:
-    out = emitted(tmp_path, *events.SOURCES, once=True, batch=True)
+    out = emitted(tmp_path, *sources.SOURCES, once=True, batch=True)
 
     found = read_environment(out, "aws-lambda")
 

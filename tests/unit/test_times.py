@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handlers.columns import Column, objects
-from handlers.quirks import Quirks
-from handlers.times import parsed, to_nanoseconds
+from handlers.scoring.schema.columns import Column, objects
+from handlers.scoring.schema.quirks import Quirks
+from handlers.scoring.schema.times import parsed, to_nanoseconds
 
 BEYOND = ("1600-01-01", "1677-09-20", "2262-04-12", "9999-12-31T23:59:59", "0001-01-01")
 WITHIN = (

@@ -24,7 +24,7 @@ from packager.models.code_imports import (
 )
 from packager.models.pickle_names import read_pickle
 
-_ROOT: Final = Path(handlers.__file__).parent / "stub"
+_ROOT: Final = Path(handlers.__file__).parent / "loaders" / "stub"
 _RESTORED: Final = ("mlflow.types", "mlflow.models.signature.ModelSignature")
 _INTERNAL: Final = ("mlflow.models.signature", "mlflow.models.ModelSignature")
 _PACKAGES: Final = ("mlflow", "mlflow.models", "mlflow.pyfunc", "mlflow.tracking.fluent")

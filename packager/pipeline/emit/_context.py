@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from handlers import events as sources
-from handlers import sketches
-from handlers.dimensions import of_model
+from handlers.events import sources
+from handlers.observability import sketches
+from handlers.observability.dimensions import of_model
 from packager.facts import devices
 from packager.pipeline import sizes
 from packager.pipeline.emit import _dashboard, _machine, _text
@@ -101,7 +101,7 @@ def _event_names(plan: BuildPlan) -> tuple[str, ...]:
 
 
 def _dimensions(plan: BuildPlan) -> dict[str, str]:
-    """Return the dimensions of the function's own metrics; see handlers.metrics."""
+    """Return the dimensions of the function's own metrics; see handlers.observability.metrics."""
     service = list_template_variables(plan)["POWERTOOLS_SERVICE_NAME"]
     return of_model(plan.model.name, plan.model.version, service)
 

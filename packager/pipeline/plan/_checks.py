@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from handlers import events
+from handlers.events import sources
 from packager.errors import ConfigurationError, PlanError, suggest_names
 from packager.facts import devices
 from packager.system import destination_uri
@@ -108,7 +108,7 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
             f"--event {', '.join(asynchronous)} is asynchronous: set --output-to to say where "
             f"predictions go, for example {place}."
         )
-    files = [name for name in request.events if name in events.OF_FILES]
+    files = [name for name in request.events if name in sources.OF_FILES]
     if files and not (request.output_to or "").startswith("s3://"):
         yield f"--event {', '.join(files)}: predictions are written to files; set --output-to s3://..."
     if request.batch and not {*BATCH_SOURCES} <= {*request.events}:

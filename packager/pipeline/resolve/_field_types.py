@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from handlers.schema import read_params, read_schema
+from handlers.scoring.schema.signature import read_params, read_schema
 from packager.errors import ModelFormatError
 from packager.models.flavors import FLAVORS
 from packager.types import Json

@@ -12,8 +12,8 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
-from handlers import sketches
 from handlers.manifest import FILENAME, Manifest
+from handlers.observability import sketches
 from packager.environments import lockfile, virtual_environments
 from packager.errors import ModelFormatError, PlanError, StorageError, UntrustedTypesError
 from packager.models import registered_model
@@ -151,8 +151,8 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
     entry = plan.target.entrypoint.rpartition(".")[0].replace(".", "/") + ".py"
     wanted = {
         source / "__init__.py",
-        source / "predictor.py",
-        source / "child_start" / "sitecustomize.py",
+        source / "scoring" / "predictor.py",
+        source / "importer" / "child_start" / "sitecustomize.py",
         source.parent / entry,
         source / "loaders" / "__init__.py",
         source / "loaders" / f"{plan.loader.loader}.py",
@@ -162,7 +162,8 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
     output = destination_uri.of(plan)
     if output is not None and plan.target.failures is not None:
         kinds = {plan.target.failures, output.kind}
-        wanted.update(source / "destinations" / f"{kind}.py" for kind in kinds)
+        folder = source / "events" / "destinations"
+        wanted.update(folder / f"{kind}.py" for kind in kinds)
     for glob in plan.target.handlers:
         wanted.update(source.glob(glob))
     for path in find_imported(source, wanted):
@@ -171,8 +172,8 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         shutil.copyfile(path, target)
     if plan.tier is Tier.STUB:
         shutil.copytree(
-            source / "stub",
-            root / "handlers" / "stub",
+            source / "loaders" / "stub",
+            root / "handlers" / "loaders" / "stub",
             ignore=shutil.ignore_patterns("__pycache__"),
             dirs_exist_ok=True,
         )

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from handlers import store
-from handlers.cold import Cold
+from handlers.importer import bytecode_importer
+from handlers.importer.compressed_store import CompressedStore
 from packager.system import elf as _elf
 from packager.system.elf import Elf
 from packager.types import BuildPlan, Bundle, Check, Finding
@@ -83,10 +83,10 @@ def _cold(bundle: Bundle) -> dict[PurePosixPath, Elf]:
 
     One that cannot be read was not read before either, and is never loaded but on a miss.
     """
-    path = bundle.root / "handlers" / store.COLD_FILE
+    path = bundle.root / "handlers" / bytecode_importer.COLD_FILE
     if not path.is_file():
         return {}
-    cold = Cold(str(bundle.root), str(path))
+    cold = CompressedStore(str(bundle.root), str(path))
     found = {}
     for name in sorted(cold.files, key=cold.files.__getitem__):
         content = cold.read(name) if _is_shared(PurePosixPath(name)) else None

@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"cannot import name \\?['\"](\w+)\\?['\"] from \\?['\
 _FILE: Final = re.compile(r"No such file or directory: \\?['\"]([^'\"\\]+)")
 _LIBRARY: Final = re.compile(r"(\S+\.so[\w.]*): cannot open shared object file")
 _MISS: Final = re.compile(r"cold store: ([^\s\"\\]+)")
-"""As handlers/store.py logs one."""
+"""As handlers/importer/bytecode_importer.py logs one."""
 
 
 def cold_store_misses(log: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from handlers import triggers
+from handlers.events import triggers
 from packager.environments import surroundings
 from packager.errors import EmulatorError
 from packager.system import process, procfs, sandbox

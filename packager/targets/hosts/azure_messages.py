@@ -99,7 +99,7 @@ MESSAGES: Final[Mapping[str, Callable[[bytes], Message]]] = MappingProxyType(
         "timer": _timer,
     }
 )
-"""By the trigger's name, as under handlers.triggers; each takes a body of JSON."""
+"""By the trigger's name, as under handlers.events.triggers; each takes a body of JSON."""
 
 
 def answers(outputs: Mapping[str, Any]) -> list[Any]:

@@ -22,11 +22,11 @@ folder = Path(sys.argv[1]).absolute()
 sys.path.insert(0, str(folder))
 out = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)  # whatever the model prints is no answer
-from handlers import predictor
 from handlers.files.chunks import Items
 from handlers.files.scoring import Fault, Rows, texts
 from handlers.manifest import Manifest
-from handlers.scoring import Scorer
+from handlers.scoring import predictor
+from handlers.scoring.scorer import Scorer
 manifest = Manifest.read(folder)
 ours = "%d.%d" % sys.version_info[:2]
 if ours != manifest.python:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlers import triggers
+from handlers.events import triggers
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.targets.hosts import Boot, Call

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers import triggers
+from handlers.events import triggers
 from packager.commands.invoke import invoke_artifact
 from packager.environments import interpreters, virtual_environments
 from packager.targets.emulator import why_not_bootable

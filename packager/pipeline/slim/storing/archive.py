@@ -1,8 +1,8 @@
 """Put all bytecode into one file that is read by an index, module by module.
 
 Python looks for each module in turn: a listing of its folder, a stat or two, an open, two reads.
-handlers/store.py knows from the index where everything lies. Modules come in the order in which a
-start imports them, so that one stretch of the file is read from the disk.
+handlers/importer/bytecode_importer.py knows from the index where everything lies. Modules come in
+the order in which a start imports them, so that one stretch of the file is read from the disk.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Final
 
-from handlers import store
+from handlers.importer import bytecode_importer
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.storing import index
@@ -32,7 +32,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         and index.bytecode_of(PurePosixPath(file), plan.interpreter).as_posix() in files
     ]
     code: dict[str, tuple[int, int]] = {}
-    path = root / index.HOME / store.CODE_FILE
+    path = root / index.HOME / bytecode_importer.CODE_FILE
     with path.open("wb") as archive:
         for source in _in_order(sources, bundle.trace):
             written = root / index.bytecode_of(PurePosixPath(source), plan.interpreter)

@@ -1,4 +1,4 @@
-"""Put what no traced request opened into one compressed file; handlers/store.py serves it.
+"""Put what no traced request opened into one compressed file, which handlers/importer serves.
 
 Nothing goes that could be asked for without a way back: data files that lie in a package which is
 used stay, as native code may open them, and so do libraries that nothing links to, and the modules
@@ -29,8 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from handlers import store
-from handlers.cold import FOOTER, MAGIC, Cold
+from handlers.importer import bytecode_importer
+from handlers.importer.compressed_store import FOOTER, MAGIC, CompressedStore
 from packager.errors import ToolError
 from packager.pipeline.slim import prune
 from packager.pipeline.slim.globs import matches
@@ -71,7 +71,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     if bundle.trace is None:
         return account_for(bundle, PASS, proof=f"nothing is cold: {bundle.untraced}")
     root, sizes = bundle.root, index.by_path(bundle.files)
-    path = root / index.HOME / store.COLD_FILE
+    path = root / index.HOME / bytecode_importer.COLD_FILE
     spared: set[str] = set()
     while True:
         chosen = choose(bundle, plan, bundle.trace, spared)
@@ -279,11 +279,11 @@ def _blocks(files: Iterable[str], root: Path) -> list[list[str]]:
 
 def _read_back(path: Path, root: Path, files: Iterable[str]) -> None:
     """Raises ToolError for a file that does not come back as it was."""
-    cold = Cold(str(root), str(path))
+    cold = CompressedStore(str(root), str(path))
     for file in sorted(files, key=lambda name: cold.files[name]):
         try:
             same = cold.read(file) == (root / file).read_bytes()
-        except store.DamagedStoreError:
+        except bytecode_importer.DamagedStoreError:
             same = False
         if not same:
             raise ToolError(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Final, TypeVar
 
-from handlers import store
-from handlers.cold import Cold
+from handlers.importer import bytecode_importer
+from handlers.importer.compressed_store import CompressedStore
 from packager.system import file_tree, process
 from packager.types import Architecture, BuildPlan, FileRecord, Interpreter
 
@@ -20,11 +20,12 @@ BOOT: Final = frozenset(
     f"{HOME}/{name}.py"
     for name in (
         "__init__",
-        "store",
-        "cold",
-        "stored_files",
-        "child_interpreters",
-        "child_start/sitecustomize",
+        "importer/__init__",
+        "importer/bytecode_importer",
+        "importer/compressed_store",
+        "importer/stored_files",
+        "importer/child_interpreters",
+        "importer/child_start/sitecustomize",
     )
 )
 """Needed before the index is, or to read the store: they stay as they are."""
@@ -89,19 +90,19 @@ def write(
     here = {path.as_posix() for path in file_tree.walk(root)}
     every = here | list_stored(root)
     known: dict[str, list[str | int]] = {
-        folder: [store.FOLDER, folder] for folder in _folders(every)
+        folder: [bytecode_importer.FOLDER, folder] for folder in _folders(every)
     }
     for key, file in modules(every, suffixes(plan)).items():
         if file in code:
-            known[key] = [store.CODE, file, *code[file]]
+            known[key] = [bytecode_importer.CODE, file, *code[file]]
         else:
-            known[key] = [store.FILE if file in here else store.COLD, file]
+            known[key] = [bytecode_importer.FILE if file in here else bytecode_importer.COLD, file]
     others = list_stored(root) - {entry[1] for entry in known.values()}
     for path in cold.trees if cold else ():
-        known[path.partition("/")[0]] = [store.TREE, path]
+        known[path.partition("/")[0]] = [bytecode_importer.TREE, path]
     text = json.dumps(
         {
-            "python": [store.FORMAT, magic(plan.interpreter)],
+            "python": [bytecode_importer.FORMAT, magic(plan.interpreter)],
             "code_bytes": sum(length for _, length in code.values()),
             "cold": cold is not None,
             "files": sorted(others),
@@ -109,15 +110,15 @@ def write(
         },
         separators=(",", ":"),
     )
-    written = root / HOME / store.INDEX
+    written = root / HOME / bytecode_importer.INDEX
     written.write_text(text + "\n", encoding="utf-8")
     written.chmod(0o644)
-    return sum(entry[0] != store.FOLDER for entry in known.values())
+    return sum(entry[0] != bytecode_importer.FOLDER for entry in known.values())
 
 
-def cold_store(root: Path) -> Cold | None:
-    path = root / HOME / store.COLD_FILE
-    return Cold(str(root), str(path)) if path.is_file() else None
+def cold_store(root: Path) -> CompressedStore | None:
+    path = root / HOME / bytecode_importer.COLD_FILE
+    return CompressedStore(str(root), str(path)) if path.is_file() else None
 
 
 def list_stored(root: Path) -> set[str]:

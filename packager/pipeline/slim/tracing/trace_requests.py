@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from handlers import triggers
+from handlers.events import triggers
 from packager.probes import Probe, probes
 from packager.probes.source_events import NOTICES, notice_event, source_event
 from packager.system import destination_uri

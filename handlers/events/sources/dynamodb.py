@@ -1,0 +1,79 @@
+"""DynamoDB Streams: the new image of each item is one row; removals have none and are passed over.
+
+Shape: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html; values:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_AttributeValue.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from handlers.events.records import Outcome, Record, dig, item_failures, tagged
+
+NAME = "dynamodb"
+RETURNS = False
+_WHOLE = re.compile(r"-?[0-9]+")
+_AS_THEY_ARE = frozenset({"S", "BOOL", "SS", "B", "BS"})
+
+
+def claims(event: object) -> bool:
+    return tagged(event, "eventSource", "aws:dynamodb")
+
+
+def entries(event: Any) -> Sequence[Any]:
+    found: list[Any] = event["Records"]
+    return found
+
+
+def identify(record: Any) -> tuple[object, object]:
+    return dig(record, "dynamodb", "SequenceNumber"), _stream(record)
+
+
+def read(record: Any) -> list[Record]:
+    change = record["dynamodb"]
+    if "NewImage" not in change:
+        return []
+    return [
+        Record(
+            id=record["eventID"],
+            item=change["SequenceNumber"],
+            body={name: _plain(value) for name, value in change["NewImage"].items()},
+            group=_stream(record),
+        )
+    ]
+
+
+def _stream(record: Any) -> str:
+    return str(dig(record, "eventSourceARN"))
+
+
+def reply(_: Any, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The checkpoint: Lambda goes on at the lowest sequence number that is named."""
+    return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    """An attribute value as JSON has it; binary stays base64 text, as MLflow takes it.
+
+    Raises TypeError, ValueError or AttributeError for what is none.
+    """
+    ((kind, held),) = value.items()
+    if kind == "N":
+        return _number(held)
+    if kind == "NS":
+        return [_number(each) for each in held]
+    if kind == "NULL":
+        return None
+    if kind == "L":
+        return [_plain(each) for each in held]
+    if kind == "M":
+        return {name: _plain(each) for name, each in held.items()}
+    if kind not in _AS_THEY_ARE:
+        raise ValueError("an attribute value of no kind that DynamoDB has")
+    return held
+
+
+def _number(text: str) -> int | float:
+    return int(text) if _WHOLE.fullmatch(text) else float(text)

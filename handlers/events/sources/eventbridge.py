@@ -1,0 +1,34 @@
+"""EventBridge: the detail of an event, or what the payload path names in it.
+
+Shape: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from handlers.events.records import Outcome, Record, all_or_nothing
+
+NAME = "eventbridge"
+RETURNS = False
+
+
+def claims(event: object) -> bool:
+    return isinstance(event, dict) and {"detail-type", "source", "detail", "id"} <= event.keys()
+
+
+def entries(event: Any) -> Sequence[Any]:
+    return [event]
+
+
+def identify(event: Any) -> tuple[object, object]:
+    return event["id"], None
+
+
+def read(event: Any) -> list[Record]:
+    return [Record(id=event["id"], item=event["id"], body=event["detail"])]
+
+
+def reply(_: Any, outcomes: Sequence[Outcome]) -> None:
+    all_or_nothing(outcomes)

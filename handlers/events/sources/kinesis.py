@@ -1,0 +1,49 @@
+"""Kinesis data streams: a shard's records in order; the first that fails is where it goes on.
+
+Shape: https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html. The data of a record is JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from handlers.events.records import Outcome, Record, dig, item_failures, tagged, text_of
+
+NAME = "kinesis"
+RETURNS = False
+
+
+def claims(event: object) -> bool:
+    return tagged(event, "eventSource", "aws:kinesis")
+
+
+def entries(event: Any) -> Sequence[Any]:
+    found: list[Any] = event["Records"]
+    return found
+
+
+def identify(record: Any) -> tuple[object, object]:
+    return dig(record, "kinesis", "sequenceNumber"), _stream(record)
+
+
+def read(record: Any) -> list[Record]:
+    data, stream = record["kinesis"], _stream(record)
+    return [
+        Record(
+            id=f"{stream}/{text_of(record['eventID'])}",
+            item=data["sequenceNumber"],
+            body=base64.b64decode(text_of(data["data"])),
+            group=stream,
+        )
+    ]
+
+
+def _stream(record: Any) -> str:
+    return str(dig(record, "eventSourceARN")).rpartition("/")[2]
+
+
+def reply(_: Any, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The checkpoint: Lambda goes on at the lowest sequence number that is named."""
+    return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])

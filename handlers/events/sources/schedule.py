@@ -1,0 +1,36 @@
+"""EventBridge Scheduler with a fixed input: the same request at set times.
+
+The schedule's input is `{"scheduled": "<aws.scheduler.scheduled-time>", "execution":
+"<aws.scheduler.execution-id>", "request": {...}}`, whose two attributes Scheduler fills in
+(https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from handlers.events.records import Outcome, Record, all_or_nothing
+
+NAME = "schedule"
+RETURNS = False
+
+
+def claims(event: object) -> bool:
+    return isinstance(event, dict) and event.keys() == {"scheduled", "execution", "request"}
+
+
+def entries(event: Any) -> Sequence[Any]:
+    return [event]
+
+
+def identify(event: Any) -> tuple[object, object]:
+    return event["execution"], None
+
+
+def read(event: Any) -> list[Record]:
+    return [Record(id=event["execution"], item=event["execution"], body=event["request"])]
+
+
+def reply(_: Any, outcomes: Sequence[Outcome]) -> None:
+    all_or_nothing(outcomes)

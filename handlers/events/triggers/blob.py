@@ -1,0 +1,52 @@
+"""A blob that appears in a container, told by Event Grid: the one way on Flex Consumption.
+
+What fails comes again, five times in all, then its name goes to `webjobs-blobtrigger-poison`.
+https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-storage-blob-trigger
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import azure.functions as func
+
+from handlers.events.records import Record
+from handlers.events.triggers import STORAGE, Arguments, Decorator, reply
+
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
+
+NAME = "blob"
+RETURNS = False
+TYPES = {"event": func.InputStream}
+ANSWER = "{name}"
+BURIES = False
+
+
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+    path = "%PACKAGER_CONTAINER%/{name}"
+    source = func.BlobSource.EVENT_GRID
+    return (app.blob_trigger("event", path=path, connection=STORAGE, source=source),)
+
+
+def entries(event: Arguments) -> Sequence[Any]:
+    return [event["event"]]
+
+
+def identify(blob: Any) -> tuple[object, object]:
+    return blob.name, None
+
+
+def read(blob: Any) -> list[Record]:
+    return [Record(id=blob.name, item=blob.name, body=blob.read())]

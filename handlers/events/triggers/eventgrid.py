@@ -1,0 +1,50 @@
+"""Event Grid: the data of an event, in its own schema or as a cloud event.
+
+Event Grid tries for a day, so what can never be answered is put aside here.
+https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-event-grid-trigger
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import azure.functions as func
+
+from handlers.events.records import Record
+from handlers.events.triggers import Arguments, Decorator, reply
+
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
+
+NAME = "eventgrid"
+RETURNS = False
+TYPES = {"event": func.EventGridEvent}
+ANSWER = "{rand-guid}"
+BURIES = True
+
+
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+    return (app.event_grid_trigger("event"),)
+
+
+def entries(event: Arguments) -> Sequence[Any]:
+    return [event["event"]]
+
+
+def identify(told: Any) -> tuple[object, object]:
+    return told.id, None
+
+
+def read(told: Any) -> list[Record]:
+    return [Record(id=told.id, item=told.id, body=told.get_json())]

@@ -1,0 +1,51 @@
+"""A Service Bus queue: one message an invocation, so that each is settled by itself.
+
+What fails comes again; beyond the queue's delivery count it is dead-lettered.
+https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-service-bus-trigger
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import azure.functions as func
+
+from handlers.events.records import Record
+from handlers.events.triggers import SERVICE_BUS, Arguments, Decorator, reply
+
+__all__ = [
+    "ANSWER",
+    "BURIES",
+    "NAME",
+    "RETURNS",
+    "TYPES",
+    "bound",
+    "entries",
+    "identify",
+    "read",
+    "reply",
+]
+
+NAME = "servicebus"
+RETURNS = False
+TYPES = {"event": func.ServiceBusMessage}
+ANSWER = "{MessageId}"
+BURIES = False
+
+
+def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+    name = "%PACKAGER_SERVICEBUS_QUEUE%"
+    return (app.service_bus_queue_trigger("event", connection=SERVICE_BUS, queue_name=name),)
+
+
+def entries(event: Arguments) -> Sequence[Any]:
+    return [event["event"]]
+
+
+def identify(message: Any) -> tuple[object, object]:
+    return message.message_id, None
+
+
+def read(message: Any) -> list[Record]:
+    return [Record(id=message.message_id, item=message.message_id, body=message.get_body())]

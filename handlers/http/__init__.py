@@ -1,0 +1,1 @@
+"""Ways in by HTTP: each adapts one kind of server to the scorer."""

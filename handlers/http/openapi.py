@@ -1,0 +1,241 @@
+"""The OpenAPI description of /invocations, made from the model's signature.
+
+Types are JSON Schema 2020-12, as OpenAPI 3.1 has them (https://spec.openapis.org/oas/v3.1.0).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeAlias
+
+from handlers.manifest import Manifest
+from handlers.scoring.schema.signature import (
+    AnyType,
+    Array,
+    ColumnSpec,
+    DataType,
+    Map,
+    Object,
+    ParamSpec,
+    Schema,
+    TensorSpec,
+    Type,
+    read_params,
+    read_schema,
+)
+
+Json: TypeAlias = dict[str, Any]
+_SCALARS: dict[str, Json] = {
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer", "format": "int32"},
+    "long": {"type": "integer", "format": "int64"},
+    "float": {"type": "number", "format": "float"},
+    "double": {"type": "number", "format": "double"},
+    "string": {"type": "string"},
+    "binary": {"type": "string", "contentEncoding": "base64"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+_TENSOR_KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
+_ERROR: Json = {
+    "type": "object",
+    "required": ["error_code", "message"],
+    "properties": {
+        name: {"type": "string"} for name in ("error_code", "message", "sqlstate", "error_class")
+    },
+}
+_ERRORS = {
+    "400": "The body is none of the formats, or does not fit the signature.",
+    "413": "The request or the answer is larger than the platform carries.",
+}
+
+
+def operation(manifest: Manifest, example: Any = None) -> Json:
+    """The operation object of POST /invocations; `example` is a JSON request body."""
+    signature = manifest.signature or {}
+    inputs = read_schema(signature.get("inputs"))
+    content: Json = {
+        "application/json": {"schema": request_schema(inputs, read_params(signature.get("params")))}
+    }
+    if example is not None:
+        content["application/json"]["example"] = example
+    if inputs is None or all(isinstance(_type_of(spec), DataType) for spec in inputs.specs):
+        content["text/csv"] = {"schema": {"type": "string"}}
+        header = _csv_header(inputs)
+        if header:
+            content["text/csv"]["example"] = header
+    return {
+        "requestBody": {"required": True, "content": content},
+        "responses": _responses(read_schema(signature.get("outputs"))),
+    }
+
+
+def request_schema(inputs: Schema | None, params: tuple[ParamSpec, ...] | None) -> Json:
+    """One of the bodies that the signature allows, each with `params` where it has any."""
+    formats = {"inputs": _inputs(inputs)}
+    if inputs is None or inputs.columns:
+        formats["dataframe_split"] = _split(inputs)
+        formats["dataframe_records"] = {"type": "array", "items": _record(inputs)}
+    extra = {"params": _params(params)} if params else {}
+    return {
+        "oneOf": [
+            {
+                "title": key,
+                "type": "object",
+                "required": [key],
+                "properties": {key: schema, **extra},
+            }
+            for key, schema in formats.items()
+        ]
+    }
+
+
+def _type_of(spec: ColumnSpec | TensorSpec) -> Type | None:
+    return spec.type if isinstance(spec, ColumnSpec) else None
+
+
+def _csv_header(inputs: Schema | None) -> str:
+    return ",".join(inputs.by_name) + "\n" if inputs is not None and inputs.named else ""
+
+
+def _responses(outputs: Schema | None) -> Json:
+    answer: Json = {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": _predictions(outputs)},
+    }
+    refused = {
+        status: {"description": text, "content": {"application/json": {"schema": _ERROR}}}
+        for status, text in _ERRORS.items()
+    }
+    return {
+        "200": {
+            "description": "One prediction a row.",
+            "content": {"application/json": {"schema": answer}},
+        },
+        **refused,
+        "415": {
+            "description": "The content type is not served.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+    }
+
+
+def _predictions(outputs: Schema | None) -> Json:
+    if outputs is None:
+        return {}
+    if outputs.tensors:
+        return _inputs(outputs)
+    if not outputs.named:
+        return {"type": "array", "items": type_schema(outputs.columns[0].type)}
+    record: Json = {"type": "object", "properties": _properties(outputs)}
+    return {"type": "array", "items": record}
+
+
+def _properties(schema: Schema) -> Json:
+    return {str(spec.name): type_schema(spec.type) for spec in schema.columns}
+
+
+def _record(inputs: Schema | None) -> Json:
+    if inputs is None:
+        return {"type": "object"}
+    if not inputs.named:
+        return _row(inputs)
+    return {
+        "type": "object",
+        "required": list(inputs.required),
+        "properties": _properties(inputs),
+    }
+
+
+def _row(inputs: Schema) -> Json:
+    return {
+        "type": "array",
+        "prefixItems": [type_schema(spec.type) for spec in inputs.columns],
+        "minItems": len(inputs.columns),
+    }
+
+
+def _split(inputs: Schema | None) -> Json:
+    columns: Json = {"type": "array", "items": {"type": "string"}}
+    row: Json = {"type": "array"}
+    if inputs is not None:
+        row = _row(inputs)
+        if inputs.named:
+            columns["items"]["examples"] = list(inputs.by_name)
+            columns["default"] = list(inputs.by_name)
+    return {
+        "type": "object",
+        "required": ["data"],
+        "properties": {
+            "columns": columns,
+            "index": {"type": "array"},
+            "data": {"type": "array", "items": row},
+        },
+        "additionalProperties": False,
+    }
+
+
+def _inputs(schema: Schema | None) -> Json:
+    if schema is None:
+        return {}
+    if schema.tensors:
+        if not schema.named:
+            return _tensor(schema.tensors[0])
+        tensors = {str(spec.name): _tensor(spec) for spec in schema.tensors}
+        return {"type": "object", "required": list(tensors), "properties": tensors}
+    if not schema.named:
+        return {"type": "array"}
+    columns = {
+        name: {"type": "array", "items": column} for name, column in _properties(schema).items()
+    }
+    return {"type": "object", "required": list(schema.required), "properties": columns}
+
+
+def _tensor(spec: TensorSpec) -> Json:
+    kind = _TENSOR_KINDS.get(spec.dtype.kind, "string")
+    made: Json = {} if spec.dtype.kind == "O" else {"type": kind, "format": spec.dtype.name}
+    for size in reversed(spec.shape):
+        made = {"type": "array", "items": made}
+        if size >= 0:
+            made |= {"minItems": size, "maxItems": size}
+    return made
+
+
+def _params(params: tuple[ParamSpec, ...]) -> Json:
+    properties = {}
+    for spec in params:
+        schema = type_schema(spec.type)
+        if spec.shape is not None:
+            schema = {"type": "array", "items": schema}
+        properties[spec.name] = {**schema, "default": spec.default}
+    return {"type": "object", "properties": properties}
+
+
+def type_schema(wanted: Type) -> Json:
+    """The JSON Schema of one value."""
+    if isinstance(wanted, DataType):
+        return dict(_SCALARS[wanted.name])
+    if isinstance(wanted, Array):
+        return {"type": "array", "items": type_schema(wanted.items)}
+    if isinstance(wanted, Map):
+        return {"type": "object", "additionalProperties": type_schema(wanted.values)}
+    if isinstance(wanted, Object):
+        return {
+            "type": "object",
+            "required": [p.name for p in wanted.properties.values() if p.required],
+            "properties": {p.name: type_schema(p.type) for p in wanted.properties.values()},
+            "additionalProperties": False,
+        }
+    assert isinstance(wanted, AnyType)  # noqa: S101  the last of the union
+    return {}
+
+
+def read_example(text: str) -> Any:
+    """A request body to show, or None where `text` is no JSON.
+
+    NaN and infinity, which MLflow writes and JSON does not have, are shown as null.
+    """
+    try:
+        return json.loads(text, parse_constant=lambda _: None)
+    except ValueError:
+        return None

@@ -1,0 +1,57 @@
+"""Drift on Azure: what drift.py measures, as lines of the log and, if asked, as metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handlers.manifest import Manifest
+from handlers.observability.drift import Drift
+from handlers.observability.sketches import Baseline
+from handlers.scoring.predictor import Predictor
+
+if TYPE_CHECKING:
+    from handlers.observability.azure_telemetry import Telemetry
+
+_LOG = logging.getLogger(__name__)
+
+
+class Observed:
+    """A predictor whose calls are looked at; as any, for one thread at a time."""
+
+    def __init__(
+        self,
+        inner: Predictor,
+        manifest: Manifest,
+        folder: Path,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        """`folder` holds the manifest's baseline."""
+        text = (folder / str(manifest.baseline)).read_text(encoding="utf-8")
+        named = {
+            "model": manifest.model_name or "unnamed",
+            "version": manifest.model_version or "unversioned",
+        }
+        self._inner, self._telemetry = inner, telemetry
+        # a log and OpenTelemetry take any name
+        self._drift = Drift(Baseline.parse(text), self._told, named, column=str)
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        begun = time.perf_counter()
+        answer = self._inner.predict(data, params)
+        self._drift.observe(data, answer)
+        self._drift.served(time.perf_counter() - begun)
+        return answer
+
+    def _told(self, line: str) -> None:
+        """A line of CloudWatch's format without what is meant for CloudWatch alone."""
+        values = json.loads(line)
+        (described,) = values.pop("_aws")["CloudWatchMetrics"]
+        _LOG.info("%s", json.dumps({"message": "drift", **values}))
+        if self._telemetry is not None:
+            more = {key: values[key] for key in ("column",) if key in values}
+            for metric in described["Metrics"]:
+                self._telemetry.level(metric["Name"], values[metric["Name"]], more)

@@ -1,0 +1,1 @@
+"""Requests in, answers out: MLflow's scoring protocol, without a server."""

@@ -1,0 +1,111 @@
+"""Large bodies: a compiled parser, and no search for cycles meanwhile.
+
+msgspec is imported for the first body that is large enough to repay it, or once many small ones
+have come, and done without where it is not installed. It never reads a number otherwise than `json`
+does; what it refuses (NaN, 1e400, lone surrogates, UTF-16) is read again by `json`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from handlers.scoring.schema.signature import Json
+
+LARGE_BYTES = 64 * 1024
+"""From here on the parser's import is repaid within a few requests (docs/adr/0003)."""
+REPAID_BYTES = 4 * 1024 * 1024
+"""Of small bodies so far: as many more repay the import, at 4 to 5 microseconds saved a KB."""
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_SHORTEST, _LONGEST = 1e-4, 1e16
+"""Between these `repr` writes a float without an exponent, and so does msgspec."""
+
+_lock = threading.Lock()
+_parsers = threading.local()
+_pauses = 0
+_decoded_bytes = 0
+_was_enabled = False
+
+
+@contextmanager
+def collector_paused(*, when: bool) -> Iterator[None]:
+    """No search for cycles while JSON, which has none, is made into objects.
+
+    The search is half of the time of parsing a large body. Several threads may be inside.
+    """
+    global _pauses, _was_enabled  # noqa: PLW0603  the collector is the process's too
+    if not when:
+        yield
+        return
+    with _lock:
+        if _pauses == 0:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+        _pauses += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _pauses -= 1
+            if _pauses == 0 and _was_enabled:
+                gc.enable()
+
+
+def decode(body: bytes | str) -> Json:
+    """As `json.loads`, errors included."""
+    global _decoded_bytes  # noqa: PLW0603  a count that is lost to another thread does no harm
+    _decoded_bytes += len(body)
+    if len(body) >= LARGE_BYTES or _decoded_bytes >= REPAID_BYTES:
+        parser = msgspec()
+        if parser is not None:
+            try:
+                return parser.json.decode(body)
+            except (ValueError, RecursionError):
+                pass  # for json to read, or to say what is wrong with it
+    return json.loads(body)
+
+
+def msgspec() -> Any:
+    """The module, or None where it is not installed."""
+    try:
+        import msgspec as found
+    except ImportError:
+        return None
+    return found
+
+
+def number_parser() -> Any:
+    """simdjson's, one a thread, which keeps its memory; None where it is not installed."""
+    found = getattr(_parsers, "one", None)
+    if found is None:
+        try:
+            import simdjson
+        except ImportError:
+            return None
+        found = _parsers.one = simdjson.Parser()
+    return found
+
+
+def encode_numbers(values: Array) -> str | None:
+    """Return `json.dumps(values.tolist())`, or None where only that can tell.
+
+    msgspec writes a float as `repr` does, except for exponents, and leaves no space after a comma.
+    """
+    if values.dtype.kind not in "fiu" or values.nbytes < LARGE_BYTES or values.dtype.itemsize > 8:
+        return None
+    if values.dtype.kind == "f":
+        sizes = np.abs(values[values != 0].astype(np.float64))
+        if sizes.size and not (sizes.min() >= _SHORTEST and sizes.max() < _LONGEST):
+            return None
+    writer = msgspec()
+    if writer is None:
+        return None
+    encoded: bytes = writer.json.encode(values.tolist())
+    return encoded.replace(b",", b", ").decode("ascii")

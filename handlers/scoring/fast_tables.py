@@ -1,0 +1,283 @@
+"""Tables of numbers: JSON and CSV read straight into columns, where a body holds nothing else.
+
+What most of a large table costs is making a Python float of each number and freeing it, and a list
+of each row. So the rows' brackets, or the lines' ends, are held to their places by numpy and taken
+out, and the one flat list that is left is read by simdjson straight into an array; or by msgspec,
+where simdjson is not installed. What may take this way is narrow on purpose: anything out of the
+ordinary gives None, and the request goes the general way (docs/adr/0003).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import starmap
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from handlers.scoring import fast_json
+from handlers.scoring.row_spans import bracketed, delimited, lists_of, rows_of
+from handlers.scoring.schema.columns import Column, Table
+from handlers.scoring.schema.signature import DataType, Json, Schema
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_NUMBERS = frozenset({int, float})
+_NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
+"""An integer, and so without a sign, to JSON; -0.0 to pandas."""
+_EXACT = 2.0**53
+_BODIES = [{"dataframe_split"}, {"dataframe_split", "params"}, {"inputs"}, {"inputs", "params"}]
+_PIECE_BYTES = 128 * 1024
+_REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Of a parser: what is not JSON, no number, or one that is beyond a float or 64 bits."""
+_CELLS = "<cells>"
+"""Stands for the rows while what is around them is decoded."""
+
+
+class Reader:
+    """For signatures of named columns that are all double or float; None from any other."""
+
+    def __init__(self, schema: Schema | None) -> None:
+        self._schema = schema
+
+    @cached_property
+    def _dtypes(self) -> dict[str, np.dtype[Any]]:
+        """Types of the columns, in order; empty where the signature is of another kind."""
+        schema = self._schema
+        if schema is None or not schema.named:
+            return {}
+        found = {
+            str(spec.name): spec.type.dtype
+            for spec in schema.columns
+            if isinstance(spec.type, DataType) and spec.type.dtype.kind == "f"
+        }
+        return found if len(found) == len(schema.specs) else {}
+
+    @cached_property
+    def _decoder(self) -> Any:
+        """Decoder of a body whose rows are lists or objects; None without msgspec."""
+        msgspec = fast_json.msgspec()
+        if msgspec is None:
+            return None
+        strict = {"forbid_unknown_fields": True, "gc": False}
+        fields = [(f"f{i}", float) for i in range(len(self._dtypes))]
+        renamed = {f"f{i}": name for i, name in enumerate(self._dtypes)}
+        row: Any = msgspec.defstruct("Row", fields, rename=renamed, **strict)
+        rows = [("columns", list[str]), ("data", list[list[float]])]
+        split: Any = msgspec.defstruct("Split", rows, **strict)
+        body = msgspec.defstruct(
+            "Body",
+            [
+                ("dataframe_split", split, None),
+                ("dataframe_records", list[row], None),
+                ("inputs", dict[str, list[float]], None),
+                ("params", Any, None),
+            ],
+            **strict,
+        )
+        return msgspec.json.Decoder(body)
+
+    def json(self, body: bytes) -> tuple[Any, Json] | None:
+        """`data` and `params` of a large body that holds numbers and nothing else."""
+        if len(body) < fast_json.LARGE_BYTES or not self._dtypes:
+            return None
+        found = self._split(body) or self._inputs(body)
+        if found is not None or self._decoder is None:
+            return found
+        try:
+            read = self._decoder.decode(body)
+        except (ValueError, RecursionError):
+            return None
+        given = [read.dataframe_split, read.dataframe_records, read.inputs]
+        if sum(value is not None for value in given) != 1:
+            return None
+        data: Any
+        if read.dataframe_split is not None:
+            data = self._table(_matrix(read.dataframe_split.data), read.dataframe_split.columns)
+        elif read.dataframe_records:
+            data = self._records(read.dataframe_records)
+        else:
+            columns = {name: _doubles(values) for name, values in (read.inputs or {}).items()}
+            data = self._arrays(columns)
+        return None if data is None else (data, read.params)
+
+    def _split(self, body: bytes) -> tuple[Table, Json] | None:
+        """Read `dataframe_split` with rows as `json.dumps` writes them, with spaces or without.
+
+        The rows are cut out, and a text that occurs nowhere else (no backslash could spell it
+        another way) is put in their place: what is decoded around them says where they were.
+        """
+        begin, end = rows_of(body)
+        read = _around([body[:begin], body[end:]]) if begin < end else None
+        split = read and read.get("dataframe_split")
+        if not isinstance(split, dict) or set(split) != {"columns", "data"}:
+            return None
+        columns = split["columns"]
+        named = isinstance(columns, list) and all(isinstance(name, str) for name in columns)
+        if split["data"] != _CELLS or not named:
+            return None
+        rows = body[begin + 1 : end - 1]
+        width = bracketed(rows)
+        if width is None:
+            return None
+        values = _numbers(rows[1:-1].replace(b"[", b" ").replace(b"]", b" "), large=True)
+        table = self._table(_shaped(values, width), columns)
+        return None if table is None else (table, read and read.get("params"))
+
+    def _inputs(self, body: bytes) -> tuple[dict[str, Any], Json] | None:
+        """Read `inputs` that is an object of lists, each cut out as the rows of `_split` are."""
+        around, lists = lists_of(body)
+        read = _around(around) if lists else None
+        inputs = read and read.get("inputs")
+        if not isinstance(inputs, dict) or len(inputs) != len(lists):
+            return None  # a name given twice, or lists elsewhere
+        if any(value != _CELLS for value in inputs.values()):
+            return None
+        columns: dict[str, Array] = {}
+        for name, cells in zip(inputs, lists, strict=True):
+            values = _numbers(cells, large=True)
+            if values is None:
+                return None
+            columns[name] = values
+        data = self._arrays(columns)
+        return None if data is None else (data, read and read.get("params"))
+
+    def csv(self, text: str) -> Table | None:
+        """A body whose cells are all numbers as JSON has them, without quotes or row labels."""
+        if not self._dtypes:
+            return None
+        header, _, lines = text.partition("\n")
+        header = header.removesuffix("\r")
+        names = header.split(",")
+        if not (all(names) and header.strip()) or any(mark in header for mark in '"\r\0\ufeff'):
+            return None
+        if not lines.isascii():
+            return None
+        cells = lines.encode("ascii")
+        if b"\r" in cells:
+            cells = cells.replace(b"\r\n", b"\n")
+        cells = cells.removesuffix(b"\n")
+        if b"\r" in cells:
+            return None
+        width = delimited(np.frombuffer(cells, np.uint8))
+        large = len(cells) >= fast_json.LARGE_BYTES
+        values = _numbers(cells.replace(b"\n", b","), large=large) if width else None
+        matrix = _shaped(values, width)
+        if matrix is None or (not matrix.all() and _NEGATIVE_ZERO.search(cells)):
+            return None
+        return self._table(matrix, names)
+
+    def _table(self, matrix: Array | None, columns: Sequence[str]) -> Table | None:
+        if matrix is None or matrix.shape[1] != len(columns):
+            return None
+        place = {name: i for i, name in enumerate(columns)}
+        if len(place) != len(columns) or not all(name in place for name in self._dtypes):
+            return None
+        wanted = [place[name] for name in self._dtypes]
+        block = matrix.T if wanted == list(range(len(columns))) else matrix.T[wanted]
+        return self._typed(np.ascontiguousarray(block))
+
+    def _records(self, records: Sequence[Any]) -> Table | None:
+        from msgspec.structs import astuple
+
+        width = len(self._dtypes)
+        pack = struct.Struct(f"{width}d").pack
+        packed = bytearray().join(starmap(pack, map(astuple, records)))
+        matrix = np.frombuffer(packed, np.float64).reshape(len(records), width)
+        return self._typed(np.ascontiguousarray(matrix.T))
+
+    def _typed(self, block: Array) -> Table | None:
+        columns: dict[Any, Column] = {}
+        for (name, dtype), cells in zip(self._dtypes.items(), block, strict=True):
+            if dtype != cells.dtype and np.abs(cells).max(initial=0) >= _EXACT:
+                return None  # an integer may have been rounded once already
+            columns[name] = Column(_narrowed(cells, dtype))
+        return Table(columns, block.shape[1])
+
+    def _arrays(self, inputs: dict[str, Array]) -> dict[str, Any] | None:
+        if not inputs or not all(name in self._dtypes for name in inputs):
+            return None
+        return {name: _narrowed(cells, self._dtypes[name]) for name, cells in inputs.items()}
+
+
+def _around(parts: list[bytes]) -> dict[str, Json] | None:
+    """A body of MLflow's in which `_CELLS` stands between the parts, and nowhere else."""
+    token = f'"{_CELLS}"'.encode()
+    if any(b"\\" in part or token in part for part in parts):
+        return None
+    try:
+        read = json.loads(token.join(parts))
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(read, dict) and set(read) in _BODIES
+    return read if known else None
+
+
+def _numbers(cells: bytes, *, large: bool) -> Array | None:
+    """Read numbers between commas; where simdjson is installed, without a list of them."""
+    parser = fast_json.number_parser() if large else None
+    msgspec = fast_json.msgspec() if large and parser is None else None
+    text = b"[" + cells + b"]"
+    try:
+        if parser is not None:
+            return _buffered(cells, parser)
+        if msgspec is not None:
+            return _doubles(msgspec.json.decode(text, type=list[float]))
+        values = json.loads(text)
+        return _doubles(values) if set(map(type, values)) <= _NUMBERS else None
+    except _REFUSALS:
+        return None
+
+
+def _buffered(cells: bytes, parser: Any) -> Array | None:
+    """As simdjson rounds, which is exactly; a piece at a time, or its memory is eight times theirs.
+
+    Raises what is in `_REFUSALS`.
+    """
+    found = []
+    at = 0
+    while at >= 0:
+        end = cells.find(b",", at + _PIECE_BYTES)
+        piece = cells[at : end if end >= 0 else len(cells)]
+        numbers = np.frombuffer(parser.parse(b"[%s]" % piece).as_buffer(of_type="d"), np.float64)
+        if not len(numbers):
+            return None
+        found.append(numbers)
+        at = end + 1 if end >= 0 else -1
+    return np.concatenate(found)
+
+
+def _narrowed(cells: Array, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore"):
+        return cells.astype(dtype, copy=False)
+
+
+def _doubles(values: Sequence[float]) -> Array:
+    """As `np.array(values)`, in a third of the time. Raises OverflowError for a larger int."""
+    cells = np.empty(len(values))
+    try:
+        struct.pack_into(f"{len(values)}d", cells.data, 0, *values)
+    except struct.error as error:  # what it makes of an int beyond any float
+        raise OverflowError(str(error)) from error
+    return cells
+
+
+def _shaped(values: Array | None, width: int | None) -> Array | None:
+    if values is None or not len(values) or not width or len(values) % width:
+        return None
+    return values.reshape(-1, width)
+
+
+def _matrix(rows: Sequence[Sequence[float]]) -> Array | None:
+    """Rows of one width, at least one of either; None otherwise."""
+    width = len(rows[0]) if rows else 0
+    if width == 0:
+        return None
+    try:
+        packed = bytearray().join(starmap(struct.Struct(f"{width}d").pack, rows))
+    except struct.error:  # of another width
+        return None
+    return np.frombuffer(packed, np.float64).reshape(len(rows), width)

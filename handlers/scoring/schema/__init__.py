@@ -1,0 +1,1 @@
+"""A model's signature, and what MLflow makes of a request by it."""

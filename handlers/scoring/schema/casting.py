@@ -1,0 +1,195 @@
+"""The first of two typings: what MLflow's server casts while it reads a body.
+
+It is lossy on purpose of theirs (1.9 becomes 1, null becomes False): the second, strict typing in
+`handlers.scoring.schema.enforcement` sees what this leaves. Source:
+mlflow/utils/proto_json_utils.py, https://github.com/mlflow/mlflow.
+"""
+
+from __future__ import annotations
+
+import binascii
+import sys
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from handlers.scoring.errors import (
+    DATA_ERRORS,
+    FOREIGN,
+    InvalidInputError,
+    ScoringError,
+    TooLargeError,
+)
+from handlers.scoring.schema.columns import Column, Table, infer, objects
+from handlers.scoring.schema.quirks import Quirks
+from handlers.scoring.schema.signature import (
+    BINARY,
+    BOOLEAN,
+    DATETIME,
+    STRING,
+    AnyType,
+    DataType,
+    Name,
+    Schema,
+    TensorSpec,
+    Type,
+)
+
+
+class IntCastingNaNError(ValueError):
+    """pandas' own, by its name and words, which MLflow's messages repeat."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Cannot convert non-finite values (NA or inf) to integer. Replace or remove non-finite "
+            "values or cast to an integer type that supports these values (e.g. 'Int64')"
+        )
+
+
+def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
+    """Cast in place, each column to the type that the signature gives it.
+
+    Raises InvalidInputError for the first value that cannot be cast.
+    """
+    if schema.tensors:
+        _cast_tensors(table, schema, quirks)
+        return
+    if schema.named:
+        pairs: list[tuple[Name, Any]] = [(spec.name, spec) for spec in schema.columns]
+    else:
+        pairs = list(zip(table.columns, schema.columns, strict=False))
+    for name, spec in pairs:
+        column = table.columns.get(name)
+        if column is None:
+            continue
+        try:
+            if name in table.duplicated and spec.type in _alone(quirks):
+                raise ValueError("the column was given twice")
+            table.columns[name] = _cast(column, spec.type, required=spec.required, quirks=quirks)
+        except TooLargeError:
+            raise
+        except (*DATA_ERRORS, ScoringError) as error:
+            raise _failed(name, spec.type, error, column) from error
+
+
+def _alone(quirks: Quirks) -> tuple[DataType, ...]:
+    """The types of which there must be one column a name."""
+    return (BINARY,) if quirks.cast_in_place else (STRING, BINARY, DATETIME)
+
+
+def _failed(
+    name: Name, wanted: Type | np.dtype[Any], error: Exception, column: Column
+) -> InvalidInputError:
+    told: object = wanted
+    if isinstance(wanted, DataType):
+        told = object if wanted.dtype == object else wanted.dtype
+    said = (
+        "Data is not compatible with model signature. "
+        f"Failed to convert column {name} to type '{told}'."
+    )
+    whole = partial(_word_failure, said, error, column, told)
+    return InvalidInputError(said, whole=whole)
+
+
+def _word_failure(said: str, error: Exception, column: Column, wanted: object) -> str:
+    """With what pandas says of the column, where it is loaded: it names another cell, perhaps."""
+    pandas = sys.modules.get("pandas")
+    if isinstance(error, ScoringError):
+        foreign = error.message == FOREIGN and error.__cause__ is not None
+        name = type(error.__cause__).__name__ if foreign else "MlflowException"
+        return f"{said} Error: '{name}({error.get_whole()()!r})'"
+    if pandas is not None and isinstance(wanted, np.dtype) and wanted.kind != "M":
+        try:
+            pandas.Series(column.cells, dtype="str" if column.text else None).astype(wanted)
+        except DATA_ERRORS as pandas_error:
+            error = pandas_error
+    return f"{said} Error: '{error!r}'"
+
+
+def _cast(column: Column, wanted: Type, *, required: bool, quirks: Quirks) -> Column:
+    if isinstance(wanted, DataType):
+        return _cast_scalars(column, wanted, quirks)
+    if isinstance(wanted, AnyType):
+        return column
+    from handlers.scoring.schema.nested import enforce_value
+
+    cells = [enforce_value(v, wanted, required=required, quirks=quirks) for v in column.values()]
+    return infer(cells, quirks)
+
+
+def _cast_scalars(column: Column, wanted: DataType, quirks: Quirks) -> Column:
+    values = column.cells
+    if wanted is STRING:
+        return column if column.text else Column(values.astype(object))
+    if wanted is BINARY:
+        return Column(objects((_decoded(v) for v in values), len(values)))
+    if wanted is DATETIME:
+        from handlers.scoring.schema.times import parsed
+
+        return parsed(column, quirks)
+    if values.dtype == wanted.dtype:
+        return column
+    if wanted is BOOLEAN and not quirks.null_is_false and values.dtype == object:
+        return _nullable(column)
+    if wanted.dtype.kind == "i" and values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise IntCastingNaNError
+    with np.errstate(invalid="ignore", over="ignore"):
+        return Column(values.astype(wanted.dtype))
+
+
+def _nullable(column: Column) -> Column:
+    if not any(v is None for v in column.cells):
+        return Column(column.cells.astype(np.bool_))
+    cells = (None if v is None else bool(v) for v in column.cells)
+    return Column(objects(cells, len(column.cells)))
+
+
+def _decoded(text: Any) -> bytes:
+    return binascii.a2b_base64(bytes(text, "utf8"))  # what it says of no text is MLflow's message
+
+
+def _cast_tensors(table: Table, schema: Schema, quirks: Quirks) -> None:
+    by_name: dict[Name, TensorSpec]
+    if schema.named:
+        by_name = {spec.name: spec for spec in schema.tensors}
+    else:
+        by_name = dict.fromkeys(table.columns, schema.tensors[0])
+    for name, spec in by_name.items():
+        column = table.columns.get(name)
+        if column is None:
+            continue
+        try:
+            if name in table.duplicated and spec.dtype.kind in (
+                "S" if quirks.cast_in_place else "OUS"
+            ):
+                raise ValueError("the column was given twice")
+            table.columns[name] = _cast_tensor_column(column, spec.dtype)
+        except TooLargeError:
+            raise
+        except (*DATA_ERRORS, ScoringError) as error:
+            raise _failed(name, spec.dtype, error, column) from error
+
+
+def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:
+    values = column.cells
+    if not len(values):
+        raise IndexError("single positional indexer is out-of-bounds")
+    if dtype == np.dtype(bytes):
+        return Column(objects((bytes(v, "utf8") for v in values), len(values)))
+    if isinstance(values[0], list):
+        return column  # shaped and typed with the tensor's own spec, later
+    if dtype.kind == "U" and not column.text:
+        return Column(objects(map(str, values.tolist()), len(values)))
+    if column.text and dtype.kind in "OU":
+        return column
+    if dtype.kind in "mM" and (pandas := sys.modules.get("pandas")) is not None:
+        series = pandas.Series(values, dtype="str" if column.text else values.dtype)
+        return Column(series.astype(dtype).to_numpy())
+    if dtype.kind in "iu" and values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise IntCastingNaNError
+        if dtype.kind == "u" and (values < 0).any():
+            raise ValueError(f"Cannot losslessly cast from {values.dtype} to {dtype}")
+    with np.errstate(invalid="ignore", over="ignore"):
+        return Column(values.astype(dtype))

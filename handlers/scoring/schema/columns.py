@@ -1,0 +1,220 @@
+"""Columns of values with the dtype that a DataFrame made from the same JSON would give them.
+
+The rules are those of `pandas.DataFrame(data)` and `pandas.Series(list)`, worked out on numpy: the
+registered model's own server reads a request through these, so what a value becomes depends on its
+neighbours in the column.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from handlers.scoring.errors import TooLargeError
+from handlers.scoring.schema.quirks import Quirks
+from handlers.scoring.schema.signature import Json, Name
+
+_NAN = float("nan")
+_NUMBERS = frozenset({int, float})
+_NULL = type(None)
+_INT64_END = 2.0**63
+_FREE_BYTES = 64 * 1024 * 1024
+_FILL = 4
+_CHARACTER_BYTES = 4
+_NUMBER_LENGTH = 32
+"""Of a number as text, or of null: no more than so many characters, but for integers."""
+
+
+@dataclass(slots=True)
+class Column:
+    """One-dimensional cells of a numpy dtype.
+
+    `text` is pandas 3's string dtype: the cells are an object array of str and NaN. `aware` is a
+    datetime column with a time zone, which no signature accepts.
+    """
+
+    cells: np.ndarray[Any, np.dtype[Any]]
+    text: bool = False
+    aware: bool = False
+    series: Any = None
+    """Of a dtype that numpy has not (Parquet's nullable integers and text, categories, zones)."""
+
+    @property
+    def dtype_name(self) -> str:
+        if self.series is not None:
+            return str(self.series.dtype)
+        return "str" if self.text else str(self.cells.dtype)
+
+    def values(self) -> Any:
+        """The cells one by one, as pandas hands them out: Python's numbers, and its own times."""
+        kind = self.cells.dtype.kind
+        if kind in "mM" and "pandas" in sys.modules:
+            return list(sys.modules["pandas"].Series(self.cells))
+        return self.cells.tolist() if kind in "biuf" else self.cells
+
+
+@dataclass(slots=True)
+class Table:
+    """Contents of a DataFrame: columns in order, and the rows' labels where they were sent."""
+
+    columns: dict[Name, Column]
+    rows: int
+    index: list[Json] | None = None
+    duplicated: frozenset[Name] = field(default_factory=frozenset)
+    """Names that the request gave twice."""
+
+
+def objects(values: Iterable[Any], count: int) -> np.ndarray[Any, np.dtype[Any]]:
+    """An object array, one element a value, lists included."""
+    return np.fromiter(values, dtype=np.dtype(object), count=count)
+
+
+def check_widths(values: Json) -> None:
+    """Raises TooLargeError where numpy's array of `values` as text would fill the memory.
+
+    Each of its elements takes the bytes of the longest. `values` may be lists in lists.
+    """
+    if are_widened(values):
+        raise TooLargeError(
+            "A text is far longer than the others in its array. Send it in a request of its own."
+        )
+
+
+def are_widened(values: Json) -> bool:
+    """Tell whether numpy's array of `values` as text takes far more bytes than they do."""
+    count = longest = total = 0
+    parts: list[Any] = [values] if isinstance(values, list) and values else []
+    while parts:
+        part = parts.pop()
+        kinds = set(map(type, part))
+        count += len(part)
+        if kinds <= _NUMBERS:
+            continue
+        parts += [value for value in part if type(value) is list]
+        lengths = list(map(len if kinds == {str} else _text_length, part))
+        total += sum(lengths)
+        longest = max(longest, *lengths, 0)
+    size = count * longest * _CHARACTER_BYTES
+    return size > max(_FREE_BYTES, _FILL * total * _CHARACTER_BYTES)
+
+
+def _text_length(value: Json) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return len(str(value))
+    return value.bit_length() // 3 if type(value) is int else _NUMBER_LENGTH
+
+
+def infer(values: Sequence[Any], quirks: Quirks) -> Column:
+    """The column that pandas makes of a list of JSON (or numpy scalar) values."""
+    kinds = set(map(type, values))
+    if kinds <= _NUMBERS and kinds:
+        return _numbers(values, kinds)
+    if kinds == {bool}:
+        return Column(np.array(values, dtype=np.bool_))
+    if _NULL in kinds and kinds != {_NULL} and kinds <= {*_NUMBERS, _NULL}:
+        if _fits_no_integer(values):
+            return Column(objects(values, len(values)))
+        return _numbers([_NAN if v is None else v for v in values], {*kinds, float})
+    if str in kinds and kinds <= {str, float, _NULL} and quirks.text_dtype:
+        nulls = [v for v in values if type(v) is not str]
+        if all(v is None or v != v for v in nulls):  # noqa: PLR0124  true of NaN alone
+            filled = values if not nulls else [v if type(v) is str else _NAN for v in values]
+            return Column(objects(filled, len(filled)), text=True)
+    if (
+        _NULL in kinds
+        and len(kinds) > 1
+        and all(issubclass(kind, np.number) for kind in kinds - {_NULL})
+    ):
+        return infer([_NAN if v is None else v for v in values], quirks)
+    if kinds and all(issubclass(kind, np.generic) or kind is float for kind in kinds):
+        return _scalars(values, kinds, quirks)
+    return Column(objects(values, len(values)))
+
+
+def _numbers(values: Sequence[Any], kinds: set[type]) -> Column:
+    if float not in kinds:
+        for dtype in (np.int64, np.uint64):
+            try:
+                return Column(np.array(values, dtype=dtype))
+            except OverflowError:
+                continue
+        return Column(objects(values, len(values)))
+    try:
+        found = np.array(values, dtype=np.float64)
+    except OverflowError:  # an int beyond any float
+        return Column(objects(values, len(values)))
+    huge = int in kinds and np.nanmax(np.abs(found), initial=0) >= _INT64_END
+    if huge and _fits_no_integer(values):
+        return Column(objects(values, len(values)))
+    return Column(found)
+
+
+def _fits_no_integer(values: Sequence[Any]) -> bool:
+    """Tell whether the ints among `values` are beyond both int64 and uint64."""
+    ints = [v for v in values if type(v) is int]
+    low, high = min(ints, default=0), max(ints, default=0)
+    return low < -(2**63) or high >= 2**64 or (high >= 2**63 and low < 0)
+
+
+def _scalars(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
+    """Numpy scalars, NaN (a float) standing for what a record did not have."""
+    missing = [type(v) is float for v in values]
+    if float not in kinds:
+        missing = []
+    present = [v for v in values if type(v) is not float] if missing else values
+    if not present:
+        return Column(np.array(values, dtype=np.float64))
+    if kinds <= {np.str_, float}:  # an array of them would give each the bytes of the longest
+        made = Column(objects(map(str, present), len(present)), text=quirks.text_dtype)
+        array_kind = "U"
+    elif np.bytes_ in kinds:
+        return Column(objects(values, len(values)))
+    else:
+        array = np.array(present)
+        made, array_kind = from_array(array, quirks), array.dtype.kind
+    kind = made.cells.dtype.kind
+    untouched = array_kind == "U" and not quirks.text_dtype
+    if untouched or (kind == "b" and missing):
+        return Column(objects(values, len(values)))
+    if not missing:
+        return made
+    dtype: Any = object
+    fill: Any = _NAN
+    if kind in "iuf":  # beside Python's NaN pandas makes doubles of any number
+        dtype = np.float64
+    elif kind == "M":
+        dtype, fill = made.cells.dtype, np.datetime64("NaT", "ns")
+    spread = np.full(len(values), fill, dtype=dtype)
+    spread[~np.array(missing)] = made.cells
+    return Column(spread, text=made.text)
+
+
+def from_array(values: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Column:
+    """A one-dimensional array as a column: text and bytes become objects, else it is as it is."""
+    if values.dtype.kind == "S":
+        return Column(values.astype(object))
+    if values.dtype.kind == "U":
+        return Column(values.astype(object), text=quirks.text_dtype)
+    if values.dtype == object:
+        return from_objects(values, quirks)
+    return Column(values)
+
+
+def from_objects(values: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Column:
+    """An object array as a column: pandas 3 looks for text in it, and for nothing else."""
+    if quirks.text_dtype and any(type(v) is str for v in values):
+        found = infer(values.tolist(), quirks)
+        if found.text:
+            return found
+    return Column(values)
+
+
+def broadcast(value: Json, rows: int, quirks: Quirks) -> Column:
+    made = infer([value], quirks)
+    return Column(np.repeat(made.cells, rows), text=made.text)

@@ -1,0 +1,153 @@
+"""Arrays, objects, maps and anything, cell by cell.
+
+Source: mlflow/models/utils.py, https://github.com/mlflow/mlflow. An array's or a property's scalars
+pass through the same strict typing as a column of them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from handlers.scoring.errors import FOREIGN, SchemaError
+from handlers.scoring.schema.columns import Column, check_widths, from_array, infer
+from handlers.scoring.schema.enforcement import enforce_scalars
+from handlers.scoring.schema.quirks import Quirks
+from handlers.scoring.schema.signature import (
+    DATETIME,
+    STRING,
+    AnyType,
+    Array,
+    DataType,
+    Map,
+    Object,
+    Type,
+)
+
+
+def enforce_value(data: Any, wanted: Type, *, required: bool, quirks: Quirks) -> Any:
+    """`data` with its scalars as numpy has them. Raises SchemaError for what does not fit."""
+    if isinstance(wanted, DataType):
+        return _scalar(data, wanted, required=required, quirks=quirks)
+    if isinstance(wanted, Array):
+        return _array(data, wanted, required=required, quirks=quirks)
+    if isinstance(wanted, Object):
+        return _object(data, wanted, required=required, quirks=quirks)
+    if isinstance(wanted, Map):
+        return _map(data, wanted, required=required, quirks=quirks)
+    return data
+
+
+def _scalar(data: Any, wanted: DataType, *, required: bool, quirks: Quirks) -> Any:
+    if not required and (data is None or (isinstance(data, float) and data != data)):  # noqa: PLR0124  NaN
+        return None
+    if not np.isscalar(data):
+        raise SchemaError(f"Expected data to be scalar, got {type(data).__name__}")
+    try:
+        return enforce_scalars("", infer([data], quirks), wanted, quirks).cells[0]
+    except SchemaError as error:
+        raise SchemaError(
+            f"Failed to enforce schema of data with dtype `{wanted}`",
+            whole=lambda: f"Failed to enforce schema of data `{data!s}` with dtype `{wanted}`",
+        ) from error
+
+
+def _array(data: Any, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
+    empty = data is None or (isinstance(data, list | np.ndarray) and len(data) == 0)
+    if empty and (not required or isinstance(wanted.items, AnyType)):
+        return data
+    if not isinstance(data, list | np.ndarray):
+        raise SchemaError(f"Expected data to be list or numpy array, got {type(data).__name__}")
+    if not isinstance(wanted.items, DataType):
+        cells = [enforce_value(v, wanted.items, required=required, quirks=quirks) for v in data]
+        return np.array(cells) if isinstance(data, np.ndarray) else cells
+    if len(data) == 0:
+        return data
+    if isinstance(data, np.ndarray):
+        if data.ndim != 1:
+            said = _word_dimensions(data, wanted.items, quirks)
+            raise SchemaError(FOREIGN, whole=partial(str, said))
+        column = from_array(data, quirks)
+    else:
+        column = infer(data, quirks)
+    made = enforce_scalars("", column, wanted.items, quirks)
+    if isinstance(data, list) and wanted.items is STRING and all(map(_is_text, made.cells)):
+        return [text.rstrip("\0") for text in made.cells]  # as an array of text would have it
+    array = _as_array(made, wanted.items)
+    return array.tolist() if isinstance(data, list) else array
+
+
+def _word_dimensions(data: np.ndarray[Any, np.dtype[Any]], items: DataType, quirks: Quirks) -> str:
+    """As pandas says it, of text and times otherwise than of numbers."""
+    if data.dtype.kind == "U" and quirks.text_dtype:
+        return "only handle 1-dimensional arrays"
+    if data.dtype == object and items is DATETIME:
+        return f"Buffer has wrong number of dimensions (expected 1, got {data.ndim})"
+    return f"Data must be 1-dimensional, got ndarray of shape {data.shape} instead"
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _as_array(column: Column, wanted: DataType) -> np.ndarray[Any, np.dtype[Any]]:
+    """Raises TooLargeError for texts of very different lengths."""
+    if wanted.array_dtype.kind in "US":
+        check_widths(column.cells.tolist())
+    null = column.text and not all(isinstance(v, str) for v in column.cells)
+    if null and wanted.array_dtype.kind in "US":
+        # pandas 3 fills an array of one character a text as soon as one of them is null
+        return column.cells.astype(wanted.array_dtype).astype(f"{wanted.array_dtype.kind}1")
+    return column.cells.astype(wanted.array_dtype)
+
+
+def _object(data: Any, wanted: Object, *, required: bool, quirks: Quirks) -> Any:
+    if not required and (data is None or data == {}):
+        return data
+    if not isinstance(data, dict):
+        kind = type(data).__name__
+        raise SchemaError(
+            f"Failed to enforce schema with type '{wanted}'. "
+            f"Expected data to be dictionary, got {kind}",
+            whole=lambda: (
+                f"Failed to enforce schema of '{data}' with type '{wanted}'. "
+                f"Expected data to be dictionary, got {kind}"
+            ),
+        )
+    missing = [n for n, p in wanted.properties.items() if p.required and n not in data]
+    if missing:
+        raise SchemaError(f"Missing required properties: {{{', '.join(map(repr, missing))}}}")
+    if invalid := data.keys() - wanted.properties.keys():
+        said = "Invalid properties not defined in the schema found"
+        raise SchemaError(said, whole=lambda: f"{said}: {invalid}")
+    made = {}
+    for name, value in data.items():
+        inner = wanted.properties[name]
+        try:
+            made[name] = enforce_value(value, inner.type, required=inner.required, quirks=quirks)
+        except SchemaError as error:
+            raise SchemaError(
+                f"Failed to enforce schema for key `{name}`. Expected type {_kind(inner.type)}, "
+                f"received type {type(value).__name__}"
+            ) from error
+    return made
+
+
+def _kind(wanted: Type) -> str:
+    """Return what the signature's JSON has under `type`."""
+    if isinstance(wanted, DataType):
+        return wanted.name
+    return "sparkml_vector" if getattr(wanted, "vector", False) else type(wanted).__name__.lower()
+
+
+def _map(data: Any, wanted: Map, *, required: bool, quirks: Quirks) -> Any:
+    if (not required or isinstance(wanted.values, AnyType)) and (data is None or data == {}):
+        return data
+    if not isinstance(data, dict):
+        raise SchemaError(f"Expected data to be a dict, got {type(data).__name__}")
+    return {
+        key: enforce_value(value, wanted.values, required=required, quirks=quirks)
+        for key, value in data.items()
+    }
