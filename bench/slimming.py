@@ -265,7 +265,7 @@ def tool(name: str) -> str:
 def answers(model: ResolvedModel, plan: BuildPlan, function: Path) -> dict[str, int]:
     """Rows that nothing was slimmed by, and how many requests were answered otherwise."""
     asked = list(many(model))
-    recorded = oracle.record(model, asked, plan.interpreter)
+    recorded = oracle.record(model, asked, plan.interpreter, plan.platform)
     bundle = Bundle(root=function, files=tuple(file_tree.records(function)))
     with tempfile.TemporaryDirectory(prefix="packager-bench-") as work:
         done = replay.check(bundle, replace(plan, model=model), asked, recorded.answers, Path(work))

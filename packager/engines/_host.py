@@ -157,7 +157,9 @@ def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
     interpreter, _ = virtual_environments.interpreter_of(plan.model, plan.interpreter)
     names = ("onnx", "onnxruntime", *CONVERTERS[plan.flavor])
     more = [tools[name].requirement for name in names]
-    python = virtual_environments.of_model(plan.model, interpreter, more=more, label="onnx")
+    python = virtual_environments.of_model(
+        plan.model, interpreter, plan.platform, more=more, label="onnx"
+    )
     with make_scratch("engine") as given:
         _copy_sources(given / "site")
         question = given / "asked.json"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import platform as host
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +30,15 @@ def ensure(
     options: Sequence[str] = (),
     constraints: Sequence[str] = (),
     digests: Mapping[str, frozenset[str]] | None = None,
+    platform: str | None = None,
     base: Path | None = None,
     label: str = "env",
     compiled: bool = False,
 ) -> Path:
     """A virtual environment with exactly these requirements; returns its python.
 
-    `requirements` are PEP 508 lines or paths relative to `base`. Made once per interpreter version
+    `requirements` are PEP 508 lines or paths relative to `base`; their versions are such as have
+    wheels for `platform`, None for this machine. Made once per interpreter version
     and set of lines, wherever the paths lie, and reused; what is written to it later goes away. For
     what is started often all bytecode is `compiled` at once. Of a model's environment that is half
     a minute of CPU, and a quarter of it is imported: who runs that keeps bytecode in a folder of
@@ -46,7 +51,7 @@ def ensure(
         options=tuple(options),
         digests=digests or {},
         interpreter=interpreter,
-        platform=None,
+        platform=platform,
         base=base,
     )
 
@@ -66,6 +71,7 @@ def _name_entry(wanted: Wanted, label: str) -> str:
     held = [f"{name} {sorted(each)}" for name, each in sorted(wanted.digests.items())]
     parts = (wanted.requirements, wanted.constraints, wanted.options, held)
     lines = "\0".join("\n".join(part) for part in parts)
+    lines += f"\0{wanted.platform}" if wanted.platform else ""
     whole = f"{wanted.interpreter.version}\0{lines}\0{''.join(local)}"
     return f"{label}-{hashlib.sha256(whole.encode()).hexdigest()[:20]}"
 
@@ -135,32 +141,76 @@ def interpreter_of(model: ResolvedModel, otherwise: Interpreter) -> tuple[Interp
 def of_model(
     model: ResolvedModel,
     interpreter: Interpreter,
+    platform: str,
     *,
     more: Sequence[str] = (),
     label: str = "model",
 ) -> Path:
     """The environment that the model declares, MLflow and `more` in it; returns its python.
 
+    Where the requirements leave a version open it is the one that they lead to on the target's
+    `platform`: its newest pandas may be older than this machine's, and answer otherwise.
     Raises ToolError with uv's own words where they do not resolve, DigestError where a file is
     not the one that a --hash names.
     """
-    return ensure(
-        interpreter,
-        (*list_requirements(model), *more),
-        options=model.requirements.options,
-        constraints=model.requirements.constraints,
-        digests=lockfile.read_digests(model.requirements),
-        base=model.root if _has_paths(model.requirements) else None,
-        label=label,
-    )
+    wanted = _describe_environment(model, interpreter)
+
+    def make(platform: str | None) -> Path:
+        return ensure(
+            interpreter,
+            (*wanted.requirements, *more),
+            options=wanted.options,
+            constraints=wanted.constraints,
+            digests=wanted.digests,
+            platform=platform,
+            base=wanted.base,
+            label=label,
+        )
+
+    if (near := choose_platform(platform)) is not None:
+        try:
+            return make(near)
+        except ToolError as error:
+            if not isinstance(error.__cause__, UnresolvableError):
+                raise
+    return make(None)
 
 
-def check_model(model: ResolvedModel, interpreter: Interpreter) -> None:
+def check_model(model: ResolvedModel, interpreter: Interpreter, platform: str) -> None:
     """Check that `of_model` could make the environment, with nothing installed.
 
     Raises what that raises.
     """
-    wanted = Wanted(
+    here = _describe_environment(model, interpreter)
+    wanted = replace(here, platform=choose_platform(platform))
+    if (cache.root() / _KIND / _name_entry(wanted, "model")).is_dir():
+        return
+    if wanted != here:
+        with contextlib.suppress(UnresolvableError):
+            lockfile.lock(wanted)
+            return
+    try:
+        lockfile.lock(here)
+    except UnresolvableError as error:
+        raise ToolError(str(error)) from error
+
+
+def choose_platform(platform: str) -> str | None:
+    """Return `platform` where this machine runs what is made for it, else None.
+
+    It does on the same processor, with a glibc that is as new.
+    https://peps.python.org/pep-0600/
+    """
+    machine, _, glibc = platform.partition("-manylinux_")
+    name, version = host.libc_ver()
+    if machine != host.machine() or name != "glibc" or not glibc:
+        return None
+    here = tuple(map(int, version.split(".")[:2]))
+    return platform if tuple(map(int, glibc.split("_"))) <= here else None
+
+
+def _describe_environment(model: ResolvedModel, interpreter: Interpreter) -> Wanted:
+    return Wanted(
         requirements=list_requirements(model),
         constraints=model.requirements.constraints,
         options=model.requirements.options,
@@ -169,12 +219,6 @@ def check_model(model: ResolvedModel, interpreter: Interpreter) -> None:
         platform=None,
         base=model.root if _has_paths(model.requirements) else None,
     )
-    if (cache.root() / _KIND / _name_entry(wanted, "model")).is_dir():
-        return
-    try:
-        lockfile.lock(wanted)
-    except UnresolvableError as error:
-        raise ToolError(str(error)) from error
 
 
 def explain_failure(model: ResolvedModel, interpreter: Interpreter, error: ToolError) -> str:

@@ -122,7 +122,7 @@ def _ask_model(plan: BuildPlan, frame: Any) -> list[Json]:
     """The registered model's answers, row by row. Raises ToolError where it cannot be asked."""
     model = plan.model
     interpreter, _ = virtual_environments.interpreter_of(model, plan.interpreter)
-    python = virtual_environments.of_model(model, interpreter)
+    python = virtual_environments.of_model(model, interpreter, plan.platform)
     with make_scratch("baseline") as name:
         asked, answered = name / "asked.jsonl", name / "answered.jsonl"
         asked.write_text("".join(_probes(frame)), encoding="utf-8")

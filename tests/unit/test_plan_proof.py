@@ -131,3 +131,23 @@ def test_a_dry_run_refuses_a_folder_that_a_build_would_not_replace(
     for run in (_build, _dry_run):
         with pytest.raises(ConfigurationError, match="no build made"):
             run(_request(out_dir=tmp_path))
+
+
+def test_what_resolves_on_this_machine_alone_is_asked_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path))
+    monkeypatch.setattr(virtual_environments, "interpreter_of", lambda model, other: (other, ""))
+    monkeypatch.setattr(virtual_environments, "choose_platform", lambda platform: platform)
+    tried: list[str | None] = []
+
+    def lock(wanted: Wanted) -> Lock:
+        tried.append(wanted.platform)
+        if wanted.platform:
+            raise UnresolvableError("no wheel")
+        return Lock(text="", packages=())
+
+    monkeypatch.setattr(lockfile, "lock", lock)
+    model, attempt = replace(fake_plan.model(), signature=SIGNATURE), fake_plan.plan()
+    check_provable(_request(), model, (attempt,))
+    assert tried == [attempt.platform, None]

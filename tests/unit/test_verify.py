@@ -44,7 +44,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
     """What the replay will come to; the oracle answers everything."""
     done = Replayed(rows=1000, requests=20, refusals=3, cold_start=START, read_only="mounted")
 
-    def record(_model: Any, probes: Sequence[Probe], _python: Any, **held: Any) -> Answers:
+    def record(_model: Any, probes: Sequence[Probe], *_: Any, **held: Any) -> Answers:
         assert held == {
             "threads": None,
             "one_thread": False,

@@ -35,7 +35,7 @@ class Oracle:
         self.held: list[bool] = []
 
     def record(
-        self, _model: Any, probes: Sequence[Probe], _python: Any, *, one_thread: bool, **_: Any
+        self, _model: Any, probes: Sequence[Probe], *_: Any, one_thread: bool, **__: Any
     ) -> Answers:
         self.held.append(one_thread)
         answer = self._one if one_thread and self._one else self._several

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import platform
 import sys
@@ -13,7 +14,12 @@ from typing import Any
 import pytest
 
 from packager.environments import interpreters, virtual_environments
-from packager.errors import InterpreterNotFoundError, ToolError, UnprovenError
+from packager.errors import (
+    InterpreterNotFoundError,
+    ToolError,
+    UnprovenError,
+    UnresolvableError,
+)
 from packager.pipeline.verify import oracle
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe
@@ -24,6 +30,8 @@ from tests import fake_plan, models
 OTHER = Interpreter(path=Path("/opt/python3.13"), version="3.13.0", found_by="test")
 PROBE = Probe(name="p", body=b'{"inputs": [1]}', content_type="application/json", rows=1,
               door="http")  # fmt: skip
+PLATFORM = f"{platform.machine()}-manylinux_2_17"
+"""One that every machine of the tests runs."""
 
 
 class Machine:
@@ -71,7 +79,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
 
 
 def record(model: ResolvedModel | None = None, probe: Probe = PROBE) -> Answers:
-    return oracle.record(model or fake_plan.model(), (probe,), OTHER)
+    return oracle.record(model or fake_plan.model(), (probe,), OTHER, PLATFORM)
 
 
 def test_answers_in_the_models_own_python_and_requirements(machine: Machine) -> None:
@@ -83,6 +91,54 @@ def test_answers_in_the_models_own_python_and_requirements(machine: Machine) -> 
     (environment,) = machine.environments
     assert environment["interpreter"].version == "3.11.7"
     assert environment["requirements"] == ("scikit-learn==1.8.0", "mlflow==3.17.2")
+
+
+def test_versions_that_the_author_left_open_are_those_of_the_target(machine: Machine) -> None:
+    """A pandas that has no wheel there answers otherwise than the one that the artifact has."""
+    record()
+    assert [environment["platform"] for environment in machine.environments] == [PLATFORM]
+
+
+@pytest.mark.parametrize(
+    ("cause", "tried"),
+    [(UnresolvableError("no wheel"), [PLATFORM, None]), (OSError("no space"), [PLATFORM])],
+)
+def test_what_has_no_wheel_on_the_target_is_installed_for_this_machine(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, cause: Exception, tried: list[str | None]
+) -> None:
+    ensure, asked = virtual_environments.ensure, []
+
+    def refuse(*args: Any, platform: str | None, **more: Any) -> Path:
+        asked.append(platform)
+        if platform is not None:
+            raise ToolError("no") from cause
+        return ensure(*args, platform=platform, **more)
+
+    monkeypatch.setattr(virtual_environments, "ensure", refuse)
+    with contextlib.nullcontext() if None in tried else pytest.raises(UnprovenError):
+        record()
+    assert asked == tried
+
+
+@pytest.mark.parametrize(
+    ("machine", "libc", "taken"),
+    [
+        ("x86_64", ("glibc", "2.36"), True),
+        ("x86_64", ("glibc", "2.28"), True),
+        ("x86_64", ("glibc", "2.27"), False),
+        ("x86_64", ("glibc", "2.4"), False),
+        ("aarch64", ("glibc", "2.36"), False),
+        ("x86_64", ("", ""), False),
+        ("x86_64", ("musl", "1.2"), False),
+    ],
+)
+def test_a_platform_is_taken_where_this_machine_runs_it(
+    monkeypatch: pytest.MonkeyPatch, machine: str, libc: tuple[str, str], *, taken: bool
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "libc_ver", lambda: libc)
+    chosen = virtual_environments.choose_platform("x86_64-manylinux_2_28")
+    assert chosen == ("x86_64-manylinux_2_28" if taken else None)
 
 
 def test_the_start_is_measured_in_a_run_of_its_own(machine: Machine) -> None:
@@ -248,7 +304,7 @@ def test_the_worker_answers_as_mlflows_server(tmp_path: Path) -> None:
 def test_onnxruntime_sums_on_as_many_threads_as_in_the_function(machine: Machine) -> None:
     for threads, said in ((None, []), (1, ["--threads", "1"])):
         machine.workers.clear()
-        oracle.record(fake_plan.model(), (PROBE,), OTHER, threads=threads)
+        oracle.record(fake_plan.model(), (PROBE,), OTHER, PLATFORM, threads=threads)
         assert [words[6:] for words in machine.workers] == [said, ["--first", *said]]
 
 

@@ -24,10 +24,10 @@ def check_provable(
         raise UnprovenError(why)
     if not probes(model, request.rows, request.seed):
         raise UnprovenError(NOTHING_TO_REPLAY)
-    for otherwise in [attempt.interpreter for attempt in attempts][:1]:
-        interpreter, _ = virtual_environments.interpreter_of(model, otherwise)
+    for attempt in attempts[:1]:
+        interpreter, _ = virtual_environments.interpreter_of(model, attempt.interpreter)
         try:
-            virtual_environments.check_model(model, interpreter)
+            virtual_environments.check_model(model, interpreter, attempt.platform)
         except ToolError as error:
             why = virtual_environments.explain_failure(model, interpreter, error)
             raise UnprovenError(why) from error

@@ -71,6 +71,7 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
         plan.model,
         requests,
         plan.interpreter,
+        plan.platform,
         threads=_graph_threads(plan),
         one_thread=plan.threads == _ONE,
         network=plan.request.allow_network,

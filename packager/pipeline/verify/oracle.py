@@ -78,6 +78,7 @@ def record(
     model: ResolvedModel,
     probes: Sequence[Probe],
     otherwise: Interpreter,
+    platform: str,
     *,
     threads: int | None = None,
     one_thread: bool = False,
@@ -86,7 +87,8 @@ def record(
 ) -> Answers:
     """Answers of mlflow.pyfunc to every probe, from the cache where nothing has changed.
 
-    `otherwise` is the interpreter used where the author's minor version is not on this machine;
+    `otherwise` is the interpreter used where the author's minor version is not on this machine,
+    `platform` the target's, for which versions are chosen;
     `threads` is how many onnxruntime takes where the model does not say, None for all that there
     are: it sums in another order on another number. `one_thread` holds all else to one. With
     `network` the model reaches the network. A request may take `request_seconds`,
@@ -95,7 +97,7 @@ def record(
     """
     interpreter, note = virtual_environments.interpreter_of(model, otherwise)
     try:
-        python = virtual_environments.of_model(model, interpreter)
+        python = virtual_environments.of_model(model, interpreter, platform)
     except ToolError as error:
         raise UnprovenError(
             virtual_environments.explain_failure(model, interpreter, error)
