@@ -45,7 +45,7 @@ from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
 from packager.targets.hosts import HOSTS, Boot, Call  # noqa: E402
 from packager.targets.hosts.azure_functions import WorkerHost  # noqa: E402
-from packager.types import BuildRequest, Engine, Interpreter  # noqa: E402
+from packager.types import Engine, Interpreter, make_request  # noqa: E402
 
 APP = """\
 from pathlib import Path
@@ -97,7 +97,7 @@ def ours(uri: str, out: Path, minor: str, engine: Engine, target: str) -> Boot:
 
 def _build(uri: str, out: Path, minor: str, engine: Engine, target: str) -> None:
     azure = target == "azure-functions"
-    request = BuildRequest(
+    request = make_request(
         model_uri=ADDRESS,
         out_dir=out,
         target=target,

@@ -63,7 +63,7 @@ from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
 from packager.system.process import numeric_environment  # noqa: E402
 from packager.targets.emulator import Emulator, http_event  # noqa: E402
-from packager.types import BuildRequest, Engine, Interpreter  # noqa: E402
+from packager.types import Engine, Interpreter, make_request  # noqa: E402
 
 FLOOR = """\
 import numpy as np
@@ -128,7 +128,7 @@ def made(state: State, model: Path, engine: Engine) -> Built:
     """A proven artifact."""
 
     def make(folder: Path) -> Built:
-        request = BuildRequest(model_uri=str(model), out_dir=folder, engine=engine)
+        request = make_request(model_uri=str(model), out_dir=folder, engine=engine)
         done = build(request, MlflowRegistry(None, None))
         return Built(
             folder=str(done.artifact.folder),

@@ -38,7 +38,7 @@ from packager.environments import interpreters  # noqa: E402
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
 from packager.targets.emulator import Emulator  # noqa: E402
-from packager.types import BuildRequest, Front  # noqa: E402
+from packager.types import Front, make_request  # noqa: E402
 from tests import models  # noqa: E402
 
 MODEL = "lightgbm_booster"
@@ -123,7 +123,7 @@ class Table(io.RawIOBase):
 
 def built(folder: Path) -> Path:
     out = folder / "dist"
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(models.folder(MODEL)),
         out_dir=out,
         rows=50,

@@ -58,7 +58,7 @@ from packager.pipeline.slim import slim  # noqa: E402
 from packager.pipeline.verify import oracle, replay  # noqa: E402
 from packager.probes import Probe, unseen  # noqa: E402
 from packager.system import file_tree  # noqa: E402
-from packager.types import BuildPlan, BuildRequest, Bundle, ResolvedModel  # noqa: E402
+from packager.types import BuildPlan, BuildRequest, Bundle, ResolvedModel, make_request  # noqa: E402
 from tests import models as logged  # noqa: E402
 
 MODELS: Final = {
@@ -143,19 +143,19 @@ class Bench:
         return uri, f"models:/{self.name}/1"
 
     def run(self) -> None:
-        request = BuildRequest(
+        request = make_request(
             model_uri=self.uri, out_dir=self.work / "ours", tracking_uri=self.registry
         )
         registry = MlflowRegistry(self.registry, None)
         if "slim_seconds" not in self.row:
             self._build(request, registry)
-        report = json.loads((request.out_dir / "report.json").read_text())
+        report = json.loads((request.output.folder / "report.json").read_text())
         with build.plan_build(request, registry) as (model, attempts, _):
             (plan,) = (each for each in attempts
                        if (each.tier, each.frame) == (report["tier"], report["frame"]))  # fmt: skip
             self.row["python"] = plan.interpreter.version
             if "answers" not in self.row:
-                self.row["answers"] = answers(model, plan, request.out_dir / "function")
+                self.row["answers"] = answers(model, plan, request.output.folder / "function")
                 self.save()
             for variant in self._variants(model, plan):
                 if variant.key not in self.row:

@@ -34,6 +34,7 @@ from packager.types import (
     Target,
     Tier,
     VerifiedBundle,
+    make_request,
 )
 
 DIGEST = "ab" * 32
@@ -158,9 +159,7 @@ def model(name: str = "churn", **changes: Any) -> ResolvedModel:
 
 
 def request(**changes: Any) -> BuildRequest:
-    return replace(
-        BuildRequest(model_uri="models:/churn@champion", out_dir=Path("dist")), **changes
-    )
+    return make_request("models:/churn@champion", **changes)
 
 
 def plan(

@@ -15,13 +15,13 @@ from packager.pipeline.plan import _plan
 from packager.system import file_tree
 from packager.types import (
     BuildPlan,
-    BuildRequest,
     Frame,
     Json,
     Requirements,
     ResolvedModel,
     SavedExample,
     Tier,
+    make_request,
 )
 from tests import models
 
@@ -74,7 +74,7 @@ def plan(
 ) -> BuildPlan:
     """The plan for one tier and frame; `changes` are of the request."""
     read = model(name)
-    request = BuildRequest(model_uri=read.uri, out_dir=Path("out"), **changes)
+    request = make_request(model_uri=read.uri, out_dir=Path("out"), **changes)
     target = targets.load("aws-lambda")
     runtime = next(each for each in target.runtimes if each.python_minor == minor)
     interpreter = interpreters.find(minor)
@@ -86,7 +86,7 @@ def plan(
             requirements=tuple(sorted({pins.get(each, each) for each in wanted})),
             excluded=("pandas",) if frame is Frame.NUMPY else (),
             interpreter=interpreter,
-            platform=runtime.platforms[request.architecture],
+            platform=runtime.platforms[request.target.architecture],
         )
     )
     return BuildPlan(
@@ -101,5 +101,5 @@ def plan(
         interpreter=interpreter,
         lock=lock,
         passes=_plan._passes(request, target, flavor),
-        keep=request.keep,
+        keep=request.slimming.keep,
     )

@@ -10,8 +10,9 @@ import typer
 from packager.cli import _options as opt
 from packager.cli import _request_options as ask
 from packager.cli import _target_options as to
-from packager.cli._common import checked_request, registry, show
+from packager.cli._common import check_request, registry, show
 from packager.commands import console
+from packager.types import BuildRequest, ModelOptions, TargetOptions
 
 
 def invoke(
@@ -118,14 +119,17 @@ def serve(
     from packager.commands.serve import prepare, run
 
     with console.progress(verbose=verbose):
-        request = checked_request(
-            model_uri=source,
-            out_dir=Path("unused"),
-            tracking_uri=tracking_uri,
-            registry_uri=registry_uri,
-            python_minor=python,
-            trust_model_index=trust_model_index,
-            allow_network=allow_network,
+        request = check_request(
+            BuildRequest(
+                model=ModelOptions(
+                    uri=source,
+                    tracking_uri=tracking_uri,
+                    registry_uri=registry_uri,
+                    trust_model_index=trust_model_index,
+                    allow_network=allow_network,
+                ),
+                target=TargetOptions(python_minor=python),
+            )
         )
         server = prepare(source, request, lambda: registry(request), deployed=as_deployed)
     with console.progress(verbose=True):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,24 @@ import typer
 
 from packager.cli import _options as opt
 from packager.cli import _target_options as to
-from packager.cli._common import checked_request, registry, show
+from packager.cli._common import check_request, registry, show
 from packager.commands import console
-from packager.types import BATCH_SOURCES, BuildRequest, Device, Engine, Front, Shipped
+from packager.types import (
+    BATCH_SOURCES,
+    BuildRequest,
+    Device,
+    Engine,
+    EngineOptions,
+    EventOptions,
+    Front,
+    HttpOptions,
+    ModelOptions,
+    OutputOptions,
+    ProofOptions,
+    Shipped,
+    SlimmingOptions,
+    TargetOptions,
+)
 
 if TYPE_CHECKING:
     from packager.commands.target_fit import Workload
@@ -41,7 +55,6 @@ def inspect(
 
     For an artifact's folder: what was removed, what was proven, and what is largest in it.
     """
-    given = locals()
     from packager.commands.artifact import is_artifact
     from packager.commands.inspect import inspect_artifact, inspect_model
     from packager.commands.target_fit import Workload
@@ -51,7 +64,22 @@ def inspect(
         if is_artifact(Path(model_uri)):
             found: dict[str, Any] = inspect_artifact(Path(model_uri), workload, facts_dir)
         else:
-            request = checked_request(**_of_request(given), out_dir=Path("unused"))
+            request = check_request(
+                BuildRequest(
+                    model=ModelOptions(
+                        uri=model_uri,
+                        tracking_uri=tracking_uri,
+                        registry_uri=registry_uri,
+                        trust_model_index=trust_model_index,
+                        allow_network=allow_network,
+                    ),
+                    target=TargetOptions(
+                        architecture=architecture, python_minor=python_minor, facts_dir=facts_dir
+                    ),
+                    engine=EngineOptions(tier=tier),
+                    proof=ProofOptions(example=example),
+                )
+            )
             found = inspect_model(request, registry(request), workload, engines=engines)
     show(found, as_json=as_json, human=console.show_inspection)
 
@@ -105,11 +133,54 @@ def build(
     The artifact appears in --out whole or not at all; an artifact that is there is replaced only
     by a proven one. Environments and recorded answers are cached, so a second run is faster.
     """
-    given = locals()
     from packager.commands.target_fit import Workload
 
     automatic = _is_automatic(target, dry_run=dry_run)
-    request = _parse_options(given | ({"target": "aws-lambda"} if automatic else {}))
+    request = check_request(
+        BuildRequest(
+            model=ModelOptions(
+                uri=model_uri,
+                tracking_uri=tracking_uri,
+                registry_uri=registry_uri,
+                trust_model_index=trust_model_index,
+                allow_network=allow_network,
+            ),
+            target=TargetOptions(
+                name="aws-lambda" if automatic else target,
+                architecture=architecture,
+                python_minor=python_minor,
+                memory_mb=memory_mb,
+                timeout_seconds=timeout_seconds,
+                base_image=base_image,
+                device=None if device is None else Device(device),
+                driver=driver,
+                facts_dir=facts_dir,
+            ),
+            engine=EngineOptions(
+                kind=None if engine == "auto" else Engine(engine), tier=tier, rtol=rtol, atol=atol
+            ),
+            http=HttpOptions(front=front, opentelemetry=opentelemetry),
+            events=EventOptions(
+                sources=_list_sources(events or (), batch=batch),
+                output_to=output_to,
+                once=once,
+                batch=batch,
+                baseline=baseline,
+            ),
+            proof=ProofOptions(
+                example=example, rows=rows, seed=seed, allow_unproven=allow_unproven
+            ),
+            slimming=SlimmingOptions(
+                passes=None if passes is None else _split_names(passes),
+                keep=tuple(keep or ()),
+                requirements=requirements,
+                keep_packages=tuple(keep_packages or ()),
+                trace=trace,
+                optimize=optimize,
+            ),
+            output=OutputOptions(folder=out_dir),
+        )
+    )
     with console.progress(verbose=verbose):
         if dry_run:
             shown, human = _summarise_plan(request), console.show_plan
@@ -136,26 +207,13 @@ def _is_automatic(target: str, *, dry_run: bool) -> bool:
     return target == AUTO
 
 
-def _of_request(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are called as a field of the request."""
-    names = {field.name for field in fields(BuildRequest)}
-    return {name: value for name, value in given.items() if name in names}
+def _list_sources(events: Sequence[str], *, batch: bool) -> tuple[str, ...]:
+    """Each source once, with those that a batch needs."""
+    return tuple(dict.fromkeys([*events, *(BATCH_SOURCES if batch else ())]))
 
 
-def _parse_options(given: Mapping[str, Any]) -> BuildRequest:
-    """The options of `build`, in the words of a request."""
-    engine, device, passes = given["engine"], given["device"], given["passes"]
-    named = () if passes is None else (name.strip() for name in passes.split(","))
-    events = [*(given["events"] or ()), *(BATCH_SOURCES if given["batch"] else ())]
-    parsed = {
-        "engine": None if engine == "auto" else Engine(engine),
-        "device": None if device is None else Device(device),
-        "passes": None if passes is None else tuple(name for name in named if name),
-        "events": tuple(dict.fromkeys(events)),
-        "keep": tuple(given["keep"] or ()),
-        "keep_packages": tuple(given["keep_packages"] or ()),
-    }
-    return checked_request(**(_of_request(given) | parsed))
+def _split_names(text: str) -> tuple[str, ...]:
+    return tuple(stripped for name in text.split(",") if (stripped := name.strip()))
 
 
 def _summarise_plan(request: BuildRequest) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from packager.system.redaction import redact_values
 from packager.types import BuildRequest
 
 
-def checked_request(**values: Any) -> BuildRequest:
-    """Check what is known to be wrong before anything is started."""
-    minor = values.get("python_minor")
+def check_request(request: BuildRequest) -> BuildRequest:
+    """Return the request; refuse what is known to be wrong before anything is started."""
+    minor = request.target.python_minor
     if minor is not None and not (
         len(parts := minor.split(".")) == 2 and all(p.isdecimal() for p in parts)
     ):
@@ -24,7 +24,6 @@ def checked_request(**values: Any) -> BuildRequest:
         )
     from packager.pipeline.plan import check
 
-    request = BuildRequest(**values)
     check(request)
     return request
 
@@ -37,7 +36,7 @@ def join_lines(text: str) -> str:
 def registry(request: BuildRequest) -> Any:
     from packager.models.registry import MlflowRegistry
 
-    return MlflowRegistry(request.tracking_uri, request.registry_uri)
+    return MlflowRegistry(request.model.tracking_uri, request.model.registry_uri)
 
 
 def show(found: dict[str, Any], *, as_json: bool, human: Callable[[dict[str, Any]], None]) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from packager.cli._choices import define_choice, define_enum_choice
 from packager.cli._panels import Panel
+from packager.types import Architecture
 from packager.types import Front as HttpFront
 from packager.types import Tier as RuntimeTier
 
@@ -26,7 +27,7 @@ Target: TypeAlias = Annotated[
     ),
 ]
 Arch: TypeAlias = Annotated[
-    str,
+    Architecture,
     typer.Option(
         "--arch",
         **define_choice("x86_64", "arm64"),

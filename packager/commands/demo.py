@@ -22,7 +22,14 @@ from packager.system.resources import WORKERS
 from packager.targets.emulator import Emulator, http_event
 from packager.targets.hosts import Boot, Call
 from packager.targets.hosts.azure_functions import WorkerHost
-from packager.types import BuildReport, BuildRequest
+from packager.types import (
+    BuildReport,
+    BuildRequest,
+    EventOptions,
+    ModelOptions,
+    OutputOptions,
+    TargetOptions,
+)
 
 _LOG = logging.getLogger(__name__)
 _NAME: Final = "wine"
@@ -46,12 +53,12 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
         _LOG.info("Fetching Python %s, which the function will run on", _MINORS[0])
         interpreters.fetch(_MINORS[0])
     request = BuildRequest(
-        model_uri=f"models:/{_NAME}@{_ALIAS}",
-        out_dir=folder / "dist" / _NAME,
-        tracking_uri=tracking_uri,
-        target=target,
-        events=() if target == "aws-lambda" else ("queue",),
-        output_to=None if target == "aws-lambda" else "queue://answers",
+        model=ModelOptions(uri=f"models:/{_NAME}@{_ALIAS}", tracking_uri=tracking_uri),
+        target=TargetOptions(name=target),
+        events=EventOptions()
+        if target == "aws-lambda"
+        else EventOptions(sources=("queue",), output_to="queue://answers"),
+        output=OutputOptions(folder=folder / "dist" / _NAME),
     )
     report = build(request, MlflowRegistry(tracking_uri, None))
     doors = _DOORS[target](report)

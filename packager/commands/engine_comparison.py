@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from packager import engines
@@ -12,7 +11,7 @@ from packager.models import flavors
 from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
 from packager.system import atomic_output
-from packager.types import BuildReport, BuildRequest, Engine, ResolvedModel
+from packager.types import BuildReport, BuildRequest, Engine, ResolvedModel, change_request
 
 
 def applying(model: ResolvedModel) -> list[dict[str, Any]]:
@@ -29,7 +28,7 @@ def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[dict
     found = []
     for engine in (Engine.ONNX, Engine.NATIVE):
         with atomic_output.scratch() as place:
-            wanted = replace(request, engine=engine, out_dir=place.stage("engine") / "built")
+            wanted = change_request(request, engine=engine, out_dir=place.stage("engine") / "built")
             try:
                 found.append(_figures(build(wanted, registry)))
             except PackagerError as error:

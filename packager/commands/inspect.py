@@ -43,10 +43,10 @@ def inspect_model(
                 verdicts_of(
                     Measured(
                         unzipped_bytes=bundle.size_bytes,
-                        needs_gpu=needs_gpu(model, request.facts_dir),
+                        needs_gpu=needs_gpu(model, request.target.facts_dir),
                     ),
                     workload,
-                    request.facts_dir,
+                    request.target.facts_dir,
                 )
             ),
             "engines": engine_comparison.applying(model) if figures is None else figures,
@@ -149,7 +149,8 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "summary": {
             "model": f"{plan.model.name} {plan.model.version or ''}".strip(),
-            "target": f"{plan.target.name}, {plan.runtime.name}, {plan.request.architecture}",
+            "target": f"{plan.target.name}, {plan.runtime.name}, "
+            f"{plan.request.target.architecture}",
             "tier": f"{plan.tier}, {plan.frame}, engine {plan.engine}",
             "zipped": f"{artifact.size_bytes:,} bytes, sha256 {artifact.sha256}",
             "unzipped": f"{artifact.unzipped_bytes:,} bytes",

@@ -86,7 +86,7 @@ def prepare(
         function = built.folder / target.home
         if deployed:
             minor = artifact.read_manifest(function).python
-            return Deployed(target, built, minor, request.allow_network)
+            return Deployed(target, built, minor, request.model.allow_network)
     elif deployed:
         raise ConfigurationError("--as-deployed: build an artifact first, and give its folder.")
     else:
@@ -94,7 +94,7 @@ def prepare(
     manifest = artifact.read_manifest(function)
     interpreter = interpreters.find(manifest.python)
     python = virtual_environments.ensure(interpreter, _NEEDS, label="serve", compiled=True)
-    return Server(function.absolute(), python, request.allow_network)
+    return Server(function.absolute(), python, request.model.allow_network)
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:
@@ -170,7 +170,7 @@ def _key(attempt: BuildPlan) -> str:
         if "__pycache__" not in record.path.parts
     )
     label = f"{attempt.tier}-{attempt.frame}-{attempt.runtime.name}"
-    asked = (attempt.passes, attempt.keep, attempt.request.optimize)
+    asked = (attempt.passes, attempt.keep, attempt.request.slimming.optimize)
     parts = (own, attempt.model.digest, label, asked, attempt.lock.text)
     return f"{label}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}"
 
@@ -181,7 +181,7 @@ def _stage(attempt: BuildPlan, work: Path, folder: Path) -> None:
     checked = registered_model.run(
         [attempt.interpreter.path, "-c", _CHECK, bundle.root],
         readable=(bundle.root,),
-        network=attempt.request.allow_network,
+        network=attempt.request.model.allow_network,
         more=_environment(bundle.root),
         timeout_seconds=300,
         check=False,

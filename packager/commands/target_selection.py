@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
 from packager.pipeline.resolve import resolve
 from packager.system import atomic_output
-from packager.types import BuildReport, BuildRequest, Check, Device, Finding
+from packager.types import BuildReport, BuildRequest, Check, Device, Finding, change_request
 
 AUTO: Final = "auto"
 _LOG = logging.getLogger(__name__)
@@ -47,15 +47,15 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
     """
     with atomic_output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
-        gpu = target_fit.needs_gpu(model, request.facts_dir)
+        gpu = target_fit.needs_gpu(model, request.target.facts_dir)
     passed: list[str] = []
     for name in targets.TARGETS:
-        target = targets.load(name, request.facts_dir)
+        target = targets.load(name, request.target.facts_dir)
         if gpu and Device.CUDA not in target.devices:
             passed.append(f"{name}: no GPU, and {gpu}")
             continue
-        device = None if gpu or request.device else Device.CPU
-        asked = replace(request, target=name, device=request.device or device)
+        device = None if gpu or request.target.device else Device.CPU
+        asked = change_request(request, target=name, device=request.target.device or device)
         _LOG.info("Trying %s", name)
         try:
             report = build(asked, registry)
@@ -64,7 +64,7 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
                 raise
             passed.append(f"{name}: {_first(error)}")
             continue
-        verdicts = verdicts_of(read_measurements(report, gpu), workload, request.facts_dir)
+        verdicts = verdicts_of(read_measurements(report, gpu), workload, request.target.facts_dir)
         mine = next(verdict for verdict in verdicts if verdict.target == name)
         if mine.fits:
             return Decided(report=report, verdicts=verdicts, passed_over=tuple(passed))

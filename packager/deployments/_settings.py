@@ -17,7 +17,7 @@ from packager.deployments._parameters import (
     template_parameters,
 )
 from packager.errors import suggest_name
-from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Shipped, Tier
+from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Shipped, Tier, make_request
 
 _TAG: Final = re.compile(r"[\w .:/=+@-]*")
 
@@ -41,7 +41,7 @@ class Settings:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Of the template, by its own names."""
     build: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of BuildRequest."""
+    """Settings of a BuildRequest, each by its name as an option."""
     out: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080
@@ -60,7 +60,7 @@ class Settings:
         given = dict(self.build)
         if given.get("batch"):
             given["events"] = tuple(dict.fromkeys((*given.get("events", ()), *BATCH_SOURCES)))
-        return BuildRequest(model_uri=model_uri, out_dir=out, **given)
+        return make_request(model_uri, out_dir=out, **given)
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:

@@ -95,7 +95,9 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
         return plan
     request = plan.request
     _LOG.info("Compiling to ONNX")
-    wanted = make_question(plan.model, _ROWS, request.seed, request.rtol, request.atol)
+    wanted = make_question(
+        plan.model, _ROWS, request.proof.seed, request.engine.rtol, request.engine.atol
+    )
     out = work / "compiled"
     out.mkdir(parents=True)
     try:
@@ -153,7 +155,7 @@ def _flat(value: Json) -> list[Json]:
 
 def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
     """In the model's environment with the converters added; for a limited time."""
-    tools = facts.tools(plan.request.facts_dir)
+    tools = facts.tools(plan.request.target.facts_dir)
     interpreter, _ = virtual_environments.interpreter_of(plan.model, plan.interpreter)
     names = ("onnx", "onnxruntime", *CONVERTERS[plan.flavor])
     more = [tools[name].requirement for name in names]
@@ -168,7 +170,7 @@ def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
             [python, "-s", "-m", "packager.engines.onnx.worker", plan.model.root, question, out],
             readable=(plan.model.root, given),
             writable=(out,),
-            network=plan.request.allow_network,
+            network=plan.request.model.allow_network,
             more={"PYTHONPATH": str(given / "site")},
             timeout_seconds=_SECONDS,
         )

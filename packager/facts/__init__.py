@@ -1,7 +1,7 @@
 """Facts about the world, as data: each with the page that states it and the day it was read.
 
-A folder given by the caller (`BuildRequest.facts_dir`) overrides file by file: a file that is there
-replaces ours whole. What is wrong with a file is said all together, as a FactsError.
+A folder given by the caller (`TargetOptions.facts_dir`) overrides file by file: a file that is
+there replaces ours whole. What is wrong with a file is said all together, as a FactsError.
 """
 
 from __future__ import annotations

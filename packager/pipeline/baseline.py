@@ -70,7 +70,7 @@ def make(plan: BuildPlan) -> str | None:
 
 
 def _refuse(plan: BuildPlan, why: str) -> None:
-    if plan.request.baseline is not None:
+    if plan.request.events.baseline is not None:
         raise ConfigurationError(f"--baseline {why}")
     _LOG.info("No drift is measured: %s", why)
 
@@ -130,7 +130,7 @@ def _ask_model(plan: BuildPlan, frame: Any) -> list[Json]:
             [python, "-s", _WORKER, model.root, asked, answered, "--seconds", f"{_SECONDS}"],
             readable=(model.root, _WORKER, _THREADS),
             writable=(name,),
-            network=plan.request.allow_network,
+            network=plan.request.model.allow_network,
             timeout_seconds=_SECONDS,
         )
         _, *lines = (json.loads(each) for each in read_result(answered).splitlines())

@@ -33,6 +33,7 @@ from packager.types import (
     ResolvedModel,
     Shipped,
     VerifiedBundle,
+    change_request,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -46,14 +47,14 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
     """
     check(request)
     output_place.check_place(request)
-    with atomic_output.replacing(request.out_dir) as place:
+    with atomic_output.replacing(request.output.folder) as place:
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)
         check_provable(request, model, attempts)
         attempt, verified = _first_proven(attempts, place)
         artifact = package(verified, attempt, place.out)
         report = emit(artifact, verified, attempt, place.out)
-    return _move_paths(report, place.out, request.out_dir)
+    return _move_paths(report, place.out, request.output.folder)
 
 
 @contextlib.contextmanager
@@ -67,7 +68,7 @@ def plan_build(
     check(request)
     if as_built:
         output_place.check_place(request)
-        atomic_output.refuse_foreign(request.out_dir.absolute())
+        atomic_output.refuse_foreign(request.output.folder.absolute())
     with atomic_output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)
@@ -134,7 +135,7 @@ def _widen(attempt: BuildPlan, error: VerificationError) -> BuildPlan | None:
     if not missed:
         return None
     request = attempt.request
-    wider = replace(request, keep_packages=(*request.keep_packages, *missed))
+    wider = change_request(request, keep_packages=(*request.slimming.keep_packages, *missed))
     kind = attempt.engine, attempt.tier, attempt.frame
     wider_plans = plan(wider, attempt.model)
     same = [each for each in wider_plans if (each.engine, each.tier, each.frame) == kind]
@@ -150,7 +151,7 @@ def _find_missed(attempt: BuildPlan, error: VerificationError) -> tuple[str, ...
     absent = {finding.absent for finding in error.findings if finding.absent}
     if not absent:
         return ()
-    names = module_names(attempt.request.facts_dir)
+    names = module_names(attempt.request.target.facts_dir)
     return tuple(
         name
         for name in attempt.unshipped

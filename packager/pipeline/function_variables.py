@@ -27,9 +27,9 @@ def list_template_variables(plan: BuildPlan) -> dict[str, str]:
         "POWERTOOLS_METRICS_NAMESPACE": _NAMESPACE,
         "POWERTOOLS_SERVICE_NAME": dimension_value(plan.model.name or "unnamed"),
     }
-    if {*plan.request.events} & {*sources.OF_FILES}:
+    if {*plan.request.events.sources} & {*sources.OF_FILES}:
         found["PACKAGER_FILES"] = "1"
-    if plan.request.front is not Front.NONE:
+    if plan.request.http.front is not Front.NONE:
         found["PACKAGER_HTTP"] = "1"
     return found
 

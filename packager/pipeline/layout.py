@@ -16,14 +16,14 @@ def entry_files(plan: BuildPlan) -> dict[str, str]:
     folder = resources.TEMPLATES / plan.target.templates / "_function"
     if not folder.is_dir():
         return {}
-    seconds = plan.request.timeout_seconds or plan.target.limits.timeout_seconds
+    seconds = plan.request.target.timeout_seconds or plan.target.limits.timeout_seconds
     pinned = [(p.name, p.version) for p in plan.lock.packages]
     values = {
         "timeout": f"{timedelta(seconds=seconds)!s:0>8}",
         "pinned": pinned,
-        "events": plan.request.events,
+        "events": plan.request.events.sources,
         "output": destination_uri.of(plan),
-        "opentelemetry": plan.request.opentelemetry,
+        "opentelemetry": plan.request.http.opentelemetry,
     }
     return render([folder], values, {})
 

@@ -21,7 +21,7 @@ _DEFAULT_REGISTRIES: Final = ("mlflow.db", "mlruns")
 
 def check_place(request: BuildRequest) -> None:
     """Raises ConfigurationError where --out cannot be a folder's name, or is not free to be one."""
-    out = request.out_dir
+    out = request.output.folder
     if why := _refuse_name(out):
         raise ConfigurationError(f"--out {str(out)!r}: {_escape(why)}. Name another folder.")
     # links in its parents lead where it truly lies
@@ -84,11 +84,11 @@ def _is_model(folder: Path) -> bool:
 
 def _list_sources(request: BuildRequest) -> Iterator[Path]:
     """The local folders and files that the model may be read from."""
-    model = model_uri.local_path(request.model_uri)
+    model = model_uri.local_path(request.model.uri)
     if model is not None:
         yield model.resolve()
         return
-    told = (request.tracking_uri, request.registry_uri)
+    told = (request.model.tracking_uri, request.model.registry_uri)
     set_before = (os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_REGISTRY_URI"))
     for uri in filter(None, (*told, *set_before, *_DEFAULT_REGISTRIES)):
         match = _SQLITE.match(uri)

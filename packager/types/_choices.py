@@ -84,12 +84,12 @@ class Check(StrEnum):
 
     @property
     def retryable(self) -> bool:
-        """Whether another attempt could pass: no other is allowed more, or links otherwise."""
+        """True where another attempt could pass: none is allowed more, or links otherwise."""
         return self in {Check.ENGINE, Check.REPLAY, Check.BOOT}
 
     @property
     def about_size(self) -> bool:
-        """Whether a larger target may pass it; the model's answers are not in question."""
+        """True where a larger target may pass it; the model's answers are not in question."""
         return self in {Check.BUDGET, Check.MEMORY, Check.PACKAGE}
 
 

@@ -1,4 +1,4 @@
-"""The request, what the registry gave for it, and the way in which it is loaded."""
+"""The model that a registry gave for a request, and the way in which it is loaded."""
 
 from __future__ import annotations
 
@@ -6,74 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from packager.types._choices import Architecture, Device, Engine, Frame, Front, Json, Shipped, Tier
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildRequest:
-    """Request of the caller, parsed and checked; the only way in."""
-
-    model_uri: str
-    out_dir: Path
-    target: str = "aws-lambda"
-    architecture: Architecture = "x86_64"
-    python_minor: str | None = None
-    """`3.13`; None takes what the model and the target's runtimes lead to."""
-    tracking_uri: str | None = None
-    registry_uri: str | None = None
-    example: Path | None = None
-    """A JSON request body (MLflow's scoring format) or a CSV file to replay."""
-    tier: Tier | None = None
-    """Only this tier is tried; None tries all that apply, in order."""
-    engine: Engine | None = Engine.NATIVE
-    """None tries to compile the model, and falls back to its own framework."""
-    rtol: float = 1e-5
-    atol: float = 1e-6
-    """How far a compiled model's numbers may be off: `atol + rtol * |expected|`; labels never."""
-    passes: tuple[str, ...] | None = None
-    """Names of the slimming passes to run; None runs all."""
-    keep: tuple[str, ...] = ()
-    """Glob patterns of files, relative to the function's folder, that no pass may remove."""
-    requirements: Shipped = Shipped.SERVING
-    """The part of the author's requirements that is tried first."""
-    keep_packages: tuple[str, ...] = ()
-    """Distributions that are installed whether or not serving is known to need them."""
-    trace: bool = True
-    """Run the function under a recorder before it is slimmed by what it was seen to use."""
-    optimize: int = 0
-    """Python's -O for the bytecode: 1 leaves asserts out, 2 docstrings too."""
-    allow_unproven: bool = False
-    allow_network: bool = False
-    """Let the model's code reach the network while it is loaded, asked and proven."""
-    rows: int = 1000
-    """Rows generated for replay, beside the saved example."""
-    seed: int = 0
-    front: Front = Front.HTTP_API
-    events: tuple[str, ...] = ()
-    """Names under handlers.events.sources: what calls it beside HTTP and direct invokes."""
-    output_to: str | None = None
-    """Where answers go that no caller waits for: `s3://bucket/prefix`, `sqs://queue`,
-    `eventbridge://bus`, `dynamodb://table` or `firehose://stream`."""
-    once: bool = False
-    """Records that were answered are remembered in a table, and not scored again."""
-    baseline: Path | None = None
-    """A table (CSV, JSON Lines, Parquet) that drift is measured from."""
-    batch: bool = False
-    """A state machine that runs whole files and folders through the function."""
-    opentelemetry: bool = False
-    """Metrics, traces and logs leave by the OpenTelemetry distribution of the target's cloud."""
-    memory_mb: int | None = None
-    timeout_seconds: int | None = None
-    base_image: str | None = None
-    """What an image is built on: `NAME@sha256:...`; None takes the target's."""
-    trust_model_index: bool = False
-    """Packages may come from indexes and addresses that only the model names."""
-    device: Device | None = None
-    """What the model runs on; None takes what the target is for."""
-    driver: str | None = None
-    """The NVIDIA driver of the machines that it will run on, as `580`, or a known host's name."""
-    facts_dir: Path | None = None
-    """A folder whose TOML files override those in packager/facts."""
+from packager.types._choices import Frame, Json, Tier
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from packager.types._choices import Device, Engine, Frame, Shipped, Tier
-from packager.types._model import BuildRequest, Compiled, LoaderSpec, ResolvedModel
+from packager.types._model import Compiled, LoaderSpec, ResolvedModel
+from packager.types._request import BuildRequest
 from packager.types._target import Runtime, Target
 
 
@@ -92,25 +93,25 @@ class BuildPlan:
 
     @property
     def platform(self) -> str:
-        return self.runtime.platforms[self.request.architecture]
+        return self.runtime.platforms[self.request.target.architecture]
 
     @property
     def device(self) -> Device:
-        return self.request.device or self.target.device
+        return self.request.target.device or self.target.device
 
     @property
     def variables(self) -> Mapping[str, str]:
         """Variables of the environment that the function is booted in before it is deployed."""
         telemetry = self.target.telemetry
-        return telemetry.trial if telemetry and self.request.opentelemetry else {}
+        return telemetry.trial if telemetry and self.request.http.opentelemetry else {}
 
     @property
     def base_image(self) -> str:
         """As `FROM` has it; empty where no image is built."""
         if self.target.base_image is None:
             return ""
-        return self.request.base_image or self.target.base_image.reference.format(
-            python=self.runtime.python_minor, architecture=self.request.architecture
+        return self.request.target.base_image or self.target.base_image.reference.format(
+            python=self.runtime.python_minor, architecture=self.request.target.architecture
         )
 
     @property
@@ -120,6 +121,6 @@ class BuildPlan:
         And what the handlers of events ask AWS's services by.
         """
         listed = {line.partition("==")[0].strip().lower() for line in self.model.requirements.lines}
-        listed |= {"botocore"} if self.request.events else set()
+        listed |= {"botocore"} if self.request.events.sources else set()
         locked = {package.name for package in self.lock.packages}
         return tuple(sorted((self.runtime.provides & listed) - locked))

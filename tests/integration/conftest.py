@@ -12,7 +12,7 @@ from filelock import FileLock
 from handlers.events import sources
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.types import BuildRequest
+from packager.types import make_request
 from tests import models
 
 SHARED = "lightgbm_booster"
@@ -42,6 +42,6 @@ def _build_once(factory: pytest.TempPathFactory, name: str, options: dict[str, A
     folder = base / name
     with FileLock(base / f"{name}.lock"):
         if not folder.is_dir():
-            request = BuildRequest(model_uri=str(models.folder(SHARED)), out_dir=folder, **options)
+            request = make_request(model_uri=str(models.folder(SHARED)), out_dir=folder, **options)
             build(request, MlflowRegistry(None, None))
     return folder

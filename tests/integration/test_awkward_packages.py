@@ -15,7 +15,7 @@ from packager.errors import VerificationError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.targets.emulator import Emulator
-from packager.types import BuildReport, BuildRequest
+from packager.types import BuildReport, make_request
 from tests import models, tiny_elf, wheels
 
 pytestmark = pytest.mark.slow
@@ -172,7 +172,7 @@ def logged(folder: Path, made: Mapping[str, Mapping[str, str | bytes]], source: 
 def built(tmp_path_factory: pytest.TempPathFactory) -> BuildReport:
     folder = tmp_path_factory.mktemp("awkward")
     model = logged(folder, WHEELS, MODEL)
-    request = BuildRequest(model_uri=str(model), out_dir=folder / "dist", rows=200)
+    request = make_request(model_uri=str(model), out_dir=folder / "dist", rows=200)
     return build(request, MlflowRegistry(None, None))
 
 
@@ -209,7 +209,7 @@ def test_what_a_pass_breaks_is_found_and_spared(tmp_path: Path) -> None:
         "other": {"other/__init__.py": "VALUE = 1\n"},
     }
     model = logged(tmp_path, picky, PICKY_MODEL)
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(model), out_dir=tmp_path / "dist", rows=20, passes=("libraries", "prune")
     )
 
@@ -235,7 +235,7 @@ def test_a_damaged_library_is_named(tmp_path: Path) -> None:
         "damaged": {"damaged/__init__.py": "VALUE = 2\n", **files}
     }
     model = logged(tmp_path, damaged, PICKY_MODEL.replace("counts_its_sources", "damaged"))
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(model), out_dir=tmp_path / "dist", passes=("libraries", "prune")
     )
     with pytest.raises(VerificationError) as refused:

@@ -21,7 +21,7 @@ from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system.file_tree import sha256
 from packager.targets.emulator import Emulator, EventKind, http_event
-from packager.types import BuildReport, BuildRequest
+from packager.types import BuildReport, BuildRequest, make_request
 from tests import models
 from tests.models import flavor_table
 
@@ -86,7 +86,7 @@ def _choose_marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
 
 
 def request(name: str, out: Path, **options: Any) -> BuildRequest:
-    return BuildRequest(model_uri=str(models.folder(name)), out_dir=out, **options)
+    return make_request(model_uri=str(models.folder(name)), out_dir=out, **options)
 
 
 @functools.cache

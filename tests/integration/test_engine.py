@@ -13,7 +13,7 @@ from packager.commands.inspect import inspect_model
 from packager.commands.target_fit import Workload
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.types import BuildReport, BuildRequest, Engine
+from packager.types import BuildReport, BuildRequest, Engine, make_request
 from tests import models
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ COMPILED = ("sklearn_columns", "sklearn_boosting", "xgboost_classifier")
 
 
 def built(name: str, out: Path, **options: Any) -> BuildReport:
-    request = BuildRequest(model_uri=str(models.folder(name)), out_dir=out, **options)
+    request = make_request(model_uri=str(models.folder(name)), out_dir=out, **options)
     return build(request, MlflowRegistry(None, None))
 
 
@@ -60,7 +60,7 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
 
     monkeypatch.setattr(engine_comparison, "build", noted)
     folder = models.folder("lightgbm_booster")
-    request = BuildRequest(model_uri=str(folder), out_dir=tmp_path / "none", rows=100)
+    request = make_request(model_uri=str(folder), out_dir=tmp_path / "none", rows=100)
     found = inspect_model(request, MlflowRegistry(None, None), Workload(), engines=True)
     compiled, native = found["engines"]
     assert [each["engine"] for each in (compiled, native)] == ["onnx", "native"]

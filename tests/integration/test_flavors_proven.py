@@ -18,7 +18,7 @@ from packager.errors import VerificationError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system.resources import WORKERS
-from packager.types import BuildReport, BuildRequest, Frame, Tier
+from packager.types import BuildReport, Frame, Tier, make_request
 from tests import models
 from tests.handlers.modelling import laid_out
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 
 def built(name: str, out: Path, **options: Any) -> BuildReport:
-    request = BuildRequest(model_uri=str(models.folder(name)), out_dir=out / name, **options)
+    request = make_request(model_uri=str(models.folder(name)), out_dir=out / name, **options)
     return build(request, MlflowRegistry(None, None))
 
 

@@ -12,7 +12,7 @@ from packager.errors import InterpreterNotFoundError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.plan import plan
 from packager.pipeline.resolve import resolve
-from packager.types import Architecture, BuildRequest, Frame, Tier
+from packager.types import Architecture, Frame, Tier, make_request
 from tests import models
 
 
@@ -45,7 +45,7 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_logged_model_has_attempts(name: str, tmp_path: Path) -> None:
-    request = BuildRequest(model_uri=str(models.folder(name)), out_dir=tmp_path / "out")
+    request = make_request(model_uri=str(models.folder(name)), out_dir=tmp_path / "out")
     model = resolve(request, MlflowRegistry(), tmp_path)
     found = plan(request, model)
     assert found[-1].tier is Tier.SKINNY
@@ -65,7 +65,7 @@ def test_a_logged_model_has_attempts(name: str, tmp_path: Path) -> None:
 def test_both_architectures_have_wheels(
     name: str, architecture: Architecture, tmp_path: Path
 ) -> None:
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(models.folder(name)), out_dir=tmp_path / "out", architecture=architecture
     )
     model = resolve(request, MlflowRegistry(), tmp_path)
@@ -76,7 +76,7 @@ def test_both_architectures_have_wheels(
 
 
 def test_the_target_s_own_requirements_are_locked(tmp_path: Path) -> None:
-    request = BuildRequest(model_uri=str(models.folder("onnx_tensor")), out_dir=tmp_path / "out")
+    request = make_request(model_uri=str(models.folder("onnx_tensor")), out_dir=tmp_path / "out")
     found = plan(request, resolve(request, MlflowRegistry(), tmp_path))[0]
     for requirement in targets.load("aws-lambda").requires:
         assert found.lock.version(requirement.partition(">")[0]) is not None

@@ -18,7 +18,7 @@ from packager.errors import ModelNotFoundError, PackagerError, RegistryUnavailab
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.resolve import resolve
 from packager.system import file_tree
-from packager.types import BuildRequest
+from packager.types import make_request
 from tests import models
 
 SOURCE = "xgboost_booster"
@@ -87,7 +87,7 @@ def test_a_model_is_found_under_each_of_its_names(
     tmp_path: Path,
 ) -> None:
     before = file_tree.digest(file_tree.records(known.store))
-    request = BuildRequest(model_uri=_uri(template, known), out_dir=tmp_path / "out")
+    request = make_request(model_uri=_uri(template, known), out_dir=tmp_path / "out")
     model = resolve(request, MlflowRegistry(tracking_uri=known.uri), tmp_path)
     assert (model.name, model.version, model.aliases) == (name, version, aliases)
     assert model.digest == file_tree.digest(file_tree.records(models.folder(SOURCE)))
@@ -194,7 +194,7 @@ def test_mlflow_itself_loads_the_cleaned_folder(name: str, tmp_path: Path) -> No
     shutil.copytree(models.folder(name), source)
     with (source / "MLmodel").open("a", encoding="utf-8") as file:
         file.write("artifact_path: file:///home/me/mlruns/1/models/m-1/artifacts\n")
-    request = BuildRequest(model_uri=str(source), out_dir=tmp_path / "out")
+    request = make_request(model_uri=str(source), out_dir=tmp_path / "out")
     model = resolve(request, MlflowRegistry(), tmp_path)
     assert "/home/me" not in (model.root / "MLmodel").read_text(encoding="utf-8")
     with warnings.catch_warnings():
@@ -247,7 +247,7 @@ def test_a_model_in_s3(
     assert file_tree.digest(file_tree.records(plain.folder)) == expected
     known.client.create_registered_model("in-s3")
     known.client.create_model_version("in-s3", "s3://registry/models/churn")
-    request = BuildRequest(model_uri="models:/in-s3/1", out_dir=tmp_path / "out")
+    request = make_request(model_uri="models:/in-s3/1", out_dir=tmp_path / "out")
     assert resolve(request, registry, tmp_path / "work").digest == expected
 
 

@@ -19,7 +19,7 @@ from packager.pipeline.verify import verify
 from packager.system import file_tree
 from packager.system.resources import handlers_root
 from packager.targets.emulator import run_script
-from packager.types import BuildPlan, Bundle, Frame
+from packager.types import BuildPlan, Bundle, Frame, change_request
 from tests import hand_plan
 
 pytestmark = pytest.mark.slow
@@ -205,7 +205,7 @@ def test_arm64_passes_everything_but_the_boot(tmp_path: Path) -> None:
     assert not evidence.proven
     assert "cannot boot it" in evidence.why_unproven
     assert "for arm64" in evidence.checks["linkage"]
-    strict = replace(plan, request=replace(plan.request, allow_unproven=False))
+    strict = replace(plan, request=change_request(plan.request, allow_unproven=False))
     with pytest.raises(UnprovenError, match="The function is for arm64"):
         verify(bundle, strict, tmp_path)
 
@@ -213,7 +213,7 @@ def test_arm64_passes_everything_but_the_boot(tmp_path: Path) -> None:
 def test_wheels_of_the_other_architecture_are_all_named(tmp_path: Path) -> None:
     plan = hand_plan.plan("onnx_tensor", flavor="onnx", architecture="arm64")
     bundle = slim(plan, tmp_path / "arm")
-    wrong = replace(plan, request=replace(plan.request, architecture="x86_64"))
+    wrong = replace(plan, request=change_request(plan.request, architecture="x86_64"))
     with pytest.raises(VerificationError, match="built for arm64, not for x86_64"):
         verify(bundle, wrong, tmp_path)
 

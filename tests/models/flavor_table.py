@@ -26,7 +26,7 @@ sys.path.insert(0, str(REPOSITORY))
 from packager.errors import VerificationError
 from packager.pipeline.build import build
 from packager.models.registry import MlflowRegistry
-from packager.types import BuildPlan, BuildReport, BuildRequest, Evidence
+from packager.types import BuildPlan, BuildReport, make_request, Evidence
 from tests import models
 
 PAGE = REPOSITORY / "docs" / "flavors.md"
@@ -105,7 +105,7 @@ def record(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="flavor-table-") as folder:
         work = Path(folder)
         options = torch_options(work / "facts") if name.startswith(WITH_TORCH) else {}
-        request = BuildRequest(
+        request = make_request(
             model_uri=str(models.folder(name)), out_dir=work / name, **options
         )
         try:

@@ -20,7 +20,7 @@ from packager.errors import PackagerError
 from packager.models import flavors
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.resolve import resolve
-from packager.types import BuildRequest
+from packager.types import make_request
 from tests import models
 
 WRONG: tuple[Any, ...] = (
@@ -41,7 +41,7 @@ SIGNATURE = {
 def _read(folder: Path, work: Path) -> None:
     """As far as a plan reads the description; raises PackagerError alone."""
     (work / "model").mkdir(parents=True)
-    request = BuildRequest(model_uri=str(folder), out_dir=work / "out")
+    request = make_request(model_uri=str(folder), out_dir=work / "out")
     model = resolve(request, MlflowRegistry(), work / "model")
     flavor = flavors.choose(model)
     for tier in flavor.tiers:

@@ -48,7 +48,7 @@ def report(request: BuildRequest, **changes: Any) -> BuildReport:
         unzipped_bytes=changes.pop("unzipped_bytes", 10_000_000),
     )
     return BuildReport(
-        plan=fake_plan.plan(request=request, target=targets.load(request.target)),
+        plan=fake_plan.plan(request=request, target=targets.load(request.target.name)),
         bundle=Bundle(root=Path("f"), files=()),
         evidence=evidence,
         artifact=artifact,
@@ -82,7 +82,7 @@ def test_what_fits_the_first_is_built_once(
 
     decided = run()
 
-    assert [request.target for request in tried] == ["aws-lambda"]
+    assert [request.target.name for request in tried] == ["aws-lambda"]
     assert decided.passed_over == ()
     assert len(decided.verdicts) == len(targets.TARGETS)
 
@@ -91,7 +91,7 @@ def test_a_build_that_is_too_large_goes_on_to_the_next(
     monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest]
 ) -> None:
     def make(request: BuildRequest) -> BuildReport:
-        if request.target == "aws-lambda":
+        if request.target.name == "aws-lambda":
             found = Finding(check=Check.BUDGET, message="It is 38 MB over.", hint="")
             raise VerificationError([found])
         return report(request, unzipped_bytes=300_000_000)
@@ -111,9 +111,9 @@ def test_what_was_measured_counts_and_not_what_was_built(
 
     decided = run()
 
-    assert [request.target for request in tried] == list(targets.TARGETS)
+    assert [request.target.name for request in tried] == list(targets.TARGETS)
     assert decided.report.plan.target.name == "gpu-container"
-    assert tried[-1].device is Device.CPU
+    assert tried[-1].target.device is Device.CPU
     assert all("memory, with room" in why for why in decided.passed_over)
 
 
@@ -126,7 +126,9 @@ def test_a_model_for_a_gpu_is_built_for_nothing_else(
 
     decided = run()
 
-    assert [(request.target, request.device) for request in tried] == [("gpu-container", None)]
+    assert [(request.target.name, request.target.device) for request in tried] == [
+        ("gpu-container", None)
+    ]
     assert len(decided.passed_over) == len(targets.TARGETS) - 1
 
 

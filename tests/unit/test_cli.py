@@ -4,7 +4,6 @@ import inspect
 import json
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,18 @@ from packager.errors import (
     UnprovenError,
     VerificationError,
 )
-from packager.types import BuildRequest, Check, Device, Engine, Finding, Front, Tier
+from packager.types import (
+    BuildRequest,
+    Check,
+    Device,
+    Engine,
+    Finding,
+    Front,
+    TargetOptions,
+    Tier,
+    list_settings,
+    make_request,
+)
 
 RUN = CliRunner()
 
@@ -63,7 +73,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
 
 
 def test_whatever_a_request_has_can_be_asked_for() -> None:
-    assert {field.name for field in fields(BuildRequest)} <= set(
+    assert {name for name, _, _ in list_settings()} <= set(
         inspect.signature(_build.build).parameters
     )
 
@@ -72,7 +82,7 @@ def test_without_options_a_request_is_as_it_is_by_default(asked: list[BuildReque
     done = RUN.invoke(cli.app, ["build", "models:/x/1", "--json"], catch_exceptions=False)
 
     assert done.exit_code == 0
-    assert asked == [BuildRequest(model_uri="models:/x/1", out_dir=Path("dist"))]
+    assert asked == [make_request(model_uri="models:/x/1", out_dir=Path("dist"))]
 
 
 def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -> None:
@@ -89,7 +99,7 @@ def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -
 
     assert done.exit_code == 0
     assert asked == [
-        BuildRequest(
+        make_request(
             model_uri="models:/x/1",
             out_dir=Path("out"),
             tracking_uri="sqlite:///a",
@@ -129,7 +139,7 @@ def test_telemetry_is_asked_for_by_a_word(asked: list[BuildRequest]) -> None:
     done = RUN.invoke(cli.app, words.split(), catch_exceptions=False)
 
     assert done.exit_code == 0
-    assert [(r.target, r.opentelemetry) for r in asked] == [("azure-functions", True)]
+    assert [(r.target.name, r.http.opentelemetry) for r in asked] == [("azure-functions", True)]
 
 
 def test_each_option_of_a_container_sets_its_field(asked: list[BuildRequest]) -> None:
@@ -141,9 +151,11 @@ def test_each_option_of_a_container_sets_its_field(asked: list[BuildRequest]) ->
     done = RUN.invoke(cli.app, words.split(), catch_exceptions=False)
 
     assert done.exit_code == 0
-    assert [(r.target, r.base_image, r.device, r.driver, r.engine) for r in asked] == [
-        ("gpu-container", image, Device.CUDA, "580", Engine.ONNX)
-    ]
+    (request,) = asked
+    assert request.engine.kind is Engine.ONNX
+    assert request.target == TargetOptions(
+        name="gpu-container", base_image=image, device=Device.CUDA, driver="580"
+    )
 
 
 def test_help_imports_neither_mlflow_nor_a_stage() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from packager import cli
 from packager.cli._panels import Panel
+from packager.types import BuildRequest, list_settings
 
 RUN = CliRunner()
 TOP: Any = typer.main.get_command(cli.app)
@@ -34,6 +36,14 @@ def test_the_panels_of_a_build_are_in_its_order() -> None:
     found = list(dict.fromkeys(one.rich_help_panel for one in options(COMMANDS["build"])))
 
     assert found == [panel for panel in Panel if panel is not Panel.REQUEST]
+
+
+def test_the_panels_of_a_build_are_the_groups_of_a_request() -> None:
+    panels = {one.name: one.rich_help_panel for one in options(COMMANDS["build"])}
+    groups = dict(zip((each.name for each in fields(BuildRequest)), list(Panel)[1:], strict=True))
+
+    for name, group, _ in list_settings():
+        assert panels.get(name, Panel.MODEL) == groups[group], name
 
 
 @pytest.mark.parametrize("name", sorted(ALL))

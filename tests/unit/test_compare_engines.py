@@ -41,8 +41,8 @@ def test_each_engine_is_built_and_a_refusal_says_why(
     outs: list[Path] = []
 
     def build(request: BuildRequest, _registry: Any) -> BuildReport:
-        outs.append(request.out_dir)
-        if request.engine is Engine.NATIVE:
+        outs.append(request.output.folder)
+        if request.engine.kind is Engine.NATIVE:
             raise VerificationError([Finding(check=Check.BUDGET, message="300 MB.", hint="Less.")])
         verified = fake_plan.verified(tmp_path)
         return BuildReport(

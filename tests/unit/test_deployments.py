@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -41,7 +40,15 @@ from packager.deployments._settings import (
     parse,
 )
 from packager.targets.emulator import Emulator, Invocation
-from packager.types import BuildRequest, Check, Engine, Finding, Front, Tier
+from packager.types import (
+    Check,
+    Engine,
+    Finding,
+    Front,
+    Tier,
+    list_settings,
+    make_request,
+)
 from tests.unit import deploying
 
 NAN = float("nan")
@@ -121,7 +128,7 @@ def test_whatever_a_request_has_can_be_set_or_is_the_targets() -> None:
 
     settable = {field for field, _ in _BUILD.values()} | {"model_uri", "out_dir"}
 
-    assert settable == {field.name for field in fields(BuildRequest)} - other
+    assert settable == {name for name, _, _ in list_settings()} - other
 
 
 @pytest.mark.parametrize("name", [*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS])
@@ -136,8 +143,12 @@ def test_values_reach_the_build_with_their_types() -> None:
     )
 
     request = found.request("models:/x/1", Path("out"))
-    assert (request.front, request.rows, request.tier) == (Front.FUNCTION_URL, 5, Tier.STUB)
-    assert request.keep == ("a/*", "b/*")
+    assert (request.http.front, request.proof.rows, request.engine.tier) == (
+        Front.FUNCTION_URL,
+        5,
+        Tier.STUB,
+    )
+    assert request.slimming.keep == ("a/*", "b/*")
     assert found.parameters == {"MemorySizeMb": "512"}
     assert (found.account.region, found.account.profile) == ("eu-west-1", "work")
 
@@ -147,11 +158,11 @@ def test_events_a_batch_and_an_engine_reach_the_build() -> None:
 
     request = parse({**config, "engine": "onnx"}).request("models:/x/1", Path("out"))
 
-    assert request.events == ("sqs", "files", "stepfunctions")
-    assert (request.batch, request.output_to) == (True, "s3://bucket/p")
-    assert (request.engine, request.rtol) == (Engine.ONNX, 1e-3)
-    assert parse({"engine": "auto"}).request("m", Path("out")).engine is None
-    assert parse({}).request("m", Path("out")) == BuildRequest(model_uri="m", out_dir=Path("out"))
+    assert request.events.sources == ("sqs", "files", "stepfunctions")
+    assert (request.events.batch, request.events.output_to) == (True, "s3://bucket/p")
+    assert (request.engine.kind, request.engine.rtol) == (Engine.ONNX, 1e-3)
+    assert parse({"engine": "auto"}).request("m", Path("out")).engine.kind is None
+    assert parse({}).request("m", Path("out")) == make_request(model_uri="m", out_dir=Path("out"))
 
 
 def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatch) -> None:

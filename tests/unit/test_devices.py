@@ -123,7 +123,7 @@ def _dockerfile(base: Path, **changes: Any) -> list[str]:
     out.mkdir()
     emit(package(verified, plan, out), verified, plan, out)
     assert (out / "README.md").read_text(encoding="utf-8").count("CUDA") == (
-        0 if request.device is Device.CPU else 1
+        0 if request.target.device is Device.CPU else 1
     )
     return (out / "Dockerfile").read_text(encoding="utf-8").splitlines()
 

@@ -16,7 +16,7 @@ from packager.pipeline.package import package
 from packager.pipeline.plan import check
 from packager.probes.source_events import source_event
 from packager.system import destination_uri
-from packager.types import BATCH_SOURCES, BuildRequest, Front, SavedExample
+from packager.types import BATCH_SOURCES, Front, SavedExample, make_request
 from tests import fake_plan, sam
 
 MUTE = tuple(source.NAME for source in sources.load(sources.SOURCES) if not source.RETURNS)
@@ -241,7 +241,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
 def test_what_cannot_be_built_is_refused_before_anything_is_fetched(
     asked: dict[str, Any], said: str
 ) -> None:
-    request = BuildRequest(model_uri="models:/m/1", out_dir=Path("dist"), **asked)
+    request = make_request(model_uri="models:/m/1", out_dir=Path("dist"), **asked)
 
     with pytest.raises(ConfigurationError, match=r".") as refused:
         check(request)

@@ -58,7 +58,7 @@ from packager.errors import PlanError
 from packager.pipeline import build
 from packager.system import sandbox
 from packager.system.scratch import make_scratch
-from packager.types import BuildRequest
+from packager.types import make_request
 answer_signals()
 how, code, *words = sys.argv[1:]
 def resolve(request, registry, folder):
@@ -84,7 +84,7 @@ def slim_and_verify(attempts, place):
         raise PlanError("The model does not load.")
 build.resolve, build.plan, build._first_proven = resolve, plan, slim_and_verify
 build.check_provable = lambda *_: None
-request = BuildRequest(model_uri="models:/churn@champion", out_dir=Path("dist"))
+request = make_request(model_uri="models:/churn@champion", out_dir=Path("dist"))
 if how == "dry run":
     with build.plan_build(request, None):
         pass

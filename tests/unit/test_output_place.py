@@ -10,7 +10,7 @@ import pytest
 from packager.errors import ConfigurationError, PackagerError, StorageError
 from packager.pipeline import output_place
 from packager.system import atomic_output
-from packager.types import BuildRequest
+from packager.types import make_request
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _check(out: str, model: str = "models:/x/1", tracking: str | None = None) -> None:
     output_place.check_place(
-        BuildRequest(model_uri=model, out_dir=Path(out), tracking_uri=tracking)
+        make_request(model_uri=model, out_dir=Path(out), tracking_uri=tracking)
     )
 
 

@@ -20,6 +20,7 @@ from packager.types import (
     Finding,
     Shipped,
     VerifiedBundle,
+    make_request,
 )
 
 REPLAY = Finding(check=Check.REPLAY, message="row 3: expected 1, got 2.", hint="")
@@ -86,7 +87,7 @@ class Stages:
 
     def plan(self, request: BuildRequest, _model: str) -> tuple[Plan, ...]:
         self._maybe_stop("plan", None)
-        kept = dict.fromkeys(request.keep_packages, "--keep-package names it")
+        kept = dict.fromkeys(request.slimming.keep_packages, "--keep-package names it")
         left = tuple(name for name in ("anyio", "pyyaml") if name not in kept)
         return tuple(
             replace(each, kept_for=kept, unshipped=left, request=request) for each in self.plans
@@ -124,7 +125,7 @@ class Stages:
 
 
 def request(folder: Path) -> BuildRequest:
-    return BuildRequest(model_uri="models:/churn@champion", out_dir=folder / "dist")
+    return make_request(model_uri="models:/churn@champion", out_dir=folder / "dist")
 
 
 def run(folder: Path) -> Any:

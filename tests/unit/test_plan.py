@@ -25,7 +25,6 @@ from packager.pipeline import slim
 from packager.pipeline.plan import PASSES, plan
 from packager.types import (
     BuildPlan,
-    BuildRequest,
     Engine,
     FileRecord,
     Frame,
@@ -35,6 +34,7 @@ from packager.types import (
     Requirements,
     ResolvedModel,
     Tier,
+    make_request,
 )
 
 TODAY = date(2026, 11, 22)
@@ -180,7 +180,7 @@ def _pickled(root: Path, value: object, *, by: Any = pickle, **changes: Any) -> 
 
 
 def _plan(model: ResolvedModel, **request: Any) -> tuple[BuildPlan, ...]:
-    asked = BuildRequest(model_uri=model.uri, out_dir=Path("out"), **request)
+    asked = make_request(model_uri=model.uri, out_dir=Path("out"), **request)
     return plan(asked, model, today=TODAY)
 
 
@@ -391,7 +391,7 @@ def test_compiled_code_is_not_moved_to_another_python(index: Index, tmp_path: Pa
 
 def test_a_runtime_near_its_end_is_said(index: Index, tmp_path: Path) -> None:
     model = _pickled(tmp_path / "m", {"a": 1}, python_version="3.12.1")
-    asked = BuildRequest(model_uri="u", out_dir=Path("out"))
+    asked = make_request(model_uri="u", out_dir=Path("out"))
     late = plan(asked, model, today=date(2028, 9, 1))[0]
     assert _said(late, "python3.12 is near its end of life: 2028-10-31")
     assert not _said(_plan(model)[0], "near its end of life")

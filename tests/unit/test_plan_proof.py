@@ -16,7 +16,7 @@ from packager.environments.lockfile import Wanted
 from packager.errors import ConfigurationError, UnprovenError, UnresolvableError
 from packager.pipeline import build
 from packager.pipeline.plan import check_provable
-from packager.types import BuildRequest, Lock, SavedExample
+from packager.types import BuildRequest, Lock, SavedExample, make_request
 from tests import fake_plan
 
 SIGNATURE = {"inputs": [{"type": "double", "name": "a", "required": True}]}
@@ -27,7 +27,7 @@ OTHER = "arm64" if platform.machine().lower() in {"x86_64", "amd64"} else "x86_6
 
 def _request(**changes: Any) -> BuildRequest:
     own = "x86_64" if OTHER == "arm64" else "arm64"
-    return BuildRequest(
+    return make_request(
         **{"model_uri": "m", "out_dir": Path("out"), "architecture": own, **changes}
     )
 

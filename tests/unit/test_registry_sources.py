@@ -16,7 +16,7 @@ from packager.errors import ModelNotFoundError, PackagerError, RegistryUnavailab
 from packager.models import registry_sources
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.resolve import resolve
-from packager.types import BuildRequest
+from packager.types import make_request
 from tests import registries
 from tests.registries import Written
 
@@ -160,7 +160,7 @@ def test_a_local_training_set_is_not_opened_and_a_note_says_so(
     address = form.format(path=secret, relative="home/train.csv", link=tmp_path / "link.csv")
     _log_dataset(written, json.dumps({"uri": address}))
 
-    request = BuildRequest(model_uri="models:/churn/1", out_dir=tmp_path / "out")
+    request = make_request(model_uri="models:/churn/1", out_dir=tmp_path / "out")
     (work := tmp_path / "work").mkdir()
     opened.clear()
     model = resolve(request, MlflowRegistry(tracking_uri=written.uri), work)

@@ -12,7 +12,7 @@ from packager.errors import ConfigurationError, ModelFormatError, ModelNotFoundE
 from packager.models.registry import Fetched
 from packager.pipeline.resolve import resolve
 from packager.system import file_tree
-from packager.types import BuildRequest, ResolvedModel
+from packager.types import ResolvedModel, make_request
 from tests import models
 
 COLUMNS = '[{"type": "double", "name": "a", "required": true}]'
@@ -47,7 +47,7 @@ def _folder(tmp_path: Path, changes: dict[str, Any] | None = None, /, **files: s
 
 
 def _resolve(folder: Path, tmp_path: Path, **request: Any) -> ResolvedModel:
-    asked = BuildRequest(model_uri="models:/churn@champion", out_dir=tmp_path / "out", **request)
+    asked = make_request(model_uri="models:/churn@champion", out_dir=tmp_path / "out", **request)
     work = tmp_path / "work"
     work.mkdir(exist_ok=True)
     return resolve(asked, FolderRegistry(folder), work)

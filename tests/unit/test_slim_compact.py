@@ -13,7 +13,7 @@ from packager.environments import interpreters
 from packager.pipeline.slim.native import strip_libraries
 from packager.system import file_tree
 from packager.system.elf_compact import compact_library
-from packager.types import BuildPlan, Bundle
+from packager.types import BuildPlan, Bundle, change_request
 from tests import fake_plan
 
 SOURCE = min(
@@ -77,7 +77,7 @@ def test_a_keep_rule_is_obeyed(bundle: Bundle) -> None:
 
 def test_for_another_machine_nothing_is_loaded_and_that_is_said(bundle: Bundle) -> None:
     base = plan()
-    other = replace(base, request=replace(base.request, architecture="arm64"))
+    other = replace(base, request=change_request(base.request, architecture="arm64"))
     done = strip_libraries.PASS.apply(bundle, other)
 
     assert "not loaded" in done.ledger[-1].proof

@@ -19,7 +19,7 @@ from packager.pipeline.slim.passes import account_for
 from packager.pipeline.slim.tracing import trace
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
-from packager.types import BuildPlan, Bundle, Removal, Trace
+from packager.types import BuildPlan, Bundle, Removal, Trace, change_request
 from tests import fake_plan
 
 WORKER = WORKERS / "trace.py"
@@ -181,7 +181,7 @@ def test_a_function_that_cannot_be_traced_is_left_alone_and_says_why(
     plan = fake_plan.plan()
     plan = replace(
         plan,
-        request=replace(plan.request, **changes),
+        request=change_request(plan.request, **changes),
         model=replace(plan.model, signature=None, example=None),
     )
     root = fake_plan.tree(tmp_path, plan)
@@ -207,5 +207,5 @@ def test_one_that_ends_under_the_recorder_says_its_last_words(
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_trace_can_be_left_out(*, wanted: bool) -> None:
-    request = replace(fake_plan.plan().request, trace=wanted)
+    request = change_request(fake_plan.plan().request, trace=wanted)
     assert ("trace" in _plan._passes(request, fake_plan.TARGET, "sklearn")) is wanted

@@ -15,7 +15,7 @@ from packager.pipeline.slim.import_deferral import Sinking
 from packager.pipeline.slim.tracing import reachable_modules, trace_requests
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
-from packager.types import Bundle, Interpreter, SavedExample, Trace
+from packager.types import Bundle, Interpreter, SavedExample, Trace, change_request
 from tests import fake_plan
 
 WATCH = WORKERS / "watch.py"
@@ -145,7 +145,7 @@ def test_each_source_that_a_function_has_asks_it(name: str) -> None:
         )
     )
     plan = fake_plan.plan(model=model)
-    asks = replace(plan, request=replace(plan.request, events=(name,)))
+    asks = replace(plan, request=change_request(plan.request, events=(name,)))
     (source,) = sources.load((name,))
     claimed = [each for each in trace_requests.events(asks) if source.claims(each["event"])]
     assert {each["refused"] for each in claimed} == {False, True}
@@ -155,7 +155,7 @@ def test_each_source_that_a_function_has_asks_it(name: str) -> None:
 def test_no_service_is_reached_where_answers_are_delivered() -> None:
     plan = fake_plan.plan()
     assert trace_requests.environment(plan) == {}
-    request = replace(plan.request, events=("sqs",), output_to="sqs://answers", once=True)
+    request = change_request(plan.request, events=("sqs",), output_to="sqs://answers", once=True)
     variables = trace_requests.environment(replace(plan, request=request))
     assert variables["PACKAGER_OUTPUT"].startswith("sqs:http://127.0.0.1:")
     assert variables["PACKAGER_ONCE_TABLE"] == "answered"

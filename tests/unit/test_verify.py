@@ -134,7 +134,7 @@ def test_all_that_a_replay_came_to_is_in_the_evidence(
     assert evidence.rounding == {"predictions, any row": 1e-16}
     assert evidence.sandbox == {"oracle": ("Of the oracle.",), "boot": ("Of the boot.",)}
     assert (evidence.checks["doors"], evidence.checks["host"]) == ("by sqs", "A host.")
-    assert evidence.seed == fake_plan.request().seed
+    assert evidence.seed == fake_plan.request().proof.seed
     held, unsent, init = evidence.notes
     assert held.startswith("The model is held to one thread")
     assert (unsent, init[:9]) == ("p was not sent.", "Init took")

@@ -13,7 +13,7 @@ from packager.errors import UnprovenError
 from packager.pipeline.verify import ask, ask_model, oracle
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe
-from packager.types import BuildPlan, Json
+from packager.types import BuildPlan, Json, change_request
 from tests import fake_plan
 
 ULP = 2.0**-52
@@ -126,7 +126,7 @@ def test_a_model_that_refuses_everything_is_told_with_the_class_of_its_exception
     assert "`category` columns" in said
     assert "--example FILE" in said
     assert "secret" not in said
-    allowed = replace(plan, request=replace(plan.request, allow_unproven=True))
+    allowed = replace(plan, request=change_request(plan.request, allow_unproven=True))
     assert settle(refused, plan=allowed) == allowed
 
 

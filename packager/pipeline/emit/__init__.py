@@ -72,7 +72,7 @@ def _infrastructure(plan: BuildPlan) -> dict[str, str]:
     if plan.target.infra is None:
         return {}
     folder = resources.INFRA / plan.target.infra
-    scripts = [folder / name for name in plan.target.scripts_for(plan.request.events)]
+    scripts = [folder / name for name in plan.target.scripts_for(plan.request.events.sources)]
     return {
         f"infra/{path.name}": path.read_text(encoding="utf-8")
         for path in (*sorted(folder.glob("*.bicep")), *scripts)
@@ -81,7 +81,7 @@ def _infrastructure(plan: BuildPlan) -> dict[str, str]:
 
 def _engines(plan: BuildPlan) -> dict[str, str]:
     """Scripts that run the function's predictor over Ray or Spark, where a batch was asked for."""
-    if not plan.request.batch:
+    if not plan.request.events.batch:
         return {}
     folder = resources.TEMPLATES / (plan.target.shares or plan.target.templates) / "_batch"
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
@@ -104,7 +104,7 @@ def _scrubber(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> _text.Scr
             "model": plan.model.root,
             "function": verified.bundle.root,
             "build": out.parent,
-            "out": plan.request.out_dir.absolute(),
+            "out": plan.request.output.folder.absolute(),
             "python": plan.interpreter.path,
         }
     )

@@ -41,15 +41,15 @@ def context(
     model = plan.model
     output = destination_uri.of(plan)
     tagged = tags(artifact, plan)
-    mute = tuple(n for n in plan.request.events if n not in plan.target.answering)
+    mute = tuple(n for n in plan.request.events.sources if n not in plan.target.answering)
     drift = any(file.path.name == sketches.FILENAME for file in verified.bundle.files)
     named = _dimensions(plan)
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {
         "artifact": artifact,
-        "architecture": plan.request.architecture,
+        "architecture": plan.request.target.architecture,
         "base_image": plan.base_image,
-        "batch": plan.request.batch,
+        "batch": plan.request.events.batch,
         "bundle": verified.bundle,
         **_describe_device(plan),
         "cold": verified.evidence.cold_start,
@@ -59,10 +59,10 @@ def context(
         "drift": drift,
         "environment": list_template_variables(plan),
         "event_names": _event_names(plan),
-        "events": plan.request.events,
+        "events": plan.request.events.sources,
         "evidence": verified.evidence,
-        "files": [name for name in plan.request.events if name in sources.OF_FILES],
-        "front": plan.request.front.value,
+        "files": [name for name in plan.request.events.sources if name in sources.OF_FILES],
+        "front": plan.request.http.front.value,
         "handler": plan.target.entrypoint,
         "largest": packages[: sizes.SHOWN],
         "limits": plan.target.limits,
@@ -70,9 +70,9 @@ def context(
         "model": model,
         "mute": mute,
         "namespace": _NAMESPACE,
-        "once": plan.request.once,
+        "once": plan.request.events.once,
         "output": output,
-        "opentelemetry": plan.request.opentelemetry,
+        "opentelemetry": plan.request.http.opentelemetry,
         "output_address": _address(output),
         "scheduled_request": _make_schedule_request(plan),
         "model_uri": _text.public_uri(model.uri),
@@ -81,7 +81,7 @@ def context(
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "routes": _ROUTES,
         "runtime": plan.runtime.name,
-        "scripts": plan.target.scripts_for(plan.request.events),
+        "scripts": plan.target.scripts_for(plan.request.events.sources),
         "sizing": sizing,
         "snapstart": plan.runtime.snapstart,
         "stack_name": _text.stack_name(model.name),
@@ -110,7 +110,7 @@ def _describe_device(plan: BuildPlan) -> dict[str, object]:
     """The device, and where it is a GPU the CUDA that ships and the oldest driver that runs it."""
     if plan.device is Device.CPU:
         return {"device": "cpu", "cuda": "", "driver": 0}
-    found = devices.cuda(plan.request.driver, plan.request.facts_dir)
+    found = devices.cuda(plan.request.target.driver, plan.request.target.facts_dir)
     return {"device": "cuda", "cuda": found.version, "driver": found.least_driver}
 
 

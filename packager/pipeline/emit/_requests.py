@@ -12,7 +12,7 @@ from packager.types import BuildPlan, Json
 
 
 def _events(plan: BuildPlan) -> dict[str, Json]:
-    found = events(plan.model, plan.request.events)
+    found = events(plan.model, plan.request.events.sources)
     return {f"events/{name}.json": event for name, event in found.items()}
 
 

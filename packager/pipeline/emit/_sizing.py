@@ -50,7 +50,7 @@ def size(plan: BuildPlan, evidence: Evidence) -> Sizing:
 
 def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
     low, high = plan.target.limits.memory_mb
-    if (asked := plan.request.memory_mb) is not None:
+    if (asked := plan.request.target.memory_mb) is not None:
         if not low <= asked <= high:
             raise ConfigurationError(
                 f"--memory {asked} MB cannot be had: {plan.target.name} gives {low} to {high} MB."
@@ -88,7 +88,7 @@ def _choose_memory(limits: Limits, need: int) -> int:
 
 def _timeout(plan: BuildPlan, measured: ColdStart | None, share: float) -> tuple[int, str]:
     limit = plan.target.limits.timeout_seconds
-    if (asked := plan.request.timeout_seconds) is not None:
+    if (asked := plan.request.target.timeout_seconds) is not None:
         if not 1 <= asked <= limit:
             raise ConfigurationError(
                 f"--timeout {asked} s cannot be had: {plan.target.name} gives 1 to {limit} s."

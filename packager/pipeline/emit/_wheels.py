@@ -60,7 +60,7 @@ def _tags(plan: BuildPlan) -> Iterator[Tag]:
 
 
 def _machine(plan: BuildPlan) -> str:
-    return "aarch64" if plan.request.architecture == "arm64" else "x86_64"
+    return "aarch64" if plan.request.target.architecture == "arm64" else "x86_64"
 
 
 def _platforms(newest: int, machine: str) -> Iterator[str]:

@@ -38,7 +38,7 @@ class Setting:
 
     @property
     def platform(self) -> str:
-        return self.candidate.runtime.platforms[self.request.architecture]
+        return self.candidate.runtime.platforms[self.request.target.architecture]
 
 
 def resolve_declared(
@@ -52,7 +52,7 @@ def resolve_declared(
         options=model.requirements.options,
         digests=lockfile.read_digests(model.requirements),
         interpreter=candidate.interpreter,
-        platform=candidate.runtime.platforms[request.architecture],
+        platform=candidate.runtime.platforms[request.target.architecture],
         python_minor=".".join(version.split(".")[:2]) if version else None,
         base=model.root,
     )

@@ -67,7 +67,7 @@ def check(request: BuildRequest) -> Target:
 
     Raises UnknownTargetError, FactsError, or ConfigurationError for all other settings together.
     """
-    target = targets.load(request.target, request.facts_dir)
+    target = targets.load(request.target.name, request.target.facts_dir)
     _checks.settings(request, target)
     return target
 
@@ -82,13 +82,13 @@ def plan(
     Python is not on this machine, ToolError where the package index does not answer.
     """
     target = check(request)
-    target = replace(target, requires=target.required_for(request.events))
-    if request.opentelemetry and target.telemetry is not None:
+    target = replace(target, requires=target.required_for(request.events.sources))
+    if request.http.opentelemetry and target.telemetry is not None:
         more = target.telemetry
         requires, keep = (*target.requires, *more.requires), (*target.keep, *more.keep)
         target = replace(target, requires=requires, keep=keep)
     _checks.size(model, target)
-    _refusals.check(model, trusted=request.trust_model_index)
+    _refusals.check(model, trusted=request.model.trust_model_index)
     flavor = flavors.choose(model)
     attempts, refused = _engines(flavor, model, request)
     clashes = _names.find_clashes(model, target)
@@ -98,16 +98,18 @@ def plan(
     else:
         _names.refuse_clashes(clashes)
     unpickled = _list_unpickled(attempts)
-    _switches.check_switches(model, _list_unpickled(_attempts(flavor, model, request.tier)))
+    _switches.check_switches(model, _list_unpickled(_attempts(flavor, model, request.engine.tier)))
     day = today or datetime.now(UTC).date()
     candidates = _python.candidates(request, model, target, unpickled, day)
-    builds = devices.builds(request.device or target.device, request.driver, request.facts_dir)
+    builds = devices.builds(
+        request.target.device or target.device, request.target.driver, request.target.facts_dir
+    )
     target = replace(target, requires=(*target.requires, *builds.requires))
     imports = read_model_imports(model, [each.loader for each in attempts])
     failures: list[str] = []
     for candidate in candidates.found:
         runtime = candidate.runtime
-        own = runtime.python_minor, runtime.platforms[request.architecture]
+        own = runtime.python_minor, runtime.platforms[request.target.architecture]
         if bad := list(_wheels.unfit(model.requirements.lines, *own)):
             failures.append(
                 f"{runtime.name} on {own[1]}: the model brings {', '.join(bad)}, which cannot be "
@@ -137,9 +139,9 @@ def _name(setting: Setting, attempts: Sequence[_Attempt], imports: ModelImports)
         setting.model,
         imports,
         setting.declared,
-        module_names(setting.request.facts_dir),
+        module_names(setting.request.target.facts_dir),
         shipped=_requirements.find_required(each.loader for each in attempts),
-        kept=setting.request.keep_packages,
+        kept=setting.request.slimming.keep_packages,
     )
 
 
@@ -152,12 +154,16 @@ def _engines(
 ) -> tuple[tuple[_Attempt, ...], tuple[str, ...]]:
     """The attempts of every engine that was asked for, and why one is left out."""
     if flavor.name == engines.ALREADY:
-        return _passed_through(_attempts(flavor, model, request.tier), request.engine), ()
-    native = () if request.engine is Engine.ONNX else _attempts(flavor, model, request.tier)
-    if request.engine is Engine.NATIVE:
+        return _passed_through(
+            _attempts(flavor, model, request.engine.tier), request.engine.kind
+        ), ()
+    native = (
+        () if request.engine.kind is Engine.ONNX else _attempts(flavor, model, request.engine.tier)
+    )
+    if request.engine.kind is Engine.NATIVE:
         return native, ()
     why = engines.why_not(model, flavor.name)
-    if why and request.engine is Engine.ONNX:
+    if why and request.engine.kind is Engine.ONNX:
         raise ConfigurationError(
             f"--engine onnx: {why}. Build with --engine native, or auto to fall back to it."
         )
@@ -167,7 +173,7 @@ def _engines(
         engine=Engine.ONNX,
         tier=Tier.NATIVE,
         frame=Frame.NUMPY,
-        loader=engines.loader(request.facts_dir),
+        loader=engines.loader(request.target.facts_dir),
     )
     return (compiled, *native), ()
 
@@ -277,7 +283,7 @@ def _plans(
                 unshipped=_serving.list_unshipped(setting, each.loader, lock),
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),
                 passes=_passes(request, target, flavor.name),
-                keep=(*request.keep, *target.keep),
+                keep=(*request.slimming.keep, *target.keep),
                 reasons=reasons,
             )
         )
@@ -286,12 +292,12 @@ def _plans(
 
 def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ...]:
     usual = _checks.PASSES
-    if (request.device or target.device) is Device.CUDA:
+    if (request.target.device or target.device) is Device.CUDA:
         usual = tuple(name for name in usual if name in _ANYWHERE)
     if flavor not in _PICKLED:
         usual = tuple(name for name in usual if name != "weights")
-    wanted = usual if request.passes is None else request.passes
-    return tuple(name for name in wanted if request.trace or name not in {"trace", "cut"})
+    wanted = usual if request.slimming.passes is None else request.slimming.passes
+    return tuple(name for name in wanted if request.slimming.trace or name not in {"trace", "cut"})
 
 
 def _why_not(setting: Setting, attempt: _Attempt, words: str) -> str:

@@ -18,11 +18,11 @@ def check_provable(
 
     That is: no machine to boot on, nothing to ask, or no environment for the registered model.
     """
-    if request.allow_unproven:
+    if request.proof.allow_unproven:
         return
-    if why := why_not_bootable(request.architecture):
+    if why := why_not_bootable(request.target.architecture):
         raise UnprovenError(why)
-    if not probes(model, request.rows, request.seed):
+    if not probes(model, request.proof.rows, request.proof.seed):
         raise UnprovenError(NOTHING_TO_REPLAY)
     for attempt in attempts[:1]:
         interpreter, _ = virtual_environments.interpreter_of(model, attempt.interpreter)

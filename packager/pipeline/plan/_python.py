@@ -43,9 +43,9 @@ def candidates(
     Raises PlanError where no runtime will do, InterpreterNotFoundError where no Python is here.
     """
     author = _minor(model.python_version)
-    if request.python_minor is not None:
+    if request.target.python_minor is not None:
         return Candidates(
-            found=(_choose_requested(request.python_minor, model, target, unpickled, today),)
+            found=(_choose_requested(request.target.python_minor, model, target, unpickled, today),)
         )
     alive = [runtime for runtime in target.runtimes if runtime.end_of_life > today]
     newest = sorted(alive, key=lambda runtime: _order(runtime.python_minor), reverse=True)

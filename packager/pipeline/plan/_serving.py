@@ -31,7 +31,7 @@ _WORTH_BYTES: Final = 5_000_000
 def is_known(setting: Setting, flavor: Flavor, tier: Tier, loader: LoaderSpec) -> bool:
     """True where what serving can need may be told from the model's files and the loader."""
     return (
-        setting.request.requirements is Shipped.SERVING
+        setting.request.slimming.requirements is Shipped.SERVING
         and bool(setting.declared)
         and not setting.named.open_at
         and flavor.name in _KNOWN
@@ -98,7 +98,7 @@ def explain(shipped: Shipped, setting: Setting, loader: LoaderSpec, lock: Lock) 
         f"{declared} declared, {len(why)} shipped, and what turns out to be missed is added: "
         f"{each}. --requirements declared ships all, --keep-package NAME one more."
     )
-    looked_for = companions(setting.request.facts_dir)
+    looked_for = companions(setting.request.target.facts_dir)
     unshipped = list_unshipped(setting, loader, lock)
     left_out = {name: sorted(looked_for[name] & {*unshipped}) for name in sorted(looked_for)}
     about = [

@@ -26,30 +26,32 @@ def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> Resol
     Raises what ModelRegistry.fetch raises, ModelFormatError where the folder is not a model that
     MLflow could serve, ConfigurationError where --example cannot be a request.
     """
-    fetched = registry.fetch(request.model_uri, work)
+    fetched = registry.fetch(request.model.uri, work)
     root = fetched.folder
-    files = _source(root, request.model_uri)
+    files = _source(root, request.model.uri)
     mlmodel = _mlmodel.read(root)
     notes = [*fetched.notes, *mlmodel.notes]
     if (root / _PACKED).exists():
         shutil.rmtree(root / _PACKED)
         notes.append(f"The folder {_PACKED}/ (an environment packed for another host) stays out.")
     mlmodel = _clean.clean(root, mlmodel)
-    environment = _environment.read(root, mlmodel.pyfunc, trust_index=request.trust_model_index)
+    environment = _environment.read(
+        root, mlmodel.pyfunc, trust_index=request.model.trust_model_index
+    )
     notes += environment.notes
     if unused := environment.requirements.unused_indexes:
         _LOG.warning(
             "Left out: %s. Only the model names it; --trust-model-index uses it.", ", ".join(unused)
         )
     example = None
-    if request.example is not None:
-        example = _example.read_given(request.example)
+    if request.proof.example is not None:
+        example = _example.read_given(request.proof.example)
     else:
         example, why = _example.read_saved(root, mlmodel)
         notes += why
     baseline, baseline_source = _baseline(request, fetched, example, work)
     model = ResolvedModel(
-        uri=request.model_uri,
+        uri=request.model.uri,
         name=fetched.name,
         version=fetched.version,
         aliases=fetched.aliases,
@@ -79,8 +81,8 @@ def _baseline(
     request: BuildRequest, fetched: Fetched, example: SavedExample | None, work: Path
 ) -> tuple[Path | None, str]:
     """The table that drift is measured from, and where it is from."""
-    if request.baseline is not None:
-        return request.baseline, f"the file {request.baseline.name}"
+    if request.events.baseline is not None:
+        return request.events.baseline, f"the file {request.events.baseline.name}"
     if fetched.training is not None:
         return fetched.training, "the training set that was logged with the model"
     if example is None or b'"dataframe_split"' not in example.body[:100]:

@@ -235,7 +235,7 @@ class Sinking:
                         "path": str(self._bundle.root / source),
                         "bytecode": str(path),
                         "filename": str(lies / source),
-                        "optimize": self._plan.request.optimize,
+                        "optimize": self._plan.request.slimming.optimize,
                         "sink": sink,
                         "serve": serve,
                     }

@@ -158,7 +158,7 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         source / "loaders" / f"{plan.loader.loader}.py",
     }
     modules = source / plan.target.source_modules
-    wanted.update(modules / f"{name}.py" for name in plan.request.events)
+    wanted.update(modules / f"{name}.py" for name in plan.request.events.sources)
     output = destination_uri.of(plan)
     if output is not None and plan.target.failures is not None:
         kinds = {plan.target.failures, output.kind}
@@ -223,9 +223,9 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
         example=example,
         threads=plan.threads,
         path_files=path_files,
-        events=list(plan.request.events),
+        events=list(plan.request.events.sources),
         output=None if (output := destination_uri.of(plan)) is None else output.kind,
-        opentelemetry=plan.request.opentelemetry,
+        opentelemetry=plan.request.http.opentelemetry,
         created=model.created,
         python=plan.runtime.python_minor,
         request_bytes=limits.request_bytes,
@@ -239,7 +239,7 @@ def _list_trusted_types(plan: BuildPlan, root: Path, options: Mapping[str, Json]
     Raises UntrustedTypesError, which names those that neither skops nor the model trusts.
     """
     python, path = plan.interpreter.path, str(root)
-    if why_not_bootable(plan.request.architecture) is not None:
+    if why_not_bootable(plan.request.target.architecture) is not None:
         # the bundle is another machine's: the same versions, built for this one
         names = ("skops", "scikit-learn", "numpy", "scipy", "lightgbm", "xgboost")
         pins = [f"{p.name}=={p.version}" for p in plan.lock.packages if p.name in names]

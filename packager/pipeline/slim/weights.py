@@ -33,7 +33,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         return account_for(
             bundle, PASS, proof=f"left as they were: {', '.join(kept)} is to be kept"
         )
-    if why := why_not_bootable(plan.request.architecture):
+    if why := why_not_bootable(plan.request.target.architecture):
         return account_for(bundle, PASS, proof=f"left as they were: {why}")
     folder, name = _find_loaded_folder(bundle.root, plan)
     sizes = {file.path: file.size_bytes for file in bundle.files}
@@ -41,7 +41,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         [plan.interpreter.path, "-s", "-B", _WORKER, folder, name],
         readable=(bundle.root, _WORKER),
         writable=(folder,),
-        network=plan.request.allow_network,
+        network=plan.request.model.allow_network,
         more={
             "PYTHONPATH": str(bundle.root),
             "LD_LIBRARY_PATH": f"{bundle.root}:{bundle.root / 'lib'}",

@@ -44,7 +44,7 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
     """Run every check; replay is left out where the libraries would not load anyway.
 
     Raises VerificationError with all findings, or UnprovenError where nothing could be compared
-    and `request.allow_unproven` is not set.
+    and `request.proof.allow_unproven` is not set.
     """
     _LOG.info("Checking size and shared libraries")
     findings, sentence = budget.check(bundle, plan)
@@ -57,7 +57,7 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
         sentences["cuda"] = about
     evidence = Evidence(
         proven=False,
-        seed=plan.request.seed,
+        seed=plan.request.proof.seed,
         engine={} if plan.compiled is None else plan.compiled.evidence,
         checks={"budget": sentence, **sentences},
     )
@@ -86,7 +86,7 @@ def _proven(
 
     Raises UnprovenError where nothing can and that was not asked for.
     """
-    if why := why_not_bootable(plan.request.architecture):
+    if why := why_not_bootable(plan.request.target.architecture):
         return _unproven(plan, evidence, why), []
     requests, answers, why = _record_answers(plan)
     if answers is None:
@@ -141,14 +141,14 @@ def _record_answers(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None,
     try:
         found = ask.record_answers(plan, requests)
     except UnprovenError as error:
-        if not plan.request.allow_unproven:
+        if not plan.request.proof.allow_unproven:
             raise
         return (), None, str(error).rpartition("\nPass --allow-unproven")[0]
     return requests, found, ""
 
 
 def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:
-    if not plan.request.allow_unproven:
+    if not plan.request.proof.allow_unproven:
         raise UnprovenError(why)
     return replace(evidence, proven=False, why_unproven=why)
 
@@ -181,10 +181,10 @@ def _notes(
     if recorded and recorded[0].status != 200 and plan.model.example is not None:
         why = f" with {recorded[0].raised}" if recorded[0].raised else ""
         notes.append(f"The registered model refuses its own example{why}.")
-    if 0 < done.rows < plan.request.rows:
+    if 0 < done.rows < plan.request.proof.rows:
         notes.append(
-            f"{done.rows} rows were compared, fewer than the {plan.request.rows} asked for: the "
-            "registered model refuses the rest, or they are too large. "
+            f"{done.rows} rows were compared, fewer than the {plan.request.proof.rows} asked for: "
+            "the registered model refuses the rest, or they are too large. "
             f"{ask.list_causes(requests, recorded)}".rstrip()
         )
     start, limit = done.cold_start, plan.target.limits.init_seconds

@@ -30,15 +30,15 @@ def ask_model(plan: BuildPlan) -> BuildPlan:
 
     In a function, a model that adds up in several threads is served on one, where its answers are
     then those that it gives on more, but for the last digits. Raises UnprovenError where it refuses
-    every request, or cannot be asked, and `request.allow_unproven` is not set.
+    every request, or cannot be asked, and `request.proof.allow_unproven` is not set.
     """
     requests = requests_of(plan)
-    if not requests or why_not_bootable(plan.request.architecture):
+    if not requests or why_not_bootable(plan.request.target.architecture):
         return plan
     try:
         answers = record_answers(plan, requests)
     except UnprovenError:
-        if not plan.request.allow_unproven:
+        if not plan.request.proof.allow_unproven:
             raise
         return plan
     _check_that_it_answers(plan, requests, answers.answers)
@@ -59,10 +59,10 @@ def ask_model(plan: BuildPlan) -> BuildPlan:
 
 def requests_of(plan: BuildPlan) -> tuple[Probe, ...]:
     """All that is asked; () where the model has neither a signature nor a saved example."""
-    requests = probes(plan.model, plan.request.rows, plan.request.seed)
+    requests = probes(plan.model, plan.request.proof.rows, plan.request.proof.seed)
     if plan.compiled is not None:
         requests += of_rows(plan.compiled.adversarial, plan.model)
-    return (*requests, *unseen(plan.model, plan.request.seed)) if requests else ()
+    return (*requests, *unseen(plan.model, plan.request.proof.seed)) if requests else ()
 
 
 def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
@@ -74,14 +74,14 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
         plan.platform,
         threads=_graph_threads(plan),
         one_thread=plan.threads == _ONE,
-        network=plan.request.allow_network,
+        network=plan.request.model.allow_network,
         request_seconds=_request_seconds(plan),
     )
 
 
 def _request_seconds(plan: BuildPlan) -> int | None:
     """Return what a request may take: as the function may take long, so may the model."""
-    given = plan.request.timeout_seconds
+    given = plan.request.target.timeout_seconds
     return None if given is None else max(2 * given, _LEAST_SECONDS)
 
 
@@ -117,7 +117,7 @@ def _check_that_it_answers(
         if answers[0].status != 200 and plan.model.example is not None:
             _LOG.warning("The registered model refuses its own example with %s.", answers[0].raised)
         return
-    if not plan.request.allow_unproven:
+    if not plan.request.proof.allow_unproven:
         raise UnprovenError(explain_refusals(plan, requests, answers))
 
 

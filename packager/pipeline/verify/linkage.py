@@ -22,7 +22,7 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], dict[str, str
     """All findings together, and each result in a sentence."""
     libraries, findings = _read(bundle)
     libraries |= _cold(bundle)
-    findings += _foreign(bundle, libraries, plan.request.architecture)
+    findings += _foreign(bundle, libraries, plan.request.target.architecture)
     lacking, preloaded = _find_unsatisfied(bundle, libraries, plan)
     missing = {
         name: used
@@ -39,8 +39,8 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], dict[str, str
     findings += _too_new(libraries, plan)
     known = f", {len(preloaded)} of them only when another library is loaded first"
     sentences = {
-        "linkage": f"{len(libraries)} shared libraries for {plan.request.architecture}; what they "
-        f"need is in the tree or in {plan.runtime.os}{known if preloaded else ''}."
+        "linkage": f"{len(libraries)} shared libraries for {plan.request.target.architecture}; "
+        f"what they need is in the tree or in {plan.runtime.os}{known if preloaded else ''}."
         + "".join(
             f" {_some(files)} would need {name}, which is not there; serving does not load it."
             for name, files in sorted(idle.items())

@@ -69,7 +69,7 @@ class Replayed:
 
 def memory_mb(plan: BuildPlan) -> int:
     """Return the memory of the function that is replayed."""
-    return plan.request.memory_mb or _MEMORY_MB
+    return plan.request.target.memory_mb or _MEMORY_MB
 
 
 def prepare_boot(plan: BuildPlan, folder: Path) -> Boot:
@@ -81,9 +81,9 @@ def prepare_boot(plan: BuildPlan, folder: Path) -> Boot:
         entrypoint=plan.target.entrypoint,
         memory_mb=memory_mb(plan),
         # where nobody has chosen, the size follows from what is measured here
-        memory_limit_mb=request.memory_mb or _most_memory_mb(plan),
-        network=request.allow_network,
-        timeout_seconds=request.timeout_seconds or _TIMEOUT_SECONDS,
+        memory_limit_mb=request.target.memory_mb or _most_memory_mb(plan),
+        network=request.model.allow_network,
+        timeout_seconds=request.target.timeout_seconds or _TIMEOUT_SECONDS,
         provided=plan.provided,
         env=list_boot_variables(plan),
     )
@@ -102,7 +102,7 @@ def check(
     EmulatorError where the host itself does not come up.
     """
     request = plan.request
-    done = Replayed(tolerance=(request.rtol, request.atol) if plan.compiled else None)
+    done = Replayed(tolerance=(request.engine.rtol, request.engine.atol) if plan.compiled else None)
     folder = lay_out(bundle.root, plan, work / "function")
     host = HOSTS[plan.target.name](prepare_boot(plan, folder))
     done.host = host.about
@@ -259,14 +259,14 @@ def _deliver(
     done: Replayed,
 ) -> None:
     """One message by each event source: its answers are those of a request."""
-    if not plan.request.events:
+    if not plan.request.events.sources:
         return
     asked = next(filter(None, map(_deliverable, probes, answers)), None)
     if asked is None:
         done.doors = "no recorded request can be a message: no source was asked"
         return
     body, wanted = asked
-    for source in plan.request.events:
+    for source in plan.request.events.sources:
         came = function.deliver(source, body)
         if came.failure is not None or not came.answers:
             why = came.failure or "nothing was sent to the destination"
@@ -281,7 +281,9 @@ def _deliver(
                 done.findings.append(
                     _differs(f"a message of {source}: {_format_differences(found)}.")
                 )
-    done.doors = f"one message each by {', '.join(plan.request.events)}: answered as over HTTP"
+    done.doors = (
+        f"one message each by {', '.join(plan.request.events.sources)}: answered as over HTTP"
+    )
 
 
 def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, Json] | None:

@@ -45,7 +45,7 @@ class Refused:
 
 def describe_where(plan: BuildPlan, given: Sequence[Path]) -> Where:
     """Raises FactsError."""
-    around = facts.surroundings(plan.target.name, plan.request.facts_dir)
+    around = facts.surroundings(plan.target.name, plan.request.target.facts_dir)
     place = SHARING_FUNCTION if around.shared_memory_bytes else FUNCTION
     return Where(place=place, level=sandbox.weak_level(), given=tuple(given))
 

@@ -22,7 +22,7 @@ import pytest
 from packager.commands.batch import Order, run_batch
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.types import BuildRequest, Front
+from packager.types import Front, make_request
 from tests import models
 from tests.integration.aws.accounts import VISIBILITY_SECONDS, Chaos
 from tests.integration.aws.conftest import Sam
@@ -40,7 +40,7 @@ TIMEOUT_SECONDS = 15
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("built") / "dist"
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(models.folder("lightgbm_booster")),
         out_dir=out,
         rows=20,

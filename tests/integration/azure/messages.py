@@ -13,7 +13,7 @@ from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.targets.hosts import Boot, Call
 from packager.targets.hosts.azure_functions import WorkerHost
-from packager.types import BuildReport, BuildRequest
+from packager.types import BuildReport, make_request
 from tests import models
 from tests.integration.azure.azurite import Storage
 from tests.integration.azure.listener import SETTINGS, Faults, Listener, taken
@@ -51,7 +51,7 @@ def built(
     opentelemetry: bool = False,
 ) -> BuildReport:
     """A small model behind these doors; answers go into a queue."""
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(models.folder(model)),
         out_dir=out,
         target="azure-functions",

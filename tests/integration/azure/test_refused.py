@@ -13,7 +13,7 @@ from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system import resources
 from packager.targets.emulator import why_not_bootable
-from packager.types import BuildRequest, Tier
+from packager.types import Tier, make_request
 from tests import models, wheels
 
 _WHY_NOT = why_not_bootable("x86_64")
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_N
 def refused(model: Path, out: Path, kind: type[PackagerError], **asked: Any) -> str:
     """What the build says; nothing of it is left. Slimming is left out: it is not the question."""
     given = {"python_minor": "3.13", "passes": (), "trace": False, "rows": 20, **asked}
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(model), out_dir=out / "dist", target="azure-functions", **given
     )
     with pytest.raises(kind) as stopped:

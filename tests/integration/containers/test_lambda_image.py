@@ -13,7 +13,7 @@ from packager.commands.invoke import invoke_artifact
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.targets.emulator import http_event
-from packager.types import BuildReport, BuildRequest
+from packager.types import BuildReport, make_request
 from tests import models
 from tests.integration.containers import base
 from tests.integration.containers.engine import Engine
@@ -35,7 +35,7 @@ for event in json.load(sys.stdin):
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> BuildReport:
     """Needs the engine only so that nothing is built where no image can be."""
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(models.folder("onnx_tensor")),
         out_dir=tmp_path_factory.mktemp("image") / "out",
         target="aws-lambda-image",

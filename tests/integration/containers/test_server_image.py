@@ -18,7 +18,7 @@ import pytest
 from packager.commands.invoke import invoke_artifact
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.types import BuildReport, BuildRequest, Device
+from packager.types import BuildReport, Device, make_request
 from tests import models
 from tests.integration.containers import base
 from tests.integration.containers.engine import Engine
@@ -63,7 +63,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> BuildReport:
-    request = BuildRequest(
+    request = make_request(
         model_uri=str(models.folder(_NAME)),
         out_dir=tmp_path_factory.mktemp("server") / "out",
         target="gpu-container",

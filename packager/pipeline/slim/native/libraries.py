@@ -61,7 +61,7 @@ def missing(root: Path, provided: Iterable[str]) -> set[str]:
 
 
 def _supply(library: str, root: Path, plan: BuildPlan) -> str | None:
-    donors = [d for d in facts.donors(plan.request.facts_dir) if d.library == library]
+    donors = [d for d in facts.donors(plan.request.target.facts_dir) if d.library == library]
     for donor in donors:
         if found := _first(root, donor.glob):
             _copy(found, root / _FOLDER / library)

@@ -63,7 +63,7 @@ def load_libraries(
     libraries = sorted(path for path in stored if ".so" in path.rpartition("/")[2])
     if not libraries:
         return set(), "no library among them"
-    if why := why_not_bootable(plan.request.architecture):
+    if why := why_not_bootable(plan.request.target.architecture):
         return set(), f"{len(libraries)} libraries not loaded: {why}"
     with make_scratch("load") as folder:
         asked = folder / "asked.json"

@@ -67,7 +67,7 @@ def _put_back_what_fails(
     """Restore each library that no longer loads and did before; say what was checked."""
     if not originals:
         return [], "nothing to check"
-    if why := why_not_bootable(plan.request.architecture):
+    if why := why_not_bootable(plan.request.target.architecture):
         return [], f"not loaded: {why}"
     reverted: list[Path] = []
     failing = failures(originals, root, plan)

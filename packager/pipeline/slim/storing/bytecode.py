@@ -61,13 +61,13 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         with written.open("rb") as file:
             if file.read(8) != magic + _UNCHECKED:
                 raise ToolError(f"{written.name} is not unchecked-hash bytecode of this Python.")
-    left = len(sources) - compiled
+    left, level = len(sources) - compiled, plan.request.slimming.optimize
     return account_for(
         bundle,
         PASS,
         proof=f"{compiled} of {len(sources)} sources have unchecked-hash bytecode of Python "
         f"{plan.interpreter.version}"
-        + (f" at -O level {plan.request.optimize}" if plan.request.optimize else "")
+        + (f" at -O level {level}" if level else "")
         + (f"; {left} do not compile" if left else ""),
     )
 
@@ -98,7 +98,12 @@ def _compile_once(files: list[FileRecord], root: Path, plan: BuildPlan) -> None:
         head = json.dumps({name: len(content) for name, content in made.items()}).encode()
         return b"".join([len(head).to_bytes(8), head, *made.values()])
 
-    setting = (plan.interpreter.version, plan.request.optimize, str(_place(plan)), *_OPTIONS)
+    setting = (
+        plan.interpreter.version,
+        plan.request.slimming.optimize,
+        str(_place(plan)),
+        *_OPTIONS,
+    )
     listed = [(file.path.as_posix(), file.sha256) for file in files]
     key = cache.make_key([setting, listed])
     _write_out(cache.remember("bytecode", key, compute), root)
@@ -129,7 +134,14 @@ def _compile(files: Iterable[FileRecord], root: Path, plan: BuildPlan) -> None:
             plan.interpreter,
             [
                 *_OPTIONS,
-                *("-o", str(plan.request.optimize), "-s", str(root), "-p", str(_place(plan))),
+                *(
+                    "-o",
+                    str(plan.request.slimming.optimize),
+                    "-s",
+                    str(root),
+                    "-p",
+                    str(_place(plan)),
+                ),
                 *("-i", str(listed)),
             ],
         )
@@ -137,7 +149,7 @@ def _compile(files: Iterable[FileRecord], root: Path, plan: BuildPlan) -> None:
         raise StorageError(f"The disk is full: bytecode for {root} could not be written.")
     if done.returncode not in {0, 1}:  # 1: some did not compile
         raise ToolError(f"compileall failed.\n{done.stderr.strip()[-2000:]}")
-    if level := plan.request.optimize:
+    if level := plan.request.slimming.optimize:
         # named as Python looks for it when it runs without -O
         for source in sources:
             written = index.bytecode_of(source, plan.interpreter)

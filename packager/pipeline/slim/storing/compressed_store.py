@@ -81,7 +81,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
             return account_for(
                 bundle, PASS, proof="everything was opened", reverted=tuple(sorted(spared))
             )
-        write(path, root, chosen, plan.request.architecture)
+        write(path, root, chosen, plan.request.target.architecture)
         _read_back(path, root, chosen.files)
         failing, loaded = stored_libraries.load_libraries(root, plan, chosen.needs, chosen.files)
         if failing <= spared:

@@ -38,7 +38,7 @@ _MAGIC: Final = "import importlib.util as u; print(u.MAGIC_NUMBER.hex(), end='')
 def suffixes(plan: BuildPlan) -> tuple[str, ...]:
     """List suffixes of extension modules, sources and bytecode, as Python prefers them."""
     tag = tag_of(plan.interpreter)
-    machine = _MACHINES[plan.request.architecture]
+    machine = _MACHINES[plan.request.target.architecture]
     return (f".{tag}-{machine}-linux-gnu.so", ".abi3.so", ".so", ".py", ".pyc")
 
 

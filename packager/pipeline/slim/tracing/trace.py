@@ -94,7 +94,7 @@ def watch(bundle: Bundle, plan: BuildPlan) -> dict[str, list[tuple[str, str]]]:
 def _list_trace_requests(plan: BuildPlan) -> list[dict[str, Any]]:
     if not trace_requests.are_known(plan):
         raise UntraceableError(f"the recorder does not know the events of {plan.target.name}")
-    if why := why_not_bootable(plan.request.architecture):
+    if why := why_not_bootable(plan.request.target.architecture):
         raise UntraceableError(why)
     found = trace_requests.events(plan)
     if not found:

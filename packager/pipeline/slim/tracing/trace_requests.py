@@ -35,8 +35,10 @@ def events(plan: BuildPlan) -> list[dict[str, Any]]:
 
     None where the model has neither a signature nor a saved example.
     """
-    asked = probes(plan.model, _ROWS, plan.request.seed)
-    return list(_EVENTS[plan.target.entrypoint](asked, plan.request.events)) if asked else []
+    asked = probes(plan.model, _ROWS, plan.request.proof.seed)
+    return (
+        list(_EVENTS[plan.target.entrypoint](asked, plan.request.events.sources)) if asked else []
+    )
 
 
 def are_known(plan: BuildPlan) -> bool:
@@ -58,7 +60,7 @@ def environment(plan: BuildPlan) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
         "AWS_EC2_METADATA_DISABLED": "true",
-        **({"PACKAGER_ONCE_TABLE": "answered"} if plan.request.once else {}),
+        **({"PACKAGER_ONCE_TABLE": "answered"} if plan.request.events.once else {}),
     }
 
 

@@ -1,0 +1,179 @@
+"""The request for a build, in the groups that `packager build --help` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from packager.types._choices import Architecture, Device, Engine, Front, Shipped, Tier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """Model to package, where it is registered, and what its code and packages may reach."""
+
+    uri: str
+    tracking_uri: str | None = None
+    registry_uri: str | None = None
+    trust_model_index: bool = False
+    """Packages may come from indexes and addresses that only the model names."""
+    allow_network: bool = False
+    """Let the model's code reach the network while it is loaded, asked and proven."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOptions:
+    """Place that the artifact runs in."""
+
+    name: str = "aws-lambda"
+    architecture: Architecture = "x86_64"
+    python_minor: str | None = None
+    """`3.13`; None takes what the model and the target's runtimes lead to."""
+    memory_mb: int | None = None
+    timeout_seconds: int | None = None
+    base_image: str | None = None
+    """What an image is built on: `NAME@sha256:...`; None takes the target's."""
+    device: Device | None = None
+    """What the model runs on; None takes what the target is for."""
+    driver: str | None = None
+    """The NVIDIA driver of the machines that it will run on, as `580`, or a known host's name."""
+    facts_dir: Path | None = None
+    """A folder whose TOML files override those in packager/facts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Way in which the model runs, and how far a compiled one's answers may be off."""
+
+    kind: Engine | None = Engine.NATIVE
+    """None tries to compile the model, and falls back to its own framework."""
+    tier: Tier | None = None
+    """Only this tier is tried; None tries all that apply, in order."""
+    rtol: float = 1e-5
+    atol: float = 1e-6
+    """How far a compiled model's numbers may be off: `atol + rtol * |expected|`; labels never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """Endpoint of the function, and what it reports of its requests."""
+
+    front: Front = Front.HTTP_API
+    opentelemetry: bool = False
+    """Metrics, traces and logs leave by the OpenTelemetry distribution of the target's cloud."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventOptions:
+    """Sources of events and batches, and where their answers go."""
+
+    sources: tuple[str, ...] = ()
+    """Names under handlers.events.sources: what calls it beside HTTP and direct invokes."""
+    output_to: str | None = None
+    """Where answers go that no caller waits for: `s3://bucket/prefix`, `sqs://queue`,
+    `eventbridge://bus`, `dynamodb://table` or `firehose://stream`."""
+    once: bool = False
+    """Records that were answered are remembered in a table, and not scored again."""
+    batch: bool = False
+    """A state machine that runs whole files and folders through the function."""
+    baseline: Path | None = None
+    """A table (CSV, JSON Lines, Parquet) that drift is measured from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofOptions:
+    """Requests that the artifact is asked before it is called proven."""
+
+    example: Path | None = None
+    """A JSON request body (MLflow's scoring format) or a CSV file to replay."""
+    rows: int = 1000
+    """Rows generated for replay, beside the saved example."""
+    seed: int = 0
+    allow_unproven: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlimmingOptions:
+    """Limits on what is left out of the artifact."""
+
+    passes: tuple[str, ...] | None = None
+    """Names of the slimming passes to run; None runs all."""
+    keep: tuple[str, ...] = ()
+    """Glob patterns of files, relative to the function's folder, that no pass may remove."""
+    requirements: Shipped = Shipped.SERVING
+    """The part of the author's requirements that is tried first."""
+    keep_packages: tuple[str, ...] = ()
+    """Distributions that are installed whether or not serving is known to need them."""
+    trace: bool = True
+    """Run the function under a recorder before it is slimmed by what it was seen to use."""
+    optimize: int = 0
+    """Python's -O for the bytecode: 1 leaves asserts out, 2 docstrings too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """Place of the artifact; read by a build alone."""
+
+    folder: Path = Path("dist")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """Request of the caller, parsed and checked; the only way in."""
+
+    model: ModelOptions
+    target: TargetOptions = field(default_factory=TargetOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    http: HttpOptions = field(default_factory=HttpOptions)
+    events: EventOptions = field(default_factory=EventOptions)
+    proof: ProofOptions = field(default_factory=ProofOptions)
+    slimming: SlimmingOptions = field(default_factory=SlimmingOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
+
+
+_GROUPS: Final = {
+    "model": ModelOptions,
+    "target": TargetOptions,
+    "engine": EngineOptions,
+    "http": HttpOptions,
+    "events": EventOptions,
+    "proof": ProofOptions,
+    "slimming": SlimmingOptions,
+    "output": OutputOptions,
+}
+_NAMES: Final = {
+    ("model", "uri"): "model_uri",
+    ("target", "name"): "target",
+    ("engine", "kind"): "engine",
+    ("events", "sources"): "events",
+    ("output", "folder"): "out_dir",
+}
+"""Settings that are called otherwise where they stand alone, as options do."""
+
+
+def list_settings() -> Iterator[tuple[str, str, str]]:
+    """Yield every setting: its name where it stands alone, its group, its field there."""
+    for group, kind in _GROUPS.items():
+        for each in fields(kind):
+            yield _NAMES.get((group, each.name), each.name), group, each.name
+
+
+def change_request(request: BuildRequest, **settings: Any) -> BuildRequest:
+    """Return the request with settings changed, each by its name as an option.
+
+    Raises TypeError for a name that no setting has.
+    """
+    places = {name: (group, key) for name, group, key in list_settings()}
+    if unknown := sorted(settings.keys() - places.keys()):
+        raise TypeError(f"A request has no setting {', '.join(unknown)}.")
+    for name, value in settings.items():
+        group, key = places[name]
+        request = replace(request, **{group: replace(getattr(request, group), **{key: value})})
+    return request
+
+
+def make_request(model_uri: str, **settings: Any) -> BuildRequest:
+    """Return a request of settings that stand alone, as `change_request` takes them."""
+    return change_request(BuildRequest(model=ModelOptions(uri=model_uri)), **settings)
