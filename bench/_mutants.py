@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Mutant:
     last_line: int
     source: str
     """The first line that is changed, as it is."""
+    tree: ast.Module = field(compare=False, repr=False)
+    """What `text` was written of: its lines are those of the module as it is."""
 
     @property
     def name(self) -> str:
@@ -67,7 +69,9 @@ def make_mutants(source: str) -> Iterator[Mutant]:
             text = ast.unparse(ast.fix_missing_locations(copy))
             first = getattr(node, "lineno", 1)
             last = getattr(node, "end_lineno", first)
-            yield Mutant(_place(node), what, text + "\n", first, last, lines[first - 1].strip())
+            yield Mutant(
+                _place(node), what, text + "\n", first, last, lines[first - 1].strip(), copy
+            )
 
 
 def _place(node: ast.AST) -> str:

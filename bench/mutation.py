@@ -1,18 +1,20 @@
 """Whether the tests notice when the code is changed: `nox -s mutation`.
 
-    python bench/mutation.py [--sample N] [--seed S] [--minutes M] [--file-minutes M] [--json]
-        [MODULE ...]
+    python bench/mutation.py [--sample N] [--seed S] [--minutes M] [--file-minutes M] [--resume]
+        [--json] [MODULE ...]
 
 Each module's mutants (bench/_mutants.py) are tried one by one in a copy of the project, against the
-tests named for it here, those first that reach the changed line (bench/_reached.py): a mutant that
-no test fails on survives. What was tried is kept by the digest of the module and of its tests, so
-that a run goes on where one was stopped; a module that changed is tried anew. What changes nothing
-that could be seen is in bench/_equivalent.py. results/mutation.md has the scores and survivors.
+tests named for it here: a mutant that no test fails on survives. One process collects the tests
+(bench/_test_server.py); each mutant is put into a fork of it (bench/_patch.py), where those tests
+come first that reach the changed line (bench/_reached.py). With --resume what was tried is kept by
+the digest of the module and of its tests, so that a run goes on where one was stopped. What changes
+nothing that could be seen is in bench/_equivalent.py. results/mutation.md has scores and survivors.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import json
 import random
@@ -21,20 +23,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from bench import _reached
 from bench._equivalent import EQUIVALENT
 from bench._mutants import Mutant, make_mutants
+from bench._test_server import TestServer, serve
 from packager.errors import ToolError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 RESULTS: Final = ROOT / "bench" / "results"
+_STATE: Final = RESULTS / "mutation.json"
 _COPIED: Final = ("packager", "handlers", "tests", "templates", "infra", "pyproject.toml")
 _AIM: Final = 85
-_SLOWEST: Final = 4.0
-"""Times what the tests take unchanged: a mutant that runs longer loops, and is noticed."""
 
 _SCORING: Final = ("tests/handlers/test_scoring.py", "tests/property/test_scoring_properties.py")
 _GROWING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py")
@@ -76,6 +78,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/unit/test_comparison.py", "tests/unit/test_replay.py",
     ),
     "packager/pipeline/answers/spread.py": ("tests/unit/test_spread.py",),
+    "packager/pipeline/verify/cuda.py": ("tests/unit/test_verify_cuda.py",),
     "packager/pipeline/verify/linkage.py": ("tests/unit/test_linkage.py",),
     "packager/pipeline/verify/__init__.py": ("tests/unit/test_verify.py",),
     "packager/pipeline/verify/ask.py": (
@@ -112,27 +115,47 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=float, default=120.0, help="no mutant is begun later")
     parser.add_argument("--file-minutes", type=float, default=60.0, help="the same, of a module")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="add to the results that are there")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON at the end")
     given = parser.parse_args(argv)
-    path = RESULTS / "mutation.json"
-    state: State = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    until = time.monotonic() + given.minutes * 60
+    modules: list[str] = given.modules or [*TESTS]
+    state = _read_state(resume=given.resume)
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         project = _copy_project(Path(name))
-        for module in given.modules or TESTS:
-            mutants = list_mutants(module)
-            kept = state.get(module, {})
-            if kept.get("digest") != (digest := _digest(module)):
-                kept = {"digest": digest, "tried": {}}
-            state[module] = {**kept, "mutants": len(mutants)}
-            chosen = _choose(mutants, given.sample, given.seed)
-            last = min(until, time.monotonic() + given.file_minutes * 60)
-            _try_all(project, module, chosen, state[module], last)
-            path.write_text(json.dumps(state, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            (RESULTS / "mutation.md").write_text(render(state), encoding="utf-8")
+        tests = sorted({test for module in modules for test in TESTS[module]})
+        serve(project, modules, tests, lambda server: _measure(server, modules, given, state))
+    state = _read_state(resume=True)
     if given.json:
         print(json.dumps({module: score(kept) for module, kept in state.items()}, indent=1))
     return 0
+
+
+def _read_state(*, resume: bool) -> State:
+    if not resume or not _STATE.is_file():
+        return {}
+    state: State = json.loads(_STATE.read_text(encoding="utf-8"))
+    return state
+
+
+def _measure(
+    server: TestServer, modules: Iterable[str], given: argparse.Namespace, state: State
+) -> None:
+    """Try the mutants of each module and write what came of it, a module at a time."""
+    until = time.monotonic() + given.minutes * 60
+    server.trace()
+    for test in server.list_failures():
+        print(f"left out, as it fails before anything is changed: {test}")
+    for module in modules:
+        mutants = list_mutants(module)
+        kept = state.get(module, {})
+        if kept.get("digest") != (digest := _digest(module)):
+            kept = {"digest": digest, "tried": {}}
+        state[module] = {**kept, "mutants": len(mutants), "seed": given.seed}
+        chosen = _choose(mutants, given.sample, given.seed)
+        last = min(until, time.monotonic() + given.file_minutes * 60)
+        _try_all(server, module, chosen, state[module], last)
+        _STATE.write_text(json.dumps(state, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        (RESULTS / "mutation.md").write_text(render(state), encoding="utf-8")
 
 
 def list_mutants(module: str) -> list[Mutant]:
@@ -174,32 +197,26 @@ def _choose(mutants: Sequence[Mutant], sample: int | None, seed: int) -> list[Mu
 
 
 def _try_all(
-    project: Path, module: str, mutants: Iterable[Mutant], kept: dict[str, Any], until: float
+    server: TestServer, module: str, mutants: Iterable[Mutant], kept: dict[str, Any], until: float
 ) -> None:
-    """Fill `kept["tried"]`: name -> whether it was noticed. Raises ToolError where tests fail."""
+    """Fill `kept["tried"]`: name -> whether it was noticed."""
     tried: dict[str, bool] = kept["tried"]
     left = [each for each in mutants if each.name not in tried]
-    if not left or time.monotonic() > until:
-        return
-    begun = time.monotonic()
-    reached = _reached.trace(project, module, TESTS[module], project / "reached.json")
-    nothing = range(0)
-    if reached is None or _reached.notice(project, TESTS[module], reached, nothing, 600):
-        raise ToolError(f"{module}: its tests fail before anything is changed.")
-    limit = 10 + _SLOWEST * (time.monotonic() - begun)
-    file = project / module
-    own = file.read_bytes()
-    try:
-        for each in left:
-            if time.monotonic() > until:
-                return
-            file.write_text(each.text, encoding="utf-8")
-            lines = range(each.line, each.last_line + 1)
-            tried[each.name] = _reached.notice(project, TESTS[module], reached, lines, limit)
-            print(f"{module} {each.name}: {'noticed' if tried[each.name] else 'SURVIVED'}")
-            sys.stdout.flush()
-    finally:
-        file.write_bytes(own)
+    if left and server.notice(module, replace(left[0], **_read_own(module)), TESTS[module]):
+        raise ToolError(f"{module}: its tests fail in a fork before anything is changed.")
+    for each in left:
+        if time.monotonic() > until:
+            return
+        begun = time.monotonic()
+        tried[each.name] = server.notice(module, each, TESTS[module])
+        verdict = "noticed" if tried[each.name] else "SURVIVED"
+        print(f"{module} {each.name}: {verdict} ({time.monotonic() - begun:.1f} s)")
+        sys.stdout.flush()
+
+
+def _read_own(module: str) -> dict[str, Any]:
+    text = (ROOT / module).read_text(encoding="utf-8")
+    return {"text": text, "tree": ast.parse(text), "line": 1, "last_line": len(text)}
 
 
 def render(state: State) -> str:

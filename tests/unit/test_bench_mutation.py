@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-from types import SimpleNamespace
-from typing import Any
+import sys
+from types import ModuleType
 
 import pytest
 
-from bench import _reached, mutation
+from bench import _patch, mutation
 from bench._equivalent import EQUIVALENT
 from bench._mutants import make_mutants
+from bench._reached import MUCH, Run, Tracer, order_tests
 
 
 @pytest.mark.parametrize(
@@ -73,16 +74,73 @@ def test_what_changes_nothing_is_still_there() -> None:
 
 
 def test_tests_that_reach_the_line_come_first_the_quickest_before_others() -> None:
-    reached = {"slow": (2.0, [3, 4]), "quick": (1.0, [4]), "elsewhere": (0.1, [9])}
-    items: Any = [SimpleNamespace(nodeid=name) for name in ("new", "slow", "elsewhere", "quick")]
-    _reached.Order(reached, range(4, 6)).pytest_collection_modifyitems(items)
-    assert [item.nodeid for item in items] == ["quick", "slow", "new", "elsewhere"]
+    runs = {
+        "slow": Run(2.0, {"a.py": [3, 4]}),
+        "quick": Run(1.0, {"a.py": [4]}),
+        "elsewhere": Run(0.1, {"a.py": [9], "b.py": [4]}),
+        "broken": Run(0.1, {"a.py": [4]}, passed=False),
+    }
+    assert order_tests(runs, "a.py", range(4, 6), everywhere=False) == [
+        "quick", "slow", "elsewhere",
+    ]  # fmt: skip
+    assert order_tests(runs, "b.py", range(1, 2), everywhere=True) == ["elsewhere", "quick", "slow"]
+
+
+def test_what_takes_long_and_does_not_reach_the_line_is_left_out() -> None:
+    runs = {"near": Run(99.0, {"a.py": [1]}), "far": Run(MUCH, {"a.py": [2]})}
+    assert order_tests(runs, "a.py", range(1, 2), everywhere=False) == ["near"]
 
 
 def test_the_lines_of_one_file_are_noted() -> None:
-    tracer = _reached.Tracer(make_mutants.__code__.co_filename)
-    with tracer._tracing():
+    file = make_mutants.__code__.co_filename
+    tracer = Tracer(frozenset({file}))
+    with tracer.trace():
         assert list(make_mutants("x = 'words'")) == []
-    first = make_mutants.__code__.co_firstlineno
-    assert first + 2 in tracer.lines
-    assert len(tracer.lines) > 10
+    assert tracer.lines.keys() == {file}
+    assert make_mutants.__code__.co_firstlineno + 2 in tracer.lines[file]
+    assert len(tracer.lines[file]) > 10
+
+
+SOURCE = """
+import functools
+LIMIT = 1
+def plain(by=1):
+    return LIMIT + by
+class Kept:
+    size = 1
+    @functools.cache
+    def wrapped(self):
+        return 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "answers"),
+    [
+        ("LIMIT = 1", "LIMIT = 5", (6, 1, 5)),
+        ("by=1", "by=7", (8, 1, 1)),
+        ("LIMIT + by", "LIMIT - by", (0, 1, 1)),
+        ("        return 1", "        return 9", (2, 9, 1)),
+        ("nothing", "is changed", (2, 1, 1)),
+    ],
+)
+def test_a_mutant_takes_the_place_of_what_is_imported(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str, answers: tuple[int, ...]
+) -> None:
+    module, importer = ModuleType("packager.changed"), ModuleType("packager.importer")
+    module.__file__ = "changed.py"
+    exec(compile(SOURCE, "changed.py", "exec"), vars(module))  # noqa: S102 - the lines above
+    vars(importer)["LIMIT"] = module.LIMIT
+    monkeypatch.setitem(sys.modules, "packager.importer", importer)
+    functions = _patch.list_functions(["changed.py"])["changed.py"]
+    mutant = ast.parse(SOURCE.replace(old, new))
+    _patch.apply_mutant(module, ast.parse(SOURCE), mutant, functions)
+    assert (module.plain(), module.Kept().wrapped(), importer.LIMIT) == answers
+
+
+@pytest.mark.parametrize("old", ["size = 1", "import functools", "Kept:"])
+def test_what_is_of_a_class_or_of_the_module_wants_it_imported_anew(old: str) -> None:
+    module = ModuleType("packager.changed")
+    changed = SOURCE.replace(old, {"size = 1": "size = 2", "Kept:": "Kept(int):"}.get(old, "pass"))
+    with pytest.raises(_patch.ImportAnewError):
+        _patch.apply_mutant(module, ast.parse(SOURCE), ast.parse(changed), [])
