@@ -29,6 +29,7 @@ from typing import Any, Final
 
 from bench._equivalent import EQUIVALENT
 from bench._mutants import Mutant, make_mutants
+from bench._mutated import TESTS
 from bench._test_server import TestServer, serve
 from packager.errors import ToolError
 
@@ -37,73 +38,6 @@ RESULTS: Final = ROOT / "bench" / "results"
 _STATE: Final = RESULTS / "mutation.json"
 _COPIED: Final = ("packager", "handlers", "tests", "templates", "infra", "pyproject.toml")
 _AIM: Final = 85
-
-_SCORING: Final = ("tests/handlers/test_scoring.py", "tests/property/test_scoring_properties.py")
-_GROWING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py")
-_EVENTS: Final = (
-    "tests/handlers/test_events.py",
-    "tests/handlers/test_broken_records.py",
-    "tests/handlers/test_envelopes.py",
-)
-TESTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "handlers/scoring/scorer.py": _SCORING,
-    "handlers/scoring/schema/casting.py": _SCORING,
-    "handlers/scoring/schema/enforcement.py": _SCORING,
-    "handlers/scoring/schema/tables.py": _GROWING,
-    "handlers/scoring/delimited.py": _GROWING,
-    "handlers/events/event_processor.py": (
-        "tests/handlers/test_events.py", "tests/handlers/test_broken_records.py",
-    ),
-    "handlers/events/envelopes.py": (
-        "tests/handlers/test_envelopes.py", "tests/handlers/test_events.py",
-    ),
-    "handlers/events/records.py": (
-        "tests/handlers/test_events.py", "tests/handlers/test_batches.py",
-    ),
-    "handlers/events/sources/sqs.py": _EVENTS,
-    "handlers/events/sources/sns.py": _EVENTS,
-    "handlers/events/sources/s3.py": _EVENTS,
-    "handlers/events/sources/kafka.py": _EVENTS,
-    "handlers/events/sources/kinesis.py": _EVENTS,
-    "handlers/events/sources/dynamodb.py": _EVENTS,
-    "handlers/events/idempotency.py": ("tests/handlers/test_events.py",),
-    "handlers/importer/bytecode_importer.py": (
-        "tests/unit/test_store.py", "tests/property/test_store.py",
-    ),
-    "handlers/importer/compressed_store.py": (
-        "tests/unit/test_store.py", "tests/property/test_store.py",
-    ),
-    "handlers/loaders/_threads.py": ("tests/handlers/test_threads.py",),
-    "packager/pipeline/answers/comparison.py": (
-        "tests/unit/test_comparison.py", "tests/unit/test_replay.py",
-    ),
-    "packager/pipeline/answers/spread.py": ("tests/unit/test_spread.py",),
-    "packager/pipeline/verify/cuda.py": ("tests/unit/test_verify_cuda.py",),
-    "packager/pipeline/verify/linkage.py": ("tests/unit/test_linkage.py",),
-    "packager/pipeline/verify/__init__.py": ("tests/unit/test_verify.py",),
-    "packager/pipeline/verify/ask.py": (
-        "tests/unit/test_verify_ask.py", "tests/unit/test_verify.py",
-    ),
-    "packager/pipeline/verify/replay.py": (
-        "tests/unit/test_replay.py", "tests/unit/test_replay_limits.py",
-    ),
-    "packager/pipeline/verify/oracle.py": ("tests/unit/test_verify_oracle.py",),
-    "packager/pipeline/verify/budget.py": (
-        "tests/unit/test_budget.py", "tests/unit/test_verify.py",
-    ),
-    "packager/pipeline/verify/shadowing.py": (
-        "tests/unit/test_shadowing.py", "tests/unit/test_verify.py",
-    ),
-    "packager/pipeline/emit/_sizing.py": ("tests/unit/test_emit_sizing.py",),
-    "packager/system/atomic_output.py": (
-        "tests/unit/test_output.py", "tests/unit/test_output_place.py",
-    ),
-    "packager/models/registry.py": (
-        "tests/unit/test_registry.py", "tests/unit/test_registry_versions.py",
-    ),
-    "packager/models/registry_sources.py": ("tests/unit/test_registry_sources.py",),
-}  # fmt: skip
-"""The tests that are to notice, by module: of its own name, and of what it is asked through."""
 
 State = dict[str, dict[str, Any]]
 

@@ -11,6 +11,7 @@ import pytest
 from bench import _patch, mutation
 from bench._equivalent import EQUIVALENT
 from bench._mutants import make_mutants
+from bench._mutated import TESTS
 from bench._reached import MUCH, Run, Tracer, order_tests
 
 
@@ -54,9 +55,9 @@ def test_each_mutant_has_a_name_of_its_own(module: str) -> None:
     assert len(made) == len({each.text for each in made})
 
 
-@pytest.mark.parametrize("module", list(mutation.TESTS))
+@pytest.mark.parametrize("module", list(TESTS))
 def test_what_is_to_notice_is_there(module: str) -> None:
-    assert all((mutation.ROOT / name).is_file() for name in (module, *mutation.TESTS[module]))
+    assert all((mutation.ROOT / name).is_file() for name in (module, *TESTS[module]))
 
 
 def test_the_report_has_scores_and_survivors() -> None:

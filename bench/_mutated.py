@@ -1,0 +1,138 @@
+"""Which modules' tests are measured, and the tests of each that are to notice a change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+_SCORING: Final = (
+    "tests/handlers/test_scoring.py",
+    "tests/unit/test_bad_rows.py",
+    "tests/property/test_bulk_properties.py",
+    "tests/property/test_scoring_properties.py",
+)
+_GROWING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py")
+_EVENTS: Final = (
+    "tests/handlers/test_events.py",
+    "tests/handlers/test_broken_records.py",
+    "tests/handlers/test_envelopes.py",
+    "tests/handlers/test_batches.py",
+)
+_TRIGGERS: Final = ("tests/handlers/test_triggers.py",)
+_DESTINATIONS: Final = ("tests/unit/test_destinations.py", "tests/handlers/test_events.py")
+_REPLAY: Final = ("tests/unit/test_replay.py", "tests/unit/test_replay_limits.py")
+_REGISTRY: Final = (
+    "tests/unit/test_registry.py",
+    "tests/unit/test_registry_versions.py",
+)
+_STORE: Final = ("tests/unit/test_store.py", "tests/property/test_store.py")
+
+TESTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "handlers/scoring/delimited.py": (*_SCORING, "tests/unit/test_scoring_growth.py"),
+    "handlers/scoring/errors.py": _SCORING,
+    "handlers/scoring/fast_json.py": _SCORING,
+    "handlers/scoring/fast_tables.py": _SCORING,
+    "handlers/scoring/predictor.py": _SCORING,
+    "handlers/scoring/request_parsing.py": _SCORING,
+    "handlers/scoring/responses.py": _SCORING,
+    "handlers/scoring/row_spans.py": _SCORING,
+    "handlers/scoring/scorer.py": _SCORING,
+    "handlers/scoring/settings.py": _SCORING,
+    "handlers/scoring/tensorflow_serving_format.py": _SCORING,
+    "handlers/scoring/request_merging.py": (
+        "tests/handlers/test_together.py",
+        "tests/handlers/test_events.py",
+    ),
+    "handlers/scoring/schema/casting.py": _SCORING,
+    "handlers/scoring/schema/columns.py": _SCORING,
+    "handlers/scoring/schema/enforcement.py": _SCORING,
+    "handlers/scoring/schema/frames.py": _SCORING,
+    "handlers/scoring/schema/model_spec.py": _SCORING,
+    "handlers/scoring/schema/nested.py": _SCORING,
+    "handlers/scoring/schema/parameters.py": _SCORING,
+    "handlers/scoring/schema/quirks.py": _SCORING,
+    "handlers/scoring/schema/signature.py": _SCORING,
+    "handlers/scoring/schema/tables.py": (*_SCORING, "tests/unit/test_scoring_growth.py"),
+    "handlers/scoring/schema/tensors.py": _SCORING,
+    "handlers/scoring/schema/times.py": ("tests/unit/test_times.py", *_SCORING),
+    "handlers/events/envelopes.py": _EVENTS,
+    "handlers/events/event_processor.py": _EVENTS,
+    "handlers/events/idempotency.py": _EVENTS,
+    "handlers/events/record_messages.py": _EVENTS,
+    "handlers/events/records.py": _EVENTS,
+    "handlers/events/trigger_functions.py": _TRIGGERS,
+    "handlers/events/sources/__init__.py": _EVENTS,
+    "handlers/events/sources/dynamodb.py": _EVENTS,
+    "handlers/events/sources/eventbridge.py": _EVENTS,
+    "handlers/events/sources/files.py": _EVENTS,
+    "handlers/events/sources/kafka.py": _EVENTS,
+    "handlers/events/sources/kinesis.py": _EVENTS,
+    "handlers/events/sources/s3.py": _EVENTS,
+    "handlers/events/sources/schedule.py": _EVENTS,
+    "handlers/events/sources/sns.py": _EVENTS,
+    "handlers/events/sources/sqs.py": _EVENTS,
+    "handlers/events/sources/stepfunctions.py": _EVENTS,
+    "handlers/events/destinations/__init__.py": _DESTINATIONS,
+    "handlers/events/destinations/dynamodb.py": _DESTINATIONS,
+    "handlers/events/destinations/eventbridge.py": _DESTINATIONS,
+    "handlers/events/destinations/firehose.py": _DESTINATIONS,
+    "handlers/events/destinations/s3.py": _DESTINATIONS,
+    "handlers/events/destinations/sqs.py": _DESTINATIONS,
+    "handlers/events/triggers/__init__.py": _TRIGGERS,
+    "handlers/events/triggers/batches.py": _TRIGGERS,
+    "handlers/events/triggers/blob.py": _TRIGGERS,
+    "handlers/events/triggers/eventgrid.py": _TRIGGERS,
+    "handlers/events/triggers/eventhubs.py": _TRIGGERS,
+    "handlers/events/triggers/queue.py": _TRIGGERS,
+    "handlers/events/triggers/servicebus.py": _TRIGGERS,
+    "handlers/events/triggers/timer.py": _TRIGGERS,
+    "handlers/events/triggers/topic.py": _TRIGGERS,
+    "handlers/importer/bytecode_importer.py": _STORE,
+    "handlers/importer/compressed_store.py": _STORE,
+    "handlers/importer/stored_files.py": ("tests/unit/test_stored_files.py",),
+    "handlers/importer/child_interpreters.py": ("tests/unit/test_child_interpreters.py",),
+    "handlers/loaders/_threads.py": ("tests/handlers/test_threads.py",),
+    "packager/models/registry.py": _REGISTRY,
+    "packager/models/registry_sources.py": ("tests/unit/test_registry_sources.py",),
+    "packager/models/registry_stores.py": ("tests/unit/test_registry_stores.py",),
+    "packager/models/sqlite_copy.py": ("tests/unit/test_registry_stores.py",),
+    "packager/models/model_uri.py": _REGISTRY,
+    "packager/pipeline/answers/comparison.py": (
+        "tests/unit/test_comparison.py",
+        "tests/unit/test_replay.py",
+    ),
+    "packager/pipeline/answers/spread.py": ("tests/unit/test_spread.py",),
+    "packager/pipeline/emit/_sizing.py": ("tests/unit/test_emit_sizing.py",),
+    "packager/pipeline/output_place.py": ("tests/unit/test_output_place.py",),
+    "packager/pipeline/verify/__init__.py": ("tests/unit/test_verify.py",),
+    "packager/pipeline/verify/ask.py": (
+        "tests/unit/test_verify_ask.py",
+        "tests/unit/test_verify.py",
+    ),
+    "packager/pipeline/verify/budget.py": (
+        "tests/unit/test_budget.py",
+        "tests/unit/test_verify.py",
+    ),
+    "packager/pipeline/verify/cuda.py": ("tests/unit/test_verify_cuda.py",),
+    "packager/pipeline/verify/linkage.py": (
+        "tests/unit/test_linkage.py",
+        "tests/unit/test_library_needs.py",
+    ),
+    "packager/pipeline/verify/missing.py": (
+        "tests/unit/test_comparison.py",
+        "tests/unit/test_replay.py",
+    ),
+    "packager/pipeline/verify/oracle.py": ("tests/unit/test_verify_oracle.py",),
+    "packager/pipeline/verify/replay.py": _REPLAY,
+    "packager/pipeline/verify/shadowing.py": (
+        "tests/unit/test_shadowing.py",
+        "tests/unit/test_verify.py",
+    ),
+    "packager/pipeline/verify/stopped.py": _REPLAY,
+    "packager/pipeline/verify/system_libraries.py": ("tests/unit/test_system_libraries_used.py",),
+    "packager/system/atomic_output.py": (
+        "tests/unit/test_output.py",
+        "tests/unit/test_output_place.py",
+    ),
+}
+"""Of its own name, and of what it is asked through."""
