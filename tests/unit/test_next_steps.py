@@ -17,6 +17,7 @@ from packager.pipeline.package import package
 from packager.types import Front, Target
 from tests import fake_plan
 from tests.unit.test_emit_sources import MUTE
+from tests.unit.test_readme import parse
 
 NAMES = ("plain", "a b", "it's", "$HOME", "a;b", "-x", "ü 日本", 'a"b', "(c)", "a&b", "~", "#x")
 STUB = """#!/bin/bash
@@ -99,6 +100,8 @@ def test_every_command_of_an_artifact_s_page_can_be_typed(
     for line in lines:
         program, where, *given = typed(line, out)
         assert (program, where) == (shlex.split(line)[0], str(out))
+        if program == "packager":
+            parse(given[0], given[1:])
         files = [each for each in given if each.startswith(("@", "file://"))]
         for each in files:
             assert (out / each.removeprefix("@").removeprefix("file://")).is_file(), line

@@ -39,6 +39,15 @@ def typed(page: str, program: str) -> Iterator[list[str]]:
             yield shlex.split(command)
 
 
+def parse(name: str, words: list[str]) -> None:
+    """Read `packager NAME WORDS` as the command line does, and run nothing."""
+    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    if name == "cache":
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(name, list(words))
+
+
 def test_the_commands_are_found() -> None:
     assert len(list(typed("README.md", "packager"))) > 5
     assert len(list(typed("docs/building.md", "packager"))) > 4
@@ -70,6 +79,32 @@ def test_each_command_and_option_of_packager_exists(page: str) -> None:
         known = {"--help", *(option for one in commands[name].params for option in one.opts)}
         known |= {option for one in commands[name].params for option in one.secondary_opts}
         assert {word for word in words if re.match("--?[a-z]", word)} <= known, (name, words)
+
+
+@pytest.mark.parametrize("page", [*PAGES, "docs/design.md"])
+def test_each_line_of_packager_is_parsed(page: str) -> None:
+    """Values and arguments too: a choice that was renamed, one word too few or too many."""
+    for line in re.findall(r"(?m)^    packager (.+)$", text(page)):
+        name, *words = shlex.split(line, comments=True)
+        parse(name, words)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("build -o dist", "Missing"),
+        ("build models:/m/1 --engine onxn", "onxn"),
+        ("build models:/m/1 --memory much", "integer"),
+        ("invoke dist another", "unexpected"),
+        ("serve dist --port 70000", "65535"),
+        ("batch dist s3://b/in/", "Missing"),
+        ("cache prune now", "unexpected"),
+    ],
+)
+def test_a_line_that_no_command_takes_is_noticed(line: str, said: str) -> None:
+    name, *words = shlex.split(line)
+    with pytest.raises(Exception, match=said):
+        parse(name, words)
 
 
 @pytest.mark.parametrize("page", PAGES)
