@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from packager.pipeline.answers.comparison import differences, places
+from packager.pipeline.answers.comparison import Difference, differences, places
 from packager.pipeline.verify.missing import keep_rules
 from packager.types import Json, Removal
 
@@ -70,6 +70,29 @@ def test_a_difference_lies_at_one_of_the_answer_s_places(expected: Json, actual:
 def test_another_kind_of_value_is_no_random_one() -> None:
     (found,) = differences([2], [2.0])
     assert not found.same_kind
+
+
+@pytest.mark.parametrize(
+    ("error", "size", "rtol", "atol", "near"),
+    [
+        (0.5, 2.0, 0.25, 0.0, True),
+        (0.5, 2.0, 0.125, 0.25, True),
+        (0.5, 2.0, 0.0, 0.5, True),
+        (0.5, 2.0, 0.2, 0.0, False),
+        (0.5, 1.5, 0.25, 0.0, False),
+        (0.0, NAN, 1.0, 1.0, False),
+    ],
+)
+def test_floats_are_near_up_to_the_tolerance(
+    error: float, size: float, rtol: float, atol: float, *, near: bool
+) -> None:
+    assert Difference("answer", "", "", error, size=size).within(rtol, atol) is near
+
+
+@pytest.mark.parametrize(("length", "shown"), [(58, "x" * 58), (59, "x" * 59)])
+def test_a_value_of_sixty_characters_is_whole(length: int, shown: str) -> None:
+    (found,) = differences("x" * length, "y")
+    assert found.expected == (f"'{shown}'" if length == 58 else f"'{shown}...")
 
 
 def test_a_long_value_is_cut() -> None:

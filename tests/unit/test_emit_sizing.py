@@ -62,6 +62,8 @@ def test_memory_is_one_of_the_sizes_that_can_be_had(peak_mb: int, memory_mb: int
         (5000, 100, 55),
         # 3 x 5.02 s with a whole CPU
         (5000, 1400, 30),
+        # 3 x 20.02 s: more memory than a whole CPU's makes no code faster
+        (20_000, 3000, 65),
         (200_000, 100, 900),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from packager.pipeline.verify import linkage
 from packager.system import file_tree
-from packager.types import Bundle, Finding, Removal
+from packager.types import Bundle, Finding, Removal, Trace
 from tests import fake_plan
 from tests.tiny_elf import library, write
 
@@ -67,6 +67,49 @@ def test_everything_is_said_at_once_and_grouped(tmp_path: Path) -> None:
         f"libodd.so is neither in the tree nor in Amazon Linux 2023; needed by {files}.",
         f"{files}: needs GLIBC 2.99",
     ]
+
+
+def test_three_files_are_all_named(tmp_path: Path) -> None:
+    (finding,), _ = check(tmp_path, {f"p/{name}.so": library(needed=("l.so",)) for name in "abc"})
+    assert finding.message.endswith("needed by p/a.so, p/b.so, p/c.so.")
+
+
+A_MODULE, A_LIBRARY = PurePosixPath("p/a.so"), PurePosixPath("p/liba.so")
+NOTHING = Trace(init=(), answering=(), refusing=(), files={}, opened=(), own_cpu_ms={}, answers=())
+
+
+@pytest.mark.parametrize(
+    ("path", "loaders", "trace", "used"),
+    [
+        # nobody knows what loads it
+        (A_MODULE, None, NOTHING, True),
+        # without a trace: whatever imports it may be reached
+        (A_MODULE, {"p.x"}, None, True),
+        (A_MODULE, set(), None, False),
+        # an extension module counts once it is imported, a library once it is opened
+        (A_MODULE, set(), replace(NOTHING, files={"p.a": A_MODULE}), True),
+        (A_MODULE, set(), replace(NOTHING, opened=(A_MODULE,)), False),
+        (A_LIBRARY, set(), replace(NOTHING, opened=(A_LIBRARY,)), True),
+        (A_LIBRARY, set(), replace(NOTHING, files={"p.a": A_LIBRARY}), False),
+        # what loads it was imported, or is the model's own
+        (A_LIBRARY, {"p.x"}, replace(NOTHING, init=("p.x",)), True),
+        (A_LIBRARY, {"p.x"}, replace(NOTHING, init=("p.y",)), False),
+        (A_LIBRARY, {"model/code/x.py"}, NOTHING, True),
+    ],
+)
+def test_a_need_that_is_not_met_counts_where_the_library_is_used(
+    tmp_path: Path,
+    path: PurePosixPath,
+    loaders: set[str] | None,
+    trace: Trace | None,
+    *,
+    used: bool,
+) -> None:
+    write(tmp_path, {path.as_posix(): library(needed=("libodd.so",))})
+    known = {} if loaders is None else {path: frozenset(loaders)}
+    files = tuple(file_tree.records(tmp_path))
+    bundle = Bundle(root=tmp_path, files=files, loaders=known, trace=trace)
+    assert bool(linkage.check(bundle, fake_plan.plan())[0]) is used
 
 
 def test_a_library_that_only_a_preload_finds_is_said_not_refused(tmp_path: Path) -> None:

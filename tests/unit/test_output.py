@@ -106,6 +106,19 @@ def test_what_a_killed_build_left_is_swept_and_a_running_one_let_be(tmp_path: Pa
     assert names(tmp_path) == [f".dist.partial-{os.getppid()}", "dist"]
 
 
+def test_a_running_build_of_another_user_is_let_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_process: int, _signal: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", refuse)
+    (tmp_path / ".dist.partial-1").mkdir()
+    with atomic_output.replacing(tmp_path / "dist") as place:
+        (place.out / "report.json").touch()
+    assert names(tmp_path) == [".dist.partial-1", "dist"]
+
+
 def test_nothing_of_a_scratch_place_stays() -> None:
     with atomic_output.scratch() as place:
         (place.stage("model") / "x").touch()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from packager.pipeline.answers.spread import (
     answers_agree,
+    describe_outputs,
     describe_spread,
     measure_spread,
     read_unexplained,
@@ -52,6 +53,8 @@ def test_last_digits_are_rounding(values: tuple[Json, ...]) -> None:
     [
         (1.5, 1.6),
         (1.5, 1.5 + 1e-9),
+        # beyond single precision's largest number
+        (1e300, 1e300 * (1 + 1e-9)),
         (40_000.0, 40_001.0),
         (1, 2),
         ("a", "b"),
@@ -79,7 +82,8 @@ def test_outputs_are_told_apart() -> None:
 def test_rounding_allows_floats_alone_and_no_more_than_was_measured() -> None:
     spread = spread_of(1.5, 1.5 + ULP)
     for actual, fine in (
-        (1.5, True), (1.5 + 2 * ULP, True), (1.5 + 4 * ULP, True), (1.5 + 8 * ULP, False),
+        (1.5, True), (1.5 + 2 * ULP, True), (1.5 + 4 * ULP, True),
+        (1.5 + 5 * ULP, False), (1.5 + 8 * ULP, False),
         (2, False), ("1.5", False), (None, False), (float("nan"), False),
     ):  # fmt: skip
         wrong, near = read_unexplained({"predictions": [1.5]}, {"predictions": [actual]}, spread)
@@ -109,3 +113,17 @@ def test_a_function_s_answers_are_compared_as_the_model_s_are(form: str) -> None
     assert not answers_agree(first, far, spread)
     assert not answers_agree(first, near, Spread())
     assert not answers_agree(first, "ValueError: no", spread)
+
+
+def test_answers_agree_by_chance_alone_and_without_a_spread_only_as_text() -> None:
+    drawn = spread_of(1.5, 9.5)
+    assert answers_agree('{"predictions": [1.5]}', '{"predictions": [4.0]}', drawn)
+    assert not answers_agree('{"predictions": [1.5]}', '{"predictions": ["a"]}', drawn)
+    assert not answers_agree("[1.0]", "[1.00]", Spread())
+
+
+@pytest.mark.parametrize(("count", "end"), [(12, "p11 (by 1)"), (13, "p11 (by 1); and 1 more")])
+def test_the_first_twelve_outputs_are_named(count: int, end: str) -> None:
+    said = describe_outputs({f"p{at:02}": 1.0 for at in range(count)})
+    assert said.startswith("p00 (by 1); p01 (by 1)")
+    assert said.endswith(end)

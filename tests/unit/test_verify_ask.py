@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from packager.errors import UnprovenError
 from packager.pipeline.verify import ask, ask_model, oracle
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe
-from packager.types import BuildPlan, Json, change_request
+from packager.types import BuildPlan, Compiled, Json, change_request
 from tests import fake_plan
 
 ULP = 2.0**-52
@@ -126,6 +127,9 @@ def test_a_model_that_refuses_everything_is_told_with_the_class_of_its_exception
     assert "`category` columns" in said
     assert "--example FILE" in said
     assert "secret" not in said
+    with pytest.raises(UnprovenError) as caught:
+        settle(refused, plan=fake_plan.plan(flavor="python_function"))
+    assert "accepts with --example FILE.\n" in str(caught.value)
     allowed = replace(plan, request=change_request(plan.request, allow_unproven=True))
     assert settle(refused, plan=allowed) == allowed
 
@@ -195,3 +199,30 @@ def test_an_example_that_is_refused_alone_is_said_and_goes_on(
     monkeypatch.setattr(oracle, "record", Refuses(recorded(1.5), None, ()).record)
     assert ask_model(fake_plan.plan()).threads is None
     assert "refuses its own example with KeyError" in caplog.text
+
+
+@pytest.mark.parametrize(("given", "allowed"), [(None, None), (59, 120), (60, 120), (100, 200)])
+def test_the_model_may_take_twice_the_functions_time(
+    monkeypatch: pytest.MonkeyPatch, given: int | None, allowed: int | None
+) -> None:
+    seen: list[int | None] = []
+
+    def record(*_: Any, request_seconds: int | None, **__: Any) -> Answers:
+        seen.append(request_seconds)
+        return Answers(answers=(), oracle="", declared_bytes=0, start_cpu_ms=0.0)
+
+    monkeypatch.setattr(oracle, "record", record)
+    request = fake_plan.request(timeout_seconds=given)
+    ask.record_answers(fake_plan.plan(request=request), ())
+    assert seen == [allowed]
+
+
+def test_a_compiled_model_is_asked_the_rows_that_its_graph_was_made_to_part_on() -> None:
+    adversarial = ({"x": [0.1, 0.2], "y": [1.0, 2.0]},)
+    compiled = Compiled(folder=Path("graph"), evidence={}, adversarial=adversarial)
+    plain = {request.body for request in ask.requests_of(fake_plan.plan())}
+    asked = ask.requests_of(fake_plan.plan(compiled=compiled))
+    (more,) = (request for request in asked if request.body not in plain)
+    assert json.loads(more.body) == {
+        "dataframe_split": {"columns": ["x", "y"], "data": [[0.1, 1.0], [0.2, 2.0]]}
+    }

@@ -42,6 +42,7 @@ class Machine:
         self.workers: list[list[str]] = []
         self.environment: dict[str, str] = {}
         self.more: dict[str, Any] = {}
+        self.asked: list[Any] = []
         self.result = process.Done(returncode=0, stdout="", stderr="")
 
 
@@ -62,6 +63,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     def run(argv: list[Any], *, env: dict[str, str], **_: Any) -> process.Done:
         made.workers.append([str(each) for each in argv])
         made.environment = env
+        made.asked = [json.loads(line) for line in Path(argv[4]).read_text().splitlines()]
         run = {"python": "3.11.7", "mlflow": "3.17.2", "first_answer_cpu_ms": 7.0}
         lines = [run, {"status": 200, "body": '{"predictions": [1]}', **made.more}]
         Path(argv[5]).write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -322,3 +324,35 @@ def test_a_session_is_given_the_threads_that_its_model_leaves_open() -> None:
     )
     done = process.run([sys.executable, "-c", code, model], timeout_seconds=60)
     assert done.stdout.split() == ["1", "1", "2"]
+
+
+def test_the_worker_reads_the_requests_and_keeps_bytecode_apart_from_answers(
+    machine: Machine,
+) -> None:
+    record()
+    (asked,) = machine.asked
+    assert base64.b64decode(asked["body"]) == PROBE.body
+    bytecode = Path(machine.environment["PYTHONPYCACHEPREFIX"])
+    assert bytecode != Path(machine.workers[0][5]).parent
+
+
+@pytest.mark.parametrize(
+    ("at", "step"),
+    [
+        ("done\n", ""),
+        ("0", "While it answered p"),
+        ("1", "While it loaded the model"),
+        ("-1", "While it loaded the model"),
+        ("\u0661", "While it loaded the model"),
+        ("load", "While it loaded the model"),
+    ],
+)
+def test_the_step_at_which_the_model_ended_is_named(at: str, step: str, tmp_path: Path) -> None:
+    (tmp_path / "at").write_text(at)
+    assert oracle.name_step(tmp_path / "at", (PROBE,)) == step
+
+
+def test_a_worker_that_was_killed_at_its_start_is_said_to_have_been(machine: Machine) -> None:
+    machine.result = process.Done(returncode=-9, stdout="", stderr="")
+    with pytest.raises(UnprovenError, match="At its start, the registered model's process"):
+        record()
