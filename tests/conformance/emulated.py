@@ -105,8 +105,8 @@ LIBRARIES = (Path(sysconfig.get_paths()["purelib"]), ROOT)
 class _Beside(Emulator):
     """A function that may also read this test's environment."""
 
-    def _confine(self, programs: Sequence[Path]) -> Confinement:
-        return super()._confine((*programs, *LIBRARIES))
+    def _confine(self, more: Sequence[Path] = ()) -> Confinement:
+        return super()._confine((*more, *LIBRARIES))
 
 
 @contextmanager

@@ -82,7 +82,7 @@ class Worked:
 class _Beside(WorkerHost):
     """A worker that may also read this test's environment."""
 
-    def _confine(self, more: Sequence[Path]) -> Confinement:
+    def _confine(self, more: Sequence[Path] = ()) -> Confinement:
         return super()._confine((*more, *LIBRARIES))
 
 

@@ -18,9 +18,8 @@ from packager.pipeline.verify.oracle import Recorded
 from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
 from packager.system import file_tree
-from packager.system.sandbox import Confinement
-from packager.targets.emulator import Invocation, ProcessStats
-from packager.targets.hosts import aws_lambda
+from packager.targets.emulator import Invocation
+from packager.targets.hosts import ProcessStats, aws_lambda
 from packager.types import Bundle, Door, Json, Removal
 from tests import fake_plan
 
@@ -31,7 +30,6 @@ class FakeEmulator:
     """Answers each event by the function given; its log is fixed."""
 
     read_only = "not at all"
-    inside = Confinement()
 
     def __init__(self, answer: Answer, log: str = "") -> None:
         self._answer, self._log = answer, log
@@ -56,6 +54,9 @@ class FakeEmulator:
 
     def read_exceeded(self) -> str:
         return ""
+
+    def protections(self) -> tuple[str, ...]:
+        return ()
 
 
 def direct(value: Json, status: int = 200) -> Invocation:

@@ -15,7 +15,7 @@ from packager.pipeline.verify.oracle import Recorded
 from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
 from packager.system import file_tree, sandbox
-from packager.targets.hosts import Answered, Boot, Call, Process
+from packager.targets.hosts import Answered, Boot, Call, ProcessStats
 from packager.targets.hosts._host import Delivered
 from packager.types import BuildPlan, Bundle, Check, Json, Spread
 from tests import fake_plan
@@ -55,8 +55,8 @@ class FakeHost:
     def size_bytes(self, call: Call) -> int:
         return len(call.body)
 
-    def stats(self) -> Process:
-        return Process(init_wall_ms=100.0, cpu_ms=90.0, peak_rss_bytes=7)
+    def stats(self) -> ProcessStats:
+        return ProcessStats(init_wall_ms=100.0, cpu_ms=90.0, peak_rss_bytes=7)
 
     def log(self) -> str:
         return self.words

@@ -20,7 +20,7 @@ from packager.pipeline.verify.missing import cold_store_misses, find_absent_modu
 from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.system import file_tree, sandbox
-from packager.targets.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, Process
+from packager.targets.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, ProcessStats
 from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Json, Spread
 
 _LOG = logging.getLogger(__name__)
@@ -310,7 +310,9 @@ def _differs(message: str) -> Finding:
     )
 
 
-def _measure_cold_start(function: Host, first: Call, answer: Answered, start: Process) -> ColdStart:
+def _measure_cold_start(
+    function: Host, first: Call, answer: Answered, start: ProcessStats
+) -> ColdStart:
     """`start` is of the moment after the first answer: until then nothing but it had run."""
     warm = [function.ask(first).seconds for _ in range(_WARM)]
     return ColdStart(

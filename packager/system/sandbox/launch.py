@@ -145,9 +145,12 @@ def _run_with(
             pass_fds=launch.passed,
         )
         launch.raise_reported(done.stderr)
-    # a signal as subprocess has it
-    code = done.returncode
-    return replace(done, returncode=_SIGNALLED - code) if code > _SIGNALLED else done
+    return replace(done, returncode=_read_code(done.returncode))
+
+
+def _read_code(code: int) -> int:
+    """Return the launcher's exit code as subprocess has one: a signal is below zero."""
+    return _SIGNALLED - code if code > _SIGNALLED else code
 
 
 def foreground(
@@ -174,7 +177,7 @@ def foreground(
             pass_fds=(*launch.passed, *pass_fds),
         )
         launch.raise_reported(log="")  # which the terminal has
-    return _SIGNALLED - code if code > _SIGNALLED else code
+    return _read_code(code)
 
 
 def _run_beside(
@@ -392,8 +395,7 @@ class Confined:
     def wait(self, seconds: float) -> int | None:
         """The exit code as subprocess has it, below zero for a signal; None where it runs on."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(seconds)
-            return _SIGNALLED - code if code > _SIGNALLED else code
+            return _read_code(self._process.wait(seconds))
         return None
 
     def abort(self) -> None:

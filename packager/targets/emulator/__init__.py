@@ -1,14 +1,13 @@
 """Boot a function's folder as Lambda would: the real runtime client under the real emulator."""
 
 from packager.targets.emulator.events import EventKind, http_event
-from packager.targets.emulator.function import Emulator, Invocation, ProcessStats
+from packager.targets.emulator.function import Emulator, Invocation
 from packager.targets.emulator.parts import run_script, why_not_bootable
 
 __all__ = [
     "Emulator",
     "EventKind",
     "Invocation",
-    "ProcessStats",
     "http_event",
     "run_script",
     "why_not_bootable",

@@ -14,19 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from packager.errors import EmulatorError
 from packager.system import procfs
-from packager.system.sandbox import (
-    Confined,
-    ConfinedConnection,
-    Confinement,
-    how_read_only,
-    interpreter_paths,
-)
-from packager.system.scratch import make_scratch
+from packager.system.sandbox import ConfinedConnection, Confinement, interpreter_paths
+from packager.targets.confined_program import ConfinedProgram
 from packager.targets.emulator import parts
 from packager.types import Interpreter
 
@@ -38,7 +31,6 @@ _ATTEMPTS: Final = 3
 _LISTEN_SECONDS: Final = 20.0
 _SPARE_SECONDS: Final = 30.0
 """Longer than the emulator takes to end a function that ran past its timeout."""
-_LOG_TAIL: Final = 4000
 _DUMP_SECONDS: Final = 0.25
 
 
@@ -55,18 +47,7 @@ class Invocation:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessStats:
-    """State of the function's process as it stands; zero where it has ended."""
-
-    init_wall_ms: float
-    """The emulator's own figure for the last init."""
-    cpu_ms: float
-    """User plus system time since the process started."""
-    peak_rss_bytes: int
-
-
-class Emulator:
+class Emulator(ConfinedProgram):
     """A context manager: inside it the function is up, after it nothing of it is left.
 
     It is confined as Lambda confines a function, as far as this machine allows (`read_only` says
@@ -90,7 +71,7 @@ class Emulator:
         network: bool = False,
     ) -> None:
         """The function's Python reads the folders `path_first` before the function's own."""
-        self._folder = folder.absolute()
+        super().__init__(folder, purpose="boot")
         self._interpreter = interpreter
         self._handler = handler
         self._memory_mb = memory_mb
@@ -99,37 +80,20 @@ class Emulator:
         self._provided = tuple(provided)
         self._path_first = tuple(path_first)
         self._one_at_a_time = threading.Lock()
-        self._last_log = ""
-        self._stack = contextlib.ExitStack()
         self._limit_mb = memory_limit_mb
         self._network = network
-        self.inside = self._confine(())
-        self.read_only = how_read_only()
 
-    def __enter__(self) -> Self:
+    def _boot_up(self, stack: contextlib.ExitStack) -> None:
         binary = parts.emulator_binary(self._interpreter)
         client = parts.runtime_client(self._interpreter, self._provided)
-        with contextlib.ExitStack() as stack:
-            self._scratch = stack.enter_context(make_scratch("boot"))
-            self._log = self._scratch / "log"
-            for attempt in range(_ATTEMPTS):
-                self._start(binary, client)
-                if self._listens():
-                    break
-                self._end()
-                if attempt + 1 == _ATTEMPTS:
-                    raise EmulatorError(f"The Lambda emulator did not come up.\n{self._tail()}")
-            stack.callback(self._end)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+        for attempt in range(_ATTEMPTS):
+            self._start_emulator(binary, client)
+            if self._listens():
+                break
+            self._end()
+            if attempt + 1 == _ATTEMPTS:
+                raise EmulatorError(f"The Lambda emulator did not come up.\n{self._read_tail()}")
+        stack.callback(self._end)
 
     def invoke(self, payload: bytes) -> Invocation:
         """Send one event; a second caller waits, as the emulator does not survive two at once.
@@ -158,7 +122,7 @@ class Emulator:
                 body = response.read()
             except (OSError, http.client.HTTPException) as error:
                 raise EmulatorError(
-                    f"The Lambda emulator did not answer: {error!r}.\n{self._tail()}"
+                    f"The Lambda emulator did not answer: {error!r}.\n{self._read_tail()}"
                 ) from error
             finally:
                 clock.cancel()
@@ -169,34 +133,20 @@ class Emulator:
             return Invocation(status=200, body=body, seconds=seconds)
         return Invocation(status=response.status, body=body, seconds=seconds)
 
-    def stats(self) -> ProcessStats:
+    def _measure_init_ms(self) -> float:
+        """By the emulator's own figure for the last init."""
         inits = _INIT.findall(self.log())
-        pid = self._function_pid()
-        cpu, peak = (0.0, 0) if pid is None else (procfs.cpu_ms(pid), procfs.peak_rss_bytes(pid))
-        return ProcessStats(
-            init_wall_ms=float(inits[-1]) if inits else 0.0, cpu_ms=cpu, peak_rss_bytes=peak
-        )
+        return float(inits[-1]) if inits else 0.0
 
-    def log(self) -> str:
-        """Everything that the emulator and the function wrote; still there when they have ended."""
-        if not self._log.is_file():
-            return self._last_log
-        return self._log.read_text(encoding="utf-8", errors="replace")
-
-    def read_exceeded(self) -> str:
-        """The limit for which the function was killed, in a sentence; empty where it was not."""
-        limit = self._confined.read_exceeded()
-        return "" if limit is None else f"{limit}"
-
-    def _confine(self, programs: Sequence[Path]) -> Confinement:
+    def _confine(self, more: Sequence[Path] = ()) -> Confinement:
         return parts.confine(
             self._limit_mb,
             interpreter=self._interpreter,
-            readable=(self._folder, *programs),
+            readable=(self._folder, *more),
             network=self._network,
         )
 
-    def _start(self, binary: Path, client: Path) -> None:
+    def _start_emulator(self, binary: Path, client: Path) -> None:
         self._port, runtime_port = _free_ports()
         env = parts.environment(
             self._folder,
@@ -204,7 +154,7 @@ class Emulator:
             memory_mb=self._memory_mb,
             timeout_seconds=self._timeout_seconds,
         )
-        self._confined = Confined(
+        self._start(
             [
                 binary,
                 *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
@@ -212,10 +162,8 @@ class Emulator:
                 *("--log-level", "info"),
                 *(client, "-m", "awslambdaric", self._handler),
             ],
-            inside=self._confine((binary, *interpreter_paths(client), *self._path_first)),
-            cwd=self._folder,
             env={**env, **self._first(), **self._env},
-            log=self._log,
+            readable=(binary, *interpreter_paths(client), *self._path_first),
         )
 
     def _first(self) -> dict[str, str]:
@@ -234,26 +182,18 @@ class Emulator:
             time.sleep(0.01)
         return False
 
-    def _end(self) -> None:
-        """The emulator gives the function a process group of its own; nothing is left of either."""
-        self._confined.close()
-        self._last_log = self.log()
-
     def _abort(self, aborted: list[int]) -> None:
         """End the function by a signal at which Python's fault handler says where it was."""
-        pid = self._function_pid()
+        pid = self._find_process()
         with contextlib.suppress(ProcessLookupError):
             if pid is not None:
                 os.kill(pid, signal.SIGABRT)
                 aborted.append(pid)
 
-    def _function_pid(self) -> int | None:
+    def _find_process(self) -> int | None:
         """The runtime client's process, which is not the emulator itself; the latest one."""
         emulator, *_ = (*self._confined.members(), 0)
         return max(procfs.children(emulator), default=None)
-
-    def _tail(self) -> str:
-        return self.log()[-_LOG_TAIL:]
 
 
 def _free_ports() -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from packager.targets.confined_program import ProcessStats
 from packager.targets.hosts._host import (
     PING,
     Answered,
@@ -14,7 +15,6 @@ from packager.targets.hosts._host import (
     Delivered,
     Delivers,
     Host,
-    Process,
 )
 from packager.targets.hosts.aws_lambda import LambdaHost
 from packager.targets.hosts.azure_functions import WorkerHost
@@ -29,7 +29,7 @@ __all__ = [
     "Delivered",
     "Delivers",
     "Host",
-    "Process",
+    "ProcessStats",
 ]
 
 HOSTS: Final[Mapping[str, Callable[[Boot], Host]]] = MappingProxyType(

@@ -10,6 +10,7 @@ from typing import Protocol, Self, runtime_checkable
 
 from packager.probes import Probe
 from packager.system.sandbox.endings import Ending
+from packager.targets.confined_program import ProcessStats
 from packager.types import Door, Interpreter, Json
 
 
@@ -85,16 +86,6 @@ class Answered:
     """Whether that was before the model was loaded."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """State of the function's process as it stands; zero where it has ended."""
-
-    init_wall_ms: float
-    cpu_ms: float
-    """User plus system time since the process started."""
-    peak_rss_bytes: int
-
-
 @runtime_checkable
 class Delivers(Protocol):
     """A host that can hand a function a message of each of its sources."""
@@ -135,7 +126,7 @@ class Host(Protocol):
         """Return the size of the request as the platform counts it."""
         ...
 
-    def stats(self) -> Process: ...
+    def stats(self) -> ProcessStats: ...
 
     def log(self) -> str: ...
 

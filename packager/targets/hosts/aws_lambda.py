@@ -7,13 +7,12 @@ import binascii
 import json
 import re
 from dataclasses import replace
-from types import TracebackType
 from typing import Final, Self
 
-from packager.system import sandbox
 from packager.system.sandbox.endings import explain_words
+from packager.targets.confined_program import ProcessStats
 from packager.targets.emulator import Emulator, Invocation, http_event
-from packager.targets.hosts._host import Answered, Boot, Call, Process
+from packager.targets.hosts._host import Answered, Boot, Call
 
 _TIMED_OUT: Final = "Task timed out after "
 _EXITED: Final = re.compile(r"Process runtime-\d+ exited: (signal: [a-z ]+|exit status \d+)")
@@ -45,13 +44,8 @@ class LambdaHost:
         self._emulator.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._emulator.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._emulator.__exit__(*error)
 
     def ask(self, call: Call) -> Answered:
         answer = self._emulator.invoke(_event(call))
@@ -73,13 +67,8 @@ class LambdaHost:
     def size_bytes(self, call: Call) -> int:
         return len(_event(call))
 
-    def stats(self) -> Process:
-        found = self._emulator.stats()
-        return Process(
-            init_wall_ms=found.init_wall_ms,
-            cpu_ms=found.cpu_ms,
-            peak_rss_bytes=found.peak_rss_bytes,
-        )
+    def stats(self) -> ProcessStats:
+        return self._emulator.stats()
 
     def log(self) -> str:
         return self._emulator.log()
@@ -88,7 +77,7 @@ class LambdaHost:
         return self._emulator.read_exceeded()
 
     def protections(self) -> tuple[str, ...]:
-        return sandbox.describe(self._emulator.inside)
+        return self._emulator.protections()
 
 
 def _event(call: Call) -> bytes:

@@ -11,18 +11,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from handlers.events import triggers
 from packager.environments import surroundings
 from packager.errors import EmulatorError
-from packager.system import process, procfs, sandbox
+from packager.system import process, sandbox
 from packager.system.resources import WORKERS
-from packager.system.sandbox import Confined, Confinement
-from packager.system.scratch import make_scratch
+from packager.system.sandbox import Confinement
+from packager.targets.confined_program import ConfinedProgram
 from packager.targets.hosts._ended import answer_ended
-from packager.targets.hosts._host import Answered, Boot, Call, Delivered, Process
+from packager.targets.hosts._host import Answered, Boot, Call, Delivered
 from packager.targets.hosts.azure_messages import MESSAGES, answers
 from packager.targets.hosts.azure_worker import about, client, native
 
@@ -31,19 +30,16 @@ _HOME: Final = ".python_packages/lib/site-packages"
 _LENGTH: Final = struct.Struct("!I")
 _START_SECONDS: Final = 180.0
 _SPARE_SECONDS: Final = 30.0
-_LOG_TAIL: Final = 4000
 _URL: Final = "https://function-app.azurewebsites.net"
 
 
-class WorkerHost:
+class WorkerHost(ConfinedProgram):
     """One function app, indexed by the worker; each request is one invocation of a function."""
 
     def __init__(self, boot: Boot) -> None:
+        super().__init__(boot.folder, purpose="worker")
         self._boot = boot
         self.about = about(boot.interpreter)
-        self._folder = boot.folder.absolute()
-        self._last_log = ""
-        self._stack = contextlib.ExitStack()
         self.functions: dict[str, list[dict[str, Any]]] = {}
         """Each function's bindings, as the worker indexed them."""
         self.failure: str | None = None
@@ -54,54 +50,42 @@ class WorkerHost:
         self._init_wall_ms = 0.0
         self.index_cpu_ms = 0.0
         """Of the app's import and its indexing, the worker's own start left out."""
-        self.read_only = sandbox.how_read_only()
 
-    def __enter__(self) -> Self:
+    def _boot_up(self, stack: contextlib.ExitStack) -> None:
         interpreter = self._boot.interpreter
         python, library = native(interpreter), client(interpreter)
-        with contextlib.ExitStack() as stack:
-            scratch = stack.enter_context(make_scratch("worker"))
-            self._log, door = scratch / "log", scratch / "door"
-            door.mkdir()
-            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-            listener.bind(str(door / "socket"))
-            listener.listen(1)
-            listener.settimeout(0.2)
-            begun = time.perf_counter()
-            self._confined = Confined(
-                [
-                    *(python, "-P", "-s", _WORKER, self._folder, self._folder / _HOME),
-                    *(library, door / "socket"),
-                ],
-                inside=self._confine((_WORKER, library, door)),
-                cwd=self._folder,
-                env=self._environment(),
-                log=self._log,
-            )
-            stack.callback(self._end)
-            self._connection = stack.enter_context(self._accept_connection(listener))
-            self._connection.settimeout(_START_SECONDS)
-            try:
-                indexed = self._receive()
-            except EmulatorError as error:
-                self._ended = self._explain(error, loading=True)
-                indexed = {"failure": self._ended.failure}
-            self._init_wall_ms = (time.perf_counter() - begun) * 1000
-            self.failure = indexed.get("failure")
-            self._trace = indexed.get("trace", "")
-            self.functions = indexed.get("functions", {})
-            self.index_cpu_ms = indexed.get("index_cpu_ms", 0.0)
-            self._connection.settimeout(self._boot.timeout_seconds + _SPARE_SECONDS)
-            self._stack = stack.pop_all()
-        return self
+        door = self._scratch / "door"
+        door.mkdir()
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(door / "socket"))
+        listener.listen(1)
+        listener.settimeout(0.2)
+        begun = time.perf_counter()
+        self._start(
+            [
+                *(python, "-P", "-s", _WORKER, self._folder, self._folder / _HOME),
+                *(library, door / "socket"),
+            ],
+            env=self._environment(),
+            readable=(_WORKER, library, door),
+        )
+        stack.callback(self._end)
+        self._connection = stack.enter_context(self._accept_connection(listener))
+        self._connection.settimeout(_START_SECONDS)
+        self._read_index()
+        self._init_wall_ms = (time.perf_counter() - begun) * 1000
+        self._connection.settimeout(self._boot.timeout_seconds + _SPARE_SECONDS)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+    def _read_index(self) -> None:
+        try:
+            indexed = self._receive()
+        except EmulatorError as error:
+            self._ended = self._explain(error, loading=True)
+            indexed = {"failure": self._ended.failure}
+        self.failure = indexed.get("failure")
+        self._trace = indexed.get("trace", "")
+        self.functions = indexed.get("functions", {})
+        self.index_cpu_ms = indexed.get("index_cpu_ms", 0.0)
 
     def ask(self, call: Call) -> Answered:
         """By the function that HTTP requests reach, whatever the call's door."""
@@ -171,31 +155,15 @@ class WorkerHost:
         """As the platform ends a worker; it does not come up again."""
         self._confined.end()
 
-    def stats(self) -> Process:
-        pid = next(iter(self._confined.members()), 0)
-        return Process(
-            init_wall_ms=self._init_wall_ms,
-            cpu_ms=procfs.cpu_ms(pid),
-            peak_rss_bytes=procfs.peak_rss_bytes(pid),
-        )
+    def _measure_init_ms(self) -> float:
+        return self._init_wall_ms
 
     def log(self) -> str:
-        """Everything that the worker and the function wrote, and where indexing failed.
+        """All that it wrote, and where indexing failed."""
+        trace = self._trace if self._log.is_file() else ""
+        return super().log() + trace
 
-        Still there when they have ended.
-        """
-        if not self._log.is_file():
-            return self._last_log
-        return self._log.read_text(encoding="utf-8", errors="replace") + self._trace
-
-    def read_exceeded(self) -> str:
-        limit = self._confined.read_exceeded()
-        return "" if limit is None else f"{limit}"
-
-    def protections(self) -> tuple[str, ...]:
-        return sandbox.describe(self._confine(()))
-
-    def _confine(self, more: Sequence[Path]) -> Confinement:
+    def _confine(self, more: Sequence[Path] = ()) -> Confinement:
         return surroundings.confine(
             "azure-functions",
             interpreter=self._boot.interpreter,
@@ -227,7 +195,7 @@ class WorkerHost:
                 return listener.accept()[0]
             if self._confined.poll() is not None:
                 break
-        raise EmulatorError(f"The worker did not come up.\n{self.log()[-_LOG_TAIL:]}")
+        raise EmulatorError(f"The worker did not come up.\n{self._read_tail()}")
 
     def _receive(self) -> dict[str, Any]:
         try:
@@ -253,11 +221,7 @@ class WorkerHost:
 
     def _gone(self, error: OSError | None) -> EmulatorError:
         words = "it ended" if error is None else repr(error)
-        return EmulatorError(f"The worker did not answer: {words}.\n{self.log()[-_LOG_TAIL:]}")
-
-    def _end(self) -> None:
-        self._confined.close()
-        self._last_log = self.log()
+        return EmulatorError(f"The worker did not answer: {words}.\n{self._read_tail()}")
 
 
 def _read(status: int, text: str, seconds: float) -> Answered:

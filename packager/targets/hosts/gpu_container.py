@@ -7,24 +7,25 @@ import http.client
 import json
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Final, Self
+from pathlib import Path
+from typing import Final
 
 from packager.environments import surroundings
-from packager.system import process, procfs, sandbox
-from packager.system.sandbox import Confined, ConfinedConnection, Confinement
-from packager.system.scratch import make_scratch
+from packager.system import process, sandbox
+from packager.system.sandbox import ConfinedConnection, Confinement
+from packager.targets.confined_program import ConfinedProgram
 from packager.targets.emulator.parts import host_architecture
 from packager.targets.hosts._ended import answer_ended
-from packager.targets.hosts._host import Answered, Boot, Call, Process
+from packager.targets.hosts._host import Answered, Boot, Call
 
 _START_SECONDS: Final = 300.0
 _SPARE_SECONDS: Final = 30.0
 _END_SECONDS: Final = 30.0
 
 
-class ServerHost:
+class ServerHost(ConfinedProgram):
     """One server process, asked over one connection after the other."""
 
     about = (
@@ -33,43 +34,24 @@ class ServerHost:
     )
 
     def __init__(self, boot: Boot) -> None:
+        super().__init__(boot.folder, purpose="server")
         self._boot = boot
-        self._folder = boot.folder.absolute()
-        self._last_log = ""
         self._init_wall_ms = self._unasked_seconds = 0.0
         self._ended: Answered | None = None
         """What every request is answered once the process has ended."""
-        self._stack = contextlib.ExitStack()
-        self.read_only = sandbox.how_read_only()
 
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
-            scratch = stack.enter_context(make_scratch("server"))
-            self._log = scratch / "log"
-            self._port = _free_port()
-            begun = time.perf_counter()
-            module = self._boot.entrypoint.rpartition(".")[0]
-            self._confined = Confined(
-                [self._boot.interpreter.path, "-P", "-s", "-m", module, "serve"],
-                inside=self._confine(),
-                cwd=self._folder,
-                env=self._environment(),
-                log=self._log,
-            )
-            stack.callback(self._end)
-            self._wait()
-            self._unasked_seconds = time.perf_counter() - begun
-            self._init_wall_ms = self._unasked_seconds * 1000
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+    def _boot_up(self, stack: contextlib.ExitStack) -> None:
+        self._port = _free_port()
+        begun = time.perf_counter()
+        module = self._boot.entrypoint.rpartition(".")[0]
+        self._start(
+            [self._boot.interpreter.path, "-P", "-s", "-m", module, "serve"],
+            env=self._environment(),
+        )
+        stack.callback(self._end)
+        self._wait()
+        self._unasked_seconds = time.perf_counter() - begun
+        self._init_wall_ms = self._unasked_seconds * 1000
 
     def ask(self, call: Call) -> Answered:
         if self._ended is not None:
@@ -97,28 +79,10 @@ class ServerHost:
     def size_bytes(self, call: Call) -> int:
         return len(call.body)
 
-    def stats(self) -> Process:
-        pid = next(iter(self._confined.members()), 0)
-        return Process(
-            init_wall_ms=self._init_wall_ms,
-            cpu_ms=procfs.cpu_ms(pid),
-            peak_rss_bytes=procfs.peak_rss_bytes(pid),
-        )
+    def _measure_init_ms(self) -> float:
+        return self._init_wall_ms
 
-    def log(self) -> str:
-        """Everything that the server wrote; still there when it has ended."""
-        if not self._log.is_file():
-            return self._last_log
-        return self._log.read_text(encoding="utf-8", errors="replace")
-
-    def read_exceeded(self) -> str:
-        limit = self._confined.read_exceeded()
-        return "" if limit is None else f"{limit}"
-
-    def protections(self) -> tuple[str, ...]:
-        return sandbox.describe(self._confine())
-
-    def _confine(self) -> Confinement:
+    def _confine(self, more: Sequence[Path] = ()) -> Confinement:
         """As a host of containers confines it; a GPU is there where this machine has one."""
         inside = surroundings.confine(
             "gpu-container",
@@ -126,7 +90,7 @@ class ServerHost:
             devices=sandbox.gpu_devices(),
             architecture=host_architecture() or "x86_64",
             memory_mb=self._boot.memory_limit_mb,
-            readable=(self._folder,),
+            readable=(self._folder, *more),
             network=self._boot.network,
         )
         return replace(inside, variables={"HOME": surroundings.TMP})
@@ -176,9 +140,8 @@ class ServerHost:
             connection.close()
 
     def _end(self) -> None:
-        self._last_log = self.log()
         self._confined.interrupt(_END_SECONDS)
-        self._confined.close()
+        super()._end()
 
 
 def _free_port() -> int:

@@ -149,7 +149,7 @@ def _delivered(
         door.killed += 1
         # of what an invocation takes, with its start where the process was killed before
         moment = dice.uniform(0, 1.5 * door.seconds / door.invocations)
-        killer = threading.Timer(moment, _kill, [emulator._function_pid()])
+        killer = threading.Timer(moment, _kill, [emulator._find_process()])
         killer.start()
     begun = time.monotonic()
     answer = emulator.invoke(event(messages, door.arn))
