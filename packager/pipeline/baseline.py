@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from handlers.loaders import _threads
 from handlers.observability.drift import MOST_COLUMNS, answers
@@ -24,7 +24,7 @@ from packager.models import registered_model
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
 from packager.system.scratch import make_scratch
-from packager.types import BuildPlan, Json
+from packager.types import BuildPlan, BuildRequest, Json, ResolvedModel
 
 _LOG = logging.getLogger(__name__)
 _WORKER: Final = WORKERS / "oracle.py"
@@ -35,6 +35,7 @@ _ROWS: Final = 10_000
 _ASKED: Final = 2000
 _BATCH: Final = 500
 READ: Final = (".csv", ".parquet", ".jsonl", ".ndjson")
+_Table: TypeAlias = tuple[Any, list[str], list[str]]
 
 
 def make(plan: BuildPlan) -> str | None:
@@ -43,20 +44,10 @@ def make(plan: BuildPlan) -> str | None:
     Raises ConfigurationError where the file of --baseline cannot be used.
     """
     model = plan.model
-    if model.baseline is None:
+    table = _read_table(plan.request, model)
+    if table is None:
         return None
-    frame = _read(model.baseline, model.baseline_source)
-    names = [
-        str(spec["name"]) for spec in (model.signature or {}).get("inputs") or () if "name" in spec
-    ]
-    wanted = [name for name in names or frame.columns if name in frame.columns]
-    if not wanted or len(frame) < LEAST_BASELINE:
-        _refuse(
-            plan,
-            f"{model.baseline_source}: drift is measured from {LEAST_BASELINE} rows or more of the "
-            f"model's columns; there are {len(frame)} rows and the columns {list(frame.columns)}.",
-        )
-        return None
+    frame, names, wanted = table
     frame = frame.sample(min(_ROWS, len(frame)), random_state=0).reset_index(drop=True)
     inputs = [sketch(name, frame[name].to_numpy()) for name in wanted[:MOST_COLUMNS]]
     predictions = _predictions(plan, frame[names] if set(names) <= {*wanted} else frame[wanted])
@@ -69,10 +60,31 @@ def make(plan: BuildPlan) -> str | None:
     return json.dumps(made, sort_keys=True, indent=1) + "\n"
 
 
-def _refuse(plan: BuildPlan, why: str) -> None:
-    if plan.request.events.baseline is not None:
+def check_table(request: BuildRequest, model: ResolvedModel) -> None:
+    """Raises ConfigurationError where the file of --baseline cannot be used."""
+    if request.events.baseline is not None:
+        _read_table(request, model)
+
+
+def _read_table(request: BuildRequest, model: ResolvedModel) -> _Table | None:
+    """The table, the signature's columns, and those to watch; None for nothing to measure from."""
+    if model.baseline is None:
+        return None
+    frame = _read(model.baseline, model.baseline_source)
+    names = [
+        str(spec["name"]) for spec in (model.signature or {}).get("inputs") or () if "name" in spec
+    ]
+    wanted = [name for name in names or frame.columns if name in frame.columns]
+    if wanted and len(frame) >= LEAST_BASELINE:
+        return frame, names, wanted
+    why = (
+        f"{model.baseline_source}: drift is measured from {LEAST_BASELINE} rows or more of the "
+        f"model's columns; there are {len(frame)} rows and the columns {list(frame.columns)}."
+    )
+    if request.events.baseline is not None:
         raise ConfigurationError(f"--baseline {why}")
     _LOG.info("No drift is measured: %s", why)
+    return None
 
 
 def _round_sketch(made: Sketch) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from packager.engines import compile_model
 from packager.errors import VerificationError
 from packager.facts.modules import module_names
 from packager.models.registry import ModelRegistry
-from packager.pipeline import output_place
+from packager.pipeline import baseline, output_place
 from packager.pipeline.bisect import BlamelessError, without_cause
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
@@ -50,7 +50,7 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
     with atomic_output.replacing(request.output.folder) as place:
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)
-        check_provable(request, model, attempts)
+        _check_end(request, model, attempts)
         attempt, verified = _first_proven(attempts, place)
         artifact = package(verified, attempt, place.out)
         report = emit(artifact, verified, attempt, place.out)
@@ -73,8 +73,17 @@ def plan_build(
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model)
         if as_built:
-            check_provable(request, model, attempts)
+            _check_end(request, model, attempts)
         yield model, attempts, place
+
+
+def _check_end(request: BuildRequest, model: ResolvedModel, attempts: Sequence[BuildPlan]) -> None:
+    """Refuse, before anything is installed, what a build would meet at its end.
+
+    Raises UnprovenError, and ConfigurationError for a file of --baseline that cannot be used.
+    """
+    baseline.check_table(request, model)
+    check_provable(request, model, attempts)
 
 
 def _first_proven(

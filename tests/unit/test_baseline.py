@@ -150,3 +150,28 @@ def test_digits_do_not_hang_on_the_machine(tmp_path: Path, doubled: list[list[st
     (first, *_) = json.loads(text)["inputs"]
     assert all(len(repr(edge).lstrip("-0.").replace(".", "")) <= 13 for edge in first["edges"])
     assert replace(Baseline.parse(text), rows=1).rows == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("few.csv", b"x,kind\n1,a\n", "there are 1 rows"),
+        ("others.csv", b"a,b\n" + b"1,2\n" * ROWS, r"the columns \['a', 'b'\]"),
+        ("torn.parquet", b"PAR1xx", "cannot be read as a table"),
+        ("empty.csv", b"", "cannot be read as a table"),
+        ("rows.jsonl", b'{"x": 1}\n{"x":', "cannot be read as a table"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_without_asking_the_model(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    asked = plan(tmp_path / name, baseline=tmp_path / name)
+    with pytest.raises(ConfigurationError, match=said):
+        baseline.check_table(asked.request, asked.model)
+
+
+def test_a_table_that_nobody_named_refuses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"")
+    logged = plan(tmp_path / "t.csv")
+    baseline.check_table(logged.request, logged.model)

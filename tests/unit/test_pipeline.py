@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from packager.errors import PackagerError, StorageError, UnprovenError, VerificationError
-from packager.pipeline import build
+from packager.errors import (
+    ConfigurationError,
+    PackagerError,
+    StorageError,
+    UnprovenError,
+    VerificationError,
+)
+from packager.pipeline import baseline, build
 from packager.types import (
     BuildRequest,
     Bundle,
@@ -74,6 +81,7 @@ class Stages:
             monkeypatch.setattr(build, name, getattr(self, name))
         monkeypatch.setattr(build, "ask_model", self.ask_model)
         monkeypatch.setattr(build, "check_provable", lambda *_: None)
+        monkeypatch.setattr(baseline, "check_table", lambda *_: None)
 
     def _maybe_stop(self, stage: str, folder: Path | None) -> None:
         if folder is not None:
@@ -347,3 +355,29 @@ def test_a_finding_knows_whether_another_attempt_or_a_larger_target_could_pass_i
         Check.MEMORY,
         Check.PACKAGE,
     }
+
+
+def dry_run(folder: Path) -> None:
+    with build.plan_build(request(folder), None, as_built=True):  # type: ignore[arg-type]
+        pass
+
+
+@pytest.mark.parametrize("start", [run, dry_run])
+@pytest.mark.parametrize(("owner", "name"), [(baseline, "check_table"), (build, "check_provable")])
+def test_what_would_end_a_build_ends_it_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    owner: ModuleType,
+    name: str,
+    start: Callable[[Path], object],
+) -> None:
+    stages = Stages(monkeypatch, "native")
+
+    def refuse(*_: object) -> None:
+        raise ConfigurationError("no")
+
+    monkeypatch.setattr(owner, name, refuse)
+    with pytest.raises(ConfigurationError, match="no"):
+        start(tmp_path)
+    assert not stages.asked
+    assert not stages.slimmed
