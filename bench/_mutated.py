@@ -24,6 +24,7 @@ _REPLAY: Final = ("tests/unit/test_replay.py", "tests/unit/test_replay_limits.py
 _REGISTRY: Final = (
     "tests/unit/test_registry.py",
     "tests/unit/test_registry_versions.py",
+    "tests/unit/test_registry_sources.py",
 )
 _STORE: Final = ("tests/unit/test_store.py", "tests/property/test_store.py")
 

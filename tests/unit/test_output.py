@@ -75,6 +75,12 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     assert names(tmp_path / "dist") == ["report.json"]
 
 
+def test_the_folders_above_are_made(tmp_path: Path) -> None:
+    with atomic_output.replacing(tmp_path / "a" / "b" / "dist") as place:
+        (place.out / "report.json").touch()
+    assert names(tmp_path / "a" / "b") == ["dist"]
+
+
 def test_a_file_or_a_link_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path)
@@ -109,7 +115,8 @@ def test_what_a_killed_build_left_is_swept_and_a_running_one_let_be(tmp_path: Pa
 def test_a_running_build_of_another_user_is_let_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_process: int, _signal: int) -> None:
+    def refuse(process: int, signal: int) -> None:
+        assert (process, signal) == (1, 0), "it is asked for, and sent nothing"
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "kill", refuse)
