@@ -39,7 +39,7 @@ test-rare: setup ## those that CI has no time for
 
 test-all: test test-slow test-rare ## all of them
 
-mutation: setup ## whether the tests notice small changes to the code: hours; MUTANTS="--sample 20 packager/pipeline/answers/spread.py"
+mutation: setup ## whether the tests notice small changes to the code: more than an hour; MUTANTS="--sample 20 packager/pipeline/answers/spread.py"
 	@PYTHONPATH=. $(BIN)/python bench/mutation.py $(MUTANTS)
 
 lint: setup ## style, imports' direction, the tree's figures

@@ -69,6 +69,6 @@ def handlers(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Hours: `nox -s mutation -- --sample 20 --minutes 30 packager/pipeline/answers/spread.py`."""
+    """An hour and more; a part with `-- --sample 20 packager/pipeline/answers/spread.py`."""
     sync(session, "test")
     session.run("python", "bench/mutation.py", *session.posargs, env={"PYTHONPATH": "."})

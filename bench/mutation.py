@@ -84,7 +84,7 @@ def _measure(
         kept = state.get(module, {})
         if kept.get("digest") != (digest := _digest(module)):
             kept = {"digest": digest, "tried": {}}
-        state[module] = {**kept, "mutants": len(mutants), "seed": given.seed}
+        state[module] = {**kept, "mutants": len(mutants), "drawn": [given.sample, given.seed]}
         chosen = _choose(mutants, given.sample, given.seed)
         last = min(until, time.monotonic() + given.file_minutes * 60)
         _try_all(server, module, chosen, state[module], last)
@@ -153,14 +153,22 @@ def _read_own(module: str) -> dict[str, Any]:
     return {"text": text, "tree": ast.parse(text), "line": 1, "last_line": len(text)}
 
 
+def _describe_draw(sample: int | None, seed: int) -> str:
+    return "all" if sample is None else f"up to {sample} of each module, drawn by seed {seed}"
+
+
 def render(state: State) -> str:
     """The scores and survivors as Markdown."""
+    drawn = sorted({_describe_draw(*kept.get("drawn", (None, 0))) for kept in state.values()})
+    left_out = sum(len(EQUIVALENT.get(module, ())) for module in state)
     lines = [
         "# Mutants that the tests notice",
         "",
         "Made by `python bench/mutation.py` (`nox -s mutation`): a small change is made to a",
-        f"module, and its tests are run. The aim is {_AIM} % or better. Tried are those that were",
-        "drawn (`--sample`) or reached in the time given; the others are open.",
+        f"module, and its tests are run. The aim is {_AIM} % or better. Tried were, in the",
+        f"time given: {'; '.join(drawn)}. The others are open.",
+        f"Left out are {left_out} kinds of change that were read and make no difference that tests",
+        "could see: bench/_equivalent.py lists them with the reason.",
         "",
         "| module | mutants | tried | noticed | score |",
         "|---|---|---|---|---|",
@@ -172,7 +180,8 @@ def render(state: State) -> str:
     counts = [list(kept["tried"].values()) for kept in state.values()]
     total, noticed = sum(map(len, counts)), sum(map(sum, counts))
     if total:
-        lines.append(f"| all | | {total} | {noticed} | {100 * noticed / total:.0f} % |")
+        mutants = sum(kept["mutants"] for kept in state.values())
+        lines.append(f"| all | {mutants} | {total} | {noticed} | {100 * noticed / total:.0f} % |")
     lines += ["", "## Survivors", ""]
     for module, kept in sorted(state.items()):
         survivors = sorted(name for name, noticed in kept["tried"].items() if not noticed)

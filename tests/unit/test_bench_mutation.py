@@ -62,9 +62,11 @@ def test_what_is_to_notice_is_there(module: str) -> None:
 
 def test_the_report_has_scores_and_survivors() -> None:
     tried = {"line 1, column 0: 1 + 1": True, "line 2, column 0: returns None": False}
-    text = mutation.render({"packager/x.py": {"digest": "", "mutants": 9, "tried": tried}})
+    kept = {"digest": "", "mutants": 9, "drawn": [2, 7], "tried": tried}
+    text = mutation.render({"packager/x.py": kept})
+    assert "up to 2 of each module, drawn by seed 7" in text
     assert "| packager/x.py | 9 | 2 | 1 | 50 % |" in text
-    assert "| all | | 2 | 1 | 50 % |" in text
+    assert "| all | 9 | 2 | 1 | 50 % |" in text
     assert "- `packager/x.py` line 2, column 0: returns None" in text
 
 
