@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo demo-azure test test-slow test-rare test-all mutation lint types check bench clean
+.PHONY: help setup demo demo-azure test test-slow test-rare test-all mutation zoo lint types check bench clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ test-rare: setup ## those that CI has no time for
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m rare
 
 test-all: test test-slow test-rare ## all of them
+
+zoo: setup ## log and build the models of tests/zoo, hours; results stay in .zoo; ZOO="--only NAME"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/zoo/build.py $(ZOO)
 
 mutation: setup ## whether the tests notice small changes to the code: more than an hour; MUTANTS="--sample 20 packager/pipeline/answers/spread.py"
 	@PYTHONPATH=. $(BIN)/python bench/mutation.py $(MUTANTS)

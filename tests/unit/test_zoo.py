@@ -1,0 +1,85 @@
+"""The zoo's own parts: what lists its models, what compares answers, what writes the page."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from packager.types import Json
+from tests.zoo.asking import compare_requests, measure_difference
+from tests.zoo.build import Listed, list_models
+from tests.zoo.environments import HERE, read_environments
+from tests.zoo.report import render_page
+
+BUILT: dict[str, Any] = {
+    "outcome": "built", "target": "aws-lambda", "tier": "native", "frame": "numpy", "rows": 1020,
+    "declared": 113, "shipped": 17, "unzipped_bytes": 101_000_000, "size_bytes": 41_000_000,
+    "largest": 0.0, "wrong": [], "added": [],
+}  # fmt: skip
+
+
+def test_every_model_is_of_an_environment_that_can_import_it() -> None:
+    models, environments = list_models(), {each.name: each for each in read_environments()}
+
+    assert len(models) >= 60
+    assert len({each.name for each in models}) == len(models)
+    assert {each.environment for each in models} == set(environments)
+    for environment in environments.values():
+        assert all((HERE / "models" / f"{each}.py").is_file() for each in environment.modules)
+
+
+def test_no_registered_model_is_missed_by_the_list() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (HERE / "models").glob("[!_]*.py")]
+
+    assert len(list_models()) == sum(text.count("\n@zoo(") for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "difference"),
+    [
+        (1, 1.0, 0.0),
+        ([1.0, {"a": "x"}], [1.0, {"a": "x"}], 0.0),
+        (4.0, 3.0, 0.25),
+        (0.0, 1e-300, 1.0),
+        (True, 1, math.inf),
+        (None, 0.0, math.inf),
+        ("1", 1, math.inf),
+        ([1], [1, 1], math.inf),
+        ({"a": 1}, {"b": 1}, math.inf),
+        ([], [], 0.0),
+    ],
+)
+def test_answers_differ_by_their_farthest_value(one: Json, other: Json, difference: float) -> None:
+    assert measure_difference(one, other) == difference
+
+
+def test_a_request_is_wrong_by_status_or_by_value() -> None:
+    right = (200, '{"predictions": [1.0, 2.0]}')
+
+    found = compare_requests(
+        [right, right, right, (400, "{}")],
+        [right, (200, '{"predictions": [1.0, 2.5]}'), (500, "{}"), (400, "another text")],
+    )
+
+    assert (found.rows, found.largest) == (4, 0.2)
+    assert found.wrong == ("request 1: answers part by 0.2", "request 2: 500 for 200: {}")
+
+
+def test_the_page_tells_what_was_built_refused_and_not_run() -> None:
+    names = ("uv_three_columns", "five_lines", "late", "gone")
+    models = [Listed(name=name, environment="project", about="a | b") for name in names]
+    results = {
+        "uv_three_columns": BUILT | {"added": ["scipy"]},
+        "five_lines": BUILT | {"declared": 5, "unzipped_bytes": 100_000_000},
+        "late": {"outcome": "refused", "sentence": "No such\nwheel."},
+    }
+
+    page = render_page(models, results)
+
+    assert "4 models: 2 built, which answered 2,040 rows as MLflow does;" in page
+    assert "is 100.0 MB (41.0 MB): +1.0%" in page
+    assert "| 113, 17 (scipy after a miss) | 101, 41 | 1,020 | 0 |" in page
+    assert "- **late** (a | b): No such wheel." in page
+    assert "## Not run\n\ngone." in page

@@ -1,0 +1,181 @@
+"""Log the zoo's models, build each, and ask it what its example tells nothing of: `make zoo`.
+
+    python tests/zoo/build.py [--work DIR] [--only NAME ...] [--plan] [--again] [--json]
+
+Each model's result is kept in DIR/results, by the digest of what was logged, so that a run that was
+ended goes on where it was; --again tries those once more that were not built. --plan stops before
+anything is installed. docs/zoo.md is written of what the results say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from packager.errors import PackagerError  # noqa: E402 - the checkout is put on the path first
+from packager.models.registry import MlflowRegistry  # noqa: E402
+from packager.pipeline.build import build, plan_build  # noqa: E402
+from packager.types import BuildReport, make_request  # noqa: E402
+from tests.zoo import environments, report  # noqa: E402
+from tests.zoo.asking import ask_artifact, compare_requests  # noqa: E402
+
+_MODEL: Final = re.compile(
+    r'@zoo\(\s*"(?P<environment>[^"]+)",\s*"(?P<about>[^"]+)"\s*\)\s*def (?P<name>\w+)\('
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A model of the zoo, as its source says."""
+
+    name: str
+    environment: str
+    about: str
+
+
+def list_models() -> tuple[Listed, ...]:
+    """Read the models' names where they are made: their libraries are in other environments."""
+    files = sorted((environments.HERE / "models").glob("[!_]*.py"))
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    return tuple(Listed(**match.groupdict()) for text in texts for match in _MODEL.finditer(text))
+
+
+def log_missing(models: list[Listed], work: Path) -> None:
+    """Log, environment by environment, what is not in its registry yet."""
+    for environment in environments.read_environments():
+        registry = _registry(work, environment.name)
+        names = [
+            each.name
+            for each in models
+            if each.environment == environment.name
+            and not (registry / "asked" / f"{each.name}.json").is_file()
+        ]
+        if names:
+            folder = environments.make_environment(environment, work)
+            environments.log_models(environment, folder, registry, names)
+
+
+def try_model(model: Listed, work: Path, *, plan_only: bool) -> dict[str, Any]:
+    """Plan or build a model, and ask it; what stops the build is the result, and no error."""
+    registry = _registry(work, model.environment)
+    asked = json.loads((registry / "asked" / f"{model.name}.json").read_text(encoding="utf-8"))
+    address = f"sqlite:///{registry / 'mlflow.db'}"
+    out = work / "built" / model.name
+    shutil.rmtree(out, ignore_errors=True)
+    request = make_request(f"models:/{model.name}/latest", out_dir=out, tracking_uri=address)
+    began = time.perf_counter()
+    try:
+        if plan_only:
+            with plan_build(request, MlflowRegistry(address), as_built=True) as (_, attempts, _):
+                reasons = attempts[0].reasons
+            result: dict[str, Any] = {"outcome": "planned", "reasons": list(reasons)}
+        else:
+            result = _describe(build(request, MlflowRegistry(address)))
+    except PackagerError as error:
+        kind = type(error).__name__
+        result = {"outcome": "refused", "error": kind, "sentence": str(error)}
+    result["seconds"] = round(time.perf_counter() - began, 1)
+    if result["outcome"] == "built":
+        expected = [(status, text) for status, text in asked["answers"]]
+        difference = compare_requests(expected, ask_artifact(out, asked["requests"]))
+        result |= asdict(difference)
+        result["outcome"] = "wrong" if difference.wrong else "built"
+        shutil.rmtree(out)
+    return result
+
+
+def _describe(built: BuildReport) -> dict[str, Any]:
+    plan, artifact = built.plan, built.artifact
+    return {
+        "outcome": "built",
+        "target": plan.target.name,
+        "tier": plan.tier,
+        "frame": plan.frame,
+        "requirements": str(plan.shipped),
+        "declared": len(plan.model.requirements.lines),
+        "shipped": len(plan.lock.packages),
+        "left_out": list(plan.unshipped),
+        "unzipped_bytes": artifact.unzipped_bytes,
+        "size_bytes": artifact.size_bytes,
+        "rows_replayed": built.evidence.rows_compared,
+        "tried": list(built.evidence.tried),
+        "added": [name for name, why in plan.kept_for.items() if "miss" in why],
+    }
+
+
+def _registry(work: Path, environment: str) -> Path:
+    return work / "registries" / environment
+
+
+def _result_file(model: Listed, work: Path, *, plan_only: bool) -> Path | None:
+    """Where a model's result is kept; None where it was not logged."""
+    asked = _registry(work, model.environment) / "asked" / f"{model.name}.json"
+    if not asked.is_file():
+        return None
+    digest = hashlib.sha256(asked.read_bytes()).hexdigest()[:12]
+    return work / ("planned" if plan_only else "results") / f"{model.name}-{digest}.json"
+
+
+def run_models(
+    models: list[Listed], work: Path, *, plan_only: bool, again: bool
+) -> dict[str, dict[str, Any]]:
+    """Try each model that has no result yet; answers with all results that there are."""
+    results: dict[str, dict[str, Any]] = {}
+    for number, model in enumerate(models, start=1):
+        path = _result_file(model, work, plan_only=plan_only)
+        if path is None:
+            continue
+        result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if result is None or (again and result["outcome"] in {"refused", "wrong"}):
+            result = try_model(model, work, plan_only=plan_only)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+            sentence = result.get("sentence") or result.get("wrong") or ""
+            told = f"{number}/{len(models)} {model.name}: {result['outcome']} {result['seconds']} s"
+            print(told, sentence, file=sys.stderr, flush=True)
+        results[model.name] = result
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--work", type=Path, default=ROOT / ".zoo", help="kept between runs")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="models, by name")
+    parser.add_argument("--plan", action="store_true", help="stop before anything is installed")
+    parser.add_argument("--again", action="store_true", help="try again what was not built")
+    parser.add_argument("--json", action="store_true", help="print the results, write no page")
+    given = parser.parse_args()
+    work = given.work.absolute()
+    every = list_models()
+    models = [each for each in every if not given.only or each.name in given.only]
+    log_missing(models, work)
+    results = run_models(models, work, plan_only=given.plan, again=given.again)
+    if given.json or given.plan:
+        print(json.dumps(results, indent=1, ensure_ascii=False))
+    else:
+        report.write_page(every, results if not given.only else _read_all(every, work))
+    sys.exit(any(each["outcome"] == "wrong" for each in results.values()))
+
+
+def _read_all(models: tuple[Listed, ...], work: Path) -> dict[str, dict[str, Any]]:
+    files = {each.name: _result_file(each, work, plan_only=False) for each in models}
+    return {
+        name: json.loads(path.read_text(encoding="utf-8"))
+        for name, path in files.items()
+        if path is not None and path.is_file()
+    }
+
+
+if __name__ == "__main__":
+    main()

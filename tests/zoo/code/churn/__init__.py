@@ -1,0 +1,1 @@
+"""A package of a project's own, with a data file."""

@@ -1,0 +1,102 @@
+"""docs/zoo.md: a table of every model, made of one run's results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
+_HEAD: Final = """\
+# The zoo
+
+Models as people have them: logged in a uv project of a hundred packages, on a notebook machine,
+with older versions of MLflow; with column names in other scripts, with code of their author's, with
+imports that the example does not reach.
+
+`make zoo` makes the environments, logs every model in its author's, builds it for Lambda, and sends
+the built function 1,000 fresh rows and what lies beyond the example: categories never seen, gaps,
+branches that import late. The answers are compared with those of MLflow's own scoring in the
+author's environment. That run writes this page. Models that it has not reached are at the end.
+"""
+
+
+class Model(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+
+
+def write_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]]) -> None:
+    PAGE.write_text(render_page(models, results), encoding="utf-8")
+
+
+def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Render the counts, the models that were built, those that were refused and the rest."""
+    by_outcome = {
+        outcome: [each for each in models if results.get(each.name, {}).get("outcome") == outcome]
+        for outcome in ("built", "wrong", "refused")
+    }
+    rest = [each.name for each in models if each.name not in results]
+    rows = sum(results[each.name]["rows"] for each in by_outcome["built"])
+    counts = (
+        f"{len(models)} models: {len(by_outcome['built'])} built, which answered {rows:,} rows as"
+        f" MLflow does; {len(by_outcome['wrong'])} built that answered otherwise;"
+        f" {len(by_outcome['refused'])} refused; {len(rest)} not run."
+    )
+    parts = [_HEAD, counts + "\n", *_tell_uv(results), "## Built\n", _BUILT_HEAD]
+    both = [*by_outcome["built"], *by_outcome["wrong"]]
+    parts += [_render_built(each, results[each.name]) for each in both]
+    if by_outcome["refused"]:
+        parts += ["\n## Refused\n\nEach with the sentence that you get.\n"]
+        parts += [_render_refused(each, results[each.name]) for each in by_outcome["refused"]]
+    if rest:
+        parts.append(f"\n## Not run\n\n{', '.join(rest)}.")
+    return "\n".join(parts) + "\n"
+
+
+_BUILT_HEAD: Final = """\
+| model | what it is | target, tier | declared, shipped | MB unzipped, zipped | rows | difference |
+|---|---|---|---|---|---|---|"""
+
+
+def _render_built(model: Model, result: Mapping[str, Any]) -> str:
+    about = f"{model.environment}: {model.about}"
+    sizes = f"{result['unzipped_bytes'] / 1e6:.0f}, {result['size_bytes'] / 1e6:.0f}"
+    counts = f"{result['declared']}, {result['shipped']}"
+    if result.get("added"):
+        counts += f" ({', '.join(result['added'])} after a miss)"
+    if result["wrong"]:
+        difference = "; ".join(result["wrong"])
+    else:
+        difference = f"{result['largest']:.0e}" if result["largest"] else "0"
+    tier = f"{result['target']}, {result['tier']} {result['frame']}"
+    cells = (model.name, about, tier, counts, sizes, f"{result['rows']:,}", difference)
+    return "| " + " | ".join(_cell(each) for each in cells) + " |"
+
+
+def _render_refused(model: Model, result: Mapping[str, Any]) -> str:
+    return f"- **{model.name}** ({model.about}): {_cell(str(result['sentence']))}"
+
+
+def _tell_uv(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Tell how far a uv project's model is from the same with the lines that it needs."""
+    whole, few = (results.get(name, {}) for name in ("uv_three_columns", "five_lines"))
+    if whole.get("outcome") != "built" or few.get("outcome") != "built":
+        return []
+    share = whole["unzipped_bytes"] / few["unzipped_bytes"] - 1
+    sizes = [f"{each['unzipped_bytes'] / 1e6:.1f} MB" for each in (whole, few)]
+    zipped = [f"{each['size_bytes'] / 1e6:.1f} MB" for each in (whole, few)]
+    sentence = (
+        f"The pipeline over three columns that lists {whole['declared']} requirements is {sizes[0]}"
+        f" ({zipped[0]} zipped), the same that lists {few['declared']} is {sizes[1]} ({zipped[1]}):"
+        f" {share:+.1%}.\n"
+    )
+    return [sentence]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
