@@ -234,7 +234,9 @@ def _build_artifact(request: BuildRequest) -> dict[str, Any]:
 def _built_for_any(request: BuildRequest, workload: Workload) -> dict[str, Any]:
     from packager.commands.inspect import report_summary
     from packager.commands.target_selection import build_auto, list_verdicts
+    from packager.pipeline.plan import check
 
+    check(request)  # before the model is fetched, which tells what to build for
     decided = build_auto(request, registry(request), workload)
     return report_summary(decided.report) | {
         "targets": list_verdicts(decided.verdicts),

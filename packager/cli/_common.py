@@ -13,7 +13,7 @@ from packager.types import BuildRequest
 
 
 def check_request(request: BuildRequest) -> BuildRequest:
-    """Return the request; refuse what is known to be wrong before anything is started."""
+    """Return the request. Raises BadParameter for a Python that is no minor version."""
     minor = request.target.python_minor
     if minor is not None and not (
         len(parts := minor.split(".")) == 2 and all(p.isdecimal() for p in parts)
@@ -22,9 +22,6 @@ def check_request(request: BuildRequest) -> BuildRequest:
             f"{minor!r} is not a Python minor version: give one such as 3.13.",
             param_hint="--python",
         )
-    from packager.pipeline.plan import check
-
-    check(request)
     return request
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from packager.errors import VerificationError
-from packager.types import BuildPlan, FileRecord, LedgerEntry, VerifiedBundle
+from packager.types import BuildPlan, FileRecord, LedgerEntry, PassName, VerifiedBundle
 
 _LOG = logging.getLogger(__name__)
 
 _QUESTIONS: Final = 14
-_NEEDED: Final = frozenset({"libraries"})
+_NEEDED: Final = frozenset({PassName.LIBRARIES})
 """Passes that add what the target lacks: without them nothing is shown."""
 _ALL: Final = ("**",)
 

@@ -45,11 +45,11 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
 
     Raises PackagerError (see packager.errors for each way to stop).
     """
-    check(request)
+    target = check(request)
     output_place.check_place(request)
     with atomic_output.replacing(request.output.folder) as place:
         model = resolve(request, registry, place.stage("model"))
-        attempts = plan(request, model)
+        attempts = plan(request, model, target)
         _check_end(request, model, attempts)
         attempt, verified = _first_proven(attempts, place)
         artifact = package(verified, attempt, place.out)
@@ -65,13 +65,13 @@ def plan_build(
 
     With `as_built` what a build could not prove is refused, as it is by `build`.
     """
-    check(request)
+    target = check(request)
     if as_built:
         output_place.check_place(request)
         atomic_output.refuse_foreign(request.output.folder.absolute())
     with atomic_output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
-        attempts = plan(request, model)
+        attempts = plan(request, model, target)
         if as_built:
             _check_end(request, model, attempts)
         yield model, attempts, place
@@ -104,7 +104,7 @@ def _first_proven(
         try:
             if attempt.engine is Engine.ONNX:
                 attempt = compile_model(attempt, folder)
-            attempt = ask_model(attempt)
+            attempt = baseline.measure_baseline(ask_model(attempt))
             found = _proven(attempt, folder)
         except VerificationError as error:
             for tree in folder.glob("round-*"):
@@ -146,7 +146,7 @@ def _widen(attempt: BuildPlan, error: VerificationError) -> BuildPlan | None:
     request = attempt.request
     wider = change_request(request, keep_packages=(*request.slimming.keep_packages, *missed))
     kind = attempt.engine, attempt.tier, attempt.frame
-    wider_plans = plan(wider, attempt.model)
+    wider_plans = plan(wider, attempt.model, attempt.target)
     same = [each for each in wider_plans if (each.engine, each.tier, each.frame) == kind]
     if not same or not {*missed} <= same[0].kept_for.keys():
         return None

@@ -11,6 +11,7 @@ from packager.types._choices import (
     Frame,
     Front,
     Json,
+    PassName,
     Shipped,
     Tier,
 )
@@ -49,6 +50,7 @@ from packager.types._request import (
 )
 from packager.types._target import (
     BaseImage,
+    EffectiveTarget,
     Limits,
     Runtime,
     Shadow,
@@ -71,6 +73,7 @@ __all__ = [
     "Compiled",
     "Device",
     "Door",
+    "EffectiveTarget",
     "Engine",
     "EngineOptions",
     "EventOptions",
@@ -90,6 +93,7 @@ __all__ = [
     "LockedPackage",
     "ModelOptions",
     "OutputOptions",
+    "PassName",
     "ProofOptions",
     "RejectedBundle",
     "Removal",

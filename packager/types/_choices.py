@@ -14,6 +14,21 @@ Json: TypeAlias = Any
 """A JSON value: dict, list, str, int, float, bool or None."""
 
 
+class PassName(StrEnum):
+    """Slimming passes, in the order in which they run."""
+
+    WEIGHTS = "weights"
+    LIBRARIES = "libraries"
+    PRUNE = "prune"
+    COMPACT = "compact"
+    BYTECODE = "bytecode"
+    TRACE = "trace"
+    CUT = "cut"
+    DEFER = "defer"
+    COLD = "cold"
+    ARCHIVE = "archive"
+
+
 class Engine(StrEnum):
     """Way in which a model runs in the artifact."""
 

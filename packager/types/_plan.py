@@ -81,6 +81,8 @@ class BuildPlan:
     answered: tuple[tuple[str, str], ...] = ()
     """Distributions that are not installed and that importlib.metadata answers for, and versions:
     MLflow's, where the model's code asks."""
+    drift: str | None = None
+    """Text of drift.json, what drift is measured from; None where it is not measured."""
     passes: tuple[str, ...]
     threads: int | None = None
     """What the model is held to where it is served and where it is asked; None leaves it alone."""

@@ -183,3 +183,14 @@ class Target:
     def scripts_for(self, sources: Iterable[str]) -> tuple[str, ...]:
         asked = set(sources)
         return tuple(name for name, of in self.scripts.items() if asked & of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectiveTarget:
+    """A target, and what one build has for it beside what any build has."""
+
+    target: Target
+    requires: tuple[str, ...]
+    """Distributions of the entry point, the event sources, telemetry and the device."""
+    keep: tuple[str, ...]
+    """Globs of what the host and telemetry import: no pass may move it."""

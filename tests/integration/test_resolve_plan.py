@@ -10,7 +10,7 @@ from packager import targets
 from packager.environments.interpreters import find
 from packager.errors import InterpreterNotFoundError
 from packager.models.registry import MlflowRegistry
-from packager.pipeline.plan import plan
+from packager.pipeline.plan import check, plan
 from packager.pipeline.resolve import resolve
 from packager.types import Architecture, Frame, Tier, make_request
 from tests import models
@@ -47,7 +47,7 @@ NAMES = (
 def test_a_logged_model_has_attempts(name: str, tmp_path: Path) -> None:
     request = make_request(model_uri=str(models.folder(name)), out_dir=tmp_path / "out")
     model = resolve(request, MlflowRegistry(), tmp_path)
-    found = plan(request, model)
+    found = plan(request, model, check(request))
     assert found[-1].tier is Tier.SKINNY
     pins = dict(line.split("==") for line in model.requirements.lines if "==" in line)
     for each in found:
@@ -69,14 +69,14 @@ def test_both_architectures_have_wheels(
         model_uri=str(models.folder(name)), out_dir=tmp_path / "out", architecture=architecture
     )
     model = resolve(request, MlflowRegistry(), tmp_path)
-    found = plan(request, model)
+    found = plan(request, model, check(request))
     other = {"x86_64": "aarch64", "arm64": "x86_64"}[architecture]
     assert all(f"_{other}.whl" not in each.lock.text for each in found)
-    assert found == plan(request, model)
+    assert found == plan(request, model, check(request))
 
 
 def test_the_target_s_own_requirements_are_locked(tmp_path: Path) -> None:
     request = make_request(model_uri=str(models.folder("onnx_tensor")), out_dir=tmp_path / "out")
-    found = plan(request, resolve(request, MlflowRegistry(), tmp_path))[0]
+    found = plan(request, resolve(request, MlflowRegistry(), tmp_path), check(request))[0]
     for requirement in targets.load("aws-lambda").requires:
         assert found.lock.version(requirement.partition(">")[0]) is not None

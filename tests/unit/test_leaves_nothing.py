@@ -64,7 +64,7 @@ how, code, *words = sys.argv[1:]
 def resolve(request, registry, folder):
     (folder / "MLmodel").touch()
     return "model"
-def plan(request, model):
+def plan(request, model, target):
     with make_scratch("lock") as folder:
         (folder / "listed").touch()
         if how == "plan fails":

@@ -49,6 +49,7 @@ class Plan:
     unshipped: tuple[str, ...] = ("anyio", "pyyaml")
     kept_for: Mapping[str, str] = field(default_factory=dict)
     model: str = "model"
+    target: str = "target"
     request: BuildRequest | None = field(default=None, compare=False)
 
 
@@ -73,6 +74,7 @@ class Stages:
         self.findings: dict[str, list[list[Finding]]] = {}
         self.asked: list[Plan] = []
         self.slimmed: list[Plan] = []
+        self.measured: list[Plan] = []
         self.guilty = ""
         self.stop_at: str | None = None
         self.stop_with: BaseException = KeyboardInterrupt()
@@ -82,6 +84,7 @@ class Stages:
         monkeypatch.setattr(build, "ask_model", self.ask_model)
         monkeypatch.setattr(build, "check_provable", lambda *_: None)
         monkeypatch.setattr(baseline, "check_table", lambda *_: None)
+        monkeypatch.setattr(baseline, "measure_baseline", self.measure_baseline)
 
     def _maybe_stop(self, stage: str, folder: Path | None) -> None:
         if folder is not None:
@@ -93,7 +96,7 @@ class Stages:
         self._maybe_stop("resolve", work)
         return "model"
 
-    def plan(self, request: BuildRequest, _model: str) -> tuple[Plan, ...]:
+    def plan(self, request: BuildRequest, _model: str, _target: object) -> tuple[Plan, ...]:
         self._maybe_stop("plan", None)
         kept = dict.fromkeys(request.slimming.keep_packages, "--keep-package names it")
         left = tuple(name for name in ("anyio", "pyyaml") if name not in kept)
@@ -105,6 +108,10 @@ class Stages:
         self._maybe_stop("ask_model", None)
         self.asked.append(plan)
         return replace(plan, asked=True)
+
+    def measure_baseline(self, plan: Plan) -> Plan:
+        self.measured.append(plan)
+        return plan
 
     def slim(self, plan: Plan, work: Path) -> str:
         self._maybe_stop("slim", work)
@@ -151,6 +158,7 @@ def test_the_first_attempt_that_verifies_ships(
     assert report.plan.tier == "stub"
     assert report.verified.evidence.tried == ("native/numpy: row 3: expected 1, got 2.",)
     assert [plan.tier for plan in stages.slimmed] == ["native", "stub"]
+    assert [plan.tier for plan in stages.measured] == ["native", "stub"]
 
 
 def test_a_model_that_cannot_be_compiled_runs_in_its_framework(

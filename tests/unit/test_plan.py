@@ -21,10 +21,13 @@ from packager.errors import (
     PlanError,
     UnresolvableError,
 )
+from packager.facts import devices
 from packager.pipeline import slim
-from packager.pipeline.plan import PASSES, plan
+from packager.pipeline.plan import PASSES, check, plan
+from packager.pipeline.plan._plan import extend_target
 from packager.types import (
     BuildPlan,
+    Device,
     Engine,
     FileRecord,
     Frame,
@@ -181,7 +184,7 @@ def _pickled(root: Path, value: object, *, by: Any = pickle, **changes: Any) -> 
 
 def _plan(model: ResolvedModel, **request: Any) -> tuple[BuildPlan, ...]:
     asked = make_request(model_uri=model.uri, out_dir=Path("out"), **request)
-    return plan(asked, model, today=TODAY)
+    return plan(asked, model, check(asked), today=TODAY)
 
 
 def _names(found: BuildPlan) -> set[str]:
@@ -392,7 +395,7 @@ def test_compiled_code_is_not_moved_to_another_python(index: Index, tmp_path: Pa
 def test_a_runtime_near_its_end_is_said(index: Index, tmp_path: Path) -> None:
     model = _pickled(tmp_path / "m", {"a": 1}, python_version="3.12.1")
     asked = make_request(model_uri="u", out_dir=Path("out"))
-    late = plan(asked, model, today=date(2028, 9, 1))[0]
+    late = plan(asked, model, check(asked), today=date(2028, 9, 1))[0]
     assert _said(late, "python3.12 is near its end of life: 2028-10-31")
     assert not _said(_plan(model)[0], "near its end of life")
 
@@ -624,3 +627,16 @@ def test_an_attempt_whose_wheels_do_not_resolve_is_left_out(
     _use(monkeypatch, replace(index, versions={**index.versions, "mlflow-skinny": ()}))
     found = _plan(_model(tmp_path / "m"))
     assert [each.tier for each in found] == [Tier.NATIVE, Tier.NATIVE]
+
+
+def test_a_plan_has_the_target_as_it_is_and_keeps_what_the_build_adds() -> None:
+    asked = make_request("m", target="azure-functions", events=("batches",), opentelemetry=True)
+    target, builds = check(asked), devices.builds(Device.CPU, None)
+
+    effective = extend_target(asked, target, builds)
+
+    assert effective.target is target
+    assert "azure-functions-durable>=1.7,<2" in effective.requires
+    assert "azure-monitor-opentelemetry>=1.8,<2" in effective.requires
+    assert {"werkzeug", "opentelemetry*"} <= {*effective.keep}
+    assert not {"azure-monitor-opentelemetry>=1.8,<2"} & {*target.requires}

@@ -108,7 +108,7 @@ def test_a_dry_run_ends_as_the_build_would_and_inspect_does_not(
 ) -> None:
     monkeypatch.setattr(build, "check", lambda request: None)
     monkeypatch.setattr(build, "resolve", lambda request, registry, work: BARE)
-    monkeypatch.setattr(build, "plan", lambda request, model: ())
+    monkeypatch.setattr(build, "plan", lambda request, model, target: ())
     with _expecting(refused=refused):
         run(_request(out_dir=tmp_path / "out"))
     assert not (tmp_path / "out").exists()

@@ -10,13 +10,9 @@ from handlers.events import sources
 from packager.errors import ConfigurationError, PlanError, suggest_names
 from packager.facts import devices
 from packager.system import destination_uri
-from packager.types import BATCH_SOURCES, BuildRequest, Device, ResolvedModel, Target
+from packager.types import BATCH_SOURCES, BuildRequest, Device, PassName, ResolvedModel, Target
 
-PASSES: Final[tuple[str, ...]] = (
-    *("weights", "libraries", "prune", "compact", "bytecode"),
-    *("trace", "cut", "defer", "cold", "archive"),
-)
-"""Slimming passes by name; a test holds them to those of packager.pipeline.slim."""
+PASSES: Final = tuple(map(str, PassName))
 _REFERENCE: Final = re.compile(
     r"[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )

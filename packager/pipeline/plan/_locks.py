@@ -17,7 +17,15 @@ from packager.pipeline.plan import _modules, _requirements
 from packager.pipeline.plan._modules import Named
 from packager.pipeline.plan._python import Candidate
 from packager.pipeline.plan._requirements import MLFLOW, Needed
-from packager.types import BuildRequest, Frame, LoaderSpec, Lock, ResolvedModel, Target, Tier
+from packager.types import (
+    BuildRequest,
+    EffectiveTarget,
+    Frame,
+    LoaderSpec,
+    Lock,
+    ResolvedModel,
+    Tier,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +36,7 @@ class Setting:
 
     request: BuildRequest
     model: ResolvedModel
-    target: Target
+    target: EffectiveTarget
     builds: Builds
     candidate: Candidate
     declared: Mapping[str, str]
@@ -117,7 +125,7 @@ def _list_needed(
         setting.model,
         loader,
         frame,
-        setting.target,
+        setting.target.requires,
         setting.builds.substitutes,
         named=setting.named.distributions,
         serving=serving,

@@ -33,11 +33,13 @@ from packager.types import (
     BuildPlan,
     BuildRequest,
     Device,
+    EffectiveTarget,
     Engine,
     Flavor,
     Frame,
     LoaderSpec,
     Lock,
+    PassName,
     ResolvedModel,
     Shipped,
     Target,
@@ -45,7 +47,7 @@ from packager.types import (
 )
 
 _LOG = logging.getLogger(__name__)
-_ANYWHERE: Final = frozenset({"weights", "prune", "bytecode"})
+_ANYWHERE: Final = frozenset({PassName.WEIGHTS, PassName.PRUNE, PassName.BYTECODE})
 """Passes that leave compiled code alone: of what is for a GPU, a CPU's replay would see no harm."""
 _Locked: TypeAlias = tuple[Lock, tuple[str, ...]]
 _NO_WHEEL: Final = "no wheel"
@@ -72,21 +74,29 @@ def check(request: BuildRequest) -> Target:
     return target
 
 
+def extend_target(request: BuildRequest, target: Target, builds: devices.Builds) -> EffectiveTarget:
+    """Return the target with what this build adds to it."""
+    more = target.telemetry if request.http.opentelemetry else None
+    return EffectiveTarget(
+        target=target,
+        requires=(
+            *target.required_for(request.events.sources),
+            *(more.requires if more else ()),
+            *builds.requires,
+        ),
+        keep=(*target.keep, *(more.keep if more else ())),
+    )
+
+
 def plan(
-    request: BuildRequest, model: ResolvedModel, *, today: date | None = None
+    request: BuildRequest, model: ResolvedModel, target: Target, *, today: date | None = None
 ) -> tuple[BuildPlan, ...]:
     """The attempts, the slimmest first: the first that verification proves is what ships.
 
-    Raises ConfigurationError for settings beyond the target's limits, PlanError where nothing
+    `target` is what `check` returned for the request. Raises PlanError where nothing
     serves this model there (with every pin that has no wheel), InterpreterNotFoundError where the
     Python is not on this machine, ToolError where the package index does not answer.
     """
-    target = check(request)
-    target = replace(target, requires=target.required_for(request.events.sources))
-    if request.http.opentelemetry and target.telemetry is not None:
-        more = target.telemetry
-        requires, keep = (*target.requires, *more.requires), (*target.keep, *more.keep)
-        target = replace(target, requires=requires, keep=keep)
     _checks.size(model, target)
     _refusals.check(model, trusted=request.model.trust_model_index)
     flavor = flavors.choose(model)
@@ -104,7 +114,7 @@ def plan(
     builds = devices.builds(
         request.target.device or target.device, request.target.driver, request.target.facts_dir
     )
-    target = replace(target, requires=(*target.requires, *builds.requires))
+    effective = extend_target(request, target, builds)
     imports = read_model_imports(model, [each.loader for each in attempts])
     failures: list[str] = []
     for candidate in candidates.found:
@@ -120,7 +130,7 @@ def plan(
         setting = Setting(
             request=request,
             model=model,
-            target=target,
+            target=effective,
             builds=builds,
             candidate=candidate,
             declared=_locks.resolve_declared(request, model, candidate),
@@ -240,7 +250,7 @@ def _plans(
     Beside them what the resolver said of the last that does not.
     """
     words = ""
-    candidate, request, target = setting.candidate, setting.request, setting.target
+    candidate, request, target = setting.candidate, setting.request, setting.target.target
     earlier = [f"Not taken: {line}" for line in failures]
     dropped: list[str] = []
     plans: list[BuildPlan] = []
@@ -283,7 +293,7 @@ def _plans(
                 unshipped=_serving.list_unshipped(setting, each.loader, lock),
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),
                 passes=_passes(request, target, flavor.name),
-                keep=(*request.slimming.keep, *target.keep),
+                keep=(*request.slimming.keep, *setting.target.keep),
                 reasons=reasons,
             )
         )
@@ -295,9 +305,13 @@ def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ..
     if (request.target.device or target.device) is Device.CUDA:
         usual = tuple(name for name in usual if name in _ANYWHERE)
     if flavor not in _PICKLED:
-        usual = tuple(name for name in usual if name != "weights")
+        usual = tuple(name for name in usual if name != PassName.WEIGHTS)
     wanted = usual if request.slimming.passes is None else request.slimming.passes
-    return tuple(name for name in wanted if request.slimming.trace or name not in {"trace", "cut"})
+    return tuple(
+        name
+        for name in wanted
+        if request.slimming.trace or name not in {PassName.TRACE, PassName.CUT}
+    )
 
 
 def _why_not(setting: Setting, attempt: _Attempt, words: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from packager.environments import lockfile
 from packager.facts.devices import Substitute
-from packager.types import Frame, LoaderSpec, ResolvedModel, Runtime, Target, Tier
+from packager.types import Frame, LoaderSpec, ResolvedModel, Runtime, Tier
 
 MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 
@@ -50,7 +50,7 @@ def list_needed(
     model: ResolvedModel,
     loader: LoaderSpec,
     frame: Frame,
-    target: Target,
+    required: Sequence[str],
     substitutes: tuple[Substitute, ...],
     *,
     named: Mapping[str, str] | None = None,
@@ -60,8 +60,9 @@ def list_needed(
 ) -> Needed:
     """The lines to lock for one attempt; with `substitute` false the author's choice is kept.
 
-    `named` are distributions that the model's own files name: nothing of these is left out. With
-    `serving` of the other lines only those stay that the loader needs, and the model's own wheels.
+    `required` are the target's own lines; `named` are distributions that the model's own files
+    name: nothing of these is left out. With `serving` of the other lines only those stay that the
+    loader needs, and the model's own wheels.
     """
     own = {} if named is None or loader.alone else named
     never = {canonicalize_name(name) for name in loader.excludes} - own.keys()
@@ -85,7 +86,7 @@ def list_needed(
             continue
         names |= called
         lines.append(_substitute(each.name, each.line, each.requirement, replaced, substituted))
-    for line in (*loader.requires, *target.requires, *sorted(own)):
+    for line in (*loader.requires, *required, *sorted(own)):
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
         if name == "mlflow-skinny" and model.mlflow_version:

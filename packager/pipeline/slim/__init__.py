@@ -17,23 +17,24 @@ from packager.pipeline.slim.passes import Pass
 from packager.pipeline.slim.stage import stage
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store
 from packager.pipeline.slim.tracing import trace
-from packager.types import BuildPlan, Bundle
+from packager.types import BuildPlan, Bundle, PassName
 
 _LOG = logging.getLogger(__name__)
 
+_EVERY: Final = (
+    archive.PASS,
+    bytecode.PASS,
+    compressed_store.PASS,
+    defer.PASS,
+    libraries.PASS,
+    prune.PASS,
+    strip_libraries.PASS,
+    trace.PASS,
+    unused_distributions.PASS,
+    weights.PASS,
+)
 PASSES: Final[Mapping[str, Pass]] = MappingProxyType(
-    {
-        weights.PASS.name: weights.PASS,
-        libraries.PASS.name: libraries.PASS,
-        prune.PASS.name: prune.PASS,
-        strip_libraries.PASS.name: strip_libraries.PASS,
-        bytecode.PASS.name: bytecode.PASS,
-        trace.PASS.name: trace.PASS,
-        unused_distributions.PASS.name: unused_distributions.PASS,
-        defer.PASS.name: defer.PASS,
-        compressed_store.PASS.name: compressed_store.PASS,
-        archive.PASS.name: archive.PASS,
-    }
+    {str(name): each for name in PassName for each in _EVERY if each.name == name}
 )
 """In the order in which they run, whatever order they are asked for in."""
 

@@ -27,7 +27,7 @@ from packager.pipeline.slim.import_deferral import Name, Sinking
 from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.tracing import reachable_modules, side_effects, trace
 from packager.pipeline.slim.tracing.trace import UntraceableError
-from packager.types import BuildPlan, Bundle, Trace
+from packager.types import BuildPlan, Bundle, PassName, Trace
 
 _LOG = logging.getLogger(__name__)
 
@@ -315,7 +315,7 @@ def _serving(traced: Trace) -> frozenset[str]:
 
 
 PASS: Final = Pass(
-    name="defer",
+    name=PassName.DEFER,
     reason="modules that serving never uses need not be imported to start",
     apply=apply,
 )

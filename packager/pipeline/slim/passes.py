@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packager.system import file_tree
-from packager.types import BuildPlan, Bundle, LedgerEntry, Removal
+from packager.types import BuildPlan, Bundle, LedgerEntry, PassName, Removal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """One change of the tree: in place, from a bundle to the bundle that it leaves."""
 
-    name: str
+    name: PassName
     reason: str
     apply: Callable[[Bundle, BuildPlan], Bundle]
 

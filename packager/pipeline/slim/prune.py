@@ -16,7 +16,7 @@ from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.storing.named_files import find_named_files, read_model_words
 from packager.system import elf
-from packager.types import BuildPlan, Bundle, FileRecord, Removal
+from packager.types import BuildPlan, Bundle, FileRecord, PassName, Removal
 
 _OURS: Final = ("handlers", "model", "lib", "model-manifest.json")
 LICENCES: Final = (
@@ -187,7 +187,7 @@ def _list_needed_libraries(root: Path, staying: list[PurePosixPath]) -> set[str]
 
 
 PASS: Final = Pass(
-    name="prune",
+    name=PassName.PRUNE,
     reason="tests, type stubs, sources, scripts and installer records are never read in serving",
     apply=apply,
 )

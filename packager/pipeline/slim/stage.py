@@ -17,7 +17,6 @@ from handlers.observability import sketches
 from packager.environments import lockfile, virtual_environments
 from packager.errors import ModelFormatError, PlanError, StorageError, UntrustedTypesError
 from packager.models import registered_model
-from packager.pipeline import baseline
 from packager.pipeline.slim import imports
 from packager.system import destination_uri, file_tree, resources
 from packager.system.resources import WORKERS
@@ -73,8 +72,8 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         _answer_for(plan, root)
         example = _write_example(plan, root)
         manifest = _manifest(plan, example, path_files=any(root.glob("*.pth")))
-        if (drift := baseline.make(plan)) is not None:
-            (root / sketches.FILENAME).write_text(drift, encoding="utf-8")
+        if plan.drift is not None:
+            (root / sketches.FILENAME).write_text(plan.drift, encoding="utf-8")
             manifest = replace(manifest, baseline=sketches.FILENAME)
         if manifest.options.get("format") == "skops":
             trusted = _list_trusted_types(plan, root, manifest.options)

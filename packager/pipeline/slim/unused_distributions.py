@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.storing.named_files import read_model_words
-from packager.types import BuildPlan, Bundle, Removal, Trace
+from packager.types import BuildPlan, Bundle, PassName, Removal, Trace
 
 _EXTENSION: Final = re.compile(r"\.(py|pyc|so|[\w-]+\.so)$")
 
@@ -148,7 +148,7 @@ def _proof(going: Iterable[str], provided: Collection[str], idle: Collection[str
 
 
 PASS: Final = Pass(
-    name="cut",
+    name=PassName.CUT,
     reason="what was listed for training, and what the runtime carries, is not needed to serve",
     apply=apply,
 )

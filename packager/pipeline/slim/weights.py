@@ -17,7 +17,7 @@ from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.stage import MODEL
 from packager.system.resources import WORKERS
 from packager.targets.emulator import why_not_bootable
-from packager.types import BuildPlan, Bundle, Removal
+from packager.types import BuildPlan, Bundle, PassName, Removal
 
 _WORKER: Final = WORKERS / "weights.py"
 _SECONDS: Final = 1800
@@ -96,7 +96,7 @@ def _find_loaded_folder(root: Path, plan: BuildPlan) -> tuple[Path, str]:
 
 
 PASS: Final = Pass(
-    name="weights",
+    name=PassName.WEIGHTS,
     reason="safetensors are mapped, where pickled weights are read twice and can name any code",
     apply=apply,
 )

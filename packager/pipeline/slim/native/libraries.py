@@ -21,7 +21,7 @@ from packager.facts import Donor
 from packager.pipeline.slim.passes import Pass, account_for
 from packager.system import cache, elf, file_tree
 from packager.system.scratch import make_scratch
-from packager.types import BuildPlan, Bundle, Lock, LockedPackage
+from packager.types import BuildPlan, Bundle, Lock, LockedPackage, PassName
 
 _LOG = logging.getLogger(__name__)
 _FOLDER: Final = "lib"
@@ -133,7 +133,7 @@ def _lock_donor(donor: Donor, plan: BuildPlan) -> Lock:
 
 
 PASS: Final = Pass(
-    name="libraries",
+    name=PassName.LIBRARIES,
     reason="wheels leave some libraries to the system, and the runtime's does not have them",
     apply=apply,
 )

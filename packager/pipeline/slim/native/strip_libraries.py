@@ -20,7 +20,7 @@ from packager.system.elf_compact import NotCompactableError, compact_library
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
 from packager.targets.emulator import why_not_bootable
-from packager.types import BuildPlan, Bundle
+from packager.types import BuildPlan, Bundle, PassName
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def failures(paths: Iterable[Path], root: Path, plan: BuildPlan) -> list[Path]:
 
 
 PASS: Final = Pass(
-    name="compact",
+    name=PassName.COMPACT,
     reason="debug symbols, section tables and GPU code in shared libraries are never mapped",
     apply=apply,
 )

@@ -14,7 +14,7 @@ from handlers.importer import bytecode_importer
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.storing import index
-from packager.types import BuildPlan, Bundle, Trace
+from packager.types import BuildPlan, Bundle, PassName, Trace
 
 _HEADER: Final = 16
 """Bytes before the code in a .pyc file (PEP 552)."""
@@ -70,7 +70,7 @@ def _in_order(sources: list[str], trace: Trace | None) -> list[str]:
 
 
 PASS: Final = Pass(
-    name="archive",
+    name=PassName.ARCHIVE,
     reason="a start looks for a thousand files, each with several calls of the system",
     apply=apply,
 )

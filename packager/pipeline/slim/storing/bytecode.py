@@ -20,7 +20,7 @@ from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.storing import index
 from packager.system import cache, process
 from packager.system.scratch import make_scratch
-from packager.types import BuildPlan, Bundle, FileRecord, Interpreter
+from packager.types import BuildPlan, Bundle, FileRecord, Interpreter, PassName
 
 _LOG = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ def _python(interpreter: Interpreter, arguments: list[str]) -> process.Done:
 
 
 PASS: Final = Pass(
-    name="bytecode",
+    name=PassName.BYTECODE,
     reason="without valid bytecode every cold start compiles what it imports and cannot keep it",
     apply=apply,
 )

@@ -39,7 +39,7 @@ from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.prune import LICENCES, is_set_aside
 from packager.pipeline.slim.storing import archive, index
 from packager.system import cache
-from packager.types import BuildPlan, Bundle, Removal, Trace
+from packager.types import BuildPlan, Bundle, PassName, Removal, Trace
 
 _BLOCK_BYTES: Final = 1 << 20
 """What a miss decompresses at least: about 12 ms."""
@@ -293,7 +293,7 @@ def _read_back(path: Path, root: Path, files: Iterable[str]) -> None:
 
 
 PASS: Final = Pass(
-    name="cold",
+    name=PassName.COLD,
     reason="what serving was never seen to open can be compressed, if it comes back when asked for",
     apply=apply,
 )

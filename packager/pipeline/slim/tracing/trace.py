@@ -20,7 +20,7 @@ from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
 from packager.system.scratch import make_scratch
 from packager.targets.emulator import run_script, why_not_bootable
-from packager.types import BuildPlan, Bundle, Trace
+from packager.types import BuildPlan, Bundle, PassName, Trace
 
 _LOG = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def _run(
 
 
 PASS: Final = Pass(
-    name="trace",
+    name=PassName.TRACE,
     reason="what serving never touches is known by watching it serve",
     apply=apply,
 )
