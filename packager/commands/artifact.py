@@ -45,7 +45,11 @@ def read(folder: Path) -> Built:
 
 
 def is_artifact(folder: Path) -> bool:
-    return (folder / atomic_output.MARKER).is_file()
+    """Tell whether a build made `folder`; one that cannot be looked at is nothing that it made."""
+    try:
+        return (folder / atomic_output.MARKER).is_file()
+    except OSError:
+        return False
 
 
 def read_manifest(function: Path) -> Manifest:

@@ -17,7 +17,7 @@ from packager.errors import ConfigurationError, ToolError, suggest_name
 from packager.models import registry_stores
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.system import process
+from packager.system import atomic_output, process
 from packager.system.resources import WORKERS
 from packager.targets.emulator import Emulator, http_event
 from packager.targets.hosts import Boot, Call
@@ -44,6 +44,7 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
         meant = suggest_name(target, _DOORS)
         raise ConfigurationError(f"--target {target}: there is a demo for {known}.{meant}")
     folder = folder.absolute()
+    atomic_output.check_writable(folder / "mlflow.db")
     folder.mkdir(parents=True, exist_ok=True)
     registry_stores.check_own(folder / "mlflow.db", _NAME)
     tracking_uri = f"sqlite:///{folder / 'mlflow.db'}"

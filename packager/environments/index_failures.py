@@ -1,7 +1,8 @@
-"""Words of uv where an index could not be asked, as opposed to lacking what was asked for."""
+"""Words of uv where an index could not be asked, or a disk written: neither tells of a package."""
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Final
 
@@ -20,6 +21,8 @@ _CAUSES: Final = (
     ("tunnel error", "the proxy does not let it through"),
     ("429 ", "it is asked too often"),
 )
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNWRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO})
 _FAILED: Final = ("Failed to fetch", "error sending request", "Request failed after")
 
 
@@ -46,6 +49,25 @@ def explain_index_failure(words: str) -> str | None:
         f"The package index at {host} did not answer: {cause}. Try again when it can be reached "
         f"from here; {_ENVIRONMENT}.\n{_tail(words)}"
     )
+
+
+def explain_storage_failure(words: str) -> str | None:
+    """A sentence on what uv could not read or write; None where that is not what stopped it.
+
+    The system's numbers are Linux's, for example 13 for EACCES.
+    """
+    codes = {int(code) for code in re.findall(r"\(os error ([0-9]{1,3})\)", words)}
+    if codes & _FULL:
+        return (
+            "The disk is full where uv writes. Free space, or set UV_CACHE_DIR to a larger disk.\n"
+            f"{_tail(words)}"
+        )
+    if codes & _UNWRITABLE:
+        return (
+            "uv cannot read or write its files. Set UV_CACHE_DIR to a folder that you can write; "
+            f"without it uv takes ~/.cache/uv.\n{_tail(words)}"
+        )
+    return None
 
 
 def _host(words: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from packager.environments.index_failures import explain_index_failure
-from packager.errors import IndexUnavailableError, ToolError
+from packager.environments.index_failures import explain_index_failure, explain_storage_failure
+from packager.errors import IndexUnavailableError, StorageError, ToolError
 from packager.system import process
 
 # what a user may set for uv: where packages and Pythons come from, never what is chosen among them.
@@ -101,8 +101,8 @@ def run_pip(
 
     `options` are a requirements file's on where packages come from; folders among them are
     relative to `cwd`. They travel by the environment, so that a password among them is in no file
-    and in no list of processes. Raises IndexUnavailableError where an index does not answer, with
-    `check` or without, and what `_process.run` raises.
+    and in no list of processes. Raises IndexUnavailableError where an index does not answer and
+    StorageError where uv cannot write, with `check` or without, and what `_process.run` raises.
     """
     env = _add_indexes(build_environment(), options)
     fixed = ("--quiet", "--no-config", "--no-python-downloads", "--only-binary", ":all:")
@@ -117,13 +117,20 @@ def run_pip(
         )
     except ToolError as error:
         said = _hide_secrets(str(error), env)
-        if why := explain_index_failure(said):
-            raise IndexUnavailableError(why) from None
+        _raise_known_failure(said)
         raise ToolError(said) from None
     done = replace(done, stderr=_hide_secrets(done.stderr, env))
-    if done.returncode != 0 and (why := explain_index_failure(done.stderr)):
-        raise IndexUnavailableError(why)
+    if done.returncode != 0:
+        _raise_known_failure(done.stderr)
     return done
+
+
+def _raise_known_failure(said: str) -> None:
+    """Raises IndexUnavailableError or StorageError for what tells nothing of the packages."""
+    if why := explain_index_failure(said):
+        raise IndexUnavailableError(why) from None
+    if why := explain_storage_failure(said):
+        raise StorageError(why) from None
 
 
 def _hide_secrets(words: str, env: Mapping[str, str]) -> str:

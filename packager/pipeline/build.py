@@ -69,6 +69,7 @@ def plan_build(
     if as_built:
         output_place.check_place(request)
         atomic_output.refuse_foreign(request.output.folder.absolute())
+        atomic_output.check_writable(request.output.folder.absolute())
     with atomic_output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model, target)

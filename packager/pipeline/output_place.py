@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +54,7 @@ def _refuse_place(final: Path, request: BuildRequest) -> Iterator[str]:
         yield "it is your home"
     if final == here or final in here.parents:
         yield "it is the folder that you are in, which a build would take away"
-    if final.is_mount():
+    if _holds(final.is_mount):
         yield "a file system is mounted there, which no build can replace; a folder in it will do"
     if holding := next((each for each in final.parents if _is_model(each)), None):
         yield f"it lies in the folder of a model, {holding}"
@@ -63,7 +63,7 @@ def _refuse_place(final: Path, request: BuildRequest) -> Iterator[str]:
     for path in _list_sources(request):
         if path == final or final in path.parents:
             yield f"{path} lies in it, which the build reads"
-        elif path.is_dir() and path in final.parents:
+        elif _holds(path.is_dir) and path in final.parents:
             yield f"it lies in {path}, which the build reads"
 
 
@@ -76,14 +76,22 @@ def _read_home() -> Path:
 
 
 def _is_model(folder: Path) -> bool:
+    return _holds((folder / "MLmodel").is_file)
+
+
+def _holds(test: Callable[[], bool]) -> bool:
+    """Return what `test` does, False for a path that this user may not look at."""
     try:
-        return (folder / "MLmodel").is_file()
+        return test()
     except OSError:
         return False
 
 
 def _list_sources(request: BuildRequest) -> Iterator[Path]:
-    """The local folders and files that the model may be read from."""
+    """The local folders and files that the model may be read from.
+
+    One that this user may not look at is for its reader to tell of, so nothing is raised for it.
+    """
     model = model_uri.local_path(request.model.uri)
     if model is not None:
         yield model.resolve()
@@ -93,5 +101,5 @@ def _list_sources(request: BuildRequest) -> Iterator[Path]:
     for uri in filter(None, (*told, *set_before, *_DEFAULT_REGISTRIES)):
         match = _SQLITE.match(uri)
         path = Path(match.group(1)) if match else model_uri.local_path(uri)
-        if path is not None and path.exists():
+        if path is not None and _holds(path.exists):
             yield path.resolve()

@@ -74,6 +74,18 @@ def scratch() -> Iterator[Place]:
         yield Place(root)
 
 
+def check_writable(final: Path) -> None:
+    """Raises StorageError where `final` cannot be made, as `replacing` does; nothing is made."""
+    with _disk_errors(final.parent):
+        parent = next(each for each in final.absolute().parents if each.exists())
+        if not parent.is_dir():
+            raise ConfigurationError(f"{parent} is not a folder; name another with --out.")
+        if os.statvfs(parent).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(parent))
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
+
+
 def refuse_foreign(final: Path) -> None:
     """Raises ConfigurationError where `final` holds anything that no build made."""
     try:

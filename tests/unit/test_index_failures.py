@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from packager.environments import interpreters, lockfile, uv_command
-from packager.environments.index_failures import explain_index_failure
+from packager.environments.index_failures import explain_index_failure, explain_storage_failure
 from packager.environments.lockfile import Wanted
-from packager.errors import IndexUnavailableError, UnresolvableError
+from packager.errors import IndexUnavailableError, StorageError, UnresolvableError
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -143,3 +143,31 @@ def test_a_try_offline_before_the_index_is_asked_is_no_failure(
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{index}/503/simple")
     with pytest.raises(IndexUnavailableError, match="503"):
         uv_command.run_pip("install", ["--target", tmp_path / "t", "thing==1.0"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("failed to create directory `/h/.cache/uv`: Permission denied (os error 13)", "UV_CACHE"),
+        ("failed to open `/h/.cache/uv/x`: Read-only file system (os error 30)", "can write"),
+        ("failed to write `/t/x`: No space left on device (os error 28)", "disk is full"),
+        ("failed to write `/t/x`: Disk quota exceeded (os error 122)", "disk is full"),
+    ],
+)
+def test_what_uv_cannot_write_is_said(words: str, said: str) -> None:
+    assert said in str(explain_storage_failure(words))
+
+
+@pytest.mark.parametrize("words", ["", "thing has no wheel", "refused (os error 111)", "error 13"])
+def test_other_words_tell_of_no_disk(words: str) -> None:
+    assert explain_storage_failure(words) is None
+
+
+def test_a_cache_of_uv_that_cannot_be_made_is_not_a_missing_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "file" / "uv"))
+    with pytest.raises(StorageError, match="UV_CACHE_DIR") as caught:
+        lockfile.lock(_wanted())
+    assert caught.value.exit_code == 9

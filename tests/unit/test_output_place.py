@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from packager.commands.artifact import is_artifact
 from packager.errors import ConfigurationError, PackagerError, StorageError
 from packager.pipeline import output_place
 from packager.system import atomic_output
@@ -173,3 +174,69 @@ def test_a_swap_that_fails_puts_the_earlier_artifact_back(
         build()
     assert (final / "report.json").read_text() == "old"
     assert sorted(path.name for path in here.iterdir() if path.name.startswith(".")) == []
+
+
+def refuse_to_look(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Have the system refuse each look at what is below `folder`, as to another user."""
+
+    def look(path: Path, *_: object, **__: object) -> os.stat_result:
+        if folder in path.parents:
+            raise PermissionError(13, os.strerror(13), str(path))
+        return os.stat(path)  # noqa: PTH116 - Path.stat is what is replaced
+
+    monkeypatch.setattr(Path, "stat", look)
+
+
+@pytest.mark.parametrize(
+    ("out", "uri"),
+    [
+        ("secret/dist", "models:/a/1"),
+        ("dist", "secret/model"),
+        ("dist", "models:/a/1"),
+        ("secret/a/b/dist", "secret/model"),
+    ],
+)
+def test_places_that_may_not_be_looked_at_are_no_bug(
+    out: str, uri: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads or writes there says so."""
+    (here / "secret").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here}/secret/mlflow.db")
+    refuse_to_look(monkeypatch, here / "secret")
+    output_place.check_place(make_request(model_uri=uri, out_dir=here / out))
+    assert not is_artifact(here / "secret" / "model")
+
+
+@pytest.mark.parametrize("out", ["dist", "a/b/dist"])
+def test_a_dry_run_looks_whether_a_build_could_write(
+    out: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atomic_output.check_writable(here / out)
+    assert not (here / Path(out).parts[0]).exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != here)
+    with pytest.raises(StorageError, match="Permission denied"):
+        atomic_output.check_writable(here / out)
+
+
+@pytest.mark.parametrize(
+    ("out", "error"), [("file/dist", ConfigurationError), ("secret/a/dist", StorageError)]
+)
+def test_a_parent_that_no_build_could_use_is_said(
+    out: str, error: type[PackagerError], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "file").touch()
+    (here / "secret").mkdir()
+    refuse_to_look(monkeypatch, here / "secret")
+    with pytest.raises(error):
+        atomic_output.check_writable(here / out)
+
+
+def test_a_file_system_that_is_read_only_is_said(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ReadOnly:
+        f_flag = os.ST_RDONLY
+
+    monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly)
+    with pytest.raises(StorageError, match="Read-only file system"):
+        atomic_output.check_writable(here / "dist")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -389,3 +390,12 @@ def test_what_would_end_a_build_ends_it_before_anything_is_installed(
         start(tmp_path)
     assert not stages.asked
     assert not stages.slimmed
+
+
+def test_a_dry_run_ends_where_a_build_could_not_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Stages(monkeypatch, "native")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StorageError, match="cannot be read or written"):
+        dry_run(tmp_path)
