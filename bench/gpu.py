@@ -213,7 +213,7 @@ def ways(folder: Path, device: str, kind: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for precision, tier in (("float32", "eager"), *WAYS[kind]):
         settings = ServiceSettings(batch_rows=sizes[-1], precision=precision, tier=tier)
-        quick, proof = acceleration.quickened(copy.predictor, copy.scorer, example, settings)
+        quick, proof = acceleration.accelerate_model(copy.predictor, copy.scorer, example, settings)
         taken = proof.used or proof is acceleration.PLAIN
         found[f"{precision}, {tier}"] = {
             "proven": proof.used,

@@ -114,7 +114,7 @@ class Function:
         self._app: Any = None
         self._front: Any = None
         self._handle = self._logger.inject_lambda_context(
-            self._measured, log_event=False, clear_state=True
+            self._measure_event, log_event=False, clear_state=True
         )
         if os.environ.get("PACKAGER_HTTP") == "1":
             self._load_http()
@@ -122,7 +122,7 @@ class Function:
     def __call__(self, event: Any, context: Any) -> Any:
         return self._handle(event, context)
 
-    def _measured(self, event: Any, context: Any) -> Any:
+    def _measure_event(self, event: Any, context: Any) -> Any:
         begun = time.perf_counter()
         self._watched.raised, self._watched.seconds, self._scorer.rows = False, 0.0, 0
         status, rows, counted = 500, 0, False
@@ -137,7 +137,7 @@ class Function:
                 status = response["statusCode"]
                 rows = self._scorer.rows
             elif self._inbox and (source := self._inbox.claiming(event)):
-                response, counts = self._delivered(self._inbox, source, event, context)
+                response, counts = self._deliver_event(self._inbox, source, event, context)
                 status, rows = 200, counts.rows
                 self._recorder.count(counts)
                 counted, payload_bytes = True, counts.payload_bytes
@@ -165,7 +165,7 @@ class Function:
                 refused=400 <= status < 500,
             )
             if self._drift is not None:
-                self._drift.served(seconds)
+                self._drift.end_invocation(seconds)
         return response
 
     def _carry(self, event: dict[str, Any]) -> None:
@@ -195,7 +195,7 @@ class Function:
             },
         )
 
-    def _delivered(
+    def _deliver_event(
         self, inbox: EventProcessor, source: Source, event: Any, context: Any
     ) -> tuple[Any, Counts]:
         from handlers.events.event_processor import NoOutputError
@@ -205,7 +205,7 @@ class Function:
         except (RecordsFailedError, NoOutputError):
             raise
         except ScoringError as error:
-            raise self._refused(error) from None
+            raise self._make_refusal(error) from None
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
             raise self._internal(error) from None
 
@@ -213,11 +213,11 @@ class Function:
         try:
             return self._scorer.invoke(event)
         except ScoringError as error:
-            raise self._refused(error) from None
+            raise self._make_refusal(error) from None
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
             raise self._internal(error) from None
 
-    def _refused(self, error: ScoringError) -> Exception:
+    def _make_refusal(self, error: ScoringError) -> Exception:
         if isinstance(error, TooLargeError):
             return PayloadTooLargeError(_message(error))
         if self._watched.raised:
@@ -238,7 +238,7 @@ class Function:
             answer = self._scorer.refusal(refusal)
         try:
             front = self._front(event, context)
-            answer = answer or self._routed(front.scope, front.body)
+            answer = answer or self._route_request(front.scope, front.body)
             response = front(_outgoing(answer))
             if _size(response) > self._scorer.settings.response_bytes:
                 limit = self._scorer.settings.response_bytes
@@ -251,7 +251,7 @@ class Function:
             raise self._internal(error) from None
         return dict(response)
 
-    def _routed(self, scope: Any, body: bytes) -> Answer:
+    def _route_request(self, scope: Any, body: bytes) -> Answer:
         from handlers.http.asgi import finish
 
         try:
@@ -317,7 +317,7 @@ def _size(response: dict[str, Any]) -> int:
     return len(body) + body.count('"') + body.count("\\") + body.count("\n") + 512
 
 
-def _started(folder: Path) -> Function:
+def _start_function(folder: Path) -> Function:
     """The function, made without garbage collections: a start makes much and drops little.
 
     Collecting meanwhile took a tenth of its CPU. What is there afterwards stays, so that later
@@ -334,7 +334,7 @@ def _started(folder: Path) -> Function:
 
 
 _ROOT = Path(__file__).resolve().parent.parent
-_FUNCTION = _started(_ROOT) if (_ROOT / FILENAME).is_file() else None
+_FUNCTION = _start_function(_ROOT) if (_ROOT / FILENAME).is_file() else None
 
 
 def handler(event: Any, context: Any) -> Any:

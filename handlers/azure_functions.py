@@ -126,7 +126,7 @@ class Function:
         if self._telemetry is None:
             _LOG.info("%s", json.dumps(told))
             return
-        with self._telemetry.recorded(told, invocation):
+        with self._telemetry.record_invocation(told, invocation):
             _LOG.info("%s", json.dumps(told))
 
     def __call__(
@@ -134,16 +134,16 @@ class Function:
     ) -> func.HttpResponse:
         begun = time.perf_counter()
         try:
-            answer = answered(self._app, request)
+            answer = answer_request(self._app, request)
         except Exception as error:  # noqa: BLE001 - the host would answer without a body
-            answer = self._failed(error)
+            answer = self._refuse_failure(error)
         latency_ms = round((time.perf_counter() - begun) * 1000, 3)
         values = {"status": answer.status, "rows": answer.rows, "latency_ms": latency_ms}
         values["payload_bytes"] = len(request.get_body())
         self.record("http", values, context)
         return response(answer)
 
-    def _failed(self, error: Exception) -> Answer:
+    def _refuse_failure(self, error: Exception) -> Answer:
         name = type(error).__name__
         _LOG.error("%s at %s", name, log_redaction.place(error))
         message = f"{name} in the function; see the log for the place."
@@ -167,7 +167,7 @@ def response(answer: Answer) -> func.HttpResponse:
     return func.HttpResponse(answer.body, status_code=answer.status, headers=headers)
 
 
-def answered(app: App, request: func.HttpRequest) -> Answer:
+def answer_request(app: App, request: func.HttpRequest) -> Answer:
     """Run the application to its end: it waits for nothing, as the body is there."""
     url = urlsplit(request.url)
     scope: dict[str, Any] = {

@@ -50,9 +50,9 @@ class _Server(uvicorn.Server):
 
     def _begin(self) -> None:
         _LOG.info("Draining: what was taken is answered")
-        self._drain = self._loop.create_task(self._drained())
+        self._drain = self._loop.create_task(self._drain_and_exit())
 
-    async def _drained(self) -> None:
+    async def _drain_and_exit(self) -> None:
         await self._service.drain()
         self.should_exit = True
 

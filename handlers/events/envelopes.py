@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from handlers.events.records import dig, tagged
+from handlers.events.records import dig, names_source
 from handlers.scoring.errors import InvalidInputError
 
 _Fields: TypeAlias = Mapping[str, object]
@@ -32,7 +32,7 @@ _BINARY = {
 """By their first bytes."""
 
 
-def decoded(body: Any) -> Any:
+def decode_body(body: Any) -> Any:
     """JSON of text or bytes; anything else as it is. Raises InvalidInputError."""
     if not isinstance(body, str | bytes):
         return body
@@ -47,7 +47,7 @@ def decoded(body: Any) -> Any:
     raise InvalidInputError("The record is not JSON.")
 
 
-def opened(found: Any, *, of_files: bool = False, keep: str | None = None) -> Any:
+def open_envelopes(found: Any, *, of_files: bool = False, keep: str | None = None) -> Any:
     """Open the envelopes, however many; `found` itself where it is in none.
 
     Where `keep` is the field that an envelope has its payload in, it stays there. Raises
@@ -119,7 +119,7 @@ def _source_of(found: _Fields) -> str | None:
 
 def _is_of_bucket(found: _Fields) -> bool:
     """Tell whether S3 told it, straight or by EventBridge."""
-    if tagged(found, "eventSource", "aws:s3") or found.get("Event") == "s3:TestEvent":
+    if names_source(found, "eventSource", "aws:s3") or found.get("Event") == "s3:TestEvent":
         return True
     return found.get("source") == "aws.s3" and isinstance(dig(found, "detail", "bucket"), dict)
 
@@ -167,14 +167,14 @@ def _of_destination(found: _Fields) -> object:
 
 def _of_cloud_event(found: _Fields) -> object:
     if "data" in found:
-        return decoded(found["data"])
+        return decode_body(found["data"])
     return _of_base64(found["data_base64"], "The data of a CloudEvent")
 
 
 def _of_base64(text: object, what: str) -> object:
     try:
         if isinstance(text, str):
-            return decoded(base64.b64decode(text))
+            return decode_body(base64.b64decode(text))
     except ValueError:
         pass
     raise InvalidInputError(f"{what} is not base64.")
@@ -188,12 +188,12 @@ class _Envelope(NamedTuple):
 
 
 _ENVELOPES = (
-    _Envelope(_is_sns, "Message", lambda found: decoded(found["Message"])),
+    _Envelope(_is_sns, "Message", lambda found: decode_body(found["Message"])),
     _Envelope(_is_event_bridge, "detail", lambda found: found["detail"]),
-    _Envelope(_is_event_grid, "data", lambda found: decoded(found["data"])),
+    _Envelope(_is_event_grid, "data", lambda found: decode_body(found["data"])),
     _Envelope(_is_cloud_event, "data", _of_cloud_event),
     _Envelope(
-        _is_piped("aws:sqs", "messageId", "body"), "body", lambda found: decoded(found["body"])
+        _is_piped("aws:sqs", "messageId", "body"), "body", lambda found: decode_body(found["body"])
     ),
     _Envelope(
         _is_piped("aws:kinesis", "sequenceNumber", "data"),

@@ -117,10 +117,10 @@ class EventProcessor:
             raise NoOutputError(f"PACKAGER_OUTPUT is empty: answers to {source.NAME} would be lost")
         records = sources.read_records(source, event)
         if source.RETURNS:
-            outcomes = self._scored(records, context)
+            outcomes = self._score_records(records, context)
             known = 0
         else:
-            outcomes, known = self._answered(source.NAME, records, context)
+            outcomes, known = self._answer_records(source.NAME, records, context)
         counts = Counts(
             records=len(records),
             rows=sum(outcome.rows for outcome in outcomes),
@@ -132,20 +132,20 @@ class EventProcessor:
         )
         return source.reply(event, outcomes), counts
 
-    def _answered(
+    def _answer_records(
         self, source: str, records: Sequence[Record], context: Any
     ) -> tuple[list[Outcome], int]:
         """Scored, delivered and marked; a record that is there twice is scored once."""
-        records = _named_apart(records)
+        records = _give_distinct_names(records)
         distinct = list({record.id: record for record in records}.values())
         ledger = self._ledger(source) if self._ledger is not None else None
-        claimed = _claimed(ledger, distinct, context)
+        claimed = _claim_records(ledger, distinct, context)
         fresh = {record.id for record in distinct if record.id not in claimed}
         ours_to_score = [record for record in distinct if record.id in fresh]
-        scored = iter(self._scored(ours_to_score, context))
+        scored = iter(self._score_records(ours_to_score, context))
         outcomes = [claimed.get(record.id) or next(scored) for record in distinct]
-        outcomes = self._buried(source, _held_back(outcomes))
-        outcomes = self._delivered(source, _held_back(outcomes))
+        outcomes = self._send_to_dead_letter(source, _preserve_group_order(outcomes))
+        outcomes = self._deliver_answers(source, _preserve_group_order(outcomes))
         if ledger is not None:
             ours = [o for o in outcomes if o.record.id in fresh and o.record.fault is None]
             ledger.done([outcome.record.id for outcome in ours if not outcome.retry])
@@ -155,12 +155,12 @@ class EventProcessor:
         known = sum(not outcome.retry for outcome in claimed.values())
         return [replace(found[record.id], record=record) for record in records], known
 
-    def _scored(self, records: Sequence[Record], context: Any) -> list[Outcome]:
+    def _score_records(self, records: Sequence[Record], context: Any) -> list[Outcome]:
         if any(record.file is not None for record in records):
             return [
                 self._of_s3(record, context)
                 if record.file is not None
-                else self._scored([record], context)[0]
+                else self._score_records([record], context)[0]
                 for record in records
             ]
         if any(record.text for record in records):
@@ -219,7 +219,7 @@ class EventProcessor:
         if record.fault is not None:
             return record.fault
         try:
-            found = self._payload(envelopes.decoded(record.body))
+            found = self._payload(envelopes.decode_body(record.body))
         except ScoringError as error:
             return error
         if not isinstance(found, dict) or not found:
@@ -229,15 +229,15 @@ class EventProcessor:
     def _payload(self, found: Any) -> Any:
         """Take what the path names out of its envelopes. Raises InvalidInputError."""
         if not isinstance(found, dict) or not found.keys() & _REQUEST_KEYS:
-            found = envelopes.opened(found, keep=self._path[0] if self._path else None)
+            found = envelopes.open_envelopes(found, keep=self._path[0] if self._path else None)
         for name in self._path:
             if isinstance(found, dict) and name not in found:
                 raise InvalidInputError(f"The record has no {'.'.join(self._path)}.")
             # JSON may lie in JSON as text
-            found = envelopes.decoded(found[name]) if isinstance(found, dict) else None
+            found = envelopes.decode_body(found[name]) if isinstance(found, dict) else None
         return found
 
-    def _buried(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def _send_to_dead_letter(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Send what can never be answered to its queue with the reason; without one it fails."""
         poison = [place for place, o in enumerate(outcomes) if o.error is not None and not o.retry]
         messages = [record_messages.of_failure(source, outcomes[place]) for place in poison]
@@ -246,7 +246,7 @@ class EventProcessor:
             lost = {poison[place] for place in self._failures.send(messages)}
         return _again(outcomes, lost)
 
-    def _delivered(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def _deliver_answers(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
         good = [
             place
             for place, o in enumerate(outcomes)
@@ -266,7 +266,7 @@ def _is_text_row(body: object) -> bool:
     return isinstance(body, dict) and bool(body) and all(isinstance(v, str) for v in body.values())
 
 
-def _named_apart(records: Sequence[Record]) -> list[Record]:
+def _give_distinct_names(records: Sequence[Record]) -> list[Record]:
     """A record that comes twice is one; another under the same name gets a name of its own."""
     first: dict[str, Record] = {}
     made = []
@@ -315,7 +315,7 @@ def _ledgers(table: str, digest: str) -> Callable[[str], IdempotencyTable]:
     return lambda source: IdempotencyTable(table, digest, source)
 
 
-def _claimed(
+def _claim_records(
     ledger: IdempotencyTable | None, records: Sequence[Record], context: Any
 ) -> dict[str, Outcome]:
     """Outcomes of those that are not to be scored now: done with, or another invocation's.
@@ -340,7 +340,7 @@ def _outcome(record: Record, result: Scored | ScoringError) -> Outcome:
     return Outcome(record=record, error=result, retry=isinstance(result.__cause__, _TRANSIENT))
 
 
-def _held_back(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _preserve_group_order(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """In a group whose order counts, all that is not done with waits for one that comes again."""
     waiting: set[str] = set()
     made = []

@@ -44,7 +44,7 @@ class IdempotencyTable:
         now = time.time()
 
         def one(name: str) -> Claim:
-            return self._claimed(name, owner, now, now + seconds)
+            return self._claim_name(name, owner, now, now + seconds)
 
         return self._each(one, ids)
 
@@ -54,7 +54,7 @@ class IdempotencyTable:
 
         def one(name: str) -> None:
             item = {**self._key(name), "state": {"S": "done"}, "expires": {"N": expires}}
-            self._tried(self._client.put_item, Item=item)
+            self._try_call(self._client.put_item, Item=item)
 
         self._each(one, ids)
 
@@ -62,7 +62,7 @@ class IdempotencyTable:
         """Give up claims of ours, so that the next delivery need not wait."""
 
         def one(name: str) -> None:
-            self._tried(
+            self._try_call(
                 self._client.delete_item,
                 Key=self._key(name),
                 ConditionExpression=_OWN,
@@ -72,7 +72,7 @@ class IdempotencyTable:
 
         self._each(one, ids)
 
-    def _claimed(self, name: str, owner: str, now: float, until: float) -> Claim:
+    def _claim_name(self, name: str, owner: str, now: float, until: float) -> Claim:
         item = {
             **self._key(name),
             "state": {"S": "claimed"},
@@ -103,7 +103,7 @@ class IdempotencyTable:
     def _key(self, name: str) -> dict[str, Any]:
         return {"id": {"S": hashlib.sha256(f"{self._scope}{name}".encode()).hexdigest()}}
 
-    def _tried(self, call: Callable[..., Any], **values: Any) -> None:
+    def _try_call(self, call: Callable[..., Any], **values: Any) -> None:
         try:
             call(TableName=self._table, **values)
         except AWS_ERRORS as error:

@@ -49,7 +49,7 @@ def of_failure(source: str, outcome: Outcome) -> Message:
     from handlers.events.destinations import Message
 
     record, error = outcome.record, outcome.error
-    body, encoding = _carried(record.body)
+    body, encoding = _write_body(record.body)
     return Message(
         id=f"{source}/{record.id}",
         body=body.encode(),
@@ -68,7 +68,7 @@ def _attribute(text: str) -> str:
     return _NOT_CARRIED.sub("?", text)[:_ATTRIBUTE] or "-"
 
 
-def _carried(body: Any) -> tuple[str, str]:
+def _write_body(body: Any) -> tuple[str, str]:
     """The body as text that a queue takes, and how it is written."""
     if not isinstance(body, str | bytes):
         try:

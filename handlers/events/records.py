@@ -78,7 +78,7 @@ def all_or_nothing(outcomes: Sequence[Outcome]) -> None:
         raise RecordsFailedError(f"{failed} of {len(outcomes)} records have to be delivered again")
 
 
-def tagged(event: object, key: str, source: str) -> bool:
+def names_source(event: object, key: str, source: str) -> bool:
     """Tell whether one of an event's `Records` says that it is of this source.
 
     One that is broken does not take the event away from its source.

@@ -52,7 +52,7 @@ class Files:
     def score(self, record: Record, file: FileRef, seconds_left: Callable[[], float]) -> Outcome:
         """Score one file; an error is why it can never be scored as it is."""
         try:
-            return self._scored(record, file, seconds_left)
+            return self._score_file(record, file, seconds_left)
         except ScoringError as error:
             return Outcome(record=record, error=error, retry=_transient(error))
         except AWS_ERRORS as error:
@@ -62,7 +62,9 @@ class Files:
             _LOG.error("A file could not be read or answered: S3 said %s", code(error))
             return Outcome(record=record, retry=True, error=_unread(error))
 
-    def _scored(self, record: Record, file: FileRef, seconds_left: Callable[[], float]) -> Outcome:
+    def _score_file(
+        self, record: Record, file: FileRef, seconds_left: Callable[[], float]
+    ) -> Outcome:
         target = self._target(file)
         if file.key.endswith("/"):  # what a console makes of a folder that is empty
             return Outcome(record=record, answer=_summary(file, target, skipped="folder"))
@@ -78,10 +80,10 @@ class Files:
             sequencer=file.sequencer,
             through=(*through, self._own),
         )
-        if why := storage.settled(target, stamp):
+        if why := storage.find_settled(target, stamp):
             return Outcome(record=record, answer=_summary(file, target, skipped=why))
         rows = Rows(self._scorer, self._limits.bad_rows)
-        writer = writers.named(target.key)
+        writer = writers.choose_writer(target.key)
         with storage.Sink(target, stamp, writer.content_type) as sink:
             for chunk in self._chunks(source, seconds_left):
                 sink.write(writer.rows(rows.answers(chunk)))

@@ -129,7 +129,7 @@ def _json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
             f"One JSON request may have {chunk_bytes} bytes in a file. Larger ones: a list of "
             "rows, JSON Lines or CSV."
         )
-    yield Document(_encoded(text + "".join(decode(block) for block in blocks)))
+    yield Document(_encode_text(text + "".join(decode(block) for block in blocks)))
 
 
 def _items(text: str, more: Iterator[str], chunk_bytes: int) -> Iterator[Items]:
@@ -171,7 +171,7 @@ def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
             continue
         if text[after] not in ",]":
             raise _not_a_list(text)
-        yield _encoded(text[place:end])
+        yield _encode_text(text[place:end])
         comma = text[after] == ","
         place = after + comma
     if "".join([text[place + 1 :], *more]).strip():
@@ -183,7 +183,7 @@ def _not_a_list(text: str) -> InvalidInputError:
     return InvalidInputError(f"The file is not {'a JSON list' if utf8 else 'UTF-8'}.")
 
 
-def _encoded(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 

@@ -52,11 +52,11 @@ class Rows:
 
     def answers(self, chunk: Part) -> Answers:
         """Raises ScoringError where the file as a whole is at fault, or the model fails at all."""
-        found = self._lines(chunk) if isinstance(chunk, Lines) else self._halved(chunk)
+        found = self._lines(chunk) if isinstance(chunk, Lines) else self._halve_chunk(chunk)
         self.counted += len(found)
         return found
 
-    def _halved(self, chunk: Chunk) -> list[Any]:
+    def _halve_chunk(self, chunk: Chunk) -> list[Any]:
         try:
             checked = self._read(chunk)
             count = length(checked.data)
@@ -69,7 +69,7 @@ class Rows:
             parts = chunk.halves()
             if not parts:
                 return [self._fault(error)]
-            return [answer for part in parts for answer in self._halved(part)]
+            return [answer for part in parts for answer in self._halve_chunk(part)]
         return by_row(prediction, count)
 
     def _read(self, chunk: Chunk) -> Checked:
@@ -84,7 +84,7 @@ class Rows:
             raise ScoringError(message, error_code=INTERNAL_ERROR) from error
 
     def _lines(self, chunk: Lines) -> list[Any]:
-        values = [_parsed(line) for line in chunk.lines]
+        values = [_parse_line(line) for line in chunk.lines]
         found: list[Any] = [None] * len(values)
         left = []
         for places in _by_form(values):
@@ -155,7 +155,7 @@ class Rows:
         return Fault(error.error_code, error.message)
 
 
-def _parsed(line: bytes) -> Any:
+def _parse_line(line: bytes) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

@@ -110,7 +110,7 @@ class Source:
         return client("s3").get_object(**where)["Body"]
 
 
-def settled(target: Address, stamp: Stamp) -> str:
+def find_settled(target: Address, stamp: Stamp) -> str:
     """Tell why nothing is to be written: `known` or `superseded`; empty where there is."""
     try:
         held = client("s3").head_object(Bucket=target.bucket, Key=target.key).get("Metadata", {})

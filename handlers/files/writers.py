@@ -19,7 +19,7 @@ class Writer(Protocol):
     def end(self, count: int) -> bytes: ...
 
 
-def named(key: str) -> Writer:
+def choose_writer(key: str) -> Writer:
     """By the name's end."""
     name = key.lower()
     if name.endswith(".csv"):
@@ -37,7 +37,7 @@ class JsonLines:
             return b""
         if numbers(answers):
             return ("\n".join(map(repr, answers)) + "\n").encode()
-        return ("\n".join(texts([_shown(a) for a in answers])) + "\n").encode()
+        return ("\n".join(texts([_show_answer(a) for a in answers])) + "\n").encode()
 
     def end(self, count: int) -> bytes:  # noqa: ARG002 - the protocol's
         return b""
@@ -55,7 +55,7 @@ class Json:
     def rows(self, answers: Sequence[Any]) -> bytes:
         for place, answer in enumerate(answers, self._count):
             if isinstance(answer, Fault):
-                self._errors.append({"row": place, **_shown(answer)})
+                self._errors.append({"row": place, **_show_answer(answer)})
         plain = [None if isinstance(answer, Fault) else answer for answer in answers]
         if not plain:
             return b""
@@ -126,7 +126,7 @@ def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
-def _shown(answer: Any) -> Any:
+def _show_answer(answer: Any) -> Any:
     if isinstance(answer, Fault):
         return {"error_code": answer.error_code, "message": answer.message}
     return answer

@@ -44,7 +44,7 @@ def create_app(
     async def version() -> Response:
         return _response(scorer.version())
 
-    async def scored(request: Request) -> Response:
+    async def score_request(request: Request) -> Response:
         try:
             work = _score(scorer, request)
             return _response(await asyncio.wait_for(work, scorer.settings.request_timeout_seconds))
@@ -60,8 +60,10 @@ def create_app(
         if scorer.head:
             app.head(path, include_in_schema=False)(endpoint)
     # asked first, without what FastAPI does for each request; the next line's is the document's
-    app.add_route("/invocations", invocations or scored, methods=["POST"], include_in_schema=False)
-    app.post("/invocations", summary="Predict", operation_id="invocations")(scored)
+    app.add_route(
+        "/invocations", invocations or score_request, methods=["POST"], include_in_schema=False
+    )
+    app.post("/invocations", summary="Predict", operation_id="invocations")(score_request)
     _describe(app, operation(manifest, _example(manifest.example, folder)))
     return app
 

@@ -59,7 +59,7 @@ class StoreLoader(SourceFileLoader):
         try:
             return super().get_data(path)
         except FileNotFoundError:
-            found = self._store.stored(path)
+            found = self._store.read_stored(path)
             if found is None:
                 raise
             return found
@@ -76,15 +76,15 @@ class CodeLoader(StoreLoader):
         try:
             code = marshal.loads(self._store.code(*self._place))  # noqa: S302 - the build's own
         except (EOFError, ValueError, TypeError) as error:
-            raise self._damaged(fullname) from error
+            raise self._make_damage_error(fullname) from error
         if not isinstance(code, CodeType):
-            raise self._damaged(fullname)
+            raise self._make_damage_error(fullname)
         if code.co_filename != self.path:
             # as Python does with bytecode that was compiled elsewhere
             _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]  # noqa: SLF001
         return code
 
-    def _damaged(self, name: str) -> DamagedStoreError:
+    def _make_damage_error(self, name: str) -> DamagedStoreError:
         place = self._store.relative(self.path)
         return DamagedStoreError(f"{CODE_FILE} is damaged at {place}. {_AGAIN}", name=name)
 
@@ -93,7 +93,7 @@ class ColdSourceLoader(StoreLoader):
     """Compiles the source that is in the cold store."""
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the protocol's
-        self._store.missed(self.path)
+        self._store.record_miss(self.path)
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
@@ -105,8 +105,8 @@ class ColdExtensionLoader(ExtensionFileLoader):
         self._store = store
 
     def create_module(self, spec: ModuleSpec) -> Any:
-        self._store.missed(self.path)
-        spec.origin = self.path = self._store.cold.unpacked(self._store.relative(self.path))
+        self._store.record_miss(self.path)
+        spec.origin = self.path = self._store.cold.unpack_file(self._store.relative(self.path))
         return super().create_module(spec)
 
 
@@ -114,8 +114,8 @@ class TreeLoader(StoreLoader):
     """A package that is unpacked whole; from then on it is an ordinary one."""
 
     def create_module(self, spec: ModuleSpec) -> None:
-        self._store.missed(self.path)
-        self.path = self._store.unpacked_tree(self.path)
+        self._store.record_miss(self.path)
+        self.path = self._store.unpack_tree(self.path)
         spec.origin, spec.cached = self.path, None
         spec.submodule_search_locations = [self.path.rpartition("/")[0]]
 
@@ -167,9 +167,9 @@ class Store:
         if made_for != [FORMAT, MAGIC_NUMBER.hex()]:
             msg = f"{INDEX} is for another Python than this one. Build for the runtime's Python."
             raise DamagedStoreError(msg)
-        self._code = self._opened(size) if size else -1
+        self._code = self._open_code(size) if size else -1
 
-    def _opened(self, size: int) -> int:
+    def _open_code(self, size: int) -> int:
         try:
             code = os.open(self._home + CODE_FILE, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -213,7 +213,7 @@ class Store:
             spec.has_location = True
             return spec
         if kind == TREE and path in self._trees:
-            path = self.unpacked_tree(path)
+            path = self.unpack_tree(path)
             kind, within = FILE, [path.rpartition("/")[0]]
         found = spec_from_file_location(
             name, path, loader=self._loader(kind, name, path), submodule_search_locations=within
@@ -236,16 +236,16 @@ class Store:
     def code(self, offset: int, length: int) -> bytes:
         return os.pread(self._code, length, offset)
 
-    def stored(self, path: str) -> bytes | None:
+    def read_stored(self, path: str) -> bytes | None:
         """Read what the cold store has in a file's place; None where it has nothing."""
         if not self.has_cold or not path.startswith(self.root + "/"):
             return None
         return self.cold.read(self.relative(path))
 
-    def unpacked_tree(self, path: str) -> str:
+    def unpack_tree(self, path: str) -> str:
         """The place below /tmp of a package's `__init__.py`, with all of the package beside it."""
         self._trees.add(path)
-        return self.cold.unpacked_tree(self.relative(path))
+        return self.cold.unpack_tree(self.relative(path))
 
     @property
     def cold(self) -> CompressedStore:
@@ -256,7 +256,7 @@ class Store:
                 self._cold = CompressedStore(self.root, self._home + COLD_FILE)
             return self._cold
 
-    def missed(self, path: str) -> None:
+    def record_miss(self, path: str) -> None:
         with self._counting:
             self._misses += 1
         logging.getLogger(__name__).warning("cold store: %s", self.relative(path))

@@ -86,7 +86,7 @@ class CompressedStore:
         with self._lock:
             block = self._held.pop(number, None)
             if block is None:
-                block = self._decompressed(number)
+                block = self._decompress_block(number)
             self._held[number] = block
             while len(self._held) > _BLOCKS_HELD:
                 self._held.popitem(last=False)
@@ -94,7 +94,7 @@ class CompressedStore:
             raise DamagedStoreError(f"{COLD_FILE} is damaged at {path}. {_AGAIN}")
         return block[offset : offset + length]
 
-    def _decompressed(self, number: int) -> bytes:
+    def _decompress_block(self, number: int) -> bytes:
         try:
             offset, length, size = self._blocks[number]
             reader = lzma.LZMADecompressor(lzma.FORMAT_XZ)
@@ -106,14 +106,14 @@ class CompressedStore:
             raise DamagedStoreError(f"Block {number} of {COLD_FILE} was cut short. {_AGAIN}")
         return block
 
-    def unpacked(self, path: str) -> str:
+    def unpack_file(self, path: str) -> str:
         """A file's place below /tmp, with the libraries beside it that it is linked to.
 
         Raises NoRoomError, DamagedStoreError.
         """
         return self._unpack([path], path)
 
-    def unpacked_tree(self, path: str) -> str:
+    def unpack_tree(self, path: str) -> str:
         """The place of a package's `__init__.py`, unpacked with all that belongs to the package."""
         return self._unpack(self.trees[path], path)
 

@@ -181,9 +181,9 @@ class StoredFiles:
             return None
         if not key.endswith(".py"):
             # a source is asked for whenever a traceback is written
-            self._store.missed(f"{self._store.root}/{key}")
+            self._store.record_miss(f"{self._store.root}/{key}")
         try:
-            return self._store.cold.unpacked(key)
+            return self._store.cold.unpack_file(key)
         except ImportError as error:
             cause = error.__cause__
             number = cause.errno if isinstance(cause, OSError) else errno.EIO

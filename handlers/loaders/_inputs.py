@@ -26,7 +26,7 @@ def column_names(manifest: Manifest) -> list[str] | None:
     return [str(spec.get("name", position)) for position, spec in enumerate(inputs)]
 
 
-def stacked(
+def stack_columns(
     columns: Mapping[Any, npt.NDArray[Any]], dtype: npt.DTypeLike | None = None
 ) -> npt.NDArray[Any]:
     """Columns side by side: shape (rows, columns), in `dtype` or the one common to all.

@@ -60,7 +60,7 @@ def providers(onnxruntime: Any, named: Iterable[Any]) -> list[Any]:
     return usable or ["CPUExecutionProvider"]
 
 
-def placed(session: Any) -> str:
+def find_device(session: Any) -> str:
     """`cuda` where a session's first provider is a GPU's: onnxruntime falls back without a word."""
     first = session.get_providers()[0]
     return "cuda" if first in {"CUDAExecutionProvider", "TensorrtExecutionProvider"} else "cpu"

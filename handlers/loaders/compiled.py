@@ -54,7 +54,7 @@ class Compiled:
 
     def array(self, data: Any) -> Array:
         """Raises ValueError for values that the registered model refuses, KeyError for a column."""
-        feeds = {feed["input"]: self._fed(feed, data) for feed in self._feeds}
+        feeds = {feed["input"]: self._make_feed(feed, data) for feed in self._feeds}
         rows = len(next(iter(feeds.values())))
         if not rows and self._refuses_none:
             msg = "the model refuses a table without rows"
@@ -62,7 +62,7 @@ class Compiled:
         (answer,) = self._session.run([self._output], feeds)
         return np.asarray(answer).reshape(rows, *self._tail).astype(self._dtype, copy=False)
 
-    def _fed(self, feed: Mapping[str, Any], data: Any) -> Array:
+    def _make_feed(self, feed: Mapping[str, Any], data: Any) -> Array:
         names, dtype = feed["columns"], feed["dtype"]
         if names is None:
             array = data[feed["tensor"]] if isinstance(data, dict) else data

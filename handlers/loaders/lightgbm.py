@@ -36,7 +36,7 @@ def _table(columns: Mapping[Any, npt.NDArray[Any]]) -> npt.NDArray[Any]:
     if not all(column.size for column in columns.values()):
         raise ValueError("Input data must be 2 dimensional and non empty.")
     common = np.result_type(np.float32, *(column.dtype for column in columns.values()))
-    return _inputs.stacked(columns, common if common == np.float32 else np.float64)
+    return _inputs.stack_columns(columns, common if common == np.float32 else np.float64)
 
 
 def load(manifest: Manifest, folder: Path) -> _Predictor:

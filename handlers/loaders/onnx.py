@@ -26,8 +26,8 @@ class _Predictor:
         self._outputs = [entry.name for entry in session.get_outputs()]
         self._columns = columns
 
-    def placed(self) -> str:
-        return _sessions.placed(self._session)
+    def find_device(self) -> str:
+        return _sessions.find_device(self._session)
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
         feeds = self._feeds(data)
@@ -78,7 +78,7 @@ def _values(columns: Mapping[Any, npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """As DataFrame.to_numpy: booleans beside numbers have no dtype in common but object."""
     kinds = {column.dtype.kind for column in columns.values()}
     mixed = "b" in kinds and len(kinds) > 1
-    return _inputs.stacked(columns, "object" if mixed else None)
+    return _inputs.stack_columns(columns, "object" if mixed else None)
 
 
 def _records(columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:

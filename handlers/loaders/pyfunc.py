@@ -49,9 +49,9 @@ class _PythonModelPredictor:
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         given = {"params": params} if self._takes_params else {}
-        return self._predict(*self._before, self._converted(data), **given)
+        return self._predict(*self._before, self._convert_to_list(data), **given)
 
-    def _converted(self, data: Any) -> Any:
+    def _convert_to_list(self, data: Any) -> Any:
         """A DataFrame as the list that an old-style type hint asks for."""
         if self._hint is None or not _is_frame(data):
             return data
@@ -147,4 +147,4 @@ def _from_code(path: Path, config: Any) -> Any:
         spec.loader.exec_module(module)
     finally:
         held.clear()
-    return model.taken()
+    return model.take_model()

@@ -30,7 +30,7 @@ class _Predictor:
         self._device = device
         self._columns = columns
 
-    def placed(self) -> str:
+    def find_device(self) -> str:
         """Tell where the weights are; where the input is sent, for a module without any."""
         weights = next(iter((*self._module.parameters(), *self._module.buffers())), None)
         return str(self._device if weights is None else weights.device)
@@ -55,7 +55,7 @@ class _Predictor:
         framed = pandas is not None and isinstance(data, pandas.DataFrame)
         if self._columns:
             # in the order of a DataFrame, which decides the kernel that multiplies
-            table = _inputs.stacked(data, np.float32)
+            table = _inputs.stack_columns(data, np.float32)
         elif framed:
             table = data.to_numpy(dtype=np.float32)
         elif isinstance(data, np.ndarray):

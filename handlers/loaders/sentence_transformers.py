@@ -22,7 +22,7 @@ class _Predictor:
         self._model = model
         self._task = task
 
-    def placed(self) -> str:
+    def find_device(self) -> str:
         return str(self._model.device)
 
     def with_weights(self, change: Callable[[Any], Any]) -> _Predictor:
@@ -46,9 +46,9 @@ class _Predictor:
                 "argument",
                 error_code=INVALID_PARAMETER_VALUE,
             ) from error
-        return self._served(data, vectors) if as_service else vectors
+        return self._make_response(data, vectors) if as_service else vectors
 
-    def _served(self, texts: list[str], vectors: Any) -> dict[str, Any]:
+    def _make_response(self, texts: list[str], vectors: Any) -> dict[str, Any]:
         tokens = sum(len(self._model.tokenizer(text)["input_ids"]) for text in texts)
         data = [
             {"object": "embedding", "index": at, "embedding": vector}

@@ -19,7 +19,7 @@ class _Predictor:
         self._columns = columns
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
-        return self._predict(_inputs.stacked(data) if self._columns else data)
+        return self._predict(_inputs.stack_columns(data) if self._columns else data)
 
 
 def load(manifest: Manifest, folder: Path) -> _Predictor:

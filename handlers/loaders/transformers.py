@@ -37,7 +37,7 @@ class _Predictor:
         self._config = options["config"]
         self._template = options["prompt_template"]
 
-    def placed(self) -> str:
+    def find_device(self) -> str:
         return str(self._pipeline.model.device)
 
     def with_weights(self, change: Callable[[Any], Any]) -> _Predictor:
@@ -54,13 +54,13 @@ class _Predictor:
         asked = _ASKED[self._task](data)
         if self._template and self._task in _TEMPLATED:
             asked = [self._template.format(prompt=text) for text in asked]
-        answer = self._asked(asked, config)
+        answer = self._ask_pipeline(asked, config)
         if self._task == "text-generation" and not spaced:
-            texts = _generated(asked, answer)
+            texts = _list_generated(asked, answer)
             return _whole([re.sub(r"\s+", " ", text).strip() for text in texts])
         return _ANSWERED[self._task](asked, answer)
 
-    def _asked(self, data: Any, config: dict[str, Any]) -> Any:
+    def _ask_pipeline(self, data: Any, config: dict[str, Any]) -> Any:
         try:
             if isinstance(data, dict):
                 return self._pipeline(**data, **config)
@@ -86,7 +86,7 @@ def _texts(data: Any) -> list[str]:
     return cells
 
 
-def _checked(value: dict[Any, Any]) -> None:
+def _check_texts(value: dict[Any, Any]) -> None:
     invalid = [key for key, cell in value.items() if not _is_text(cell)]
     if invalid:
         raise _refusal(
@@ -100,7 +100,7 @@ def _checked(value: dict[Any, Any]) -> None:
 def _check_first(rows: Rows) -> None:
     """MLflow's wrapper stops at the first, whatever it holds."""
     for row in rows[:1]:
-        _checked(row)
+        _check_texts(row)
 
 
 def _is_text(cell: Any) -> bool:
@@ -114,7 +114,7 @@ def _features_of(data: Any) -> list[Any]:
     return _first(data)
 
 
-def _classified(data: Any) -> list[Any]:
+def _read_texts(data: Any) -> list[Any]:
     """Texts, or pairs of texts as objects; each as Python's literal where all of them are one."""
     rows: list[Any] = data.to_dict(orient="records")
     for row in rows:
@@ -142,7 +142,7 @@ def _zero_shot(data: Any) -> Any:
         distinct = [cell for at, cell in enumerate(cells) if cell not in cells[:at]]
         several = len(distinct) > 1 and all(isinstance(cell, str) for cell in distinct)
         asked[name] = distinct if several else distinct[0]
-    _checked(asked)
+    _check_texts(asked)
     if _LABELS not in asked:
         raise _refusal(
             f"Invalid key in inference payload. The expected inference data key is: {_LABELS}"
@@ -157,22 +157,22 @@ def _zero_shot(data: Any) -> Any:
 
 def _whole(value: Any) -> Any:
     """Text without the spaces around it, one text as a list of one."""
-    made = _stripped(value)
+    made = _strip_texts(value)
     return [made] if isinstance(made, str) else made
 
 
-def _stripped(value: Any) -> Any:
+def _strip_texts(value: Any) -> Any:
     if isinstance(value, str):
         return value.strip()
     if not isinstance(value, list):
         return value
-    made = [_stripped(item) for item in value]
+    made = [_strip_texts(item) for item in value]
     if not all(isinstance(item, str) for item in value):
         return made
     return made if len(made) > 1 else made[0]
 
 
-def _generated(asked: list[str], answer: Any) -> list[str]:
+def _list_generated(asked: list[str], answer: Any) -> list[str]:
     """One text for each that was asked, were there several."""
     if all(isinstance(item, dict) for item in answer):
         return [answer[0]["generated_text"]]
@@ -229,7 +229,7 @@ def _likelihoods(_asked: Any, answer: Any) -> Any:
 _ASKED: dict[str, Callable[[Any], Any]] = {
     "feature-extraction": _features_of,
     "fill-mask": _texts,
-    "text-classification": _classified,
+    "text-classification": _read_texts,
     "text-generation": _texts,
     "token-classification": _first,
     "zero-shot-classification": _zero_shot,
@@ -239,7 +239,7 @@ _ANSWERED: dict[str, Callable[[Any, Any], Any]] = {
     "feature-extraction": _vectors,
     "fill-mask": _masks,
     "text-classification": _frame,
-    "text-generation": lambda asked, answer: _whole(_generated(asked, answer)),
+    "text-generation": lambda asked, answer: _whole(_list_generated(asked, answer)),
     "token-classification": lambda _, answer: _whole(_tokens(answer)),
     "zero-shot-classification": _likelihoods,
 }

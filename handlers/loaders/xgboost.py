@@ -27,7 +27,7 @@ class _Predictor:
         self._accepts = accepts
         """None where `predict` takes any keyword."""
 
-    def placed(self) -> str:
+    def find_device(self) -> str:
         """By XGBoost's own configuration: what it found rather than what it was told."""
         config = json.loads(self._booster.save_config())
         return str(config["learner"]["generic_param"]["device"])
@@ -39,7 +39,7 @@ class _Predictor:
         return self._predict(data, **given)
 
 
-def _accepted(function: Callable[..., Any]) -> frozenset[str] | None:
+def _list_parameters(function: Callable[..., Any]) -> frozenset[str] | None:
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters):
         return None
@@ -68,10 +68,10 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
 
     def predict(data: Any, **given: Any) -> Any:
         # XGBoost computes in single precision whatever it is given
-        table = _inputs.stacked(data, "float32") if columns else data
+        table = _inputs.stack_columns(data, "float32") if columns else data
         return model.predict(table, **validate, **given)
 
-    return _Predictor(predict, _accepted(model.predict), booster)
+    return _Predictor(predict, _list_parameters(model.predict), booster)
 
 
 def _booster(xgboost: Any, model: Any, manifest: Manifest, *, columns: bool) -> _Predictor:
@@ -79,9 +79,9 @@ def _booster(xgboost: Any, model: Any, manifest: Manifest, *, columns: bool) -> 
 
     def predict(data: Any, **given: Any) -> Any:
         if columns:
-            matrix = xgboost.DMatrix(_inputs.stacked(data, "float32"), feature_names=names)
+            matrix = xgboost.DMatrix(_inputs.stack_columns(data, "float32"), feature_names=names)
         else:
             matrix = xgboost.DMatrix(data)
         return model.predict(matrix, validate_features=True, **given)
 
-    return _Predictor(predict, _accepted(model.predict), model)
+    return _Predictor(predict, _list_parameters(model.predict), model)

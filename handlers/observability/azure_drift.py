@@ -37,16 +37,16 @@ class Observed:
         }
         self._inner, self._telemetry = inner, telemetry
         # a log and OpenTelemetry take any name
-        self._drift = Drift(Baseline.parse(text), self._told, named, column=str)
+        self._drift = Drift(Baseline.parse(text), self._log_line, named, column=str)
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         begun = time.perf_counter()
         answer = self._inner.predict(data, params)
         self._drift.observe(data, answer)
-        self._drift.served(time.perf_counter() - begun)
+        self._drift.end_invocation(time.perf_counter() - begun)
         return answer
 
-    def _told(self, line: str) -> None:
+    def _log_line(self, line: str) -> None:
         """A line of CloudWatch's format without what is meant for CloudWatch alone."""
         values = json.loads(line)
         (described,) = values.pop("_aws")["CloudWatchMetrics"]

@@ -46,7 +46,7 @@ class Telemetry:
         self._levels: dict[str, Any] = {}
 
     @contextmanager
-    def recorded(self, told: Mapping[str, Any], invocation: Any) -> Iterator[None]:
+    def record_invocation(self, told: Mapping[str, Any], invocation: Any) -> Iterator[None]:
         """Inside, the span of an invocation that has just ended is the current one.
 
         `told` is the log's record of it, `invocation` the worker's context or None.
@@ -71,7 +71,7 @@ class Telemetry:
         span.end(ended)
 
     def _count(self, told: Mapping[str, Any], about: Mapping[str, str]) -> None:
-        for name, value in counted(told).items():
+        for name, value in count_invocation(told).items():
             self._counts[name].add(value, about)
         for name, (key, _) in _SPREADS.items():
             if key in told:
@@ -98,7 +98,7 @@ def _parent(invocation: Any) -> Any:
     return TraceContextTextMapPropagator().extract(carrier)
 
 
-def counted(told: Mapping[str, Any]) -> dict[str, int]:
+def count_invocation(told: Mapping[str, Any]) -> dict[str, int]:
     """Count what one invocation adds to each counter, as on AWS; zeros are left out."""
     failed = told["status"] >= 500 or bool(told.get("model_raised"))
     found = {

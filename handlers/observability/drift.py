@@ -113,7 +113,7 @@ class Drift:
         self._kept.rows += size
         self._spent += self._clock() - begun
 
-    def served(self, seconds: float) -> None:
+    def end_invocation(self, seconds: float) -> None:
         """At the end of an invocation, which took so long: metrics where they are due."""
         self._served += seconds
         waited = self._clock() - self._since
@@ -126,8 +126,8 @@ class Drift:
         self._spent += self._clock() - begun
 
     def _report(self, kept: _Kept) -> None:
-        inputs = self._moved(kept, "i", self._baseline.inputs)
-        answers = self._moved(kept, "o", self._baseline.predictions)
+        inputs = self._measure_moves(kept, "i", self._baseline.inputs)
+        answers = self._measure_moves(kept, "o", self._baseline.predictions)
         for name, moved in (*inputs.items(), *((f"prediction {n}", m) for n, m in answers.items())):
             told = {
                 "DriftPsi": moved.psi,
@@ -147,7 +147,7 @@ class Drift:
         }
         self._line({}, most)
 
-    def _moved(self, kept: _Kept, prefix: str, base: Sequence[Sketch]) -> dict[str, Moved]:
+    def _measure_moves(self, kept: _Kept, prefix: str, base: Sequence[Sketch]) -> dict[str, Moved]:
         found = {}
         for each in base:
             pieces = kept.pieces.get(prefix + each.name)

@@ -20,7 +20,7 @@ def silence() -> None:
     """Keep libraries' messages and the text of warnings out of the log."""
     for name in _QUOTING:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    warnings.showwarning = _warned
+    warnings.showwarning = _show_warning
 
 
 def place(error: BaseException) -> str:
@@ -30,7 +30,7 @@ def place(error: BaseException) -> str:
     return f"{frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else "unknown"
 
 
-def _warned(
+def _show_warning(
     message: Warning | str,  # noqa: ARG001 - it may quote a value
     category: type[Warning],
     filename: str,

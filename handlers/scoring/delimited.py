@@ -100,7 +100,7 @@ def parse_csv(text: str, schema: Schema) -> Table:
             _column(cells, spec.type) for cells, spec in zip(series, schema.columns, strict=False)
         ]
         left = header[: len(schema.columns)]
-        typed += map(_inferred, series[len(typed) : labels + len(left)])
+        typed += map(_infer_column, series[len(typed) : labels + len(left)])
         columns = dict(zip(left, typed[labels:], strict=True))
     return Table(columns, len(rows), [row[labels - 1] for row in rows] if labels else None)
 
@@ -165,7 +165,7 @@ def _column(cells: Sequence[str], wanted: Any) -> Column:
         return Column(values.astype(wanted.dtype))
 
 
-def _inferred(cells: Sequence[str]) -> Column:
+def _infer_column(cells: Sequence[str]) -> Column:
     """A column of which the signature says nothing."""
     truths = [_NAN if cell in NULLS else _TRUTH.get(cell.lower()) for cell in cells]
     if None not in truths and not all(cell in NULLS for cell in cells):

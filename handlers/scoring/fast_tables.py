@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from handlers.scoring import fast_json
-from handlers.scoring.row_spans import bracketed, delimited, lists_of, rows_of
+from handlers.scoring.row_spans import lists_of, measure_brackets, measure_lines, rows_of
 from handlers.scoring.schema.columns import Column, Table
 from handlers.scoring.schema.signature import DataType, Json, Schema
 
@@ -120,11 +120,11 @@ class Reader:
         if split["data"] != _CELLS or not named:
             return None
         rows = body[begin + 1 : end - 1]
-        width = bracketed(rows)
+        width = measure_brackets(rows)
         if width is None:
             return None
         values = _numbers(rows[1:-1].replace(b"[", b" ").replace(b"]", b" "), large=True)
-        table = self._table(_shaped(values, width), columns)
+        table = self._table(_shape_rows(values, width), columns)
         return None if table is None else (table, read and read.get("params"))
 
     def _inputs(self, body: bytes) -> tuple[dict[str, Any], Json] | None:
@@ -162,10 +162,10 @@ class Reader:
         cells = cells.removesuffix(b"\n")
         if b"\r" in cells:
             return None
-        width = delimited(np.frombuffer(cells, np.uint8))
+        width = measure_lines(np.frombuffer(cells, np.uint8))
         large = len(cells) >= fast_json.LARGE_BYTES
         values = _numbers(cells.replace(b"\n", b","), large=large) if width else None
-        matrix = _shaped(values, width)
+        matrix = _shape_rows(values, width)
         if matrix is None or (not matrix.all() and _NEGATIVE_ZERO.search(cells)):
             return None
         return self._table(matrix, names)
@@ -178,7 +178,7 @@ class Reader:
             return None
         wanted = [place[name] for name in self._dtypes]
         block = matrix.T if wanted == list(range(len(columns))) else matrix.T[wanted]
-        return self._typed(np.ascontiguousarray(block))
+        return self._make_table(np.ascontiguousarray(block))
 
     def _records(self, records: Sequence[Any]) -> Table | None:
         from msgspec.structs import astuple
@@ -187,20 +187,20 @@ class Reader:
         pack = struct.Struct(f"{width}d").pack
         packed = bytearray().join(starmap(pack, map(astuple, records)))
         matrix = np.frombuffer(packed, np.float64).reshape(len(records), width)
-        return self._typed(np.ascontiguousarray(matrix.T))
+        return self._make_table(np.ascontiguousarray(matrix.T))
 
-    def _typed(self, block: Array) -> Table | None:
+    def _make_table(self, block: Array) -> Table | None:
         columns: dict[Any, Column] = {}
         for (name, dtype), cells in zip(self._dtypes.items(), block, strict=True):
             if dtype != cells.dtype and np.abs(cells).max(initial=0) >= _EXACT:
                 return None  # an integer may have been rounded once already
-            columns[name] = Column(_narrowed(cells, dtype))
+            columns[name] = Column(_narrow_cells(cells, dtype))
         return Table(columns, block.shape[1])
 
     def _arrays(self, inputs: dict[str, Array]) -> dict[str, Any] | None:
         if not inputs or not all(name in self._dtypes for name in inputs):
             return None
-        return {name: _narrowed(cells, self._dtypes[name]) for name, cells in inputs.items()}
+        return {name: _narrow_cells(cells, self._dtypes[name]) for name, cells in inputs.items()}
 
 
 def _around(parts: list[bytes]) -> dict[str, Json] | None:
@@ -223,7 +223,7 @@ def _numbers(cells: bytes, *, large: bool) -> Array | None:
     text = b"[" + cells + b"]"
     try:
         if parser is not None:
-            return _buffered(cells, parser)
+            return _read_buffer(cells, parser)
         if msgspec is not None:
             return _doubles(msgspec.json.decode(text, type=list[float]))
         values = json.loads(text)
@@ -232,7 +232,7 @@ def _numbers(cells: bytes, *, large: bool) -> Array | None:
         return None
 
 
-def _buffered(cells: bytes, parser: Any) -> Array | None:
+def _read_buffer(cells: bytes, parser: Any) -> Array | None:
     """As simdjson rounds, which is exactly; a piece at a time, or its memory is eight times theirs.
 
     Raises what is in `_REFUSALS`.
@@ -250,7 +250,7 @@ def _buffered(cells: bytes, parser: Any) -> Array | None:
     return np.concatenate(found)
 
 
-def _narrowed(cells: Array, dtype: np.dtype[Any]) -> Array:
+def _narrow_cells(cells: Array, dtype: np.dtype[Any]) -> Array:
     with np.errstate(over="ignore"):
         return cells.astype(dtype, copy=False)
 
@@ -265,7 +265,7 @@ def _doubles(values: Sequence[float]) -> Array:
     return cells
 
 
-def _shaped(values: Array | None, width: int | None) -> Array | None:
+def _shape_rows(values: Array | None, width: int | None) -> Array | None:
     if values is None or not len(values) or not width or len(values) % width:
         return None
     return values.reshape(-1, width)

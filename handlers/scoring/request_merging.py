@@ -57,7 +57,7 @@ class Together:
         results: dict[int, Result] = {}
         groups: dict[Hashable, list[_Part]] = {}
         for place, request in enumerate(requests):
-            checked = self._checked(request)
+            checked = self._check_request(request)
             if isinstance(checked, ScoringError):
                 results[place] = checked
                 continue
@@ -69,7 +69,7 @@ class Together:
             results.update(self._group(parts))
         return [results[place] for place in range(len(requests))]
 
-    def _checked(self, request: object) -> Checked | ScoringError:
+    def _check_request(self, request: object) -> Checked | ScoringError:
         try:
             return self._scorer.check(request)
         except ScoringError as error:
@@ -82,7 +82,7 @@ class Together:
         if len(parts) == 1:
             yield parts[0].place, self._alone(parts[0].checked)
             return
-        data = joined([part.checked.data for part in parts])
+        data = join_rows([part.checked.data for part in parts])
         try:
             prediction = self._scorer.predict(data, parts[0].checked.params)
         except ScoringError:
@@ -95,16 +95,16 @@ class Together:
             if cuts is None:  # not an answer by row: only the request alone tells its own
                 yield part.place, self._alone(part.checked)
             else:
-                yield part.place, self._encoded(cuts[place], part.checked)
+                yield part.place, self._encode_rows(cuts[place], part.checked)
 
     def _alone(self, checked: Checked) -> Result:
         try:
             prediction = self._scorer.predict(checked.data, checked.params)
         except ScoringError as error:
             return error
-        return self._encoded(prediction, checked)
+        return self._encode_rows(prediction, checked)
 
-    def _encoded(self, prediction: Any, checked: Checked) -> Result:
+    def _encode_rows(self, prediction: Any, checked: Checked) -> Result:
         try:
             body = encode(prediction, wrapped=not checked.unwrapped, bare_nan=False)
         except ScoringError as error:
@@ -154,7 +154,7 @@ def length(data: Any) -> int:
     return len(next(iter(data.values()))) if isinstance(data, dict) else len(data)
 
 
-def joined(parts: Sequence[Any]) -> Any:
+def join_rows(parts: Sequence[Any]) -> Any:
     first = parts[0]
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)

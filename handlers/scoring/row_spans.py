@@ -45,7 +45,7 @@ def lists_of(body: bytes) -> tuple[list[bytes], list[bytes]]:
     return [*around, body[at:]], lists
 
 
-def bracketed(rows: bytes) -> int | None:
+def measure_brackets(rows: bytes) -> int | None:
     """The width of `[1, 2], [3, 4]`; None where the rows are of several.
 
     That there is a number between any two commas, and nothing else, is not looked at here.
@@ -62,7 +62,7 @@ def bracketed(rows: bytes) -> int | None:
     return _width(text, opens)
 
 
-def delimited(lines: Array) -> int | None:
+def measure_lines(lines: Array) -> int | None:
     """The width of `1,2` over `3,4`, given as bytes; None where the lines are of several."""
     if not len(lines):
         return None

@@ -92,18 +92,18 @@ class Scorer:
         """A body of any of MLflow's content types, held to the signature. Raises ScoringError."""
         try:
             with fast_json.collector_paused(when=len(body) >= fast_json.LARGE_BYTES):
-                return self.enforced(self._parse(body, content_type))
+                return self.enforce_request(self._parse(body, content_type))
         except RecursionError as error:
             raise ScoringError("The input is nested too deeply.") from error
 
     def write(self, prediction: Any, checked: Checked) -> Answer:
         """Raises ScoringError for a prediction that cannot be answered with."""
-        encoded = self._encoded(prediction, wrapped=not checked.unwrapped)
+        encoded = self._encode_prediction(prediction, wrapped=not checked.unwrapped)
         return Answer(200, request_parsing.JSON, encoded, row_count(prediction))
 
-    def enforced(self, request: request_parsing.Request) -> Checked:
+    def enforce_request(self, request: request_parsing.Request) -> Checked:
         """Hold what was parsed to the signature. Raises ScoringError."""
-        data, params = self._checked(request)
+        data, params = self._enforce_signature(request)
         return Checked(
             data=data,
             params=params,
@@ -126,13 +126,13 @@ class Scorer:
         """
         checked = self.check(payload)
         prediction = self.predict(checked.data, checked.params)
-        decoded = json.loads(self._encoded(prediction, wrapped=not checked.unwrapped))
+        decoded = json.loads(self._encode_prediction(prediction, wrapped=not checked.unwrapped))
         return decoded if isinstance(decoded, dict) else {"predictions": decoded}
 
     def check(self, payload: object) -> Checked:
         """Decoded JSON of MLflow's forms, held to the signature. Raises ScoringError."""
         try:
-            return self.enforced(
+            return self.enforce_request(
                 request_parsing.parse_json(request_parsing.check_object(payload), self._model)
             )
         except RecursionError as error:
@@ -168,7 +168,7 @@ class Scorer:
                 "Send fewer rows a request."
             )
 
-    def _encoded(self, prediction: Any, *, wrapped: bool) -> bytes:
+    def _encode_prediction(self, prediction: Any, *, wrapped: bool) -> bytes:
         encoded = encode(prediction, wrapped=wrapped, bare_nan=self._model.quirks.bare_nan)
         limit = self.settings.response_bytes
         if len(encoded) > limit:
@@ -187,7 +187,9 @@ class Scorer:
         except Exception as error:  # the model's own code may raise anything
             raise self._failure(error) from error
 
-    def _checked(self, request: request_parsing.Request) -> tuple[Any, dict[str, Any] | None]:
+    def _enforce_signature(
+        self, request: request_parsing.Request
+    ) -> tuple[Any, dict[str, Any] | None]:
         model, data = self._model, request.data
         try:
             if not model.untyped and model.inputs is not None:

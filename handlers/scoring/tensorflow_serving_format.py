@@ -197,7 +197,7 @@ def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
         made = (
             _texts(values, wanted)
             if quirks.raw_base64
-            else np.array([*decoded(values), None], dtype=object)[:-1]
+            else np.array([*decode_base64(values), None], dtype=object)[:-1]
         )
     elif wanted.dtype.kind == "M":
         with warnings.catch_warnings():
@@ -229,7 +229,7 @@ def _texts(values: list[Json], wanted: DataType) -> Any:
     return objects(cells, len(cells))
 
 
-def decoded(values: list[Json]) -> list[bytes]:
+def decode_base64(values: list[Json]) -> list[bytes]:
     """Base64 texts as the bytes they stand for. Raises InvalidInputError."""
     try:
         return [binascii.a2b_base64(value.encode("utf-8")) for value in values]

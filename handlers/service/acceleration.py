@@ -25,7 +25,7 @@ from handlers.scoring.scorer import Checked, Scorer
 from handlers.service import modules
 from handlers.service.runner import Predict
 from handlers.service.settings import ServiceSettings
-from handlers.service.warmup import repeated, varied
+from handlers.service.warmup import repeat_rows, vary_rows
 
 _LOG = logging.getLogger(__name__)
 TOLERANCE: Final = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 5e-3}
@@ -49,20 +49,20 @@ class Proof:
 PLAIN: Final = Proof(used=False, why="")
 
 
-def quickened(
+def accelerate_model(
     predictor: Predictor, scorer: Scorer, example: Checked | None, settings: ServiceSettings
 ) -> tuple[Predictor, Proof]:
     """The predictor that answers from now on: the plain one, where no other is proven."""
     precision, tier = settings.precision, settings.tier
     if (precision, tier) == ("float32", "eager"):
         return predictor, PLAIN
-    found, proof = _tried(predictor, scorer, example, settings)
+    found, proof = _try_acceleration(predictor, scorer, example, settings)
     tell = _LOG.info if proof.used else _LOG.warning
     tell("%s, %s: %s", precision, tier, proof.why)
     return found, proof
 
 
-def _tried(
+def _try_acceleration(
     predictor: Predictor, scorer: Scorer, example: Checked | None, settings: ServiceSettings
 ) -> tuple[Predictor, Proof]:
     if example is None or request_merging.form(example) is None:
@@ -88,7 +88,7 @@ def replay(
     """Rows like the example's by both, at each size and one below it."""
     rows, largest = 0, 0.0
     for size in sorted({*sizes, *(size - 1 for size in sizes if size > 1)}):
-        data = spread(repeated(varied(example.data), size), seed=size)
+        data = spread(repeat_rows(vary_rows(example.data), size), seed=size)
         try:
             expected = plain(data, example.params)
         except ScoringError as error:
@@ -144,7 +144,7 @@ def difference(one: Any, other: Any) -> float:
     Each column, or key of a row's object, is held to its own largest number.
     """
     pairs: dict[Path, list[tuple[Any, Any]]] = {}
-    if not _paired(one, other, (), pairs):
+    if not _pair_leaves(one, other, (), pairs):
         return np.inf
     apart = 0.0
     for found in pairs.values():
@@ -153,7 +153,9 @@ def difference(one: Any, other: Any) -> float:
     return apart
 
 
-def _paired(one: Any, other: Any, path: Path, pairs: dict[Path, list[tuple[Any, Any]]]) -> bool:
+def _pair_leaves(
+    one: Any, other: Any, path: Path, pairs: dict[Path, list[tuple[Any, Any]]]
+) -> bool:
     """Collects the leaves of both by the keys that lead to them; False where the forms differ."""
     if hasattr(one, "iloc"):
         one, other = one.to_dict(orient="list"), other.to_dict(orient="list")
@@ -161,13 +163,15 @@ def _paired(one: Any, other: Any, path: Path, pairs: dict[Path, list[tuple[Any, 
         return (
             isinstance(other, dict)
             and one.keys() == other.keys()
-            and all(_paired(value, other[key], (*path, key), pairs) for key, value in one.items())
+            and all(
+                _pair_leaves(value, other[key], (*path, key), pairs) for key, value in one.items()
+            )
         )
     if isinstance(one, list) and any(isinstance(each, dict | list | np.ndarray) for each in one):
         return (
             isinstance(other, list)
             and len(one) == len(other)
-            and all(_paired(a, b, path, pairs) for a, b in zip(one, other, strict=True))
+            and all(_pair_leaves(a, b, path, pairs) for a, b in zip(one, other, strict=True))
         )
     left, right = np.asarray(one), np.asarray(other)
     pairs.setdefault(path, []).append((left, right))

@@ -37,7 +37,7 @@ class Memory:
     """The share of the last sample period in which a kernel ran: 0 to 1."""
 
 
-def wanted(environ: Mapping[str, str] = os.environ) -> tuple[str, bool]:
+def read_device(environ: Mapping[str, str] = os.environ) -> tuple[str, bool]:
     """The kind of device that was asked for, and whether a CPU will do in its place.
 
     Raises ValueError for a PACKAGER_DEVICE that is none.
@@ -53,7 +53,7 @@ def devices(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 
     Raises NoAcceleratorError where a GPU was asked for and the driver shows none.
     """
-    kind, cpu_will_do = wanted(environ)
+    kind, cpu_will_do = read_device(environ)
     count = 0 if kind == CPU else gpu_count()
     if count:
         return tuple(f"cuda:{index}" for index in range(count))
@@ -97,17 +97,17 @@ def confirm(
 ) -> str:
     """Check that the model is where it says. Raises NoAcceleratorError off `device`.
 
-    A loader whose framework can tell gives its predictor `placed()`; of the others the device's
-    memory tells: `grown` is by how many bytes more of it were in use after the load.
+    A loader whose framework can tell gives its predictor `find_device()`; of the others the
+    device's memory tells: `grown` is by how many bytes more of it were in use after the load.
     """
-    tells = getattr(predictor, "placed", None)
+    tells = getattr(predictor, "find_device", None)
     if tells is not None:
         found = str(tells())
     elif device == CPU:
         found = CPU
     else:
         found = f"{device}, by its memory" if grown >= _CONTEXT_BYTES else "the CPU, it seems"
-    if device != CPU and not found.startswith("cuda") and not wanted(environ)[1]:
+    if device != CPU and not found.startswith("cuda") and not read_device(environ)[1]:
         raise NoAcceleratorError(
             f"The model was loaded for {device} and is on {found}. Set PACKAGER_ALLOW_CPU=1 to "
             "answer from there all the same."

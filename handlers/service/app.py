@@ -35,7 +35,10 @@ Handle = Callable[[bytes, Request], Awaitable[Answer]]
 def service_app(service: Service, folder: Path) -> FastAPI:
     routes = _Routes(service)
     app = create_app(
-        service.scorer, folder, ping=service.ping, invocations=routes.asked(routes.invocations)
+        service.scorer,
+        folder,
+        ping=service.ping,
+        invocations=routes.make_endpoint(routes.invocations),
     )
     model = "/v2/models/{model}"
     for path, get in (
@@ -54,7 +57,7 @@ def service_app(service: Service, folder: Path) -> FastAPI:
         (f"{model}/versions/{{version}}/infer", routes.infer),
         ("/events", routes.event),
     ):
-        app.add_route(path, routes.asked(handle), methods=["POST"], include_in_schema=False)
+        app.add_route(path, routes.make_endpoint(handle), methods=["POST"], include_in_schema=False)
     return app
 
 
@@ -64,21 +67,21 @@ class _Routes:
 
     # --- what is asked for an answer
 
-    def asked(self, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
+    def make_endpoint(self, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
         """`handle` with its body read, its caller watched, its time and outcome counted."""
         route = handle.__name__
 
         async def endpoint(request: Request) -> Response:
             begun = time.perf_counter()
             with self._service.traces.request(route, request.headers) as span:
-                answer = await self._watched(handle, request)
+                answer = await self._answer_watched(handle, request)
                 span.done(answer.status, answer.rows)
-            self._service.metrics.answered(route, answer.status, time.perf_counter() - begun)
+            self._service.metrics.record_answer(route, answer.status, time.perf_counter() - begun)
             return self._response(answer)
 
         return endpoint
 
-    async def _watched(self, handle: Handle, request: Request) -> Answer:
+    async def _answer_watched(self, handle: Handle, request: Request) -> Answer:
         """The answer; where the client leaves first, its work is dropped."""
         scorer = self._service.scorer
         try:
@@ -120,7 +123,7 @@ class _Routes:
                 body, request.headers.get(_HEADER), service.manifest
             )
             found.append(infer)
-            return service.scorer.enforced(infer.request)
+            return service.scorer.enforce_request(infer.request)
 
         async def write(prediction: Any, _: Checked) -> Answer:
             made, header = open_inference_protocol.write(prediction, found[0], service.manifest)
@@ -129,7 +132,7 @@ class _Routes:
             headers = ((_HEADER, str(header)),)
             return Answer(200, "application/octet-stream", made, headers=headers)
 
-        answer = await service.answered(read, write)
+        answer = await service.answer_request(read, write)
         return answer if answer.status < 400 else _v2_error(answer)
 
     # --- what is known without the model

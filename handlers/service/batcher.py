@@ -64,7 +64,7 @@ class Observer(Protocol):
         self, jobs: Sequence[Job], waits_seconds: Sequence[float], compute_seconds: float
     ) -> None: ...
 
-    def shed(self, reason: str) -> None: ...
+    def count_shed(self, reason: str) -> None: ...
 
 
 class Line:
@@ -147,7 +147,7 @@ class Batcher:
             self._ended.append(ended)
             # a daemon: a batch that never ends must not keep the process from ending
             threading.Thread(
-                target=self._feed, args=(device, loop, ended), name="device", daemon=True
+                target=self._run_device, args=(device, loop, ended), name="device", daemon=True
             ).start()
 
     @property
@@ -187,10 +187,10 @@ class Batcher:
             async with asyncio.timeout(seconds):
                 return await pending.answer
         except TimeoutError:
-            self._observer.shed("deadline")
+            self._observer.count_shed("deadline")
             raise LateError from None
         except asyncio.CancelledError:
-            self._observer.shed("client_left")
+            self._observer.count_shed("client_left")
             raise
 
     def _wake(self) -> None:
@@ -211,10 +211,10 @@ class Batcher:
         limits = self._limits
         # what finds an empty queue is taken whatever its size: it would never fit otherwise
         if self._rows and self._rows + job.rows > limits.queue_rows:
-            self._observer.shed("queue_rows")
+            self._observer.count_shed("queue_rows")
             raise FullError("the queue is full", wait)
         if wait > min(limits.queue_seconds, seconds):
-            self._observer.shed("queue_seconds")
+            self._observer.count_shed("queue_seconds")
             raise FullError("the wait would be too long", wait - limits.queue_seconds)
 
     def _predicted_seconds(self) -> float:
@@ -227,7 +227,7 @@ class Batcher:
         queued = max(device.line.at(self._rows, batches) for device in self._devices)
         return left + queued / len(self._devices)
 
-    def _feed(
+    def _run_device(
         self, device: _Device, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]
     ) -> None:
         took, turn = 0.0, 0

@@ -83,7 +83,7 @@ def run(folder: Path, source: str, target: str, environ: Mapping[str, str] = os.
     """An exit code. Raises ValueError for settings and NoAcceleratorError for a missing device."""
     share = Share.read(environ)
     try:
-        named = list(_named(source, target, share))
+        named = list(_list_pairs(source, target, share))
     except ScoringError as error:
         _LOG.error("%s", error.message)
         return NEVER
@@ -94,7 +94,7 @@ def run(folder: Path, source: str, target: str, environ: Mapping[str, str] = os.
     if not named:
         return DONE
     files = Files(_scorer(folder, environ), None, environ)
-    return max([_scored(files, *each) for each in named], key=(DONE, NEVER, AGAIN).index)
+    return max([_score_file(files, *each) for each in named], key=(DONE, NEVER, AGAIN).index)
 
 
 def _scorer(folder: Path, environ: Mapping[str, str]) -> Scorer:
@@ -110,7 +110,7 @@ def _scorer(folder: Path, environ: Mapping[str, str]) -> Scorer:
     return Scorer(manifest, _ByRunner(copy.runner()))
 
 
-def _scored(files: Files, source: Address, target: Address) -> int:
+def _score_file(files: Files, source: Address, target: Address) -> int:
     begun = time.monotonic()
     file = FileRef(bucket=source.bucket, key=source.key, output=target.text)
     record = Record(id=source.text, item=source.text, body=None, file=file)
@@ -123,7 +123,7 @@ def _scored(files: Files, source: Address, target: Address) -> int:
     return DONE
 
 
-def _named(source: str, target: str, share: Share) -> Iterator[tuple[Address, Address]]:
+def _list_pairs(source: str, target: str, share: Share) -> Iterator[tuple[Address, Address]]:
     """Pairs of a file and its answers. Raises InvalidInputError, and what S3 does."""
     if not source.endswith("/"):
         if share.index == 0:

@@ -85,20 +85,22 @@ class Metrics:
         for seconds in waits_seconds:
             self._wait.observe(seconds)
 
-    def shed(self, reason: str) -> None:
+    def count_shed(self, reason: str) -> None:
         self._shed.labels(reason).inc()
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+    def record_answer(self, route: str, status: int, seconds: float) -> None:
         self._requests.labels(route, str(status)).inc()
         self._latency.labels(route).observe(seconds)
 
-    def started(self, load_seconds: float, warm_seconds: float, rows: int, *, merges: bool) -> None:
+    def record_start(
+        self, load_seconds: float, warm_seconds: float, rows: int, *, merges: bool
+    ) -> None:
         self._load.set(load_seconds)
         self._warm.set(warm_seconds)
         self._most.set(rows)
         self._merges.set(int(merges))
 
-    def quickened(self, used: bool) -> None:  # noqa: FBT001 - what it is about is in its name
+    def record_acceleration(self, used: bool) -> None:  # noqa: FBT001 - what it is about is in its name
         self._quick.set(int(used))
 
     def live(

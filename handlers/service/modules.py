@@ -42,7 +42,9 @@ def quick(predictor: Predictor, precision: str, tier: str, sizes: Sequence[int])
             made = made.with_call(functools.partial(_cast, dtype=dtype))
     if tier == "compile":
         _allow_sizes(len(sizes))
-        made = made.with_call(lambda call: Fixed(call, sizes, functools.partial(_compiled, torch)))
+        made = made.with_call(
+            lambda call: Fixed(call, sizes, functools.partial(_compile_call, torch))
+        )
     elif tier == "graphs":
         made = made.with_call(lambda call: Fixed(call, sizes, functools.partial(_graph, torch)))
     return made  # type: ignore[no-any-return]
@@ -82,7 +84,7 @@ class Fixed:
         return self._made[size](full)[:rows]
 
 
-def _compiled(torch: Any, call: Call, _: Any) -> Call:
+def _compile_call(torch: Any, call: Call, _: Any) -> Call:
     # https://docs.pytorch.org/docs/stable/generated/torch.compile.html
     made: Call = torch.compile(call, dynamic=False)
     return made
@@ -113,9 +115,9 @@ def _graph(torch: Any, call: Call, x: Any) -> Call:
         with torch.cuda.graph(graph):
             answer = call(held)
 
-    def replayed(value: Any) -> Any:
+    def replay_graph(value: Any) -> Any:
         held.copy_(value)
         graph.replay()
         return answer
 
-    return replayed
+    return replay_graph

@@ -92,7 +92,7 @@ def read(body: bytes, header_bytes: str | None, manifest: Manifest) -> Infer:
 
 def write(prediction: Any, infer: Infer, manifest: Manifest) -> tuple[bytes, int | None]:
     """The body, and the size of its JSON part where binary tensors follow it."""
-    named = _named(prediction)
+    named = _name_outputs(prediction)
     wanted = infer.outputs or tuple((name, infer.binary) for name in named)
     if missing := [name for name, _ in wanted if name not in named]:
         raise InvalidInputError(
@@ -104,7 +104,7 @@ def write(prediction: Any, infer: Infer, manifest: Manifest) -> tuple[bytes, int
         dtype = _NAMES.get(array.dtype, _BYTES)
         output: dict[str, Any] = {"name": name, "datatype": dtype, "shape": list(array.shape)}
         if binary:
-            data = _packed(array) if dtype == _BYTES else np.ascontiguousarray(array).tobytes()
+            data = _pack_texts(array) if dtype == _BYTES else np.ascontiguousarray(array).tobytes()
             output["parameters"] = {"binary_data_size": len(data)}
             raw.append(data)
         else:
@@ -126,12 +126,12 @@ def metadata(manifest: Manifest) -> dict[str, Any]:
         "name": manifest.model_name,
         "versions": [manifest.model_version] if manifest.model_version else [],
         "platform": f"mlflow_{manifest.flavor}",
-        "inputs": _described(signature.get("inputs"), "input"),
-        "outputs": _described(signature.get("outputs"), "output"),
+        "inputs": _describe_tensors(signature.get("inputs"), "input"),
+        "outputs": _describe_tensors(signature.get("outputs"), "output"),
     }
 
 
-def _described(specs: Any, what: str) -> list[dict[str, Any]]:
+def _describe_tensors(specs: Any, what: str) -> list[dict[str, Any]]:
     schema = read_schema(specs)
     if schema is None:
         return []
@@ -177,7 +177,7 @@ def _tensors(inputs: list[Any], rest: memoryview) -> dict[str, Array]:
                 if len(raw) != int(size):
                     raise InvalidInputError(f"The body ends within the input {each['name']}.")
                 array = _from_bytes(raw, str(each["datatype"]))
-            found[str(each["name"])] = _shaped(array, shape, each["name"])
+            found[str(each["name"])] = _shape_array(array, shape, each["name"])
         except ScoringError:
             raise
         except DATA_ERRORS as error:
@@ -192,7 +192,7 @@ def _tensors(inputs: list[Any], rest: memoryview) -> dict[str, Array]:
     return found
 
 
-def _shaped(array: Array, shape: tuple[int, ...], name: str) -> Array:
+def _shape_array(array: Array, shape: tuple[int, ...], name: str) -> Array:
     if min(shape, default=0) < 0:
         raise InvalidInputError(f"The input {name} has a negative size.")
     if math.prod(length or 1 for length in shape) > max(array.size, _MAX_EMPTY):
@@ -255,7 +255,7 @@ def _data(tensors: dict[str, Array], manifest: Manifest) -> Any:
     return columns
 
 
-def _named(prediction: Any) -> dict[str, Array]:
+def _name_outputs(prediction: Any) -> dict[str, Array]:
     """Outputs by name: a dict's and a frame's own, else one."""
     if hasattr(prediction, "columns") and hasattr(prediction, "to_numpy"):
         return {str(name): _array(prediction[name].to_numpy()) for name in prediction.columns}
@@ -286,6 +286,6 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _packed(array: Array) -> bytes:
+def _pack_texts(array: Array) -> bytes:
     texts = [_text(value).encode() for value in array.reshape(-1).tolist()]
     return b"".join(len(text).to_bytes(4, "little") + text for text in texts)

@@ -48,11 +48,11 @@ def load(manifest: Manifest, folder: Path, device: str, loader: Load) -> Copy:
 
 def warm(copy: Copy, example: Checked | None, settings: ServiceSettings) -> Copy:
     """The copy with every size of batch run. Raises ScoringError where it cannot answer its own."""
-    quick, proof = acceleration.quickened(copy.predictor, copy.scorer, example, settings)
+    quick, proof = acceleration.accelerate_model(copy.predictor, copy.scorer, example, settings)
     if quick is not copy.predictor:
         copy = replace(copy, predictor=quick, scorer=Scorer(copy.scorer.manifest, quick))
     index = copy.device.partition(":")[2]
-    memory = functools.partial(accelerator.memory, int(index)) if index else _unbounded
+    memory = functools.partial(accelerator.memory, int(index)) if index else _ignore_memory
     alike = functools.partial(acceleration.alike, settings=settings) if proof.used else None
     rows = settings.batch_rows
     found = warmup.warm_up(copy.scorer.predict, example, rows, memory, alike)
@@ -76,5 +76,5 @@ def _used_bytes(device: str) -> int:
     return 0 if held is None else held.used
 
 
-def _unbounded() -> None:
+def _ignore_memory() -> None:
     """A CPU's memory is the machine's: what it holds says nothing of a batch."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from handlers.scoring.errors import ScoringError, TooLargeError
-from handlers.scoring.request_merging import cut, joined, shares
+from handlers.scoring.request_merging import cut, join_rows, shares
 from handlers.service.batcher import Job
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Runner:
         if rows > self.batch_rows:
             return self._halves(jobs)
         try:
-            prediction = self._predict(joined([job.data for job in jobs]), jobs[0].params)
+            prediction = self._predict(join_rows([job.data for job in jobs]), jobs[0].params)
         except ScoringError as error:
             if out_of_memory(error):
                 self._shrink(rows)
@@ -59,7 +59,7 @@ class Runner:
             if job.form is not None and job.rows > 1 and out_of_memory(error):
                 self._shrink(job.rows)
                 return self._pieces(job)
-            return _told(error)
+            return _explain_refusal(error)
 
     def _pieces(self, job: Job) -> Any:
         """A large request, a part at a time; whole, where its answer is not one by row."""
@@ -68,12 +68,12 @@ class Runner:
         while at < job.rows:
             until = min(job.rows, at + self.batch_rows)
             try:
-                part = self._predict(sliced(job.data, at, until), job.params)
+                part = self._predict(slice_rows(job.data, at, until), job.params)
             except ScoringError as error:
                 if until - at > 1 and out_of_memory(error):
                     self._shrink(until - at)
                     continue
-                return _told(error)
+                return _explain_refusal(error)
             if shares(part, [until - at]) is None:
                 try:
                     return self._predict(job.data, job.params)
@@ -104,7 +104,7 @@ def out_of_memory(error: BaseException) -> bool:
     return False
 
 
-def _told(error: ScoringError) -> ScoringError:
+def _explain_refusal(error: ScoringError) -> ScoringError:
     if not out_of_memory(error):
         return error
     return TooLargeError("One row alone is more than there is memory for.")
@@ -118,7 +118,7 @@ def free() -> None:
         torch.cuda.empty_cache()
 
 
-def sliced(data: Any, start: int, stop: int) -> Any:
+def slice_rows(data: Any, start: int, stop: int) -> Any:
     """Rows of an array, a frame, a list, or of a dict of arrays."""
     if isinstance(data, dict):
         return {name: array[start:stop] for name, array in data.items()}

@@ -86,7 +86,7 @@ class Service:
     async def start(self) -> None:
         """Load one copy a device, warm each up, and be ready. Raises what a loader raises."""
         begun = time.monotonic()
-        loaded = await asyncio.to_thread(self._loaded)
+        loaded = await asyncio.to_thread(self._load_replicas)
         ready = time.monotonic()
         example = await asyncio.to_thread(replicas.example, self.scorer, self._folder)
         self.copies = tuple(
@@ -113,14 +113,14 @@ class Service:
             recovered=lambda: sum(runner.recovered for runner in self._runners),
         )
         done = time.monotonic()
-        self.metrics.started(ready - begun, done - ready, rows, merges=self._merges)
-        self.metrics.quickened(all(each.proof.used for each in self.copies))
+        self.metrics.record_start(ready - begun, done - ready, rows, merges=self._merges)
+        self.metrics.record_acceleration(all(each.proof.used for each in self.copies))
         self.state = State.READY
         _LOG.info(
             "Ready on %s: %d rows at once; %s", ", ".join(self.placed), rows, self.warm[0].why
         )
 
-    def _loaded(self) -> list[replicas.Copy]:
+    def _load_replicas(self) -> list[replicas.Copy]:
         made = []
         for device in self.devices:
             copy = replicas.load(self.manifest, self._folder, device, self._load)
@@ -160,14 +160,14 @@ class Service:
         def read() -> Checked:
             return self.scorer.read(body, content_type)
 
-        return await self.answered(
+        return await self.answer_request(
             lambda: self._off_loop(read, len(body)),
             lambda prediction, checked: self._off_loop(
                 lambda: self.scorer.write(prediction, checked), len(body)
             ),
         )
 
-    async def answered(self, read: Any, write: Any) -> Answer:
+    async def answer_request(self, read: Any, write: Any) -> Answer:
         """`read`, predict, `write`; whatever is wrong becomes an answer."""
         if (refused := self.unready) is not None:
             return refused
@@ -221,8 +221,8 @@ class Service:
         self.metrics.batch(jobs, waits_seconds, compute_seconds)
         self.traces.batch(jobs, compute_seconds)
 
-    def shed(self, reason: str) -> None:
-        self.metrics.shed(reason)
+    def count_shed(self, reason: str) -> None:
+        self.metrics.count_shed(reason)
 
     async def _off_loop(self, work: Callable[[], Any], size_bytes: int) -> Any:
         return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)

@@ -18,7 +18,7 @@ from handlers.scoring import request_merging
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Checked
 from handlers.service import accelerator
-from handlers.service.runner import Predict, free, out_of_memory, sliced
+from handlers.service.runner import Predict, free, out_of_memory, slice_rows
 
 _LOG = logging.getLogger(__name__)
 RTOL: Final = 1e-4
@@ -64,7 +64,7 @@ def warm_up(
     sizes: list[tuple[int, float]] = []
     rows, fits = 1, 1
     while rows <= most_rows:
-        data = repeated(base, rows)
+        data = repeat_rows(base, rows)
         try:
             begun = time.monotonic()
             predict(data, params)
@@ -83,23 +83,23 @@ def warm_up(
     return Warm(fits, merges=merges, why=why, sizes=tuple(sizes))
 
 
-def repeated(data: Any, rows: int) -> Any:
+def repeat_rows(data: Any, rows: int) -> Any:
     """As many rows as asked for, of the example's over and over."""
     there = request_merging.length(data)
-    copies = request_merging.joined([data] * -(-rows // there)) if rows > there else data
-    return sliced(copies, 0, rows)
+    copies = request_merging.join_rows([data] * -(-rows // there)) if rows > there else data
+    return slice_rows(copies, 0, rows)
 
 
 def by_row(
     predict: Predict, data: Any, params: dict[str, Any] | None, alike: Alike
 ) -> tuple[bool, str]:
     """Tell whether a row's answer is the same whatever goes with it, and why not."""
-    rows = request_merging.length(varied(data))
+    rows = request_merging.length(vary_rows(data))
     shown = min(rows, _SHOWN)
-    several = sliced(varied(data), 0, shown)
+    several = slice_rows(vary_rows(data), 0, shown)
     try:
         whole = request_merging.shares(predict(several, params), [1] * shown)
-        alone = [predict(sliced(several, at, at + 1), params) for at in range(shown)]
+        alone = [predict(slice_rows(several, at, at + 1), params) for at in range(shown)]
     except ScoringError as error:
         return False, f"rows of the example could not be tried together: {error.message}"
     if whole is None:
@@ -110,7 +110,7 @@ def by_row(
     return True, f"{shown} rows were answered alike alone and together"
 
 
-def varied(data: Any) -> Any:
+def vary_rows(data: Any) -> Any:
     """The example, and where it is one row of plain numbers, a few more like it."""
     if request_merging.length(data) > 1:
         return data
@@ -122,7 +122,7 @@ def varied(data: Any) -> Any:
             name: np.concatenate([(array * scale).astype(array.dtype) for scale in scales])
             for name, array in data.items()
         }
-    return request_merging.joined([data, data])
+    return request_merging.join_rows([data, data])
 
 
 def same(one: Any, other: Any) -> bool:

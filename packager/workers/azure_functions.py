@@ -86,11 +86,12 @@ class Worker:
             invocation_id=str(uuid.uuid4()),
             function_id=self._ids[asked["function"]],
             input_data=[
-                m.ParameterBinding(name=name, data=self._typed(data))
+                m.ParameterBinding(name=name, data=self._make_typed_data(data))
                 for name, data in asked["inputs"].items()
             ],
             trigger_metadata={
-                name: self._typed(data) for name, data in asked.get("metadata", {}).items()
+                name: self._make_typed_data(data)
+                for name, data in asked.get("metadata", {}).items()
             },
             # of the host's own span, which is sampled
             trace_context={"trace_parent": f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"},
@@ -112,7 +113,7 @@ class Worker:
         properties = {"host": "127.0.0.1", "protos": self._messages}
         return await getattr(self._library, name)(Request(name, streamed, properties))
 
-    def _typed(self, data: dict[str, Any]) -> Any:
+    def _make_typed_data(self, data: dict[str, Any]) -> Any:
         """`{"string": "a"}`, `{"json": ...}`, `{"bytes": base64}`, `{"http": {...}}` and lists."""
         m = self._messages
         ((kind, value),) = data.items()

@@ -27,7 +27,7 @@ _PLAIN = (str, bytes, int, float, bool, type(None))
 _CONTAINERS = (dict, list, set)
 
 
-def described(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """The same text in two processes for the same thing."""
     kind = type(value)
     if isinstance(value, ModuleType):
@@ -91,12 +91,12 @@ class State:
                     continue
                 yield f"{label}.{name}"
         for label, table, items in self._tables:
-            if len(table) != len(items) and not self._registered(table, items):
+            if len(table) != len(items) and not self._has_only_gained(table, items):
                 yield label
         now_global = self._of_process()
         yield from (key for key, value in self._globals.items() if now_global[key] != value)
 
-    def _registered(self, table: Any, items: list[Any]) -> bool:
+    def _has_only_gained(self, table: Any, items: list[Any]) -> bool:
         """Tell whether a table has only gained entries for what later modules define."""
         had = {id(item) for item in items}
         gained = [item for item in table if id(item) not in had]
@@ -118,7 +118,7 @@ def load(groups: list[list[list[str]]], order: list[int]) -> list[dict[str, Any]
         count = len(sys.modules)
         try:
             names = [
-                described(getattr(importlib.import_module(module), name))
+                describe_value(getattr(importlib.import_module(module), name))
                 for module, name in groups[at]
             ]
         except Exception as error:  # noqa: BLE001 - whatever stops an import
@@ -130,7 +130,7 @@ def load(groups: list[list[list[str]]], order: list[int]) -> list[dict[str, Any]
     return answers
 
 
-def forked(groups: list[list[list[str]]], order: list[int]) -> tuple[int, int]:
+def fork_loader(groups: list[list[list[str]]], order: list[int]) -> tuple[int, int]:
     """The process that loads them, and what it writes its answers to."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -142,7 +142,7 @@ def forked(groups: list[list[list[str]]], order: list[int]) -> tuple[int, int]:
     return child, reader
 
 
-def told(child: int, reader: int, count: int) -> list[dict[str, Any]]:
+def read_answers(child: int, reader: int, count: int) -> list[dict[str, Any]]:
     with os.fdopen(reader, encoding="utf-8") as pipe:
         text = pipe.read()
     os.waitpid(child, 0)
@@ -154,8 +154,8 @@ def main(folder: str, entry: str, asked: str, answered: str) -> None:  # noqa: A
     groups = json.loads(Path(asked).read_text(encoding="utf-8"))
     importlib.import_module(entry.rpartition(".")[0])
     order = list(range(len(groups)))
-    children = [forked(groups, each) for each in (order, order[::-1])]
-    answers = [told(*each, len(groups)) for each in children]
+    children = [fork_loader(groups, each) for each in (order, order[::-1])]
+    answers = [read_answers(*each, len(groups)) for each in children]
     Path(answered).write_text(json.dumps(answers), encoding="utf-8")
 
 

@@ -85,7 +85,7 @@ def main(root: str, listed: str) -> None:
     sys.path.insert(0, root)
     shipped: Any = importlib.import_module("handlers.importer.compressed_store")
     store = shipped.CompressedStore(root, f"{root}/handlers/{shipped.COLD_FILE}")
-    places = {path: store.unpacked(path) for path in asked}
+    places = {path: store.unpack_file(path) for path in asked}
     some = next(iter(asked))
     unpacked = places[some].removesuffix(f"/{some}")
     failing = dict(load_alone(asked, unpacked))

@@ -59,14 +59,14 @@ class Opened:
 
     def __init__(self, folder: Path) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._queue = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._queue = self._check_call(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         self._folders: dict[int, Path] = {}
         self._paths: set[Path] = set()
         for name in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
             watch = self._libc.inotify_add_watch(self._queue, os.fsencode(name), _IN_OPEN)
-            self._folders[self._checked(watch)] = name.relative_to(folder)
+            self._folders[self._check_call(watch)] = name.relative_to(folder)
 
-    def _checked(self, result: int) -> int:
+    def _check_call(self, result: int) -> int:
         if result < 0:
             number = ctypes.get_errno()
             raise OSError(number, f"inotify: {os.strerror(number)}")
@@ -144,7 +144,7 @@ class Timer:
     def _time(self, name: str, loader: Any, step: str) -> None:
         run = getattr(loader, step)
 
-        def timed(argument: ModuleSpec | ModuleType) -> Any:
+        def run_timed(argument: ModuleSpec | ModuleType) -> Any:
             begun = time.process_time_ns()
             self._inner_ns.append(0)
             try:
@@ -154,7 +154,7 @@ class Timer:
                 inner = self._inner_ns.pop()
                 self._count(name, taken - inner, taken)
 
-        setattr(loader, step, timed)
+        setattr(loader, step, run_timed)
 
     def _count(self, name: str, own: int, taken: int | None = None) -> None:
         self.own_ns[name] = self.own_ns.get(name, 0) + own

@@ -37,31 +37,31 @@ class Watcher:
         class Watched(ModuleType):
             def __getattribute__(self, name: str) -> Any:
                 if not name.startswith("__"):
-                    watcher.used(ModuleType.__getattribute__(self, "__name__"), name)
+                    watcher.record_use(ModuleType.__getattribute__(self, "__name__"), name)
                 return ModuleType.__getattribute__(self, name)
 
         self._watched = Watched
         space = cast(Any, builtins)
-        space.__import__ = self._imported
-        space.__sink_used__ = self.used
+        space.__import__ = self._import_watched
+        space.__sink_used__ = self.record_use
         space.__sink_moved__ = self._is_moved
         sys.meta_path.insert(0, cast(Any, self))
 
-    def used(self, module: str, name: str) -> None:
+    def record_use(self, module: str, name: str) -> None:
         if not self._moved[-1]:
             self.uses.setdefault(self._importing[-1], set()).add((module, name))
 
     def _is_moved(self, step: int) -> None:
         self._moved[-1] += step
 
-    def _imported(self, name: str, *rest: Any, **named: Any) -> Any:
+    def _import_watched(self, name: str, *rest: Any, **named: Any) -> Any:
         found = self._import(name, *rest, **named)
         names = named.get("fromlist") or (rest[2] if len(rest) > 2 else ())
-        self.used(found.__name__ if names else name, "")
+        self.record_use(found.__name__ if names else name, "")
         return found
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        self.used(name, "")
+        self.record_use(name, "")
         for finder in sys.meta_path[sys.meta_path.index(cast(Any, self)) + 1 :]:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
@@ -77,7 +77,7 @@ class Watcher:
     def _follow(self, name: str, loader: Any, step: str) -> None:
         run = getattr(loader, step)
 
-        def followed(argument: ModuleSpec | ModuleType) -> Any:
+        def run_followed(argument: ModuleSpec | ModuleType) -> Any:
             if type(argument) is ModuleType:
                 argument.__class__ = self._watched
             self._importing.append(name)
@@ -88,7 +88,7 @@ class Watcher:
                 self._importing.pop()
                 self._moved.pop()
 
-        setattr(loader, step, followed)
+        setattr(loader, step, run_followed)
 
 
 def main(uses: str, *arguments: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 import pytest
 
-from handlers.azure_functions import answered, response
+from handlers.azure_functions import answer_request, response
 from handlers.http.asgi import App
 from tests.conformance.asking import HOST, Reply, ours_app
 from tests.conformance.cases import ALL, Case
@@ -24,7 +24,7 @@ def through_azure(case: Case, app: App) -> Reply:
         headers={**HOST, **headers},
         body=case.body,
     )
-    got = response(answered(app, request))
+    got = response(answer_request(app, request))
     told = [(key, got.headers[key]) for key in ("allow", "location") if key in got.headers]
     content_type = got.headers.get("content-type", "")
     return Reply(got.status_code, content_type, got.get_body(), tuple(told))

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from handlers import azure_functions
 from handlers.observability import azure_telemetry
-from handlers.observability.azure_telemetry import Telemetry, counted, start
+from handlers.observability.azure_telemetry import Telemetry, count_invocation, start
 from handlers.scoring import predictor
 from tests.handlers.scorers import Recording, manifest
 
@@ -40,7 +40,7 @@ class Sent:
         )
 
     def record(self, told: dict[str, Any], invocation: Any = None) -> None:
-        with self.telemetry.recorded(told, invocation):
+        with self.telemetry.record_invocation(told, invocation):
             pass
 
     def metrics(self) -> dict[str, tuple[float, dict[str, Any]]]:
@@ -86,7 +86,7 @@ def test_an_invocation_is_counted_and_timed() -> None:
 def test_what_went_wrong_has_the_metric_that_it_has_on_aws(
     told: dict[str, Any], more: dict[str, int]
 ) -> None:
-    assert counted(told) == {"invocations": 1, **more}
+    assert count_invocation(told) == {"invocations": 1, **more}
 
 
 def test_a_span_is_as_long_as_the_invocation_and_fails_with_it() -> None:
@@ -107,7 +107,7 @@ def test_a_span_is_as_long_as_the_invocation_and_fails_with_it() -> None:
 def test_a_span_lies_in_the_host_s_and_the_log_s_line_in_it() -> None:
     sent = Sent()
     host = SimpleNamespace(trace_parent=f"00-{'a' * 32}-{'b' * 16}-01", trace_state="")
-    with sent.telemetry.recorded(OK, SimpleNamespace(trace_context=host)):
+    with sent.telemetry.record_invocation(OK, SimpleNamespace(trace_context=host)):
         inside = trace.get_current_span().get_span_context()
     (span,) = sent.spans()
     assert span.context.span_id == inside.span_id

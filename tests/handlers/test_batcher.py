@@ -37,7 +37,7 @@ class Told:
         assert compute_seconds >= 0
         self.rows.append(sum(each.rows for each in jobs))
 
-    def shed(self, reason: str) -> None:
+    def count_shed(self, reason: str) -> None:
         self.reasons.append(reason)
 
 

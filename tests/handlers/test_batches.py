@@ -40,7 +40,7 @@ class Context:
 
     def call_activity_with_retry(self, name: str, retry: df.RetryOptions, part: Any) -> Any:
         self.tried.append((name, retry.max_number_of_attempts))
-        return batches.scored(self._scorer, json.loads(json.dumps(part)))
+        return batches.score_part(self._scorer, json.loads(json.dumps(part)))
 
     def task_all(self, tasks: list[Any]) -> Any:
         return SimpleNamespace(result=tasks)
@@ -116,7 +116,7 @@ def test_what_may_go_well_at_another_time_is_raised_for_the_retry() -> None:
             raise MemoryError
 
     with pytest.raises(batches.NotThisTimeError):
-        batches.scored(scorer(Full()), BODIES["split"])
+        batches.score_part(scorer(Full()), BODIES["split"])
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_what_may_go_well_at_another_time_is_raised_for_the_retry() -> None:
     ],
 )
 def test_answers_are_put_together_or_it_is_said(answers: list[Any], whole: Any) -> None:
-    joined = batches.joined([{"predictions": each} for each in answers])
+    joined = batches.join_answers([{"predictions": each} for each in answers])
     if whole is None:
         assert joined["error_code"] == "INTERNAL_ERROR"
     else:

@@ -68,7 +68,7 @@ class Watch:
     def call(self, data: dict[str, Any]) -> None:
         self.drift.observe(data, np.asarray(data["normal"]) * 2)
         self.clock.now += 0.01
-        self.drift.served(0.01)
+        self.drift.end_invocation(0.01)
 
     def of(self, column: str | None) -> dict[str, Any]:
         (found,) = [line for line in self.lines if line.get("column") == column]
@@ -155,7 +155,7 @@ def test_no_more_is_spent_than_a_share_of_what_calls_take() -> None:
 
     for number in range(200):
         watch.drift.observe(Slow(drawn(number, 1000)), None)
-        watch.drift.served(0.01)
+        watch.drift.end_invocation(0.01)
 
     # 200 calls of 10 ms, of which 1.5 % are 30 ms; a call more may be begun below it
     assert 2 <= calls <= 200 * 0.01 * 0.015 / 0.001 + 1

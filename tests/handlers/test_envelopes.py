@@ -207,7 +207,7 @@ def test_what_is_nothing_to_score_is_refused_with_its_name(sent: Any, reason: st
 )
 def test_bytes_that_are_no_json_say_what_they_are(body: bytes | str, reason: str) -> None:
     with pytest.raises(InvalidInputError, match=reason):
-        envelopes.decoded(body)
+        envelopes.decode_body(body)
 
 
 @pytest.mark.parametrize(
@@ -225,4 +225,4 @@ def test_bytes_that_are_no_json_say_what_they_are(body: bytes | str, reason: str
     ],
 )
 def test_a_row_with_a_few_such_columns_is_a_row(columns: dict[str, Any]) -> None:
-    assert envelopes.opened(columns) is columns
+    assert envelopes.open_envelopes(columns) is columns

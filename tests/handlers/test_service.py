@@ -419,7 +419,7 @@ class Placed(Recording):
         super().__init__()
         self._place = place
 
-    def placed(self) -> str:
+    def find_device(self) -> str:
         return self._place
 
 
@@ -444,7 +444,7 @@ def test_an_unknown_device_and_a_bad_setting_are_named() -> None:
     from handlers.service.settings import ServiceSettings
 
     with pytest.raises(ValueError, match="PACKAGER_DEVICE must be one of"):
-        accelerator.wanted({"PACKAGER_DEVICE": "tpu"})
+        accelerator.read_device({"PACKAGER_DEVICE": "tpu"})
     with pytest.raises(ValueError, match=r"PORT must be .*; PACKAGER_BATCH_ROWS must be"):
         ServiceSettings.read({"PORT": "x", "PACKAGER_BATCH_ROWS": "0"})
     found = ServiceSettings.read({"PORT": "1", "SAGEMAKER_BIND_TO_PORT": "2"})

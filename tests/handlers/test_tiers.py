@@ -12,7 +12,7 @@ import pytest
 from handlers.scoring.predictor import Predictor
 from handlers.scoring.scorer import Checked
 from handlers.service import acceleration, modules, replicas
-from handlers.service.acceleration import buckets, difference, quickened
+from handlers.service.acceleration import accelerate_model, buckets, difference
 from handlers.service.settings import ServiceSettings
 from tests.handlers import serving
 from tests.handlers.scorers import scorer
@@ -51,7 +51,7 @@ def test_what_answers_alike_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, quick = Sums(), Sums(off=0.001)
     told(monkeypatch, quick)
 
-    found, proof = quickened(plain, scorer(plain, TENSOR), EXAMPLE, HALF)
+    found, proof = accelerate_model(plain, scorer(plain, TENSOR), EXAMPLE, HALF)
 
     assert found is quick
     # each size, and one below it, which is filled up
@@ -77,7 +77,7 @@ def test_what_does_not_is_left_with_the_reason(
     plain = Sums()
     told(monkeypatch, quick)
 
-    found, proof = quickened(plain, scorer(plain, TENSOR), EXAMPLE, HALF)
+    found, proof = accelerate_model(plain, scorer(plain, TENSOR), EXAMPLE, HALF)
 
     assert found is plain
     assert not proof.used
@@ -90,14 +90,14 @@ def test_a_tolerance_of_the_users_own_counts(monkeypatch: pytest.MonkeyPatch) ->
     told(monkeypatch, quick)
     wide = ServiceSettings(batch_rows=8, precision="float16", tolerance=0.02)
 
-    assert quickened(plain, scorer(plain, TENSOR), EXAMPLE, wide)[0] is quick
+    assert accelerate_model(plain, scorer(plain, TENSOR), EXAMPLE, wide)[0] is quick
 
 
 def test_without_rows_to_hold_it_to_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Sums()
     told(monkeypatch, Sums())
 
-    found, proof = quickened(plain, scorer(plain, TENSOR), None, HALF)
+    found, proof = accelerate_model(plain, scorer(plain, TENSOR), None, HALF)
 
     assert (found is plain, proof.why) == (True, "there is no example of rows to hold it to")
 
@@ -106,7 +106,7 @@ def test_a_model_too_large_for_a_size_is_proven_below_it(monkeypatch: pytest.Mon
     plain, quick = Sums(breaks_at=4), Sums()
     told(monkeypatch, quick)
 
-    found, proof = quickened(plain, scorer(plain, TENSOR), EXAMPLE, HALF)
+    found, proof = accelerate_model(plain, scorer(plain, TENSOR), EXAMPLE, HALF)
 
     assert (found is quick, proof.rows) == (True, 6)
 
@@ -115,7 +115,7 @@ def test_nothing_is_asked_for_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
     plain = Sums()
     told(monkeypatch, Sums())
 
-    assert quickened(plain, scorer(plain, TENSOR), EXAMPLE, ServiceSettings()) == (
+    assert accelerate_model(plain, scorer(plain, TENSOR), EXAMPLE, ServiceSettings()) == (
         plain,
         acceleration.PLAIN,
     )

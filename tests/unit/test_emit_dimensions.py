@@ -174,7 +174,7 @@ def test_a_column_s_name_is_a_value_too() -> None:
     drift = Drift(base, lines.append, of_model("m", None), {"PACKAGER_DRIFT_ROWS": "2"})
 
     drift.observe({"Größe ${x}": np.full(9, 0.5)}, np.ones(9))
-    drift.served(1.0)
+    drift.end_invocation(1.0)
 
     told = [json.loads(line)["column"] for line in lines if "column" in json.loads(line)]
     assert told

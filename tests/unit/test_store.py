@@ -319,7 +319,7 @@ def test_what_is_unpacked_is_compared_with_its_digest(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     stored = CompressedStore(str(function), str(function / "handlers" / "store.cold"))
     with pytest.raises(DamagedStoreError, match="is not what was built"):
-        stored.unpacked_tree("idle/__init__.py")
+        stored.unpack_tree("idle/__init__.py")
     assert not list(tmp_path.glob("cold-store-*/idle/words.txt"))
 
 
@@ -402,7 +402,7 @@ def test_a_stored_library_finds_what_its_loader_leads_to(tmp_path: Path) -> None
         "import ctypes, importlib.util as u\n"
         "spec = u.find_spec('used.rare')\n"
         "store = handlers.STORE\n"
-        "print(ctypes.CDLL(store.cold.unpacked('used/rare.so')) is not None)"
+        "print(ctypes.CDLL(store.cold.unpack_file('used/rare.so')) is not None)"
     )
     assert ask(bundle.root, code).stdout == "True\n"
 

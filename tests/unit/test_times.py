@@ -10,7 +10,7 @@ import pytest
 
 from handlers.scoring.schema.columns import Column, objects
 from handlers.scoring.schema.quirks import Quirks
-from handlers.scoring.schema.times import parsed, to_nanoseconds
+from handlers.scoring.schema.times import parse_times, to_nanoseconds
 
 BEYOND = ("1600-01-01", "1677-09-20", "2262-04-12", "9999-12-31T23:59:59", "0001-01-01")
 WITHIN = (
@@ -25,7 +25,7 @@ def _without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(*values: Any) -> Any:
-    return parsed(Column(objects(values, len(values))), Quirks()).cells
+    return parse_times(Column(objects(values, len(values))), Quirks()).cells
 
 
 @pytest.mark.parametrize("text", WITHIN)
@@ -44,11 +44,11 @@ def test_a_time_beyond_nanoseconds_is_refused(text: str) -> None:
 @pytest.mark.parametrize("number", [1e300, -1e19, 2.0**63, 2**63, float("inf")])
 def test_a_number_beyond_nanoseconds_is_refused(number: float) -> None:
     with pytest.raises(ValueError, match="nanoseconds"):
-        parsed(Column(np.array([number])), Quirks())
+        parse_times(Column(np.array([number])), Quirks())
 
 
 def test_numbers_are_nanoseconds_since_1970() -> None:
-    found = parsed(Column(np.array([1.5e9, float("nan")])), Quirks()).cells
+    found = parse_times(Column(np.array([1.5e9, float("nan")])), Quirks()).cells
 
     assert found[0] == np.datetime64("1970-01-01T00:00:01.5", "ns")
     assert np.isnat(found[1])

@@ -78,7 +78,7 @@ def read_records(source: Reader, event: Any) -> list[Record]:
     found: list[Record] = []
     for place, entry in enumerate(source.entries(event)):
         try:
-            found += [_checked(record) for record in source.read(entry)]
+            found += [_check_names(record) for record in source.read(entry)]
         except Exception as error:
             if source.RETURNS and isinstance(error, ScoringError):
                 raise
@@ -86,7 +86,7 @@ def read_records(source: Reader, event: Any) -> list[Record]:
     return found
 
 
-def _checked(record: Record) -> Record:
+def _check_names(record: Record) -> Record:
     """Raises TypeError or ValueError for a name that no table, key or attribute takes."""
     for name in (record.id, record.item, record.group or ""):
         if not isinstance(name, str):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.events.records import Outcome, Record, dig, item_failures, tagged
+from handlers.events.records import Outcome, Record, dig, item_failures, names_source
 
 NAME = "dynamodb"
 RETURNS = False
@@ -19,7 +19,7 @@ _AS_THEY_ARE = frozenset({"S", "BOOL", "SS", "B", "BS"})
 
 
 def claims(event: object) -> bool:
-    return tagged(event, "eventSource", "aws:dynamodb")
+    return names_source(event, "eventSource", "aws:dynamodb")
 
 
 def entries(event: Any) -> Sequence[Any]:

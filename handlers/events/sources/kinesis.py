@@ -9,14 +9,14 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.events.records import Outcome, Record, dig, item_failures, tagged, text_of
+from handlers.events.records import Outcome, Record, dig, item_failures, names_source, text_of
 
 NAME = "kinesis"
 RETURNS = False
 
 
 def claims(event: object) -> bool:
-    return tagged(event, "eventSource", "aws:kinesis")
+    return names_source(event, "eventSource", "aws:kinesis")
 
 
 def entries(event: Any) -> Sequence[Any]:

@@ -28,7 +28,7 @@ from handlers.events.records import (
     all_or_nothing,
     dig,
     item_failures,
-    tagged,
+    names_source,
     text_of,
 )
 from handlers.events.sources import sqs
@@ -42,9 +42,9 @@ _CREATED = "Object Created"
 
 
 def claims(event: object) -> bool:
-    if tagged(event, "eventSource", "aws:s3") or _is_test(event):
+    if names_source(event, "eventSource", "aws:s3") or _is_test(event):
         return True
-    if tagged(event, "eventSource", "aws:sqs"):
+    if names_source(event, "eventSource", "aws:sqs"):
         return sqs.of_notices(event)
     return (
         isinstance(event, dict)
@@ -73,10 +73,10 @@ def read(entry: Any) -> list[Record]:
     if not sqs.is_trusted(entry):
         return sqs.read(entry)  # beside messages of the queue of notices
     item = text_of(entry["messageId"])
-    notice = envelopes.opened(envelopes.decoded(entry["body"]), of_files=True)
+    notice = envelopes.open_envelopes(envelopes.decode_body(entry["body"]), of_files=True)
     if _is_test(notice):
         return []
-    if tagged(notice, "eventSource", "aws:s3"):
+    if names_source(notice, "eventSource", "aws:s3"):
         return _of_bucket(notice["Records"], item)
     if dig(notice, "source") == "aws.s3":
         return _of_bus(notice, item)
@@ -84,7 +84,7 @@ def read(entry: Any) -> list[Record]:
 
 
 def reply(event: Any, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
-    if tagged(event, "eventSource", "aws:sqs"):
+    if names_source(event, "eventSource", "aws:sqs"):
         again = dict.fromkeys(outcome.record.item for outcome in outcomes if outcome.retry)
         return item_failures(list(again))
     all_or_nothing(outcomes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.events.records import Outcome, Record, all_or_nothing, dig, tagged, text_of
+from handlers.events.records import Outcome, Record, all_or_nothing, dig, names_source, text_of
 from handlers.observability.trace_context import parent
 
 NAME = "sns"
@@ -16,7 +16,7 @@ RETURNS = False
 
 
 def claims(event: object) -> bool:
-    return tagged(event, "EventSource", "aws:sns")
+    return names_source(event, "EventSource", "aws:sns")
 
 
 def entries(event: Any) -> Sequence[Any]:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.events.records import Outcome, Record, dig, item_failures, tagged, text_of
+from handlers.events.records import Outcome, Record, dig, item_failures, names_source, text_of
 from handlers.observability.trace_context import parent
 
 NAME = "sqs"
@@ -19,7 +19,7 @@ RETURNS = False
 
 
 def claims(event: object) -> bool:
-    return tagged(event, "eventSource", "aws:sqs") and not of_notices(event)
+    return names_source(event, "eventSource", "aws:sqs") and not of_notices(event)
 
 
 def of_notices(event: Any) -> bool:

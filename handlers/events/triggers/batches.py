@@ -58,7 +58,7 @@ def add(app: df.DFApp, scorer: Scorer, record: Callable[[str, dict[str, Any]], N
     def score(part: dict[str, Any]) -> dict[str, Any]:
         begun, told = time.perf_counter(), {"status": 500, "rows": 0}
         try:
-            answer = scored(scorer, part)
+            answer = score_part(scorer, part)
             told = {"status": 400, "rows": 0}
             if "predictions" in answer:
                 told = {"status": 200, "rows": row_count(answer["predictions"])}
@@ -79,10 +79,10 @@ def fan_out(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]
     parts = context.get_input(expected_type=list)
     tasks = [context.call_activity_with_retry(SCORE, _RETRY, part) for part in parts]
     answers = yield context.task_all(tasks)
-    return joined(answers)
+    return join_answers(answers)
 
 
-def scored(scorer: Scorer, part: dict[str, Any]) -> dict[str, Any]:
+def score_part(scorer: Scorer, part: dict[str, Any]) -> dict[str, Any]:
     """MLflow's answer, or its error body; raises what may go well at another time."""
     try:
         return scorer.invoke(part)
@@ -93,7 +93,7 @@ def scored(scorer: Scorer, part: dict[str, Any]) -> dict[str, Any]:
         return told
 
 
-def joined(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def join_answers(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The predictions of all parts; the first part's error where there is one."""
     for number, answer in enumerate(answers):
         if "predictions" not in answer:

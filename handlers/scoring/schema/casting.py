@@ -70,7 +70,7 @@ def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
         except TooLargeError:
             raise
         except (*DATA_ERRORS, ScoringError) as error:
-            raise _failed(name, spec.type, error, column) from error
+            raise _make_refusal(name, spec.type, error, column) from error
 
 
 def _alone(quirks: Quirks) -> tuple[DataType, ...]:
@@ -78,7 +78,7 @@ def _alone(quirks: Quirks) -> tuple[DataType, ...]:
     return (BINARY,) if quirks.cast_in_place else (STRING, BINARY, DATETIME)
 
 
-def _failed(
+def _make_refusal(
     name: Name, wanted: Type | np.dtype[Any], error: Exception, column: Column
 ) -> InvalidInputError:
     told: object = wanted
@@ -123,11 +123,11 @@ def _cast_scalars(column: Column, wanted: DataType, quirks: Quirks) -> Column:
     if wanted is STRING:
         return column if column.text else Column(values.astype(object))
     if wanted is BINARY:
-        return Column(objects((_decoded(v) for v in values), len(values)))
+        return Column(objects((_decode_base64(v) for v in values), len(values)))
     if wanted is DATETIME:
-        from handlers.scoring.schema.times import parsed
+        from handlers.scoring.schema.times import parse_times
 
-        return parsed(column, quirks)
+        return parse_times(column, quirks)
     if values.dtype == wanted.dtype:
         return column
     if wanted is BOOLEAN and not quirks.null_is_false and values.dtype == object:
@@ -145,7 +145,7 @@ def _nullable(column: Column) -> Column:
     return Column(objects(cells, len(column.cells)))
 
 
-def _decoded(text: Any) -> bytes:
+def _decode_base64(text: Any) -> bytes:
     return binascii.a2b_base64(bytes(text, "utf8"))  # what it says of no text is MLflow's message
 
 
@@ -168,7 +168,7 @@ def _cast_tensors(table: Table, schema: Schema, quirks: Quirks) -> None:
         except TooLargeError:
             raise
         except (*DATA_ERRORS, ScoringError) as error:
-            raise _failed(name, spec.dtype, error, column) from error
+            raise _make_refusal(name, spec.dtype, error, column) from error
 
 
 def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:

@@ -193,15 +193,15 @@ def _enforce(name: Name, column: Column, wanted: Type, required: bool, quirks: Q
 def enforce_scalars(name: Name, column: Column, wanted: DataType, quirks: Quirks) -> Column:
     """`column` itself or a lossless conversion of it; raises SchemaError otherwise."""
     if column.series is not None:
-        return _extended(name, column, wanted)
+        return _enforce_extension(name, column, wanted)
     values = column.cells
     if not column.text:
         if values.dtype == wanted.dtype and values.dtype != object:
             return column
         if values.dtype == object and wanted is not BINARY and wanted is not STRING:
-            column = _softened(column, quirks)
+            column = _infer_kind(column, quirks)
             values = column.cells
-    kept = _kept(name, column, wanted)
+    kept = _keep_column(name, column, wanted)
     if kept is not None:
         return kept
     if not column.text and values.dtype != object:
@@ -220,7 +220,7 @@ def _incompatible(name: Name, column: Column, wanted: DataType) -> SchemaError:
     )
 
 
-def _extended(name: Name, column: Column, wanted: DataType) -> Column:
+def _enforce_extension(name: Name, column: Column, wanted: DataType) -> Column:
     """A dtype of pandas' own, by its kind and size as numpy's are."""
     if column.aware and wanted is DATETIME:
         raise SchemaError(_NAIVE, detail=_AWARE)
@@ -246,7 +246,7 @@ def _hint(column: Column, wanted: DataType) -> str:
     return _MISSING_VALUES
 
 
-def _kept(name: Name, column: Column, wanted: DataType) -> Column | None:
+def _keep_column(name: Name, column: Column, wanted: DataType) -> Column | None:
     """Return what passes without a look at the numbers, or None."""
     values = column.cells
     loose = values.dtype == object and not column.text
@@ -314,7 +314,7 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _softened(column: Column, quirks: Quirks) -> Column:
+def _infer_kind(column: Column, quirks: Quirks) -> Column:
     """Objects that are all of one kind, as that kind."""
     if column.aware or any(v is None for v in column.cells):
         return column

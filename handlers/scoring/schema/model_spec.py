@@ -33,7 +33,7 @@ class Model:
             params=read_params(signature.get("params")),
             pandas=pandas,
             untyped=manifest.signature_from_type_hints,
-            parquet=pandas and _installed("pyarrow"),
+            parquet=pandas and _is_installed("pyarrow"),
             keeps_unknown=keeps_unknown,
             quirks=quirks(
                 manifest.mlflow_version, _pandas_version() if pandas else None, fixed=fixed
@@ -51,7 +51,7 @@ class Model:
         }
 
 
-def _installed(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     from importlib.util import find_spec
 
     return find_spec(name) is not None

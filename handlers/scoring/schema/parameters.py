@@ -60,7 +60,7 @@ def enforce_params(
     for spec in specs:
         value = made.get(spec.name) if spec.name in made else spec.default
         try:
-            made[spec.name] = _checked(value, spec, quirks)
+            made[spec.name] = _check_value(value, spec, quirks)
         except TooLargeError:
             raise
         except ScoringError as error:
@@ -77,7 +77,7 @@ def _list_wrong(wrong: Iterable[tuple[str, str]]) -> str:
     return f"Invalid parameters found: {{{', '.join(map(repr, wrong))}}}"
 
 
-def _checked(value: Json, spec: ParamSpec, quirks: Quirks) -> Any:
+def _check_value(value: Json, spec: ParamSpec, quirks: Quirks) -> Any:
     if spec.shape == (-1,) and not (isinstance(value, list) and _dimensions(value) == 1):
         raise ParameterError(
             f"Value must be a 1D array with shape (-1,) for param {spec}, "

@@ -87,7 +87,7 @@ class Property:
     required: bool
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.type} ({_need(self.required)})"
+        return f"{self.name}: {self.type} ({_describe_need(self.required)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class ColumnSpec:
 
     def __str__(self) -> str:
         name = "" if self.name is None else f"{self.name!r}: "
-        return f"{name}{self.type} ({_need(self.required)})"
+        return f"{name}{self.type} ({_describe_need(self.required)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class ParamSpec:
 
     def __str__(self) -> str:
         shape = "" if self.shape is None else f" (shape: {self.shape})"
-        return f"{self.name!r}: {self.type} (default: {_told(self)}){shape}"
+        return f"{self.name!r}: {self.type} (default: {_show_default(self)}){shape}"
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,11 @@ class Schema:
         return (*columns, *(str(spec.name) for spec in self.tensors))
 
 
-def _need(required: bool) -> str:  # noqa: FBT001  what it says
+def _describe_need(required: bool) -> str:  # noqa: FBT001  what it says
     return "required" if required else "optional"
 
 
-def _told(spec: ParamSpec) -> Json:
+def _show_default(spec: ParamSpec) -> Json:
     """A param's default as MLflow's messages have it: times as Python's own."""
     if spec.type is not DATETIME or spec.default is None:
         return spec.default

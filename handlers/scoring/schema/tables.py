@@ -126,7 +126,7 @@ def from_rows(
         for name, values in zip(labels, series, strict=True)
         if kept is None or name in kept
     }
-    return Table(columns, len(rows), duplicated=_duplicated(names))
+    return Table(columns, len(rows), duplicated=_find_duplicates(names))
 
 
 def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks) -> Table:
@@ -143,7 +143,7 @@ def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks)
     table = _split_table(rows, names, index, wanted or None, quirks)
     if index is not None:
         if table.rows == 1 and isinstance(rows, list):
-            table = _repeated(table, len(index))  # one row stands for every label
+            table = _repeat_rows(table, len(index))  # one row stands for every label
         if len(index) != table.rows:
             raise ValueError(f"index has {len(index)} labels for {table.rows} rows")
         table.index = index
@@ -164,7 +164,7 @@ def _split_table(
     if isinstance(rows, dict):
         kept = rows if names is None else set(names)
         table = from_dict({k: rows[k] for k in rows if k in kept}, quirks)
-        return _selected(table, names, quirks)
+        return _select_columns(table, names, quirks)
     if rows is None or rows == []:
         count = len(index or ())
         check_extent(count, len(names or ()), count + len(names or ()))
@@ -175,13 +175,13 @@ def _split_table(
     if isinstance(rows[0], list):
         return from_rows(rows, names, quirks, wanted=wanted)
     if isinstance(rows[0], dict):
-        return _selected(_from_dicts(rows, (), quirks), names, quirks)
+        return _select_columns(_from_dicts(rows, (), quirks), names, quirks)
     if names is not None and len(names) != 1:
         raise ValueError(f"data of one column, {len(names)} names")
     return Table({(names or [0])[0]: infer(rows, quirks)}, len(rows))
 
 
-def _repeated(table: Table, rows: int) -> Table:
+def _repeat_rows(table: Table, rows: int) -> Table:
     check_extent(rows, len(table.columns), rows + len(table.columns))
     columns = {
         name: Column(np.repeat(column.cells, rows), text=column.text)
@@ -190,17 +190,17 @@ def _repeated(table: Table, rows: int) -> Table:
     return Table(columns, rows, duplicated=table.duplicated)
 
 
-def _selected(table: Table, names: list[Name] | None, quirks: Quirks) -> Table:
+def _select_columns(table: Table, names: list[Name] | None, quirks: Quirks) -> Table:
     if names is None:
         return table
     check_extent(table.rows, len(names), table.rows * len(table.columns))
     columns = {
         name: table.columns.get(name) or infer([_MISSING] * table.rows, quirks) for name in names
     }
-    return Table(columns, table.rows, duplicated=_duplicated(names))
+    return Table(columns, table.rows, duplicated=_find_duplicates(names))
 
 
-def _duplicated(names: Sequence[Name] | None) -> frozenset[Name]:
+def _find_duplicates(names: Sequence[Name] | None) -> frozenset[Name]:
     if names is None or len(set(names)) == len(names):
         return frozenset()
     return frozenset(name for name, count in Counter(names).items() if count > 1)

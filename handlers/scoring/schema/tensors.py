@@ -21,7 +21,7 @@ _OBJECT = np.dtype(object)
 def enforce_tensors(data: Any, schema: Schema, quirks: Quirks) -> NDArray | dict[str, NDArray]:
     """One ndarray for an unnamed tensor, a dict of them by name otherwise."""
     if not schema.named:
-        return _unnamed(data, schema.tensors[0], quirks)
+        return _enforce_unnamed(data, schema.tensors[0], quirks)
     if len(schema.tensors) == 1 and isinstance(data, np.ndarray):
         data = {schema.tensors[0].name: data}
     present = data.columns if isinstance(data, Table) else data if isinstance(data, dict) else {}
@@ -43,13 +43,13 @@ def enforce_tensors(data: Any, schema: Schema, quirks: Quirks) -> NDArray | dict
                 "suggests a dictionary input mapping input name to a numpy array, but a dict with "
                 f"value type {type(value)} was found."
             )
-        made[str(spec.name)] = _checked(value, spec)
+        made[str(spec.name)] = _check_shape(value, spec)
     return made
 
 
-def _unnamed(data: Any, spec: TensorSpec, quirks: Quirks) -> NDArray:
+def _enforce_unnamed(data: Any, spec: TensorSpec, quirks: Quirks) -> NDArray:
     if isinstance(data, np.ndarray):
-        return _checked(data, spec)
+        return _check_shape(data, spec)
     if not isinstance(data, Table):
         raise SchemaError(
             "This model contains a tensor-based model signature with no input names, which "
@@ -75,7 +75,7 @@ def _unnamed(data: Any, spec: TensorSpec, quirks: Quirks) -> NDArray:
     matrix = np.empty((data.rows, len(columns)), dtype=dtype)
     for i, column in enumerate(columns):
         matrix[:, i] = column.cells
-    return _checked(matrix, spec)
+    return _check_shape(matrix, spec)
 
 
 def _check_labels(table: Table, quirks: Quirks) -> None:
@@ -89,7 +89,7 @@ def _check_labels(table: Table, quirks: Quirks) -> None:
         raise SchemaError(FOREIGN, whole=lambda: "0")  # what a KeyError says of the label
 
 
-def _checked(values: NDArray, spec: TensorSpec) -> NDArray:
+def _check_shape(values: NDArray, spec: TensorSpec) -> NDArray:
     shape = spec.shape
     if shape == (-1,) and spec.dtype == _OBJECT:
         return values
@@ -142,19 +142,19 @@ def _column(column: Column, spec: TensorSpec) -> NDArray:
             )
         # of pandas' own dtypes numpy casts what they hold, not objects
         held = column.cells if column.series is None else np.array(column.series, dtype=spec.dtype)
-        return _checked(held.astype(spec.dtype).reshape(spec.shape), spec)
+        return _check_shape(held.astype(spec.dtype).reshape(spec.shape), spec)
     if isinstance(first, np.ndarray):
-        return _checked(_stacked(column, spec), spec)
+        return _check_shape(_stack_cells(column, spec), spec)
     if not isinstance(first, list) or not np.isscalar(first[0]):
         raise SchemaError(
             "Because the model signature requires tensor spec input, the input pandas dataframe "
             "values should be either scalar value, python list containing scalar values or numpy "
             "array containing scalar values, other types are not supported."
         )
-    return _stacked(column, spec)
+    return _stack_cells(column, spec)
 
 
-def _stacked(column: Column, spec: TensorSpec) -> NDArray:
+def _stack_cells(column: Column, spec: TensorSpec) -> NDArray:
     """Lists are cast to the tensor's dtype; arrays have one of their own."""
     arrays = isinstance(column.cells[0], np.ndarray)
     try:

@@ -24,7 +24,7 @@ _ZONED = re.compile(r".*\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?(Z|[+-]\d{2}:?\d{2})?")
 
 
-def parsed(column: Column, quirks: Quirks) -> Column:
+def parse_times(column: Column, quirks: Quirks) -> Column:
     """Raises ValueError or TypeError for what is not a time."""
     pandas = sys.modules.get("pandas")
     if any(isinstance(v, str) and len(v) > _LONGEST for v in _objects(column)):

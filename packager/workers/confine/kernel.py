@@ -56,7 +56,7 @@ _EPERM, _ENOSYS = 1, 38
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def _checked(done: int, what: str) -> int:
+def _check_call(done: int, what: str) -> int:
     if done < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -64,7 +64,7 @@ def _checked(done: int, what: str) -> int:
 
 
 def unshare(flags: int) -> None:
-    _checked(_LIBC.unshare(flags), "unshare")
+    _check_call(_LIBC.unshare(flags), "unshare")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str = "") -> None:
@@ -75,15 +75,15 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
         ctypes.c_ulong(flags),
         data.encode(),
     )
-    _checked(done, f"mount {target}")
+    _check_call(done, f"mount {target}")
 
 
 def unmount(target: str) -> None:
-    _checked(_LIBC.umount2(os.fsencode(target), MNT_DETACH), f"umount {target}")
+    _check_call(_LIBC.umount2(os.fsencode(target), MNT_DETACH), f"umount {target}")
 
 
 def pivot_root(new: str, old: str) -> None:
-    _checked(_syscall("pivot_root", os.fsencode(new), os.fsencode(old)), "pivot_root")
+    _check_call(_syscall("pivot_root", os.fsencode(new), os.fsencode(old)), "pivot_root")
 
 
 def make_read_only(target: str) -> None:
@@ -97,17 +97,17 @@ def make_read_only(target: str) -> None:
         attributes,
         ctypes.c_size_t(len(attributes)),
     )
-    _checked(done, f"mount_setattr {target}")
+    _check_call(done, f"mount_setattr {target}")
 
 
 def control(option: int, value: int = 0, third: int = 0) -> None:
     zero = ctypes.c_ulong(0)
     done = _LIBC.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(third), zero, zero)
-    _checked(done, f"prctl {option}")
+    _check_call(done, f"prctl {option}")
 
 
 def set_host_name(name: str) -> None:
-    _checked(_LIBC.sethostname(name.encode(), len(name)), "sethostname")
+    _check_call(_LIBC.sethostname(name.encode(), len(name)), "sethostname")
 
 
 def leave_keyring() -> None:
@@ -122,7 +122,7 @@ def drop_capabilities() -> None:
             break
     _LIBC.prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)
     header = struct.pack("=Ii", 0x20080522, 0)
-    _checked(_LIBC.capset(header, struct.pack("=6I", *[0] * 6)), "capset")
+    _check_call(_LIBC.capset(header, struct.pack("=6I", *[0] * 6)), "capset")
 
 
 def filter_calls(*, sockets: bool, ipc: bool) -> None:
@@ -140,7 +140,7 @@ def filter_calls(*, sockets: bool, ipc: bool) -> None:
     done = _LIBC.prctl(
         PR_SET_SECCOMP, ctypes.c_ulong(2), head, ctypes.c_ulong(0), ctypes.c_ulong(0)
     )
-    _checked(done, "seccomp")
+    _check_call(done, "seccomp")
 
 
 def _instructions(

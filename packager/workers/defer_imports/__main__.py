@@ -24,7 +24,7 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
     __package__ = "defer_imports"
 
-from .moving import bytecode, sunk, watched
+from .moving import bytecode, sunk, watch_uses
 from .surveying import survey
 
 
@@ -42,7 +42,7 @@ def main(command: str, asked: str, answered: str) -> None:
             tree = (
                 sunk(source, each["sink"], each["serve"])
                 if command == "write"
-                else watched(source, each["name"], each["sink"])
+                else watch_uses(source, each["name"], each["sink"])
             )
             made = bytecode(tree, source, each["filename"], each["optimize"])
             Path(each["bytecode"]).write_bytes(made)

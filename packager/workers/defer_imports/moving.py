@@ -12,7 +12,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, TypeAlias
 
-from .nodes import FunctionNode, bound, children, executed, imports, is_getattr, loaded
+from .nodes import FunctionNode, bound, children, imports, is_getattr, list_loads, walk_executed
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _UNCHECKED = (1).to_bytes(4, "little")
@@ -52,12 +52,12 @@ def sunk(source: bytes, names: Sequence[str], served: Sequence[str]) -> ast.Modu
         if staying:
             node.names = staying
             body.append(node)
-    body = _preceded(body, wanted, source, _bind)
+    body = _guard_uses(body, wanted, source, _bind)
     tree.body = _with_getattr(body, branches, sorted(served))
     return tree
 
 
-def watched(source: bytes, module: str, names: Sequence[str]) -> ast.Module:
+def watch_uses(source: bytes, module: str, names: Sequence[str]) -> ast.Module:
     """The module as it is, but that it tells of each use of `names` and of their imports."""
     tree = ast.parse(source)
     wanted = set(names)
@@ -76,7 +76,7 @@ def watched(source: bytes, module: str, names: Sequence[str]) -> ast.Module:
                 isinstance(node, ast.Import) and not alias.asname and alias.name in wanted
             )
             body += [begun, alone, ended] if moved else [alone]
-    tree.body = _preceded(body, wanted, source, partial(_tell, module))
+    tree.body = _guard_uses(body, wanted, source, partial(_tell, module))
     return tree
 
 
@@ -130,7 +130,7 @@ def _getattr(branches: dict[str, list[ast.stmt]], served: list[str], otherwise: 
     return made
 
 
-def _preceded(
+def _guard_uses(
     body: list[ast.stmt], wanted: set[str], source: bytes, guard: _Guard
 ) -> list[ast.stmt]:
     """The module's statements, those in functions with `guard` before each use of the names."""
@@ -140,10 +140,10 @@ def _preceded(
     text = _LINE_END.split(source.decode(errors="replace"))
     has_one = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b").search
     lines = {number for number, line in enumerate(text, 1) if has_one(line)}
-    return _guarded(body, words, lines, guard, top=True)
+    return _guard_statements(body, words, lines, guard, top=True)
 
 
-def _guarded(
+def _guard_statements(
     statements: list[ast.stmt],
     names: set[str],
     lines: set[int],
@@ -161,13 +161,13 @@ def _guarded(
             done.append(node)
             continue
         if not top:
-            done += [guard(name, node) for name in sorted(_needed(node) & names)]
+            done += [guard(name, node) for name in sorted(_list_needs(node) & names)]
         inner = names
         if isinstance(node, FunctionNode):
             inner = names - _locals(node, lines)
         for block in _blocks(node):
             below = top and not isinstance(node, FunctionNode)
-            block[:] = _guarded(block, inner, lines, guard, top=below)
+            block[:] = _guard_statements(block, inner, lines, guard, top=below)
         done.append(node)
     return done
 
@@ -182,10 +182,10 @@ def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
                     yield each.body
 
 
-def _needed(node: ast.stmt) -> set[str]:
+def _list_needs(node: ast.stmt) -> set[str]:
     """Names that the statement's own expressions load; of a class, all that its body does."""
     if isinstance(node, ast.ClassDef):
-        return loaded(executed([node]))
+        return list_loads(walk_executed([node]))
     inside = {id(each) for block in _blocks(node) for each in block}
     todo: list[ast.AST] = [node]
     names: set[str] = set()

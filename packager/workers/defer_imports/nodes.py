@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeGuard
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def executed(nodes: Sequence[ast.AST], *, classes: bool = True) -> Iterator[ast.AST]:
+def walk_executed(nodes: Sequence[ast.AST], *, classes: bool = True) -> Iterator[ast.AST]:
     """Every node that importing the module evaluates: all but the bodies of functions.
 
     Annotations count, and what a lambda's body says: neither has a place to put an import before.
@@ -52,7 +52,7 @@ def bound(node: ast.AST) -> Iterator[str]:
         yield node.rest
 
 
-def loaded(nodes: Iterator[ast.AST]) -> set[str]:
+def list_loads(nodes: Iterator[ast.AST]) -> set[str]:
     return {node.id for node in nodes if isinstance(node, ast.Name)}
 
 

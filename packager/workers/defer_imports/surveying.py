@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from .nodes import bound, executed, imports, is_getattr, is_load
+from .nodes import bound, imports, is_getattr, is_load, walk_executed
 
 _LOOKS_AT_ITSELF = {"globals", "eval", "exec", "_getframe", "currentframe", "__builtins__"}
 """Names with which code reads a namespace by other ways than a plain look-up."""
@@ -37,8 +37,8 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
     """
     tree = ast.parse(source)
     text = source.decode(errors="replace")
-    at_import = list(executed(tree.body))
-    scope = list(executed(tree.body, classes=False))
+    at_import = list(walk_executed(tree.body))
+    scope = list(walk_executed(tree.body, classes=False))
     found: dict[str, list[tuple[str, str | None]]] = {}
     plain: set[str] = set()
     dotted: dict[str, list[tuple[str, None]]] = {}
@@ -53,7 +53,7 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
             plain |= set() if alias.asname else {name}
             is_dotted = "." in alias.name and not alias.asname
             found.setdefault(name, []).append((name if is_dotted else alias.name, None))
-            if is_dotted and _taken(alias.name, text):
+            if is_dotted and _is_used(alias.name, text):
                 dotted[alias.name] = [(alias.name, None)]
             elif is_dotted:
                 staying.add(name)
@@ -71,7 +71,7 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
         # a plain import that nothing here uses is there for what it does
         and (name not in plain or name in used_below)
     }
-    closed = _closed(tree, text, at_import, count["__getattr__"])
+    closed = _allows_no_move(tree, text, at_import, count["__getattr__"])
     return {
         "moved": {**({} if closed else moved), **dotted},
         "served": not closed,
@@ -81,11 +81,11 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         ],
         "open": not count["__all__"],
-        "borrowed": _borrowed(tree, text, found),
+        "borrowed": _list_borrowed(tree, text, found),
     }
 
 
-def _taken(dotted: str, text: str) -> bool:
+def _is_used(dotted: str, text: str) -> bool:
     """Tell whether `a.b` is more than imported.
 
     One that is not is there for what its import does.
@@ -119,7 +119,9 @@ def _below(module: symtable.SymbolTable, names: AbstractSet[str]) -> tuple[set[s
     return declared, used
 
 
-def _closed(tree: ast.Module, text: str, at_import: Sequence[ast.AST], bound_times: int) -> bool:
+def _allows_no_move(
+    tree: ast.Module, text: str, at_import: Sequence[ast.AST], bound_times: int
+) -> bool:
     """Tell whether the module does what no import may be moved out from under."""
     if _SUSPICIOUS.search(text) and any(map(_looks_at_itself, ast.walk(tree))):
         return True
@@ -144,7 +146,7 @@ def _looks_at_itself(node: ast.AST) -> bool:
     return word in _LOOKS_AT_ITSELF or word in _COMPILES
 
 
-def _borrowed(
+def _list_borrowed(
     tree: ast.Module, text: str, found: dict[str, list[tuple[str, str | None]]]
 ) -> list[str]:
     """By the text alone, comments too: to find too many is harmless."""

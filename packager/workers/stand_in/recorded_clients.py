@@ -80,7 +80,7 @@ def _put_object(values: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _found(values: dict[str, Any]) -> bytes:
+def _read_object(values: dict[str, Any]) -> bytes:
     place = values["Bucket"], values["Key"]
     if place in _objects:
         return _objects[place]
@@ -90,14 +90,14 @@ def _found(values: dict[str, Any]) -> bytes:
 
 
 def _head_object(values: dict[str, Any]) -> dict[str, Any]:
-    body = _found(values)
+    body = _read_object(values)
     tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
     metadata = _metadata.get((values["Bucket"], values["Key"]), {})
     return {"ETag": f'"{tag}"', "ContentLength": len(body), "Metadata": metadata}
 
 
 def _get_object(values: dict[str, Any]) -> dict[str, Any]:
-    body = _found(values)
+    body = _read_object(values)
     first, _, last = values.get("Range", "").removeprefix("bytes=").partition("-")
     if first:
         body = body[int(first) : int(last) + 1]

@@ -19,7 +19,7 @@ def set_model(model: Any) -> None:
     _HELD[:] = [model]
 
 
-def taken() -> Any:
+def take_model() -> Any:
     """The model that was set; raises MlflowException where none was."""
     if not _HELD:
         msg = "the model's code does not call mlflow.models.set_model"

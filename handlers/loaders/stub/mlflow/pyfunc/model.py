@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlflow.models.signature import _TypeHints, hints_of, takes_context
-from mlflow.pyfunc.utils.data_validation import validated
+from mlflow.pyfunc.utils.data_validation import validate_inputs
 
 
 class PythonModel:
@@ -34,7 +34,7 @@ class PythonModel:
         super().__init_subclass__(**more)
         own = cls.__dict__.get("predict")
         if callable(own) and not getattr(cls, "_skip_type_hint_validation", False):
-            cls.predict = validated(own)  # type: ignore[method-assign]
+            cls.predict = validate_inputs(own)  # type: ignore[method-assign]
 
 
 class _FunctionPythonModel(PythonModel):
@@ -43,7 +43,7 @@ class _FunctionPythonModel(PythonModel):
     _skip_type_hint_validation = True
 
     def __init__(self, func: Callable[..., Any], signature: Any = None) -> None:
-        self.func = func if getattr(func, "_is_pyfunc", False) else validated(func)
+        self.func = func if getattr(func, "_is_pyfunc", False) else validate_inputs(func)
         self.signature = signature
 
     @property

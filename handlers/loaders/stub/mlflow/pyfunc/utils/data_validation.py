@@ -34,7 +34,7 @@ class FuncInfo(NamedTuple):
     input_param_name: str
 
 
-def validated(function: Callable[..., Any]) -> Callable[..., Any]:
+def validate_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, its input validated first; as it is where it was wrapped before."""
     if getattr(function, "_is_pyfunc", False):
         return function
@@ -55,7 +55,7 @@ def validated(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-pyfunc = validated
+pyfunc = validate_inputs
 
 
 def _validate(
@@ -140,10 +140,10 @@ def validate(data: Any, hint: Any) -> Any:
     if hint is Any:
         return data
     if hint in _SCALARS:
-        made = _parsed(data, hint)
+        made = _parse_value(data, hint)
         if isinstance(made, hint):
             return made
-        raise _refused(f"Expected type {_shown(hint)}, but got {type(made).__name__}")
+        raise _make_refusal(f"Expected type {_show_hint(hint)}, but got {type(made).__name__}")
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is list:
         return _as_list(data, args[0])
@@ -153,12 +153,12 @@ def validate(data: Any, hint: Any) -> Any:
         if data is not None and type(None) in args and len(args) == 2:
             return validate(data, next(arg for arg in args if arg is not type(None)))
         return data
-    raise _refused(f"Unsupported type hint `{_shown(hint)}`.")
+    raise _make_refusal(f"Unsupported type hint `{_show_hint(hint)}`.")
 
 
 def _as_list(data: Any, element: Any) -> list[Any]:
     if not isinstance(data, list):
-        raise _refused(f"Expected list, but got {type(data).__name__}")
+        raise _make_refusal(f"Expected list, but got {type(data).__name__}")
     made, wrong = [], []
     for each in data:
         try:
@@ -167,8 +167,8 @@ def _as_list(data: Any, element: Any) -> list[Any]:
             wrong.append((str(each), error.message))
     if wrong:
         named = f"{wrong[:_NAMED]} ... (truncated)" if len(wrong) > _NAMED else f"{wrong}"
-        hint = f"list[{_shown(element)}]"
-        raise _refused(
+        hint = f"list[{_show_hint(element)}]"
+        raise _make_refusal(
             f"Failed to validate data against type hint `{hint}`, invalid elements: {named}"
         )
     return made
@@ -176,7 +176,7 @@ def _as_list(data: Any, element: Any) -> list[Any]:
 
 def _as_dict(data: Any, element: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise _refused(f"Expected dict, but got {type(data).__name__}")
+        raise _make_refusal(f"Expected dict, but got {type(data).__name__}")
     made: dict[str, Any] = {}
     wrong: dict[str, str] = {}
     for key, value in data.items():
@@ -188,14 +188,14 @@ def _as_dict(data: Any, element: Any) -> dict[str, Any]:
         except MlflowException as error:
             wrong[key] = error.message
     if wrong:
-        hint = f"dict[str, {_shown(element)}]"
-        raise _refused(
+        hint = f"dict[str, {_show_hint(element)}]"
+        raise _make_refusal(
             f"Failed to validate data against type hint `{hint}`, invalid elements: {wrong}"
         )
     return made
 
 
-def _parsed(data: Any, hint: Any) -> Any:
+def _parse_value(data: Any, hint: Any) -> Any:
     """Parse what JSON has no type for: bytes in base64, times in ISO 8601."""
     if not isinstance(data, str):
         return data
@@ -209,7 +209,7 @@ def _as_pydantic(data: Any, hint: Any) -> Any:
     import pydantic
 
     if not isinstance(data, dict | pydantic.BaseModel):
-        raise _refused(
+        raise _make_refusal(
             "Expecting example to be a dictionary or pydantic model instance for "
             f"Pydantic type hint, got {type(data)}"
         )
@@ -217,7 +217,7 @@ def _as_pydantic(data: Any, hint: Any) -> Any:
     try:
         hint.model_validate(fields, strict=True)
     except pydantic.ValidationError as error:
-        raise _refused(
+        raise _make_refusal(
             f"Data doesn't match type hint, error: {error}. Expected fields in the "
             f"type hint: {hint.model_fields}; passed data: {fields}. Check "
             "https://mlflow.org/docs/latest/model/python_model.html"
@@ -226,9 +226,9 @@ def _as_pydantic(data: Any, hint: Any) -> Any:
     return hint(**data) if isinstance(data, dict) else data
 
 
-def _shown(hint: Any) -> str:
+def _show_hint(hint: Any) -> str:
     return str(hint.__name__) if _is_pydantic(hint) or type(hint) is type else str(hint)
 
 
-def _refused(message: str) -> MlflowException:
+def _make_refusal(message: str) -> MlflowException:
     return MlflowException.invalid_parameter_value(message)
