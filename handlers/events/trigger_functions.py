@@ -1,4 +1,4 @@
-"""The functions beside HTTP: one a trigger that the manifest names, over Lambda's inbox.
+"""The functions beside HTTP: one a trigger that the manifest names, over Lambda's event processor.
 
 Answers leave by output bindings, which the host sends when an invocation has succeeded: no client
 of a service ships, and nothing is sent for an invocation that comes again. Of one that fails, every
