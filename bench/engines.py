@@ -136,7 +136,7 @@ def made(state: State, model: Path, engine: Engine) -> Built:
             python_minor=done.plan.runtime.python_minor,
             numpy=done.plan.lock.version("numpy") or "",
             engine=dict(done.evidence.engine),
-            rows_replayed=done.evidence.rows_compared,
+            rows_replayed=done.evidence.replay.rows_compared,
             declared_start_cpu_ms=done.evidence.declared_start_cpu_ms,
         )
 

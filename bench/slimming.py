@@ -270,11 +270,11 @@ def answers(model: ResolvedModel, plan: BuildPlan, function: Path) -> dict[str, 
     with tempfile.TemporaryDirectory(prefix="packager-bench-") as work:
         done = replay.check(bundle, replace(plan, model=model), asked, recorded.answers, Path(work))
     return {
-        "rows": done.unseen_rows,
-        "requests": done.unseen_requests,
-        "refused_alike": done.refusals,
-        "wrong": done.mismatches,
-        "cold_store_misses": len(done.misses),
+        "rows": done.replay.unseen_rows,
+        "requests": done.replay.unseen_requests,
+        "refused_alike": done.replay.refusals_agreed,
+        "wrong": done.replay.mismatches,
+        "cold_store_misses": len(done.replay.cold_store_misses),
     }
 
 

@@ -27,6 +27,7 @@ from packager.types import (
     Lock,
     LockedPackage,
     Removal,
+    Replay,
     Requirements,
     ResolvedModel,
     Runtime,
@@ -115,21 +116,23 @@ wheels = [
 """  # noqa: E501 - as uv writes them: a wheel a line
 EVIDENCE = Evidence(
     proven=True,
-    rows_compared=1001,
-    requests_compared=13,
-    refusals_agreed=2,
+    replay=Replay(
+        rows_compared=1001,
+        requests_compared=13,
+        refusals_agreed=2,
+        read_only="mounted without the right to write; a write was tried and refused.",
+        cold_start=ColdStart(
+            init_wall_ms=400.0,
+            init_cpu_ms=380.0,
+            first_invoke_ms=20.0,
+            warm_invoke_ms=1.5,
+            peak_rss_bytes=120 << 20,
+            modules=321,
+        ),
+    ),
     oracle="Python 3.13.0, mlflow 3.17.2, made by uv from requirements.txt",
     declared_bytes=900_000_000,
     declared_start_cpu_ms=4200.0,
-    read_only="mounted without the right to write; a write was tried and refused.",
-    cold_start=ColdStart(
-        init_wall_ms=400.0,
-        init_cpu_ms=380.0,
-        first_invoke_ms=20.0,
-        warm_invoke_ms=1.5,
-        peak_rss_bytes=120 << 20,
-        modules=321,
-    ),
     tried=("native/numpy: row 7 differs",),
     checks={"budget": "12 % of the limit", "linkage": "every library is there"},
 )
@@ -185,6 +188,11 @@ def plan(
         reasons=("skops needs no Python of its own, so the newest runtime was taken",),
     )
     return replace(made, **changes)
+
+
+def evidence(**changes: Any) -> Evidence:
+    """The evidence of a build whose replay came to other figures."""
+    return replace(EVIDENCE, replay=replace(EVIDENCE.replay, **changes))
 
 
 METADATA = """Metadata-Version: 2.4

@@ -68,8 +68,8 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
         "table": _table(report),
         "doors": doors,
         "proof": {
-            "rows compared": f"{report.evidence.rows_compared:,}",
-            "largest difference": f"{report.evidence.max_abs_error:g}",
+            "rows compared": f"{report.evidence.replay.rows_compared:,}",
+            "largest difference": f"{report.evidence.replay.max_abs_error:g}",
             "answers from": report.evidence.oracle,
             "artifact": str(artifact),
             "sha256": report.artifact.sha256,
@@ -158,7 +158,7 @@ def _table(report: BuildReport) -> list[list[str]]:
     evidence, artifact = report.evidence, report.artifact
     rows = [_row("unzipped, MB", evidence.declared_bytes, artifact.unzipped_bytes, 1e6)]
     rows.append(["zipped, MB", "", f"{artifact.size_bytes / 1e6:,.1f}", ""])
-    if cold := evidence.cold_start:
+    if cold := evidence.replay.cold_start:
         before = evidence.declared_start_cpu_ms
         rows.append(_row("CPU to first answer, ms", before, cold.init_cpu_ms, 1))
         rows.append(["peak memory, MB", "", f"{cold.peak_rss_bytes / 1e6:,.0f}", ""])

@@ -37,7 +37,7 @@ def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[dict
 
 
 def _figures(report: BuildReport) -> dict[str, Any]:
-    cold = report.evidence.cold_start
+    done, cold = report.evidence.replay, report.evidence.replay.cold_start
     tried = report.evidence.engine.get("candidates", [])
     compiled: Mapping[str, Any] = next((each for each in tried if each.get("taken")), {})
     return {
@@ -50,6 +50,8 @@ def _figures(report: BuildReport) -> dict[str, Any]:
         "peak_rss_bytes": cold.peak_rss_bytes if cold else None,
         "warm_invoke_ms": cold.warm_invoke_ms if cold else None,
         "max_rel_error": compiled.get("max_rel_error", 0.0),
-        "max_abs_error": max(report.evidence.max_abs_error, compiled.get("max_abs_error", 0.0)),
-        "rows_compared": report.evidence.rows_compared + compiled.get("rows", 0),
+        "max_abs_error": max(
+            report.evidence.replay.max_abs_error, compiled.get("max_abs_error", 0.0)
+        ),
+        "rows_compared": done.rows_compared + compiled.get("rows", 0),
     }

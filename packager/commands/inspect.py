@@ -130,7 +130,7 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
 
 def report_summary(report: BuildReport) -> dict[str, Any]:
     plan, evidence, artifact = report.plan, report.evidence, report.artifact
-    cold = evidence.cold_start
+    done, cold = evidence.replay, evidence.replay.cold_start
     packages = sizes.by_package((file.path, file.size_bytes) for file in report.bundle.files)
     return {
         "artifact": {
@@ -141,10 +141,10 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
             "unzipped_bytes": artifact.unzipped_bytes,
             "emitted": [path.name for path in report.emitted],
         },
-        "evidence": json.loads(json.dumps(asdict(evidence), default=str)),
+        "evidence": json.loads(json.dumps(evidence.describe(), default=str)),
         "ledger": [asdict(entry) for entry in report.bundle.ledger],
         "reasons": list(plan.reasons),
-        "notes": [*plan.model.notes, *plan.loader.notes, *evidence.notes],
+        "notes": [*plan.model.notes, *plan.loader.notes, *evidence.describe()["notes"]],
         "largest": packages[: sizes.SHOWN],
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "summary": {
@@ -154,12 +154,12 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
             "tier": f"{plan.tier}, {plan.frame}, engine {plan.engine}",
             "zipped": f"{artifact.size_bytes:,} bytes, sha256 {artifact.sha256}",
             "unzipped": f"{artifact.unzipped_bytes:,} bytes",
-            "compared": f"{evidence.rows_compared:,} rows in {evidence.requests_compared:,} "
-            f"requests, largest difference {evidence.max_abs_error:g}",
-            "and unseen": f"{evidence.unseen_rows:,} rows that nothing was slimmed by; "
-            f"{len(evidence.cold_store_misses)} files came from the cold store, "
-            f"{evidence.unseen_cold_store_misses} of them only then"
-            if evidence.unseen_rows
+            "compared": f"{done.rows_compared:,} rows in {done.requests_compared:,} "
+            f"requests, largest difference {done.max_abs_error:g}",
+            "and unseen": f"{done.unseen_rows:,} rows that nothing was slimmed by; "
+            f"{len(done.cold_store_misses)} files came from the cold store, "
+            f"{done.unseen_cold_store_misses} of them only then"
+            if done.unseen_rows
             else None,
             "unproven because": evidence.why_unproven,
             "init": f"{cold.init_cpu_ms:.0f} ms of CPU, {cold.init_wall_ms:.0f} ms of wall "

@@ -83,7 +83,7 @@ def verdicts_of(
 
 def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
     """Return the measurements of an artifact that was just built."""
-    cold = report.evidence.cold_start
+    cold = report.evidence.replay.cold_start
     example = report.plan.model.example
     body = None if example is None else example.body
     return Measured(

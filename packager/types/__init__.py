@@ -32,6 +32,7 @@ from packager.types._report import (
     Evidence,
     Finding,
     RejectedBundle,
+    Replay,
     VerifiedBundle,
 )
 from packager.types._request import (
@@ -97,6 +98,7 @@ __all__ = [
     "ProofOptions",
     "RejectedBundle",
     "Removal",
+    "Replay",
     "Requirements",
     "ResolvedModel",
     "Runtime",

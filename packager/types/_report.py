@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from packager.types._bundle import Bundle
 from packager.types._choices import Check, Json
-from packager.types._plan import BuildPlan
+from packager.types._plan import BuildPlan, Spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +43,12 @@ class ColdStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Comparisons that were made, and what came of them."""
+class Replay:
+    """Comparison of the booted function with the registered model, and how it was made."""
 
-    proven: bool
-    why_unproven: str = ""
     rows_compared: int = 0
     requests_compared: int = 0
     max_abs_error: float = 0.0
-    threads: int | None = None
-    """What the model was held to, on both sides; None where it had what its author gave it."""
-    rounding: Mapping[str, float] = field(default_factory=dict)
-    """Output -> how far the registered model's own answers part there by the order of sums."""
     mismatches: int = 0
     refusals_agreed: int = 0
     """Requests that both sides refused with the same status."""
@@ -65,18 +59,39 @@ class Evidence:
     """Files that the replay asked of the cold store: each costs time, never an answer."""
     unseen_cold_store_misses: int = 0
     """How many of these nothing but the unseen rows asked for."""
+    spread: Spread = field(default_factory=Spread)
+    """Of the registered model's own answers, where they part."""
+    cold_start: ColdStart | None = None
+    read_only: str = ""
+    """How writes to the function's folder were prevented and checked."""
+    host: str = ""
+    """What it ran in, in a sentence."""
+    protections: tuple[str, ...] = ()
+    """What held while it ran, a sentence each."""
+    doors: str = ""
+    """By which sources a message was answered, in a sentence; empty where there are none."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Comparisons that were made, and what came of them."""
+
+    proven: bool
+    why_unproven: str = ""
+    replay: Replay = field(default_factory=Replay)
+    """Empty where nothing was booted."""
+    threads: int | None = None
+    """What the model was held to, on both sides; None where it had what its author gave it."""
     oracle: str = ""
     """The environment in which the registered model answered: Python, mlflow, how it was built."""
+    oracle_protections: tuple[str, ...] | None = None
+    """What held while the registered model answered; None where it was not asked."""
     declared_bytes: int | None = None
     """Installed size of the environment that the model declares, as it is."""
     declared_start_cpu_ms: float | None = None
     """CPU of that environment from process start to its first answer through mlflow.pyfunc."""
-    read_only: str = ""
-    """How writes to the function's folder were prevented and checked."""
-    sandbox: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What held while the model's code ran, a sentence each: `boot` and `oracle`."""
     seed: int = 0
-    cold_start: ColdStart | None = None
     tried: tuple[str, ...] = ()
     """Tiers and frames that were tried before, each with why it was given up."""
     notes: tuple[str, ...] = ()
@@ -84,6 +99,22 @@ class Evidence:
     """Of a compiled model: candidates, rows, differences, opsets, versions."""
     checks: Mapping[str, str] = field(default_factory=dict)
     """Each further check with its result in a sentence: budget, linkage, glibc."""
+
+    def describe(self) -> dict[str, Json]:
+        """Return it as evidence.json has it: the replay's figures beside the others."""
+        done = self.replay
+        told = {each.name: getattr(of, each.name) for of in (done, self) for each in fields(of)}
+        for name in ("replay", "spread", "host", "doors", "protections", "oracle_protections"):
+            del told[name]
+        booted = {"host": done.host, "doors": done.doors}
+        sandbox = {} if self.oracle_protections is None else {"oracle": self.oracle_protections}
+        return told | {
+            "rounding": dict(done.spread.rounding),
+            "cold_start": None if done.cold_start is None else asdict(done.cold_start),
+            "notes": (*done.notes, *self.notes),
+            "sandbox": sandbox | ({"boot": done.protections} if done.host else {}),
+            "checks": {**self.checks, **{name: said for name, said in booted.items() if said}},
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

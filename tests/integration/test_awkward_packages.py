@@ -192,7 +192,7 @@ def test_it_answers_as_it_did(package: str, answers: dict[str, int]) -> None:
 
 def test_it_was_proven_and_slimmed(built: BuildReport) -> None:
     assert built.evidence.proven
-    assert built.evidence.mismatches == 0
+    assert built.evidence.replay.mismatches == 0
     assert {entry.name for entry in built.bundle.ledger} >= {"libraries", "prune", "compact"}
 
 

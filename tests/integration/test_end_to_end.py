@@ -109,11 +109,11 @@ def test_a_flavor_is_built_and_proven(name: str, folder: Path, tmp_path: Path) -
     assert (str(report.plan.tier), str(report.plan.frame)) == EXPECTED[name]
     assert report.plan.runtime.python_minor in {"3.12", "3.13"}
     assert report.evidence.proven
-    assert report.evidence.rows_compared >= 1000
-    assert report.evidence.mismatches == 0
-    assert report.evidence.max_abs_error == 0.0
+    assert report.evidence.replay.rows_compared >= 1000
+    assert report.evidence.replay.mismatches == 0
+    assert report.evidence.replay.max_abs_error == 0.0
     assert report.artifact.unzipped_bytes <= 262_144_000
-    at_random = [note for note in report.evidence.notes if "draws at random" in note]
+    at_random = [note for note in report.evidence.describe()["notes"] if "draws at random" in note]
     assert bool(at_random) == (name == "prophet_bounds")
     if "PACKAGER_EVIDENCE" in os.environ:
         flavor_table.keep(name, flavor_table.proven(report))

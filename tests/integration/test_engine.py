@@ -33,8 +33,8 @@ def test_a_compiled_model_is_proven_and_booted(name: str, tmp_path: Path) -> Non
     evidence = report.evidence
     assert report.plan.engine is Engine.ONNX
     assert evidence.proven
-    assert evidence.mismatches == 0
-    assert evidence.rows_compared >= 1000
+    assert evidence.replay.mismatches == 0
+    assert evidence.replay.rows_compared >= 1000
     (taken,) = [each for each in evidence.engine["candidates"] if each.get("taken")]
     assert taken["rows"] >= 11_000
     assert "refused" not in taken
@@ -84,7 +84,7 @@ def test_a_model_that_no_graph_stands_for_runs_in_its_framework(tmp_path: Path) 
     report = built("catboost_categories", tmp_path / "out", engine=None)
     assert report.plan.engine is Engine.NATIVE
     assert report.evidence.proven
-    assert report.evidence.max_abs_error == 0.0
+    assert report.evidence.replay.max_abs_error == 0.0
     (tried,) = report.evidence.tried[:1]
     assert tried.startswith("onnx: ")
     assert "columns of categories" in tried or "of type" in tried

@@ -34,16 +34,16 @@ def built(name: str, out: Path, **options: Any) -> BuildReport:
 def test_a_time_series_is_asked_with_one_row(tmp_path: Path) -> None:
     evidence = built("statsmodels_series", tmp_path).evidence
     assert evidence.proven
-    assert evidence.mismatches == 0
-    assert evidence.rows_compared >= 5
+    assert evidence.replay.mismatches == 0
+    assert evidence.replay.rows_compared >= 5
     # MLflow refuses more than one row for a time series, and so does the artifact
-    assert evidence.refusals_agreed >= 20
+    assert evidence.replay.refusals_agreed >= 20
 
 
 @pytest.mark.rare
 def test_bounds_that_are_drawn_at_random_are_said(tmp_path: Path) -> None:
     evidence = built("prophet_bounds", tmp_path).evidence
-    (note,) = (note for note in evidence.notes if "draws at random" in note)
+    (note,) = (note for note in evidence.describe()["notes"] if "draws at random" in note)
     assert "'yhat_lower'" in note
     assert "'yhat';" not in note
 

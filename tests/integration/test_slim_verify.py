@@ -46,13 +46,13 @@ def test_a_pipeline_in_skops_format_is_proven(
     plan, bundle = sklearn
     evidence = verify(bundle, plan, tmp_path).evidence
     assert evidence.proven
-    assert evidence.rows_compared >= 1000
-    assert evidence.mismatches == 0
-    assert evidence.refusals_agreed > 10
-    assert evidence.cold_start is not None
+    assert evidence.replay.rows_compared >= 1000
+    assert evidence.replay.mismatches == 0
+    assert evidence.replay.refusals_agreed > 10
+    assert evidence.replay.cold_start is not None
     assert evidence.declared_start_cpu_ms is not None
     # ours carries no mlflow: a fair part of what the declared environment takes
-    assert evidence.cold_start.init_cpu_ms < 0.6 * evidence.declared_start_cpu_ms
+    assert evidence.replay.cold_start.init_cpu_ms < 0.6 * evidence.declared_start_cpu_ms
     assert evidence.declared_bytes is not None
     assert bundle.size_bytes < 0.5 * evidence.declared_bytes
 
@@ -223,8 +223,8 @@ def test_without_signature_and_example_it_boots_and_says_so(tmp_path: Path) -> N
     evidence = verify(slim(plan, tmp_path / "bare"), plan, tmp_path).evidence
     assert not evidence.proven
     assert "neither a signature nor a saved example" in evidence.why_unproven
-    assert evidence.cold_start is not None
-    assert evidence.cold_start.peak_rss_bytes > 10_000_000
+    assert evidence.replay.cold_start is not None
+    assert evidence.replay.cold_start.peak_rss_bytes > 10_000_000
 
 
 @pytest.mark.skipif(

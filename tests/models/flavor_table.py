@@ -145,12 +145,12 @@ def found(
         "zipped_bytes": zipped,
         "unzipped_bytes": unzipped,
         "proven": evidence.proven,
-        "rows_compared": evidence.rows_compared,
-        "requests_compared": evidence.requests_compared,
-        "refusals_agreed": evidence.refusals_agreed,
-        "mismatches": evidence.mismatches,
-        "max_abs_error": evidence.max_abs_error,
-        "cold_start": asdict(evidence.cold_start) if evidence.cold_start else None,
+        "rows_compared": evidence.replay.rows_compared,
+        "requests_compared": evidence.replay.requests_compared,
+        "refusals_agreed": evidence.replay.refusals_agreed,
+        "mismatches": evidence.replay.mismatches,
+        "max_abs_error": evidence.replay.max_abs_error,
+        "cold_start": asdict(evidence.replay.cold_start) if evidence.replay.cold_start else None,
         "oracle": evidence.oracle,
     }
 

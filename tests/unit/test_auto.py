@@ -37,9 +37,9 @@ Made = Callable[[BuildRequest], BuildReport]
 
 
 def report(request: BuildRequest, **changes: Any) -> BuildReport:
-    cold = fake_plan.EVIDENCE.cold_start
+    cold = fake_plan.EVIDENCE.replay.cold_start
     assert cold is not None
-    evidence = replace(fake_plan.EVIDENCE, cold_start=replace(cold, **changes.pop("cold", {})))
+    evidence = fake_plan.evidence(cold_start=replace(cold, **changes.pop("cold", {})))
     artifact = Artifact(
         path=Path("f.zip"),
         folder=Path("f"),

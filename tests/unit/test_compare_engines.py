@@ -64,7 +64,7 @@ def test_each_engine_is_built_and_a_refusal_says_why(
     assert compiled["engine"] == "onnx"
     assert (compiled["unzipped_bytes"], compiled["zipped_bytes"]) == (70, 20)
     assert compiled["max_rel_error"] == pytest.approx(1e-9)
-    assert compiled["rows_compared"] == fake_plan.EVIDENCE.rows_compared + 11_000
+    assert compiled["rows_compared"] == fake_plan.EVIDENCE.replay.rows_compared + 11_000
     assert native["applies"] == "no"
     assert "300 MB" in native["why"]
     assert not any(out.exists() for out in outs)

@@ -167,11 +167,9 @@ def test_no_snapstart_is_said(tmp_path: Path) -> None:
 
 
 def test_slow_starts_and_long_timeouts_are_said(tmp_path: Path) -> None:
-    assert fake_plan.EVIDENCE.cold_start
-    cold = replace(fake_plan.EVIDENCE.cold_start, init_wall_ms=11_000.0)
-    readme = _texts(_build(tmp_path, evidence=replace(fake_plan.EVIDENCE, cold_start=cold)))[
-        "README.md"
-    ]
+    assert fake_plan.EVIDENCE.replay.cold_start
+    cold = replace(fake_plan.EVIDENCE.replay.cold_start, init_wall_ms=11_000.0)
+    readme = _texts(_build(tmp_path, evidence=fake_plan.evidence(cold_start=cold)))["README.md"]
 
     assert "An HTTP API waits 30 seconds" in readme
     assert "longer here than the 10 seconds" in readme

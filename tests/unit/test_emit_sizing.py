@@ -30,7 +30,7 @@ def _size(*, peak_mb: float = 100, init_ms: float = 400, first_ms: float = 20) -
         warm_invoke_ms=1,
         peak_rss_bytes=int(peak_mb * (1 << 20)),
     )
-    return size(fake_plan.plan(), replace(fake_plan.EVIDENCE, cold_start=cold))
+    return size(fake_plan.plan(), fake_plan.evidence(cold_start=cold))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_memory_is_one_of_the_sizes_that_can_be_had(peak_mb: int, memory_mb: int
     cold = replace(_COLD, peak_rss_bytes=peak_mb << 20)
     sizing = size(
         replace(plan, target=replace(plan.target, limits=limits)),
-        replace(fake_plan.EVIDENCE, cold_start=cold),
+        fake_plan.evidence(cold_start=cold),
     )
     assert sizing.memory_mb == memory_mb
 
@@ -104,7 +104,7 @@ def test_the_alarm_on_latency_leaves_a_fifth_of_the_timeout(first_ms: float, p99
 
 
 def test_an_alarm_without_a_measurement_is_four_fifths_of_the_timeout() -> None:
-    sizing = size(fake_plan.plan(), replace(fake_plan.EVIDENCE, cold_start=None))
+    sizing = size(fake_plan.plan(), fake_plan.evidence(cold_start=None))
     assert (sizing.timeout_seconds, sizing.p99_ms) == (60, 48_000)
 
 
@@ -112,12 +112,12 @@ def test_an_alarm_without_a_measurement_is_four_fifths_of_the_timeout() -> None:
 def test_an_alarm_follows_the_timeout_that_was_asked_for(seconds: int) -> None:
     plan = fake_plan.plan(request=fake_plan.request(timeout_seconds=seconds))
     cold = replace(_COLD, first_invoke_ms=60_000)
-    sizing = size(plan, replace(fake_plan.EVIDENCE, cold_start=cold))
+    sizing = size(plan, fake_plan.evidence(cold_start=cold))
     assert sizing.p99_ms == seconds * 800
 
 
 def test_what_was_not_measured_is_said() -> None:
-    sizing = size(fake_plan.plan(), replace(fake_plan.EVIDENCE, cold_start=None))
+    sizing = size(fake_plan.plan(), fake_plan.evidence(cold_start=None))
 
     assert (sizing.memory_mb, sizing.timeout_seconds) == (1024, 60)
     assert "nothing was measured" in sizing.memory_reason

@@ -109,12 +109,17 @@ def test_the_same_answer_counts_its_rows(
     check: Callable[..., Replayed], door: Door, answer: Invocation
 ) -> None:
     done = check(lambda _: answer, (probe(door), recorded(GOOD)))
-    assert done.findings == []
-    assert (done.rows, done.requests, done.refusals, done.mismatches) == (2, 1, 0, 0)
-    assert done.cold_start is not None
-    assert done.cold_start.init_cpu_ms == 90.0
-    assert done.cold_start.first_invoke_ms == pytest.approx(50.0)
-    assert done.cold_start.response_bytes == len(json.dumps(GOOD))
+    assert done.findings == ()
+    assert (
+        done.replay.rows_compared,
+        done.replay.requests_compared,
+        done.replay.refusals_agreed,
+        done.replay.mismatches,
+    ) == (2, 1, 0, 0)
+    assert done.replay.cold_start is not None
+    assert done.replay.cold_start.init_cpu_ms == 90.0
+    assert done.replay.cold_start.first_invoke_ms == pytest.approx(50.0)
+    assert done.replay.cold_start.response_bytes == len(json.dumps(GOOD))
 
 
 @pytest.mark.parametrize(
@@ -128,8 +133,8 @@ def test_refusing_together_is_agreement_without_rows(
     check: Callable[..., Replayed], door: Door, answer: Invocation
 ) -> None:
     done = check(lambda _: answer, (probe(door), recorded({}, 400)))
-    assert done.findings == []
-    assert (done.rows, done.refusals) == (0, 1)
+    assert done.findings == ()
+    assert (done.replay.rows_compared, done.replay.refusals_agreed) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def test_what_differs_is_said_without_the_request(
     done = check(lambda _: answer, (probe(door), expected))
     assert [finding.message for finding in done.findings] == [said]
     assert done.findings[0].check == "replay"
-    assert done.mismatches == 1
+    assert done.replay.mismatches == 1
 
 
 def test_what_is_random_in_the_model_itself_is_compared_by_kind_alone(
@@ -167,19 +172,19 @@ def test_what_is_random_in_the_model_itself_is_compared_by_kind_alone(
     )
     drawn = replace(recorded(first), again=(json.dumps(again),))
     done = check(lambda _: http(ours), (probe(), drawn), (probe(), recorded(first)))
-    assert (done.findings, done.rows, done.max_abs_error) == ([], 4, 0.0)
-    (note,) = done.notes
+    assert (done.findings, done.replay.rows_compared, done.replay.max_abs_error) == ((), 4, 0.0)
+    (note,) = done.replay.notes
     assert "draws at random" in note
     assert "predictions, any row, 'low' (by 0.25)." in note
 
     other_kind = json.loads(json.dumps(ours).replace("0.75", '"0.75"'))
-    assert check(lambda _: http(other_kind), (probe(), drawn)).mismatches == 1
+    assert check(lambda _: http(other_kind), (probe(), drawn)).replay.mismatches == 1
 
 
 def test_an_answer_that_is_random_throughout_shows_nothing(check: Callable[..., Replayed]) -> None:
     drawn = replace(recorded({"predictions": [1.5]}), again=('{"predictions": [2.5]}',))
     done = check(lambda _: http({"predictions": [3.5]}), (probe(rows=1), drawn))
-    assert (done.findings, done.rows, done.requests) == ([], 0, 1)
+    assert (done.findings, done.replay.rows_compared, done.replay.requests_compared) == ((), 0, 1)
 
 
 SEGV = {
@@ -280,7 +285,7 @@ def test_many_differences_are_counted_not_listed(check: Callable[..., Replayed])
     done = check(lambda _: http({"predictions": [9]}), *[(probe(), recorded(GOOD))] * 9)
     assert len(done.findings) == 6
     assert done.findings[-1].message == "4 more requests of 9 differ."
-    assert done.mismatches == 9
+    assert done.replay.mismatches == 9
 
 
 def test_a_function_that_does_not_start_shows_its_log_and_what_to_keep(
@@ -293,7 +298,7 @@ def test_a_function_that_does_not_start_shows_its_log_and_what_to_keep(
     assert "Runtime.ImportModuleError" in finding.message
     assert "No module named 'p.tests'" in finding.hint
     assert finding.missing == "p/tests"
-    assert done.cold_start is None
+    assert done.replay.cold_start is None
 
 
 def test_a_later_miss_becomes_a_keep_rule_too(check: Callable[..., Replayed]) -> None:
@@ -327,8 +332,8 @@ def test_without_probes_it_must_still_boot(check: Callable[..., Replayed]) -> No
 
     done = check(answer)
     assert asked[0]["rawPath"] == "/ping"
-    assert done.findings == []
-    assert done.cold_start is not None
+    assert done.findings == ()
+    assert done.replay.cold_start is not None
 
 
 def test_a_request_beyond_the_targets_limit_is_not_sent_and_said(
@@ -336,8 +341,8 @@ def test_a_request_beyond_the_targets_limit_is_not_sent_and_said(
 ) -> None:
     large = probe(body=b'{"inputs": [' + b"1," * 4_000_000 + b"1]}")
     done = check(lambda _: http(GOOD), (probe(), recorded(GOOD)), (large, recorded(GOOD)))
-    assert done.requests == 1
-    assert done.notes == ["p was not sent: it is larger than the target allows."]
+    assert done.replay.requests_compared == 1
+    assert done.replay.notes == ("p was not sent: it is larger than the target allows.",)
 
 
 def test_a_changed_file_is_a_finding(check: Callable[..., Replayed], tmp_path: Path) -> None:
@@ -363,11 +368,11 @@ def test_unseen_requests_are_counted_apart_and_misses_by_whom(
     monkeypatch.setattr(FakeEmulator, "log", lambda _: "\n".join(lines[:3]))
     unseen = replace(probe(rows=5), unseen=True)
     done = check(answer, (probe(), recorded(GOOD)), (unseen, recorded(GOOD)))
-    assert (done.rows, done.requests) == (2, 1)
-    assert (done.unseen_rows, done.unseen_requests) == (5, 1)
+    assert (done.replay.rows_compared, done.replay.requests_compared) == (2, 1)
+    assert (done.replay.unseen_rows, done.replay.unseen_requests) == (5, 1)
     # the first request is sent twice: it also starts the function
-    assert done.misses == ("p/module0.py", "p/module1.py", "p/module2.py")
-    assert done.unseen_misses == 1
+    assert done.replay.cold_store_misses == ("p/module0.py", "p/module1.py", "p/module2.py")
+    assert done.replay.unseen_cold_store_misses == 1
 
 
 @pytest.mark.parametrize(

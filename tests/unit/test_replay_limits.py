@@ -11,13 +11,14 @@ from typing import Any, Self
 import pytest
 
 from packager.pipeline.verify import replay
+from packager.pipeline.verify.answer_comparison import Measure, compare_answer, compare_message
 from packager.pipeline.verify.oracle import Recorded
 from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
 from packager.system import file_tree, sandbox
 from packager.targets.hosts import Answered, Boot, Call, ProcessStats
 from packager.targets.hosts._host import Delivered
-from packager.types import BuildPlan, Bundle, Check, Json, Spread
+from packager.types import BuildPlan, Bundle, Check, Json
 from tests import fake_plan
 
 GOOD: Json = {"predictions": [1.5]}
@@ -140,8 +141,8 @@ def test_what_is_at_the_target_s_limit_is_sent(
     limits = replace(fake_plan.LIMITS, request_bytes=request_bytes, response_bytes=response_bytes)
     plan = fake_plan.plan(target=replace(fake_plan.TARGET, limits=limits))
     done = run(FakeHost(answered(), None), (probe(body=b"x" * size), recorded()), plan=plan)
-    assert done.requests == sent
-    assert len(done.notes) == 1 - sent
+    assert done.replay.requests_compared == sent
+    assert len(done.replay.notes) == 1 - sent
 
 
 @pytest.mark.parametrize(("count", "findings"), [(4, 4), (5, 5), (6, 6), (7, 6)])
@@ -149,7 +150,7 @@ def test_five_that_differ_are_named_and_the_rest_counted(
     count: int, findings: int, run: Run
 ) -> None:
     done = run(FakeHost(answered({"predictions": [2]}), None), *[(probe(), recorded())] * count)
-    assert (len(done.findings), done.mismatches) == (findings, count)
+    assert (len(done.findings), done.replay.mismatches) == (findings, count)
     said = done.findings[-1].message
     assert said.startswith(f"{count - 5} more requests" if count > 5 else "p: predictions")
 
@@ -170,7 +171,7 @@ def test_a_process_that_was_killed_is_told_only_where_something_differs(run: Run
     assert "it had 512 MB" in killed.message
     well = FakeHost(answered(), None)
     well.limit = "it had 512 MB"
-    assert run(well, (probe(), recorded())).findings == []
+    assert run(well, (probe(), recorded())).findings == ()
 
 
 @pytest.mark.parametrize("ends", ["over a request", ""])
@@ -196,7 +197,7 @@ def test_what_only_this_machine_refuses_is_no_fault_of_the_model_s(
 def test_starts_are_measured_by_the_median_of_seven(run: Run) -> None:
     warm = [answered(seconds=each) for each in (0.009, 0.001, 0.003, 0.002, 0.004, 0.008, 0.007)]
     host = FakeHost([answered(seconds=0.25), answered(), *warm, answered()], None)
-    start = run(host, (probe(), recorded())).cold_start
+    start = run(host, (probe(), recorded())).replay.cold_start
     assert start is not None
     assert len(host.sent) == 2 + 7
     assert (start.first_invoke_ms, start.warm_invoke_ms) == pytest.approx((150.0, 4.0))
@@ -205,15 +206,15 @@ def test_starts_are_measured_by_the_median_of_seven(run: Run) -> None:
 
 
 def test_a_first_answer_is_never_quicker_than_nothing(run: Run) -> None:
-    start = run(FakeHost(answered(seconds=0.05), None), (probe(), recorded())).cold_start
+    start = run(FakeHost(answered(seconds=0.05), None), (probe(), recorded())).replay.cold_start
     assert start is not None
     assert start.first_invoke_ms == 0.0
 
 
 def test_what_it_ran_in_is_kept(run: Run) -> None:
     done = run(FakeHost(answered(), None), (probe(), recorded()))
-    assert (done.host, done.protections) == ("A host of the tests' own.", ("Held.",))
-    assert done.read_only == "Not at all; all 1 files were as before after the replay"
+    assert (done.replay.host, done.replay.protections) == ("A host of the tests' own.", ("Held.",))
+    assert done.replay.read_only == "Not at all; all 1 files were as before after the replay"
 
 
 def test_a_log_is_shown_by_its_end(run: Run) -> None:
@@ -229,14 +230,13 @@ def test_a_log_is_shown_by_its_end(run: Run) -> None:
 )
 def test_only_a_compiled_model_may_part_by_what_was_allowed(error: float, mismatches: int) -> None:
     ours = answered({"predictions": [1.5 + error]})
-    held = Replayed(tolerance=(0.01, 0.005))
-    found = replay._compare_answer(probe(), recorded(), ours, held)
-    assert (found is not None) == bool(mismatches)
-    assert held.max_abs_error == pytest.approx(abs(error))
+    held = compare_answer(probe(), recorded(), ours, Measure(tolerance=(0.01, 0.005)))
+    assert (held.finding is not None) == bool(mismatches)
+    assert held.error == pytest.approx(abs(error))
     assert held.rows == (0 if mismatches else 2)
-    bare = Replayed()
-    assert (replay._compare_answer(probe(), recorded(), ours, bare) is None) == (error == 0.0)
-    assert bare.max_abs_error == pytest.approx(abs(error))
+    bare = compare_answer(probe(), recorded(), ours, Measure())
+    assert (bare.finding is None) == (error == 0.0)
+    assert bare.error == pytest.approx(abs(error))
 
 
 @pytest.mark.parametrize("door", ["direct", "http"])
@@ -248,13 +248,12 @@ def test_refusals_agree_by_status_but_where_there_is_none(
     *, door: Any, expected: int, actual: int, agreed: bool | None
 ) -> None:
     """A direct invocation fails or does not."""
-    done = Replayed()
-    found = replay._compare_answer(
-        probe(door=door), recorded(status=expected), answered(status=actual), done
+    done = compare_answer(
+        probe(door=door), recorded(status=expected), answered(status=actual), Measure()
     )
     agrees = door == "direct" if agreed is None else agreed
-    assert (found is None, done.refusals) == (agrees, int(agrees))
-    assert (done.rows, done.requests) == (0, 1)
+    assert (done.finding is None, done.refused) == (agrees, agrees)
+    assert done.rows == 0
 
 
 def events_plan(*events: str) -> BuildPlan:
@@ -270,8 +269,8 @@ def test_each_source_is_asked_once_with_the_first_that_a_message_can_carry(run: 
     )
     done = run(host, *pairs, plan=events_plan("sqs", "kinesis"))
     assert host.delivered == [("sqs", b"2"), ("kinesis", b"2")]
-    assert done.findings == []
-    assert done.doors == "one message each by sqs, kinesis: answered as over HTTP"
+    assert done.findings == ()
+    assert done.replay.doors == "one message each by sqs, kinesis: answered as over HTTP"
 
 
 @pytest.mark.parametrize("events", [(), ("sqs",)])
@@ -280,7 +279,7 @@ def test_no_source_is_asked_where_none_is_named_or_something_differs(
 ) -> None:
     host = FakeHost(answered({"predictions": [2.5]} if events else GOOD), Delivered())
     done = run(host, (probe(), recorded()), plan=events_plan(*events))
-    assert (host.delivered, done.doors) == ([], "")
+    assert (host.delivered, done.replay.doors) == ([], "")
 
 
 @pytest.mark.parametrize(
@@ -320,10 +319,9 @@ def test_what_no_message_can_carry_is_not_sent_as_one(asked: Probe, expected: Re
 def test_messages_of_a_compiled_model_part_by_what_was_allowed(
     tolerance: tuple[float, float] | None, findings: int
 ) -> None:
-    host = FakeHost(answered(), Delivered(answers=({"predictions": [1.25]},)))
-    done = Replayed(tolerance=tolerance, spread=Spread())
-    replay._deliver(host, events_plan("sqs"), [probe()], [recorded()], done)
-    assert len(done.findings) == findings
+    came = Delivered(answers=({"predictions": [1.25]},))
+    measure = Measure(tolerance=tolerance)
+    assert len(compare_message("sqs", came, GOOD["predictions"], measure)) == findings
 
 
 def test_a_file_that_is_gone_and_many_that_changed_are_told(tmp_path: Path) -> None:
@@ -333,6 +331,5 @@ def test_a_file_that_is_gone_and_many_that_changed_are_told(tmp_path: Path) -> N
     (tmp_path / "6").unlink()
     for number in range(1, 6):
         (tmp_path / str(number)).write_text("after!")
-    done = Replayed()
-    replay._compare_tree(bundle, tmp_path, "Mounted", done)
-    assert "changed 1, 2, 3, 4, 5 (6 files in all)" in done.findings[0].message
+    _, (finding,) = replay._compare_tree(bundle, tmp_path, "Mounted")
+    assert "changed 1, 2, 3, 4, 5 (6 files in all)" in finding.message

@@ -19,7 +19,7 @@ from packager.pipeline.verify.system_libraries import (
     name_origin,
 )
 from packager.system import file_tree
-from packager.types import BuildPlan, Bundle, Check, Finding, Interpreter
+from packager.types import BuildPlan, Bundle, Check, Finding, Interpreter, Replay
 from packager.workers import oracle as worker
 from tests import fake_plan
 from tests.tiny_elf import library, write
@@ -109,7 +109,9 @@ def answer(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
         )  # fmt: skip
 
     monkeypatch.setattr(oracle, "record", record)
-    monkeypatch.setattr(replay, "check", lambda *_: Replayed(rows=9, findings=list(findings)))
+    monkeypatch.setattr(
+        replay, "check", lambda *_: Replayed(replay=Replay(rows_compared=9), findings=findings)
+    )
     for module in (stage, ask):
         monkeypatch.setattr(module, "why_not_bootable", lambda _architecture: None)
 
@@ -119,7 +121,7 @@ def test_evidence_and_failures_say_it(tmp_path: Path, monkeypatch: pytest.Monkey
     plan = ask.ask_model(fake_plan.plan(interpreter=HERE))
     assert plan.system_libraries == ("libGL.so.1",)
     proven = stage.verify(bundle_of(tmp_path), plan, tmp_path)
-    assert describe_lacking(["libGL.so.1"]) in proven.evidence.notes
+    assert describe_lacking(["libGL.so.1"]) in proven.evidence.describe()["notes"]
     answer(monkeypatch, Finding(check=Check.REPLAY, message="row 1 differs.", hint=""))
     with pytest.raises(VerificationError, match=r"row 1 differs.*loaded libGL\.so\.1 from this"):
         stage.verify(bundle_of(tmp_path), plan, tmp_path)

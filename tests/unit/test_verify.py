@@ -27,6 +27,7 @@ from packager.types import (
     LoaderSpec,
     Lock,
     LockedPackage,
+    Replay,
     Spread,
     VerifiedBundle,
 )
@@ -39,10 +40,31 @@ START = ColdStart(
 )
 
 
+class Outcome:
+    """What the replay will come to; a test changes it."""
+
+    def __init__(self, **figures: Any) -> None:
+        self.replay = Replay(**figures)
+        self.findings: list[Finding] = []
+
+    def change(self, **figures: Any) -> None:
+        self.replay = replace(self.replay, **figures)
+
+    def read(self, *_: object) -> Replayed:
+        return Replayed(replay=self.replay, findings=tuple(self.findings))
+
+
 @pytest.fixture
-def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
+def replayed(monkeypatch: pytest.MonkeyPatch) -> Outcome:
     """What the replay will come to; the oracle answers everything."""
-    done = Replayed(rows=1000, requests=20, refusals=3, cold_start=START, read_only="mounted")
+    done = Outcome(
+        rows_compared=1000,
+        requests_compared=20,
+        refusals_agreed=3,
+        cold_start=START,
+        read_only="mounted",
+        host="A host.",
+    )
 
     def record(_model: Any, probes: Sequence[Probe], *_: Any, **held: Any) -> Answers:
         assert held == {
@@ -59,7 +81,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
         )
 
     monkeypatch.setattr(oracle, "record", record)
-    monkeypatch.setattr(replay, "check", lambda *_: done)
+    monkeypatch.setattr(replay, "check", done.read)
     monkeypatch.setattr(verify, "why_not_bootable", lambda _architecture: None)
     return done
 
@@ -80,40 +102,40 @@ BARE = fake_plan.model(signature=None, example=None)
 TIGHT = replace(fake_plan.TARGET, limits=replace(fake_plan.LIMITS, unzipped_bytes=10))
 
 
-def test_evidence_says_what_was_compared_and_with_what(tmp_path: Path, replayed: Replayed) -> None:
+def test_evidence_says_what_was_compared_and_with_what(tmp_path: Path, replayed: Outcome) -> None:
     evidence = verified(tmp_path).evidence
     assert evidence.proven
-    assert evidence.rows_compared == 1000
-    assert evidence.refusals_agreed == 3
+    assert evidence.replay.rows_compared == 1000
+    assert evidence.replay.refusals_agreed == 3
     assert evidence.oracle == "Python 3.11.7, mlflow 3.17.2"
     assert evidence.declared_bytes == 9
     assert evidence.declared_start_cpu_ms == 8.0
-    assert evidence.cold_start == START
-    assert evidence.read_only == "mounted"
-    assert set(evidence.checks) == {"budget", "linkage", "glibc", "host"}
-    assert evidence.notes == ("Init took 11.0 s here; the target allows 10 s.",)
+    assert evidence.replay.cold_start == START
+    assert evidence.replay.read_only == "mounted"
+    assert set(evidence.describe()["checks"]) == {"budget", "linkage", "glibc", "host"}
+    assert evidence.describe()["notes"] == ("Init took 11.0 s here; the target allows 10 s.",)
 
 
-def test_findings_of_size_and_replay_come_together(tmp_path: Path, replayed: Replayed) -> None:
+def test_findings_of_size_and_replay_come_together(tmp_path: Path, replayed: Outcome) -> None:
     replayed.findings.append(ODD)
     with pytest.raises(VerificationError) as caught:
         verified(tmp_path, fake_plan.plan(target=TIGHT))
     assert [finding.check for finding in caught.value.findings] == ["budget", "replay"]
 
 
-def test_a_rejected_bundle_goes_with_its_evidence(tmp_path: Path, replayed: Replayed) -> None:
+def test_a_rejected_bundle_goes_with_its_evidence(tmp_path: Path, replayed: Outcome) -> None:
     replayed.findings.append(ODD)
-    replayed.rows = 0
+    replayed.change(rows_compared=0)
     with pytest.raises(VerificationError) as caught:
         verified(tmp_path)
     rejected = caught.value.rejected
     assert rejected is not None
     assert rejected.unzipped_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
-    assert (rejected.evidence.proven, rejected.evidence.cold_start) == (True, START)
+    assert (rejected.evidence.proven, rejected.evidence.replay.cold_start) == (True, START)
 
 
 def test_all_that_a_replay_came_to_is_in_the_evidence(
-    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, replayed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = oracle.record
 
@@ -122,35 +144,33 @@ def test_all_that_a_replay_came_to_is_in_the_evidence(
         return replace(recorded(*args, **held), protections=("Of the oracle.",))
 
     monkeypatch.setattr(oracle, "record", record)
-    replayed.unseen_requests, replayed.unseen_misses, replayed.mismatches = 4, 5, 6
-    replayed.max_abs_error, replayed.misses = 0.5, ("p/a.py",)
-    replayed.spread = Spread(rounding={"predictions, any row": 1e-16})
-    replayed.protections, replayed.doors, replayed.host = ("Of the boot.",), "by sqs", "A host."
-    replayed.notes = ["p was not sent."]
+    replayed.change(
+        spread=Spread(rounding={"predictions, any row": 1e-16}),
+        protections=("Of the boot.",),
+        doors="by sqs",
+        notes=("p was not sent.",),
+    )
     evidence = verified(tmp_path, fake_plan.plan(threads=1)).evidence
-    assert (evidence.requests_compared, evidence.unseen_requests) == (20, 4)
-    assert (evidence.cold_store_misses, evidence.unseen_cold_store_misses) == (("p/a.py",), 5)
-    assert (evidence.mismatches, evidence.max_abs_error, evidence.threads) == (6, 0.5, 1)
-    assert evidence.rounding == {"predictions, any row": 1e-16}
-    assert evidence.sandbox == {"oracle": ("Of the oracle.",), "boot": ("Of the boot.",)}
-    assert (evidence.checks["doors"], evidence.checks["host"]) == ("by sqs", "A host.")
+    assert evidence.replay == replayed.replay
+    told = evidence.describe()
+    assert told["rounding"] == {"predictions, any row": 1e-16}
+    assert told["sandbox"] == {"oracle": ("Of the oracle.",), "boot": ("Of the boot.",)}
+    assert (told["checks"]["doors"], told["checks"]["host"]) == ("by sqs", "A host.")
+    assert (told["rows_compared"], told["threads"]) == (1000, 1)
     assert evidence.seed == fake_plan.request().proof.seed
-    held, unsent, init = evidence.notes
-    assert held.startswith("The model is held to one thread")
+    unsent, init = told["notes"]
     assert (unsent, init[:9]) == ("p was not sent.", "Init took")
 
 
 @pytest.mark.parametrize(("init_wall_ms", "notes"), [(10_000.0, 0), (10_000.5, 1)])
 def test_an_init_at_the_limit_is_within_it(
-    init_wall_ms: float, notes: int, tmp_path: Path, replayed: Replayed
+    init_wall_ms: float, notes: int, tmp_path: Path, replayed: Outcome
 ) -> None:
-    replayed.cold_start = replace(START, init_wall_ms=init_wall_ms)
-    assert len(verified(tmp_path).evidence.notes) == notes
+    replayed.change(cold_start=replace(START, init_wall_ms=init_wall_ms))
+    assert len(verified(tmp_path).evidence.describe()["notes"]) == notes
 
 
-def test_a_host_that_shares_packages_is_checked_for_them(
-    tmp_path: Path, replayed: Replayed
-) -> None:
+def test_a_host_that_shares_packages_is_checked_for_them(tmp_path: Path, replayed: Outcome) -> None:
     target = targets.load("azure-functions")
     shared = fake_plan.plan(target=target, runtime=target.runtimes[0])
     said = verified(tmp_path, shared).evidence.checks["shadowing"]
@@ -158,7 +178,7 @@ def test_a_host_that_shares_packages_is_checked_for_them(
 
 
 def test_what_does_not_link_is_not_booted(
-    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, replayed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(replay, "check")
     with pytest.raises(VerificationError) as caught:
@@ -167,7 +187,7 @@ def test_what_does_not_link_is_not_booted(
 
 
 def test_what_its_host_would_break_on_is_refused_and_not_booted(
-    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, replayed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(replay, "check")
     target = targets.load("azure-functions")
@@ -182,29 +202,29 @@ def test_what_its_host_would_break_on_is_refused_and_not_booted(
 
 
 def test_another_architecture_is_unproven(
-    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, replayed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "why_not_bootable", lambda _architecture: "Not on this machine.")
     with pytest.raises(UnprovenError, match=r"Not on this machine\."):
         verified(tmp_path)
     evidence = verified(tmp_path, unproven_allowed()).evidence
     assert (evidence.proven, evidence.why_unproven) == (False, "Not on this machine.")
-    assert evidence.cold_start is None
+    assert evidence.replay.cold_start is None
 
 
 def test_nothing_to_replay_must_be_asked_for_and_still_boots(
-    tmp_path: Path, replayed: Replayed
+    tmp_path: Path, replayed: Outcome
 ) -> None:
     with pytest.raises(UnprovenError, match="neither a signature nor a saved example"):
         verified(tmp_path, fake_plan.plan(model=BARE))
     evidence = verified(tmp_path, unproven_allowed(model=BARE)).evidence
     assert not evidence.proven
     assert "neither a signature nor a saved example" in evidence.why_unproven
-    assert evidence.cold_start == START
+    assert evidence.replay.cold_start == START
 
 
 def test_an_oracle_that_cannot_answer_is_unproven(
-    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, replayed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> Answers:
         raise UnprovenError("The environment cannot be installed.")
@@ -216,31 +236,31 @@ def test_an_oracle_that_cannot_answer_is_unproven(
     assert evidence.why_unproven == "The environment cannot be installed."
 
 
-def test_only_refusals_prove_nothing(tmp_path: Path, replayed: Replayed) -> None:
-    replayed.rows = 0
+def test_only_refusals_prove_nothing(tmp_path: Path, replayed: Outcome) -> None:
+    replayed.change(rows_compared=0)
     with pytest.raises(UnprovenError, match=r"refused every one of \d+ requests, its own example"):
         verified(tmp_path)
 
 
 def test_only_refusals_may_ship_unproven_where_that_is_asked_for(
-    tmp_path: Path, replayed: Replayed
+    tmp_path: Path, replayed: Outcome
 ) -> None:
-    replayed.rows = 0
+    replayed.change(rows_compared=0)
     evidence = verified(tmp_path, unproven_allowed()).evidence
     assert not evidence.proven
     assert "refused every one of" in evidence.why_unproven
 
 
-def test_answers_that_are_all_chance_prove_nothing(tmp_path: Path, replayed: Replayed) -> None:
-    replayed.rows = 0
-    replayed.spread = Spread(chance={"predictions, any row": 0.25})
+def test_answers_that_are_all_chance_prove_nothing(tmp_path: Path, replayed: Outcome) -> None:
+    replayed.change(rows_compared=0)
+    replayed.change(spread=Spread(chance={"predictions, any row": 0.25}))
     with pytest.raises(UnprovenError, match=r"otherwise each time .*predictions, any row"):
         verified(tmp_path)
 
 
 @pytest.mark.parametrize(("raised", "said"), [("", "."), ("KeyError", " with KeyError.")])
 def test_an_example_that_the_model_refuses_is_said(
-    raised: str, said: str, tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+    raised: str, said: str, tmp_path: Path, replayed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = oracle.record
 
@@ -250,37 +270,37 @@ def test_an_example_that_the_model_refuses_is_said(
         return replace(found, answers=(first, *found.answers[1:]))
 
     monkeypatch.setattr(oracle, "record", record)
-    note, _ = verified(tmp_path).evidence.notes
+    note, _ = verified(tmp_path).evidence.describe()["notes"]
     assert note == f"The registered model refuses its own example{said}"
     plain = fake_plan.plan(model=fake_plan.model(example=None))
-    assert len(verified(tmp_path, plain).evidence.notes) == 1
+    assert len(verified(tmp_path, plain).evidence.describe()["notes"]) == 1
 
 
-def test_fewer_rows_than_asked_for_are_said(tmp_path: Path, replayed: Replayed) -> None:
-    replayed.rows = 800
-    notes = verified(tmp_path).evidence.notes
+def test_fewer_rows_than_asked_for_are_said(tmp_path: Path, replayed: Outcome) -> None:
+    replayed.change(rows_compared=800)
+    notes = verified(tmp_path).evidence.describe()["notes"]
     assert notes[0].startswith("800 rows were compared, fewer than the 1000 asked for")
 
 
-def test_a_known_finding_outweighs_having_no_proof(tmp_path: Path, replayed: Replayed) -> None:
+def test_a_known_finding_outweighs_having_no_proof(tmp_path: Path, replayed: Outcome) -> None:
     with pytest.raises(VerificationError) as caught:
         verified(tmp_path, fake_plan.plan(model=BARE, target=TIGHT))
     assert [finding.check for finding in caught.value.findings] == ["budget"]
 
 
 def test_unseen_requests_are_sent_after_the_others(
-    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, replayed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[Sequence[Probe]] = []
-    replayed.unseen_rows = 1003
+    replayed.change(unseen_rows=1003)
 
     def check(_bundle: Any, _plan: Any, probes: Sequence[Probe], *_: Any) -> Replayed:
         sent.append(probes)
-        return replayed
+        return replayed.read()
 
     monkeypatch.setattr(replay, "check", check)
     evidence = verified(tmp_path).evidence
-    assert evidence.unseen_rows == 1003
+    assert evidence.replay.unseen_rows == 1003
     kinds = [probe.unseen for probe in sent[0]]
     assert kinds == sorted(kinds)
     assert {True, False} == set(kinds)
@@ -314,7 +334,7 @@ def test_a_graph_is_summed_on_the_threads_of_the_function(
 
 
 def test_what_only_this_machine_s_sandbox_refused_leaves_it_unproven(
-    tmp_path: Path, replayed: Replayed
+    tmp_path: Path, replayed: Outcome
 ) -> None:
     weaker = Finding(check=Check.SANDBOX, message="row 1 failed.", hint="At the level 'landlock'.")
     replayed.findings.append(weaker)

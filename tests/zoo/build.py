@@ -108,7 +108,7 @@ def _describe(built: BuildReport) -> dict[str, Any]:
         "left_out": list(plan.unshipped),
         "unzipped_bytes": artifact.unzipped_bytes,
         "size_bytes": artifact.size_bytes,
-        "rows_replayed": built.evidence.rows_compared,
+        "rows_replayed": built.evidence.replay.rows_compared,
         "tried": list(built.evidence.tried),
         "added": [name for name, why in plan.kept_for.items() if "miss" in why],
     }

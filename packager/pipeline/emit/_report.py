@@ -59,7 +59,7 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
             "reasons": dict(sorted(plan.kept_for.items())),
             "left_out": list(plan.unshipped),
         },
-        "evidence": _plain(asdict(verified.evidence)),
+        "evidence": _plain(verified.evidence.describe()),
         "ledger": [_entry(entry) for entry in verified.bundle.ledger],
     }
 
@@ -132,7 +132,7 @@ def _summary(
         "tier": plan.tier.value,
         "frame": plan.frame.value,
         "proven": verified.evidence.proven,
-        "rows_compared": verified.evidence.rows_compared,
+        "rows_compared": verified.evidence.replay.rows_compared,
         "memory_mb": sizing.memory_mb,
         "timeout_seconds": sizing.timeout_seconds,
     }

@@ -33,7 +33,7 @@ class Sizing:
 
 def size(plan: BuildPlan, evidence: Evidence) -> Sizing:
     """Raises ConfigurationError for a request, VerificationError for a need over the limits."""
-    measured = evidence.cold_start
+    measured = evidence.replay.cold_start
     memory, memory_reason = _memory(plan, measured)
     share = min(1.0, memory / plan.target.limits.whole_cpu_mb)
     timeout, timeout_reason = _timeout(plan, measured, share)

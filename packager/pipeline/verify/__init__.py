@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from packager.errors import UnprovenError, VerificationError
 from packager.pipeline.answers.spread import describe_outputs
@@ -27,17 +26,13 @@ from packager.types import (
     Evidence,
     Finding,
     RejectedBundle,
+    Replay,
     VerifiedBundle,
 )
 
 __all__ = ["ask_model", "verify"]
 
 _LOG = logging.getLogger(__name__)
-
-_ONE_THREAD: Final = (
-    "The model is held to one thread, on both sides of the comparison and where it is served: "
-    "several add up in the order in which they finish, and last digits move."
-)
 
 
 def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
@@ -97,40 +92,25 @@ def _proven(
         evidence = replace(
             evidence,
             oracle=answers.oracle,
-            sandbox={"oracle": answers.protections},
+            oracle_protections=answers.protections,
             declared_bytes=answers.declared_bytes,
             declared_start_cpu_ms=answers.start_cpu_ms,
         )
     evidence = replace(
         evidence,
         proven=answers is not None,
-        rows_compared=done.rows,
-        requests_compared=done.requests,
-        max_abs_error=done.max_abs_error,
-        unseen_rows=done.unseen_rows,
-        unseen_requests=done.unseen_requests,
-        cold_store_misses=done.misses,
-        unseen_cold_store_misses=done.unseen_misses,
         threads=plan.threads,
-        rounding=done.spread.rounding,
-        mismatches=done.mismatches,
-        refusals_agreed=done.refusals,
-        read_only=done.read_only,
-        sandbox={**evidence.sandbox, "boot": done.protections},
-        checks={
-            **evidence.checks,
-            "host": done.host,
-            **({"doors": done.doors} if done.doors else {}),
-        },
-        cold_start=done.cold_start,
-        notes=(*evidence.notes, *_notes(plan, done, requests, answers)),
+        replay=done.replay,
+        notes=(*evidence.notes, *_notes(plan, done.replay, requests, answers)),
     )
     if done.findings and all(each.check is Check.SANDBOX for each in done.findings):
         # a fault of this machine's, not of the bundle
         return _unproven(plan, evidence, "\n".join(map(_describe, done.findings))), []
-    if answers is not None and not done.findings and done.rows == 0:
-        evidence = _unproven(plan, evidence, _nothing_compared(plan, done, requests, answers))
-    return evidence, done.findings
+    if answers is not None and not done.findings and done.replay.rows_compared == 0:
+        evidence = _unproven(
+            plan, evidence, _nothing_compared(plan, done.replay, requests, answers)
+        )
+    return evidence, list(done.findings)
 
 
 def _record_answers(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:
@@ -158,7 +138,7 @@ def _describe(finding: Finding) -> str:
 
 
 def _nothing_compared(
-    plan: BuildPlan, done: replay.Replayed, requests: Sequence[Probe], answers: Answers
+    plan: BuildPlan, done: Replay, requests: Sequence[Probe], answers: Answers
 ) -> str:
     if done.spread.chance:
         return (
@@ -171,20 +151,21 @@ def _nothing_compared(
 
 def _notes(
     plan: BuildPlan,
-    done: replay.Replayed,
+    done: Replay,
     requests: Sequence[Probe],
     answers: Answers | None,
 ) -> tuple[str, ...]:
-    notes = [*([_ONE_THREAD] if plan.threads == 1 else []), *done.notes]
+    notes: list[str] = []
     recorded = answers.answers if answers is not None else ()
     requests = requests if recorded else ()
     if recorded and recorded[0].status != 200 and plan.model.example is not None:
         why = f" with {recorded[0].raised}" if recorded[0].raised else ""
         notes.append(f"The registered model refuses its own example{why}.")
-    if 0 < done.rows < plan.request.proof.rows:
+    wanted = plan.request.proof.rows
+    if 0 < done.rows_compared < wanted:
         notes.append(
-            f"{done.rows} rows were compared, fewer than the {plan.request.proof.rows} asked for: "
-            "the registered model refuses the rest, or they are too large. "
+            f"{done.rows_compared} rows were compared, fewer than the {wanted} asked for: the "
+            "registered model refuses the rest, or they are too large. "
             f"{ask.list_causes(requests, recorded)}".rstrip()
         )
     start, limit = done.cold_start, plan.target.limits.init_seconds

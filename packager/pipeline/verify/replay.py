@@ -6,65 +6,43 @@ import json
 import logging
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from packager.errors import EmulatorError
-from packager.pipeline.answers.comparison import Difference, places
-from packager.pipeline.answers.spread import describe_spread, measure_spread, read_unexplained
+from packager.pipeline.answers.spread import describe_spread, measure_spread
 from packager.pipeline.function_variables import list_boot_variables
 from packager.pipeline.layout import lay_out
 from packager.pipeline.verify import stopped
-from packager.pipeline.verify.missing import cold_store_misses, find_absent_modules, keep_rules
+from packager.pipeline.verify.answer_comparison import (
+    Measure,
+    compare_message,
+)
+from packager.pipeline.verify.answer_rounds import Round, Trial, compare_all, count_comparisons
 from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.system import file_tree, sandbox
 from packager.targets.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, ProcessStats
-from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Json, Spread
+from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Json, Replay
 
 _LOG = logging.getLogger(__name__)
 
-_REPORTED: Final = 5
-"""Requests that differ and are named one by one."""
-_DIFFERENCES: Final = 3
-"""Of one request."""
 _WARM: Final = 7
 _MEMORY_MB: Final = 1024
 _TIMEOUT_SECONDS: Final = 60
+_ONE_THREAD: Final = (
+    "The model is held to one thread, on both sides of the comparison and where it is served: "
+    "several add up in the order in which they finish, and last digits move."
+)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """Result of a replay; filled while it runs, read when it is done."""
+    """Result of a replay: what was compared, and what is wrong."""
 
-    findings: list[Finding] = field(default_factory=list)
-    absent: set[str] = field(default_factory=set)
-    rows: int = 0
-    requests: int = 0
-    unseen_rows: int = 0
-    unseen_requests: int = 0
-    refusals: int = 0
-    misses: tuple[str, ...] = ()
-    """Files that were asked of the cold store, in that order."""
-    unseen_misses: int = 0
-    """Of these, by requests that nothing was slimmed by."""
-    mismatches: int = 0
-    max_abs_error: float = 0.0
-    cold_start: ColdStart | None = None
-    read_only: str = ""
-    protections: tuple[str, ...] = ()
-    """What held while it ran."""
-    host: str = ""
-    """What it ran in, in a sentence."""
-    where: stopped.Where = field(default_factory=stopped.Where)
-    doors: str = ""
-    """By which sources a message was answered, in a sentence; empty where there are none."""
-    spread: Spread = field(default_factory=Spread)
-    """Of the registered model's own answers, where they part."""
-    notes: list[str] = field(default_factory=list)
-    tolerance: tuple[float, float] | None = None
-    """Relative and absolute, of a compiled model's numbers; None asks for every bit."""
+    replay: Replay
+    findings: tuple[Finding, ...] = ()
 
 
 def memory_mb(plan: BuildPlan) -> int:
@@ -101,32 +79,48 @@ def check(
     `work` takes the folder as it is deployed, where that is more than the tree. Raises
     EmulatorError where the host itself does not come up.
     """
-    request = plan.request
-    done = Replayed(tolerance=(request.engine.rtol, request.engine.atol) if plan.compiled else None)
     folder = lay_out(bundle.root, plan, work / "function")
     host = HOSTS[plan.target.name](prepare_boot(plan, folder))
-    done.host = host.about
-    done.where = stopped.describe_where(plan, (bundle.root, folder))
+    where = stopped.describe_where(plan, (bundle.root, folder))
+    measure = _choose_measure(plan, answers)
     with host as function:
-        done.protections = function.protections()
+        trial = Trial(function=function, bundle=bundle, plan=plan, where=where, measure=measure)
+        protections = function.protections()
         _LOG.info("Replaying %d requests against the booted function", len(probes))
         first = Call.of(probes[0]) if probes else PING
         name = probes[0].name if probes else PING.path
         answer = function.ask(first)
         start = function.stats()
+        done, cold_start, doors = Round(), None, ""
         if answer.failure:
-            done.findings += stopped.explain_stop(answer, name, function, bundle, done.where)
+            findings = trial.explain_stop(answer, name)
         else:
-            _compare_all(function, bundle, plan, probes, answers, done)
-            if not done.findings:
-                done.cold_start = _measure_cold_start(function, first, answer, start)
-                if isinstance(function, Delivers):
-                    _deliver_all(function, plan, probes, answers, done)
-        limit = function.read_exceeded() if done.findings else ""
-        if limit and not any(limit in each.message for each in done.findings):
-            done.findings.append(stopped.name_limit(limit))
-    done.read_only = _compare_tree(bundle, folder / plan.target.home, host.read_only, done)
-    return done
+            done, findings = compare_all(trial, probes, answers)
+            if not findings:
+                cold_start = _measure_cold_start(function, first, answer, start)
+                doors, findings = _deliver_all(trial, probes, answers)
+        limit = function.read_exceeded() if findings else ""
+        if limit and not any(limit in each.message for each in findings):
+            findings = (*findings, stopped.name_limit(limit))
+    read_only, changed = _compare_tree(bundle, folder / plan.target.home, host.read_only)
+    replay = replace(
+        count_comparisons(done),
+        spread=measure.spread,
+        cold_start=cold_start,
+        read_only=read_only,
+        host=host.about,
+        protections=protections,
+        doors=doors,
+        notes=(*([_ONE_THREAD] if plan.threads == 1 else []), *describe_spread(measure.spread)),
+    )
+    replay = replace(replay, notes=(*replay.notes, *done.notes))
+    return Replayed(replay=replay, findings=(*findings, *changed))
+
+
+def _choose_measure(plan: BuildPlan, answers: Sequence[Recorded]) -> Measure:
+    spread = measure_spread((each.body, *each.again) for each in answers if each.again)
+    engine = plan.request.engine
+    return Measure(spread=spread, tolerance=(engine.rtol, engine.atol) if plan.compiled else None)
 
 
 def _most_memory_mb(plan: BuildPlan) -> int | None:
@@ -135,155 +129,25 @@ def _most_memory_mb(plan: BuildPlan) -> int | None:
     return most if most << 20 < sandbox.machine_memory_bytes() else None
 
 
-def _compare_all(
-    function: Host,
-    bundle: Bundle,
-    plan: BuildPlan,
-    probes: Sequence[Probe],
-    answers: Sequence[Recorded],
-    done: Replayed,
-) -> None:
-    rules: set[str] = set()
-    done.spread = measure_spread((each.body, *each.again) for each in answers if each.again)
-    done.notes += describe_spread(done.spread)
-    pairs = list(zip(probes, answers, strict=True))
-    for unseen in (False, True):
-        before = len(done.misses)
-        asked = [pair for pair in pairs if pair[0].unseen is unseen]
-        if not _replay_probes(function, bundle, plan, asked, done, rules):
-            return
-        done.misses = cold_store_misses(function.log())
-        done.unseen_misses = len(done.misses) - before
-    if done.mismatches:
-        rules |= set(keep_rules(function.log(), bundle.removed, bundle.root))
-        done.absent |= {*find_absent_modules(function.log(), bundle.removed, bundle.root)}
-        done.findings += [stopped.name_absent(name) for name in sorted(done.absent)]
-        done.findings += [stopped.name_removed(rule) for rule in sorted(rules)]
-    if done.mismatches > _REPORTED:
-        more = f"{done.mismatches - _REPORTED} more requests of {len(probes)} differ."
-        done.findings.append(Finding(check=Check.REPLAY, message=more, hint=""))
-
-
-def _replay_probes(
-    function: Host,
-    bundle: Bundle,
-    plan: BuildPlan,
-    pairs: Sequence[tuple[Probe, Recorded]],
-    done: Replayed,
-    rules: set[str],
-) -> bool:
-    """Compare each; whether the function is still there. `rules` gets what would keep a file."""
-    limits = plan.target.limits
-    for probe, expected in pairs:
-        call = Call.of(probe)
-        if max(function.size_bytes(call), len(expected.body)) > min(
-            limits.request_bytes, limits.response_bytes
-        ):
-            done.notes.append(f"{probe.name} was not sent: it is larger than the target allows.")
-            continue
-        try:
-            answer = function.ask(call)
-        except EmulatorError as error:
-            done.findings.append(stopped.name_gone(probe.name, error))
-            return False
-        if answer.failure is not None:
-            done.findings += stopped.explain_stop(answer, probe.name, function, bundle, done.where)
-            return False
-        found = _compare_answer(probe, expected, answer, done)
-        if found is not None:
-            done.mismatches += 1
-            missed = keep_rules(answer.text, bundle.removed, bundle.root)
-            done.absent |= {*find_absent_modules(answer.text, bundle.removed, bundle.root)}
-            rules |= set(missed)
-            refused = stopped.Refused() if missed else stopped.name_refused(answer, done.where)
-            if done.mismatches <= _REPORTED or refused.words:
-                done.findings.append(stopped.blame_place(found, refused))
-            if refused.words:
-                # every other request would be refused it too
-                return False
-    return True
-
-
-def _compare_answer(
-    probe: Probe, expected: Recorded, actual: Answered, done: Replayed
-) -> Finding | None:
-    """Count one comparison; a Finding where the answers are not the same."""
-    done.requests += not probe.unseen
-    done.unseen_requests += probe.unseen
-    if expected.status != 200:
-        # a direct invocation has no status: it fails, and that is what is compared
-        agreed = actual.status == expected.status or (
-            probe.door == "direct" and actual.status != 200
-        )
-        if agreed:
-            done.refusals += 1
-            return None
-    if actual.status != expected.status:
-        got = f"{actual.status} ({actual.words})" if actual.words else f"{actual.status}"
-        return _differs(f"{probe.name}: expected status {expected.status}, got {got}.")
-    wanted = json.loads(expected.body)
-    found, near = read_unexplained(wanted, actual.body, done.spread)
-    if done.tolerance is not None:
-        near += [each for each in found if each.within(*done.tolerance)]
-        found = [each for each in found if not each.within(*done.tolerance)]
-    done.max_abs_error = max([done.max_abs_error, *(each.error for each in near)])
-    if not found:
-        # an answer that is random throughout shows nothing
-        rows = 0 if places(wanted) <= done.spread.chance.keys() else probe.rows
-        done.rows += 0 if probe.unseen else rows
-        done.unseen_rows += rows if probe.unseen else 0
-        return None
-    done.max_abs_error = max(done.max_abs_error, *(each.error for each in found))
-    return _differs(f"{probe.name}: {_format_differences(found)}.")
-
-
 def _deliver_all(
-    function: Delivers,
-    plan: BuildPlan,
-    probes: Sequence[Probe],
-    answers: Sequence[Recorded],
-    done: Replayed,
-) -> None:
-    """`_deliver`, of a function that may end over a message."""
-    try:
-        _deliver(function, plan, probes, answers, done)
-    except EmulatorError as error:
-        done.findings.append(stopped.name_gone("a message", error))
-
-
-def _deliver(
-    function: Delivers,
-    plan: BuildPlan,
-    probes: Sequence[Probe],
-    answers: Sequence[Recorded],
-    done: Replayed,
-) -> None:
+    trial: Trial, probes: Sequence[Probe], answers: Sequence[Recorded]
+) -> tuple[str, tuple[Finding, ...]]:
     """One message by each event source: its answers are those of a request."""
-    if not plan.request.events.sources:
-        return
+    function, sources = trial.function, trial.plan.request.events.sources
+    if not sources or not isinstance(function, Delivers):
+        return "", ()
     asked = next(filter(None, map(_deliverable, probes, answers)), None)
     if asked is None:
-        done.doors = "no recorded request can be a message: no source was asked"
-        return
+        return "no recorded request can be a message: no source was asked", ()
     body, wanted = asked
-    for source in plan.request.events.sources:
-        came = function.deliver(source, body)
-        if came.failure is not None or not came.answers:
-            why = came.failure or "nothing was sent to the destination"
-            done.findings.append(_differs(f"a message of {source}: {why}"))
-            continue
-        for answer in came.answers:
-            said = {"predictions": answer.get("predictions")}
-            found, _ = read_unexplained({"predictions": wanted}, said, done.spread)
-            if done.tolerance is not None:
-                found = [each for each in found if not each.within(*done.tolerance)]
-            if found:
-                done.findings.append(
-                    _differs(f"a message of {source}: {_format_differences(found)}.")
-                )
-    done.doors = (
-        f"one message each by {', '.join(plan.request.events.sources)}: answered as over HTTP"
-    )
+    findings: tuple[Finding, ...] = ()
+    try:
+        for source in sources:
+            came = function.deliver(source, body)
+            findings += compare_message(source, came, wanted, trial.measure)
+    except EmulatorError as error:
+        return "", (*findings, stopped.name_gone("a message", error))
+    return f"one message each by {', '.join(sources)}: answered as over HTTP", findings
 
 
 def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, Json] | None:
@@ -294,20 +158,6 @@ def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, Json] | None:
     if not isinstance(body, dict) or "predictions" not in body or "NaN" in recorded.body:
         return None
     return probe.body, body["predictions"]
-
-
-def _format_differences(found: Sequence[Difference]) -> str:
-    shown = "; ".join(str(each) for each in found[:_DIFFERENCES])
-    more = len(found) - _DIFFERENCES
-    return f"{shown}; and {more} more" if more > 0 else shown
-
-
-def _differs(message: str) -> Finding:
-    return Finding(
-        check=Check.REPLAY,
-        message=message,
-        hint="The artifact must answer as the registered model does.",
-    )
 
 
 def _measure_cold_start(
@@ -325,19 +175,17 @@ def _measure_cold_start(
     )
 
 
-def _compare_tree(bundle: Bundle, home: Path, how: str, done: Replayed) -> str:
+def _compare_tree(bundle: Bundle, home: Path, how: str) -> tuple[str, tuple[Finding, ...]]:
     """Compare the tree with what it was before it ran."""
     before = {file.path: file.sha256 for file in bundle.files}
     after = {file.path: file.sha256 for file in file_tree.records(home)}
     changed = sorted(path for path in before | after if before.get(path) != after.get(path))
-    if changed:
-        done.findings.append(
-            Finding(
-                check=Check.READ_ONLY,
-                message=f"Running it changed {', '.join(map(str, changed[:5]))} "
-                f"({len(changed)} files in all); once deployed, the folder cannot be written.",
-                hint="Let the model's code write to /tmp.",
-            )
-        )
-        return f"{how}; {len(changed)} files changed in the replay"
-    return f"{how}; all {len(before)} files were as before after the replay"
+    if not changed:
+        return f"{how}; all {len(before)} files were as before after the replay", ()
+    finding = Finding(
+        check=Check.READ_ONLY,
+        message=f"Running it changed {', '.join(map(str, changed[:5]))} "
+        f"({len(changed)} files in all); once deployed, the folder cannot be written.",
+        hint="Let the model's code write to /tmp.",
+    )
+    return f"{how}; {len(changed)} files changed in the replay", (finding,)

@@ -77,12 +77,16 @@ def test_an_app_is_indexed_and_answers_by_every_door_as_the_model_does(
     report = reports[minor]
     evidence = report.evidence
 
-    assert (evidence.proven, evidence.mismatches, evidence.max_abs_error) == (True, 0, 0.0)
-    assert evidence.rows_compared >= 1000
+    assert (evidence.proven, evidence.replay.mismatches, evidence.replay.max_abs_error) == (
+        True,
+        0,
+        0.0,
+    )
+    assert evidence.replay.rows_compared >= 1000
     doors = ", ".join(DOORS[minor])
-    assert evidence.checks["doors"] == f"one message each by {doors}: answered as over HTTP"
-    assert evidence.cold_start is not None
-    assert evidence.cold_start.init_wall_ms < report.plan.target.limits.init_seconds * 1000
+    assert evidence.replay.doors == f"one message each by {doors}: answered as over HTTP"
+    assert evidence.replay.cold_start is not None
+    assert evidence.replay.cold_start.init_wall_ms < report.plan.target.limits.init_seconds * 1000
     locked = tomllib.loads((report.artifact.folder.parent / "pylock.toml").read_text("utf-8"))
     versions = {each["name"]: each["version"] for each in locked["packages"]}
     assert versions["azure-functions"].startswith("1." if minor == "3.12" else "2.")

@@ -1,0 +1,181 @@
+"""Requests to a booted function in rounds, each answer compared, and what the answers missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from packager.errors import EmulatorError
+from packager.pipeline.verify import stopped
+from packager.pipeline.verify.answer_comparison import Comparison, Measure, compare_answer
+from packager.pipeline.verify.missing import cold_store_misses, find_absent_modules, keep_rules
+from packager.pipeline.verify.oracle import Recorded
+from packager.probes import Probe
+from packager.targets.hosts import Answered, Call, Host
+from packager.types import BuildPlan, Bundle, Check, Finding, Replay
+
+_REPORTED: Final = 5
+"""Requests that differ and are named one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A booted function, and what each of its answers is held to."""
+
+    function: Host
+    bundle: Bundle
+    plan: BuildPlan
+    where: stopped.Where
+    measure: Measure
+
+    def explain_stop(self, answer: Answered, name: str) -> tuple[Finding, ...]:
+        return tuple(stopped.explain_stop(answer, name, self.function, self.bundle, self.where))
+
+    def find_missed(self, text: str) -> Missed:
+        removed, root = self.bundle.removed, self.bundle.root
+        return Missed(
+            rules=frozenset(keep_rules(text, removed, root)),
+            absent=frozenset(find_absent_modules(text, removed, root)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """Files taken out, as keep-rules, and modules that nothing has, which a text asks for."""
+
+    rules: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+
+    def __or__(self, other: Missed) -> Missed:
+        return Missed(rules=self.rules | other.rules, absent=self.absent | other.absent)
+
+    def list_findings(self) -> tuple[Finding, ...]:
+        return (
+            *(stopped.name_absent(name) for name in sorted(self.absent)),
+            *(stopped.name_removed(rule) for rule in sorted(self.rules)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Answers to requests, one after the other, to the last or to one that ended it."""
+
+    comparisons: tuple[Comparison, ...] = ()
+    refused: frozenset[int] = frozenset()
+    """Which of these the platform refused something: each is named."""
+    missed: Missed = field(default_factory=Missed)
+    ended: tuple[Finding, ...] | None = None
+    """What ended it, beside the comparisons; None where all was asked."""
+    notes: tuple[str, ...] = ()
+    misses: tuple[str, ...] = ()
+    """Files that were asked of the cold store, in that order."""
+    unseen_misses: int = 0
+
+    def followed_by(self, other: Round) -> Round:
+        past = len(self.comparisons)
+        return Round(
+            comparisons=(*self.comparisons, *other.comparisons),
+            refused=self.refused | {past + each for each in other.refused},
+            missed=self.missed | other.missed,
+            ended=other.ended,
+            notes=(*self.notes, *other.notes),
+            misses=self.misses if other.ended is not None else other.misses,
+            unseen_misses=0 if other.ended is not None else len(other.misses) - len(self.misses),
+        )
+
+    def list_differing(self) -> tuple[Finding, ...]:
+        """The first that differ, and each that was refused something."""
+        wrong = [
+            (each.finding, number in self.refused)
+            for number, each in enumerate(self.comparisons)
+            if each.finding is not None
+        ]
+        return tuple(
+            finding
+            for number, (finding, refused) in enumerate(wrong)
+            if number < _REPORTED or refused
+        )
+
+
+def compare_all(
+    trial: Trial, probes: Sequence[Probe], answers: Sequence[Recorded]
+) -> tuple[Round, tuple[Finding, ...]]:
+    """Ask all, those last that nothing was slimmed by; and what is wrong."""
+    pairs = list(zip(probes, answers, strict=True))
+    done = Round()
+    for unseen in (False, True):
+        asked = [pair for pair in pairs if pair[0].unseen is unseen]
+        done = done.followed_by(_replay_probes(trial, asked))
+        if done.ended is not None:
+            return done, (*done.list_differing(), *done.ended)
+    findings = done.list_differing()
+    count = sum(each.finding is not None for each in done.comparisons)
+    if count:
+        missed = done.missed | trial.find_missed(trial.function.log())
+        findings = (*findings, *missed.list_findings())
+    if count > _REPORTED:
+        more = f"{count - _REPORTED} more requests of {len(probes)} differ."
+        findings = (*findings, Finding(check=Check.REPLAY, message=more, hint=""))
+    return done, findings
+
+
+def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Round:
+    """Compare each, until the function is gone or is refused something."""
+    limits = trial.plan.target.limits
+    most = min(limits.request_bytes, limits.response_bytes)
+    comparisons: list[Comparison] = []
+    missed, notes = Missed(), []
+    ended: tuple[Finding, ...] | None = None
+    refused: frozenset[int] = frozenset()
+    for probe, expected in pairs:
+        call = Call.of(probe)
+        if max(trial.function.size_bytes(call), len(expected.body)) > most:
+            notes.append(f"{probe.name} was not sent: it is larger than the target allows.")
+            continue
+        try:
+            answer = trial.function.ask(call)
+        except EmulatorError as error:
+            ended = (stopped.name_gone(probe.name, error),)
+            break
+        if answer.failure is not None:
+            ended = trial.explain_stop(answer, probe.name)
+            break
+        compared = compare_answer(probe, expected, answer, trial.measure)
+        if compared.finding is not None:
+            asked_for = trial.find_missed(answer.text)
+            missed |= asked_for
+            told = (
+                stopped.Refused() if asked_for.rules else stopped.name_refused(answer, trial.where)
+            )
+            compared = replace(compared, finding=stopped.blame_place(compared.finding, told))
+            if told.words:
+                # every other request would be refused it too
+                refused, ended = frozenset({len(comparisons)}), ()
+        comparisons.append(compared)
+        if ended is not None:
+            break
+    return Round(
+        comparisons=tuple(comparisons),
+        refused=refused,
+        missed=missed,
+        ended=ended,
+        notes=tuple(notes),
+        misses=() if ended is not None else cold_store_misses(trial.function.log()),
+    )
+
+
+def count_comparisons(done: Round) -> Replay:
+    seen = [each for each in done.comparisons if not each.unseen]
+    unseen = [each for each in done.comparisons if each.unseen]
+    return Replay(
+        rows_compared=sum(each.rows for each in seen),
+        requests_compared=len(seen),
+        max_abs_error=max((each.error for each in done.comparisons), default=0.0),
+        mismatches=sum(each.finding is not None for each in done.comparisons),
+        refusals_agreed=sum(each.refused for each in done.comparisons),
+        unseen_rows=sum(each.rows for each in unseen),
+        unseen_requests=len(unseen),
+        cold_store_misses=done.misses,
+        unseen_cold_store_misses=done.unseen_misses,
+    )
