@@ -105,11 +105,11 @@ class Function:
         self._watched = _Watched(predictor.load(manifest, folder), self._drift)
         self._traced = bool(os.environ.get("AWS_XRAY_DAEMON_ADDRESS"))
         self._scorer = _Scorer(manifest, self._watched)
-        self._inbox = None
+        self._processor = None
         if manifest.events:
             from handlers.events.event_processor import EventProcessor
 
-            self._inbox = EventProcessor.read(manifest.events, self._scorer)
+            self._processor = EventProcessor.read(manifest.events, self._scorer)
         self._base_path = os.environ.get("PACKAGER_BASE_PATH", "")
         self._app: Any = None
         self._front: Any = None
@@ -136,8 +136,8 @@ class Function:
                 response = self._http(event, context)
                 status = response["statusCode"]
                 rows = self._scorer.rows
-            elif self._inbox and (source := self._inbox.claiming(event)):
-                response, counts = self._deliver_event(self._inbox, source, event, context)
+            elif self._processor and (source := self._processor.claiming(event)):
+                response, counts = self._deliver_event(self._processor, source, event, context)
                 status, rows = 200, counts.rows
                 self._recorder.count(counts)
                 counted, payload_bytes = True, counts.payload_bytes
@@ -196,12 +196,12 @@ class Function:
         )
 
     def _deliver_event(
-        self, inbox: EventProcessor, source: Source, event: Any, context: Any
+        self, processor: EventProcessor, source: Source, event: Any, context: Any
     ) -> tuple[Any, Counts]:
         from handlers.events.event_processor import NoOutputError
 
         try:
-            return inbox.answer(source, event, context)
+            return processor.answer(source, event, context)
         except (RecordsFailedError, NoOutputError):
             raise
         except ScoringError as error:

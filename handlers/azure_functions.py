@@ -5,8 +5,8 @@ nothing but the model: it is run to its end in the worker's thread, without an e
 goes wrong in the function answers as JSON: the host's own 500 has no body that a client could read.
 
 One log record a request, as JSON: status, rows, latency, the model's own, bytes, model, version and
-age, nothing of its data; on an instance's first and after misses of the cold store that too. A
-build with --opentelemetry tells the same as metrics and spans
+age, nothing of its data; on an instance's first and after misses of the compressed store that too.
+A build with --opentelemetry tells the same as metrics and spans
 (handlers.observability.azure_telemetry). Where the manifest names triggers, their functions stand
 beside it (handlers.events.trigger_functions). The libraries in lib/ are loaded first: the platform
 searches no folder of ours for them, but what is loaded is found by its name.

@@ -26,7 +26,7 @@ from handlers.events.records import Claim, Outcome, Record
 from handlers.observability import log_redaction
 from handlers.scoring import request_parsing
 from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
-from handlers.scoring.request_merging import Scored, Together
+from handlers.scoring.request_merging import RequestMerger, Scored
 from handlers.scoring.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -70,17 +70,17 @@ class EventProcessor:
         *,
         output: Destination | None = None,
         failures: Destination | None = None,
-        ledger: Callable[[str], IdempotencyTable] | None = None,
+        table: Callable[[str], IdempotencyTable] | None = None,
         path: Sequence[str] = (),
         merge: bool = True,
         files: Callable[[], Files] | None = None,
     ) -> None:
-        """`ledger` gives the one of a source. Raises ValueError for a source that is none."""
+        """`table` gives the one of a source. Raises ValueError for a source that is none."""
         # whatever queue is set to call a function for files, its messages are no notices
         self._sources = sources.load({*names, "sqs"} if "s3" in names else names)
         self._scorer = scorer
-        self._together = Together(scorer, merge=merge)
-        self._output, self._failures, self._ledger = output, failures, ledger
+        self._merger = RequestMerger(scorer, merge=merge)
+        self._output, self._failures, self._open_table = output, failures, table
         self._path, self._open_files = path, files
         self._files: Files | None = None
 
@@ -96,7 +96,7 @@ class EventProcessor:
             scorer,
             output=_destination(output) if output else None,
             failures=_destination(f"sqs:{queue}") if queue else None,
-            ledger=_ledgers(table, digest) if table else None,
+            table=_make_tables(table, digest) if table else None,
             path=[name for name in environ.get("PACKAGER_PAYLOAD_PATH", "").split(".") if name],
             merge=environ.get("PACKAGER_MERGE") != "0",
             files=lambda: _files(scorer, output, environ),
@@ -138,19 +138,19 @@ class EventProcessor:
         """Scored, delivered and marked; a record that is there twice is scored once."""
         records = _give_distinct_names(records)
         distinct = list({record.id: record for record in records}.values())
-        ledger = self._ledger(source) if self._ledger is not None else None
-        claimed = _claim_records(ledger, distinct, context)
+        table = self._open_table(source) if self._open_table is not None else None
+        claimed = _claim_records(table, distinct, context)
         fresh = {record.id for record in distinct if record.id not in claimed}
         ours_to_score = [record for record in distinct if record.id in fresh]
         scored = iter(self._score_records(ours_to_score, context))
         outcomes = [claimed.get(record.id) or next(scored) for record in distinct]
         outcomes = self._send_to_dead_letter(source, _preserve_group_order(outcomes))
         outcomes = self._deliver_answers(source, _preserve_group_order(outcomes))
-        if ledger is not None:
+        if table is not None:
             ours = [o for o in outcomes if o.record.id in fresh and o.record.fault is None]
-            ledger.done([outcome.record.id for outcome in ours if not outcome.retry])
+            table.done([outcome.record.id for outcome in ours if not outcome.retry])
             again = [outcome.record.id for outcome in ours if outcome.retry]
-            ledger.release(again, context.aws_request_id)
+            table.release(again, context.aws_request_id)
         found = {outcome.record.id: outcome for outcome in outcomes}
         known = sum(not outcome.retry for outcome in claimed.values())
         return [replace(found[record.id], record=record) for record in records], known
@@ -166,7 +166,7 @@ class EventProcessor:
         if any(record.text for record in records):
             return self._of_text(records)
         requests: list[dict[str, Any] | ScoringError] = [self._request(r) for r in records]
-        results = iter(self._together.score([r for r in requests if isinstance(r, dict)]))
+        results = iter(self._merger.score([r for r in requests if isinstance(r, dict)]))
         pairs = zip(records, requests, strict=True)
         return [_outcome(r, next(results) if isinstance(q, dict) else q) for r, q in pairs]
 
@@ -252,7 +252,7 @@ class EventProcessor:
             for place, o in enumerate(outcomes)
             if o.answer is not None and not o.retry and o.record.file is None
         ]
-        manifest, once = self._scorer.manifest, self._ledger is not None
+        manifest, once = self._scorer.manifest, self._open_table is not None
         messages = [
             record_messages.of_answer(source, outcomes[place], manifest, once=once)
             for place in good
@@ -309,24 +309,24 @@ def _files(scorer: Scorer, output: str | None, environ: Mapping[str, str]) -> Fi
     return Files(scorer, output, environ)
 
 
-def _ledgers(table: str, digest: str) -> Callable[[str], IdempotencyTable]:
+def _make_tables(table: str, digest: str) -> Callable[[str], IdempotencyTable]:
     from handlers.events.idempotency import IdempotencyTable
 
     return lambda source: IdempotencyTable(table, digest, source)
 
 
 def _claim_records(
-    ledger: IdempotencyTable | None, records: Sequence[Record], context: Any
+    table: IdempotencyTable | None, records: Sequence[Record], context: Any
 ) -> dict[str, Outcome]:
     """Outcomes of those that are not to be scored now: done with, or another invocation's.
 
     A record that cannot be read has no name that is sure to be its own.
     """
     records = [record for record in records if record.fault is None]
-    if ledger is None or not records:
+    if table is None or not records:
         return {}
     seconds = context.get_remaining_time_in_millis() / 1000
-    claims = ledger.claim([record.id for record in records], context.aws_request_id, seconds)
+    claims = table.claim([record.id for record in records], context.aws_request_id, seconds)
     return {
         record.id: Outcome(record=record, retry=claim is Claim.ELSEWHERE)
         for record, claim in zip(records, claims, strict=True)

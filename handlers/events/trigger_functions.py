@@ -112,7 +112,7 @@ class TriggerFunctions:
         begun = time.perf_counter()
         done: dict[str, Any] = {}
         answers, failures = Collected(_BYTES[self._output]), Collected(None)
-        inbox = EventProcessor(
+        processor = EventProcessor(
             (),
             self._scorer,
             output=answers,
@@ -121,7 +121,7 @@ class TriggerFunctions:
             merge=self._merge,
         )
         try:
-            _, counts = inbox.answer(trigger, arguments, arguments["context"])
+            _, counts = processor.answer(trigger, arguments, arguments["context"])
             done = {
                 "records": counts.records,
                 "rows": counts.rows,

@@ -16,7 +16,7 @@ from handlers.files.chunks import Chunk, Csv, Items, Lines, length
 from handlers.files.readers import Part
 from handlers.observability import log_redaction
 from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
-from handlers.scoring.request_merging import Scored, Together
+from handlers.scoring.request_merging import RequestMerger, Scored
 from handlers.scoring.request_parsing import FORMATS, LLM_KEYS
 from handlers.scoring.responses import encode, jsonable
 from handlers.scoring.scorer import Checked, Scorer
@@ -45,7 +45,7 @@ class Rows:
 
     def __init__(self, scorer: Scorer, most_bad: int) -> None:
         self._scorer = scorer
-        self._together = Together(scorer)
+        self._merger = RequestMerger(scorer)
         self._most_bad = most_bad
         self.counted = 0
         self.bad = 0
@@ -102,7 +102,7 @@ class Rows:
     def _one_by_one(self, values: Sequence[Any], chunk: Lines) -> list[Any]:
         requests = [self._request(value, chunk) for value in values]
         good = [request for request in requests if isinstance(request, dict)]
-        results = iter(self._together.score(good))
+        results = iter(self._merger.score(good))
         found: list[Any] = []
         for value, request in zip(values, requests, strict=True):
             result = next(results) if isinstance(request, dict) else request

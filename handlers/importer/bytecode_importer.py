@@ -49,7 +49,7 @@ class DamagedStoreError(ImportError):
 
 
 class StoreLoader(SourceFileLoader):
-    """A source that may be in the cold store."""
+    """A source that may be in the compressed store."""
 
     def __init__(self, name: str, path: str, store: Store) -> None:
         super().__init__(name, path)
@@ -90,7 +90,7 @@ class CodeLoader(StoreLoader):
 
 
 class ColdSourceLoader(StoreLoader):
-    """Compiles the source that is in the cold store."""
+    """Compiles the source that is in the compressed store."""
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the protocol's
         self._store.record_miss(self.path)
@@ -237,7 +237,7 @@ class Store:
         return os.pread(self._code, length, offset)
 
     def read_stored(self, path: str) -> bytes | None:
-        """Read what the cold store has in a file's place; None where it has nothing."""
+        """Read what the compressed store has in a file's place; None where it has nothing."""
         if not self.has_cold or not path.startswith(self.root + "/"):
             return None
         return self.cold.read(self.relative(path))
@@ -259,7 +259,7 @@ class Store:
     def record_miss(self, path: str) -> None:
         with self._counting:
             self._misses += 1
-        logging.getLogger(__name__).warning("cold store: %s", self.relative(path))
+        logging.getLogger(__name__).warning("compressed store: %s", self.relative(path))
 
     def take_misses(self) -> int:
         """Return how many there were since this was last asked."""

@@ -132,7 +132,7 @@ class CompressedStore:
         except OSError as error:
             total = sum(self.files[path][2] for path in paths if path in self.files)
             msg = (
-                f"{wanted} cannot be unpacked from the cold store ({total:,} bytes) below "
+                f"{wanted} cannot be unpacked from the compressed store ({total:,} bytes) below "
                 f"{tempfile.gettempdir()}: {error.strerror}. Give the function more ephemeral "
                 f"storage, or build with --keep '{wanted}'."
             )

@@ -32,7 +32,7 @@ class Recorder:
 
     `Invocations`, `Latency` and `ModelLatency` (ms), `Rows`, `RowErrors`, `Errors`, `BadRequests`
     and `ColdStart`; `PayloadBytes` where the event tells it; `ModelAgeDays` since it was logged.
-    `ColdStoreMisses` counts what had to be taken out of the cold store since the last record: what
+    `ColdStoreMisses` counts what came out of the compressed store since the last record: what
     serving needs and the build did not see it need.
     """
 

@@ -44,7 +44,7 @@ class _Part:
     rows: int
 
 
-class Together:
+class RequestMerger:
     """Scores lists of requests; holds nothing of them between calls."""
 
     def __init__(self, scorer: Scorer, *, merge: bool = True) -> None:

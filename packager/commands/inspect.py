@@ -157,7 +157,7 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
             "compared": f"{done.rows_compared:,} rows in {done.requests_compared:,} "
             f"requests, largest difference {done.max_abs_error:g}",
             "and unseen": f"{done.unseen_rows:,} rows that nothing was slimmed by; "
-            f"{len(done.cold_store_misses)} files came from the cold store, "
+            f"{len(done.cold_store_misses)} files came from the compressed store, "
             f"{done.unseen_cold_store_misses} of them only then"
             if done.unseen_rows
             else None,

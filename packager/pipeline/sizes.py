@@ -13,7 +13,7 @@ from packager.types import Runtime, Target
 SHOWN: Final = 10
 _HOME: Final = PurePosixPath("handlers")
 _ARCHIVES: Final = {
-    _HOME / bytecode_importer.COLD_FILE: "cold store",
+    _HOME / bytecode_importer.COLD_FILE: "compressed store",
     _HOME / bytecode_importer.CODE_FILE: "bytecode archive",
     _HOME / bytecode_importer.INDEX: "bytecode archive",
 }

@@ -56,7 +56,7 @@ class Replay:
     """Rows compared beside these that nothing was slimmed by: drawn anew, extremes, gaps."""
     unseen_requests: int = 0
     cold_store_misses: tuple[str, ...] = ()
-    """Files that the replay asked of the cold store: each costs time, never an answer."""
+    """Files that the replay asked of the compressed store: each costs time, never an answer."""
     unseen_cold_store_misses: int = 0
     """How many of these nothing but the unseen rows asked for."""
     spread: Spread = field(default_factory=Spread)

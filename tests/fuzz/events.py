@@ -74,12 +74,12 @@ class Lambda:
     def ask(self, event: Any) -> None:
         """Raises CrashError."""
         output, failures, files = Box(), Box(), Files()
-        inbox = EventProcessor(
+        processor = EventProcessor(
             sources.SOURCES, self._function._scorer, output=output, failures=failures,
             files=lambda: files,  # type: ignore[arg-type, return-value]
         )  # fmt: skip
-        self._function._inbox = inbox
-        source = inbox.claiming(event)
+        self._function._processor = processor
+        source = processor.claiming(event)
         try:
             answer = self._function(event, Invoked())
         except TOLD as error:

@@ -54,7 +54,7 @@ class Asked:
             output=self.output,
             failures=self.failures,
             files=lambda: self.files,  # type: ignore[arg-type, return-value]
-            ledger=lambda _: Book(),  # type: ignore[arg-type, return-value]
+            table=lambda _: Book(),  # type: ignore[arg-type, return-value]
         )
 
     def __call__(self, event: Any) -> Any:

@@ -110,7 +110,7 @@ def inbox(
         scorer(model or Doubling()),
         output=output or Box(),
         failures=failures,
-        ledger=None if book is None else lambda _: book,
+        table=None if book is None else lambda _: book,
         **values,
     )
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.scoring.errors import ScoringError
-from handlers.scoring.request_merging import Scored, Together
+from handlers.scoring.request_merging import RequestMerger, Scored
 from handlers.scoring.scorer import Scorer
 from handlers.scoring.settings import Settings
 from tests.handlers.scorers import TWO_COLUMNS, manifest
@@ -41,10 +41,12 @@ class Summing(Doubling):
         return [float(super().predict(data, params).sum())]
 
 
-def together(model: Any, signature: Any = TWO_COLUMNS, **values: Any) -> tuple[Together, Scorer]:
+def together(
+    model: Any, signature: Any = TWO_COLUMNS, **values: Any
+) -> tuple[RequestMerger, Scorer]:
     made = manifest(signature, **values)
     scorer = Scorer(made, model, Settings.read(made, {}))
-    return Together(scorer), scorer
+    return RequestMerger(scorer), scorer
 
 
 def alone(scorer: Scorer, request: Any) -> Any:
@@ -134,7 +136,7 @@ def test_merging_can_be_left_off() -> None:
     model = Doubling()
     _, scorer = together(model)
 
-    Together(scorer, merge=False).score([rows(1.0), rows(2.0)])
+    RequestMerger(scorer, merge=False).score([rows(1.0), rows(2.0)])
 
     assert model.calls == [1, 1]
 

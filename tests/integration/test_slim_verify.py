@@ -106,8 +106,8 @@ def test_what_was_opened_stays_and_what_was_not_comes_back(
     )
     assert (first, third) == (0, 0)
     assert second > 10
-    assert "cold store: scipy/signal/__init__.py" in done.stdout
-    assert "cold store: scipy/signal/_sigtools." in done.stdout
+    assert "compressed store: scipy/signal/__init__.py" in done.stdout
+    assert "compressed store: scipy/signal/_sigtools." in done.stdout
     assert done.stdout.splitlines()[-1] == "[1.0, 2.0, 3.0] scipy/signal/_sigtools True"
 
 
@@ -136,7 +136,7 @@ def test_what_was_deferred_is_there_when_it_is_asked_for(
         "print(scipy.stats.norm.ppf(0.5), isinstance(quantiles, sklearn.base.BaseEstimator))\n"
     )
     done = run_script(bundle.root, script, [], interpreter=plan.interpreter, timeout_seconds=60)
-    said = [line for line in done.stdout.splitlines() if "cold store" not in line.lower()]
+    said = [line for line in done.stdout.splitlines() if "compressed store" not in line.lower()]
     assert said[-2:] == ["[0.5]", "0.0 True"], done.stderr
 
 

@@ -462,7 +462,7 @@ def test_with_a_table_an_object_is_scored_once() -> None:
     model, book = Doubling(), Book()
     put("in/a.csv", table(2))
     inbox = box(model)
-    inbox._ledger = lambda _: book  # type: ignore[assignment, return-value]
+    inbox._open_table = lambda _: book  # type: ignore[assignment, return-value]
 
     tag = s3().head_object(Bucket="data", Key="in/a.csv")["ETag"].strip('"')
     assert counted(inbox, notification("in/a.csv", eTag=tag)).rows == 2

@@ -362,7 +362,7 @@ def test_unseen_requests_are_counted_apart_and_misses_by_whom(
     lines: list[str] = []
 
     def answer(event: Json) -> Invocation:
-        lines.append(f'{{"message":"cold store: p/module{len(lines)}.py","level":"WARNING"}}')
+        lines.append(f'{{"message":"compressed store: p/module{len(lines)}.py","level":"WARNING"}}')
         return http(GOOD)
 
     monkeypatch.setattr(FakeEmulator, "log", lambda _: "\n".join(lines[:3]))

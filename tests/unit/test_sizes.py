@@ -16,7 +16,7 @@ from packager.pipeline import sizes
         ("scipy.libs/libopenblas.so", "scipy"),
         ("six.py", "six.py"),
         ("handlers/scoring/scorer.py", "handlers"),
-        ("handlers/store.cold", "cold store"),
+        ("handlers/store.cold", "compressed store"),
         ("handlers/store.code", "bytecode archive"),
         ("handlers/store.index", "bytecode archive"),
         ("other/store.cold", "other"),

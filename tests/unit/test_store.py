@@ -163,7 +163,10 @@ def test_a_module_that_was_not_seen_is_served_logged_and_counted(function: Path)
     code = "import used.b, single\nprint(used.b.B, single.X, {0}, {0})"
     done = ask(function, code.format("handlers.STORE.take_misses()"))
     assert done.stdout == "2 3 2 0\n"
-    assert done.stderr.splitlines() == ["cold store: used/b.py", "cold store: single.py"]
+    assert done.stderr.splitlines() == [
+        "compressed store: used/b.py",
+        "compressed store: single.py",
+    ]
 
 
 def test_a_package_that_was_not_seen_finds_its_data(function: Path, tmp_path: Path) -> None:
@@ -375,7 +378,7 @@ def test_no_room_below_tmp_is_told_with_what_to_do(function: Path) -> None:
         "import idle"
     )
     done = ask(function, code, check=False)
-    assert "idle/__init__.py cannot be unpacked from the cold store" in done.stderr
+    assert "idle/__init__.py cannot be unpacked from the compressed store" in done.stderr
     assert "--keep 'idle/__init__.py'" in done.stderr
 
 

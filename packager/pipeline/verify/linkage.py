@@ -79,7 +79,7 @@ def _read(bundle: Bundle) -> tuple[dict[PurePosixPath, Elf], list[Finding]]:
 
 
 def _cold(bundle: Bundle) -> dict[PurePosixPath, Elf]:
-    """Libraries in the cold store: as they were when they lay in the tree, they are loaded again.
+    """Read the libraries in the compressed store, as they were when they lay in the tree.
 
     One that cannot be read was not read before either, and is never loaded but on a miss.
     """

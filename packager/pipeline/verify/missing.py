@@ -1,4 +1,4 @@
-"""Files taken out that a failure asks for, or that the cold store had to give."""
+"""Files taken out that a failure asks for, or that the compressed store had to give."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _OPTIONAL: Final = re.compile(r"(?:[Mm]issing optional dependency|requires) \\?[
 _NAME: Final = re.compile(r"cannot import name \\?['\"](\w+)\\?['\"] from \\?['\"]([\w.]+)")
 _FILE: Final = re.compile(r"No such file or directory: \\?['\"]([^'\"\\]+)")
 _LIBRARY: Final = re.compile(r"(\S+\.so[\w.]*): cannot open shared object file")
-_MISS: Final = re.compile(r"cold store: ([^\s\"\\]+)")
+_MISS: Final = re.compile(r"compressed store: ([^\s\"\\]+)")
 """As handlers/importer/bytecode_importer.py logs one."""
 
 
 def cold_store_misses(log: str) -> tuple[str, ...]:
-    """Paths of the files that a function's log says came from the cold store, in that order."""
+    """Paths that a function's log says came from the compressed store, in that order."""
     return tuple(_MISS.findall(log))
 
 

@@ -82,7 +82,7 @@ def write(
     *,
     code: Mapping[str, tuple[int, int]],
 ) -> int:
-    """Write the index over what lies in the tree and in its cold store; how many modules it names.
+    """Write the index of the tree and its compressed store; return how many modules it names.
 
     `code` has the place of each archived module's bytecode, by its source's path.
     """
@@ -122,7 +122,7 @@ def cold_store(root: Path) -> CompressedStore | None:
 
 
 def list_stored(root: Path) -> set[str]:
-    """Files of the cold store that are imported out of it one by one."""
+    """Files of the compressed store that are imported out of it one by one."""
     cold = cold_store(root)
     if cold is None:
         return set()
