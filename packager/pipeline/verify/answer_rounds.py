@@ -69,7 +69,7 @@ class Round:
     """What ended it, beside the comparisons; None where all was asked."""
     notes: tuple[str, ...] = ()
     misses: tuple[str, ...] = ()
-    """Files that were asked of the cold store, in that order."""
+    """Files that were asked of the compressed store, in that order."""
     unseen_misses: int = 0
 
     def followed_by(self, other: Round) -> Round:
