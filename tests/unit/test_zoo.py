@@ -68,18 +68,20 @@ def test_a_request_is_wrong_by_status_or_by_value() -> None:
 
 
 def test_the_page_tells_what_was_built_refused_and_not_run() -> None:
-    names = ("uv_three_columns", "five_lines", "late", "gone")
+    names = ("uv_three_columns", "five_lines", "late", "soon", "gone")
     models = [Listed(name=name, environment="project", about="a | b") for name in names]
     results = {
         "uv_three_columns": BUILT | {"added": ["scipy"]},
         "five_lines": BUILT | {"declared": 5, "unzipped_bytes": 100_000_000},
         "late": {"outcome": "refused", "sentence": "No such\nwheel."},
+        "soon": BUILT | {"outcome": "planned"},
     }
 
     page = render_page(models, results)
 
-    assert "4 models: 2 built, which answered 2,040 rows as MLflow does;" in page
+    assert "5 models: 2 built, which answered 2,040 rows as MLflow does;" in page
     assert "is 100.0 MB (41.0 MB): +1.0%" in page
     assert "| 113, 17 (scipy after a miss) | 101, 41 | 1,020 | 0 |" in page
     assert "- **late** (a | b): No such wheel." in page
+    assert "| soon | project: a \\| b | aws-lambda, native numpy | 113, 17 |" in page
     assert "## Not run\n\ngone." in page

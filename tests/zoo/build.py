@@ -4,7 +4,7 @@
 
 Each model's result is kept in DIR/results, by the digest of what was logged, so that a run that was
 ended goes on where it was; --again tries those once more that were not built. --plan stops before
-anything is installed. docs/zoo.md is written of what the results say.
+anything is installed. docs/zoo.md is written of all results that there are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from packager.errors import PackagerError  # noqa: E402 - the checkout is put on the path first
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build, plan_build  # noqa: E402
-from packager.types import BuildReport, make_request  # noqa: E402
+from packager.types import BuildPlan, BuildReport, make_request  # noqa: E402
 from tests.zoo import environments, report  # noqa: E402
 from tests.zoo.asking import ask_artifact, compare_requests  # noqa: E402
 
@@ -63,7 +63,8 @@ def log_missing(models: list[Listed], work: Path) -> None:
         ]
         if names:
             folder = environments.make_environment(environment, work)
-            environments.log_models(environment, folder, registry, names)
+            python = environments.find_python(folder)
+            environments.log_models(environment, folder, registry, names, python)
 
 
 def try_model(model: Listed, work: Path, *, plan_only: bool) -> dict[str, Any]:
@@ -78,10 +79,9 @@ def try_model(model: Listed, work: Path, *, plan_only: bool) -> dict[str, Any]:
     try:
         if plan_only:
             with plan_build(request, MlflowRegistry(address), as_built=True) as (_, attempts, _):
-                reasons = attempts[0].reasons
-            result: dict[str, Any] = {"outcome": "planned", "reasons": list(reasons)}
+                result = _describe_plan(attempts[0]) | {"outcome": "planned"}
         else:
-            result = _describe(build(request, MlflowRegistry(address)))
+            result = _describe_build(build(request, MlflowRegistry(address)))
     except PackagerError as error:
         kind = type(error).__name__
         result = {"outcome": "refused", "error": kind, "sentence": str(error)}
@@ -95,10 +95,8 @@ def try_model(model: Listed, work: Path, *, plan_only: bool) -> dict[str, Any]:
     return result
 
 
-def _describe(built: BuildReport) -> dict[str, Any]:
-    plan, artifact = built.plan, built.artifact
+def _describe_plan(plan: BuildPlan) -> dict[str, Any]:
     return {
-        "outcome": "built",
         "target": plan.target.name,
         "tier": plan.tier,
         "frame": plan.frame,
@@ -106,11 +104,20 @@ def _describe(built: BuildReport) -> dict[str, Any]:
         "declared": len(plan.model.requirements.lines),
         "shipped": len(plan.lock.packages),
         "left_out": list(plan.unshipped),
+        "reasons": list(plan.reasons),
+    }
+
+
+def _describe_build(built: BuildReport) -> dict[str, Any]:
+    artifact, evidence = built.artifact, built.evidence
+    return {
+        **_describe_plan(built.plan),
+        "outcome": "built",
         "unzipped_bytes": artifact.unzipped_bytes,
         "size_bytes": artifact.size_bytes,
-        "rows_replayed": built.evidence.replay.rows_compared,
-        "tried": list(built.evidence.tried),
-        "added": [name for name, why in plan.kept_for.items() if "miss" in why],
+        "rows_replayed": evidence.replay.rows_compared,
+        "tried": list(evidence.tried),
+        "added": [name for name, why in built.plan.kept_for.items() if "missed" in why],
     }
 
 
@@ -151,25 +158,33 @@ def run_models(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--work", type=Path, default=ROOT / ".zoo", help="kept between runs")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="models, by name")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="models, in this order")
     parser.add_argument("--plan", action="store_true", help="stop before anything is installed")
     parser.add_argument("--again", action="store_true", help="try again what was not built")
-    parser.add_argument("--json", action="store_true", help="print the results, write no page")
+    parser.add_argument(
+        "--json", action="store_true", help="print the results instead of writing the page"
+    )
     given = parser.parse_args()
     work = given.work.absolute()
     every = list_models()
-    models = [each for each in every if not given.only or each.name in given.only]
+    by_name = {each.name: each for each in every}
+    if unknown := [name for name in given.only or () if name not in by_name]:
+        parser.error(f"no model of the zoo is called {', '.join(unknown)}")
+    models = [by_name[name] for name in given.only or by_name]
     log_missing(models, work)
     results = run_models(models, work, plan_only=given.plan, again=given.again)
-    if given.json or given.plan:
+    if given.json:
         print(json.dumps(results, indent=1, ensure_ascii=False))
     else:
-        report.write_page(every, results if not given.only else _read_all(every, work))
+        planned, built = (_read_results(every, work, plan_only=kind) for kind in (True, False))
+        report.write_page(every, planned | built)
     sys.exit(any(each["outcome"] == "wrong" for each in results.values()))
 
 
-def _read_all(models: tuple[Listed, ...], work: Path) -> dict[str, dict[str, Any]]:
-    files = {each.name: _result_file(each, work, plan_only=False) for each in models}
+def _read_results(
+    models: tuple[Listed, ...], work: Path, *, plan_only: bool
+) -> dict[str, dict[str, Any]]:
+    files = {each.name: _result_file(each, work, plan_only=plan_only) for each in models}
     return {
         name: json.loads(path.read_text(encoding="utf-8"))
         for name, path in files.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,8 +75,10 @@ def make_environment(environment: Environment, work: Path) -> Path:
     return folder
 
 
-def log_models(environment: Environment, folder: Path, registry: Path, names: list[str]) -> bool:
-    """Log models in their author's environment; False where one of them could not be."""
+def log_models(
+    environment: Environment, folder: Path, registry: Path, names: Iterable[str], python: Path
+) -> bool:
+    """Log models by their author's `python`, in its folder; False where one could not be."""
     registry.mkdir(parents=True, exist_ok=True)
     variables = {
         **os.environ,
@@ -87,7 +90,7 @@ def log_models(environment: Environment, folder: Path, registry: Path, names: li
     }
     if not environment.locked:
         variables["ZOO_REQUIREMENTS"] = str(folder / "requirements.txt")
-    command = [str(find_python(folder)), str(HERE / "log.py"), str(registry), *names]
+    command = [str(python), str(HERE / "log.py"), str(registry), *names]
     done = subprocess.run(command, cwd=folder, env=variables, check=False)
     return done.returncode == 0
 

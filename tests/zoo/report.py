@@ -38,14 +38,15 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
     """Render the counts, the models that were built, those that were refused and the rest."""
     by_outcome = {
         outcome: [each for each in models if results.get(each.name, {}).get("outcome") == outcome]
-        for outcome in ("built", "wrong", "refused")
+        for outcome in ("built", "wrong", "refused", "planned")
     }
     rest = [each.name for each in models if each.name not in results]
     rows = sum(results[each.name]["rows"] for each in by_outcome["built"])
     counts = (
         f"{len(models)} models: {len(by_outcome['built'])} built, which answered {rows:,} rows as"
         f" MLflow does; {len(by_outcome['wrong'])} built that answered otherwise;"
-        f" {len(by_outcome['refused'])} refused; {len(rest)} not run."
+        f" {len(by_outcome['refused'])} refused; {len(by_outcome['planned'])} planned and not built"
+        f" yet; {len(rest)} not run."
     )
     parts = [_HEAD, counts + "\n", *_tell_uv(results), "## Built\n", _BUILT_HEAD]
     both = [*by_outcome["built"], *by_outcome["wrong"]]
@@ -53,6 +54,9 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
     if by_outcome["refused"]:
         parts += ["\n## Refused\n\nEach with the sentence that you get.\n"]
         parts += [_render_refused(each, results[each.name]) for each in by_outcome["refused"]]
+    if by_outcome["planned"]:
+        parts += ["\n## Planned, not built yet\n", _PLANNED_HEAD]
+        parts += [_render_planned(each, results[each.name]) for each in by_outcome["planned"]]
     if rest:
         parts.append(f"\n## Not run\n\n{', '.join(rest)}.")
     return "\n".join(parts) + "\n"
@@ -61,6 +65,11 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
 _BUILT_HEAD: Final = """\
 | model | what it is | target, tier | declared, shipped | MB unzipped, zipped | rows | difference |
 |---|---|---|---|---|---|---|"""
+
+
+_PLANNED_HEAD: Final = """\
+| model | what it is | first attempt | declared, shipped |
+|---|---|---|---|"""
 
 
 def _render_built(model: Model, result: Mapping[str, Any]) -> str:
@@ -75,6 +84,16 @@ def _render_built(model: Model, result: Mapping[str, Any]) -> str:
         difference = f"{result['largest']:.0e}" if result["largest"] else "0"
     tier = f"{result['target']}, {result['tier']} {result['frame']}"
     cells = (model.name, about, tier, counts, sizes, f"{result['rows']:,}", difference)
+    return "| " + " | ".join(_cell(each) for each in cells) + " |"
+
+
+def _render_planned(model: Model, result: Mapping[str, Any]) -> str:
+    cells = (
+        model.name,
+        f"{model.environment}: {model.about}",
+        f"{result['target']}, {result['tier']} {result['frame']}",
+        f"{result['declared']}, {result['shipped']}",
+    )
     return "| " + " | ".join(_cell(each) for each in cells) + " |"
 
 

@@ -85,6 +85,32 @@ def reads_parquet():
     return _case(Joined(), {"scores": str(path)}, ["city"])
 
 
+@zoo("project", "a workbook of prices, which pandas reads by openpyxl")
+def reads_excel():
+    class Priced(PythonModel):
+        def load_context(self, context):
+            self.prices = pd.read_excel(context.artifacts["prices"]).set_index("plan")["price"]
+
+        def predict(self, context, model_input, params=None):
+            return model_input["plan"].map(self.prices).fillna(0.25).tolist()
+
+    path = _file("prices.xlsx")
+    pd.DataFrame({"plan": PLANS, "price": [1.5, 2.0, 9.25]}).to_excel(path, index=False)
+    return _case(Priced(), {"prices": str(path)}, ["plan"])
+
+
+@zoo("project", "polars.from_pandas, which imports pyarrow where a column is text")
+def polars_from_pandas():
+    class Ranked(PythonModel):
+        def predict(self, context, model_input, params=None):
+            import polars as pl
+
+            data = pl.from_pandas(model_input)
+            return data.select(pl.col("age").rank().over("city"))["age"].to_list()
+
+    return _case(Ranked(), None, ["age", "city"])
+
+
 @zoo("project", "a lookup in SQLite")
 def reads_sqlite():
     class Looked(PythonModel):
