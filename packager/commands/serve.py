@@ -94,7 +94,8 @@ def prepare(
     manifest = artifact.read_manifest(function)
     interpreter = interpreters.find(manifest.python)
     python = virtual_environments.ensure(interpreter, _NEEDS, label="serve", compiled=True)
-    return Server(function.absolute(), python, request.model.allow_network)
+    # the function knows its modules by their full paths: neither links nor `..` may be in them
+    return Server(function.resolve(), python, request.model.allow_network)
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def main(function: str, own_handlers: str, descriptor: str) -> None:
-    function = str(Path(function).absolute())  # the importer knows its modules by their full paths
+    function = str(Path(function).resolve())  # the importer knows its modules by their full paths
     sys.path[:0] = [function, str(Path(function, "lib"))]
     from handlers import http
 

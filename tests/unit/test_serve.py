@@ -11,15 +11,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from packager.commands import serve
+from packager.commands import artifact, serve
+from packager.environments import interpreters, virtual_environments
 from packager.errors import ConfigurationError, ToolError
 from packager.models import registered_model
 from packager.system.sandbox import has_own_root
 from packager.types import Frame, Tier
 from tests import fake_plan
+from tests.unit import deploying
 
 
 @pytest.fixture
@@ -157,3 +160,25 @@ def test_a_served_model_has_none_of_the_user_s(tmp_path: Path, number: signal.Si
     }
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), 1)
+
+
+@pytest.mark.parametrize("name", ["made/dist", "../work/made/dist", "made/../made/dist", "link"])
+def test_an_artifact_is_served_from_its_true_place(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its modules are known by their full paths: under another name of the folder one is missed."""
+    here = tmp_path / "work"
+    (here / "made").mkdir(parents=True)
+    folder = deploying.artifact(here / "made")
+    folder.rename(here / "made" / "dist")
+    (here / "link").symlink_to("made/dist")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(serve, "why_not_bootable", lambda _: None)
+    monkeypatch.setattr(artifact, "read_manifest", lambda _: SimpleNamespace(python="3.13"))
+    monkeypatch.setattr(interpreters, "find", lambda _: None)
+    monkeypatch.setattr(virtual_environments, "ensure", lambda *_, **__: Path(sys.executable))
+
+    server = serve.prepare(name, fake_plan.request(), lambda: pytest.fail("asked"), deployed=False)
+
+    assert isinstance(server, serve.Server)
+    assert server.function.parent == (here / "made" / "dist").resolve()
