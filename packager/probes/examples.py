@@ -35,10 +35,7 @@ def columns(body: Json) -> dict[str, list[Json]]:
         return {str(name): [value] for name, value in body.items()}
     split = body.get("dataframe_split")
     if isinstance(split, dict) and isinstance(split.get("data"), list):
-        rows = [row for row in split["data"] if isinstance(row, list)]
-        width = max((len(row) for row in rows), default=0)
-        names = [str(name) for name in split.get("columns") or range(width)]
-        return {name: [row[at] for row in rows if at < len(row)] for at, name in enumerate(names)}
+        return _split_columns(split)
     data = next(
         (body[key] for key in ("dataframe_records", "instances", "inputs") if key in body), None
     )
@@ -51,6 +48,13 @@ def columns(body: Json) -> dict[str, list[Json]]:
         names = sorted({str(name) for row in data for name in row})
         return {**{name: [row.get(name) for row in data] for name in names}, "": data}
     return {"": data if isinstance(data, list) else [data]} if data is not None else {}
+
+
+def _split_columns(split: Mapping[str, Json]) -> dict[str, list[Json]]:
+    rows = [row for row in split["data"] if isinstance(row, list)]
+    width = max((len(row) for row in rows), default=0)
+    names = [str(name) for name in split.get("columns") or range(width)]
+    return {name: [row[at] for row in rows if at < len(row)] for at, name in enumerate(names)}
 
 
 def resample_rows(body: Json, rows: int, rng: random.Random) -> Json:

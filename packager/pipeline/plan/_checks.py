@@ -115,15 +115,20 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
         yield f"--batch needs --event {' --event '.join(BATCH_SOURCES)} too."
     if request.events.output_to is not None and not asynchronous and not files:
         yield "--output-to is for asynchronous events: add such an --event, or leave it out."
-    if request.events.once and not target.remembers:
+    if request.events.once:
+        yield from _once(asynchronous, target)
+    if request.events.output_to is not None:
+        yield from _destination(request.events.output_to, asynchronous, target)
+
+
+def _once(asynchronous: Sequence[str], target: Target) -> Iterator[str]:
+    if not target.remembers:
         yield (
             f"--once: {target.name} keeps no table of what was answered. "
             "An answer that comes twice has the same id, and in a container the same name."
         )
-    elif request.events.once and not asynchronous:
+    elif not asynchronous:
         yield "--once is for events that may come twice: add such an --event, or leave it out."
-    if request.events.output_to is not None:
-        yield from _destination(request.events.output_to, asynchronous, target)
 
 
 def _destination(output_to: str, asynchronous: Sequence[str], target: Target) -> Iterator[str]:

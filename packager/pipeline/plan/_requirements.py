@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,15 +75,9 @@ def list_needed(
         fact.name: fact.by for fact in substitutes if substitute and fact.name not in pinned
     }
     only = find_required([loader]) | own.keys() if serving else None
-    reasons: list[str] = []
     substituted: dict[str, str] = {}
-    for each in () if loader.alone else parse_lines(model.requirements.lines):
-        if each.name in MLFLOW or each.name in drops:
-            continue
-        # who lists xgboost-cpu has xgboost
-        called = {each.name, *(fact.name for fact in substitutes if fact.by == each.name)}
-        if only is not None and each.requirement is not None and only.isdisjoint(called):
-            continue
+    listed = () if loader.alone else parse_lines(model.requirements.lines)
+    for each, called in _select_lines(listed, drops, substitutes, only):
         names |= called
         lines.append(_substitute(each.name, each.line, each.requirement, replaced, substituted))
     for line in (*loader.requires, *required, *sorted(own)):
@@ -94,15 +88,32 @@ def list_needed(
         if name not in names:
             names.add(name)
             lines.append(_substitute(name, line, requirement, replaced, substituted))
-    for old, new in sorted(substituted.items()):
-        reasons.append(f"{new} stands in for {old}: the same version, {about}.")
     excluded = never | {name for name in drops if name == "pandas" and frame is Frame.NUMPY}
     return Needed(
         lines=tuple(sorted(lines)),
         excluded=tuple(sorted(excluded | set(substituted))),
         substituted=tuple(sorted(substituted.items())),
-        reasons=tuple(reasons),
+        reasons=tuple(
+            f"{new} stands in for {old}: the same version, {about}."
+            for old, new in sorted(substituted.items())
+        ),
     )
+
+
+def _select_lines(
+    listed: Iterable[Listed],
+    drops: Collection[str],
+    substitutes: Sequence[Substitute],
+    only: Collection[str] | None,
+) -> Iterator[tuple[Listed, set[str]]]:
+    """The author's lines that stay, each with the names that it stands for."""
+    for each in listed:
+        if each.name in MLFLOW or each.name in drops:
+            continue
+        # who lists xgboost-cpu has xgboost
+        called = {each.name, *(fact.name for fact in substitutes if fact.by == each.name)}
+        if only is None or each.requirement is None or not called.isdisjoint(only):
+            yield each, called
 
 
 def about_provided(model: ResolvedModel, runtime: Runtime, installed: Iterable[str]) -> list[str]:

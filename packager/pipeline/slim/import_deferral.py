@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -138,27 +139,27 @@ class Sinking:
         borrowed = {
             name for each in self.modules.values() for name in each.borrowed if name in present
         }
-        found = set()
-        for module, each in self.modules.items():
-            if each.open and module in taken_whole:
-                continue
-            for name, origins in each.moved.items():
-                if any(m not in present for m, _ in origins):
-                    continue  # it was put there for a while only, or has been taken away
-                if "." in name:
-                    if name in self._before.files:
-                        found.add((module, name))
-                    continue
-                own = f"{module}.{name}"
-                clash = own in present and origins != [(module, name)]
-                kept = any(self._is_kept(m, a) for m, a in origins)
-                loads = {m for m, _ in origins} | {
-                    other for other in each.moved if other.startswith(f"{name}.")
-                }
-                lent = bool((loads & borrowed) - self._before.files.keys())
-                if not (clash or kept or lent):
-                    found.add((module, name))
-        return frozenset(found)
+        return frozenset(
+            (module, name)
+            for module, each in self.modules.items()
+            if not (each.open and module in taken_whole)
+            for name in each.moved
+            if self._may_move(module, name, borrowed)
+        )
+
+    def _may_move(self, module: str, name: str, borrowed: AbstractSet[str]) -> bool:
+        present, moved = self._before.modules, self.modules[module].moved
+        origins = moved[name]
+        if any(m not in present for m, _ in origins):
+            return False  # it was put there for a while only, or has been taken away
+        if "." in name:
+            return name in self._before.files
+        clash = f"{module}.{name}" in present and origins != [(module, name)]
+        kept = any(self._is_kept(m, a) for m, a in origins)
+        loads = {m for m, _ in origins}
+        loads |= {other for other in moved if other.startswith(f"{name}.")}
+        lent = bool((loads & borrowed) - self._before.files.keys())
+        return not (clash or kept or lent)
 
     def _is_kept(self, module: str, attribute: str | None) -> bool:
         files = [self._before.files.get(each) for each in (module, f"{module}.{attribute}")]

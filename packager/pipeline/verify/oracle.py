@@ -8,10 +8,10 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from handlers.loaders import _threads
 from packager.environments import virtual_environments
@@ -136,16 +136,7 @@ def record(
     _check_level(answers, probes, (model.root, python.parent.parent))
     start = _read(folder / _FIRST)[0]["first_answer_cpu_ms"]
     return Answers(
-        answers=tuple(
-            Recorded(
-                status=line["status"],
-                body=line["body"],
-                again=tuple(line.get("again", ())),
-                raised=line.get("raised", ""),
-                refused=faults.explain(str(line.get("trace", "")), AUTHOR),
-            )
-            for line in answers
-        ),
+        answers=tuple(map(_read_answer, answers)),
         oracle=f"Python {run['python']}, mlflow {run['mlflow']}, installed by uv from "
         f"{model.requirements.source}{note}",
         protections=registered_model.protections(network=network),
@@ -153,6 +144,16 @@ def record(
         start_cpu_ms=float(start),
         threaded=tuple(run.get("threaded", ())),
         system_libraries=list_used(run.get("libraries", ()), interpreter),
+    )
+
+
+def _read_answer(line: Mapping[str, Any]) -> Recorded:
+    return Recorded(
+        status=line["status"],
+        body=line["body"],
+        again=tuple(line.get("again", ())),
+        raised=line.get("raised", ""),
+        refused=faults.explain(str(line.get("trace", "")), AUTHOR),
     )
 
 

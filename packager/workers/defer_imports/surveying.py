@@ -9,6 +9,7 @@ import symtable
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any
 
 from .nodes import bound, imports, is_getattr, is_load, walk_executed
@@ -39,24 +40,8 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
     text = source.decode(errors="replace")
     at_import = list(walk_executed(tree.body))
     scope = list(walk_executed(tree.body, classes=False))
-    found: dict[str, list[tuple[str, str | None]]] = {}
-    plain: set[str] = set()
-    dotted: dict[str, list[tuple[str, None]]] = {}
-    staying: set[str] = set()
-    for node in imports(tree):
-        for alias in node.names:
-            name = next(bound(alias))
-            if isinstance(node, ast.ImportFrom):
-                base = _absolute(node, module, package=package)
-                found.setdefault(name, []).append((base, alias.name))
-                continue
-            plain |= set() if alias.asname else {name}
-            is_dotted = "." in alias.name and not alias.asname
-            found.setdefault(name, []).append((name if is_dotted else alias.name, None))
-            if is_dotted and _is_used(alias.name, text):
-                dotted[alias.name] = [(alias.name, None)]
-            elif is_dotted:
-                staying.add(name)
+    bindings = _read_bindings(tree, text, module, package=package)
+    found, plain, staying = bindings.origins, bindings.plain, bindings.staying
     count = Counter(name for node in scope for name in bound(node))
     used = {each.id for each in at_import if is_load(each)}
     rebound, used_below = _below(symtable.symtable(text, "module", "exec"), found.keys())
@@ -73,7 +58,7 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
     }
     closed = _allows_no_move(tree, text, at_import, count["__getattr__"])
     return {
-        "moved": {**({} if closed else moved), **dotted},
+        "moved": {**({} if closed else moved), **bindings.dotted},
         "served": not closed,
         "stars": [
             _absolute(node, module, package=package)
@@ -83,6 +68,38 @@ def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
         "open": not count["__all__"],
         "borrowed": _list_borrowed(tree, text, found),
     }
+
+
+@dataclass(frozen=True)
+class _Bindings:
+    """Names that imports bind in a module."""
+
+    origins: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
+    plain: set[str] = field(default_factory=set)
+    """Bound by `import a` or `import a.b`."""
+    dotted: dict[str, list[tuple[str, None]]] = field(default_factory=dict)
+    staying: set[str] = field(default_factory=set)
+    """Bound by an `import a.b` that is there for what it does."""
+
+
+def _read_bindings(tree: ast.Module, text: str, module: str, *, package: bool) -> _Bindings:
+    found = _Bindings()
+    for node in imports(tree):
+        for alias in node.names:
+            name = next(bound(alias))
+            if isinstance(node, ast.ImportFrom):
+                base = _absolute(node, module, package=package)
+                found.origins.setdefault(name, []).append((base, alias.name))
+                continue
+            is_dotted = "." in alias.name and not alias.asname
+            if not alias.asname:
+                found.plain.add(name)
+            found.origins.setdefault(name, []).append((name if is_dotted else alias.name, None))
+            if is_dotted and _is_used(alias.name, text):
+                found.dotted[alias.name] = [(alias.name, None)]
+            elif is_dotted:
+                found.staying.add(name)
+    return found
 
 
 def _is_used(dotted: str, text: str) -> bool:

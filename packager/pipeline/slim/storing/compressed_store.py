@@ -113,36 +113,46 @@ def choose(bundle: Bundle, plan: BuildPlan, trace: Trace, spared: Collection[str
     chosen = Chosen()
     _whole_packages(files, found, stays, trace, chosen)
     taken = {path for tree in chosen.trees.values() for path in tree}
-    archived = archive.PASS.name in plan.passes
-    extensions = set()
     listed = _find_listing_folders(bundle.root, found.values())
-    for file in found.values():
-        if file in stays or file in taken or not _in_package(file, found):
-            continue
-        if not listed.isdisjoint(PurePosixPath(file).parents):
-            continue
-        if not file.endswith(".py"):
-            extensions.add(file)
-            continue
-        bytecode = index.bytecode_of(PurePosixPath(file), plan.interpreter).as_posix()
-        if bytecode not in files:
-            continue  # it does not compile, so it is no module
-        if bytecode not in opened:
-            chosen.files.add(file)
-            chosen.dropped.add(bytecode)
-        elif archived:
-            chosen.files.add(file)
+    single = [
+        file
+        for file in found.values()
+        if not (file in stays or file in taken)
+        and _in_package(file, found)
+        and listed.isdisjoint(PurePosixPath(file).parents)
+    ]
+    sources = [file for file in single if file.endswith(".py")]
+    _choose_sources(sources, files, opened, plan, chosen)
     if prune.PASS.name in plan.passes:
         chosen.files.update(
             path for path in files if path not in stays and is_set_aside(PurePosixPath(path))
         )
-    extensions = {file for file in extensions if ".so" in file}
+    extensions = {file for file in single if not file.endswith(".py") and ".so" in file}
     found_needs = stored_libraries.read_needs(bundle.root, files, plan)
     in_trees = chosen.files & found_needs.direct.keys()
     going = stored_libraries.choose_libraries(found_needs, extensions, in_trees, stays)
     chosen.files |= going
     chosen.needs = {path: sorted(needs) for path in going if (needs := found_needs.every.get(path))}
     return chosen
+
+
+def _choose_sources(
+    sources: Iterable[str],
+    files: Collection[str],
+    opened: Collection[str],
+    plan: BuildPlan,
+    chosen: Chosen,
+) -> None:
+    """Sources whose bytecode was not opened, with it; all of them where bytecode is archived."""
+    for file in sources:
+        bytecode = index.bytecode_of(PurePosixPath(file), plan.interpreter).as_posix()
+        if bytecode not in files:
+            continue  # it does not compile, so it is no module
+        if bytecode not in opened:
+            chosen.files.add(file)
+            chosen.dropped.add(bytecode)
+        elif archive.PASS.name in plan.passes:
+            chosen.files.add(file)
 
 
 def _stays(path: str, plan: BuildPlan) -> bool:

@@ -54,17 +54,16 @@ def find_named_files(
         text = (root / path).read_bytes()
         names, suffixes = _names(text)
         suffixes = suffixes if by_suffix else set()
-        if not names and not suffixes:
-            continue
         if top == _MODEL:
             found.update(each for each in every if each.name in names or each.suffix in suffixes)
             continue
-        found.update(each for each in by_top[top] if each.name in names)
-        if suffixes and _OWN_PLACE.search(text):
-            below = path.parent
-            found.update(
-                each for each in by_top[top] if each.suffix in suffixes and below in each.parents
-            )
+        # by a suffix alone only what lies below a module that asks where it lies itself
+        below = path.parent if suffixes and _OWN_PLACE.search(text) else None
+        found.update(
+            each
+            for each in by_top[top]
+            if each.name in names or (each.suffix in suffixes and below in each.parents)
+        )
     return found
 
 

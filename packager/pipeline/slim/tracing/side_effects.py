@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypedDict
 
 from packager.errors import ToolError
 from packager.pipeline.slim.import_deferral import Name
@@ -15,8 +15,16 @@ from packager.system.scratch import make_scratch
 from packager.targets.emulator import run_script
 from packager.types import BuildPlan, Bundle
 
-Loaded: TypeAlias = Mapping[str, Any]
-"""Of a group: `names`, what each turned out to be, and `effects`, what has changed; or `error`."""
+
+class Loaded(TypedDict, total=False):
+    """Result of loading a group: `error`, or all else."""
+
+    names: list[str]
+    """What each name turned out to be."""
+    effects: list[str]
+    """What has changed."""
+    error: str
+
 
 _WORKER: Final = WORKERS / "deferred.py"
 _SECONDS: Final = 300
@@ -60,7 +68,7 @@ def of_loading(
 def wrong(group: Sequence[Name], found: Loaded, names: Mapping[Name, str]) -> str:
     """Explain what speaks against deferring a group; "" where it did what it would have done."""
     if "error" in found:
-        return str(found["error"])
+        return found["error"]
     for name, what in zip(group, found["names"], strict=True):
         if names.get(name, what) != what:
             return f"{'.'.join(name)} is {what}, not {names[name]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -16,6 +17,7 @@ from packager.errors import ToolError
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.tracing import trace_requests
+from packager.pipeline.slim.tracing.trace_requests import TraceRequest
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
 from packager.system.scratch import make_scratch
@@ -91,7 +93,7 @@ def watch(bundle: Bundle, plan: BuildPlan) -> dict[str, list[tuple[str, str]]]:
     return {name: [(module, used) for module, used in each] for name, each in uses.items()}
 
 
-def _list_trace_requests(plan: BuildPlan) -> list[dict[str, Any]]:
+def _list_trace_requests(plan: BuildPlan) -> Sequence[TraceRequest]:
     if not trace_requests.are_known(plan):
         raise UntraceableError(f"the recorder does not know the events of {plan.target.name}")
     if why := why_not_bootable(plan.request.target.architecture):
@@ -103,7 +105,7 @@ def _list_trace_requests(plan: BuildPlan) -> list[dict[str, Any]]:
 
 
 def _run(
-    bundle: Bundle, plan: BuildPlan, worker: str, questions: list[dict[str, Any]]
+    bundle: Bundle, plan: BuildPlan, worker: str, questions: Sequence[TraceRequest]
 ) -> tuple[Trace, dict[str, Any]]:
     with make_scratch("trace") as name:
         events, traced, used = (name / each for each in ("events", "trace", "uses"))

@@ -6,14 +6,23 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from handlers.events import triggers
 from packager.probes import Probe, probes
 from packager.probes.source_events import NOTICES, notice_event, source_event
 from packager.system import destination_uri
 from packager.targets.emulator import EventKind, http_event
-from packager.types import BuildPlan
+from packager.types import BuildPlan, Json
+
+
+class TraceRequest(TypedDict):
+    """Request of a traced function, as workers/trace.py reads it."""
+
+    event: Json
+    refused: bool
+    """Whether it is one that should be turned down."""
+
 
 _ROWS: Final = 100
 """Of probes: each form with one row, with two, and batches; the edge cases come on top."""
@@ -30,11 +39,8 @@ _ADDRESSES: Final = {
 }
 
 
-def events(plan: BuildPlan) -> list[dict[str, Any]]:
-    """For each its `event`, and `refused`, whether it is one that should be turned down.
-
-    None where the model has neither a signature nor a saved example.
-    """
+def events(plan: BuildPlan) -> list[TraceRequest]:
+    """List the requests; [] where the model has neither a signature nor a saved example."""
     asked = probes(plan.model, _ROWS, plan.request.proof.seed)
     return (
         list(_EVENTS[plan.target.entrypoint](asked, plan.request.events.sources)) if asked else []
@@ -64,7 +70,7 @@ def environment(plan: BuildPlan) -> dict[str, str]:
     }
 
 
-def _of_lambda(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _of_lambda(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[TraceRequest]:
     """By every door that a function has; the first HTTP request in each front's own form."""
     fronts: tuple[EventKind, ...] = _KINDS
     for probe in asked:
@@ -85,7 +91,7 @@ def _of_lambda(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[dic
     yield from _by_sources(asked, sources)
 
 
-def _by_sources(asked: tuple[Probe, ...], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _by_sources(asked: tuple[Probe, ...], names: Sequence[str]) -> Iterator[TraceRequest]:
     """Yield of each source an event that is answered, a plain row, and an unreadable one."""
     request = next((each for each in map(_request, asked) if each), None)
     for name in names if request else ():
@@ -97,21 +103,21 @@ def _by_sources(asked: tuple[Probe, ...], names: Sequence[str]) -> Iterator[dict
         yield {"event": notice_event(), "refused": True}
 
 
-def _request(probe: Probe) -> dict[str, Any] | None:
+def _request(probe: Probe) -> dict[str, Json] | None:
     if probe.rows == 0 or not probe.content_type.startswith("application/json"):
         return None
     found = json.loads(probe.body)
     return found if isinstance(found, dict) else None
 
 
-def _row(request: Mapping[str, Any]) -> dict[str, Any] | None:
+def _row(request: Mapping[str, Json]) -> dict[str, Json] | None:
     split = request.get("dataframe_split")
     if not isinstance(split, dict) or not split.get("columns") or not split.get("data"):
         return None
     return dict(zip(split["columns"], split["data"][0], strict=False))
 
 
-def _of_azure(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _of_azure(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[TraceRequest]:
     """Every request over HTTP, and by the trigger of each source what one could be asked by."""
     for probe in asked:
         refused = probe.rows == 0
@@ -137,7 +143,7 @@ def _name_scoring_function(source: str) -> str:
 
 def _azure_request(
     method: str, path: str, body: bytes, content_type: str, *, refused: bool
-) -> dict[str, Any]:
+) -> TraceRequest:
     return {
         "event": {
             "function": "http",
@@ -150,12 +156,12 @@ def _azure_request(
     }
 
 
-_EVENTS: Final[Mapping[str, Callable[[tuple[Probe, ...], Sequence[str]], Iterator[Any]]]] = (
-    MappingProxyType(
-        {
-            "handlers.aws_lambda.handler": _of_lambda,
-            "handlers.azure_functions.app": _of_azure,
-        }
-    )
+_EVENTS: Final[
+    Mapping[str, Callable[[tuple[Probe, ...], Sequence[str]], Iterator[TraceRequest]]]
+] = MappingProxyType(
+    {
+        "handlers.aws_lambda.handler": _of_lambda,
+        "handlers.azure_functions.app": _of_azure,
+    }
 )
 """By the target's entry point: what its function is called with under the recorder."""
