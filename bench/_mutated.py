@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-_SCORING: Final = (
-    "tests/handlers/test_scoring.py",
-    "tests/unit/test_bad_rows.py",
-    "tests/property/test_bulk_properties.py",
-    "tests/property/test_scoring_properties.py",
-)
+_SCORING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_bad_rows.py")
+_CASTING: Final = (*_SCORING, "tests/property/test_scoring_properties.py")
+_BULK: Final = (*_SCORING, "tests/property/test_bulk_properties.py")
 _GROWING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py")
 _EVENTS: Final = (
     "tests/handlers/test_events.py",
@@ -31,12 +28,12 @@ _STORE: Final = ("tests/unit/test_store.py", "tests/property/test_store.py")
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/delimited.py": (*_SCORING, "tests/unit/test_scoring_growth.py"),
     "handlers/scoring/errors.py": _SCORING,
-    "handlers/scoring/fast_json.py": _SCORING,
-    "handlers/scoring/fast_tables.py": _SCORING,
+    "handlers/scoring/fast_json.py": _BULK,
+    "handlers/scoring/fast_tables.py": _BULK,
     "handlers/scoring/predictor.py": _SCORING,
-    "handlers/scoring/request_parsing.py": _SCORING,
+    "handlers/scoring/request_parsing.py": _BULK,
     "handlers/scoring/responses.py": _SCORING,
-    "handlers/scoring/row_spans.py": _SCORING,
+    "handlers/scoring/row_spans.py": _BULK,
     "handlers/scoring/scorer.py": _SCORING,
     "handlers/scoring/settings.py": _SCORING,
     "handlers/scoring/tensorflow_serving_format.py": _SCORING,
@@ -44,9 +41,9 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/handlers/test_together.py",
         "tests/handlers/test_events.py",
     ),
-    "handlers/scoring/schema/casting.py": _SCORING,
+    "handlers/scoring/schema/casting.py": _CASTING,
     "handlers/scoring/schema/columns.py": _SCORING,
-    "handlers/scoring/schema/enforcement.py": _SCORING,
+    "handlers/scoring/schema/enforcement.py": _CASTING,
     "handlers/scoring/schema/frames.py": _SCORING,
     "handlers/scoring/schema/model_spec.py": _SCORING,
     "handlers/scoring/schema/nested.py": _SCORING,

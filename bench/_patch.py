@@ -49,6 +49,13 @@ def apply_mutant(
         raise ImportAnewError
 
 
+def replace_functions(
+    module: ModuleType, tree: ast.Module, functions: Iterable[FunctionType]
+) -> None:
+    """Give functions the code that they have in another tree of the module."""
+    _replace_code(tree, str(module.__file__), functions)
+
+
 def is_in_function(own: ast.Module, mutant: ast.Module) -> bool:
     """Whether the change is in a function's body, which tests reach by its lines."""
     old, new = _find_change(own, mutant)

@@ -21,8 +21,22 @@ from typing import Final
 import pytest
 
 from bench._mutants import Mutant
-from bench._patch import OURS, ImportAnewError, apply_mutant, is_in_function, list_functions
-from bench._reached import Run, Tracer, order_tests, read_cpu_seconds
+from bench._patch import (
+    OURS,
+    ImportAnewError,
+    apply_mutant,
+    is_in_function,
+    list_functions,
+    replace_functions,
+)
+from bench._reached import (
+    REACHED,
+    Run,
+    list_lines,
+    mark_lines,
+    order_tests,
+    read_cpu_seconds,
+)
 from packager.errors import ToolError
 
 ARGUMENTS: Final = (
@@ -83,9 +97,10 @@ class TestServer:
         seconds = _LEAST + _SLOWEST * sum(runs[name].seconds for name in chosen)
 
         def run() -> int:
-            name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             try:
-                apply_mutant(sys.modules[name], tree, mutant.tree, self.functions[str(file)])
+                apply_mutant(
+                    sys.modules[_name_module(module)], tree, mutant.tree, self.functions[str(file)]
+                )
             except ImportAnewError:
                 return _MUST_IMPORT_ANEW
             return self._run_tests([self.items[each] for each in chosen])
@@ -109,20 +124,29 @@ class TestServer:
         os.utime(file, (1_000_000_000 + self.turn, 1_000_000_000 + self.turn))
 
     def _trace_into(self, note: Path) -> int:
-        tracer, runs = Tracer(frozenset(self.functions)), {}
+        reached, runs = self._mark_modules(), {}
         for at, (name, item) in enumerate(items := [*self.items.items()]):
             following = items[at + 1][1] if at + 1 < len(items) else None
             begun, failed = read_cpu_seconds(), item.session.testsfailed
-            with tracer.trace():
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            lines = {
-                str(Path(file).relative_to(self.project)): sorted(ran)
-                for file, ran in tracer.lines.items()
-            }
+            for spans in reached.values():
+                spans.clear()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            lines = {module: list_lines(spans) for module, spans in reached.items() if spans}
             passed = item.session.testsfailed == failed
             runs[name] = asdict(Run(read_cpu_seconds() - begun, lines, passed))
         note.write_text(json.dumps(runs), encoding="utf-8")
         return 0
+
+    def _mark_modules(self) -> dict[str, set[tuple[int, int]]]:
+        """Have every module note what runs of it: the spans of lines, by its path."""
+        reached: dict[str, set[tuple[int, int]]] = {}
+        for file, functions in self.functions.items():
+            path = Path(file).relative_to(self.project).as_posix()
+            module = sys.modules[_name_module(path)]
+            vars(module)[REACHED] = reached[path] = set()
+            tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+            replace_functions(module, mark_lines(tree), functions)
+        return reached
 
     def _run_tests(self, items: Sequence[pytest.Item]) -> int:
         for item, following in zip(items, [*items[1:], None], strict=True):
@@ -195,8 +219,7 @@ def _collect(
             if session.testsfailed:
                 return False
             for module in modules:
-                name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-                importlib.import_module(name)
+                importlib.import_module(_name_module(module))
             functions = list_functions(str(project / module) for module in modules)
             items = {item.nodeid: item for item in session.items}
             # a mutant of `os.kill(parent, 0)` hangs up on this process
@@ -216,6 +239,10 @@ def _become(project: Path) -> None:
     sys.path.insert(0, str(project))
     os.environ["PYTHONPATH"] = str(project)
     importlib.invalidate_caches()
+
+
+def _name_module(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _discard_output() -> None:

@@ -75,8 +75,8 @@ def _measure(
     server: TestServer, modules: Iterable[str], given: argparse.Namespace, state: State
 ) -> None:
     """Try the mutants of each module and write what came of it, a module at a time."""
-    until = time.monotonic() + given.minutes * 60
     server.trace()
+    until = time.monotonic() + given.minutes * 60
     for test in server.list_failures():
         print(f"left out, as it fails before anything is changed: {test}")
     for module in modules:

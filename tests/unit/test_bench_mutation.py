@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from bench import _patch, mutation
 from bench._equivalent import EQUIVALENT
 from bench._mutants import make_mutants
 from bench._mutated import TESTS
-from bench._reached import MUCH, Run, Tracer, order_tests
+from bench._reached import MUCH, REACHED, Run, list_lines, mark_lines, order_tests
 
 
 @pytest.mark.parametrize(
@@ -94,14 +95,43 @@ def test_what_takes_long_and_does_not_reach_the_line_is_left_out() -> None:
     assert order_tests(runs, "a.py", range(1, 2), everywhere=False) == ["near"]
 
 
-def test_the_lines_of_one_file_are_noted() -> None:
-    file = make_mutants.__code__.co_filename
-    tracer = Tracer(frozenset({file}))
-    with tracer.trace():
-        assert list(make_mutants("x = 'words'")) == []
-    assert tracer.lines.keys() == {file}
-    assert make_mutants.__code__.co_firstlineno + 2 in tracer.lines[file]
-    assert len(tracer.lines[file]) > 10
+MARKED = """
+def f(x):
+    if (x and
+            x > 1):
+        return 2
+    elif x == 1:
+        y = [
+            1,
+        ]
+        for each in y: x += 1
+    try:
+        {}[x]
+    except KeyError:
+        x = 0
+    match x:
+        case 0:
+            return 1
+        case _:
+            return 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("x", "lines"),
+    [
+        (2, [3, 4, 5]),
+        (1, [3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]),
+        (0, [3, 4, 6, 11, 12, 13, 14, 15, 16, 17]),
+    ],
+)
+def test_the_lines_that_run_are_noted(x: int, lines: list[int]) -> None:
+    reached: set[tuple[int, int]] = set()
+    names: dict[str, Any] = {}
+    exec(compile(mark_lines(ast.parse(MARKED)), "m", "exec"), {REACHED: set()}, names)  # noqa: S102
+    function = FunctionType(names["f"].__code__, {REACHED: reached, "KeyError": KeyError})
+    function(x)
+    assert list_lines(reached) == lines
 
 
 SOURCE = """
