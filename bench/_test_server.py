@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -163,7 +164,7 @@ class TestServer:
         """The status of `run` in a fork; None: no end within the seconds."""
         child = os.fork()
         if child == 0:
-            code = _BROKEN
+            code, errors = _BROKEN, os.dup(2)
             try:
                 os.setsid()
                 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -172,6 +173,9 @@ class TestServer:
                 resource.setrlimit(resource.RLIMIT_CPU, (bound, bound))
                 resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
                 code = run()
+            except BaseException:
+                os.write(errors, traceback.format_exc().encode())
+                raise
             finally:
                 os._exit(code)
         until = time.monotonic() + seconds

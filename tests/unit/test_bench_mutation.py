@@ -95,7 +95,7 @@ def test_what_takes_long_and_does_not_reach_the_line_is_left_out() -> None:
     assert order_tests(runs, "a.py", range(1, 2), everywhere=False) == ["near"]
 
 
-MARKED = """
+MARKED = """from __future__ import annotations
 def f(x):
     if (x and
             x > 1):
