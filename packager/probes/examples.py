@@ -39,6 +39,10 @@ def columns(body: Json) -> dict[str, list[Json]]:
     data = next(
         (body[key] for key in ("dataframe_records", "instances", "inputs") if key in body), None
     )
+    return {} if data is None else _data_columns(data)
+
+
+def _data_columns(data: Json) -> dict[str, list[Json]]:
     if isinstance(data, dict):
         return {
             str(name): values if isinstance(values, list) else [values]
@@ -47,7 +51,7 @@ def columns(body: Json) -> dict[str, list[Json]]:
     if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
         names = sorted({str(name) for row in data for name in row})
         return {**{name: [row.get(name) for row in data] for name in names}, "": data}
-    return {"": data if isinstance(data, list) else [data]} if data is not None else {}
+    return {"": data if isinstance(data, list) else [data]}
 
 
 def _split_columns(split: Mapping[str, Json]) -> dict[str, list[Json]]:

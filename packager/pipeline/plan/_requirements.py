@@ -83,11 +83,10 @@ def list_needed(
     for line in (*loader.requires, *required, *sorted(own)):
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
-        if name == "mlflow-skinny" and model.mlflow_version:
-            line = f"{name}=={model.mlflow_version}"  # noqa: PLW2901 - the version the model has
         if name not in names:
             names.add(name)
-            lines.append(_substitute(name, line, requirement, replaced, substituted))
+            chosen = _choose_version(name, line, model)
+            lines.append(_substitute(name, chosen, requirement, replaced, substituted))
     excluded = never | {name for name in drops if name == "pandas" and frame is Frame.NUMPY}
     return Needed(
         lines=tuple(sorted(lines)),
@@ -98,6 +97,13 @@ def list_needed(
             for old, new in sorted(substituted.items())
         ),
     )
+
+
+def _choose_version(name: str, line: str, model: ResolvedModel) -> str:
+    """The line; of mlflow-skinny, at the version that the model has."""
+    if name == "mlflow-skinny" and model.mlflow_version:
+        return f"{name}=={model.mlflow_version}"
+    return line
 
 
 def _select_lines(

@@ -77,7 +77,6 @@ class Attempt:
         self._failed: Counter[str] = Counter()
         """How often a package at the top kept the function from starting."""
         self._moved: frozenset[Name] = frozenset()
-        self._loaded_then: frozenset[str] | None = None
         self._sinking = Sinking(bundle, plan, before)
 
     def settle(self) -> Trace:
@@ -137,7 +136,7 @@ class Attempt:
         self._write(frozenset(), None)
 
     def _write(self, moved: frozenset[Name], loaded: frozenset[str] | None) -> None:
-        self._moved, self._loaded_then = moved, loaded
+        self._moved = moved
         self._sinking.write(moved, loaded)
 
     def _strangers(self, traced: Trace) -> bool:

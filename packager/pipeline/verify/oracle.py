@@ -96,12 +96,7 @@ def record(
     Raises UnprovenError where the environment cannot be made or the model does not load in it.
     """
     interpreter, note = virtual_environments.interpreter_of(model, otherwise)
-    try:
-        python = virtual_environments.of_model(model, interpreter, platform)
-    except ToolError as error:
-        raise UnprovenError(
-            virtual_environments.explain_failure(model, interpreter, error)
-        ) from error
+    python = _make_environment(model, interpreter, platform)
     environment = python.parent.parent.parent.name
     limited = (
         *(() if threads is None else ("--threads", str(threads))),
@@ -112,23 +107,8 @@ def record(
 
     def make(folder: Path) -> None:
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
-        with (
-            make_scratch("answers") as kept,
-            make_scratch("bytecode") as bytecode,
-        ):
-            asked = kept / "probes.jsonl"
-            asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
-            # the first run writes the bytecode; a start is measured with it in place
-            for file, more in ((_ANSWERS, ()), (_FIRST, ("--first",))):
-                words: list[str | Path] = [python, "-s", _WORKER, model.root, asked]
-                run_worker(
-                    [*words, kept / file, *more, *limited, *patience],
-                    model.root,
-                    (kept, bytecode),
-                    network=network,
-                    step=functools.partial(name_step, kept / f"{file}.at", probes),
-                )
-                _keep(kept / file, folder / file)
+        options = (*limited, *patience)
+        _ask_twice(python, model.root, probes, options, folder, network=network)
         _check(folder, len(probes))
 
     folder = cache.ensure("answers", key, make)
@@ -145,6 +125,41 @@ def record(
         threaded=tuple(run.get("threaded", ())),
         system_libraries=list_used(run.get("libraries", ()), interpreter),
     )
+
+
+def _ask_twice(
+    python: Path,
+    root: Path,
+    probes: Sequence[Probe],
+    options: Sequence[str],
+    folder: Path,
+    *,
+    network: bool,
+) -> None:
+    """The first run writes the bytecode; a start is measured with it in place."""
+    with make_scratch("answers") as kept, make_scratch("bytecode") as bytecode:
+        asked = kept / "probes.jsonl"
+        asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
+        for file, more in ((_ANSWERS, ()), (_FIRST, ("--first",))):
+            words: list[str | Path] = [python, "-s", _WORKER, root, asked]
+            run_worker(
+                [*words, kept / file, *more, *options],
+                root,
+                (kept, bytecode),
+                network=network,
+                step=functools.partial(name_step, kept / f"{file}.at", probes),
+            )
+            _keep(kept / file, folder / file)
+
+
+def _make_environment(model: ResolvedModel, interpreter: Interpreter, platform: str) -> Path:
+    """Return the Python of the model's environment. Raises UnprovenError."""
+    try:
+        return virtual_environments.of_model(model, interpreter, platform)
+    except ToolError as error:
+        raise UnprovenError(
+            virtual_environments.explain_failure(model, interpreter, error)
+        ) from error
 
 
 def _read_answer(line: Mapping[str, Any]) -> Recorded:

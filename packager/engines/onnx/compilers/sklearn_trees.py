@@ -96,10 +96,6 @@ def _read_boosting(model: Any) -> ensembles.Ensemble:
     )
 
 
-def _leaves(tree: Any) -> Any:
-    return tree.value[:, 0, 0]
-
-
 def _trees(
     tree: Any,
     classifies: bool,  # noqa: FBT001 - of one caller

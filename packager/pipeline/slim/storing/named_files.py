@@ -6,7 +6,7 @@ Read, never run: a name in a string is taken for one that is asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -57,14 +57,16 @@ def find_named_files(
         if top == _MODEL:
             found.update(each for each in every if each.name in names or each.suffix in suffixes)
             continue
-        # by a suffix alone only what lies below a module that asks where it lies itself
-        below = path.parent if suffixes and _OWN_PLACE.search(text) else None
-        found.update(
-            each
-            for each in by_top[top]
-            if each.name in names or (each.suffix in suffixes and below in each.parents)
-        )
+        found.update(each for each in by_top[top] if each.name in names)
+        if suffixes and _OWN_PLACE.search(text):
+            found.update(_find_below(path.parent, by_top[top], suffixes))
     return found
+
+
+def _find_below(
+    folder: PurePosixPath, paths: Iterable[PurePosixPath], suffixes: set[str]
+) -> Iterator[PurePosixPath]:
+    return (path for path in paths if path.suffix in suffixes and folder in path.parents)
 
 
 def _names(text: bytes) -> tuple[set[str], set[str]]:

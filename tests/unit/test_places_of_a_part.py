@@ -1,0 +1,81 @@
+"""A target, a flavor, an event source and a trigger are one file each, and a line in an index.
+
+An index is a file of the code that names every part of a kind. Each is listed here: one more means
+that adding a part has become more work.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from handlers.events import sources, triggers
+from packager import targets
+from packager.models.flavors import FLAVORS
+
+ROOT: Final = Path(targets.__file__).parent.parent.parent
+
+
+def read_words(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def list_indexes(names: Collection[str]) -> set[str]:
+    return {
+        path.relative_to(ROOT).as_posix()
+        for tree in ("packager", "handlers")
+        for path in (ROOT / tree).rglob("*.py")
+        if {*names} <= {*read_words(path)}
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "folder", "indexes"),
+    [
+        (
+            targets.TARGETS,
+            "packager/targets",
+            {
+                "packager/targets/__init__.py",
+                "packager/targets/hosts/__init__.py",
+                # by which template it is deployed, and how its README shows a request
+                "packager/commands/template_environment.py",
+                "packager/pipeline/emit/_requests.py",
+                "packager/pipeline/function_variables.py",
+            },
+        ),
+        (FLAVORS, "packager/models/flavors", {"packager/models/flavors/__init__.py"}),
+        (
+            sources.SOURCES,
+            "handlers/events/sources",
+            # a message of each, that a built function is proven with
+            {"handlers/events/sources/__init__.py", "packager/probes/source_events.py"},
+        ),
+        (
+            triggers.TRIGGERS,
+            "handlers/events/triggers",
+            {"handlers/events/triggers/__init__.py", "packager/targets/hosts/azure_messages.py"},
+        ),
+    ],
+)
+def test_a_part_is_a_file_and_a_line_in_each_index(
+    names: Collection[str], folder: str, indexes: set[str]
+) -> None:
+    assert list_indexes(names) - {"packager/targets/__init__.py"} == indexes - {
+        "packager/targets/__init__.py"
+    }
+    for name in names:
+        assert (ROOT / folder / f"{name.replace('-', '_')}.py").is_file()
+
+
+def test_the_index_of_targets_has_a_line_for_each() -> None:
+    text = (ROOT / "packager/targets/__init__.py").read_text(encoding="utf-8")
+    for name in targets.TARGETS:
+        module = name.replace("-", "_")
+        assert text.count(f"{module}.NAME: {module}.target,") == 1
