@@ -37,6 +37,20 @@ def companions(folder: Path | None = None) -> Mapping[str, frozenset[str]]:
     return {name: frozenset(text.split()) for name, text in names.items()}
 
 
+def conda_names(folder: Path | None = None) -> Mapping[str, str]:
+    """Package of conda -> distribution of the same code; empty where there is none.
+
+    Raises FactsError for a file that does not hold together.
+    """
+    root = read("modules", folder)
+    table = root.table("conda")
+    table.source()
+    table.day("as_of")
+    names = table.texts_by_name("names")
+    root.done()
+    return names
+
+
 def module_names(folder: Path | None = None) -> ModuleNames:
     """Raises FactsError for a file that does not hold together."""
     root = read("modules", folder)

@@ -19,6 +19,16 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineChange:
+    """A requirement line that is not used as the author wrote it."""
+
+    line: str
+    used: str = ""
+    """The line that takes its place; empty where none does."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
     """Environment that the author declared, as MLflow reads it."""
 
@@ -32,6 +42,13 @@ class Requirements:
     unused_indexes: tuple[str, ...] = ()
     """Index options that only the model names and nobody trusts, without credentials."""
     source: str = "requirements.txt"
+    changes: tuple[LineChange, ...] = ()
+    """Lines that the plan left out, or reads as others."""
+
+    @property
+    def declared(self) -> int:
+        """Count the lines that the author wrote."""
+        return len(self.lines) + sum(not change.used for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

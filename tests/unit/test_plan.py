@@ -502,7 +502,7 @@ def test_a_module_called_as_ours_is_refused_before_anything_is_resolved(
 
 @pytest.mark.parametrize(
     "line",
-    ["own @ git+https://example.com/own.git", "own @ https://example.com/own.tar.gz", "a b c"],
+    ["own @ ftp://example.com/own.whl", "own @ https://example.com/own.tar.gz", "a b c"],
 )
 def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) -> None:
     model = _model(tmp_path / "m", requirements=Requirements(lines=(*PINS, line)))

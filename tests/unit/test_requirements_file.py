@@ -178,8 +178,6 @@ def test_an_index_of_pip_s_configuration_is_the_user_s(
         ("-r a.txt -c b.txt", "name one file"),
         (f"own ; {'x' * 3000}", "no requirement has more than 2,000 letters"),
         ("-r https://u:p@example.com/r.txt", "only files in the model's folder are read"),
-        ("-e .", "an editable folder"),
-        ("--editable=git+https://example.com/x", "an editable folder"),
         ("--find-links ./gone", "there is no such folder"),
         ("--index-url file:///etc", "named by its http"),
         ("--extra-index-url ./simple", "named by its http"),
@@ -204,7 +202,7 @@ def test_a_folder_that_is_trusted_must_be_there(root: Path) -> None:
 
 def test_everything_that_is_wrong_is_said_at_once_and_without_passwords(root: Path) -> None:
     with pytest.raises(ModelFormatError) as caught:
-        _read(root, "-e .\n-r gone.txt\n-i ftp://me:pw@example.com\n-r http://me:pw@b.org/x\n")
+        _read(root, "-c\n-r gone.txt\n-i ftp://me:pw@example.com\n-r http://me:pw@b.org/x\n")
     said = str(caught.value)
     assert said.count("\n  - ") == 4
     assert "pw" not in said

@@ -54,10 +54,11 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
         "attempt": {"engine": plan.engine, "tier": plan.tier, "frame": plan.frame},
         "distributions": {
             "requirements": plan.shipped,
-            "declared": len(plan.model.requirements.lines),
+            "declared": plan.model.requirements.declared,
             "shipped": len(plan.lock.packages),
             "reasons": dict(sorted(plan.kept_for.items())),
             "left_out": list(plan.unshipped),
+            "lines": [asdict(change) for change in plan.model.requirements.changes],
         },
         "evidence": _plain(verified.evidence.describe()),
         "ledger": [_entry(entry) for entry in verified.bundle.ledger],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from packaging.utils import canonicalize_name
 
@@ -13,7 +14,7 @@ from packager.environments import lockfile, virtual_environments
 from packager.environments.lockfile import Wanted
 from packager.errors import PlanError, UnresolvableError
 from packager.facts.devices import Builds
-from packager.pipeline.plan import _modules, _requirements
+from packager.pipeline.plan import _lines, _modules, _requirements
 from packager.pipeline.plan._modules import Named
 from packager.pipeline.plan._python import Candidate
 from packager.pipeline.plan._requirements import MLFLOW, Needed
@@ -28,6 +29,8 @@ from packager.types import (
 )
 
 _LOG = logging.getLogger(__name__)
+_MOST_DROPPED: Final = 30
+"""Lines that no wheel answers: each costs a run of the resolver."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,8 @@ class Setting:
     candidate: Candidate
     declared: Mapping[str, str]
     """The versions that the author's own requirements resolve to; empty where they do not."""
+    strict: bool = True
+    """False where other versions than the listed ones will do, as none of them has wheels."""
     named: Named = field(default_factory=Named)
     """What the model's own files name of it."""
 
@@ -50,9 +55,34 @@ class Setting:
 
 
 def resolve_declared(
+    request: BuildRequest,
+    model: ResolvedModel,
+    candidate: Candidate,
+    explain_need: Callable[[str], str],
+) -> tuple[ResolvedModel, Mapping[str, str]]:
+    """Name -> version of the author's whole environment, resolved for the author's Python.
+
+    With it the model without the lines that no wheel answers and that `explain_need` knows no need
+    of; where others do not resolve the model is as it was, and nothing is known.
+    """
+    if not model.requirements.lines:
+        return model, {}
+    slim = model
+    for _ in range(_MOST_DROPPED):
+        try:
+            return slim, _resolve_all(request, slim, candidate)
+        except UnresolvableError as error:
+            _LOG.debug("The author's own environment does not resolve: %s", error.words)
+            less = _lines.drop_wheelless(slim, error.words, explain_need)
+        if less is None:
+            break
+        slim = less
+    return model, {}
+
+
+def _resolve_all(
     request: BuildRequest, model: ResolvedModel, candidate: Candidate
 ) -> Mapping[str, str]:
-    """Name -> version of the author's whole environment, resolved for the author's Python."""
     version = model.python_version
     wanted = Wanted(
         requirements=virtual_environments.list_requirements(model),
@@ -64,13 +94,7 @@ def resolve_declared(
         python_minor=".".join(version.split(".")[:2]) if version else None,
         base=model.root,
     )
-    if not model.requirements.lines:
-        return {}
-    try:
-        found = lockfile.lock(wanted)
-    except UnresolvableError as error:
-        _LOG.debug("The author's own environment does not resolve: %s", error.words)
-        return {}
+    found = lockfile.lock(wanted)
     return {canonicalize_name(package.name): package.version for package in found.packages}
 
 
@@ -143,13 +167,15 @@ def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
     except UnresolvableError:
         if not pins:
             raise
-    loose, reasons = _without_gpu(replace(wanted, constraints=_own(setting)), setting.builds)
+    loose, reasons = _without_gpu(
+        replace(wanted, constraints=_limit(setting, needed)), setting.builds
+    )
     names = {package.name for package in loose.packages}
     mine = [pin for pin in pins if pin.partition("==")[0] in names]
     gone = set(lockfile.unavailable(replace(wanted, requirements=tuple(mine), constraints=())))
     left = tuple(pin for pin in mine if pin not in gone)
     try:
-        near = replace(wanted, constraints=(*_own(setting), *left))
+        near = replace(wanted, constraints=(*_limit(setting, needed), *left))
         loose, reasons = _without_gpu(near, setting.builds)
     except UnresolvableError:
         _LOG.debug("The author's versions do not go together under this Python")
@@ -195,7 +221,7 @@ def _loads_without(found: Lock, idle: tuple[str, ...], builds: Builds) -> None:
 def _make_lock_request(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:
     return Wanted(
         requirements=needed.lines,
-        constraints=(*_own(setting), *pins),
+        constraints=(*_limit(setting, needed), *pins),
         excluded=needed.excluded,
         options=(*setting.model.requirements.options, *_indexes(setting, needed)),
         digests=lockfile.read_digests(setting.model.requirements),
@@ -211,8 +237,10 @@ def _indexes(setting: Setting, needed: Needed) -> tuple[str, ...]:
     return setting.builds.options if names & setting.builds.indexed else ()
 
 
-def _own(setting: Setting) -> tuple[str, ...]:
-    return setting.model.requirements.constraints
+def _limit(setting: Setting, needed: Needed) -> tuple[str, ...]:
+    """Constraints that hold in every lock of this setting."""
+    own = setting.model.requirements.constraints
+    return (*own, *needed.held) if setting.strict else own
 
 
 def _pins(declared: Mapping[str, str], needed: Needed) -> tuple[str, ...]:

@@ -97,6 +97,19 @@ def name_distributions(
     )
 
 
+def find_importer(model: ResolvedModel, imports: ModelImports, modules: Iterable[str]) -> str:
+    """Where the model's files name one of `modules` that is not their own; empty for nowhere."""
+    tops = {module.partition(".")[0].lower() for module in modules}
+    return next(
+        (
+            _explain(each)
+            for each in _foreign(model, imports)
+            if each.name.partition(".")[0].lower() in tops and not each.is_guess
+        ),
+        "",
+    )
+
+
 def _brings_unknown(model: ResolvedModel) -> bool:
     """True where packages come from an index or address of the author's own.
 
@@ -110,7 +123,7 @@ def _brings_unknown(model: ResolvedModel) -> bool:
 
 def _foreign(model: ResolvedModel, imports: ModelImports) -> Iterator[ImportedModule]:
     """Modules that are neither Python's, nor the model's own, nor the artifact's; by place."""
-    own = _own_modules(model) | _ARTIFACTS
+    own = list_own_modules(model) | _ARTIFACTS
     for each in sorted(imports.modules, key=lambda each: (each.place, each.name)):
         top = each.name.partition(".")[0]
         if top not in own and not _is_python(top):
@@ -167,7 +180,7 @@ def _is_python(top: str) -> bool:
     return top in sys.stdlib_module_names or top in _OLD or top in IMPORT_MAPPING
 
 
-def _own_modules(model: ResolvedModel) -> frozenset[str]:
+def list_own_modules(model: ResolvedModel) -> frozenset[str]:
     """Top-level modules of the model's files and wheels; code may add any folder to the path."""
     wheels = {
         name

@@ -5,16 +5,20 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import product
 from typing import Final, TypeAlias
+
+from packaging.utils import canonicalize_name
 
 from packager import engines, targets
 from packager.errors import ConfigurationError, PlanError, UnresolvableError
 from packager.facts import devices
-from packager.facts.modules import module_names
+from packager.facts.modules import conda_names, module_names
 from packager.models import flavors
 from packager.models.model_imports import ModelImports, read_model_imports
 from packager.pipeline.plan import (
     _checks,
+    _lines,
     _locks,
     _modules,
     _names,
@@ -98,6 +102,7 @@ def plan(
     Python is not on this machine, ToolError where the package index does not answer.
     """
     _checks.size(model, target)
+    model = _lines.settle_lines(model, conda_names(request.target.facts_dir))
     _refusals.check(model, trusted=request.model.trust_model_index)
     flavor = flavors.choose(model)
     attempts, refused = _engines(flavor, model, request)
@@ -117,7 +122,9 @@ def plan(
     effective = extend_target(request, target, builds)
     imports = read_model_imports(model, [each.loader for each in attempts])
     failures: list[str] = []
-    for candidate in candidates.found:
+    # other versions than the author's only where no Python of the target's has wheels of these
+    variants = _lines.list_variants(model)
+    for (variant, strict), candidate in product(variants, candidates.found):
         runtime = candidate.runtime
         own = runtime.python_minor, runtime.platforms[request.target.architecture]
         if bad := list(_wheels.unfit(model.requirements.lines, *own)):
@@ -129,18 +136,54 @@ def plan(
         _LOG.info("Resolving wheels for %s", runtime.name)
         setting = Setting(
             request=request,
-            model=model,
+            model=variant,
             target=effective,
             builds=builds,
             candidate=candidate,
-            declared=_locks.resolve_declared(request, model, candidate),
+            declared={},
+            strict=strict,
         )
+        setting = _resolve_declared(setting, flavor, attempts, imports)
         setting = replace(setting, named=_name(setting, attempts, imports))
-        plans, words = _plans(setting, flavor, attempts, unpickled, (*refused, *failures))
+        plans, words = _plans(
+            setting, flavor, attempts, unpickled, (*refused, *dict.fromkeys(failures))
+        )
         if plans:
             return plans
         failures.append(_why_not(setting, attempts[-1], words))
-    raise PlanError(_nothing(model, target, candidates, failures))
+    raise PlanError(_nothing(model, target, candidates, [*dict.fromkeys(failures)]))
+
+
+def _resolve_declared(
+    setting: Setting, flavor: Flavor, attempts: Sequence[_Attempt], imports: ModelImports
+) -> Setting:
+    """The versions of the author's environment, and the model without lines that nothing needs.
+
+    Raises PlanError for lines of the author's machine that are needed.
+    """
+    request = setting.request
+    required = _requirements.find_required(each.loader for each in attempts)
+    names = module_names(request.target.facts_dir)
+    kept = {canonicalize_name(name) for name in request.slimming.keep_packages}
+
+    def explain_need(name: str) -> str:
+        if name in required:
+            return "the model's loader needs it"
+        if name in kept:
+            return "--keep-package names it"
+        return _modules.find_importer(setting.model, imports, names.modules_of(name))
+
+    def explain_wheelless(name: str) -> str:
+        if imports.open_at or flavor.name not in _serving.KNOWN:
+            return "only running the model tells what it imports"
+        return explain_need(name)
+
+    model, declared = _locks.resolve_declared(
+        request, setting.model, setting.candidate, explain_wheelless
+    )
+    if not all(each.loader.alone for each in attempts):
+        _refusals.refuse(_lines.list_refused(model, declared, explain_need))
+    return replace(setting, model=model, declared=declared)
 
 
 def _name(setting: Setting, attempts: Sequence[_Attempt], imports: ModelImports) -> Named:
@@ -268,7 +311,7 @@ def _plans(
             *earlier,
             *_reasons.explain_attempt(flavor, each.engine, each.tier, each.frame, setting.model),
             *_reasons.explain_pickles(unpickled),
-            *_reasons.explain_indexes(setting.model),
+            *_reasons.explain_requirements(setting.model),
             *_names.explain_shadows(setting.model),
             *decided,
             *_serving.explain(each.shipped, setting, each.loader, lock),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from packager import engines
-from packager.pipeline.plan import _checks
+from packager.pipeline.plan import _checks, _lines
 from packager.system.redaction import name_host
 from packager.types import Engine, Flavor, Frame, ResolvedModel, Tier
 
@@ -44,6 +44,11 @@ def explain_pickles(unpickled: tuple[str, ...]) -> tuple[str, ...]:
         "at build and in the artifact."
     )
     return (line,)
+
+
+def explain_requirements(model: ResolvedModel) -> tuple[str, ...]:
+    """Explain where packages come from, and what became of lines that are not used as they are."""
+    return (*explain_indexes(model), *_lines.explain_changes(model))
 
 
 def explain_indexes(model: ResolvedModel) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final
 from urllib.parse import urlsplit
@@ -42,6 +42,11 @@ def check(model: ResolvedModel, *, trusted: bool) -> None:
             wrong.append(f"{line}: {why}")
     if not wrong:
         wrong += find_conflicts(requirements, model.python_version)
+    refuse(wrong)
+
+
+def refuse(wrong: Sequence[str]) -> None:
+    """Raises PlanError with all of `wrong`, where there is any."""
     if wrong:
         raise PlanError(
             "The model's requirements cannot be locked:\n"
@@ -151,7 +156,7 @@ def _explain_constraint(line: str, *, trusted: bool) -> str | None:
 
 def find_conflicts(requirements: Requirements, python: str | None) -> Iterator[str]:
     """Lines on one package that no version satisfies together, under the author's Python."""
-    environment = _environment(python)
+    environment = describe_environment(python)
     by_name: dict[str, list[tuple[str, SpecifierSet]]] = {}
     listed = {name for name, *_ in _specifiers(requirements.lines, environment)}
     for name, line, versions in _specifiers(
@@ -197,7 +202,7 @@ def _specifiers(
             yield canonicalize_name(found.name), line, found.specifier
 
 
-def _environment(python: str | None) -> Mapping[str, str]:
+def describe_environment(python: str | None) -> Mapping[str, str]:
     here = {name: str(value) for name, value in default_environment().items()}
     own = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
     if python is None:

@@ -33,6 +33,8 @@ class Needed:
     substituted: tuple[tuple[str, str], ...]
     """Pairs of the author's distribution and what stands in for it."""
     reasons: tuple[str, ...]
+    held: tuple[str, ...] = ()
+    """Versions of listed distributions that are not among the lines, as constraints."""
 
 
 def parse_lines(lines: Iterable[str]) -> tuple[Listed, ...]:
@@ -77,7 +79,8 @@ def list_needed(
     only = find_required([loader]) | own.keys() if serving else None
     substituted: dict[str, str] = {}
     listed = () if loader.alone else parse_lines(model.requirements.lines)
-    for each, called in _select_lines(listed, drops, substitutes, only):
+    selected = list(_select_lines(listed, drops, substitutes, only))
+    for each, called in selected:
         names |= called
         lines.append(_substitute(each.name, each.line, each.requirement, replaced, substituted))
     for line in (*loader.requires, *required, *sorted(own)):
@@ -96,6 +99,7 @@ def list_needed(
             f"{new} stands in for {old}: the same version, {about}."
             for old, new in sorted(substituted.items())
         ),
+        held=() if only is None else _list_versions(listed, drops, [each for each, _ in selected]),
     )
 
 
@@ -120,6 +124,21 @@ def _select_lines(
         called = {each.name, *(fact.name for fact in substitutes if fact.by == each.name)}
         if only is None or each.requirement is None or not called.isdisjoint(only):
             yield each, called
+
+
+def _list_versions(
+    listed: Iterable[Listed], drops: Collection[str], selected: Collection[Listed]
+) -> tuple[str, ...]:
+    """Versions of the listed distributions that are not selected, as constraints."""
+    return tuple(
+        sorted(
+            f"{each.name}{requirement.specifier}"
+            for each in listed
+            if each not in selected and each.name not in MLFLOW and each.name not in drops
+            if (requirement := each.requirement) is not None
+            if requirement.specifier and requirement.marker is None
+        )
+    )
 
 
 def about_provided(model: ResolvedModel, runtime: Runtime, installed: Iterable[str]) -> list[str]:

@@ -19,7 +19,7 @@ from packager.pipeline.plan._locks import Setting
 from packager.pipeline.plan._requirements import MLFLOW
 from packager.types import BuildPlan, Flavor, LoaderSpec, Lock, Shipped, Tier
 
-_KNOWN: Final = frozenset(
+KNOWN: Final = frozenset(
     {"catboost", "lightgbm", "onnx", "prophet", "python_function", "sklearn", "statsmodels"}
     | {"xgboost"}
 )
@@ -34,7 +34,7 @@ def is_known(setting: Setting, flavor: Flavor, tier: Tier, loader: LoaderSpec) -
         setting.request.slimming.requirements is Shipped.SERVING
         and bool(setting.declared)
         and not setting.named.open_at
-        and flavor.name in _KNOWN
+        and flavor.name in KNOWN
         and tier is not Tier.SKINNY
         and not loader.alone
     )
@@ -93,7 +93,7 @@ def explain(shipped: Shipped, setting: Setting, loader: LoaderSpec, lock: Lock) 
         return [f"All that is listed ships: {place} imports what only running it tells."]
     why = explain_each(setting, loader, lock)
     each = "; ".join(f"{name} ({reason})" for name, reason in sorted(why.items()))
-    declared = len(setting.model.requirements.lines)
+    declared = setting.model.requirements.declared
     counted = (
         f"{declared} declared, {len(why)} shipped, and what turns out to be missed is added: "
         f"{each}. --requirements declared ships all, --keep-package NAME one more."

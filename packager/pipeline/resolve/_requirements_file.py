@@ -124,11 +124,9 @@ def read_lines(
             )
         elif index := _INDEX.match(line):
             reading.indexes.add(index.group(1), index.group(2), base)
-        elif _EDITABLE.match(line):
-            reading.refused.append(
-                f"{redact(line)}: an editable folder is code that would be built; build a wheel "
-                "of it and list it as code/NAME.whl"
-            )
+        elif not constraint and (editable := _EDITABLE.match(line)):
+            # the plan says whether the model can do without
+            reading.lines.append(redact(f"-e {line[editable.end() :].lstrip(' =')}"))
         elif line.startswith("-"):
             _drop_option(reading, line.split()[0].partition("=")[0])
         else:

@@ -1,0 +1,235 @@
+"""Requirement lines as people have them: read as others, or left out, each with its reason.
+
+A line of the author's own machine (an editable folder, a repository, conda's build folder) is left
+out where neither the model's files nor a package that ships needs it, and is refused elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from packager.pipeline.plan import _refusals
+from packager.types import LineChange, ResolvedModel
+
+_EDITABLE: Final = "-e "
+_CONDA: Final = re.compile(r"([\w.-]+)\s*=\s*([\w.!+]+)(?:\s*=\s*([\w.]+))?")
+_NAMED: Final = re.compile(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
+_EGG: Final = re.compile(r"[#&]egg=([\w.-]+)")
+_LOCAL: Final = re.compile(r"(?:file:|\.{1,2}(?:[\\/]|$)|/|~|[A-Za-z]:[\\/])")
+_REPOSITORY: Final = re.compile(r"(?:git|hg|svn|bzr)(?:\+[a-z]+)?(?:://|@)")
+_BUILDER: Final = re.compile(r"feedstock_root|/croot/|conda-bld|/tmp/build/|[\\/]b[\\/]abs_")
+"""Folders in which conda's packages are built."""
+_PYTHONS: Final = re.compile(r"py(?:\d|h)|pypi_")
+"""Builds of conda that belong to a Python; others are libraries."""
+_WHEELLESS: Final = re.compile(
+    r"(?:Because|and) (?:there is no version of )?([\w.-]+)(?:==(\S+?))?"
+    r" (?:has no |was not found|and you require)"
+)
+_DEPENDENT: Final = re.compile(r"([\w.-]+)(?:==\S+)? depends on")
+
+
+def settle_lines(model: ResolvedModel, conda: Mapping[str, str]) -> ResolvedModel:
+    """The model with lines that a resolver can read; what was changed is in `changes`.
+
+    `conda` has the distributions of conda's packages by their names.
+    """
+    lines: list[str] = []
+    changes = [*model.requirements.changes]
+    for line in model.requirements.lines:
+        change = _read_conda(line, conda) or _read_local(line)
+        if change is None:
+            lines.append(line)
+            continue
+        changes.append(change)
+        if change.used:
+            lines.append(change.used)
+    requirements = replace(
+        model.requirements, lines=tuple(dict.fromkeys(lines)), changes=tuple(changes)
+    )
+    return replace(model, requirements=requirements)
+
+
+def list_variants(model: ResolvedModel) -> tuple[tuple[ResolvedModel, bool], ...]:
+    """The model with its author's versions, strictly; and with those that another Python takes."""
+    return (fix_markers(model), True), (model, False)
+
+
+def fix_markers(model: ResolvedModel) -> ResolvedModel:
+    """The model with the lines that its author's Python takes on Linux, without their markers.
+
+    Another Python would take other lines, and so other versions.
+    """
+    if model.python_version is None:
+        return model
+    environment = dict(_refusals.describe_environment(model.python_version))
+    lines: list[str] = []
+    changes = [*model.requirements.changes]
+    for line in model.requirements.lines:
+        requirement = _parse(line)
+        if requirement is None or requirement.marker is None:
+            lines.append(line)
+        elif requirement.marker.evaluate(environment):
+            lines.append(line.partition(";")[0].strip())
+        else:
+            why = f"its marker does not hold under the author's Python {model.python_version}"
+            changes.append(LineChange(line=line, reason=f"{why} on Linux"))
+    requirements = replace(
+        model.requirements, lines=tuple(dict.fromkeys(lines)), changes=tuple(changes)
+    )
+    return replace(model, requirements=requirements)
+
+
+def drop_wheelless(
+    model: ResolvedModel, words: str, explain_need: Callable[[str], str]
+) -> ResolvedModel | None:
+    """The model without a line that, by the resolver's words, no wheel answers.
+
+    None where they name no line, or only such as the model needs. A version of a build of its own
+    (`2.1.0+cu121`) that no index has is read as that version.
+    """
+    said = " ".join(words.split())
+    absent = {canonicalize_name(match[1]) for match in _WHEELLESS.finditer(said)}
+    dependents = {canonicalize_name(match[1]) for match in _DEPENDENT.finditer(said)}
+    for names in (absent, dependents):
+        for line in model.requirements.lines:
+            requirement = _parse(line)
+            if requirement is None or canonicalize_name(requirement.name) not in names:
+                continue
+            if change := _replace_wheelless(
+                line, requirement, is_absent=names is absent, explain_need=explain_need
+            ):
+                return _apply(model, change)
+    return None
+
+
+def list_refused(
+    model: ResolvedModel, declared: Mapping[str, str], explain_need: Callable[[str], str]
+) -> list[str]:
+    """Lines of the author's machine that were left out and are needed after all, and why."""
+    return [
+        f"{change.line}: {why}; {_explain_refusal(change.line)}"
+        for change in model.requirements.changes
+        if not change.used and _is_local(change.line)
+        if (name := name_line(change.line))
+        if (why := explain_need(name) or _explain_required(name, declared))
+    ]
+
+
+def explain_changes(model: ResolvedModel) -> Iterator[str]:
+    """Say what became of each line that is not used as it was written."""
+    for change in model.requirements.changes:
+        if change.used:
+            yield f"Requirement {change.line} is read as {change.used}: {change.reason}."
+        else:
+            yield f"Requirement {change.line} is left out: {change.reason}."
+
+
+def name_line(line: str) -> str:
+    """The distribution that a line of the author's machine stands for, as far as it tells."""
+    bare = line.removeprefix(_EDITABLE)
+    if egg := _EGG.search(bare):
+        return canonicalize_name(egg[1])
+    if named := _NAMED.match(bare):
+        return canonicalize_name(named[1])
+    last = re.split(r"[\\/]", re.split(r"[#;@]", bare)[0].strip().rstrip("\\/"))[-1]
+    stem = last.removesuffix(".git").partition("[")[0]
+    return canonicalize_name(stem) if re.fullmatch(r"\w[\w.-]*", stem) else ""
+
+
+def _apply(model: ResolvedModel, change: LineChange) -> ResolvedModel:
+    requirements = model.requirements
+    kept = (change.used if line == change.line else line for line in requirements.lines)
+    return replace(
+        model,
+        requirements=replace(
+            requirements,
+            lines=tuple(dict.fromkeys(filter(None, kept))),
+            changes=(*requirements.changes, change),
+        ),
+    )
+
+
+def _replace_wheelless(
+    line: str, requirement: Requirement, *, is_absent: bool, explain_need: Callable[[str], str]
+) -> LineChange | None:
+    pins = [each for each in requirement.specifier if each.operator == "==" and "+" in each.version]
+    if is_absent and pins:
+        version = pins[0].version
+        public = line.replace(version, version.partition("+")[0])
+        return LineChange(line=line, used=public, reason="no index that is asked has that build")
+    if explain_need(canonicalize_name(requirement.name)):
+        return None
+    why = "no wheel answers it" if is_absent else "no wheel answers what it requires"
+    return LineChange(line=line, reason=f"{why}, and nothing that the model names needs it")
+
+
+def _read_conda(line: str, conda: Mapping[str, str]) -> LineChange | None:
+    """Read a line of `conda list --export`; None for other lines."""
+    match = _CONDA.fullmatch(line)
+    if match is None:
+        return None
+    name, version, build = match.groups()
+    known = conda.get(name.lower())
+    if known == "" or (known is None and build and not _PYTHONS.match(build)):
+        return LineChange(line=line, reason="conda's package, which no Python package index has")
+    return LineChange(
+        line=line, used=f"{known or name}=={version}", reason="conda's form, without its build"
+    )
+
+
+def _read_local(line: str) -> LineChange | None:
+    """A line of the author's own machine, left out; conda's wheel is read as its version."""
+    if not _is_local(line):
+        return None
+    address = named[2] if (named := _NAMED.match(line)) else line.removeprefix(_EDITABLE)
+    if _BUILDER.search(address) and (pin := _read_wheel_name(address)):
+        return LineChange(line=line, used=pin, reason="conda built that version on another machine")
+    if _REPOSITORY.match(address):
+        why = "code of a repository, which is never built"
+    else:
+        why = "a folder or file of the author's machine"
+    return LineChange(line=line, reason=f"{why}, and nothing that the model names needs it")
+
+
+def _is_local(line: str) -> bool:
+    if line.startswith(_EDITABLE):
+        return True
+    named = _NAMED.match(line)
+    address = named[2] if named else line
+    return bool(_LOCAL.match(address) or _REPOSITORY.match(address))
+
+
+def _read_wheel_name(address: str) -> str:
+    try:
+        name, version, *_ = parse_wheel_filename(re.split(r"[\\/]", address.partition("#")[0])[-1])
+    except InvalidWheelFilename:
+        return ""
+    return f"{name}=={version}"
+
+
+def _explain_required(name: str, declared: Iterable[str]) -> str:
+    return "another requirement needs it" if name in declared else ""
+
+
+def _explain_refusal(line: str) -> str:
+    bare = line.removeprefix(_EDITABLE)
+    if bare != line and not _REPOSITORY.match(bare):
+        return (
+            "an editable folder is code that would be built: build a wheel of it with `pip wheel` "
+            "and list it as code/NAME.whl, or log it with code_paths"
+        )
+    return _refusals.explain(bare) or "list it as NAME==VERSION"
+
+
+def _parse(line: str) -> Requirement | None:
+    try:
+        return Requirement(line)
+    # explained by `_refusals`, which reads every line
+    except (InvalidRequirement, ValueError, RecursionError):
+        return None
