@@ -1,4 +1,4 @@
-"""Refusals before anything is resolved."""
+"""Refusals before anything is resolved, and of what could not be proven before it is installed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from handlers.events import sources
-from packager.errors import ConfigurationError, PlanError, suggest_names
+from packager.environments import virtual_environments
+from packager.errors import ConfigurationError, PlanError, ToolError, UnprovenError, suggest_names
 from packager.facts import devices
+from packager.probes import NOTHING_TO_REPLAY, probes
 from packager.system import destination_uri
-from packager.types import BATCH_SOURCES, BuildRequest, Device, PassName, ResolvedModel, Target
+from packager.targets.emulator import why_not_bootable
+from packager.types import (
+    BATCH_SOURCES,
+    BuildPlan,
+    BuildRequest,
+    Device,
+    PassName,
+    ResolvedModel,
+    Target,
+)
 
 PASSES: Final = tuple(map(str, PassName))
 _REFERENCE: Final = re.compile(
@@ -158,3 +169,25 @@ def size(model: ResolvedModel, target: Target) -> None:
 
 def join_names(names: tuple[str, ...]) -> str:
     return ", ".join("what its loader finds" if name == "." else name for name in names)
+
+
+def check_provable(
+    request: BuildRequest, model: ResolvedModel, attempts: Sequence[BuildPlan]
+) -> None:
+    """Raises UnprovenError where nothing could be compared, unless that was asked for.
+
+    That is: no machine to boot on, nothing to ask, or no environment for the registered model.
+    """
+    if request.proof.allow_unproven:
+        return
+    if why := why_not_bootable(request.target.architecture):
+        raise UnprovenError(why)
+    if not probes(model, request.proof.rows, request.proof.seed):
+        raise UnprovenError(NOTHING_TO_REPLAY)
+    for attempt in attempts[:1]:
+        interpreter, _ = virtual_environments.interpreter_of(attempt.model, attempt.interpreter)
+        try:
+            virtual_environments.check_model(attempt.model, interpreter, attempt.platform)
+        except ToolError as error:
+            why = virtual_environments.explain_failure(attempt.model, interpreter, error)
+            raise UnprovenError(why) from error
