@@ -99,7 +99,7 @@ def list_needed(
             f"{new} stands in for {old}: the same version, {about}."
             for old, new in sorted(substituted.items())
         ),
-        held=() if only is None else _list_versions(listed, drops, [each for each, _ in selected]),
+        held=_list_versions(listed, drops, selected),
     )
 
 
@@ -127,14 +127,17 @@ def _select_lines(
 
 
 def _list_versions(
-    listed: Iterable[Listed], drops: Collection[str], selected: Collection[Listed]
+    listed: Iterable[Listed],
+    drops: Collection[str],
+    selected: Iterable[tuple[Listed, Collection[str]]],
 ) -> tuple[str, ...]:
     """Versions of the listed distributions that are not selected, as constraints."""
+    lines = {each.line for each, _ in selected}
     return tuple(
         sorted(
             f"{each.name}{requirement.specifier}"
             for each in listed
-            if each not in selected and each.name not in MLFLOW and each.name not in drops
+            if each.line not in lines and each.name not in MLFLOW and each.name not in drops
             if (requirement := each.requirement) is not None
             if requirement.specifier and requirement.marker is None
         )
