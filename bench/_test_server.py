@@ -71,7 +71,10 @@ class TestServer:
     turn: int = 0
 
     def trace(self) -> None:
-        """Run every test once. Raises ToolError where that comes to no end."""
+        """Run every test once, on functions that were replaced as a mutant's are.
+
+        Raises ToolError where that comes to no end.
+        """
         note = self.project / "reached.json"
         self._fork(lambda: self._trace_into(note), _TRACE_SECONDS, _TRACE_SECONDS)
         if not note.is_file():
