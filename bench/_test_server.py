@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import itertools
 import json
 import os
 import resource
@@ -153,7 +154,7 @@ class TestServer:
         return reached
 
     def _run_tests(self, items: Sequence[pytest.Item]) -> int:
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in itertools.zip_longest(items, items[1:]):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if item.session.testsfailed:
                 return 1
