@@ -50,7 +50,7 @@ LEFT_OUT = (
     *("-e git+https://example.com/me/churn.git@0a#egg=churn", "-e C:\\Users\\me\\churn"),
     *("churn @ file:///home/me/churn", "churn@file:///home/me/churn", "file:///home/me/churn"),
     *("churn @ file:///C:/Users/me/churn", "C:\\Users\\me\\churn", "./churn", "../churn", "."),
-    *("churn @ git+https://example.com/me/churn.git", "git+ssh://git@example.com/me/churn.git"),
+    *("churn @ git+https://example.com/me/churn.git", "git+ssh://example.com/me/churn.git"),
     *("churn[all] @ file:///home/me/churn", "~/churn", "/home/me/churn"),
     *("numpy @ file:///croot/numpy_and_numpy_base_1682520569166/work",),
     *("churn @ file:///home/me/dist/churn-0.1.0-py3-none-any.whl",),
@@ -82,6 +82,20 @@ def test_a_line_is_left_out_with_a_reason(line: str) -> None:
     assert [(each.line, each.used) for each in settled.changes] == [(line, "")]
     assert settled.changes[0].reason
     assert settled.declared == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "churn @ git+https://me:s3cret@example.com/me/churn.git",
+        "git+https://me:s3cret@example.com/me/churn.git",
+        "-e git+https://me:s3cret@example.com/me/churn.git#egg=churn",
+    ],
+)
+def test_a_line_that_is_left_out_is_shown_without_its_password(line: str) -> None:
+    (change,) = _settle(line).changes
+    assert "s3cret" not in change.line
+    assert _lines.name_line(change.line) == "churn"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from packager.pipeline.plan import _refusals
+from packager.system.redaction import redact
 from packager.types import LineChange, ResolvedModel
 
 _EDITABLE: Final = "-e "
@@ -189,12 +190,16 @@ def _read_local(line: str) -> LineChange | None:
         return None
     address = named[2] if (named := _NAMED.match(line)) else line.removeprefix(_EDITABLE)
     if _BUILDER.search(address) and (pin := _read_wheel_name(address)):
-        return LineChange(line=line, used=pin, reason="conda built that version on another machine")
+        return LineChange(
+            line=redact(line), used=pin, reason="conda built that version on another machine"
+        )
     if _REPOSITORY.match(address):
         why = "code of a repository, which is never built"
     else:
         why = "a folder or file of the author's machine"
-    return LineChange(line=line, reason=f"{why}, and nothing that the model names needs it")
+    # the plan and the evidence show it
+    shown = redact(line)
+    return LineChange(line=shown, reason=f"{why}, and nothing that the model names needs it")
 
 
 def _is_local(line: str) -> bool:
