@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,9 +21,12 @@ from packager.types import (
     EventOptions,
     Front,
     HttpOptions,
+    Inspection,
     ModelOptions,
     OutputOptions,
+    PlanSummary,
     ProofOptions,
+    ReportSummary,
     Shipped,
     SlimmingOptions,
     TargetOptions,
@@ -62,7 +65,7 @@ def inspect(
     workload = Workload(requests_per_second=rate, rows=request_rows)
     with console.progress(verbose=verbose):
         if is_artifact(Path(model_uri)):
-            found: dict[str, Any] = inspect_artifact(Path(model_uri), workload, facts_dir)
+            found: Inspection = inspect_artifact(Path(model_uri), workload, facts_dir)
         else:
             request = check_request(
                 BuildRequest(
@@ -181,15 +184,17 @@ def build(
             output=OutputOptions(folder=out_dir),
         )
     )
+    if dry_run:
+        with console.progress(verbose=verbose):
+            summary = _summarise_plan(request)
+        return show(summary, as_json=as_json, human=console.show_plan)
     with console.progress(verbose=verbose):
-        if dry_run:
-            shown, human = _summarise_plan(request), console.show_plan
-        elif automatic:
+        if automatic:
             workload = Workload(requests_per_second=rate, rows=request_rows)
-            shown, human = _built_for_any(request, workload), console.show_report
+            report = _built_for_any(request, workload)
         else:
-            shown, human = _build_artifact(request), console.show_report
-    show(shown, as_json=as_json, human=human)
+            report = _build_artifact(request)
+    return show(report, as_json=as_json, human=console.show_report)
 
 
 def _is_automatic(target: str, *, dry_run: bool) -> bool:
@@ -216,7 +221,7 @@ def _split_names(text: str) -> tuple[str, ...]:
     return tuple(stripped for name in text.split(",") if (stripped := name.strip()))
 
 
-def _summarise_plan(request: BuildRequest) -> dict[str, Any]:
+def _summarise_plan(request: BuildRequest) -> PlanSummary:
     from packager.commands.inspect import plan_summary
     from packager.pipeline.build import plan_build
 
@@ -224,14 +229,14 @@ def _summarise_plan(request: BuildRequest) -> dict[str, Any]:
         return plan_summary(resolved, attempts)
 
 
-def _build_artifact(request: BuildRequest) -> dict[str, Any]:
+def _build_artifact(request: BuildRequest) -> ReportSummary:
     from packager.commands.inspect import report_summary
     from packager.pipeline.build import build as run
 
     return report_summary(run(request, registry(request)))
 
 
-def _built_for_any(request: BuildRequest, workload: Workload) -> dict[str, Any]:
+def _built_for_any(request: BuildRequest, workload: Workload) -> ReportSummary:
     from packager.commands.inspect import report_summary
     from packager.commands.target_selection import build_auto, list_verdicts
     from packager.pipeline.plan import check

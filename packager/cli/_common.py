@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import typer
 
 from packager.system.redaction import redact_values
 from packager.types import BuildRequest
+
+_Result = TypeVar("_Result", bound=Mapping[str, object])
 
 
 def check_request(request: BuildRequest) -> BuildRequest:
@@ -36,9 +38,9 @@ def registry(request: BuildRequest) -> Any:
     return MlflowRegistry(request.model.tracking_uri, request.model.registry_uri)
 
 
-def show(found: dict[str, Any], *, as_json: bool, human: Callable[[dict[str, Any]], None]) -> None:
+def show(found: _Result, *, as_json: bool, human: Callable[[_Result], None]) -> None:
     """Print a result; no address in it has a password."""
-    shown = redact_values(found)
+    shown: _Result = redact_values(found)
     if as_json:
         typer.echo(json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False))
     else:

@@ -16,6 +16,16 @@ from rich.table import Table
 from packager.commands.target_fit import format_quantity, format_share
 from packager.errors import PackagerError
 from packager.system.redaction import redact
+from packager.types import (
+    DemoResult,
+    EngineRow,
+    Inspection,
+    Invocation,
+    LedgerRow,
+    PlanSummary,
+    ReportSummary,
+    TargetRow,
+)
 
 _OUT: Final = Console(highlight=False)
 _ERR: Final = Console(stderr=True, highlight=False)
@@ -129,7 +139,7 @@ def _commands(title: str, lines: Sequence[str]) -> None:
         _OUT.print(f"    {line}", markup=False, soft_wrap=True)
 
 
-def show_plan(found: dict[str, Any]) -> None:
+def show_plan(found: PlanSummary) -> None:
     """The first attempt in full; of the others what is different about them."""
     _pairs("Model", found["model"])
     said: set[str] = set()
@@ -145,7 +155,7 @@ def show_plan(found: dict[str, Any]) -> None:
         said.update(attempt["reasons"])
 
 
-def show_report(found: dict[str, Any]) -> None:
+def show_report(found: ReportSummary) -> None:
     evidence = found["evidence"]
     proven = "[bold green]proven[/]" if evidence["proven"] else "[bold yellow]UNPROVEN[/]"
     _OUT.print(f"{proven}  {escape(found['artifact']['folder'])}", soft_wrap=True)
@@ -160,7 +170,7 @@ def show_report(found: dict[str, Any]) -> None:
     _commands("Next", found["next"])
 
 
-def _ledger(entries: list[dict[str, Any]]) -> None:
+def _ledger(entries: Sequence[LedgerRow]) -> None:
     if not entries:
         return
     table = Table(title="\nWhat each pass saved", title_justify="left", box=None, pad_edge=False)
@@ -179,7 +189,7 @@ def _ledger(entries: list[dict[str, Any]]) -> None:
     _bullets("Taken back", taken_back)
 
 
-def _largest(found: dict[str, Any]) -> None:
+def _largest(found: Inspection | ReportSummary) -> None:
     if not found.get("largest"):
         return
     table = Table(title="\nLargest packages", title_justify="left", box=None, pad_edge=False)
@@ -191,9 +201,9 @@ def _largest(found: dict[str, Any]) -> None:
     _OUT.print(escape(found["room"]), soft_wrap=True)
 
 
-def show_inspection(found: dict[str, Any]) -> None:
+def show_inspection(found: Inspection) -> None:
     if "attempts" in found:
-        show_plan(found)
+        show_plan({"model": found["model"], "attempts": found["attempts"]})
     else:
         _pairs("Artifact", found["summary"])
     _ledger(found["ledger"])
@@ -204,7 +214,7 @@ def show_inspection(found: dict[str, Any]) -> None:
     _bullets("Notes", found.get("notes", []))
 
 
-def _engines(rows: Sequence[dict[str, Any]]) -> None:
+def _engines(rows: Sequence[EngineRow]) -> None:
     """Show the figures of what was built; without them, only what can be tried."""
     table = Table(title="\nEngines", title_justify="left", box=None, pad_edge=False)
     built = [row for row in rows if "unzipped_bytes" in row]
@@ -232,7 +242,7 @@ def _engines(rows: Sequence[dict[str, Any]]) -> None:
         _OUT.print("  inspect --engines builds with each, and measures.")
 
 
-def show_invocation(found: dict[str, Any]) -> None:
+def show_invocation(found: Invocation) -> None:
     _OUT.print(found["response"], markup=False, soft_wrap=True)
     for sent in found["sent"]:
         _OUT.print(f"sent to {sent['to']}: {sent['body']}", markup=False, soft_wrap=True)
@@ -277,7 +287,7 @@ def show_checked(found: dict[str, Any]) -> None:
     _OUT.print(f"{found['checked']} entries read, {len(found['damaged'])} damaged")
 
 
-def show_demo(found: dict[str, Any]) -> None:
+def show_demo(found: DemoResult) -> None:
     table = Table(title="From the registry to a function that answers", title_justify="left")
     table.add_column("")
     table.add_column("as declared", justify="right")
@@ -292,7 +302,7 @@ def show_demo(found: dict[str, Any]) -> None:
     _commands("What to type next", found["next"])
 
 
-def _targets(found: dict[str, Any]) -> None:
+def _targets(found: Inspection | ReportSummary) -> None:
     """Show which targets take it, by how much, and what each would cost."""
     if not found.get("targets"):
         return
@@ -310,7 +320,7 @@ def _targets(found: dict[str, Any]) -> None:
         _bullets(row["target"], [*lines, f"cost: {row['reckoned']}"])
 
 
-def _margins(rows: Sequence[dict[str, Any]]) -> None:
+def _margins(rows: Sequence[TargetRow]) -> None:
     """Every limit of every target beside what was measured."""
     table = Table(title="\nMargins", title_justify="left", box=None, pad_edge=False)
     for name in ("target", "limit", "measured", "allowed", "margin"):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from handlers.manifest import Manifest
 from packager.commands.next_steps import deploy_command, run_command
@@ -25,6 +25,8 @@ from packager.targets.hosts.azure_functions import WorkerHost
 from packager.types import (
     BuildReport,
     BuildRequest,
+    DemoResult,
+    DoorAnswer,
     EventOptions,
     ModelOptions,
     OutputOptions,
@@ -37,7 +39,7 @@ _ALIAS: Final = "champion"
 _MINORS: Final = ("3.13", "3.12")
 
 
-def run_demo(folder: Path, target: str = "aws-lambda") -> dict[str, Any]:
+def run_demo(folder: Path, target: str = "aws-lambda") -> DemoResult:
     """Everything under `folder`: a SQLite registry, its artifacts, and the built function."""
     known = ", ".join(_DOORS)
     if target not in _DOORS:
@@ -101,7 +103,7 @@ def _train(folder: Path, tracking_uri: str) -> None:
         raise
 
 
-def _ask(report: BuildReport) -> list[dict[str, Any]]:
+def _ask(report: BuildReport) -> list[DoorAnswer]:
     """One API Gateway request, one function-URL request and one direct batch invoke."""
     function = report.artifact.folder
     manifest = Manifest.read(function)
@@ -114,7 +116,7 @@ def _ask(report: BuildReport) -> list[dict[str, Any]]:
         "function URL": http_event("POST", "/invocations", body, headers, kind="function-url"),
         "direct batch invoke": json.loads(body),
     }
-    doors = []
+    doors: list[DoorAnswer] = []
     with Emulator(function, interpreter=interpreters.find(manifest.python)) as running:
         for door, event in events.items():
             answer = running.invoke(json.dumps(event).encode())
@@ -126,7 +128,7 @@ def _ask(report: BuildReport) -> list[dict[str, Any]]:
     return doors
 
 
-def _ask_azure(report: BuildReport) -> list[dict[str, Any]]:
+def _ask_azure(report: BuildReport) -> list[DoorAnswer]:
     """One HTTP request and one queue message, through Azure's own worker library."""
     plan = report.plan
     manifest = Manifest.read(report.artifact.folder / plan.target.home)
@@ -148,7 +150,7 @@ def _ask_azure(report: BuildReport) -> list[dict[str, Any]]:
     ]
 
 
-_DOORS: Final[Mapping[str, Callable[[BuildReport], list[dict[str, Any]]]]] = MappingProxyType(
+_DOORS: Final[Mapping[str, Callable[[BuildReport], list[DoorAnswer]]]] = MappingProxyType(
     {"aws-lambda": _ask, "azure-functions": _ask_azure}
 )
 """By the target's name: asks a built function by its doors."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from packager import engines
 from packager.errors import PackagerError
@@ -11,10 +10,18 @@ from packager.models import flavors
 from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
 from packager.system import atomic_output
-from packager.types import BuildReport, BuildRequest, Engine, ResolvedModel, change_request
+from packager.types import (
+    BuildReport,
+    BuildRequest,
+    Engine,
+    EngineRow,
+    Json,
+    ResolvedModel,
+    change_request,
+)
 
 
-def applying(model: ResolvedModel) -> list[dict[str, Any]]:
+def applying(model: ResolvedModel) -> list[EngineRow]:
     """Without a build: which engines can be tried, and why one cannot."""
     why = engines.why_not(model, flavors.choose(model).name)
     return [
@@ -23,9 +30,9 @@ def applying(model: ResolvedModel) -> list[dict[str, Any]]:
     ]
 
 
-def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[dict[str, Any]]:
+def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[EngineRow]:
     """Build with each engine, in a folder that goes away; what is refused says why."""
-    found = []
+    found: list[EngineRow] = []
     for engine in (Engine.ONNX, Engine.NATIVE):
         with atomic_output.scratch() as place:
             wanted = change_request(request, engine=engine, out_dir=place.stage("engine") / "built")
@@ -36,10 +43,10 @@ def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[dict
     return found
 
 
-def _figures(report: BuildReport) -> dict[str, Any]:
+def _figures(report: BuildReport) -> EngineRow:
     done, cold = report.evidence.replay, report.evidence.replay.cold_start
     tried = report.evidence.engine.get("candidates", [])
-    compiled: Mapping[str, Any] = next((each for each in tried if each.get("taken")), {})
+    compiled: Mapping[str, Json] = next((each for each in tried if each.get("taken")), {})
     return {
         "engine": str(report.plan.engine),
         "applies": "yes",

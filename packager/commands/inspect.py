@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,22 @@ from packager.pipeline import sizes
 from packager.pipeline.build import plan_build
 from packager.pipeline.slim import slim
 from packager.system import atomic_output
-from packager.types import BuildPlan, BuildReport, BuildRequest, ResolvedModel
+from packager.types import (
+    BuildPlan,
+    BuildReport,
+    BuildRequest,
+    Inspection,
+    LedgerEntry,
+    LedgerRow,
+    PlanSummary,
+    ReportSummary,
+    ResolvedModel,
+)
 
 
 def inspect_model(
     request: BuildRequest, registry: ModelRegistry, workload: Workload, *, engines: bool = False
-) -> dict[str, Any]:
+) -> Inspection:
     """Plan, and stage the first attempt, so that sizes are measured rather than guessed.
 
     With `engines` an artifact is built and measured with each.
@@ -34,9 +43,11 @@ def inspect_model(
     with plan_build(request, registry) as (model, attempts, place):
         bundle = slim(attempts[0], place.stage("slim"))
         packages = sizes.by_package((file.path, file.size_bytes) for file in bundle.files)
+        summary = plan_summary(model, attempts)
         return {
-            **plan_summary(model, attempts),
-            "ledger": [asdict(entry) for entry in bundle.ledger],
+            "model": summary["model"],
+            "attempts": summary["attempts"],
+            "ledger": list_ledger(bundle.ledger),
             "largest": packages[: sizes.SHOWN],
             "room": sizes.unlocking(packages, attempts[0].target, attempts[0].runtime),
             "targets": list_verdicts(
@@ -54,9 +65,7 @@ def inspect_model(
         }
 
 
-def inspect_artifact(
-    folder: Path, workload: Workload, facts_dir: Path | None = None
-) -> dict[str, Any]:
+def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = None) -> Inspection:
     """Read the report in an artifact's folder, and tell which targets its figures fit."""
     try:
         report: dict[str, Any] = json.loads(
@@ -91,7 +100,24 @@ def _example(folder: Path, report: dict[str, Any]) -> bytes | None:
     return None if example is None else (home / example).read_bytes()
 
 
-def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[str, Any]:
+def list_ledger(ledger: Sequence[LedgerEntry]) -> list[LedgerRow]:
+    return [
+        LedgerRow(
+            name=entry.name,
+            bytes_before=entry.bytes_before,
+            bytes_after=entry.bytes_after,
+            files_before=entry.files_before,
+            files_after=entry.files_after,
+            reason=entry.reason,
+            proof=entry.proof,
+            reverted=entry.reverted,
+            cpu_ms_saved=entry.cpu_ms_saved,
+        )
+        for entry in ledger
+    ]
+
+
+def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> PlanSummary:
     return {
         "model": {
             "name": model.name,
@@ -128,7 +154,7 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> dict[st
     }
 
 
-def report_summary(report: BuildReport) -> dict[str, Any]:
+def report_summary(report: BuildReport) -> ReportSummary:
     plan, evidence, artifact = report.plan, report.evidence, report.artifact
     done, cold = evidence.replay, evidence.replay.cold_start
     packages = sizes.by_package((file.path, file.size_bytes) for file in report.bundle.files)
@@ -142,7 +168,7 @@ def report_summary(report: BuildReport) -> dict[str, Any]:
             "emitted": [path.name for path in report.emitted],
         },
         "evidence": json.loads(json.dumps(evidence.describe(), default=str)),
-        "ledger": [asdict(entry) for entry in report.bundle.ledger],
+        "ledger": list_ledger(report.bundle.ledger),
         "reasons": list(plan.reasons),
         "notes": [*plan.model.notes, *plan.loader.notes, *evidence.describe()["notes"]],
         "largest": packages[: sizes.SHOWN],

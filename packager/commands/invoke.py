@@ -18,7 +18,7 @@ from packager.errors import ConfigurationError, suggest_name
 from packager.probes.source_events import source_event
 from packager.targets.emulator import why_not_bootable
 from packager.targets.hosts import HOSTS, Answered, Call, Delivers, Host
-from packager.types import Door, Target
+from packager.types import Door, Invocation, Target
 
 _LOG_TAIL: Final = 3000
 
@@ -34,7 +34,7 @@ def invoke_artifact(
     event: str | None = None,
     variables: Sequence[str] = (),
     allow_network: bool = False,
-) -> dict[str, Any]:
+) -> Invocation:
     """Send one request `repeat` times; times in milliseconds, memory in bytes.
 
     `event` sends it as a message of that source; `variables` are `NAME=VALUE`, beside the

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,16 @@ from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
 from packager.pipeline.resolve import resolve
 from packager.system import atomic_output
-from packager.types import BuildReport, BuildRequest, Check, Device, Finding, change_request
+from packager.types import (
+    BuildReport,
+    BuildRequest,
+    CeilingRow,
+    Check,
+    Device,
+    Finding,
+    TargetRow,
+    change_request,
+)
 
 AUTO: Final = "auto"
 _LOG = logging.getLogger(__name__)
@@ -115,7 +124,7 @@ def measured_before(
     )
 
 
-def list_verdicts(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def list_verdicts(verdicts: Sequence[Verdict]) -> list[TargetRow]:
     """As plain values: for JSON, and for a table."""
     return [
         {
@@ -123,7 +132,14 @@ def list_verdicts(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "fits": verdict.fits,
             "margins": [str(margin) for margin in verdict.margins],
             "ceilings": [
-                {**asdict(margin), "fits": margin.fits, "left": margin.left}
+                CeilingRow(
+                    what=margin.what,
+                    used=margin.used,
+                    limit=margin.limit,
+                    unit=margin.unit,
+                    fits=margin.fits,
+                    left=margin.left,
+                )
                 for margin in verdict.margins
             ],
             "reasons": list(verdict.reasons),

@@ -71,9 +71,9 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
     assert compiled["max_rel_error"] <= 1e-5
     assert native["max_abs_error"] == native["max_rel_error"] == 0.0
     for each in (compiled, native):
-        assert each["start_cpu_ms"] > 0
-        assert each["peak_rss_bytes"] > 20e6
-        assert each["warm_invoke_ms"] > 0
+        assert (each["start_cpu_ms"] or 0) > 0
+        assert (each["peak_rss_bytes"] or 0) > 20e6
+        assert (each["warm_invoke_ms"] or 0) > 0
     assert not (tmp_path / "none").exists()
     console.show_inspection(found)
     assert "inspect --engines builds with each" not in capsys.readouterr().out

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from packager.commands import console
+from packager.commands.inspect import list_ledger
 from packager.commands.target_fit import Measured, Workload
 from packager.commands.target_selection import list_verdicts, verdicts_of
 from packager.system.resources import own_command
-from packager.types import LedgerEntry
+from packager.types import Inspection, LedgerEntry
 
 
 def test_into_a_pipe_no_value_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,9 +56,9 @@ def test_the_ledger_says_what_was_saved_how_it_is_known_and_what_was_taken_back(
         reverted=("sklearn/tree",),
         cpu_ms_saved=120.4,
     )
-    found = {
+    found: Inspection = {
         "summary": {},
-        "ledger": [asdict(entry), {**asdict(entry), "name": "prune", "cpu_ms_saved": None}],
+        "ledger": list_ledger([entry, replace(entry, name="prune", cpu_ms_saved=None)]),
         "largest": [("scipy", 50_000_000)],
         "room": "62.1 MB are left.",
     }

@@ -1,0 +1,141 @@
+"""Results that commands show: `--json` prints them, and tables are made of them."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from packager.types._choices import Json
+
+
+class LedgerRow(TypedDict):
+    """Account of one slimming pass."""
+
+    name: str
+    bytes_before: int
+    bytes_after: int
+    files_before: int
+    files_after: int
+    reason: str
+    proof: str
+    reverted: tuple[str, ...] | list[str]
+    cpu_ms_saved: float | None
+
+
+class CeilingRow(TypedDict):
+    """Limit of a target beside what was measured."""
+
+    what: str
+    used: float
+    limit: float
+    unit: str
+    fits: bool
+    left: float
+
+
+class TargetRow(TypedDict):
+    """Verdict on one target."""
+
+    target: str
+    fits: bool
+    margins: list[str]
+    ceilings: list[CeilingRow]
+    reasons: list[str]
+    dollars_per_million: float | None
+    reckoned: str
+    limits: str
+
+
+class EngineRow(TypedDict):
+    """Engine that applies to a model; its figures where it was built."""
+
+    engine: str
+    applies: str
+    why: str
+    unzipped_bytes: NotRequired[int]
+    zipped_bytes: NotRequired[int]
+    start_cpu_ms: NotRequired[float | None]
+    peak_rss_bytes: NotRequired[int | None]
+    warm_invoke_ms: NotRequired[float | None]
+    max_rel_error: NotRequired[float]
+    max_abs_error: NotRequired[float]
+    rows_compared: NotRequired[int]
+
+
+class AttemptRow(TypedDict):
+    engine: str
+    tier: str
+    frame: str
+    requirements: str
+    target: str
+    runtime: str
+    platform: str
+    interpreter: str
+    packages: str
+    passes: list[str]
+    reasons: list[str]
+
+
+class PlanSummary(TypedDict):
+    model: dict[str, Json]
+    attempts: list[AttemptRow]
+
+
+class Invocation(TypedDict):
+    """Answer of a booted artifact, and what it took."""
+
+    response: str
+    sent: list[dict[str, Json]]
+    failed: bool
+    refused: bool
+    init_wall_ms: float
+    cpu_ms: float
+    peak_rss_bytes: int
+    first_ms: float
+    warm_ms: float | None
+    log: str
+
+
+class DoorAnswer(TypedDict):
+    """Answer of the demo's function by one way in."""
+
+    door: str
+    status: Json
+    answer: str
+
+
+class DemoResult(TypedDict):
+    table: list[list[str]]
+    doors: list[DoorAnswer]
+    proof: dict[str, str]
+    next: list[str]
+
+
+class Inspection(TypedDict, total=False):
+    """Result of `inspect`: of a model with `attempts`, of an artifact with `report`."""
+
+    model: dict[str, Json]
+    attempts: list[AttemptRow]
+    summary: dict[str, Json]
+    ledger: list[LedgerRow]
+    largest: list[tuple[str, int]]
+    room: str
+    targets: list[TargetRow]
+    engines: list[EngineRow]
+    notes: list[str]
+    report: dict[str, Json]
+    evidence: dict[str, Json]
+
+
+class ReportSummary(TypedDict):
+    """Result of a build."""
+
+    artifact: dict[str, Json]
+    evidence: dict[str, Json]
+    ledger: list[LedgerRow]
+    reasons: list[str]
+    notes: list[str]
+    largest: list[tuple[str, int]]
+    room: str
+    summary: dict[str, Json]
+    next: list[str]
+    targets: NotRequired[list[TargetRow]]
