@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from handlers.scoring.errors import ScoringError
+from handlers.scoring.responses import row_count
 from handlers.scoring.schema.quirks import quirks
 from handlers.scoring.scorer import Scorer
 from handlers.scoring.settings import Settings
@@ -169,3 +170,12 @@ def test_text_follows_the_version_of_pandas() -> None:
     assert quirks("3.17.2", "2.3.3").text_dtype is False
     assert quirks("3.17.2", "3.1.1").text_dtype is True
     assert quirks("3.17.2", None).text_dtype is True
+
+
+@pytest.mark.parametrize(
+    ("prediction", "rows"),
+    [([1, 2, 3], 3), (np.zeros((2, 5)), 2), ([], 0), ({"a": [1, 2]}, 1), ("abc", 1), (b"ab", 1),
+     (1.5, 1), (None, 1)],
+)  # fmt: skip
+def test_rows_are_counted_of_sequences_alone(prediction: Any, rows: int) -> None:
+    assert row_count(prediction) == rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import logging
@@ -15,7 +16,8 @@ from azure.functions._eventgrid import EventGridEvent
 from azure.functions.queue import QueueMessage
 from azure.functions.servicebus import ServiceBusMessage
 
-from handlers.events import triggers
+from handlers.events import trigger_functions, triggers
+from handlers.events.destinations import Message
 from handlers.events.records import RecordsFailedError
 from handlers.events.trigger_functions import InternalError, TriggerFunctions
 from tests.handlers.scorers import Recording, scorer
@@ -325,3 +327,12 @@ def test_a_timer_whose_request_is_not_there_says_so() -> None:
     context = SimpleNamespace(invocation_id="m1")
     function(event=None, request=None, context=context, out=asked.out, failed=asked.failed)
     assert json.loads(asked.failed.value[0])["error_message"].endswith("The record is not JSON.")
+
+
+def test_a_storage_queue_takes_answers_whose_base64_is_64_kib() -> None:
+    most = trigger_functions.Collected(trigger_functions._BYTES["queue"])
+    body = b"x" * (48 * 1024)
+    assert len(base64.b64encode(body)) == 64 * 1024
+    assert most.send([Message(id="a", body=body, attributes={})]) == frozenset()
+    assert most.send([Message(id="b", body=body + b"x", attributes={})]) == {0}
+    assert [message.id for message in most.messages] == ["a"]
