@@ -32,10 +32,10 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/fast_tables.py": _BULK,
     "handlers/scoring/predictor.py": _SCORING,
     "handlers/scoring/request_parsing.py": _BULK,
-    "handlers/scoring/responses.py": _SCORING,
+    "handlers/scoring/responses.py": ("tests/handlers/test_responses.py", *_SCORING),
     "handlers/scoring/row_spans.py": _BULK,
     "handlers/scoring/scorer.py": _SCORING,
-    "handlers/scoring/settings.py": _SCORING,
+    "handlers/scoring/settings.py": ("tests/handlers/test_settings.py", *_SCORING),
     "handlers/scoring/tensorflow_serving_format.py": _SCORING,
     "handlers/scoring/request_merging.py": (
         "tests/handlers/test_together.py",
