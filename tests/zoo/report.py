@@ -48,9 +48,10 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
         f" {len(by_outcome['refused'])} refused; {len(by_outcome['planned'])} planned and not built"
         f" yet; {len(rest)} not run."
     )
-    parts = [_HEAD, counts + "\n", *_tell_uv(results), "## Built\n", _BUILT_HEAD]
-    both = [*by_outcome["built"], *by_outcome["wrong"]]
-    parts += [_render_built(each, results[each.name]) for each in both]
+    parts = [_HEAD, counts + "\n", *_tell_uv(results)]
+    if both := [*by_outcome["built"], *by_outcome["wrong"]]:
+        parts += ["## Built\n", _BUILT_HEAD]
+        parts += [_render_built(each, results[each.name]) for each in both]
     if by_outcome["refused"]:
         parts += ["\n## Refused\n\nEach with the sentence that you get.\n"]
         parts += [_render_refused(each, results[each.name]) for each in by_outcome["refused"]]

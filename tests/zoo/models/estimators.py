@@ -149,7 +149,7 @@ def code_path_with_data():
     return case
 
 
-@zoo("project", "the same, where the author forgot the code path")
+@zoo("project", "a class of the project's own package, where the author forgot the code path")
 def code_path_missing():
     case = code_path_with_data()
     del case.options["code_paths"]
