@@ -1,0 +1,1 @@
+"""A model as machine code: read into a form of typed operations, written as C, compiled."""

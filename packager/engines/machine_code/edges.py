@@ -1,0 +1,93 @@
+"""Values of the inputs at which a program turns: thresholds traced back, categories."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from packager.engines.machine_code.extraction.program import Array, Program
+from packager.engines.proof.inputs import Before
+
+_STEPS: Final = 2
+"""Neighbours to each side that are tried: what is traced back is rounded at each step."""
+_INVERSE: Final = {"+": np.subtract, "-": np.add, "*": np.divide, "/": np.multiply}
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Hints for `proof.model_under_test.Case`, all of them read from the program."""
+
+    program: Program
+
+    def thresholds(self, _model: object) -> Mapping[int, Array]:
+        """By input column: where a tree or a threshold turns, as far as it can be traced back."""
+        found: dict[int, list[float]] = {}
+        for number, entry in enumerate(self.program.operations):
+            for at, value in self._list_turns(number, entry["operation"]):
+                self._trace(entry["inputs"][0], at, value, found)
+        return {column: np.unique(_spread(values)) for column, values in found.items()}
+
+    def splits(self, _model: object) -> tuple[()]:
+        return ()
+
+    def before(self, _model: object) -> Before | None:
+        return None
+
+    def seen(self, _model: object) -> frozenset[str | float]:
+        """Every category of every encoder."""
+        found: set[str | float] = set()
+        for number, entry in enumerate(self.program.operations):
+            if entry["operation"] == "find_number":
+                found |= set(self.program.array(number, "numbers").tolist())
+            elif entry["operation"] == "find_word":
+                whole = self.program.array(number, "words").tobytes()
+                ends = self.program.array(number, "offsets").tolist()
+                found |= {
+                    whole[start:end].decode("utf-8", "surrogatepass")
+                    for start, end in itertools.pairwise(ends)
+                }
+        return frozenset(found)
+
+    def _list_turns(self, number: int, operation: str) -> list[tuple[int, float]]:
+        names = {"trees": "thresholds", "above": "constants"}
+        if operation not in names:
+            return []
+        values = self.program.array(number, names[operation]).astype(np.float64).tolist()
+        if operation == "trees":
+            return list(zip(self.program.array(number, "features").tolist(), values, strict=True))
+        return list(enumerate(values))
+
+    def _trace(self, block: int, at: int, value: float, found: dict[int, list[float]]) -> None:
+        """Follow one column back to the input that it is computed from, if it is from one alone."""
+        while np.isfinite(value):
+            entry = self.program.operations[block]
+            operation = entry["operation"]
+            if operation == "input":
+                found.setdefault(int(entry["parameters"]["column"]), []).append(value)
+                return
+            if operation == "gather":
+                source = int(self.program.array(block, "sources")[at])
+                block, at = entry["inputs"][source], int(self.program.array(block, "places")[at])
+                continue
+            if operation == "arithmetic":
+                by = float(self.program.array(block, "constants")[at])
+                with np.errstate(all="ignore"):
+                    value = float(_INVERSE[entry["parameters"]["sign"]](value, by))
+            elif operation not in {"fill", "clip"}:
+                return
+            block = entry["inputs"][0]
+
+
+def _spread(values: list[float]) -> Array:
+    """The values and a few doubles to each side."""
+    whole = np.array(values, np.float64)
+    low = high = whole
+    found = [whole]
+    for _ in range(_STEPS):
+        low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+        found += [low, high]
+    return np.concatenate(found)

@@ -1,0 +1,205 @@
+"""XGBoost from its JSON, LightGBM from its text: trees with a link behind their sum.
+
+https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+
+from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
+from packager.engines.machine_code.extraction.linear import apply, both_sides
+from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.scalers import compute
+from packager.engines.machine_code.extraction.tables import Table, gather, table_of
+from packager.engines.machine_code.extraction.tree_tables import (
+    MISSING_LEFT,
+    ZERO_IS_MISSING,
+    Tree,
+    add_trees,
+    number_apart,
+)
+
+_LIGHTGBM_LINKS = {
+    "binary": "expit",
+    "cross_entropy": "expit",
+    "multiclass": "softmax",
+    "poisson": "exp",
+    "gamma": "exp",
+    "tweedie": "exp",
+    "regression": "",
+    "regression_l1": "",
+    "huber": "",
+    "fair": "",
+    "quantile": "",
+    "mape": "",
+    "lambdarank": "",
+    "rank_xendcg": "",
+}
+_CATEGORICAL, _DEFAULT_LEFT = 1, 2
+_MISSING_ZERO = 1
+"""Of a split's decision_type: the first two bits, and what follows them."""
+
+
+@index.reads(ESTIMATORS, "lightgbm.Booster", "lightgbm.LGBMRegressor", "lightgbm.LGBMClassifier")
+@index.reads(ESTIMATORS, "lightgbm.LGBMRanker")
+def estimate_lightgbm(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for categories, linear leaves and unknown objectives."""
+    booster: Fitted = getattr(model, "booster_", model)
+    if booster.pandas_categorical:
+        raise UnsupportedError("categories that pandas has numbered")
+    best = booster.best_iteration
+    text = booster.model_to_string(num_iteration=best if best and best > 0 else None)
+    head, *bodies = text.partition("end of trees")[0].split("\nTree=")
+    settings = dict(line.split("=", 1) for line in head.splitlines() if "=" in line)
+    words = settings.get("objective", "custom").split()
+    if words[0] not in _LIGHTGBM_LINKS or "sqrt" in words:
+        raise UnsupportedError("LightGBM's objective {}".format(" ".join(words)))
+    margins = int(settings["num_tree_per_iteration"])
+    trees = [_read_lightgbm_tree(body) for body in bodies]
+    targets = [at % margins for at in range(len(trees))]
+    block = gather(program, table, "double")
+    sums = add_trees(program, block, trees, targets, np.zeros(margins), "<=", "double")
+    if "average_output" in head.splitlines():
+        sums = compute(program, sums, "/", np.float64(len(trees) // margins))
+    given = dict(word.split(":", 1) for word in words[1:] if ":" in word)
+    link = _LIGHTGBM_LINKS[words[0]]
+    if float(given.get("sigmoid", 1.0)) != 1.0:
+        sums = compute(program, sums, "*", np.float64(given["sigmoid"]))
+    numbers = apply(program, link, sums) if link else sums
+    return _add_labels(model, program, numbers)
+
+
+def _add_labels(model: Fitted, program: Program, numbers: Block) -> Answer:
+    if not hasattr(model, "classes_"):
+        return Answer(numbers)
+    if numbers.width == 1:
+        numbers = both_sides(program, numbers)
+    return Answer(numbers, program.add("argmax", [numbers], "int64", 1))
+
+
+def _read_lightgbm_tree(body: str) -> Tree:
+    """Inner nodes and leaves are counted apart in the text too."""
+    fields: dict[str, str] = dict(line.split("=", 1) for line in body.splitlines() if "=" in line)
+    if fields.get("is_linear", "0") != "0":
+        raise UnsupportedError("leaves with a linear model")
+    leaves = np.array(fields["leaf_value"].split(), np.float64).reshape(-1, 1)
+    if len(leaves) == 1:
+        empty = np.zeros(0, np.int64)
+        return Tree(empty, empty, empty, np.zeros(0), np.zeros(0, np.uint8), leaves)
+    kinds = np.array(fields["decision_type"].split(), np.int64)
+    if (kinds & _CATEGORICAL).any():
+        raise UnsupportedError("LightGBM's splits by categories")
+    thresholds = np.array(fields["threshold"].split(), np.float64)
+    missing = (kinds >> 2) & 3
+    left = (kinds & _DEFAULT_LEFT) != 0
+    # with no missing values in training, a missing value is zero
+    left = np.where(missing == 0, thresholds >= 0.0, left)
+    flags = left * MISSING_LEFT + (missing == _MISSING_ZERO) * ZERO_IS_MISSING
+    whole = [
+        np.array(fields[name].split(), np.int64)
+        for name in ("left_child", "right_child", "split_feature")
+    ]
+    return Tree(whole[0], whole[1], whole[2], thresholds, flags.astype(np.uint8), leaves)
+
+
+_XGBOOST_LINKS = {
+    "binary:logistic": "expit",
+    "reg:logistic": "expit",
+    "multi:softprob": "softmax",
+    "multi:softmax": "softmax",
+    "count:poisson": "exp",
+    "reg:gamma": "exp",
+    "reg:tweedie": "exp",
+    "reg:squarederror": "",
+    "reg:squaredlogerror": "",
+    "reg:pseudohubererror": "",
+    "reg:absoluteerror": "",
+    "binary:logitraw": "",
+    "rank:pairwise": "",
+    "rank:ndcg": "",
+    "rank:map": "",
+}
+
+
+@index.reads(ESTIMATORS, "xgboost.Booster", "xgboost.XGBRegressor", "xgboost.XGBClassifier")
+@index.reads(ESTIMATORS, "xgboost.XGBRFRegressor", "xgboost.XGBRFClassifier", "xgboost.XGBRanker")
+def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for linear and dart boosters, categories, unknown objectives."""
+    booster = model.get_booster() if hasattr(model, "get_booster") else model
+    learner = json.loads(bytes(booster.save_raw("json")).decode("utf-8"))["learner"]
+    objective = learner["objective"]["name"]
+    if objective not in _XGBOOST_LINKS:
+        raise UnsupportedError(f"XGBoost's objective {objective}")
+    gradient = learner["gradient_booster"]
+    if gradient["name"] != "gbtree" or gradient["model"].get("weight_drop"):
+        raise UnsupportedError("XGBoost's booster {}".format(gradient["name"]))
+    inner = gradient["model"]
+    parameters = learner["learner_model_param"]
+    margins = max(1, int(parameters["num_class"]), int(parameters.get("num_target", 1)))
+    count = len(inner["trees"])
+    best = booster.attributes().get("best_iteration") if booster is not model else None
+    if best is not None:
+        count = int(inner["iteration_indptr"][int(best) + 1])
+    trees = [_read_xgboost_tree(each) for each in inner["trees"][:count]]
+    link = _XGBOOST_LINKS[objective]
+    base = _read_base_score(str(parameters["base_score"]), link, margins)
+    block = gather(program, table, "float")
+    if len(trees) == 0:
+        raise UnsupportedError("a booster without trees")
+    sums = add_trees(
+        program,
+        block,
+        trees,
+        [int(each) for each in inner["tree_info"][:count]],
+        base,
+        "<",
+        "float",
+    )
+    if objective == "multi:softmax" and not hasattr(model, "classes_"):
+        best_of = program.add("argmax", [sums], "int64", 1)
+        return Answer(gather(program, table_of(best_of), "float"))
+    numbers = apply(program, link, sums) if link else sums
+    if not hasattr(model, "classes_"):
+        return Answer(numbers)
+    if numbers.width == 1:
+        half = np.array([0.5])
+        best_of = program.add("above", [numbers], "int64", 1, constants=half)
+        return Answer(both_sides(program, numbers), best_of)
+    return Answer(numbers, program.add("argmax", [numbers], "int64", 1))
+
+
+def _read_base_score(text: str, link: str, margins: int) -> list[float]:
+    """The base score, which is kept as an answer, as margins."""
+    scores = json.loads(text) if text.startswith("[") else [float(text)]
+    found = []
+    for score in scores:
+        margin = float(score)
+        if link == "expit":
+            margin = -math.log(1.0 / margin - 1.0)
+        elif link == "exp":
+            margin = math.log(margin)
+        found.append(float(np.float32(margin)))
+    return found * margins if len(found) == 1 else found
+
+
+def _read_xgboost_tree(tree: Fitted) -> Tree:
+    if int(tree["tree_param"].get("size_leaf_vector", "1")) > 1:
+        raise UnsupportedError("leaves with several values")
+    if tree.get("categories_nodes"):
+        raise UnsupportedError("XGBoost's splits by categories")
+    children = [np.array(tree[name], np.int64) for name in ("left_children", "right_children")]
+    split, leaf, lefts, rights = number_apart(*children)
+    values = np.array(tree["split_conditions"], np.float64).astype(np.float32)
+    return Tree(
+        lefts,
+        rights,
+        np.array(tree["split_indices"], np.int64)[split],
+        values[split],
+        np.array(tree["default_left"], np.uint8)[split] * np.uint8(MISSING_LEFT),
+        values[leaf].reshape(-1, 1),
+    )

@@ -1,0 +1,118 @@
+"""Pipelines, column transformers and unions: tables are led from step to step."""
+
+from __future__ import annotations
+
+from typing import List
+
+import numpy as np
+
+from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.index import ESTIMATORS, TRANSFORMERS, Answer, Fitted
+from packager.engines.machine_code.extraction.program import Program, UnsupportedError
+from packager.engines.machine_code.extraction.tables import (
+    Table,
+    common_kind,
+    gather,
+    join_tables,
+    table_of,
+)
+
+
+@index.reads(TRANSFORMERS, "sklearn.Pipeline")
+def transform_pipeline(model: Fitted, program: Program, table: Table) -> Table:
+    for _name, step in model.steps:
+        table = index.transform(step, program, table)
+    return table
+
+
+@index.reads(ESTIMATORS, "sklearn.Pipeline")
+def estimate_pipeline(model: Fitted, program: Program, table: Table) -> Answer:
+    for _name, step in model.steps[:-1]:
+        table = index.transform(step, program, table)
+    return index.estimate(model.steps[-1][1], program, table)
+
+
+@index.reads(ESTIMATORS, "sklearn.GridSearchCV", "sklearn.RandomizedSearchCV")
+@index.reads(ESTIMATORS, "sklearn.HalvingGridSearchCV", "sklearn.HalvingRandomSearchCV")
+def estimate_search(model: Fitted, program: Program, table: Table) -> Answer:
+    return index.estimate(model.best_estimator_, program, table)
+
+
+@index.reads(TRANSFORMERS, "sklearn.FunctionTransformer")
+def transform_function(model: Fitted, _program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for a function: it is the author's own code."""
+    if model.func is not None:
+        raise UnsupportedError("a FunctionTransformer with a function")
+    return table
+
+
+@index.reads(TRANSFORMERS, "sklearn.ColumnTransformer")
+def transform_columns(model: Fitted, program: Program, table: Table) -> Table:
+    parts = [
+        index.transform(step, program, select_columns(model, table, columns))
+        for _name, step, columns in model.transformers_
+        if not (isinstance(step, str) and step == "drop") and np.size(columns) != 0
+    ]
+    return _stack(program, [part for part in parts if part.width])
+
+
+@index.reads(TRANSFORMERS, "sklearn.FeatureUnion")
+def transform_union(model: Fitted, program: Program, table: Table) -> Table:
+    weights = model.transformer_weights or {}
+    parts: list[Table] = []
+    for name, step in model.transformer_list:
+        if isinstance(step, str) and step == "drop":
+            continue
+        part = index.transform(step, program, table)
+        if weights.get(name) is not None:
+            block = gather(program, part, common_kind(part))
+            by = np.full(block.width, float(weights[name]))
+            part = table_of(
+                program.add("arithmetic", [block], "double", block.width, sign="*", constants=by)
+            )
+        parts.append(part)
+    return _stack(program, parts)
+
+
+def _stack(program: Program, parts: list[Table]) -> Table:
+    """Side by side, in the kind that they have in common; text stays as it is."""
+    whole = join_tables(parts)
+    if any(column.block.kind == "text" for column in whole.columns):
+        raise UnsupportedError("text that no encoder reads")
+    if not whole.width:
+        raise UnsupportedError("a step that leaves no column")
+    return table_of(gather(program, whole, common_kind(whole)))
+
+
+def select_columns(model: Fitted, table: Table, columns: Fitted) -> Table:
+    """The columns of a part: by name, position, mask or slice.
+
+    Raises UnsupportedError for names where the table has none, or not these.
+    """
+    if isinstance(columns, str):
+        columns = [columns]
+    if isinstance(columns, slice):
+        if isinstance(columns.start, str) or isinstance(columns.stop, str):
+            raise UnsupportedError("columns as a slice of names")
+        chosen = list(range(table.width))[columns]
+    else:
+        given: List[Fitted] = [columns] if np.isscalar(columns) else list(columns)
+        if given and all(isinstance(each, (bool, np.bool_)) for each in given):
+            chosen = [at for at, each in enumerate(given) if each]
+        elif all(isinstance(each, str) for each in given):
+            chosen = [_find_name(model, table, each) for each in given]
+        else:
+            chosen = [int(each) for each in given]
+    if any(not -table.width <= at < table.width for at in chosen):
+        raise UnsupportedError("a column that the signature does not list")
+    return Table(tuple(table.columns[at] for at in chosen))
+
+
+def _find_name(model: Fitted, table: Table, name: str) -> int:
+    names = [column.name for column in table.columns]
+    if names.count(name) == 1:
+        return names.index(name)
+    fitted = [str(each) for each in getattr(model, "feature_names_in_", [])]
+    if name in fitted and len(fitted) == len(names):
+        return fitted.index(name)
+    raise UnsupportedError(f"a column {name!r} that the signature does not list")

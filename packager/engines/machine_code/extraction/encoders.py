@@ -1,0 +1,143 @@
+"""Encoders of categories: words and numbers become positions, and these ones or numbers."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.index import TRANSFORMERS, Fitted
+from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.tables import (
+    Column,
+    Table,
+    as_numbers,
+    common_kind,
+    join_tables,
+    table_of,
+)
+
+UNKNOWN = -1
+_WHOLE = 2.0**53
+"""Up to here a double holds every whole number."""
+
+
+def is_null(value: object) -> bool:
+    return value is None or (isinstance(value, (float, np.floating)) and bool(np.isnan(value)))
+
+
+def find_positions(
+    program: Program, table: Table, categories: Sequence[Array], *, refuses: bool
+) -> list[Block]:
+    """The position of each column's value among its categories, -1 where it is none of them."""
+    if len(categories) != table.width:
+        raise UnsupportedError("categories for other columns than there are")
+    numbers = [column.block.kind != "text" for column in table.columns]
+    if any(numbers) and not all(numbers):
+        raise UnsupportedError("an encoder over words and numbers")
+    if all(numbers):
+        common = common_kind(table)
+        table = table_of(as_numbers(program, table, (common,)))
+    return [
+        _find_number(program, column, known, refuses=refuses)
+        if column.block.kind != "text"
+        else _find_word(program, column, known, refuses=refuses)
+        for column, known in zip(table.columns, categories)
+    ]
+
+
+def _find_word(program: Program, column: Column, known: Array, *, refuses: bool) -> Block:
+    values = list(known)
+    nulls = [at for at, each in enumerate(values) if is_null(each)]
+    words = {
+        each.encode("utf-8", "surrogatepass"): at
+        for at, each in enumerate(values)
+        if isinstance(each, str)
+    }
+    if len(nulls) > 1 or len(words) + len(nulls) != len(values):
+        raise UnsupportedError("categories of a text column that are no words")
+    ordered = sorted(words)
+    offsets = np.cumsum([0] + [len(each) for each in ordered]).astype(np.int64)
+    return program.add(
+        "find_word",
+        [column.block],
+        "int64",
+        1,
+        words=np.frombuffer(b"".join(ordered), np.uint8),
+        offsets=offsets,
+        positions=np.array([words[each] for each in ordered], np.int64),
+        missing=nulls[0] if nulls else UNKNOWN,
+        refuses=bool(refuses),
+    )
+
+
+def _find_number(program: Program, column: Column, known: Array, *, refuses: bool) -> Block:
+    values = np.asarray(known)
+    if values.dtype.kind not in "fiub":
+        raise UnsupportedError("categories of a column of numbers that are no numbers")
+    wide = values.astype(np.float64)
+    if values.dtype.kind in "iu" and (np.abs(wide) > _WHOLE).any():
+        raise UnsupportedError("categories beyond the whole numbers that a double holds")
+    nulls = np.flatnonzero(np.isnan(wide))
+    order = np.argsort(wide, kind="stable")
+    order = order[~np.isnan(wide[order])]
+    return program.add(
+        "find_number",
+        [column.block],
+        "int64",
+        1,
+        at=column.at,
+        numbers=np.ascontiguousarray(wide[order]),
+        positions=order.astype(np.int64),
+        missing=int(nulls[0]) if len(nulls) else UNKNOWN,
+        refuses=bool(refuses),
+    )
+
+
+@index.reads(TRANSFORMERS, "sklearn.OneHotEncoder")
+def encode_as_ones(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for infrequent categories and for a width other than float's two."""
+    if getattr(model, "_infrequent_enabled", False):
+        raise UnsupportedError("a OneHotEncoder with infrequent categories")
+    unknown = model.handle_unknown
+    if unknown not in ("ignore", "error", "warn"):
+        raise UnsupportedError(f"a OneHotEncoder with handle_unknown={unknown!r}")
+    kind = _answer_kind(model)
+    positions = find_positions(program, table, model.categories_, refuses=unknown == "error")
+    dropped = model.drop_idx_
+    parts = []
+    for at, (block, known) in enumerate(zip(positions, model.categories_)):
+        without = None if dropped is None else dropped[at]
+        skipped = UNKNOWN if without is None else int(without)
+        width = len(known) - (skipped != UNKNOWN)
+        if width:
+            parts.append(table_of(program.add("one_hot", [block], kind, width, dropped=skipped)))
+    return join_tables(parts)
+
+
+@index.reads(TRANSFORMERS, "sklearn.OrdinalEncoder")
+def encode_as_numbers(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for infrequent categories and for whole numbers."""
+    if getattr(model, "_infrequent_enabled", False):
+        raise UnsupportedError("an OrdinalEncoder with infrequent categories")
+    kind = _answer_kind(model)
+    refuses = model.handle_unknown == "error"
+    positions = find_positions(program, table, model.categories_, refuses=refuses)
+    other = np.nan if refuses else float(model.unknown_value)
+    parts = []
+    for block, known in zip(positions, model.categories_):
+        codes = np.arange(len(known) + 1, dtype=np.float64)
+        codes[-1] = other
+        for at, each in enumerate(known):
+            if is_null(each):
+                codes[at] = getattr(model, "encoded_missing_value", np.nan)
+        parts.append(table_of(program.add("look_up", [block], kind, 1, constants=codes)))
+    return join_tables(parts)
+
+
+def _answer_kind(model: Fitted) -> str:
+    name = np.dtype(model.dtype).name
+    if name not in ("float64", "float32"):
+        raise UnsupportedError(f"an encoder that answers with {name}")
+    return "double" if name == "float64" else "float"

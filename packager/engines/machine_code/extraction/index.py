@@ -1,0 +1,64 @@
+"""Readers of classes, by its module's package and its name."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, NamedTuple, TypeVar
+
+from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.tables import Table
+
+Fitted = Any
+"""A fitted object of a framework, or a part of one."""
+Transform = Callable[[Fitted, Program, Table], Table]
+
+
+class Answer(NamedTuple):
+    """Blocks that an estimator answers with."""
+
+    numbers: Block
+    """What `predict` of a regressor, or `predict_proba` of a classifier answers."""
+    best: Block | None = None
+    """Of a classifier: the position of the label that `predict` answers."""
+
+
+Estimate = Callable[[Fitted, Program, Table], Answer]
+Reader = TypeVar("Reader")
+TRANSFORMERS: dict[str, Transform] = {}
+ESTIMATORS: dict[str, Estimate] = {}
+
+
+def reads(index: dict[str, Reader], *names: str) -> Callable[[Reader], Reader]:
+    """Enter the decorated reader under the names of the classes that it reads."""
+
+    def enter(reader: Reader) -> Reader:
+        for name in names:
+            index[name] = reader
+        return reader
+
+    return enter
+
+
+def name_class(model: Fitted) -> str:
+    """`sklearn.Ridge`: the package, which stays, and the class; modules in between move."""
+    kind = type(model)
+    return "{}.{}".format(kind.__module__.partition(".")[0], kind.__name__)
+
+
+def transform(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for a step that no file reads."""
+    if model is None or isinstance(model, str):
+        if model in (None, "passthrough"):
+            return table
+        raise UnsupportedError(f"the step {model!r}")
+    name = name_class(model)
+    if name not in TRANSFORMERS:
+        raise UnsupportedError(f"no operation for the transformer {name}")
+    return TRANSFORMERS[name](model, program, table)
+
+
+def estimate(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for an estimator that no file reads."""
+    name = name_class(model)
+    if name not in ESTIMATORS:
+        raise UnsupportedError(f"no operation for the estimator {name}")
+    return ESTIMATORS[name](model, program, table)

@@ -1,0 +1,137 @@
+"""Scalers, imputers and what else computes each column by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.index import TRANSFORMERS, Fitted
+from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.tables import (
+    Table,
+    as_numbers,
+    common_kind,
+    constants,
+    gather,
+    join_tables,
+    table_of,
+)
+
+_FLOATS = ("double", "float")
+
+
+def compute(program: Program, block: Block, sign: str, values: Array) -> Block:
+    """One of + - * / with a constant for each column.
+
+    As numpy does it in place: in the wider of the two kinds, rounded to the block's own.
+    """
+    values = np.asarray(values)
+    kind = "float" if block.kind == "float" and values.dtype == np.float32 else "double"
+    by = np.ascontiguousarray(np.broadcast_to(values.astype(np.float64), (block.width,)))
+    return program.add(
+        "arithmetic", [block], block.kind, block.width, sign=sign, within=kind, constants=by
+    )
+
+
+@index.reads(TRANSFORMERS, "sklearn.StandardScaler")
+def scale_standard(model: Fitted, program: Program, table: Table) -> Table:
+    block = as_numbers(program, table, _FLOATS)
+    if model.with_mean:
+        block = compute(program, block, "-", model.mean_)
+    if model.with_std:
+        block = compute(program, block, "/", model.scale_)
+    return table_of(block)
+
+
+@index.reads(TRANSFORMERS, "sklearn.RobustScaler")
+def scale_robust(model: Fitted, program: Program, table: Table) -> Table:
+    block = as_numbers(program, table, _FLOATS)
+    if model.with_centering:
+        block = compute(program, block, "-", model.center_)
+    if model.with_scaling:
+        block = compute(program, block, "/", model.scale_)
+    return table_of(block)
+
+
+@index.reads(TRANSFORMERS, "sklearn.MaxAbsScaler")
+def scale_by_largest(model: Fitted, program: Program, table: Table) -> Table:
+    block = compute(program, as_numbers(program, table, _FLOATS), "/", model.scale_)
+    if getattr(model, "clip", False):
+        block = _clip(program, block, -1.0, 1.0)
+    return table_of(block)
+
+
+@index.reads(TRANSFORMERS, "sklearn.MinMaxScaler")
+def scale_to_range(model: Fitted, program: Program, table: Table) -> Table:
+    block = as_numbers(program, table, _FLOATS)
+    block = compute(program, block, "*", model.scale_)
+    block = compute(program, block, "+", model.min_)
+    if getattr(model, "clip", False):
+        block = _clip(program, block, *(float(each) for each in model.feature_range))
+    return table_of(block)
+
+
+def _clip(program: Program, block: Block, least: float, most: float) -> Block:
+    ends = np.array([least, most], np.float64)
+    return program.add("clip", [block], block.kind, block.width, ends=ends)
+
+
+@index.reads(TRANSFORMERS, "sklearn.Binarizer")
+def binarize(model: Fitted, program: Program, table: Table) -> Table:
+    block = as_numbers(program, table, _FLOATS)
+    by = np.full(block.width, float(model.threshold))
+    return table_of(program.add("above", [block], block.kind, block.width, constants=by))
+
+
+@index.reads(TRANSFORMERS, "sklearn.SimpleImputer")
+def impute(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for text, and for a missing value other than NaN."""
+    missing = model.missing_values
+    if not (isinstance(missing, float) and np.isnan(missing)):
+        raise UnsupportedError(f"a SimpleImputer of {missing!r}")
+    if any(column.block.kind == "text" for column in table.columns):
+        return _impute_text(model, program, table)
+    common = common_kind(table)
+    kind = common if common in _FLOATS else "double"
+    statistics = np.asarray(model.statistics_)
+    if statistics.dtype == object:
+        raise UnsupportedError("a SimpleImputer over a table of objects")
+    block = as_numbers(program, table, (kind,))
+    empty = np.isnan(statistics.astype(np.float64))
+    if empty.any() and not getattr(model, "keep_empty_features", False):
+        kept = Table(tuple(c for c, no in zip(table_of(block).columns, empty) if not no))
+        block, statistics = gather(program, kept, kind), statistics[~empty]
+    filled = program.add(
+        "fill", [block], kind, block.width, constants=constants(statistics.astype(np.float64))
+    )
+    return _with_indicator(model, program, table, table_of(filled))
+
+
+def _with_indicator(model: Fitted, program: Program, table: Table, filled: Table) -> Table:
+    indicator = getattr(model, "indicator_", None)
+    if not getattr(model, "add_indicator", False) or indicator is None:
+        return filled
+    source = as_numbers(program, table, ("double", "float"))
+    chosen = Table(tuple(table_of(source).columns[int(at)] for at in indicator.features_))
+    if not chosen.width:
+        return filled
+    block = gather(program, chosen, source.kind)
+    flags = program.add("is_missing", [block], filled.columns[0].block.kind, block.width)
+    return join_tables([filled, table_of(flags)])
+
+
+def _impute_text(model: Fitted, program: Program, table: Table) -> Table:
+    if getattr(model, "add_indicator", False):
+        raise UnsupportedError("an indicator of missing words")
+    found = []
+    for column, word in zip(table.columns, model.statistics_):
+        if column.block.kind != "text" or not isinstance(word, str):
+            raise UnsupportedError("a SimpleImputer over words and numbers")
+        found.append(program.add("fill_text", [column.block], "text", 1, word=_encode(word)))
+    return Table(
+        tuple(column._replace(block=block, at=0) for column, block in zip(table.columns, found))
+    )
+
+
+def _encode(word: str) -> Array:
+    return np.frombuffer(word.encode("utf-8", "surrogatepass"), np.uint8)

@@ -1,0 +1,117 @@
+"""The form as C: the same form, the same text. Nothing that a model brings is in it but numbers.
+
+Constants (words, weights, tables of trees) are bytes of a file that the assembler includes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from packager.engines.machine_code.form import Form, FormError, Step
+from packager.engines.machine_code.operations import categories, columns, scores, trees
+from packager.engines.machine_code.operations.interface import C_TYPES, Operation, block
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    **columns.OPERATIONS,
+    **categories.OPERATIONS,
+    **scores.OPERATIONS,
+    **trees.OPERATIONS,
+}
+_HEAD: Final = """\
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+__asm__(".section .rodata\\n.balign 64\\n.globl constants\\n.hidden constants\\nconstants:\\n"
+        ".incbin \\"constants.bin\\"\\n.byte 0\\n.previous\\n");
+extern const unsigned char constants[] __attribute__((visibility("hidden")));
+
+/* One column of a request; text has offsets (one more than rows), and missing may be null. */
+struct column { const void *values; const int64_t *offsets; const uint8_t *missing; };
+struct text { const uint8_t *bytes; int64_t length; int64_t missing; };
+
+__attribute__((unused))
+static void read_text(const struct column *column, int64_t row, struct text *found) {
+  found->bytes = (const uint8_t *)column->values + column->offsets[row];
+  found->length = column->offsets[row + 1] - column->offsets[row];
+  found->missing = column->missing != 0 && column->missing[row] != 0;
+}
+
+__attribute__((unused))
+static int64_t find_word(const struct text *text, const uint8_t *words, const int64_t *offsets,
+                         int64_t count) {
+  int64_t low = 0, high = count;
+  while (low < high) {
+    const int64_t at = low + (high - low) / 2;
+    const int64_t length = offsets[at + 1] - offsets[at];
+    const int64_t shorter = length < text->length ? length : text->length;
+    int order = shorter ? memcmp(words + offsets[at], text->bytes, (size_t)shorter) : 0;
+    if (order == 0) order = length < text->length ? -1 : length > text->length;
+    if (order == 0) return at;
+    if (order < 0) low = at + 1; else high = at;
+  }
+  return -1;
+}
+
+__attribute__((unused))
+static int64_t find_number(double x, const double *numbers, int64_t count) {
+  int64_t low = 0, high = count;
+  while (low < high) {
+    const int64_t at = low + (high - low) / 2;
+    if (numbers[at] == x) return at;
+    if (numbers[at] < x) low = at + 1; else high = at;
+  }
+  return -1;
+}
+"""
+_ENTRY: Final = """\
+/* Answers rows in order: -1 where all were answered, -2 without memory, else the row refused. */
+__attribute__((visibility("default")))
+int64_t answer(int64_t rows, const struct column *columns, void *out) {
+  struct row *v = malloc(sizeof *v);
+  if (!v) return -2;
+  for (int64_t row = 0; row < rows; row++) {
+"""
+
+
+def generate_c(form: Form) -> str:
+    """Raises FormError for an operation that is not known, or that breaks its own rules."""
+    for step in form.steps:
+        if step.operation not in OPERATIONS:
+            raise FormError(f"the operation {step.operation!r} is not known")
+        try:
+            OPERATIONS[step.operation].check(step)
+        except (KeyError, TypeError, ValueError) as error:
+            raise step.fail(f"parameters that are not as they should be: {error!r}") from error
+        if step.operation == "input" and not 0 <= step.parameters["column"] < len(form.columns):
+            raise step.fail("a column that the request does not have")
+    return "\n".join(_write_lines(form)) + "\n"
+
+
+def _write_lines(form: Form) -> Iterator[str]:
+    yield _HEAD
+    yield "struct row {"
+    for step in form.steps:
+        yield f"  {C_TYPES[step.kind]} b{step.number}[{step.width}];"
+    yield "};\n"
+    inner = [step for step in form.steps if step.operation != "input"]
+    for step in inner:
+        yield f"static int step_{step.number}(struct row *v) {{ /* {step.operation} */"
+        yield from (f"  {line}" for line in OPERATIONS[step.operation].write(step))
+        yield "  return 0;\n}\n"
+    yield _ENTRY.rstrip("\n")
+    for step in form.steps:
+        if step.operation == "input":
+            kind = form.columns[step.parameters["column"]]
+            yield f"    {columns.write_input(step, kind)}"
+    for step in inner:
+        yield f"    if (step_{step.number}(v)) {{ free(v); return row; }}"
+    yield from _write_answer(form.answer)
+    yield "  }\n  free(v);\n  return -1;\n}"
+
+
+def _write_answer(step: Step) -> Iterator[str]:
+    yield f"    for (int64_t i = 0; i < {step.width}; i++)"
+    yield f"      (({C_TYPES[step.kind]} *)out)[row * {step.width} + i] = {block(step)}[i];"

@@ -1,0 +1,145 @@
+"""A compiled library, held to what the registered model answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from handlers.loaders import machine_code
+from packager.engines.machine_code.edges import Edges
+from packager.engines.machine_code.extraction.program import Program
+from packager.engines.proof import parity, test_rows
+from packager.engines.proof.inputs import Inputs
+from packager.engines.proof.model_under_test import Case
+from packager.engines.proof.registered import Registered
+from packager.engines.proof.test_rows import Table
+
+Entry = dict[str, Any]
+FILE: Final = "model.so"
+RELATIVE: Final = 1e-12
+_LAST_PLACES: Final = 4
+"""Units of the last place that sums in another order, and another exp, may part by in floats."""
+_WRITTEN: Final = {"double": "<f8", "float": "<f4", "int64": "<i8"}
+
+
+class LibraryCase(Case):
+    """Raises RefusedError where the model answers with nothing that a library could."""
+
+    def __init__(self, *, program: Program, **known: Any) -> None:
+        super().__init__(hints=Edges(program), **known)
+        self.program = program
+
+    @classmethod
+    def of_registered(cls, registered: Registered, program: Program, wanted: Entry) -> LibraryCase:
+        return cls(
+            program=program,
+            predict=registered.predict,
+            model=registered.model,
+            inputs=registered.inputs,
+            method=registered.method,
+            table=registered.table(wanted["table"]),
+            example=registered.table(wanted["example"]) if wanted["example"] else None,
+            rtol=wanted["rtol"],
+            atol=wanted["atol"],
+            seed=wanted["seed"],
+            names=lambda: registered.names,
+        )
+
+
+def prove(case: LibraryCase, library: Path) -> Entry:
+    """`options`, `adversarial` and `evidence` of the library, or why it is `refused`."""
+    options = describe_options(case)
+    ours = machine_code.open_library(library, options)
+    exact = case.program.exact
+    rtol, atol = (0.0, 0.0) if exact else _tolerate(case)
+
+    def predict(table: Table) -> parity.Array:
+        return ours.array(case.make_feed(table))
+
+    done = parity.compare_batches(case.batches, predict, rtol=rtol, atol=atol, labels=case.labels)
+    if exact and not done.wrong:
+        _compare_signs(case, predict, done)
+    candidate: Entry = {
+        "name": "machine code",
+        "exact": exact,
+        "operations": len(case.program.operations),
+        "library_bytes": library.stat().st_size,
+        "rows": done.rows,
+        "refusals_agreed": done.refusals,
+        "max_abs_error": done.max_abs_error,
+        "max_rel_error": done.max_rel_error,
+    }
+    if done.wrong:
+        return {"refused": [f"{done.wrong} rows differ: {'; '.join(done.shown)}"]}
+    held = "equal to the last bit" if exact else "equal but for the rounding of sums and exp"
+    candidate |= {"taken": True, "comparison": held, "rtol": rtol, "atol": atol}
+    return {
+        "options": options,
+        "adversarial": case.list_replay_rows(),
+        "evidence": {**case.evidence(), "rtol": rtol, "atol": atol, "candidates": [candidate]},
+    }
+
+
+def describe_options(case: LibraryCase) -> Entry:
+    """Options of the loader: how columns are handed over, and what the numbers mean."""
+    form = case.program.answer
+    block = case.program.operations[form["block"]]
+    options = {
+        "file": FILE,
+        "feeds": _list_feeds(case.inputs),
+        "output": "answer",
+        "width": block["width"],
+        "written": _WRITTEN[block["kind"]],
+        **case.describe_answers(),
+    }
+    if "labels" in form:
+        labels = np.asarray(case.model.classes_)
+        options["labels"] = labels.tolist()
+        options["label_dtype"] = "object" if labels.dtype.kind in "UO" else labels.dtype.str
+    return options
+
+
+def _list_feeds(inputs: Inputs) -> list[Entry]:
+    if not inputs.columns:
+        return inputs.matrix(inputs.dtype)
+    return [
+        {
+            "input": str(at),
+            "dtype": np.dtype(test_rows.DTYPES[column.type]).name,
+            "columns": [column.name],
+            "tensor": None,
+        }
+        for at, column in enumerate(inputs.columns)
+    ]
+
+
+def _tolerate(case: LibraryCase) -> tuple[float, float]:
+    """Relative and absolute tolerance: near zero an answer counts as large as the usual one."""
+    answers = [
+        np.abs(batch.expected.astype(np.float64)).ravel()
+        for batch in case.batches
+        if batch.name == "generated" and batch.expected is not None
+    ]
+    rtol = RELATIVE
+    if case.answer.dtype == np.float32:
+        rtol = _LAST_PLACES * float(np.finfo(np.float32).eps)
+    if case.answer.dtype.kind != "f" or not answers:
+        return rtol, 0.0
+    usual = float(np.nanmedian(np.concatenate(answers)))
+    return rtol, rtol * usual if np.isfinite(usual) else 0.0
+
+
+def _compare_signs(case: LibraryCase, predict: parity.Predict, done: parity.Verdict) -> None:
+    """Zeros of another sign are equal numbers and other bits."""
+    for batch in case.batches:
+        if batch.expected is None or batch.expected.dtype.kind != "f":
+            continue
+        zero = batch.expected == 0
+        if zero.any():
+            answer = predict(batch.table)
+            wrong = np.signbit(batch.expected[zero]) != np.signbit(answer[zero])
+            if wrong.any():
+                done.wrong += int(wrong.sum())
+                done.shown.append(f"{batch.name}: a zero of the other sign")

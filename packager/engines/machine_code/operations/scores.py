@@ -1,0 +1,120 @@
+"""Weighted sums, and what scores become: probabilities, labels' positions, means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from packager.engines.machine_code.form import Step
+from packager.engines.machine_code.operations.interface import (
+    REAL,
+    Operation,
+    block,
+    check_alike,
+    check_array,
+    check_inputs,
+    constant,
+    each,
+)
+
+_DTYPES: Final = {"double": "<f8", "float": "<f4"}
+
+
+def _check_weigh(step: Step) -> None:
+    check_inputs(step, 1)
+    if step.kind != step.inputs[0].kind:
+        raise step.fail("sums of another kind than their terms")
+    dtype = _DTYPES[step.kind]
+    check_array(step, "weights", step.width * step.inputs[0].width, dtype)
+    check_array(step, "offsets", step.width, dtype)
+
+
+def _write_weigh(step: Step) -> Iterable[str]:
+    source = step.inputs[0]
+    yield f"for (int64_t k = 0; k < {step.width}; k++) {{"
+    yield f"  const {step.kind} *weight = {constant(step, 'weights')} + k * {source.width};"
+    yield f"  {step.kind} sum = 0;"
+    yield f"  for (int64_t i = 0; i < {source.width}; i++) sum += {block(source)}[i] * weight[i];"
+    yield f"  {block(step)}[k] = sum + {constant(step, 'offsets')}[k];"
+    yield "}"
+
+
+def _name_function(step: Step, name: str) -> str:
+    return name if step.inputs[0].kind == "double" else f"{name}f"
+
+
+def _check_same_kind(step: Step) -> None:
+    check_alike(step)
+    if step.kind != step.inputs[0].kind:
+        raise step.fail("a block of another kind than its input")
+
+
+def _write_exp(step: Step) -> Iterable[str]:
+    return each(step, f"{_name_function(step, 'exp')}(x)")
+
+
+def _write_expit(step: Step) -> Iterable[str]:
+    return each(step, f"1 / (1 + {_name_function(step, 'exp')}(-x))")
+
+
+def _write_softmax(step: Step) -> Iterable[str]:
+    """Behind the largest score; the sum is a double's, as XGBoost sums its floats too."""
+    source, kind = block(step.inputs[0]), step.kind
+    yield f"{kind} most = {source}[0];"
+    yield f"for (int64_t i = 1; i < {step.width}; i++)"
+    yield f"  if ({source}[i] > most) most = {source}[i];"
+    yield "double sum = 0;"
+    yield f"for (int64_t i = 0; i < {step.width}; i++) {{"
+    yield f"  {block(step)}[i] = {_name_function(step, 'exp')}({source}[i] - most);"
+    yield f"  sum += {block(step)}[i];"
+    yield "}"
+    yield f"for (int64_t i = 0; i < {step.width}; i++) {block(step)}[i] /= ({kind})sum;"
+
+
+def _write_shares(step: Step) -> Iterable[str]:
+    source, kind = block(step.inputs[0]), step.kind
+    yield f"{kind} sum = 0;"
+    yield f"for (int64_t i = 0; i < {step.width}; i++) sum += {source}[i];"
+    yield f"for (int64_t i = 0; i < {step.width}; i++) {block(step)}[i] = {source}[i] / sum;"
+
+
+def _check_complement(step: Step) -> None:
+    check_inputs(step, 1)
+    if step.kind not in REAL or step.inputs[0].width != 1 or step.width != 2:
+        raise step.fail("two columns are made of one")
+
+
+def _write_complement(step: Step) -> Iterable[str]:
+    source = block(step.inputs[0])
+    yield f"{block(step)}[0] = 1 - {source}[0];"
+    yield f"{block(step)}[1] = {source}[0];"
+
+
+def _check_argmax(step: Step) -> None:
+    check_inputs(step, 1)
+    if step.kind != "int64" or step.width != 1:
+        raise step.fail("a position of another form")
+
+
+def _write_argmax(step: Step) -> Iterable[str]:
+    """The first of the largest; NaN is larger than any, as numpy has it."""
+    source = step.inputs[0]
+    yield "int64_t best = 0;"
+    yield f"for (int64_t i = 1; i < {source.width}; i++) {{"
+    yield f"  if ({block(source)}[best] != {block(source)}[best]) break;"
+    yield f"  const {source.kind} x = {block(source)}[i];"
+    yield f"  if (x > {block(source)}[best] || x != x)"
+    yield "    best = i;"
+    yield "}"
+    yield f"{block(step)}[0] = best;"
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "weigh": Operation(_check_weigh, _write_weigh),
+    "exp": Operation(_check_same_kind, _write_exp),
+    "expit": Operation(_check_same_kind, _write_expit),
+    "softmax": Operation(_check_same_kind, _write_softmax),
+    "shares": Operation(_check_same_kind, _write_shares),
+    "complement": Operation(_check_complement, _write_complement),
+    "argmax": Operation(_check_argmax, _write_argmax),
+}
