@@ -46,6 +46,7 @@ from packager.engines.machine_code.extraction.program import UnsupportedError
 from packager.engines.machine_code.form import FormError, read_form
 from packager.engines.machine_code.generator import generate_c
 from packager.engines.machine_code.library_under_test import LibraryCase, prove
+from packager.engines.machine_code.toolchain import compile_library
 from packager.engines.proof.inputs import Column, Inputs
 
 COMPILER = shutil.which("cc")
@@ -334,6 +335,21 @@ def test_one_threshold_that_is_the_next_double_is_noticed(tmp_path: Path) -> Non
     model = make_pipeline(prepared(), HistGradientBoostingRegressor(max_iter=4)).fit(TABLE, Y)
     (why,) = proven(tmp_path, model, move)["refused"]
     assert "rows differ: threshold: " in why
+
+
+@pytest.mark.parametrize(("arch", "target"), [("x86_64", "x86_64"), ("arm64", "aarch64")])
+def test_the_compiler_is_told_the_target_and_strict_arithmetic(
+    arch: str, target: str, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\ncat model.c constants.bin > model.so\necho "$@" >> model.so\n')
+    python.chmod(0o755)
+    made = compile_library(python, "C\n", b"words\n", tmp_path / "made", arch, tmp_path)
+    assert [path.name for path in made.parent.iterdir()] == ["model.so"]
+    source, constants, command = made.read_text(encoding="utf-8").splitlines()
+    assert (source, constants) == ("C", "words")
+    assert command.startswith(f"-m ziglang cc -target {target}-linux-gnu.2.17 ")
+    assert "-ffp-contract=off -fno-fast-math" in command
 
 
 def test_extraction_is_read_by_python_3_8() -> None:
