@@ -89,23 +89,24 @@ def select_columns(model: Fitted, table: Table, columns: Fitted) -> Table:
 
     Raises UnsupportedError for names where the table has none, or not these.
     """
-    if isinstance(columns, str):
-        columns = [columns]
     if isinstance(columns, slice):
         if isinstance(columns.start, str) or isinstance(columns.stop, str):
             raise UnsupportedError("columns as a slice of names")
         chosen = list(range(table.width))[columns]
     else:
-        given: List[Fitted] = [columns] if np.isscalar(columns) else list(columns)
-        if given and all(isinstance(each, (bool, np.bool_)) for each in given):
-            chosen = [at for at, each in enumerate(given) if each]
-        elif all(isinstance(each, str) for each in given):
-            chosen = [_find_name(model, table, each) for each in given]
-        else:
-            chosen = [int(each) for each in given]
+        chosen = _find_positions(model, table, columns)
     if any(not -table.width <= at < table.width for at in chosen):
         raise UnsupportedError("a column that the signature does not list")
     return Table(tuple(table.columns[at] for at in chosen))
+
+
+def _find_positions(model: Fitted, table: Table, columns: Fitted) -> List[int]:
+    given: List[Fitted] = [columns] if np.isscalar(columns) else list(columns)
+    if given and all(isinstance(each, (bool, np.bool_)) for each in given):
+        return [at for at, each in enumerate(given) if each]
+    return [
+        _find_name(model, table, each) if isinstance(each, str) else int(each) for each in given
+    ]
 
 
 def _find_name(model: Fitted, table: Table, name: str) -> int:
