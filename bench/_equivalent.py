@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
+    "packager/models/registry.py": {
+        "folder.mkdir(parents=True, exist_ok=True) | True flips": "what calls it has made the "
+        "folder above, and nothing has made this one",
+    },
     "packager/pipeline/answers/spread.py": {
         "if each.within(0.0, _ALLOWANCE * spread.rounding.get(each.place, -1.0)):"
         " | 1.0 + 1": "any number below zero allows nothing",

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -263,3 +264,27 @@ def test_a_version_that_is_not_ready_is_not_built(
     with pytest.raises(ModelNotFoundError, match=f"not ready: its status is {status}"):
         MlflowRegistry(tracking_uri=written.uri).fetch("models:/churn/1", tmp_path / "work")
     assert not (tmp_path / "work").exists()
+
+
+def _logged(uri: str, *contexts: str) -> SimpleNamespace:
+    tags = [SimpleNamespace(key="mlflow.data.context", value=each) for each in contexts]
+    dataset = SimpleNamespace(source=json.dumps({"uri": uri}))
+    return SimpleNamespace(dataset=dataset, tags=tags)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "address"),
+    [
+        ([], ""),
+        ([_logged("s3://b/test.csv", "eval"), _logged("s3://b/x.csv", "training")], "s3://b/x.csv"),
+        ([_logged("s3://b/x.csv", "a", "training"), _logged("s3://b/y.csv")], "s3://b/x.csv"),
+        # of none it is said: the first
+        ([_logged("s3://b/y.csv"), _logged("s3://b/z.csv", "eval")], "s3://b/y.csv"),
+        # what is no table goes by
+        ([_logged("s3://b/x.zip", "training"), _logged("s3://b/Y.CSV")], "s3://b/Y.CSV"),
+    ],
+    ids=["none", "training last", "training first", "unsaid", "no table"],
+)
+def test_the_table_that_was_logged_for_training_goes_first(inputs: list[Any], address: str) -> None:
+    run = SimpleNamespace(inputs=SimpleNamespace(dataset_inputs=inputs))
+    assert registry_sources.read_table_address(run) == address
