@@ -77,7 +77,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/events/destinations/s3.py": _DESTINATIONS,
     "handlers/events/destinations/sqs.py": _DESTINATIONS,
     "handlers/events/triggers/__init__.py": _TRIGGERS,
-    "handlers/events/triggers/batches.py": _TRIGGERS,
+    "handlers/events/triggers/batches.py": ("tests/handlers/test_batches.py",),
     "handlers/events/triggers/blob.py": _TRIGGERS,
     "handlers/events/triggers/eventgrid.py": _TRIGGERS,
     "handlers/events/triggers/eventhubs.py": _TRIGGERS,
