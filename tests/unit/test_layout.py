@@ -8,13 +8,14 @@ from pathlib import Path
 
 from packager import targets
 from packager.pipeline import layout
-from packager.types import BuildPlan
+from packager.types import BuildPlan, change_request
 from tests import fake_plan
 
 
 def azure(**changes: object) -> BuildPlan:
+    """A plan for Azure; `changes` are settings by their options' names."""
     plan = fake_plan.plan()
-    request = replace(plan.request, **changes)  # type: ignore[arg-type]
+    request = change_request(plan.request, **changes)
     return replace(plan, request=request, target=targets.load("azure-functions"))
 
 

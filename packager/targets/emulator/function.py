@@ -19,7 +19,7 @@ from typing import Final
 from packager.errors import EmulatorError
 from packager.system import procfs
 from packager.system.sandbox import ConfinedConnection, Confinement, interpreter_paths
-from packager.targets.confined_program import ConfinedProgram
+from packager.system.sandbox.confined_program import ConfinedProgram
 from packager.targets.emulator import parts
 from packager.types import Interpreter
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from packager.targets.confined_program import ProcessStats
+from packager.system.sandbox.confined_program import ProcessStats
 from packager.targets.hosts._host import (
     PING,
     Answered,

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from packager.probes import Probe
+from packager.system.sandbox.confined_program import ProcessStats
 from packager.system.sandbox.endings import Ending
-from packager.targets.confined_program import ProcessStats
 from packager.types import Door, Interpreter, Json
 
 

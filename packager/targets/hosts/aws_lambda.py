@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 from typing import Final, Self
 
+from packager.system.sandbox.confined_program import ProcessStats
 from packager.system.sandbox.endings import explain_words
-from packager.targets.confined_program import ProcessStats
 from packager.targets.emulator import Emulator, Invocation, http_event
 from packager.targets.hosts._host import Answered, Boot, Call
 

@@ -19,7 +19,7 @@ from packager.errors import EmulatorError
 from packager.system import process, sandbox
 from packager.system.resources import WORKERS
 from packager.system.sandbox import Confinement
-from packager.targets.confined_program import ConfinedProgram
+from packager.system.sandbox.confined_program import ConfinedProgram
 from packager.targets.hosts._ended import answer_ended
 from packager.targets.hosts._host import Answered, Boot, Call, Delivered
 from packager.targets.hosts.azure_messages import MESSAGES, answers

@@ -15,7 +15,7 @@ from typing import Final
 from packager.environments import surroundings
 from packager.system import process, sandbox
 from packager.system.sandbox import ConfinedConnection, Confinement
-from packager.targets.confined_program import ConfinedProgram
+from packager.system.sandbox.confined_program import ConfinedProgram
 from packager.targets.emulator.parts import host_architecture
 from packager.targets.hosts._ended import answer_ended
 from packager.targets.hosts._host import Answered, Boot, Call
