@@ -69,6 +69,8 @@ def measure_difference(one: Json, other: Json) -> float:
     if isinstance(one, int | float) and isinstance(other, int | float):
         if one == other or (math.isnan(one) and math.isnan(other)):
             return 0.0
+        if not (math.isfinite(one) and math.isfinite(other)):
+            return math.inf
         return abs(one - other) / max(abs(one), abs(other))
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return max(map(measure_difference, one, other), default=0.0)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from packager.errors import PackagerError  # noqa: E402 - the checkout is put on the path first
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build, plan_build  # noqa: E402
-from packager.types import BuildPlan, BuildReport, make_request  # noqa: E402
+from packager.types import BuildPlan, BuildReport, Json, make_request  # noqa: E402
 from tests.zoo import environments, report  # noqa: E402
 from tests.zoo.asking import ask_artifact, compare_requests  # noqa: E402
 
@@ -87,12 +87,19 @@ def try_model(model: Listed, work: Path, *, plan_only: bool) -> dict[str, Any]:
         result = {"outcome": "refused", "error": kind, "sentence": str(error)}
     result["seconds"] = round(time.perf_counter() - began, 1)
     if result["outcome"] == "built":
-        expected = [(status, text) for status, text in asked["answers"]]
-        difference = compare_requests(expected, ask_artifact(out, asked["requests"]))
-        result |= asdict(difference)
-        result["outcome"] = "wrong" if difference.wrong else "built"
+        result |= _ask(out, asked)
         shutil.rmtree(out)
     return result
+
+
+def _ask(folder: Path, asked: Json) -> dict[str, Any]:
+    """Ask a built artifact; one that cannot be asked is as wrong as one that answers otherwise."""
+    expected = [(status, text) for status, text in asked["answers"]]
+    try:
+        difference = compare_requests(expected, ask_artifact(folder, asked["requests"]))
+    except PackagerError as error:
+        return {"outcome": "wrong", "rows": 0, "largest": 0.0, "wrong": [str(error)]}
+    return asdict(difference) | {"outcome": "wrong" if difference.wrong else "built"}
 
 
 def _describe_plan(plan: BuildPlan) -> dict[str, Any]:
