@@ -7,6 +7,7 @@ answers, or positions among the labels, into one more. All else is as for a grap
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -65,7 +66,7 @@ class Library:
 
     def _buffers(self, feed: Array, held: list[Array]) -> list[_Column]:
         """Columns side by side, of one dtype; what they point to is `held`."""
-        table = feed.reshape(len(feed), -1)
+        table = feed.reshape(len(feed), math.prod(feed.shape[1:]))
         found = []
         for at in range(table.shape[1]):
             if table.dtype != object:

@@ -249,6 +249,9 @@ BROKEN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a constant beyond the end": lambda form: form["arrays"][-1].update(count=10**9),
     "a constant of another type": lambda form: form["arrays"][-1].update(dtype="<c16"),
     "a column that is not there": lambda form: form["operations"][0]["parameters"].update(column=5),
+    "a column that is True": lambda form: form["operations"][0]["parameters"].update(column=True),
+    "a column of text for a number": lambda form: form["inputs"][0].update(type="string"),
+    "a column of another width": lambda form: form["inputs"][0].update(type="float"),
     "an answer that is not there": lambda form: form["answer"].update(block=50),
     "operations that are no list": lambda form: form.update(operations=7),
 }

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from packager.errors import SandboxError
+from packager.system.sandbox import read_bytes
 from packager.types import Json
 
 VERSION: Final = 1
@@ -27,6 +29,8 @@ KINDS: Final = frozenset(INPUT_KINDS.values())
 MOST_OPERATIONS: Final = 20_000
 MOST_BYTES: Final = 256 << 20
 """Of constants: Lambda takes 250 MB unzipped, so no artifact holds more."""
+MOST_TEXT_BYTES: Final = 64 << 20
+"""Of form.json, which names what lies in the constants."""
 MOST_WIDTH: Final = 4_000_000
 """Cells of all blocks of a row together: they are held while it is answered."""
 _DTYPES: Final = frozenset({"<f8", "<f4", "<i8", "<i4", "<i2", "<u2", "|u1"})
@@ -80,16 +84,16 @@ class Form:
 
 
 def read_form(folder: Path) -> Form:
-    """Raises FormError for what is no form of this version, or breaks its rules."""
+    """Raises FormError for what is no plain file, no form of this version, or breaks its rules."""
     try:
-        found = json.loads((folder / "form.json").read_text(encoding="utf-8"))
+        found = json.loads(read_bytes(folder / "form.json", MOST_TEXT_BYTES))
+        constants = read_bytes(folder / "constants.bin", MOST_BYTES)
+    except SandboxError as error:
+        raise FormError(str(error)) from error
     except (ValueError, RecursionError) as error:
         raise FormError(f"no JSON: {error}") from error
-    constants = (folder / "constants.bin").read_bytes()
     if not isinstance(found, dict) or found.get("version") != VERSION:
         raise FormError(f"a version other than {VERSION}")
-    if len(constants) > MOST_BYTES:
-        raise FormError(f"{len(constants)} bytes of constants: {MOST_BYTES} are the most")
     try:
         return _read(found, constants)
     except (KeyError, TypeError, IndexError, AttributeError, OverflowError, ValueError) as error:
@@ -104,9 +108,11 @@ def _read(found: Json, constants: bytes) -> Form:
     if len(found["operations"]) > MOST_OPERATIONS:
         raise FormError(f"{len(found['operations'])} operations: {MOST_OPERATIONS} are the most")
     steps: list[Step] = []
+    width = 0
     for entry in found["operations"]:
         steps.append(_read_step(entry, steps, arrays))
-        if sum(each.width for each in steps) > MOST_WIDTH:
+        width += steps[-1].width
+        if width > MOST_WIDTH:
             raise FormError(f"rows of more than {MOST_WIDTH} cells")
     answer, labels = steps[_read_count(found["answer"]["block"])], found["answer"].get("labels", 0)
     if answer.kind not in {"double", "float", "int64"} or (labels and answer.kind != "int64"):

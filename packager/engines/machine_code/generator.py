@@ -5,10 +5,10 @@ Constants (words, weights, tables of trees) are bytes of a file that the assembl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from packager.engines.machine_code.form import Form, FormError, Step
+from packager.engines.machine_code.form import INPUT_KINDS, Form, FormError, Step
 from packager.engines.machine_code.operations import categories, columns, scores, trees
 from packager.engines.machine_code.operations.interface import C_TYPES, Operation, block
 
@@ -85,9 +85,17 @@ def generate_c(form: Form) -> str:
             OPERATIONS[step.operation].check(step)
         except (KeyError, TypeError, ValueError) as error:
             raise step.fail(f"parameters that are not as they should be: {error!r}") from error
-        if step.operation == "input" and not 0 <= step.parameters["column"] < len(form.columns):
-            raise step.fail("a column that the request does not have")
+        if step.operation == "input":
+            _check_column(step, form.columns)
     return "\n".join(_write_lines(form)) + "\n"
+
+
+def _check_column(step: Step, kinds: Sequence[str]) -> None:
+    column = step.parameters["column"]
+    if column >= len(kinds):
+        raise step.fail("a column that the request does not have")
+    if step.kind != INPUT_KINDS[kinds[column]]:
+        raise step.fail(f"a block of {step.kind} for a column of type {kinds[column]}")
 
 
 def _write_lines(form: Form) -> Iterator[str]:

@@ -22,7 +22,7 @@ from packager.system.sandbox.launch import (
     weak_level,
 )
 from packager.system.sandbox.protections import SHARED_MEMORY
-from packager.system.sandbox.results import check_plain, read_result
+from packager.system.sandbox.results import check_plain, read_bytes, read_result
 from packager.system.sandbox.system_files import interpreter_paths, list_system_files
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "list_system_files",
     "machine_memory_bytes",
     "program_paths",
+    "read_bytes",
     "read_result",
     "run",
     "weak_level",

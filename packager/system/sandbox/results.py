@@ -26,8 +26,16 @@ def check_plain(path: Path) -> None:
 def read_result(path: Path) -> str:
     """The text of a file that a confined program wrote.
 
-    Raises SandboxError where it is not there, or is no plain file: a link would have us read what
-    the program could not.
+    Raises SandboxError as `read_bytes` does.
+    """
+    return read_bytes(path, _LARGEST_BYTES).decode("utf-8", errors="replace")
+
+
+def read_bytes(path: Path, most_bytes: int) -> bytes:
+    """The contents of a file that a confined program wrote.
+
+    Raises SandboxError where it is not there, is larger, or is no plain file: a link would have us
+    read what the program could not.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -38,7 +46,7 @@ def read_result(path: Path) -> str:
         about = os.fstat(fd)  # before it is opened as a file, which a folder cannot be
         if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
             raise SandboxError(f"The model's process left {path.name}, which is no plain file.")
-        if about.st_size > _LARGEST_BYTES:
+        if about.st_size > most_bytes:
             raise SandboxError(f"The model's process left {path.name} of {about.st_size:,} bytes.")
         with os.fdopen(fd, "rb", closefd=False) as file:
-            return file.read().decode("utf-8", errors="replace")
+            return file.read(most_bytes)

@@ -6,7 +6,7 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from packager.engines.machine_code.extraction.program import Array, Block, Program
+from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
 
 MISSING_LEFT = 1
 ZERO_IS_MISSING = 2
@@ -52,6 +52,8 @@ def _order_from_root(lefts: Array, rights: Array) -> Array:
     while todo:
         at = todo.pop()
         order.append(at)
+        if len(order) > len(lefts):
+            raise UnsupportedError("a tree whose nodes lead back to one another")
         if lefts[at] >= 0:
             todo += [int(rights[at]), int(lefts[at])]
     return np.array(order)

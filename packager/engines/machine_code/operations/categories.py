@@ -16,6 +16,7 @@ from packager.engines.machine_code.operations.interface import (
     check_inputs,
     check_range,
     check_starts,
+    check_whole,
     constant,
 )
 
@@ -28,9 +29,7 @@ def _check_position(step: Step, count: int) -> None:
         raise step.fail("a position of another form")
     check_array(step, "positions", count, "<i8")
     check_range(step, "positions", 0, _MOST)
-    missing = step.parameters["missing"]
-    if not isinstance(missing, int) or not -1 <= missing < _MOST:
-        raise step.fail("a position of what is missing")
+    check_whole(step, "missing", -1, _MOST)
 
 
 def _check_word(step: Step) -> None:
@@ -67,9 +66,7 @@ def _check_number(step: Step) -> None:
     check_array(step, "numbers", len(numbers), "<f8")
     if len(numbers) > 1 and not (np.diff(numbers) > 0).all():
         raise step.fail("numbers that are in no order")
-    at = step.parameters["at"]
-    if not isinstance(at, int) or not 0 <= at < step.inputs[0].width:
-        raise step.fail("a column that its source does not have")
+    check_whole(step, "at", 0, step.inputs[0].width)
     _check_position(step, len(numbers))
 
 
@@ -88,8 +85,8 @@ def _write_number(step: Step) -> Iterable[str]:
 
 def _check_one_hot(step: Step) -> None:
     check_inputs(step, 1, frozenset({"int64"}))
-    dropped = step.parameters["dropped"]
-    if step.kind not in REAL or not isinstance(dropped, int) or not -1 <= dropped <= step.width:
+    check_whole(step, "dropped", -1, step.width + 1)
+    if step.kind not in REAL:
         raise step.fail("ones of another form")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from packager.engines.machine_code.form import INPUT_KINDS, Step
+from packager.engines.machine_code.form import INPUT_KINDS, MOST_WIDTH, Step
 from packager.engines.machine_code.operations.interface import (
     C_TYPES,
     REAL,
@@ -15,6 +15,7 @@ from packager.engines.machine_code.operations.interface import (
     check_array,
     check_inputs,
     check_range,
+    check_whole,
     constant,
     each,
 )
@@ -25,7 +26,8 @@ _SIGNS: Final = frozenset("+-*/")
 
 def _check_input(step: Step) -> None:
     check_inputs(step, 0)
-    if not isinstance(step.parameters["column"], int) or step.width != 1:
+    check_whole(step, "column", 0, MOST_WIDTH)
+    if step.width != 1:
         raise step.fail("an input of no column")
 
 

@@ -73,6 +73,13 @@ def check_range(step: Step, name: str, least: int, end: int) -> None:
         raise step.fail(f"{name} from {values.min()} to {values.max()}")
 
 
+def check_whole(step: Step, name: str, least: int, end: int) -> None:
+    """A parameter that is a whole number from `least` to below `end`; True is none."""
+    value = step.parameters[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < end:
+        raise step.fail(f"{value!r} for {name}")
+
+
 def check_starts(step: Step, name: str, end: int) -> None:
     """Positions that begin with 0, never fall and end with `end`."""
     starts = step.array(name).astype(np.int64)
