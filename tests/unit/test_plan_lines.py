@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from packager.environments import lockfile
 from packager.environments.lockfile import Wanted
 from packager.errors import PlanError, UnresolvableError
-from packager.facts.modules import conda_names
+from packager.facts.modules import conda_names, module_names
+from packager.models.code_imports import Need
+from packager.models.model_imports import ImportedModule, ModelImports
 from packager.pipeline.plan import _lines
-from packager.types import Lock, Requirements
+from packager.pipeline.plan._modules import Needs
+from packager.types import Architecture, Lock, Requirements
 from tests import fake_plan
 from tests.unit import test_plan
 from tests.unit.test_plan import PINS
@@ -118,7 +122,12 @@ def test_a_folder_s_distribution(line: str, name: str) -> None:
     ("line", "fixed"),
     [
         ('numpy==1.26.4 ; python_version < "3.12"', "numpy==1.26.4"),
-        ('numpy==2.1.0 ; python_version >= "3.12"', None),
+        ('numpy==2.1.0 ; python_version >= "3.12"', 'numpy==2.1.0 ; python_version >= "3.12"'),
+        (
+            'audioop-lts ; python_version > "3.12"',
+            'audioop-lts ; python_version > "3.12"',
+        ),
+        ('numpy==2.1.0 ; python_version < "3"', None),
         ('numpy==2.1.0 ; python_full_version >= "3.11.5"', "numpy==2.1.0"),
         ('pywin32==306 ; sys_platform == "win32"', None),
         ("colorama==0.4.6 ; platform_system == 'Windows'", None),
@@ -129,9 +138,95 @@ def test_a_folder_s_distribution(line: str, name: str) -> None:
 )
 def test_markers_hold_under_the_author_s_python(line: str, fixed: str | None) -> None:
     model = fake_plan.model(requirements=Requirements(lines=(line,)), python_version="3.11.7")
-    found = _lines.fix_markers(model).requirements
+    found = _lines.fix_markers(model, "x86_64").requirements
     assert found.lines == (() if fixed is None else (fixed,))
     assert [each.line for each in found.changes] == ([line] if fixed is None else [])
+
+
+@pytest.mark.parametrize(("architecture", "taken"), [("x86_64", "1.18.0"), ("arm64", "1.17.0")])
+def test_of_several_lines_of_a_name_the_function_s_machine_and_the_author_s_python_take_one(
+    architecture: Architecture, taken: str
+) -> None:
+    lines = (
+        'onnxruntime==1.18.0 ; platform_machine == "x86_64"',
+        'onnxruntime==1.17.0 ; platform_machine == "aarch64"',
+        'onnxruntime==1.16.0 ; python_version >= "3.13"',
+    )
+    model = fake_plan.model(requirements=Requirements(lines=lines), python_version="3.11.7")
+    found = _lines.fix_markers(model, architecture).requirements
+    assert found.lines == (f"onnxruntime=={taken}",)
+    assert len(found.changes) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "used"),
+    [
+        ("openpyxl=3.0.5=py_0", "openpyxl==3.0.5"),
+        ("pickleshare=0.7.5=py_1003", "pickleshare==0.7.5"),
+        ("lightgbm=4.3.0=cpu_py311h1_0", "lightgbm==4.3.0"),
+        ("xgboost=2.0.3=cpu_pyhb8f9a19_0", "xgboost==2.0.3"),
+        ("setuptools=68.0.0=py311h06a4308_0", "setuptools==68.0.0"),
+        ("llvm-openmp=14.0.6=h9e868ea_0", ""),
+        ("happy=1.0=happy_0", ""),
+    ],
+)
+def test_a_build_of_conda_tells_packages_of_python_from_libraries(line: str, used: str) -> None:
+    model = fake_plan.model(requirements=Requirements(lines=(line,)))
+    (change,) = _lines.settle_lines(model, {}).requirements.changes
+    assert change.used == used
+
+
+def _needs(module: str, need: Need, **changes: Any) -> Needs:
+    """Needs of a model that lists numpy and whose code imports one module."""
+    imports = ModelImports()
+    imports.modules.append(ImportedModule(name=module, place="code/steps.py:1", need=need))
+    requirements = Requirements(lines=("numpy==2.2.6",), **changes)
+    return Needs(
+        model=fake_plan.model(requirements=requirements),
+        imports=imports,
+        names=module_names(),
+        required=("scikit-learn",),
+        kept=frozenset({"kept"}),
+        is_known=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "need", "name", "is_needed"),
+    [
+        ("numpy", Need.LOAD, "docopt", False),
+        ("docopt", Need.LATER, "docopt", True),
+        ("churn", Need.LATER, "", True),
+        ("churnlib", Need.OPTIONAL, "acme-lib", True),
+        ("churnlib", Need.LATER, "acme-lib", True),
+        ("numpy", Need.LOAD, "acme-lib", False),
+        ("numpy", Need.LOAD, "kept", True),
+        ("numpy", Need.LOAD, "scikit-learn", True),
+    ],
+)
+def test_what_nobody_has_read_is_needed_where_it_may_have_a_module(
+    module: str, need: Need, name: str, *, is_needed: bool
+) -> None:
+    assert bool(_needs(module, need).explain_unseen(name)) is is_needed
+
+
+def test_what_is_used_asked_for_or_perhaps_named_is_needed() -> None:
+    needs = _needs("numpy", Need.LOAD)
+    assert not needs.explain("openpyxl")
+    assert not needs.explain("docopt")
+    needs.imports.attributes["read_excel"] = "code/steps.py:2"
+    assert needs.explain("openpyxl").startswith("code/steps.py:2 uses read_excel")
+    needs.imports.distributions["DocOpt"] = "code/steps.py:3"
+    assert needs.explain("docopt") == "code/steps.py:3 asks for its version"
+    guess = ImportedModule(name="tabulate", place="model.pkl", need=Need.LATER, is_guess=True)
+    needs.imports.modules.append(guess)
+    assert needs.explain("tabulate") == "model.pkl names tabulate"
+
+
+def test_what_an_index_that_is_not_asked_may_have_does_not_leave() -> None:
+    assert not _needs("numpy", Need.LOAD).explain_wheelless("acme-churn")
+    needs = _needs("numpy", Need.LOAD, unused_indexes=("https://pypi.acme.example",))
+    assert "was not asked" in needs.explain_wheelless("acme-churn")
 
 
 SAID = "No solution found\n  cause: Because {} and you require docopt==0.6.2, we can conclude"
@@ -161,6 +256,16 @@ SAID = "No solution found\n  cause: Because {} and you require docopt==0.6.2, we
             ("num2words==0.5.10",),
             "Because docopt has no usable wheels and num2words==0.5.10 depends on docopt",
             (),
+        ),
+        (
+            ("ydata-profiling==4.6.0", "numpy==1.26.4"),
+            "Because ydata-profiling==4.6.0 depends on numpy<1.26 and you require numpy==1.26.4",
+            None,
+        ),
+        (
+            ("num2words==0.5.10", "pandas==2.3.2"),
+            "Because docopt has no usable wheels and pandas==2.3.2 depends on numpy>=2",
+            None,
         ),
         (("needed==1.0",), "Because needed==1.0 has no usable wheels", None),
         (("other==1.0",), "Because docopt==0.6.2 has no usable wheels", None),

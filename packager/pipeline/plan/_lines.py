@@ -16,7 +16,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from packager.pipeline.plan import _refusals
 from packager.system.redaction import redact
-from packager.types import LineChange, ResolvedModel
+from packager.types import Architecture, LineChange, ResolvedModel
 
 _EDITABLE: Final = "-e "
 _CONDA: Final = re.compile(r"([\w.-]+)\s*=\s*([\w.!+]+)(?:\s*=\s*([\w.]+))?")
@@ -26,13 +26,16 @@ _LOCAL: Final = re.compile(r"(?:file:|\.{1,2}(?:[\\/]|$)|/|~|[A-Za-z]:[\\/])")
 _REPOSITORY: Final = re.compile(r"(?:git|hg|svn|bzr)(?:\+[a-z]+)?(?:://|@)")
 _BUILDER: Final = re.compile(r"feedstock_root|/croot/|conda-bld|/tmp/build/|[\\/]b[\\/]abs_")
 """Folders in which conda's packages are built."""
-_PYTHONS: Final = re.compile(r"py(?:\d|h)|pypi_")
+_PYTHONS: Final = re.compile(r"(?:^|_)py(?:\d|h|_)|^pypi_")
 """Builds of conda that belong to a Python; others are libraries."""
 _WHEELLESS: Final = re.compile(
-    r"(?:Because|and) (?:there is no version of )?([\w.-]+)(?:==(\S+?))?"
-    r" (?:has no |was not found|and you require)"
+    r"(?:Because|and) (?:there is no version of ([\w.-]+)(?:==\S+?)? and you require"
+    r"|([\w.-]+)(?:==\S+?)? (?:has no |was not found))"
 )
-_DEPENDENT: Final = re.compile(r"([\w.-]+)(?:==\S+)? depends on")
+_DEPENDENT: Final = re.compile(r"([\w.-]+)(?:==\S+)? depends on ([\w.-]+)")
+_MACHINES: Final[Mapping[Architecture, str]] = {"x86_64": "x86_64", "arm64": "aarch64"}
+_MINORS: Final = tuple(f"3.{minor}" for minor in range(8, 16))
+"""Pythons that a marker may be meant for."""
 
 
 def settle_lines(model: ResolvedModel, conda: Mapping[str, str]) -> ResolvedModel:
@@ -56,30 +59,46 @@ def settle_lines(model: ResolvedModel, conda: Mapping[str, str]) -> ResolvedMode
     return replace(model, requirements=requirements)
 
 
-def list_variants(model: ResolvedModel) -> tuple[tuple[ResolvedModel, bool], ...]:
+def list_variants(
+    model: ResolvedModel, architecture: Architecture
+) -> tuple[tuple[ResolvedModel, bool], ...]:
     """The model with its author's versions, strictly; and with those that another Python takes."""
-    return (fix_markers(model), True), (model, False)
+    return (fix_markers(model, architecture), True), (model, False)
 
 
-def fix_markers(model: ResolvedModel) -> ResolvedModel:
+def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedModel:
     """The model with the lines that its author's Python takes on Linux, without their markers.
 
-    Another Python would take other lines, and so other versions.
+    Another Python would take other lines of the same name, and so other versions. A line of a name
+    that the author's Python takes no line of keeps its marker: the function's may need it.
     """
     if model.python_version is None:
         return model
-    environment = dict(_refusals.describe_environment(model.python_version))
+    machine = {"platform_machine": _MACHINES[architecture]}
+    environment = {**_refusals.describe_environment(model.python_version), **machine}
+    others = [{**_refusals.describe_environment(each), **machine} for each in _MINORS]
+    parsed = [(line, _parse(line)) for line in model.requirements.lines]
+    taken = {
+        canonicalize_name(each.name)
+        for _, each in parsed
+        if each and (each.marker is None or each.marker.evaluate(environment))
+    }
     lines: list[str] = []
     changes = [*model.requirements.changes]
-    for line in model.requirements.lines:
-        requirement = _parse(line)
+    for line, requirement in parsed:
         if requirement is None or requirement.marker is None:
             lines.append(line)
         elif requirement.marker.evaluate(environment):
             lines.append(line.partition(";")[0].strip())
-        else:
+        elif canonicalize_name(requirement.name) in taken:
             why = f"its marker does not hold under the author's Python {model.python_version}"
             changes.append(LineChange(line=line, reason=f"{why} on Linux"))
+        elif any(requirement.marker.evaluate(each) for each in others):
+            lines.append(line)
+        else:
+            changes.append(
+                LineChange(line=line, reason="its marker holds under no Python on Linux")
+            )
     requirements = replace(
         model.requirements, lines=tuple(dict.fromkeys(lines)), changes=tuple(changes)
     )
@@ -95,8 +114,12 @@ def drop_wheelless(
     (`2.1.0+cu121`) that no index has is read as that version.
     """
     said = " ".join(words.split())
-    absent = {canonicalize_name(match[1]) for match in _WHEELLESS.finditer(said)}
-    dependents = {canonicalize_name(match[1]) for match in _DEPENDENT.finditer(said)}
+    absent = {canonicalize_name(match[1] or match[2]) for match in _WHEELLESS.finditer(said)}
+    dependents = {
+        canonicalize_name(match[1])
+        for match in _DEPENDENT.finditer(said)
+        if canonicalize_name(match[2]) in absent
+    }
     for names in (absent, dependents):
         for line in model.requirements.lines:
             requirement = _parse(line)
@@ -110,15 +133,23 @@ def drop_wheelless(
 
 
 def list_refused(
-    model: ResolvedModel, declared: Mapping[str, str], explain_need: Callable[[str], str]
+    model: ResolvedModel,
+    declared: Mapping[str, str],
+    explain_need: Callable[[str], str],
+    explain_unseen: Callable[[str], str],
 ) -> list[str]:
-    """Lines of the author's machine that were left out and are needed after all, and why."""
+    """Lines that were left out as nobody else can install them, and are needed after all, and why.
+
+    What conda calls a package has a name of its own and no code unseen; a line of the author's
+    machine may be anything.
+    """
     return [
-        f"{change.line}: {why}; {_explain_refusal(change.line)}"
-        for change in model.requirements.changes
-        if not change.used and _is_local(change.line)
-        if (name := name_line(change.line))
-        if (why := explain_need(name) or _explain_required(name, declared))
+        f"{line}: {why}; {_explain_refusal(line)}"
+        for line in (change.line for change in model.requirements.changes if not change.used)
+        if (match := _CONDA.fullmatch(line)) or _is_local(line)
+        for name in (canonicalize_name(match[1]) if match else name_line(line),)
+        if (why := (explain_need if match else explain_unseen)(name))
+        or (why := _explain_required(name, declared))
     ]
 
 
@@ -177,7 +208,7 @@ def _read_conda(line: str, conda: Mapping[str, str]) -> LineChange | None:
         return None
     name, version, build = match.groups()
     known = conda.get(name.lower())
-    if known == "" or (known is None and build and not _PYTHONS.match(build)):
+    if known == "" or (known is None and build and not _PYTHONS.search(build)):
         return LineChange(line=line, reason="conda's package, which no Python package index has")
     return LineChange(
         line=line, used=f"{known or name}=={version}", reason="conda's form, without its build"

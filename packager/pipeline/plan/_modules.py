@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from _compat_pickle import IMPORT_MAPPING
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -97,15 +98,82 @@ def name_distributions(
     )
 
 
-def find_importer(model: ResolvedModel, imports: ModelImports, modules: Iterable[str]) -> str:
-    """Where the model's files name one of `modules` that is not their own; empty for nowhere."""
-    tops = {module.partition(".")[0].lower() for module in modules}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Needs of the author's distributions that the function may have, as far as reading tells."""
+
+    model: ResolvedModel
+    imports: ModelImports
+    names: ModuleNames
+    required: Collection[str]
+    """Distributions of the attempts' loaders."""
+    kept: frozenset[str]
+    """Distributions that --keep-package names."""
+    is_known: bool
+    """True where the flavor's loader states all that it imports."""
+
+    def explain(self, name: str) -> str:
+        """Say by what a distribution is needed; empty where nothing names it."""
+        if name in self.required:
+            return "the model's loader needs it"
+        if name in self.kept:
+            return "--keep-package names it"
+        return find_need(self.model, self.imports, name, self.names)
+
+    def explain_unseen(self, name: str) -> str:
+        """Say the same of one whose code nobody has read, and whose modules may have any name."""
+        if self.imports.open_at or not self.is_known:
+            return "only running the model tells what it imports"
+        if why := self.explain(name):
+            return why
+        if name in self.names.by_distribution:
+            return ""
+        listed = {each.name for each in _requirements.parse_lines(self.model.requirements.lines)}
+        there = {*listed, *self.required} - {name}
+        why = find_unmatched(self.model, self.imports, there, self.names)
+        return why and f"{why}, which it may have"
+
+    def explain_wheelless(self, name: str) -> str:
+        """Say the same of one that no index which was asked has a wheel of."""
+        if self.model.requirements.unused_indexes:
+            return "an index that only the model names was not asked for it"
+        return self.explain_unseen(name)
+
+
+def find_need(model: ResolvedModel, imports: ModelImports, name: str, names: ModuleNames) -> str:
+    """Where the model's files name a distribution in any way, or may; empty for nowhere."""
+    tops = {module.partition(".")[0].lower() for module in names.modules_of(name)}
+    importers = (
+        _explain(each)
+        for each in _foreign(model, imports)
+        if each.name.partition(".")[0].lower() in tops
+    )
+    users = (
+        f"{place} uses {attribute}, which imports {module}"
+        for attribute, module in names.uses.items()
+        if module.partition(".")[0].lower() in tops
+        if (place := imports.attributes.get(attribute))
+    )
+    askers = (
+        f"{place} asks for its version"
+        for text, place in imports.distributions.items()
+        if canonicalize_name(text) == name
+    )
+    return next(chain(importers, users, askers), "")
+
+
+def find_unmatched(
+    model: ResolvedModel, imports: ModelImports, there: Iterable[str], names: ModuleNames
+) -> str:
+    """Where the model's files import a module that none of `there` is known, or alike, to have.
+
+    A distribution of which only the name is known may be the one that has it.
+    """
+    by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
+    unknown = [name for name in by_module.values() if name not in names.by_distribution]
+    _, absent = _match(_foreign(model, imports), by_module)
     return next(
-        (
-            _explain(each)
-            for each in _foreign(model, imports)
-            if each.name.partition(".")[0].lower() in tops and not each.is_guess
-        ),
+        (_explain(each) for each in absent if not _may_have(each.name.partition(".")[0], unknown)),
         "",
     )
 

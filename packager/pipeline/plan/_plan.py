@@ -31,7 +31,7 @@ from packager.pipeline.plan import (
     _wheels,
 )
 from packager.pipeline.plan._locks import Setting
-from packager.pipeline.plan._modules import Named
+from packager.pipeline.plan._modules import Named, Needs
 from packager.pipeline.plan._python import Candidates
 from packager.types import (
     BuildPlan,
@@ -123,7 +123,7 @@ def plan(
     imports = read_model_imports(model, [each.loader for each in attempts])
     failures: list[str] = []
     # other versions than the author's only where no Python of the target's has wheels of these
-    variants = _lines.list_variants(model)
+    variants = _lines.list_variants(model, request.target.architecture)
     for (variant, strict), candidate in product(variants, candidates.found):
         runtime = candidate.runtime
         own = runtime.python_minor, runtime.platforms[request.target.architecture]
@@ -162,27 +162,19 @@ def _resolve_declared(
     Raises PlanError for lines of the author's machine that are needed.
     """
     request = setting.request
-    required = _requirements.find_required(each.loader for each in attempts)
-    names = module_names(request.target.facts_dir)
-    kept = {canonicalize_name(name) for name in request.slimming.keep_packages}
-
-    def explain_need(name: str) -> str:
-        if name in required:
-            return "the model's loader needs it"
-        if name in kept:
-            return "--keep-package names it"
-        return _modules.find_importer(setting.model, imports, names.modules_of(name))
-
-    def explain_wheelless(name: str) -> str:
-        if imports.open_at or flavor.name not in _serving.KNOWN:
-            return "only running the model tells what it imports"
-        return explain_need(name)
-
+    needs = Needs(
+        model=setting.model,
+        imports=imports,
+        names=module_names(request.target.facts_dir),
+        required=_requirements.find_required(each.loader for each in attempts),
+        kept=frozenset(map(canonicalize_name, request.slimming.keep_packages)),
+        is_known=flavor.name in _serving.KNOWN,
+    )
     model, declared = _locks.resolve_declared(
-        request, setting.model, setting.candidate, explain_wheelless
+        request, setting.model, setting.candidate, needs.explain_wheelless
     )
     if not all(each.loader.alone for each in attempts):
-        _refusals.refuse(_lines.list_refused(model, declared, explain_need))
+        _refusals.refuse(_lines.list_refused(model, declared, needs.explain, needs.explain_unseen))
     return replace(setting, model=model, declared=declared)
 
 
