@@ -152,6 +152,29 @@ def alive(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
+@pytest.mark.parametrize(("error", "times"), [(KeyboardInterrupt(), 1), (None, 3)])
+def test_one_that_does_not_come_up_is_ended(
+    error: BaseException | None, times: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+
+    def listens(_self: Emulator) -> bool:
+        if error is not None:
+            raise error
+        return False
+
+    monkeypatch.setattr(Emulator, "_start_emulator", lambda *_: None)
+    monkeypatch.setattr(Emulator, "_listens", listens)
+    monkeypatch.setattr(Emulator, "_end", lambda _self: ended.append(1))
+    found = interpreters.available(("3.13", "3.12"))[0]
+    with (
+        pytest.raises(EmulatorError if error is None else type(error)),
+        Emulator(folder, interpreter=found, handler="app.handler"),
+    ):
+        pass
+    assert len(ended) == times
+
+
 @pytest.mark.slow
 def test_an_import_that_fails_says_so(folder: Path) -> None:
     found = interpreters.available(("3.13", "3.12"))[0]

@@ -86,14 +86,15 @@ class Emulator(ConfinedProgram):
     def _boot_up(self, stack: contextlib.ExitStack) -> None:
         binary = parts.emulator_binary(self._interpreter)
         client = parts.runtime_client(self._interpreter, self._provided)
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             self._start_emulator(binary, client)
-            if self._listens():
-                break
-            self._end()
-            if attempt + 1 == _ATTEMPTS:
-                raise EmulatorError(f"The Lambda emulator did not come up.\n{self._read_tail()}")
-        stack.callback(self._end)
+            # an interrupt meanwhile ends it too
+            with contextlib.ExitStack() as started:
+                started.callback(self._end)
+                if self._listens():
+                    stack.push(started.pop_all())
+                    return
+        raise EmulatorError(f"The Lambda emulator did not come up.\n{self._read_tail()}")
 
     def invoke(self, payload: bytes) -> Invocation:
         """Send one event; a second caller waits, as the emulator does not survive two at once.
