@@ -64,8 +64,9 @@ def explain_storage_failure(words: str) -> str | None:
         )
     if codes & _UNWRITABLE:
         return (
-            "uv cannot read or write its files. Set UV_CACHE_DIR to a folder that you can write; "
-            f"without it uv takes ~/.cache/uv.\n{_tail(words)}"
+            "uv cannot read or write the file that it names below. Give yourself the right to it, "
+            "or, where it lies in uv's cache (~/.cache/uv), set UV_CACHE_DIR to a folder that you "
+            f"can write.\n{_tail(words)}"
         )
     return None
 
