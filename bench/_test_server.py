@@ -177,7 +177,7 @@ class TestServer:
                 resource.setrlimit(resource.RLIMIT_CPU, (bound, bound))
                 resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
                 code = run()
-            except BaseException:
+            except BaseException:  # a fork that raised further would run its parent's code
                 os.write(errors, traceback.format_exc().encode())
                 raise
             finally:
