@@ -11,7 +11,7 @@ import itertools
 import json
 import logging
 import sys
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,17 +121,20 @@ def form(checked: Checked) -> Hashable | None:
     if isinstance(data, np.ndarray):
         return ("array", params, _kind(data)) if data.ndim and len(data) else None
     if isinstance(data, dict):
-        arrays = list(data.values())
-        if not arrays or not all(isinstance(a, np.ndarray) and a.ndim for a in arrays):
-            return None
-        if len({len(array) for array in arrays}) != 1 or not len(arrays[0]):
-            return None
-        return "arrays", params, tuple((name, _kind(array)) for name, array in data.items())
+        return _arrays_form(data, params)
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(data, pandas.DataFrame):
         return _frame_form(data, params, pandas)
     # only a model that checks its own input is handed a list of raw values
     return ("list", params) if checked.raw and isinstance(data, list) and data else None
+
+
+def _arrays_form(data: Mapping[str, object], params: str) -> Hashable | None:
+    arrays = {n: a for n, a in data.items() if isinstance(a, np.ndarray) and a.ndim}
+    lengths = {len(array) for array in arrays.values()}
+    if len(arrays) < len(data) or len(lengths) != 1 or 0 in lengths:
+        return None
+    return "arrays", params, tuple((name, _kind(array)) for name, array in arrays.items())
 
 
 def _frame_form(frame: Any, params: str, pandas: Any) -> Hashable | None:

@@ -43,15 +43,7 @@ def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
     """A dict, a list of dicts, an ndarray or a numpy scalar, by the shape of `data`."""
     by_name = schema.by_name if schema else {}
     if schema is not None:
-        records = isinstance(data, list) and any(isinstance(v, dict) for v in data)
-        if len(by_name) == 1 and isinstance(data, list) and not records:
-            data = {next(iter(by_name)): data}
-        elif not schema.named and not (isinstance(data, list) or np.isscalar(data)):
-            raise InvalidInputError(
-                "Failed to parse input data. This model contains an un-named  model signature "
-                "which expects a single n-dimensional array or a single value as input, however, "
-                f"an input of type {type(data)} was found."
-            )
+        data = _name_input(data, schema)
     if isinstance(data, dict):
         return {name: _convert(v, by_name.get(name), quirks) for name, v in data.items()}
     if isinstance(data, list) and all(isinstance(v, dict) for v in data):
@@ -71,6 +63,21 @@ def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
                 f"Failed to convert data `{data}` to type `{first}` defined in the model signature."
             ),
         ) from error
+
+
+def _name_input(data: Json, schema: Schema) -> Json:
+    """Put a lone input under its name. Raises InvalidInputError for names that nobody gave."""
+    by_name = schema.by_name
+    records = isinstance(data, list) and any(isinstance(v, dict) for v in data)
+    if len(by_name) == 1 and isinstance(data, list) and not records:
+        return {next(iter(by_name)): data}
+    if not schema.named and not (isinstance(data, list) or np.isscalar(data)):
+        raise InvalidInputError(
+            "Failed to parse input data. This model contains an un-named  model signature "
+            "which expects a single n-dimensional array or a single value as input, however, "
+            f"an input of type {type(data)} was found."
+        )
+    return data
 
 
 def parse_instances(data: Json, schema: Schema | None, quirks: Quirks) -> Any:

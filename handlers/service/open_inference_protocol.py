@@ -58,12 +58,7 @@ class Infer:
 
 def read(body: bytes, header_bytes: str | None, manifest: Manifest) -> Infer:
     """`header_bytes` is the header Inference-Header-Content-Length. Raises ScoringError."""
-    size = len(body)
-    if header_bytes is not None:
-        # a number of more digits is beyond any body, and Python reads no more than 4,300 of them
-        if not header_bytes.isdecimal() or int(header_bytes[:_SIZE_DIGITS]) > size:
-            raise InvalidInputError("Inference-Header-Content-Length is not within the body.")
-        size = int(header_bytes)
+    size = _read_size(header_bytes, len(body))
     try:
         value = json.loads(body[:size])
     except (ValueError, RecursionError) as error:
@@ -73,20 +68,35 @@ def read(body: bytes, header_bytes: str | None, manifest: Manifest) -> Infer:
     tensors = _tensors(value["inputs"], memoryview(body)[size:])
     given = _parameters(value)
     params = {key: each for key, each in given.items() if key not in _OWN}
-    asked = value.get("outputs") or []
-    if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
-        raise InvalidInputError("`outputs` is no list of objects.")
-    if len({str(each.get("name")) for each in asked}) < len(asked):
-        raise InvalidInputError("`outputs` names an output twice.")
     binary = bool(given.get("binary_data_output", False))
     return Infer(
         request=Request(data=_data(tensors, manifest), params=params or None),
         id=str(value["id"]) if "id" in value else None,
-        outputs=tuple(
-            (str(each.get("name")), bool(_parameters(each).get("binary_data", binary)))
-            for each in asked
-        ),
+        outputs=_read_outputs(value.get("outputs") or [], binary=binary),
         binary=binary,
+    )
+
+
+def _read_size(header_bytes: str | None, body_bytes: int) -> int:
+    """Return the size of the JSON part in bytes. Raises InvalidInputError."""
+    if header_bytes is None:
+        return body_bytes
+    # a number of more digits is beyond any body, and Python reads no more than 4,300 of them
+    if not header_bytes.isdecimal() or int(header_bytes[:_SIZE_DIGITS]) > body_bytes:
+        raise InvalidInputError("Inference-Header-Content-Length is not within the body.")
+    return int(header_bytes)
+
+
+def _read_outputs(outputs: object, *, binary: bool) -> tuple[tuple[str, bool], ...]:
+    """Return each output that is wanted, and whether as binary. Raises InvalidInputError."""
+    if not isinstance(outputs, list) or not all(isinstance(each, dict) for each in outputs):
+        raise InvalidInputError("`outputs` is no list of objects.")
+    names = [str(each.get("name")) for each in outputs]
+    if len(set(names)) < len(names):
+        raise InvalidInputError("`outputs` names an output twice.")
+    return tuple(
+        (name, bool(_parameters(each).get("binary_data", binary)))
+        for name, each in zip(names, outputs, strict=True)
     )
 
 

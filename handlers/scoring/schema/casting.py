@@ -21,7 +21,7 @@ from handlers.scoring.errors import (
     ScoringError,
     TooLargeError,
 )
-from handlers.scoring.schema.columns import Column, Table, infer, objects
+from handlers.scoring.schema.columns import Cells, Column, Table, infer, objects
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import (
     BINARY,
@@ -187,9 +187,14 @@ def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:
         series = pandas.Series(values, dtype="str" if column.text else values.dtype)
         return Column(series.astype(dtype).to_numpy())
     if dtype.kind in "iu" and values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            raise IntCastingNaNError
-        if dtype.kind == "u" and (values < 0).any():
-            raise ValueError(f"Cannot losslessly cast from {values.dtype} to {dtype}")
+        _check_integers(values, dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         return Column(values.astype(dtype))
+
+
+def _check_integers(values: Cells, dtype: np.dtype[Any]) -> None:
+    """Raises IntCastingNaNError or ValueError for floats that pandas makes no integers of."""
+    if not np.isfinite(values).all():
+        raise IntCastingNaNError
+    if dtype.kind == "u" and (values < 0).any():
+        raise ValueError(f"Cannot losslessly cast from {values.dtype} to {dtype}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from handlers.scoring.errors import TooLargeError
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json, Name
 
+Cells: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""An array of any dtype, which is one of values."""
 _NAN = float("nan")
 _NUMBERS = frozenset({int, float})
 _NULL = type(None)
@@ -37,7 +39,7 @@ class Column:
     datetime column with a time zone, which no signature accepts.
     """
 
-    cells: np.ndarray[Any, np.dtype[Any]]
+    cells: Cells
     text: bool = False
     aware: bool = False
     series: Any = None
@@ -68,7 +70,7 @@ class Table:
     """Names that the request gave twice."""
 
 
-def objects(values: Iterable[Any], count: int) -> np.ndarray[Any, np.dtype[Any]]:
+def objects(values: Iterable[Any], count: int) -> Cells:
     """An object array, one element a value, lists included."""
     return np.fromiter(values, dtype=np.dtype(object), count=count)
 
@@ -113,27 +115,39 @@ def _text_length(value: Json) -> int:
 def infer(values: Sequence[Any], quirks: Quirks) -> Column:
     """The column that pandas makes of a list of JSON (or numpy scalar) values."""
     kinds = set(map(type, values))
-    if kinds <= _NUMBERS and kinds:
+    if not kinds or kinds == {_NULL}:
+        return Column(objects(values, len(values)))
+    if kinds <= _NUMBERS:
         return _numbers(values, kinds)
     if kinds == {bool}:
         return Column(np.array(values, dtype=np.bool_))
-    if _NULL in kinds and kinds != {_NULL} and kinds <= {*_NUMBERS, _NULL}:
+    if str in kinds:
+        return _texts(values, kinds, quirks)
+    if _NULL in kinds:
+        return _nulls(values, kinds - {_NULL}, quirks)
+    if all(issubclass(kind, np.generic) or kind is float for kind in kinds):
+        return _scalars(values, kinds, quirks)
+    return Column(objects(values, len(values)))
+
+
+def _nulls(values: Sequence[Any], present: set[type], quirks: Quirks) -> Column:
+    """Values of the kinds `present`, and null among them, which becomes NaN among numbers."""
+    if present <= _NUMBERS:
         if _fits_no_integer(values):
             return Column(objects(values, len(values)))
-        return _numbers([_NAN if v is None else v for v in values], {*kinds, float})
-    if str in kinds and kinds <= {str, float, _NULL} and quirks.text_dtype:
+        return _numbers([_NAN if v is None else v for v in values], {*present, float})
+    if all(issubclass(kind, np.number) for kind in present):
+        return infer([_NAN if v is None else v for v in values], quirks)
+    return Column(objects(values, len(values)))
+
+
+def _texts(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
+    """Texts among `values`: a column of text for pandas 3 where the others are null or NaN."""
+    if quirks.text_dtype and kinds <= {str, float, _NULL}:
         nulls = [v for v in values if type(v) is not str]
         if all(v is None or v != v for v in nulls):  # noqa: PLR0124  true of NaN alone
             filled = values if not nulls else [v if type(v) is str else _NAN for v in values]
             return Column(objects(filled, len(filled)), text=True)
-    if (
-        _NULL in kinds
-        and len(kinds) > 1
-        and all(issubclass(kind, np.number) for kind in kinds - {_NULL})
-    ):
-        return infer([_NAN if v is None else v for v in values], quirks)
-    if kinds and all(issubclass(kind, np.generic) or kind is float for kind in kinds):
-        return _scalars(values, kinds, quirks)
     return Column(objects(values, len(values)))
 
 
@@ -195,7 +209,7 @@ def _scalars(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
     return Column(spread, text=made.text)
 
 
-def from_array(values: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Column:
+def from_array(values: Cells, quirks: Quirks) -> Column:
     """A one-dimensional array as a column: text and bytes become objects, else it is as it is."""
     if values.dtype.kind == "S":
         return Column(values.astype(object))
@@ -206,7 +220,7 @@ def from_array(values: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Column
     return Column(values)
 
 
-def from_objects(values: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Column:
+def from_objects(values: Cells, quirks: Quirks) -> Column:
     """An object array as a column: pandas 3 looks for text in it, and for nothing else."""
     if quirks.text_dtype and any(type(v) is str for v in values):
         found = infer(values.tolist(), quirks)

@@ -20,7 +20,7 @@ from handlers.scoring.errors import (
     ScoringError,
     TooLargeError,
 )
-from handlers.scoring.schema.columns import Column, Table, infer
+from handlers.scoring.schema.columns import Cells, Column, Table, infer
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import (
     BINARY,
@@ -250,9 +250,7 @@ def _keep_column(name: Name, column: Column, wanted: DataType) -> Column | None:
     """Return what passes without a look at the numbers, or None."""
     values = column.cells
     loose = values.dtype == object and not column.text
-    if wanted is STRING and (column.text or loose):
-        return column
-    if wanted is BINARY and (column.text or loose):
+    if (wanted is STRING or wanted is BINARY) and (column.text or loose):
         return column
     if column.text:
         return None
@@ -268,7 +266,7 @@ def _keep_column(name: Name, column: Column, wanted: DataType) -> Column | None:
     return column if wanted is BOOLEAN and loose else None
 
 
-def _times(name: Name, values: np.ndarray[Any, np.dtype[Any]], wanted: DataType) -> Column:
+def _times(name: Name, values: Cells, wanted: DataType) -> Column:
     from handlers.scoring.schema.times import to_nanoseconds
 
     for value in values if values.dtype == object and "pandas" not in sys.modules else ():
@@ -287,7 +285,7 @@ def _unlike(name: Name, wanted: DataType) -> str:
     return f"Failed to convert column {name} from type object to {wanted.member}."
 
 
-def _numeric(name: Name, values: np.ndarray[Any, np.dtype[Any]]) -> Column:
+def _numeric(name: Name, values: Cells) -> Column:
     """Numbers, truth values, texts of numbers as doubles, NaN for null and for what is empty.
 
     Ints stay ints: the rules are those of `pandas.to_numeric`.

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from handlers.scoring.schema.columns import Column, Table, objects
+from handlers.scoring.schema.columns import Cells, Column, Table, objects
 
 
-def to_arrays(table: Table) -> dict[Any, np.ndarray[Any, np.dtype[Any]]]:
+def to_arrays(table: Table) -> dict[Any, Cells]:
     """One-dimensional arrays in order; text is an object array with NaN for null."""
     return {name: column.cells for name, column in table.columns.items()}
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from handlers.scoring.errors import FOREIGN, SchemaError
-from handlers.scoring.schema.columns import Column, check_widths, from_array, infer
+from handlers.scoring.schema.columns import Cells, Column, check_widths, from_array, infer
 from handlers.scoring.schema.enforcement import enforce_scalars
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import (
@@ -66,20 +66,21 @@ def _array(data: Any, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
     if len(data) == 0:
         return data
     if isinstance(data, np.ndarray):
-        if data.ndim != 1:
-            said = _word_dimensions(data, wanted.items, quirks)
-            raise SchemaError(FOREIGN, whole=partial(str, said))
-        column = from_array(data, quirks)
-    else:
-        column = infer(data, quirks)
-    made = enforce_scalars("", column, wanted.items, quirks)
-    if isinstance(data, list) and wanted.items is STRING and all(map(_is_text, made.cells)):
+        return _enforce_array(data, wanted.items, quirks)
+    made = enforce_scalars("", infer(data, quirks), wanted.items, quirks)
+    if wanted.items is STRING and all(map(_is_text, made.cells)):
         return [text.rstrip("\0") for text in made.cells]  # as an array of text would have it
-    array = _as_array(made, wanted.items)
-    return array.tolist() if isinstance(data, list) else array
+    return _as_array(made, wanted.items).tolist()
 
 
-def _word_dimensions(data: np.ndarray[Any, np.dtype[Any]], items: DataType, quirks: Quirks) -> str:
+def _enforce_array(data: Cells, items: DataType, quirks: Quirks) -> Cells:
+    if data.ndim != 1:
+        said = _word_dimensions(data, items, quirks)
+        raise SchemaError(FOREIGN, whole=partial(str, said))
+    return _as_array(enforce_scalars("", from_array(data, quirks), items, quirks), items)
+
+
+def _word_dimensions(data: Cells, items: DataType, quirks: Quirks) -> str:
     """As pandas says it, of text and times otherwise than of numbers."""
     if data.dtype.kind == "U" and quirks.text_dtype:
         return "only handle 1-dimensional arrays"
@@ -92,7 +93,7 @@ def _is_text(value: Any) -> bool:
     return type(value) is str
 
 
-def _as_array(column: Column, wanted: DataType) -> np.ndarray[Any, np.dtype[Any]]:
+def _as_array(column: Column, wanted: DataType) -> Cells:
     """Raises TooLargeError for texts of very different lengths."""
     if wanted.array_dtype.kind in "US":
         check_widths(column.cells.tolist())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from handlers.scoring.errors import TooLargeError
-from handlers.scoring.schema.columns import Column, Table, broadcast, from_array, infer
+from handlers.scoring.schema.columns import Cells, Column, Table, broadcast, from_array, infer
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json, Name
 
@@ -166,10 +166,7 @@ def _split_table(
         table = from_dict({k: rows[k] for k in rows if k in kept}, quirks)
         return _select_columns(table, names, quirks)
     if rows is None or rows == []:
-        count = len(index or ())
-        check_extent(count, len(names or ()), count + len(names or ()))
-        empty = [_MISSING] * count
-        return Table({name: infer(empty, quirks) for name in names or ()}, count)
+        return _label_nothing(names or (), len(index or ()), quirks)
     if not isinstance(rows, list):
         raise TypeError("data must be a list of rows")
     if isinstance(rows[0], list):
@@ -179,6 +176,13 @@ def _split_table(
     if names is not None and len(names) != 1:
         raise ValueError(f"data of one column, {len(names)} names")
     return Table({(names or [0])[0]: infer(rows, quirks)}, len(rows))
+
+
+def _label_nothing(names: Sequence[Name], rows: int, quirks: Quirks) -> Table:
+    """A table of labels alone: every cell is missing."""
+    check_extent(rows, len(names), rows + len(names))
+    empty = [_MISSING] * rows
+    return Table({name: infer(empty, quirks) for name in names}, rows)
 
 
 def _repeat_rows(table: Table, rows: int) -> Table:
@@ -267,7 +271,7 @@ def _repeat(value: Any, rows: int, quirks: Quirks) -> Column:
     return infer(list(item), quirks)
 
 
-def from_matrix(data: np.ndarray[Any, np.dtype[Any]], quirks: Quirks) -> Table:
+def from_matrix(data: Cells, quirks: Quirks) -> Table:
     """A one- or two-dimensional array; its columns have numbers for names."""
     if data.ndim == 1:
         return Table({0: from_array(data, quirks)}, len(data))

@@ -75,19 +75,29 @@ def _objects(column: Column) -> Any:
     return column.cells if column.cells.dtype == object else ()
 
 
+def _count_nanoseconds(values: Array) -> Array:
+    """Numbers as nanoseconds since 1970; NaN is no time. Raises ValueError beyond 2262."""
+    if values.dtype.kind in "fu" and (np.abs(values) >= _INT64_END).any():
+        raise ValueError(_BEYOND)
+    if values.dtype.kind != "f":
+        return values.astype(np.int64).astype("datetime64[ns]")
+    whole = np.where(np.isfinite(values), values, 0).astype(np.int64)
+    times = whole.astype("datetime64[ns]")
+    times[np.isnan(values)] = np.datetime64("NaT", "ns")
+    return times
+
+
 def _iso(column: Column) -> Column:
     values = column.cells
     if values.dtype.kind == "M":
         return Column(to_nanoseconds(values))
-    if values.dtype.kind in "fu" and (np.abs(values) >= _INT64_END).any():
-        raise ValueError(_BEYOND)
-    if values.dtype.kind in "iu":
-        return Column(values.astype(np.int64).astype("datetime64[ns]"))
-    if values.dtype.kind == "f":
-        whole = np.where(np.isfinite(values), values, 0).astype(np.int64)
-        times = whole.astype("datetime64[ns]")
-        times[np.isnan(values)] = np.datetime64("NaT", "ns")
-        return Column(times)
+    if values.dtype.kind in "iuf":
+        return Column(_count_nanoseconds(values))
+    return _parse_iso(values)
+
+
+def _parse_iso(values: Array) -> Column:
+    """Texts of one form, null and empty ones no time. Raises ValueError."""
     texts = [None if v is None or v != v or v == "" else v for v in values]  # noqa: PLR0124  NaN
     if not all(v is None or (isinstance(v, str) and _ISO.fullmatch(v)) for v in texts):
         raise ValueError("times must be ISO 8601")
