@@ -8,15 +8,17 @@ import logging
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from packaging.utils import canonicalize_name
 
-from packager.environments import uv_command
+from packager.environments import resolver_memory, uv_command
 from packager.environments.install import install_wheels
 from packager.errors import DigestError, ToolError, UnresolvableError
+from packager.system import process
 from packager.system.redaction import drop_users
 from packager.system.scratch import make_scratch
 from packager.types import Interpreter, Lock, LockedPackage, Requirements
@@ -25,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 
 _COMPILE_SECONDS: Final = 600
 _INSTALL_SECONDS: Final = 1800
+_AT_ONCE: Final = 4
+"""Runs of the resolver, which waits for indexes most of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,22 +59,7 @@ def lock(wanted: Wanted) -> Lock:
     DigestError where a package has no file of a digest that is asked for, IndexUnavailableError
     where the package index does not answer.
     """
-    with make_scratch("lock") as folder:
-        argv: list[str | Path] = [
-            *_machine(wanted.interpreter, wanted.platform, wanted.python_minor),
-            *("-", "--format", "pylock.toml", "--no-header"),
-            *_write_option_file(folder / "constraints.txt", "--constraints", wanted.constraints),
-            *_write_option_file(folder / "excludes.txt", "--excludes", wanted.excluded),
-        ]
-        done = uv_command.run_pip(
-            "compile",
-            argv,
-            options=wanted.options,
-            cwd=wanted.base or folder,
-            timeout_seconds=_COMPILE_SECONDS,
-            stdin=_lines(wanted.requirements).encode(),
-            check=False,
-        )
+    done = _resolve(wanted)
     if done.returncode != 0:
         raise UnresolvableError(done.stderr.strip())
     text = _hold_digests(drop_users(done.stdout), wanted.digests)
@@ -89,8 +78,19 @@ def read_digests(requirements: Requirements) -> Mapping[str, frozenset[str]]:
 
 
 def unavailable(wanted: Wanted) -> tuple[str, ...]:
-    """Those requirements that, each taken alone and without its dependencies, have no wheel."""
-    return tuple(line for line in wanted.requirements if not _resolves_alone(line, wanted))
+    """Those requirements that, each taken alone and without its dependencies, have no wheel.
+
+    Many are asked for at once, and halves of those that have none among them.
+    """
+    groups = [wanted.requirements] if wanted.requirements else []
+    gone: set[str] = set()
+    while groups:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            fit = list(pool.map(lambda group: _resolves_alone(group, wanted), groups))
+        wrong = [group for group, fits in zip(groups, fit, strict=True) if not fits]
+        gone |= {group[0] for group in wrong if len(group) == 1}
+        groups = [half for group in wrong if len(group) > 1 for half in _halve(group)]
+    return tuple(line for line in wanted.requirements if line in gone)
 
 
 def install(
@@ -176,20 +176,53 @@ def _write_option_file(path: Path, option: str, lines: tuple[str, ...]) -> list[
     return [option, path]
 
 
-def _resolves_alone(line: str, wanted: Wanted) -> bool:
-    done = uv_command.run_pip(
-        "compile",
-        [
-            *_machine(wanted.interpreter, wanted.platform, wanted.python_minor),
-            *("-", "--no-deps"),
-        ],
-        options=wanted.options,
-        cwd=wanted.base,
-        timeout_seconds=_COMPILE_SECONDS,
-        stdin=_lines((line,)).encode(),
-        check=False,
-    )
-    return done.returncode == 0
+def _halve(group: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    middle = len(group) // 2
+    return group[:middle], group[middle:]
+
+
+def _resolves_alone(lines: tuple[str, ...], wanted: Wanted) -> bool:
+    alone = replace(wanted, requirements=lines, constraints=(), excluded=())
+    return _resolve(alone, "--no-deps").returncode == 0
+
+
+def _resolve(wanted: Wanted, *more: str) -> process.Done:
+    """Run the resolver, or take what it said a moment ago. Raises IndexUnavailableError."""
+    machine = _machine(wanted.interpreter, wanted.platform, wanted.python_minor)
+
+    def ask() -> process.Done:
+        with make_scratch("lock") as folder:
+            return uv_command.run_pip(
+                "compile",
+                [
+                    *machine,
+                    *("-", "--format", "pylock.toml", "--no-header", *more),
+                    *_write_option_file(
+                        folder / "constraints.txt", "--constraints", wanted.constraints
+                    ),
+                    *_write_option_file(folder / "excludes.txt", "--excludes", wanted.excluded),
+                ],
+                options=wanted.options,
+                cwd=wanted.base or folder,
+                timeout_seconds=_COMPILE_SECONDS,
+                stdin=_lines(wanted.requirements).encode(),
+                check=False,
+            )
+
+    if _reads_files(wanted):
+        return ask()
+    # a platform and a version say all that the interpreter would
+    asked = machine[2:] if wanted.platform else machine
+    lines = (wanted.requirements, wanted.constraints, wanted.excluded, wanted.options, more)
+    own = tuple(sorted(uv_command.build_environment().items()))
+    return resolver_memory.ask_once((*map(str, asked), lines, own), ask)
+
+
+def _reads_files(wanted: Wanted) -> bool:
+    """True where wheels of a folder are asked for: these may be others when asked again."""
+    links = any(option.startswith("--find-links") for option in wanted.options)
+    links |= "UV_FIND_LINKS" in uv_command.build_environment()
+    return links or any(line.endswith(".whl") for line in wanted.requirements)
 
 
 def _hold_digests(text: str, digests: Mapping[str, frozenset[str]]) -> str:

@@ -165,7 +165,8 @@ def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
     try:
         return _without_gpu(wanted, setting.builds)
     except UnresolvableError:
-        if not pins:
+        # no other versions of the rest help a line that has no wheel
+        if not pins or lockfile.unavailable(wanted):
             raise
     loose, reasons = _without_gpu(
         replace(wanted, constraints=_limit(setting, needed)), setting.builds
