@@ -356,7 +356,7 @@ def test_the_compiler_is_told_the_target_and_strict_arithmetic(
 
 
 def test_extraction_is_read_by_python_3_8() -> None:
-    for path in sorted(Path(extraction.__path__[0]).glob("*.py")):
+    for path in sorted(Path(extraction.__path__[0]).rglob("*.py")):
         ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
 
 

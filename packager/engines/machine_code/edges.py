@@ -77,7 +77,7 @@ class Edges:
                 by = float(self.program.array(block, "constants")[at])
                 with np.errstate(all="ignore"):
                     value = float(_INVERSE[entry["parameters"]["sign"]](value, by))
-            elif operation not in {"fill", "clip"}:
+            elif operation not in {"fill", "clip", "refuse"}:
                 return
             block = entry["inputs"][0]
 

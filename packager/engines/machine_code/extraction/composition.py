@@ -25,6 +25,7 @@ def transform_pipeline(model: Fitted, program: Program, table: Table) -> Table:
     return table
 
 
+@index.composes("sklearn.Pipeline", "sklearn.ColumnTransformer", "sklearn.FeatureUnion")
 @index.reads(ESTIMATORS, "sklearn.Pipeline")
 def estimate_pipeline(model: Fitted, program: Program, table: Table) -> Answer:
     for _name, step in model.steps[:-1]:
@@ -32,6 +33,8 @@ def estimate_pipeline(model: Fitted, program: Program, table: Table) -> Answer:
     return index.estimate(model.steps[-1][1], program, table)
 
 
+@index.composes("sklearn.GridSearchCV", "sklearn.RandomizedSearchCV")
+@index.composes("sklearn.HalvingGridSearchCV", "sklearn.HalvingRandomSearchCV")
 @index.reads(ESTIMATORS, "sklearn.GridSearchCV", "sklearn.RandomizedSearchCV")
 @index.reads(ESTIMATORS, "sklearn.HalvingGridSearchCV", "sklearn.HalvingRandomSearchCV")
 def estimate_search(model: Fitted, program: Program, table: Table) -> Answer:

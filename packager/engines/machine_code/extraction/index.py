@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Callable, NamedTuple, TypeVar
 
-from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.checks import check_values
+from packager.engines.machine_code.extraction.program import (
+    Block,
+    Fitted,
+    Program,
+    UnsupportedError,
+)
 from packager.engines.machine_code.extraction.tables import Table
 
-Fitted = Any
-"""A fitted object of a framework, or a part of one."""
 Transform = Callable[[Fitted, Program, Table], Table]
 
 
 class Answer(NamedTuple):
     """Blocks that an estimator answers with."""
 
-    numbers: Block
+    numbers: Block | None
     """What `predict` of a regressor, or `predict_proba` of a classifier answers."""
     best: Block | None = None
     """Of a classifier: the position of the label that `predict` answers."""
+    scores: Block | None = None
+    """What `decision_function` answers."""
 
 
+__all__ = ["ESTIMATORS", "TRANSFORMERS", "Answer", "Fitted", "estimate", "reads", "transform"]
 Estimate = Callable[[Fitted, Program, Table], Answer]
 Reader = TypeVar("Reader")
 TRANSFORMERS: dict[str, Transform] = {}
 ESTIMATORS: dict[str, Estimate] = {}
+COMPOSED: dict[str, bool] = {}
+"""Classes that hand their table on as it is: what they are made of refuses values, not they."""
 
 
 def reads(index: dict[str, Reader], *names: str) -> Callable[[Reader], Reader]:
@@ -33,6 +42,17 @@ def reads(index: dict[str, Reader], *names: str) -> Callable[[Reader], Reader]:
     def enter(reader: Reader) -> Reader:
         for name in names:
             index[name] = reader
+        return reader
+
+    return enter
+
+
+def composes(*names: str) -> Callable[[Reader], Reader]:
+    """Enter classes that are made of others and take whatever these take."""
+
+    def enter(reader: Reader) -> Reader:
+        for name in names:
+            COMPOSED[name] = True
         return reader
 
     return enter
@@ -53,6 +73,8 @@ def transform(model: Fitted, program: Program, table: Table) -> Table:
     name = name_class(model)
     if name not in TRANSFORMERS:
         raise UnsupportedError(f"no operation for the transformer {name}")
+    if name not in COMPOSED:
+        table = check_values(model, "transform", program, table)
     return TRANSFORMERS[name](model, program, table)
 
 
@@ -61,4 +83,6 @@ def estimate(model: Fitted, program: Program, table: Table) -> Answer:
     name = name_class(model)
     if name not in ESTIMATORS:
         raise UnsupportedError(f"no operation for the estimator {name}")
+    if name not in COMPOSED:
+        table = check_values(model, "predict", program, table)
     return ESTIMATORS[name](model, program, table)

@@ -11,6 +11,8 @@ import numpy as np
 Array = Any
 """A numpy array: its typing came with versions later than a model may have."""
 
+Fitted = Any
+"""A fitted object of a framework, or a part of one."""
 Entry = Dict[str, Any]
 Parameter = Union[Array, str, int, bool]
 VERSION = 1
@@ -26,6 +28,16 @@ KINDS = {
 _ALIGNMENT = 64
 
 
+INEXACT = frozenset(
+    {
+        "weigh", "exp", "expit", "softmax", "log", "log1p", "expm1", "log2", "log10", "sin", "cos",
+        "tan", "tanh", "arctan", "sinh", "cosh", "cbrt", "log_sum", "norm", "power", "yeo_johnson",
+        "normal_quantile", "kernels", "distances", "couple",
+    }
+)  # fmt: skip
+"""Operations whose result depends on a library's own rounding, or on its order of sums."""
+
+
 class UnsupportedError(Exception):
     """A model that the form has no operation for, with its name."""
 
@@ -39,6 +51,11 @@ class Block(NamedTuple):
     width: int
 
 
+def is_guard(entry: Entry) -> bool:
+    """Tell whether an operation refuses rows: it is needed whatever becomes of its block."""
+    return entry["operation"] == "refuse" or bool(entry["parameters"].get("refuses"))
+
+
 class Program:
     """Operations in their order. Constants lie in one run of bytes beside them."""
 
@@ -47,7 +64,7 @@ class Program:
         self.inputs: list[Entry] = []
         self.answer: Entry = {}
         self.exact = True
-        """False as soon as an operation's result depends on a library's own rounding."""
+        """False where an operation's result depends on a library's own rounding."""
         self.constants: list[Array] = []
         self._places: dict[tuple[str, bytes], int] = {}
 
@@ -102,9 +119,31 @@ class Program:
 
     def set_answer(self, block: Block, labels: int = 0) -> None:
         """Set the block that is answered; with `labels`, a position among so many."""
-        self.answer = {"block": block.number}
+        number = self._keep_needed(block.number)
+        self.answer = {"block": number}
         if labels:
             self.answer["labels"] = labels
+        self.exact = not any(each["operation"] in INEXACT for each in self.operations)
+
+    def _keep_needed(self, answer: int) -> int:
+        """Leave out what neither is answered nor refuses a row; return the answer's new number."""
+        needed = {answer}
+        for number in range(len(self.operations) - 1, -1, -1):
+            entry = self.operations[number]
+            if number in needed or is_guard(entry):
+                needed |= {number, *entry["inputs"]}
+        place = {number: at for at, number in enumerate(sorted(needed))}
+        kept = [self.operations[number] for number in sorted(needed)]
+        self.operations = [
+            {**each, "inputs": [place[number] for number in each["inputs"]]} for each in kept
+        ]
+        used = sorted({each for entry in kept for each in entry["arrays"].values()})
+        at_of = {old: at for at, old in enumerate(used)}
+        self.constants = [self.constants[old] for old in used]
+        for entry in self.operations:
+            entry["arrays"] = {name: at_of[old] for name, old in entry["arrays"].items()}
+        self._places.clear()
+        return place[answer]
 
     def write(self, folder: Path) -> None:
         """Write `form.json` and `constants.bin`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple, Sequence
 
 import numpy as np
@@ -42,13 +43,16 @@ def common_kind(table: Table) -> str:
     kinds = {column.block.kind for column in table.columns}
     if "text" in kinds:
         raise UnsupportedError("text where numbers are computed with")
-    if kinds == {"bool"} or not kinds:
-        return "double"
-    if "bool" in kinds:
-        # a table of several kinds with booleans among them is one of objects, read as doubles
+    if kinds == {"bool"} or not kinds or ("bool" in kinds and objects_for_booleans()):
         return "double"
     found = np.result_type(*(NUMPY[each] for each in sorted(kinds)))
     return {"float64": "double", "float32": "float", "int64": "int64"}[found.name]
+
+
+def objects_for_booleans() -> bool:
+    """Before 1.0 scikit-learn read numbers with booleans among them as objects, then as doubles."""
+    module = sys.modules.get("sklearn")
+    return module is not None and str(getattr(module, "__version__", "")).startswith("0.")
 
 
 def gather(program: Program, table: Table, kind: str) -> Block:

@@ -114,6 +114,30 @@ def _write_is_missing(step: Step) -> Iterable[str]:
     return each(step, "x != x ? 1 : 0")
 
 
+def _check_refuse(step: Step) -> None:
+    check_alike(step)
+    if step.kind != step.inputs[0].kind or any(
+        not isinstance(step.parameters[name], bool) for name in ("nan", "infinite", "wide")
+    ):
+        raise step.fail("a guard of another form")
+
+
+def _write_refuse(step: Step) -> Iterable[str]:
+    """Refuse the row for a value that the model takes in no row."""
+    tests = {
+        "nan": "x != x",
+        "infinite": "x - x != 0 && x == x",
+        "wide": "x - x == 0 && (float)x - (float)x != 0",
+    }
+    yield f"for (int64_t i = 0; i < {step.width}; i++) {{"
+    yield f"  const {step.kind} x = {block(step.inputs[0])}[i];"
+    for name, test in tests.items():
+        if step.parameters[name]:
+            yield f"  if ({test}) return 1;"
+    yield f"  {block(step)}[i] = x;"
+    yield "}"
+
+
 def write_input(step: Step, kind: str) -> str:
     """The line that reads one cell of a request's column of MLflow's type `kind`."""
     number = step.parameters["column"]
@@ -130,5 +154,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "fill": Operation(_check_fill, _write_fill),
     "above": Operation(_check_above, _write_above),
     "clip": Operation(_check_clip, _write_clip),
+    "refuse": Operation(_check_refuse, _write_refuse),
     "is_missing": Operation(check_alike, _write_is_missing),
 }

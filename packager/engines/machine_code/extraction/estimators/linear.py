@@ -20,7 +20,6 @@ def weigh(program: Program, table: Table, weights: Array, offsets: Array) -> Blo
     if weights.shape[1] != block.width:
         raise UnsupportedError("weights for other columns than there are")
     offsets = np.broadcast_to(np.asarray(offsets, weights.dtype).ravel(), (len(weights),))
-    program.exact = False
     return program.add(
         "weigh",
         [block],
@@ -57,11 +56,11 @@ def estimate_logistic(model: Fitted, program: Program, table: Table) -> Answer:
         if getattr(model, "multi_class", "auto") == "multinomial":
             raise UnsupportedError("two classes by multi_class='multinomial'")
         return binary(program, scores)
-    best = program.add("argmax", [scores], "int64", 1)
+    best = pick_label(program, scores)
     alone = getattr(model, "multi_class", "auto") == "ovr" or model.solver == "liblinear"
     if not alone:
-        return Answer(apply(program, "softmax", scores), best)
-    return Answer(apply(program, "shares", apply(program, "expit", scores)), best)
+        return Answer(apply(program, "softmax", scores), best, scores)
+    return Answer(share_apart(program, scores), best, scores)
 
 
 @index.reads(ESTIMATORS, "sklearn.RidgeClassifier", "sklearn.RidgeClassifierCV")
@@ -70,15 +69,25 @@ def estimate_logistic(model: Fitted, program: Program, table: Table) -> Answer:
 def estimate_margins(model: Fitted, program: Program, table: Table) -> Answer:
     """Labels alone: these have no probabilities, or their own way to them."""
     scores = weigh(program, table, model.coef_, model.intercept_)
-    if len(model.classes_) == 2:
-        return Answer(scores, above_zero(program, scores))
-    return Answer(scores, program.add("argmax", [scores], "int64", 1))
+    return Answer(None, pick_label(program, scores), scores)
 
 
 def binary(program: Program, scores: Block) -> Answer:
     """Two classes by one score: its logistic function, and its sign."""
     positive = apply(program, "expit", scores)
-    return Answer(both_sides(program, positive), above_zero(program, scores))
+    return Answer(both_sides(program, positive), above_zero(program, scores), scores)
+
+
+def share_apart(program: Program, scores: Block) -> Block:
+    """Each class by its own logistic function, and its share of all."""
+    return apply(program, "shares", apply(program, "expit", scores))
+
+
+def pick_label(program: Program, scores: Block) -> Block:
+    """The sign of one score, or the first of the largest."""
+    if scores.width == 1:
+        return above_zero(program, scores)
+    return program.add("argmax", [scores], "int64", 1)
 
 
 def both_sides(program: Program, positive: Block) -> Block:
@@ -91,5 +100,4 @@ def above_zero(program: Program, scores: Block) -> Block:
 
 def apply(program: Program, name: str, block: Block) -> Block:
     """A function of the C library over every column, or over the row."""
-    program.exact = False
     return program.add(name, [block], block.kind, block.width)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.estimators.linear import apply, both_sides
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
-from packager.engines.machine_code.extraction.linear import apply, binary, both_sides
 from packager.engines.machine_code.extraction.program import (
     Array,
     Block,
     Program,
     UnsupportedError,
 )
-from packager.engines.machine_code.extraction.scalers import compute
 from packager.engines.machine_code.extraction.tables import Table, as_numbers, narrow_columns
+from packager.engines.machine_code.extraction.transformers.scalers import compute
 from packager.engines.machine_code.extraction.tree_tables import (
     MISSING_LEFT,
     Tree,
@@ -99,10 +99,10 @@ def estimate_boosting(model: Fitted, program: Program, table: Table) -> Answer:
         return Answer(sums)
     if len(classes) > 2:
         best = program.add("argmax", [sums], "int64", 1)
-        return Answer(apply(program, "softmax", sums), best)
+        return Answer(apply(program, "softmax", sums), best, sums)
     doubled = compute(program, sums, "*", np.float64(2.0 if model.loss == "exponential" else 1.0))
     positive = apply(program, "expit", doubled)
-    return Answer(both_sides(program, positive), _at_least_zero(program, sums))
+    return Answer(both_sides(program, positive), _at_least_zero(program, sums), sums)
 
 
 def _at_least_zero(program: Program, scores: Block) -> Block:
@@ -132,11 +132,11 @@ def estimate_histograms(model: Fitted, program: Program, table: Table) -> Answer
             return Answer(apply(program, "exp", sums))
         return Answer(sums)
     if len(base) == 1:
-        found = binary(program, sums)
+        numbers = both_sides(program, apply(program, "expit", sums))
         # labels are those of the larger probability: the first where both are alike
-        return Answer(found.numbers, program.add("argmax", [found.numbers], "int64", 1))
+        return Answer(numbers, program.add("argmax", [numbers], "int64", 1), sums)
     numbers = apply(program, "softmax", sums)
-    return Answer(numbers, program.add("argmax", [numbers], "int64", 1))
+    return Answer(numbers, program.add("argmax", [numbers], "int64", 1), sums)
 
 
 def _read_histogram_tree(nodes: Array) -> Tree:

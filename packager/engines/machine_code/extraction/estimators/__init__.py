@@ -1,0 +1,1 @@
+"""Reads fitted estimators: one file a family."""

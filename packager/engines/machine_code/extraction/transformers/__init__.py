@@ -1,0 +1,1 @@
+"""Reads fitted transformers, and what leads a table through several: one file a family."""
