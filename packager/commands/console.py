@@ -275,14 +275,14 @@ def show_removed(found: dict[str, Any]) -> None:
     for name in found["removed"]:
         _OUT.print(f"removed {escape(name)}", soft_wrap=True)
     for name in found["kept"]:
-        _OUT.print(f"kept {escape(name)}: in use, or not ours to remove", soft_wrap=True)
+        _OUT.print(f"kept {escape(name)}: in use, or not yours to remove", soft_wrap=True)
     _OUT.print(f"{size(found['freed_bytes'])} freed")
 
 
 def show_checked(found: dict[str, Any]) -> None:
     """The entries that were damaged, and what became of them."""
     for row in found["damaged"]:
-        gone = "removed" if row["name"] in found["removed"] else "in use, so it stays"
+        gone = "removed" if row["name"] in found["removed"] else "it stays: in use, or not yours"
         _OUT.print(f"[red]damaged[/] {escape(row['name'])}: {escape(row['why'])} ({gone})")
     _OUT.print(f"{found['checked']} entries read, {len(found['damaged'])} damaged")
 

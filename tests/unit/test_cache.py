@@ -17,7 +17,7 @@ import pytest
 
 from packager.errors import StorageError
 from packager.system import cache, file_tree
-from packager.system.cache import _entries, _manifest
+from packager.system.cache import _entries, _manifest, _place
 
 
 @pytest.fixture(autouse=True)
@@ -294,7 +294,8 @@ def test_many_at_once_all_get_a_whole_one(make: Maker) -> None:
 @pytest.mark.parametrize("kind", ["the root", "a kind"])
 def test_a_file_where_a_folder_should_be_is_said(kind: str, root: Path, make: Maker) -> None:
     path = root if kind == "the root" else root / "kind"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "a kind":
+        _place.claim_place(root)
     path.write_text("")
     with pytest.raises(StorageError, match=r"cannot be written(?s:.)*PACKAGER_CACHE"):
         cache.ensure("kind", "key", make)
@@ -323,12 +324,12 @@ _AS_SOMEBODY = (
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_a_cache_of_somebody_else_is_used_and_not_written(
-    root: Path, make: Maker, tmp_path: Path
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    make = Maker(open_folder / "interpreter")
+    root = open_folder / "cache"
+    monkeypatch.setenv("PACKAGER_CACHE", str(root))
     entry = cache.ensure("kind", "key", make)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == 0 and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
 
     def ask(key: str) -> str:
         return subprocess.run(

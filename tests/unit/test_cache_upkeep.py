@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from packager.system import cache
-from packager.system.cache import Entry, _entries, _manifest
+from packager.system.cache import Entry, _entries, _manifest, _place
 
 DAY = 86_400
 
@@ -60,6 +60,7 @@ def test_a_cache_that_is_not_there_is_empty() -> None:
 
 
 def test_folders_of_somebody_else_are_no_entries(root: Path) -> None:
+    _place.claim_place(root)
     (root / "photos" / "holiday").mkdir(parents=True)
     (root / "photos" / "holiday" / "sea.jpg").touch()
     (root / "environments" / f"model-{'ab' * 10}").mkdir(parents=True)
@@ -120,6 +121,7 @@ def test_what_another_build_uses_stays(root: Path) -> None:
 
 
 def test_leftovers_of_killed_builds_go_and_those_at_work_stay(root: Path) -> None:
+    _place.claim_place(root)
     left = root / "k" / ".partial-old"
     left.mkdir(parents=True)
     (left / "file").write_bytes(b"x" * 5000)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +19,9 @@ from typer.testing import CliRunner
 
 from packager import cli
 from packager.cli._cache import read_bytes, read_seconds
+from packager.errors import StorageError
 from packager.system import cache
-from packager.system.cache import _entries, _manifest
+from packager.system.cache import _entries, _manifest, _upkeep
 
 RUN = CliRunner()
 DAY = 86_400
@@ -137,12 +141,12 @@ def test_an_empty_cache_is_none_of_an_error(
     assert not (tmp_path / "none").exists()
 
 
-def test_a_cache_that_is_a_file_holds_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_is_a_file_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "file"))
-    assert _ask("info")["entries"] == []
+    done = RUN.invoke(cli.app, ["cache", "info"])
+    assert isinstance(done.exception, StorageError)
+    assert "Not a directory" in str(done.exception)
 
 
 @pytest.mark.parametrize(
@@ -164,3 +168,171 @@ def test_spans(text: str, seconds: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         read_bytes(text)
+
+
+def _put_files(folder: Path) -> None:
+    """A home folder as it may look, with all that a prune or a clear might take for its own."""
+    for name in (
+        "project/.git/config",
+        "project/.partial-notes/text",
+        f"blobs/{'ab' * 32}/blob",
+        "environments/mine/bin/python",
+        "notes.txt",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+
+
+def _read_tree(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+FOREIGN_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache tag of uv\n"
+
+
+@pytest.mark.parametrize("tag", [None, FOREIGN_TAG, ""])
+@pytest.mark.parametrize("words", [("info",), ("prune",), ("clear", "--yes"), ("verify",)])
+def test_a_folder_that_is_no_cache_is_neither_read_nor_emptied(
+    words: tuple[str, ...], tag: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    _put_files(home)
+    if tag is not None:
+        (home / "CACHEDIR.TAG").write_text(tag)
+    before = _read_tree(home)
+    monkeypatch.setenv("PACKAGER_CACHE", str(home))
+
+    done = RUN.invoke(cli.app, ["cache", *words])
+
+    assert isinstance(done.exception, StorageError)
+    assert "is no cache of packager" in str(done.exception)
+    assert "PACKAGER_CACHE" in str(done.exception)
+    assert _read_tree(home) == before
+
+
+def test_a_folder_that_is_no_cache_is_not_filled_and_not_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that make copies of a home leave out a folder with such a tag."""
+    _put_files(tmp_path / "home")
+    before = _read_tree(tmp_path / "home")
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "home"))
+
+    with pytest.raises(StorageError, match="is no cache of packager"):
+        cache.ensure("tools", "x", _fill)
+
+    assert _read_tree(tmp_path / "home") == before
+
+
+@pytest.mark.parametrize("names", [(), ("lost+found",), (".CACHEDIR.TAG.1a2b",)])
+def test_an_empty_folder_becomes_a_cache(
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("disk", *(f"disk/{name}" for name in names)):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "disk"))
+    assert _ask("info")["entries"] == []
+    cache.ensure("tools", "x", _fill)
+    assert _left() == ["tools/x"]
+
+
+def test_what_others_put_into_a_cache_stays(root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    _put_files(outside)
+    (root / "tools" / ".git").mkdir()
+    (root / "tools" / "link").symlink_to(outside / "environments" / "mine")
+    (root / "kind").symlink_to(outside)
+    (root / "tools" / ".partial-link").symlink_to(outside / "project")
+    (root / "tools" / ".partial-left").mkdir()
+    (root / "tools" / ".partial-left" / "inner").symlink_to(outside)
+    before = _read_tree(outside)
+
+    assert _ask("clear", "--yes")["removed"] == ["answers/new", "tools/old"]
+
+    assert _read_tree(outside) == before
+    assert {path.name for path in (root / "tools").iterdir()} == {".git", "link", ".partial-link"}
+
+
+def test_a_link_of_the_tag_s_name_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "CACHEDIR.TAG").symlink_to(tmp_path / "outside")
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "disk"))
+    with pytest.raises(StorageError, match="is no cache of packager"):
+        cache.ensure("tools", "x", _fill)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_an_entry_that_goes_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = _upkeep._size_bytes
+
+    def vanish(folder: Path) -> int:
+        if folder.name == "new":
+            shutil.rmtree(folder)
+        return measured(folder)
+
+    monkeypatch.setattr(_upkeep, "_size_bytes", vanish)
+    assert [entry["name"] for entry in _ask("info")["entries"]] == ["tools/old"]
+
+
+_AS_SOMEBODY = """
+import os, sys
+import contextvars
+from typer.testing import CliRunner
+from packager import cli
+from packager.commands import console
+from packager.errors import StorageError
+# what is imported late: another user may not read this program's own folders
+CliRunner().invoke(cli.app, ["cache", *sys.argv[1:], "--help"])
+CliRunner().invoke(cli.app, ["cache", "info"])
+console.show_error(StorageError(""))
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+sys.argv = ["packager", "cache", *sys.argv[1:]]
+cli.main()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("info",), 0, "answers"),
+        (("prune", "--max-size", "0"), 0, "kept tools/old"),
+        (("clear", "--yes"), 0, "kept tools/old"),
+        (("verify",), 0, "2 entries read, 0 damaged"),
+    ],
+)
+def test_a_cache_that_cannot_be_written_stays(
+    words: tuple[str, ...],
+    code: int,
+    said: str,
+    root: Path,
+    open_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = root.rename(open_folder / "cache")
+    monkeypatch.setenv("PACKAGER_CACHE", str(root))
+    left = root / "tools" / ".partial-left"
+    left.mkdir()
+    (left / "file").write_bytes(os.urandom(50_000))
+    before = _read_tree(root)
+
+    def ask() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", _AS_SOMEBODY, *words], capture_output=True, text=True,
+            check=False, cwd=Path(__file__).parent.parent.parent,
+        )  # fmt: skip
+
+    done = ask()
+    assert (done.returncode, said in done.stdout) == (code, True), done
+    assert "0.0 MB freed" in done.stdout or "freed" not in done.stdout
+    assert _read_tree(root) == before
+    (root / "tools" / "old").chmod(0o700)
+    done = ask()
+    assert (done.returncode, done.stdout) == (StorageError.exit_code, "")
+    assert f"{root / 'tools' / 'old'}" in done.stderr

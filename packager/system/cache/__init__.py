@@ -5,7 +5,8 @@ compared with them whenever the entry is used (`_entries`). A process holds what
 measures, checks and removes what nobody holds.
 """
 
-from packager.system.cache._entries import ensure, forget, make_key, remember, root
+from packager.system.cache._entries import ensure, forget, make_key, remember
+from packager.system.cache._place import root
 from packager.system.cache._upkeep import (
     Entry,
     Removed,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from packager.errors import StorageError
-from packager.system.cache import _manifest
+from packager.system.cache import _manifest, _place
 
 _LOG = logging.getLogger(__name__)
 PARTIAL: Final = ".partial-"
@@ -25,32 +25,11 @@ PARTIAL: Final = ".partial-"
 _CONTENT: Final = "content"
 """The file of an entry that is nothing but bytes."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
-_TAG: Final = (
-    "Signature: 8a477f597d28d172789f06886806bc55\n"
-    "# A cache of packager, which `packager cache clear` empties. https://bford.info/cachedir/\n"
-)
 _held: Final[dict[Path, int]] = {}
 """Entries that this process uses, each with an open and locked descriptor, until it ends."""
 
 Maker: TypeAlias = Callable[[Path], Mapping[str, str] | None]
 """Fills a new folder; may return the sha256 of files that it knows, by their relative names."""
-
-
-def root() -> Path:
-    """`PACKAGER_CACHE`, else the user's cache folder (XDG base directory specification).
-
-    Raises StorageError where neither is set and the user has no home.
-    """
-    if folder := os.environ.get("PACKAGER_CACHE"):
-        return Path(folder).absolute()
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base).absolute() / "serverless-model-packager"
-    try:
-        return Path.home() / ".cache" / "serverless-model-packager"
-    except RuntimeError as error:
-        raise StorageError(
-            f"There is no home folder to keep a cache in ({error}). Name one in PACKAGER_CACHE."
-        ) from error
 
 
 def ensure(kind: str, key: str, make: Maker) -> Path:
@@ -63,7 +42,7 @@ def ensure(kind: str, key: str, make: Maker) -> Path:
     Raises StorageError where the cache cannot be written or the disk is full, and what `make`
     raises.
     """
-    final = root() / kind / key
+    final = _place.root() / kind / key
     if _is_there(final):
         hold_entry(final)
         damage = find_damage(final)
@@ -111,7 +90,7 @@ def remember(kind: str, key: str, compute: Callable[[], bytes]) -> bytes:
 
 def forget(kind: str, key: str) -> None:
     """Remove an entry of this process's own making; one that is not there is none the less gone."""
-    final = root() / kind / key
+    final = _place.root() / kind / key
     release_entry(final)
     if _is_there(final):
         remove_entry(final)
@@ -187,6 +166,18 @@ def claim_entry(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time: what one finds damaged another may just have replaced."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def remove_entry(final: Path) -> bool:
     """Take an entry away at once, its content afterwards; False where it could not be."""
     try:
@@ -222,24 +213,25 @@ def _is_there(final: Path) -> bool:
 
 def _make_partial(final: Path) -> Path:
     """An empty folder beside `final`, held so that no sweep takes it away."""
-    top = final.parent.parent
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        if not (top / "CACHEDIR.TAG").exists():
-            (top / "CACHEDIR.TAG").write_text(_TAG, encoding="utf-8")
-        partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{final.name[:40]}-", dir=final.parent))
+        _place.claim_place(final.parent.parent)
+        final.parent.mkdir(exist_ok=True)
+        with alone_in(final.parent):
+            partial = Path(
+                tempfile.mkdtemp(prefix=f"{PARTIAL}{final.name[:40]}-", dir=final.parent)
+            )
+            hold_entry(partial)
     except OSError as error:
         raise StorageError(
             f"The cache folder {final.parent} cannot be written: {error}.\n"
             "Make it writable, or name another folder in PACKAGER_CACHE."
         ) from error
-    hold_entry(partial)
     return partial
 
 
 def _put_in_place(partial: Path, final: Path) -> None:
     """Rename `partial` to `final`, unless another build has put a whole one there meanwhile."""
-    with _alone_in(final.parent):
+    with alone_in(final.parent):
         try:
             partial.rename(final)
         except OSError:
@@ -247,18 +239,6 @@ def _put_in_place(partial: Path, final: Path) -> None:
                 return
             remove_entry(final)
             partial.rename(final)
-
-
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time: what one finds damaged another may just have replaced."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -6,14 +6,14 @@ import contextlib
 import logging
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packager.errors import StorageError
-from packager.system.cache import _entries, _manifest
+from packager.system.cache import _entries, _manifest, _place
 
 _LOG = logging.getLogger(__name__)
 _DIGEST: Final = re.compile(r"(.*-)?([0-9a-f]{20}|[0-9a-f]{64})")
@@ -50,10 +50,17 @@ class Removed:
 
 
 def list_entries() -> tuple[Entry, ...]:
-    """Every entry, by kind and name; folders that no version of this program made are left out."""
-    top = _entries.root()
-    found = (path for kind in _list_folders(top) for path in sorted(kind.iterdir()))
-    return tuple(_measure(path) for path in found if _is_entry(path))
+    """Every entry, by kind and name; folders that no version of this program made are left out.
+
+    Raises StorageError where the cache cannot be read, or is none.
+    """
+    found: list[Entry] = []
+    for path in _list_folders():
+        # one that goes meanwhile, as another process removes it, is passed over
+        with _place.reporting_unreadable(_place.root()):
+            if _is_entry(path):
+                found.append(_measure(path))
+    return tuple(found)
 
 
 def select_entries(
@@ -86,17 +93,26 @@ def remove_entries(entries: Iterable[Entry]) -> Removed:
 
 
 def remove_leftovers() -> int:
-    """Remove what builds that were killed left half-made; returns the bytes that this freed."""
+    """Remove what builds that were killed left half-made; returns the bytes that this freed.
+
+    Raises StorageError where the cache cannot be read, or is none.
+    """
     freed = 0
-    for kind in _list_folders(_entries.root()):
-        for path in kind.glob(".*"):
-            if path.is_symlink() or not path.is_dir():
-                continue
-            with _entries.claim_entry(path) as free:
-                if free:
-                    freed += _size_bytes(path)
-                    _entries.remove_tree(path)
+    for path in _list_folders():
+        if path.name.startswith(_entries.PARTIAL):
+            with _place.reporting_unreadable(_place.root()):
+                freed += _remove_leftover(path)
     return freed
+
+
+def _remove_leftover(path: Path) -> int:
+    # alone: a build that makes such a folder holds it a moment later
+    with _entries.alone_in(path.parent), _entries.claim_entry(path) as free:
+        if not free:
+            return 0
+        size = _size_bytes(path)
+        _entries.remove_tree(path)
+        return size - _size_bytes(path)
 
 
 def check_entries(entries: Iterable[Entry]) -> tuple[tuple[Entry, str], ...]:
@@ -109,21 +125,30 @@ def check_entries(entries: Iterable[Entry]) -> tuple[tuple[Entry, str], ...]:
     return tuple(damaged)
 
 
-def _list_folders(top: Path) -> list[Path]:
-    """Folders of kinds. Raises StorageError where the cache cannot be read."""
-    try:
-        return sorted(path for path in top.iterdir() if path.is_dir() and not path.is_symlink())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise StorageError(
-            f"The cache folder {top} cannot be read: {error.strerror}.\n"
-            "Make it readable, or name another folder in PACKAGER_CACHE."
-        ) from error
+def _list_folders() -> list[Path]:
+    """The folders in each kind's, in order; links are not followed.
+
+    Raises StorageError where the cache cannot be read, or is none.
+    """
+    top = _place.root()
+    _place.check_place(top)
+    found: list[Path] = []
+    with _place.reporting_unreadable(top):
+        for kind in sorted(top.iterdir()):
+            if _is_folder(kind):
+                found += (path for path in sorted(kind.iterdir()) if _is_folder(path))
+    return found
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether it is one, and neither a link nor gone."""
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_ISDIR(path.lstat().st_mode)
+    return False
 
 
 def _is_entry(path: Path) -> bool:
-    if path.name.startswith(".") or path.is_symlink() or not path.is_dir():
+    if path.name.startswith("."):
         return False
     return (path / _manifest.FILENAME).exists() or _DIGEST.fullmatch(path.name) is not None
 
