@@ -15,7 +15,7 @@ Data: TypeAlias = Annotated[
         "-d",
         metavar="<request>",
         rich_help_panel=Panel.REQUEST,
-        help="Request to send: JSON, @FILE, or - for standard input.",
+        help="Request to send: JSON, @FILE (here or in the artifact), or - for standard input.",
     ),
 ]
 AsHttp: TypeAlias = Annotated[

@@ -52,7 +52,7 @@ def invoke_artifact(
     home = built.folder / target.home
     manifest = artifact.read_manifest(home)
     door: Door = "http" if http or "direct" not in target.doors else "direct"
-    body = _request_body(data, _example(built.home, home, manifest, door))
+    body = _request_body(data, _example(built.home, home, manifest, door), built.home)
     call = Call(body=_check_body(body, door), content_type=content_type, door=door)
     with (
         prepare_boot(
@@ -152,7 +152,7 @@ def _example(folder: Path, home: Path, manifest: Manifest, door: Door) -> Path |
     return next((path for path in (direct, folder / "request.json") if path.is_file()), None)
 
 
-def _request_body(data: str | None, example: Path | None) -> bytes:
+def _request_body(data: str | None, example: Path | None, folder: Path) -> bytes:
     try:
         if data is None:
             if example is None:
@@ -163,10 +163,15 @@ def _request_body(data: str | None, example: Path | None) -> bytes:
         if data == "-":
             return sys.stdin.buffer.read()
         if data.startswith("@"):
-            return Path(data[1:]).read_bytes()
+            return _find_file(Path(data[1:]), folder).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"The request cannot be read: {error}.") from error
     return data.encode()
+
+
+def _find_file(path: Path, folder: Path) -> Path:
+    """The file from here; where there is none, the artifact's own of that name."""
+    return folder / path if not path.exists() and (folder / path).is_file() else path
 
 
 def _no_json(constant: str) -> None:

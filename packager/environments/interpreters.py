@@ -12,6 +12,7 @@ from pathlib import Path
 from packager.environments import uv_command
 from packager.errors import InterpreterNotFoundError, ToolError
 from packager.system import process
+from packager.system.resources import find_home
 from packager.types import Interpreter
 
 _LOOKED = ("the packager's own", "PATH", "pyenv", "uv")
@@ -35,11 +36,16 @@ def _candidates(minor: str) -> Iterator[tuple[Path, str]]:
 
 def _list_pyenv(minor: str) -> list[Path]:
     """Its versions of one minor, the latest first; none where the folder is not ours to read."""
+    home = find_home()
+    if named := os.environ.get("PYENV_ROOT"):
+        root = Path(named)
+    elif home is not None:
+        root = home / ".pyenv"
+    else:
+        return []
     try:
-        root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
         return sorted((root / "versions").glob(f"{minor}.*"), reverse=True)
-    # RuntimeError: a user without a home
-    except (OSError, RuntimeError):
+    except OSError:
         return []
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from packager.errors import ConfigurationError
 from packager.models import model_uri
+from packager.system.resources import find_home
 from packager.types import BuildRequest
 
 _MOST_NAME: Final = 255
@@ -47,7 +48,8 @@ def _refuse_name(out: Path) -> str | None:
 
 
 def _refuse_place(final: Path, request: BuildRequest) -> Iterator[str]:
-    here, home = Path.cwd(), _read_home()
+    # a user without a home has none to lose
+    here, home = Path.cwd(), (find_home() or Path("/")).resolve()
     if final == final.parent or final in home.parents:
         yield "other folders than an artifact's lie in it"
     if final == home:
@@ -65,14 +67,6 @@ def _refuse_place(final: Path, request: BuildRequest) -> Iterator[str]:
             yield f"{path} lies in it, which the build reads"
         elif _holds(path.is_dir) and path in final.parents:
             yield f"it lies in {path}, which the build reads"
-
-
-def _read_home() -> Path:
-    try:
-        return Path.home().resolve()
-    # a user without a home has none to lose
-    except RuntimeError:
-        return Path("/")
 
 
 def _is_model(folder: Path) -> bool:

@@ -27,6 +27,17 @@ def own_command() -> str:
     return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
 
 
+def find_home() -> Path | None:
+    """The user's home folder; None where there is none, as in a container with any user's number.
+
+    It need not exist.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 def handlers_root() -> Path:
     """The folder of the `handlers` package, found without importing it."""
     spec = find_spec("handlers")

@@ -95,3 +95,21 @@ def test_an_artifact_of_another_machine_is_neither_invoked_nor_served(
         serve.prepare(
             str(folder), fake_plan.request(), lambda: pytest.fail("asked"), deployed=False
         )
+
+
+@pytest.mark.parametrize("here", ["the artifact", "another folder"])
+def test_a_file_of_the_artifact_is_named_from_anywhere(
+    here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = tmp_path / "an artifact", tmp_path / "other"
+    for each in (folder / "events", other):
+        each.mkdir(parents=True)
+    (folder / "events" / "sqs.json").write_text("its own")
+    monkeypatch.chdir(folder if here == "the artifact" else other)
+
+    assert invoke._request_body("@events/sqs.json", None, folder) == b"its own"
+    (Path.cwd() / "events").mkdir(exist_ok=True)
+    (Path.cwd() / "events" / "sqs.json").write_text("from here")
+    assert invoke._request_body("@events/sqs.json", None, folder) == b"from here"
+    with pytest.raises(ConfigurationError, match=r"cannot be read.*events/none\.json"):
+        invoke._request_body("@events/none.json", None, folder)

@@ -8,13 +8,15 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from packager import targets
 from packager.commands import next_steps
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
-from packager.types import Front, Target
+from packager.types import Front
 from tests import fake_plan
 from tests.unit.test_emit_sources import MUTE
 from tests.unit.test_readme import parse
@@ -69,11 +71,21 @@ def test_a_line_is_taken_by_a_shell_as_it_is(
     assert deployed == ["sam", str(folder), "deploy", "--guided"]
 
 
-def emitted(base: Path, target: Target = fake_plan.TARGET) -> Path:
-    request = fake_plan.request(
-        front=Front.HTTP_API, events=MUTE, output_to="s3://answers/x", once=True
-    )
-    plan = fake_plan.plan(request=request, target=target)
+AZURE = ("queue", "blob", "eventgrid", "servicebus", "topic", "eventhubs", "timer", "batches")
+ASKED: dict[str, dict[str, Any]] = {
+    "aws-lambda": {"front": Front.HTTP_API, "events": MUTE, "output_to": "s3://answers/x"}
+    | {"once": True, "batch": True},
+    "aws-lambda-image": {"front": Front.HTTP_API, "events": MUTE, "output_to": "sqs://answers"},
+    "azure-functions": {"events": AZURE, "output_to": "blob://answers"},
+    "gpu-container": {},
+}
+
+
+def emitted(base: Path, name: str) -> Path:
+    request = fake_plan.request(target=name, **ASKED[name])
+    target = fake_plan.TARGET if name == fake_plan.TARGET.name else targets.load(name)
+    runtime = next(each for each in target.runtimes if each.python_minor == "3.13")
+    plan = fake_plan.plan(request=request, target=target, runtime=runtime)
     out = base / "an artifact"
     out.mkdir()
     verified = fake_plan.verified(fake_plan.tree(base / "tree", plan))
@@ -87,21 +99,47 @@ def commands(readme: Path) -> list[str]:
     return [line.strip() for line in re.findall(r"^    (\S.*)$", text, re.MULTILINE)]
 
 
+def test_every_target_s_page_is_tried() -> None:
+    assert set(ASKED) == set(targets.TARGETS)
+
+
+@pytest.mark.parametrize("name", ASKED)
 def test_every_command_of_an_artifact_s_page_can_be_typed(
-    typed: Callable[[str, Path], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    typed: Callable[[str, Path], list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(name, "x")
-    out = emitted(tmp_path)
+    for each in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(each, "x")
+    monkeypatch.setenv("KEY", "x")
+    out = emitted(tmp_path, name)
     lines = commands(out / "README.md")
 
-    assert f"packager invoke . --event {MUTE[0]}" in lines
-    assert len(lines) > len(MUTE)
+    for event in ASKED[name].get("events", ()):
+        assert f"packager invoke . --event {event}" in lines
+    assert "packager invoke ." in lines
     for line in lines:
         program, where, *given = typed(line, out)
-        assert (program, where) == (shlex.split(line)[0], str(out))
+        assert program in shlex.split(line.strip("("))
+        assert Path(where).is_relative_to(out)
         if program == "packager":
             parse(given[0], given[1:])
         files = [each for each in given if each.startswith(("@", "file://"))]
         for each in files:
             assert (out / each.removeprefix("@").removeprefix("file://")).is_file(), line
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_every_command_that_an_artifact_s_files_name_is_one(name: str, tmp_path: Path) -> None:
+    out = emitted(tmp_path, name)
+    text = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in out.rglob("*")
+        if path.suffix in {".md", ".yaml", ".toml", ".json", ".bicep"}
+    )
+    found = re.findall(r"`packager ([^`]+)`", text)
+    for words in map(shlex.split, found):
+        assert words[0] in {"build", "invoke", "batch", "serve", "inspect"}, words
+        if len(words) > 1:
+            parse(words[0], words[1:])

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from packager.system import cache
 from packager.system.redaction import redact
+from packager.system.resources import find_home
 from packager.types import Json
 
 _TAG_VALUE = 256
@@ -105,8 +106,9 @@ class Scrubber:
     def over(cls, known: Mapping[str, Path]) -> Scrubber:
         """`known` names the build's own folders; home, cache and temporary folders are added."""
         named = {str(path): f"<{name}>" for name, path in known.items()}
-        for path in (cache.root(), Path.home(), Path(tempfile.gettempdir())):
-            named.setdefault(str(path), "<path>")
+        for path in (cache.root(), find_home(), Path(tempfile.gettempdir())):
+            if path is not None:
+                named.setdefault(str(path), "<path>")
         usable = (item for item in named.items() if len(Path(item[0]).parts) > 1)
         return cls(tuple(sorted(usable, key=lambda item: (-len(item[0]), item[0]))))
 

@@ -110,8 +110,9 @@ def _read_index_addresses() -> Iterator[str]:
         parser = configparser.RawConfigParser()
         try:
             parser.read(Path(file).expanduser(), encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError):
-            continue  # pip itself says what is wrong with it
+        # pip itself says what is wrong with it; RuntimeError: a user without a home has none
+        except (configparser.Error, UnicodeDecodeError, RuntimeError):
+            continue
         for section in ("global", "install"):
             for key in _KEYS:
                 yield from parser.get(section, key, fallback="").split()

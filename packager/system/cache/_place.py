@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from packager.errors import StorageError
+from packager.system.resources import find_home
 
 _TAG_NAME: Final = "CACHEDIR.TAG"
 _TAG: Final = (
@@ -33,12 +34,12 @@ def root() -> Path:
         return Path(folder).absolute()
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base).absolute() / "serverless-model-packager"
-    try:
-        return Path.home() / ".cache" / "serverless-model-packager"
-    except RuntimeError as error:
+    home = find_home()
+    if home is None:
         raise StorageError(
-            f"There is no home folder to keep a cache in ({error}). Name one in PACKAGER_CACHE."
-        ) from error
+            "There is no home folder to keep a cache in. Name a folder in PACKAGER_CACHE."
+        )
+    return home / ".cache" / "serverless-model-packager"
 
 
 def check_place(top: Path) -> None:
