@@ -1,12 +1,12 @@
 """The Lambda entry point: `handlers.aws_lambda.handler`, the model loaded before the first event.
 
 HTTP events (API Gateway REST and HTTP, load balancers, function URLs) are known by their shape and
-answered by handlers.http.asgi.App, from and to what Mangum makes of them: without its event loop,
-as the model may run one of its own. Events of the sources that the manifest names (queues, streams,
-buses) go through handlers.events.event_processor. Any other event is a direct invoke: MLflow's JSON
-in (`{"dataframe_split": ...}` and its like), `{"predictions": ...}` out. A direct invoke that
-cannot be answered raises, so that Lambda counts, retries and routes it as a failed invocation; its
-`errorType` is the class's name, to match on in a Step Functions Catch:
+answered by handlers.http.router.Router, from and to what Mangum makes of them: without its event
+loop, as the model may run one of its own. Events of the sources that the manifest names (queues,
+streams, buses) go through handlers.events.event_processor. Any other event is a direct invoke:
+MLflow's JSON in (`{"dataframe_split": ...}` and its like), `{"predictions": ...}` out. A direct
+invoke that cannot be answered raises, so that Lambda counts, retries and routes it as a failed
+invocation; its `errorType` is the class's name, to match on in a Step Functions Catch:
 
     BadRequestError        the payload is not fit to be scored
     PayloadTooLargeError   the payload or its answer is beyond the limit
@@ -39,8 +39,11 @@ from handlers.scoring.errors import InvalidInputError, ScoringError, TooLargeErr
 from handlers.scoring.scorer import Answer, Scorer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from handlers.events.event_processor import Counts, EventProcessor
     from handlers.events.sources import Source
+    from handlers.http.router import Router
     from handlers.observability.drift import Drift
 
 
@@ -111,7 +114,7 @@ class Function:
 
             self._processor = EventProcessor.read(manifest.events, self._scorer)
         self._base_path = os.environ.get("PACKAGER_BASE_PATH", "")
-        self._app: Any = None
+        self._router: Router | None = None
         self._front: Any = None
         self._handle = self._logger.inject_lambda_context(
             self._measure_event, log_event=False, clear_state=True
@@ -228,7 +231,7 @@ class Function:
         return kind(_message(error))
 
     def _http(self, event: Any, context: Any) -> dict[str, Any]:
-        self._load_http()
+        router = self._load_http()
         answer = None
         try:
             event = lambda_events.readable(event, self._base_path)
@@ -238,7 +241,7 @@ class Function:
             answer = self._scorer.refusal(refusal)
         try:
             front = self._front(event, context)
-            answer = answer or self._route_request(front.scope, front.body)
+            answer = answer or self._route_request(router, front.scope, front.body)
             response = front(_outgoing(answer))
             if _size(response) > self._scorer.settings.response_bytes:
                 limit = self._scorer.settings.response_bytes
@@ -251,11 +254,12 @@ class Function:
             raise self._internal(error) from None
         return dict(response)
 
-    def _route_request(self, scope: Any, body: bytes) -> Answer:
-        from handlers.http.asgi import finish
+    def _route_request(self, router: Router, scope: Mapping[str, Any], body: bytes) -> Answer:
+        from handlers.http.router import decode_headers
 
         try:
-            return finish(self._app, scope, body)
+            headers = decode_headers(scope["headers"])
+            return router.answer(scope["method"], scope["path"], headers, body)
         except Exception as error:  # noqa: BLE001 - a caller gets an answer, as from any server
             self._internal(error)
             return self._scorer.refusal(UnhandledError())
@@ -265,13 +269,13 @@ class Function:
         self._logger.error("%s at %s", name, log_redaction.place(error))
         return InternalError(f"INTERNAL_ERROR: {name} in the function; see the log for the place.")
 
-    def _load_http(self) -> None:
-        if self._app is None:
+    def _load_http(self) -> Router:
+        if self._router is None:
             from mangum.adapter import DEFAULT_TEXT_MIME_TYPES, HANDLERS
 
-            from handlers.http.asgi import App
+            from handlers.http.router import Router
 
-            self._app = App(self._scorer)
+            self._router = Router(self._scorer)
             # without the adapter's own class, which makes an event loop
             config = {
                 "api_gateway_base_path": "/",
@@ -283,6 +287,7 @@ class Function:
                 for front in HANDLERS
                 if front.infer(event, context, config)
             )
+        return self._router
 
 
 def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
@@ -301,7 +306,7 @@ def _message(error: ScoringError) -> str:
 
 def _outgoing(answer: Answer) -> dict[str, Any]:
     """As Mangum takes what an application sent."""
-    from handlers.http.asgi import encode_headers
+    from handlers.http.router import encode_headers
 
     return {"status": answer.status, "headers": encode_headers(answer), "body": answer.body}
 

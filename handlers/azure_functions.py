@@ -1,8 +1,8 @@
 """The Azure Functions entry point: `app`, a blueprint; the model is loaded while it is indexed.
 
-One HTTP function takes every route and answers through handlers.http.asgi.App, which waits for
-nothing but the model: it is run to its end in the worker's thread, without an event loop. Whatever
-goes wrong in the function answers as JSON: the host's own 500 has no body that a client could read.
+One HTTP function takes every route and answers through handlers.http.router.Router, in the worker's
+thread and without an event loop. Whatever goes wrong in the function answers as JSON: the host's
+own 500 has no body that a client could read.
 
 One log record a request, as JSON: status, rows, latency, the model's own, bytes, model, version and
 age, nothing of its data; on an instance's first and after misses of the compressed store that too.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,7 @@ import azure.functions as func
 
 from handlers import STORE
 from handlers.events.triggers import BATCHES
-from handlers.http.asgi import App, finish, in_loop
+from handlers.http.router import Router
 from handlers.manifest import FILENAME, Manifest
 from handlers.observability import log_redaction
 from handlers.scoring import predictor
@@ -85,7 +86,7 @@ class Function:
             model = Observed(model, manifest, folder, self._telemetry)
         self._model = OneAtATime(model)
         self._scorer = Scorer(manifest, self._model)
-        self._app = App(self._scorer)
+        self._router = Router(self._scorer)
         self._first = True
 
     def app(self) -> Any:
@@ -134,7 +135,7 @@ class Function:
     ) -> func.HttpResponse:
         begun = time.perf_counter()
         try:
-            answer = answer_request(self._app, request)
+            answer = answer_request(self._router, request)
         except Exception as error:  # noqa: BLE001 - the host would answer without a body
             answer = self._refuse_failure(error)
         latency_ms = round((time.perf_counter() - begun) * 1000, 3)
@@ -167,21 +168,24 @@ def response(answer: Answer) -> func.HttpResponse:
     return func.HttpResponse(answer.body, status_code=answer.status, headers=headers)
 
 
-def answer_request(app: App, request: func.HttpRequest) -> Answer:
-    """Run the application to its end: it waits for nothing, as the body is there."""
+def answer_request(router: Router, request: func.HttpRequest) -> Answer:
+    """Answer a request of the worker's, whose body is there."""
     url = urlsplit(request.url)
-    scope: dict[str, Any] = {
-        "type": "http",
-        "method": request.method,
-        "scheme": url.scheme,
-        "path": unquote(url.path),
-        "query_string": url.query.encode("latin-1", "replace"),
-        "headers": [
-            (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
-            for name, value in request.headers.items()
-        ],
-    }
-    return finish(app, scope, request.get_body())
+    headers = {name.lower(): _as_latin(value) for name, value in request.headers.items()}
+    path, host = unquote(url.path), headers.get("host")
+    return router.answer(
+        request.method,
+        path,
+        headers,
+        request.get_body(),
+        address="" if host is None else f"{url.scheme}://{host}{path}",
+        query=_as_latin(url.query),
+    )
+
+
+def _as_latin(text: str) -> str:
+    """Text of a request's head: what no header can carry is a question mark."""
+    return text.encode("latin-1", "replace").decode("latin-1")
 
 
 def load_model(manifest: Manifest, folder: Path) -> predictor.Predictor:
@@ -189,10 +193,22 @@ def load_model(manifest: Manifest, folder: Path) -> predictor.Predictor:
 
     Then it loads in a thread. Raises whatever it raises.
     """
-    if not in_loop():
+    if not is_in_loop():
         return predictor.load(manifest, folder)
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(predictor.load, manifest, folder).result()
+
+
+def is_in_loop() -> bool:
+    """Tell whether an event loop runs in this thread; imports nothing to tell."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def load_libraries(paths: Iterable[Path]) -> None:
@@ -221,7 +237,7 @@ app: func.Blueprint = func.Blueprint() if _FUNCTION is None else _FUNCTION.app()
 @app.function_name("http")
 @app.route(route="{*path}")
 def http(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Every method and route; which of them exist is handlers.http.asgi's to say."""
+    """Every method and route; which of them exist is handlers.http.router's to say."""
     if _FUNCTION is None:
         msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
         raise RuntimeError(msg)

@@ -1,16 +1,16 @@
-"""A front door of the standard library alone: MLflow's four routes as an ASGI application.
+"""The router as an ASGI application of the standard library alone, for servers.
 
-For functions, where a web framework's import would cost more than the request
-(https://asgi.readthedocs.io/en/latest/specs/www.html).
+https://asgi.readthedocs.io/en/latest/specs/www.html. The model is asked in a thread, outside of the
+server's event loop, as it may run one of its own.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import replace
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
+from handlers.http.router import Headers, Router, check_length, decode_headers, encode_headers
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Answer, Scorer
 
@@ -19,12 +19,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-ROUTES = {"/ping": "GET", "/health": "GET", "/version": "GET", "/invocations": "POST"}
-_JSON = "application/json"
-_SIZE_DIGITS = 20
-NOT_FOUND = Answer(404, _JSON, b'{"detail":"Not Found"}')
-NOT_ALLOWED = Answer(405, _JSON, b'{"detail":"Method Not Allowed"}')
-TIMED_OUT = Answer(504, _JSON, b"Request processing time exceeded limit")
+TIMED_OUT = Answer(504, "application/json", b"Request processing time exceeded limit")
 
 
 class DisconnectedError(Exception):
@@ -32,86 +27,49 @@ class DisconnectedError(Exception):
 
 
 class App:
-    """Asks its model outside of any event loop, as a model may run one of its own.
+    """The routes of one scorer, as a server calls them."""
 
-    In a loop, of a host that serves several requests, it asks in a thread. A function has none: it
-    runs the application by `finish`, and the model where it is.
-    """
-
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, scorer: Scorer, *, ping: Callable[[], Answer] | None = None) -> None:
+        """`ping` answers in place of the scorer, for a server with a queue of its own."""
         self._scorer = scorer
+        self.router = Router(scorer, ping=ping)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
             try:
-                answer = await self.answer(scope, receive)
+                answer = await self._answer(scope, receive)
             except DisconnectedError:
                 return
             await _send(send, answer)
         else:
             raise ValueError(f"no such scope here: {scope['type']}")
 
-    async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """Answer an HTTP scope. Raises DisconnectedError."""
-        path, method = route(scope), scope["method"]
-        allowed = ROUTES.get(path)
-        if allowed is None:
-            return _redirect(scope, path) if path.rstrip("/") in ROUTES else NOT_FOUND
-        methods = (allowed, "HEAD") if allowed == "GET" and self._scorer.head else (allowed,)
-        if method not in methods:
-            return replace(NOT_ALLOWED, headers=(("allow", ", ".join(methods)),))
-        if path == "/version":
-            return self._scorer.version()
-        if path != "/invocations":
-            return self._scorer.ping()
-        try:
-            body = await read_body(scope, receive, self._scorer.check_size)
-        except ScoringError as error:
-            return self._scorer.refusal(error)
-        content_type = header(scope, b"content-type")
-        if not in_loop():
-            return self._scorer.invocations(body, content_type)
-        import asyncio
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        headers = decode_headers(scope["headers"])
+        known = self.router.answer_unread(
+            scope["method"],
+            route(scope),
+            address=_read_address(scope, headers),
+            query=scope.get("query_string", b"").decode("latin-1"),
+        )
+        return await self._score(headers, receive) if known is None else known
 
-        work = asyncio.to_thread(self._scorer.invocations, body, content_type)
+    async def _score(self, headers: Headers, receive: Receive) -> Answer:
+        work = self._read_and_score(headers, receive)
         try:
             return await asyncio.wait_for(work, self._scorer.settings.request_timeout_seconds)
         except TimeoutError:
             return TIMED_OUT
 
-
-def in_loop() -> bool:
-    """Tell whether an event loop runs in this thread; imports nothing to tell."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def finish(app: App, scope: Scope, body: bytes) -> Answer:
-    """The answer to a request whose body is there, without an event loop.
-
-    Raises RuntimeError where a loop runs in this thread already.
-    """
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body}
-
-    running = app.answer(scope, receive)
-    try:
-        running.send(None)
-    except StopIteration as ended:
-        answer: Answer = ended.value
-        return answer
-    running.close()
-    msg = "the application waited for something"
-    raise RuntimeError(msg)
+    async def _read_and_score(self, headers: Headers, receive: Receive) -> Answer:
+        try:
+            body = await read_body(headers, receive, self._scorer)
+        except ScoringError as error:
+            return self._scorer.refusal(error)
+        content_type = headers.get("content-type")
+        return await asyncio.to_thread(self._scorer.invocations, body, content_type)
 
 
 def route(scope: Scope) -> str:
@@ -123,39 +81,17 @@ def route(scope: Scope) -> str:
     return path or "/"
 
 
-def _redirect(scope: Scope, path: str) -> Answer:
-    """To the route without the slashes at its end, as MLflow's web framework sends it.
+def _read_address(scope: Scope, headers: Headers) -> str:
+    host = headers.get("host")
+    return "" if host is None else f"{scope.get('scheme', 'http')}://{host}{scope['path']}"
 
-    Behind an API's stage the host and what stands before the path are not known here: there the
-    way is told from the path that was asked.
+
+async def read_body(headers: Headers, receive: Receive, scorer: Scorer) -> bytes:
+    """Read the whole body, never more of it into memory than the scorer takes.
+
+    Raises TooLargeError and DisconnectedError.
     """
-    bare = path.rstrip("/")
-    host = header(scope, b"host")
-    if host is None:
-        to = "../" * (len(path) - len(bare)) + bare[1:]
-    else:
-        to = f"{scope.get('scheme', 'http')}://{host}{scope['path'].rstrip('/')}"
-    query = scope.get("query_string", b"").decode("latin-1")
-    return Answer(307, "", b"", headers=(("location", f"{to}?{query}" if query else to),))
-
-
-def header(scope: Scope, name: bytes) -> str | None:
-    """The first value of a header, or None; `name` in lower case."""
-    for key, value in scope["headers"]:
-        if key.lower() == name:
-            return str(value.decode("latin-1"))
-    return None
-
-
-async def read_body(scope: Scope, receive: Receive, check_size: Callable[[int], None]) -> bytes:
-    """The whole body, never more of it in memory than `check_size` lets pass.
-
-    Raises what `check_size` raises, and DisconnectedError.
-    """
-    declared = header(scope, b"content-length")
-    if declared is not None and declared.isdecimal():
-        # Python reads no more than 4,300 digits, and no body has as many bytes as 20 of them say
-        check_size(int(declared[:_SIZE_DIGITS]))
+    check_length(headers, scorer)
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -164,20 +100,10 @@ async def read_body(scope: Scope, receive: Receive, check_size: Callable[[int], 
             raise DisconnectedError
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        check_size(size)
+        scorer.check_size(size)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
-
-
-def encode_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
-    """As ASGI has them."""
-    headers: Iterable[tuple[str, str]] = (
-        ("content-length", str(len(answer.body))),
-        *answer.headers,
-        *((("content-type", answer.content_type),) if answer.content_type else ()),
-    )
-    return [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers]
 
 
 async def _send(send: Send, answer: Answer) -> None:

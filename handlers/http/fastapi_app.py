@@ -1,12 +1,12 @@
-"""A front door with interactive documentation, for long-lived hosts and local serving.
+"""The ASGI application with interactive documentation, for long-lived hosts and local serving.
 
-Routes, statuses and bytes are those of `handlers.http.asgi`; FastAPI adds /docs, /redoc and
-/openapi.json. It costs more to import than many a model, so no function loads this module.
+Routes, statuses and bytes are those of `handlers.http.asgi`, which answers; FastAPI adds /docs,
+/redoc and /openapi.json. It costs more to import than many a model, so no function loads this
+module.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,15 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
-from handlers.http.asgi import TIMED_OUT, DisconnectedError, header, read_body
+from handlers.http.asgi import App
 from handlers.http.openapi import operation, read_example
-from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Answer, Scorer
+
+_SUMMARIES = {
+    "/ping": "Is the model loaded?",
+    "/health": "Is the model loaded?",
+    "/version": "The version of the MLflow that logged the model",
+}
 
 
 def create_app(
@@ -37,51 +42,24 @@ def create_app(
         version=manifest.model_version or "0",
         description="A model served with MLflow's scoring protocol.",
     )
-
-    async def healthy() -> Response:
-        return _response((ping or scorer.ping)())
-
-    async def version() -> Response:
-        return _response(scorer.version())
-
-    async def score_request(request: Request) -> Response:
-        try:
-            work = _score(scorer, request)
-            return _response(await asyncio.wait_for(work, scorer.settings.request_timeout_seconds))
-        except TimeoutError:
-            return _response(TIMED_OUT)
-
-    for path, endpoint, summary in (
-        ("/ping", healthy, "Is the model loaded?"),
-        ("/health", healthy, "Is the model loaded?"),
-        ("/version", version, "The version of the MLflow that logged the model"),
-    ):
-        app.get(path, summary=summary, operation_id=path[1:])(endpoint)
-        if scorer.head:
-            app.head(path, include_in_schema=False)(endpoint)
-    # asked first, without what FastAPI does for each request; the next line's is the document's
-    app.add_route(
-        "/invocations", invocations or score_request, methods=["POST"], include_in_schema=False
-    )
-    app.post("/invocations", summary="Predict", operation_id="invocations")(score_request)
+    # asked first, without what FastAPI does for each request; what follows is the documentation's
+    routes: Any = App(scorer, ping=ping)
+    for path in _SUMMARIES:
+        app.add_route(path, routes, include_in_schema=False)
+    if invocations is None:
+        app.add_route("/invocations", routes, include_in_schema=False)
+    else:
+        app.add_route("/invocations", invocations, methods=["POST"], include_in_schema=False)
+    for path, summary in _SUMMARIES.items():
+        app.get(path, summary=summary, operation_id=path[1:])(_document)
+    app.post("/invocations", summary="Predict", operation_id="invocations")(_document)
     _describe(app, operation(manifest, _example(manifest.example, folder)))
     return app
 
 
-async def _score(scorer: Scorer, request: Request) -> Answer:
-    try:
-        body = await read_body(request.scope, request.receive, scorer.check_size)
-    except ScoringError as error:
-        return scorer.refusal(error)
-    except DisconnectedError:
-        return Answer(400, "text/plain; charset=utf-8", b"")  # to nobody
-    content_type = header(request.scope, b"content-type")
-    return await asyncio.to_thread(scorer.invocations, body, content_type)
-
-
-def _response(answer: Answer) -> Response:
-    headers = {**dict(answer.headers), "content-type": answer.content_type}
-    return Response(answer.body, answer.status, headers)
+async def _document() -> Response:
+    """Stand for a route in the documentation; the route itself comes before it."""
+    raise NotImplementedError
 
 
 def _example(example: str | None, folder: Path | None) -> Any:

@@ -85,7 +85,7 @@ class _Routes:
         """The answer; where the client leaves first, its work is dropped."""
         scorer = self._service.scorer
         try:
-            body = await read_body(request.scope, request.receive, scorer.check_size)
+            body = await read_body(request.headers, request.receive, scorer)
         except ScoringError as error:
             return scorer.refusal(error)
         except DisconnectedError:

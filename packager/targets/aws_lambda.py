@@ -26,7 +26,7 @@ def target(facts_dir: Path | None = None) -> Target:
             # no wheels for later Pythons: done without there
             "pysimdjson>=7; python_version < '3.14'",
         ),
-        handlers=("aws_lambda.py", "http/asgi.py", "http/lambda_events.py"),
+        handlers=("aws_lambda.py", "http/router.py", "http/lambda_events.py"),
         deploy="sam deploy --guided",
         infra=None,
         scripts={},

@@ -47,7 +47,7 @@ def target(facts_dir: Path | None = None) -> Target:
             "msgspec>=0.20",
             "pysimdjson>=7; python_version < '3.14'",
         ),
-        handlers=("azure_functions.py", "http/asgi.py"),
+        handlers=("azure_functions.py", "http/router.py"),
         deploy="azd up",
         infra="azure",
         scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},

@@ -31,7 +31,11 @@ def target(facts_dir: Path | None = None) -> Target:
             "uvicorn>=0.38",
             "uvloop>=0.22",
         ),
-        handlers=("container.py", "http/fastapi_app.py", "http/asgi.py", "service/*.py"),
+        handlers=(
+            "container.py",
+            *("http/router.py", "http/asgi.py", "http/fastapi_app.py"),
+            "service/*.py",
+        ),
         deploy="docker build -t model .",
         infra=None,
         scripts={},

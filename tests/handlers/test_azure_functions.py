@@ -98,10 +98,10 @@ def test_what_the_function_itself_fails_on_answers_as_json_without_data(
 ) -> None:
     failing = function(tmp_path, monkeypatch, Recording())
 
-    async def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(failing._app, "answer", broken)
+    monkeypatch.setattr(failing._router, "answer", broken)
     with caplog.at_level(logging.INFO, logger="handlers"):
         response = failing(request())
 

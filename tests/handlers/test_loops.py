@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from handlers import aws_lambda, azure_functions
-from handlers.http.asgi import App, finish, in_loop
+from handlers.http.router import Router
 from handlers.scoring import predictor
 from tests.handlers.invoking import event
 from tests.handlers.scorers import DOORS, ask, manifest, scorer
@@ -62,12 +62,9 @@ def test_a_server_asks_outside_of_its_loop(door: Callable[..., Any]) -> None:
 
 def test_a_function_asks_where_it_is() -> None:
     model = Looping()
-    scope = {
-        "type": "http", "method": "POST", "path": "/invocations",
-        "headers": [(b"content-type", b"application/json")],
-    }  # fmt: skip
+    headers = {"content-type": "application/json"}
 
-    answer = finish(App(scorer(model, COLUMN)), scope, BODY)
+    answer = Router(scorer(model, COLUMN)).answer("POST", "/invocations", headers, BODY)
 
     assert json.loads(answer.body) == {"predictions": [3.0, 4.0]}
     assert model.thread is threading.current_thread()
@@ -107,7 +104,7 @@ def test_azure_loads_outside_of_the_workers_loop(
     monkeypatch.setattr(predictor, "load", lambda *_: Looping())
 
     async def indexed() -> Any:
-        assert in_loop()
+        assert azure_functions.is_in_loop()
         return azure_functions.load_model(manifest(COLUMN), tmp_path)
 
     assert asyncio.run(indexed()).loaded_in is not threading.current_thread()

@@ -52,7 +52,7 @@ def plan(tmp_path: Path, **changes: Any) -> BuildPlan:
         },
     )
     loader = replace(fake_plan.plan().loader, options={"file": "model.skops", "format": "pickle"})
-    target = replace(fake_plan.TARGET, handlers=("http/asgi.py", "events/sources/*.py"))
+    target = replace(fake_plan.TARGET, handlers=("http/router.py", "events/sources/*.py"))
     return fake_plan.plan(
         **{
             "model": fake_plan.model(root=root),
@@ -120,7 +120,7 @@ def test_handlers_that_ship_import_only_what_ships(
     shipped = {file.path.as_posix() for file in bundle.files if file.path.parts[0] == "handlers"}
     assert {
         "handlers/aws_lambda.py",
-        "handlers/http/asgi.py",
+        "handlers/http/router.py",
         "handlers/loaders/sklearn.py",
     } <= shipped
     assert "handlers/http/fastapi_app.py" not in shipped

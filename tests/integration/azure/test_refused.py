@@ -82,7 +82,7 @@ def test_a_package_that_would_be_loaded_in_the_app_s_place(tmp_path: Path) -> No
 
 def test_a_handler_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     handlers = shutil.copytree(resources.handlers_root(), tmp_path / "own" / "handlers")
-    with (handlers / "http" / "asgi.py").open("a") as file:
+    with (handlers / "http" / "router.py").open("a") as file:
         file.write("\nimport nope_missing\n")
     monkeypatch.setattr(resources, "handlers_root", lambda: handlers)
 
@@ -91,4 +91,4 @@ def test_a_handler_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.M
 
     assert "boot: The function does not start: " in said
     assert "No module named 'nope_missing'" in said
-    assert "handlers/http/asgi.py" in said
+    assert "handlers/http/router.py" in said
