@@ -33,7 +33,7 @@ ALLOWED: Final = {
     "folders over 14 entries": 2,
     "bare participles as function names": 0,
     "docstrings that open with Of or a question word": 0,
-    "functions over 60 lines": 1,
+    "functions over 60 lines": 0,
     "functions over 15 branches": 0,
     "annotations with Any": 739,
 }

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from packager.cli import _build_groups as group
 from packager.cli import _options as opt
 from packager.cli import _target_options as to
 from packager.cli._common import check_request, registry, show
+from packager.cli._groups import expand_groups
 from packager.commands import console
 from packager.types import (
-    BATCH_SOURCES,
     BuildRequest,
-    Device,
-    Engine,
     EngineOptions,
-    EventOptions,
-    Front,
-    HttpOptions,
     Inspection,
     ModelOptions,
-    OutputOptions,
     PlanSummary,
     ProofOptions,
     ReportSummary,
-    Shipped,
-    SlimmingOptions,
     TargetOptions,
 )
 
@@ -87,46 +80,19 @@ def inspect(
     show(found, as_json=as_json, human=console.show_inspection)
 
 
+@expand_groups
 def build(
-    model_uri: opt.Model,
     *,
-    tracking_uri: opt.TrackingUri = None,
-    registry_uri: opt.RegistryUri = None,
-    trust_model_index: opt.TrustModelIndex = False,
-    allow_network: opt.AllowNetwork = False,
-    target: to.Target = "aws-lambda",
-    python_minor: to.Python = None,
-    architecture: to.Arch = "x86_64",
-    memory_mb: to.Memory = None,
-    timeout_seconds: to.Timeout = None,
+    model: group.Model,
+    target: group.Target,
     rate: to.Rate = 1.0,
     request_rows: to.RequestRows = 1,
-    base_image: to.BaseImage = None,
-    device: to.Device = None,
-    driver: to.Driver = None,
-    facts_dir: to.FactsDir = None,
-    engine: to.Engine = "native",
-    tier: to.Tier = None,
-    rtol: to.Rtol = 1e-5,
-    atol: to.Atol = 1e-6,
-    front: to.Front = Front.HTTP_API,
-    opentelemetry: to.OpenTelemetry = False,
-    events: to.Events = None,
-    output_to: to.OutputTo = None,
-    once: to.Once = False,
-    batch: to.Batch = False,
-    baseline: to.Baseline = None,
-    example: opt.Example = None,
-    rows: opt.Rows = 1000,
-    seed: opt.Seed = 0,
-    allow_unproven: opt.AllowUnproven = False,
-    passes: opt.Passes = None,
-    keep: opt.Keep = None,
-    requirements: opt.Requirements = Shipped.SERVING,
-    keep_packages: opt.KeepPackage = None,
-    trace: opt.Trace = True,
-    optimize: opt.Optimize = 0,
-    out_dir: opt.OutDir = Path("dist"),
+    engine: group.Compiler,
+    http: group.Http,
+    events: group.Events,
+    proof: group.Proof,
+    slimming: group.Slimming,
+    output: group.Output,
     dry_run: opt.DryRun = False,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -138,50 +104,17 @@ def build(
     """
     from packager.commands.target_fit import Workload
 
-    automatic = _is_automatic(target, dry_run=dry_run)
+    automatic = _is_automatic(target.name, dry_run=dry_run)
     request = check_request(
         BuildRequest(
-            model=ModelOptions(
-                uri=model_uri,
-                tracking_uri=tracking_uri,
-                registry_uri=registry_uri,
-                trust_model_index=trust_model_index,
-                allow_network=allow_network,
-            ),
-            target=TargetOptions(
-                name="aws-lambda" if automatic else target,
-                architecture=architecture,
-                python_minor=python_minor,
-                memory_mb=memory_mb,
-                timeout_seconds=timeout_seconds,
-                base_image=base_image,
-                device=None if device is None else Device(device),
-                driver=driver,
-                facts_dir=facts_dir,
-            ),
-            engine=EngineOptions(
-                kind=None if engine == "auto" else Engine(engine), tier=tier, rtol=rtol, atol=atol
-            ),
-            http=HttpOptions(front=front, opentelemetry=opentelemetry),
-            events=EventOptions(
-                sources=_list_sources(events or (), batch=batch),
-                output_to=output_to,
-                once=once,
-                batch=batch,
-                baseline=baseline,
-            ),
-            proof=ProofOptions(
-                example=example, rows=rows, seed=seed, allow_unproven=allow_unproven
-            ),
-            slimming=SlimmingOptions(
-                passes=None if passes is None else _split_names(passes),
-                keep=tuple(keep or ()),
-                requirements=requirements,
-                keep_packages=tuple(keep_packages or ()),
-                trace=trace,
-                optimize=optimize,
-            ),
-            output=OutputOptions(folder=out_dir),
+            model=model,
+            target=replace(target, name="aws-lambda") if automatic else target,
+            engine=engine,
+            http=http,
+            events=events,
+            proof=proof,
+            slimming=slimming,
+            output=output,
         )
     )
     if dry_run:
@@ -191,7 +124,7 @@ def build(
     with console.progress(verbose=verbose):
         if automatic:
             workload = Workload(requests_per_second=rate, rows=request_rows)
-            report = _built_for_any(request, workload)
+            report = _build_for_any(request, workload)
         else:
             report = _build_artifact(request)
     return show(report, as_json=as_json, human=console.show_report)
@@ -212,15 +145,6 @@ def _is_automatic(target: str, *, dry_run: bool) -> bool:
     return target == AUTO
 
 
-def _list_sources(events: Sequence[str], *, batch: bool) -> tuple[str, ...]:
-    """Each source once, with those that a batch needs."""
-    return tuple(dict.fromkeys([*events, *(BATCH_SOURCES if batch else ())]))
-
-
-def _split_names(text: str) -> tuple[str, ...]:
-    return tuple(stripped for name in text.split(",") if (stripped := name.strip()))
-
-
 def _summarise_plan(request: BuildRequest) -> PlanSummary:
     from packager.commands.inspect import plan_summary
     from packager.pipeline.build import plan_build
@@ -236,7 +160,7 @@ def _build_artifact(request: BuildRequest) -> ReportSummary:
     return report_summary(run(request, registry(request)))
 
 
-def _built_for_any(request: BuildRequest, workload: Workload) -> ReportSummary:
+def _build_for_any(request: BuildRequest, workload: Workload) -> ReportSummary:
     from packager.commands.inspect import report_summary
     from packager.commands.target_selection import build_auto, list_verdicts
     from packager.pipeline.plan import check

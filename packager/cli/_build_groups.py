@@ -1,0 +1,146 @@
+"""The options of `packager build`, in the groups that a request has and --help shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from packager.cli import _options as opt
+from packager.cli import _target_options as to
+from packager.cli._groups import OptionGroup
+from packager.types import (
+    BATCH_SOURCES,
+    Device,
+    Engine,
+    EngineOptions,
+    EventOptions,
+    Front,
+    HttpOptions,
+    ModelOptions,
+    OutputOptions,
+    ProofOptions,
+    Shipped,
+    SlimmingOptions,
+    TargetOptions,
+)
+
+
+def _read_model(
+    *,
+    model_uri: opt.Model,
+    tracking_uri: opt.TrackingUri = None,
+    registry_uri: opt.RegistryUri = None,
+    trust_model_index: opt.TrustModelIndex = False,
+    allow_network: opt.AllowNetwork = False,
+) -> ModelOptions:
+    return ModelOptions(
+        uri=model_uri,
+        tracking_uri=tracking_uri,
+        registry_uri=registry_uri,
+        trust_model_index=trust_model_index,
+        allow_network=allow_network,
+    )
+
+
+def _read_target(
+    *,
+    target: to.Target = "aws-lambda",
+    python_minor: to.Python = None,
+    architecture: to.Arch = "x86_64",
+    memory_mb: to.Memory = None,
+    timeout_seconds: to.Timeout = None,
+    base_image: to.BaseImage = None,
+    device: to.Device = None,
+    driver: to.Driver = None,
+    facts_dir: to.FactsDir = None,
+) -> TargetOptions:
+    return TargetOptions(
+        name=target,
+        architecture=architecture,
+        python_minor=python_minor,
+        memory_mb=memory_mb,
+        timeout_seconds=timeout_seconds,
+        base_image=base_image,
+        device=None if device is None else Device(device),
+        driver=driver,
+        facts_dir=facts_dir,
+    )
+
+
+def _read_engine(
+    *,
+    engine: to.Engine = "native",
+    tier: to.Tier = None,
+    rtol: to.Rtol = 1e-5,
+    atol: to.Atol = 1e-6,
+) -> EngineOptions:
+    kind = None if engine == "auto" else Engine(engine)
+    return EngineOptions(kind=kind, tier=tier, rtol=rtol, atol=atol)
+
+
+def _read_http(
+    *, front: to.Front = Front.HTTP_API, opentelemetry: to.OpenTelemetry = False
+) -> HttpOptions:
+    return HttpOptions(front=front, opentelemetry=opentelemetry)
+
+
+def _read_events(
+    *,
+    events: to.Events = None,
+    output_to: to.OutputTo = None,
+    once: to.Once = False,
+    batch: to.Batch = False,
+    baseline: to.Baseline = None,
+) -> EventOptions:
+    """Read each source once, with those that a batch needs."""
+    sources = dict.fromkeys([*(events or ()), *(BATCH_SOURCES if batch else ())])
+    return EventOptions(
+        sources=tuple(sources), output_to=output_to, once=once, batch=batch, baseline=baseline
+    )
+
+
+def _read_proof(
+    *,
+    example: opt.Example = None,
+    rows: opt.Rows = 1000,
+    seed: opt.Seed = 0,
+    allow_unproven: opt.AllowUnproven = False,
+) -> ProofOptions:
+    return ProofOptions(example=example, rows=rows, seed=seed, allow_unproven=allow_unproven)
+
+
+def _read_slimming(
+    *,
+    passes: opt.Passes = None,
+    keep: opt.Keep = None,
+    requirements: opt.Requirements = Shipped.SERVING,
+    keep_packages: opt.KeepPackage = None,
+    trace: opt.Trace = True,
+    optimize: opt.Optimize = 0,
+) -> SlimmingOptions:
+    return SlimmingOptions(
+        passes=None if passes is None else _split_names(passes),
+        keep=tuple(keep or ()),
+        requirements=requirements,
+        keep_packages=tuple(keep_packages or ()),
+        trace=trace,
+        optimize=optimize,
+    )
+
+
+def _split_names(text: str) -> tuple[str, ...]:
+    return tuple(stripped for name in text.split(",") if (stripped := name.strip()))
+
+
+def _read_output(*, out_dir: opt.OutDir = Path("dist")) -> OutputOptions:
+    return OutputOptions(folder=out_dir)
+
+
+Model: TypeAlias = Annotated[ModelOptions, OptionGroup(_read_model)]
+Target: TypeAlias = Annotated[TargetOptions, OptionGroup(_read_target)]
+Compiler: TypeAlias = Annotated[EngineOptions, OptionGroup(_read_engine)]
+Http: TypeAlias = Annotated[HttpOptions, OptionGroup(_read_http)]
+Events: TypeAlias = Annotated[EventOptions, OptionGroup(_read_events)]
+Proof: TypeAlias = Annotated[ProofOptions, OptionGroup(_read_proof)]
+Slimming: TypeAlias = Annotated[SlimmingOptions, OptionGroup(_read_slimming)]
+Output: TypeAlias = Annotated[OutputOptions, OptionGroup(_read_output)]
