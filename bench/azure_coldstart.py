@@ -92,7 +92,7 @@ def ours(uri: str, out: Path, minor: str, engine: Engine, target: str) -> Boot:
         _build(uri, out, minor, engine, target)
     function, given = artifact.read(out).folder, targets.load(target)
     interpreter = interpreters.find(minor)
-    return Boot(folder=function, interpreter=interpreter, entrypoint=given.entrypoint)
+    return Boot(folder=function, interpreter=interpreter, entrypoint=given.program.entrypoint)
 
 
 def _build(uri: str, out: Path, minor: str, engine: Engine, target: str) -> None:

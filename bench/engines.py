@@ -132,7 +132,7 @@ def made(state: State, model: Path, engine: Engine) -> Built:
         done = build(request, MlflowRegistry(None, None))
         return Built(
             folder=str(done.artifact.folder),
-            entrypoint=done.plan.target.entrypoint,
+            entrypoint=done.plan.target.program.entrypoint,
             python_minor=done.plan.runtime.python_minor,
             numpy=done.plan.lock.version("numpy") or "",
             engine=dict(done.evidence.engine),

@@ -80,7 +80,7 @@ def plan(
     interpreter = interpreters.find(minor)
     loader = flavors.FLAVORS[flavor].read(read, tier, frame)
     pins = {line.partition("==")[0]: line for line in read.requirements.lines}
-    wanted = ["numpy", *loader.requires, *target.requires]
+    wanted = ["numpy", *loader.requires, *target.program.requires]
     lock = lockfile.lock(
         lockfile.Wanted(
             requirements=tuple(sorted({pins.get(each, each) for each in wanted})),

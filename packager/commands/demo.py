@@ -78,7 +78,7 @@ def run_demo(folder: Path, target: str = "aws-lambda") -> DemoResult:
         },
         "next": [
             *(run_command(name, artifact) for name in ("inspect", "invoke", "serve")),
-            deploy_command(artifact, report.plan.target.deploy),
+            deploy_command(artifact, report.plan.target.deployment.deploy),
         ],
     }
 
@@ -131,14 +131,14 @@ def _ask(report: BuildReport) -> list[DoorAnswer]:
 def _ask_azure(report: BuildReport) -> list[DoorAnswer]:
     """One HTTP request and one queue message, through Azure's own worker library."""
     plan = report.plan
-    manifest = Manifest.read(report.artifact.folder / plan.target.home)
+    manifest = Manifest.read(report.artifact.folder / plan.target.tree.home)
     if manifest.example is None:
         raise ToolError("The demo's model was saved without its example.")
-    body = (report.artifact.folder / plan.target.home / manifest.example).read_bytes()
+    body = (report.artifact.folder / plan.target.tree.home / manifest.example).read_bytes()
     boot = Boot(
         folder=report.artifact.folder,
         interpreter=plan.interpreter,
-        entrypoint=plan.target.entrypoint,
+        entrypoint=plan.target.program.entrypoint,
     )
     with WorkerHost(boot) as running:
         http = running.ask(Call(body=body, content_type="application/json"))

@@ -95,7 +95,7 @@ def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = 
 
 def _example(folder: Path, report: dict[str, Any]) -> bytes | None:
     """The request that was saved with the model; None where there is none."""
-    home = folder / "function" / targets.load(report["target"]["name"]).home
+    home = folder / "function" / targets.load(report["target"]["name"]).tree.home
     example = read_manifest(home).example
     return None if example is None else (home / example).read_bytes()
 
@@ -195,6 +195,6 @@ def report_summary(report: BuildReport) -> ReportSummary:
         },
         "next": [
             run_command("invoke", artifact.folder.parent),
-            deploy_command(artifact.folder.parent, plan.target.deploy),
+            deploy_command(artifact.folder.parent, plan.target.deployment.deploy),
         ],
     }

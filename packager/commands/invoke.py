@@ -49,7 +49,7 @@ def invoke_artifact(
     target = targets.load(built.target)
     if why := why_not_bootable(built.architecture):
         raise ConfigurationError(why)
-    home = built.folder / target.home
+    home = built.folder / target.tree.home
     manifest = artifact.read_manifest(home)
     door: Door = "http" if http or "direct" not in target.doors else "direct"
     body = _request_body(data, _example(built.home, home, manifest, door), built.home)

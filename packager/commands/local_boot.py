@@ -49,12 +49,12 @@ def prepare_boot(
         recorded: Mapping[str, str] = {}
         if target.name in _OF_AWS:
             _fill(folder, built.home / "events" / "direct.json")
-            package = target.entrypoint.partition(".")[0]
+            package = target.program.entrypoint.partition(".")[0]
             recorded = {"PACKAGER_STAND_IN": f"{package}.aws_clients"}
         yield Boot(
             folder=built.folder,
             interpreter=interpreter,
-            entrypoint=target.entrypoint,
+            entrypoint=target.program.entrypoint,
             # as the template, so that a call here meets the same ceiling
             memory_mb=memory_mb or built.memory_mb,
             memory_limit_mb=memory_mb or built.memory_mb,

@@ -83,7 +83,7 @@ def prepare(
         if why := why_not_bootable(built.architecture):
             raise ConfigurationError(why)
         target = targets.load(built.target)
-        function = built.folder / target.home
+        function = built.folder / target.tree.home
         if deployed:
             minor = artifact.read_manifest(function).python
             return Deployed(target, built, minor, request.model.allow_network)

@@ -60,7 +60,7 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
     passed: list[str] = []
     for name in targets.TARGETS:
         target = targets.load(name, request.target.facts_dir)
-        if gpu and Device.CUDA not in target.devices:
+        if gpu and Device.CUDA not in target.machine.devices:
             passed.append(f"{name}: no GPU, and {gpu}")
             continue
         device = None if gpu or request.target.device else Device.CPU

@@ -13,7 +13,7 @@ from packager.types import BuildPlan
 
 def entry_files(plan: BuildPlan) -> dict[str, str]:
     """Return what the target wants beside the tree: names in the deployed folder, and texts."""
-    folder = resources.TEMPLATES / plan.target.templates / "_function"
+    folder = resources.TEMPLATES / plan.target.deployment.templates / "_function"
     if not folder.is_dir():
         return {}
     seconds = plan.request.target.timeout_seconds or plan.target.limits.timeout_seconds
@@ -33,7 +33,7 @@ def lay_out(root: Path, plan: BuildPlan, folder: Path) -> Path:
 
     Raises OSError where the disk is full or takes no hard links.
     """
-    home = folder / plan.target.home
+    home = folder / plan.target.tree.home
     if home == folder:
         return root
     for relative in file_tree.walk(root):

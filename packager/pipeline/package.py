@@ -37,17 +37,17 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
     _stop(list(_unpackable(bundle.root)))
     _LOG.info("Packing %d files", len(bundle.files))
     try:
-        copied = _copy(bundle.root, folder / plan.target.home, folder)
+        copied = _copy(bundle.root, folder / plan.target.tree.home, folder)
         _stop(list(_differences(bundle, copied)))
         for name, text in entry_files(plan).items():
             (folder / name).write_text(text, encoding="utf-8")
             (folder / name).chmod(0o644)
-        if plan.target.base_image is None:
+        if plan.target.deployment.base_image is None:
             write_zip(folder, archive, changing={"model"})
     except OSError as error:
         raise StorageError(f"The artifact cannot be written to {out}: {error}.") from error
     unzipped = sum(record.size_bytes for record in copied)
-    zipped = plan.target.base_image is None
+    zipped = plan.target.deployment.base_image is None
     artifact = Artifact(
         path=archive if zipped else folder,
         folder=folder,

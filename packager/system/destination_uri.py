@@ -52,4 +52,4 @@ def read(text: str, kinds: Sequence[str]) -> Output:
 def of(plan: BuildPlan) -> Output | None:
     """Return the destination of a plan's answers; None where their callers get them."""
     text = plan.request.events.output_to
-    return None if text is None else read(text, plan.target.outputs)
+    return None if text is None else read(text, plan.target.events.outputs)

@@ -11,7 +11,7 @@ from typing import Final
 
 from packager import facts
 from packager.targets import aws_lambda
-from packager.types import Target
+from packager.types import Deployment, Target
 
 NAME: Final = "aws-lambda-image"
 
@@ -23,11 +23,13 @@ def target(facts_dir: Path | None = None) -> Target:
     return replace(
         function,
         name=NAME,
-        templates="aws_lambda_image",
-        shares=function.templates,
+        way_out="gpu-container",
         limits=replace(limits, unzipped_bytes=limits.unzipped_bytes - base.size_bytes),
         runtimes=tuple(replace(runtime, snapstart=False) for runtime in function.runtimes),
-        deploy="sam build && sam deploy --guided",
-        way_out="gpu-container",
-        base_image=base,
+        deployment=Deployment(
+            templates="aws_lambda_image",
+            shares=function.deployment.templates,
+            deploy="sam build && sam deploy --guided",
+            base_image=base,
+        ),
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from handlers.events import triggers
 from packager import facts
-from packager.types import Target, Telemetry
+from packager.types import Deployment, EventSupport, Program, Target, Telemetry, Tree
 
 NAME: Final = "azure-functions"
 _DISTRO: Final = Telemetry(
@@ -37,35 +37,40 @@ def target(facts_dir: Path | None = None) -> Target:
     """
     return Target(
         name=NAME,
-        templates="azure_functions",
-        entrypoint="handlers.azure_functions.app",
+        way_out="gpu-container",
+        doors=("http",),
         limits=facts.limits(NAME, facts_dir),
         runtimes=facts.runtimes(NAME, facts_dir),
-        requires=(
-            "azure-functions>=1.26",
-            "azure-functions-runtime>=1.3; python_version >= '3.13'",
-            "msgspec>=0.20",
-            "pysimdjson>=7; python_version < '3.14'",
+        program=Program(
+            entrypoint="handlers.azure_functions.app",
+            requires=(
+                "azure-functions>=1.26",
+                "azure-functions-runtime>=1.3; python_version >= '3.13'",
+                "msgspec>=0.20",
+                "pysimdjson>=7; python_version < '3.14'",
+            ),
+            handlers=("azure_functions.py", "http/router.py"),
+            keep=("azure", "azurefunctions", "azure_functions_runtime", "markupsafe", "werkzeug"),
+            telemetry=_DISTRO,
         ),
-        handlers=("azure_functions.py", "http/router.py"),
-        deploy="azd up",
-        infra="azure",
-        scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
-        reserved=("function_app", "function_app.py"),
-        keep=("azure", "azurefunctions", "azure_functions_runtime", "markupsafe", "werkzeug"),
-        way_out="gpu-container",
-        sources=(*triggers.TRIGGERS, triggers.BATCHES),
-        source_modules=PurePosixPath("events/triggers"),
-        answering=frozenset({triggers.BATCHES}),
-        needs={triggers.BATCHES: ("azure-functions-durable>=1.7,<2",)},
-        outputs=triggers.OUTPUTS,
-        failures=None,
-        remembers=False,
-        told_memory=False,
-        doors=("http",),
-        root=PurePosixPath("/home/site/wwwroot"),
-        shadows=facts.shadows(NAME, facts_dir),
-        home=PurePosixPath(".python_packages/lib/site-packages"),
-        library_path=(),
-        telemetry=_DISTRO,
+        deployment=Deployment(
+            templates="azure_functions",
+            deploy="azd up",
+            infra="azure",
+            scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
+        ),
+        tree=Tree(
+            root=PurePosixPath("/home/site/wwwroot"),
+            home=PurePosixPath(".python_packages/lib/site-packages"),
+            library_path=(),
+            reserved=("function_app", "function_app.py"),
+            shadows=facts.shadows(NAME, facts_dir),
+        ),
+        events=EventSupport(
+            sources=(*triggers.TRIGGERS, triggers.BATCHES),
+            source_modules=PurePosixPath("events/triggers"),
+            answering=frozenset({triggers.BATCHES}),
+            needs={triggers.BATCHES: ("azure-functions-durable>=1.7,<2",)},
+            outputs=triggers.OUTPUTS,
+        ),
     )

@@ -99,20 +99,20 @@ class BuildPlan:
 
     @property
     def device(self) -> Device:
-        return self.request.target.device or self.target.device
+        return self.request.target.device or self.target.machine.device
 
     @property
     def variables(self) -> Mapping[str, str]:
         """Variables of the environment that the function is booted in before it is deployed."""
-        telemetry = self.target.telemetry
+        telemetry = self.target.program.telemetry
         return telemetry.trial if telemetry and self.request.http.opentelemetry else {}
 
     @property
     def base_image(self) -> str:
         """As `FROM` has it; empty where no image is built."""
-        if self.target.base_image is None:
+        if self.target.deployment.base_image is None:
             return ""
-        return self.request.target.base_image or self.target.base_image.reference.format(
+        return self.request.target.base_image or self.target.deployment.base_image.reference.format(
             python=self.runtime.python_minor, architecture=self.request.target.architecture
         )
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import PurePosixPath
+from typing import Final
 
 from packager.types._choices import Architecture, Device, Door
+
+_TOP: Final = PurePosixPath()
+_LIBRARIES: Final = PurePosixPath("lib")
+_SOURCES: Final = PurePosixPath("events/sources")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,76 +118,112 @@ class BaseImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Target that an artifact goes to; one file each under packager/targets."""
+class Program:
+    """Code of ours that runs on a target, and what it needs there."""
 
-    name: str
-    templates: str
-    """Folder under templates/."""
     entrypoint: str
-    limits: Limits
-    runtimes: tuple[Runtime, ...]
     requires: tuple[str, ...]
     """Distributions the thin entry point itself needs."""
     handlers: tuple[str, ...]
     """Files of handlers/ that ship beside the scoring core, as globs relative to handlers/."""
+    keep: tuple[str, ...] = ()
+    """What the host imports before the entry point, as globs: no pass may move it."""
+    telemetry: Telemetry | None = None
+    """None where `--opentelemetry` has nothing to add."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Files that deploy an artifact, and the command that does it."""
+
+    templates: str
+    """Folder under templates/."""
     deploy: str
     """The command that deploys, in the artifact's folder."""
-    infra: str | None
+    shares: str | None = None
+    """Folder under templates/ whose templates are taken too, where `templates` has none such."""
+    infra: str | None = None
     """Folder under infra/ whose templates are emitted too."""
-    scripts: Mapping[str, frozenset[str]]
+    scripts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Files there that are emitted where one of these sources is asked for."""
-    reserved: tuple[str, ...]
-    """Files that no package may bring to the top: the host would take them for its own."""
-    keep: tuple[str, ...]
-    """What the host imports before the entry point, as globs: no pass may move it."""
-    way_out: str
-    """The target to name when a model does not fit."""
-    sources: tuple[str, ...]
-    """What can be its events beside HTTP: modules of one folder of handlers/."""
-    source_modules: PurePosixPath
-    """That folder, relative to handlers/."""
-    answering: frozenset[str]
-    """Those of the sources whose caller gets the answers; the others' go to a destination."""
-    needs: Mapping[str, tuple[str, ...]]
-    """Distributions that a source needs beside `requires`."""
-    outputs: tuple[str, ...]
-    """Kinds of destination."""
-    failures: str | None
-    """The kind that takes what can never be answered; None where the platform's bindings deliver,
-    and no module of handlers.events.destinations ships."""
-    remembers: bool
-    """Whether it can keep a table of what was answered."""
-    told_memory: bool
-    """Whether a function gets CPUs by its memory, and AWS_LAMBDA_FUNCTION_MEMORY_SIZE tells it."""
-    doors: tuple[Door, ...]
-    root: PurePosixPath
-    """Where the deployed folder lies on the target."""
-    shadows: tuple[Shadow, ...]
-    home: PurePosixPath
-    """Where in it the tree of packages, model and handlers lies."""
-    library_path: tuple[PurePosixPath, ...]
-    """Folders of the tree that the dynamic loader searches: LD_LIBRARY_PATH."""
-    many_cores: bool = False
-    """Whether it is a server whose cores a model may have all; a function has one or two."""
     base_image: BaseImage | None = None
     """None where a zip is deployed; else a container image is, which is built on this."""
+
+    def list_scripts(self, sources: Iterable[str]) -> tuple[str, ...]:
+        """Return the scripts that deploying these sources takes."""
+        wanted = set(sources)
+        return tuple(name for name, of in self.scripts.items() if wanted & of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """Place of the deployed folder on a target, and of the function's files in it."""
+
+    root: PurePosixPath
+    """Where the deployed folder lies on the target."""
+    home: PurePosixPath = _TOP
+    """Where in it the tree of packages, model and handlers lies."""
+    library_path: tuple[PurePosixPath, ...] = (_TOP, _LIBRARIES)
+    """Folders of the tree that the dynamic loader searches: LD_LIBRARY_PATH."""
+    reserved: tuple[str, ...] = ()
+    """Files that no package may bring to the top: the host would take them for its own."""
+    shadows: tuple[Shadow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSupport:
+    """Events of a target beside HTTP, and where their answers can go."""
+
+    sources: tuple[str, ...] = ()
+    """Modules of one folder of handlers/."""
+    source_modules: PurePosixPath = _SOURCES
+    """That folder, relative to handlers/."""
+    answering: frozenset[str] = frozenset()
+    """Those of the sources whose caller gets the answers; the others' go to a destination."""
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Distributions that a source needs beside the program's."""
+    outputs: tuple[str, ...] = ()
+    """Kinds of destination."""
+    failures: str | None = None
+    """The kind that takes what can never be answered; None where the platform's bindings deliver,
+    and no module of handlers.events.destinations ships."""
+    remembers: bool = False
+    """Whether it can keep a table of what was answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Processors that a target runs on."""
+
+    told_memory: bool = False
+    """Whether a function gets CPUs by its memory, and AWS_LAMBDA_FUNCTION_MEMORY_SIZE tells it."""
+    many_cores: bool = False
+    """Whether it is a server whose cores a model may have all; a function has one or two."""
     device: Device = Device.CPU
     """What is usual there; any that `devices` has may be asked for."""
     devices: tuple[Device, ...] = (Device.CPU,)
-    telemetry: Telemetry | None = None
-    """None where `--opentelemetry` has nothing to add."""
-    shares: str | None = None
-    """Folder under templates/ whose templates are taken too, where `templates` has none such."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Target that an artifact goes to; one file each under packager/targets."""
+
+    name: str
+    way_out: str
+    """The target to name when a model does not fit."""
+    doors: tuple[Door, ...]
+    limits: Limits
+    runtimes: tuple[Runtime, ...]
+    program: Program
+    deployment: Deployment
+    tree: Tree
+    events: EventSupport = field(default_factory=EventSupport)
+    machine: Machine = field(default_factory=Machine)
 
     def required_for(self, sources: Iterable[str]) -> tuple[str, ...]:
         """Distributions of the entry point and of these sources."""
-        more = (line for name in sources for line in self.needs.get(name, ()))
-        return (*self.requires, *more)
-
-    def scripts_for(self, sources: Iterable[str]) -> tuple[str, ...]:
-        asked = set(sources)
-        return tuple(name for name, of in self.scripts.items() if asked & of)
+        more = (line for name in sources for line in self.events.needs.get(name, ()))
+        return (*self.program.requires, *more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

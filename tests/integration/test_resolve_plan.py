@@ -88,5 +88,5 @@ def _without_index(each: BuildPlan) -> BuildPlan:
 def test_the_target_s_own_requirements_are_locked(tmp_path: Path) -> None:
     request = make_request(model_uri=str(models.folder("onnx_tensor")), out_dir=tmp_path / "out")
     found = plan(request, resolve(request, MlflowRegistry(), tmp_path), check(request))[0]
-    for requirement in targets.load("aws-lambda").requires:
+    for requirement in targets.load("aws-lambda").program.requires:
         assert found.lock.version(requirement.partition(">")[0]) is not None

@@ -71,7 +71,7 @@ def test_what_is_listed_for_a_cpu_is_installed_for_a_gpu() -> None:
         model,
         LoaderSpec(loader="onnx", options={}),
         Frame.NUMPY,
-        targets.load("gpu-container").requires,
+        targets.load("gpu-container").program.requires,
         builds.substitutes,
         about=builds.about,
     )

@@ -95,7 +95,7 @@ def test_the_model_is_the_last_thing_that_is_copied(tmp_path: Path) -> None:
 
 def test_the_base_counts_against_the_ceiling() -> None:
     plan = _plan()
-    base = plan.target.base_image
+    base = plan.target.deployment.base_image
     assert base is not None
     assert plan.target.limits.unzipped_bytes + base.size_bytes == 10_000_000_000
 

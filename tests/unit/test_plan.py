@@ -639,4 +639,4 @@ def test_a_plan_has_the_target_as_it_is_and_keeps_what_the_build_adds() -> None:
     assert "azure-functions-durable>=1.7,<2" in effective.requires
     assert "azure-monitor-opentelemetry>=1.8,<2" in effective.requires
     assert {"werkzeug", "opentelemetry*"} <= {*effective.keep}
-    assert not {"azure-monitor-opentelemetry>=1.8,<2"} & {*target.requires}
+    assert not {"azure-monitor-opentelemetry>=1.8,<2"} & {*target.program.requires}

@@ -52,7 +52,9 @@ def plan(tmp_path: Path, **changes: Any) -> BuildPlan:
         },
     )
     loader = replace(fake_plan.plan().loader, options={"file": "model.skops", "format": "pickle"})
-    target = replace(fake_plan.TARGET, handlers=("http/router.py", "events/sources/*.py"))
+    handlers = ("http/router.py", "events/sources/*.py")
+    program = replace(fake_plan.TARGET.program, handlers=handlers)
+    target = replace(fake_plan.TARGET, program=program)
     return fake_plan.plan(
         **{
             "model": fake_plan.model(root=root),

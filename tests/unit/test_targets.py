@@ -23,7 +23,7 @@ def test_file_index_and_templates_do_not_drift() -> None:
 def test_a_target_is_made_of_its_own_facts(name: str) -> None:
     target = targets.load(name)
     assert target.name == name
-    assert target.templates == name.replace("-", "_")
+    assert target.deployment.templates == name.replace("-", "_")
     assert target.runtimes
     assert target.way_out not in {"", name}
 

@@ -27,6 +27,7 @@ from packager.types import (
     LoaderSpec,
     Lock,
     LockedPackage,
+    Machine,
     Replay,
     Spread,
     VerifiedBundle,
@@ -328,7 +329,7 @@ def test_a_graph_is_summed_on_the_threads_of_the_function(
     plan = fake_plan.plan(
         request=fake_plan.request(memory_mb=memory_mb),
         loader=LoaderSpec(loader=loader, options={}),
-        target=replace(fake_plan.TARGET, told_memory=told_memory),
+        target=replace(fake_plan.TARGET, machine=Machine(told_memory=told_memory)),
     )
     assert ask._graph_threads(plan) == threads
 

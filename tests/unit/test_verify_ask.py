@@ -14,7 +14,7 @@ from packager.errors import UnprovenError
 from packager.pipeline.verify import ask, ask_model, oracle
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe
-from packager.types import BuildPlan, Compiled, Json, change_request
+from packager.types import BuildPlan, Compiled, Json, Machine, change_request
 from tests import fake_plan
 
 ULP = 2.0**-52
@@ -106,7 +106,7 @@ def test_rounding_that_one_thread_does_not_still_is_carried_on(
 
 
 def test_a_server_with_many_cores_keeps_the_authors_threads(settle: Settle) -> None:
-    target = replace(fake_plan.TARGET, many_cores=True)
+    target = replace(fake_plan.TARGET, machine=Machine(many_cores=True))
     plan = settle(recorded(1.5, 1.5 + ULP), None, FOREST, fake_plan.plan(target=target))
     assert plan.threads is None
     assert plan.spread.rounding == {"predictions, any row": ULP}

@@ -31,7 +31,7 @@ def ask_artifact(folder: Path, requests: list[Json]) -> list[tuple[int, str]]:
     """Boot the artifact as its target would, and send it each request over HTTP."""
     built = artifact.read(folder)
     target = targets.load(built.target)
-    minor = artifact.read_manifest(built.folder / target.home).python
+    minor = artifact.read_manifest(built.folder / target.tree.home).python
     calls = [
         Call(body=json.dumps(each).encode(), content_type="application/json", door="http")
         for each in requests

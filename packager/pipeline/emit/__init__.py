@@ -43,7 +43,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         "sbom.cdx.json": sbom(artifact, plan),
     }
     emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
-    emitted.append(_copy_file(artifact.folder / plan.target.home / FILENAME, out))
+    emitted.append(_copy_file(artifact.folder / plan.target.tree.home / FILENAME, out))
     digests = [(path.relative_to(out).as_posix(), sha256(path)) for path in emitted]
     report = report_json(artifact, verified, plan, sizing, digests)
     emitted.append(_write(out, "report.json", to_json(scrub.json(report))))
@@ -63,16 +63,19 @@ def _render_templates(plan: BuildPlan, values: Mapping[str, object]) -> dict[str
         "quoted": _text.quote_scalar,
         "words": _text.tag_value,
     }
-    names = [plan.target.templates, *filter(None, [plan.target.shares])]
+    deployment = plan.target.deployment
+    names = [deployment.templates, *filter(None, [deployment.shares])]
     return templates.render([resources.TEMPLATES / name for name in names], values, filters)
 
 
 def _infrastructure(plan: BuildPlan) -> dict[str, str]:
     """Read what makes the resources that the artifact runs on; its values are parameters."""
-    if plan.target.infra is None:
+    if plan.target.deployment.infra is None:
         return {}
-    folder = resources.INFRA / plan.target.infra
-    scripts = [folder / name for name in plan.target.scripts_for(plan.request.events.sources)]
+    folder = resources.INFRA / plan.target.deployment.infra
+    scripts = [
+        folder / name for name in plan.target.deployment.list_scripts(plan.request.events.sources)
+    ]
     return {
         f"infra/{path.name}": path.read_text(encoding="utf-8")
         for path in (*sorted(folder.glob("*.bicep")), *scripts)
@@ -83,7 +86,8 @@ def _engines(plan: BuildPlan) -> dict[str, str]:
     """Scripts that run the function's predictor over Ray or Spark, where a batch was asked for."""
     if not plan.request.events.batch:
         return {}
-    folder = resources.TEMPLATES / (plan.target.shares or plan.target.templates) / "_batch"
+    deployment = plan.target.deployment
+    folder = resources.TEMPLATES / (deployment.shares or deployment.templates) / "_batch"
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
 
 

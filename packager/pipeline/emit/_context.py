@@ -41,7 +41,7 @@ def context(
     model = plan.model
     output = destination_uri.of(plan)
     tagged = tags(artifact, plan)
-    mute = tuple(n for n in plan.request.events.sources if n not in plan.target.answering)
+    mute = tuple(n for n in plan.request.events.sources if n not in plan.target.events.answering)
     drift = any(file.path.name == sketches.FILENAME for file in verified.bundle.files)
     named = _dimensions(plan)
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
@@ -63,7 +63,7 @@ def context(
         "evidence": verified.evidence.describe(),
         "files": [name for name in plan.request.events.sources if name in sources.OF_FILES],
         "front": plan.request.http.front.value,
-        "handler": plan.target.entrypoint,
+        "handler": plan.target.program.entrypoint,
         "largest": packages[: sizes.SHOWN],
         "limits": plan.target.limits,
         "machine": json.dumps(_machine.definition("${FunctionArn}", "${AWS::Partition}"), indent=2),
@@ -81,7 +81,7 @@ def context(
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "routes": _ROUTES,
         "runtime": plan.runtime.name,
-        "scripts": plan.target.scripts_for(plan.request.events.sources),
+        "scripts": plan.target.deployment.list_scripts(plan.request.events.sources),
         "sizing": sizing,
         "snapstart": plan.runtime.snapstart,
         "stack_name": _text.stack_name(model.name),

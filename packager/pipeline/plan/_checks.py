@@ -52,7 +52,7 @@ def settings(request: BuildRequest, target: Target) -> None:
         )
     wrong.extend(_image(request, target))
     wrong.extend(_device(request, target))
-    if request.http.opentelemetry and target.telemetry is None:
+    if request.http.opentelemetry and target.program.telemetry is None:
         wrong.append(
             f"--opentelemetry: {target.name} has none to ask for; azure-functions has, and a "
             "container's server sends where OTEL_EXPORTER_OTLP_ENDPOINT says."
@@ -82,16 +82,16 @@ def _image(request: BuildRequest, target: Target) -> Iterator[str]:
     image = request.target.base_image
     if image is None:
         return
-    if target.base_image is None:
+    if target.deployment.base_image is None:
         yield f"--base-image: {target.name} is deployed as a zip; no image is built."
     elif not _REFERENCE.fullmatch(image):
         yield f"--base-image {image!r} is no image's name, as in NAME@sha256:DIGEST."
 
 
 def _device(request: BuildRequest, target: Target) -> Iterator[str]:
-    device = request.target.device or target.device
-    if device not in target.devices:
-        yield f"--device {device}: {target.name} has {', '.join(target.devices)} alone."
+    device = request.target.device or target.machine.device
+    if device not in target.machine.devices:
+        yield f"--device {device}: {target.name} has {', '.join(target.machine.devices)} alone."
     elif device is Device.CUDA and request.target.architecture != "x86_64":
         yield "--device cuda: CUDA's wheels are taken for x86_64 alone; give --device cpu."
     elif request.target.driver is not None and device is Device.CPU:
@@ -105,16 +105,18 @@ def _device(request: BuildRequest, target: Target) -> Iterator[str]:
 
 def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
     """List what is wrong with the event sources and with where their answers go."""
-    if unknown := sorted(set(request.events.sources) - set(target.sources)):
-        known = ", ".join(target.sources)
+    if unknown := sorted(set(request.events.sources) - set(target.events.sources)):
+        known = ", ".join(target.events.sources)
         yield (
             f"{target.name} has no event source {', '.join(unknown)}."
-            f"{suggest_names(unknown, target.sources)} There are: {known}."
+            f"{suggest_names(unknown, target.events.sources)} There are: {known}."
         )
         return
-    asynchronous = [name for name in request.events.sources if name not in target.answering]
+    asynchronous = [name for name in request.events.sources if name not in target.events.answering]
     if asynchronous and request.events.output_to is None:
-        place = "blob://CONTAINER/PREFIX" if "blob" in target.outputs else "s3://BUCKET/PREFIX"
+        place = (
+            "blob://CONTAINER/PREFIX" if "blob" in target.events.outputs else "s3://BUCKET/PREFIX"
+        )
         yield (
             f"--event {', '.join(asynchronous)} is asynchronous: set --output-to to say where "
             f"predictions go, for example {place}."
@@ -133,7 +135,7 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
 
 
 def _once(asynchronous: Sequence[str], target: Target) -> Iterator[str]:
-    if not target.remembers:
+    if not target.events.remembers:
         yield (
             f"--once: {target.name} keeps no table of what was answered. "
             "An answer that comes twice has the same id, and in a container the same name."
@@ -144,7 +146,7 @@ def _once(asynchronous: Sequence[str], target: Target) -> Iterator[str]:
 
 def _destination(output_to: str, asynchronous: Sequence[str], target: Target) -> Iterator[str]:
     try:
-        found = destination_uri.read(output_to, target.outputs)
+        found = destination_uri.read(output_to, target.events.outputs)
     except ConfigurationError as error:
         yield str(error)
         return

@@ -20,7 +20,7 @@ def find_clashes(model: ResolvedModel, target: Target) -> tuple[str, ...]:
     `handlers` answers the entry points, which are names that templates and users write down;
     `mlflow` is MLflow's or what stands for it; the rest is what the target's host reads.
     """
-    taken = {"handlers", "mlflow", *(name.partition(".")[0] for name in target.reserved)}
+    taken = {"handlers", "mlflow", *(name.partition(".")[0] for name in target.tree.reserved)}
     beside = {*taken, "model"}
     return tuple(
         f"{where} is imported as `{name}`, which is the artifact's own"

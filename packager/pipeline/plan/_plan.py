@@ -80,7 +80,7 @@ def check(request: BuildRequest) -> Target:
 
 def extend_target(request: BuildRequest, target: Target, builds: devices.Builds) -> EffectiveTarget:
     """Return the target with what this build adds to it."""
-    more = target.telemetry if request.http.opentelemetry else None
+    more = target.program.telemetry if request.http.opentelemetry else None
     return EffectiveTarget(
         target=target,
         requires=(
@@ -88,7 +88,7 @@ def extend_target(request: BuildRequest, target: Target, builds: devices.Builds)
             *(more.requires if more else ()),
             *builds.requires,
         ),
-        keep=(*target.keep, *(more.keep if more else ())),
+        keep=(*target.program.keep, *(more.keep if more else ())),
     )
 
 
@@ -117,7 +117,9 @@ def plan(
     day = today or datetime.now(UTC).date()
     candidates = _python.candidates(request, model, target, unpickled, day)
     builds = devices.builds(
-        request.target.device or target.device, request.target.driver, request.target.facts_dir
+        request.target.device or target.machine.device,
+        request.target.driver,
+        request.target.facts_dir,
     )
     effective = extend_target(request, target, builds)
     imports = read_model_imports(model, [each.loader for each in attempts])
@@ -337,7 +339,7 @@ def _plans(
 
 def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ...]:
     usual = _checks.PASSES
-    if (request.target.device or target.device) is Device.CUDA:
+    if (request.target.device or target.machine.device) is Device.CUDA:
         usual = tuple(name for name in usual if name in _ANYWHERE)
     if flavor not in _PICKLED:
         usual = tuple(name for name in usual if name != PassName.WEIGHTS)

@@ -218,7 +218,7 @@ class Sinking:
         self._written = dict.fromkeys(names, _WATCHED)
 
     def _write(self, wanted: dict[str, _Change], command: str = "write") -> None:
-        lies = self._plan.target.root / self._plan.target.home
+        lies = self._plan.target.tree.root / self._plan.target.tree.home
         asked = []
         for module in sorted({*wanted, *self._written}):
             if wanted.get(module) == self._written.get(module):

@@ -87,7 +87,7 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
 
 def _refuse_taken(root: Path, plan: BuildPlan) -> None:
     """Raises PlanError for what an installed package has under one of the artifact's own names."""
-    own = (MODEL, "handlers", FILENAME, sketches.FILENAME, *plan.target.reserved)
+    own = (MODEL, "handlers", FILENAME, sketches.FILENAME, *plan.target.tree.reserved)
     there = [name for name in own if (root / name).exists()]
     # a package comes before a module of its name
     there += [path.name for path in root.glob("handlers.*") if path.suffix in {".py", ".so"}]
@@ -147,7 +147,7 @@ def _answer_for(plan: BuildPlan, root: Path) -> None:
 
 def _copy_handlers(plan: BuildPlan, root: Path) -> None:
     source = resources.handlers_root()
-    entry = plan.target.entrypoint.rpartition(".")[0].replace(".", "/") + ".py"
+    entry = plan.target.program.entrypoint.rpartition(".")[0].replace(".", "/") + ".py"
     wanted = {
         source / "__init__.py",
         source / "scoring" / "predictor.py",
@@ -156,14 +156,14 @@ def _copy_handlers(plan: BuildPlan, root: Path) -> None:
         source / "loaders" / "__init__.py",
         source / "loaders" / f"{plan.loader.loader}.py",
     }
-    modules = source / plan.target.source_modules
+    modules = source / plan.target.events.source_modules
     wanted.update(modules / f"{name}.py" for name in plan.request.events.sources)
     output = destination_uri.of(plan)
-    if output is not None and plan.target.failures is not None:
-        kinds = {plan.target.failures, output.kind}
+    if output is not None and plan.target.events.failures is not None:
+        kinds = {plan.target.events.failures, output.kind}
         folder = source / "events" / "destinations"
         wanted.update(folder / f"{kind}.py" for kind in kinds)
-    for glob in plan.target.handlers:
+    for glob in plan.target.program.handlers:
         wanted.update(source.glob(glob))
     for path in find_imported(source, wanted):
         target = root / "handlers" / path.relative_to(source)

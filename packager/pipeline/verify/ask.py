@@ -44,7 +44,7 @@ def ask_model(plan: BuildPlan) -> BuildPlan:
     _check_that_it_answers(plan, requests, answers.answers)
     plan = replace(plan, spread=answers.spread, system_libraries=answers.system_libraries)
     sums = bool(answers.threaded) or bool(plan.spread.rounding)
-    if not sums or plan.target.many_cores or plan.compiled is not None:
+    if not sums or plan.target.machine.many_cores or plan.compiled is not None:
         return plan
     alone = record_answers(replace(plan, threads=_ONE), requests)
     if not _differ_by_rounding(answers, alone):
@@ -92,8 +92,9 @@ def _graph_threads(plan: BuildPlan) -> int | None:
     """
     if plan.loader.loader != "onnx":
         return None
-    told = {_sessions.MEMORY: str(replay.memory_mb(plan))} if plan.target.told_memory else {}
-    return _sessions.threads(told)
+    if not plan.target.machine.told_memory:
+        return _sessions.threads({})
+    return _sessions.threads({_sessions.MEMORY: str(replay.memory_mb(plan))})
 
 
 def _differ_by_rounding(several: Answers, one: Answers) -> bool:

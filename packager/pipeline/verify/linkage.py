@@ -146,7 +146,7 @@ def _find_unsatisfied(
     """
     paths = {*libraries, *(file.path for file in bundle.files)}
     names = {path.name for path in paths} | {elf.soname for elf in libraries.values()}
-    provided, searched = plan.runtime.libraries, plan.target.library_path
+    provided, searched = plan.runtime.libraries, plan.target.tree.library_path
     missing: dict[str, list[PurePosixPath]] = {}
     preloaded: set[str] = set()
     for path, elf in sorted(libraries.items()):

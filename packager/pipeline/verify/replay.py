@@ -56,7 +56,7 @@ def prepare_boot(plan: BuildPlan, folder: Path) -> Boot:
     return Boot(
         folder=folder,
         interpreter=plan.interpreter,
-        entrypoint=plan.target.entrypoint,
+        entrypoint=plan.target.program.entrypoint,
         memory_mb=memory_mb(plan),
         # where nobody has chosen, the size follows from what is measured here
         memory_limit_mb=request.target.memory_mb or _most_memory_mb(plan),
@@ -102,7 +102,7 @@ def check(
         limit = function.read_exceeded() if findings else ""
         if limit and not any(limit in each.message for each in findings):
             findings = (*findings, stopped.name_limit(limit))
-    read_only, changed = _compare_tree(bundle, folder / plan.target.home, host.read_only)
+    read_only, changed = _compare_tree(bundle, folder / plan.target.tree.home, host.read_only)
     replay = replace(
         count_comparisons(done),
         spread=measure.spread,

@@ -11,7 +11,7 @@ def check(plan: BuildPlan) -> tuple[list[Finding], str]:
     """Findings, and the result in a sentence; "" where the target has nothing to shadow."""
     relevant = [
         shadow
-        for shadow in plan.target.shadows
+        for shadow in plan.target.tree.shadows
         if Version(plan.runtime.python_minor) < Version(shadow.below_python)
     ]
     findings = [

@@ -27,7 +27,7 @@ _SECONDS: Final = 600
 
 def read_needs(root: Path, files: Collection[str], plan: BuildPlan) -> Needs:
     """Read what each library of the tree loads on the target."""
-    return resolve_needs(read_libraries(root, files), files, plan.target.library_path)
+    return resolve_needs(read_libraries(root, files), files, plan.target.tree.library_path)
 
 
 def choose_libraries(
@@ -70,7 +70,7 @@ def load_libraries(
         asked.write_text(
             json.dumps({path: sorted(needs.get(path, ())) for path in libraries}), encoding="utf-8"
         )
-        searched = ":".join(str(root / each) for each in plan.target.library_path)
+        searched = ":".join(str(root / each) for each in plan.target.tree.library_path)
         done = registered_model.run(
             [plan.interpreter.path, "-I", "-B", _WORKER, root, asked],
             readable=(root, _WORKER, asked),

@@ -120,7 +120,7 @@ def _write_out(content: bytes, root: Path) -> None:
 
 def _place(plan: BuildPlan) -> PurePosixPath:
     """Tell where the tree will lie: tracebacks name it, whatever folder it was built in."""
-    return plan.target.root / plan.target.home
+    return plan.target.tree.root / plan.target.tree.home
 
 
 def _compile(files: Iterable[FileRecord], root: Path, plan: BuildPlan) -> None:

@@ -53,7 +53,7 @@ def of_loading(
         done = run_script(
             bundle.root,
             _WORKER,
-            [bundle.root, plan.target.entrypoint, question, answer],
+            [bundle.root, plan.target.program.entrypoint, question, answer],
             interpreter=plan.interpreter,
             provided=plan.provided,
             writable=(folder,),

@@ -114,7 +114,7 @@ def _run(
             done = run_script(
                 bundle.root,
                 _WORKERS / worker,
-                [bundle.root, plan.target.entrypoint, events, traced, used],
+                [bundle.root, plan.target.program.entrypoint, events, traced, used],
                 interpreter=plan.interpreter,
                 provided=plan.provided,
                 variables=trace_requests.environment(plan),

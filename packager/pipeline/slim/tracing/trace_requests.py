@@ -42,14 +42,14 @@ _ADDRESSES: Final = {
 def events(plan: BuildPlan) -> list[TraceRequest]:
     """List the requests; [] where the model has neither a signature nor a saved example."""
     asked = probes(plan.model, _ROWS, plan.request.proof.seed)
-    return (
-        list(_EVENTS[plan.target.entrypoint](asked, plan.request.events.sources)) if asked else []
-    )
+    if not asked:
+        return []
+    return list(_EVENTS[plan.target.program.entrypoint](asked, plan.request.events.sources))
 
 
 def are_known(plan: BuildPlan) -> bool:
     """Tell whether this says how the target's functions are called."""
-    return plan.target.entrypoint in _EVENTS
+    return plan.target.program.entrypoint in _EVENTS
 
 
 def environment(plan: BuildPlan) -> dict[str, str]:
