@@ -10,6 +10,7 @@ _CASTING: Final = (*_SCORING, "tests/property/test_scoring_properties.py")
 _BULK: Final = (*_SCORING, "tests/property/test_bulk_properties.py")
 _GROWING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py")
 _EVENTS: Final = (
+    "tests/handlers/test_source_records.py",
     "tests/handlers/test_events.py",
     "tests/handlers/test_broken_records.py",
     "tests/handlers/test_envelopes.py",
@@ -30,7 +31,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/errors.py": _SCORING,
     "handlers/scoring/fast_json.py": _BULK,
     "handlers/scoring/fast_tables.py": _BULK,
-    "handlers/scoring/predictor.py": _SCORING,
+    "handlers/scoring/predictor.py": ("tests/handlers/test_predictor.py",),
     "handlers/scoring/request_parsing.py": _BULK,
     "handlers/scoring/responses.py": ("tests/handlers/test_responses.py", *_SCORING),
     "handlers/scoring/row_spans.py": _BULK,
@@ -55,8 +56,8 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/schema/times.py": ("tests/unit/test_times.py", *_SCORING),
     "handlers/events/envelopes.py": _EVENTS,
     "handlers/events/event_processor.py": _EVENTS,
-    "handlers/events/idempotency.py": _EVENTS,
-    "handlers/events/record_messages.py": _EVENTS,
+    "handlers/events/idempotency.py": _DESTINATIONS,
+    "handlers/events/record_messages.py": ("tests/handlers/test_record_messages.py",),
     "handlers/events/records.py": _EVENTS,
     "handlers/events/trigger_functions.py": _TRIGGERS,
     "handlers/events/sources/__init__.py": _EVENTS,
