@@ -45,7 +45,7 @@ from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
 from packager.targets.hosts import HOSTS, Boot, Call  # noqa: E402
 from packager.targets.hosts.azure_functions import WorkerHost  # noqa: E402
-from packager.types import Engine, Interpreter, make_request  # noqa: E402
+from packager.types import Engine, HostKind, Interpreter, make_request  # noqa: E402
 
 APP = """\
 from pathlib import Path
@@ -149,7 +149,7 @@ def same_answers(azure: Boot, aws: Boot, example: dict[str, Any]) -> dict[str, i
     picked = table[dice.integers(len(table), size=1000)]
     drawn = picked * dice.normal(1, 0.5, picked.shape)
     rows = requests = 0
-    with HOSTS["azure-functions"](azure) as one, HOSTS["aws-lambda"](aws) as other:
+    with HOSTS[HostKind.WORKER](azure) as one, HOSTS[HostKind.LAMBDA](aws) as other:
         for size in (1, 9, 90, 900):
             part = drawn[rows : rows + size].tolist()
             body = json.dumps({"dataframe_split": {"columns": split["columns"], "data": part}})

@@ -22,6 +22,7 @@ from packager.types import (
     Evidence,
     FileRecord,
     Frame,
+    HostKind,
     Interpreter,
     LedgerEntry,
     Limits,
@@ -80,7 +81,10 @@ TARGET = Target(
     limits=LIMITS,
     runtimes=(RUNTIME, OLD_RUNTIME),
     program=Program(
-        entrypoint="handlers.aws_lambda.handler", requires=(), handlers=("aws_lambda.py",)
+        host=HostKind.LAMBDA,
+        entrypoint="handlers.aws_lambda.handler",
+        requires=(),
+        handlers=("aws_lambda.py",),
     ),
     deployment=Deployment(templates="aws_lambda", deploy="sam deploy --guided"),
     tree=Tree(root=PurePosixPath("/var/task")),

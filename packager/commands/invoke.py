@@ -63,7 +63,7 @@ def invoke_artifact(
             memory_mb=memory_mb,
             network=allow_network,
         ) as boot,
-        HOSTS[target.name](boot) as running,
+        HOSTS[target.program.host](boot) as running,
     ):
         ask = _asking(running, call, event, manifest, target)
         answers = [ask() for _ in range(repeat)]

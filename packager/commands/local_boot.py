@@ -16,11 +16,10 @@ from packager.errors import ConfigurationError
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
 from packager.targets.hosts import Boot
-from packager.types import Json, Target
+from packager.types import HostKind, Json, Target
 from packager.workers.stand_in.recorded_clients import MARK
 
 _STAND_IN: Final = WORKERS / "stand_in"
-_OF_AWS: Final = ("aws-lambda", "aws-lambda-image")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -43,11 +42,11 @@ def prepare_boot(
     InterpreterNotFoundError where that Python is not on this machine.
     """
     given = dict(map(_split_variable, variables))
-    told = template_environment.read_environment(built.home, target.name)
+    told = template_environment.read_environment(built.home, target.program.host)
     interpreter = interpreters.find(minor)
     with make_scratch("stand-in") as folder:
         recorded: Mapping[str, str] = {}
-        if target.name in _OF_AWS:
+        if target.program.host is HostKind.LAMBDA:
             _fill(folder, built.home / "events" / "direct.json")
             package = target.program.entrypoint.partition(".")[0]
             recorded = {"PACKAGER_STAND_IN": f"{package}.aws_clients"}

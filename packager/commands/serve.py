@@ -125,7 +125,7 @@ def run(server: Server | Deployed, *, host: str, port: int) -> int:
 def _run_deployed(server: Deployed, host: str, port: int) -> int:
     with (
         prepare_boot(server.built, server.target, server.minor, network=server.network) as boot,
-        HOSTS[server.target.name](boot) as function,
+        HOSTS[server.target.program.host](boot) as function,
     ):
         _LOG.info("%s", function.about)
         if failure := function.ask(PING).failure:

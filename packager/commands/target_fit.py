@@ -16,7 +16,7 @@ from typing import Final
 from packager.errors import VerificationError
 from packager.facts import prices
 from packager.facts.devices import gpu_only
-from packager.types import Check, Finding, ResolvedModel, Target
+from packager.types import Check, Device, Finding, ResolvedModel, Target
 
 _MB: Final = 1 << 20
 _HEADROOM: Final = 1.3
@@ -26,7 +26,6 @@ _USED: Final = 0.7
 """Of a machine's capacity: what can be used before requests wait for each other."""
 _SNAPSHOT_SECONDS: Final = 130.0
 """Init where a snapshot is made of it: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
-_GPU_TARGETS: Final = frozenset({"gpu-container"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +175,7 @@ def _verdict(
     measured: Measured, workload: Workload, target: Target, facts_dir: Path | None
 ) -> Verdict:
     refused = []
-    if measured.needs_gpu and target.name not in _GPU_TARGETS:
+    if measured.needs_gpu and Device.CUDA not in target.machine.devices:
         refused.append(f"no GPU, and {measured.needs_gpu}")
     dollars, reckoned = _cost(measured, workload, target, facts_dir)
     limits = target.limits

@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from packager.errors import ModelFormatError
+from packager.types import HostKind
 
 _ACCOUNT: Final = "123456789012"
 _PSEUDO: Final = {
@@ -46,13 +47,13 @@ def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[s
 _Loader.add_multi_constructor("!", _short_form)
 
 
-def read_environment(folder: Path, target: str) -> dict[str, str]:
-    """The variables of the artifact in `folder`; empty for a target without a template.
+def read_environment(folder: Path, host: HostKind) -> dict[str, str]:
+    """The variables of the artifact in `folder`; empty for a host that has no template.
 
     What only a deployment would make (a queue's address) is made up in its form. Raises
     ModelFormatError where the template cannot be read.
     """
-    return _READERS[target](folder)
+    return _READERS[host](folder)
 
 
 class _Template:
@@ -135,12 +136,10 @@ def _unreadable(path: Path, error: Exception) -> ModelFormatError:
     )
 
 
-_READERS: Final[Mapping[str, Callable[[Path], dict[str, str]]]] = MappingProxyType(
+_READERS: Final[Mapping[HostKind, Callable[[Path], dict[str, str]]]] = MappingProxyType(
     {
-        "aws-lambda": _of_lambda,
-        "aws-lambda-image": _of_lambda,
-        "azure-functions": _of_azure,
-        "gpu-container": lambda _: {},
+        HostKind.LAMBDA: _of_lambda,
+        HostKind.WORKER: _of_azure,
+        HostKind.SERVER: lambda _: {},
     }
 )
-"""By the target's name."""

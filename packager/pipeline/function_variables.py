@@ -10,7 +10,7 @@ from typing import Final
 from handlers.events import sources
 from handlers.observability.dimensions import dimension_value
 from packager.pipeline import layout
-from packager.types import BuildPlan, Front
+from packager.types import BuildPlan, Front, HostKind
 
 _NAMESPACE: Final = "ModelServing"
 _LOG_LEVEL: Final = {"LOG_LEVEL": "INFO"}
@@ -36,7 +36,7 @@ def list_template_variables(plan: BuildPlan) -> dict[str, str]:
 
 def list_boot_variables(plan: BuildPlan) -> dict[str, str]:
     """List what a function is proven with: all its deployment sets that is known before it."""
-    return {**_DEPLOYED[plan.target.name](plan), **plan.variables}
+    return {**_DEPLOYED[plan.target.program.host](plan), **plan.variables}
 
 
 def _of_azure(plan: BuildPlan) -> dict[str, str]:
@@ -48,13 +48,11 @@ def _of_lambda(plan: BuildPlan) -> dict[str, str]:
     return {**list_template_variables(plan), **_LOG_LEVEL}
 
 
-_DEPLOYED: Final[Mapping[str, Callable[[BuildPlan], dict[str, str]]]] = MappingProxyType(
+_DEPLOYED: Final[Mapping[HostKind, Callable[[BuildPlan], dict[str, str]]]] = MappingProxyType(
     {
-        "aws-lambda": _of_lambda,
-        "aws-lambda-image": _of_lambda,
-        "azure-functions": _of_azure,
-        # its host has what the image sets
-        "gpu-container": lambda _: {},
+        HostKind.LAMBDA: _of_lambda,
+        HostKind.WORKER: _of_azure,
+        # it has what the image sets
+        HostKind.SERVER: lambda _: {},
     }
 )
-"""By the target's name."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from handlers.events import destinations, sources
 from packager import facts
-from packager.types import Deployment, EventSupport, Machine, Program, Target, Tree
+from packager.types import Deployment, EventSupport, HostKind, Machine, Program, Target, Tree
 
 NAME: Final = "aws-lambda"
 
@@ -20,6 +20,7 @@ def target(facts_dir: Path | None = None) -> Target:
         limits=facts.limits(NAME, facts_dir),
         runtimes=facts.runtimes(NAME, facts_dir),
         program=Program(
+            host=HostKind.LAMBDA,
             entrypoint="handlers.aws_lambda.handler",
             requires=(
                 "aws-lambda-powertools>=3.20",

@@ -7,7 +7,7 @@ from typing import Final
 
 from handlers.events import triggers
 from packager import facts
-from packager.types import Deployment, EventSupport, Program, Target, Telemetry, Tree
+from packager.types import Deployment, EventSupport, HostKind, Program, Target, Telemetry, Tree
 
 NAME: Final = "azure-functions"
 _DISTRO: Final = Telemetry(
@@ -42,6 +42,7 @@ def target(facts_dir: Path | None = None) -> Target:
         limits=facts.limits(NAME, facts_dir),
         runtimes=facts.runtimes(NAME, facts_dir),
         program=Program(
+            host=HostKind.WORKER,
             entrypoint="handlers.azure_functions.app",
             requires=(
                 "azure-functions>=1.26",

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager import facts
-from packager.types import Deployment, Device, Machine, Program, Target, Tree
+from packager.types import Deployment, Device, HostKind, Machine, Program, Target, Tree
 
 NAME: Final = "gpu-container"
 
@@ -19,6 +19,7 @@ def target(facts_dir: Path | None = None) -> Target:
         limits=facts.limits(NAME, facts_dir),
         runtimes=facts.runtimes(NAME, facts_dir),
         program=Program(
+            host=HostKind.SERVER,
             entrypoint="handlers.container.main",
             requires=(
                 # `batch` reads and writes S3

@@ -73,6 +73,17 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class HostKind(StrEnum):
+    """Program that runs a function on its platform, and calls its entry point."""
+
+    LAMBDA = "lambda"
+    """AWS's runtime client: an event and a context."""
+    WORKER = "azure-worker"
+    """Azure's worker library: a function app."""
+    SERVER = "server"
+    """A server of ours, in a container."""
+
+
 class Check(StrEnum):
     """Check that a finding is of."""
 

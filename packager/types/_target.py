@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Final
 
-from packager.types._choices import Architecture, Device, Door
+from packager.types._choices import Architecture, Device, Door, HostKind
 
 _TOP: Final = PurePosixPath()
 _LIBRARIES: Final = PurePosixPath("lib")
@@ -121,6 +121,8 @@ class BaseImage:
 class Program:
     """Code of ours that runs on a target, and what it needs there."""
 
+    host: HostKind
+    """Program that calls the entry point; what is booted, set and traced goes by it."""
     entrypoint: str
     requires: tuple[str, ...]
     """Distributions the thin entry point itself needs."""

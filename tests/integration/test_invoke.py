@@ -33,7 +33,7 @@ def test_each_sample_event_is_answered(artifact: Path) -> None:
     files = sorted((artifact / "events").glob("*.json"))
     assert {path.stem for path in files} >= {*sources.SOURCES, "direct", "http-api", "alb"}
 
-    with prepare_boot(built, target, minor) as boot, HOSTS[target.name](boot) as function:
+    with prepare_boot(built, target, minor) as boot, HOSTS[target.program.host](boot) as function:
         for path in files:
             sent = len(read_sent(function.log()))
 

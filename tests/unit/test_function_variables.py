@@ -16,7 +16,7 @@ from packager.environments import interpreters
 from packager.pipeline.verify.replay import prepare_boot
 from packager.system.resources import TEMPLATES
 from packager.targets.hosts.gpu_container import ServerHost
-from packager.types import Front
+from packager.types import Front, HostKind
 from tests import bicep, fake_plan
 from tests.unit.test_emit_azure import plan as azure_plan
 from tests.unit.test_emit_image import _emitted as emitted_image
@@ -39,7 +39,7 @@ def test_lambda_s_template_and_the_proof_agree(
     to = {"output_to": "s3://answers"} if events else {}
     plan = fake_plan.plan(request=fake_plan.request(front=front, events=events, **to))
     emitted_template(tmp_path, plan)
-    set_there = read_environment(tmp_path / "out", "aws-lambda")
+    set_there = read_environment(tmp_path / "out", HostKind.LAMBDA)
     proven = dict(prepare_boot(plan, tmp_path).env)
     assert {*set_there} - {*proven} <= NAMED_BY_A_DEPLOYMENT
     assert proven == {name: set_there[name] for name in proven}
@@ -48,7 +48,7 @@ def test_lambda_s_template_and_the_proof_agree(
 def test_an_image_s_template_and_the_proof_agree(tmp_path: Path) -> None:
     plan = image_plan()
     emitted_image(tmp_path, plan)
-    set_there = read_environment(tmp_path / "out", "aws-lambda-image")
+    set_there = read_environment(tmp_path / "out", HostKind.LAMBDA)
     assert set_there == dict(prepare_boot(plan, tmp_path).env)
 
 

@@ -100,7 +100,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         host: FakeHost, *pairs: tuple[Probe, Recorded], plan: BuildPlan | None = None
     ) -> Replayed:
         plan = plan or fake_plan.plan()
-        monkeypatch.setattr(replay, "HOSTS", {plan.target.name: host})
+        monkeypatch.setattr(replay, "HOSTS", {plan.target.program.host: host})
         probes, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         return replay.check(bundle, plan, probes, answers, tmp_path)
 

@@ -17,7 +17,6 @@ from packager.system import sandbox
 from packager.system.sandbox import launch
 from packager.system.sandbox.protections import LEVELS
 from packager.system.sandbox.system_files import interpreter_paths
-from packager.targets.hosts import HOSTS
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not sandbox.has_own_root(),
@@ -188,7 +187,7 @@ def test_a_virtual_environment_is_shown_with_the_python_that_it_links_to(tmp_pat
     }
 
 
-@pytest.mark.parametrize("target", HOSTS)
+@pytest.mark.parametrize("target", TARGETS)
 def test_no_target_names_a_compiler(target: str) -> None:
     # ldconfig is made, and lists what there is
     assert not ({*PROGRAMS} - {"ldconfig"}) & {*facts.surroundings(target).commands}

@@ -6,9 +6,9 @@ import pytest
 
 from packager import targets
 from packager.errors import UnknownTargetError
-from packager.pipeline.emit._requests import REQUESTS
 from packager.system.resources import TEMPLATES
 from packager.targets.hosts import HOSTS
+from packager.types import HostKind
 
 FOLDER = Path(targets.__file__).parent
 
@@ -28,8 +28,9 @@ def test_a_target_is_made_of_its_own_facts(name: str) -> None:
     assert target.way_out not in {"", name}
 
 
-def test_every_target_has_a_host_and_requests() -> None:
-    assert set(HOSTS) == set(REQUESTS) == set(targets.TARGETS)
+def test_every_kind_of_host_is_known_and_runs_a_target() -> None:
+    kinds = {targets.load(name).program.host for name in targets.TARGETS}
+    assert {*HOSTS} == {*HostKind} == kinds
 
 
 def test_an_unknown_target_is_refused_with_those_there_are() -> None:

@@ -14,6 +14,7 @@ from packager.commands.artifact import Built
 from packager.commands.template_environment import read_environment
 from packager.errors import ConfigurationError, ModelFormatError
 from packager.targets.hosts import HOSTS
+from packager.types import HostKind
 from tests import fake_plan
 from tests.unit.test_emit_sources import TO, emitted
 
@@ -21,7 +22,7 @@ from tests.unit.test_emit_sources import TO, emitted
 def test_every_variable_has_a_value(tmp_path: Path) -> None:
     out = emitted(tmp_path, *sources.SOURCES, once=True, batch=True)
 
-    found = read_environment(out, "aws-lambda")
+    found = read_environment(out, HostKind.LAMBDA)
 
     expected = {
         "LOG_LEVEL": "INFO",
@@ -40,7 +41,7 @@ def test_every_variable_has_a_value(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", destinations.KINDS)
 def test_an_address_is_one_that_the_function_takes(tmp_path: Path, kind: str) -> None:
-    found = read_environment(emitted(tmp_path, "sqs", to=TO[kind]), "aws-lambda")
+    found = read_environment(emitted(tmp_path, "sqs", to=TO[kind]), HostKind.LAMBDA)
 
     assert found["PACKAGER_OUTPUT"].partition(":")[0] == kind
     assert "$" not in "".join(found.values())
@@ -52,7 +53,7 @@ def test_the_queue_of_notices_is_named_where_it_is_made(tmp_path: Path) -> None:
     text = text.replace("Default: eventbridge", "Default: queue")
     (out / "template.yaml").write_text(text, encoding="utf-8")
 
-    found = read_environment(out, "aws-lambda")
+    found = read_environment(out, HostKind.LAMBDA)
 
     assert found["PACKAGER_NOTICES"] == "arn:aws:sqs:us-east-1:123456789012:ObjectsQueue"
 
@@ -63,22 +64,24 @@ def test_azure_s_settings_are_ours_alone(tmp_path: Path) -> None:
     settings = {"PACKAGER_OUTPUT": "answers", "AzureWebJobsStorage": "x"}
     file.write_text(json.dumps({"Values": settings}), encoding="utf-8")
 
-    assert read_environment(tmp_path, "azure-functions") == {"PACKAGER_OUTPUT": "answers"}
+    assert read_environment(tmp_path, HostKind.WORKER) == {"PACKAGER_OUTPUT": "answers"}
 
 
 @pytest.mark.parametrize("text", [None, "", "7", "a: [", "Resources: {}", "Resources: !Foo x"])
-@pytest.mark.parametrize("target", ["aws-lambda", "azure-functions"])
-def test_what_cannot_be_read_says_what_to_do(tmp_path: Path, text: str | None, target: str) -> None:
+@pytest.mark.parametrize("host", [HostKind.LAMBDA, HostKind.WORKER])
+def test_what_cannot_be_read_says_what_to_do(
+    tmp_path: Path, text: str | None, host: HostKind
+) -> None:
     (tmp_path / "function").mkdir()
     if text is not None:
         for name in ("template.yaml", "function/local.settings.json.example"):
             (tmp_path / name).write_text(text, encoding="utf-8")
 
     with pytest.raises(ModelFormatError, match="Build the artifact again"):
-        read_environment(tmp_path, target)
+        read_environment(tmp_path, host)
 
 
-def test_every_target_is_known() -> None:
+def test_every_host_is_known() -> None:
     assert set(template_environment._READERS) == set(HOSTS)
 
 

@@ -36,7 +36,7 @@ def ask_artifact(folder: Path, requests: list[Json]) -> list[tuple[int, str]]:
         Call(body=json.dumps(each).encode(), content_type="application/json", door="http")
         for each in requests
     ]
-    with prepare_boot(built, target, minor) as boot, HOSTS[target.name](boot) as function:
+    with prepare_boot(built, target, minor) as boot, HOSTS[target.program.host](boot) as function:
         answers = [function.ask(call) for call in calls]
     return [(answer.status, answer.text) for answer in answers]
 

@@ -11,7 +11,7 @@ from handlers.manifest import FILENAME
 from packager.pipeline.emit import _text
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._report import evidence_json, report_json, to_json
-from packager.pipeline.emit._requests import REQUESTS
+from packager.pipeline.emit._requests import list_requests
 from packager.pipeline.emit._sbom import sbom
 from packager.pipeline.emit._sizing import size
 from packager.pipeline.emit._text import stack_name, tag_value
@@ -35,7 +35,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     scrub = _scrubber(verified, plan, out)
     files = {
         **_render_templates(plan, context(artifact, verified, plan, sizing)),
-        **{name: to_json(value) for name, value in REQUESTS[plan.target.name](plan).items()},
+        **{name: to_json(value) for name, value in list_requests(plan).items()},
         **_infrastructure(plan),
         **_engines(plan),
         "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),

@@ -14,7 +14,7 @@ from packager.facts import devices
 from packager.pipeline import sizes
 from packager.pipeline.emit import _dashboard, _machine, _text
 from packager.pipeline.emit._events import payload
-from packager.pipeline.emit._requests import REQUESTS
+from packager.pipeline.emit._requests import list_requests
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.function_variables import list_template_variables
 from packager.system import destination_uri
@@ -94,9 +94,7 @@ def context(
 def _event_names(plan: BuildPlan) -> tuple[str, ...]:
     """List the example events that lie beside the artifact."""
     return tuple(
-        PurePosixPath(name).stem
-        for name in REQUESTS[plan.target.name](plan)
-        if name.startswith("events/")
+        PurePosixPath(name).stem for name in list_requests(plan) if name.startswith("events/")
     )
 
 

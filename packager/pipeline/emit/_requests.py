@@ -1,35 +1,26 @@
-"""Requests to try a deployed function with: for each target what its doors take."""
+"""Requests to try a deployed function with: what its doors take."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Final
 
 from packager.pipeline.emit._events import events, sample
 from packager.types import BuildPlan, Json
 
 
-def _events(plan: BuildPlan) -> dict[str, Json]:
-    found = events(plan.model, plan.request.events.sources)
-    return {f"events/{name}.json": event for name, event in found.items()}
+def list_requests(plan: BuildPlan) -> dict[str, Json]:
+    """Return JSON by its path in the artifact: events of a function, bodies of a server."""
+    return _list_events(plan) if "direct" in plan.target.doors else _list_bodies(plan)
 
 
-def _body(plan: BuildPlan) -> dict[str, Json]:
+def _list_events(plan: BuildPlan) -> dict[str, Json]:
+    sources = events(plan.model, plan.request.events.sources)
+    return {f"events/{name}.json": event for name, event in sources.items()}
+
+
+def _list_bodies(plan: BuildPlan) -> dict[str, Json]:
     """Return the body of an HTTP request; none where it would not be JSON."""
     body, content_type = sample(plan.model)
     if body is None or not content_type.startswith("application/json"):
         return {}
     return {"request.json": json.loads(body)}
-
-
-REQUESTS: Final[Mapping[str, Callable[[BuildPlan], dict[str, Json]]]] = MappingProxyType(
-    {
-        "aws-lambda": _events,
-        "aws-lambda-image": _events,
-        "azure-functions": _body,
-        "gpu-container": _body,
-    }
-)
-"""By the target's name: path in the artifact to JSON."""

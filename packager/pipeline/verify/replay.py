@@ -80,7 +80,7 @@ def check(
     EmulatorError where the host itself does not come up.
     """
     folder = lay_out(bundle.root, plan, work / "function")
-    host = HOSTS[plan.target.name](prepare_boot(plan, folder))
+    host = HOSTS[plan.target.program.host](prepare_boot(plan, folder))
     where = stopped.describe_where(plan, (bundle.root, folder))
     measure = _choose_measure(plan, answers)
     with host as function:

@@ -1,4 +1,4 @@
-"""Hosts that boot a built function before it is deployed: one file a target, a line here."""
+"""Hosts that boot a built function before it is deployed: one file a kind, a line here."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from packager.targets.hosts._host import (
 from packager.targets.hosts.aws_lambda import LambdaHost
 from packager.targets.hosts.azure_functions import WorkerHost
 from packager.targets.hosts.gpu_container import ServerHost
+from packager.types import HostKind
 
 __all__ = [
     "HOSTS",
@@ -32,12 +33,10 @@ __all__ = [
     "ProcessStats",
 ]
 
-HOSTS: Final[Mapping[str, Callable[[Boot], Host]]] = MappingProxyType(
+HOSTS: Final[Mapping[HostKind, Callable[[Boot], Host]]] = MappingProxyType(
     {
-        "aws-lambda": LambdaHost,
-        "aws-lambda-image": LambdaHost,
-        "azure-functions": WorkerHost,
-        "gpu-container": ServerHost,
+        HostKind.LAMBDA: LambdaHost,
+        HostKind.WORKER: WorkerHost,
+        HostKind.SERVER: ServerHost,
     }
 )
-"""By the target's name."""

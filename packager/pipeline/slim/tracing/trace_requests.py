@@ -13,7 +13,7 @@ from packager.probes import Probe, probes
 from packager.probes.source_events import NOTICES, notice_event, source_event
 from packager.system import destination_uri
 from packager.targets.emulator import EventKind, http_event
-from packager.types import BuildPlan, Json
+from packager.types import BuildPlan, HostKind, Json
 
 
 class TraceRequest(TypedDict):
@@ -44,12 +44,12 @@ def events(plan: BuildPlan) -> list[TraceRequest]:
     asked = probes(plan.model, _ROWS, plan.request.proof.seed)
     if not asked:
         return []
-    return list(_EVENTS[plan.target.program.entrypoint](asked, plan.request.events.sources))
+    return list(_EVENTS[plan.target.program.host](asked, plan.request.events.sources))
 
 
 def are_known(plan: BuildPlan) -> bool:
     """Tell whether this says how the target's functions are called."""
-    return plan.target.program.entrypoint in _EVENTS
+    return plan.target.program.host in _EVENTS
 
 
 def environment(plan: BuildPlan) -> dict[str, str]:
@@ -157,11 +157,11 @@ def _azure_request(
 
 
 _EVENTS: Final[
-    Mapping[str, Callable[[tuple[Probe, ...], Sequence[str]], Iterator[TraceRequest]]]
+    Mapping[HostKind, Callable[[tuple[Probe, ...], Sequence[str]], Iterator[TraceRequest]]]
 ] = MappingProxyType(
     {
-        "handlers.aws_lambda.handler": _of_lambda,
-        "handlers.azure_functions.app": _of_azure,
+        HostKind.LAMBDA: _of_lambda,
+        HostKind.WORKER: _of_azure,
     }
 )
-"""By the target's entry point: what its function is called with under the recorder."""
+"""What a function is called with under the recorder; a server is not traced."""
