@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-_SCORING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_bad_rows.py")
-_CASTING: Final = (*_SCORING, "tests/property/test_scoring_properties.py")
-_BULK: Final = (*_SCORING, "tests/property/test_bulk_properties.py")
-_GROWING: Final = ("tests/handlers/test_scoring.py", "tests/unit/test_scoring_growth.py")
+_SCORING: Final = (
+    "tests/handlers/test_scoring.py",
+    "tests/conformance/test_protocol.py",
+    "tests/conformance/test_details.py",
+)
+"""Requests of every form, answered by MLflow's own server too."""
+_CASTING: Final = (*_SCORING, "tests/conformance/test_extremes.py", "tests/unit/test_bad_rows.py")
+_FRAMES: Final = (*_SCORING, "tests/conformance/test_columns.py")
+_BULK: Final = (
+    "tests/unit/test_short_ways.py",
+    "tests/property/test_bulk_properties.py",
+    "tests/unit/test_scoring_growth.py",
+)
 _EVENTS: Final = (
     "tests/handlers/test_source_records.py",
     "tests/handlers/test_events.py",
@@ -27,15 +36,15 @@ _REGISTRY: Final = (
 _STORE: Final = ("tests/unit/test_store.py", "tests/property/test_store.py")
 
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "handlers/scoring/delimited.py": (*_SCORING, "tests/unit/test_scoring_growth.py"),
-    "handlers/scoring/errors.py": _SCORING,
+    "handlers/scoring/delimited.py": ("tests/unit/test_csv_bodies.py",),
+    "handlers/scoring/errors.py": ("tests/handlers/test_errors.py",),
     "handlers/scoring/fast_json.py": _BULK,
     "handlers/scoring/fast_tables.py": _BULK,
     "handlers/scoring/predictor.py": ("tests/handlers/test_predictor.py",),
-    "handlers/scoring/request_parsing.py": _BULK,
+    "handlers/scoring/request_parsing.py": ("tests/conformance/test_levels.py", *_FRAMES),
     "handlers/scoring/responses.py": ("tests/handlers/test_responses.py", *_SCORING),
     "handlers/scoring/row_spans.py": _BULK,
-    "handlers/scoring/scorer.py": _SCORING,
+    "handlers/scoring/scorer.py": ("tests/handlers/test_scorer.py", *_SCORING),
     "handlers/scoring/settings.py": ("tests/handlers/test_settings.py", *_SCORING),
     "handlers/scoring/tensorflow_serving_format.py": _SCORING,
     "handlers/scoring/request_merging.py": (
@@ -43,13 +52,13 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/handlers/test_events.py",
     ),
     "handlers/scoring/schema/casting.py": _CASTING,
-    "handlers/scoring/schema/columns.py": _SCORING,
+    "handlers/scoring/schema/columns.py": _FRAMES,
     "handlers/scoring/schema/enforcement.py": _CASTING,
-    "handlers/scoring/schema/frames.py": _SCORING,
-    "handlers/scoring/schema/model_spec.py": _SCORING,
+    "handlers/scoring/schema/frames.py": _FRAMES,
+    "handlers/scoring/schema/model_spec.py": _FRAMES,
     "handlers/scoring/schema/nested.py": _SCORING,
     "handlers/scoring/schema/parameters.py": _SCORING,
-    "handlers/scoring/schema/quirks.py": _SCORING,
+    "handlers/scoring/schema/quirks.py": ("tests/conformance/test_levels.py", *_SCORING),
     "handlers/scoring/schema/signature.py": _SCORING,
     "handlers/scoring/schema/tables.py": (*_SCORING, "tests/unit/test_scoring_growth.py"),
     "handlers/scoring/schema/tensors.py": _SCORING,
