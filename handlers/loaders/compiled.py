@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from handlers.loaders import _sessions
-from handlers.manifest import Manifest
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from handlers.manifest import Manifest
+
+    Array = npt.NDArray[Any]
+else:
+    Array = Any
 
 
 class Compiled:
@@ -50,7 +55,8 @@ class Compiled:
         answer = self.array(data)
         if self._names is None:
             return answer
-        return [dict(zip(self._names, row, strict=True)) for row in answer.tolist()]
+        names = list(enumerate(self._names))
+        return [{name: row[at] for at, name in names} for row in answer.tolist()]
 
     def array(self, data: Any) -> Array:
         """Raises ValueError for values that the registered model refuses, KeyError for a column."""

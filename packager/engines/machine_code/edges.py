@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -48,7 +47,7 @@ class Edges:
                 ends = self.program.array(number, "offsets").tolist()
                 found |= {
                     whole[start:end].decode("utf-8", "surrogatepass")
-                    for start, end in itertools.pairwise(ends)
+                    for start, end in zip(ends, ends[1:])
                 }
         return frozenset(found)
 
@@ -58,7 +57,7 @@ class Edges:
             return []
         values = self.program.array(number, names[operation]).astype(np.float64).tolist()
         if operation == "trees":
-            return list(zip(self.program.array(number, "features").tolist(), values, strict=True))
+            return list(zip(self.program.array(number, "features").tolist(), values))
         return list(enumerate(values))
 
     def _trace(self, block: int, at: int, value: float, found: dict[int, list[float]]) -> None:

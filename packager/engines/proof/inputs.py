@@ -5,23 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Before = Callable[["Inputs", Mapping[str, npt.NDArray[Any]]], npt.NDArray[Any]]
+else:
+    Before = Any
 
 
 class RefusedError(Exception):
     """A model that the engine does not compile, with the reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     name: str
     type: str
     """Of MLflow's schema: double, float, long, integer, boolean or string."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Inputs:
     """Inputs of a request by the signature: columns, or one tensor by its name."""
 
@@ -49,9 +54,6 @@ class Inputs:
     @property
     def count(self) -> int:
         return math.prod(self.shape)
-
-
-Before = Callable[[Inputs, Mapping[str, npt.NDArray[Any]]], npt.NDArray[Any]]
 
 
 class Hints(Protocol):

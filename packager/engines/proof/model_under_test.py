@@ -221,5 +221,8 @@ class Case:
 
 def _versions() -> dict[str, str]:
     """Return the versions of the converters and the frameworks that are installed here."""
-    installed = {each.name.lower().replace("_", "-"): each.version for each in distributions()}
+    installed = {
+        str(each.metadata["Name"]).lower().replace("_", "-"): each.version
+        for each in distributions()
+    }
     return {name: installed[name] for name in _NAMED if name in installed}

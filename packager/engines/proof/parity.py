@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from packager.engines.proof.inputs import RefusedError
-from packager.engines.proof.test_rows import Table, size, take_rows
+from packager.engines.proof.test_rows import Array, Table, size, take_rows
 
-Array = npt.NDArray[Any]
-Predict = Callable[[Table], Any]
+if TYPE_CHECKING:
+    Predict = Callable[[Table], Any]
+else:
+    Predict = Any
 _SHOWN: Final = 3
 _ASKED: Final = 3000
 """Requests at most to find which rows of a refused batch the model refuses."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     name: str
     table: Table
@@ -27,7 +28,7 @@ class Batch:
     """What the model answers; None where it refuses."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass
 class Verdict:
     rows: int = 0
     refusals: int = 0
@@ -97,7 +98,7 @@ def _compare(
         _show(done, batch, 0, f"shape {answer.shape} instead of {expected.shape}")
         return
     if labels or expected.dtype.kind != "f":
-        wrong = np.array([a != b for a, b in zip(expected.tolist(), answer.tolist(), strict=True)])
+        wrong = np.array([a != b for a, b in zip(expected.tolist(), answer.tolist())])
     else:
         wrong = _find_wrong_rows(done, expected, answer, rtol, atol)
         if expected.ndim == 2 and expected.shape[1] > 1:

@@ -13,6 +13,12 @@ from packager.engines.proof import test_rows
 from packager.engines.proof.inputs import Column, Inputs, RefusedError
 from packager.engines.proof.test_rows import Table
 
+_WRAPPED = ("sklearn_model", "xgb_model", "lgb_model", "cb_model")
+"""Attributes of MLflow's own wrappers that hold the model.
+
+https://github.com/mlflow/mlflow, `_SklearnModelWrapper`, `_XGBModelWrapper` and the others
+"""
+
 
 class Registered:
     """The model as MLflow serves it, asked with tables of our own."""
@@ -23,7 +29,7 @@ class Registered:
         self.inputs = read_inputs(self._schema)
         self.names: list[str] | None = None
         """Of the answer's columns, where the model answers with a table."""
-        self.model = theirs.get_raw_model()
+        self.model = read_raw_model(theirs)
         conf = theirs.metadata.flavors["python_function"]
         self.loader_module = str(conf.get("loader_module"))
         self.method = str(conf.get("predict_fn") or "predict")
@@ -36,7 +42,7 @@ class Registered:
             stacked = test_rows.stack_columns(table, self.inputs)
             data = {self.inputs.tensor: stacked} if self.inputs.tensor else stacked
         answer = self._theirs.predict(data)
-        if isinstance(answer, pd.Series | pd.DataFrame):
+        if isinstance(answer, (pd.Series, pd.DataFrame)):
             answer = pd.DataFrame(answer)
             self.names = [str(name) for name in answer.columns]
             if len(set(answer.dtypes)) != 1:
@@ -60,6 +66,14 @@ class Registered:
             )
             for column in self.inputs.columns
         }
+
+
+def read_raw_model(theirs: Any) -> Any:
+    """Return the framework's own object; MLflow before 2.14 has it in a wrapper, or as it is."""
+    if hasattr(theirs, "get_raw_model"):
+        return theirs.get_raw_model()
+    inner = theirs._model_impl
+    return next((getattr(inner, name) for name in _WRAPPED if hasattr(inner, name)), inner)
 
 
 def read_inputs(schema: Any) -> Inputs:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from packager.engines.proof.inputs import Inputs
 
-Array = npt.NDArray[Any]
-Table = dict[str, Array]
-"""One-dimensional arrays by column, in order; a tensor's columns go by their position."""
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+    Table = dict[str, Array]
+    """One-dimensional arrays by column, in order; a tensor's columns go by their position."""
+else:
+    Array = Table = Any
 
 DTYPES: Final[Mapping[str, Any]] = {
     "double": np.float64,
@@ -99,7 +103,7 @@ def at_thresholds(
     made = take_rows(table, rng.integers(0, size(table), len(cells)))
     for name in set(columns):
         at = np.array([each == name for each in columns])
-        made[name][at] = np.array([c for c, hit in zip(cells, at, strict=True) if hit])
+        made[name][at] = np.array([c for c, hit in zip(cells, at) if hit])
     return made, len(chosen), len(places)
 
 
@@ -116,7 +120,7 @@ def lead_rows(
     base = np.stack([column.astype(np.float64) for column in table.values()], axis=1)
     starts = base[rng.integers(0, len(base), len(chosen))]
     cells: list[Sequence[float]] = []
-    for row, split in zip(starts, chosen, strict=True):
+    for row, split in zip(starts, chosen):
         for feature, (low, high) in split.bounds.items():
             if not low < row[feature] <= high:
                 row[feature] = between(low, high)
