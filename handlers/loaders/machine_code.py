@@ -10,16 +10,27 @@ import ctypes
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from handlers.loaders.compiled import Compiled
-from handlers.manifest import Manifest
 
-Array = npt.NDArray[Any]
-Options = Mapping[str, Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from handlers.manifest import Manifest
+
+    Array = npt.NDArray[Any]
+    Options = Mapping[str, Any]
+else:
+    Array = Options = Any
+_LAYOUT: Final = 1
+"""The form of the numbers that a library exports of itself, at its start; the only one known."""
+_DTYPES: Final = {1: "<f8", 2: "<f4", 3: "<i8", 4: "<i4", 5: "|b1", 6: "|O"}
+"""By the code of a kind: what a buffer of it holds. Text is an array of words before it is one."""
+_HEAD: Final = 5
+_MOST_COLUMNS: Final = 1 << 20
 _ALL_ANSWERED: Final = -1
 _NO_MEMORY: Final = -2
 
@@ -36,22 +47,28 @@ class _Column(ctypes.Structure):
 class Library:
     """A compiled model as `compiled.Compiled` asks a session.
 
-    `options` has `width` (numbers in an answer), `written` (their dtype), `labels` (what a
-    position stands for, and their `label_dtype`) and `missing_text`.
+    `options` has `labels` (what a position stands for, and their `label_dtype`) and
+    `missing_text`. How wide an answer is and which columns are read the library itself says.
     """
 
     def __init__(self, path: Path, options: Options) -> None:
-        self._answer = ctypes.CDLL(str(path)).answer
+        """Raises OSError for no library, ValueError for one that `options` are not of."""
+        library = ctypes.CDLL(str(path))
+        self._answer = library.answer
         self._answer.restype = ctypes.c_int64
         self._answer.argtypes = [ctypes.c_int64, ctypes.POINTER(_Column), ctypes.c_void_p]
-        self._width: int = options["width"]
-        self._written = np.dtype(options["written"])
+        written, self._width, count, self._columns = _read_layout(library)
+        self._written = np.dtype(written)
         self._missing: str | None = options.get("missing_text")
         labels = options.get("labels")
         self._labels = None if labels is None else np.array(labels, options["label_dtype"])
+        if count != len(labels or ()):
+            msg = f"the library tells {count} labels apart, and {len(labels or ())} are named"
+            raise ValueError(msg)
 
     def run(self, _outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Raises ValueError for a row that the model refuses, MemoryError without memory."""
+        self._check(feeds)
         held: list[Array] = []
         columns = [each for feed in feeds.values() for each in self._buffers(feed, held)]
         rows = len(next(iter(feeds.values())))
@@ -63,6 +80,15 @@ class Library:
             msg = f"the model refuses row {found}: a category that it has not seen"
             raise ValueError(msg)
         return [answer if self._labels is None else self._labels[answer]]
+
+    def _check(self, feeds: Mapping[str, Array]) -> None:
+        """The library reads as many bytes as its kinds have: of other columns it reads beyond."""
+        handed = [
+            feed.dtype.str for feed in feeds.values() for _ in range(math.prod(feed.shape[1:]))
+        ]
+        if handed != self._columns or len({len(feed) for feed in feeds.values()}) != 1:
+            msg = f"the library reads columns of {self._columns}, and is handed {handed}"
+            raise ValueError(msg)
 
     def _buffers(self, feed: Array, held: list[Array]) -> list[_Column]:
         """Columns side by side, of one dtype; what they point to is `held`."""
@@ -88,12 +114,28 @@ class Library:
         return _Column(whole.ctypes.data, offsets.ctypes.data, missing.ctypes.data)
 
 
+def _read_layout(library: ctypes.CDLL) -> tuple[str, int, int, list[str]]:
+    """The answer's dtype, its width, how many labels it is one of, and the columns' dtypes.
+
+    Raises ValueError for a library of another layout.
+    """
+    known = list((ctypes.c_int64 * _HEAD).in_dll(library, "layout"))
+    version, kind, width, labels, count = known
+    kinds: list[int] = []
+    if version == _LAYOUT and 0 < count <= _MOST_COLUMNS:
+        kinds = (ctypes.c_int64 * (_HEAD + count)).in_dll(library, "layout")[_HEAD:]
+    if not kinds or width < 1 or not {kind, *kinds} <= _DTYPES.keys():
+        msg = f"the library is of a layout that is not known: {[*known, *kinds[:9]]}"
+        raise ValueError(msg)
+    return _DTYPES[kind], width, labels, [_DTYPES[each] for each in kinds]
+
+
 def open_library(path: Path, options: Options) -> Compiled:
-    """Raises OSError for a library that this machine does not load."""
+    """Raises OSError for no library of this machine, ValueError for one of another layout."""
     return Compiled(Library(path, options), options)
 
 
 def load(manifest: Manifest, folder: Path) -> Compiled:
-    """Raises OSError for a library that this machine does not load."""
+    """Raises what `open_library` raises."""
     options = manifest.options
     return open_library(folder / manifest.model_path / options["file"], options)

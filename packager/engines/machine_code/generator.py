@@ -66,6 +66,11 @@ static int64_t find_number(double x, const double *numbers, int64_t count) {
   return -1;
 }
 """
+LAYOUT: Final = 1
+_CODES: Final[Mapping[str, int]] = {
+    "double": 1, "float": 2, "long": 3, "int64": 3, "integer": 4, "boolean": 5, "string": 6,
+}  # fmt: skip
+"""Of a column's or an answer's kind in `layout`; `handlers/loaders/machine_code.py` reads them."""
 _ENTRY: Final = """\
 /* Answers rows in order: -1 where all were answered, -2 without memory, else the row refused. */
 __attribute__((visibility("default")))
@@ -109,6 +114,7 @@ def _write_lines(form: Form) -> Iterator[str]:
         yield f"static int step_{step.number}(struct row *v) {{ /* {step.operation} */"
         yield from (f"  {line}" for line in OPERATIONS[step.operation].write(step))
         yield "  return 0;\n}\n"
+    yield _write_layout(form)
     yield _ENTRY.rstrip("\n")
     for step in form.steps:
         if step.operation == "input":
@@ -118,6 +124,19 @@ def _write_lines(form: Form) -> Iterator[str]:
         yield f"    if (step_{step.number}(v)) {{ free(v); return row; }}"
     yield from _write_answer(form.answer)
     yield "  }\n  free(v);\n  return -1;\n}"
+
+
+def _write_layout(form: Form) -> str:
+    """Write what the loader compares a request and the options with: how the library is called.
+
+    Its version, the answer's kind, width and labels, how many columns there are, the kind of each.
+    """
+    answer = (_CODES[form.answer.kind], form.answer.width, form.labels)
+    numbers = (LAYOUT, *answer, len(form.columns), *(_CODES[each] for each in form.columns))
+    return (
+        f'__attribute__((visibility("default")))\nconst int64_t layout[{len(numbers)}] = '
+        f"{{{', '.join(map(str, numbers))}}};\n"
+    )
 
 
 def _write_answer(step: Step) -> Iterator[str]:

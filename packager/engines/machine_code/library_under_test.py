@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Dict, Final
 
 import numpy as np
 
@@ -16,12 +16,11 @@ from packager.engines.proof.model_under_test import Case
 from packager.engines.proof.registered import Registered
 from packager.engines.proof.test_rows import Table
 
-Entry = dict[str, Any]
+Entry = Dict[str, Any]
 FILE: Final = "model.so"
 RELATIVE: Final = 1e-12
 _LAST_PLACES: Final = 4
 """Units of the last place that sums in another order, and another exp, may part by in floats."""
-_WRITTEN: Final = {"double": "<f8", "float": "<f4", "int64": "<i8"}
 
 
 class LibraryCase(Case):
@@ -55,7 +54,7 @@ def prove(case: LibraryCase, library: Path) -> Entry:
     exact = case.program.exact
     rtol, atol = (0.0, 0.0) if exact else _tolerate(case)
 
-    def predict(table: Table) -> parity.Array:
+    def predict(table: Table) -> test_rows.Array:
         return ours.array(case.make_feed(table))
 
     done = parity.compare_batches(case.batches, predict, rtol=rtol, atol=atol, labels=case.labels)
@@ -74,7 +73,7 @@ def prove(case: LibraryCase, library: Path) -> Entry:
     if done.wrong:
         return {"refused": [f"{done.wrong} rows differ: {'; '.join(done.shown)}"]}
     held = "equal to the last bit" if exact else "equal but for the rounding of sums and exp"
-    candidate |= {"taken": True, "comparison": held, "rtol": rtol, "atol": atol}
+    candidate.update({"taken": True, "comparison": held, "rtol": rtol, "atol": atol})
     return {
         "options": options,
         "adversarial": case.list_replay_rows(),
@@ -85,13 +84,10 @@ def prove(case: LibraryCase, library: Path) -> Entry:
 def describe_options(case: LibraryCase) -> Entry:
     """Options of the loader: how columns are handed over, and what the numbers mean."""
     form = case.program.answer
-    block = case.program.operations[form["block"]]
     options = {
         "file": FILE,
         "feeds": _list_feeds(case.inputs),
         "output": "answer",
-        "width": block["width"],
-        "written": _WRITTEN[block["kind"]],
         **case.describe_answers(),
     }
     if "labels" in form:
