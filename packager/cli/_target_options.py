@@ -142,13 +142,13 @@ Tier: TypeAlias = Annotated[
     ),
 ]
 Engine: TypeAlias = Annotated[
-    Literal["auto", "native", "onnx"],
+    Literal["auto", "native", "onnx", "machine-code"],
     typer.Option(
         "--engine",
-        **define_choice("auto", "native", "onnx"),
+        **define_choice("auto", "native", "onnx", "machine-code"),
         rich_help_panel=Panel.ENGINE,
-        help="native serves with the model's framework. onnx compiles the model. auto compiles it "
-        "if that is proven equal.",
+        help="native serves with the model's framework. onnx compiles the model to a graph, "
+        "machine-code to a library. auto serves the graph if it is proven equal.",
     ),
 ]
 Engines: TypeAlias = Annotated[

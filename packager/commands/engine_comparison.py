@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from packager import engines
 from packager.errors import PackagerError
@@ -20,20 +21,22 @@ from packager.types import (
     change_request,
 )
 
+_COMPILING: Final = (Engine.MACHINE_CODE, Engine.ONNX)
+
 
 def applying(model: ResolvedModel) -> list[EngineRow]:
     """Without a build: which engines can be tried, and why one cannot."""
-    why = engines.why_not(model, flavors.choose(model).name)
-    return [
-        {"engine": "onnx", "applies": "no" if why else "if proven", "why": why},
-        {"engine": "native", "applies": "yes", "why": ""},
-    ]
+    found: list[EngineRow] = []
+    for engine in _COMPILING:
+        why = engines.why_not(model, flavors.choose(model).name, engine)
+        found.append({"engine": str(engine), "applies": "no" if why else "if proven", "why": why})
+    return [*found, {"engine": "native", "applies": "yes", "why": ""}]
 
 
 def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[EngineRow]:
     """Build with each engine, in a folder that goes away; what is refused says why."""
     found: list[EngineRow] = []
-    for engine in (Engine.ONNX, Engine.NATIVE):
+    for engine in (*_COMPILING, Engine.NATIVE):
         with atomic_output.scratch() as place:
             wanted = change_request(request, engine=engine, out_dir=place.stage("engine") / "built")
             try:

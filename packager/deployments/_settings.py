@@ -169,7 +169,8 @@ BUILD_OPTIONS: Final = {
     "example": "file with a request to replay, for a model that was logged without one",
     "rows": "rows generated for replay; default: 1000",
     "seed": "seed of the generated rows",
-    "engine": "native (default): the model's framework; onnx: compiled; auto: onnx if proven equal",
+    "engine": "native (default): the model's framework; onnx, machine-code: compiled; "
+    "auto: onnx if proven equal",
     "rtol": "relative error allowed a compiled model; default: 1e-5",
     "atol": "absolute error allowed a compiled model; default: 1e-6",
     "tier": "the only runtime tier to try: native, stub or skinny",

@@ -7,7 +7,7 @@ import logging
 import math
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -44,11 +44,12 @@ _HANDS_ON: Final = frozenset({"pytorch", "xgboost"})
 
 https://github.com/mlflow/mlflow, `predict` of `_XGBModelWrapper` and `_PyTorchWrapper`
 """
-_SECONDS: Final = 600
-_ROWS: Final = 10_000
+SECONDS: Final = 600
+ROWS: Final = 10_000
 _CELLS: Final = 2_000_000
 """Of a tensor's generated rows together."""
 _LEAST: Final = 200
+_HINT: Final = "Build with --engine native, or set --rtol and --atol if the difference is small."
 _OWN: Final = Path(__file__).parent
 
 
@@ -96,7 +97,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     request = plan.request
     _LOG.info("Compiling to ONNX")
     wanted = make_question(
-        plan.model, _ROWS, request.proof.seed, request.engine.rtol, request.engine.atol
+        plan.model, ROWS, request.proof.seed, request.engine.rtol, request.engine.atol
     )
     out = work / "compiled"
     out.mkdir(parents=True)
@@ -104,9 +105,9 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
         _run(plan, wanted, out)
         result = json.loads(read_result(out / "result.json"))
     except ToolError as error:
-        raise _refusal([str(error)]) from error
+        raise refuse_model("ONNX", [str(error)], _HINT) from error
     if "refused" in result:
-        raise _refusal(result["refused"])
+        raise refuse_model("ONNX", result["refused"], _HINT)
     graph = work / "graph"
     graph.mkdir()
     check_plain(out / "model.onnx")
@@ -115,6 +116,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
         folder=graph,
         evidence={**result["evidence"], "engine": "onnx"},
         adversarial=tuple(result["adversarial"]),
+        tolerance=(request.engine.rtol, request.engine.atol),
     )
     return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
 
@@ -163,7 +165,7 @@ def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
         plan.model, interpreter, plan.platform, more=more, label="onnx"
     )
     with make_scratch("engine") as given:
-        _copy_sources(given / "site")
+        copy_sources(given / "site", ("onnx", "proof"))
         question = given / "asked.json"
         question.write_text(json.dumps(wanted), encoding="utf-8")
         registered_model.run(
@@ -172,26 +174,27 @@ def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
             writable=(out,),
             network=plan.request.model.allow_network,
             more={"PYTHONPATH": str(given / "site")},
-            timeout_seconds=_SECONDS,
+            timeout_seconds=SECONDS,
         )
 
 
-def _copy_sources(site: Path) -> None:
-    """The worker's own modules and the loader that it tries, and nothing else of ours."""
+def copy_sources(site: Path, parts: Sequence[str]) -> None:
+    """Copy the worker's own modules and the loaders that it tries, and nothing else of ours."""
     skipped = shutil.ignore_patterns("__pycache__")
     target = site / "packager" / "engines"
-    for part in ("onnx", "proof"):
+    for part in parts:
         shutil.copytree(_OWN / part, target / part, ignore=skipped)
     for package in (site / "packager", target):
         (package / "__init__.py").touch()
     shutil.copytree(resources.handlers_root(), site / "handlers", ignore=skipped)
 
 
-def _refusal(why: list[str]) -> VerificationError:
+def refuse_model(form: str, why: Sequence[str], hint: str) -> VerificationError:
+    """Return what is raised where a model is not compiled, with the reasons."""
     text = "; ".join(line.strip()[-1500:].rstrip(".") for line in why) or "there was no candidate"
     finding = Finding(
         check=Check.ENGINE,
-        message=f"The model cannot be compiled to ONNX so that it answers the same: {text}.",
-        hint="Build with --engine native, or set --rtol and --atol if the difference is small.",
+        message=f"The model cannot be compiled to {form} so that it answers the same: {text}.",
+        hint=hint,
     )
     return VerificationError([finding])

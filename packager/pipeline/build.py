@@ -103,7 +103,7 @@ def _first_proven(
         total = len(failed) + 1 + len(waiting)
         _LOG.info("Attempt %d of %d: %s", number + 1, total, _label(attempt))
         try:
-            if attempt.engine is Engine.ONNX:
+            if attempt.engine is not Engine.NATIVE:
                 attempt = compile_model(attempt, folder)
             attempt = baseline.measure_baseline(ask_model(attempt))
             found = _proven(attempt, folder)
@@ -174,7 +174,7 @@ def _find_missed(attempt: BuildPlan, error: VerificationError) -> tuple[str, ...
 
 
 def _label(attempt: BuildPlan) -> str:
-    compiled = attempt.engine is Engine.ONNX
+    compiled = attempt.engine is not Engine.NATIVE
     set_ = ", what serving needs" if attempt.shipped is Shipped.SERVING else ""
     return str(attempt.engine) if compiled else f"{attempt.tier}/{attempt.frame}{set_}"
 

@@ -34,6 +34,8 @@ class Engine(StrEnum):
 
     ONNX = "onnx"
     """Compiled to a graph; its framework is not installed."""
+    MACHINE_CODE = "machine-code"
+    """Compiled to a library; its framework is not installed."""
     NATIVE = "native"
     """By its own framework, or by MLflow."""
 

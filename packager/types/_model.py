@@ -124,13 +124,15 @@ class LoaderSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A graph that answered as the registered model, and how that was found."""
+    """A graph or a library that answered as the registered model, and how that was found."""
 
     folder: Path
     """What ships in place of the model's folder."""
     evidence: Mapping[str, Json]
     adversarial: tuple[Mapping[str, Json], ...] = ()
     """Columns of rows that the booted artifact is to be asked, beside the generated ones."""
+    tolerance: tuple[float, float] | None = None
+    """Relative and absolute, of the booted artifact's numbers; None asks for every bit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,8 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What stands where the compiler's Python is expected; a test writes what it does."""
     path = tmp_path / "python"
     monkeypatch.setattr(virtual_environments, "of_model", lambda *_, **__: path)
-    monkeypatch.setattr(_host, "_SECONDS", 2)
-    monkeypatch.setattr(_host, "_ROWS", 10)
+    monkeypatch.setattr(_host, "SECONDS", 2)
+    monkeypatch.setattr(_host, "ROWS", 10)
     return path
 
 

@@ -69,6 +69,6 @@ def test_what_is_a_choice_says_so() -> None:
     shown = {one.opts[0]: one.metavar for one in options(COMMANDS["build"])}
 
     assert shown["--arch"] == "<x86_64|arm64>"
-    assert shown["--engine"] == "<auto|native|onnx>"
+    assert shown["--engine"] == "<auto|native|onnx|machine-code>"
     assert shown["--tier"] == "<native|stub|skinny>"
     assert shown["--requirements"] == "<serving|declared>"

@@ -26,10 +26,12 @@ def test_a_model_without_a_compiler_says_why() -> None:
     model = replace(model, flavors={**model.flavors, "python_function": pyfunc})
     native = {"engine": "native", "applies": "yes", "why": ""}
     assert engine_comparison.applying(model) == [
+        {"engine": "machine-code", "applies": "if proven", "why": ""},
         {"engine": "onnx", "applies": "if proven", "why": ""},
         native,
     ]
     assert engine_comparison.applying(replace(model, signature=None)) == [
+        {"engine": "machine-code", "applies": "no", "why": "the model has no signature"},
         {"engine": "onnx", "applies": "no", "why": "the model has no signature"},
         native,
     ]
@@ -60,7 +62,8 @@ def test_each_engine_is_built_and_a_refusal_says_why(
         )
 
     monkeypatch.setattr(engine_comparison, "build", build)
-    compiled, native = engine_comparison.compare_engines(fake_plan.request(), None)  # type: ignore[arg-type]
+    library, compiled, native = engine_comparison.compare_engines(fake_plan.request(), None)  # type: ignore[arg-type]
+    assert library["applies"] == "yes"
     assert compiled["engine"] == "onnx"
     assert (compiled["unzipped_bytes"], compiled["zipped_bytes"]) == (70, 20)
     assert compiled["max_rel_error"] == pytest.approx(1e-9)

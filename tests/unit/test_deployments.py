@@ -191,7 +191,7 @@ def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatc
         ({"tags": {"aws:x": "y"}}, "not one that AWS takes"),
         ({"tags": {"x": "{}"}}, "not one that AWS takes"),
         ({"tags": "mlflow:deployment=other"}, "the plugin's own"),
-        ({"engine": "steam"}, "auto, onnx, native"),
+        ({"engine": "steam"}, "auto, onnx, machine-code, native"),
         ({"rtol": "-1"}, "0 or more"),
         ({"atol": "nan"}, "0 or more"),
         ({"rtol": "x"}, "rtol=x cannot be used"),

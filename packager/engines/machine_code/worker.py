@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import Final
@@ -49,14 +50,23 @@ def main(argv: list[str]) -> int:
         found = prove(case, proof[1])
     except (RefusedError, UnsupportedError) as error:
         found = {"refused": [str(error)]}
+    except (MemoryError, RecursionError) as error:
+        found = {"refused": [f"the model is too large or too deep to read: {error!r}"]}
     (out / "result.json").write_text(json.dumps(found), encoding="utf-8")
     return 0
 
 
 def read_program(registered: Registered) -> Program:
-    """Raises UnsupportedError for what the form has no operation for."""
+    """Raises UnsupportedError for what the form has no operation for, or is laid out otherwise."""
     names, kinds = describe_columns(registered.inputs)
-    return extract_program(registered.model, names, kinds, registered.method)
+    try:
+        return extract_program(registered.model, names, kinds, registered.method)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise UnsupportedError(
+            f"{type(registered.model).__name__} is not laid out as is known "
+            f"({Path(place.filename).stem}, {place.name}: {error!r})"
+        ) from error
 
 
 def describe_columns(inputs: Inputs) -> tuple[list[str], list[str]]:

@@ -200,27 +200,26 @@ def _engines(
     flavor: Flavor, model: ResolvedModel, request: BuildRequest
 ) -> tuple[tuple[_Attempt, ...], tuple[str, ...]]:
     """The attempts of every engine that was asked for, and why one is left out."""
-    if flavor.name == engines.ALREADY:
-        return _passed_through(
-            _attempts(flavor, model, request.engine.tier), request.engine.kind
-        ), ()
-    native = (
-        () if request.engine.kind is Engine.ONNX else _attempts(flavor, model, request.engine.tier)
-    )
-    if request.engine.kind is Engine.NATIVE:
+    asked = request.engine.kind
+    if flavor.name == engines.ALREADY and asked is not Engine.MACHINE_CODE:
+        return _passed_through(_attempts(flavor, model, request.engine.tier), asked), ()
+    alone = asked not in {None, Engine.NATIVE}
+    native = () if alone else _attempts(flavor, model, request.engine.tier)
+    if asked is Engine.NATIVE:
         return native, ()
-    why = engines.why_not(model, flavor.name)
-    if why and request.engine.kind is Engine.ONNX:
+    engine = asked or Engine.ONNX
+    why = engines.why_not(model, flavor.name, engine)
+    if why and alone:
         raise ConfigurationError(
-            f"--engine onnx: {why}. Build with --engine native, or auto to fall back to it."
+            f"--engine {engine}: {why}. Build with --engine native, or auto to fall back to it."
         )
     if why:
-        return native, (f"engine onnx: {why}.",)
+        return native, (f"engine {engine}: {why}.",)
     compiled = _Attempt(
-        engine=Engine.ONNX,
+        engine=engine,
         tier=Tier.NATIVE,
         frame=Frame.NUMPY,
-        loader=engines.loader(request.target.facts_dir),
+        loader=engines.loader(engine, request.target.facts_dir),
     )
     return (compiled, *native), ()
 

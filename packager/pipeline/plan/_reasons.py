@@ -12,10 +12,11 @@ def explain_attempt(
     flavor: Flavor, engine: Engine, tier: Tier, frame: Frame, model: ResolvedModel
 ) -> tuple[str, ...]:
     """Explain how the model is loaded, and what it is handed."""
-    if engine is Engine.ONNX and flavor.name != engines.ALREADY:
+    if engine is not Engine.NATIVE and flavor.name != engines.ALREADY:
+        into = "a graph" if engine is Engine.ONNX else "machine code"
         line = (
-            f"Flavor {flavor.name}, engine onnx: the model is compiled to a graph and held to the "
-            "registered one; nothing that it lists is installed."
+            f"Flavor {flavor.name}, engine {engine}: the model is compiled to {into} and held to "
+            "the registered one; nothing that it lists is installed."
         )
         return (line,)
     about_tier = {

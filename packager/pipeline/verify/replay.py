@@ -119,8 +119,7 @@ def check(
 
 def _choose_measure(plan: BuildPlan, answers: Sequence[Recorded]) -> Measure:
     spread = measure_spread((each.body, *each.again) for each in answers if each.again)
-    engine = plan.request.engine
-    return Measure(spread=spread, tolerance=(engine.rtol, engine.atol) if plan.compiled else None)
+    return Measure(spread=spread, tolerance=plan.compiled.tolerance if plan.compiled else None)
 
 
 def _most_memory_mb(plan: BuildPlan) -> int | None:

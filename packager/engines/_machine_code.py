@@ -1,0 +1,169 @@
+"""The build's side of machine code: the form is read, written as C, compiled, and proven."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packager import facts
+from packager.engines import _host
+from packager.engines.machine_code import toolchain
+from packager.engines.machine_code.form import Form, FormError, read_form
+from packager.engines.machine_code.generator import generate_c
+from packager.environments import virtual_environments
+from packager.errors import SandboxError, ToolError, VerificationError
+from packager.models import registered_model
+from packager.system.sandbox import check_plain, read_result
+from packager.system.scratch import make_scratch
+from packager.targets.emulator.parts import host_architecture
+from packager.types import BuildPlan, Compiled, Json, LoaderSpec, ResolvedModel
+
+_LOG = logging.getLogger(__name__)
+
+FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm"})
+_NAME: Final = "machine code"
+_HINT: Final = "Build with --engine native, or with --engine onnx if a graph will do."
+_PARTS: Final = ("machine_code", "proof")
+_FORM: Final = ("form.json", "constants.bin")
+_RESULT: Final = "result.json"
+
+
+def why_not(model: ResolvedModel, flavor: str) -> str:
+    """Explain why there is no use in trying to compile this model; empty where there is."""
+    if flavor not in FLAVORS:
+        return f"the flavor {flavor} is not compiled to machine code"
+    return _host.why_not(model, flavor)
+
+
+def loader() -> LoaderSpec:
+    """Return the loader that serves a library: the options come with it."""
+    return LoaderSpec(loader="machine_code", options={}, requires=("numpy",), alone=True)
+
+
+def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
+    """The same plan with a library in place of the model, proven row by row where both load.
+
+    Raises VerificationError with a finding of the check `engine` where an operation is missing,
+    the compiler fails, or a row is answered otherwise.
+    """
+    _LOG.info("Compiling to machine code")
+    form = _extract(plan, work / "form")
+    here, there = host_architecture(), plan.request.target.architecture
+    if here is None:
+        raise _refuse("it is proven on x86_64 or arm64, and this machine is neither")
+    libraries = _compile_form(plan, form, work, {here, there})
+    _LOG.info("Comparing the library with the registered model")
+    result = _prove(plan, libraries[here], work / "compiled")
+    folder = work / "library"
+    folder.mkdir()
+    shutil.move(libraries[there], folder / "model.so")
+    engine = plan.request.engine
+    made = Compiled(
+        folder=folder,
+        evidence={**result["evidence"], "engine": "machine-code", "asked_on": here},
+        adversarial=tuple(result["adversarial"]),
+        tolerance=None if form.exact else (engine.rtol, engine.atol),
+    )
+    return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
+
+
+def _extract(plan: BuildPlan, out: Path) -> Form:
+    """Read what the confined worker wrote as a stranger's: plain files, with every check."""
+    out.mkdir(parents=True)
+    _run_worker(plan, out, ())
+    if (out / _RESULT).exists():
+        raise _refuse(*_read_refusals(_read_result(out)))
+    try:
+        for name in _FORM:
+            check_plain(out / name)
+        return read_form(out)
+    except (SandboxError, FormError) as error:
+        raise _refuse(f"what was read of the model is no form: {error}") from error
+
+
+def _compile_form(
+    plan: BuildPlan, form: Form, work: Path, architectures: set[str]
+) -> Mapping[str, Path]:
+    """Compile one library for each architecture, with a compiler in an environment of its own."""
+    try:
+        source = generate_c(form)
+    except FormError as error:
+        raise _refuse(f"what was read of the model cannot be written as C: {error}") from error
+    tool = facts.tools(plan.request.target.facts_dir)["ziglang"].requirement
+    try:
+        compiler = virtual_environments.ensure(plan.interpreter, [tool], label="c-compiler")
+    except ToolError as error:
+        raise _refuse(f"the C compiler {tool} cannot be installed: {error}") from error
+    try:
+        with make_scratch("zig") as cache:
+            return {
+                arch: toolchain.compile_library(
+                    compiler, source, form.constants, work / f"library-{arch}", arch, cache
+                )
+                for arch in sorted(architectures)
+            }
+    except ToolError as error:
+        raise _refuse(f"the C compiler {tool} failed: {error}") from error
+
+
+def _prove(plan: BuildPlan, library: Path, out: Path) -> Json:
+    """Raises VerificationError with the first rows that differ."""
+    out.mkdir(parents=True)
+    request = plan.request
+    wanted = _host.make_question(
+        plan.model, _host.ROWS, request.proof.seed, request.engine.rtol, request.engine.atol
+    )
+    with make_scratch("asked") as given:
+        question = given / "asked.json"
+        question.write_text(json.dumps(wanted), encoding="utf-8")
+        shutil.copy(library, given / "model.so")
+        _run_worker(plan, out, (question, given / "model.so"), given)
+    result = _read_result(out)
+    if not {"options", "evidence", "adversarial"} <= result.keys():
+        raise _refuse(*_read_refusals(result))
+    return result
+
+
+def _run_worker(plan: BuildPlan, out: Path, arguments: tuple[Path, ...], *readable: Path) -> None:
+    """In the model's own environment, for a limited time."""
+    interpreter, _ = virtual_environments.interpreter_of(plan.model, plan.interpreter)
+    try:
+        python = virtual_environments.of_model(plan.model, interpreter, plan.platform)
+        with make_scratch("engine") as given:
+            _host.copy_sources(given / "site", _PARTS)
+            module = "packager.engines.machine_code.worker"
+            registered_model.run(
+                [python, "-s", "-m", module, plan.model.root, out, *arguments],
+                readable=(plan.model.root, given, *readable),
+                writable=(out,),
+                network=plan.request.model.allow_network,
+                more={"PYTHONPATH": str(given / "site")},
+                timeout_seconds=_host.SECONDS,
+            )
+    except ToolError as error:
+        raise _refuse(str(error)) from error
+
+
+def _read_result(out: Path) -> Json:
+    """Raises VerificationError for what a worker cannot have written."""
+    try:
+        found = json.loads(read_result(out / _RESULT))
+    except (ToolError, ValueError, RecursionError) as error:
+        raise _refuse(f"the worker left no result: {error}") from error
+    if not isinstance(found, dict):
+        raise _refuse("the worker left no result")
+    return found
+
+
+def _read_refusals(result: Json) -> list[str]:
+    found = result.get("refused")
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
+def _refuse(*why: str) -> VerificationError:
+    return _host.refuse_model(_NAME, why, _HINT)

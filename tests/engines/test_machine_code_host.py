@@ -1,0 +1,220 @@
+"""What a build makes of a worker, a form or a C compiler that fails, and of a library proven."""
+
+from __future__ import annotations
+
+import ast
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from packager import engines
+from packager.engines import _host, _machine_code
+from packager.engines.machine_code.extraction.program import Program
+from packager.environments import virtual_environments
+from packager.errors import ToolError, VerificationError
+from packager.models import flavors
+from packager.system import resources
+from packager.types import BuildPlan, Engine
+from tests import fake_plan
+
+PROVEN = {"options": {"file": "model.so"}, "evidence": {"seed": 0}, "adversarial": []}
+COMPILER = 'while [ "$1" != -o ]; do shift; done; cat model.c constants.bin > "$2"'
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Stand-ins for the model's Python and the compiler's; a test writes what they do."""
+    python, compiler = tmp_path / "python", tmp_path / "compiler"
+    monkeypatch.setattr(virtual_environments, "of_model", lambda *_, **__: python)
+    monkeypatch.setattr(virtual_environments, "ensure", lambda *_, **__: compiler)
+    monkeypatch.setattr(_machine_code, "host_architecture", lambda: "x86_64")
+    monkeypatch.setattr(_host, "SECONDS", 5)
+    monkeypatch.setattr(_host, "ROWS", 10)
+
+    def write(worker: str, compile_: str = COMPILER) -> None:
+        for path, script in ((python, worker), (compiler, compile_)):
+            path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+            path.chmod(0o755)
+
+    return write
+
+
+def write_form(folder: Path, *, exact: bool = True) -> Path:
+    """A form of a threshold over one column, in a folder that is made."""
+    program = Program()
+    column = program.add_input("double")
+    program.set_answer(
+        program.add("arithmetic", [column], "double", 1, sign="+", constants=np.ones(1))
+    )
+    program.exact = exact
+    folder.mkdir()
+    program.write(folder)
+    return folder
+
+
+def compile_here(tmp_path: Path, architecture: Literal["x86_64", "arm64"] = "x86_64") -> BuildPlan:
+    plan = fake_plan.plan(engine=Engine.MACHINE_CODE)
+    target = replace(plan.request.target, architecture=architecture)
+    plan = replace(plan, request=replace(plan.request, target=target))
+    return engines.compile_model(plan, tmp_path / "work")
+
+
+def worker_of(form: Path, proven: Any = PROVEN) -> str:
+    """A script that hands over a form, and then says what was proven."""
+    done = {"result.json": json.dumps(proven).encode()}
+    read = {name: (form / name).read_bytes() for name in ("form.json", "constants.bin")}
+    hand, prove = (
+        "\n".join(
+            f'echo {b64encode(each).decode()} | base64 -d > "$5/{name}"'
+            for name, each in files.items()
+        )
+        for files in (read, done)
+    )
+    return f"if [ $# -eq 5 ]; then\n{hand}\nelse\n{prove}\nfi"
+
+
+WORKERS = {
+    "an operation that is missing": (
+        'echo \'{"refused": ["no operation for the transformer sklearn.X"]}\' > "$5/result.json"',
+        r"no operation for the transformer sklearn\.X",
+    ),
+    "a crash": ("kill -SEGV $$", "ended by SIGSEGV"),
+    "an end that does not come": ("sleep 30", "ran past 5 seconds"),
+    "a failure": ("echo no memory >&2; exit 1", "no memory"),
+    "no form": ("true", "no form"),
+    "a form that is none": ('echo 7 > "$5/form.json"; touch "$5/constants.bin"', "no form"),
+    "a result that is none": ('echo 7 > "$5/result.json"', "left no result"),
+    "a result that is no JSON": ('echo "{" > "$5/result.json"', "left no result"),
+    "a link": (
+        'ln -s /etc/passwd "$5/form.json"; ln -s /etc/passwd "$5/constants.bin"',
+        "no form",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_that_fails_is_a_refusal(
+    name: str, programs: Callable[..., None], tmp_path: Path
+) -> None:
+    script, why = WORKERS[name]
+    programs(script)
+    with pytest.raises(VerificationError, match=why) as caught:
+        compile_here(tmp_path)
+    (finding,) = caught.value.findings
+    assert finding.check == "engine"
+    assert finding.message.startswith("The model cannot be compiled to machine code")
+    assert "--engine native" in finding.hint
+
+
+@pytest.mark.parametrize(
+    "proven",
+    [{"refused": ["3 rows differ"]}, {"options": {}, "refused": ["3 rows differ"]}],
+)
+def test_rows_that_differ_are_named(
+    proven: Any, programs: Callable[..., None], tmp_path: Path
+) -> None:
+    programs(worker_of(write_form(tmp_path / "form"), proven))
+    with pytest.raises(VerificationError, match="3 rows differ"):
+        compile_here(tmp_path)
+
+
+def test_a_compiler_that_fails_is_named_with_its_words(
+    programs: Callable[..., None], tmp_path: Path
+) -> None:
+    programs(worker_of(write_form(tmp_path / "form")), "echo no such target >&2; exit 1")
+    with pytest.raises(VerificationError, match=r"compiler ziglang==[\d.]+ failed.*\n?.*no such"):
+        compile_here(tmp_path)
+
+
+def test_a_compiler_that_cannot_be_installed_is_named(
+    programs: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> Path:
+        raise ToolError("there is no wheel")
+
+    programs(worker_of(write_form(tmp_path / "form")))
+    monkeypatch.setattr(virtual_environments, "ensure", fail)
+    with pytest.raises(VerificationError, match=r"ziglang==[\d.]+ cannot be installed: there is"):
+        compile_here(tmp_path)
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
+def test_the_target_s_library_takes_the_model_s_place(
+    architecture: Literal["x86_64", "arm64"], programs: Callable[..., None], tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    programs(worker_of(write_form(tmp_path / "form")), f'echo "$@" >> {told}; {COMPILER}')
+    plan = compile_here(tmp_path, architecture)
+    assert plan.loader.options == PROVEN["options"]
+    assert plan.compiled is not None
+    assert [path.name for path in plan.compiled.folder.iterdir()] == ["model.so"]
+    assert plan.compiled.evidence["asked_on"] == "x86_64"
+    targets = sorted(line.split()[4].split("-")[0] for line in told.read_text().splitlines())
+    assert targets == sorted({"x86_64", {"arm64": "aarch64"}.get(architecture, architecture)})
+
+
+@pytest.mark.parametrize(("exact", "tolerance"), [(True, None), (False, (1e-5, 1e-6))])
+def test_the_artifact_answers_to_the_last_bit_where_the_form_does(
+    exact: bool,  # noqa: FBT001 - of a table
+    tolerance: Any,
+    programs: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    programs(worker_of(write_form(tmp_path / "form", exact=exact)))
+    compiled = compile_here(tmp_path).compiled
+    assert compiled is not None
+    assert compiled.tolerance == tolerance
+
+
+def test_a_flavor_without_a_reader_is_refused_before_anything_is_installed() -> None:
+    model = fake_plan.model()
+    assert "pytorch is not compiled" in engines.why_not(model, "pytorch", Engine.MACHINE_CODE)
+    assert "onnx is not compiled" in engines.why_not(model, "onnx", Engine.MACHINE_CODE)
+    assert not engines.why_not(model, "sklearn", Engine.MACHINE_CODE)
+    assert set(flavors.FLAVORS) >= _machine_code.FLAVORS
+
+
+def test_a_library_asks_for_numpy_alone() -> None:
+    made = engines.loader(Engine.MACHINE_CODE, None)
+    assert (made.loader, made.requires, made.alone) == ("machine_code", ("numpy",), True)
+
+
+OWN = Path(_host.__file__).parent
+HANDLERS = resources.handlers_root()
+WORKER_FILES = [
+    *(OWN / "machine_code" / f"{name}.py" for name in ("edges", "library_under_test", "worker")),
+    *sorted((OWN / "machine_code" / "extraction").rglob("*.py")),
+    *sorted((OWN / "proof").glob("*.py")),
+    *(HANDLERS / "loaders" / f"{name}.py" for name in ("_sessions", "compiled", "machine_code")),
+    HANDLERS / "__init__.py",
+]
+"""What the worker imports of ours, in an environment that may have Python 3.8."""
+_LATER = {"strict", "slots", "kw_only"}
+"""Keywords of `zip` and `dataclass` that came with 3.10."""
+_BUILTIN = {"dict", "frozenset", "list", "set", "tuple", "type"}
+
+
+@pytest.mark.parametrize("path", WORKER_FILES, ids=str)
+def test_what_the_worker_imports_is_read_by_python_3_8(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+    keywords = {each.arg for each in ast.walk(tree) if isinstance(each, ast.keyword)}
+    assert not keywords & _LATER
+    imported = [each for each in tree.body if isinstance(each, ast.ImportFrom)]
+    generic = _BUILTIN | {
+        name.name for each in imported if each.module == "collections.abc" for name in each.names
+    }
+    # what runs when the module is read: annotations do not, nor what is for mypy alone
+    assigned = [each.value for each in tree.body if isinstance(each, ast.Assign)]
+    subscripted = {
+        each.value.id
+        for value in assigned
+        for each in ast.walk(value)
+        if isinstance(each, ast.Subscript) and isinstance(each.value, ast.Name)
+    }
+    assert not subscripted & generic
