@@ -260,7 +260,8 @@ def show_invocation(found: Invocation) -> None:
 
 def show_cache(found: dict[str, Any]) -> None:
     """Show the room that each kind of entry takes."""
-    table = Table(title=found["folder"], title_justify="left", box=None, pad_edge=False)
+    _OUT.print(escape(found["folder"]), soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
     for name in ("kind", "entries", "size", "in use", "last used"):
         table.add_column(name, justify="left" if name in {"kind", "last used"} else "right")
     for row in found["kinds"]:
@@ -283,7 +284,8 @@ def show_checked(found: dict[str, Any]) -> None:
     """The entries that were damaged, and what became of them."""
     for row in found["damaged"]:
         gone = "removed" if row["name"] in found["removed"] else "it stays: in use, or not yours"
-        _OUT.print(f"[red]damaged[/] {escape(row['name'])}: {escape(row['why'])} ({gone})")
+        line = f"[red]damaged[/] {escape(row['name'])}: {escape(row['why'])} ({gone})"
+        _OUT.print(line, soft_wrap=True)
     _OUT.print(f"{found['checked']} entries read, {len(found['damaged'])} damaged")
 
 

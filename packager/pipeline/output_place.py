@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -48,8 +49,7 @@ def _refuse_name(out: Path) -> str | None:
 
 
 def _refuse_place(final: Path, request: BuildRequest) -> Iterator[str]:
-    # a user without a home has none to lose
-    here, home = Path.cwd(), (find_home() or Path("/")).resolve()
+    here, home = Path.cwd(), _resolve_home()
     if final == final.parent or final in home.parents:
         yield "other folders than an artifact's lie in it"
     if final == home:
@@ -67,6 +67,13 @@ def _refuse_place(final: Path, request: BuildRequest) -> Iterator[str]:
             yield f"{path} lies in it, which the build reads"
         elif _holds(path.is_dir) and path in final.parents:
             yield f"it lies in {path}, which the build reads"
+
+
+def _resolve_home() -> Path:
+    """The home folder; "/" for a user who has none to lose, or may not look at it."""
+    with contextlib.suppress(OSError):
+        return (find_home() or Path("/")).resolve()
+    return Path("/")
 
 
 def _is_model(folder: Path) -> bool:

@@ -170,6 +170,12 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         read_bytes(text)
 
 
+def test_where_it_is_stands_on_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / f"[bold] {'long ' * 40}end"
+    monkeypatch.setenv("PACKAGER_CACHE", str(folder))
+    assert str(folder) in RUN.invoke(cli.app, ["cache", "info"]).output.splitlines()
+
+
 def _put_files(folder: Path) -> None:
     """A home folder as it may look, with all that a prune or a clear might take for its own."""
     for name in (

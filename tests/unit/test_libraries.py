@@ -73,6 +73,13 @@ def test_else_the_donors_wheel_for_the_target_is_fetched_once(
     assert len(index) == 1
 
 
+def test_a_wheel_gives_a_library_by_each_of_its_names(tmp_path: Path, index: list[str]) -> None:
+    for name in ("libgomp.so.1", "libgomp.so.1.0.0"):
+        bundle = applied(tmp_path / name, {"x.so": tiny_elf.library(needed=(name,))})
+        assert (bundle.root / "lib" / name).is_file()
+    assert len(index) == 2
+
+
 def test_what_nobody_donates_is_left_for_linkage(tmp_path: Path, index: list[str]) -> None:
     bundle = applied(tmp_path / "a", {"x.so": tiny_elf.library(needed=("libodd.so.3",))})
     assert [file.path.as_posix() for file in bundle.files] == ["x.so"]

@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _FOLDER: Final = "lib"
 """Lambda has /var/task/lib on LD_LIBRARY_PATH; where a target has no such thing, its entry point
 loads what lies here before the model."""
+_DIGITS: Final = 20
 
 
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
@@ -112,7 +113,9 @@ def _fetch_library(donor: Donor, plan: BuildPlan) -> Path:
                 )
             shutil.copyfile(found, folder / donor.library)
 
-    key = f"{donor.distribution}-{donor.version}-{plan.interpreter.minor}-{plan.platform}"
+    # one wheel gives a library by several names
+    taken = cache.make_key([donor.library, donor.glob])[:_DIGITS]
+    key = f"{donor.distribution}-{donor.version}-{plan.interpreter.minor}-{plan.platform}-{taken}"
     return cache.ensure("donors", key, make) / donor.library
 
 
