@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
-import lzma
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, cast
+from typing import Final
 
 from packager.errors import ModelFormatError
 from packager.models.code_imports import (
@@ -22,19 +19,10 @@ from packager.models.code_imports import (
     resolve_relative,
 )
 from packager.models.flavors import _look
-from packager.models.pickle_names import PickleNames, read_pickle
+from packager.models.pickle_files import is_pickle, read_names
+from packager.models.pickle_names import PickleNames
 from packager.types import LoaderSpec, ResolvedModel
 
-_MOST_OPCODES: Final = 3_000_000
-"""Of a pickle that is read for what it imports: some seconds; the rest is left to the replay."""
-_PICKLES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
-_OPENERS: Final = (
-    (b"\x1f\x8b", gzip.open),
-    (b"BZh", bz2.open),
-    (b"\xfd7zXZ", lzma.open),
-    (b"\x5d\x00\x00", lzma.open),
-)
-"""First bytes of a compressed file, as joblib and MLflow write one."""
 _CODE: Final = frozenset({"CodeType", "_builtin_type", "_make_function", "subimport"})
 """Globals of a pickle that holds functions by value, or modules by name."""
 _IMPORTERS: Final = frozenset({"import_module", "__import__"})
@@ -95,10 +83,10 @@ def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> M
 
 
 def _pickles(model: ResolvedModel, loaded: set[str]) -> Iterator[Path]:
-    others = {file.path.as_posix() for file in model.files if file.path.suffix.lower() in _PICKLES}
-    for name in sorted(loaded | others):
-        if (model.root / name).is_file():
-            yield model.root / name
+    for name in sorted(loaded | {file.path.as_posix() for file in model.files}):
+        path = model.root / name
+        if path.is_file() and (name in loaded or is_pickle(path)):
+            yield path
 
 
 def _skops_files(model: ResolvedModel) -> Iterator[Path]:
@@ -187,13 +175,7 @@ def _read_pickle_into(
     path: Path, place: str, found: ModelImports, start: dict[str, bool], *, is_loaded: bool
 ) -> None:
     """Take over what the pickle's globals and its code name; all of a broken one is a guess."""
-    names = PickleNames()
-    whole = True
-    try:
-        with _open(path) as file:
-            read_pickle(file, names, most=_MOST_OPCODES)
-    except (OSError, ValueError, EOFError, IndexError, KeyError, lzma.LZMAError):
-        whole = False  # arrays that joblib puts between; or loading it says what is wrong
+    names, whole = read_names(path)
     certain = whole and is_loaded
     need = Need.LOAD if certain else Need.LATER
     modules = {name.rpartition(".")[0] for name in names.globals if not name.startswith("None.")}
@@ -227,13 +209,6 @@ def _read_skops_into(
                 ImportedModule(name=name, place=place, need=need, is_guess=not is_loaded)
             )
             start[name] = start.get(name, False) or is_loaded
-
-
-def _open(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        head = file.read(6)
-    opener = next((each for magic, each in _OPENERS if head.startswith(magic)), open)
-    return cast("IO[bytes]", opener(path, "rb"))
 
 
 def _guesses(names: PickleNames) -> Iterator[str]:

@@ -49,14 +49,15 @@ class _NamesOnly:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        is_plain = isinstance(file, io.BufferedReader)
+        # what is decompressed is a reader too, over something else
+        is_plain = isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO)
         self._left = math.inf if is_plain else _MOST_BYTES
 
     def read(self, size: int) -> bytes:
         self._spend(size)
         if size <= _NAME_BYTES:
             return self._file.read(size)
-        if self._file.seek(size - 1, 1) and len(self._file.read(1)) != 1:
+        if self._skip(size - 1) and len(self._file.read(1)) != 1:
             return b""  # it ends before: pickletools says so
         blank = _Blank()
         blank.length = size
@@ -69,6 +70,14 @@ class _NamesOnly:
             line, part = _EMPTY_LINE, self._file.readline(_NAME_BYTES)
             self._spend(len(part))
         return line if part.endswith(b"\n") else part
+
+    def _skip(self, size: int) -> int:
+        if self._file.seekable():
+            return self._file.seek(size, 1)
+        passed = 0
+        while passed < size and (part := self._file.read(min(size - passed, _NAME_BYTES))):
+            passed += len(part)
+        return passed
 
     def _spend(self, size: int) -> None:
         self._left -= size

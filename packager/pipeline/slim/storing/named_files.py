@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from packager.models.pickle_files import BROKEN, is_pickle, open_unpacked, read_names
+
 _MODEL: Final = "model"
 _LARGEST: Final = 32 << 20
-"""Of a model's file that is looked into: larger ones are weights."""
+"""Of a model's file that is looked into: larger ones are weights, or pickles, whose names count."""
 _WORD: Final = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{2,}")
 _NAME: Final = re.compile(rb"""['"/\\]([\w.+-]*\.\w{1,5})['"]|['"]\*?(\.\w{1,5})['"]""")
 """A file's name at the end of a string, or a suffix: `x/kernel.cu`, `.h`, `*.h`."""
@@ -24,9 +26,24 @@ def read_model_words(root: Path) -> frozenset[str]:
     words: set[bytes] = set()
     folder = root / _MODEL
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.is_file() and path.stat().st_size <= _LARGEST:
-            words.update(_WORD.findall(path.read_bytes()))
+        if path.is_file():
+            words.update(_WORD.findall(_read_text(path)))
     return frozenset(word.decode() for word in words)
+
+
+def _read_text(path: Path) -> bytes:
+    """Read a file, unpacked; of a large one its names where it is a pickle, and nothing else."""
+    try:
+        with open_unpacked(path) as file:
+            content = file.read(_LARGEST + 1)
+    except BROKEN:
+        content = path.read_bytes() if path.stat().st_size <= _LARGEST else b""
+    if len(content) <= _LARGEST:
+        return content
+    if not is_pickle(path):
+        return b""
+    names, _ = read_names(path)
+    return " ".join(names.globals | names.words).encode(errors="replace")
 
 
 def find_named_files(

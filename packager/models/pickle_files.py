@@ -1,0 +1,140 @@
+"""Pickles in files of any name, compressed or not: known by what they begin with."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from packager.models.pickle_names import PickleNames, read_pickle
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+BROKEN: Final = (OSError, ValueError, EOFError, IndexError, KeyError, lzma.LZMAError, zlib.error)
+"""What reading raises of a file that is cut off, or is no pickle."""
+_SUFFIXES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
+_PROTOCOLS: Final = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
+"""First bytes of a pickle; those of the protocols 0 and 1 begin with anything."""
+_CHUNK_BYTES: Final = 1 << 20
+_PACKED_BYTES: Final = 1 << 14
+_OVERLAP_BYTES: Final = 1 << 10
+_MOST_OPCODES: Final = 3_000_000
+"""Of a pickle that is read opcode by opcode: some seconds."""
+_MOST_BYTES: Final = 500_000_000
+"""Of what is searched for names: some seconds."""
+_GLOBAL: Final = re.compile(
+    rb"\x8c([\x01-\xff])([A-Za-z_][\w.]*)\x94?(?:\x95.{8})?"
+    rb"(?:\x8c.\w+\x94?|h.|j.{4})(?:\x95.{8})?\x93",
+    re.DOTALL,
+)
+"""A module and a name in it, as pickle writes them from protocol 4 on."""
+_OLD_GLOBAL: Final = re.compile(rb"c([A-Za-z_][\w.]*)\n[A-Za-z_]\w*\n")
+
+
+class _ZlibFile(io.RawIOBase):
+    """File that zlib compressed, as joblib writes one by default; it is read forwards alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._stream = zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        while not self._stream.eof:
+            packed = self._stream.unconsumed_tail or self._file.read(_PACKED_BYTES)
+            if part := self._stream.decompress(packed, len(view)):
+                view[: len(part)] = part
+                return len(part)
+            if not packed:
+                break
+        return 0
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _open_zlib(path: Path) -> io.BufferedReader:
+    return io.BufferedReader(_ZlibFile(path), _CHUNK_BYTES)
+
+
+_OPENERS: Final[tuple[tuple[bytes, Callable[[Path], object]], ...]] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ", lzma.open),
+    (b"\x5d\x00\x00", lzma.open),
+    (b"\x78\x01", _open_zlib),
+    (b"\x78\x5e", _open_zlib),
+    (b"\x78\x9c", _open_zlib),
+    (b"\x78\xda", _open_zlib),
+)
+"""First bytes of a compressed file, as joblib and MLflow write one."""
+
+
+def open_unpacked(path: Path) -> IO[bytes]:
+    """Open a file for reading what was compressed. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    opener = next((each for magic, each in _OPENERS if head.startswith(magic)), None)
+    return cast("IO[bytes]", opener(path)) if opener else path.open("rb")
+
+
+def is_pickle(path: Path) -> bool:
+    """Tell a pickle by its suffix, or by what it begins with once it is decompressed."""
+    if path.suffix.lower() in _SUFFIXES:
+        return True
+    try:
+        with open_unpacked(path) as file:
+            return file.read(2) in _PROTOCOLS
+    except BROKEN:
+        return False
+
+
+def read_names(path: Path) -> tuple[PickleNames, bool]:
+    """Names in a pickle, and whether all of it was read.
+
+    Of what cannot be read to its end (joblib puts arrays between, a file may hold several
+    pickles) the globals are searched for.
+    """
+    names = PickleNames()
+    try:
+        with open_unpacked(path) as file:
+            read_pickle(file, names, most=_MOST_OPCODES)
+            if not file.read(1):
+                return names, True
+    except BROKEN:
+        pass  # what follows finds what it can; or loading says what is wrong with it
+    names.globals.update(f"{module}.?" for module in _search_modules(path))
+    return names, False
+
+
+def _search_modules(path: Path) -> Iterator[str]:
+    try:
+        with open_unpacked(path) as file:
+            rest, left = b"", _MOST_BYTES
+            while left > 0 and (part := file.read(_CHUNK_BYTES)):
+                left -= len(part)
+                chunk = rest + part
+                yield from _find_modules(chunk)
+                rest = chunk[-_OVERLAP_BYTES:]
+    except BROKEN:
+        return
+
+
+def _find_modules(chunk: bytes) -> Iterator[str]:
+    for match in _GLOBAL.finditer(chunk):
+        length, name = match.groups()
+        if len(name) == length[0]:
+            yield name.decode("ascii")
+    for match in _OLD_GLOBAL.finditer(chunk):
+        yield match[1].decode("ascii")
