@@ -61,6 +61,7 @@ def _render_templates(plan: BuildPlan, values: Mapping[str, object]) -> dict[str
         "code": _text.code_span,
         "line": _text.one_line,
         "quoted": _text.quote_scalar,
+        "segment": _text.url_segment,
         "words": _text.tag_value,
     }
     deployment = plan.target.deployment

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from packager.system import cache
 from packager.system.redaction import redact
@@ -76,6 +76,11 @@ def code_span(value: object) -> str:
     """A Markdown code span that its content cannot leave."""
     text = "".join(char if char.isprintable() and char != "`" else "'" for char in str(value))
     return f"`{text.strip() or ' '}`"
+
+
+def url_segment(text: str) -> str:
+    """The text as a part of a URL's path, percent-encoded."""
+    return quote(text.encode("utf-8", "replace"), safe="")
 
 
 def one_line(text: str) -> str:
