@@ -9,13 +9,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from packager.engines.machine_code.form import INPUT_KINDS, Form, FormError, Step
-from packager.engines.machine_code.operations import categories, columns, scores, trees
+from packager.engines.machine_code.operations import (
+    categories,
+    columns,
+    curves,
+    functions,
+    points,
+    scores,
+    trees,
+    votes,
+)
 from packager.engines.machine_code.operations.interface import C_TYPES, Operation, block
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     **columns.OPERATIONS,
     **categories.OPERATIONS,
     **scores.OPERATIONS,
+    **functions.OPERATIONS,
+    **curves.OPERATIONS,
+    **points.OPERATIONS,
+    **votes.OPERATIONS,
     **trees.OPERATIONS,
 }
 _HEAD: Final = """\
@@ -105,6 +118,8 @@ def _check_column(step: Step, kinds: Sequence[str]) -> None:
 
 def _write_lines(form: Form) -> Iterator[str]:
     yield _HEAD
+    helpers = (OPERATIONS[step.operation].helper for step in form.steps)
+    yield from dict.fromkeys(helper for helper in helpers if helper)
     yield "struct row {"
     for step in form.steps:
         yield f"  {C_TYPES[step.kind]} b{step.number}[{step.width}];"

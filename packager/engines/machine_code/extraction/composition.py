@@ -41,14 +41,6 @@ def estimate_search(model: Fitted, program: Program, table: Table) -> Answer:
     return index.estimate(model.best_estimator_, program, table)
 
 
-@index.reads(TRANSFORMERS, "sklearn.FunctionTransformer")
-def transform_function(model: Fitted, _program: Program, table: Table) -> Table:
-    """Raises UnsupportedError for a function: it is the author's own code."""
-    if model.func is not None:
-        raise UnsupportedError("a FunctionTransformer with a function")
-    return table
-
-
 @index.reads(TRANSFORMERS, "sklearn.ColumnTransformer")
 def transform_columns(model: Fitted, program: Program, table: Table) -> Table:
     parts = [

@@ -5,13 +5,37 @@ from __future__ import annotations
 from typing import Sequence
 
 from packager.engines.machine_code.extraction import composition, index
-from packager.engines.machine_code.extraction.estimators import boosters, linear, sklearn_trees
+from packager.engines.machine_code.extraction.estimators import (
+    boosters,
+    discriminants,
+    ensembles,
+    linear,
+    naive_bayes,
+    neighbors,
+    networks,
+    sklearn_trees,
+    support_vectors,
+    wrappers,
+)
 from packager.engines.machine_code.extraction.index import Fitted
 from packager.engines.machine_code.extraction.program import Program, UnsupportedError
 from packager.engines.machine_code.extraction.tables import Column, Table
-from packager.engines.machine_code.extraction.transformers import encoders, scalers
+from packager.engines.machine_code.extraction.transformers import (
+    distributions,
+    encoders,
+    expansions,
+    functions,
+    projections,
+    scalers,
+    selection,
+    target_encoder,
+)
 
-FILES = (boosters, composition, encoders, linear, scalers, sklearn_trees)
+FILES = (
+    boosters, composition, discriminants, distributions, encoders, ensembles, expansions, functions,
+    linear, naive_bayes, neighbors, networks, projections, scalers, selection, sklearn_trees,
+    support_vectors, target_encoder, wrappers,
+)  # fmt: skip
 _METHODS = ("predict", "predict_proba")
 
 

@@ -27,11 +27,22 @@ class Answer(NamedTuple):
     """What `decision_function` answers."""
 
 
-__all__ = ["ESTIMATORS", "TRANSFORMERS", "Answer", "Fitted", "estimate", "reads", "transform"]
+__all__ = [
+    "ESTIMATORS",
+    "INVERSES",
+    "TRANSFORMERS",
+    "Answer",
+    "Fitted",
+    "estimate",
+    "reads",
+    "transform",
+]
 Estimate = Callable[[Fitted, Program, Table], Answer]
 Reader = TypeVar("Reader")
 TRANSFORMERS: dict[str, Transform] = {}
 ESTIMATORS: dict[str, Estimate] = {}
+INVERSES: dict[str, Callable[[Fitted, Program, Block], Block]] = {}
+"""Of transformers of a target: what makes answers of what was estimated."""
 COMPOSED: dict[str, bool] = {}
 """Classes that hand their table on as it is: what they are made of refuses values, not they."""
 
@@ -86,3 +97,11 @@ def estimate(model: Fitted, program: Program, table: Table) -> Answer:
     if name not in COMPOSED:
         table = check_values(model, "predict", program, table)
     return ESTIMATORS[name](model, program, table)
+
+
+def invert(model: Fitted, program: Program, block: Block) -> Block:
+    """Raises UnsupportedError for a transformer whose inverse no file reads."""
+    name = name_class(model)
+    if name not in INVERSES:
+        raise UnsupportedError(f"no operation for the inverse of {name}")
+    return INVERSES[name](model, program, block)

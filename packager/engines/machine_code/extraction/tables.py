@@ -51,8 +51,7 @@ def common_kind(table: Table) -> str:
 
 def objects_for_booleans() -> bool:
     """Before 1.0 scikit-learn read numbers with booleans among them as objects, then as doubles."""
-    module = sys.modules.get("sklearn")
-    return module is not None and str(getattr(module, "__version__", "")).startswith("0.")
+    return (0, 0) < version_of("sklearn") < (1, 0)
 
 
 def gather(program: Program, table: Table, kind: str) -> Block:
@@ -92,3 +91,64 @@ def text_column(column: Column) -> Block:
 def constants(values: Array, kind: str = "double") -> Array:
     """An array of the kind, for a parameter."""
     return np.ascontiguousarray(np.asarray(values).astype(NUMPY[kind]))
+
+
+def stack(program: Program, blocks: Sequence[Block], kind: str = "") -> Block:
+    """Blocks side by side as one, of the kind that they have in common or of the given one."""
+    whole = join_tables([table_of(block) for block in blocks])
+    return gather(program, whole, kind or common_kind(whole))
+
+
+def take(program: Program, block: Block, places: Sequence[int]) -> Block:
+    """Some columns of a block."""
+    chosen = Table(tuple(table_of(block).columns[at] for at in places))
+    return gather(program, chosen, block.kind)
+
+
+def combine(program: Program, left: Block, sign: str, right: Block) -> Block:
+    """Column by column, in the kind that both have in common."""
+    kind = common_kind(join_tables([table_of(left), table_of(right)]))
+    both = [gather(program, table_of(each), kind) for each in (left, right)]
+    return program.add("combine", both, kind, left.width, sign=sign)
+
+
+def mean(
+    program: Program, blocks: Sequence[Block], weights: Sequence[float] | None = None
+) -> Block:
+    """Mean of blocks that are as wide, summed in their order."""
+    total = 0.0
+    found: Block | None = None
+    for at, block in enumerate(blocks):
+        wide = gather(program, table_of(block), "double")
+        if weights is not None:
+            by = np.full(wide.width, float(weights[at]))
+            wide = program.add(
+                "arithmetic", [wide], "double", wide.width, sign="*", within="double", constants=by
+            )
+        total += 1.0 if weights is None else float(weights[at])
+        found = wide if found is None else combine(program, found, "+", wide)
+    if found is None:
+        raise UnsupportedError("a mean of nothing")
+    by = np.full(found.width, total)
+    return program.add(
+        "arithmetic", [found], "double", found.width, sign="/", within="double", constants=by
+    )
+
+
+def version_of(package: str) -> tuple[int, ...]:
+    """The first two numbers of an imported package's version."""
+    text = str(getattr(sys.modules.get(package), "__version__", "0.0"))
+    return tuple(int(each) for each in text.split(".")[:2] if each.isdigit())
+
+
+def compute(program: Program, block: Block, sign: str, values: Array) -> Block:
+    """One of + - * / with a constant for each column.
+
+    As numpy does it in place: in the wider of the two kinds, rounded to the block's own.
+    """
+    values = np.asarray(values)
+    kind = "float" if block.kind == "float" and values.dtype == np.float32 else "double"
+    by = np.ascontiguousarray(np.broadcast_to(values.astype(np.float64), (block.width,)))
+    return program.add(
+        "arithmetic", [block], block.kind, block.width, sign=sign, within=kind, constants=by
+    )

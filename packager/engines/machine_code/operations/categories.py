@@ -9,6 +9,7 @@ import numpy as np
 
 from packager.engines.machine_code.form import Step
 from packager.engines.machine_code.operations.interface import (
+    C_TYPES,
     REAL,
     Operation,
     block,
@@ -22,6 +23,7 @@ from packager.engines.machine_code.operations.interface import (
 
 _TEXT: Final = frozenset({"text"})
 _MOST: Final = 2**31
+_WHOLE: Final = 2.0**53
 
 
 def _check_position(step: Step, count: int) -> None:
@@ -86,13 +88,14 @@ def _write_number(step: Step) -> Iterable[str]:
 def _check_one_hot(step: Step) -> None:
     check_inputs(step, 1, frozenset({"int64"}))
     check_whole(step, "dropped", -1, step.width + 1)
+    check_whole(step, "at", 0, step.inputs[0].width)
     if step.kind not in REAL:
         raise step.fail("ones of another form")
 
 
 def _write_one_hot(step: Step) -> Iterable[str]:
     dropped = step.parameters["dropped"]
-    yield f"int64_t position = {block(step.inputs[0])}[0];"
+    yield f"int64_t position = {block(step.inputs[0])}[{step.parameters['at']}];"
     yield f"for (int64_t i = 0; i < {step.width}; i++) {block(step)}[i] = 0;"
     if dropped >= 0:
         yield f"if (position == {dropped}) return 0;"
@@ -104,15 +107,18 @@ def _check_look_up(step: Step) -> None:
     check_inputs(step, 1, frozenset({"int64"}))
     codes = step.array("constants")
     check_array(step, "constants", len(codes), "<f8")
-    if step.kind not in REAL or step.width != 1 or not len(codes):
+    if step.kind not in REAL | {"int64"} or step.width != 1 or not len(codes):
         raise step.fail("numbers of another form")
+    if step.kind == "int64" and not (np.abs(codes) < _WHOLE).all():
+        raise step.fail("whole numbers beyond those of a double")
+    check_whole(step, "at", 0, step.inputs[0].width)
 
 
 def _write_look_up(step: Step) -> Iterable[str]:
     last = len(step.array("constants")) - 1
-    yield f"int64_t position = {block(step.inputs[0])}[0];"
+    yield f"int64_t position = {block(step.inputs[0])}[{step.parameters['at']}];"
     yield f"if (position < 0 || position > {last}) position = {last};"
-    yield f"{block(step)}[0] = {constant(step, 'constants')}[position];"
+    yield f"{block(step)}[0] = ({C_TYPES[step.kind]}){constant(step, 'constants')}[position];"
 
 
 def _check_fill_text(step: Step) -> None:

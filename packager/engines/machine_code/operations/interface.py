@@ -35,6 +35,8 @@ class Operation:
     """Raises FormError for a step whose C would read or write beyond what is its own."""
     write: Callable[[Step], Iterable[str]]
     """The body of a function that has the row's blocks as `v`; it returns 1 to refuse the row."""
+    helper: str = ""
+    """C functions that the body calls."""
 
 
 def block(step: Step) -> str:

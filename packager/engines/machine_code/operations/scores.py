@@ -17,6 +17,7 @@ from packager.engines.machine_code.operations.interface import (
     each,
 )
 
+_NONE: Final[Mapping[str, str]] = {"nan": "", "zero": "0", "alike": "1.0 / {}"}
 _DTYPES: Final = {"double": "<f8", "float": "<f4"}
 
 
@@ -71,11 +72,35 @@ def _write_softmax(step: Step) -> Iterable[str]:
     yield f"for (int64_t i = 0; i < {step.width}; i++) {block(step)}[i] /= ({kind})sum;"
 
 
+def _check_shares(step: Step) -> None:
+    _check_same_kind(step)
+    if step.parameters["none"] not in _NONE:
+        raise step.fail("shares of nothing that are not known")
+
+
 def _write_shares(step: Step) -> Iterable[str]:
+    """Parts of their sum; `none` says what they are where that is zero."""
     source, kind = block(step.inputs[0]), step.kind
+    share = f"{source}[i] / sum"
+    if none := _NONE[step.parameters["none"]]:
+        share = f"sum != 0 ? {share} : {none.format(step.width)}"
     yield f"{kind} sum = 0;"
     yield f"for (int64_t i = 0; i < {step.width}; i++) sum += {source}[i];"
-    yield f"for (int64_t i = 0; i < {step.width}; i++) {block(step)}[i] = {source}[i] / sum;"
+    yield f"for (int64_t i = 0; i < {step.width}; i++) {block(step)}[i] = {share};"
+
+
+def _write_log_shares(step: Step) -> Iterable[str]:
+    """Logarithms of what softmax answers: each score less that of the sum of all exponentials."""
+    source, kind = block(step.inputs[0]), step.kind
+    yield f"{kind} most = {source}[0];"
+    yield f"for (int64_t i = 1; i < {step.width}; i++)"
+    yield f"  if ({source}[i] > most) most = {source}[i];"
+    yield "if (most - most != 0) most = 0;"
+    yield f"{kind} sum = 0;"
+    yield f"for (int64_t i = 0; i < {step.width}; i++)"
+    yield f"  sum += {_name_function(step, 'exp')}({source}[i] - most);"
+    yield f"sum = {_name_function(step, 'log')}(sum) + most;"
+    yield f"for (int64_t i = 0; i < {step.width}; i++) {block(step)}[i] = {source}[i] - sum;"
 
 
 def _check_complement(step: Step) -> None:
@@ -114,7 +139,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "exp": Operation(_check_same_kind, _write_exp),
     "expit": Operation(_check_same_kind, _write_expit),
     "softmax": Operation(_check_same_kind, _write_softmax),
-    "shares": Operation(_check_same_kind, _write_shares),
+    "shares": Operation(_check_shares, _write_shares),
+    "log_shares": Operation(_check_same_kind, _write_log_shares),
     "complement": Operation(_check_complement, _write_complement),
     "argmax": Operation(_check_argmax, _write_argmax),
 }

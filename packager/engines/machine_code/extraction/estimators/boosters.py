@@ -14,8 +14,7 @@ from packager.engines.machine_code.extraction import index
 from packager.engines.machine_code.extraction.estimators.linear import apply, both_sides
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
 from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
-from packager.engines.machine_code.extraction.tables import Table, gather, table_of
-from packager.engines.machine_code.extraction.transformers.scalers import compute
+from packager.engines.machine_code.extraction.tables import Table, compute, gather, table_of
 from packager.engines.machine_code.extraction.tree_tables import (
     MISSING_LEFT,
     ZERO_IS_MISSING,

@@ -7,7 +7,14 @@ import numpy as np
 from packager.engines.machine_code.extraction import index
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
 from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
-from packager.engines.machine_code.extraction.tables import Table, as_numbers, constants
+from packager.engines.machine_code.extraction.tables import (
+    Table,
+    as_numbers,
+    compute,
+    constants,
+    table_of,
+    version_of,
+)
 
 
 def weigh(program: Program, table: Table, weights: Array, offsets: Array) -> Block:
@@ -39,14 +46,44 @@ def weigh(program: Program, table: Table, weights: Array, offsets: Array) -> Blo
 @index.reads(ESTIMATORS, "sklearn.TheilSenRegressor", "sklearn.QuantileRegressor")
 @index.reads(ESTIMATORS, "sklearn.OrthogonalMatchingPursuit", "sklearn.PassiveAggressiveRegressor")
 @index.reads(ESTIMATORS, "sklearn.MultiTaskLasso", "sklearn.MultiTaskElasticNet")
+@index.reads(ESTIMATORS, "sklearn.MultiTaskLassoCV", "sklearn.MultiTaskElasticNetCV")
+@index.reads(ESTIMATORS, "sklearn.OrthogonalMatchingPursuitCV")
 def estimate_linear(model: Fitted, program: Program, table: Table) -> Answer:
     return Answer(weigh(program, table, model.coef_, model.intercept_))
 
 
 @index.reads(ESTIMATORS, "sklearn.PoissonRegressor", "sklearn.GammaRegressor")
-def estimate_with_log_link(model: Fitted, program: Program, table: Table) -> Answer:
+@index.reads(ESTIMATORS, "sklearn.TweedieRegressor")
+def estimate_with_link(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for a link that is neither the identity nor the logarithm."""
     scores = weigh(program, table, model.coef_, model.intercept_)
+    loss = getattr(model, "_base_loss", None)
+    link = getattr(loss, "link", None) or getattr(model, "_link_instance", None)
+    name = type(link).__name__
+    if name == "IdentityLink":
+        return Answer(scores)
+    if name != "LogLink":
+        raise UnsupportedError(f"the link {name}")
     return Answer(apply(program, "exp", scores))
+
+
+@index.reads(ESTIMATORS, "sklearn.PLSRegression", "sklearn.PLSCanonical", "sklearn.CCA")
+def estimate_latent(model: Fitted, program: Program, table: Table) -> Answer:
+    block = compute(program, as_numbers(program, table), "-", getattr(model, "_x_mean", 0.0))
+    weights = np.asarray(model.coef_)
+    if weights.shape[1] != block.width or version_of("sklearn") < (1, 3):
+        weights = weights.T
+    if version_of("sklearn") < (1, 3):
+        block = compute(program, block, "/", getattr(model, "_x_std", 1.0))
+    offsets = getattr(model, "intercept_", None)
+    offsets = model._y_mean if offsets is None else offsets
+    return Answer(weigh(program, table_of(block), weights, np.ravel(offsets)))
+
+
+@index.composes("sklearn.RANSACRegressor")
+@index.reads(ESTIMATORS, "sklearn.RANSACRegressor")
+def estimate_consensus(model: Fitted, program: Program, table: Table) -> Answer:
+    return index.estimate(model.estimator_, program, table)
 
 
 @index.reads(ESTIMATORS, "sklearn.LogisticRegression", "sklearn.LogisticRegressionCV")
@@ -60,16 +97,30 @@ def estimate_logistic(model: Fitted, program: Program, table: Table) -> Answer:
     alone = getattr(model, "multi_class", "auto") == "ovr" or model.solver == "liblinear"
     if not alone:
         return Answer(apply(program, "softmax", scores), best, scores)
-    return Answer(share_apart(program, scores), best, scores)
+    return Answer(share_apart(model, program, scores), best, scores)
 
 
 @index.reads(ESTIMATORS, "sklearn.RidgeClassifier", "sklearn.RidgeClassifierCV")
 @index.reads(ESTIMATORS, "sklearn.LinearSVC", "sklearn.Perceptron")
-@index.reads(ESTIMATORS, "sklearn.PassiveAggressiveClassifier", "sklearn.SGDClassifier")
+@index.reads(ESTIMATORS, "sklearn.PassiveAggressiveClassifier")
 def estimate_margins(model: Fitted, program: Program, table: Table) -> Answer:
-    """Labels alone: these have no probabilities, or their own way to them."""
+    """Labels alone: these have no probabilities."""
+    if np.ndim(model.classes_) > 1 or isinstance(model.classes_, list):
+        raise UnsupportedError("labels of several outputs")
     scores = weigh(program, table, model.coef_, model.intercept_)
     return Answer(None, pick_label(program, scores), scores)
+
+
+@index.reads(ESTIMATORS, "sklearn.SGDClassifier")
+def estimate_descended(model: Fitted, program: Program, table: Table) -> Answer:
+    """Probabilities of the logistic loss alone: that of modified_huber is another."""
+    scores = weigh(program, table, model.coef_, model.intercept_)
+    best = pick_label(program, scores)
+    if model.loss not in ("log_loss", "log"):
+        return Answer(None, best, scores)
+    if scores.width == 1:
+        return binary(program, scores)
+    return Answer(share_apart(model, program, scores), best, scores)
 
 
 def binary(program: Program, scores: Block) -> Answer:
@@ -78,9 +129,31 @@ def binary(program: Program, scores: Block) -> Answer:
     return Answer(both_sides(program, positive), above_zero(program, scores), scores)
 
 
-def share_apart(program: Program, scores: Block) -> Block:
+def share_apart(model: Fitted, program: Program, scores: Block) -> Block:
     """Each class by its own logistic function, and its share of all."""
-    return apply(program, "shares", apply(program, "expit", scores))
+    return share(program, apply(program, "expit", scores), _find_shares_of_none(model))
+
+
+def share(program: Program, block: Block, none: str) -> Block:
+    """Each column's share of the row's sum; `none`: zero, nan or alike, where that is zero."""
+    return program.add("shares", [block], block.kind, block.width, none=none)
+
+
+class _Hopeless:
+    """An estimator that is sure of no class."""
+
+    def decision_function(self, table: Array) -> Array:
+        return np.full((len(table), 2), -1e4)
+
+
+def _find_shares_of_none(model: Fitted) -> str:
+    """Ask the class itself, as its versions differ."""
+    ask = getattr(type(model), "_predict_proba_lr", None)
+    if ask is None:
+        return "nan"
+    with np.errstate(all="ignore"):
+        shares = np.asarray(ask(_Hopeless(), np.zeros((1, 1))))
+    return "alike" if shares[0, 0] == 0.5 else "nan"
 
 
 def pick_label(program: Program, scores: Block) -> Block:

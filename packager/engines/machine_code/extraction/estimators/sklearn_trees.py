@@ -17,8 +17,12 @@ from packager.engines.machine_code.extraction.program import (
     Program,
     UnsupportedError,
 )
-from packager.engines.machine_code.extraction.tables import Table, as_numbers, narrow_columns
-from packager.engines.machine_code.extraction.transformers.scalers import compute
+from packager.engines.machine_code.extraction.tables import (
+    Table,
+    as_numbers,
+    compute,
+    narrow_columns,
+)
 from packager.engines.machine_code.extraction.tree_tables import (
     MISSING_LEFT,
     Tree,

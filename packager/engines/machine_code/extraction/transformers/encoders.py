@@ -97,42 +97,54 @@ def _find_number(program: Program, column: Column, known: Array, *, refuses: boo
 
 @index.reads(TRANSFORMERS, "sklearn.OneHotEncoder")
 def encode_as_ones(model: Fitted, program: Program, table: Table) -> Table:
-    """Raises UnsupportedError for infrequent categories and for a width other than float's two."""
-    if getattr(model, "_infrequent_enabled", False):
-        raise UnsupportedError("a OneHotEncoder with infrequent categories")
+    """Raises UnsupportedError for a width other than float's two."""
     unknown = model.handle_unknown
-    if unknown not in ("ignore", "error", "warn"):
+    if unknown not in ("ignore", "error", "warn", "infrequent_if_exist"):
         raise UnsupportedError(f"a OneHotEncoder with handle_unknown={unknown!r}")
     kind = _answer_kind(model)
     positions = find_positions(program, table, model.categories_, refuses=unknown == "error")
-    dropped = model.drop_idx_
+    dropped = getattr(model, "_drop_idx_after_grouping", model.drop_idx_)
     parts = []
     for at, (block, known) in enumerate(zip(positions, model.categories_)):
+        groups = group_infrequent(model, at, len(known))
+        count = max(groups) + 1
+        place = block
+        if groups != list(range(len(known))):
+            rest = UNKNOWN if unknown in ("ignore", "error") else count - 1
+            codes = np.array([*groups, rest], np.float64)
+            place = program.add("look_up", [block], "int64", 1, at=0, constants=codes)
         without = None if dropped is None else dropped[at]
         skipped = UNKNOWN if without is None else int(without)
-        width = len(known) - (skipped != UNKNOWN)
+        width = count - (skipped != UNKNOWN)
         if width:
-            parts.append(table_of(program.add("one_hot", [block], kind, width, dropped=skipped)))
+            ones = program.add("one_hot", [place], kind, width, at=0, dropped=skipped)
+            parts.append(table_of(ones))
     return join_tables(parts)
+
+
+def group_infrequent(model: Fitted, at: int, count: int) -> list[int]:
+    """By category its place among the frequent ones; all infrequent ones share the last."""
+    if getattr(model, "_infrequent_enabled", False):
+        mapping = model._default_to_infrequent_mappings[at]
+        if mapping is not None:
+            return [int(each) for each in mapping]
+    return list(range(count))
 
 
 @index.reads(TRANSFORMERS, "sklearn.OrdinalEncoder")
 def encode_as_numbers(model: Fitted, program: Program, table: Table) -> Table:
-    """Raises UnsupportedError for infrequent categories and for whole numbers."""
-    if getattr(model, "_infrequent_enabled", False):
-        raise UnsupportedError("an OrdinalEncoder with infrequent categories")
+    """Raises UnsupportedError for whole numbers."""
     kind = _answer_kind(model)
     refuses = model.handle_unknown == "error"
     positions = find_positions(program, table, model.categories_, refuses=refuses)
     other = np.nan if refuses else float(model.unknown_value)
     parts = []
-    for block, known in zip(positions, model.categories_):
-        codes = np.arange(len(known) + 1, dtype=np.float64)
-        codes[-1] = other
+    for place, (block, known) in enumerate(zip(positions, model.categories_)):
+        codes = np.array([*group_infrequent(model, place, len(known)), other], np.float64)
         for at, each in enumerate(known):
             if is_null(each):
                 codes[at] = getattr(model, "encoded_missing_value", np.nan)
-        parts.append(table_of(program.add("look_up", [block], kind, 1, constants=codes)))
+        parts.append(table_of(program.add("look_up", [block], kind, 1, at=0, constants=codes)))
     return join_tables(parts)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
-from packager.engines.machine_code.extraction.index import TRANSFORMERS, Fitted
+from packager.engines.machine_code.extraction.index import INVERSES, TRANSFORMERS, Fitted
 from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
 from packager.engines.machine_code.extraction.tables import (
     Table,
     as_numbers,
     common_kind,
+    compute,
     constants,
     gather,
     join_tables,
@@ -18,19 +19,6 @@ from packager.engines.machine_code.extraction.tables import (
 )
 
 _FLOATS = ("double", "float")
-
-
-def compute(program: Program, block: Block, sign: str, values: Array) -> Block:
-    """One of + - * / with a constant for each column.
-
-    As numpy does it in place: in the wider of the two kinds, rounded to the block's own.
-    """
-    values = np.asarray(values)
-    kind = "float" if block.kind == "float" and values.dtype == np.float32 else "double"
-    by = np.ascontiguousarray(np.broadcast_to(values.astype(np.float64), (block.width,)))
-    return program.add(
-        "arithmetic", [block], block.kind, block.width, sign=sign, within=kind, constants=by
-    )
 
 
 @index.reads(TRANSFORMERS, "sklearn.StandardScaler")
@@ -41,6 +29,30 @@ def scale_standard(model: Fitted, program: Program, table: Table) -> Table:
     if model.with_std:
         block = compute(program, block, "/", model.scale_)
     return table_of(block)
+
+
+@index.reads(INVERSES, "sklearn.StandardScaler")
+def restore_standard(model: Fitted, program: Program, block: Block) -> Block:
+    if model.with_std:
+        block = compute(program, block, "*", model.scale_)
+    return compute(program, block, "+", model.mean_) if model.with_mean else block
+
+
+@index.reads(INVERSES, "sklearn.RobustScaler")
+def restore_robust(model: Fitted, program: Program, block: Block) -> Block:
+    if model.with_scaling:
+        block = compute(program, block, "*", model.scale_)
+    return compute(program, block, "+", model.center_) if model.with_centering else block
+
+
+@index.reads(INVERSES, "sklearn.MaxAbsScaler")
+def restore_by_largest(model: Fitted, program: Program, block: Block) -> Block:
+    return compute(program, block, "*", model.scale_)
+
+
+@index.reads(INVERSES, "sklearn.MinMaxScaler")
+def restore_range(model: Fitted, program: Program, block: Block) -> Block:
+    return compute(program, compute(program, block, "-", model.min_), "/", model.scale_)
 
 
 @index.reads(TRANSFORMERS, "sklearn.RobustScaler")
@@ -57,7 +69,7 @@ def scale_robust(model: Fitted, program: Program, table: Table) -> Table:
 def scale_by_largest(model: Fitted, program: Program, table: Table) -> Table:
     block = compute(program, as_numbers(program, table, _FLOATS), "/", model.scale_)
     if getattr(model, "clip", False):
-        block = _clip(program, block, -1.0, 1.0)
+        block = clip(program, block, -1.0, 1.0)
     return table_of(block)
 
 
@@ -67,11 +79,11 @@ def scale_to_range(model: Fitted, program: Program, table: Table) -> Table:
     block = compute(program, block, "*", model.scale_)
     block = compute(program, block, "+", model.min_)
     if getattr(model, "clip", False):
-        block = _clip(program, block, *(float(each) for each in model.feature_range))
+        block = clip(program, block, *(float(each) for each in model.feature_range))
     return table_of(block)
 
 
-def _clip(program: Program, block: Block, least: float, most: float) -> Block:
+def clip(program: Program, block: Block, least: float, most: float) -> Block:
     ends = np.array([least, most], np.float64)
     return program.add("clip", [block], block.kind, block.width, ends=ends)
 
@@ -94,8 +106,8 @@ def impute(model: Fitted, program: Program, table: Table) -> Table:
     common = common_kind(table)
     kind = common if common in _FLOATS else "double"
     statistics = np.asarray(model.statistics_)
-    if statistics.dtype == object:
-        raise UnsupportedError("a SimpleImputer over a table of objects")
+    if not all(isinstance(each, (bool, int, float, np.number)) for each in statistics.tolist()):
+        raise UnsupportedError("a SimpleImputer that fills in what is no number")
     block = as_numbers(program, table, (kind,))
     empty = np.isnan(statistics.astype(np.float64))
     if empty.any() and not getattr(model, "keep_empty_features", False):

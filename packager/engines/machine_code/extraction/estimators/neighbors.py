@@ -1,0 +1,124 @@
+"""Nearest points: neighbours' answers, clusters' centres, classes' centroids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.estimators.linear import weigh
+from packager.engines.machine_code.extraction.index import (
+    ESTIMATORS,
+    TRANSFORMERS,
+    Answer,
+    Fitted,
+)
+from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.tables import Table, as_numbers, compute, table_of
+
+_METRICS = {"euclidean": "squared", "manhattan": "manhattan", "chebyshev": "chebyshev"}
+_MOST_CELLS = 2_000_000
+"""Of points: beyond, one row takes longer than a function should."""
+
+
+def measure(program: Program, block: Block, points: Array, metric: str) -> Block:
+    points = np.ascontiguousarray(points, np.float64)
+    if points.size > _MOST_CELLS:
+        raise UnsupportedError(f"{len(points)} points of {block.width} columns")
+    return program.add(
+        "distances", [block], "double", len(points), metric=metric, points=points.ravel()
+    )
+
+
+def _find_nearest(model: Fitted, program: Program, table: Table, values: Array) -> Block:
+    """Means of the neighbours' values.
+
+    Raises UnsupportedError where points can lie as far from a row: which of them are the nearest
+    depends on the order in which a tree is walked.
+    """
+    metric = _METRICS.get(str(getattr(model, "effective_metric_", "")))
+    if metric is None or model.weights not in ("uniform", "distance"):
+        raise UnsupportedError("neighbours by another metric or other weights")
+    points = model._fit_X
+    if hasattr(points, "toarray"):
+        raise UnsupportedError("neighbours in a sparse table")
+    points = np.asarray(points, np.float64)
+    even = (points == np.round(points)).all()
+    if even or len(np.unique(points, axis=0)) < len(points):
+        raise UnsupportedError("neighbours that lie as far")
+    far = measure(program, as_numbers(program, table), points, metric)
+    closer = model.weights == "distance"
+    if closer and metric == "squared":
+        far = program.add("sqrt", [far], "double", far.width)
+    return program.add(
+        "nearest",
+        [far],
+        "double",
+        values.shape[1],
+        count=int(model.n_neighbors),
+        closer=closer,
+        values=np.ascontiguousarray(values, np.float64).ravel(),
+    )
+
+
+@index.reads(ESTIMATORS, "sklearn.KNeighborsRegressor")
+def estimate_means(model: Fitted, program: Program, table: Table) -> Answer:
+    values = np.asarray(model._y, np.float64)
+    return Answer(_find_nearest(model, program, table, values.reshape(len(values), -1)))
+
+
+@index.reads(ESTIMATORS, "sklearn.KNeighborsClassifier")
+def estimate_votes(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for several outputs."""
+    if getattr(model, "outputs_2d_", False) or isinstance(model.classes_, list):
+        raise UnsupportedError("labels of several outputs")
+    ones = np.eye(len(model.classes_))[np.ravel(model._y)]
+    shares = _find_nearest(model, program, table, ones)
+    return Answer(shares, program.add("argmax", [shares], "int64", 1))
+
+
+def _measure_as_product(program: Program, block: Block, points: Array) -> Block:
+    """Squares of distances less the row's own, which is the same for each point."""
+    points = np.asarray(points, np.float64)
+    products = weigh(program, table_of(block), points, np.zeros(len(points)))
+    doubled = compute(program, products, "*", np.float64(-2.0))
+    return compute(program, doubled, "+", np.einsum("ij,ij->i", points, points))
+
+
+@index.reads(ESTIMATORS, "sklearn.KMeans", "sklearn.MiniBatchKMeans", "sklearn.BisectingKMeans")
+def estimate_cluster(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for clusters in a tree."""
+    if type(model).__name__ == "BisectingKMeans":
+        raise UnsupportedError("clusters in a tree")
+    far = _measure_as_product(program, as_numbers(program, table), model.cluster_centers_)
+    return Answer(_pick_least(program, far))
+
+
+def _pick_least(program: Program, far: Block) -> Block:
+    turned = program.add("negative", [far], "double", far.width)
+    return program.add("argmax", [turned], "int64", 1)
+
+
+@index.reads(TRANSFORMERS, "sklearn.KMeans", "sklearn.MiniBatchKMeans", "sklearn.BisectingKMeans")
+@index.reads(TRANSFORMERS, "sklearn.Birch")
+def transform_to_distances(model: Fitted, program: Program, table: Table) -> Table:
+    points = getattr(model, "cluster_centers_", None)
+    points = model.subcluster_centers_ if points is None else points
+    far = measure(program, as_numbers(program, table), points, "squared")
+    return table_of(program.add("sqrt", [far], "double", far.width))
+
+
+@index.reads(ESTIMATORS, "sklearn.AffinityPropagation", "sklearn.MeanShift")
+def estimate_exemplar(model: Fitted, program: Program, table: Table) -> Answer:
+    far = measure(program, as_numbers(program, table), model.cluster_centers_, "squared")
+    return Answer(_pick_least(program, far))
+
+
+@index.reads(ESTIMATORS, "sklearn.NearestCentroid")
+def estimate_centroid(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for priors and metrics that change the distances."""
+    priors = getattr(model, "priors", None)
+    if model.metric not in ("euclidean", "manhattan") or priors not in (None, "uniform"):
+        raise UnsupportedError("centroids by another metric or priors")
+    metric = _METRICS[model.metric]
+    far = measure(program, as_numbers(program, table), model.centroids_, metric)
+    return Answer(None, _pick_least(program, far))
