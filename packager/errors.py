@@ -136,9 +136,23 @@ class UnprovenError(PackagerError):
     exit_code = 8
 
     def __init__(self, why: str) -> None:
-        super().__init__(
-            f"{why}\n"
-            "Pass --allow-unproven to build all the same; the artifact will be marked unproven."
+        self.why = why
+        super().__init__(f"{why}\n{self.way_out}")
+
+    @property
+    def way_out(self) -> str:
+        return "Pass --allow-unproven to build all the same; the artifact will be marked unproven."
+
+
+class UpgradeUnprovenError(UnprovenError):
+    """Nothing shows that newer patch releases answer as the pinned versions do."""
+
+    @property
+    def way_out(self) -> str:
+        return (
+            "Releases that --upgrade-pins takes ship only where a replay shows the same answers to "
+            "the last bit, --allow-unproven or not. Mend that, or log the model again with "
+            "versions that have wheels."
         )
 
 

@@ -11,7 +11,7 @@ import yaml
 from packager import targets
 from packager.environments import interpreters, lockfile
 from packager.models import flavors
-from packager.pipeline.plan import _plan
+from packager.pipeline.plan import _locked_plans
 from packager.system import file_tree
 from packager.types import (
     BuildPlan,
@@ -100,6 +100,6 @@ def plan(
         runtime=runtime,
         interpreter=interpreter,
         lock=lock,
-        passes=_plan._passes(request, target, flavor),
+        passes=_locked_plans._passes(request, target, flavor),
         keep=request.slimming.keep,
     )

@@ -35,6 +35,7 @@ def inspect(
     tracking_uri: opt.TrackingUri = None,
     registry_uri: opt.RegistryUri = None,
     trust_model_index: opt.TrustModelIndex = False,
+    upgrade_pins: opt.UpgradePins = False,
     allow_network: opt.AllowNetwork = False,
     python_minor: to.Python = None,
     architecture: to.Arch = "x86_64",
@@ -67,6 +68,7 @@ def inspect(
                         tracking_uri=tracking_uri,
                         registry_uri=registry_uri,
                         trust_model_index=trust_model_index,
+                        upgrade_pins=upgrade_pins,
                         allow_network=allow_network,
                     ),
                     target=TargetOptions(

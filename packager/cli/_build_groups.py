@@ -31,6 +31,7 @@ def _read_model(
     tracking_uri: opt.TrackingUri = None,
     registry_uri: opt.RegistryUri = None,
     trust_model_index: opt.TrustModelIndex = False,
+    upgrade_pins: opt.UpgradePins = False,
     allow_network: opt.AllowNetwork = False,
 ) -> ModelOptions:
     return ModelOptions(
@@ -38,6 +39,7 @@ def _read_model(
         tracking_uri=tracking_uri,
         registry_uri=registry_uri,
         trust_model_index=trust_model_index,
+        upgrade_pins=upgrade_pins,
         allow_network=allow_network,
     )
 

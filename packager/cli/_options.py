@@ -78,6 +78,15 @@ TrustModelIndex: TypeAlias = Annotated[
         help="Also install packages from indexes and addresses that only the model names.",
     ),
 ]
+UpgradePins: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--upgrade-pins",
+        rich_help_panel=Panel.MODEL,
+        help="Take newer patch releases of pinned versions that have no wheel, where the answers "
+        "stay the same to the last bit.",
+    ),
+]
 AllowNetwork: TypeAlias = Annotated[
     bool,
     typer.Option(

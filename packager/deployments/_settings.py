@@ -147,6 +147,7 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "trace": ("trace", _yes),
     "tracking_uri": ("tracking_uri", str),
     "trust_model_index": ("trust_model_index", _yes),
+    "upgrade_pins": ("upgrade_pins", _yes),
 }
 _LISTENING: Final[dict[str, Callable[[str], Any]]] = {"host": str, "port": _whole(0, 65535)}
 _NAMED: Final = {"memory": "MemorySizeMb", "timeout": "TimeoutSeconds"}
@@ -190,6 +191,7 @@ BUILD_OPTIONS: Final = {
     "tracking_uri": "MLflow tracking server; default: MLFLOW_TRACKING_URI",
     "registry_uri": "model registry, if it is another server",
     "trust_model_index": "true to also install packages from indexes that only the model names",
+    "upgrade_pins": "true to take newer patch releases of pins without a wheel, if proven equal",
     "facts_dir": "folder of TOML files that override the built-in facts",
 }
 LOCAL_OPTIONS: Final = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from packager.engines import compile_model
-from packager.errors import VerificationError
+from packager.errors import UnprovenError, UpgradeUnprovenError, VerificationError
 from packager.facts.modules import module_names
 from packager.models.registry import ModelRegistry
 from packager.pipeline import baseline, output_place
@@ -107,6 +107,10 @@ def _first_proven(
                 attempt = compile_model(attempt, folder)
             attempt = baseline.measure_baseline(ask_model(attempt))
             found = _proven(attempt, folder)
+        except UnprovenError as error:
+            if attempt.upgraded:
+                raise UpgradeUnprovenError(error.why) from error
+            raise
         except VerificationError as error:
             for tree in folder.glob("round-*"):
                 shutil.rmtree(tree, ignore_errors=True)

@@ -25,6 +25,7 @@ from packager.types._model import (
     Requirements,
     ResolvedModel,
     SavedExample,
+    UpgradedPin,
 )
 from packager.types._plan import BuildPlan, Interpreter, Lock, LockedPackage, Spread
 from packager.types._report import (
@@ -151,6 +152,7 @@ __all__ = [
     "Tier",
     "Trace",
     "Tree",
+    "UpgradedPin",
     "VerifiedBundle",
     "change_request",
     "list_settings",

@@ -29,6 +29,16 @@ class LineChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradedPin:
+    """A pinned distribution of which a newer patch release ships."""
+
+    name: str
+    old: str
+    new: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
     """Environment that the author declared, as MLflow reads it."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from packager.types._choices import Device, Engine, Frame, Shipped, Tier
-from packager.types._model import Compiled, LoaderSpec, ResolvedModel
+from packager.types._model import Compiled, LoaderSpec, ResolvedModel, UpgradedPin
 from packager.types._request import BuildRequest
 from packager.types._target import Runtime, Target
 
@@ -78,6 +78,8 @@ class BuildPlan:
     """Distribution -> why it is in the lock, as the end of a sentence."""
     unshipped: tuple[str, ...] = ()
     """Distributions of the author's environment that are not in the lock."""
+    upgraded: tuple[UpgradedPin, ...] = ()
+    """Pins of the author's in whose place newer patch releases are in the lock."""
     answered: tuple[tuple[str, str], ...] = ()
     """Distributions that are not installed and that importlib.metadata answers for, and versions:
     MLflow's, where the model's code asks."""
@@ -96,6 +98,11 @@ class BuildPlan:
     @property
     def platform(self) -> str:
         return self.runtime.platforms[self.request.target.architecture]
+
+    @property
+    def allows_unproven(self) -> bool:
+        """True where an artifact may leave without proof: never one of upgraded pins."""
+        return self.request.proof.allow_unproven and not self.upgraded
 
     @property
     def device(self) -> Device:

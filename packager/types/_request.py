@@ -19,6 +19,9 @@ class ModelOptions:
     registry_uri: str | None = None
     trust_model_index: bool = False
     """Packages may come from indexes and addresses that only the model names."""
+    upgrade_pins: bool = False
+    """Newer patch releases may take the place of pins that have no wheel, where answers stay the
+    same to the last bit."""
     allow_network: bool = False
     """Let the model's code reach the network while it is loaded, asked and proven."""
 

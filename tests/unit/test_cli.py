@@ -92,7 +92,7 @@ def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -
         --rtol 0.1 --atol 0.2 --http function-url --event sqs --event sns
         --output-to s3://bucket/p --once --baseline {table} --batch --memory 512 --timeout 9
         --rows 7 --seed 3 --passes prune,,bytecode --keep *.dat --keep *.txt --no-trace
-        --optimize 1 --allow-unproven --allow-network --trust-model-index
+        --optimize 1 --allow-unproven --allow-network --trust-model-index --upgrade-pins
         --facts-dir {tmp_path} --json"""
 
     done = RUN.invoke(cli.app, words.split(), catch_exceptions=False)
@@ -128,6 +128,7 @@ def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -
             allow_unproven=True,
             allow_network=True,
             trust_model_index=True,
+            upgrade_pins=True,
             facts_dir=tmp_path,
         )
     ]

@@ -63,6 +63,7 @@ VALUES = {
     "example": __file__,
     "facts_dir": str(Path(__file__).parent),
     "trust_model_index": "true",
+    "upgrade_pins": "true",
     "front": "none",
     "requirements": "declared",
     "memory": "512",

@@ -12,7 +12,8 @@ from packager.errors import ConfigurationError, FactsError
 from packager.facts import devices
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
-from packager.pipeline.plan import _plan, _requirements, check
+from packager.pipeline.plan import _locked_plans, check
+from packager.pipeline.plan.requirements import _requirements
 from packager.types import BuildPlan, Device, Frame, LoaderSpec, Requirements
 from tests import fake_plan
 
@@ -84,16 +85,18 @@ def test_what_is_listed_for_a_cpu_is_installed_for_a_gpu() -> None:
 
 def test_compiled_code_is_left_alone_for_a_gpu() -> None:
     target = targets.load("gpu-container")
-    assert _plan._passes(fake_plan.request(), target, "sklearn") == ("prune", "bytecode")
-    assert "compact" in _plan._passes(fake_plan.request(device=Device.CPU), target, "sklearn")
+    assert _locked_plans._passes(fake_plan.request(), target, "sklearn") == ("prune", "bytecode")
+    assert "compact" in _locked_plans._passes(
+        fake_plan.request(device=Device.CPU), target, "sklearn"
+    )
 
 
 def test_weights_are_looked_at_where_a_library_reads_them_from_either_form() -> None:
     target = targets.load("gpu-container")
     for flavor in ("transformers", "sentence_transformers"):
-        passes = _plan._passes(fake_plan.request(), target, flavor)
+        passes = _locked_plans._passes(fake_plan.request(), target, flavor)
         assert passes == ("weights", "prune", "bytecode")
-    assert "weights" not in _plan._passes(fake_plan.request(), target, "pytorch")
+    assert "weights" not in _locked_plans._passes(fake_plan.request(), target, "pytorch")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from packager.errors import PlanError, UnresolvableError
 from packager.facts.modules import conda_names, module_names
 from packager.models.code_imports import Need
 from packager.models.model_imports import ImportedModule, ModelImports
-from packager.pipeline.plan import _lines
 from packager.pipeline.plan._modules import Needs
+from packager.pipeline.plan.requirements import _lines
 from packager.types import Architecture, Lock, Requirements
 from tests import fake_plan
 from tests.unit import test_plan

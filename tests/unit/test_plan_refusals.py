@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from packager.errors import PlanError
-from packager.pipeline.plan import _refusals
+from packager.pipeline.plan.requirements import _refusals
 from packager.types import Requirements
 from tests import fake_plan, wheels
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packager.pipeline.plan._wheels import unfit
+from packager.pipeline.plan.requirements._wheels import unfit
 
 PLATFORM = "x86_64-manylinux_2_28"
 

@@ -13,7 +13,7 @@ import pytest
 
 import packager.pipeline.slim
 from packager.errors import ToolError
-from packager.pipeline.plan import _plan
+from packager.pipeline.plan import _locked_plans
 from packager.pipeline.slim import slim
 from packager.pipeline.slim.passes import account_for
 from packager.pipeline.slim.tracing import trace
@@ -208,4 +208,4 @@ def test_one_that_ends_under_the_recorder_says_its_last_words(
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_trace_can_be_left_out(*, wanted: bool) -> None:
     request = change_request(fake_plan.plan().request, trace=wanted)
-    assert ("trace" in _plan._passes(request, fake_plan.TARGET, "sklearn")) is wanted
+    assert ("trace" in _locked_plans._passes(request, fake_plan.TARGET, "sklearn")) is wanted

@@ -58,6 +58,7 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
             "shipped": len(plan.lock.packages),
             "reasons": dict(sorted(plan.kept_for.items())),
             "left_out": list(plan.unshipped),
+            "upgraded": [asdict(pin) for pin in plan.upgraded],
             "lines": [asdict(change) for change in plan.model.requirements.changes],
         },
         "evidence": _plain(verified.evidence.describe()),

@@ -8,7 +8,14 @@ from typing import Final
 
 from handlers.events import sources
 from packager.environments import virtual_environments
-from packager.errors import ConfigurationError, PlanError, ToolError, UnprovenError, suggest_names
+from packager.errors import (
+    ConfigurationError,
+    PlanError,
+    ToolError,
+    UnprovenError,
+    UpgradeUnprovenError,
+    suggest_names,
+)
 from packager.facts import devices
 from packager.probes import NOTHING_TO_REPLAY, probes
 from packager.system import destination_uri
@@ -178,10 +185,25 @@ def check_provable(
 ) -> None:
     """Raises UnprovenError where nothing could be compared, unless that was asked for.
 
+    Of upgraded pins it is raised whatever was asked for, as UpgradeUnprovenError.
+
     That is: no machine to boot on, nothing to ask, or no environment for the registered model.
     """
-    if request.proof.allow_unproven:
+    upgraded = any(each.upgraded for each in attempts)
+    if request.proof.allow_unproven and not upgraded:
         return
+    try:
+        _refuse_unprovable(request, model, attempts)
+    except UnprovenError as error:
+        if upgraded:
+            raise UpgradeUnprovenError(error.why) from error
+        raise
+
+
+def _refuse_unprovable(
+    request: BuildRequest, model: ResolvedModel, attempts: Sequence[BuildPlan]
+) -> None:
+    """Raises UnprovenError."""
     if why := why_not_bootable(request.target.architecture):
         raise UnprovenError(why)
     if not probes(model, request.proof.rows, request.proof.seed):

@@ -14,10 +14,11 @@ from packager.environments import lockfile, virtual_environments
 from packager.environments.lockfile import Wanted
 from packager.errors import PlanError, UnresolvableError
 from packager.facts.devices import Builds
-from packager.pipeline.plan import _lines, _modules, _requirements
+from packager.pipeline.plan import _modules
 from packager.pipeline.plan._modules import Named
 from packager.pipeline.plan._python import Candidate
-from packager.pipeline.plan._requirements import MLFLOW, Needed
+from packager.pipeline.plan.requirements import _lines, _pins, _requirements
+from packager.pipeline.plan.requirements._requirements import MLFLOW, Needed
 from packager.types import (
     BuildRequest,
     EffectiveTarget,
@@ -48,10 +49,20 @@ class Setting:
     """False where other versions than the listed ones will do, as none of them has wheels."""
     named: Named = field(default_factory=Named)
     """What the model's own files name of it."""
+    upgrades: Mapping[str, str] = field(default_factory=dict)
+    """Pins that newer patch releases may stand in for: distribution -> the author's version."""
 
     @property
     def platform(self) -> str:
         return self.candidate.runtime.platforms[self.request.target.architecture]
+
+    @property
+    def locked_model(self) -> ResolvedModel:
+        """The model with the requirements that are locked; its own where no pin is upgraded."""
+        if not self.upgrades:
+            return self.model
+        loose = _pins.loosen_requirements(self.model.requirements, self.upgrades)
+        return replace(self.model, requirements=loose)
 
 
 def resolve_declared(
@@ -105,7 +116,7 @@ def lock(
 
     Raises UnresolvableError.
     """
-    needed = _list_needed(setting, loader, frame, serving=serving)
+    needed = list_needed(setting, loader, frame, serving=serving)
     kept: list[str] = []
     try:
         found, chosen = _nearest(setting, needed)
@@ -119,7 +130,7 @@ def lock(
                 f"answer from a CPU. List a version of {new} in the model's requirements, or build "
                 "with --device cpu."
             ) from None
-        needed = _list_needed(setting, loader, frame, serving=serving, substitute=False)
+        needed = list_needed(setting, loader, frame, serving=serving, substitute=False)
         found, chosen = _nearest(setting, needed)
         kept.append(f"{old} is kept: {new} has no wheel of that version for this Python.")
     runtime = setting.candidate.runtime
@@ -131,13 +142,7 @@ def lock(
     return found, (*setting.builds.notes, *decided)
 
 
-def unavailable(setting: Setting, loader: LoaderSpec, frame: Frame) -> tuple[str, ...]:
-    """The lines of an attempt that have no wheel; empty where only their combination fails."""
-    needed = _list_needed(setting, loader, frame, substitute=False)
-    return lockfile.unavailable(_make_lock_request(setting, needed, ()))
-
-
-def _list_needed(
+def list_needed(
     setting: Setting,
     loader: LoaderSpec,
     frame: Frame,
@@ -145,8 +150,9 @@ def _list_needed(
     serving: bool = False,
     substitute: bool = True,
 ) -> Needed:
+    """The requirements of an attempt under this setting."""
     return _requirements.list_needed(
-        setting.model,
+        setting.locked_model,
         loader,
         frame,
         setting.target.requires,
@@ -160,8 +166,11 @@ def _list_needed(
 
 def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
     """With all of the author's versions, else with those that have a wheel, else with none."""
-    pins = _pins(setting.declared, needed)
-    wanted = _make_lock_request(setting, needed, pins)
+    declared = {
+        name: version for name, version in setting.declared.items() if name not in setting.upgrades
+    }
+    pins = _pin_versions(declared, needed)
+    wanted = make_lock_request(setting, needed, pins)
     try:
         return _without_gpu(wanted, setting.builds)
     except UnresolvableError:
@@ -182,9 +191,9 @@ def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
         _LOG.debug("The author's versions do not go together under this Python")
     different = [
         f"{package.name} {package.version} (the author's requirements lead to "
-        f"{setting.declared[package.name]})"
+        f"{declared[package.name]})"
         for package in loose.packages
-        if setting.declared.get(package.name, package.version) != package.version
+        if declared.get(package.name, package.version) != package.version
     ]
     if different:
         reasons.append(f"Other versions than the author's: {'; '.join(different)}.")
@@ -219,7 +228,8 @@ def _loads_without(found: Lock, idle: tuple[str, ...], builds: Builds) -> None:
             )
 
 
-def _make_lock_request(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:
+def make_lock_request(setting: Setting, needed: Needed, pins: tuple[str, ...]) -> Wanted:
+    """The question to the resolver for an attempt, with `pins` as constraints."""
     return Wanted(
         requirements=needed.lines,
         constraints=(*_limit(setting, needed), *pins),
@@ -240,11 +250,11 @@ def _indexes(setting: Setting, needed: Needed) -> tuple[str, ...]:
 
 def _limit(setting: Setting, needed: Needed) -> tuple[str, ...]:
     """Constraints that hold in every lock of this setting."""
-    own = setting.model.requirements.constraints
+    own = setting.locked_model.requirements.constraints
     return (*own, *needed.held) if setting.strict else own
 
 
-def _pins(declared: Mapping[str, str], needed: Needed) -> tuple[str, ...]:
+def _pin_versions(declared: Mapping[str, str], needed: Needed) -> tuple[str, ...]:
     """Constraints: a substitute has the version of what it stands in for."""
     versions = {
         name: version for name, version in declared.items() if version and name not in MLFLOW

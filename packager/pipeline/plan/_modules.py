@@ -20,8 +20,9 @@ from packager.errors import PlanError
 from packager.facts.modules import ModuleNames
 from packager.models.code_imports import Need
 from packager.models.model_imports import ImportedModule, ModelImports
-from packager.pipeline.plan import _names, _requirements
-from packager.pipeline.plan._requirements import MLFLOW
+from packager.pipeline.plan import _names
+from packager.pipeline.plan.requirements import _requirements
+from packager.pipeline.plan.requirements._requirements import MLFLOW
 from packager.types import ResolvedModel
 
 _OLD: Final = frozenset(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Final
 
+from packager import targets
 from packager.environments import interpreters
 from packager.errors import InterpreterNotFoundError, PlanError
 from packager.pipeline.plan import _pickles
@@ -13,6 +15,8 @@ from packager.pipeline.plan._checks import join_names
 from packager.types import BuildRequest, Interpreter, ResolvedModel, Runtime, Target
 
 _SOON: Final = timedelta(days=180)
+_NUMPY_GLIBC: Final = (2, 28)
+"""Of manylinux_2_28, which wheels of numpy, scipy and pandas ask for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,11 @@ def candidates(
     author = _minor(model.python_version)
     if request.target.python_minor is not None:
         return Candidates(
-            found=(_choose_requested(request.target.python_minor, model, target, unpickled, today),)
+            found=(
+                _choose_requested(
+                    request, request.target.python_minor, model, target, unpickled, today
+                ),
+            )
         )
     alive = [runtime for runtime in target.runtimes if runtime.end_of_life > today]
     newest = sorted(alive, key=lambda runtime: _order(runtime.python_minor), reverse=True)
@@ -54,7 +62,7 @@ def candidates(
     bound = _pickles.why_bound(model.root, unpickled)
     own = next((runtime for runtime in alive if runtime.python_minor == author), None)
     if own is None and bound is not None:
-        raise PlanError(_no_runtime(author, target, bound))
+        raise PlanError(_no_runtime(author, target, bound, today, request.target.facts_dir))
     found: list[Candidate] = []
     if own is not None:
         why = (
@@ -71,7 +79,12 @@ def candidates(
 
 
 def _choose_requested(
-    minor: str, model: ResolvedModel, target: Target, unpickled: tuple[str, ...], today: date
+    request: BuildRequest,
+    minor: str,
+    model: ResolvedModel,
+    target: Target,
+    unpickled: tuple[str, ...],
+    today: date,
 ) -> Candidate:
     author = _minor(model.python_version)
     runtime = next(r for r in target.runtimes if r.python_minor == minor)
@@ -81,9 +94,13 @@ def _choose_requested(
             f"({runtime.source}, {runtime.as_of}). Choose a later one."
         )
     if author not in {None, minor} and (name := _pickles.find_code(model.root, unpickled)):
+        alive = [each for each in target.runtimes if each.end_of_life > today]
+        own = any(each.python_minor == author for each in alive)
+        leave = " Leave --python out." if own else ""
+        facts_dir = request.target.facts_dir
         raise PlanError(
             f"--python {minor}: {name} holds compiled code, pickled under Python {author}, which "
-            f"no other version runs. Leave --python out.\n{ways_out(target)}"
+            f"no other version runs.{leave}\n{ways_out(target, author, today, facts_dir)}"
         )
     why = f"Python {minor}: asked for with --python."
     if unpickled and author is not None and author != minor:
@@ -146,7 +163,9 @@ def _candidate(runtime: Runtime, interpreter: Interpreter, why: str, today: date
     return Candidate(runtime=runtime, interpreter=interpreter, reasons=(why, about, *soon))
 
 
-def _no_runtime(author: str | None, target: Target, bound: str) -> str:
+def _no_runtime(
+    author: str | None, target: Target, bound: str, today: date, facts_dir: Path | None
+) -> str:
     if author is None:
         return (
             f"{bound[0].upper()}{bound[1:]}, and MLmodel does not say which Python wrote it. "
@@ -154,18 +173,34 @@ def _no_runtime(author: str | None, target: Target, bound: str) -> str:
         )
     return (
         f"{bound[0].upper()}{bound[1:]}, written under Python {author}, which no other version "
-        f"runs; {target.name} has no maintained runtime of it.\n{ways_out(target)}"
+        f"runs; {target.name} has no maintained runtime of it.\n"
+        f"{ways_out(target, author, today, facts_dir)}"
     )
 
 
-def ways_out(target: Target) -> str:
+def ways_out(target: Target, author: str | None, today: date, facts_dir: Path | None) -> str:
     """Explain what an author can do about a pickle that is tied to its Python."""
-    kept = [r.python_minor for r in target.runtimes if r.glibc >= (2, 28)]
-    return (
-        "Ways out: log the model again in a format without pickles (skops for scikit-learn, "
-        "models from code for a PythonModel); or log it under Python "
-        f"{' or '.join(kept)}; or use the target {target.way_out}."
-    )
+    without = "skops for scikit-learn, models from code for a PythonModel"
+    ways = [
+        f"log the model again in a format without pickles ({without})",
+        f"log it under Python {' or '.join(list_minors(target, today))}",
+    ]
+    others = (targets.load(name, facts_dir) for name in targets.TARGETS if name != target.name)
+    ways += [
+        f"use the target {other.name}, which has Python {author}"
+        for other in others
+        if any(each.python_minor == author and each.end_of_life > today for each in other.runtimes)
+    ]
+    return f"Ways out: {'; or '.join(ways)}."
+
+
+def list_minors(target: Target, today: date) -> list[str]:
+    """Pythons of a target's that are maintained, on systems that today's wheels are made for."""
+    return [
+        runtime.python_minor
+        for runtime in target.runtimes
+        if runtime.end_of_life > today and runtime.glibc >= _NUMPY_GLIBC
+    ]
 
 
 def _minor(version: str | None) -> str | None:

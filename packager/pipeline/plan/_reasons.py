@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from packager import engines
-from packager.pipeline.plan import _checks, _lines
+from packager.pipeline.plan import _checks
+from packager.pipeline.plan.requirements import _lines
 from packager.system.redaction import name_host
 from packager.types import Engine, Flavor, Frame, ResolvedModel, Tier
 

@@ -14,9 +14,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from packager.facts.modules import companions
-from packager.pipeline.plan import _requirements
 from packager.pipeline.plan._locks import Setting
-from packager.pipeline.plan._requirements import MLFLOW
+from packager.pipeline.plan.requirements import _requirements
+from packager.pipeline.plan.requirements._requirements import MLFLOW
 from packager.types import BuildPlan, Flavor, LoaderSpec, Lock, Shipped, Tier
 
 KNOWN: Final = frozenset(

@@ -121,14 +121,14 @@ def _record_answers(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None,
     try:
         found = ask.record_answers(plan, requests)
     except UnprovenError as error:
-        if not plan.request.proof.allow_unproven:
+        if not plan.allows_unproven:
             raise
-        return (), None, str(error).rpartition("\nPass --allow-unproven")[0]
+        return (), None, error.why
     return requests, found, ""
 
 
 def _unproven(plan: BuildPlan, evidence: Evidence, why: str) -> Evidence:
-    if not plan.request.proof.allow_unproven:
+    if not plan.allows_unproven:
         raise UnprovenError(why)
     return replace(evidence, proven=False, why_unproven=why)
 

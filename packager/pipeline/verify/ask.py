@@ -10,7 +10,7 @@ from typing import Final
 
 from handlers.loaders import _sessions
 from packager.errors import UnprovenError
-from packager.pipeline.answers.spread import measure_spread
+from packager.pipeline.answers.spread import describe_outputs, measure_spread
 from packager.pipeline.verify import oracle, replay
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe, of_rows, probes, unseen
@@ -38,11 +38,32 @@ def ask_model(plan: BuildPlan) -> BuildPlan:
     try:
         answers = record_answers(plan, requests)
     except UnprovenError:
-        if not plan.request.proof.allow_unproven:
+        if not plan.allows_unproven:
             raise
         return plan
     _check_that_it_answers(plan, requests, answers.answers)
     plan = replace(plan, spread=answers.spread, system_libraries=answers.system_libraries)
+    plan = _hold_to_threads(plan, requests, answers)
+    _check_that_it_repeats(plan)
+    return plan
+
+
+def _check_that_it_repeats(plan: BuildPlan) -> None:
+    """Raises UnprovenError where pins are upgraded and the model's own answers part.
+
+    Of such answers nothing shows whether the newer releases give the same.
+    """
+    if parted := {**plan.spread.rounding, **plan.spread.chance} if plan.upgraded else {}:
+        raise UnprovenError(
+            "The registered model answers otherwise each time that it is asked, at "
+            f"{describe_outputs(parted)}, so no replay can show that the upgraded pins "
+            f"({', '.join(f'{each.name} {each.new}' for each in plan.upgraded)}) answer the same "
+            "to the last bit."
+        )
+
+
+def _hold_to_threads(plan: BuildPlan, requests: Sequence[Probe], answers: Answers) -> BuildPlan:
+    """The plan on one thread, where the model's answers are the same on it but for last digits."""
     sums = bool(answers.threaded) or bool(plan.spread.rounding)
     if not sums or plan.target.machine.many_cores or plan.compiled is not None:
         return plan
@@ -118,7 +139,7 @@ def _check_that_it_answers(
         if answers[0].status != 200 and plan.model.example is not None:
             _LOG.warning("The registered model refuses its own example with %s.", answers[0].raised)
         return
-    if not plan.request.proof.allow_unproven:
+    if not plan.allows_unproven:
         raise UnprovenError(explain_refusals(plan, requests, answers))
 
 

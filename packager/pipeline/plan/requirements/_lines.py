@@ -14,7 +14,7 @@ from typing import Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from packager.pipeline.plan import _refusals
+from packager.pipeline.plan.requirements import _refusals
 from packager.system.redaction import redact
 from packager.types import Architecture, LineChange, ResolvedModel
 

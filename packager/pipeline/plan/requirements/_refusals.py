@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from packager.errors import PlanError
-from packager.pipeline.plan import _wheels
+from packager.pipeline.plan.requirements import _wheels
 from packager.system.redaction import name_host
 from packager.types import Requirements, ResolvedModel
 

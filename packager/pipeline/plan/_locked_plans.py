@@ -1,0 +1,320 @@
+"""Plans under one Python: each attempt whose wheels resolve there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from packaging.utils import canonicalize_name
+
+from packager.errors import UnresolvableError
+from packager.facts import devices
+from packager.facts.modules import module_names
+from packager.models.model_imports import ModelImports
+from packager.pipeline.plan import _checks, _locks, _modules, _names, _reasons, _serving
+from packager.pipeline.plan._attempts import Attempt
+from packager.pipeline.plan._locks import Setting
+from packager.pipeline.plan._modules import Named, Needs
+from packager.pipeline.plan._python import Candidate
+from packager.pipeline.plan.requirements import (
+    _lines,
+    _refusals,
+    _requirements,
+    _upgrades,
+    _wheelless,
+    _wheels,
+)
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    Device,
+    EffectiveTarget,
+    Flavor,
+    Lock,
+    PassName,
+    ResolvedModel,
+    Shipped,
+    Target,
+)
+
+_LOG = logging.getLogger(__name__)
+_ANYWHERE: Final = frozenset({PassName.WEIGHTS, PassName.PRUNE, PassName.BYTECODE})
+"""Passes that leave compiled code alone: of what is for a GPU, a CPU's replay would see no harm."""
+_Locked: TypeAlias = tuple[Lock, tuple[str, ...]]
+NO_WHEEL: Final = "no wheel"
+_PICKLED: Final = frozenset({"sentence_transformers", "transformers"})
+"""Flavors whose library reads weights from either a pickle or safetensors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """All that is the same whichever Python is tried."""
+
+    request: BuildRequest
+    target: EffectiveTarget
+    builds: devices.Builds
+    flavor: Flavor
+    attempts: tuple[Attempt, ...]
+    refused: tuple[str, ...]
+    """Why an engine is left out."""
+    unpickled: tuple[str, ...]
+    imports: ModelImports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Plans under one Python; where there are none, why."""
+
+    plans: tuple[BuildPlan, ...] = ()
+    setting: Setting | None = None
+    """None where the model's own wheels are not for that Python."""
+    why: str = ""
+    missing: tuple[str, ...] = ()
+    """Lines that no wheel answers there."""
+
+
+def extend_target(request: BuildRequest, target: Target, builds: devices.Builds) -> EffectiveTarget:
+    """Return the target with what this build adds to it."""
+    more = target.program.telemetry if request.http.opentelemetry else None
+    return EffectiveTarget(
+        target=target,
+        requires=(
+            *target.required_for(request.events.sources),
+            *(more.requires if more else ()),
+            *builds.requires,
+        ),
+        keep=(*target.program.keep, *(more.keep if more else ())),
+    )
+
+
+def plan_under(
+    question: Question,
+    model: ResolvedModel,
+    candidate: Candidate,
+    *,
+    strict: bool,
+    failures: Iterable[str] = (),
+) -> Outcome:
+    """Plan every attempt under the Python of `candidate`; `failures` are those of others.
+
+    Raises PlanError for what no Python mends: lines of the author's machine, missing modules.
+    """
+    runtime = candidate.runtime
+    own = runtime.python_minor, runtime.platforms[question.request.target.architecture]
+    if bad := list(_wheels.unfit(model.requirements.lines, *own)):
+        return Outcome(
+            why=f"{runtime.name} on {own[1]}: the model brings {', '.join(bad)}, which cannot be "
+            "installed there. Bring wheels for that Python and Linux, or such as run anywhere."
+        )
+    _LOG.info("Resolving wheels for %s", runtime.name)
+    setting = Setting(
+        request=question.request,
+        model=model,
+        target=question.target,
+        builds=question.builds,
+        candidate=candidate,
+        declared={},
+        strict=strict,
+    )
+    if gone := _list_hopeless(setting, question):
+        return _explain_none(setting, gone, "")
+    setting = _prepare(setting, question)
+    plans, words = _plans(setting, question, failures)
+    if plans:
+        return Outcome(plans=plans, setting=setting)
+    last = question.attempts[-1]
+    missing = _wheelless.list_missing(setting, last.loader, last.frame)
+    return _explain_none(setting, missing, words)
+
+
+def plan_upgraded(
+    question: Question, outcomes: Iterable[Outcome], failures: Sequence[str]
+) -> tuple[BuildPlan, ...]:
+    """Plan with newer patch releases of pins that have no wheel, under the Python of fewest.
+
+    `outcomes` are those of the author's own versions.
+    """
+    found: list[Setting] = []
+    for setting in (each.setting for each in outcomes if each.setting is not None):
+        loaders = [(each.loader, each.frame) for each in question.attempts]
+        if upgrades := _upgrades.find_upgrades(setting, loaders):
+            found.append(replace(setting, upgrades=upgrades))
+    for setting in sorted(found, key=lambda each: len(each.upgrades)):
+        plans, _ = _plans(_prepare(setting, question), question, failures)
+        if plans:
+            return plans
+    return ()
+
+
+def _list_hopeless(setting: Setting, question: Question) -> tuple[str, ...]:
+    """Lines that no wheel answers, where every attempt needs one; () where any may do without.
+
+    It is asked before the author's environment is resolved, for another Python than the author's.
+    """
+    author = setting.model.python_version or ""
+    if setting.candidate.runtime.python_minor == ".".join(author.split(".")[:2]):
+        return ()
+    last = question.attempts[-1]
+    gone = _wheelless.list_missing(setting, last.loader, last.frame)
+    needed = [
+        _wheelless.list_certain(setting, each.loader, each.frame) for each in question.attempts
+    ]
+    return gone if all(not each.isdisjoint(gone) for each in needed) else ()
+
+
+def _prepare(setting: Setting, question: Question) -> Setting:
+    """The setting with the author's environment. Raises PlanError for what nothing has."""
+    setting = _resolve_declared(setting, question)
+    return replace(setting, named=_name(setting, question))
+
+
+def _resolve_declared(setting: Setting, question: Question) -> Setting:
+    """The versions of the author's environment, and the model without lines that nothing needs.
+
+    Raises PlanError for lines of the author's machine that are needed.
+    """
+    request = setting.request
+    needs = Needs(
+        model=setting.model,
+        imports=question.imports,
+        names=module_names(request.target.facts_dir),
+        required=_requirements.find_required(each.loader for each in question.attempts),
+        kept=frozenset(map(canonicalize_name, request.slimming.keep_packages)),
+        is_known=question.flavor.name in _serving.KNOWN,
+    )
+    model, declared = _locks.resolve_declared(
+        request, setting.model, setting.candidate, needs.explain_wheelless
+    )
+    if not all(each.loader.alone for each in question.attempts):
+        _refusals.refuse(_lines.list_refused(model, declared, needs.explain, needs.explain_unseen))
+    return replace(setting, model=model, declared=declared)
+
+
+def _name(setting: Setting, question: Question) -> Named:
+    """The distributions that the model's own files name. Raises PlanError for missing modules."""
+    return _modules.name_distributions(
+        setting.model,
+        question.imports,
+        setting.declared,
+        module_names(setting.request.target.facts_dir),
+        shipped=_requirements.find_required(each.loader for each in question.attempts),
+        kept=setting.request.slimming.keep_packages,
+    )
+
+
+def _lock_all(setting: Setting, question: Question) -> list[tuple[Attempt, Future[_Locked]]]:
+    """Each attempt and its lock: those with what serving needs come first, where that is known."""
+    slim = [
+        each
+        for each in question.attempts
+        if _serving.is_known(setting, question.flavor, each.tier, each.loader)
+    ]
+    every = [*(replace(each, shipped=Shipped.SERVING) for each in slim), *question.attempts]
+    with ThreadPoolExecutor(len(every)) as pool:  # the resolver waits for indexes
+        return [
+            (
+                each,
+                pool.submit(
+                    _locks.lock,
+                    setting,
+                    each.loader,
+                    each.tier,
+                    each.frame,
+                    serving=each.shipped is Shipped.SERVING,
+                ),
+            )
+            for each in every
+        ]
+
+
+def _plans(
+    setting: Setting, question: Question, failures: Iterable[str]
+) -> tuple[tuple[BuildPlan, ...], str]:
+    """One plan for each attempt that resolves, the others named in their reasons.
+
+    Beside them what the resolver said of the last that does not.
+    """
+    words = ""
+    candidate, request, target = setting.candidate, setting.request, setting.target.target
+    flavor, passed_over = question.flavor, (*question.refused, *dict.fromkeys(failures))
+    earlier = [f"Not taken: {line}" for line in passed_over]
+    dropped: list[str] = []
+    plans: list[BuildPlan] = []
+    for each, resolved in _lock_all(setting, question):
+        try:
+            lock, decided = resolved.result()
+        except UnresolvableError as error:
+            _LOG.debug("%s/%s does not resolve: %s", each.tier, each.frame, error.words)
+            words = error.words
+            if each.shipped is Shipped.DECLARED:
+                dropped.append(f"{each.tier}/{each.frame} is left out: its wheels do not resolve.")
+            continue
+        upgraded = () if each.loader.alone else _upgrades.list_upgraded(setting, lock)
+        reasons = (
+            *candidate.reasons,
+            *earlier,
+            *_reasons.explain_attempt(flavor, each.engine, each.tier, each.frame, setting.model),
+            *_reasons.explain_pickles(question.unpickled),
+            *_reasons.explain_requirements(setting.model),
+            *_names.explain_shadows(setting.model),
+            *decided,
+            *_upgrades.explain_upgraded(upgraded),
+            *_serving.explain(each.shipped, setting, each.loader, lock),
+            *each.loader.notes,
+            *dropped,
+        )
+        plans.append(
+            BuildPlan(
+                request=request,
+                model=setting.model,
+                flavor=flavor.name,
+                engine=each.engine,
+                tier=each.tier,
+                frame=each.frame,
+                loader=each.loader,
+                target=target,
+                runtime=candidate.runtime,
+                interpreter=candidate.interpreter,
+                lock=lock,
+                upgraded=upgraded,
+                shipped=each.shipped,
+                kept_for=_serving.explain_each(setting, each.loader, lock),
+                unshipped=_serving.list_unshipped(setting, each.loader, lock),
+                answered=() if each.loader.alone else tuple(setting.named.versions.items()),
+                passes=_passes(request, target, flavor.name),
+                keep=(*request.slimming.keep, *setting.target.keep),
+                reasons=reasons,
+            )
+        )
+    return _serving.drop_idle(plans), words
+
+
+def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ...]:
+    usual = _checks.PASSES
+    if (request.target.device or target.machine.device) is Device.CUDA:
+        usual = tuple(name for name in usual if name in _ANYWHERE)
+    if flavor not in _PICKLED:
+        usual = tuple(name for name in usual if name != PassName.WEIGHTS)
+    wanted = usual if request.slimming.passes is None else request.slimming.passes
+    return tuple(
+        name
+        for name in wanted
+        if request.slimming.trace or name not in {PassName.TRACE, PassName.CUT}
+    )
+
+
+def _explain_none(setting: Setting, missing: tuple[str, ...], words: str) -> Outcome:
+    runtime = setting.candidate.runtime
+    what = (
+        f"{NO_WHEEL} of {', '.join(missing)}"
+        if missing
+        else "no versions that go together have wheels"
+    )
+    if cause := _reasons.quote_cause(words):
+        what += f" ({cause})"
+    glibc = ".".join(map(str, runtime.glibc))
+    why = f"{runtime.name} ({runtime.os}, glibc {glibc}, {setting.platform}): {what}."
+    return Outcome(setting=setting, why=why, missing=missing)

@@ -1,0 +1,1 @@
+"""Requirement lines: read as people have them, refused, chosen, and their pins loosened."""
