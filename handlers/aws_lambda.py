@@ -122,10 +122,10 @@ class Function:
         if os.environ.get("PACKAGER_HTTP") == "1":
             self._load_http()
 
-    def __call__(self, event: Any, context: Any) -> Any:
+    def __call__(self, event: object, context: object) -> Any:
         return self._handle(event, context)
 
-    def _measure_event(self, event: Any, context: Any) -> Any:
+    def _measure_event(self, event: Any, context: object) -> Any:
         begun = time.perf_counter()
         self._watched.raised, self._watched.seconds, self._scorer.rows = False, 0.0, 0
         status, rows, counted = 500, 0, False
@@ -171,7 +171,7 @@ class Function:
                 self._drift.end_invocation(seconds)
         return response
 
-    def _carry(self, event: dict[str, Any]) -> None:
+    def _carry(self, event: dict[str, object]) -> None:
         """The caller's trace, where it named one, into the log."""
         headers = event.get("headers")
         if isinstance(headers, dict) and (given := headers.get("traceparent")):
@@ -199,7 +199,7 @@ class Function:
         )
 
     def _deliver_event(
-        self, processor: EventProcessor, source: Source, event: Any, context: Any
+        self, processor: EventProcessor, source: Source, event: object, context: object
     ) -> tuple[Any, Counts]:
         from handlers.events.event_processor import NoOutputError
 
@@ -212,7 +212,7 @@ class Function:
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
             raise self._internal(error) from None
 
-    def _direct(self, event: Any) -> dict[str, Any]:
+    def _direct(self, event: object) -> dict[str, Any]:
         try:
             return self._scorer.invoke(event)
         except ScoringError as error:
@@ -230,7 +230,7 @@ class Function:
         kind = BadRequestError if error.status < 500 else ModelFailedError
         return kind(_message(error))
 
-    def _http(self, event: Any, context: Any) -> dict[str, Any]:
+    def _http(self, event: Any, context: object) -> dict[str, Any]:
         router = self._load_http()
         answer = None
         try:
@@ -311,12 +311,12 @@ def _outgoing(answer: Answer) -> dict[str, Any]:
     return {"status": answer.status, "headers": encode_headers(answer), "body": answer.body}
 
 
-def _rows(response: dict[str, Any]) -> int:
+def _rows(response: dict[str, object]) -> int:
     predictions = response.get("predictions")
     return len(predictions) if isinstance(predictions, list) else 1
 
 
-def _size(response: dict[str, Any]) -> int:
+def _size(response: dict[str, object]) -> int:
     """About the bytes of a response as JSON: the body is text in it, so quotes are escaped."""
     body = str(response.get("body", ""))
     return len(body) + body.count('"') + body.count("\\") + body.count("\n") + 512
@@ -342,7 +342,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _FUNCTION = _start_function(_ROOT) if (_ROOT / FILENAME).is_file() else None
 
 
-def handler(event: Any, context: Any) -> Any:
+def handler(event: object, context: object) -> Any:
     """Answer the runtime's call, with a decoded event and Lambda's context object."""
     if _FUNCTION is None:
         msg = f"{FILENAME} does not lie beside handlers/: this is no built function"

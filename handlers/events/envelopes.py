@@ -32,7 +32,7 @@ _BINARY = {
 """By their first bytes."""
 
 
-def decode_body(body: Any) -> Any:
+def decode_body(body: object) -> Any:
     """JSON of text or bytes; anything else as it is. Raises InvalidInputError."""
     if not isinstance(body, str | bytes):
         return body
@@ -47,7 +47,7 @@ def decode_body(body: Any) -> Any:
     raise InvalidInputError("The record is not JSON.")
 
 
-def open_envelopes(found: Any, *, of_files: bool = False, keep: str | None = None) -> Any:
+def open_envelopes(found: object, *, of_files: bool = False, keep: str | None = None) -> Any:
     """Open the envelopes, however many; `found` itself where it is in none.
 
     Where `keep` is the field that an envelope has its payload in, it stays there. Raises
@@ -71,7 +71,7 @@ def open_envelopes(found: Any, *, of_files: bool = False, keep: str | None = Non
         found = payload
 
 
-def _one_event(found: Any) -> Any:
+def _one_event(found: object) -> Any:
     """The one event of a list. Raises InvalidInputError for a list of several."""
     if not isinstance(found, list) or not found:
         return found

@@ -155,7 +155,7 @@ class EventProcessor:
         known = sum(not outcome.retry for outcome in claimed.values())
         return [replace(found[record.id], record=record) for record in records], known
 
-    def _score_records(self, records: Sequence[Record], context: Any) -> list[Outcome]:
+    def _score_records(self, records: Sequence[Record], context: object) -> list[Outcome]:
         if any(record.file is not None for record in records):
             return [
                 self._of_s3(record, context)
@@ -226,7 +226,7 @@ class EventProcessor:
             return InvalidInputError("The record is not a JSON object.")
         return found if found.keys() & _REQUEST_KEYS else self._scorer.row(found)
 
-    def _payload(self, found: Any) -> Any:
+    def _payload(self, found: object) -> Any:
         """Take what the path names out of its envelopes. Raises InvalidInputError."""
         if not isinstance(found, dict) or not found.keys() & _REQUEST_KEYS:
             found = envelopes.open_envelopes(found, keep=self._path[0] if self._path else None)

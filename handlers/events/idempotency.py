@@ -103,14 +103,14 @@ class IdempotencyTable:
     def _key(self, name: str) -> dict[str, Any]:
         return {"id": {"S": hashlib.sha256(f"{self._scope}{name}".encode()).hexdigest()}}
 
-    def _try_call(self, call: Callable[..., Any], **values: Any) -> None:
+    def _try_call(self, call: Callable[..., object], **values: object) -> None:
         try:
             call(TableName=self._table, **values)
         except AWS_ERRORS as error:
             if code(error) != "ConditionalCheckFailedException":
                 _LOG.error("The table of answered records failed: %s", code(error))
 
-    def _each(self, one: Callable[[str], Any], ids: Sequence[str]) -> list[Any]:
+    def _each(self, one: Callable[[str], object], ids: Sequence[str]) -> list[Any]:
         if len(ids) < 2:
             return [one(name) for name in ids]
         with ThreadPoolExecutor(_THREADS) as pool:

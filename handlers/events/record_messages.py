@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handlers.events.records import Outcome
 from handlers.manifest import Manifest
@@ -68,7 +68,7 @@ def _attribute(text: str) -> str:
     return _NOT_CARRIED.sub("?", text)[:_ATTRIBUTE] or "-"
 
 
-def _write_body(body: Any) -> tuple[str, str]:
+def _write_body(body: object) -> tuple[str, str]:
     """The body as text that a queue takes, and how it is written."""
     if not isinstance(body, str | bytes):
         try:

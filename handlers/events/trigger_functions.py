@@ -70,7 +70,7 @@ class TriggerFunctions:
     def __init__(
         self,
         scorer: Scorer,
-        record: Callable[[str, dict[str, Any], Any], None],
+        record: Callable[[str, dict[str, object], object], None],
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         """`record` writes the log's line: of which function, what it did, the worker's context."""

@@ -99,7 +99,7 @@ class Rows:
         _put(found, left, self._one_by_one([values[place] for place in left], chunk))
         return found
 
-    def _one_by_one(self, values: Sequence[Any], chunk: Lines) -> list[Any]:
+    def _one_by_one(self, values: Sequence[object], chunk: Lines) -> list[Any]:
         requests = [self._request(value, chunk) for value in values]
         good = [request for request in requests if isinstance(request, dict)]
         results = iter(self._merger.score(good))
@@ -117,7 +117,7 @@ class Rows:
             found.append(rows[0] if plain and rows is not None else answer)
         return found
 
-    def _alike(self, values: Sequence[Any], chunk: Lines) -> list[Any] | None:
+    def _alike(self, values: Sequence[object], chunk: Lines) -> list[Any] | None:
         """Rows of one form go to the model as one table, as any of them would alone."""
         first = values[0]
         if not isinstance(first, dict) or not first:
@@ -137,7 +137,7 @@ class Rows:
                 raise
             return None
 
-    def _request(self, value: Any, chunk: Lines) -> dict[str, Any] | ScoringError:
+    def _request(self, value: object, chunk: Lines) -> dict[str, Any] | ScoringError:
         if isinstance(value, ScoringError):
             return value
         if not isinstance(value, dict) or not value:
@@ -162,12 +162,12 @@ def _parse_line(line: bytes) -> Any:
         return InvalidInputError("The row is not JSON.")
 
 
-def _put(found: list[Any], places: Iterable[int], answers: Iterable[Any]) -> None:
+def _put(found: list[object], places: Iterable[int], answers: Iterable[object]) -> None:
     for place, answer in zip(places, answers, strict=True):
         found[place] = answer
 
 
-def _by_form(values: Sequence[Any]) -> Iterable[list[int]]:
+def _by_form(values: Sequence[object]) -> Iterable[list[int]]:
     """Places of rows with the same names in the same order and the same kinds of values."""
     found: dict[Hashable, list[int]] = {}
     for place, value in enumerate(values):
@@ -177,7 +177,7 @@ def _by_form(values: Sequence[Any]) -> Iterable[list[int]]:
     return found.values()
 
 
-def by_row(prediction: Any, count: int) -> list[Any]:
+def by_row(prediction: object, count: int) -> list[Any]:
     """One answer a row. Raises ScoringError where the model answers otherwise."""
     if isinstance(prediction, dict):
         columns = [_list(column) for column in prediction.values()]
@@ -191,7 +191,7 @@ def by_row(prediction: Any, count: int) -> list[Any]:
     raise ScoringError("The model does not answer row by row, so it cannot score a file.")
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> list[Any]:
     plain = jsonable(value)
     return plain if isinstance(plain, list) else []
 
@@ -206,7 +206,7 @@ def text_rows(scorer: Scorer, rows: Sequence[Any]) -> list[Scored | ScoringError
     return found
 
 
-def _by_names(rows: Sequence[Any]) -> Iterable[list[int]]:
+def _by_names(rows: Sequence[object]) -> Iterable[list[int]]:
     """Places of the rows that have the same columns in the same order."""
     found: dict[Hashable, list[int]] = {}
     for place, row in enumerate(rows):
@@ -215,7 +215,7 @@ def _by_names(rows: Sequence[Any]) -> Iterable[list[int]]:
     return found.values()
 
 
-def _text_table(scorer: Scorer, rows: Sequence[dict[str, Any]]) -> list[Scored | ScoringError]:
+def _text_table(scorer: Scorer, rows: Sequence[dict[str, object]]) -> list[Scored | ScoringError]:
     names = list(rows[0])
     text = io.StringIO()
     # quoted are the characters of the line end: a lone carriage return is one, before 3.13 too
@@ -236,7 +236,7 @@ def _text_table(scorer: Scorer, rows: Sequence[dict[str, Any]]) -> list[Scored |
     ]
 
 
-def texts(answers: Iterable[Any]) -> list[str]:
+def texts(answers: Iterable[object]) -> list[str]:
     """Each as JSON that every reader takes."""
     try:
         return [json.dumps(answer, allow_nan=False) for answer in answers]

@@ -103,7 +103,7 @@ class Csv:
         for fault in self._waiting:
             write(self._cells(fault))
 
-    def _cells(self, answer: Any) -> list[Any]:
+    def _cells(self, answer: object) -> list[Any]:
         names = self._names or []
         if isinstance(answer, Fault):
             return [*[""] * len(names), f"{answer.error_code}: {answer.message}"]
@@ -114,7 +114,7 @@ class Csv:
         return [*map(_cell, values), ""]
 
 
-def _names(answer: Any) -> list[str]:
+def _names(answer: object) -> list[str]:
     if isinstance(answer, dict):
         return [str(name) for name in answer]
     if isinstance(answer, list):
@@ -122,11 +122,11 @@ def _names(answer: Any) -> list[str]:
     return ["prediction"]
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
-def _show_answer(answer: Any) -> Any:
+def _show_answer(answer: object) -> Any:
     if isinstance(answer, Fault):
         return {"error_code": answer.error_code, "message": answer.message}
     return answer

@@ -70,7 +70,7 @@ def _example(example: str | None, folder: Path | None) -> Any:
     return read_example(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _describe(app: FastAPI, invocations: dict[str, Any]) -> None:
+def _describe(app: FastAPI, invocations: dict[str, object]) -> None:
     """Replace what FastAPI can see of a route that reads raw bytes, which is nothing."""
 
     def openapi() -> dict[str, Any]:

@@ -49,7 +49,7 @@ _ERRORS = {
 }
 
 
-def operation(manifest: Manifest, example: Any = None) -> Json:
+def operation(manifest: Manifest, example: object = None) -> Json:
     """The operation object of POST /invocations; `example` is a JSON request body."""
     signature = manifest.signature or {}
     inputs = read_schema(signature.get("inputs"))

@@ -127,7 +127,7 @@ class Folder:
         self._store = store
         self._prefix = f"{folder}/" if folder else ""
 
-    def find_spec(self, name: str, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
+    def find_spec(self, name: str, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
         entry = self._store.modules.get(self._prefix + name.rpartition(".")[2])
         return None if entry is None else self._store.spec(name, entry)
 

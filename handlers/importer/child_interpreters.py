@@ -47,6 +47,6 @@ def prepend(environment: MutableMapping[Any, Any], name: str, entries: list[str]
     environment[name] = os.pathsep.join([*entries, *rest])
 
 
-def _entries(environment: MutableMapping[Any, Any], name: str) -> list[str]:
+def _entries(environment: MutableMapping[object, object], name: str) -> list[str]:
     found = environment.get(name)
     return [each for each in found.split(os.pathsep) if each] if isinstance(found, str) else []

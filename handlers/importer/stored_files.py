@@ -33,12 +33,14 @@ _STORED = frozenset({CODE, COLD, TREE})
 class Answering:
     """In a built-in function's place: not bound by a class that holds it, and pickled by name."""
 
-    def __init__(self, module: str, real: Callable[..., Any], answer: Callable[..., Any]) -> None:
+    def __init__(
+        self, module: str, real: Callable[..., object], answer: Callable[..., object]
+    ) -> None:
         update_wrapper(self, real)
         self.__module__ = module
         self._answer = answer
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
+    def __call__(self, *arguments: object, **named: object) -> Any:
         return self._answer(*arguments, **named)
 
     def __reduce__(self) -> str:
@@ -77,7 +79,7 @@ class Entry:
 class Listing:
     """As what os.scandir gives."""
 
-    def __init__(self, entries: list[Any]) -> None:
+    def __init__(self, entries: list[object]) -> None:
         self._entries = iter(entries)
 
     def __iter__(self) -> Iterator[Any]:
@@ -174,7 +176,7 @@ class StoredFiles:
             (mode, number, own.st_dev, 1, own.st_uid, own.st_gid, size, *seconds), exact
         )
 
-    def unpack(self, path: Any) -> str | None:
+    def unpack(self, path: object) -> str | None:
         """A copy of the stored file that a path names; raises OSError where there is no room."""
         key = self.key(path)
         if key is None or key not in self._store.cold.files:
@@ -216,8 +218,8 @@ def install(store: Store) -> None:
         globber.scandir, globber.lstat = os.scandir, os.lstat
 
 
-def _opening(real: Callable[..., Any], files: StoredFiles) -> Callable[..., Any]:
-    def open(file: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:  # noqa: A001
+def _opening(real: Callable[..., object], files: StoredFiles) -> Callable[..., Any]:
+    def open(file: object, mode: str = "r", *rest: object, **named: object) -> Any:  # noqa: A001
         try:
             return real(file, mode, *rest, **named)
         except _GONE:
@@ -232,7 +234,7 @@ def _opening(real: Callable[..., Any], files: StoredFiles) -> Callable[..., Any]
 
 
 def _opening_low(real: Callable[..., int], files: StoredFiles) -> Callable[..., int]:
-    def open(path: Any, flags: int, *rest: Any, **named: Any) -> int:  # noqa: A001
+    def open(path: object, flags: int, *rest: object, **named: object) -> int:  # noqa: A001
         try:
             return real(path, flags, *rest, **named)
         except _GONE:
@@ -247,7 +249,7 @@ def _opening_low(real: Callable[..., int], files: StoredFiles) -> Callable[..., 
 
 
 def _describing(real: Callable[..., os.stat_result], files: StoredFiles) -> Callable[..., Any]:
-    def describe(path: Any, *, dir_fd: int | None = None, **named: Any) -> os.stat_result:
+    def describe(path: object, *, dir_fd: int | None = None, **named: object) -> os.stat_result:
         try:
             return real(path, dir_fd=dir_fd, **named)
         except _GONE:
@@ -260,7 +262,7 @@ def _describing(real: Callable[..., os.stat_result], files: StoredFiles) -> Call
 
 
 def _accessing(real: Callable[..., bool], files: StoredFiles) -> Callable[..., bool]:
-    def access(path: Any, mode: int, **named: Any) -> bool:
+    def access(path: object, mode: int, **named: object) -> bool:
         if real(path, mode, **named):
             return True
         if mode & os.W_OK or named.get("dir_fd") is not None:
@@ -272,7 +274,7 @@ def _accessing(real: Callable[..., bool], files: StoredFiles) -> Callable[..., b
 
 
 def _naming_attributes(real: Callable[..., list[str]], files: StoredFiles) -> Callable[..., Any]:
-    def listxattr(path: Any = None, **named: Any) -> list[str]:
+    def listxattr(path: object = None, **named: object) -> list[str]:
         try:
             return real(path, **named)
         except _GONE:
@@ -283,8 +285,8 @@ def _naming_attributes(real: Callable[..., list[str]], files: StoredFiles) -> Ca
     return listxattr
 
 
-def _listing(real: Callable[..., list[Any]], files: StoredFiles) -> Callable[..., list[Any]]:
-    def listdir(path: Any = ".") -> list[Any]:
+def _listing(real: Callable[..., list[object]], files: StoredFiles) -> Callable[..., list[Any]]:
+    def listdir(path: object = ".") -> list[Any]:
         stored = _stored_names(path, files)
         try:
             found = real(path)
@@ -318,7 +320,7 @@ def _scanning(real: Callable[..., Any], files: StoredFiles) -> Callable[..., Any
     return scandir
 
 
-def _stored_names(path: Any, files: StoredFiles) -> set[Any]:
+def _stored_names(path: object, files: StoredFiles) -> set[Any]:
     if path is None or isinstance(path, int):
         return set()
     key = files.key(path)

@@ -68,7 +68,7 @@ def accept_nameless_arrays() -> None:
     )
 
 
-def is_frame(data: Any) -> bool:
+def is_frame(data: object) -> bool:
     """Tell whether it is a DataFrame; pandas is not imported to tell."""
     pandas: Any = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)

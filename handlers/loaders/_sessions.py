@@ -36,7 +36,7 @@ def threads(environ: Mapping[str, str] = os.environ) -> int:
     return max(1, min(share, len(os.sched_getaffinity(0))))
 
 
-def providers(onnxruntime: Any, named: Iterable[Any]) -> list[Any]:
+def providers(onnxruntime: Any, named: Iterable[object]) -> list[Any]:
     """The model's own that are installed, or the CPU's; CUDA's, where a GPU's server loads it.
 
     PACKAGER_TENSORRT=1 puts TensorRT first, with engines kept under PACKAGER_TENSORRT_CACHE.

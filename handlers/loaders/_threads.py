@@ -51,7 +51,7 @@ def limit_libraries() -> None:
         _limit_blas()
 
 
-def limit_model(model: Any) -> None:
+def limit_model(model: object) -> None:
     """Every setting of a number of threads within reach of the model becomes 1."""
     for each in list(_reachable(model)):
         for name in _settings(each):
@@ -62,7 +62,7 @@ def limit_model(model: Any) -> None:
         torch.set_num_threads(1)
 
 
-def read_threaded(model: Any) -> list[str]:
+def read_threaded(model: object) -> list[str]:
     """Classes within reach of the model that are set to more than one thread, sorted."""
     found = set()
     for each in _reachable(model):
@@ -72,14 +72,14 @@ def read_threaded(model: Any) -> list[str]:
     return sorted(found)
 
 
-def _set(owner: Any, name: str) -> None:
+def _set(owner: object, name: str) -> None:
     try:
         setattr(owner, name, 1)
     except (AttributeError, TypeError):
         return  # frozen: what it then adds up is compared as it is
 
 
-def _settings(each: Any) -> Iterator[str]:
+def _settings(each: object) -> Iterator[str]:
     """The object's attributes that say how many threads; None counts where it means all."""
     library, held = _library(each), vars(each)
     for name in _SETTINGS.get(library, _USUAL):
@@ -90,11 +90,11 @@ def _settings(each: Any) -> Iterator[str]:
             yield name
 
 
-def _library(each: Any) -> str:
+def _library(each: object) -> str:
     return type(each).__module__.partition(".")[0]
 
 
-def _reachable(model: Any) -> Iterator[Any]:
+def _reachable(model: object) -> Iterator[Any]:
     """Every object with attributes that hangs on the model; nothing of it is called."""
     waiting, seen = [model], {id(model)}
     while waiting and len(seen) < _MOST:
@@ -107,7 +107,7 @@ def _reachable(model: Any) -> Iterator[Any]:
                 waiting.append(inner)
 
 
-def _attributes(each: Any) -> dict[str, Any] | None:
+def _attributes(each: object) -> dict[str, Any] | None:
     """Its own, without asking what a proxy or a lazy object would make of the question."""
     try:
         held = object.__getattribute__(each, "__dict__")

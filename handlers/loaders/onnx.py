@@ -62,14 +62,14 @@ class _Predictor:
         msg = f"the model takes columns or arrays, not {type(data).__name__}"
         raise TypeError(msg)
 
-    def _flat(self, answers: list[Any]) -> dict[str, npt.NDArray[Any]]:
+    def _flat(self, answers: list[object]) -> dict[str, npt.NDArray[Any]]:
         return {
             name: np.asarray(answer).reshape(-1)
             for name, answer in zip(self._outputs, answers, strict=True)
         }
 
 
-def _is_frame(data: Any) -> bool:
+def _is_frame(data: object) -> bool:
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
 

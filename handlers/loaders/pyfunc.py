@@ -28,7 +28,7 @@ _OPENERS = {"lzma": "lzma", "bzip2": "bz2", "gzip": "gzip"}
 class _Predictor:
     """A loader module's object: parameters are passed only where it names them."""
 
-    def __init__(self, predict: Callable[..., Any]) -> None:
+    def __init__(self, predict: Callable[..., object]) -> None:
         self._predict = predict
         given = inspect.signature(predict).parameters.get("params")
         self._takes_params = given is not None and given.kind is not given.VAR_KEYWORD
@@ -75,7 +75,7 @@ class _PythonModelPredictor:
         return data
 
 
-def _is_frame(data: Any) -> bool:
+def _is_frame(data: object) -> bool:
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
 
@@ -131,7 +131,7 @@ def _from_pickle(path: Path, compression: str | None) -> Any:
         return pickle.load(file)  # noqa: S301 - the registered model is what is asked for
 
 
-def _from_code(path: Path, config: Any) -> Any:
+def _from_code(path: Path, config: object) -> Any:
     """Run the model's file as a module of its own; the model is what it hands to set_model."""
     from mlflow.models import model, model_config
 

@@ -14,7 +14,7 @@ from handlers.manifest import Manifest
 
 
 class _Predictor:
-    def __init__(self, estimator: Any, predict_fn: str, *, columns: bool) -> None:
+    def __init__(self, estimator: object, predict_fn: str, *, columns: bool) -> None:
         self._predict = getattr(estimator, predict_fn)
         self._columns = columns
 

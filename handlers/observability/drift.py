@@ -50,7 +50,7 @@ def columns(data: Any, step: int = 1, start: int = 0) -> dict[str, Array]:
     return {}
 
 
-def answers(prediction: Any, step: int = 1, start: int = 0) -> dict[str, Array]:
+def answers(prediction: object, step: int = 1, start: int = 0) -> dict[str, Array]:
     """As `columns`; the only column of an answer has no name that is sure to stay."""
     found = columns(prediction, step, start)
     return dict(zip("0", found.values(), strict=True)) if len(found) == 1 else found
@@ -98,7 +98,7 @@ class Drift:
         self._spent = self._served = 0.0
         self._calls = 0
 
-    def observe(self, data: Any, prediction: Any) -> None:
+    def observe(self, data: object, prediction: object) -> None:
         """Observe one call to the model; both are read only."""
         if self._spent > self._served * _SHARE or self._kept.rows >= self._rows:
             return

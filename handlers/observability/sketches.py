@@ -155,11 +155,11 @@ def _hashes(values: Array) -> Array:
     return np.array([-1 if _absent(v) else zlib.crc32(_text(v)) for v in values], dtype=np.int64)
 
 
-def _absent(value: Any) -> bool:
+def _absent(value: object) -> bool:
     return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124  NaN
 
 
-def _text(value: Any) -> bytes:
+def _text(value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 
 
@@ -188,5 +188,5 @@ class Baseline:
         )
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+def _tuples(values: dict[str, object]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

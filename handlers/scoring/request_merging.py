@@ -104,7 +104,7 @@ class RequestMerger:
             return error
         return self._encode_rows(prediction, checked)
 
-    def _encode_rows(self, prediction: Any, checked: Checked) -> Result:
+    def _encode_rows(self, prediction: object, checked: Checked) -> Result:
         try:
             body = encode(prediction, wrapped=not checked.unwrapped, bare_nan=False)
         except ScoringError as error:
@@ -168,7 +168,7 @@ def join_rows(parts: Sequence[Any]) -> Any:
     return sys.modules["pandas"].concat(parts, ignore_index=True)
 
 
-def shares(prediction: Any, lengths: Sequence[int]) -> list[Any] | None:
+def shares(prediction: object, lengths: Sequence[int]) -> list[Any] | None:
     """The prediction cut by rows; None where it has not one row for each that was sent."""
     total = sum(lengths)
     bounds = np.cumsum([0, *lengths]).tolist()

@@ -221,7 +221,7 @@ def _frame(key: str, value: Json, model: Model) -> Any:
     return table
 
 
-def _by_pandas(read: Callable[[], Any]) -> Any:
+def _by_pandas(read: Callable[[], object]) -> Any:
     """Have pandas read a body; ValueError for whatever it raises."""
     try:
         return read()

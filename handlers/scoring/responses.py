@@ -21,7 +21,7 @@ _LINE_BYTES = 57
 """Of binary data on one line of base64: 76 characters (RFC 2045)."""
 
 
-def encode(prediction: Any, *, wrapped: bool = True, bare_nan: bool = True) -> bytes:
+def encode(prediction: object, *, wrapped: bool = True, bare_nan: bool = True) -> bytes:
     """`{"predictions": ...}` as bytes, or the bare answer where not `wrapped`.
 
     NaN and Infinity are written so, or with `bare_nan` False as null, which every reader takes.
@@ -40,11 +40,11 @@ def encode(prediction: Any, *, wrapped: bool = True, bare_nan: bool = True) -> b
     return text.encode("ascii")
 
 
-def _dumps(whole: Any, *, allow_nan: bool = True) -> str:
+def _dumps(whole: object, *, allow_nan: bool = True) -> str:
     return json.dumps(whole, default=_default, allow_nan=allow_nan)
 
 
-def _valid(whole: Any) -> str:
+def _valid(whole: object) -> str:
     try:
         return _dumps(whole, allow_nan=False)
     except ValueError:
@@ -52,7 +52,7 @@ def _valid(whole: Any) -> str:
         return _dumps(json.loads(_dumps(whole), parse_constant=nulls.get))
 
 
-def jsonable(prediction: Any) -> Any:
+def jsonable(prediction: object) -> Any:
     """Arrays as lists and tables as records; anything else as it is."""
     if isinstance(prediction, np.ndarray):
         return prediction.tolist()
@@ -75,14 +75,14 @@ def row_count(prediction: Any) -> int:
         return 1
 
 
-def _default(value: Any) -> Any:
+def _default(value: object) -> Any:
     made = _plain(value)
     if made is value:
         raise TypeError(f"{type(value).__name__} is not JSON")
     return made
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype == object:
             return [_plain(item) for item in value.tolist()]

@@ -96,7 +96,7 @@ class Scorer:
         except RecursionError as error:
             raise ScoringError("The input is nested too deeply.") from error
 
-    def write(self, prediction: Any, checked: Checked) -> Answer:
+    def write(self, prediction: object, checked: Checked) -> Answer:
         """Raises ScoringError for a prediction that cannot be answered with."""
         encoded = self._encode_prediction(prediction, wrapped=not checked.unwrapped)
         return Answer(200, request_parsing.JSON, encoded, row_count(prediction))
@@ -168,7 +168,7 @@ class Scorer:
                 "Send fewer rows a request."
             )
 
-    def _encode_prediction(self, prediction: Any, *, wrapped: bool) -> bytes:
+    def _encode_prediction(self, prediction: object, *, wrapped: bool) -> bytes:
         encoded = encode(prediction, wrapped=wrapped, bare_nan=self._model.quirks.bare_nan)
         limit = self.settings.response_bytes
         if len(encoded) > limit:

@@ -144,7 +144,7 @@ def _alike(values: list[Json], kinds: set[type]) -> bool:
     return kinds <= {int, float} or kinds in ({str}, {bool})
 
 
-def _same_lengths(parsed: dict[str, Any], schema: Schema | None) -> None:
+def _same_lengths(parsed: dict[str, object], schema: Schema | None) -> None:
     sized = {n: v for n, v in parsed.items() if isinstance(v, list | np.ndarray)}
     if schema is not None and schema.named:
         nested = {s.name for s in schema.columns if isinstance(s.type, Array)}
@@ -161,7 +161,7 @@ def _same_lengths(parsed: dict[str, Any], schema: Schema | None) -> None:
         raise InvalidInputError("The length of values for each input/column name are not the same")
 
 
-def _array(data: Any, dtype: np.dtype[Any] | None = None) -> Any:
+def _array(data: object, dtype: np.dtype[Any] | None = None) -> Any:
     if dtype is None or dtype.kind in "US":
         check_widths(data)
     try:

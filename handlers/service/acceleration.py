@@ -112,7 +112,7 @@ def replay(
     )
 
 
-def alike(one: Any, other: Any, *, settings: ServiceSettings) -> bool:
+def alike(one: object, other: object, *, settings: ServiceSettings) -> bool:
     return difference(one, other) <= tolerance(settings)
 
 
@@ -128,7 +128,7 @@ def buckets(most: int) -> tuple[int, ...]:
     return tuple(sizes if most == 1 else (*sizes, most))
 
 
-def spread(data: Any, *, seed: int) -> Any:
+def spread(data: object, *, seed: int) -> Any:
     """Each row of plain numbers by a factor of its own, so that rows differ; else as it came."""
     if isinstance(data, dict):
         return {name: spread(array, seed=seed) for name, array in data.items()}
@@ -138,7 +138,7 @@ def spread(data: Any, *, seed: int) -> Any:
     return (data * factors.reshape(-1, *[1] * (data.ndim - 1))).astype(data.dtype)
 
 
-def difference(one: Any, other: Any) -> float:
+def difference(one: object, other: object) -> float:
     """The largest of all numbers' differences, over the largest number; infinite for others.
 
     Each column, or key of a row's object, is held to its own largest number.
@@ -154,7 +154,7 @@ def difference(one: Any, other: Any) -> float:
 
 
 def _pair_leaves(
-    one: Any, other: Any, path: Path, pairs: dict[Path, list[tuple[Any, Any]]]
+    one: Any, other: Any, path: Path, pairs: dict[Path, list[tuple[object, object]]]
 ) -> bool:
     """Collects the leaves of both by the keys that lead to them; False where the forms differ."""
     if hasattr(one, "iloc"):

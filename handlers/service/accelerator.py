@@ -93,7 +93,7 @@ def loading_on(device: str) -> Iterator[None]:
 
 
 def confirm(
-    predictor: Any, device: str, grown: int = 0, environ: Mapping[str, str] = os.environ
+    predictor: object, device: str, grown: int = 0, environ: Mapping[str, str] = os.environ
 ) -> str:
     """Check that the model is where it says. Raises NoAcceleratorError off `device`.
 

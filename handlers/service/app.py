@@ -13,7 +13,6 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -125,7 +124,7 @@ class _Routes:
             found.append(infer)
             return service.scorer.enforce_request(infer.request)
 
-        async def write(prediction: Any, _: Checked) -> Answer:
+        async def write(prediction: object, _: Checked) -> Answer:
             made, header = open_inference_protocol.write(prediction, found[0], service.manifest)
             if header is None:
                 return Answer(200, JSON, made)
@@ -199,5 +198,5 @@ def _v2_error(answer: Answer) -> Answer:
     return Answer(answer.status, JSON, body, headers=answer.headers)
 
 
-def _json(value: Any, status: int = 200) -> Response:
+def _json(value: object, status: int = 200) -> Response:
     return Response(json.dumps(value).encode(), status, {"content-type": JSON})

@@ -122,7 +122,7 @@ class Batcher:
 
     def __init__(
         self,
-        devices: Sequence[Callable[[Sequence[Job]], Sequence[Any]]],
+        devices: Sequence[Callable[[Sequence[Job]], Sequence[object]]],
         limits: Limits,
         observer: Observer,
     ) -> None:
@@ -294,7 +294,7 @@ class Batcher:
     def _deliver(
         self,
         batch: Sequence[_Pending],
-        results: Sequence[Any],
+        results: Sequence[object],
         waits: Sequence[float],
         took: float,
     ) -> None:

@@ -66,12 +66,14 @@ class Fixed:
     What it was not made for (more rows, another shape, parameters) is asked of the plain call.
     """
 
-    def __init__(self, call: Call, sizes: Sequence[int], make: Callable[[Call, Any], Call]) -> None:
+    def __init__(
+        self, call: Call, sizes: Sequence[int], make: Callable[[Call, object], Call]
+    ) -> None:
         self._call, self._sizes, self._make = call, sorted(sizes), make
         self._made: dict[int, Call] = {}
         self._row: tuple[Any, ...] | None = None
 
-    def __call__(self, x: Any, **params: Any) -> Any:
+    def __call__(self, x: Any, **params: object) -> Any:
         rows = len(x)
         size = next((each for each in self._sizes if each >= rows), None)
         row = (tuple(x.shape[1:]), x.dtype)
@@ -84,7 +86,7 @@ class Fixed:
         return self._made[size](full)[:rows]
 
 
-def _compile_call(torch: Any, call: Call, _: Any) -> Call:
+def _compile_call(torch: Any, call: Call, _: object) -> Call:
     # https://docs.pytorch.org/docs/stable/generated/torch.compile.html
     made: Call = torch.compile(call, dynamic=False)
     return made
@@ -115,7 +117,7 @@ def _graph(torch: Any, call: Call, x: Any) -> Call:
         with torch.cuda.graph(graph):
             answer = call(held)
 
-    def replay_graph(value: Any) -> Any:
+    def replay_graph(value: object) -> Any:
         held.copy_(value)
         graph.replay()
         return answer

@@ -100,7 +100,7 @@ def _read_outputs(outputs: object, *, binary: bool) -> tuple[tuple[str, bool], .
     )
 
 
-def write(prediction: Any, infer: Infer, manifest: Manifest) -> tuple[bytes, int | None]:
+def write(prediction: object, infer: Infer, manifest: Manifest) -> tuple[bytes, int | None]:
     """The body, and the size of its JSON part where binary tensors follow it."""
     named = _name_outputs(prediction)
     wanted = infer.outputs or tuple((name, infer.binary) for name in named)
@@ -163,14 +163,14 @@ def _datatype(kind: Type) -> str:
     return _NAMES.get(np.dtype(kind.dtype), _BYTES) if isinstance(kind, DataType) else _BYTES
 
 
-def _parameters(value: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(value: Mapping[str, object]) -> dict[str, Any]:
     found = value.get("parameters") or {}
     if not isinstance(found, dict):
         raise InvalidInputError("`parameters` is no object.")
     return found
 
 
-def _tensors(inputs: list[Any], rest: memoryview) -> dict[str, Array]:
+def _tensors(inputs: list[object], rest: memoryview) -> dict[str, Array]:
     found: dict[str, Array] = {}
     at = 0
     for each in inputs:
@@ -210,7 +210,7 @@ def _shape_array(array: Array, shape: tuple[int, ...], name: str) -> Array:
     return array.reshape(shape)
 
 
-def _from_json(data: Any, datatype: str) -> Array:
+def _from_json(data: object, datatype: str) -> Array:
     if data is None:
         raise InvalidInputError("An input has neither data nor a binary size.")
     if datatype == _BYTES:
@@ -241,7 +241,7 @@ def _dtype(datatype: str) -> str:
     return _DTYPES[datatype]
 
 
-def _flatten(data: Any, out: list[Any]) -> None:
+def _flatten(data: object, out: list[object]) -> None:
     if isinstance(data, list):
         for each in data:
             _flatten(each, out)
@@ -278,7 +278,7 @@ def _name_outputs(prediction: Any) -> dict[str, Array]:
     return {"output-0": _array(prediction)}
 
 
-def _array(value: Any) -> Array:
+def _array(value: object) -> Array:
     made = np.asarray(jsonable(value) if not isinstance(value, np.ndarray) else value)
     return made if made.dtype in _NAMES else made.astype(object)
 
@@ -290,7 +290,7 @@ def _flat(array: Array) -> list[Any]:
     return values
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return value if isinstance(value, str) else json.dumps(value, default=str)

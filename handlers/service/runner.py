@@ -118,7 +118,7 @@ def free() -> None:
         torch.cuda.empty_cache()
 
 
-def slice_rows(data: Any, start: int, stop: int) -> Any:
+def slice_rows(data: object, start: int, stop: int) -> Any:
     """Rows of an array, a frame, a list, or of a dict of arrays."""
     if isinstance(data, dict):
         return {name: array[start:stop] for name, array in data.items()}

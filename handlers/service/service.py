@@ -224,5 +224,5 @@ class Service:
     def count_shed(self, reason: str) -> None:
         self.metrics.count_shed(reason)
 
-    async def _off_loop(self, work: Callable[[], Any], size_bytes: int) -> Any:
+    async def _off_loop(self, work: Callable[[], object], size_bytes: int) -> Any:
         return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)

@@ -83,7 +83,7 @@ def warm_up(
     return Warm(fits, merges=merges, why=why, sizes=tuple(sizes))
 
 
-def repeat_rows(data: Any, rows: int) -> Any:
+def repeat_rows(data: object, rows: int) -> Any:
     """As many rows as asked for, of the example's over and over."""
     there = request_merging.length(data)
     copies = request_merging.join_rows([data] * -(-rows // there)) if rows > there else data
@@ -91,7 +91,7 @@ def repeat_rows(data: Any, rows: int) -> Any:
 
 
 def by_row(
-    predict: Predict, data: Any, params: dict[str, Any] | None, alike: Alike
+    predict: Predict, data: object, params: dict[str, object] | None, alike: Alike
 ) -> tuple[bool, str]:
     """Tell whether a row's answer is the same whatever goes with it, and why not."""
     rows = request_merging.length(vary_rows(data))
@@ -110,7 +110,7 @@ def by_row(
     return True, f"{shown} rows were answered alike alone and together"
 
 
-def vary_rows(data: Any) -> Any:
+def vary_rows(data: object) -> Any:
     """The example, and where it is one row of plain numbers, a few more like it."""
     if request_merging.length(data) > 1:
         return data

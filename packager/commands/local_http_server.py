@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 from packager.errors import ConfigurationError, EmulatorError
 from packager.targets.hosts import Answered, Call, Host
@@ -89,6 +88,6 @@ class _Requests(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """One line a request, of which nothing but its first line is shown."""
         _LOG.info(format, *args)

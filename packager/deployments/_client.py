@@ -46,7 +46,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         name: str,
         model_uri: str,
         flavor: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: Mapping[str, object] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
         """Build, prove and upload the model, and make a stack of it.
@@ -82,7 +82,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         name: str,
         model_uri: str | None = None,
         flavor: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: Mapping[str, object] | None = None,
         endpoint: str | None = None,
     ) -> dict[str, Any]:
         """Deploy another model, other settings, or both; what is so already is left alone."""
@@ -120,7 +120,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
 
     @progress()
     def delete_deployment(
-        self, name: str, config: Mapping[str, Any] | None = None, endpoint: str | None = None
+        self, name: str, config: Mapping[str, object] | None = None, endpoint: str | None = None
     ) -> None:
         """Delete the stack; one that is not there is no error. The uploaded zip stays."""
         settings, cloud = self._begin(name, config, endpoint)
@@ -173,14 +173,14 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
     def explain(
         self,
         deployment_name: str | None = None,  # noqa: ARG002 - MLflow's signature
-        df: Any = None,  # noqa: ARG002
+        df: object = None,  # noqa: ARG002
         endpoint: str | None = None,  # noqa: ARG002
     ) -> Any:
         """Not supported: raises NOT_IMPLEMENTED."""
         raise make_unsupported_error("aws-lambda deploys a model's predictions; it explains none.")
 
     def _begin(
-        self, name: str, config: Mapping[str, Any] | None, endpoint: str | None
+        self, name: str, config: Mapping[str, object] | None, endpoint: str | None
     ) -> tuple[Settings, Cloud]:
         _no_endpoint(endpoint)
         if not name or tag_value(name) != name:
@@ -251,7 +251,7 @@ def _tags(name: str, artifact: Built, code: str) -> dict[str, str]:
 
 
 def _list_kept_parameters(
-    stack: Stack, defaults: Mapping[str, str | None], declared: Mapping[str, Any]
+    stack: Stack, defaults: Mapping[str, str | None], declared: Mapping[str, object]
 ) -> dict[str, None]:
     """The parameters that somebody has set: with another model they stay as they are."""
     return {

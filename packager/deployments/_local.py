@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
@@ -45,7 +45,7 @@ def run_local(
     name: str,
     model_uri: str,
     flavor: str | None = None,
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, object] | None = None,
 ) -> None:
     """Build the model, boot it, and answer HTTP on this machine until interrupted."""
     settings = parse(config)
@@ -155,7 +155,7 @@ class _Front(BaseHTTPRequestHandler):
     def version_string(self) -> str:
         return "run-local"
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """One line a request, of which nothing but its first line is shown."""
         click.echo(f"{self.log_date_time_string()}  {format % args}", err=True)
 
@@ -172,7 +172,7 @@ def invoke_function(emulator: Emulator, body: bytes) -> tuple[int, dict[str, str
 
 
 def call_over_http(
-    emulator: Emulator, event: Mapping[str, Any]
+    emulator: Emulator, event: Mapping[str, object]
 ) -> tuple[int, dict[str, str], bytes]:
     """As an HTTP API answers for a function.
 

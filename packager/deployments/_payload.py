@@ -22,7 +22,7 @@ _CODED: Final = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 _TIMED_OUT: Final = re.compile(r"Sandbox\.Timedout|Task timed out")
 
 
-def request_body(inputs: Any) -> bytes:
+def request_body(inputs: object) -> bytes:
     """MLflow's JSON for a DataFrame, an array, a dict or list of them, or JSON text as it is.
 
     A dict with one of MLflow's keys is taken as the whole request; any other dict as named
@@ -62,7 +62,7 @@ def _read_inputs(inputs: str | bytes | bytearray) -> bytes:
     return body
 
 
-def _request(inputs: Any) -> Any:
+def _request(inputs: object) -> Any:
     if hasattr(inputs, "to_frame") and hasattr(inputs, "dtype"):
         inputs = inputs.to_frame()
     if hasattr(inputs, "columns") and hasattr(inputs, "itertuples"):
@@ -114,11 +114,11 @@ def _whole(column: Any) -> Any:
     return column.to_dict() if _is_named(column) else column.tolist()
 
 
-def _integral(value: Any) -> Any:
+def _integral(value: object) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Convert what json does not know: numpy's, pandas' and Python's own values."""
     if hasattr(value, "tolist") and getattr(value, "ndim", 0) > 0:
         return value.tolist()

@@ -200,7 +200,7 @@ LOCAL_OPTIONS: Final = {
 }
 
 
-def parse(config: Mapping[str, Any] | None, target_uri: str = "aws-lambda") -> Settings:
+def parse(config: Mapping[str, object] | None, target_uri: str = "aws-lambda") -> Settings:
     """Raises DeploymentError for a name that is not known or a value that cannot be meant."""
     given = {**_of_address(target_uri), **(config or {})}
     tags = given.pop("tags", {})
@@ -254,7 +254,7 @@ def _of_address(target_uri: str) -> dict[str, str]:
     return found
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     """A value as `-C` would have it: from Python it may be a number, a bool, a path, a list."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -265,7 +265,7 @@ def _text(name: str, value: Any) -> str:
     return str(value)
 
 
-def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
+def _read(name: str, text: str, read: Callable[[str], object]) -> Any:
     try:
         return read(text)
     except ValueError as error:
@@ -274,7 +274,7 @@ def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
         raise wrong_setting(f"{name}={text} cannot be used: {why}{end}") from error
 
 
-def _tags(given: Any) -> dict[str, str]:
+def _tags(given: object) -> dict[str, str]:
     if isinstance(given, Mapping):
         found = {str(key): str(value) for key, value in given.items()}
     else:

@@ -134,7 +134,7 @@ def _predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:
     return [sketch(name, values) for name, values in answers(table).items()]
 
 
-def _ask_model(plan: BuildPlan, frame: Any) -> list[Json]:
+def _ask_model(plan: BuildPlan, frame: object) -> list[Json]:
     """The registered model's answers, row by row. Raises ToolError where it cannot be asked."""
     model = plan.model
     interpreter, _ = virtual_environments.interpreter_of(model, plan.interpreter)

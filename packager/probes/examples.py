@@ -7,7 +7,6 @@ import io
 import json
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from packager.types import Json, SavedExample
 
@@ -86,10 +85,10 @@ def row_count(body: Json) -> int:
     return max((len(values) for values in found.values()), default=1)
 
 
-def _are_aligned(data: Mapping[str, Any]) -> bool:
+def _are_aligned(data: Mapping[str, object]) -> bool:
     lengths = {len(v) if isinstance(v, list) else -1 for v in data.values()}
     return len(lengths) == 1 and not lengths & {-1, 0}
 
 
-def _length(data: Mapping[str, Sequence[Any]]) -> int:
+def _length(data: Mapping[str, Sequence[object]]) -> int:
     return len(next(iter(data.values())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from packager.types._choices import Architecture, Device, Engine, Front, Shipped, Tier
 
@@ -163,7 +163,7 @@ def list_settings() -> Iterator[tuple[str, str, str]]:
             yield _NAMES.get((group, each.name), each.name), group, each.name
 
 
-def change_request(request: BuildRequest, **settings: Any) -> BuildRequest:
+def change_request(request: BuildRequest, **settings: object) -> BuildRequest:
     """Return the request with settings changed, each by its name as an option.
 
     Raises TypeError for a name that no setting has.
@@ -177,6 +177,6 @@ def change_request(request: BuildRequest, **settings: Any) -> BuildRequest:
     return request
 
 
-def make_request(model_uri: str, **settings: Any) -> BuildRequest:
+def make_request(model_uri: str, **settings: object) -> BuildRequest:
     """Return a request of settings that stand alone, as `change_request` takes them."""
     return change_request(BuildRequest(model=ModelOptions(uri=model_uri)), **settings)

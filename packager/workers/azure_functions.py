@@ -32,7 +32,7 @@ _OWN = ("google", "grpc")
 class Request:
     """As proxy_worker.dispatcher.WorkerRequest."""
 
-    def __init__(self, name: str, request: Any, properties: dict[str, Any]) -> None:
+    def __init__(self, name: str, request: object, properties: dict[str, object]) -> None:
         self.name = name
         self.request = request
         self.properties = properties
@@ -108,7 +108,7 @@ class Worker:
     def stop(self) -> None:
         self._library.stop_threadpool_executor()
 
-    async def _ask(self, name: str, message: Any) -> Any:
+    async def _ask(self, name: str, message: object) -> Any:
         streamed = self._messages.StreamingMessage(**{name: message})
         properties = {"host": "127.0.0.1", "protos": self._messages}
         return await getattr(self._library, name)(Request(name, streamed, properties))
@@ -166,7 +166,7 @@ def _read(connection: socket.socket, size: int) -> bytes:
     return b"".join(chunks)
 
 
-def _send(connection: socket.socket, message: dict[str, Any]) -> None:
+def _send(connection: socket.socket, message: dict[str, object]) -> None:
     raw = json.dumps(message).encode()
     connection.sendall(_LENGTH.pack(len(raw)) + raw)
 

@@ -27,7 +27,7 @@ _PLAIN = (str, bytes, int, float, bool, type(None))
 _CONTAINERS = (dict, list, set)
 
 
-def describe_value(value: Any) -> str:
+def describe_value(value: object) -> str:
     """The same text in two processes for the same thing."""
     kind = type(value)
     if isinstance(value, ModuleType):
@@ -102,7 +102,7 @@ class State:
         gained = [item for item in table if id(item) not in had]
         return len(table) == len(items) + len(gained) and all(map(self._is_later, gained))
 
-    def _is_later(self, item: Any) -> bool:
+    def _is_later(self, item: object) -> bool:
         if type(item) is tuple:
             return any(map(self._is_later, item))
         name = getattr(item, "__module__", None)

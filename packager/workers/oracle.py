@@ -117,10 +117,10 @@ def trace_refusal(error: BaseException) -> dict[str, str]:
 
 
 def ask_again(
-    probes: list[dict[str, Any]],
+    probes: list[dict[str, object]],
     answers: list[dict[str, Any]],
-    model: Any,
-    schema: Any,
+    model: object,
+    schema: object,
     begin: Callable[[int], None],
     *,
     threaded: bool,

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
 from zipfile import ZipFile
 
 
@@ -31,7 +30,7 @@ def types(file: str, trusted: list[str]) -> tuple[list[str], list[str]]:
         return sorted(tree.get_unsafe_set() | generators), untrusted
 
 
-def _distrust(tree: Any) -> set[str]:
+def _distrust(tree: object) -> set[str]:
     """Take every node's trust away, so that the audit reports every type.
 
     Returns NumPy's bit generators, which are trusted by a list and not by their node.

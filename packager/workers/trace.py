@@ -102,7 +102,7 @@ class Absent:
         self.modules: set[str] = set()
         sys.addaudithook(self._watch)
 
-    def _watch(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _watch(self, event: str, arguments: tuple[object, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str):
             path = arguments[0]
             ours = path.startswith(self._start) and not path.endswith(".pyc")
@@ -141,7 +141,7 @@ class Timer:
             self._time(name, spec.loader, "exec_module")
         return spec
 
-    def _time(self, name: str, loader: Any, step: str) -> None:
+    def _time(self, name: str, loader: object, step: str) -> None:
         run = getattr(loader, step)
 
         def run_timed(argument: ModuleSpec | ModuleType) -> Any:

@@ -74,7 +74,7 @@ class Watcher:
                     self._follow(name, spec.loader, step)
         return spec
 
-    def _follow(self, name: str, loader: Any, step: str) -> None:
+    def _follow(self, name: str, loader: object, step: str) -> None:
         run = getattr(loader, step)
 
         def run_followed(argument: ModuleSpec | ModuleType) -> Any:

@@ -46,13 +46,13 @@ class Reader(Protocol):
     NAME: str
     RETURNS: bool
 
-    def entries(self, event: Any) -> Sequence[Any]: ...
+    def entries(self, event: object) -> Sequence[Any]: ...
 
-    def identify(self, entry: Any) -> tuple[object, object]: ...
+    def identify(self, entry: object) -> tuple[object, object]: ...
 
-    def read(self, entry: Any) -> Sequence[Record]: ...
+    def read(self, entry: object) -> Sequence[Record]: ...
 
-    def reply(self, event: Any, outcomes: Sequence[Outcome]) -> Any: ...
+    def reply(self, event: object, outcomes: Sequence[Outcome]) -> Any: ...
 
 
 class Source(Reader, Protocol):
@@ -70,7 +70,7 @@ def load(names: Iterable[str]) -> tuple[Source, ...]:
     )
 
 
-def read_records(source: Reader, event: Any) -> list[Record]:
+def read_records(source: Reader, event: object) -> list[Record]:
     """Read what is to be scored; an unreadable entry is a record with a fault.
 
     Raises ScoringError where the source hands its answers to the caller, who is told.
@@ -99,7 +99,7 @@ def _check_names(record: Record) -> Record:
     return record
 
 
-def _unreadable(source: Reader, entry: Any, place: int, error: Exception) -> Record:
+def _unreadable(source: Reader, entry: object, place: int, error: Exception) -> Record:
     kind = type(error).__name__
     _LOG.error(
         "A record of %s cannot be read: %s at %s", source.NAME, kind, log_redaction.place(error)
@@ -113,7 +113,7 @@ def _unreadable(source: Reader, entry: Any, place: int, error: Exception) -> Rec
     return Record(id=name, item=item, body=body, group=group or None, fault=fault)
 
 
-def _identity(source: Reader, entry: Any) -> tuple[str, str]:
+def _identity(source: Reader, entry: object) -> tuple[str, str]:
     """Empty where there is none; by an empty item the platform takes all of the event back."""
     try:
         item, group = (_name(each) for each in source.identify(entry))

@@ -27,7 +27,7 @@ def entries(event: Any) -> Sequence[Any]:
     return found
 
 
-def identify(record: Any) -> tuple[object, object]:
+def identify(record: object) -> tuple[object, object]:
     return dig(record, "dynamodb", "SequenceNumber"), _stream(record)
 
 
@@ -45,11 +45,11 @@ def read(record: Any) -> list[Record]:
     ]
 
 
-def _stream(record: Any) -> str:
+def _stream(record: object) -> str:
     return str(dig(record, "eventSourceARN"))
 
 
-def reply(_: Any, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The checkpoint: Lambda goes on at the lowest sequence number that is named."""
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])
 

@@ -18,7 +18,7 @@ def claims(event: object) -> bool:
     return isinstance(event, dict) and {"detail-type", "source", "detail", "id"} <= event.keys()
 
 
-def entries(event: Any) -> Sequence[Any]:
+def entries(event: object) -> Sequence[Any]:
     return [event]
 
 
@@ -30,5 +30,5 @@ def read(event: Any) -> list[Record]:
     return [Record(id=event["id"], item=event["id"], body=event["detail"])]
 
 
-def reply(_: Any, outcomes: Sequence[Outcome]) -> None:
+def reply(_: object, outcomes: Sequence[Outcome]) -> None:
     all_or_nothing(outcomes)

@@ -48,7 +48,7 @@ def read(entry: Any) -> list[Record]:
     return [Record(id=name, item=name, body=body, group=partition, traceparent=trace)]
 
 
-def _trace(headers: Any) -> str | None:
+def _trace(headers: object) -> str | None:
     """A header's value is a list of its bytes, as signed numbers; none is worth a record."""
     for header in headers if isinstance(headers, list) else ():
         value = dig(header, "traceparent")
@@ -57,5 +57,5 @@ def _trace(headers: Any) -> str | None:
     return None
 
 
-def reply(_: Any, outcomes: Sequence[Outcome]) -> None:
+def reply(_: object, outcomes: Sequence[Outcome]) -> None:
     all_or_nothing(outcomes)

@@ -60,7 +60,7 @@ def entries(event: Any) -> Sequence[Any]:
     return found
 
 
-def identify(entry: Any) -> tuple[object, object]:
+def identify(entry: object) -> tuple[object, object]:
     item = dig(entry, "messageId") or dig(entry, "id") or dig(entry, "s3", "object", "key")
     return item, None
 
@@ -83,7 +83,7 @@ def read(entry: Any) -> list[Record]:
     raise InvalidInputError("A message of the queue of notices is no notice of S3.")
 
 
-def reply(event: Any, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
+def reply(event: object, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
     if names_source(event, "eventSource", "aws:sqs"):
         again = dict.fromkeys(outcome.record.item for outcome in outcomes if outcome.retry)
         return item_failures(list(again))
@@ -131,7 +131,7 @@ def _optional(value: object) -> str | None:
     return None if value is None else text_of(value)
 
 
-def _records(file: FileRef, item: str | None, told: dict[str, Any]) -> list[Record]:
+def _records(file: FileRef, item: str | None, told: dict[str, object]) -> list[Record]:
     bucket, _, prefix = os.environ.get("PACKAGER_INPUT", "").removeprefix("s3://").partition("/")
     if bucket and not (file.bucket == bucket and file.key.startswith(prefix)):
         _LOG.warning("An object that does not lie under PACKAGER_INPUT was passed over")

@@ -20,7 +20,7 @@ def claims(event: object) -> bool:
     return isinstance(event, dict) and event.keys() == {"scheduled", "execution", "request"}
 
 
-def entries(event: Any) -> Sequence[Any]:
+def entries(event: object) -> Sequence[Any]:
     return [event]
 
 
@@ -32,5 +32,5 @@ def read(event: Any) -> list[Record]:
     return [Record(id=event["execution"], item=event["execution"], body=event["request"])]
 
 
-def reply(_: Any, outcomes: Sequence[Outcome]) -> None:
+def reply(_: object, outcomes: Sequence[Outcome]) -> None:
     all_or_nothing(outcomes)

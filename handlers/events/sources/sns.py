@@ -24,7 +24,7 @@ def entries(event: Any) -> Sequence[Any]:
     return found
 
 
-def identify(record: Any) -> tuple[object, object]:
+def identify(record: object) -> tuple[object, object]:
     return dig(record, "Sns", "MessageId"), None
 
 
@@ -35,5 +35,5 @@ def read(record: Any) -> list[Record]:
     return [Record(id=name, item=name, body=body, traceparent=parent(trace))]
 
 
-def reply(_: Any, outcomes: Sequence[Outcome]) -> None:
+def reply(_: object, outcomes: Sequence[Outcome]) -> None:
     all_or_nothing(outcomes)

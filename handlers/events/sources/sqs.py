@@ -38,7 +38,7 @@ def entries(event: Any) -> Sequence[Any]:
     return found
 
 
-def identify(message: Any) -> tuple[object, object]:
+def identify(message: object) -> tuple[object, object]:
     return dig(message, "messageId"), _group(message)
 
 
@@ -51,11 +51,11 @@ def read(message: Any) -> list[Record]:
     return [Record(id=name, item=name, body=body, group=_group(message), traceparent=parent(trace))]
 
 
-def _group(message: Any) -> Any:
+def _group(message: object) -> Any:
     if not str(dig(message, "eventSourceARN")).endswith(".fifo"):
         return None
     return dig(message, "attributes", "MessageGroupId")
 
 
-def reply(_: Any, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry])

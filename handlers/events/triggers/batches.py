@@ -37,7 +37,7 @@ class NotThisTimeError(Exception):
     """A part that may be answered when it is tried again."""
 
 
-def add(app: df.DFApp, scorer: Scorer, record: Callable[[str, dict[str, Any]], None]) -> None:
+def add(app: df.DFApp, scorer: Scorer, record: Callable[[str, dict[str, object]], None]) -> None:
     """The three functions: what starts a batch, what cuts it up, and what scores a part.
 
     `record` writes the log's line of a part, as of any invocation.
@@ -82,7 +82,7 @@ def fan_out(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]
     return join_answers(answers)
 
 
-def score_part(scorer: Scorer, part: dict[str, Any]) -> dict[str, Any]:
+def score_part(scorer: Scorer, part: dict[str, object]) -> dict[str, Any]:
     """MLflow's answer, or its error body; raises what may go well at another time."""
     try:
         return scorer.invoke(part)
@@ -111,7 +111,7 @@ def join_answers(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"error_code": INTERNAL_ERROR, "message": message}
 
 
-def _together(parts: Sequence[list[Any]]) -> list[Any]:
+def _together(parts: Sequence[list[object]]) -> list[Any]:
     return [row for part in parts for row in part]
 
 
@@ -123,7 +123,7 @@ def cut(request: dict[str, Any], rows: int) -> list[dict[str, Any]]:
     return [{**rest, name: piece} for piece in pieces] if len(pieces) > 1 else [request]
 
 
-def _pieces(table: Any, rows: int) -> Iterator[Any]:
+def _pieces(table: object, rows: int) -> Iterator[Any]:
     if isinstance(table, list):
         yield from (table[at : at + rows] for at in range(0, len(table), rows))
     elif isinstance(table, dict) and isinstance(table.get("data"), list) and "columns" in table:

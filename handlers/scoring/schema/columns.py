@@ -70,7 +70,7 @@ class Table:
     """Names that the request gave twice."""
 
 
-def objects(values: Iterable[Any], count: int) -> Cells:
+def objects(values: Iterable[object], count: int) -> Cells:
     """An object array, one element a value, lists included."""
     return np.fromiter(values, dtype=np.dtype(object), count=count)
 
@@ -112,7 +112,7 @@ def _text_length(value: Json) -> int:
     return value.bit_length() // 3 if type(value) is int else _NUMBER_LENGTH
 
 
-def infer(values: Sequence[Any], quirks: Quirks) -> Column:
+def infer(values: Sequence[object], quirks: Quirks) -> Column:
     """The column that pandas makes of a list of JSON (or numpy scalar) values."""
     kinds = set(map(type, values))
     if not kinds or kinds == {_NULL}:
@@ -130,7 +130,7 @@ def infer(values: Sequence[Any], quirks: Quirks) -> Column:
     return Column(objects(values, len(values)))
 
 
-def _nulls(values: Sequence[Any], present: set[type], quirks: Quirks) -> Column:
+def _nulls(values: Sequence[object], present: set[type], quirks: Quirks) -> Column:
     """Values of the kinds `present`, and null among them, which becomes NaN among numbers."""
     if present <= _NUMBERS:
         if _fits_no_integer(values):
@@ -141,7 +141,7 @@ def _nulls(values: Sequence[Any], present: set[type], quirks: Quirks) -> Column:
     return Column(objects(values, len(values)))
 
 
-def _texts(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
+def _texts(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column:
     """Texts among `values`: a column of text for pandas 3 where the others are null or NaN."""
     if quirks.text_dtype and kinds <= {str, float, _NULL}:
         nulls = [v for v in values if type(v) is not str]
@@ -151,7 +151,7 @@ def _texts(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
     return Column(objects(values, len(values)))
 
 
-def _numbers(values: Sequence[Any], kinds: set[type]) -> Column:
+def _numbers(values: Sequence[object], kinds: set[type]) -> Column:
     if float not in kinds:
         for dtype in (np.int64, np.uint64):
             try:
@@ -169,14 +169,14 @@ def _numbers(values: Sequence[Any], kinds: set[type]) -> Column:
     return Column(found)
 
 
-def _fits_no_integer(values: Sequence[Any]) -> bool:
+def _fits_no_integer(values: Sequence[object]) -> bool:
     """Tell whether the ints among `values` are beyond both int64 and uint64."""
     ints = [v for v in values if type(v) is int]
     low, high = min(ints, default=0), max(ints, default=0)
     return low < -(2**63) or high >= 2**64 or (high >= 2**63 and low < 0)
 
 
-def _scalars(values: Sequence[Any], kinds: set[type], quirks: Quirks) -> Column:
+def _scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column:
     """Numpy scalars, NaN (a float) standing for what a record did not have."""
     missing = [type(v) is float for v in values]
     if float not in kinds:

@@ -56,7 +56,7 @@ _MISSING_VALUES = (
 )
 
 
-def enforce(data: Any, schema: Schema, quirks: Quirks, *, schema_details: bool) -> Any:
+def enforce(data: object, schema: Schema, quirks: Quirks, *, schema_details: bool) -> Any:
     """`data` as the signature wants it: a Table, or for tensors an ndarray or a dict of them.
 
     `data` is what the parser made: a Table, an ndarray, a dict, a list or a scalar. Raises
@@ -85,7 +85,7 @@ def enforce(data: Any, schema: Schema, quirks: Quirks, *, schema_details: bool) 
     )
 
 
-def quote_data(data: Any) -> str:
+def quote_data(data: object) -> str:
     """As MLflow's messages quote what was sent; nothing of a table that cannot be shown so."""
     if not isinstance(data, Table):
         return f" '{data}'"
@@ -100,11 +100,11 @@ def quote_data(data: Any) -> str:
         return ""
 
 
-def _is_scalar(value: Any) -> bool:
+def _is_scalar(value: object) -> bool:
     return value is None or bool(np.isscalar(value))
 
 
-def _table(data: Any, schema: Schema, quirks: Quirks) -> Table:
+def _table(data: object, schema: Schema, quirks: Quirks) -> Table:
     if isinstance(data, Table):
         return data
     if isinstance(data, dict):
@@ -118,7 +118,7 @@ def _table(data: Any, schema: Schema, quirks: Quirks) -> Table:
     raise SchemaError(f"Expected input to be DataFrame. Found: {type(data).__name__}")
 
 
-def _table_of_dict(data: dict[str, Any], schema: Schema, quirks: Quirks) -> Table:
+def _table_of_dict(data: dict[str, object], schema: Schema, quirks: Quirks) -> Table:
     """One row where the values read as one row's cells, columns otherwise."""
     nested = any(
         not isinstance(s.type, DataType) and s.type.__class__.__name__ in {"Array", "Object"}
@@ -304,7 +304,7 @@ def _numeric(name: Name, values: Cells) -> Column:
     return Column(np.array(list(map(int, values))) if whole else found)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> bool:
     if isinstance(value, str):
         return value.strip().lstrip("+-").isdigit()
     if isinstance(value, bytes):

@@ -27,7 +27,7 @@ from handlers.scoring.schema.signature import (
 )
 
 
-def enforce_value(data: Any, wanted: Type, *, required: bool, quirks: Quirks) -> Any:
+def enforce_value(data: object, wanted: Type, *, required: bool, quirks: Quirks) -> Any:
     """`data` with its scalars as numpy has them. Raises SchemaError for what does not fit."""
     if isinstance(wanted, DataType):
         return _scalar(data, wanted, required=required, quirks=quirks)
@@ -40,7 +40,7 @@ def enforce_value(data: Any, wanted: Type, *, required: bool, quirks: Quirks) ->
     return data
 
 
-def _scalar(data: Any, wanted: DataType, *, required: bool, quirks: Quirks) -> Any:
+def _scalar(data: object, wanted: DataType, *, required: bool, quirks: Quirks) -> Any:
     if not required and (data is None or (isinstance(data, float) and data != data)):  # noqa: PLR0124  NaN
         return None
     if not np.isscalar(data):
@@ -54,7 +54,7 @@ def _scalar(data: Any, wanted: DataType, *, required: bool, quirks: Quirks) -> A
         ) from error
 
 
-def _array(data: Any, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
+def _array(data: object, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
     empty = data is None or (isinstance(data, list | np.ndarray) and len(data) == 0)
     if empty and (not required or isinstance(wanted.items, AnyType)):
         return data
@@ -89,7 +89,7 @@ def _word_dimensions(data: Cells, items: DataType, quirks: Quirks) -> str:
     return f"Data must be 1-dimensional, got ndarray of shape {data.shape} instead"
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return type(value) is str
 
 
@@ -104,7 +104,7 @@ def _as_array(column: Column, wanted: DataType) -> Cells:
     return column.cells.astype(wanted.array_dtype)
 
 
-def _object(data: Any, wanted: Object, *, required: bool, quirks: Quirks) -> Any:
+def _object(data: object, wanted: Object, *, required: bool, quirks: Quirks) -> Any:
     if not required and (data is None or data == {}):
         return data
     if not isinstance(data, dict):
@@ -143,7 +143,7 @@ def _kind(wanted: Type) -> str:
     return "sparkml_vector" if getattr(wanted, "vector", False) else type(wanted).__name__.lower()
 
 
-def _map(data: Any, wanted: Map, *, required: bool, quirks: Quirks) -> Any:
+def _map(data: object, wanted: Map, *, required: bool, quirks: Quirks) -> Any:
     if (not required or isinstance(wanted.values, AnyType)) and (data is None or data == {}):
         return data
     if not isinstance(data, dict):

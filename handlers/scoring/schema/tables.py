@@ -159,7 +159,7 @@ def _labels(names: list[Name] | None) -> list[Name] | None:
 
 
 def _split_table(
-    rows: Json, names: list[Name] | None, index: list[Json] | None, wanted: Any, quirks: Quirks
+    rows: Json, names: list[Name] | None, index: list[Json] | None, wanted: object, quirks: Quirks
 ) -> Table:
     if isinstance(rows, dict):
         kept = rows if names is None else set(names)
@@ -241,7 +241,7 @@ def from_dict(data: Mapping[Name, Any], quirks: Quirks) -> Table:
     return Table(columns, rows)
 
 
-def _from_dict_of_dicts(data: Mapping[Name, Any], quirks: Quirks) -> Table:
+def _from_dict_of_dicts(data: Mapping[Name, object], quirks: Quirks) -> Table:
     """The inner keys label the rows; what is no dict is repeated to them."""
     inners = [inner for inner in data.values() if isinstance(inner, dict)]
     index = list(dict.fromkeys(key for inner in inners for key in inner))
@@ -259,7 +259,7 @@ def _from_dict_of_dicts(data: Mapping[Name, Any], quirks: Quirks) -> Table:
     return Table(columns, len(index), index)
 
 
-def _repeat(value: Any, rows: int, quirks: Quirks) -> Column:
+def _repeat(value: object, rows: int, quirks: Quirks) -> Column:
     """A scalar in each row; an object that came as one is its keys, or its one key, a row."""
     item = value.item() if isinstance(value, np.ndarray) else value
     if not isinstance(item, dict):

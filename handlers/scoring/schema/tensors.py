@@ -47,7 +47,7 @@ def enforce_tensors(data: Any, schema: Schema, quirks: Quirks) -> NDArray | dict
     return made
 
 
-def _enforce_unnamed(data: Any, spec: TensorSpec, quirks: Quirks) -> NDArray:
+def _enforce_unnamed(data: object, spec: TensorSpec, quirks: Quirks) -> NDArray:
     if isinstance(data, np.ndarray):
         return _check_shape(data, spec)
     if not isinstance(data, Table):

@@ -26,7 +26,7 @@ LARGEST_CELLS: Final = 50_000_000
 _Sides = tuple[tuple[float, ...], bool]
 
 
-def looked_up(ensemble: Ensemble, constants: list[Any]) -> tuple[Ensemble, list[Any]]:
+def looked_up(ensemble: Ensemble, constants: list[object]) -> tuple[Ensemble, list[Any]]:
     """The ensemble with splits by numbers alone, and the operators that make its features.
 
     Raises RefusedError where the tables would be out of all proportion.
@@ -77,7 +77,7 @@ def _move_features(trees: tuple[Tree, ...], features: int, moved: list[int]) -> 
 class _Maker:
     """Operators for one feature after the other; each makes as many columns as it has sets."""
 
-    def __init__(self, ensemble: Ensemble, constants: list[Any]) -> None:
+    def __init__(self, ensemble: Ensemble, constants: list[object]) -> None:
         self._dtype, self._whole = ensemble.dtype, ensemble.whole
         self._constants = constants
         self._nodes: list[Any] = []
@@ -127,5 +127,5 @@ class _Maker:
     def _constant(self, name: str, value: npt.NDArray[Any]) -> None:
         self._constants.append(numpy_helper.from_array(value, name))
 
-    def _node(self, kind: str, inputs: list[str], output: str, **more: Any) -> None:
+    def _node(self, kind: str, inputs: list[str], output: str, **more: object) -> None:
         self._nodes.append(helper.make_node(kind, inputs, [output], **more))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 from packager.engines.onnx.candidates import Family
 from packager.engines.proof.inputs import RefusedError
@@ -26,7 +26,7 @@ _BY_FLAVOR: Final[Mapping[str, str]] = {
 """Flavors whose models are of the author's classes, or of a package by another name."""
 
 
-def family_of(model: Any, loader_module: str = "") -> Family:
+def family_of(model: object, loader_module: str = "") -> Family:
     """By flavor where the class is the author's own. Raises RefusedError for what none knows."""
     name = type(model).__module__.partition(".")[0]
     name = _BY_FLAVOR.get(loader_module, name)

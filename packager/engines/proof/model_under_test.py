@@ -42,7 +42,7 @@ class Case:
     def __init__(
         self,
         *,
-        predict: Callable[[Table], Any],
+        predict: Callable[[Table], object],
         model: Any,
         inputs: Inputs,
         hints: Hints,

@@ -52,7 +52,7 @@ class Registered:
             raise RefusedError(f"the model answers with a {type(answer).__name__}")
         return answer
 
-    def table(self, columns: Mapping[str, list[Any]]) -> Table:
+    def table(self, columns: Mapping[str, list[object]]) -> Table:
         """JSON values as the arrays that the signature makes of them."""
         if not self.inputs.columns:
             (only,) = columns.values()
@@ -97,5 +97,5 @@ def read_inputs(schema: Any) -> Inputs:
     return Inputs(columns=tuple(columns))
 
 
-def _missing(value: Any, kind: str) -> Any:
+def _missing(value: object, kind: str) -> Any:
     return math.nan if value is None and kind in {"double", "float"} else value

@@ -54,7 +54,7 @@ def join_tables(tables: Sequence[Table]) -> Table:
     return {name: np.concatenate([each[name] for each in tables]) for name in tables[0]}
 
 
-def with_value(row: Table, name: str, value: Any) -> Table:
+def with_value(row: Table, name: str, value: object) -> Table:
     """The same single row with one cell changed, of the column's dtype."""
     with np.errstate(over="ignore", invalid="ignore"):
         return {**row, name: np.array([value]).astype(row[name].dtype)}

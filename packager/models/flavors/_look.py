@@ -59,7 +59,7 @@ def need_file(model: ResolvedModel, relative: object, key: str) -> str:
     return str(name)
 
 
-def code_folders(model: ResolvedModel, conf: Mapping[str, Any]) -> list[str]:
+def code_folders(model: ResolvedModel, conf: Mapping[str, object]) -> list[str]:
     """Folders of code that was logged with the model, as the loaders' option `code`."""
     named = model.pyfunc.get("code") or conf.get("code")
     return [need_file(model, named, "code")] if named else []

@@ -16,7 +16,7 @@ from packager.types import Flavor, Frame, LoaderSpec, ResolvedModel, Tier
 FORMATS: Final = ("skops", "pickle", "cloudpickle")
 
 
-def serialization(conf: Mapping[str, Any], default: str) -> str:
+def serialization(conf: Mapping[str, object], default: str) -> str:
     """The format's name, or ModelFormatError for one that MLflow does not write."""
     name = str(conf.get("serialization_format") or default)
     if name not in FORMATS:

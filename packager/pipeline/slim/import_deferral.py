@@ -110,14 +110,14 @@ class Sinking:
         )
         return found
 
-    def _sink(self, command: str, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _sink(self, command: str, asked: Sequence[Mapping[str, object]]) -> dict[str, Any]:
         """Run the worker on all, in as many processes as `_SHARDS` says; answers by module."""
         shards = [asked[start::_SHARDS] for start in range(_SHARDS)]
         with ThreadPoolExecutor(max_workers=_SHARDS) as pool:
             done = pool.map(lambda shard: self._sink_some(command, shard), shards)
             return {name: found for each in done for name, found in each.items()}
 
-    def _sink_some(self, command: str, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _sink_some(self, command: str, asked: Sequence[Mapping[str, object]]) -> dict[str, Any]:
         with make_scratch("defer") as folder:
             question, answer = folder / "asked.json", folder / "answered.json"
             question.write_text(json.dumps(asked), encoding="utf-8")

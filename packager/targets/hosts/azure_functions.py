@@ -118,8 +118,8 @@ class WorkerHost(ConfinedProgram):
     def invoke(
         self,
         function: str,
-        inputs: dict[str, Any],
-        metadata: dict[str, Any] | None = None,
+        inputs: dict[str, object],
+        metadata: dict[str, object] | None = None,
     ) -> dict[str, Any]:
         """`returned` and `outputs`, or `failure` and `trace`: what the worker tells the platform.
 

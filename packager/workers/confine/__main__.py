@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
         if fd >= 0:
             os.set_inheritable(fd, False)
 
-    def tell(**what: Any) -> None:
+    def tell(**what: object) -> None:
         os.write(report_fd, json.dumps(what).encode() + b"\n")
 
     try:
@@ -100,7 +100,7 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _lead(spec: dict[str, Any], has: frozenset[str], lifeline: int, door: int) -> NoReturn:
+def _lead(spec: dict[str, object], has: frozenset[str], lifeline: int, door: int) -> NoReturn:
     """The first process inside: everything that it does not catch is said by its exit code."""
     try:
         kernel.control(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -171,7 +171,7 @@ def _scratch(path: str, size: int) -> None:
     kernel.mount("tmpfs", path, "tmpfs", _NAMED, f"mode={mode},size={size}")
 
 
-def _fill_etc(spec: dict[str, Any]) -> None:
+def _fill_etc(spec: dict[str, object]) -> None:
     os.makedirs("/etc", exist_ok=True)
     names = _ETC if spec["system"] is None else _PLATFORM_ETC
     for name in names + (_NETWORK_ETC if spec["network"] else ()):

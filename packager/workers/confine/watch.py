@@ -14,7 +14,9 @@ _EVERY_SECONDS = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def wait(leader: int, lifeline: int | None, spec: dict[str, Any], tell: Callable[..., None]) -> int:
+def wait(
+    leader: int, lifeline: int | None, spec: dict[str, object], tell: Callable[..., None]
+) -> int:
     """The leader's wait status; it dies with whoever holds the other end of `lifeline`."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda got, _: _send(leader, got))

@@ -28,7 +28,7 @@ _parts: dict[str, bytearray] = {}
 class StandInError(Exception):
     """Refusal of a service, in the form of its SDK."""
 
-    def __init__(self, code: str, **more: Any) -> None:
+    def __init__(self, code: str, **more: object) -> None:
         super().__init__(code)
         self.response: dict[str, Any] = {"Error": {"Code": code}, **more}
 

@@ -25,7 +25,7 @@ _LINKS: Final[Mapping[str, ensembles.Link]] = {
 }
 
 
-def is_one(model: Any) -> bool:
+def is_one(model: object) -> bool:
     return type(model).__name__ in _NAMES and type(model).__module__.startswith("sklearn.")
 
 

@@ -34,14 +34,14 @@ _LINKS: Final[Mapping[str, ensembles.Link]] = {
 }
 
 
-def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate]:
     if method not in {"predict", "predict_proba"}:
         raise RefusedError(f"a graph has no {method}")
     ensemble = read(model)
     yield from trees.candidates(ensemble, inputs, method)
 
 
-def thresholds(model: Any) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(model: object) -> Mapping[int, npt.NDArray[Any]]:
     return read(model).thresholds()
 
 
@@ -107,7 +107,7 @@ def _walk(node: Mapping[str, Any], nodes: list[ensembles.Node | None]) -> int:
     return at
 
 
-def splits(model: Any) -> list[splitting.Split]:
+def splits(model: object) -> list[splitting.Split]:
     return list(splitting.splits(read(model)))
 
 

@@ -24,7 +24,7 @@ _TRACED: Final = 2
 """Rows of the example that is traced: a batch of one would be taken for a constant."""
 
 
-def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate]:
     """By torch.export first, then as a trace; both compute in the precision of the weights."""
     if method != "predict":
         raise RefusedError(f"a graph has no {method}")
@@ -41,7 +41,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
         )
 
 
-def _export_graph(model: Any, example: Any) -> onnx.ModelProto:
+def _export_graph(model: object, example: object) -> onnx.ModelProto:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -60,7 +60,7 @@ def _export_graph(model: Any, example: Any) -> onnx.ModelProto:
         return onnx.load(str(path))
 
 
-def _trace_graph(model: Any, example: Any) -> onnx.ModelProto:
+def _trace_graph(model: object, example: object) -> onnx.ModelProto:
     buffer = io.BytesIO()
     torch.onnx.export(
         model,
@@ -75,7 +75,7 @@ def _trace_graph(model: Any, example: Any) -> onnx.ModelProto:
     return onnx.load_from_string(buffer.getvalue())
 
 
-def thresholds(_model: Any) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(_model: object) -> Mapping[int, npt.NDArray[Any]]:
     return {}
 
 

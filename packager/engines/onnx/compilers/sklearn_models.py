@@ -25,7 +25,7 @@ _OUTPUTS: Final = {"predict": 0, "predict_proba": 1}
 _NUMPY: Final = {"double": "float64", "float": "float32"}
 
 
-def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate]:
     """In double first; each fed as one matrix where every column is a number, else by column."""
     if method not in _OUTPUTS:
         raise RefusedError(f"a graph has no {method}")
@@ -50,7 +50,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
             )
 
 
-def _ensemble(model: Any) -> ensembles.Ensemble | None:
+def _ensemble(model: object) -> ensembles.Ensemble | None:
     """The trees of an estimator that this program reads by itself."""
     name = type(model).__module__.partition(".")[0]
     if name in {"lightgbm", "xgboost"}:
@@ -71,7 +71,7 @@ def _ensemble(model: Any) -> ensembles.Ensemble | None:
 
 
 def _of_trees(
-    model: Any, ensemble: ensembles.Ensemble, inputs: Inputs, method: str
+    model: object, ensemble: ensembles.Ensemble, inputs: Inputs, method: str
 ) -> Iterator[Candidate]:
     if before(model) is None:
         yield from trees.candidates(ensemble, inputs, method)
@@ -131,11 +131,11 @@ def _list_feeds(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, An
     return feeds, types
 
 
-def _after(steps: Any, types: list[Any], graph: Callable[[], Any]) -> Any:
+def _after(steps: object, types: list[object], graph: Callable[[], object]) -> Any:
     return trees.after(_convert_model(steps, types), graph())
 
 
-def _convert_model(model: Any, types: list[Any]) -> Any:
+def _convert_model(model: object, types: list[object]) -> Any:
     operators.register()
     made = partial(to_onnx, model, initial_types=types, target_opset=_opsets())
     if not is_classifier(model):
@@ -152,7 +152,7 @@ def _opsets() -> dict[str, int]:
     return {"": min(__max_supported_opset__, onnx_opset_version()), "ai.onnx.ml": 3}
 
 
-def thresholds(model: Any) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(model: object) -> Mapping[int, npt.NDArray[Any]]:
     """By column of the table that the last step gets."""
     ensemble = _ensemble(last(model))
     if ensemble is not None:
@@ -165,12 +165,12 @@ def thresholds(model: Any) -> Mapping[int, npt.NDArray[Any]]:
     return {feature: np.array(sorted(each)) for feature, each in found.items()}
 
 
-def last(model: Any) -> Any:
+def last(model: object) -> Any:
     """The estimator at the end of a pipeline."""
     return last(model.steps[-1][1]) if hasattr(model, "steps") else model
 
 
-def _trees(model: Any) -> Iterator[Any]:
+def _trees(model: object) -> Iterator[Any]:
     """Every fitted tree of an ensemble, however deep it is nested."""
     if hasattr(model, "tree_"):
         yield model.tree_
@@ -191,7 +191,7 @@ def _trees(model: Any) -> Iterator[Any]:
                 )
 
 
-def seen(model: Any) -> frozenset[str | float]:
+def seen(model: object) -> frozenset[str | float]:
     """Categories that any encoder in the model was fitted on."""
     found: set[str | float] = set()
     for each in _parts(model):
@@ -203,7 +203,7 @@ def seen(model: Any) -> frozenset[str | float]:
     return frozenset(found)
 
 
-def _parts(model: Any) -> Iterator[Any]:
+def _parts(model: object) -> Iterator[Any]:
     yield model
     for name in ("steps", "transformers_", "transformer_list"):
         for each in getattr(model, name, ()):
@@ -225,7 +225,7 @@ def before(model: Any) -> Before | None:
     return transform
 
 
-def splits(model: Any) -> list[splitting.Split]:
+def splits(model: object) -> list[splitting.Split]:
     ensemble = _ensemble(last(model))
     return [] if ensemble is None else list(splitting.splits(ensemble))
 

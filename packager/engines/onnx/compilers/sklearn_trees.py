@@ -99,7 +99,7 @@ def _read_boosting(model: Any) -> ensembles.Ensemble:
 def _trees(
     tree: Any,
     classifies: bool,  # noqa: FBT001 - of one caller
-    features: Any,
+    features: object,
 ) -> Iterator[ensembles.Tree]:
     """One tree for each class: a leaf of a graph adds to one number alone."""
     values = tree.value[:, 0, :]

@@ -63,7 +63,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
     )
 
 
-def thresholds(_model: Any) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(_model: object) -> Mapping[int, npt.NDArray[Any]]:
     return {}
 
 
@@ -199,7 +199,7 @@ class _Nodes:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
-    def node(self, kind: str, *inputs: str, **more: Any) -> str:
+    def node(self, kind: str, *inputs: str, **more: object) -> str:
         name = f"value_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **more))
         return name
@@ -258,7 +258,7 @@ class _Nodes:
         raise RefusedError(f"a formula with {ast.unparse(node)}")
 
     def code_category(
-        self, column: str, levels: tuple[Any, ...], matrix: npt.NDArray[Any]
+        self, column: str, levels: tuple[object, ...], matrix: npt.NDArray[Any]
     ) -> list[str]:
         """A category's row of the contrast matrix, column by column; NaN where it has none."""
         text = all(isinstance(level, str) for level in levels)

@@ -17,7 +17,7 @@ from packager.engines.proof.inputs import Inputs, RefusedError
 _OPSET: Final = 18
 
 
-def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate]:
     """One: a graph of the model's own operators in their own precision."""
     if method != "predict":
         raise RefusedError(f"a graph has no {method}")
@@ -51,7 +51,7 @@ def _convert_model(model: Any, shape: tuple[int | None, ...], dtype: str) -> onn
     return made
 
 
-def thresholds(_model: Any) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(_model: object) -> Mapping[int, npt.NDArray[Any]]:
     return {}
 
 

@@ -83,7 +83,7 @@ def graph(ensemble: Ensemble) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def class_names(classes: Sequence[Any]) -> Any:
+def class_names(classes: Sequence[object]) -> Any:
     """The constant `classes`, of words or of whole numbers."""
     named = np.array(classes)
     text = named.dtype.kind in "UO"
@@ -125,7 +125,7 @@ def after(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _scale_margins(ensemble: Ensemble, constants: list[Any]) -> list[Any]:
+def _scale_margins(ensemble: Ensemble, constants: list[object]) -> list[Any]:
     """A mean is divided and not multiplied, as the models do it: to the last bit."""
     kind, by = ("Div", ensemble.divisor) if ensemble.divisor != 1.0 else ("Mul", ensemble.scale)
     if by == 1.0:

@@ -38,7 +38,7 @@ _LINKS: Final[Mapping[str, ensembles.Link]] = {
 }
 
 
-def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate]:
     """XGBoost computes in float: so does the graph."""
     if method != "predict":
         raise RefusedError(f"a graph has no {method}")
@@ -52,11 +52,11 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
     yield from trees.candidates(ensemble, inputs, method)
 
 
-def thresholds(model: Any) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(model: object) -> Mapping[int, npt.NDArray[Any]]:
     return read(model).thresholds()
 
 
-def read(model: Any) -> ensembles.Ensemble:
+def read(model: object) -> ensembles.Ensemble:
     """Raises RefusedError for linear boosters, categories of pandas and unknown objectives."""
     learner = _read_saved_model(model)["learner"]
     objective = learner["objective"]["name"]
@@ -93,7 +93,7 @@ def read(model: Any) -> ensembles.Ensemble:
     )
 
 
-def _classifies(model: Any) -> bool:
+def _classifies(model: object) -> bool:
     return type(model).__name__ in {"XGBClassifier", "XGBRFClassifier"}
 
 
@@ -103,7 +103,7 @@ def _read_saved_model(model: Any) -> dict[str, Any]:
     return found
 
 
-def _count_used_trees(model: Any, inner: Mapping[str, Any]) -> int:
+def _count_used_trees(model: object, inner: Mapping[str, Any]) -> int:
     """The scikit-learn classes stop at the best iteration, where training found one."""
     attributes = model.get_booster().attributes() if hasattr(model, "get_booster") else {}
     if "best_iteration" not in attributes:
@@ -158,7 +158,7 @@ def _sets(tree: Mapping[str, Any]) -> dict[int, tuple[float, ...]]:
     }
 
 
-def splits(model: Any) -> list[splitting.Split]:
+def splits(model: object) -> list[splitting.Split]:
     return list(splitting.splits(read(model)))
 
 
