@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from packaging.utils import canonicalize_name
+
 from packager.engines import compile_model
 from packager.errors import UnprovenError, UpgradeUnprovenError, VerificationError
 from packager.facts.modules import module_names
@@ -161,7 +163,7 @@ def _widen(attempt: BuildPlan, error: VerificationError) -> BuildPlan | None:
 
 
 def _find_missed(attempt: BuildPlan, error: VerificationError) -> tuple[str, ...]:
-    """Distributions of the author's environment that have the modules which were asked for."""
+    """Distributions of the author's environment that were asked for, by name or by module."""
     absent = {finding.absent for finding in error.findings if finding.absent}
     if not absent:
         return ()
@@ -170,7 +172,7 @@ def _find_missed(attempt: BuildPlan, error: VerificationError) -> tuple[str, ...
         name
         for name in attempt.unshipped
         if any(
-            f"{asked}.".startswith(f"{module}.")
+            canonicalize_name(asked) == name or f"{asked}.".lower().startswith(f"{module}.".lower())
             for asked in absent
             for module in names.modules_of(name)
         )

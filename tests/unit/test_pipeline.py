@@ -241,11 +241,12 @@ def test_what_is_missing_becomes_a_keep_rule(
     assert [plan.keep for plan in stages.slimmed] == [(), ("x/*",)]
 
 
+@pytest.mark.parametrize("absent", ["yaml.nodes", "YAML", "PyYAML", "pyyaml"])
 def test_what_the_proof_misses_of_the_author_s_environment_is_added(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str
 ) -> None:
     stages = Stages(monkeypatch, "native", "skinny")
-    stages.findings = {"native": [[REPLAY, ABSENT]]}
+    stages.findings = {"native": [[REPLAY, replace(ABSENT, absent=absent)]]}
     report = run(tmp_path)
     assert report.plan.tier == "native"
     assert report.plan.kept_for == {"pyyaml": "added when the replay missed it"}

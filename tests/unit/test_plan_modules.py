@@ -266,6 +266,29 @@ def test_pickled_code_that_finds_modules_when_it_runs_is_known(tmp_path: Path) -
     assert _name(model, "m.pkl").open_at == "m.pkl"
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("pd.ExcelFile(p)", "openpyxl"),
+        ("pd.read_excel(p)", "openpyxl"),
+        ("data.interpolate(method='spline')", "scipy"),
+        ("data.corr(method='kendall')", "scipy"),
+        ("data.sparse.to_coo()", "scipy"),
+        ("pl.from_pandas(data)", "pyarrow"),
+        ("frame.to_pandas()", "pyarrow"),
+    ],
+)
+def test_what_a_library_imports_in_a_branch_comes_along(
+    tmp_path: Path, text: str, name: str
+) -> None:
+    code = f"def predict(data, frame, p):\n    if p:\n        {text}\n"
+    model = _model(tmp_path, {"code/serve.py": code})
+    imports = read_model_imports(model, [LoaderSpec(loader="pyfunc", options={})])
+    declared = {**DECLARED, "scipy": "1.18"}
+    named = _modules.name_distributions(model, imports, declared, module_names())
+    assert name in named.distributions
+
+
 def test_a_wheel_s_pth_puts_its_folders_on_the_path(tmp_path: Path) -> None:
     model = _model(tmp_path, {"code/serve.py": "import churn"})
     files = {"own.pth": "vendored\n", "vendored/churn.py": "X = 1\n"}

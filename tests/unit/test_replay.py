@@ -392,3 +392,36 @@ def test_a_module_is_absent_where_nothing_installed_has_it(
     (tmp_path / "compiled.cpython-313-x86_64-linux-gnu.so").touch()
     removed = [Removal(PurePosixPath("taken/x.py"), 1, "tests")]
     assert find_absent_modules(text, removed, tmp_path) == absent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sklearn needs to be installed in order to use this module",
+        "scikit-learn is required for lightgbm.sklearn. You must install it.",
+        "You must install scikit-learn and restart your session to use this module.",
+        "`Import scikit-learn` failed.  Use pip to install the scikit-learn package.",
+        "required package 'sklearn' not found. Please install it",
+        "Setting output container to 'x' requires scikit-learn to be installed",
+        "run: pip install -U scikit-learn",
+        "Error: scikit-learn not found, please install it.",
+        "cannot fit: the package \\'scikit-learn\\' is not available",
+        "this requires package `sklearn` to be present",
+        "Scikit-Learn must be installed",
+        "missing module sklearn",
+    ],
+)
+def test_what_the_author_has_is_asked_for_in_any_words(tmp_path: Path, text: str) -> None:
+    unshipped = frozenset({"scikit-learn", "sklearn", "rich"})
+    found = {word.lower() for word in find_absent_modules(text, (), tmp_path, unshipped)}
+    assert found & unshipped
+    assert "rich" not in found
+    assert not {*find_absent_modules(text, (), tmp_path)} - unshipped
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["it fits rich data", "rich: unknown plan", "the rich column is of type text", "no rich rows"],
+)
+def test_a_word_alone_asks_for_nothing(tmp_path: Path, text: str) -> None:
+    assert find_absent_modules(text, (), tmp_path, {"rich"}) == ()

@@ -36,7 +36,7 @@ class Trial:
         removed, root = self.bundle.removed, self.bundle.root
         return Missed(
             rules=frozenset(keep_rules(text, removed, root)),
-            absent=frozenset(find_absent_modules(text, removed, root)),
+            absent=frozenset(find_absent_modules(text, removed, root, self.where.unshipped)),
         )
 
 

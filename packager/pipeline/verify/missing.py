@@ -12,6 +12,18 @@ from packager.types import Removal
 _MODULE: Final = re.compile(r"No module named \\?['\"]([\w.]+)")
 _OPTIONAL: Final = re.compile(r"(?:[Mm]issing optional dependency|requires) \\?['\"`]([\w.]+)")
 """As pandas says it."""
+_INSTALL: Final = re.compile(
+    r"(?:install|[Ii]mport|requires?|needs?|[Mm]issing|package|module|library)"
+    r"\s+(?:the\s+|a\s+|package\s+|module\s+|library\s+|-{1,2}[\w-]+\s+)*"
+    r"[\\'\"`]*([A-Za-z][\w.-]*\w)"
+)
+"""`requires X to be installed`, `pip install -U X`, as each library says it in its own words."""
+_INSTALLED: Final = re.compile(
+    r"([A-Za-z][\w.-]*\w)[\\'\"`]*\s+(?:package\s+|module\s+|library\s+)?"
+    r"(?:(?:is|was|are|has|have|needs?|must|should|could|can)\s*(?:not\s+)?(?:to\s+)?(?:be\s+)?)?"
+    r"(?:not\s+)?(?:installed|imported|required|needed|missing|found|available|unavailable)"
+)
+"""`X needs to be installed`, `X is required`, `X not found, please install it`."""
 _NAME: Final = re.compile(r"cannot import name \\?['\"](\w+)\\?['\"] from \\?['\"]([\w.]+)")
 _FILE: Final = re.compile(r"No such file or directory: \\?['\"]([^'\"\\]+)")
 _LIBRARY: Final = re.compile(r"(\S+\.so[\w.]*): cannot open shared object file")
@@ -24,10 +36,18 @@ def cold_store_misses(log: str) -> tuple[str, ...]:
     return tuple(_MISS.findall(log))
 
 
-def find_absent_modules(text: str, removed: Sequence[Removal], root: Path) -> tuple[str, ...]:
-    """Modules that an error's text says are missing, and that nothing installed has or had."""
+def find_absent_modules(
+    text: str, removed: Sequence[Removal], root: Path, unshipped: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Modules that an error's text says are missing, and that nothing installed has or had.
+
+    `unshipped` are words for what the author has and the function does not: of these, in lower
+    case, any wording that asks for one counts.
+    """
     had = {removal.path.parts[0].partition(".")[0] for removal in removed}
-    named = (name for pattern in (_MODULE, _OPTIONAL) for name in pattern.findall(text))
+    named = {name for pattern in (_MODULE, _OPTIONAL) for name in pattern.findall(text)}
+    said = (word for pattern in (_INSTALL, _INSTALLED) for word in pattern.findall(text))
+    named |= {word for word in said if word.lower() in unshipped}
     return tuple(sorted({name for name in named if not _has_module(name, had, root)}))
 
 

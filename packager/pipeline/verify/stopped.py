@@ -9,6 +9,7 @@ from typing import Final
 
 from packager import facts
 from packager.errors import EmulatorError
+from packager.facts.modules import module_names
 from packager.pipeline.verify.missing import find_absent_modules, keep_rules
 from packager.system import sandbox
 from packager.system.sandbox import endings, faults
@@ -33,6 +34,9 @@ class Where:
     """Of the sandbox, where it gave the function no root of its own."""
     given: tuple[Path, ...] = ()
     """What the function can read, and could not write on its target either."""
+    unshipped: frozenset[str] = frozenset()
+    """Names of the author's distributions that the function does not have, and of their modules, in
+    lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,14 @@ def describe_where(plan: BuildPlan, given: Sequence[Path]) -> Where:
     """Raises FactsError."""
     around = facts.surroundings(plan.target.name, plan.request.target.facts_dir)
     place = SHARING_FUNCTION if around.shared_memory_bytes else FUNCTION
-    return Where(place=place, level=sandbox.weak_level(), given=tuple(given))
+    modules = module_names(plan.request.target.facts_dir)
+    words = {word for name in plan.unshipped for word in (name, *modules.modules_of(name))}
+    return Where(
+        place=place,
+        level=sandbox.weak_level(),
+        given=tuple(given),
+        unshipped=frozenset(word.lower() for word in words),
+    )
 
 
 def explain_stop(
@@ -70,7 +81,7 @@ def explain_stop(
         hint=f"{hint} Its log ends:\n{log.strip()[-_LOG_TAIL:]}".strip(),
         missing=rules[0] if rules else None,
     )
-    absent = find_absent_modules(text, bundle.removed, bundle.root)
+    absent = find_absent_modules(text, bundle.removed, bundle.root, where.unshipped)
     return [found, *map(name_removed, rules[1:]), *map(name_absent, absent)]
 
 
