@@ -49,6 +49,7 @@ class Plan:
     shipped: Shipped = Shipped.DECLARED
     unshipped: tuple[str, ...] = ("anyio", "pyyaml")
     kept_for: Mapping[str, str] = field(default_factory=dict)
+    upgraded: tuple[str, ...] = ()
     model: str = "model"
     target: str = "target"
     request: BuildRequest | None = field(default=None, compare=False)
