@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from handlers.scoring.fast_tables import Reader
 
 _LOG = logging.getLogger(__name__)
+_REFUSED = "Failed to predict data. \n"
+"""How the text of what the model itself refuses begins; MLflow has the data in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Checked:
     """The answer is written without `predictions`."""
     raw: bool
     """The model checks its own input."""
+    sent: Any = None
+    """The data before it was held to the signature; kept where errors tell of it."""
 
 
 class Scorer:
@@ -82,7 +86,7 @@ class Scorer:
         """Answer one request; whatever is wrong with it becomes an answer too."""
         try:
             checked = self.read(body, content_type)
-            return self.write(self.predict(checked.data, checked.params), checked)
+            return self.write(self._predict_checked(checked), checked)
         except ScoringError as error:
             return self.refusal(error)
         except RecursionError:
@@ -110,6 +114,7 @@ class Scorer:
             given=request.params,
             unwrapped=request.unwrapped,
             raw=self._model.untyped,
+            sent=request.data if self.settings.error_details else None,
         )
 
     def refusal(self, error: ScoringError) -> Answer:
@@ -187,6 +192,30 @@ class Scorer:
         except Exception as error:  # the model's own code may raise anything
             raise self._failure(error) from error
 
+    def _predict_checked(self, checked: Checked) -> Any:
+        try:
+            return self.predict(checked.data, checked.params)
+        except ScoringError as error:
+            raise self.quote_request(error, checked) from error
+
+    def quote_request(self, error: ScoringError, checked: Checked) -> ScoringError:
+        """Add what was sent to the model's own refusal, as MLflow does, where details are told."""
+        if not self.settings.error_details or error.whole is not None:
+            return error
+        if not error.message.startswith(_REFUSED):
+            return error
+        from handlers.scoring.schema.enforcement import quote_data
+
+        said = error.get_whole()().removeprefix(_REFUSED)
+        return ScoringError(
+            error.message,
+            error_code=error.error_code,
+            error_class=error.error_class,
+            whole=lambda: f"Failed to predict data{quote_data(checked.sent)}. \n{said}",
+            stack_trace=error.stack_trace,
+            status=error.status,
+        )
+
     def _enforce_signature(
         self, request: request_parsing.Request
     ) -> tuple[Any, dict[str, Any] | None]:
@@ -233,7 +262,7 @@ class Scorer:
         if isinstance(code, str) and isinstance(message, str):  # an MlflowException, or its like
             error_class = getattr(error, "error_class", None)
             return ScoringError(
-                f"Failed to predict data. \nError: {message}",
+                f"{_REFUSED}Error: {message}",
                 error_code=code,
                 error_class=error_class and str(getattr(error_class, "value", error_class)),
             )

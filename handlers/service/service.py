@@ -211,7 +211,11 @@ class Service:
             params=checked.params,
             trace=self.traces.here(),
         )
-        return await self._batcher.submit(job, self.scorer.settings.request_timeout_seconds)
+        seconds = self.scorer.settings.request_timeout_seconds
+        try:
+            return await self._batcher.submit(job, seconds)
+        except ScoringError as error:
+            raise self.scorer.quote_request(error, checked) from error
 
     # --- what the batcher tells
 

@@ -7,6 +7,8 @@ import os
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from handlers.http.asgi import App
 from tests.conformance.asking import ours
@@ -60,3 +62,50 @@ def test_details_are_mlflows_own_words() -> None:
 )
 def test_all_details_are_mlflows_own_words() -> None:
     assert [found for case in CASES if (found := wrong(case))] == []
+
+
+class Refusing:
+    """A model that refuses everything by MLflow's own exception, as type hints do."""
+
+    def predict(self, model_input: Any, params: Any = None) -> Any:
+        raise MlflowException("no such data", error_code=RESOURCE_DOES_NOT_EXIST)
+
+
+COLUMNS = {"inputs": [{"name": "a", "type": "double"}, {"name": "b", "type": "string"}]}
+HINTED = {"inputs": [{"type": "long", "required": True}]}
+
+
+@pytest.mark.parametrize("details", [True, False])
+@pytest.mark.parametrize(
+    ("signature", "hints", "body"),
+    [
+        (HINTED, True, {"inputs": [5, "x", None, {"a": [1.5]}]}),
+        (HINTED, True, {"inputs": "text"}),
+        (HINTED, True, {"inputs": None}),
+        (COLUMNS, False, {"dataframe_split": {"columns": ["a", "b"], "data": [[1, "é"]]}}),
+        (COLUMNS, False, {"dataframe_records": [{"b": "x", "a": 2.5}, {"a": 1, "b": "y"}]}),
+        (COLUMNS, False, {"instances": [{"a": 1, "b": "y"}]}),
+        (COLUMNS, False, {"inputs": {"a": [1.5], "b": ["y"]}}),
+        (None, False, {"inputs": [[1, 2], [3, 4]]}),
+        (None, False, {"messages": [{"role": "user", "content": "hi"}]}),
+    ],
+)
+def test_what_the_model_refuses_is_quoted_where_details_are_told(
+    signature: dict[str, Any] | None,
+    hints: bool,  # noqa: FBT001 - a column of the table
+    body: Any,
+    *,
+    details: bool,
+) -> None:
+    model = Refusing()
+    scorer = ours(signature, model, type_hints=hints, mlflow_version=VERSION, error_details=details)
+    case = Case("refused", signature, json.dumps(body).encode(), type_hints=hints)
+
+    expected = asked(case, theirs(signature, model, type_hints=hints))
+    actual = asked(case, App(scorer))
+
+    assert (actual.status, expected.status) == (404, 404)
+    if details:
+        assert actual.body == expected.body
+    else:
+        assert _message(actual.body) == "Failed to predict data. \nError: no such data"
