@@ -6,6 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
+    "handlers/events/triggers/batches.py": {
+        "if all(isinstance(each, dict) and each.keys() == found[0].keys() for each in found):"
+        " | 0 + 1": "there are two at least, and all are compared with it",
+    },
+    "handlers/scoring/responses.py": {
+        "if value.dtype == object: | Eq becomes NotEq": "what is left in a list is made plain by "
+        "json's own question for each value",
+    },
     "packager/models/registry.py": {
         "folder.mkdir(parents=True, exist_ok=True) | True flips": "what calls it has made the "
         "folder above, and nothing has made this one",

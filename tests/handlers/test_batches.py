@@ -155,12 +155,28 @@ def test_a_batch_is_started_with_its_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "rows"), [(b"{", "1"), (b"[]", "1"), (b"{}", "0"), (b"{}", "x"), (b"{}", "9" * 5000)]
+    ("body", "rows"),
+    [
+        (b"{", "1"),
+        (b"[]", "1"),
+        (b"{}", "0"),
+        (b"{}", "x"),
+        (b"{}", "9" * 5000),
+        (b"{}", "1000000000"),
+    ],
 )
 def test_what_cannot_be_started_is_refused(body: bytes, rows: str) -> None:
     answer, client = start(body, rows=rows)
     assert (answer.status_code, client.started) == (400, [])
     assert json.loads(answer.get_body())["error_code"] == "BAD_REQUEST"
+
+
+@pytest.mark.parametrize("rows", ["1", "999999999"])
+def test_a_number_of_rows_has_up_to_nine_digits(rows: str) -> None:
+    answer, client = start(json.dumps(BODIES["split"]).encode(), rows=rows)
+    assert answer.status_code == 202
+    ((_, parts),) = client.started
+    assert len(parts) == (25 if rows == "1" else 1)
 
 
 def test_the_orchestrator_gives_back_the_actions_that_the_platform_runs() -> None:

@@ -75,6 +75,14 @@ def test_nan_is_bare_or_null(value: Any) -> None:
         assert encode(infinite, wrapped=False, bare_nan=False) == b"[null, null, 2]"
 
 
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_many_numbers_are_written_as_few_are(*, wrapped: bool) -> None:
+    value = np.linspace(0.25, 9.75, 20_000).reshape(-1, 2)
+    plain: Any = {"predictions": value.tolist()} if wrapped else value.tolist()
+
+    assert encode(value, wrapped=wrapped) == json.dumps(plain).encode()
+
+
 def test_what_is_no_array_or_table_stays_as_it_is() -> None:
     value = {"a": [1]}
     assert jsonable(value) is value

@@ -16,7 +16,7 @@ from azure.functions._eventgrid import EventGridEvent
 from azure.functions.queue import QueueMessage
 from azure.functions.servicebus import ServiceBusMessage
 
-from handlers.events import trigger_functions, triggers
+from handlers.events import sources, trigger_functions, triggers
 from handlers.events.destinations import Message
 from handlers.events.records import RecordsFailedError
 from handlers.events.trigger_functions import InternalError, TriggerFunctions
@@ -101,6 +101,59 @@ class Asked:
             "failed": self.failed,
         }
         function(**{n: given[n] for n in inspect.signature(function).parameters})
+
+
+NAMES = {
+    "queue": ("m1", None),
+    "servicebus": ("m1", None),
+    "topic": ("m1", None),
+    "eventgrid": ("m1", None),
+    "blob": ("requests/m1", None),
+    "eventhubs": ("3/0", "3"),
+    "timer": ("m1", None),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_cannot_be_read_keeps_its_name(name: str) -> None:
+    """By which its dead letter is found."""
+    (trigger,) = triggers.load([name])
+    given = {**messages(name, GOOD), "context": SimpleNamespace(invocation_id="m1")}
+
+    (entry,) = trigger.entries(given)
+    (record,) = sources.read_records(trigger, given)
+
+    assert trigger.identify(entry) == NAMES[name]
+    assert (record.id, record.item, record.group) == (NAMES[name][0], *NAMES[name])
+    assert record.fault is None
+
+
+def test_an_event_hub_that_tells_no_partition_has_one_without_a_name() -> None:
+    (trigger,) = triggers.load(["eventhubs"])
+    event = SimpleNamespace(sequence_number=7, metadata=None, get_body=lambda: GOOD)
+
+    assert trigger.entries({"event": event}) == [event]
+    assert trigger.identify(event) == ("/7", "")
+
+
+def test_a_timer_does_not_ring_when_the_function_starts() -> None:
+    """Each instance that is added would score the request once more."""
+    (binding,) = (
+        each
+        for each in Asked("timer").functions["timer"].get_bindings()
+        if each.type == "timerTrigger"
+    )
+
+    assert binding.get_dict_repr()["runOnStartup"] is False
+
+
+@pytest.mark.parametrize(
+    ("output", "kind"), [("blob", "blob"), ("queue", "queue"), ("servicebus", "serviceBus")]
+)
+def test_answers_go_out_by_the_binding_that_was_chosen(output: str, kind: str) -> None:
+    bindings = Asked("queue", output=output).functions["queue"].get_bindings()
+
+    assert [each.type for each in bindings if each.name == "out"] == [kind]
 
 
 def test_files_and_names_are_those_that_are_listed() -> None:

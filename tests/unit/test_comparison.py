@@ -123,6 +123,8 @@ REMOVED = tuple(
         ("[Errno 2] No such file or directory: '/t/pkg/data/README.md'", ("pkg/data/README.md",)),
         ("[Errno 2] No such file or directory: '/t/pkg/data'", ("pkg/data",)),
         ("[Errno 2] No such file or directory: '.'", ()),
+        ("[Errno 2] No such file or directory: '/t/pkg/data/other.md'", ()),
+        ("[Errno 2] No such file or directory: '/t/pkg/da'", ()),
         ("libonnxruntime.so.1: cannot open shared object file: No such file",
          ("onnxruntime/capi/libonnxruntime.so.1",)),
         ('{"errorMessage": "No module named \\\'numpy.core.odd\\\'"}', ("numpy/core/odd.py",)),

@@ -34,12 +34,15 @@ def spread_of(*values: Json) -> Spread:
     "values",
     [
         (1.5, 1.5 + ULP),
+        # as many units in the last place as there may be
+        (1.0, 1.0 + 255 * ULP),
         (1e300, 1e300 * (1 + 4 * ULP)),
         (0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1),
         # another order of a sum may end near zero: the largest number there counts
         ([1.0, 1e-16], [1.0, 3e-16]),
         # single precision
         (single(0.1), single(0.1) + 2.0**-27),
+        (single(1.5), 1.5 + 255 * 2.0**-23),
         (0.0, -0.0),
     ],
 )
@@ -53,6 +56,8 @@ def test_last_digits_are_rounding(values: tuple[Json, ...]) -> None:
     [
         (1.5, 1.6),
         (1.5, 1.5 + 1e-9),
+        (1.0, 1.0 + 300 * ULP),
+        (1.5, 1.5 + 400 * 2.0**-23),
         # beyond single precision's largest number
         (1e300, 1e300 * (1 + 1e-9)),
         (40_000.0, 40_001.0),
@@ -120,6 +125,8 @@ def test_answers_agree_by_chance_alone_and_without_a_spread_only_as_text() -> No
     assert answers_agree('{"predictions": [1.5]}', '{"predictions": [4.0]}', drawn)
     assert not answers_agree('{"predictions": [1.5]}', '{"predictions": ["a"]}', drawn)
     assert not answers_agree("[1.0]", "[1.00]", Spread())
+    assert answers_agree("[1.0]", "[1.0]", Spread())
+    assert answers_agree("ValueError: no", "ValueError: no", drawn)
 
 
 @pytest.mark.parametrize(("count", "end"), [(12, "p11 (by 1)"), (13, "p11 (by 1); and 1 more")])
