@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+_PLAIN_BODY: Final = (
+    "def body(self, *, details: bool = False, classified: bool = True) -> bytes:"
+    "  # noqa: ARG002  the text has neither"
+)
 EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
+    "handlers/scoring/errors.py": {
+        _PLAIN_BODY + " | False flips": "the text is the same with details and without",
+        _PLAIN_BODY + " | True flips": "and where there are no classes",
+    },
+    "handlers/scoring/fast_tables.py": {
+        "_PIECE_BYTES = 128 * 1024 | 128 + 1": "a matter of memory alone",
+        "return {} | returns None": "it is only asked whether it is empty",
+        "large = len(cells) >= fast_json.LARGE_BYTES | GtE becomes Gt": "either way reads the same",
+    },
+    "handlers/scoring/row_spans.py": {
+        "if not len(lines): | condition never holds": "no row starts within nothing",
+    },
     "handlers/events/triggers/batches.py": {
         "if all(isinstance(each, dict) and each.keys() == found[0].keys() for each in found):"
         " | 0 + 1": "there are two at least, and all are compared with it",

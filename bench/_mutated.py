@@ -13,11 +13,7 @@ _SCORING: Final = (
 """Requests of every form, answered by MLflow's own server too."""
 _CASTING: Final = (*_SCORING, "tests/conformance/test_extremes.py", "tests/unit/test_bad_rows.py")
 _FRAMES: Final = (*_SCORING, "tests/conformance/test_columns.py")
-_BULK: Final = (
-    "tests/unit/test_short_ways.py",
-    "tests/property/test_bulk_properties.py",
-    "tests/unit/test_scoring_growth.py",
-)
+_BULK: Final = ("tests/unit/test_short_ways.py",)
 _EVENTS: Final = (
     "tests/handlers/test_source_records.py",
     "tests/handlers/test_events.py",

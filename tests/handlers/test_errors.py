@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
@@ -50,17 +51,18 @@ def test_a_class_that_is_given_has_mlflow_s_state(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code", "error_class"),
+    ("kind", "status", "code", "error_class"),
     [
-        (InvalidInputError("m"), 400, "BAD_REQUEST", "INVALID_PARAMETER_VALUE"),
-        (SchemaError("m"), 400, "INVALID_PARAMETER_VALUE", "SCHEMA_ENFORCEMENT_FAILED"),
-        (ParameterError("m"), 400, "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE"),
-        (TooLargeError("m"), 413, "BAD_REQUEST", "PAYLOAD_TOO_LARGE"),
+        (InvalidInputError, 400, "BAD_REQUEST", "INVALID_PARAMETER_VALUE"),
+        (SchemaError, 400, "INVALID_PARAMETER_VALUE", "SCHEMA_ENFORCEMENT_FAILED"),
+        (ParameterError, 400, "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE"),
+        (TooLargeError, 413, "BAD_REQUEST", "PAYLOAD_TOO_LARGE"),
     ],
 )
 def test_each_refusal_has_its_status_and_class(
-    error: ScoringError, status: int, code: str, error_class: str
+    kind: Callable[[str], ScoringError], status: int, code: str, error_class: str
 ) -> None:
+    error = kind("m")
     body = json.loads(error.body())
 
     assert (error.status, error.content_type) == (status, "application/json")
@@ -70,13 +72,16 @@ def test_each_refusal_has_its_status_and_class(
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "text"),
+    ("make", "status", "text"),
     [
-        (PlainError("no such type", status=415), 415, b"no such type"),
-        (UnhandledError(), 500, b"Internal Server Error"),
+        (lambda: PlainError("no such type", status=415), 415, b"no such type"),
+        (UnhandledError, 500, b"Internal Server Error"),
     ],
 )
-def test_what_mlflow_answers_as_text_is_text(error: PlainError, status: int, text: bytes) -> None:
+def test_what_mlflow_answers_as_text_is_text(
+    make: Callable[[], PlainError], status: int, text: bytes
+) -> None:
+    error = make()
     assert (error.status, error.body(details=True)) == (status, text)
     assert error.content_type == "text/plain; charset=utf-8"
     assert str(error) == text.decode()
@@ -102,19 +107,22 @@ def test_data_and_traces_are_written_only_with_details() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "whole"),
+    ("make", "whole"),
     [
-        (ScoringError("m", whole=lambda: "all of it"), "all of it"),
-        (ScoringError("m"), "m"),
-        (InvalidInputError("m", whole=lambda: "all of it"), "Invalid input. all of it"),
-        (InvalidInputError("m", detail="d"), "Invalid input. m d"),
-        (SchemaError("m", detail="d", whole=lambda: "all of it"), "all of it"),
-        (SchemaError("m", detail="d"), "m d"),
-        (ParameterError("m", whole=lambda: "all of it"), "all of it"),
+        (lambda: ScoringError("m", whole=lambda: "all of it"), "all of it"),
+        (lambda: ScoringError("m"), "m"),
+        (lambda: InvalidInputError("m", whole=lambda: "all of it"), "Invalid input. all of it"),
+        (lambda: InvalidInputError("m", detail="d"), "Invalid input. m d"),
+        (lambda: SchemaError("m", detail="d", whole=lambda: "all of it"), "all of it"),
+        (lambda: SchemaError("m", detail="d"), "m d"),
+        (lambda: ParameterError("m", whole=lambda: "all of it"), "all of it"),
     ],
     ids=range(7),
 )
-def test_details_are_the_whole_of_what_mlflow_says(error: ScoringError, whole: str) -> None:
+def test_details_are_the_whole_of_what_mlflow_says(
+    make: Callable[[], ScoringError], whole: str
+) -> None:
+    error = make()
     assert json.loads(error.body(details=True))["message"] == whole
     assert error.get_whole()() == whole
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import math
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -277,45 +274,3 @@ def test_numbers_are_rounded_as_python_rounds_them() -> None:
 
     assert found is not None
     assert found.tolist() == list(map(float, texts))
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["[NaN]", "[18446744073709551616]", '["\\ud800"]', "[1e400]", '{"a": 1, "a": 2}', "[-0]"],
-)
-def test_what_the_fast_parser_refuses_json_reads(text: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr(fast_json, "LARGE_BYTES", 0)
-
-    assert repr(fast_json.decode(text.encode())) == repr(json.loads(text))
-
-
-def test_without_the_fast_parser_all_is_read_by_json(monkeypatch: Any) -> None:
-    monkeypatch.setattr(fast_json, "msgspec", lambda: None)
-    monkeypatch.setattr(fast_json, "LARGE_BYTES", 0)
-    scorer = ours({"inputs": [column("double", "a")]})
-
-    answer = scorer.invocations(b'{"inputs": {"a": [1.5]}}', "application/json")
-
-    assert answer.status == 200
-    assert fast_json.encode_numbers(np.array([1.5])) is None
-
-
-def test_the_collector_runs_again_however_the_pauses_nest() -> None:
-    with fast_json.collector_paused(when=True):
-        with contextlib.suppress(ValueError), fast_json.collector_paused(when=True):
-            assert not gc.isenabled()
-            raise ValueError
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    with fast_json.collector_paused(when=False):
-        assert gc.isenabled()
-
-
-def test_many_small_bodies_repay_the_parser_too(monkeypatch: Any) -> None:
-    asked = mock.Mock(wraps=fast_json.msgspec)
-    monkeypatch.setattr(fast_json, "msgspec", asked)
-    monkeypatch.setattr(fast_json, "REPAID_BYTES", 100)
-    monkeypatch.setattr(fast_json, "_decoded_bytes", 0)
-    body = b'{"inputs": [[1, 2.5, null]]}'
-    assert [fast_json.decode(body) for _ in range(5)] == [json.loads(body)] * 5
-    assert asked.call_count == 2, "the fourth and the fifth, of 28 bytes each"

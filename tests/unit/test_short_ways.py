@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import sys
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from handlers.scoring import fast_json, fast_tables, row_spans
 from handlers.scoring.schema.signature import read_schema
+from tests.conformance.asking import ours
 from tests.conformance.cases import column
 
 ROWS = [[1.5, 2.0], [3.25, -4.0]]
@@ -101,6 +104,8 @@ def test_columns_that_nobody_asked_for_are_left_out() -> None:
         SPLIT % '[["1.5", 2.0]]',
         SPLIT % "[[1.5, true]]",
         SPLIT % "[]",
+        '{"dataframe_split": {"columns": "ab", "data": [[1, 2]]}}',
+        '{"dataframe_split": {"columns": [{}, "b"], "data": [[1, 2]]}}',
         SPLIT % "[[]]",
         SPLIT % "[[1.5, 2.0],]",
         SPLIT % f"[[1{'0' * 400}, 2]]",
@@ -121,7 +126,7 @@ def test_columns_that_nobody_asked_for_are_left_out() -> None:
         "[[1, 2]]",
         "",
     ],
-    ids=range(25),
+    ids=range(27),
 )
 def test_what_is_out_of_the_ordinary_goes_the_general_way(body: str) -> None:
     assert read(body) is None
@@ -257,8 +262,9 @@ def test_lists_are_cut_out_by_their_brackets(
         (b"[1, 2] [3, 4]", None),
         (b"[[1, 2], [3, 4]", None),
         (b"[1,2];[3,4]", None),
+        (b"[1, 2], [3, 4", None),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_the_width_of_rows_is_that_of_each(rows: bytes, width: int | None) -> None:
     assert row_spans.measure_brackets(rows) == width
@@ -341,3 +347,46 @@ def test_a_parser_is_kept_by_a_thread_and_done_without_where_there_is_none(
     assert fast_json.msgspec() is None
     assert read(SPLIT % "[[1.5, 2.0], [3.25, -4.0]]") == (AS_COLUMNS, None)
     assert read('{"dataframe_records": ' + RECORDS + "}") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[NaN]", "[18446744073709551616]", '["\\ud800"]', "[1e400]", '{"a": 1, "a": 2}', "[-0]"],
+)
+def test_what_the_fast_parser_refuses_json_reads(text: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(fast_json, "LARGE_BYTES", 0)
+
+    assert repr(fast_json.decode(text.encode())) == repr(json.loads(text))
+
+
+def test_without_the_fast_parser_all_is_read_by_json(monkeypatch: Any) -> None:
+    monkeypatch.setattr(fast_json, "msgspec", lambda: None)
+    monkeypatch.setattr(fast_json, "LARGE_BYTES", 0)
+    scorer = ours({"inputs": [column("double", "a")]})
+
+    answer = scorer.invocations(b'{"inputs": {"a": [1.5]}}', "application/json")
+
+    assert answer.status == 200
+    assert fast_json.encode_numbers(np.array([1.5])) is None
+
+
+def test_the_collector_runs_again_however_the_pauses_nest() -> None:
+    with fast_json.collector_paused(when=True):
+        with contextlib.suppress(ValueError), fast_json.collector_paused(when=True):
+            assert not gc.isenabled()
+            raise ValueError
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with fast_json.collector_paused(when=False):
+        assert gc.isenabled()
+
+
+def test_many_small_bodies_repay_the_parser_too(monkeypatch: Any) -> None:
+    asked = mock.Mock(wraps=fast_json.msgspec)
+    monkeypatch.setattr(fast_json, "msgspec", asked)
+    monkeypatch.setattr(fast_json, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(fast_json, "REPAID_BYTES", 100)
+    monkeypatch.setattr(fast_json, "_decoded_bytes", 0)
+    body = b'{"inputs": [[1, 2.5, null]]}'
+    assert [fast_json.decode(body) for _ in range(5)] == [json.loads(body)] * 5
+    assert asked.call_count == 2, "the fourth and the fifth, of 28 bytes each"
