@@ -92,6 +92,12 @@ def set_output_pandas():
     return _fit(model, ["age", "income", "plan"])
 
 
+@zoo("project", "set_output('polars'), which nothing in the model's files imports")
+def set_output_polars():
+    scale = StandardScaler().set_output(transform="polars")
+    return _fit(make_pipeline(scale, LogisticRegression()))
+
+
 @zoo("project", "categories one-hot encoded, those never seen ignored")
 def one_hot_unseen():
     model = make_pipeline(
