@@ -21,6 +21,7 @@ FINDERS: Final = frozenset(
 _METADATA: Final = ("importlib.metadata", "importlib_metadata", "pkg_resources")
 _CHOICES: Final = frozenset({"backend", "dtype_backend", "engine"})
 """Arguments that pandas and others take a module's name by."""
+_OWN_PACKAGE: Final = frozenset({"__package__", "__name__"})
 _MOST_BYTES: Final = 20_000_000
 """Of a source that is read: no parser takes more in a reasonable time."""
 _LATER_NODES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -56,6 +57,8 @@ class CodeImports:
     attributes: dict[str, int] = field(default_factory=dict)
     """Names of attributes and methods -> the first line."""
     texts: dict[str, int] = field(default_factory=dict)
+    families: dict[str, int] = field(default_factory=dict)
+    """Packages any module of which may be imported -> the first line: `f"churn.plugins.{name}"`."""
     imports_by_text: bool = False
     asks_metadata: bool = False
     open_line: int = 0
@@ -97,7 +100,7 @@ def resolve_relative(name: str, package: str) -> str:
     parts = package.split(".") if package else []
     if level > len(parts):
         return ""
-    return ".".join([*parts[: len(parts) - level + 1], name.lstrip(".")])
+    return ".".join([*parts[: len(parts) - level + 1], name.lstrip(".")]).strip(".")
 
 
 def read_imports(path: Path) -> CodeImports:
@@ -192,10 +195,41 @@ def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
     if function in _IMPORTERS:
         found.imports_by_text = True
         if node.args and not isinstance(node.args[0], ast.Constant):
-            found.open_line = node.lineno
+            if family := _read_family(node):
+                found.families.setdefault(family, node.lineno)
+            else:
+                found.open_line = node.lineno
     elif function in FINDERS:
         found.open_line = node.lineno
     for keyword in node.keywords:
         value = keyword.value
         if keyword.arg in _CHOICES and isinstance(value, ast.Constant) and value.value:
             found.modules.add(CodeImport(str(value.value), node.lineno, later, is_guess=True))
+
+
+def _read_family(node: ast.Call) -> str:
+    """The package that a computed name begins with, relative ones with dots; "" for none."""
+    prefix = _read_prefix(node.args[0])
+    stem = prefix.lstrip(".")
+    family = prefix[: len(prefix) - len(stem)] + stem.rpartition(".")[0]
+    anchors = [*node.args[1:2], *(each.value for each in node.keywords if each.arg == "package")]
+    if not family.startswith(".") or not anchors or name_last(anchors[0]) in _OWN_PACKAGE:
+        return family
+    anchor = anchors[0].value if isinstance(anchors[0], ast.Constant) else ""
+    return resolve_relative(family, str(anchor or ""))
+
+
+def _read_prefix(node: ast.expr) -> str:
+    """The text that a computed one begins with, as far as the code has it."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return _read_prefix(node.values[0]) if node.values else ""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _read_prefix(node.left)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return _read_prefix(node.left).partition("%")[0]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        text = _read_prefix(node.func.value) if node.func.attr == "format" else ""
+        return text.partition("{")[0]
+    return ""

@@ -54,6 +54,8 @@ class ModelImports:
     """Names of attributes that code uses -> where."""
     distributions: dict[str, str] = field(default_factory=dict)
     """Texts of code that asks importlib.metadata -> where; some name distributions."""
+    families: dict[str, str] = field(default_factory=dict)
+    """Packages any module of which may be imported -> where."""
     open_at: str = ""
     """Where code imports what only running it tells, if anywhere."""
 
@@ -121,7 +123,8 @@ def _follow(
 ) -> None:
     """Read the modules of the model's code that are asked for, directly or not."""
     done: dict[str, bool] = {}
-    waiting = list(start.items())
+    followed: set[str] = set()
+    waiting = [*start.items(), *_list_members(every, found, followed)]
     while waiting:
         name, certain = waiting.pop()
         parts = name.split(".")
@@ -134,7 +137,22 @@ def _follow(
             package = module if path.stem == "__init__" else module.rpartition(".")[0]
             need = Need.LOAD if certain else Need.LATER
             _read_file_into(path, root, package, found, more, need)
-            waiting.extend(more.items())
+            waiting.extend((*more.items(), *_list_members(every, found, followed)))
+
+
+def _list_members(
+    every: Mapping[str, Path], found: ModelImports, followed: set[str]
+) -> Iterator[tuple[str, bool]]:
+    """The model's own modules of packages whose names begin a computed one.
+
+    What such a name imports of other packages only running it tells.
+    """
+    for family in sorted(found.families.keys() - followed):
+        followed.add(family)
+        members = [name for name in every if name.startswith(f"{family}.")]
+        yield from ((name, False) for name in members)
+        if not members:
+            found.open_at = found.families[family]
 
 
 def _read_file_into(
@@ -158,6 +176,11 @@ def _read_file_into(
         found.attributes.setdefault(attribute, f"{where}:{line}")
     if read.open_line:
         found.open_at = f"{where}:{read.open_line}"
+    for family, line in read.families.items():
+        if name := resolve_relative(family, package):
+            found.families.setdefault(name, f"{where}:{line}")
+        else:
+            found.open_at = f"{where}:{line}"
     if read.asks_metadata:
         for text, line in read.texts.items():
             found.distributions.setdefault(text, f"{where}:{line}")

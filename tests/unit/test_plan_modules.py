@@ -260,6 +260,59 @@ def test_code_that_finds_modules_when_it_runs_is_known(
     assert _name(_model(tmp_path, {"code/serve.py": text})).open_at == where
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import_module(f'own.plugins.{kind}')",
+        "import_module('own.plugins.' + kind)",
+        "import_module('own.plugins.' + kind + '.main')",
+        "import_module('own.plugins.%s' % kind)",
+        "import_module('own.plugins.{}'.format(kind))",
+        "import_module(f'own.plugins.b_{kind}')",
+        "import_module(f'.{kind}', package='own.plugins')",
+        "import_module('.' + kind, 'own.plugins')",
+        "import_module(f'.plugins.{kind}', __package__)",
+        "import_module(f'..plugins.{kind}', 'own.steps')",
+        "__import__(f'own.plugins.{kind}')",
+    ],
+)
+def test_a_computed_name_in_the_model_s_own_package_leaves_nothing_open(
+    tmp_path: Path, text: str
+) -> None:
+    files: dict[str, bytes | str] = {
+        "code/serve.py": "import own",
+        "code/own/__init__.py": f"from importlib import import_module\ndef f(kind):\n    {text}",
+        "code/own/plugins/__init__.py": "",
+        "code/own/plugins/b_tree.py": "from . import deep",
+        "code/own/plugins/deep/__init__.py": "def f():\n    import requests",
+    }
+    named = _name(_model(tmp_path, files))
+    assert named.open_at == ""
+    assert "requests" in named.distributions
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import_module(f'sklearn.{kind}')",
+        "import_module(f'{kind}.own')",
+        "import_module(f'own{kind}')",
+        "import_module(kind.format('own.plugins.'))",
+        "import_module(kind + '.own')",
+        "import_module(f'elsewhere.own.{kind}')",
+        "import_module(f'...{kind}', __package__)",
+        "import_module(f'.plugins.{kind}', package=kind)",
+        "import_module(f'.{kind}', 'elsewhere')",
+    ],
+)
+def test_another_computed_name_leaves_all_open(tmp_path: Path, text: str) -> None:
+    code = f"from importlib import import_module\ndef f(kind):\n    {text}"
+    files: dict[str, bytes | str] = {
+        "code/serve.py": "import own", "code/own/__init__.py": code, "code/own/plugins/a.py": ""
+    }  # fmt: skip
+    assert _name(_model(tmp_path, files)).open_at == "code/own/__init__.py:3"
+
+
 def test_pickled_code_that_finds_modules_when_it_runs_is_known(tmp_path: Path) -> None:
     content = _by_value("import importlib\ndef served(x):\n    importlib.import_module(x)")
     model = _model(tmp_path, {"m.pkl": content}, loader_module="mlflow.pyfunc.model")
