@@ -51,6 +51,14 @@ MORE = {
     "return [mlflow.get_run('x') for _ in model_input]": "get_run",
     "return (lambda: mlflow.search_runs())()": "search_runs",
     "return str(Schema([ColSpec('long', 'a')]))": "mlflow.types.schema.Schema",
+    "return getattr(mlflow, model_input)": "mlflow.?",
+    "return vars(mlflow)[model_input]": "mlflow.?",
+    "return getattr(mlflow, 'get_run')('x')": "get_run",
+    "m = mlflow; return m.get_run('x')": "get_run",
+    "import sys; return sys.modules['mlflow'].get_run('x')": "get_run",
+    "import importlib; return importlib.import_module('mlflow.' + 'x')": "mlflow.x",
+    "import importlib; return importlib.import_module('mlflow.' + model_input)": "mlflow.",
+    "exec('import mlflow.tracking')": "mlflow.?",
     "return ModelSignature()": "mlflow.models.signature.ModelSignature",
 }
 
@@ -121,6 +129,45 @@ def test_code_beside_the_model_counts_where_it_is_imported(tmp_path: Path) -> No
     assert [path.name for path in files] == ["__init__.py", "deep.py", "serve.py"]
     (name,) = (name for path in files for name in _stub.find_missing(path))
     assert name == "mlflow.tracking"
+
+
+CODE = {
+    "import mlflow\nmlflow.models.set_model(1)": "",
+    "import mlflow\nx = mlflow.__version__": "",
+    "import mlflow.pyfunc as p\nclass M(p.PythonModel): ...": "",
+    "from mlflow.pyfunc.utils import pyfunc\n@pyfunc\ndef predict(x): ...": "",
+    "from mlflow import pyfunc\ndef f(pyfunc): return pyfunc": "",
+    "import logging\nlogging.getLogger('mlflow').setLevel(0)": "",
+    "import mlflow\nx = getattr(mlflow, '__version__')": "",
+    "import importlib\nimportlib.import_module('numpy')": "",
+    "import sys\nsys.modules['numpy']": "",
+    "exec('x = 1')": "",
+    "import mlflow as m\nm.get_tracking_uri()": "mlflow.get_tracking_uri",
+    "import mlflow\nm = mlflow\nm.get_tracking_uri()": "mlflow.?",
+    "import mlflow\ndef f(m=mlflow): m.set_tag('a', 1)": "mlflow.?",
+    "import mlflow\nclass A:\n    def __init__(self): self.m = mlflow": "mlflow.?",
+    "import mlflow\nvars(mlflow)['get_run']('x')": "mlflow.?",
+    "import mlflow\nmlflow.__dict__['get_run']": "mlflow.__dict__",
+    "from mlflow import pyfunc\nf = [pyfunc]": "mlflow.pyfunc.?",
+    "import mlflow\ngetattr(mlflow, name)": "mlflow.?",
+    "import mlflow\nif hasattr(mlflow, 'get_tracking_uri'): ...": "mlflow.get_tracking_uri",
+    "import importlib\nimportlib.import_module('mlflow').get_run('x')": "mlflow.?",
+    "from importlib import import_module as im\nim('mlflow.tracking')": "mlflow.tracking.?",
+    "import importlib\nimportlib.import_module(f'mlflow.{x}')": "mlflow.?",
+    "__import__('mlflow.' + x)": "mlflow.?",
+    "import importlib.util\nimportlib.util.find_spec('mlflow.tracking')": "mlflow.tracking",
+    "import sys\nsys.modules['mlflow'].get_run('x')": "mlflow.?",
+    "import sys\nsys.modules.get('mlflow').get_run('x')": "mlflow.?",
+    "exec('import mlflow.tracking')": "mlflow.?",
+    "from mlflow import *": "mlflow.*",
+    "if TYPE_CHECKING:\n    import mlflow.tracking": "",
+}
+
+
+@pytest.mark.parametrize("code", CODE)
+def test_code_is_searched_for_every_way_to_ask(code: str, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(code, encoding="utf-8")
+    assert " ".join(_stub.find_missing(tmp_path / "model.py")) == CODE[code]
 
 
 @pytest.mark.parametrize("name", ["pyfunc_pickle", "pyfunc_code", "pyfunc_loader"])

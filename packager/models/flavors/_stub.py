@@ -11,7 +11,7 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeGuard
 
 import handlers
 from packager.models.code_imports import (
@@ -33,6 +33,8 @@ _USUAL: Final = frozenset(
     {"Any", "Path", "config", "context", "data", "json", "model", "os", "sys", "utils", "version"}
 )
 """Names of MLflow that a model's own variables and attributes have as well."""
+_RUN_TEXT: Final = frozenset({"compile", "eval", "exec"})
+_ASK_BY_VALUE: Final = _RUN_TEXT | {"__dict__", "getattr", "vars"}
 _FUNCTION_MODEL: Final = "mlflow.pyfunc.model._FunctionPythonModel"
 """Carries the signature that it was logged with, and nothing asks it for that."""
 
@@ -88,31 +90,85 @@ def _bound_names(tree: ast.AST) -> dict[str, str]:
 
 
 def _used_names(tree: ast.Module) -> Iterator[str]:
-    """Dotted names of mlflow: those imported, chains of attributes, and modules named by text."""
+    """Dotted names of mlflow; `?` for one that only running the code tells.
+
+    Those imported, chains of attributes, what text names, and modules that are handed on:
+    `m = mlflow` is used by names that are not known.
+    """
     bound = _bound_names(tree)
     yield from (name for name in bound.values() if _is_mlflow(name))
-    for node in _nodes(tree):
+    nodes = list(_nodes(tree))
+    read = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    read |= {id(node.args[0]) for node in nodes if _asks_attribute(node, bound)}
+    own = {node.id for node in nodes if isinstance(node, ast.Name) and _is_stored(node)}
+    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for node in nodes:
+        name = ""
         if isinstance(node, ast.Attribute):
-            chain = _chain(node, bound)
+            name = _chain(node, bound)
         elif isinstance(node, ast.Call):
-            chain = _read_called_name(node, bound)
-        else:
-            continue
-        if _is_mlflow(chain):
-            yield chain
+            name = _read_called_name(node, bound)
+        elif isinstance(node, ast.Subscript) and name_last(node.value) == "modules":
+            name = _read_text(node.slice, handed_on=True)
+        elif isinstance(node, ast.Name) and id(node) not in read and node.id not in own:
+            name = bound.get(node.id, "")
+            name = f"{name}.?" if _is_mlflow(name) and _file(name) else ""
+        if _is_mlflow(name):
+            yield name
+
+
+def _is_stored(node: ast.Name) -> bool:
+    return not isinstance(node.ctx, ast.Load)
+
+
+def _name_function(node: ast.Call, bound: dict[str, str]) -> str:
+    """Name what is called by the last part of what it is imported as."""
+    name = name_last(node.func)
+    return bound.get(name, name).rpartition(".")[2] if isinstance(node.func, ast.Name) else name
+
+
+def _asks_attribute(node: ast.AST, bound: dict[str, str]) -> TypeGuard[ast.Call]:
+    if not isinstance(node, ast.Call) or len(node.args) < 2:
+        return False
+    return _name_function(node, bound) in {"getattr", "hasattr"}
 
 
 def _read_called_name(node: ast.Call, bound: dict[str, str]) -> str:
     """Read the name in `getattr(mlflow, "x")` or `import_module("mlflow.x")`; "" otherwise."""
-    function = name_last(node.func)
-    if function == "getattr" and len(node.args) > 1:
+    function = _name_function(node, bound)
+    if _asks_attribute(node, bound):
         owner, name = _chain(node.args[0], bound), node.args[1]
         text = name.value if isinstance(name, ast.Constant) else "?"
         return f"{owner}.{text!s}" if owner else ""
-    if function in {"import_module", "__import__"} and node.args:
-        name = node.args[0]
-        return str(name.value) if isinstance(name, ast.Constant) else ""
+    if not node.args:
+        return ""
+    if function in {"import_module", "__import__"}:
+        return _read_text(node.args[0], handed_on=True)
+    if function == "find_spec":
+        return _read_text(node.args[0])
+    if function == "get" and isinstance(node.func, ast.Attribute):
+        in_modules = name_last(node.func.value) == "modules"
+        return _read_text(node.args[0], handed_on=True) if in_modules else ""
+    if function in _RUN_TEXT:
+        return "mlflow.?" if any("mlflow" in text for text in _list_texts(node)) else ""
     return ""
+
+
+def _read_text(node: ast.expr, *, handed_on: bool = False) -> str:
+    """The module that a text names; of one that is put together, and `handed_on`, not what of it.
+
+    Nobody sees what is asked of a module that is a value.
+    """
+    if isinstance(node, ast.Constant):
+        name = str(node.value)
+        return f"{name}.?" if handed_on and _is_mlflow(name) else name
+    return "mlflow.?" if any(map(_is_mlflow, _list_texts(node))) else ""
+
+
+def _list_texts(node: ast.AST) -> Iterator[str]:
+    for each in ast.walk(node):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value
 
 
 def _chain(node: ast.expr, bound: dict[str, str]) -> str:
@@ -138,6 +194,8 @@ def _has(name: str, *, private: bool = False) -> bool:
     if not private and any(f"{name}.".startswith(f"{each}.") for each in (*_RESTORED, *_INTERNAL)):
         return False
     module, *parts = name.split(".")
+    if not all(parts):
+        return False  # `"mlflow." + name`
     for part in parts:
         file = _file(module)
         if file is None:
@@ -206,7 +264,8 @@ def find_missing_in_pickle(file: IO[bytes]) -> tuple[tuple[str, ...], frozenset[
 
     Functions that are pickled by value carry the names that their code uses as a tuple, without
     saying on what; where one of them uses mlflow, every name that MLflow has and the stand-in has
-    not counts. Raises ValueError for what is no pickle.
+    not counts, and `mlflow.?` where it may ask by a name that is a value. Raises ValueError for
+    what is no pickle.
     """
     seen = read_pickle(file)
     restores = _FUNCTION_MODEL in seen.globals
@@ -218,8 +277,16 @@ def find_missing_in_pickle(file: IO[bytes]) -> tuple[tuple[str, ...], frozenset[
     named = {word for names in seen.tuples for word in names}
     if "mlflow" in named or any(word.startswith("mlflow.") for word in named):
         missing |= {word for word in named if word.startswith("mlflow.") and not _has(word)}
+        missing |= {"mlflow.?"} if any(map(_hides_names, seen.tuples)) else set()
         missing |= named & _of_mlflow_alone()
+    elif not named.isdisjoint(_RUN_TEXT) and any("mlflow" in word for word in named):
+        missing.add("mlflow.?")
     return tuple(sorted(missing)), frozenset(seen.words)
+
+
+def _hides_names(names: tuple[str, ...]) -> bool:
+    """Tell whether a function that uses mlflow may ask it for what only running it tells."""
+    return "mlflow" in names and not _ASK_BY_VALUE.isdisjoint(names)
 
 
 def reachable_files(folders: Iterable[Path], start: Iterable[str]) -> tuple[Path, ...]:
