@@ -90,3 +90,14 @@ def test_the_page_tells_what_was_built_refused_and_not_run() -> None:
     assert "- **late** (a | b): No such wheel." in page
     assert "| soon | project: a \\| b | aws-lambda, native numpy | 113, 17 |" in page
     assert "## Not run\n\ngone." in page
+
+
+@pytest.mark.parametrize(
+    ("answer", "largest"),
+    [('[0.7, {"a": 0.9}]', 0.0), ("[0.7]", math.inf), ('[0.7, {"a": "b"}]', math.inf)],
+)
+def test_answers_by_chance_are_compared_by_kind(answer: str, largest: float) -> None:
+    expected = [(200, '{"predictions": [0.1, {"a": 0.2}]}')]
+    actual = [(200, f'{{"predictions": {answer}}}')]
+    assert compare_requests(expected, actual, is_chance=True).largest == largest
+    assert compare_requests(expected, actual).wrong

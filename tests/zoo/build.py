@@ -96,7 +96,8 @@ def _ask(folder: Path, asked: Json) -> dict[str, Any]:
     """Ask a built artifact; one that cannot be asked is as wrong as one that answers otherwise."""
     expected = [(status, text) for status, text in asked["answers"]]
     try:
-        difference = compare_requests(expected, ask_artifact(folder, asked["requests"]))
+        answers = ask_artifact(folder, asked["requests"])
+        difference = compare_requests(expected, answers, is_chance=asked.get("is_chance", False))
     except PackagerError as error:
         return {"outcome": "wrong", "rows": 0, "largest": 0.0, "wrong": [str(error)]}
     return asdict(difference) | {"outcome": "wrong" if difference.wrong else "built"}

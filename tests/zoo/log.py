@@ -102,6 +102,8 @@ def main():
             fresh = case.fresh if isinstance(case.fresh, dict) else _registry.table(case.fresh)
             requests = [fresh, *case.beyond]
             told = {"uri": uri, "requests": requests, "answers": ask_model(uri, requests)}
+            if case.is_chance:
+                told["is_chance"] = True
             path = folder / "asked" / (name + ".json")
             path.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
             print(name, [status for status, _ in told["answers"]], flush=True)

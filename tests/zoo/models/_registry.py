@@ -27,6 +27,7 @@ class Case:
     signature: Any = None
     requirements: Optional[List[str]] = None
     script: Optional[str] = None
+    is_chance: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -317,7 +317,9 @@ def draws_at_random():
 
             return [random.random() for _ in range(len(model_input))]
 
-    return _case(Drawn())
+    case = _case(Drawn())
+    case.is_chance = True
+    return case
 
 
 @zoo("project", "a request to another service")
