@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from packager.facts import read
+
+_ALIKE: Final = 3
+"""Letters of a distribution's name that its module has too, where nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,17 @@ class ModuleNames:
         """Dotted names; a distribution that is not known is imported by its own name."""
         known = self.by_distribution.get(distribution)
         return known or (distribution.replace("-", "_"), distribution.replace("-", "."))
+
+    def may_have(self, distribution: str, module: str) -> bool:
+        """True where nothing is known of a distribution but its name, and that is like a module's.
+
+        `scikit-surprise` may be imported as `surprise`.
+        """
+        if distribution in self.by_distribution:
+            return False
+        word = module.partition(".")[0].lower().replace("_", "")
+        parts = (*distribution.split("-"), distribution.replace("-", ""))
+        return any(len(part) >= _ALIKE and (part in word or word in part) for part in parts)
 
 
 def companions(folder: Path | None = None) -> Mapping[str, frozenset[str]]:

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from packager.engines import compile_model
 from packager.errors import UnprovenError, UpgradeUnprovenError, VerificationError
-from packager.facts.modules import module_names
+from packager.facts.modules import ModuleNames, module_names
 from packager.models.registry import ModelRegistry
 from packager.pipeline import baseline, output_place
 from packager.pipeline.bisect import BlamelessError, without_cause
@@ -168,14 +168,18 @@ def _find_missed(attempt: BuildPlan, error: VerificationError) -> tuple[str, ...
     if not absent:
         return ()
     names = module_names(attempt.request.target.facts_dir)
-    return tuple(
-        name
-        for name in attempt.unshipped
-        if any(
-            canonicalize_name(asked) == name or f"{asked}.".lower().startswith(f"{module}.".lower())
-            for asked in absent
-            for module in names.modules_of(name)
-        )
+    missed: set[str] = set()
+    for asked in absent:
+        known = [name for name in attempt.unshipped if _is_asked_for(name, asked, names)]
+        alike = [name for name in attempt.unshipped if names.may_have(name, asked)]
+        missed.update(known or alike)
+    return tuple(sorted(missed))
+
+
+def _is_asked_for(name: str, asked: str, names: ModuleNames) -> bool:
+    wanted = f"{asked}.".lower()
+    return canonicalize_name(asked) == name or any(
+        wanted.startswith(f"{module}.".lower()) for module in names.modules_of(name)
     )
 
 

@@ -81,6 +81,7 @@ class Stages:
         self.stop_at: str | None = None
         self.stop_with: BaseException = KeyboardInterrupt()
         self.plans = tuple(Plan(tier) for tier in tiers)
+        self.unshipped: tuple[str, ...] = ("anyio", "pyyaml")
         for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
             monkeypatch.setattr(build, name, getattr(self, name))
         monkeypatch.setattr(build, "ask_model", self.ask_model)
@@ -101,7 +102,7 @@ class Stages:
     def plan(self, request: BuildRequest, _model: str, _target: object) -> tuple[Plan, ...]:
         self._maybe_stop("plan", None)
         kept = dict.fromkeys(request.slimming.keep_packages, "--keep-package names it")
-        left = tuple(name for name in ("anyio", "pyyaml") if name not in kept)
+        left = tuple(name for name in self.unshipped if name not in kept)
         return tuple(
             replace(each, kept_for=kept, unshipped=left, request=request) for each in self.plans
         )
@@ -251,6 +252,19 @@ def test_what_the_proof_misses_of_the_author_s_environment_is_added(
     report = run(tmp_path)
     assert report.plan.tier == "native"
     assert report.plan.kept_for == {"pyyaml": "added when the replay missed it"}
+
+
+@pytest.mark.parametrize(
+    ("absent", "added"),
+    [("imaging.parts", ["some-imaging"]), ("anyio", ["anyio"]), ("elsewhere", [])],
+)
+def test_a_distribution_of_a_name_like_the_missed_module_s_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str, added: list[str]
+) -> None:
+    stages = Stages(monkeypatch, "native", "skinny")
+    stages.unshipped = ("anyio", "anyio-stubs", "some-imaging")
+    stages.findings = {"native": [[REPLAY, replace(ABSENT, absent=absent)]]}
+    assert [*run(tmp_path).plan.kept_for] == added
 
 
 @pytest.mark.parametrize("absent", ["yaml", "nowhere"])

@@ -261,6 +261,25 @@ def test_code_that_finds_modules_when_it_runs_is_known(
 
 
 @pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("surprise", "scikit-surprise"),
+        ("iterstrat.ml_stratifiers", "iterative-stratification"),
+        ("some_imaging", "some-image-tools"),
+        ("tools", "some-image-tools"),
+    ],
+)
+def test_a_distribution_that_may_have_a_module_comes_along(
+    tmp_path: Path, module: str, name: str
+) -> None:
+    model = _model(tmp_path, {"code/serve.py": f"import {module}, anyio"})
+    imports = read_model_imports(model, [LoaderSpec(loader="pyfunc", options={})])
+    declared = {**DECLARED, "scikit-surprise": "1.1", "iterative-stratification": "0.1"}
+    named = _modules.name_distributions(model, imports, declared, module_names())
+    assert {*named.distributions} == {"anyio", name}
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "import_module(f'own.plugins.{kind}')",

@@ -31,8 +31,6 @@ _OLD: Final = frozenset(
 """Modules that Python had until 3.8 to 3.11: the author's may have them."""
 _ARTIFACTS: Final = frozenset({"__main__", "__mp_main__", "handlers", "mlflow"})
 _MODULES: Final = frozenset({".py", ".pyc", ".pyd", ".so"})
-_ALIKE: Final = 3
-"""Letters of a distribution's name that its module has too, where nothing is known of it."""
 _NAMED_MOST: Final = 10
 
 
@@ -69,6 +67,7 @@ def name_distributions(
     there = {*declared, *listed}
     by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
     found, absent = _match(_foreign(model, imports), by_module)
+    found = _match_alike(absent, there, names) | found
     kept_names = {canonicalize_name(name) for name in kept}
     found |= dict.fromkeys(kept_names, "--keep-package names it")
     for attribute, module in sorted(names.uses.items()):
@@ -171,10 +170,13 @@ def find_unmatched(
     A distribution of which only the name is known may be the one that has it.
     """
     by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
-    unknown = [name for name in by_module.values() if name not in names.by_distribution]
     _, absent = _match(_foreign(model, imports), by_module)
     return next(
-        (_explain(each) for each in absent if not _may_have(each.name.partition(".")[0], unknown)),
+        (
+            _explain(each)
+            for each in absent
+            if not any(names.may_have(name, each.name) for name in there)
+        ),
         "",
     )
 
@@ -214,6 +216,18 @@ def _match(
         elif not each.is_guess and each.name not in shared:
             absent.append(each)
     return found, absent
+
+
+def _match_alike(
+    absent: Iterable[ImportedModule], there: Iterable[str], names: ModuleNames
+) -> dict[str, str]:
+    """Distribution -> why it is needed: those of which only the name is known, and is alike."""
+    return {
+        name: f"{_explain(each)}, which it may have"
+        for each in absent
+        for name in sorted(there)
+        if names.may_have(name, each.name)
+    }
 
 
 def explain_named(named: Named, model: ResolvedModel, installed: Iterable[str]) -> list[str]:
@@ -276,11 +290,10 @@ def _refuse_absent(
     absent: Iterable[ImportedModule], there: Iterable[str], names: ModuleNames
 ) -> None:
     """Raises PlanError for what loading imports and no distribution can be thought to have."""
-    unknown = [name for name in there if name not in names.by_distribution]
     missing = {
         each.name.partition(".")[0]: each
         for each in reversed(list(absent))
-        if each.need is Need.LOAD and not _may_have(each.name.partition(".")[0], unknown)
+        if each.need is Need.LOAD and not any(names.may_have(name, each.name) for name in there)
     }
     if not missing:
         return
@@ -293,16 +306,6 @@ def _refuse_absent(
         f"or with the distribution that has it, as in extra_pip_requirements=['{first}'], where "
         "it is on a package index. Where one of its requirements has it under another name, pass "
         "--keep-package with that requirement's name."
-    )
-
-
-def _may_have(module: str, distributions: Iterable[str]) -> bool:
-    """True where a distribution that is not known may be imported so: their names are alike."""
-    words = module.lower().replace("_", "")
-    return any(
-        len(part) >= _ALIKE and (part in words or words in part)
-        for name in distributions
-        for part in (*name.split("-"), name.replace("-", ""))
     )
 
 
