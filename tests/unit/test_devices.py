@@ -85,7 +85,11 @@ def test_what_is_listed_for_a_cpu_is_installed_for_a_gpu() -> None:
 
 def test_compiled_code_is_left_alone_for_a_gpu() -> None:
     target = targets.load("gpu-container")
-    assert _locked_plans._passes(fake_plan.request(), target, "sklearn") == ("prune", "bytecode")
+    assert _locked_plans._passes(fake_plan.request(), target, "sklearn") == (
+        "libraries",
+        "prune",
+        "bytecode",
+    )
     assert "compact" in _locked_plans._passes(
         fake_plan.request(device=Device.CPU), target, "sklearn"
     )
@@ -95,7 +99,7 @@ def test_weights_are_looked_at_where_a_library_reads_them_from_either_form() -> 
     target = targets.load("gpu-container")
     for flavor in ("transformers", "sentence_transformers"):
         passes = _locked_plans._passes(fake_plan.request(), target, flavor)
-        assert passes == ("weights", "prune", "bytecode")
+        assert passes == ("weights", "libraries", "prune", "bytecode")
     assert "weights" not in _locked_plans._passes(fake_plan.request(), target, "pytorch")
 
 

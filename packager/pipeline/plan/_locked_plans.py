@@ -41,7 +41,9 @@ from packager.types import (
 )
 
 _LOG = logging.getLogger(__name__)
-_ANYWHERE: Final = frozenset({PassName.WEIGHTS, PassName.PRUNE, PassName.BYTECODE})
+_ANYWHERE: Final = frozenset(
+    {PassName.WEIGHTS, PassName.PRUNE, PassName.BYTECODE, PassName.LIBRARIES}
+)
 """Passes that leave compiled code alone: of what is for a GPU, a CPU's replay would see no harm."""
 _Locked: TypeAlias = tuple[Lock, tuple[str, ...]]
 NO_WHEEL: Final = "no wheel"
