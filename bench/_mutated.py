@@ -6,46 +6,56 @@ from collections.abc import Mapping
 from typing import Final
 
 _SCORING: Final = (
-    "tests/handlers/test_scoring.py",
+    "tests/handlers/scoring/test_scoring.py",
     "tests/conformance/test_protocol.py",
     "tests/conformance/test_details.py",
 )
 """Requests of every form, answered by MLflow's own server too."""
-_CASTING: Final = (*_SCORING, "tests/conformance/test_extremes.py", "tests/unit/test_bad_rows.py")
+_CASTING: Final = (
+    *_SCORING,
+    "tests/conformance/test_extremes.py",
+    "tests/unit/handlers/test_bad_rows.py",
+)
 _FRAMES: Final = (*_SCORING, "tests/conformance/test_columns.py")
-_BULK: Final = ("tests/unit/test_short_ways.py",)
+_BULK: Final = ("tests/unit/handlers/test_short_ways.py",)
 _EVENTS: Final = (
-    "tests/handlers/test_source_records.py",
-    "tests/handlers/test_events.py",
-    "tests/handlers/test_broken_records.py",
-    "tests/handlers/test_envelopes.py",
-    "tests/handlers/test_batches.py",
+    "tests/handlers/events/test_source_records.py",
+    "tests/handlers/events/test_events.py",
+    "tests/handlers/events/test_broken_records.py",
+    "tests/handlers/events/test_envelopes.py",
+    "tests/handlers/events/test_batches.py",
 )
-_TRIGGERS: Final = ("tests/handlers/test_triggers.py",)
-_DESTINATIONS: Final = ("tests/unit/test_destinations.py", "tests/handlers/test_events.py")
-_REPLAY: Final = ("tests/unit/test_replay.py", "tests/unit/test_replay_limits.py")
+_TRIGGERS: Final = ("tests/handlers/events/test_triggers.py",)
+_DESTINATIONS: Final = (
+    "tests/unit/handlers/test_destinations.py",
+    "tests/handlers/events/test_events.py",
+)
+_REPLAY: Final = (
+    "tests/unit/pipeline/verify/test_replay.py",
+    "tests/unit/pipeline/verify/test_replay_limits.py",
+)
 _REGISTRY: Final = (
-    "tests/unit/test_registry.py",
-    "tests/unit/test_registry_versions.py",
-    "tests/unit/test_registry_sources.py",
+    "tests/unit/models/test_registry.py",
+    "tests/unit/models/test_registry_versions.py",
+    "tests/unit/models/test_registry_sources.py",
 )
-_STORE: Final = ("tests/unit/test_store.py", "tests/property/test_store.py")
+_STORE: Final = ("tests/unit/pipeline/slim/storing/test_store.py", "tests/property/test_store.py")
 
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "handlers/scoring/delimited.py": ("tests/unit/test_csv_bodies.py",),
-    "handlers/scoring/errors.py": ("tests/handlers/test_errors.py",),
+    "handlers/scoring/delimited.py": ("tests/unit/handlers/test_csv_bodies.py",),
+    "handlers/scoring/errors.py": ("tests/handlers/scoring/test_errors.py",),
     "handlers/scoring/fast_json.py": _BULK,
     "handlers/scoring/fast_tables.py": _BULK,
-    "handlers/scoring/predictor.py": ("tests/handlers/test_predictor.py",),
+    "handlers/scoring/predictor.py": ("tests/handlers/scoring/test_predictor.py",),
     "handlers/scoring/request_parsing.py": ("tests/conformance/test_levels.py", *_FRAMES),
-    "handlers/scoring/responses.py": ("tests/handlers/test_responses.py", *_SCORING),
+    "handlers/scoring/responses.py": ("tests/handlers/scoring/test_responses.py", *_SCORING),
     "handlers/scoring/row_spans.py": _BULK,
-    "handlers/scoring/scorer.py": ("tests/handlers/test_scorer.py", *_SCORING),
-    "handlers/scoring/settings.py": ("tests/handlers/test_settings.py", *_SCORING),
+    "handlers/scoring/scorer.py": ("tests/handlers/scoring/test_scorer.py", *_SCORING),
+    "handlers/scoring/settings.py": ("tests/handlers/scoring/test_settings.py", *_SCORING),
     "handlers/scoring/tensorflow_serving_format.py": _SCORING,
     "handlers/scoring/request_merging.py": (
-        "tests/handlers/test_together.py",
-        "tests/handlers/test_events.py",
+        "tests/handlers/scoring/test_together.py",
+        "tests/handlers/events/test_events.py",
     ),
     "handlers/scoring/schema/casting.py": _CASTING,
     "handlers/scoring/schema/columns.py": _FRAMES,
@@ -56,13 +66,13 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/schema/parameters.py": _SCORING,
     "handlers/scoring/schema/quirks.py": ("tests/conformance/test_levels.py", *_SCORING),
     "handlers/scoring/schema/signature.py": _SCORING,
-    "handlers/scoring/schema/tables.py": (*_SCORING, "tests/unit/test_scoring_growth.py"),
+    "handlers/scoring/schema/tables.py": (*_SCORING, "tests/unit/handlers/test_scoring_growth.py"),
     "handlers/scoring/schema/tensors.py": _SCORING,
-    "handlers/scoring/schema/times.py": ("tests/unit/test_times.py", *_SCORING),
+    "handlers/scoring/schema/times.py": ("tests/unit/handlers/test_times.py", *_SCORING),
     "handlers/events/envelopes.py": _EVENTS,
     "handlers/events/event_processor.py": _EVENTS,
     "handlers/events/idempotency.py": _DESTINATIONS,
-    "handlers/events/record_messages.py": ("tests/handlers/test_record_messages.py",),
+    "handlers/events/record_messages.py": ("tests/handlers/events/test_record_messages.py",),
     "handlers/events/records.py": _EVENTS,
     "handlers/events/trigger_functions.py": _TRIGGERS,
     "handlers/events/sources/__init__.py": _EVENTS,
@@ -83,7 +93,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/events/destinations/s3.py": _DESTINATIONS,
     "handlers/events/destinations/sqs.py": _DESTINATIONS,
     "handlers/events/triggers/__init__.py": _TRIGGERS,
-    "handlers/events/triggers/batches.py": ("tests/handlers/test_batches.py",),
+    "handlers/events/triggers/batches.py": ("tests/handlers/events/test_batches.py",),
     "handlers/events/triggers/blob.py": _TRIGGERS,
     "handlers/events/triggers/eventgrid.py": _TRIGGERS,
     "handlers/events/triggers/eventhubs.py": _TRIGGERS,
@@ -93,50 +103,52 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/events/triggers/topic.py": _TRIGGERS,
     "handlers/importer/bytecode_importer.py": _STORE,
     "handlers/importer/compressed_store.py": _STORE,
-    "handlers/importer/stored_files.py": ("tests/unit/test_stored_files.py",),
-    "handlers/importer/child_interpreters.py": ("tests/unit/test_child_interpreters.py",),
-    "handlers/loaders/_threads.py": ("tests/handlers/test_threads.py",),
+    "handlers/importer/stored_files.py": ("tests/unit/pipeline/slim/storing/test_stored_files.py",),
+    "handlers/importer/child_interpreters.py": ("tests/unit/handlers/test_child_interpreters.py",),
+    "handlers/loaders/_threads.py": ("tests/handlers/loaders/test_threads.py",),
     "packager/models/registry.py": _REGISTRY,
-    "packager/models/registry_sources.py": ("tests/unit/test_registry_sources.py",),
-    "packager/models/registry_stores.py": ("tests/unit/test_registry_stores.py",),
-    "packager/models/sqlite_copy.py": ("tests/unit/test_registry_stores.py",),
+    "packager/models/registry_sources.py": ("tests/unit/models/test_registry_sources.py",),
+    "packager/models/registry_stores.py": ("tests/unit/models/test_registry_stores.py",),
+    "packager/models/sqlite_copy.py": ("tests/unit/models/test_registry_stores.py",),
     "packager/models/model_uri.py": _REGISTRY,
     "packager/pipeline/answers/comparison.py": (
-        "tests/unit/test_comparison.py",
-        "tests/unit/test_replay.py",
+        "tests/unit/pipeline/test_comparison.py",
+        "tests/unit/pipeline/verify/test_replay.py",
     ),
-    "packager/pipeline/answers/spread.py": ("tests/unit/test_spread.py",),
-    "packager/pipeline/emit/_sizing.py": ("tests/unit/test_emit_sizing.py",),
-    "packager/pipeline/output_place.py": ("tests/unit/test_output_place.py",),
-    "packager/pipeline/verify/__init__.py": ("tests/unit/test_verify.py",),
+    "packager/pipeline/answers/spread.py": ("tests/unit/pipeline/test_spread.py",),
+    "packager/pipeline/emit/_sizing.py": ("tests/unit/pipeline/emit/test_emit_sizing.py",),
+    "packager/pipeline/output_place.py": ("tests/unit/pipeline/test_output_place.py",),
+    "packager/pipeline/verify/__init__.py": ("tests/unit/pipeline/verify/test_verify.py",),
     "packager/pipeline/verify/ask.py": (
-        "tests/unit/test_verify_ask.py",
-        "tests/unit/test_verify.py",
+        "tests/unit/pipeline/verify/test_verify_ask.py",
+        "tests/unit/pipeline/verify/test_verify.py",
     ),
     "packager/pipeline/verify/budget.py": (
-        "tests/unit/test_budget.py",
-        "tests/unit/test_verify.py",
+        "tests/unit/pipeline/verify/test_budget.py",
+        "tests/unit/pipeline/verify/test_verify.py",
     ),
-    "packager/pipeline/verify/cuda.py": ("tests/unit/test_verify_cuda.py",),
+    "packager/pipeline/verify/cuda.py": ("tests/unit/pipeline/verify/test_verify_cuda.py",),
     "packager/pipeline/verify/linkage.py": (
-        "tests/unit/test_linkage.py",
-        "tests/unit/test_library_needs.py",
+        "tests/unit/pipeline/verify/test_linkage.py",
+        "tests/unit/pipeline/slim/native/test_library_needs.py",
     ),
     "packager/pipeline/verify/missing.py": (
-        "tests/unit/test_comparison.py",
-        "tests/unit/test_replay.py",
+        "tests/unit/pipeline/test_comparison.py",
+        "tests/unit/pipeline/verify/test_replay.py",
     ),
-    "packager/pipeline/verify/oracle.py": ("tests/unit/test_verify_oracle.py",),
+    "packager/pipeline/verify/oracle.py": ("tests/unit/pipeline/verify/test_verify_oracle.py",),
     "packager/pipeline/verify/replay.py": _REPLAY,
     "packager/pipeline/verify/shadowing.py": (
-        "tests/unit/test_shadowing.py",
-        "tests/unit/test_verify.py",
+        "tests/unit/pipeline/verify/test_shadowing.py",
+        "tests/unit/pipeline/verify/test_verify.py",
     ),
     "packager/pipeline/verify/stopped.py": _REPLAY,
-    "packager/pipeline/verify/system_libraries.py": ("tests/unit/test_system_libraries_used.py",),
+    "packager/pipeline/verify/system_libraries.py": (
+        "tests/unit/pipeline/verify/test_system_libraries_used.py",
+    ),
     "packager/system/atomic_output.py": (
-        "tests/unit/test_output.py",
-        "tests/unit/test_output_place.py",
+        "tests/unit/system/test_output.py",
+        "tests/unit/pipeline/test_output_place.py",
     ),
 }
 """Of its own name, and of what it is asked through."""

@@ -37,7 +37,7 @@ from handlers.observability.sketches import compare, sketch  # noqa: E402
 from packager.types import Frame, Tier  # noqa: E402
 from tests import models  # noqa: E402
 from tests.handlers.modelling import laid_out, with_handlers  # noqa: E402
-from tests.handlers.test_drift import ALARM, drawn  # noqa: E402
+from tests.handlers.observability.test_drift import ALARM, drawn  # noqa: E402
 
 CASES = (("sklearn_columns", Frame.PANDAS), ("lightgbm_booster", Frame.NUMPY))
 CALLS = 40

@@ -34,10 +34,10 @@ from packager.probes.source_events import notice_event, source_event
 from packager.targets.emulator import http_event
 from packager.types import Frame, Tier
 from tests import models
+from tests.handlers.events.test_broken_records import GONE, WRONG, Files, changed, paths
+from tests.handlers.events.test_events import Box, Context
+from tests.handlers.events.test_triggers import GOOD, Asked, messages
 from tests.handlers.modelling import laid_out
-from tests.handlers.test_broken_records import GONE, WRONG, Files, changed, paths
-from tests.handlers.test_events import Box, Context
-from tests.handlers.test_triggers import GOOD, Asked, messages
 
 TOLD = (BadRequestError, PayloadTooLargeError, ModelFailedError)
 """What the caller of a direct invoke or a map's task is told."""

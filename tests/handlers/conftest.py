@@ -20,8 +20,8 @@ collect_ignore = (
     []
     if _ALL
     else [
-        path.name
-        for path in sorted(_HERE.glob("test_*.py"))
+        path.relative_to(_HERE).as_posix()
+        for path in sorted(_HERE.rglob("test_*.py"))
         if "tests.handlers.modelling" in path.read_text(encoding="utf-8")
     ]
 )

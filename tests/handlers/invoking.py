@@ -34,7 +34,7 @@ class Ran:
 
 def event(name: str) -> Any:
     """One of the documented shapes, under events/."""
-    return json.loads((HERE / "events" / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads((HERE / "sample_events" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def run(function: Path, events: list[Any], work: Path, **environment: str) -> Ran:

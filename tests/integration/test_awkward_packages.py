@@ -198,7 +198,7 @@ def test_it_was_proven_and_slimmed(built: BuildReport) -> None:
 
 @pytest.mark.skipif(
     "PACKAGER_EVIDENCE" not in os.environ,
-    reason="minutes of builds for what tests/unit/test_blame.py holds: PACKAGER_EVIDENCE=1",
+    reason="minutes of builds, PACKAGER_EVIDENCE=1; see tests/unit/pipeline/test_blame.py",
 )
 def test_what_a_pass_breaks_is_found_and_spared(tmp_path: Path) -> None:
     picky = {

@@ -16,7 +16,7 @@ from handlers.files import readers
 from handlers.files.scoring import Fault, Rows, text_rows
 from handlers.scoring.errors import ScoringError
 from tests.handlers.scorers import scorer
-from tests.handlers.test_together import POISON, Doubling
+from tests.handlers.scoring.test_together import POISON, Doubling
 
 BLOCKS, CHUNKS = st.integers(1, 200), st.integers(16, 200)
 GOOD = st.floats(-1e6, 1e6).map(lambda x: {"x": x, "kind": "a"})

@@ -18,7 +18,7 @@ from packager.pipeline.slim.storing import archive, compressed_store, index
 from packager.system import file_tree
 from packager.types import Bundle
 from tests import tiny_elf
-from tests.unit.test_store import BOOT, ask, plan, trace
+from tests.unit.pipeline.slim.storing.test_store import BOOT, ask, plan, trace
 
 NAMES: Final = ("a", "b", "c", "_d")
 LINES: Final = (

@@ -57,3 +57,15 @@ def test_every_file_that_the_design_names_is_there() -> None:
     assert len(named) > 30
     missing = {name for name in named if not any(path.endswith(f"/{name}") for path in tree)}
     assert missing <= OF_OTHERS
+
+
+def list_folders(top: str) -> set[str]:
+    """Every folder under `top` that has modules, relative to it."""
+    root = ROOT / top
+    return {path.parent.relative_to(root).as_posix() for path in root.rglob("*.py")}
+
+
+def test_the_tests_have_the_folders_of_the_tree() -> None:
+    of_tool, of_function = list_folders("packager"), list_folders("handlers")
+    assert list_folders("tests/unit") <= of_tool | {".", "handlers", "infra"}
+    assert list_folders("tests/handlers") <= of_function

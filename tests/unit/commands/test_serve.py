@@ -1,0 +1,184 @@
+"""`packager serve`: what ends it, what its model may, and that it never serves yesterday's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from packager.commands import artifact, serve
+from packager.environments import interpreters, virtual_environments
+from packager.errors import ConfigurationError, ToolError
+from packager.models import registered_model
+from packager.system.sandbox import has_own_root
+from packager.types import Frame, Tier
+from tests import fake_plan
+from tests.unit.deployments import deploying
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], int]:
+    """`ended(code)`: what `run` makes of a server that ends so."""
+
+    def run(code: int, port: int = 0) -> int:
+        monkeypatch.setattr(registered_model, "serve", lambda _, **more: code)
+        return serve.run(serve.Server(tmp_path, Path(sys.executable)), host="127.0.0.1", port=port)
+
+    return run
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(0, 0), (-2, 130), (-15, 143)])
+def test_a_server_that_was_told_to_end_has_ended_well(
+    ended: Callable[..., int], code: int, exit_code: int
+) -> None:
+    assert ended(code) == exit_code
+
+
+@pytest.mark.parametrize("code", [1, 3, -9])
+def test_a_server_that_ends_by_itself_is_a_tool_that_failed(
+    ended: Callable[..., int], code: int
+) -> None:
+    with pytest.raises(ToolError, match=f"code {code};"):
+        ended(code)
+
+
+def test_a_port_that_is_taken_says_so_before_the_model_is_loaded(
+    ended: Callable[..., int],
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ConfigurationError, match="Choose another --port"),
+    ):
+        ended(0, taken.getsockname()[1])
+
+
+def test_the_same_plan_has_the_same_key() -> None:
+    assert serve._key(fake_plan.plan()) == serve._key(fake_plan.plan())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tier": Tier.SKINNY},
+        {"frame": Frame.NUMPY},
+        {"model": fake_plan.model(digest="cd" * 32)},
+        {"passes": ("prune", "bytecode")},
+        {"keep": ("scipy/*",)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_changes_the_folder_changes_the_key(change: dict[str, object]) -> None:
+    plan = fake_plan.plan()
+
+    assert serve._key(replace(plan, **change)) != serve._key(plan)  # type: ignore[arg-type]
+
+
+def test_a_handler_that_changed_changes_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scoring.py").write_text("old = 1\n", encoding="utf-8")
+    monkeypatch.setattr(serve, "handlers_root", lambda: tmp_path)
+    before = serve._key(fake_plan.plan())
+
+    (tmp_path / "scoring.py").write_text("new = 1\n", encoding="utf-8")
+
+    assert serve._key(fake_plan.plan()) != before
+
+
+SERVED = """
+import json, os, socket, sys
+def tried(call, *given):
+    try:
+        return str(call(*given))
+    except OSError as error:
+        return type(error).__name__
+listener = socket.socket(fileno=int(sys.argv[1]))
+listener.settimeout(30)
+while True:
+    found = {
+        "variables": sorted(os.environ),
+        "secret": tried(open, sys.argv[2]),
+        "network": tried(socket.create_connection, ("192.0.2.1", 80), 2),
+        "local": tried(socket.create_connection, listener.getsockname(), 2),
+        "home": os.listdir(os.environ["HOME"]),
+    }
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(json.dumps(found).encode())
+"""
+TOOL = """
+import socket, sys
+from pathlib import Path
+from packager.models import registered_model
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    fd = listener.fileno()
+    code = registered_model.serve(
+        [sys.executable, "-I", "-S", "-c", sys.argv[1], str(fd), sys.argv[2]],
+        readable=(), network=False, env={"LANG": "C.UTF-8"}, pass_fds=(fd,),
+    )
+sys.exit(-code)
+"""
+
+
+@pytest.mark.skipif(not has_own_root(), reason="this machine allows no namespaces")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_served_model_has_none_of_the_user_s(tmp_path: Path, number: signal.Signals) -> None:
+    secret = tmp_path / "credentials"
+    secret.write_text("s")
+    root = Path(__file__).parents[3]
+    program = TOOL.replace(
+        "import socket, sys",
+        "import signal, socket, sys\nsignal.signal(15, lambda *_: sys.exit(15))",
+    )
+    environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "s", "PYTHONPATH": str(root)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, SERVED, str(secret)],
+        stdout=subprocess.PIPE, env=environment, text=True,
+    ) as tool:  # fmt: skip
+        assert tool.stdout is not None
+        port = int(tool.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), 60) as connection:
+            said = json.loads(connection.makefile().read())
+        tool.send_signal(number)
+        assert tool.wait(30) in {2, 15}
+    assert "AWS_SECRET_ACCESS_KEY" not in said.pop("variables")
+    assert said == {
+        "secret": "FileNotFoundError",
+        "network": "OSError",
+        "local": "ConnectionRefusedError",
+        "home": [],
+    }
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), 1)
+
+
+@pytest.mark.parametrize("name", ["made/dist", "../work/made/dist", "made/../made/dist", "link"])
+def test_an_artifact_is_served_from_its_true_place(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its modules are known by their full paths: under another name of the folder one is missed."""
+    here = tmp_path / "work"
+    (here / "made").mkdir(parents=True)
+    folder = deploying.artifact(here / "made")
+    folder.rename(here / "made" / "dist")
+    (here / "link").symlink_to("made/dist")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(serve, "why_not_bootable", lambda _: None)
+    monkeypatch.setattr(artifact, "read_manifest", lambda _: SimpleNamespace(python="3.13"))
+    monkeypatch.setattr(interpreters, "find", lambda _: None)
+    monkeypatch.setattr(virtual_environments, "ensure", lambda *_, **__: Path(sys.executable))
+
+    server = serve.prepare(name, fake_plan.request(), lambda: pytest.fail("asked"), deployed=False)
+
+    assert isinstance(server, serve.Server)
+    assert server.function.parent == (here / "made" / "dist").resolve()

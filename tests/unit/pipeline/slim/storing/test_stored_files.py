@@ -1,0 +1,198 @@
+"""What is only in the compressed store is read, looked for and listed as if it lay in its place."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from packager.pipeline.slim import prune
+from packager.pipeline.slim.storing import archive, bytecode, compressed_store
+from packager.system import file_tree, process
+from packager.types import Bundle
+from tests import tiny_elf
+from tests.unit.pipeline.slim.storing.test_store import BOOT, TREE, plan, trace
+
+INFO = "used-2.0.dist-info"
+FILES = {
+    **TREE,
+    "used/__init__.pyi": b"A: int\n",
+    "used/inner/__init__.py": b"",
+    "used/inner/__init__.pyi": b"from .. import A\n",
+    "used/README.md": b"Used, \xc3\xbcberall.\n",
+    "used/warns.py": b"import warnings\n\ndef warn():\n    warnings.warn('odd')\n",
+    "used-stubs/x.pyi": b"",
+    f"{INFO}/METADATA": b"Metadata-Version: 2.1\nName: used\nVersion: 2.0\nRequires-Dist: thing\n",
+    f"{INFO}/WHEEL": b"Wheel-Version: 1.0\n",
+    f"{INFO}/INSTALLER": b"uv",
+    f"{INFO}/RECORD": b"".join(
+        f"{path},,\n".encode()
+        for path in (
+            "used/__init__.py",
+            "used/a.py",
+            "used/b.py",
+            "used/data.txt",
+            f"{INFO}/RECORD",
+        )
+    ),
+    "thing-1.0.dist-info/RECORD": b"single.py,,\nidle/__init__.py,,\nidle/words.txt,,\n",
+}
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A slimmed function, and the same files as they were installed."""
+    folder = tmp_path_factory.mktemp("trees")
+    whole = tiny_elf.write(folder / "whole", {**BOOT, **FILES})
+    root = tiny_elf.write(folder / "slim", {**BOOT, **FILES})
+    made = plan(passes=("prune", "bytecode", "cold", "archive"))
+    seen = trace(root, ("used", "used.a", "used.warns"))
+    bundle = Bundle(root=root, files=tuple(file_tree.records(root)), trace=seen)
+    for each in (prune.PASS, bytecode.PASS, compressed_store.PASS, archive.PASS):
+        bundle = each.apply(bundle, made)
+    return root, whole
+
+
+def ask(root: Path, tmp: Path, expression: str, setup: str = "") -> object:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import handlers, glob, io, json, os, pathlib, importlib.resources, importlib.metadata\n"
+        "import linecache, pkgutil, shutil, zipfile\n"
+        "root = pathlib.Path(sys.argv[1])\n"
+        "os.chdir(root)\n"
+        f"{setup}\n"
+        f"answer = {expression}\n"
+        "print(json.dumps(answer, default=str).replace(str(root), 'ROOT'))"
+    )
+    done = process.run(
+        [sys.executable, "-s", "-B", "-c", code, root],
+        cwd=tmp,
+        env={"TMPDIR": str(tmp), "PATH": "/usr/bin:/bin"},
+        timeout_seconds=60,
+    )
+    return json.loads(done.stdout)
+
+
+ALIKE = {
+    "open": "open(root / 'used/__init__.pyi').read()",
+    "open as text": "open(f'{root}/used/README.md', encoding='utf-8').read()",
+    "open as bytes": "list(open(os.fsencode(root / 'used/README.md'), 'rb').read())",
+    "a source": "open(root / 'used/b.py').read()",
+    "a relative name": "open('used/inner/../__init__.pyi').read()",
+    "a file object's number": "os.fstat((file := open('used/__init__.pyi')).fileno()).st_size",
+    "os.open": "os.read(os.open(root / 'used/__init__.pyi', os.O_RDONLY), 99).decode()",
+    "io.open": "io.open(root / 'used/__init__.pyi').readlines()",
+    "pathlib": "[(root / 'used/__init__.pyi').read_text(), (root / 'used/b.py').is_file()]",
+    "exists": "[os.path.exists(p) for p in ('used/b.py', 'used/c.py', 'used/inner', 'used-stubs')]",
+    "kinds": "[f(root / p)"
+    " for f in (os.path.isfile, os.path.isdir, os.path.islink, os.path.lexists)"
+    " for p in ('used/b.py', 'used/inner', 'used-stubs', 'nothing')]",
+    "size": "os.path.getsize(root / 'used/README.md')",
+    "access": "[os.access(root / 'used/b.py', m) for m in (os.F_OK, os.R_OK, os.X_OK)]",
+    "listdir": "sorted(n for n in os.listdir(root / 'used') if n != '__pycache__')",
+    "listdir of what is stored whole": "sorted(n for n in os.listdir(root/'used-stubs'))",
+    "the folder itself": "sorted(n for n in os.listdir(root) if n != '__pycache__')",
+    "scandir": "sorted((e.name, e.is_file(), e.is_dir(), e.path) for e in os.scandir(root / 'used')"
+    " if e.name != '__pycache__')",
+    "walk": "sorted(os.path.join(d, f) for d, _, fs in os.walk(root / 'used') for f in fs"
+    " if not f.endswith('.pyc'))",
+    "glob": "sorted(glob.glob(f'{root}/used/**/*.pyi', recursive=True))",
+    "pathlib's glob": "sorted(map(str, root.glob('used/*.pyi')))",
+    "pathlib's rglob": "sorted(map(str, (root / 'used').rglob('*.py')))",
+    "iterdir": "sorted(p.name for p in (root / 'used').iterdir() if p.name != '__pycache__')",
+    "importlib.resources": "(importlib.resources.files('used') / 'README.md').read_text('utf-8')",
+    "pkgutil": "pkgutil.get_data('used', '__init__.pyi').decode()",
+    "of what is not imported": "open(root / 'idle/words.txt').read()",
+    "linecache": "linecache.getlines(str(root / 'used/warns.py'))",
+    "distributions": "sorted(d.metadata['Name'] for d in importlib.metadata.distributions())",
+    "packages_distributions": "importlib.metadata.packages_distributions()",
+    "files": "[str(f) for f in importlib.metadata.files('used')]",
+    "records": "[importlib.metadata.distribution('used').read_text(n) for n in"
+    " ('WHEEL', 'INSTALLER', 'RECORD', 'top_level.txt', 'direct_url.json')]",
+    "requires": "importlib.metadata.requires('used')",
+    "what is not there": "[str(n) for n in ()] or type(why(root / 'used/none.pyi')).__name__",
+    "writing": "type(why(root / 'used/inner2/x.pyi', 'w')).__name__",
+    "copytree": "sorted(os.listdir(shutil.copytree(root / 'used', f'{tmp}/copy',"
+    " ignore=shutil.ignore_patterns('__pycache__'))))",
+}  # fmt: skip
+SETUP = """
+import tempfile
+tmp = tempfile.mkdtemp()
+def why(*arguments):
+    try:
+        open(*arguments)
+    except OSError as error:
+        return error
+"""
+
+
+@pytest.mark.parametrize("way", ALIKE)
+def test_it_answers_as_if_it_lay_in_its_place(
+    way: str, trees: tuple[Path, Path], tmp_path: Path
+) -> None:
+    slim, whole = (ask(root, tmp_path, ALIKE[way], SETUP) for root in trees)
+    assert slim == whole
+
+
+def test_the_files_are_really_in_the_store(trees: tuple[Path, Path]) -> None:
+    root, _ = trees
+    names = {path.as_posix() for path in file_tree.walk(root)}
+    for path in ("used/__init__.pyi", "used/README.md", "used/b.py", f"{INFO}/RECORD"):
+        assert path not in names
+    assert f"{INFO}/METADATA" in names
+
+
+def test_a_warning_shows_its_line(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    shown = ask(
+        trees[0],
+        tmp_path,
+        "warnings.formatwarning('odd', UserWarning, str(root / 'used/warns.py'), 4)",
+        "import warnings",
+    )
+    assert str(shown).splitlines()[1:] == ["  warnings.warn('odd')"]
+
+
+def test_what_was_opened_is_counted_and_sources_are_not(
+    trees: tuple[Path, Path], tmp_path: Path
+) -> None:
+    setup = "open(root / 'used/README.md'); open(root / 'used/b.py'); os.listdir(root / 'used')"
+    assert ask(trees[0], tmp_path, "handlers.STORE.take_misses()", setup) == 1
+
+
+@pytest.mark.parametrize("name", ["open", "stat", "scandir"])
+def test_they_stand_in_for_built_in_functions(
+    name: str, trees: tuple[Path, Path], tmp_path: Path
+) -> None:
+    module = "io" if name == "open" else "os"
+    setup = (
+        "import pickle\n"
+        f"class Holds: held = {module}.{name}\n"
+        f"same = pickle.loads(pickle.dumps({module}.{name})) is {module}.{name}"
+    )
+    expression = f"[same, Holds().held is {module}.{name}, {module}.{name}.__name__]"
+    assert ask(trees[0], tmp_path, expression, setup) == [True, True, name]
+
+
+def test_no_room_is_an_error_of_the_system(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    setup = (
+        f"{SETUP}\nimport errno\n"
+        "def full(*_, **__): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "os.mkdir = full"
+    )
+    expression = "[why(root / 'used/README.md').errno == errno.ENOSPC]"
+    assert ask(trees[0], tmp_path, expression, setup) == [True]
+
+
+def test_the_store_is_not_read_for_what_it_does_not_have(
+    trees: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A start looks for much that is not there; the index tells, and the store stays closed."""
+    setup = (
+        "paths = ['model/x', 'used/none.py', 'nothing', 'thing-1.0.dist-info/X', 'lib/x.so']\n"
+        "found = [os.path.exists(root / p) for p in paths] + [len(os.listdir(root)) > 3]\n"
+        "list(importlib.metadata.entry_points())"
+    )
+    expression = "[found, handlers.STORE._cold is None]"
+    assert ask(trees[0], tmp_path, expression, setup) == [[False] * 5 + [True], True]
