@@ -11,7 +11,8 @@ from typing import Final
 
 from packager.environments.index_failures import explain_index_failure, explain_storage_failure
 from packager.errors import IndexUnavailableError, StorageError, ToolError
-from packager.system import process
+from packager.system import cache, process
+from packager.system.resources import find_home
 
 # what a user may set for uv: where packages and Pythons come from, never what is chosen among them.
 # https://docs.astral.sh/uv/reference/environment/
@@ -45,6 +46,7 @@ _NETWORK: Final = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
     *("NETRC", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
 )
+_CACHE: Final = ("UV_CACHE_DIR", "UV_NO_CACHE", "XDG_CACHE_HOME")
 # a keyring program asks the desktop's secret service
 _KEYRING: Final = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")
 
@@ -64,10 +66,14 @@ def build_environment() -> dict[str, str]:
     listed here, a registry's password or a cloud's key, is not there to be expanded.
     """
     keyring = _KEYRING if process.inherit(("UV_KEYRING_PROVIDER",)) else ()
-    return {
+    found = {
         **process.basic_environment(),
         **process.inherit((*_NETWORK, *keyring), prefixes=_SETTINGS),
     }
+    if find_home() is None and found.keys().isdisjoint(_CACHE):
+        # without a home uv keeps its cache in the folder that it is started in
+        found["UV_CACHE_DIR"] = str(cache.reserve_folder("uv"))
+    return found
 
 
 def run(

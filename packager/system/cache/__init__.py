@@ -5,7 +5,7 @@ compared with them whenever the entry is used (`_entries`). A process holds what
 measures, checks and removes what nobody holds.
 """
 
-from packager.system.cache._entries import ensure, forget, make_key, remember
+from packager.system.cache._entries import ensure, forget, make_key, remember, reserve_folder
 from packager.system.cache._place import root
 from packager.system.cache._upkeep import (
     Entry,
@@ -28,6 +28,7 @@ __all__ = [
     "remember",
     "remove_entries",
     "remove_leftovers",
+    "reserve_folder",
     "root",
     "select_entries",
 ]

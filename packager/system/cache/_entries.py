@@ -211,9 +211,21 @@ def _is_there(final: Path) -> bool:
     return True
 
 
+def reserve_folder(name: str) -> Path:
+    """Return a folder in the cache that another program keeps its own cache in.
+
+    Raises StorageError where the cache cannot be written, or is none.
+    """
+    folder = _place.root() / name
+    with _reporting_unwritable(folder):
+        _place.claim_place(folder.parent)
+        folder.mkdir(exist_ok=True)
+    return folder
+
+
 def _make_partial(final: Path) -> Path:
     """An empty folder beside `final`, held so that no sweep takes it away."""
-    try:
+    with _reporting_unwritable(final.parent):
         _place.claim_place(final.parent.parent)
         final.parent.mkdir(exist_ok=True)
         with alone_in(final.parent):
@@ -221,11 +233,6 @@ def _make_partial(final: Path) -> Path:
                 tempfile.mkdtemp(prefix=f"{PARTIAL}{final.name[:40]}-", dir=final.parent)
             )
             hold_entry(partial)
-    except OSError as error:
-        raise StorageError(
-            f"The cache folder {final.parent} cannot be written: {error}.\n"
-            "Make it writable, or name another folder in PACKAGER_CACHE."
-        ) from error
     return partial
 
 
@@ -239,6 +246,17 @@ def _put_in_place(partial: Path, final: Path) -> None:
                 return
             remove_entry(final)
             partial.rename(final)
+
+
+@contextlib.contextmanager
+def _reporting_unwritable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"The cache folder {folder} cannot be written: {error}.\n"
+            "Make it writable, or name another folder in PACKAGER_CACHE."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from packager.environments import interpreters
+from packager.environments import interpreters, uv_command
 from packager.errors import StorageError
 from packager.pipeline import output_place
 from packager.pipeline.emit._text import Scrubber
@@ -60,3 +60,25 @@ def test_the_home_is_looked_up_in_one_place() -> None:
         if re.search(r"Path\.home\(|os\.path\.expanduser|getpass\.", path.read_text("utf-8"))
     }
     assert found == {"resources.py"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("PACKAGER_CACHE", True), ("UV_CACHE_DIR", False), ("XDG_CACHE_HOME", False)],
+)
+def test_uv_leaves_nothing_in_the_folder_that_it_is_started_in(
+    name: str,
+    kept: bool,  # noqa: FBT001 - a column of the table
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("UV_CACHE_DIR", raising=False)
+    monkeypatch.setenv(name, str(tmp_path / "cache"))
+
+    found = uv_command.build_environment().get("UV_CACHE_DIR")
+
+    wanted = {"PACKAGER_CACHE": tmp_path / "cache" / "uv", "UV_CACHE_DIR": tmp_path / "cache"}
+    assert found == (str(wanted[name]) if name in wanted else None)
+    assert (tmp_path / "cache" / "uv").is_dir() is kept
+    assert cache.list_entries() == ()
