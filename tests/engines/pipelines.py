@@ -220,7 +220,9 @@ REGRESSORS: Final[Mapping[str, Callable[[], Any]]] = {
     "SVR": svm.SVR,
     "LinearSVR": svm.LinearSVR,
     "KNeighborsRegressor": lambda: neighbors.KNeighborsRegressor(5),
-    "MLPRegressor": lambda: neural_network.MLPRegressor((8,), max_iter=60, random_state=0),
+    "MLPRegressor": lambda: neural_network.MLPRegressor(
+        hidden_layer_sizes=(8,), max_iter=60, random_state=0
+    ),
     "BaggingRegressor": lambda: ensemble.BaggingRegressor(n_estimators=5, random_state=0),
     "AdaBoostRegressor": lambda: ensemble.AdaBoostRegressor(n_estimators=8, random_state=0),
     "VotingRegressor": lambda: ensemble.VotingRegressor(
@@ -259,7 +261,9 @@ CLASSIFIERS: Final[Mapping[str, Callable[[], Any]]] = {
     "QuadraticDiscriminantAnalysis": lambda: discriminant_analysis.QuadraticDiscriminantAnalysis(
         reg_param=0.1
     ),
-    "MLPClassifier": lambda: neural_network.MLPClassifier((8,), max_iter=60, random_state=0),
+    "MLPClassifier": lambda: neural_network.MLPClassifier(
+        hidden_layer_sizes=(8,), max_iter=60, random_state=0
+    ),
     "BaggingClassifier": lambda: ensemble.BaggingClassifier(n_estimators=5, random_state=0),
     "AdaBoostClassifier": lambda: ensemble.AdaBoostClassifier(n_estimators=8, random_state=0),
     "VotingClassifier": lambda: ensemble.VotingClassifier(

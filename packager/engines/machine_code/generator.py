@@ -14,6 +14,7 @@ from packager.engines.machine_code.operations import (
     columns,
     curves,
     functions,
+    neighbors,
     points,
     scores,
     trees,
@@ -27,6 +28,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     **scores.OPERATIONS,
     **functions.OPERATIONS,
     **curves.OPERATIONS,
+    **neighbors.OPERATIONS,
     **points.OPERATIONS,
     **votes.OPERATIONS,
     **trees.OPERATIONS,
@@ -118,8 +120,9 @@ def _check_column(step: Step, kinds: Sequence[str]) -> None:
 
 def _write_lines(form: Form) -> Iterator[str]:
     yield _HEAD
-    helpers = (OPERATIONS[step.operation].helper for step in form.steps)
-    yield from dict.fromkeys(helper for helper in helpers if helper)
+    yield from dict.fromkeys(
+        helper for step in form.steps for helper in OPERATIONS[step.operation].helpers
+    )
     yield "struct row {"
     for step in form.steps:
         yield f"  {C_TYPES[step.kind]} b{step.number}[{step.width}];"

@@ -9,10 +9,12 @@ from packager.engines.machine_code.extraction.estimators import (
     boosters,
     discriminants,
     ensembles,
+    kernels,
     linear,
     naive_bayes,
     neighbors,
     networks,
+    outliers,
     sklearn_trees,
     support_vectors,
     wrappers,
@@ -33,8 +35,8 @@ from packager.engines.machine_code.extraction.transformers import (
 
 FILES = (
     boosters, composition, discriminants, distributions, encoders, ensembles, expansions, functions,
-    linear, naive_bayes, neighbors, networks, projections, scalers, selection, sklearn_trees,
-    support_vectors, target_encoder, wrappers,
+    kernels, linear, naive_bayes, neighbors, networks, outliers, projections, scalers, selection,
+    sklearn_trees, support_vectors, target_encoder, wrappers,
 )  # fmt: skip
 _METHODS = ("predict", "predict_proba")
 
@@ -51,7 +53,12 @@ def extract_program(
     program = Program()
     blocks = [program.add_input(kind) for kind in kinds]
     table = Table(tuple(Column(name, block, 0) for name, block in zip(names, blocks)))
-    found = index.estimate(model, program, table)
+    try:
+        found = index.estimate(model, program, table)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # a version that names or shapes its parts in another way
+        message = f"{index.name_class(model)} in a form that is not known: {error}"
+        raise UnsupportedError(message) from error
     wanted = found.numbers if method == "predict_proba" else found.best or found.numbers
     if wanted is None or (method == "predict_proba" and found.best is None):
         raise UnsupportedError(f"{method} of {type(model).__name__}")

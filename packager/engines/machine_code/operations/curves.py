@@ -113,15 +113,23 @@ def _check_lines(step: Step) -> None:
     _check_table(step, "xs", "ys")
     if (np.diff(step.array("starts")) < 1).any():
         raise step.fail("a line through no points")
+    if step.parameters["outside"] not in {"ends", "nan", "refuse"}:
+        raise step.fail("an end of a line that is not known")
 
 
 def _write_lines(step: Step) -> Iterable[str]:
-    starts = constant(step, "starts")
-    return each(
-        step,
-        f"interpolate(x, {constant(step, 'xs')} + {starts}[i], {constant(step, 'ys')} + "
-        f"{starts}[i], {starts}[i + 1] - {starts}[i])",
-    )
+    starts, outside = constant(step, "starts"), step.parameters["outside"]
+    yield f"for (int64_t i = 0; i < {step.width}; i++) {{"
+    yield f"  const {step.inputs[0].kind} x = {block(step.inputs[0])}[i];"
+    yield f"  const int64_t first = {starts}[i], count = {starts}[i + 1] - first;"
+    yield f"  const double *const xs = {constant(step, 'xs')} + first;"
+    if outside == "refuse":
+        yield "  if (x < xs[0] || x > xs[count - 1]) return 1;"
+    line = f"interpolate(x, xs, {constant(step, 'ys')} + first, count)"
+    if outside == "nan":
+        line = f"x < xs[0] || x > xs[count - 1] ? NAN : {line}"
+    yield f"  {block(step)}[i] = ({step.kind})({line});"
+    yield "}"
 
 
 def _check_ends(step: Step) -> None:
@@ -275,9 +283,9 @@ def _write_spline(step: Step) -> Iterable[str]:
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "digitize": Operation(_check_digitize, _write_digitize),
-    "lines": Operation(_check_lines, _write_lines, _INTERPOLATE),
+    "lines": Operation(_check_lines, _write_lines, (_INTERPOLATE,)),
     "ends": Operation(_check_ends, _write_ends),
-    "normal_quantile": Operation(check_same_kind, _write_normal, _NORMAL),
+    "normal_quantile": Operation(check_same_kind, _write_normal, (_NORMAL,)),
     "normal_share": Operation(check_same_kind, _write_normal_share),
     "yeo_johnson": Operation(_check_powers, _write_yeo_johnson),
     "yeo_johnson_back": Operation(_check_powers, _write_yeo_johnson_back),

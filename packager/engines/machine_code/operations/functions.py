@@ -7,6 +7,7 @@ from typing import Final
 
 from packager.engines.machine_code.form import Step
 from packager.engines.machine_code.operations.interface import (
+    PAIRWISE,
     REAL,
     Operation,
     block,
@@ -23,6 +24,7 @@ _LIBRARY: Final[Mapping[str, str]] = {
     "log2": "log2",
     "log10": "log10",
     "expm1": "expm1",
+    "exp2": "exp2",
     "sin": "sin",
     "cos": "cos",
     "tan": "tan",
@@ -103,21 +105,29 @@ def _check_norm(step: Step) -> None:
 
 def _write_norm(step: Step) -> Iterable[str]:
     """Norm of the row; one below `least` counts as 1, so that what it divides stays as it is."""
-    size = "fabs" if step.kind == "double" else "fabsf"
-    term = {
-        "l1": f"sum += {size}(x)",
-        "l2": "sum += x * x",
-        "max": f"if ({size}(x) > sum) sum = {size}(x)",
-        "sum": "sum += x",
-    }[step.parameters["how"]]
-    yield f"{step.kind} sum = 0;"
-    yield f"for (int64_t i = 0; i < {step.inputs[0].width}; i++) {{"
-    yield f"  const {step.kind} x = {block(step.inputs[0])}[i];"
-    yield f"  {term};"
-    yield "}"
-    if step.parameters["how"] == "l2":
-        yield f"sum = {'sqrt' if step.kind == 'double' else 'sqrtf'}(sum);"
-    if step.parameters["how"] != "sum":
+    how, width, single = step.parameters["how"], step.inputs[0].width, step.kind == "float"
+    size = "fabsf" if single else "fabs"
+    source = block(step.inputs[0])
+    if how in {"l1", "sum"} and not single:
+        yield f"double terms[{width}];"
+        term = f"terms[i] = {f'fabs({source}[i])' if how == 'l1' else f'{source}[i]'};"
+        yield f"for (int64_t i = 0; i < {width}; i++) {term}"
+        yield f"double sum = add_pairwise(terms, {width});"
+    else:
+        term = {
+            "l1": f"sum += {size}(x)",
+            "l2": "sum += x * x",
+            "max": f"if ({size}(x) > sum) sum = {size}(x)",
+            "sum": "sum += x",
+        }[how]
+        yield f"{step.kind} sum = 0;"
+        yield f"for (int64_t i = 0; i < {width}; i++) {{"
+        yield f"  const {step.kind} x = {source}[i];"
+        yield f"  {term};"
+        yield "}"
+    if how == "l2":
+        yield f"sum = {'sqrtf' if single else 'sqrt'}(sum);"
+    if how != "sum":
         yield f"if (sum < {constant(step, 'least')}[0]) sum = 1;"
     yield f"{block(step)}[0] = sum;"
 
@@ -130,5 +140,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     },
     "combine": Operation(_check_combine, _write_combine),
     "power": Operation(_check_power, _write_power),
-    "norm": Operation(_check_norm, _write_norm),
+    "norm": Operation(_check_norm, _write_norm, (PAIRWISE,)),
 }

@@ -35,7 +35,7 @@ class Operation:
     """Raises FormError for a step whose C would read or write beyond what is its own."""
     write: Callable[[Step], Iterable[str]]
     """The body of a function that has the row's blocks as `v`; it returns 1 to refuse the row."""
-    helper: str = ""
+    helpers: tuple[str, ...] = ()
     """C functions that the body calls."""
 
 
@@ -96,3 +96,29 @@ def each(step: Step, expression: str) -> Iterable[str]:
     yield f"  const {C_TYPES[source.kind]} x = {block(source)}[i];"
     yield f"  {block(step)}[i] = ({C_TYPES[step.kind]})({expression});"
     yield "}"
+
+
+PAIRWISE: Final = """\
+/* A sum in the order of numpy's: by eights, and by halves where there are many. */
+__attribute__((unused))
+static double add_pairwise(const double *x, int64_t count) {
+  if (count < 8) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += x[i];
+    return sum;
+  }
+  if (count > 128) {
+    const int64_t half = count / 2 - (count / 2) % 8;
+    return add_pairwise(x, half) + add_pairwise(x + half, count - half);
+  }
+  double part[8];
+  for (int64_t j = 0; j < 8; j++) part[j] = x[j];
+  int64_t i = 8;
+  for (; i < count - count % 8; i += 8)
+    for (int64_t j = 0; j < 8; j++) part[j] += x[i + j];
+  double sum = ((part[0] + part[1]) + (part[2] + part[3])) +
+               ((part[4] + part[5]) + (part[6] + part[7]));
+  for (; i < count; i++) sum += x[i];
+  return sum;
+}
+"""

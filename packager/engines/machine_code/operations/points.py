@@ -9,6 +9,7 @@ import numpy as np
 
 from packager.engines.machine_code.form import MOST_WIDTH, Step
 from packager.engines.machine_code.operations.interface import (
+    PAIRWISE,
     REAL,
     Operation,
     block,
@@ -24,7 +25,7 @@ _STEPS: Final[Mapping[str, str]] = {
     "manhattan": "sum += fabs(x[i] - p[i])",
     "chebyshev": "if (fabs(x[i] - p[i]) > sum) sum = fabs(x[i] - p[i])",
     "dot": "sum += x[i] * p[i]",
-    "scaled": "sum += (x[i] - p[i]) * (x[i] - p[i]) / scales[k * count + i]",
+    "scaled": "terms[i] = (x[i] - p[i]) * (x[i] - p[i]) / scales[k * count + i]",
 }
 _KERNELS: Final[Mapping[str, str]] = {
     "linear": "dot",
@@ -56,6 +57,7 @@ def _write_sums(step: Step, metric: str, last: str) -> Iterable[str]:
     yield f"const int64_t count = {count};"
     if metric == "scaled":
         yield f"const double *const scales = {constant(step, 'scales')};"
+        yield f"double terms[{count}];"
     yield f"for (int64_t k = 0; k < {step.width}; k++) {{"
     yield f"  const double *const p = {constant(step, 'points')} + k * count;"
     yield "  double sum = 0;"
@@ -65,7 +67,9 @@ def _write_sums(step: Step, metric: str, last: str) -> Iterable[str]:
 
 
 def _write_distances(step: Step) -> Iterable[str]:
-    return _write_sums(step, step.parameters["metric"], "sum")
+    metric = step.parameters["metric"]
+    last = "sum + add_pairwise(terms, count)" if metric == "scaled" else "sum"
+    return _write_sums(step, metric, last)
 
 
 def _check_kernels(step: Step) -> None:
@@ -101,52 +105,6 @@ static double whole_power(double base, int64_t times) {
 """
 
 
-def _check_nearest(step: Step) -> None:
-    check_inputs(step, 1, _DOUBLE)
-    source = step.inputs[0]
-    check_whole(step, "count", 1, source.width + 1)
-    if step.kind != "double" or not isinstance(step.parameters["closer"], bool):
-        raise step.fail("neighbours of another form")
-    check_array(step, "values", source.width * step.width, "<f8")
-
-
-def _write_nearest(step: Step) -> Iterable[str]:
-    """Means of the nearest points' values, each alike or by its distance's reciprocal.
-
-    Of points that are as far the one that comes first is nearer; where distances are infinite,
-    the first of all points stands for what is missing.
-    """
-    source, count = step.inputs[0], step.parameters["count"]
-    yield f"const double *const far = {block(source)};"
-    yield f"int64_t near[{count}];"
-    yield f"double least[{count}];"
-    yield f"for (int64_t n = 0; n < {count}; n++) {{ near[n] = 0; least[n] = INFINITY; }}"
-    yield f"for (int64_t p = 0; p < {source.width}; p++) {{"
-    yield f"  if (!(far[p] < least[{count - 1}])) continue;"
-    yield f"  int64_t at = {count - 1};"
-    yield "  for (; at > 0 && far[p] < least[at - 1]; at--) {"
-    yield "    near[at] = near[at - 1];"
-    yield "    least[at] = least[at - 1];"
-    yield "  }"
-    yield "  near[at] = p;"
-    yield "  least[at] = far[p];"
-    yield "}"
-    yield "double total = 0;"
-    yield f"for (int64_t k = 0; k < {step.width}; k++) {block(step)}[k] = 0;"
-    closer = step.parameters["closer"]
-    if closer:
-        yield "int touching = 0;"
-        yield f"for (int64_t n = 0; n < {count}; n++) touching |= least[n] == 0;"
-    yield f"for (int64_t n = 0; n < {count}; n++) {{"
-    by = "touching ? least[n] == 0 : 1 / least[n]" if closer else "1"
-    yield f"  const double by = {by};"
-    yield f"  const double *const value = {constant(step, 'values')} + near[n] * {step.width};"
-    yield "  total += by;"
-    yield f"  for (int64_t k = 0; k < {step.width}; k++) {block(step)}[k] += by * value[k];"
-    yield "}"
-    yield f"for (int64_t k = 0; k < {step.width}; k++) {block(step)}[k] /= total;"
-
-
 def _check_products(step: Step) -> None:
     check_inputs(step, 1)
     if step.kind not in REAL or step.kind != step.inputs[0].kind:
@@ -173,8 +131,7 @@ def _write_products(step: Step) -> Iterable[str]:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "distances": Operation(_check_distances, _write_distances),
-    "kernels": Operation(_check_kernels, _write_kernels, _POWER),
-    "nearest": Operation(_check_nearest, _write_nearest),
+    "distances": Operation(_check_distances, _write_distances, (PAIRWISE,)),
+    "kernels": Operation(_check_kernels, _write_kernels, (_POWER,)),
     "products": Operation(_check_products, _write_products),
 }

@@ -187,5 +187,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "weighted_median": Operation(_check_median, _write_median),
     "duels": Operation(_check_pairs, _write_duels),
     "ranks": Operation(_check_ranks, _write_ranks),
-    "couple": Operation(_check_couple, _write_couple, "__attribute__((unused))\n" + _COUPLE),
+    "couple": Operation(_check_couple, _write_couple, ("__attribute__((unused))\n" + _COUPLE,)),
 }

@@ -8,7 +8,14 @@ from packager.engines.machine_code.extraction import index
 from packager.engines.machine_code.extraction.estimators.linear import apply, weigh
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
 from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
-from packager.engines.machine_code.extraction.tables import Table, as_numbers, compute, table_of
+from packager.engines.machine_code.extraction.tables import (
+    Table,
+    as_numbers,
+    combine,
+    compute,
+    stack,
+    table_of,
+)
 
 
 def finish(program: Program, likelihoods: Block) -> Answer:
@@ -30,9 +37,10 @@ def estimate_gaussian(model: Fitted, program: Program, table: Table) -> Answer:
         points=np.ascontiguousarray(model.theta_, np.float64).ravel(),
         scales=np.ascontiguousarray(variances).ravel(),
     )
-    constant = np.log(model.class_prior_) - 0.5 * np.log(2.0 * np.pi * variances).sum(axis=1)
-    halves = compute(program, sums, "*", np.float64(-0.5))
-    return finish(program, compute(program, halves, "+", constant))
+    # in the order of the source: far from every class these are large, and their difference counts
+    constants = np.array([-0.5 * np.sum(np.log(2.0 * np.pi * row)) for row in variances])
+    halves = compute(program, compute(program, sums, "*", np.float64(-0.5)), "+", constants)
+    return finish(program, compute(program, halves, "+", np.log(model.class_prior_)))
 
 
 @index.reads(ESTIMATORS, "sklearn.MultinomialNB")
@@ -61,3 +69,33 @@ def estimate_bernoulli(model: Fitted, program: Program, table: Table) -> Answer:
     return finish(
         program, weigh(program, table_of(flags), model.feature_log_prob_ - absent, offsets)
     )
+
+
+@index.reads(ESTIMATORS, "sklearn.CategoricalNB")
+def estimate_categorical(model: Fitted, program: Program, table: Table) -> Answer:
+    """A number beyond those of training is refused."""
+    block = as_numbers(program, table)
+    whole = program.add("trunc", [block], "double", block.width)
+    sums: Block | None = None
+    for at, logarithms in enumerate(model.feature_log_prob_):
+        count = logarithms.shape[1]
+        position = program.add(
+            "find_number",
+            [whole],
+            "int64",
+            1,
+            at=at,
+            numbers=np.arange(count, dtype=np.float64),
+            positions=np.arange(count),
+            missing=-1,
+            refuses=True,
+        )
+        parts = [
+            program.add("look_up", [position], "double", 1, at=0, constants=np.append(row, 0.0))
+            for row in np.asarray(logarithms, np.float64)
+        ]
+        terms = stack(program, parts)
+        sums = terms if sums is None else combine(program, sums, "+", terms)
+    if sums is None:
+        raise UnsupportedError("a CategoricalNB of no column")
+    return finish(program, compute(program, sums, "+", model.class_log_prior_))

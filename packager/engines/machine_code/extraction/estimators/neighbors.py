@@ -32,31 +32,54 @@ def measure(program: Program, block: Block, points: Array, metric: str) -> Block
 def _find_nearest(model: Fitted, program: Program, table: Table, values: Array) -> Block:
     """Means of the neighbours' values.
 
-    Raises UnsupportedError where points can lie as far from a row: which of them are the nearest
-    depends on the order in which a tree is walked.
+    Raises UnsupportedError for metrics, weights and trees that no operation walks.
     """
     metric = _METRICS.get(str(getattr(model, "effective_metric_", "")))
     if metric is None or model.weights not in ("uniform", "distance"):
         raise UnsupportedError("neighbours by another metric or other weights")
-    points = model._fit_X
-    if hasattr(points, "toarray"):
+    if hasattr(model._fit_X, "toarray"):
         raise UnsupportedError("neighbours in a sparse table")
-    points = np.asarray(points, np.float64)
-    even = (points == np.round(points)).all()
-    if even or len(np.unique(points, axis=0)) < len(points):
-        raise UnsupportedError("neighbours that lie as far")
-    far = measure(program, as_numbers(program, table), points, metric)
-    closer = model.weights == "distance"
-    if closer and metric == "squared":
-        far = program.add("sqrt", [far], "double", far.width)
+    block = as_numbers(program, table)
+    if np.size(model._fit_X) > _MOST_CELLS:
+        raise UnsupportedError(f"{len(model._fit_X)} points of {block.width} columns")
+    if model._fit_method == "kd_tree":
+        return _walk_tree(model, program, block, metric, values)
+    if model._fit_method != "brute" or model.weights != "uniform":
+        raise UnsupportedError(f"neighbours found by {model._fit_method}")
+    if metric == "squared":
+        far = _measure_as_product(program, block, model._fit_X)
+    else:
+        far = measure(program, block, model._fit_X, metric)
     return program.add(
         "nearest",
         [far],
         "double",
         values.shape[1],
         count=int(model.n_neighbors),
-        closer=closer,
+        closer=False,
+        first=0,
         values=np.ascontiguousarray(values, np.float64).ravel(),
+    )
+
+
+def _walk_tree(model: Fitted, program: Program, block: Block, metric: str, values: Array) -> Block:
+    """Points in the tree's order: of those that are as far, its walk decides which are taken."""
+    points, order, nodes, bounds = (np.asarray(each) for each in model._tree.get_arrays())
+    return program.add(
+        "walk",
+        [block],
+        "double",
+        values.shape[1],
+        count=int(model.n_neighbors),
+        closer=model.weights == "distance",
+        metric=metric,
+        first=int(np.flatnonzero(order == 0)[0]),
+        points=np.ascontiguousarray(points[order], np.float64).ravel(),
+        bounds=np.ascontiguousarray(bounds, np.float64).ravel(),
+        starts=nodes["idx_start"].astype(np.int32),
+        ends=nodes["idx_end"].astype(np.int32),
+        leaf=nodes["is_leaf"].astype(np.uint8),
+        values=np.ascontiguousarray(values[order], np.float64).ravel(),
     )
 
 
@@ -111,6 +134,14 @@ def transform_to_distances(model: Fitted, program: Program, table: Table) -> Tab
 def estimate_exemplar(model: Fitted, program: Program, table: Table) -> Answer:
     far = measure(program, as_numbers(program, table), model.cluster_centers_, "squared")
     return Answer(_pick_least(program, far))
+
+
+@index.reads(ESTIMATORS, "sklearn.Birch")
+def estimate_subcluster(model: Fitted, program: Program, table: Table) -> Answer:
+    far = _measure_as_product(program, as_numbers(program, table), model.subcluster_centers_)
+    labels = np.append(model.subcluster_labels_, 0).astype(np.float64)
+    nearest = _pick_least(program, far)
+    return Answer(program.add("look_up", [nearest], "int64", 1, at=0, constants=labels))
 
 
 @index.reads(ESTIMATORS, "sklearn.NearestCentroid")

@@ -109,17 +109,3 @@ def _weigh_pairs(coefficients: Array, counts: Array) -> Array:
         row[first] = coefficients[other - 1, first]
         row[second] = coefficients[one, second]
     return weights
-
-
-@index.reads(ESTIMATORS, "sklearn.KernelRidge")
-def estimate_ridge(model: Fitted, program: Program, table: Table) -> Answer:
-    gamma = model.gamma
-    if gamma is None:
-        gamma = 1.0 / model.X_fit_.shape[1]
-    kernel = {"polynomial": "poly"}.get(model.kernel, model.kernel)
-    if float(model.degree) != int(model.degree):
-        raise UnsupportedError("a kernel of a degree that is not whole")
-    settings = (float(gamma), float(model.coef0), int(model.degree))
-    kernels = compute_kernels(program, table, model.X_fit_, kernel, settings)
-    weights = np.atleast_2d(np.asarray(model.dual_coef_).T)
-    return Answer(weigh(program, table_of(kernels), weights, np.zeros(len(weights))))

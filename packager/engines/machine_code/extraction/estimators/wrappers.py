@@ -17,8 +17,9 @@ from packager.engines.machine_code.extraction.estimators.linear import (
     both_sides,
     share,
 )
+from packager.engines.machine_code.extraction.estimators.neighbors import measure
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
-from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
 from packager.engines.machine_code.extraction.tables import (
     Table,
     as_numbers,
@@ -223,10 +224,9 @@ def _calibrate_one(model: Fitted, program: Program, score: Block) -> Block:
 
 
 def _draw_isotonic(model: Fitted, program: Program, block: Block) -> Block:
-    """Raises UnsupportedError where values beyond those seen are not held to the ends."""
-    if model.out_of_bounds != "clip":
-        raise UnsupportedError(f"isotonic regression with out_of_bounds={model.out_of_bounds!r}")
-    return draw_lines(program, block, [model.X_thresholds_], [model.y_thresholds_])
+    """The broken line; beyond its ends their answers, NaN, or a refusal."""
+    outside = {"clip": "ends", "nan": "nan", "raise": "refuse"}[model.out_of_bounds]
+    return draw_lines(program, block, [model.X_thresholds_], [model.y_thresholds_], outside)
 
 
 @index.reads(ESTIMATORS, "sklearn.IsotonicRegression")
@@ -234,14 +234,48 @@ def estimate_isotonic(model: Fitted, program: Program, table: Table) -> Answer:
     return Answer(_draw_isotonic(model, program, as_numbers(program, table)))
 
 
+@index.composes("sklearn.OutputCodeClassifier")
+@index.reads(ESTIMATORS, "sklearn.OutputCodeClassifier")
+def estimate_codes(model: Fitted, program: Program, table: Table) -> Answer:
+    """The class whose code is nearest to the scores."""
+    scores = []
+    for part in model.estimators_:
+        check_classes(part, 2)
+        found = index.estimate(part, program, table)
+        if hasattr(part, "decision_function"):
+            scores.append(require_block(found.scores, "decision_function", part))
+        else:
+            shares = require_block(found.numbers, "predict_proba", part)
+            scores.append(take(program, shares, [1]))
+    far = measure(program, stack(program, scores, "double"), model.code_book_, "squared")
+    turned = program.add("negative", [far], "double", far.width)
+    return Answer(None, program.add("argmax", [turned], "int64", 1))
+
+
+def _answer_constants(program: Program, table: Table, values: Array) -> Block:
+    """The same numbers for every row."""
+    block = as_numbers(program, table)
+    flags = program.add("is_missing", [block], "double", block.width)
+    none = np.zeros((len(values), block.width))
+    return program.add(
+        "weigh", [flags], "double", len(values), weights=none.ravel(), offsets=values
+    )
+
+
 @index.reads(ESTIMATORS, "sklearn.DummyRegressor")
 def estimate_constant(model: Fitted, program: Program, table: Table) -> Answer:
-    values = np.ravel(np.asarray(model.constant_, np.float64))
-    block = as_numbers(program, table)
-    if block.width < 1:
-        raise UnsupportedError("a constant of no column")
-    none = np.zeros((len(values), block.width))
-    flags = program.add("is_missing", [block], "double", block.width)
-    return Answer(
-        program.add("weigh", [flags], "double", len(values), weights=none.ravel(), offsets=values)
-    )
+    return Answer(_answer_constants(program, table, np.ravel(model.constant_).astype(np.float64)))
+
+
+@index.reads(ESTIMATORS, "sklearn.DummyClassifier")
+def estimate_usual(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for answers that are drawn."""
+    priors = np.ravel(np.asarray(model.class_prior_, np.float64))
+    if model.strategy not in ("prior", "most_frequent") or model.n_outputs_ != 1:
+        raise UnsupportedError(f"a DummyClassifier with strategy={model.strategy!r}")
+    shares = _answer_constants(program, table, priors)
+    best = program.add("argmax", [shares], "int64", 1)
+    if model.strategy == "prior":
+        return Answer(shares, best)
+    ones = (np.arange(len(priors)) == priors.argmax()).astype(np.float64)
+    return Answer(_answer_constants(program, table, ones), best)

@@ -81,8 +81,10 @@ def spread_evenly(model: Fitted, program: Program, table: Table) -> Table:
     return table_of(clip(program, quantiles, *ends))
 
 
-def draw_lines(program: Program, block: Block, xs: Fitted, ys: Fitted) -> Block:
-    """The broken line of each column, which is level beyond its ends."""
+def draw_lines(
+    program: Program, block: Block, xs: Fitted, ys: Fitted, outside: str = "ends"
+) -> Block:
+    """The broken line of each column; beyond its ends level, NaN, or the row is refused."""
     return program.add(
         "lines",
         [block],
@@ -91,6 +93,8 @@ def draw_lines(program: Program, block: Block, xs: Fitted, ys: Fitted) -> Block:
         xs=np.concatenate([np.asarray(each, np.float64) for each in xs]),
         ys=np.concatenate([np.asarray(each, np.float64) for each in ys]),
         starts=np.cumsum([0] + [len(each) for each in xs]).astype(np.int32),
+        outside=outside,
+        refuses=outside == "refuse",
     )
 
 

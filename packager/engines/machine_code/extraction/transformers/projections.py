@@ -100,3 +100,23 @@ def sample_kernel(model: Fitted, program: Program, table: Table) -> Table:
     block = program.add("cos", [block], block.kind, block.width)
     by = (2.0 / model.n_components) ** 0.5
     return table_of(compute(program, block, "*", np.float64(by)))
+
+
+@index.reads(TRANSFORMERS, "sklearn.SparsePCA", "sklearn.MiniBatchSparsePCA")
+def project_on_sparse(model: Fitted, program: Program, table: Table) -> Table:
+    """A ridge regression of each row on the components, solved once for all."""
+    block = compute(program, as_numbers(program, table, ("double",)), "-", model.mean_)
+    components = np.asarray(model.components_, np.float64)
+    inner = components @ components.T + float(model.ridge_alpha) * np.eye(len(components))
+    return table_of(project(program, block, np.linalg.solve(inner, components)))
+
+
+@index.reads(TRANSFORMERS, "sklearn.FeatureAgglomeration")
+def average_groups(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for groups that are pooled by another function than the mean."""
+    if model.pooling_func is not np.mean:
+        raise UnsupportedError("a FeatureAgglomeration with a pooling function")
+    labels = np.asarray(model.labels_)
+    ones = (labels == np.arange(labels.max() + 1)[:, None]).astype(np.float64)
+    sums = project(program, as_numbers(program, table, ("double",)), ones)
+    return table_of(compute(program, sums, "/", ones.sum(axis=1)))

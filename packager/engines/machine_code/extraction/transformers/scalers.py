@@ -98,11 +98,11 @@ def binarize(model: Fitted, program: Program, table: Table) -> Table:
 @index.reads(TRANSFORMERS, "sklearn.SimpleImputer")
 def impute(model: Fitted, program: Program, table: Table) -> Table:
     """Raises UnsupportedError for text, and for a missing value other than NaN."""
+    if any(column.block.kind == "text" for column in table.columns):
+        return _impute_text(model, program, table)
     missing = model.missing_values
     if not (isinstance(missing, float) and np.isnan(missing)):
         raise UnsupportedError(f"a SimpleImputer of {missing!r}")
-    if any(column.block.kind == "text" for column in table.columns):
-        return _impute_text(model, program, table)
     common = common_kind(table)
     kind = common if common in _FLOATS else "double"
     statistics = np.asarray(model.statistics_)
@@ -135,6 +135,8 @@ def _with_indicator(model: Fitted, program: Program, table: Table, filled: Table
 def _impute_text(model: Fitted, program: Program, table: Table) -> Table:
     if getattr(model, "add_indicator", False):
         raise UnsupportedError("an indicator of missing words")
+    if not _fills_null(model, table.width):
+        return table
     found = []
     for column, word in zip(table.columns, model.statistics_):
         if column.block.kind != "text" or not isinstance(word, str):
@@ -143,6 +145,19 @@ def _impute_text(model: Fitted, program: Program, table: Table) -> Table:
     return Table(
         tuple(column._replace(block=block, at=0) for column, block in zip(table.columns, found))
     )
+
+
+def _fills_null(model: Fitted, width: int) -> bool:
+    """Tell whether a null counts as missing: where NaN does, null may stay as it is.
+
+    Raises UnsupportedError where it is refused.
+    """
+    row = np.full((1, width), None, dtype=object)
+    try:
+        filled = np.asarray(model.transform(row), dtype=object)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedError("a SimpleImputer that refuses a missing word") from error
+    return all(each is not None for each in filled.ravel())
 
 
 def _encode(word: str) -> Array:

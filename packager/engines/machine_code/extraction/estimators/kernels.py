@@ -1,0 +1,115 @@
+"""Sums of kernels between a row and the rows of training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.estimators.linear import apply, share, weigh
+from packager.engines.machine_code.extraction.estimators.support_vectors import compute_kernels
+from packager.engines.machine_code.extraction.index import (
+    ESTIMATORS,
+    TRANSFORMERS,
+    Answer,
+    Fitted,
+)
+from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.tables import (
+    Table,
+    as_numbers,
+    combine,
+    compute,
+    table_of,
+)
+
+
+def _compute(program: Program, table: Table, points: Array, kernel: Fitted, model: Fitted) -> Block:
+    """Kernels whose settings default as those of `sklearn.metrics.pairwise` do."""
+    gamma = getattr(model, "gamma_", None)
+    gamma = model.gamma if gamma is None else gamma
+    gamma = 1.0 / np.shape(points)[1] if gamma is None else gamma
+    coef0 = 1.0 if model.coef0 is None else model.coef0
+    degree = 3 if model.degree is None else model.degree
+    if float(degree) != int(degree):
+        raise UnsupportedError("a kernel of a degree that is not whole")
+    name = {"polynomial": "poly"}.get(kernel, kernel)
+    settings = (float(gamma), float(coef0), int(degree))
+    return compute_kernels(program, table, points, name, settings)
+
+
+@index.reads(ESTIMATORS, "sklearn.KernelRidge")
+def estimate_ridge(model: Fitted, program: Program, table: Table) -> Answer:
+    kernels = _compute(program, table, model.X_fit_, model.kernel, model)
+    weights = np.atleast_2d(np.asarray(model.dual_coef_).T)
+    return Answer(weigh(program, table_of(kernels), weights, np.zeros(len(weights))))
+
+
+@index.reads(TRANSFORMERS, "sklearn.KernelPCA")
+def project_kernels(model: Fitted, program: Program, table: Table) -> Table:
+    kernels = _compute(program, table, model.X_fit_, model.kernel, model)
+    center = model._centerer
+    total = program.add("norm", [kernels], "double", 1, how="sum", least=np.zeros(1))
+    mean = compute(program, total, "/", np.float64(kernels.width))
+    moved = combine(program, compute(program, kernels, "-", center.K_fit_rows_), "-", mean)
+    moved = compute(program, moved, "+", np.float64(center.K_fit_all_))
+    values = np.asarray(model.eigenvalues_)
+    some = np.flatnonzero(values)
+    weights = np.zeros_like(model.eigenvectors_)
+    weights[:, some] = model.eigenvectors_[:, some] / np.sqrt(values[some])
+    return table_of(weigh(program, table_of(moved), weights.T, np.zeros(weights.shape[1])))
+
+
+@index.reads(TRANSFORMERS, "sklearn.Nystroem")
+def approximate_kernels(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for kernels with settings by name."""
+    if model.kernel_params:
+        raise UnsupportedError("a Nystroem with kernel_params")
+    kernels = _compute(program, table, model.components_, model.kernel, model)
+    weights = np.asarray(model.normalization_)
+    return table_of(weigh(program, table_of(kernels), weights, np.zeros(len(weights))))
+
+
+@index.reads(ESTIMATORS, "sklearn.LabelPropagation", "sklearn.LabelSpreading")
+def estimate_spread_labels(model: Fitted, program: Program, table: Table) -> Answer:
+    if model.kernel != "rbf":
+        raise UnsupportedError(f"labels spread by the kernel {model.kernel!r}")
+    settings = (float(model.gamma), 0.0, 1)
+    kernels = compute_kernels(program, table, model.X_, "rbf", settings)
+    weights = np.asarray(model.label_distributions_).T
+    sums = weigh(program, table_of(kernels), weights, np.zeros(len(weights)))
+    shares = share(program, sums, "nan")
+    return Answer(shares, program.add("argmax", [shares], "int64", 1))
+
+
+def read_gaussian(kernel: Fitted) -> tuple[float, Array, float]:
+    """Factor, lengths and noise of a kernel.
+
+    Raises UnsupportedError for one that is not made of constants, RBF and white noise.
+    """
+    name = type(kernel).__name__
+    if name == "RBF":
+        return 1.0, np.ravel(np.asarray(kernel.length_scale, np.float64)), 0.0
+    if name == "Product" and type(kernel.k1).__name__ == "ConstantKernel":
+        factor, lengths, noise = read_gaussian(kernel.k2)
+        return factor * float(kernel.k1.constant_value), lengths, noise
+    if name == "Sum" and type(kernel.k2).__name__ == "WhiteKernel":
+        return read_gaussian(kernel.k1)
+    raise UnsupportedError(f"the kernel {name} of a Gaussian process")
+
+
+@index.reads(ESTIMATORS, "sklearn.GaussianProcessRegressor")
+def estimate_process(model: Fitted, program: Program, table: Table) -> Answer:
+    factor, lengths, _noise = read_gaussian(model.kernel_)
+    block = compute(program, as_numbers(program, table), "/", lengths)
+    points = np.asarray(model.X_train_, np.float64) / lengths
+    kernels = compute_kernels(program, table_of(block), points, "rbf", (0.5, 0.0, 1))
+    weights = factor * np.asarray(model.alpha_, np.float64).reshape(len(points), -1).T
+    sums = weigh(program, table_of(kernels), weights, np.zeros(len(weights)))
+    scaled = compute(program, sums, "*", np.ravel(model._y_train_std))
+    return Answer(compute(program, scaled, "+", np.ravel(model._y_train_mean)))
+
+
+@index.reads(TRANSFORMERS, "sklearn.BernoulliRBM")
+def activate_hidden(model: Fitted, program: Program, table: Table) -> Table:
+    sums = weigh(program, table, model.components_, model.intercept_hidden_)
+    return table_of(apply(program, "expit", sums))
