@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,19 @@ FINDERS: Final = frozenset(
     | {"walk_packages"}
 )
 """Functions that find modules which no name in the code tells of."""
+_RESOLVERS: Final = frozenset(
+    {"import_string", "locate", "resolve_name", "run_module", "run_path"}
+    | {"files", "get_data", "resource_filename", "resource_stream", "resource_string"}
+)
+"""Functions that find by a name in a text: objects, scripts, and files that lie beside modules."""
+RUNNERS: Final = frozenset({"Popen", "check_call", "check_output", "popen", "system"})
+"""Functions that run a command, which may be Python."""
+EVALUATORS: Final = frozenset({"compile", "eval", "exec"})
+_STATEMENT: Final = re.compile(
+    r"\b(?:from|import)\s+([A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_][\w.]*)*)"
+    r"|__import__\(\s*['\"]([\w.]+)|-m\s+([\w.]+)|^([\w.]+):[\w.]+$"
+)
+"""Modules in a text that is code, a command, or an object's place: `package.module:name`."""
 _METADATA: Final = ("importlib.metadata", "importlib_metadata", "pkg_resources")
 _CHOICES: Final = frozenset({"backend", "dtype_backend", "engine"})
 """Arguments that pandas and others take a module's name by."""
@@ -60,6 +74,7 @@ class CodeImports:
     families: dict[str, int] = field(default_factory=dict)
     """Packages any module of which may be imported -> the first line: `f"churn.plugins.{name}"`."""
     imports_by_text: bool = False
+    """Texts may name modules, or be code that imports them."""
     asks_metadata: bool = False
     open_line: int = 0
     """Where it imports what only running it tells; 0 for nowhere."""
@@ -201,6 +216,8 @@ def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
                 found.open_line = node.lineno
     elif function in FINDERS:
         found.open_line = node.lineno
+    elif function in _RESOLVERS | RUNNERS or _runs_text(node.func):
+        found.imports_by_text = True
     for keyword in node.keywords:
         value = keyword.value
         if keyword.arg in _CHOICES and isinstance(value, ast.Constant) and value.value:
@@ -233,3 +250,16 @@ def _read_prefix(node: ast.expr) -> str:
         text = _read_prefix(node.func.value) if node.func.attr == "format" else ""
         return text.partition("{")[0]
     return ""
+
+
+def _runs_text(function: ast.expr) -> bool:
+    """True for `exec(...)` and `subprocess.run(...)`; not for `re.compile`, `model.eval`."""
+    if isinstance(function, ast.Name):
+        return function.id in EVALUATORS
+    return isinstance(function, ast.Attribute) and name_last(function.value) == "subprocess"
+
+
+def list_imports_of_text(text: str) -> set[str]:
+    """List the modules that a text imports if it is code, or a command that runs Python."""
+    found = (next(filter(None, match), "") for match in _STATEMENT.findall(text))
+    return {name.strip(" \t.") for names in found for name in names.split(",")} - {""}

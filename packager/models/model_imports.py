@@ -11,9 +11,12 @@ from typing import Final
 
 from packager.errors import ModelFormatError
 from packager.models.code_imports import (
+    EVALUATORS,
     FINDERS,
+    RUNNERS,
     CodeImports,
     Need,
+    list_imports_of_text,
     list_modules,
     read_imports,
     resolve_relative,
@@ -26,6 +29,7 @@ from packager.types import LoaderSpec, ResolvedModel
 _CODE: Final = frozenset({"CodeType", "_builtin_type", "_make_function", "subimport"})
 """Globals of a pickle that holds functions by value, or modules by name."""
 _IMPORTERS: Final = frozenset({"import_module", "__import__"})
+_RUNNING: Final = RUNNERS | EVALUATORS | {"resolve_name", "runpy", "subprocess"}
 _METADATA: Final = frozenset({"importlib.metadata", "importlib_metadata", "pkg_resources"})
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _IN_BRACKETS: Final = re.compile(r"(?:^|\[)(pyarrow)(?:$|\]|_)")
@@ -171,7 +175,9 @@ def _read_file_into(
                 name=name, place=f"{where}:{each.line}", need=own, is_guess=each.is_guess
             )
         )
-    found.modules.extend(_named_by_text(read, where))
+    for named in _named_by_text(read, where):
+        found.modules.append(named)
+        start.setdefault(named.name, False)
     for attribute, line in read.attributes.items():
         found.attributes.setdefault(attribute, f"{where}:{line}")
     if read.open_line:
@@ -191,6 +197,8 @@ def _named_by_text(read: CodeImports, where: str) -> Iterator[ImportedModule]:
         inside = _IN_BRACKETS.search(text)
         if inside or (read.imports_by_text and _DOTTED.fullmatch(text)):
             name = inside.group(1) if inside else text
+            yield ImportedModule(name=name, place=f"{where}:{line}", need=Need.LATER, is_guess=True)
+        for name in sorted(list_imports_of_text(text)) if read.imports_by_text else ():
             yield ImportedModule(name=name, place=f"{where}:{line}", need=Need.LATER, is_guess=True)
 
 
@@ -238,11 +246,14 @@ def _guesses(names: PickleNames) -> Iterator[str]:
     """Words that pickled code may import by."""
     brackets = (_IN_BRACKETS.search(word) for word in names.words)
     yield from {inside.group(1) for inside in brackets if inside}
+    yield from (word for word in names.inner if _DOTTED.fullmatch(word))
     if not _holds_code(names):
         return
     words = {word for each in names.tuples for word in each}
     if not words.isdisjoint(_IMPORTERS):
         words |= names.words
+    if not words.isdisjoint(_RUNNING):
+        words |= {name for text in names.words for name in list_imports_of_text(text)}
     yield from (word for word in words if _DOTTED.fullmatch(word))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from packager.models.pickle_names import PickleNames, read_pickle
+from packager.models.pickle_names import PROTOCOLS, PickleNames, read_pickle
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 BROKEN: Final = (OSError, ValueError, EOFError, IndexError, KeyError, lzma.LZMAError, zlib.error)
 """What reading raises of a file that is cut off, or is no pickle."""
 _SUFFIXES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
-_PROTOCOLS: Final = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
-"""First bytes of a pickle; those of the protocols 0 and 1 begin with anything."""
 _CHUNK_BYTES: Final = 1 << 20
 _PACKED_BYTES: Final = 1 << 14
 _OVERLAP_BYTES: Final = 1 << 10
@@ -95,7 +93,7 @@ def is_pickle(path: Path) -> bool:
         return True
     try:
         with open_unpacked(path) as file:
-            return file.read(2) in _PROTOCOLS
+            return file.read(2) in PROTOCOLS
     except BROKEN:
         return False
 

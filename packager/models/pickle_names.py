@@ -5,6 +5,7 @@ https://docs.python.org/3/library/pickletools.html
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import pickletools
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, cast
 
+PROTOCOLS: Final = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
+"""First bytes of a pickle; those of the protocols 0 and 1 begin with anything."""
 _NAME_BYTES: Final = 1 << 20
 """Longer arguments hold arrays and texts: they are passed over, not read."""
 _MOST_BYTES: Final = 4_000_000_000
@@ -33,6 +36,8 @@ class PickleNames:
     globals: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
     tuples: list[tuple[str, ...]] = field(default_factory=list)
+    inner: set[str] = field(default_factory=set)
+    """Words of pickles that are held as bytes: who loads these, and whether, nobody knows."""
 
 
 class _Blank(bytes):
@@ -128,7 +133,18 @@ def read_pickle(
             seen.words.add(argument)
         elif name not in {"PROTO", "FRAME"}:
             stack.append(None)
+            _read_inner(argument, seen)
     return seen
+
+
+def _read_inner(argument: object, seen: PickleNames) -> None:
+    """Take over the globals of a pickle that is held as bytes."""
+    if not isinstance(argument, bytes) or argument[:2] not in PROTOCOLS:
+        return
+    with contextlib.suppress(ValueError):
+        for _, text in read_opcodes(io.BytesIO(argument)):
+            if isinstance(text, str):
+                seen.inner.add(text.partition(" ")[0])
 
 
 def _join_last(stack: deque[str | None]) -> str:

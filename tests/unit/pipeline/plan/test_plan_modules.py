@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import pickle
 import types
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -359,6 +360,58 @@ def test_what_a_library_imports_in_a_branch_comes_along(
     declared = {**DECLARED, "scipy": "1.18"}
     named = _modules.name_distributions(model, imports, declared, module_names())
     assert name in named.distributions
+
+
+BY_TEXT = {
+    "exec": "exec('import jinja2, anyio')",
+    "eval": "eval('__import__(\"anyio\").run')(x)",
+    "compile": "compile('from anyio import run', '', 'exec')",
+    "a command": "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import anyio'])",
+    "a module's command": "import os; os.system('python -m anyio')",
+    "words": "import subprocess, sys; subprocess.check_output([sys.executable, '-m', 'anyio'])",
+    "runpy": "import runpy; runpy.run_module('anyio')",
+    "pkgutil": "import pkgutil; pkgutil.resolve_name('anyio.abc:run')",
+    "pydoc": "import pydoc; pydoc.locate('anyio.abc.Event')",
+    "a module's files": "from importlib import resources; resources.files('anyio')",
+    "of the model": "import importlib; importlib.import_module('own.late')",
+}
+
+
+@pytest.mark.parametrize("kind", BY_TEXT)
+def test_what_a_text_imports_comes_along(tmp_path: Path, kind: str) -> None:
+    files: dict[str, bytes | str] = {
+        "code/serve.py": f"def predict(x):\n    {BY_TEXT[kind]}",
+        "code/own/late.py": "def f():\n    import anyio",
+    }
+    assert "anyio" in _name(_model(tmp_path / "code", files)).distributions
+    pickled = _by_value(f"def served(x):\n    {BY_TEXT[kind]}")
+    model = _model(tmp_path / "m", {"m.pkl": pickled, **files}, loader_module="mlflow.pyfunc.model")
+    assert "anyio" in _name(model, "m.pkl").distributions
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'>>> import anyio'",
+        "import re; re.compile('import anyio')",
+        "x.eval('anyio')",
+        "print('read from anyio')",
+    ],
+)
+def test_a_text_that_nothing_runs_imports_nothing(tmp_path: Path, text: str) -> None:
+    assert _names_of_code(tmp_path, f"def predict(x):\n    {text}") == set()
+
+
+def test_a_pickle_within_a_pickle_names_what_it_needs(tmp_path: Path) -> None:
+    inner = _global("anyio.abc", "Event", 4)
+    model = _model(tmp_path, {"m.pkl": pickle.dumps({"model": inner})}, loader_module="mlflow.x")
+    assert {*_name(model, "m.pkl").distributions} == {"anyio"}
+    lost = _global("elsewhere", "Event", 4)
+    several: dict[str, bytes | str] = {
+        "m.pkl": pickle.dumps([inner[:-2], b"\x80\x04?", lost, _global("yaml", "x", 2)])
+    }
+    model = _model(tmp_path, several, loader_module="mlflow.x")
+    assert {*_name(model, "m.pkl").distributions} == {"anyio", "pyyaml"}
 
 
 def test_a_wheel_s_pth_puts_its_folders_on_the_path(tmp_path: Path) -> None:
