@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -28,6 +28,9 @@ class Trial:
     plan: BuildPlan
     where: stopped.Where
     measure: Measure
+    ask_why: Callable[[Call], Answered | None] = lambda _: None
+    """Has another instance answer, with the traceback of what its model raises; None where none
+    can: in errors of the first, as it will be deployed, there is nothing of the model's own."""
 
     def explain_stop(self, answer: Answered, name: str) -> tuple[Finding, ...]:
         return tuple(stopped.explain_stop(answer, name, self.function, self.bundle, self.where))
@@ -120,6 +123,16 @@ def compare_all(
     return done, findings
 
 
+def _explain_finding(
+    finding: Finding, answer: Answered, trial: Trial
+) -> tuple[Finding, Missed, stopped.Refused]:
+    """The finding with what the model raised, what the answer misses, and what it was refused."""
+    text = stopped.read_trace(answer)
+    missed = trial.find_missed(text)
+    told = stopped.Refused() if missed.rules else stopped.name_refused(answer, trial.where)
+    return stopped.blame_place(stopped.name_exception(finding, text), told), missed, told
+
+
 def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Round:
     """Compare each, until the function is gone or is refused something."""
     limits = trial.plan.target.limits
@@ -128,6 +141,7 @@ def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Rou
     missed, notes = Missed(), []
     ended: tuple[Finding, ...] | None = None
     refused: frozenset[int] = frozenset()
+    explained = False
     for probe, expected in pairs:
         call = Call.of(probe)
         if max(trial.function.size_bytes(call), len(expected.body)) > most:
@@ -143,12 +157,12 @@ def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Rou
             break
         compared = compare_answer(probe, expected, answer, trial.measure)
         if compared.finding is not None:
-            asked_for = trial.find_missed(answer.text)
+            failed = answer.status >= 400 > expected.status
+            whole = trial.ask_why(call) if failed and not explained else None
+            explained = explained or failed
+            finding, asked_for, told = _explain_finding(compared.finding, whole or answer, trial)
             missed |= asked_for
-            told = (
-                stopped.Refused() if asked_for.rules else stopped.name_refused(answer, trial.where)
-            )
-            compared = replace(compared, finding=stopped.blame_place(compared.finding, told))
+            compared = replace(compared, finding=finding)
             if told.words:
                 # every other request would be refused it too
                 refused, ended = frozenset({len(comparisons)}), ()

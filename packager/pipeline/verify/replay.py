@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import statistics
@@ -29,6 +30,7 @@ from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Json, R
 _LOG = logging.getLogger(__name__)
 
 _WARM: Final = 7
+_JSON: Final = "application/json"
 _MEMORY_MB: Final = 1024
 _TIMEOUT_SECONDS: Final = 60
 _ONE_THREAD: Final = (
@@ -84,7 +86,14 @@ def check(
     where = stopped.describe_where(plan, (bundle.root, folder))
     measure = _choose_measure(plan, answers)
     with host as function:
-        trial = Trial(function=function, bundle=bundle, plan=plan, where=where, measure=measure)
+        trial = Trial(
+            function=function,
+            bundle=bundle,
+            plan=plan,
+            where=where,
+            measure=measure,
+            ask_why=functools.partial(_ask_with_details, plan, folder),
+        )
         protections = function.protections()
         _LOG.info("Replaying %d requests against the booted function", len(probes))
         first = Call.of(probes[0]) if probes else PING
@@ -115,6 +124,19 @@ def check(
     )
     replay = replace(replay, notes=(*replay.notes, *done.notes))
     return Replayed(replay=replay, findings=(*findings, *changed))
+
+
+def _ask_with_details(plan: BuildPlan, folder: Path, call: Call) -> Answered | None:
+    """Ask another instance, whose errors tell of the model's exception; None where it cannot be."""
+    boot = prepare_boot(plan, folder)
+    boot = replace(boot, env={**boot.env, "PACKAGER_ERROR_DETAILS": "1"})
+    try:
+        with HOSTS[plan.target.program.host](boot) as function:
+            # a direct invoke tells nothing of it, whatever is set
+            return function.ask(replace(call, door="http", content_type=call.content_type or _JSON))
+    except EmulatorError as error:
+        _LOG.debug("Nothing more is known of %s: %s", call.path, error)
+        return None
 
 
 def _choose_measure(plan: BuildPlan, answers: Sequence[Recorded]) -> Measure:

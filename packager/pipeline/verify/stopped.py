@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from packager.targets.hosts import Answered, Host
 from packager.types import BuildPlan, Bundle, Check, Finding
 
 _LOG_TAIL: Final = 2500
+_TRACEBACK: Final = "Traceback (most recent call last):\n"
+_RAISED: Final = re.compile(r"(?:[ \t].*\n)+([A-Za-z_][\w.]*)(?=:|\n|$)")
+"""Frames, which are indented, and the class after them; a text of several lines may follow."""
 _MORE: Final = (
     "Give it more with --memory where it is memory that was short; else take what takes so much "
     "out of the model's code."
@@ -100,8 +104,22 @@ def name_refused(answer: Answered, where: Where) -> Refused:
     """Name what the model was refused while it answered."""
     if answer.status == 200:
         return Refused()
+    return _find_refused(read_trace(answer), where)
+
+
+def read_trace(answer: Answered) -> str:
+    """The traceback in an answer; where there is none, its text."""
     told = answer.body if isinstance(answer.body, dict) else {}
-    return _find_refused(f"{told.get('stack_trace') or answer.text}", where)
+    return f"{told.get('stack_trace') or answer.text}"
+
+
+def name_exception(finding: Finding, text: str) -> Finding:
+    """The finding with the class of what the model raised, and where; never with its text."""
+    call, raised = faults.call_of_traceback(text), _RAISED.match(text.rpartition(_TRACEBACK)[2])
+    if not call or raised is None:
+        return finding
+    name = raised[1].rpartition(".")[2]
+    return replace(finding, hint=f"The model raised {name} in {call}. {finding.hint}")
 
 
 def _find_refused(text: str, where: Where) -> Refused:

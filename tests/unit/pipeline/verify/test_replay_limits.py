@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import pytest
 
+from packager.errors import EmulatorError
 from packager.pipeline.verify import replay
 from packager.pipeline.verify.answer_comparison import Measure, compare_answer, compare_message
 from packager.pipeline.verify.oracle import Recorded
@@ -333,3 +334,80 @@ def test_a_file_that_is_gone_and_many_that_changed_are_told(tmp_path: Path) -> N
         (tmp_path / str(number)).write_text("after!")
     _, (finding,) = replay._compare_tree(bundle, tmp_path, "Mounted")
     assert "changed 1, 2, 3, 4, 5 (6 files in all)" in finding.message
+
+
+FAILED = {"error_code": "BAD_REQUEST", "message": "An unexpected error."}
+TRACE = """Traceback (most recent call last):
+  File "/var/task/handlers/scoring/scorer.py", line 9, in predict
+    return self._predictor.predict(data, params)
+  File "/var/task/model/mine.py", line 7, in predict
+    {line}
+  File "/usr/lib/python3.13/{file}", line 98, in __init__
+    made = make(
+        name,
+    )
+{raised}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "raised", "check", "said"),
+    [
+        (
+            "multiprocessing/shared_memory.py",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/psm_1'",
+            Check.PLATFORM,
+            "predict (mine.py, line 7) makes a lock, queue, pool or shared memory",
+        ),
+        (
+            "pathlib/_local.py",
+            "OSError: [Errno 30] Read-only file system: '/home/x'",
+            Check.PLATFORM,
+            "predict (mine.py, line 7) writes /home/x",
+        ),
+        (
+            "socket.py",
+            "socket.gaierror: [Errno -2] Name or service not known",
+            Check.PLATFORM,
+            "predict (mine.py, line 7) needs the network",
+        ),
+        (
+            "json/decoder.py",
+            "mine.errors.OddError: the row of\nsecret: 5\nowner: me",
+            Check.REPLAY,
+            "The model raised OddError in predict (mine.py, line 7). The artifact must answer",
+        ),
+    ],
+)
+def test_what_a_model_raises_is_asked_of_another_instance(
+    file: str, raised: str, check: Check, said: str, run: Run
+) -> None:
+    """Nothing of it is in an answer of the one that is proven, as it will be deployed."""
+    refused = answered(FAILED, status=400, words="BAD_REQUEST")
+    trace = TRACE.format(line="make()", file=file, raised=raised)
+    whole = answered({**FAILED, "stack_trace": trace}, status=400)
+    host = FakeHost([refused, refused, whole, refused], None)
+
+    found = run(host, *[(probe(), recorded())] * 3).findings
+
+    assert (found[0].check, said in found[0].hint) == (check, True), found[0].hint
+    assert len(found) == (1 if check == Check.PLATFORM else 3)
+    assert host.boot.env["PACKAGER_ERROR_DETAILS"] == "1"
+    assert [call.door for call in host.sent].count("http") == 1
+    assert not any("secret" in str(each) or "owner" in str(each) for each in found)
+
+
+def test_another_instance_that_does_not_start_is_no_fault(run: Run) -> None:
+    class Once(FakeHost):
+        boots = 0
+
+        def __enter__(self) -> Self:
+            self.boots += 1
+            if self.boots > 1:
+                raise EmulatorError("no port is left")
+            return self
+
+    host = Once(answered(FAILED, status=400, words="BAD_REQUEST"), None)
+    (found,) = run(host, (probe(), recorded())).findings
+    assert found.message == "p: expected status 200, got 400 (BAD_REQUEST)."
+    assert host.boots == 2
