@@ -6,9 +6,9 @@ Read from a traceback: the call, the path and the fix. Nothing of a request is i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from packager.system.sandbox.protections import SHARED_MEMORY
 
@@ -16,38 +16,6 @@ _FRAME: Final = re.compile(r'File \\?"([^"\\]+)\\?", line (\d+), in ([\w.<>]+)')
 _LIBRARIES: Final = re.compile(
     r"/(lib|lib64)/python3\.\d+/|<frozen |/handlers/|awslambdaric|/packager/workers/|^<string>$"
 )
-_REFUSED: Final = re.compile(
-    r"\[Errno (?:30|13|1(?=\][^:\n]*: ))\] "
-    r"(Read-only file system|Permission denied|Operation not permitted)"
-    r"(?:: \\?['\"]([^'\"\\]+))?"
-)
-_ABSENT: Final = re.compile(
-    r"FileNotFoundError: \[Errno 2\][^\n:]*: \\?['\"]((?:/home|/root)[^'\"\\]*)"
-)
-_NETWORK: Final = re.compile(
-    r"\b(gaierror|NameResolutionError|ConnectionError|ConnectError|ConnectTimeout|MaxRetryError"
-    r"|ConnectionRefusedError|URLError|LocalEntryNotFoundError|EndpointConnectionError)\b"
-    r"|Network is unreachable|Temporary failure in name resolution"
-    r"|socket\.py\\?\", line \d+(?:(?!Traceback)[\s\S]){0,300}?\[Errno 1\]"
-)
-_LOCK: Final = re.compile(
-    r"multiprocessing/synchronize\.py|multiprocessing/shared_memory\.py|_multiprocessing\.SemLock"
-    r"|/dev/shm|\[Errno 38\] Function not implemented"
-)
-_SQLITE: Final = re.compile(
-    r"OperationalError: (unable to open database file|attempt to write a readonly database)"
-)
-_FULL: Final = re.compile(r"\[Errno 28\] No space left on device(?:: \\?['\"]([^'\"\\]+))?")
-_LIBRARY: Final = re.compile(
-    r"(?P<name>[\w.+-]+\.so[\w.]*): cannot open shared object file: (?:No such|Permission denied)"
-)
-_COMMAND: Final = re.compile(
-    r"in _execute_child(?:(?!Traceback)[\s\S]){0,1500}?(?:FileNotFoundError|PermissionError): "
-    r"\[Errno (?:2|13)\][^\n:]*: \\?['\"](?P<name>[^'\"\\/]+)\\?['\"]"
-)
-_MEMORY: Final = re.compile(r"\b(?:_Array)?MemoryError\b|std::bad_alloc|DefaultCPUAllocator")
-_PLACELESS: Final = re.compile(r"No usable temporary (?:file|directory)[^\n]*")
-_PROCESSES: Final = re.compile(r"can't start new thread|\[Errno 11\] Resource temporarily unavail")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,103 +42,119 @@ FUNCTION: Final = Place(name="the function", writable=_TMP, own=(_TMP,))
 SHARING_FUNCTION: Final = replace(FUNCTION, own=(_TMP, SHARED_MEMORY))
 """Of a platform that has shared memory."""
 
-_Rule: TypeAlias = tuple[re.Pattern[str], Callable[[re.Match[str], str, Place], str]]
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A fault's marks in a log, and the sentences for it."""
+
+    pattern: re.Pattern[str]
+    """Its group `what` is named in the sentences, and `reason` in small letters."""
+    words: str
+    unnamed: str | None = None
+    """In the place of `what` where the log has none; None takes the last line of the match."""
+    allowed_with_shared_memory: bool = False
+
+    def describe(self, found: re.Match[str], call: str, place: Place) -> str:
+        """Return the sentences, "" for what is no fault in this place."""
+        if self.allowed_with_shared_memory and place.shared_memory:
+            return ""
+        groups = found.groupdict()
+        unnamed = found[0].splitlines()[-1].strip() if self.unnamed is None else self.unnamed
+        return self.words.format(
+            call=call,
+            place=place.name,
+            writable=place.writable,
+            what=groups.get("what") or unnamed,
+            reason=(groups.get("reason") or "").lower(),
+        )
 
 
-def _explain_read_only(found: re.Match[str], call: str, place: Place) -> str:
-    path = found[2] or "a file outside /tmp"
-    return (
-        f"{call} writes {path}: {found[1].lower()}. In {place.name} only {place.writable} can be "
-        "written: write there (tempfile.gettempdir()), or log the finished file with the model."
-    )
-
-
-def _absent(found: re.Match[str], call: str, place: Place) -> str:
-    return (
-        f"{call} opens {found[1]}, which is not there: {place.name} has no such home folder. Log "
-        "the file with the model (artifacts=), or write below /tmp."
-    )
-
-
-def _network(found: re.Match[str], call: str, _: Place) -> str:
-    what = found[1] or found[0].splitlines()[-1].strip()
-    return (
-        f"{call} needs the network ({what}), which a model does not have while it is proven. Log "
-        "the files that it fetches with the model (artifacts=), or pass --allow-network."
-    )
-
-
-def _lock(_: re.Match[str], call: str, place: Place) -> str:
-    if place.shared_memory:
-        return ""
-    return (
-        f"{call} makes a lock, queue, pool or shared memory of multiprocessing, which needs "
+_FAULTS: Final = (
+    _Fault(
+        re.compile(
+            r"multiprocessing/synchronize\.py|multiprocessing/shared_memory\.py"
+            r"|_multiprocessing\.SemLock|/dev/shm|\[Errno 38\] Function not implemented"
+        ),
+        "{call} makes a lock, queue, pool or shared memory of multiprocessing, which needs "
         f"{SHARED_MEMORY}, and the platform has none (there: OSError 38, Function not "
         "implemented). Use threads: threading.Lock, ThreadPoolExecutor, "
-        "multiprocessing.pool.ThreadPool, joblib with prefer='threads'."
-    )
-
-
-def _sqlite(found: re.Match[str], call: str, place: Place) -> str:
-    return (
-        f"{call} writes an SQLite database: {found[1]}. In {place.name} only {place.writable} can "
-        "be written: copy it to /tmp first, or open it with mode=ro and immutable=1."
-    )
-
-
-def _full(found: re.Match[str], call: str, place: Place) -> str:
-    path = found[1] or "/tmp"  # noqa: S108 - the function's
-    return (
-        f"{call} writes more to {path} than there is room for in {place.name}. Write less, or "
-        "clear up what is no longer needed."
-    )
-
-
-def _library(found: re.Match[str], call: str, place: Place) -> str:
-    return (
-        f"{call} loads {found['name']}, which {place.name} does not have: a library of this "
+        "multiprocessing.pool.ThreadPool, joblib with prefer='threads'.",
+        allowed_with_shared_memory=True,
+    ),
+    _Fault(
+        re.compile(
+            r"in _execute_child(?:(?!Traceback)[\s\S]){0,1500}?"
+            r"(?:FileNotFoundError|PermissionError): "
+            r"\[Errno (?:2|13)\][^\n:]*: \\?['\"](?P<what>[^'\"\\/]+)\\?['\"]"
+        ),
+        "{call} starts {what!r}, and {place} has no such program. Do it in Python, "
+        "or require a package whose wheel brings the program, and start it by its path.",
+    ),
+    _Fault(
+        re.compile(
+            r"(?P<what>[\w.+-]+\.so[\w.]*): cannot open shared object file: "
+            r"(?:No such|Permission denied)"
+        ),
+        "{call} loads {what}, which {place} does not have: a library of this "
         "machine's system is not shipped. Require a package whose wheel brings it, or log the "
-        "file with the model (artifacts=) and load it by its path."
-    )
-
-
-def _command(found: re.Match[str], call: str, place: Place) -> str:
-    return (
-        f"{call} starts {found['name']!r}, and {place.name} has no such program. Do it in Python, "
-        "or require a package whose wheel brings the program, and start it by its path."
-    )
-
-
-def _memory(_: re.Match[str], call: str, place: Place) -> str:
-    return (
-        f"{call} asks for more memory than {place.name} has. Give it more with --memory where the "
-        "target has it, or load and compute less at a time."
-    )
-
-
-def _placeless(_: re.Match[str], call: str, place: Place) -> str:
-    return (
-        f"{call} makes a temporary file where none can be made. In {place.name} only "
-        f"{place.writable} can be written: leave out dir=, or give tempfile.gettempdir()."
-    )
-
-
-def _processes(_: re.Match[str], call: str, place: Place) -> str:
-    return f"{call} starts more processes and threads than {place.name} may have."
-
-
-_RULES: Final[tuple[_Rule, ...]] = (
-    (_LOCK, _lock),
-    (_COMMAND, _command),
-    (_LIBRARY, _library),
-    (_REFUSED, _explain_read_only),
-    (_ABSENT, _absent),
-    (_SQLITE, _sqlite),
-    (_FULL, _full),
-    (_NETWORK, _network),
-    (_PROCESSES, _processes),
-    (_MEMORY, _memory),
-    (_PLACELESS, _placeless),
+        "file with the model (artifacts=) and load it by its path.",
+    ),
+    _Fault(
+        re.compile(
+            r"\[Errno (?:30|13|1(?=\][^:\n]*: ))\] "
+            r"(?P<reason>Read-only file system|Permission denied|Operation not permitted)"
+            r"(?:: \\?['\"](?P<what>[^'\"\\]+))?"
+        ),
+        "{call} writes {what}: {reason}. In {place} only {writable} can be "
+        "written: write there (tempfile.gettempdir()), or log the finished file with the model.",
+        unnamed="a file outside /tmp",
+    ),
+    _Fault(
+        re.compile(
+            r"FileNotFoundError: \[Errno 2\][^\n:]*: \\?['\"](?P<what>(?:/home|/root)[^'\"\\]*)"
+        ),
+        "{call} opens {what}, which is not there: {place} has no such home folder. Log "
+        "the file with the model (artifacts=), or write below /tmp.",
+    ),
+    _Fault(
+        re.compile(
+            r"OperationalError: "
+            r"(?P<what>unable to open database file|attempt to write a readonly database)"
+        ),
+        "{call} writes an SQLite database: {what}. In {place} only {writable} can "
+        "be written: copy it to /tmp first, or open it with mode=ro and immutable=1.",
+    ),
+    _Fault(
+        re.compile(r"\[Errno 28\] No space left on device(?:: \\?['\"](?P<what>[^'\"\\]+))?"),
+        "{call} writes more to {what} than there is room for in {place}. Write less, or "
+        "clear up what is no longer needed.",
+        unnamed=_TMP,
+    ),
+    _Fault(
+        re.compile(
+            r"\b(?P<what>gaierror|NameResolutionError|ConnectionError|ConnectError|ConnectTimeout"
+            r"|MaxRetryError|ConnectionRefusedError|URLError|LocalEntryNotFoundError"
+            r"|EndpointConnectionError)\b"
+            r"|Network is unreachable|Temporary failure in name resolution"
+            r"|socket\.py\\?\", line \d+(?:(?!Traceback)[\s\S]){0,300}?\[Errno 1\]"
+        ),
+        "{call} needs the network ({what}), which a model does not have while it is proven. Log "
+        "the files that it fetches with the model (artifacts=), or pass --allow-network.",
+    ),
+    _Fault(
+        re.compile(r"can't start new thread|\[Errno 11\] Resource temporarily unavail"),
+        "{call} starts more processes and threads than {place} may have.",
+    ),
+    _Fault(
+        re.compile(r"\b(?:_Array)?MemoryError\b|std::bad_alloc|DefaultCPUAllocator"),
+        "{call} asks for more memory than {place} has. Give it more with --memory where the "
+        "target has it, or load and compute less at a time.",
+    ),
+    _Fault(
+        re.compile(r"No usable temporary (?:file|directory)[^\n]*"),
+        "{call} makes a temporary file where none can be made. In {place} only "
+        "{writable} can be written: leave out dir=, or give tempfile.gettempdir().",
+    ),
 )
 
 
@@ -180,10 +164,12 @@ def explain(text: str, place: Place) -> tuple[str, ...]:
 
 
 def _explain_faults(text: str, place: Place) -> Iterator[str]:
-    for pattern, say in _RULES:
-        found = pattern.search(text)
-        if found and (said := say(found, name_call(text[: found.start()], text), place)):
-            yield said
+    for fault in _FAULTS:
+        found = fault.pattern.search(text)
+        if found is None:
+            continue
+        if words := fault.describe(found, name_call(text[: found.start()], text), place):
+            yield words
 
 
 def is_library(path: str) -> bool:
