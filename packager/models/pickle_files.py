@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import re
 import zlib
@@ -28,12 +29,15 @@ _MOST_OPCODES: Final = 3_000_000
 _MOST_BYTES: Final = 500_000_000
 """Of what is searched for names: some seconds."""
 _GLOBAL: Final = re.compile(
-    rb"\x8c([\x01-\xff])([A-Za-z_][\w.]*)\x94?(?:\x95.{8})?"
-    rb"(?:\x8c.\w+\x94?|h.|j.{4})(?:\x95.{8})?\x93",
+    rb"\x8c([\x01-\xff])([A-Za-z_][\w.]{0,254})\x94?(?:\x95.{8})?"
+    rb"(?:\x8c.\w{1,255}\x94?|h.|j.{4})(?:\x95.{8})?\x93",
     re.DOTALL,
 )
 """A module and a name in it, as pickle writes them from protocol 4 on."""
-_OLD_GLOBAL: Final = re.compile(rb"c([A-Za-z_][\w.]*)\n[A-Za-z_]\w*\n")
+_OLD_GLOBAL: Final = re.compile(rb"c([A-Za-z_][\w.]*)\Z")
+"""The same before: `c`, the module, a line end, the name, a line end."""
+_IDENTIFIER: Final = re.compile(rb"[A-Za-z_]\w*")
+_NAME_BYTES: Final = 255
 
 
 class _ZlibFile(io.RawIOBase):
@@ -134,5 +138,7 @@ def _find_modules(chunk: bytes) -> Iterator[str]:
         length, name = match.groups()
         if len(name) == length[0]:
             yield name.decode("ascii")
-    for match in _OLD_GLOBAL.finditer(chunk):
-        yield match[1].decode("ascii")
+    for line, after in itertools.pairwise(chunk.split(b"\n")):
+        is_name = len(after) <= _NAME_BYTES and _IDENTIFIER.fullmatch(after)
+        if is_name and (old := _OLD_GLOBAL.search(line[-_NAME_BYTES - 1 :])):
+            yield old[1].decode("ascii")

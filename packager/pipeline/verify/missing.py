@@ -15,11 +15,11 @@ _OPTIONAL: Final = re.compile(r"(?:[Mm]issing optional dependency|requires) \\?[
 _INSTALL: Final = re.compile(
     r"(?:install|[Ii]mport|requires?|needs?|[Mm]issing|package|module|library)"
     r"\s+(?:the\s+|a\s+|package\s+|module\s+|library\s+|-{1,2}[\w-]+\s+)*"
-    r"[\\'\"`]*([A-Za-z][\w.-]*\w)"
+    r"[\\'\"`]*([A-Za-z][\w.-]{0,80}\w)"
 )
 """`requires X to be installed`, `pip install -U X`, as each library says it in its own words."""
 _INSTALLED: Final = re.compile(
-    r"([A-Za-z][\w.-]*\w)[\\'\"`]*\s+(?:package\s+|module\s+|library\s+)?"
+    r"(?<![\w.-])([A-Za-z][\w.-]{0,80}\w)[\\'\"`]*\s+(?:package\s+|module\s+|library\s+)?"
     r"(?:(?:is|was|are|has|have|needs?|must|should|could|can)\s*(?:not\s+)?(?:to\s+)?(?:be\s+)?)?"
     r"(?:not\s+)?(?:installed|imported|required|needed|missing|found|available|unavailable)"
 )

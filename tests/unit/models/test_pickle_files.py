@@ -9,6 +9,7 @@ import gzip
 import io
 import lzma
 import pickle
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -122,3 +123,12 @@ def test_a_large_pickle_has_words_and_large_weights_none(
     words = read_model_words(tmp_path)
     assert "fractions" in words
     assert "torch" not in words
+
+
+@pytest.mark.parametrize("filler", [b"c", b"ca.", b"\x8c\xffa", b"\x8c\x02ab\x94", b"c\n", b"\x8c"])
+def test_a_long_run_of_anything_is_searched_in_no_time(tmp_path: Path, filler: bytes) -> None:
+    path = tmp_path / "long.pkl"
+    path.write_bytes(b"\x80\x04." + filler * (3_000_000 // len(filler)))
+    began = time.process_time()
+    read_names(path)
+    assert time.process_time() - began < 5

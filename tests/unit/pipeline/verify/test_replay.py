@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -425,3 +426,11 @@ def test_what_the_author_has_is_asked_for_in_any_words(tmp_path: Path, text: str
 )
 def test_a_word_alone_asks_for_nothing(tmp_path: Path, text: str) -> None:
     assert find_absent_modules(text, (), tmp_path, {"rich"}) == ()
+
+
+@pytest.mark.parametrize("filler", ["a", "a ", "install ", "is ", "a- ", "a\n", "'", "not "])
+def test_a_long_log_is_searched_in_no_time(tmp_path: Path, filler: str) -> None:
+    text = filler * (1_000_000 // len(filler))
+    began = time.process_time()
+    assert find_absent_modules(text, (), tmp_path, {"rich"}) == ()
+    assert time.process_time() - began < 5
