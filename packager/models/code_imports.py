@@ -26,6 +26,7 @@ _RESOLVERS: Final = frozenset(
 """Functions that find by a name in a text: objects, scripts, and files that lie beside modules."""
 RUNNERS: Final = frozenset({"Popen", "check_call", "check_output", "popen", "system"})
 """Functions that run a command, which may be Python."""
+_STARTERS: Final = frozenset({"runpy", "subprocess"})
 EVALUATORS: Final = frozenset({"compile", "eval", "exec"})
 _STATEMENT: Final = re.compile(
     r"\b(?:from|import)\s+([A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_][\w.]*)*)"
@@ -129,6 +130,8 @@ def read_imports(path: Path) -> CodeImports:
         node, need = waiting.pop()
         _note(node, need, found)
         waiting.extend(_children(node, need))
+    if any(each.name.partition(".")[0] in _STARTERS for each in found.modules):
+        found.imports_by_text = True
     found.asks_metadata = any(
         f"{each.name}.".startswith(f"{name}.") for each in found.modules for name in _METADATA
     )
@@ -216,7 +219,8 @@ def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
                 found.open_line = node.lineno
     elif function in FINDERS:
         found.open_line = node.lineno
-    elif function in _RESOLVERS | RUNNERS or _runs_text(node.func):
+    elif function in _RESOLVERS | RUNNERS or getattr(node.func, "id", "") in EVALUATORS:
+        # `eval(...)`, and not `model.eval()`
         found.imports_by_text = True
     for keyword in node.keywords:
         value = keyword.value
@@ -250,13 +254,6 @@ def _read_prefix(node: ast.expr) -> str:
         text = _read_prefix(node.func.value) if node.func.attr == "format" else ""
         return text.partition("{")[0]
     return ""
-
-
-def _runs_text(function: ast.expr) -> bool:
-    """True for `exec(...)` and `subprocess.run(...)`; not for `re.compile`, `model.eval`."""
-    if isinstance(function, ast.Name):
-        return function.id in EVALUATORS
-    return isinstance(function, ast.Attribute) and name_last(function.value) == "subprocess"
 
 
 def list_imports_of_text(text: str) -> set[str]:

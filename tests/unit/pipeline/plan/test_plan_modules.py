@@ -367,6 +367,7 @@ BY_TEXT = {
     "eval": "eval('__import__(\"anyio\").run')(x)",
     "compile": "compile('from anyio import run', '', 'exec')",
     "a command": "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import anyio'])",
+    "an imported function": "from subprocess import run; run(['python', '-c', 'import anyio'])",
     "a module's command": "import os; os.system('python -m anyio')",
     "words": "import subprocess, sys; subprocess.check_output([sys.executable, '-m', 'anyio'])",
     "runpy": "import runpy; runpy.run_module('anyio')",
