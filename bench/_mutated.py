@@ -104,6 +104,9 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/importer/bytecode_importer.py": _STORE,
     "handlers/importer/compressed_store.py": _STORE,
     "handlers/importer/stored_files.py": ("tests/unit/pipeline/slim/storing/test_stored_files.py",),
+    "handlers/importer/stored_libraries.py": (
+        "tests/unit/pipeline/slim/storing/test_stored_files.py",
+    ),
     "handlers/importer/child_interpreters.py": ("tests/unit/handlers/test_child_interpreters.py",),
     "handlers/loaders/_threads.py": ("tests/handlers/loaders/test_threads.py",),
     "packager/models/registry.py": _REGISTRY,

@@ -3,7 +3,8 @@
 The function's folder cannot be written, so a file that is asked for is unpacked below /tmp. What
 Python code asks by is answered for, once the file system had no answer: `open`, `os.stat` and its
 like (and with them pathlib, os.path, importlib.resources, importlib.metadata, linecache, glob).
-Native code that opens a path itself is not: data files of packages that are used stay in place.
+So are libraries that ctypes or cffi load by their paths (stored_libraries.py). Other native code
+that opens a path itself is not: data files of packages that are used stay in place.
 """
 
 from __future__ import annotations
@@ -194,7 +195,10 @@ class StoredFiles:
 
 def install(store: Store) -> None:
     """Have Python's own functions ask the store where the file system has nothing."""
+    from handlers.importer import stored_libraries
+
     files = StoredFiles(store)
+    stored_libraries.install(files)
     for name, answering in _ANSWERING.items():
         real = getattr(os, name, None)
         if real is None:

@@ -24,6 +24,7 @@ BOOT: Final = frozenset(
         "importer/bytecode_importer",
         "importer/compressed_store",
         "importer/stored_files",
+        "importer/stored_libraries",
         "importer/child_interpreters",
         "importer/child_start/sitecustomize",
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import _ctypes
+import importlib
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from handlers.importer import stored_libraries
 from packager.pipeline.slim import prune
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store
 from packager.system import file_tree, process
@@ -16,6 +20,8 @@ from tests import tiny_elf
 from tests.unit.pipeline.slim.storing.test_store import BOOT, TREE, plan, trace
 
 INFO = "used-2.0.dist-info"
+LIBRARY = Path(_ctypes.__file__).read_bytes()
+"""Of an extension module, which is a shared library that this Python's loader takes."""
 FILES = {
     **TREE,
     "used/__init__.pyi": b"A: int\n",
@@ -24,6 +30,7 @@ FILES = {
     "used/README.md": b"Used, \xc3\xbcberall.\n",
     "used/warns.py": b"import warnings\n\ndef warn():\n    warnings.warn('odd')\n",
     "used-stubs/x.pyi": b"",
+    "used/libplain.so": LIBRARY,
     f"{INFO}/METADATA": b"Metadata-Version: 2.1\nName: used\nVersion: 2.0\nRequires-Dist: thing\n",
     f"{INFO}/WHEEL": b"Wheel-Version: 1.0\n",
     f"{INFO}/INSTALLER": b"uv",
@@ -105,6 +112,10 @@ ALIKE = {
     "importlib.resources": "(importlib.resources.files('used') / 'README.md').read_text('utf-8')",
     "pkgutil": "pkgutil.get_data('used', '__init__.pyi').decode()",
     "of what is not imported": "open(root / 'idle/words.txt').read()",
+    "ctypes": "bool(__import__('ctypes').CDLL(str(root / 'used/libplain.so')).PyInit__ctypes)",
+    "ctypes.cdll": "bool(__import__('ctypes').cdll[f'{root}/used/libplain.so']._handle)",
+    "ctypes by bytes": "bool(__import__('ctypes').CDLL(os.fsencode(root/'used/libplain.so')))",
+    "ctypes, which is there": "bool(__import__('ctypes').CDLL(None)._handle)",
     "linecache": "linecache.getlines(str(root / 'used/warns.py'))",
     "distributions": "sorted(d.metadata['Name'] for d in importlib.metadata.distributions())",
     "packages_distributions": "importlib.metadata.packages_distributions()",
@@ -196,3 +207,48 @@ def test_the_store_is_not_read_for_what_it_does_not_have(
     )
     expression = "[found, handlers.STORE._cold is None]"
     assert ask(trees[0], tmp_path, expression, setup) == [[False] * 5 + [True], True]
+
+
+def test_ctypes_that_is_imported_before_is_changed_too(
+    trees: tuple[Path, Path], tmp_path: Path
+) -> None:
+    root = trees[0]
+    code = (
+        "import ctypes, sys; sys.path.insert(0, sys.argv[1]); import handlers\n"
+        "print(bool(ctypes.CDLL(f'{sys.argv[1]}/used/libplain.so')._handle))\n"
+        "try: ctypes.CDLL(f'{sys.argv[1]}/used/libnone.so')\n"
+        "except OSError as error: print('libnone.so' in str(error))\n"
+    )
+    done = process.run(
+        [sys.executable, "-s", "-B", "-c", code, root],
+        cwd=tmp_path,
+        env={"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        timeout_seconds=60,
+    )
+    assert done.stdout.split() == ["True", "True"]
+    assert not (root / "used" / "libplain.so").exists()
+
+
+@pytest.mark.parametrize("name", sorted(stored_libraries._LOADING))
+def test_the_function_that_loads_is_there(name: str) -> None:
+    """A later version of it may call it otherwise."""
+    module = importlib.import_module(name)
+    assert callable(vars(module)[stored_libraries._LOADING[name]])
+
+
+def test_cffi_is_answered_for() -> None:
+    class Files:
+        def unpack(self, path: object) -> str | None:
+            return "below /tmp" if path == "stored.so" else None
+
+    def load_library(path: object, flags: int = 0) -> object:
+        if path != "below /tmp":
+            raise OSError(str(path))
+        return path, flags
+
+    module = ModuleType("_cffi_backend")
+    vars(module)["load_library"] = load_library
+    stored_libraries.change_loading(module, Files())  # type: ignore[arg-type]
+    assert module.load_library("stored.so", 2) == ("below /tmp", 2)
+    with pytest.raises(OSError, match=r"other\.so"):
+        module.load_library("other.so")
