@@ -96,25 +96,34 @@ def _used_names(tree: ast.Module) -> Iterator[str]:
     `m = mlflow` is used by names that are not known.
     """
     bound = _bound_names(tree)
-    yield from (name for name in bound.values() if _is_mlflow(name))
     nodes = list(_nodes(tree))
-    read = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-    read |= {id(node.args[0]) for node in nodes if _asks_attribute(node, bound)}
-    own = {node.id for node in nodes if isinstance(node, ast.Name) and _is_stored(node)}
+    handed_on = _list_handed_on(nodes, bound)
+    used = (_name_use(node, bound) for node in nodes)
+    yield from filter(_is_mlflow, (*bound.values(), *handed_on, *used))
+
+
+def _name_use(node: ast.AST, bound: dict[str, str]) -> str:
+    """Name what an expression asks for; "" for nothing that is known."""
+    if isinstance(node, ast.Attribute):
+        return _chain(node, bound)
+    if isinstance(node, ast.Call):
+        return _read_called_name(node, bound)
+    if isinstance(node, ast.Subscript) and name_last(node.value) == "modules":
+        return _read_text(node.slice, handed_on=True)
+    return ""
+
+
+def _list_handed_on(nodes: Iterable[ast.AST], bound: dict[str, str]) -> Iterator[str]:
+    """List modules that are a value somewhere: not asked for a name of theirs at once."""
+    asked = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    asked |= {id(node.args[0]) for node in nodes if _asks_attribute(node, bound)}
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    own = {node.id for node in names if _is_stored(node)}
     own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    for node in nodes:
-        name = ""
-        if isinstance(node, ast.Attribute):
-            name = _chain(node, bound)
-        elif isinstance(node, ast.Call):
-            name = _read_called_name(node, bound)
-        elif isinstance(node, ast.Subscript) and name_last(node.value) == "modules":
-            name = _read_text(node.slice, handed_on=True)
-        elif isinstance(node, ast.Name) and id(node) not in read and node.id not in own:
-            name = bound.get(node.id, "")
-            name = f"{name}.?" if _is_mlflow(name) and _file(name) else ""
-        if _is_mlflow(name):
-            yield name
+    for node in names:
+        module = bound.get(node.id, "")
+        if id(node) not in asked and node.id not in own and _is_mlflow(module) and _file(module):
+            yield f"{module}.?"
 
 
 def _is_stored(node: ast.Name) -> bool:
