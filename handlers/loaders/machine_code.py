@@ -77,7 +77,7 @@ class Library:
         if found == _NO_MEMORY:
             raise MemoryError
         if found != _ALL_ANSWERED:
-            msg = f"the model refuses row {found}: a category that it has not seen"
+            msg = f"the model refuses a value of row {found}"
             raise ValueError(msg)
         return [answer if self._labels is None else self._labels[answer]]
 
