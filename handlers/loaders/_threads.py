@@ -99,7 +99,7 @@ def _reachable(model: object) -> Iterator[Any]:
     waiting, seen = [model], {id(model)}
     while waiting and len(seen) < _MOST:
         each = waiting.pop()
-        if _attributes(each) is not None and not isinstance(each, FunctionType | MethodType):
+        if _attributes(each) is not None and not isinstance(each, (FunctionType, MethodType)):
             yield each
         for inner in _held_by(each):
             if id(inner) not in seen and not isinstance(inner, _PLAIN):
@@ -119,7 +119,7 @@ def _attributes(each: object) -> dict[str, Any] | None:
 def _held_by(each: Any) -> Iterator[Any]:
     if isinstance(each, dict):
         yield from list(each.values())
-    elif isinstance(each, list | tuple | set | frozenset):
+    elif isinstance(each, (list, tuple, set, frozenset)):
         if len(each) < _LONG or not isinstance(next(iter(each)), _PLAIN):
             yield from each
     elif isinstance(each, MethodType):
@@ -145,7 +145,7 @@ def _held_by_function(function: FunctionType) -> Iterator[Any]:
     yield function.__dict__.get("__wrapped__")
     for name, value in list(function.__globals__.items()):
         # how the module was imported leads anywhere, and to nothing of the model's
-        if not name.startswith("__") and not isinstance(value, FunctionType | MethodType):
+        if not name.startswith("__") and not isinstance(value, (FunctionType, MethodType)):
             yield value
 
 

@@ -344,7 +344,10 @@ def test_the_compiler_is_told_the_target_and_strict_arithmetic(
     arch: str, target: str, tmp_path: Path
 ) -> None:
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\ncat model.c constants.bin > model.so\necho "$@" >> model.so\n')
+    python.write_text(
+        "#!/bin/sh\ncat model.c constants.bin > model.so\n"
+        'echo "$@ bytecode: $PYTHONDONTWRITEBYTECODE" >> model.so\n'
+    )
     python.chmod(0o755)
     made = compile_library(python, "C\n", b"words\n", tmp_path / "made", arch, tmp_path)
     assert [path.name for path in made.parent.iterdir()] == ["model.so"]
@@ -352,6 +355,7 @@ def test_the_compiler_is_told_the_target_and_strict_arithmetic(
     assert (source, constants) == ("C", "words")
     assert command.startswith(f"-m ziglang cc -target {target}-linux-gnu.2.17 ")
     assert "-ffp-contract=off -fno-fast-math" in command
+    assert command.endswith(" bytecode: 1")
 
 
 def test_extraction_is_read_by_python_3_8() -> None:

@@ -191,20 +191,32 @@ WORKER_FILES = [
     *(OWN / "machine_code" / f"{name}.py" for name in ("edges", "library_under_test", "worker")),
     *sorted((OWN / "machine_code" / "extraction").rglob("*.py")),
     *sorted((OWN / "proof").glob("*.py")),
-    *(HANDLERS / "loaders" / f"{name}.py" for name in ("_sessions", "compiled", "machine_code")),
+    *(
+        HANDLERS / "loaders" / f"{name}.py"
+        for name in ("_sessions", "_threads", "compiled", "machine_code")
+    ),
+    *(resources.WORKERS / f"{name}.py" for name in ("oracle", "serve")),
     HANDLERS / "__init__.py",
 ]
-"""What the worker imports of ours, in an environment that may have Python 3.8."""
+"""What runs of ours in the model's own environment, which may have Python 3.8."""
 _LATER = {"strict", "slots", "kw_only"}
 """Keywords of `zip` and `dataclass` that came with 3.10."""
 _BUILTIN = {"dict", "frozenset", "list", "set", "tuple", "type"}
 
 
 @pytest.mark.parametrize("path", WORKER_FILES, ids=str)
-def test_what_the_worker_imports_is_read_by_python_3_8(path: Path) -> None:
+def test_what_runs_beside_the_model_is_run_by_python_3_8(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
     keywords = {each.arg for each in ast.walk(tree) if isinstance(each, ast.keyword)}
     assert not keywords & _LATER
+    calls = [each for each in ast.walk(tree) if isinstance(each, ast.Call)]
+    assert not [
+        each.lineno
+        for each in calls
+        if isinstance(each.func, ast.Name)
+        and each.func.id in {"isinstance", "issubclass"}
+        and isinstance(each.args[1], ast.BinOp)
+    ]
     imported = [each for each in tree.body if isinstance(each, ast.ImportFrom)]
     generic = _BUILTIN | {
         name.name for each in imported if each.module == "collections.abc" for name in each.names

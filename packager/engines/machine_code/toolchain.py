@@ -39,6 +39,8 @@ def compile_library(
         cwd=folder,
         env={
             **process.inherit(),
+            # its environment is compared with what was installed, whenever it is used
+            "PYTHONDONTWRITEBYTECODE": "1",
             "ZIG_GLOBAL_CACHE_DIR": str(cache),
             "ZIG_LOCAL_CACHE_DIR": str(cache),
         },
