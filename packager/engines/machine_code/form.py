@@ -85,6 +85,8 @@ class Form:
 
 def read_form(folder: Path) -> Form:
     """Raises FormError for what is no plain file, no form of this version, or breaks its rules."""
+    for name, most in (("form.json", MOST_TEXT_BYTES), ("constants.bin", MOST_BYTES)):
+        _check_size(folder / name, most)
     try:
         found = json.loads(read_bytes(folder / "form.json", MOST_TEXT_BYTES))
         constants = read_bytes(folder / "constants.bin", MOST_BYTES)
@@ -98,6 +100,16 @@ def read_form(folder: Path) -> Form:
         return _read(found, constants)
     except (KeyError, TypeError, IndexError, AttributeError, OverflowError, ValueError) as error:
         raise FormError(f"an entry that is not as it should be: {error!r}") from error
+
+
+def _check_size(path: Path, most: int) -> None:
+    """Raises FormError with the limit. What is no file is refused where it is read."""
+    size = path.lstat().st_size if path.exists() else 0
+    if size > most:
+        raise FormError(
+            f"the model is too large: its trees, weights and words are {size} bytes in "
+            f"{path.name}, and {most} are the most"
+        )
 
 
 def _read(found: Json, constants: bytes) -> Form:

@@ -1,0 +1,79 @@
+"""Models at the ends of what can be fitted or altered: an answer as the model's, or a refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from packager.engines.machine_code import form
+from packager.engines.machine_code.form import FormError, read_form
+from tests.engines.test_machine_code import ask, compiled, needs_compiler, write
+
+HOSTILE = "w\"\\'*/ ??/\n#%{}\r\x00\u2028"
+NUMBERS = pd.DataFrame({"x": [-0.0, 0.0, 1.0, 5.0], "y": [1.0, 2.0, 3.0, 4.0]})
+
+
+def answer_both(model: Any, table: pd.DataFrame, folder: Path) -> tuple[Any, Any]:
+    """The model's own answers and its library's."""
+    write(model, folder, table=table)
+    expected = np.asarray(model.predict(table))
+    return expected, ask(compiled(folder, model), table).ravel().astype(expected.dtype)
+
+
+@needs_compiler
+@pytest.mark.parametrize("threshold", [np.nan, np.inf, -np.inf, -0.0, 5e-324])
+def test_a_threshold_that_no_training_gives_is_compared_as_the_model_does(
+    threshold: float, tmp_path: Path
+) -> None:
+    model = DecisionTreeRegressor().fit(NUMBERS, [1.0, -0.0, 0.0, 3.0])
+    state = model.tree_.__getstate__()
+    state["nodes"]["threshold"][0] = threshold
+    model.tree_.__setstate__(state)
+    expected, answer = answer_both(model, NUMBERS, tmp_path)
+    assert answer.tobytes() == expected.tobytes()
+
+
+@needs_compiler
+def test_labels_and_names_are_data(tmp_path: Path) -> None:
+    labels = np.array([HOSTILE, "b\\", "\u00e9", HOSTILE * 2], dtype=object)
+    table = NUMBERS.rename(columns={"x": HOSTILE})
+    expected, answer = answer_both(DecisionTreeClassifier().fit(table, labels), table, tmp_path)
+    assert answer.tolist() == expected.tolist()
+    assert "w" + '"' not in (tmp_path / "model.c").read_text(encoding="ascii")
+
+
+@needs_compiler
+def test_many_hostile_words_are_told_apart(tmp_path: Path) -> None:
+    words = np.array([f"{at}{HOSTILE}" for at in range(20_000)], dtype=object)
+    table = pd.DataFrame({HOSTILE: words})
+    encoder = ColumnTransformer([("o", OrdinalEncoder(), [HOSTILE])])
+    model = make_pipeline(encoder, DecisionTreeRegressor(max_depth=6))
+    expected, answer = answer_both(model.fit(table, np.arange(20_000.0) % 7), table, tmp_path)
+    assert answer.tobytes() == expected.tobytes()
+    assert (tmp_path / "model.c").stat().st_size < 20_000
+
+
+@needs_compiler
+def test_a_tree_of_thousands_of_levels_is_walked(tmp_path: Path) -> None:
+    table = pd.DataFrame({"x": np.arange(4000.0)})
+    model = DecisionTreeRegressor().fit(table, np.exp(np.minimum(700.0, table["x"] / 6)))
+    assert model.get_depth() > 3000
+    expected, answer = answer_both(model, table, tmp_path)
+    assert answer.tobytes() == expected.tobytes()
+
+
+def test_more_than_an_artifact_holds_is_refused_with_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(DecisionTreeRegressor().fit(NUMBERS, [1, 2, 3, 4]), tmp_path, table=NUMBERS)
+    monkeypatch.setattr(form, "MOST_BYTES", 64)
+    with pytest.raises(FormError, match=r"776 bytes in constants\.bin, and 64 are"):
+        read_form(tmp_path)
