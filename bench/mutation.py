@@ -81,6 +81,7 @@ def _measure(
         kept = state.get(module, {})
         if kept.get("digest") != (digest := _digest(module)):
             kept = {"digest": digest, "tried": {}}
+        kept["tried"] = drop_equivalent(kept["tried"], mutants)
         state[module] = {**kept, "mutants": len(mutants), "drawn": [given.sample, given.seed]}
         chosen = _choose(mutants, given.sample, given.seed)
         last = min(until, time.monotonic() + given.file_minutes * 60)
@@ -94,6 +95,12 @@ def list_mutants(module: str) -> list[Mutant]:
     mutants = make_mutants((ROOT / module).read_text(encoding="utf-8"))
     known = EQUIVALENT.get(module, {})
     return [each for each in mutants if f"{each.source} | {each.what}" not in known]
+
+
+def drop_equivalent(tried: Mapping[str, bool], mutants: Sequence[Mutant]) -> dict[str, bool]:
+    """Leave out what was tried before it was noted as equivalent."""
+    names = {each.name for each in mutants}
+    return {name: noticed for name, noticed in tried.items() if name in names}
 
 
 def score(kept: Mapping[str, Any]) -> dict[str, int]:

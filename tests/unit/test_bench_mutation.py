@@ -71,6 +71,12 @@ def test_the_report_has_scores_and_survivors() -> None:
     assert "- `packager/x.py` line 2, column 0: returns None" in text
 
 
+def test_what_was_found_to_change_nothing_counts_no_more() -> None:
+    first, *others = make_mutants("x = a + b\ny = 3\n")
+    tried = {first.name: False} | {each.name: True for each in others}
+    assert mutation.drop_equivalent(tried, others) == {each.name: True for each in others}
+
+
 def test_what_changes_nothing_is_still_there() -> None:
     for module, known in EQUIVALENT.items():
         source = (mutation.ROOT / module).read_text(encoding="utf-8")

@@ -54,6 +54,7 @@ def read_one(name: str, event: Any) -> Record:
         ("stepfunctions", {"Items": []}, True),
         ("stepfunctions", {"Items": {}}, False),
         ("stepfunctions", {"Items": [], "more": 1}, False),
+        ("stepfunctions", ["Items"], False),
         ("stepfunctions", {"Item": {}}, True),
         ("stepfunctions", {"Item": [1]}, False),
         ("kafka", {"eventSource": "aws:kafka", "records": {}}, True),
@@ -204,6 +205,19 @@ def test_what_cannot_be_read_keeps_its_name_and_its_order(
 )
 def test_a_record_has_what_its_entry_says(name: str, event: Any, record: Record) -> None:
     assert sources.read_records(load(name), event) == [record]
+
+
+def test_an_item_of_a_map_is_named_by_its_place() -> None:
+    source = load("stepfunctions")
+    entries = source.entries({"Items": [ROW, ROW]})
+
+    assert [source.identify(entry) for entry in entries] == [("0", None), ("1", None)]
+
+
+def test_what_was_not_scored_has_no_rows() -> None:
+    outcome = Outcome(record=Record(id="1", item="1", body=b""))
+
+    assert (outcome.rows, outcome.bad_rows, outcome.retry) == (0, 0, False)
 
 
 @pytest.mark.parametrize("value", [None, "tombstone"])
