@@ -52,6 +52,8 @@ class Requirements:
     unused_indexes: tuple[str, ...] = ()
     """Index options that only the model names and nobody trusts, without credentials."""
     source: str = "requirements.txt"
+    conda: tuple[str, ...] = ()
+    """Packages of conda.yaml's outside of its pip part, as it has them."""
     changes: tuple[LineChange, ...] = ()
     """Lines that the plan left out, or reads as others."""
 

@@ -151,6 +151,18 @@ def plan_upgraded(
     return ()
 
 
+def make_needs(question: Question, model: ResolvedModel) -> Needs:
+    """By what each of the author's distributions is needed, as far as reading tells."""
+    return Needs(
+        model=model,
+        imports=question.imports,
+        names=module_names(question.request.target.facts_dir),
+        required=_requirements.find_required(each.loader for each in question.attempts),
+        kept=frozenset(map(canonicalize_name, question.request.slimming.keep_packages)),
+        is_known=question.flavor.name in _serving.KNOWN,
+    )
+
+
 def _list_hopeless(setting: Setting, question: Question) -> tuple[str, ...]:
     """Lines that no wheel answers, where every attempt needs one; () where any may do without.
 
@@ -178,17 +190,9 @@ def _resolve_declared(setting: Setting, question: Question) -> Setting:
 
     Raises PlanError for lines of the author's machine that are needed.
     """
-    request = setting.request
-    needs = Needs(
-        model=setting.model,
-        imports=question.imports,
-        names=module_names(request.target.facts_dir),
-        required=_requirements.find_required(each.loader for each in question.attempts),
-        kept=frozenset(map(canonicalize_name, request.slimming.keep_packages)),
-        is_known=question.flavor.name in _serving.KNOWN,
-    )
+    needs = make_needs(question, setting.model)
     model, declared = _locks.resolve_declared(
-        request, setting.model, setting.candidate, needs.explain_wheelless
+        setting.request, setting.model, setting.candidate, needs.explain_wheelless
     )
     if not all(each.loader.alone for each in question.attempts):
         _refusals.refuse(_lines.list_refused(model, declared, needs.explain, needs.explain_unseen))

@@ -133,6 +133,15 @@ class Needs:
         why = find_unmatched(self.model, self.imports, there, self.names)
         return why and f"{why}, which it may have"
 
+    def explain_listed(self, name: str) -> str:
+        """Say the same of a package of conda's, whose code has the modules that are known."""
+        if why := self.explain(name):
+            return why
+        is_open = self.imports.open_at or not self.is_known
+        if is_open and name in self.names.by_distribution:
+            return "only running the model tells what it imports"
+        return ""
+
     def explain_wheelless(self, name: str) -> str:
         """Say the same of one that no index which was asked has a wheel of."""
         if self.model.requirements.unused_indexes:

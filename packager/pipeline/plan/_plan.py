@@ -21,7 +21,7 @@ from packager.pipeline.plan import (
 from packager.pipeline.plan._locked_plans import Outcome, Question
 from packager.pipeline.plan._python import Candidates
 from packager.pipeline.plan._ways_out import Refused
-from packager.pipeline.plan.requirements import _lines, _refusals
+from packager.pipeline.plan.requirements import _conda, _lines, _refusals
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -50,7 +50,8 @@ def plan(
     Python is not on this machine, ToolError where the package index does not answer.
     """
     _checks.size(model, target)
-    model = _lines.settle_lines(model, conda_names(request.target.facts_dir))
+    conda = conda_names(request.target.facts_dir)
+    model = _lines.settle_lines(model, conda)
     _refusals.check(model, trusted=request.model.trust_model_index)
     flavor = flavors.choose(model)
     attempts, refused = _attempts.list_attempts(flavor, model, request)
@@ -81,6 +82,9 @@ def plan(
         unpickled=unpickled,
         imports=read_model_imports(model, [each.loader for each in attempts]),
     )
+    if not all(each.loader.alone for each in attempts):
+        needs = _locked_plans.make_needs(question, model)
+        model = _conda.settle_packages(model, conda, needs.explain_listed)
     return _plan_anywhere(question, model, candidates, day)
 
 

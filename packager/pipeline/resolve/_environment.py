@@ -20,8 +20,8 @@ from packager.pipeline.resolve._requirements_file import (
 from packager.types import Json, Requirements
 
 _PYTHON: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
-_CONDA_PYTHON: Final = re.compile(r"python\s*(?:<=|==|=)\s*(\d+\.\d+(?:\.\d+)?)")
-_CONDA_BUILD: Final = re.compile(r"(?:python|pip|setuptools|wheel)\b")
+_CONDA_PYTHON: Final = re.compile(r"(?:[\w./-]+::)?python\s*(?:<=|==|=|\s)\s*(\d+\.\d+(?:\.\d+)?)")
+_CONDA_BUILD: Final = re.compile(r"(?:[\w./-]+::)?(?:python|pip|setuptools|wheel)(?![\w.-])")
 
 
 _DECLARATIONS: Final = ("conda.yaml", "python_env.yaml", "pyproject.toml", "uv.lock")
@@ -55,11 +55,13 @@ def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -
         read_lines(found, lines, root)
     else:
         source = "conda.yaml"
-        _conda(found, in_conda)
+        for entry in in_conda:
+            if isinstance(entry, dict):
+                read_lines(found, entry.get("pip") or (), found.root)
     found.check()
     others = (root / name for name in _DECLARATIONS)
     redact_files([*dict.fromkeys(found.files), *(path for path in others if path.is_file())])
-    if not found.lines:
+    if not found.lines and not _list_packages(in_conda):
         found.notes.append(
             "The model declares no requirements: what its flavor needs is installed in today's "
             "versions, which may not be those that it was trained with."
@@ -73,6 +75,7 @@ def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -
             hashes=found.hashes,
             unused_indexes=tuple(dict.fromkeys(found.indexes.unused)),
             source=source,
+            conda=_list_packages(in_conda),
         ),
         notes=tuple(found.notes),
     )
@@ -121,15 +124,10 @@ def _is_texts(values: Json) -> bool:
     return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
-def _conda(found: Reading, dependencies: Sequence[Json]) -> None:
-    left_out = []
-    for line in dependencies:
-        if isinstance(line, dict):
-            read_lines(found, line.get("pip") or (), found.root)
-        elif not _CONDA_BUILD.match(line):
-            left_out.append(line)
-    if left_out:
-        found.notes.append(
-            "conda.yaml lists packages outside of its pip part, which MLflow does not install "
-            f"with pip either: {', '.join(left_out)}."
-        )
+def _list_packages(dependencies: Sequence[Json]) -> tuple[str, ...]:
+    """Packages outside of the pip part, which conda installs and MLflow does not."""
+    return tuple(
+        line
+        for line in dependencies
+        if isinstance(line, str) and line.strip() and not _CONDA_BUILD.match(line)
+    )

@@ -44,6 +44,8 @@ _MOST_NOTES: Final = 100
 _MOST_LINES: Final = 50_000
 _MOST_LETTERS: Final = 2000
 """Of a requirement without its hashes; markers are parsed by a program that calls itself."""
+_LEAST_WIDE: Final = 4
+"""Bytes from which on zeros between letters tell of UTF-16."""
 _UNPRINTABLE: Final = re.compile(r"[\0-\x08\x0e-\x1f]")
 # those that pip decodes: https://pip.pypa.io/en/stable/reference/requirements-file-format/#encoding
 _MARKS: Final = (
@@ -150,13 +152,27 @@ def _decode(path: Path) -> str:
             f"{path.name} has more than {model_documents.MOST_TEXT:,} bytes or {_MOST_LINES:,} "
             "lines. Log the model again with only the requirements that it has."
         )
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
     try:
-        return content.decode(encoding)
+        return content.decode(encoding or _guess_wide(content) or "utf-8")
     except UnicodeDecodeError as error:
+        # its comments may be in any encoding that has ASCII's letters
+        text = content.decode("latin-1")
+        if encoding is None and all(line.isascii() for line in _logical_lines([text])):
+            return text
         raise ModelFormatError(
-            f"{path.name} cannot be read: it is not UTF-8 ({error}). Save it as UTF-8."
+            f"{path.name} cannot be read: it is not UTF-8 ({error}), and not only its comments "
+            "have other letters. Save it as UTF-8."
         ) from error
+
+
+def _guess_wide(content: bytes) -> str | None:
+    """The encoding of text in UTF-16 without a mark: every second byte of ASCII's letters is 0."""
+    if len(content) < _LEAST_WIDE or len(content) % 2:
+        return None
+    if not any(content[1::2]):
+        return "utf-16-le"
+    return None if any(content[::2]) else "utf-16-be"
 
 
 def redact_files(paths: Iterable[Path]) -> None:

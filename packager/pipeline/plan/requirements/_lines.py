@@ -14,20 +14,19 @@ from typing import Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from packager.pipeline.plan.requirements import _refusals
+from packager.pipeline.plan.requirements import _conda, _refusals
 from packager.system.redaction import redact
 from packager.types import Architecture, LineChange, ResolvedModel
 
 _EDITABLE: Final = "-e "
-_CONDA: Final = re.compile(r"([\w.-]+)\s*=\s*([\w.!+]+)(?:\s*=\s*([\w.]+))?")
+_LISTED_APART: Final = 5
+"""Lines that are left out for one reason; more are one sentence."""
 _NAMED: Final = re.compile(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
 _EGG: Final = re.compile(r"[#&]egg=([\w.-]+)")
-_LOCAL: Final = re.compile(r"(?:file:|\.{1,2}(?:[\\/]|$)|/|~|[A-Za-z]:[\\/])")
+_LOCAL: Final = re.compile(r"(?:file:|\.{1,2}(?:[\\/]|$)|/|~|\\\\|[A-Za-z]:[\\/])")
 _REPOSITORY: Final = re.compile(r"(?:git|hg|svn|bzr)(?:\+[a-z]+)?(?:://|@)")
 _BUILDER: Final = re.compile(r"feedstock_root|/croot/|conda-bld|/tmp/build/|[\\/]b[\\/]abs_")
 """Folders in which conda's packages are built."""
-_PYTHONS: Final = re.compile(r"(?:^|_)py(?:\d|h|_)|^pypi_")
-"""Builds of conda that belong to a Python; others are libraries."""
 _WHEELLESS: Final = re.compile(
     r"(?:Because|and) (?:there is no version of ([\w.-]+)(?:==\S+?)? and you require"
     r"|([\w.-]+)(?:==\S+?)? (?:has no |was not found))"
@@ -46,7 +45,7 @@ def settle_lines(model: ResolvedModel, conda: Mapping[str, str]) -> ResolvedMode
     lines: list[str] = []
     changes = [*model.requirements.changes]
     for line in model.requirements.lines:
-        change = _read_conda(line, conda) or _read_local(line)
+        change = _conda.read_line(line, conda) or _read_local(line)
         if change is None:
             lines.append(line)
             continue
@@ -146,20 +145,27 @@ def list_refused(
     return [
         f"{line}: {why}; {_explain_refusal(line)}"
         for line in (change.line for change in model.requirements.changes if not change.used)
-        if (match := _CONDA.fullmatch(line)) or _is_local(line)
-        for name in (canonicalize_name(match[1]) if match else name_line(line),)
-        if (why := (explain_need if match else explain_unseen)(name))
+        for package in (None if _is_local(line) else _conda.parse_package(line),)
+        if package or _is_local(line)
+        for name in (canonicalize_name(package.name) if package else name_line(line),)
+        if (why := (explain_need if package else explain_unseen)(name))
         or (why := _explain_required(name, declared))
     ]
 
 
 def explain_changes(model: ResolvedModel) -> Iterator[str]:
     """Say what became of each line that is not used as it was written."""
+    left_out: dict[str, list[str]] = {}
     for change in model.requirements.changes:
         if change.used:
             yield f"Requirement {change.line} is read as {change.used}: {change.reason}."
         else:
-            yield f"Requirement {change.line} is left out: {change.reason}."
+            left_out.setdefault(change.reason, []).append(change.line)
+    for reason, lines in left_out.items():
+        if len(lines) > _LISTED_APART:
+            yield f"{len(lines)} requirements are left out: {', '.join(lines)}: {reason}."
+        else:
+            yield from (f"Requirement {line} is left out: {reason}." for line in lines)
 
 
 def name_line(line: str) -> str:
@@ -199,20 +205,6 @@ def _replace_wheelless(
         return None
     why = "no wheel answers it" if is_absent else "no wheel answers what it requires"
     return LineChange(line=line, reason=f"{why}, and nothing that the model names needs it")
-
-
-def _read_conda(line: str, conda: Mapping[str, str]) -> LineChange | None:
-    """Read a line of `conda list --export`; None for other lines."""
-    match = _CONDA.fullmatch(line)
-    if match is None:
-        return None
-    name, version, build = match.groups()
-    known = conda.get(name.lower())
-    if known == "" or (known is None and build and not _PYTHONS.search(build)):
-        return LineChange(line=line, reason="conda's package, which no Python package index has")
-    return LineChange(
-        line=line, used=f"{known or name}=={version}", reason="conda's form, without its build"
-    )
 
 
 def _read_local(line: str) -> LineChange | None:

@@ -232,6 +232,16 @@ def test_lines_are_read_as_pip_reads_them(
     assert _read(root, content).lines == expected
 
 
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1", "cp1252"]
+)
+def test_a_file_is_read_in_the_encodings_that_people_save_it_in(encoding: str, root: Path) -> None:
+    text = "six==1.16.0\r\n" + (
+        "# Gr\u00f6\u00dfe\r\n" if encoding in {"latin-1", "cp1252"} else ""
+    )
+    assert _read(root, text.encode(encoding)).lines == ("six==1.16.0",)
+
+
 def test_a_file_that_is_no_text_is_refused(root: Path) -> None:
     with pytest.raises(ModelFormatError, match="it is not UTF-8"):
         _read(root, b"caf\xe9==1\n")

@@ -269,7 +269,7 @@ def test_conda_s_pip_part_stands_in_for_requirements(tmp_path: Path) -> None:
     model = _resolve(_folder(tmp_path, conda__yaml=text), tmp_path)
     assert model.requirements.lines == ("mlflow", "numpy==2.0")
     assert model.requirements.source == "conda.yaml"
-    assert any("graphviz=2" in note for note in model.notes)
+    assert model.requirements.conda == ("graphviz=2",)
 
 
 @pytest.mark.parametrize(
