@@ -156,3 +156,13 @@ def test_a_name_that_no_file_has_is_not_there(name: str, tmp_path: Path) -> None
 def test_what_lies_outside_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match="outside of the model"):
         model_documents.find_inside(tmp_path, name)
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(10, True), (11, False)])
+def test_a_text_is_read_up_to_its_bound(size: int, tmp_path: Path, *, is_read: bool) -> None:
+    (tmp_path / "file").write_bytes(b"x" * size)
+    if is_read:
+        assert model_documents.read_text(tmp_path / "file", 10) == "x" * 10
+        return
+    with pytest.raises(ModelFormatError, match="file has 11 bytes; no more than 10 are read"):
+        model_documents.read_text(tmp_path / "file", 10)

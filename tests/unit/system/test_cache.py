@@ -428,3 +428,12 @@ def test_bytes_that_cannot_be_computed_leave_nothing(root: Path) -> None:
     with pytest.raises(KeyError):
         cache.remember("kind", "key", compute)
     assert not list((root / "kind").iterdir())
+
+
+def test_without_a_home_a_folder_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PACKAGER_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(_place, "find_home", lambda: None)
+
+    with pytest.raises(StorageError, match="Name a folder in PACKAGER_CACHE"):
+        _place.root()

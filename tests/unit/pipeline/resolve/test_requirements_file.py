@@ -268,3 +268,15 @@ def test_no_password_stays_in_the_model_s_files(root: Path) -> None:
     assert _read(root, text, trusted=True).lines == ("six",)
     for path in root.glob("*.*"):
         assert "pw" not in path.read_text(encoding="utf-8")
+
+
+def test_files_that_include_each_other_end(root: Path) -> None:
+    (root / "more.txt").write_text("-r requirements.txt\n", encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="include each other without end"):
+        _read(root, "-r more.txt\n")
+
+
+@pytest.mark.parametrize("content", [b"\n" * 50_001, b"#" * 20_000_001], ids=["lines", "bytes"])
+def test_a_file_that_is_too_large_is_refused(content: bytes, root: Path) -> None:
+    with pytest.raises(ModelFormatError, match="Log the model again"):
+        _read(root, content)
