@@ -31,6 +31,8 @@ _HINT: Final = "Build with --engine native, or with --engine onnx if a graph wil
 _PARTS: Final = ("machine_code", "proof")
 _FORM: Final = ("form.json", "constants.bin")
 _RESULT: Final = "result.json"
+_PROVEN: Final = {"options": dict, "evidence": dict, "adversarial": list}
+"""What a worker's result has where the library is proven."""
 
 
 def why_not(model: ResolvedModel, flavor: str) -> str:
@@ -124,7 +126,7 @@ def _prove(plan: BuildPlan, library: Path, out: Path) -> Json:
         shutil.copy(library, given / "model.so")
         _run_worker(plan, out, (question, given / "model.so"), given)
     result = _read_result(out)
-    if not {"options", "evidence", "adversarial"} <= result.keys():
+    if not all(isinstance(result.get(name), kind) for name, kind in _PROVEN.items()):
         raise _refuse(*_read_refusals(result))
     return result
 

@@ -114,7 +114,7 @@ def test_a_worker_that_fails_is_a_refusal(
 
 @pytest.mark.parametrize(
     "proven",
-    [{"refused": ["3 rows differ"]}, {"options": {}, "refused": ["3 rows differ"]}],
+    [{"refused": ["3 rows differ"]}, {**PROVEN, "evidence": 7, "refused": ["3 rows differ"]}],
 )
 def test_rows_that_differ_are_named(
     proven: Any, programs: Callable[..., None], tmp_path: Path

@@ -226,6 +226,15 @@ def test_a_compiled_model_needs_nothing_that_it_lists(index: Index, tmp_path: Pa
     assert {each.engine for each in rest} == {Engine.NATIVE}
 
 
+@pytest.mark.usefixtures("index")
+def test_machine_code_ships_with_numpy_alone_and_where_it_is_asked_for(tmp_path: Path) -> None:
+    only = _plan(_model(tmp_path), engine=Engine.MACHINE_CODE)
+    assert [each.engine for each in only] == [Engine.MACHINE_CODE]
+    assert "numpy" in _names(only[0])
+    assert _names(only[0]).isdisjoint({"onnxruntime", "scikit-learn", "scipy", "pandas", "mlflow"})
+    assert Engine.MACHINE_CODE not in {each.engine for each in _plan(_model(tmp_path), engine=None)}
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -242,6 +251,8 @@ def test_what_cannot_be_compiled_runs_in_its_framework(
     assert _said(found[0], why)
     with pytest.raises(ConfigurationError, match=why):
         _plan(model, engine=Engine.ONNX)
+    with pytest.raises(ConfigurationError, match=f"--engine machine-code: .*{why}"):
+        _plan(model, engine=Engine.MACHINE_CODE)
 
 
 def test_what_serving_does_not_need_is_not_installed(index: Index, tmp_path: Path) -> None:
