@@ -133,10 +133,10 @@ class Function:
         try:
             if lambda_events.is_http(event):
                 self._logger.set_correlation_id(lambda_events.request_id(event))
-                self._carry(event)
+                self._carry_trace(event)
                 body = event.get("body")
                 payload_bytes = len(body) if isinstance(body, str) else 0
-                response = self._http(event, context)
+                response = self._answer_http(event, context)
                 status = response["statusCode"]
                 rows = self._scorer.rows
             elif self._processor and (source := self._processor.claiming(event)):
@@ -145,7 +145,7 @@ class Function:
                 self._recorder.count(counts)
                 counted, payload_bytes = True, counts.payload_bytes
             else:
-                response = self._direct(event)
+                response = self._invoke_directly(event)
                 status, rows = 200, _rows(response)
         except BadRequestError:
             status = 400
@@ -157,7 +157,7 @@ class Function:
             seconds = time.perf_counter() - begun
             latency_ms = seconds * 1000
             if self._traced:
-                self._annotate(seconds, status, rows)
+                self._annotate_trace(seconds, status, rows)
             self._logger.info("answered", status=status, rows=rows, latency_ms=round(latency_ms, 3))
             self._recorder.record(
                 latency_ms=latency_ms,
@@ -171,7 +171,7 @@ class Function:
                 self._drift.end_invocation(seconds)
         return response
 
-    def _carry(self, event: dict[str, object]) -> None:
+    def _carry_trace(self, event: dict[str, object]) -> None:
         """The caller's trace, where it named one, into the log."""
         headers = event.get("headers")
         if isinstance(headers, dict) and (given := headers.get("traceparent")):
@@ -180,7 +180,7 @@ class Function:
             if found := parent(given):
                 self._logger.append_keys(traceparent=found)
 
-    def _annotate(self, seconds: float, status: int, rows: int) -> None:
+    def _annotate_trace(self, seconds: float, status: int, rows: int) -> None:
         from handlers.observability.trace_context import annotate
 
         ended = time.time()
@@ -210,27 +210,27 @@ class Function:
         except ScoringError as error:
             raise self._make_refusal(error) from None
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
-            raise self._internal(error) from None
+            raise self._report_fault(error) from None
 
-    def _direct(self, event: object) -> dict[str, Any]:
+    def _invoke_directly(self, event: object) -> dict[str, Any]:
         try:
             return self._scorer.invoke(event)
         except ScoringError as error:
             raise self._make_refusal(error) from None
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
-            raise self._internal(error) from None
+            raise self._report_fault(error) from None
 
     def _make_refusal(self, error: ScoringError) -> Exception:
         if isinstance(error, TooLargeError):
-            return PayloadTooLargeError(_message(error))
+            return PayloadTooLargeError(_word_error(error))
         if self._watched.raised:
             # its text is the model's own, which may quote data
             cause = type(error.__cause__ or error).__name__
             return ModelFailedError(f"{error.error_code}: The model raised {cause}.")
         kind = BadRequestError if error.status < 500 else ModelFailedError
-        return kind(_message(error))
+        return kind(_word_error(error))
 
-    def _http(self, event: Any, context: object) -> dict[str, Any]:
+    def _answer_http(self, event: Any, context: object) -> dict[str, Any]:
         router = self._load_http()
         answer = None
         try:
@@ -242,16 +242,16 @@ class Function:
         try:
             front = self._front(event, context)
             answer = answer or self._route_request(router, front.scope, front.body)
-            response = front(_outgoing(answer))
+            response = front(_describe_answer(answer))
             if _size(response) > self._scorer.settings.response_bytes:
                 limit = self._scorer.settings.response_bytes
                 too_large = TooLargeError(
                     f"The answer, as Lambda wraps it, is beyond the limit of {limit} bytes."
                     " Send fewer rows a request."
                 )
-                response = front(_outgoing(self._scorer.refusal(too_large)))
+                response = front(_describe_answer(self._scorer.refusal(too_large)))
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
-            raise self._internal(error) from None
+            raise self._report_fault(error) from None
         return dict(response)
 
     def _route_request(self, router: Router, scope: Mapping[str, Any], body: bytes) -> Answer:
@@ -261,10 +261,10 @@ class Function:
             headers = decode_headers(scope["headers"])
             return router.answer(scope["method"], scope["path"], headers, body)
         except Exception as error:  # noqa: BLE001 - a caller gets an answer, as from any server
-            self._internal(error)
+            self._report_fault(error)
             return self._scorer.refusal(UnhandledError())
 
-    def _internal(self, error: Exception) -> InternalError:
+    def _report_fault(self, error: Exception) -> InternalError:
         name = type(error).__name__
         self._logger.error("%s at %s", name, log_redaction.place(error))
         return InternalError(f"INTERNAL_ERROR: {name} in the function; see the log for the place.")
@@ -300,11 +300,11 @@ def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
     return Drift(Baseline.parse(text), print, named)
 
 
-def _message(error: ScoringError) -> str:
+def _word_error(error: ScoringError) -> str:
     return f"{error.error_code}: {error.message}"
 
 
-def _outgoing(answer: Answer) -> dict[str, Any]:
+def _describe_answer(answer: Answer) -> dict[str, Any]:
     """As Mangum takes what an application sent."""
     from handlers.http.router import encode_headers
 

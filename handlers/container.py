@@ -57,7 +57,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def _serve(folder: Path, settings: ServiceSettings) -> int:
+async def _run_server(folder: Path, settings: ServiceSettings) -> int:
     manifest = Manifest.read(folder)
     service = Service(manifest, folder, settings, load=None)
     config = uvicorn.Config(
@@ -101,7 +101,7 @@ def main(argv: list[str]) -> int:
 
             return job.run(folder, argv[1], argv[2])
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(folder, ServiceSettings.read()))
+            return runner.run(_run_server(folder, ServiceSettings.read()))
     except ValueError as error:
         _LOG.error("%s", error)
         return 2

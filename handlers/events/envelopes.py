@@ -59,7 +59,7 @@ def open_envelopes(found: object, *, of_files: bool = False, keep: str | None = 
         if not isinstance(found, dict):
             return found
         if not of_files:
-            _refuse(found)
+            _refuse_form(found)
         elif _is_of_bucket(found):
             return found
         envelope = next((each for each in _ENVELOPES if each.is_known(found)), None)
@@ -87,7 +87,7 @@ def _one_event(found: object) -> Any:
     return found[0]
 
 
-def _refuse(found: _Fields) -> None:
+def _refuse_form(found: _Fields) -> None:
     """Raises InvalidInputError for what other services write into a queue and is no request."""
     if _is_of_bucket(found):
         raise InvalidInputError(

@@ -94,8 +94,8 @@ class EventProcessor:
         made = cls(
             names,
             scorer,
-            output=_destination(output) if output else None,
-            failures=_destination(f"sqs:{queue}") if queue else None,
+            output=_load_destination(output) if output else None,
+            failures=_load_destination(f"sqs:{queue}") if queue else None,
             table=_make_tables(table, digest) if table else None,
             path=[name for name in environ.get("PACKAGER_PAYLOAD_PATH", "").split(".") if name],
             merge=environ.get("PACKAGER_MERGE") != "0",
@@ -244,7 +244,7 @@ class EventProcessor:
         lost = set(poison)
         if self._failures is not None and messages:
             lost = {poison[place] for place in self._failures.send(messages)}
-        return _again(outcomes, lost)
+        return _must_retry(outcomes, lost)
 
     def _deliver_answers(self, source: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
         good = [
@@ -259,7 +259,7 @@ class EventProcessor:
         ]
         if self._output is None or not messages:
             return list(outcomes)
-        return _again(outcomes, {good[place] for place in self._output.send(messages)})
+        return _must_retry(outcomes, {good[place] for place in self._output.send(messages)})
 
 
 def _is_text_row(body: object) -> bool:
@@ -297,7 +297,7 @@ def _payload_bytes(records: Sequence[Record]) -> int | None:
     return sum(len(body) for body in bodies_)
 
 
-def _destination(address: str) -> Destination:
+def _load_destination(address: str) -> Destination:
     from handlers.events import destinations
 
     return destinations.load(address)
@@ -356,5 +356,5 @@ def _preserve_group_order(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return made
 
 
-def _again(outcomes: Sequence[Outcome], places: set[int]) -> list[Outcome]:
+def _must_retry(outcomes: Sequence[Outcome], places: set[int]) -> list[Outcome]:
     return [replace(o, retry=True) if i in places else o for i, o in enumerate(outcomes)]

@@ -46,7 +46,7 @@ class IdempotencyTable:
         def one(name: str) -> Claim:
             return self._claim_name(name, owner, now, now + seconds)
 
-        return self._each(one, ids)
+        return self._call_each(one, ids)
 
     def done(self, ids: Sequence[str]) -> None:
         """Mark as answered. A mark that fails is logged: that record may be answered again."""
@@ -56,7 +56,7 @@ class IdempotencyTable:
             item = {**self._key(name), "state": {"S": "done"}, "expires": {"N": expires}}
             self._try_call(self._client.put_item, Item=item)
 
-        self._each(one, ids)
+        self._call_each(one, ids)
 
     def release(self, ids: Sequence[str], owner: str) -> None:
         """Give up claims of ours, so that the next delivery need not wait."""
@@ -70,7 +70,7 @@ class IdempotencyTable:
                 ExpressionAttributeValues={":claimed": {"S": "claimed"}, ":owner": {"S": owner}},
             )
 
-        self._each(one, ids)
+        self._call_each(one, ids)
 
     def _claim_name(self, name: str, owner: str, now: float, until: float) -> Claim:
         item = {
@@ -110,7 +110,7 @@ class IdempotencyTable:
             if code(error) != "ConditionalCheckFailedException":
                 _LOG.error("The table of answered records failed: %s", code(error))
 
-    def _each(self, one: Callable[[str], object], ids: Sequence[str]) -> list[Any]:
+    def _call_each(self, one: Callable[[str], object], ids: Sequence[str]) -> list[Any]:
         if len(ids) < 2:
             return [one(name) for name in ids]
         with ThreadPoolExecutor(_THREADS) as pool:

@@ -87,14 +87,17 @@ class TriggerFunctions:
     def open(self, app: func.Blueprint) -> None:
         for trigger in triggers.load(self._names):
             run: Any = self._function(trigger)
-            outward = (self._out(app, trigger), *(_failures(app) if trigger.BURIES else ()))
+            outward = (
+                self._write_output(app, trigger),
+                *(_failures(app) if trigger.BURIES else ()),
+            )
             for decorator in reversed((*trigger.bound(app), *outward)):
                 run = decorator(run)
             app.function_name(trigger.NAME)(run)
 
     def _function(self, trigger: Trigger) -> Callable[..., None]:
         """A function with the arguments and types that the worker holds its bindings to."""
-        types = {**trigger.TYPES, "context": func.Context, "out": _type(self._output)}
+        types = {**trigger.TYPES, "context": func.Context, "out": _name_type(self._output)}
         if trigger.BURIES:
             types["failed"] = func.Out[_TEXTS]
 
@@ -130,7 +133,7 @@ class TriggerFunctions:
             }
             if counts.payload_bytes is not None:
                 done["payload_bytes"] = counts.payload_bytes
-            self._set(arguments["out"], answers.messages)
+            self._set_output(arguments["out"], answers.messages)
             if failures.messages:
                 arguments["failed"].set([_with_reason(each) for each in failures.messages])
         except (RecordsFailedError, ScoringError):
@@ -145,7 +148,7 @@ class TriggerFunctions:
             told = {"status": status, **done, "latency_ms": latency}
             self._record(trigger.NAME, told, arguments["context"])
 
-    def _set(self, out: func.Out[Any], messages: Sequence[Message]) -> None:
+    def _set_output(self, out: func.Out[Any], messages: Sequence[Message]) -> None:
         """A blob has an answer a line; a queue a message an answer."""
         if not messages:
             return
@@ -157,7 +160,7 @@ class TriggerFunctions:
             (message,) = messages
             out.set(message.body.decode())
 
-    def _out(self, app: func.Blueprint, trigger: Trigger) -> Decorator:
+    def _write_output(self, app: func.Blueprint, trigger: Trigger) -> Decorator:
         if self._output == "blob":
             path = f"%PACKAGER_OUTPUT%/{trigger.NAME}/{trigger.ANSWER}.json"
             return app.blob_output("out", path=path, connection=STORAGE)
@@ -168,7 +171,7 @@ class TriggerFunctions:
         )
 
 
-def _type(output: str) -> Any:
+def _name_type(output: str) -> Any:
     return {"blob": func.Out[bytes], "queue": func.Out[_TEXTS], "servicebus": func.Out[str]}[output]
 
 

@@ -109,14 +109,14 @@ def ends(records: bytes) -> tuple[list[int], int | None]:
     found: list[int] = []
     at, open_ = 0, None
     for quoted in _QUOTED.finditer(records):
-        found += _newlines(records, at, quoted.start())
+        found += _find_newlines(records, at, quoted.start())
         at = quoted.end()
         if not quoted[1]:
             open_ = quoted.start()
-    return found + _newlines(records, at, len(records)), open_
+    return found + _find_newlines(records, at, len(records)), open_
 
 
-def _newlines(text: bytes, start: int, stop: int) -> list[int]:
+def _find_newlines(text: bytes, start: int, stop: int) -> list[int]:
     found = []
     at = text.find(b"\n", start, stop) + 1
     while at:

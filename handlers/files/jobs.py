@@ -54,7 +54,7 @@ class Files:
         try:
             return self._score_file(record, file, seconds_left)
         except ScoringError as error:
-            return Outcome(record=record, error=error, retry=_transient(error))
+            return Outcome(record=record, error=error, retry=_is_transient(error))
         except AWS_ERRORS as error:
             if code(error) in _GONE:
                 gone = "The object is not there any more in the version that was named."
@@ -67,13 +67,13 @@ class Files:
     ) -> Outcome:
         target = self._target(file)
         if file.key.endswith("/"):  # what a console makes of a folder that is empty
-            return Outcome(record=record, answer=_summary(file, target, skipped="folder"))
+            return Outcome(record=record, answer=_summarize(file, target, skipped="folder"))
         if self._is_own(file):
-            return Outcome(record=record, answer=_summary(file, target, skipped="own output"))
+            return Outcome(record=record, answer=_summarize(file, target, skipped="own output"))
         source = storage.Source(file)
         through = source.through
         if self._own in through and file.output is None:
-            return Outcome(record=record, answer=_summary(file, target, skipped="own output"))
+            return Outcome(record=record, answer=_summarize(file, target, skipped="own output"))
         stamp = storage.Stamp(
             input=source.version,
             model=self._scorer.manifest.digest,
@@ -81,22 +81,24 @@ class Files:
             through=(*through, self._own),
         )
         if why := storage.find_settled(target, stamp):
-            return Outcome(record=record, answer=_summary(file, target, skipped=why))
+            return Outcome(record=record, answer=_summarize(file, target, skipped=why))
         rows = Rows(self._scorer, self._limits.bad_rows)
         writer = writers.choose_writer(target.key)
         with storage.Sink(target, stamp, writer.content_type) as sink:
-            for chunk in self._chunks(source, seconds_left):
+            for chunk in self._read_chunks(source, seconds_left):
                 sink.write(writer.rows(rows.answers(chunk)))
             sink.write(writer.end(rows.counted))
         counts = {"rows": rows.counted, "refused": rows.bad}
         return Outcome(
             record=record,
-            answer=_summary(file, target, version=source.version, **counts),
+            answer=_summarize(file, target, version=source.version, **counts),
             rows=rows.counted - rows.bad,
             bad_rows=rows.bad,
         )
 
-    def _chunks(self, source: storage.Source, seconds_left: Callable[[], float]) -> Iterator[Part]:
+    def _read_chunks(
+        self, source: storage.Source, seconds_left: Callable[[], float]
+    ) -> Iterator[Part]:
         spare = min(_SPARE_SECONDS, seconds_left() * _SPARE_SHARE)
         for chunk in readers.read(source, self._limits.chunk_bytes):
             if seconds_left() < spare:
@@ -121,14 +123,14 @@ class Files:
         return file.output is None and file.bucket == bucket and inside
 
 
-def _summary(file: FileRef, target: storage.Address, **told: object) -> bytes:
+def _summarize(file: FileRef, target: storage.Address, **told: object) -> bytes:
     import json
 
     named = {"input": f"s3://{file.bucket}/{file.key}", "output": target.text}
     return json.dumps({**named, **told}).encode()
 
 
-def _transient(error: ScoringError) -> bool:
+def _is_transient(error: ScoringError) -> bool:
     return isinstance(error.__cause__, MemoryError | OSError)
 
 

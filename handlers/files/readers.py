@@ -41,15 +41,15 @@ def read(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
     if name.endswith((".jsonl", ".ndjson")):
         return _lines(source.blocks(), chunk_bytes)
     if name.endswith(".json"):
-        return _json(source, chunk_bytes)
+        return _read_json(source, chunk_bytes)
     if name.endswith(".parquet"):
-        return _parquet(source, chunk_bytes)
+        return _read_parquet(source, chunk_bytes)
     raise InvalidInputError(f"A file's name must end with one of {', '.join(FORMATS)}.")
 
 
 def _csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
     header = width = None
-    for records in _cut(blocks, chunk_bytes, quoted=True):
+    for records in _cut_lines(blocks, chunk_bytes, quoted=True):
         if header is None:
             end = _first_end(records)
             header, rest = records[:end].removeprefix(_BOM), records[end:]
@@ -64,7 +64,7 @@ def _csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
 
 def _lines(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Lines]:
     first = True
-    for text in _cut(blocks, chunk_bytes, quoted=False):
+    for text in _cut_lines(blocks, chunk_bytes, quoted=False):
         lines = [
             line for line in text.removeprefix(_BOM if first else b"").split(b"\n") if line.strip()
         ]
@@ -86,7 +86,7 @@ def _last_end(text: bytes, *, quoted: bool) -> int:
     return stops[-1] if stops else 0
 
 
-def _cut(blocks: Iterable[bytes], chunk_bytes: int, *, quoted: bool) -> Iterator[bytes]:
+def _cut_lines(blocks: Iterable[bytes], chunk_bytes: int, *, quoted: bool) -> Iterator[bytes]:
     """Whole records, about `chunk_bytes` of them at once."""
     buffer = bytearray()
     for block in blocks:
@@ -111,7 +111,7 @@ def _too_long(limit: int) -> TooLargeError:
     return TooLargeError(f"A row has more than {limit} bytes.")
 
 
-def _json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
+def _read_json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
     """A list's items as they come; a document is one request, and must fit a chunk."""
     # what is not UTF-8 is a fault of its row: it goes back to the bytes that it was
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
@@ -122,7 +122,7 @@ def _json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
         if text:
             break
     if text.startswith("["):
-        yield from _items(text[1:], (decode(block) for block in blocks), chunk_bytes)
+        yield from _read_items(text[1:], (decode(block) for block in blocks), chunk_bytes)
         return
     if source.size_bytes > chunk_bytes:
         raise TooLargeError(
@@ -132,7 +132,7 @@ def _json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
     yield Document(_encode_text(text + "".join(decode(block) for block in blocks)))
 
 
-def _items(text: str, more: Iterator[str], chunk_bytes: int) -> Iterator[Items]:
+def _read_items(text: str, more: Iterator[str], chunk_bytes: int) -> Iterator[Items]:
     found: list[bytes] = []
     size = 0
     for item in _texts(text, more, chunk_bytes * _ROW_BYTES):
@@ -150,7 +150,7 @@ def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
     scan = json.JSONDecoder().raw_decode
     place, comma = 0, False
     while True:
-        place = _blank(text, place)
+        place = _is_blank(text, place)
         if text[place : place + 1] == "]" and not comma:
             break
         try:
@@ -160,7 +160,7 @@ def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
         except (ValueError, RecursionError):
             # too many digits or too deep for a number or an item: where it ends can be told still
             end = _item_end(text, place)
-        after = _blank(text, end)
+        after = _is_blank(text, end)
         if after == len(text):  # cut off, or a number that may go on
             piece = next(more, None)
             if piece is None:
@@ -200,13 +200,13 @@ def _item_end(text: str, place: int) -> int:
     return len(text)
 
 
-def _blank(text: str, place: int) -> int:
+def _is_blank(text: str, place: int) -> int:
     while place < len(text) and text[place] in " \t\r\n":
         place += 1
     return place
 
 
-def _parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
+def _read_parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -68,7 +68,7 @@ class Rows:
                 raise
             parts = chunk.halves()
             if not parts:
-                return [self._fault(error)]
+                return [self._make_fault(error)]
             return [answer for part in parts for answer in self._halve_chunk(part)]
         return by_row(prediction, count)
 
@@ -90,7 +90,7 @@ class Rows:
         for places in _by_form(values):
             same = [values[place] for place in places]
             few = len(places) < min(_ALIKE, len(values))
-            answers = None if few else self._alike(same, chunk)
+            answers = None if few else self._are_alike(same, chunk)
             if answers is None:
                 left += places
             else:
@@ -109,7 +109,7 @@ class Rows:
             if isinstance(result, ScoringError):
                 if isinstance(result.__cause__, _TRANSIENT):
                     raise result
-                found.append(self._fault(result))
+                found.append(self._make_fault(result))
                 continue
             answer = json.loads(result.body)
             rows = answer.get("predictions") if isinstance(answer, dict) else None
@@ -117,7 +117,7 @@ class Rows:
             found.append(rows[0] if plain and rows is not None else answer)
         return found
 
-    def _alike(self, values: Sequence[object], chunk: Lines) -> list[Any] | None:
+    def _are_alike(self, values: Sequence[object], chunk: Lines) -> list[Any] | None:
         """Rows of one form go to the model as one table, as any of them would alone."""
         first = values[0]
         if not isinstance(first, dict) or not first:
@@ -145,7 +145,7 @@ class Rows:
         request = not isinstance(chunk, Items) and value.keys() & _REQUEST_KEYS
         return value if request else self._scorer.row(value)
 
-    def _fault(self, error: ScoringError) -> Fault:
+    def _make_fault(self, error: ScoringError) -> Fault:
         self.bad += 1
         if self.bad > self._most_bad:
             raise ScoringError(
@@ -180,18 +180,18 @@ def _by_form(values: Sequence[object]) -> Iterable[list[int]]:
 def by_row(prediction: object, count: int) -> list[Any]:
     """One answer a row. Raises ScoringError where the model answers otherwise."""
     if isinstance(prediction, dict):
-        columns = [_list(column) for column in prediction.values()]
+        columns = [_list_rows(column) for column in prediction.values()]
         if columns and all(len(column) == count for column in columns):
             names = list(prediction)
             return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     else:
-        found = _list(prediction)
+        found = _list_rows(prediction)
         if len(found) == count:
             return found
     raise ScoringError("The model does not answer row by row, so it cannot score a file.")
 
 
-def _list(value: object) -> list[Any]:
+def _list_rows(value: object) -> list[Any]:
     plain = jsonable(value)
     return plain if isinstance(plain, list) else []
 

@@ -156,12 +156,12 @@ class Sink:
             self._abort()
             return
         try:
-            self._finish()
+            self._finish_upload()
         except BaseException:
             self._abort()
             raise
 
-    def _finish(self) -> None:
+    def _finish_upload(self) -> None:
         if self._upload is None:
             client("s3").put_object(**self._where, **self._told, Body=bytes(self._buffer))
             return

@@ -87,7 +87,7 @@ class Csv:
                     self._waiting.append(answer)
                     continue
                 self._begin(_names(answer), write)
-            write(self._cells(answer))
+            write(self._write_cells(answer))
         return text.getvalue().encode()
 
     def end(self, count: int) -> bytes:  # noqa: ARG002 - the protocol's
@@ -101,9 +101,9 @@ class Csv:
         self._names = names
         write([*names, "error"])
         for fault in self._waiting:
-            write(self._cells(fault))
+            write(self._write_cells(fault))
 
-    def _cells(self, answer: object) -> list[Any]:
+    def _write_cells(self, answer: object) -> list[Any]:
         names = self._names or []
         if isinstance(answer, Fault):
             return [*[""] * len(names), f"{answer.error_code}: {answer.message}"]
@@ -111,7 +111,7 @@ class Csv:
             values = [answer.get(name) for name in names]
         else:
             values = answer if isinstance(answer, list) else [answer]
-        return [*map(_cell, values), ""]
+        return [*map(_write_cell, values), ""]
 
 
 def _names(answer: object) -> list[str]:
@@ -122,7 +122,7 @@ def _names(answer: object) -> list[str]:
     return ["prediction"]
 
 
-def _cell(value: object) -> Any:
+def _write_cell(value: object) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 

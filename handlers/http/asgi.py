@@ -36,7 +36,7 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await _answer_lifespan(receive, send)
         elif scope["type"] == "http":
             try:
                 answer = await self._answer(scope, receive)
@@ -54,9 +54,9 @@ class App:
             address=_read_address(scope, headers),
             query=scope.get("query_string", b"").decode("latin-1"),
         )
-        return await self._score(headers, receive) if known is None else known
+        return await self._score_within_time(headers, receive) if known is None else known
 
-    async def _score(self, headers: Headers, receive: Receive) -> Answer:
+    async def _score_within_time(self, headers: Headers, receive: Receive) -> Answer:
         work = self._read_and_score(headers, receive)
         try:
             return await asyncio.wait_for(work, self._scorer.settings.request_timeout_seconds)
@@ -112,7 +112,7 @@ async def _send(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _lifespan(receive: Receive, send: Send) -> None:
+async def _answer_lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

@@ -51,13 +51,13 @@ def create_app(
     else:
         app.add_route("/invocations", invocations, methods=["POST"], include_in_schema=False)
     for path, summary in _SUMMARIES.items():
-        app.get(path, summary=summary, operation_id=path[1:])(_document)
-    app.post("/invocations", summary="Predict", operation_id="invocations")(_document)
+        app.get(path, summary=summary, operation_id=path[1:])(_stand_for_route)
+    app.post("/invocations", summary="Predict", operation_id="invocations")(_stand_for_route)
     _describe(app, operation(manifest, _example(manifest.example, folder)))
     return app
 
 
-async def _document() -> Response:
+async def _stand_for_route() -> Response:
     """Stand for a route in the documentation; the route itself comes before it."""
     raise NotImplementedError
 

@@ -50,7 +50,7 @@ def readable(event: Event, base_path: str = "") -> Event:
     Raises UnreadableBodyError.
     """
     made = {**event, "requestContext": dict(event["requestContext"])}
-    made["headers"] = _headers(event.get("headers"))
+    made["headers"] = _read_headers(event.get("headers"))
     if "multiValueHeaders" in event:
         made["multiValueHeaders"] = _many_headers(event["multiValueHeaders"])
     _clean_query(made)
@@ -70,7 +70,7 @@ def readable(event: Event, base_path: str = "") -> Event:
     return made
 
 
-def _headers(found: object) -> dict[str, str]:
+def _read_headers(found: object) -> dict[str, str]:
     if not isinstance(found, Mapping):
         return {}
     return {_text(k): _text(v) for k, v in found.items() if str(k).lower() not in _UNUSED}
@@ -127,7 +127,7 @@ def _set_path(event: Event, base_path: str) -> None:
         path = f"/{proxy}"
     stage = context.get("stage")
     for prefix in (base_path, stage if isinstance(stage, str) else ""):
-        path = _without(path, prefix)
+        path = _strip_prefix(path, prefix)
     if second:
         context["http"] = {**context["http"], "path": path}
         event["rawPath"] = path
@@ -135,7 +135,7 @@ def _set_path(event: Event, base_path: str) -> None:
         event["path"] = path
 
 
-def _without(path: str, prefix: str) -> str:
+def _strip_prefix(path: str, prefix: str) -> str:
     """`/prod/ping` without `prod` is `/ping`; other paths stay as they are."""
     name = prefix.strip("/")
     if name and path.startswith(f"/{name}/"):

@@ -65,7 +65,7 @@ def operation(manifest: Manifest, example: object = None) -> Json:
             content["text/csv"]["example"] = header
     return {
         "requestBody": {"required": True, "content": content},
-        "responses": _responses(read_schema(signature.get("outputs"))),
+        "responses": _describe_responses(read_schema(signature.get("outputs"))),
     }
 
 
@@ -75,7 +75,7 @@ def request_schema(inputs: Schema | None, params: tuple[ParamSpec, ...] | None) 
     if inputs is None or inputs.columns:
         formats["dataframe_split"] = _split(inputs)
         formats["dataframe_records"] = {"type": "array", "items": _record(inputs)}
-    extra = {"params": _params(params)} if params else {}
+    extra = {"params": _describe_params(params)} if params else {}
     return {
         "oneOf": [
             {
@@ -97,11 +97,11 @@ def _csv_header(inputs: Schema | None) -> str:
     return ",".join(inputs.by_name) + "\n" if inputs is not None and inputs.named else ""
 
 
-def _responses(outputs: Schema | None) -> Json:
+def _describe_responses(outputs: Schema | None) -> Json:
     answer: Json = {
         "type": "object",
         "required": ["predictions"],
-        "properties": {"predictions": _predictions(outputs)},
+        "properties": {"predictions": _describe_predictions(outputs)},
     }
     refused = {
         status: {"description": text, "content": {"application/json": {"schema": _ERROR}}}
@@ -120,18 +120,18 @@ def _responses(outputs: Schema | None) -> Json:
     }
 
 
-def _predictions(outputs: Schema | None) -> Json:
+def _describe_predictions(outputs: Schema | None) -> Json:
     if outputs is None:
         return {}
     if outputs.tensors:
         return _inputs(outputs)
     if not outputs.named:
         return {"type": "array", "items": type_schema(outputs.columns[0].type)}
-    record: Json = {"type": "object", "properties": _properties(outputs)}
+    record: Json = {"type": "object", "properties": _describe_properties(outputs)}
     return {"type": "array", "items": record}
 
 
-def _properties(schema: Schema) -> Json:
+def _describe_properties(schema: Schema) -> Json:
     return {str(spec.name): type_schema(spec.type) for spec in schema.columns}
 
 
@@ -143,7 +143,7 @@ def _record(inputs: Schema | None) -> Json:
     return {
         "type": "object",
         "required": list(inputs.required),
-        "properties": _properties(inputs),
+        "properties": _describe_properties(inputs),
     }
 
 
@@ -186,7 +186,8 @@ def _inputs(schema: Schema | None) -> Json:
     if not schema.named:
         return {"type": "array"}
     columns = {
-        name: {"type": "array", "items": column} for name, column in _properties(schema).items()
+        name: {"type": "array", "items": column}
+        for name, column in _describe_properties(schema).items()
     }
     return {"type": "object", "required": list(schema.required), "properties": columns}
 
@@ -201,7 +202,7 @@ def _tensor(spec: TensorSpec) -> Json:
     return made
 
 
-def _params(params: tuple[ParamSpec, ...]) -> Json:
+def _describe_params(params: tuple[ParamSpec, ...]) -> Json:
     properties = {}
     for spec in params:
         schema = type_schema(spec.type)

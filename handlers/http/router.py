@@ -58,7 +58,7 @@ class Router:
         allowed = ROUTES.get(path)
         if allowed is None:
             redirected = path.rstrip("/") in ROUTES
-            return _redirect(path, address, query) if redirected else NOT_FOUND
+            return _make_redirect(path, address, query) if redirected else NOT_FOUND
         methods = (allowed, "HEAD") if allowed == "GET" and self._scorer.head else (allowed,)
         if method not in methods:
             return replace(NOT_ALLOWED, headers=(("allow", ", ".join(methods)),))
@@ -83,7 +83,7 @@ def check_length(headers: Headers, scorer: Scorer) -> None:
         scorer.check_size(int(declared[:_SIZE_DIGITS]))
 
 
-def _redirect(path: str, address: str, query: str) -> Answer:
+def _make_redirect(path: str, address: str, query: str) -> Answer:
     """To the route without the slashes at its end, as MLflow's web framework sends it.
 
     Behind an API's stage the host and what stands before the path are not known here: there the

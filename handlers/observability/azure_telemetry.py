@@ -60,7 +60,7 @@ class Telemetry:
         ended = time.time_ns()
         span = self._tracer.start_span(
             "score",
-            context=_parent(invocation),
+            context=_read_parent(invocation),
             start_time=ended - int(told["latency_ms"] * 1e6),
             attributes={**about, **more},
         )
@@ -87,7 +87,7 @@ class Telemetry:
         self._levels[name].set(value, {**self._named, **more})
 
 
-def _parent(invocation: Any) -> Any:
+def _read_parent(invocation: Any) -> Any:
     """The host's span; None where it told of none."""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 

@@ -135,7 +135,7 @@ class Drift:
                 "UnseenRate": moved.unseen,
                 "OutOfRangeRate": moved.outside,
             }
-            self._line({"column": self._column(name)}, told)
+            self._write_line({"column": self._column(name)}, told)
         most = {
             "DriftMostPsi": max(
                 (m.psi for m in inputs.values() if m.psi is not None), default=None
@@ -145,7 +145,7 @@ class Drift:
             ),
             "DriftRows": float(kept.rows),
         }
-        self._line({}, most)
+        self._write_line({}, most)
 
     def _measure_moves(self, kept: _Kept, prefix: str, base: Sequence[Sketch]) -> dict[str, Moved]:
         found = {}
@@ -155,7 +155,7 @@ class Drift:
                 found[each.name] = compare(each, np.concatenate(pieces))
         return found
 
-    def _line(self, more: Mapping[str, str], told: Mapping[str, float | None]) -> None:
+    def _write_line(self, more: Mapping[str, str], told: Mapping[str, float | None]) -> None:
         values = {name: round(value, 6) for name, value in told.items() if value is not None}
         if not values:
             return

@@ -60,7 +60,7 @@ def sketch(name: str, values: Array) -> Sketch:
     """Sketch one column's values, one-dimensional, of numbers, times, truths or text."""
     numbers = _numbers(values)
     if numbers is None:
-        return _of_words(name, _hashes(values))
+        return _of_words(name, _hash_values(values))
     found = numbers[~np.isnan(numbers)]
     if not len(found):
         return Sketch(name=name, shares=())
@@ -97,7 +97,7 @@ def _of_words(name: str, hashes: Array) -> Sketch:
 def compare(base: Sketch, values: Array) -> Moved:
     """Compare a column's values with its baseline."""
     if base.categories is not None:
-        return _compare_words(base, _hashes(values))
+        return _compare_words(base, _hash_values(values))
     numbers = _numbers(values)
     if numbers is None:  # text where there were numbers
         numbers = np.full(len(values), np.nan)
@@ -108,7 +108,7 @@ def compare(base: Sketch, values: Array) -> Moved:
     places = np.searchsorted(np.asarray(base.edges), found, side="right")
     counts = np.bincount(places, minlength=len(base.shares))
     outside = float(np.mean((found < base.low) | (found > base.high)))
-    return Moved(_psi(base.shares, counts), missing, outside=outside)
+    return Moved(_measure_psi(base.shares, counts), missing, outside=outside)
 
 
 def _compare_words(base: Sketch, hashes: Array) -> Moved:
@@ -119,10 +119,10 @@ def _compare_words(base: Sketch, hashes: Array) -> Moved:
     counts = [int(np.count_nonzero(found == each)) for each in base.categories or ()]
     counts.append(len(found) - sum(counts))
     unseen = float(np.mean(~np.isin(found, base.known)))
-    return Moved(_psi(base.shares, np.asarray(counts)), missing, unseen=unseen)
+    return Moved(_measure_psi(base.shares, np.asarray(counts)), missing, unseen=unseen)
 
 
-def _psi(expected: Sequence[float], counts: Array) -> float | None:
+def _measure_psi(expected: Sequence[float], counts: Array) -> float | None:
     if len(expected) < 2:
         return None
     # half a row a bin, so that an empty one is no infinity
@@ -150,7 +150,7 @@ def _numbers(values: Array) -> Array | None:
     return None
 
 
-def _hashes(values: Array) -> Array:
+def _hash_values(values: Array) -> Array:
     """Hash each value's text; -1 for what is missing."""
     return np.array([-1 if _absent(v) else zlib.crc32(_text(v)) for v in values], dtype=np.int64)
 
@@ -177,7 +177,7 @@ class Baseline:
     def parse(cls, text: str) -> Baseline:
         values = json.loads(text)
         inputs, predictions = (
-            tuple(Sketch(**_tuples(each)) for each in values[part])
+            tuple(Sketch(**_read_tuples(each)) for each in values[part])
             for part in ("inputs", "predictions")
         )
         return cls(
@@ -188,5 +188,5 @@ class Baseline:
         )
 
 
-def _tuples(values: dict[str, object]) -> dict[str, Any]:
+def _read_tuples(values: dict[str, object]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

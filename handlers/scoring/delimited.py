@@ -124,10 +124,10 @@ def _read(text: str) -> tuple[list[str], list[list[str]]]:
         if len(row) > width:
             raise ValueError(f"expected {width} fields in line {number}, saw {len(row)}")
         row.extend([""] * (width - len(row)))
-    return _distinct(header), rows
+    return _are_distinct(header), rows
 
 
-def _distinct(header: Sequence[str]) -> list[str]:
+def _are_distinct(header: Sequence[str]) -> list[str]:
     """Repeated names numbered, `a` and `a.1`, as pandas numbers them."""
     counts: dict[str, int] = {}
     taken = set(header)
@@ -154,12 +154,12 @@ def _column(cells: Sequence[str], wanted: Any) -> Column:
         if None not in truths:  # pandas takes a whole column of them for numbers too
             return Column(np.array(truths, dtype=wanted.dtype))
     if wanted is BOOLEAN:
-        numbers = _integers(cells, np.dtype(np.int64))
+        numbers = _parse_integers(cells, np.dtype(np.int64))
         if not np.isin(numbers, (0, 1)).all():
             raise ValueError("cannot safely convert numbers to bool")
         return Column(numbers.astype(np.bool_))
     if wanted.dtype.kind == "i":
-        return Column(_integers(cells, wanted.dtype))
+        return Column(_parse_integers(cells, wanted.dtype))
     values = np.array(_read_floats(cells), dtype=np.float64)
     with np.errstate(over="ignore"):
         return Column(values.astype(wanted.dtype))
@@ -179,7 +179,7 @@ def _infer_column(cells: Sequence[str]) -> Column:
         return Column(_column(cells, STRING).cells, text=True)
 
 
-def _integers(cells: Sequence[str], dtype: np.dtype[Any]) -> Any:
+def _parse_integers(cells: Sequence[str], dtype: np.dtype[Any]) -> Any:
     try:
         found = [
             int(cell) if cell.isascii() and "_" not in cell else _whole(cell) for cell in cells
@@ -203,7 +203,7 @@ def _whole(cell: str) -> int:
 
 def _read_floats(cells: Sequence[str]) -> list[float]:
     try:
-        return _floats(cells)
+        return _parse_floats(cells)
     except ValueError:
         if all(cell in NULLS or cell.lower() in _TRUTH for cell in cells):
             # pandas takes truths with gaps for numbers, and truths beside numbers for none
@@ -211,17 +211,17 @@ def _read_floats(cells: Sequence[str]) -> list[float]:
         raise
 
 
-def _floats(cells: Sequence[str]) -> list[float]:
+def _parse_floats(cells: Sequence[str]) -> list[float]:
     # of these characters alone, what `float` reads and what pandas reads is the same
     if not "".join(cells).encode("utf-8").translate(None, _PLAIN):
         try:
             return [float(cell) if cell else _NAN for cell in cells]
         except ValueError:
             pass  # for the cell by cell reading to refuse
-    return list(map(_float, cells))
+    return list(map(_parse_float, cells))
 
 
-def _float(cell: str) -> float:
+def _parse_float(cell: str) -> float:
     return _NAN if cell in NULLS else number_of(cell)
 
 

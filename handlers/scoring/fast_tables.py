@@ -96,12 +96,14 @@ class Reader:
             return None
         data: Any
         if read.dataframe_split is not None:
-            data = self._table(_matrix(read.dataframe_split.data), read.dataframe_split.columns)
+            data = self._table(
+                _read_matrix(read.dataframe_split.data), read.dataframe_split.columns
+            )
         elif read.dataframe_records:
-            data = self._records(read.dataframe_records)
+            data = self._read_records(read.dataframe_records)
         else:
-            columns = {name: _doubles(values) for name, values in (read.inputs or {}).items()}
-            data = self._arrays(columns)
+            columns = {name: _read_doubles(values) for name, values in (read.inputs or {}).items()}
+            data = self._read_arrays(columns)
         return None if data is None else (data, read.params)
 
     def _split(self, body: bytes) -> tuple[Table, Json] | None:
@@ -111,7 +113,7 @@ class Reader:
         another way) is put in their place: what is decoded around them says where they were.
         """
         begin, end = rows_of(body)
-        read = _around([body[:begin], body[end:]]) if begin < end else None
+        read = _find_around([body[:begin], body[end:]]) if begin < end else None
         split = read and read.get("dataframe_split")
         if not isinstance(split, dict) or set(split) != {"columns", "data"}:
             return None
@@ -130,7 +132,7 @@ class Reader:
     def _inputs(self, body: bytes) -> tuple[dict[str, Any], Json] | None:
         """Read `inputs` that is an object of lists, each cut out as the rows of `_split` are."""
         around, lists = lists_of(body)
-        read = _around(around) if lists else None
+        read = _find_around(around) if lists else None
         inputs = read and read.get("inputs")
         if not isinstance(inputs, dict) or len(inputs) != len(lists):
             return None  # a name given twice, or lists elsewhere
@@ -142,7 +144,7 @@ class Reader:
             if values is None:
                 return None
             columns[name] = values
-        data = self._arrays(columns)
+        data = self._read_arrays(columns)
         return None if data is None else (data, read and read.get("params"))
 
     def csv(self, text: str) -> Table | None:
@@ -180,7 +182,7 @@ class Reader:
         block = matrix.T if wanted == list(range(len(columns))) else matrix.T[wanted]
         return self._make_table(np.ascontiguousarray(block))
 
-    def _records(self, records: Sequence[Any]) -> Table | None:
+    def _read_records(self, records: Sequence[Any]) -> Table | None:
         from msgspec.structs import astuple
 
         width = len(self._dtypes)
@@ -197,13 +199,13 @@ class Reader:
             columns[name] = Column(_narrow_cells(cells, dtype))
         return Table(columns, block.shape[1])
 
-    def _arrays(self, inputs: dict[str, Array]) -> dict[str, Any] | None:
+    def _read_arrays(self, inputs: dict[str, Array]) -> dict[str, Any] | None:
         if not inputs or not all(name in self._dtypes for name in inputs):
             return None
         return {name: _narrow_cells(cells, self._dtypes[name]) for name, cells in inputs.items()}
 
 
-def _around(parts: list[bytes]) -> dict[str, Json] | None:
+def _find_around(parts: list[bytes]) -> dict[str, Json] | None:
     """A body of MLflow's in which `_CELLS` stands between the parts, and nowhere else."""
     token = f'"{_CELLS}"'.encode()
     if any(b"\\" in part or token in part for part in parts):
@@ -225,9 +227,9 @@ def _numbers(cells: bytes, *, large: bool) -> Array | None:
         if parser is not None:
             return _read_buffer(cells, parser)
         if msgspec is not None:
-            return _doubles(msgspec.json.decode(text, type=list[float]))
+            return _read_doubles(msgspec.json.decode(text, type=list[float]))
         values = json.loads(text)
-        return _doubles(values) if set(map(type, values)) <= _NUMBERS else None
+        return _read_doubles(values) if set(map(type, values)) <= _NUMBERS else None
     except _REFUSALS:
         return None
 
@@ -255,7 +257,7 @@ def _narrow_cells(cells: Array, dtype: np.dtype[Any]) -> Array:
         return cells.astype(dtype, copy=False)
 
 
-def _doubles(values: Sequence[float]) -> Array:
+def _read_doubles(values: Sequence[float]) -> Array:
     """As `np.array(values)`, in a third of the time. Raises OverflowError for a larger int."""
     cells = np.empty(len(values))
     try:
@@ -271,7 +273,7 @@ def _shape_rows(values: Array | None, width: int | None) -> Array | None:
     return values.reshape(-1, width)
 
 
-def _matrix(rows: Sequence[Sequence[float]]) -> Array | None:
+def _read_matrix(rows: Sequence[Sequence[float]]) -> Array | None:
     """Rows of one width, at least one of either; None otherwise."""
     width = len(rows[0]) if rows else 0
     if width == 0:

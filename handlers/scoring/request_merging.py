@@ -66,7 +66,7 @@ class RequestMerger:
             key: Hashable = place if same is None else same
             groups.setdefault(key, []).append(_Part(place, checked, rows))
         for parts in groups.values():
-            results.update(self._group(parts))
+            results.update(self._score_group(parts))
         return [results[place] for place in range(len(requests))]
 
     def _check_request(self, request: object) -> Checked | ScoringError:
@@ -78,26 +78,26 @@ class RequestMerger:
             _LOG.error("%s at %s", type(error).__name__, log_redaction.place(error))
             return ScoringError("The record could not be read.", error_code=INTERNAL_ERROR)
 
-    def _group(self, parts: Sequence[_Part]) -> Iterator[tuple[int, Result]]:
+    def _score_group(self, parts: Sequence[_Part]) -> Iterator[tuple[int, Result]]:
         if len(parts) == 1:
-            yield parts[0].place, self._alone(parts[0].checked)
+            yield parts[0].place, self._score_alone(parts[0].checked)
             return
         data = join_rows([part.checked.data for part in parts])
         try:
             prediction = self._scorer.predict(data, parts[0].checked.params)
         except ScoringError:
             middle = len(parts) // 2
-            yield from self._group(parts[:middle])
-            yield from self._group(parts[middle:])
+            yield from self._score_group(parts[:middle])
+            yield from self._score_group(parts[middle:])
             return
         cuts = shares(prediction, [part.rows for part in parts])
         for place, part in enumerate(parts):
             if cuts is None:  # not an answer by row: only the request alone tells its own
-                yield part.place, self._alone(part.checked)
+                yield part.place, self._score_alone(part.checked)
             else:
                 yield part.place, self._encode_rows(cuts[place], part.checked)
 
-    def _alone(self, checked: Checked) -> Result:
+    def _score_alone(self, checked: Checked) -> Result:
         try:
             prediction = self._scorer.predict(checked.data, checked.params)
         except ScoringError as error:
@@ -119,7 +119,7 @@ def form(checked: Checked) -> Hashable | None:
         return None
     params = json.dumps(checked.given, sort_keys=True)
     if isinstance(data, np.ndarray):
-        return ("array", params, _kind(data)) if data.ndim and len(data) else None
+        return ("array", params, _describe_array(data)) if data.ndim and len(data) else None
     if isinstance(data, dict):
         return _arrays_form(data, params)
     pandas = sys.modules.get("pandas")
@@ -134,7 +134,7 @@ def _arrays_form(data: Mapping[str, object], params: str) -> Hashable | None:
     lengths = {len(array) for array in arrays.values()}
     if len(arrays) < len(data) or len(lengths) != 1 or 0 in lengths:
         return None
-    return "arrays", params, tuple((name, _kind(array)) for name, array in arrays.items())
+    return "arrays", params, tuple((name, _describe_array(array)) for name, array in arrays.items())
 
 
 def _frame_form(frame: Any, params: str, pandas: Any) -> Hashable | None:
@@ -145,7 +145,7 @@ def _frame_form(frame: Any, params: str, pandas: Any) -> Hashable | None:
     return "frame", params, tuple(frame.columns), dtypes
 
 
-def _kind(array: Any) -> Hashable:
+def _describe_array(array: Any) -> Hashable:
     # texts of two lengths are two dtypes to numpy, and one to a model; but joined, each takes the
     # bytes of the longest
     dtype = array.dtype
@@ -175,13 +175,13 @@ def shares(prediction: object, lengths: Sequence[int]) -> list[Any] | None:
     pairs = list(itertools.pairwise(bounds))
     if isinstance(prediction, dict):
         columns = list(prediction.values())
-        if not columns or not all(_sliceable(column, total) for column in columns):
+        if not columns or not all(_has_rows(column, total) for column in columns):
             return None
         return [{n: cut(c, a, b) for n, c in prediction.items()} for a, b in pairs]
-    return [cut(prediction, a, b) for a, b in pairs] if _sliceable(prediction, total) else None
+    return [cut(prediction, a, b) for a, b in pairs] if _has_rows(prediction, total) else None
 
 
-def _sliceable(prediction: Any, total: int) -> bool:
+def _has_rows(prediction: Any, total: int) -> bool:
     if isinstance(prediction, np.ndarray):
         return bool(prediction.ndim) and len(prediction) == total
     if hasattr(prediction, "iloc") or isinstance(prediction, list):

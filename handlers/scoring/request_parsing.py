@@ -157,12 +157,12 @@ def _data(key: str, value: Json, model: Model) -> Any:
         return parse(value, model.inputs, model.quirks)
     if key == "dataframe_records" and not isinstance(value, list):
         raise InvalidInputError(
-            f"Dataframe records format must be a list of records. Got {_kind(value)}."
+            f"Dataframe records format must be a list of records. Got {_name_kind(value)}."
         )
     if key == "dataframe_split":
         if not isinstance(value, dict):
             raise InvalidInputError(
-                f"Dataframe split format must be a dictionary. Got {_kind(value)}."
+                f"Dataframe split format must be a dictionary. Got {_name_kind(value)}."
             )
         if "data" not in value or value.keys() - {"columns", "data", "index"}:
             said = (
@@ -171,7 +171,7 @@ def _data(key: str, value: Json, model: Model) -> Any:
             )
             raise InvalidInputError(said, whole=lambda: f"{said} Got {set(value)}.'")
     try:
-        return _frame(key, value, model)
+        return _read_frame(key, value, model)
     except DATA_ERRORS as error:
         said = (
             f"Provided {key} field is not a valid dataframe representation in "
@@ -191,13 +191,13 @@ def _word_failure(said: str, error: Exception, key: str, value: Json) -> str:
     return f"{said} Error: '{error}'"
 
 
-def _kind(value: Json) -> str:
+def _name_kind(value: Json) -> str:
     if isinstance(value, dict | list):
         return "dictionary" if isinstance(value, dict) else "list"
     return f"type {type(value)}"
 
 
-def _frame(key: str, value: Json, model: Model) -> Any:
+def _read_frame(key: str, value: Json, model: Model) -> Any:
     if model.inputs is None and model.pandas:
         import pandas as pd
 

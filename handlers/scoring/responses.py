@@ -34,22 +34,22 @@ def encode(prediction: object, *, wrapped: bool = True, bare_nan: bool = True) -
     plain = jsonable(prediction)
     whole = {"predictions": plain} if wrapped else plain
     try:
-        text = _dumps(whole) if bare_nan else _valid(whole)
+        text = _dump_json(whole) if bare_nan else _is_valid(whole)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise UnhandledError from error
     return text.encode("ascii")
 
 
-def _dumps(whole: object, *, allow_nan: bool = True) -> str:
-    return json.dumps(whole, default=_default, allow_nan=allow_nan)
+def _dump_json(whole: object, *, allow_nan: bool = True) -> str:
+    return json.dumps(whole, default=_encode_other, allow_nan=allow_nan)
 
 
-def _valid(whole: object) -> str:
+def _is_valid(whole: object) -> str:
     try:
-        return _dumps(whole, allow_nan=False)
+        return _dump_json(whole, allow_nan=False)
     except ValueError:
         nulls = dict.fromkeys(("NaN", "Infinity", "-Infinity"))
-        return _dumps(json.loads(_dumps(whole), parse_constant=nulls.get))
+        return _dump_json(json.loads(_dump_json(whole), parse_constant=nulls.get))
 
 
 def jsonable(prediction: object) -> Any:
@@ -75,17 +75,17 @@ def row_count(prediction: Any) -> int:
         return 1
 
 
-def _default(value: object) -> Any:
-    made = _plain(value)
+def _encode_other(value: object) -> Any:
+    made = _make_plain(value)
     if made is value:
         raise TypeError(f"{type(value).__name__} is not JSON")
     return made
 
 
-def _plain(value: object) -> Any:
+def _make_plain(value: object) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype == object:
-            return [_plain(item) for item in value.tolist()]
+            return [_make_plain(item) for item in value.tolist()]
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()

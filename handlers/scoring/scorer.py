@@ -96,7 +96,7 @@ class Scorer:
         """A body of any of MLflow's content types, held to the signature. Raises ScoringError."""
         try:
             with fast_json.collector_paused(when=len(body) >= fast_json.LARGE_BYTES):
-                return self.enforce_request(self._parse(body, content_type))
+                return self.enforce_request(self._parse_body(body, content_type))
         except RecursionError as error:
             raise ScoringError("The input is nested too deeply.") from error
 
@@ -147,7 +147,7 @@ class Scorer:
         """The request for one row that is given as an object of column to value."""
         return {"inputs" if self._model.untyped else "dataframe_records": [value]}
 
-    def _parse(self, body: bytes, content_type: str | None) -> request_parsing.Request:
+    def _parse_body(self, body: bytes, content_type: str | None) -> request_parsing.Request:
         self.check_size(len(body))
         media_type = request_parsing.media_type(content_type, self._model.quirks)
         if media_type == request_parsing.CSV:
@@ -190,7 +190,7 @@ class Scorer:
         except ScoringError:
             raise
         except Exception as error:  # the model's own code may raise anything
-            raise self._failure(error) from error
+            raise self._make_failure(error) from error
 
     def _predict_checked(self, checked: Checked) -> Any:
         try:
@@ -252,7 +252,7 @@ class Scorer:
                 ) from error
         return data, params
 
-    def _failure(self, error: Exception) -> ScoringError:
+    def _make_failure(self, error: Exception) -> ScoringError:
         """The model's exception as an answer; its text, which may hold data, is not logged."""
         frames = traceback.extract_tb(error.__traceback__)
         last = frames[-1]

@@ -32,23 +32,25 @@ class Settings:
         """Raises ValueError, naming the variable, where a value is not one of its kind."""
         return cls(
             request_bytes=int(
-                _number(environ, "PACKAGER_REQUEST_BYTES", manifest.request_bytes),
+                _read_number(environ, "PACKAGER_REQUEST_BYTES", manifest.request_bytes),
             ),
             response_bytes=int(
-                _number(environ, "PACKAGER_RESPONSE_BYTES", manifest.response_bytes),
+                _read_number(environ, "PACKAGER_RESPONSE_BYTES", manifest.response_bytes),
             ),
-            request_timeout_seconds=_number(environ, "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", 60),
-            error_details=_flag(environ, "PACKAGER_ERROR_DETAILS"),
-            schema_details=not _flag(environ, "MLFLOW_DISABLE_SCHEMA_DETAILS"),
-            protocol=_choice(environ, "PACKAGER_PROTOCOL", (STRICT, FIXED)),
+            request_timeout_seconds=_read_number(
+                environ, "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", 60
+            ),
+            error_details=_read_flag(environ, "PACKAGER_ERROR_DETAILS"),
+            schema_details=not _read_flag(environ, "MLFLOW_DISABLE_SCHEMA_DETAILS"),
+            protocol=_read_choice(environ, "PACKAGER_PROTOCOL", (STRICT, FIXED)),
         )
 
 
-def _flag(environ: Mapping[str, str], name: str) -> bool:
+def _read_flag(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").strip().lower() in _TRUE
 
 
-def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+def _read_choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     """One of `choices`, the first where the variable is not set."""
     text = environ.get(name, "").strip().lower() or choices[0]
     if text not in choices:
@@ -56,7 +58,7 @@ def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...]) -> 
     return text
 
 
-def _number(environ: Mapping[str, str], name: str, default: float) -> float:
+def _read_number(environ: Mapping[str, str], name: str, default: float) -> float:
     text = environ.get(name, "").strip()
     if not text:
         return default

@@ -45,17 +45,17 @@ def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
     if schema is not None:
         data = _name_input(data, schema)
     if isinstance(data, dict):
-        return {name: _convert(v, by_name.get(name), quirks) for name, v in data.items()}
+        return {name: _convert_value(v, by_name.get(name), quirks) for name, v in data.items()}
     if isinstance(data, list) and all(isinstance(v, dict) for v in data):
         return [
-            {name: _convert(v, by_name.get(name), quirks) for name, v in record.items()}
+            {name: _convert_value(v, by_name.get(name), quirks) for name, v in record.items()}
             for record in data
         ]
     first = schema.specs[0] if schema else None
     if isinstance(data, list):
-        return _convert(data, first, quirks)
+        return _convert_value(data, first, quirks)
     try:
-        return _convert(data, first, quirks)
+        return _convert_value(data, first, quirks)
     except InvalidInputError as error:
         raise InvalidInputError(
             f"Failed to convert data to type `{first}` defined in the model signature.",
@@ -85,14 +85,14 @@ def parse_instances(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
     if isinstance(data, list) and data and isinstance(data[0], dict):
         by_name = schema.by_name if schema else {}
         try:
-            parsed: Any = _pivot(data, by_name, quirks)
+            parsed: Any = _pivot_records(data, by_name, quirks)
         except InvalidInputError:
             # MLflow goes row by row: of several faults the first in that order is told
             for record in data:
                 if not isinstance(record, dict):
                     raise
                 for name, value in record.items():
-                    _convert(value, by_name.get(name), quirks)
+                    _convert_value(value, by_name.get(name), quirks)
             raise
     else:
         parsed = parse_inputs(data, schema, quirks)
@@ -101,7 +101,7 @@ def parse_instances(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
     return parsed
 
 
-def _pivot(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
+def _pivot_records(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
     columns: dict[str, list[Any]] = {}
     for record in records:
         if not isinstance(record, dict):
@@ -121,11 +121,16 @@ def _pivot(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict
             if isinstance(spec, TensorSpec)
             else spec is None or isinstance(spec.type, DataType)
         )
-        if simple and list not in kinds and dict not in kinds and (spec or _alike(values, kinds)):
-            made[name] = _convert(values, spec, quirks)
+        if (
+            simple
+            and list not in kinds
+            and dict not in kinds
+            and (spec or _are_alike(values, kinds))
+        ):
+            made[name] = _convert_value(values, spec, quirks)
         else:
             made[name] = None  # its place among the others
-            parts[name] = [_convert(value, spec, quirks) for value in values]
+            parts[name] = [_convert_value(value, spec, quirks) for value in values]
     for name, cells in parts.items():
         check_widths([c.tolist() if isinstance(c, np.ndarray) else c for c in cells])
         try:
@@ -137,7 +142,7 @@ def _pivot(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict
     return made
 
 
-def _alike(values: list[Json], kinds: set[type]) -> bool:
+def _are_alike(values: list[Json], kinds: set[type]) -> bool:
     """Tell whether an array of them is what an array of arrays of each is."""
     if int in kinds and any(type(v) is int and abs(v) >= 2**63 for v in values):
         return False
@@ -161,7 +166,7 @@ def _same_lengths(parsed: dict[str, object], schema: Schema | None) -> None:
         raise InvalidInputError("The length of values for each input/column name are not the same")
 
 
-def _array(data: object, dtype: np.dtype[Any] | None = None) -> Any:
+def _make_array(data: object, dtype: np.dtype[Any] | None = None) -> Any:
     if dtype is None or dtype.kind in "US":
         check_widths(data)
     try:
@@ -170,11 +175,11 @@ def _array(data: object, dtype: np.dtype[Any] | None = None) -> Any:
         raise InvalidInputError(FOREIGN, whole=partial(str, error)) from error
 
 
-def _convert(data: Json, spec: Spec, quirks: Quirks) -> Any:
+def _convert_value(data: Json, spec: Spec, quirks: Quirks) -> Any:
     if spec is None:
-        return _array(data)
+        return _make_array(data)
     if isinstance(spec, TensorSpec):
-        return _array(data, spec.dtype)
+        return _make_array(data, spec.dtype)
     wanted = spec.type
     if isinstance(wanted, DataType):
         return _convert_scalars(data, wanted, quirks)
@@ -190,7 +195,7 @@ def _convert(data: Json, spec: Spec, quirks: Quirks) -> Any:
         raise InvalidInputError(error.message, whole=error.get_whole()) from error
     except DATA_ERRORS as error:
         raise InvalidInputError(FOREIGN, whole=partial(str, error)) from error
-    return _array(made) if isinstance(wanted, Array) else made
+    return _make_array(made) if isinstance(wanted, Array) else made
 
 
 def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
@@ -210,11 +215,11 @@ def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
         with warnings.catch_warnings():
             # a time zone is dropped after the conversion to UTC, and numpy warns of it
             warnings.simplefilter("ignore")
-            made = _array(values, wanted.array_dtype)
+            made = _make_array(values, wanted.array_dtype)
     elif wanted is STRING:
         made = _texts(values, wanted)
     else:
-        made = _array(values, wanted.array_dtype)
+        made = _make_array(values, wanted.array_dtype)
     return made[0] if single else made
 
 
@@ -224,7 +229,7 @@ def _texts(values: list[Json], wanted: DataType) -> Any:
     What is made of the array is the same: a table's column.
     """
     if not are_widened(values) or not all(isinstance(value, str) for value in values):
-        return _array(values, wanted.array_dtype)
+        return _make_array(values, wanted.array_dtype)
     try:
         # numpy takes zeros at the end for what fills an array
         cells = [

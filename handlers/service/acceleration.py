@@ -98,7 +98,7 @@ def replay(
         try:
             apart = difference(expected, quick(data, example.params))
         except ScoringError as error:
-            return Proof(used=False, why=f"{size} rows: {_cause(error)}", rows=rows)
+            return Proof(used=False, why=f"{size} rows: {_name_cause(error)}", rows=rows)
         rows += size
         largest = max(largest, apart)
         if apart > allowed:
@@ -149,7 +149,7 @@ def difference(one: object, other: object) -> float:
     apart = 0.0
     for found in pairs.values():
         left, right = (np.concatenate([np.ravel(pair[at]) for pair in found]) for at in (0, 1))
-        apart = max(apart, _apart(left, right))
+        apart = max(apart, _measure_distance(left, right))
     return apart
 
 
@@ -178,7 +178,7 @@ def _pair_leaves(
     return left.shape == right.shape and left.dtype.kind == right.dtype.kind
 
 
-def _apart(left: Any, right: Any) -> float:
+def _measure_distance(left: Any, right: Any) -> float:
     if left.dtype.kind != "f":
         return 0.0 if np.array_equal(left, right) else np.inf
     unlike = ~((left == right) | (np.isnan(left) & np.isnan(right)))
@@ -189,7 +189,7 @@ def _apart(left: Any, right: Any) -> float:
     return apart / scale if np.isfinite(apart) and scale else np.inf
 
 
-def _cause(error: ScoringError) -> str:
+def _name_cause(error: ScoringError) -> str:
     """Return the first line of what the module raised."""
     cause = error.__cause__ or error
     return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0][:300]}"

@@ -67,7 +67,7 @@ def devices(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 
 def gpu_count() -> int:
     """GPUs that CUDA_VISIBLE_DEVICES leaves, by NVML; 0 where there is no driver or no NVML."""
-    nvml = _nvml()
+    nvml = _ask_nvml()
     if nvml is None:
         return 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -117,16 +117,16 @@ def confirm(
 
 def memory(index: int) -> Memory | None:
     """Read the memory of the visible GPU of that index; None where NVML cannot be asked."""
-    nvml = _nvml()
+    nvml = _ask_nvml()
     if nvml is None:
         return None
-    handle = nvml.nvmlDeviceGetHandleByIndex(_physical(index))
+    handle = nvml.nvmlDeviceGetHandleByIndex(_find_physical(index))
     held = nvml.nvmlDeviceGetMemoryInfo(handle)
     rates = nvml.nvmlDeviceGetUtilizationRates(handle)
     return Memory(used=int(held.used), total=int(held.total), utilisation=rates.gpu / 100)
 
 
-def _physical(index: int) -> int:
+def _find_physical(index: int) -> int:
     """NVML does not heed CUDA_VISIBLE_DEVICES."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
@@ -135,7 +135,7 @@ def _physical(index: int) -> int:
     return int(named[index]) if index < len(named) and named[index].isdecimal() else index
 
 
-def _nvml() -> Any:
+def _ask_nvml() -> Any:
     """The library, started; None where it is not installed or finds no driver."""
     try:
         import pynvml

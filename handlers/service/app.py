@@ -76,7 +76,7 @@ class _Routes:
                 answer = await self._answer_watched(handle, request)
                 span.done(answer.status, answer.rows)
             self._service.metrics.record_answer(route, answer.status, time.perf_counter() - begun)
-            return self._response(answer)
+            return self._make_response(answer)
 
         return endpoint
 
@@ -113,7 +113,7 @@ class _Routes:
 
     async def infer(self, body: bytes, request: Request) -> Answer:
         service = self._service
-        if (missing := self._unknown(request)) is not None:
+        if (missing := self._refuse_unknown(request)) is not None:
             return missing
         found: list[open_inference_protocol.Infer] = []
 
@@ -138,42 +138,42 @@ class _Routes:
 
     async def server(self, _: Request) -> Response:
         version = self._service.manifest.mlflow_version or ""
-        return _json({"name": _NAME, "version": version, "extensions": ["binary_tensor_data"]})
+        return _make_json({"name": _NAME, "version": version, "extensions": ["binary_tensor_data"]})
 
     async def live(self, _: Request) -> Response:
-        return _json({"live": True})
+        return _make_json({"live": True})
 
     async def ready(self, _: Request) -> Response:
         ready = self._service.state is State.READY
-        return _json({"ready": ready}, 200 if ready else 503)
+        return _make_json({"ready": ready}, 200 if ready else 503)
 
     async def model(self, request: Request) -> Response:
-        missing = self._unknown(request)
+        missing = self._refuse_unknown(request)
         return (
-            self._response(missing)
+            self._make_response(missing)
             if missing
-            else _json(open_inference_protocol.metadata(self._service.manifest))
+            else _make_json(open_inference_protocol.metadata(self._service.manifest))
         )
 
     async def model_ready(self, request: Request) -> Response:
-        if (missing := self._unknown(request)) is not None:
-            return self._response(missing)
+        if (missing := self._refuse_unknown(request)) is not None:
+            return self._make_response(missing)
         ready = self._service.state is State.READY
         name = self._service.manifest.model_name
-        return _json({"name": name, "ready": ready}, 200 if ready else 503)
+        return _make_json({"name": name, "ready": ready}, 200 if ready else 503)
 
     async def metrics(self, _: Request) -> Response:
         text = await asyncio.to_thread(self._service.metrics.text)
         return Response(text, headers={"content-type": CONTENT_TYPE})
 
-    def _unknown(self, request: Request) -> Answer | None:
+    def _refuse_unknown(self, request: Request) -> Answer | None:
         manifest, asked = self._service.manifest, request.path_params
         version = asked.get("version", manifest.model_version)
         if asked["model"] == manifest.model_name and version == manifest.model_version:
             return None
         return Answer(404, JSON, b'{"error": "There is no such model or version here."}')
 
-    def _response(self, answer: Answer) -> Response:
+    def _make_response(self, answer: Answer) -> Response:
         headers = dict(answer.headers)
         if answer.content_type:
             headers["content-type"] = answer.content_type
@@ -198,5 +198,5 @@ def _v2_error(answer: Answer) -> Answer:
     return Answer(answer.status, JSON, body, headers=answer.headers)
 
 
-def _json(value: object, status: int = 200) -> Response:
+def _make_json(value: object, status: int = 200) -> Response:
     return Response(json.dumps(value).encode(), status, {"content-type": JSON})

@@ -173,7 +173,7 @@ class Batcher:
         with self._some:
             if self._closed:
                 raise ClosedError
-            self._admit(job, seconds)
+            self._admit_request(job, seconds)
             key = object() if job.form is None else job.form
             self._groups.setdefault(key, deque()).append(pending)
             self._rows += job.rows
@@ -182,7 +182,7 @@ class Batcher:
             elif not self._waking:
                 # behind what the loop has read already, which may go with it
                 self._waking = True
-                loop.call_soon(self._wake)
+                loop.call_soon(self._wake_worker)
         try:
             async with asyncio.timeout(seconds):
                 return await pending.answer
@@ -193,7 +193,7 @@ class Batcher:
             self._observer.count_shed("client_left")
             raise
 
-    def _wake(self) -> None:
+    def _wake_worker(self) -> None:
         with self._some:
             self._waking = False
             self._turn += 1
@@ -206,7 +206,7 @@ class Batcher:
             self._some.notify_all()
         await asyncio.gather(*self._ended)
 
-    def _admit(self, job: Job, seconds: float) -> None:
+    def _admit_request(self, job: Job, seconds: float) -> None:
         wait = self._predicted_seconds()
         limits = self._limits
         # what finds an empty queue is taken whatever its size: it would never fit otherwise
@@ -231,7 +231,7 @@ class Batcher:
         self, device: _Device, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]
     ) -> None:
         took, turn = 0.0, 0
-        while batch := self._next(device, took, turn):
+        while batch := self._next_batch(device, took, turn):
             begun = time.monotonic()
             rows = sum(pending.job.rows for pending in batch)
             try:
@@ -244,10 +244,10 @@ class Batcher:
                 device.line.add(rows, took)
                 turn = self._turn
             waits = [begun - pending.since for pending in batch]
-            loop.call_soon_threadsafe(self._deliver, batch, results, waits, took)
+            loop.call_soon_threadsafe(self._deliver_answers, batch, results, waits, took)
         loop.call_soon_threadsafe(ended.set_result, None)
 
-    def _next(self, device: _Device, took: float, turn: int) -> list[_Pending]:
+    def _next_batch(self, device: _Device, took: float, turn: int) -> list[_Pending]:
         """The next batch, as soon as there is one; none when all is done.
 
         Where less than a batch waits, the loop first ends the turn in which it tells of the batch
@@ -258,7 +258,7 @@ class Batcher:
             self._some.wait_for(
                 lambda: self._turn != turn or self._rows >= self._limits.batch_rows, took
             )
-            while not (batch := self._take()):
+            while not (batch := self._take_requests()):
                 if self._closed:
                     return []
                 self._some.wait()
@@ -266,7 +266,7 @@ class Batcher:
             device.busy_until = time.monotonic() + device.line.at(rows, 1)
             return batch
 
-    def _take(self) -> list[_Pending]:
+    def _take_requests(self) -> list[_Pending]:
         """The next batch, of the group whose turn it is; what nobody waits for is dropped."""
         now = time.monotonic()
         while self._groups:
@@ -291,7 +291,7 @@ class Batcher:
                 return batch
         return []
 
-    def _deliver(
+    def _deliver_answers(
         self,
         batch: Sequence[_Pending],
         results: Sequence[object],
@@ -306,4 +306,4 @@ class Batcher:
                 pending.answer.set_exception(result)
             else:
                 pending.answer.set_result(result)
-        self._wake()
+        self._wake_worker()

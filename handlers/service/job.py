@@ -137,12 +137,12 @@ def _list_pairs(source: str, target: str, share: Share) -> Iterator[tuple[Addres
         raise InvalidInputError("The answers to a folder are a folder: s3://BUCKET/FOLDER/.")
     if bucket == to and folder.startswith(prefix):
         raise InvalidInputError("The answers lie among the files: the next job would score them.")
-    for key in _keys(bucket, prefix)[share.index :: share.of]:
+    for key in _list_keys(bucket, prefix)[share.index :: share.of]:
         answers = f"{folder}{key.removeprefix(prefix)}.jsonl"
         yield Address(bucket=bucket, key=key), Address(bucket=to, key=answers)
 
 
-def _keys(bucket: str, prefix: str) -> Sequence[str]:
+def _list_keys(bucket: str, prefix: str) -> Sequence[str]:
     """List files in a form that can be read, sorted: every job sees the same list."""
     pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     found = (item["Key"] for page in pages for item in page.get("Contents", ()))

@@ -39,18 +39,20 @@ def quick(predictor: Predictor, precision: str, tier: str, sizes: Sequence[int])
         except (RuntimeError, TypeError, ValueError) as error:
             raise UnsupportedError(f"its weights cannot be {precision}: {error}") from error
         if hasattr(made, "with_call"):
-            made = made.with_call(functools.partial(_cast, dtype=dtype))
+            made = made.with_call(functools.partial(_cast_values, dtype=dtype))
     if tier == "compile":
         _allow_sizes(len(sizes))
         made = made.with_call(
             lambda call: Fixed(call, sizes, functools.partial(_compile_call, torch))
         )
     elif tier == "graphs":
-        made = made.with_call(lambda call: Fixed(call, sizes, functools.partial(_graph, torch)))
+        made = made.with_call(
+            lambda call: Fixed(call, sizes, functools.partial(_capture_graph, torch))
+        )
     return made  # type: ignore[no-any-return]
 
 
-def _cast(call: Call, dtype: Any) -> Call:
+def _cast_values(call: Call, dtype: Any) -> Call:
     """Numbers with a fraction go in as `dtype` and come out in single precision."""
 
     def cast(x: Any, **params: Any) -> Any:
@@ -100,7 +102,7 @@ def _allow_sizes(count: int) -> None:
             setattr(config, name, max(getattr(config, name), count + 2))
 
 
-def _graph(torch: Any, call: Call, x: Any) -> Call:
+def _capture_graph(torch: Any, call: Call, x: Any) -> Call:
     """One CUDA graph; its answer holds until the next replay.
 
     https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs

@@ -65,7 +65,7 @@ def read(body: bytes, header_bytes: str | None, manifest: Manifest) -> Infer:
         raise InvalidInputError("The body's header is not JSON.") from error
     if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
         raise InvalidInputError("The body has no list `inputs`.")
-    tensors = _tensors(value["inputs"], memoryview(body)[size:])
+    tensors = _read_tensors(value["inputs"], memoryview(body)[size:])
     given = _parameters(value)
     params = {key: each for key, each in given.items() if key not in _OWN}
     binary = bool(given.get("binary_data_output", False))
@@ -118,7 +118,7 @@ def write(prediction: object, infer: Infer, manifest: Manifest) -> tuple[bytes, 
             output["parameters"] = {"binary_data_size": len(data)}
             raw.append(data)
         else:
-            output["data"] = _flat(array)
+            output["data"] = _list_flat(array)
         outputs.append(output)
     answer: dict[str, Any] = {"model_name": manifest.model_name, "outputs": outputs}
     if manifest.model_version:
@@ -148,7 +148,7 @@ def _describe_tensors(specs: Any, what: str) -> list[dict[str, Any]]:
     tensors = [
         (spec.name, _NAMES.get(spec.dtype, _BYTES), list(spec.shape)) for spec in schema.tensors
     ]
-    columns = [(spec.name, _datatype(spec.type), [-1]) for spec in schema.columns]
+    columns = [(spec.name, _name_datatype(spec.type), [-1]) for spec in schema.columns]
     return [
         {
             "name": f"{what}-{position}" if name is None else str(name),
@@ -159,7 +159,7 @@ def _describe_tensors(specs: Any, what: str) -> list[dict[str, Any]]:
     ]
 
 
-def _datatype(kind: Type) -> str:
+def _name_datatype(kind: Type) -> str:
     return _NAMES.get(np.dtype(kind.dtype), _BYTES) if isinstance(kind, DataType) else _BYTES
 
 
@@ -170,7 +170,7 @@ def _parameters(value: Mapping[str, object]) -> dict[str, Any]:
     return found
 
 
-def _tensors(inputs: list[object], rest: memoryview) -> dict[str, Array]:
+def _read_tensors(inputs: list[object], rest: memoryview) -> dict[str, Array]:
     found: dict[str, Array] = {}
     at = 0
     for each in inputs:
@@ -215,7 +215,7 @@ def _from_json(data: object, datatype: str) -> Array:
         raise InvalidInputError("An input has neither data nor a binary size.")
     if datatype == _BYTES:
         texts: list[Any] = []
-        _flatten(data, texts)
+        _flatten_values(data, texts)
         return np.array([*texts, None], dtype=object)[:-1]
     return np.asarray(data, dtype=_dtype(datatype)).reshape(-1)
 
@@ -241,10 +241,10 @@ def _dtype(datatype: str) -> str:
     return _DTYPES[datatype]
 
 
-def _flatten(data: object, out: list[object]) -> None:
+def _flatten_values(data: object, out: list[object]) -> None:
     if isinstance(data, list):
         for each in data:
-            _flatten(each, out)
+            _flatten_values(each, out)
     else:
         out.append(data)
 
@@ -268,22 +268,22 @@ def _data(tensors: dict[str, Array], manifest: Manifest) -> Any:
 def _name_outputs(prediction: Any) -> dict[str, Array]:
     """Outputs by name: a dict's and a frame's own, else one."""
     if hasattr(prediction, "columns") and hasattr(prediction, "to_numpy"):
-        return {str(name): _array(prediction[name].to_numpy()) for name in prediction.columns}
+        return {str(name): _make_array(prediction[name].to_numpy()) for name in prediction.columns}
     if isinstance(prediction, dict):
-        return {str(name): _array(value) for name, value in prediction.items()}
+        return {str(name): _make_array(value) for name, value in prediction.items()}
     if isinstance(prediction, list) and prediction and isinstance(prediction[0], dict):
         names = prediction[0]
         if all(isinstance(row, dict) and row.keys() == names.keys() for row in prediction):
-            return {str(n): _array([row[n] for row in prediction]) for n in names}
-    return {"output-0": _array(prediction)}
+            return {str(n): _make_array([row[n] for row in prediction]) for n in names}
+    return {"output-0": _make_array(prediction)}
 
 
-def _array(value: object) -> Array:
+def _make_array(value: object) -> Array:
     made = np.asarray(jsonable(value) if not isinstance(value, np.ndarray) else value)
     return made if made.dtype in _NAMES else made.astype(object)
 
 
-def _flat(array: Array) -> list[Any]:
+def _list_flat(array: Array) -> list[Any]:
     if array.dtype == object:
         return [_text(value) for value in array.reshape(-1).tolist()]
     values: list[Any] = array.reshape(-1).tolist()

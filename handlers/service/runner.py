@@ -33,35 +33,35 @@ class Runner:
         """One prediction a job, or the ScoringError that it alone would be answered with."""
         rows = sum(job.rows for job in jobs)
         if len(jobs) == 1:
-            return [self._alone(jobs[0])]
+            return [self._run_alone(jobs[0])]
         if rows > self.batch_rows:
-            return self._halves(jobs)
+            return self._run_halves(jobs)
         try:
             prediction = self._predict(join_rows([job.data for job in jobs]), jobs[0].params)
         except ScoringError as error:
             if out_of_memory(error):
-                self._shrink(rows)
-            return self._halves(jobs)
+                self._shrink_batch(rows)
+            return self._run_halves(jobs)
         parts = shares(prediction, [job.rows for job in jobs])
         # not an answer by row: only the request alone tells its own
-        return [self._alone(job) for job in jobs] if parts is None else parts
+        return [self._run_alone(job) for job in jobs] if parts is None else parts
 
-    def _halves(self, jobs: Sequence[Job]) -> list[Any]:
+    def _run_halves(self, jobs: Sequence[Job]) -> list[Any]:
         middle = len(jobs) // 2
         return [*self(jobs[:middle]), *self(jobs[middle:])]
 
-    def _alone(self, job: Job) -> Any:
+    def _run_alone(self, job: Job) -> Any:
         if job.form is not None and job.rows > self.batch_rows:
-            return self._pieces(job)
+            return self._run_pieces(job)
         try:
             return self._predict(job.data, job.params)
         except ScoringError as error:
             if job.form is not None and job.rows > 1 and out_of_memory(error):
-                self._shrink(job.rows)
-                return self._pieces(job)
+                self._shrink_batch(job.rows)
+                return self._run_pieces(job)
             return _explain_refusal(error)
 
-    def _pieces(self, job: Job) -> Any:
+    def _run_pieces(self, job: Job) -> Any:
         """A large request, a part at a time; whole, where its answer is not one by row."""
         made: list[Any] = []
         at = 0
@@ -71,7 +71,7 @@ class Runner:
                 part = self._predict(slice_rows(job.data, at, until), job.params)
             except ScoringError as error:
                 if until - at > 1 and out_of_memory(error):
-                    self._shrink(until - at)
+                    self._shrink_batch(until - at)
                     continue
                 return _explain_refusal(error)
             if shares(part, [until - at]) is None:
@@ -83,7 +83,7 @@ class Runner:
             at = until
         return together(made)
 
-    def _shrink(self, rows: int) -> None:
+    def _shrink_batch(self, rows: int) -> None:
         self.batch_rows = max(1, min(self.batch_rows, rows) // 2)
         self.recovered += 1
         _LOG.warning("Out of memory at %d rows: from now on %d at once", rows, self.batch_rows)

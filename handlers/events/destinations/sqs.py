@@ -26,12 +26,12 @@ class Queue:
         self._client = client("sqs")
 
     def send(self, messages: Sequence[Message]) -> frozenset[int]:
-        return self._in_order(messages) if self._fifo else self._together(messages)
+        return self._in_order(messages) if self._fifo else self._send_together(messages)
 
-    def _together(self, messages: Sequence[Message]) -> frozenset[int]:
+    def _send_together(self, messages: Sequence[Message]) -> frozenset[int]:
         failed: set[int] = set()
         for chunk in chunks(messages, count=_COUNT, size_bytes=_BYTES):
-            entries = [{"Id": str(place), **_entry(messages[place])} for place in chunk]
+            entries = [{"Id": str(place), **_make_entry(messages[place])} for place in chunk]
             try:
                 answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
             except AWS_ERRORS as error:
@@ -55,7 +55,7 @@ class Queue:
                     QueueUrl=self._url,
                     MessageGroupId=group[:128],
                     MessageDeduplicationId=digest,
-                    **_entry(message),
+                    **_make_entry(message),
                 )
             except AWS_ERRORS as error:
                 _LOG.error("SQS took no message: %s", code(error))
@@ -64,7 +64,7 @@ class Queue:
         return frozenset(failed)
 
 
-def _entry(message: Message) -> dict[str, Any]:
+def _make_entry(message: Message) -> dict[str, Any]:
     attributes = {
         name: {"DataType": "String", "StringValue": value}
         for name, value in message.attributes.items()

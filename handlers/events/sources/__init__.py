@@ -82,7 +82,7 @@ def read_records(source: Reader, event: object) -> list[Record]:
         except Exception as error:
             if source.RETURNS and isinstance(error, ScoringError):
                 raise
-            found.append(_unreadable(source, entry, place, error))
+            found.append(_make_unreadable(source, entry, place, error))
     return found
 
 
@@ -99,7 +99,7 @@ def _check_names(record: Record) -> Record:
     return record
 
 
-def _unreadable(source: Reader, entry: object, place: int, error: Exception) -> Record:
+def _make_unreadable(source: Reader, entry: object, place: int, error: Exception) -> Record:
     kind = type(error).__name__
     _LOG.error(
         "A record of %s cannot be read: %s at %s", source.NAME, kind, log_redaction.place(error)
@@ -107,13 +107,13 @@ def _unreadable(source: Reader, entry: object, place: int, error: Exception) -> 
     fault = error if isinstance(error, ScoringError) else InvalidInputError(_FORM)
     if fault is not error:
         fault.__cause__ = error  # what is not the record's fault, as memory, comes again
-    item, group = _identity(source, entry)
+    item, group = _read_identity(source, entry)
     body = entry.get("body", entry) if isinstance(entry, dict) else entry
     name = item or f"unreadable-{place}"
     return Record(id=name, item=item, body=body, group=group or None, fault=fault)
 
 
-def _identity(source: Reader, entry: object) -> tuple[str, str]:
+def _read_identity(source: Reader, entry: object) -> tuple[str, str]:
     """Empty where there is none; by an empty item the platform takes all of the event back."""
     try:
         item, group = (_name(each) for each in source.identify(entry))

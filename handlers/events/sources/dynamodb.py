@@ -39,7 +39,7 @@ def read(record: Any) -> list[Record]:
         Record(
             id=record["eventID"],
             item=change["SequenceNumber"],
-            body={name: _plain(value) for name, value in change["NewImage"].items()},
+            body={name: _read_attribute(value) for name, value in change["NewImage"].items()},
             group=_stream(record),
         )
     ]
@@ -54,26 +54,26 @@ def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])
 
 
-def _plain(value: dict[str, Any]) -> Any:
+def _read_attribute(value: dict[str, Any]) -> Any:
     """An attribute value as JSON has it; binary stays base64 text, as MLflow takes it.
 
     Raises TypeError, ValueError or AttributeError for what is none.
     """
     ((kind, held),) = value.items()
     if kind == "N":
-        return _number(held)
+        return _read_number(held)
     if kind == "NS":
-        return [_number(each) for each in held]
+        return [_read_number(each) for each in held]
     if kind == "NULL":
         return None
     if kind == "L":
-        return [_plain(each) for each in held]
+        return [_read_attribute(each) for each in held]
     if kind == "M":
-        return {name: _plain(each) for name, each in held.items()}
+        return {name: _read_attribute(each) for name, each in held.items()}
     if kind not in _AS_THEY_ARE:
         raise ValueError("an attribute value of no kind that DynamoDB has")
     return held
 
 
-def _number(text: str) -> int | float:
+def _read_number(text: str) -> int | float:
     return int(text) if _WHOLE.fullmatch(text) else float(text)

@@ -104,11 +104,11 @@ def _of_bucket(found: Sequence[dict[str, Any]], item: str | None) -> list[Record
         file = FileRef(
             bucket=text_of(record["s3"]["bucket"]["name"]),
             key=unquote_plus(text_of(thing["key"])),
-            version=_optional(thing.get("versionId")),
-            etag=_optional(thing.get("eTag")),
-            sequencer=_optional(thing.get("sequencer")),
+            version=_read_optional(thing.get("versionId")),
+            etag=_read_optional(thing.get("eTag")),
+            sequencer=_read_optional(thing.get("sequencer")),
         )
-        made += _records(file, item, record)
+        made += _list_records(file, item, record)
     return made
 
 
@@ -120,18 +120,18 @@ def _of_bus(event: dict[str, Any], item: str | None) -> list[Record]:
     file = FileRef(
         bucket=text_of(detail["bucket"]["name"]),
         key=text_of(thing["key"]),
-        version=_optional(thing.get("version-id")),
-        etag=_optional(thing.get("etag")),
-        sequencer=_optional(thing.get("sequencer")),
+        version=_read_optional(thing.get("version-id")),
+        etag=_read_optional(thing.get("etag")),
+        sequencer=_read_optional(thing.get("sequencer")),
     )
-    return _records(file, item, event)
+    return _list_records(file, item, event)
 
 
-def _optional(value: object) -> str | None:
+def _read_optional(value: object) -> str | None:
     return None if value is None else text_of(value)
 
 
-def _records(file: FileRef, item: str | None, told: dict[str, object]) -> list[Record]:
+def _list_records(file: FileRef, item: str | None, told: dict[str, object]) -> list[Record]:
     bucket, _, prefix = os.environ.get("PACKAGER_INPUT", "").removeprefix("s3://").partition("/")
     if bucket and not (file.bucket == bucket and file.key.startswith(prefix)):
         _LOG.warning("An object that does not lie under PACKAGER_INPUT was passed over")

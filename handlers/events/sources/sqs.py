@@ -39,7 +39,7 @@ def entries(event: Any) -> Sequence[Any]:
 
 
 def identify(message: object) -> tuple[object, object]:
-    return dig(message, "messageId"), _group(message)
+    return dig(message, "messageId"), _read_group(message)
 
 
 def read(message: Any) -> list[Record]:
@@ -48,10 +48,12 @@ def read(message: Any) -> list[Record]:
     name = message["messageId"]
     trace = dig(message, "messageAttributes", "traceparent", "stringValue")
     body = text_of(message["body"])
-    return [Record(id=name, item=name, body=body, group=_group(message), traceparent=parent(trace))]
+    return [
+        Record(id=name, item=name, body=body, group=_read_group(message), traceparent=parent(trace))
+    ]
 
 
-def _group(message: object) -> Any:
+def _read_group(message: object) -> Any:
     if not str(dig(message, "eventSourceARN")).endswith(".fifo"):
         return None
     return dig(message, "attributes", "MessageGroupId")

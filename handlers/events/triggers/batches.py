@@ -102,16 +102,16 @@ def join_answers(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if len(found) == 1:
         return {"predictions": found[0]}
     if all(isinstance(each, list) for each in found):
-        return {"predictions": _together(found)}
+        return {"predictions": _join_parts(found)}
     if all(isinstance(each, dict) and each.keys() == found[0].keys() for each in found):
         columns = {name: [each[name] for each in found] for name in found[0]}
         if all(isinstance(part, list) for parts in columns.values() for part in parts):
-            return {"predictions": {name: _together(parts) for name, parts in columns.items()}}
+            return {"predictions": {name: _join_parts(parts) for name, parts in columns.items()}}
     message = "The model's answers to parts of a request cannot be put together: ask it at once."
     return {"error_code": INTERNAL_ERROR, "message": message}
 
 
-def _together(parts: Sequence[list[object]]) -> list[Any]:
+def _join_parts(parts: Sequence[list[object]]) -> list[Any]:
     return [row for part in parts for row in part]
 
 
@@ -119,11 +119,11 @@ def cut(request: dict[str, Any], rows: int) -> list[dict[str, Any]]:
     """Requests of at most `rows` rows each; the whole where it is not a table of rows."""
     name = next((each for each in _TABLES if each in request), "")
     table, rest = request.get(name), {k: v for k, v in request.items() if k != name}
-    pieces = list(_pieces(table, rows))
+    pieces = list(_cut_pieces(table, rows))
     return [{**rest, name: piece} for piece in pieces] if len(pieces) > 1 else [request]
 
 
-def _pieces(table: object, rows: int) -> Iterator[Any]:
+def _cut_pieces(table: object, rows: int) -> Iterator[Any]:
     if isinstance(table, list):
         yield from (table[at : at + rows] for at in range(0, len(table), rows))
     elif isinstance(table, dict) and isinstance(table.get("data"), list) and "columns" in table:

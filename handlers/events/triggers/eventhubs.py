@@ -62,7 +62,7 @@ def entries(event: Arguments) -> Sequence[Any]:
 
 def identify(event: Any) -> tuple[object, object]:
     """An event is named by its partition and its number there."""
-    partition = _partition(event)
+    partition = _read_partition(event)
     return f"{partition}/{event.sequence_number}", partition
 
 
@@ -71,7 +71,7 @@ def read(event: Any) -> list[Record]:
     return [Record(id=str(name), item=str(name), body=event.get_body(), group=str(partition))]
 
 
-def _partition(event: Any) -> str:
+def _read_partition(event: Any) -> str:
     """Empty where the host does not tell it."""
     found = (event.metadata or {}).get("PartitionContext")
     if isinstance(found, str):

@@ -64,16 +64,18 @@ def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
         if column is None:
             continue
         try:
-            if name in table.duplicated and spec.type in _alone(quirks):
+            if name in table.duplicated and spec.type in _cast_alone(quirks):
                 raise ValueError("the column was given twice")
-            table.columns[name] = _cast(column, spec.type, required=spec.required, quirks=quirks)
+            table.columns[name] = _cast_column(
+                column, spec.type, required=spec.required, quirks=quirks
+            )
         except TooLargeError:
             raise
         except (*DATA_ERRORS, ScoringError) as error:
             raise _make_refusal(name, spec.type, error, column) from error
 
 
-def _alone(quirks: Quirks) -> tuple[DataType, ...]:
+def _cast_alone(quirks: Quirks) -> tuple[DataType, ...]:
     """The types of which there must be one column a name."""
     return (BINARY,) if quirks.cast_in_place else (STRING, BINARY, DATETIME)
 
@@ -107,7 +109,7 @@ def _word_failure(said: str, error: Exception, column: Column, wanted: object) -
     return f"{said} Error: '{error!r}'"
 
 
-def _cast(column: Column, wanted: Type, *, required: bool, quirks: Quirks) -> Column:
+def _cast_column(column: Column, wanted: Type, *, required: bool, quirks: Quirks) -> Column:
     if isinstance(wanted, DataType):
         return _cast_scalars(column, wanted, quirks)
     if isinstance(wanted, AnyType):
@@ -131,14 +133,14 @@ def _cast_scalars(column: Column, wanted: DataType, quirks: Quirks) -> Column:
     if values.dtype == wanted.dtype:
         return column
     if wanted is BOOLEAN and not quirks.null_is_false and values.dtype == object:
-        return _nullable(column)
+        return _is_nullable(column)
     if wanted.dtype.kind == "i" and values.dtype.kind == "f" and not np.isfinite(values).all():
         raise IntCastingNaNError
     with np.errstate(invalid="ignore", over="ignore"):
         return Column(values.astype(wanted.dtype))
 
 
-def _nullable(column: Column) -> Column:
+def _is_nullable(column: Column) -> Column:
     if not any(v is None for v in column.cells):
         return Column(column.cells.astype(np.bool_))
     cells = (None if v is None else bool(v) for v in column.cells)

@@ -124,13 +124,13 @@ def infer(values: Sequence[object], quirks: Quirks) -> Column:
     if str in kinds:
         return _texts(values, kinds, quirks)
     if _NULL in kinds:
-        return _nulls(values, kinds - {_NULL}, quirks)
+        return _infer_nulls(values, kinds - {_NULL}, quirks)
     if all(issubclass(kind, np.generic) or kind is float for kind in kinds):
-        return _scalars(values, kinds, quirks)
+        return _infer_scalars(values, kinds, quirks)
     return Column(objects(values, len(values)))
 
 
-def _nulls(values: Sequence[object], present: set[type], quirks: Quirks) -> Column:
+def _infer_nulls(values: Sequence[object], present: set[type], quirks: Quirks) -> Column:
     """Values of the kinds `present`, and null among them, which becomes NaN among numbers."""
     if present <= _NUMBERS:
         if _fits_no_integer(values):
@@ -176,7 +176,7 @@ def _fits_no_integer(values: Sequence[object]) -> bool:
     return low < -(2**63) or high >= 2**64 or (high >= 2**63 and low < 0)
 
 
-def _scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column:
+def _infer_scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column:
     """Numpy scalars, NaN (a float) standing for what a record did not have."""
     missing = [type(v) is float for v in values]
     if float not in kinds:

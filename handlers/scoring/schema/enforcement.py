@@ -163,14 +163,20 @@ def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
         if name in table.duplicated:
             said = "'DataFrame' object has no attribute 'dtype'"
             raise SchemaError(FOREIGN, whole=partial(str, said))
-        made[name] = _enforce(name, table.columns[name], spec.type, spec.required, quirks)
+        made[name] = _enforce_type(name, table.columns[name], spec.type, spec.required, quirks)
     if not made:  # every column is optional and none was sent
         return Table({}, 0)
     nested = quirks.index_is_lost and not any(isinstance(s.type, DataType) for _, s in pairs)
     return Table(made, table.rows, None if nested else table.index)
 
 
-def _enforce(name: Name, column: Column, wanted: Type, required: bool, quirks: Quirks) -> Column:  # noqa: FBT001  passed on by position for speed
+def _enforce_type(
+    name: Name,
+    column: Column,
+    wanted: Type,
+    required: bool,  # noqa: FBT001  passed on by position for speed
+    quirks: Quirks,
+) -> Column:
     if isinstance(wanted, DataType):
         return enforce_scalars(name, column, wanted, quirks)
     if isinstance(wanted, AnyType) and column.series is not None:
@@ -205,14 +211,14 @@ def enforce_scalars(name: Name, column: Column, wanted: DataType, quirks: Quirks
     if kept is not None:
         return kept
     if not column.text and values.dtype != object:
-        if _widens(values.dtype, wanted.dtype):
+        if _is_widening(values.dtype, wanted.dtype):
             return Column(values.astype(wanted.dtype))
         if values.dtype == np.int64 and wanted.dtype.kind == "f" and np.isin(values, (0, 1)).all():
             return Column(values.astype(wanted.dtype))
-    raise _incompatible(name, column, wanted)
+    raise _make_incompatible(name, column, wanted)
 
 
-def _incompatible(name: Name, column: Column, wanted: DataType) -> SchemaError:
+def _make_incompatible(name: Name, column: Column, wanted: DataType) -> SchemaError:
     return SchemaError(
         f"Incompatible input types for column {name}. "
         f"Can not safely convert {column.dtype_name} to {wanted.array_dtype}."
@@ -227,8 +233,8 @@ def _enforce_extension(name: Name, column: Column, wanted: DataType) -> Column:
     if column.text and (wanted is STRING or wanted is BINARY):
         return column
     have = getattr(column.series.dtype, "numpy_dtype", None)
-    if have is None or not _widens(have, wanted.dtype):
-        raise _incompatible(name, column, wanted)
+    if have is None or not _is_widening(have, wanted.dtype):
+        raise _make_incompatible(name, column, wanted)
     try:
         return Column(column.series.astype(wanted.dtype).to_numpy())
     except (ValueError, TypeError) as error:  # no null in an integer
@@ -260,32 +266,32 @@ def _keep_column(name: Name, column: Column, wanted: DataType) -> Column | None:
         if column.aware:
             raise SchemaError(_NAIVE, detail=_AWARE)
         if values.dtype.kind in "MO":
-            return _times(name, values, wanted)
+            return _enforce_times(name, values, wanted)
     if wanted is DOUBLE and loose:
-        return _numeric(name, values)
+        return _enforce_numeric(name, values)
     return column if wanted is BOOLEAN and loose else None
 
 
-def _times(name: Name, values: Cells, wanted: DataType) -> Column:
+def _enforce_times(name: Name, values: Cells, wanted: DataType) -> Column:
     from handlers.scoring.schema.times import to_nanoseconds
 
     for value in values if values.dtype == object and "pandas" not in sys.modules else ():
         if value is None or isinstance(value, str):
             continue
-        raise SchemaError(FOREIGN if isinstance(value, _NO_TIME) else _unlike(name, wanted))
+        raise SchemaError(FOREIGN if isinstance(value, _NO_TIME) else _word_unlike(name, wanted))
     try:
         return Column(to_nanoseconds(values))
     except TypeError as error:
         raise SchemaError(FOREIGN, whole=partial(str, error)) from error
     except ValueError as error:
-        raise SchemaError(_unlike(name, wanted)) from error
+        raise SchemaError(_word_unlike(name, wanted)) from error
 
 
-def _unlike(name: Name, wanted: DataType) -> str:
+def _word_unlike(name: Name, wanted: DataType) -> str:
     return f"Failed to convert column {name} from type object to {wanted.member}."
 
 
-def _numeric(name: Name, values: Cells) -> Column:
+def _enforce_numeric(name: Name, values: Cells) -> Column:
     """Numbers, truth values, texts of numbers as doubles, NaN for null and for what is empty.
 
     Ints stay ints: the rules are those of `pandas.to_numeric`.
@@ -299,7 +305,7 @@ def _numeric(name: Name, values: Cells) -> Column:
         try:
             found[i] = np.nan if value is None else float(value)
         except ValueError as error:
-            raise SchemaError(_unlike(name, DOUBLE)) from error
+            raise SchemaError(_word_unlike(name, DOUBLE)) from error
     whole = all(_is_whole(v) for v in cells)
     return Column(np.array(list(map(int, values))) if whole else found)
 
@@ -319,7 +325,7 @@ def _infer_kind(column: Column, quirks: Quirks) -> Column:
     return infer(column.cells.tolist(), quirks)
 
 
-def _widens(have: np.dtype[Any], want: np.dtype[Any]) -> bool:
+def _is_widening(have: np.dtype[Any], want: np.dtype[Any]) -> bool:
     if have.kind == want.kind:
         return have.itemsize <= want.itemsize
     if have.kind == "u" and want.kind == "i":

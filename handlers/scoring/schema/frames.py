@@ -28,11 +28,11 @@ def to_dataframe(table: Table) -> Any:
         # an Index would read numbers for names as labels of its own: only text goes this way
         return pd.DataFrame(block.T, columns=names, index=table.index, copy=False)
     index = pd.RangeIndex(table.rows) if table.index is None else pd.Index(table.index)
-    data = {name: _cells(column, index, pd) for name, column in table.columns.items()}
+    data = {name: _list_cells(column, index, pd) for name, column in table.columns.items()}
     return pd.DataFrame(data, index=index, copy=False)
 
 
-def _cells(column: Column, index: Any, pd: Any) -> Any:
+def _list_cells(column: Column, index: Any, pd: Any) -> Any:
     if column.series is not None:
         return column.series.set_axis(index)
     if column.cells.dtype != object:

@@ -30,17 +30,17 @@ from handlers.scoring.schema.signature import (
 def enforce_value(data: object, wanted: Type, *, required: bool, quirks: Quirks) -> Any:
     """`data` with its scalars as numpy has them. Raises SchemaError for what does not fit."""
     if isinstance(wanted, DataType):
-        return _scalar(data, wanted, required=required, quirks=quirks)
+        return _enforce_scalar(data, wanted, required=required, quirks=quirks)
     if isinstance(wanted, Array):
-        return _array(data, wanted, required=required, quirks=quirks)
+        return _enforce_list(data, wanted, required=required, quirks=quirks)
     if isinstance(wanted, Object):
-        return _object(data, wanted, required=required, quirks=quirks)
+        return _enforce_object(data, wanted, required=required, quirks=quirks)
     if isinstance(wanted, Map):
-        return _map(data, wanted, required=required, quirks=quirks)
+        return _enforce_map(data, wanted, required=required, quirks=quirks)
     return data
 
 
-def _scalar(data: object, wanted: DataType, *, required: bool, quirks: Quirks) -> Any:
+def _enforce_scalar(data: object, wanted: DataType, *, required: bool, quirks: Quirks) -> Any:
     if not required and (data is None or (isinstance(data, float) and data != data)):  # noqa: PLR0124  NaN
         return None
     if not np.isscalar(data):
@@ -54,7 +54,7 @@ def _scalar(data: object, wanted: DataType, *, required: bool, quirks: Quirks) -
         ) from error
 
 
-def _array(data: object, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
+def _enforce_list(data: object, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
     empty = data is None or (isinstance(data, list | np.ndarray) and len(data) == 0)
     if empty and (not required or isinstance(wanted.items, AnyType)):
         return data
@@ -104,7 +104,7 @@ def _as_array(column: Column, wanted: DataType) -> Cells:
     return column.cells.astype(wanted.array_dtype)
 
 
-def _object(data: object, wanted: Object, *, required: bool, quirks: Quirks) -> Any:
+def _enforce_object(data: object, wanted: Object, *, required: bool, quirks: Quirks) -> Any:
     if not required and (data is None or data == {}):
         return data
     if not isinstance(data, dict):
@@ -130,20 +130,20 @@ def _object(data: object, wanted: Object, *, required: bool, quirks: Quirks) -> 
             made[name] = enforce_value(value, inner.type, required=inner.required, quirks=quirks)
         except SchemaError as error:
             raise SchemaError(
-                f"Failed to enforce schema for key `{name}`. Expected type {_kind(inner.type)}, "
-                f"received type {type(value).__name__}"
+                f"Failed to enforce schema for key `{name}`. "
+                f"Expected type {_name_kind(inner.type)}, received type {type(value).__name__}"
             ) from error
     return made
 
 
-def _kind(wanted: Type) -> str:
+def _name_kind(wanted: Type) -> str:
     """Return what the signature's JSON has under `type`."""
     if isinstance(wanted, DataType):
         return wanted.name
     return "sparkml_vector" if getattr(wanted, "vector", False) else type(wanted).__name__.lower()
 
 
-def _map(data: object, wanted: Map, *, required: bool, quirks: Quirks) -> Any:
+def _enforce_map(data: object, wanted: Map, *, required: bool, quirks: Quirks) -> Any:
     if (not required or isinstance(wanted.values, AnyType)) and (data is None or data == {}):
         return data
     if not isinstance(data, dict):

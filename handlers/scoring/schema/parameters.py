@@ -90,10 +90,10 @@ def _check_value(value: Json, spec: ParamSpec, quirks: Quirks) -> Any:
         )
     try:
         if isinstance(spec.type, Object):
-            return _object(value, spec, quirks)
+            return _enforce_object(value, spec, quirks)
         if spec.shape is None:
-            return _scalar(value, spec.type)
-        return [_scalar(v, spec.type) for v in value]
+            return _enforce_scalar(value, spec.type)
+        return [_enforce_scalar(v, spec.type) for v in value]
     except (ScoringError, ValueError, TypeError, OverflowError) as error:
         told = error.message if isinstance(error, ScoringError) else FOREIGN
         whole = error.get_whole() if isinstance(error, ScoringError) else partial(str, error)
@@ -109,7 +109,7 @@ def _dimensions(value: Json) -> int:
         return -1
 
 
-def _object(value: Json, spec: ParamSpec, quirks: Quirks) -> Json:
+def _enforce_object(value: Json, spec: ParamSpec, quirks: Quirks) -> Json:
     if spec.shape is not None:
         raise ParameterError(FOREIGN)
     from handlers.scoring.schema.nested import enforce_value
@@ -118,7 +118,7 @@ def _object(value: Json, spec: ParamSpec, quirks: Quirks) -> Json:
     return value
 
 
-def _scalar(value: Json, wanted: DataType) -> Any:
+def _enforce_scalar(value: Json, wanted: DataType) -> Any:
     if value is None:
         return None
     if wanted is DATETIME:

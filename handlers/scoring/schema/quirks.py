@@ -45,11 +45,11 @@ def quirks(
     mlflow_version: str | None, pandas_version: str | None, *, fixed: bool = False
 ) -> Quirks:
     """`pandas_version` None is a model served without pandas: strings as under pandas 3."""
-    version = _release(mlflow_version) if mlflow_version else (3, 17)
+    version = _read_release(mlflow_version) if mlflow_version else (3, 17)
     return Quirks(
         null_is_text=version < (3, 18),
         null_is_false=version < (3, 18),
-        text_dtype=pandas_version is None or _release(pandas_version) >= (3, 0),
+        text_dtype=pandas_version is None or _read_release(pandas_version) >= (3, 0),
         utf8_fails=version < (3, 16) and not fixed,
         cast_in_place=version < (3, 12),
         index_is_lost=version < (3, 17),
@@ -62,6 +62,6 @@ def quirks(
     )
 
 
-def _release(version: str) -> tuple[int, int]:
+def _read_release(version: str) -> tuple[int, int]:
     found = re.match(r"(\d+)\.(\d+)", version)
     return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -231,7 +231,7 @@ def from_dict(data: Mapping[Name, Any], quirks: Quirks) -> Table:
     columns: dict[Name, Column] = {}
     for name, value in data.items():
         if name not in sized:
-            columns[name] = _repeat(value, rows, quirks)
+            columns[name] = _repeat_value(value, rows, quirks)
         elif isinstance(value, np.ndarray):
             # a table cannot hold an array of more dimensions: each row's cell is a list
             several = value.ndim > 1
@@ -253,13 +253,13 @@ def _from_dict_of_dicts(data: Mapping[Name, object], quirks: Quirks) -> Table:
             else Column(np.empty(0, dtype=np.float64))
         )
         if isinstance(inner, dict)
-        else _repeat(inner, len(index), quirks)
+        else _repeat_value(inner, len(index), quirks)
         for name, inner in data.items()
     }
     return Table(columns, len(index), index)
 
 
-def _repeat(value: object, rows: int, quirks: Quirks) -> Column:
+def _repeat_value(value: object, rows: int, quirks: Quirks) -> Column:
     """A scalar in each row; an object that came as one is its keys, or its one key, a row."""
     item = value.item() if isinstance(value, np.ndarray) else value
     if not isinstance(item, dict):

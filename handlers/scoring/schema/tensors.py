@@ -106,7 +106,7 @@ def _check_shape(values: NDArray, spec: TensorSpec) -> NDArray:
     return values
 
 
-def _misshapen(spec: TensorSpec, *, arrays: bool) -> str:
+def _make_misshapen(spec: TensorSpec, *, arrays: bool) -> str:
     ensure = (
         "Ensure that each of the input numpy array elements are of uniform length and can be "
         "reshaped to above expected shape."
@@ -161,7 +161,7 @@ def _stack_cells(column: Column, spec: TensorSpec) -> NDArray:
         made = np.vstack(column.cells.tolist()).reshape(spec.shape)
         made = made if arrays else made.astype(spec.dtype)
     except ValueError as error:
-        raise SchemaError(_misshapen(spec, arrays=arrays)) from error
+        raise SchemaError(_make_misshapen(spec, arrays=arrays)) from error
     if len(made) != len(column.cells):
-        raise SchemaError(_misshapen(spec, arrays=arrays))
+        raise SchemaError(_make_misshapen(spec, arrays=arrays))
     return made

@@ -27,10 +27,10 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?(Z|[
 def parse_times(column: Column, quirks: Quirks) -> Column:
     """Raises ValueError or TypeError for what is not a time."""
     pandas = sys.modules.get("pandas")
-    if any(isinstance(v, str) and len(v) > _LONGEST for v in _objects(column)):
+    if any(isinstance(v, str) and len(v) > _LONGEST for v in _list_objects(column)):
         raise ValueError(f"a time has at most {_LONGEST} characters")
     if pandas is None:
-        found = _iso(column)
+        found = _read_iso(column)
         if found.aware and quirks.cast_in_place:
             raise ValueError("a time zone cannot be cast")
         return found
@@ -55,10 +55,10 @@ def to_nanoseconds(values: Array) -> Array:
         return made
     if values.dtype == object:
         values = np.array(["NaT" if v is None else v for v in values], dtype="datetime64[us]")
-    return _cast(values, values.astype("datetime64[s]"))
+    return _cast_times(values, values.astype("datetime64[s]"))
 
 
-def _cast(values: Array, seconds: Array) -> Array:
+def _cast_times(values: Array, seconds: Array) -> Array:
     """`values` in nanoseconds, where these are the same as `seconds`. Raises ValueError."""
     try:
         found = values.astype("datetime64[ns]")
@@ -71,7 +71,7 @@ def _cast(values: Array, seconds: Array) -> Array:
     return found
 
 
-def _objects(column: Column) -> Any:
+def _list_objects(column: Column) -> Any:
     return column.cells if column.cells.dtype == object else ()
 
 
@@ -87,7 +87,7 @@ def _count_nanoseconds(values: Array) -> Array:
     return times
 
 
-def _iso(column: Column) -> Column:
+def _read_iso(column: Column) -> Column:
     values = column.cells
     if values.dtype.kind == "M":
         return Column(to_nanoseconds(values))
@@ -107,4 +107,4 @@ def _parse_iso(values: Array) -> Column:
     if any(v is not None and _ZONED.match(v) for v in texts):
         return Column(values, aware=True)
     filled = np.array(["NaT" if v is None else v for v in texts], dtype=np.str_)
-    return Column(_cast(filled, filled.astype("datetime64[s]")))
+    return Column(_cast_times(filled, filled.astype("datetime64[s]")))
