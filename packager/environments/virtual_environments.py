@@ -20,6 +20,8 @@ from packager.types import Interpreter, Requirements, ResolvedModel
 
 # MLflow's own switches: whether pickles and model code may be loaded at all, and on which device
 _KIND: Final = "environments"
+_WITH_PKG_RESOURCES: Final = "setuptools<81"
+"""https://setuptools.pypa.io/en/latest/history.html"""
 _SWITCHES: Final = ("MLFLOW_ALLOW_", "MLFLOW_DEFAULT_PREDICTION_DEVICE", "MLFLOW_DISABLE_SCHEMA_")
 
 
@@ -249,12 +251,18 @@ def variables(home: Path) -> Mapping[str, str]:
 
 
 def list_requirements(model: ResolvedModel) -> tuple[str, ...]:
-    """The lines of the author's whole environment: MLflow is in it though nobody lists it."""
+    """The lines of the author's whole environment: MLflow is in it though nobody lists it.
+
+    So is setuptools, whose pkg_resources MLflow imported before its version 3.
+    """
     lines = model.requirements.lines
-    if any(_name(line) in {"mlflow", "mlflow-skinny"} for line in lines):
-        return lines
-    pin = f"=={model.mlflow_version}" if model.mlflow_version else ""
-    return (*lines, f"mlflow{pin}")
+    names = {_name(line) for line in lines}
+    if not names & {"mlflow", "mlflow-skinny"}:
+        pin = f"=={model.mlflow_version}" if model.mlflow_version else ""
+        lines = (*lines, f"mlflow{pin}")
+    if re.match(r"[0-2]\.", model.mlflow_version or "") and "setuptools" not in names:
+        lines = (*lines, _WITH_PKG_RESOURCES)
+    return lines
 
 
 def _name(line: str) -> str:

@@ -23,6 +23,7 @@ from packager.system.file_tree import sha256
 from packager.targets.emulator import Emulator, EventKind, http_event
 from packager.types import BuildReport, BuildRequest, make_request
 from tests import models
+from tests.evidence_schema import list_wrong
 from tests.models import flavor_table
 
 pytestmark = pytest.mark.slow
@@ -112,6 +113,8 @@ def test_a_flavor_is_built_and_proven(name: str, folder: Path, tmp_path: Path) -
     assert report.evidence.replay.rows_compared >= 1000
     assert report.evidence.replay.mismatches == 0
     assert report.evidence.replay.max_abs_error == 0.0
+    written = next(path for path in report.emitted if path.name == "evidence.json")
+    assert list_wrong(json.loads(written.read_text(encoding="utf-8"))) == []
     assert report.artifact.unzipped_bytes <= 262_144_000
     at_random = [note for note in report.evidence.describe()["notes"] if "draws at random" in note]
     assert bool(at_random) == (name == "prophet_bounds")
