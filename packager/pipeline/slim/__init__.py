@@ -17,6 +17,7 @@ from packager.pipeline.slim.passes import Pass
 from packager.pipeline.slim.stage import stage
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store
 from packager.pipeline.slim.tracing import trace
+from packager.pipeline.slim.tracing.trusted_types import list_trusted_types
 from packager.types import BuildPlan, Bundle, PassName
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ def slim(plan: BuildPlan, work: Path) -> Bundle:
             # sources are read, so before they go; what `libraries` supplied is not missing
             loaders = library_loaders.find_loaders(bundle.root, plan.runtime.libraries)
             bundle = replace(bundle, loaders=loaders)
+        if name == trace.PASS.name:
+            bundle = list_trusted_types(bundle, plan)
         if name in plan.passes:
             bundle = each.apply(bundle, plan)
             _log(bundle)

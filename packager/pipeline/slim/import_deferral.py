@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.storing.index import bytecode_of
+from packager.pipeline.slim.storing.packed_files import pack_files, unpack_files
 from packager.system import cache, file_tree, process
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
@@ -31,6 +32,8 @@ of what it writes next, so the same modules are always rewritten together."""
 _Change: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 """Names that are moved in a module, and its submodules that it serves."""
 _WATCHED: Final[_Change] = (("*",), ())
+_TOLD: Final = ("filename", "optimize", "sink", "serve")
+"""What bytecode hangs on beside the module's source and name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +105,33 @@ class Sinking:
         sources = [(name, path.as_posix(), digests.get(path)) for name, path in modules.items()]
         if not all(digest for _, _, digest in sources):
             return self._sink("survey", asked)
-        reader = (each for each in file_tree.records(_WORKER) if each.path.suffix == ".py")
-        setting = (self._plan.interpreter.version, file_tree.digest(reader))
-        key = cache.make_key([setting, sources])
+        key = cache.make_key([self._identify_worker(), sources])
         found: dict[str, Any] = json.loads(
             cache.remember("surveys", key, lambda: json.dumps(self._sink("survey", asked)).encode())
         )
         return found
+
+    def _identify_worker(self) -> tuple[str, str]:
+        reader = (each for each in file_tree.records(_WORKER) if each.path.suffix == ".py")
+        return self._plan.interpreter.version, file_tree.digest(reader)
+
+    def _write_shard(self, command: str, asked: Sequence[Mapping[str, Any]]) -> None:
+        """Write the bytecode of these modules, or what it came to in an earlier build."""
+        paths = {each["name"]: Path(each["bytecode"]) for each in asked}
+        digests = {file.path: file.sha256 for file in self._bundle.files}
+        sources = {name: digests.get(self.modules[name].path) for name in paths}
+        if not all(sources.values()):
+            self._sink_some(command, asked)
+            return
+
+        def compute() -> bytes:
+            self._sink_some(command, asked)
+            return pack_files({name: path.read_bytes() for name, path in paths.items()})
+
+        told = [[sources[each["name"]], *(each[key] for key in ("name", *_TOLD))] for each in asked]
+        key = cache.make_key([self._identify_worker(), command, told])
+        for name, content in unpack_files(cache.remember("deferred", key, compute)):
+            paths[name].write_bytes(content)
 
     def _sink(self, command: str, asked: Sequence[Mapping[str, object]]) -> dict[str, Any]:
         """Run the worker on all, in as many processes as `_SHARDS` says; answers by module."""
@@ -246,8 +269,10 @@ class Sinking:
                 path.unlink()
             else:
                 path.write_bytes(original)
-        if asked:
-            self._sink(command, asked)
+        shards = [shard for start in range(_SHARDS) if (shard := asked[start::_SHARDS])]
+        with ThreadPoolExecutor(max_workers=_SHARDS) as pool:
+            for _ in pool.map(lambda shard: self._write_shard(command, shard), shards):
+                pass
         self._written = wanted
 
     def rewrite(self) -> None:

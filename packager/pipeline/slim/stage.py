@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -14,14 +12,11 @@ from packaging.utils import canonicalize_name
 
 from handlers.manifest import FILENAME, Manifest
 from handlers.observability import sketches
-from packager.environments import lockfile, virtual_environments
-from packager.errors import ModelFormatError, PlanError, StorageError, UntrustedTypesError
-from packager.models import registered_model
+from packager.environments import lockfile
+from packager.errors import ModelFormatError, PlanError, StorageError
 from packager.pipeline.slim import imports
 from packager.system import destination_uri, file_tree, resources
-from packager.system.resources import WORKERS
-from packager.targets.emulator import why_not_bootable
-from packager.types import BuildPlan, Bundle, Json, Tier
+from packager.types import BuildPlan, Bundle, Tier
 
 MODEL: Final = "model"
 EXAMPLE: Final = "serving_input_example.json"
@@ -48,9 +43,6 @@ _NOT_SHIPPED: Final = frozenset(
 )
 _SHARED: Final = frozenset({"..", "bin", "etc", "share"})
 """Folders that many wheels put something into."""
-_SKOPS_TYPES: Final = WORKERS / "skops_types.py"
-_WORKER_SECONDS: Final = 300
-_UNTRUSTED: Final = 3
 
 
 def stage(plan: BuildPlan, root: Path) -> Bundle:
@@ -75,9 +67,6 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         if plan.drift is not None:
             (root / sketches.FILENAME).write_text(plan.drift, encoding="utf-8")
             manifest = replace(manifest, baseline=sketches.FILENAME)
-        if manifest.options.get("format") == "skops":
-            trusted = _list_trusted_types(plan, root, manifest.options)
-            manifest = replace(manifest, options={**manifest.options, "trusted": trusted})
         (root / FILENAME).write_text(manifest.text(), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"The function's folder cannot be written: {error}.") from error
@@ -230,37 +219,6 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
         request_bytes=limits.request_bytes,
         response_bytes=limits.response_bytes,
     )
-
-
-def _list_trusted_types(plan: BuildPlan, root: Path, options: Mapping[str, Json]) -> list[str]:
-    """Every type in the skops file, asked of the target's interpreter with the bundle's packages.
-
-    Raises UntrustedTypesError, which names those that neither skops nor the model trusts.
-    """
-    python, path = plan.interpreter.path, str(root)
-    if why_not_bootable(plan.request.target.architecture) is not None:
-        # the bundle is another machine's: the same versions, built for this one
-        names = ("skops", "scikit-learn", "numpy", "scipy", "lightgbm", "xgboost")
-        pins = [f"{p.name}=={p.version}" for p in plan.lock.packages if p.name in names]
-        python, path = virtual_environments.ensure(plan.interpreter, pins, label="skops"), ""
-    done = registered_model.run(
-        [
-            *(python, "-s", "-B", _SKOPS_TYPES, root / MODEL / options["file"]),
-            json.dumps(sorted(options.get("trusted") or [])),
-        ],
-        readable=(root, _SKOPS_TYPES),
-        network=False,
-        more={"PYTHONPATH": path, "LD_LIBRARY_PATH": f"{path}/lib"} if path else {},
-        timeout_seconds=_WORKER_SECONDS,
-        check=False,
-    )
-    if done.returncode == _UNTRUSTED:
-        raise UntrustedTypesError(done.stderr.strip().splitlines()[-1].rpartition(": ")[2])
-    if done.returncode != 0:
-        raise ModelFormatError(
-            f"The skops file {options['file']} cannot be read.\n{done.stderr.strip()[-2000:]}"
-        )
-    return list(json.loads(done.stdout))
 
 
 def _set_modes(root: Path) -> None:

@@ -7,7 +7,6 @@ bytecode (PEP 552) is taken as it is.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from typing import Final
 from packager.errors import StorageError, ToolError
 from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.storing import index
+from packager.pipeline.slim.storing.packed_files import pack_files, unpack_files
 from packager.system import cache, process
 from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Bundle, FileRecord, Interpreter, PassName
@@ -94,9 +94,9 @@ def _compile_once(files: list[FileRecord], root: Path, plan: BuildPlan) -> None:
     def compute() -> bytes:
         _compile(files, root, plan)
         names = (index.bytecode_of(each.path, plan.interpreter).as_posix() for each in files)
-        made = {name: (root / name).read_bytes() for name in names if (root / name).is_file()}
-        head = json.dumps({name: len(content) for name, content in made.items()}).encode()
-        return b"".join([len(head).to_bytes(8), head, *made.values()])
+        return pack_files(
+            {name: (root / name).read_bytes() for name in names if (root / name).is_file()}
+        )
 
     setting = (
         plan.interpreter.version,
@@ -106,16 +106,10 @@ def _compile_once(files: list[FileRecord], root: Path, plan: BuildPlan) -> None:
     )
     listed = [(file.path.as_posix(), file.sha256) for file in files]
     key = cache.make_key([setting, listed])
-    _write_out(cache.remember("bytecode", key, compute), root)
-
-
-def _write_out(content: bytes, root: Path) -> None:
-    start = 8 + int.from_bytes(content[:8])
-    for name, size in json.loads(content[8:start]).items():
+    for name, content in unpack_files(cache.remember("bytecode", key, compute)):
         path = root / name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content[start : start + size])
-        start += size
+        path.write_bytes(content)
 
 
 def _place(plan: BuildPlan) -> PurePosixPath:

@@ -1,0 +1,77 @@
+"""Types of a skops file, which the loader in the artifact trusts and no others.
+
+Asked once the tree has bytecode: the audit imports all of scikit-learn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from handlers.manifest import FILENAME, Manifest
+from packager.environments import virtual_environments
+from packager.errors import ModelFormatError, StorageError, UntrustedTypesError
+from packager.models import registered_model
+from packager.pipeline.slim.stage import MODEL
+from packager.system import file_tree
+from packager.system.resources import WORKERS
+from packager.targets.emulator import why_not_bootable
+from packager.types import BuildPlan, Bundle, FileRecord, Json
+
+_WORKER: Final = WORKERS / "skops_types.py"
+_SECONDS: Final = 300
+_UNTRUSTED: Final = 3
+
+
+def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
+    """The tree whose manifest lists every type of its skops file; as it is, where it has none.
+
+    Raises UntrustedTypesError, which names those that neither skops nor the model trusts, and
+    ModelFormatError for a file that cannot be read.
+    """
+    manifest = Manifest.read(bundle.root)
+    if manifest.options.get("format") != "skops":
+        return bundle
+    trusted = _ask(plan, bundle.root, manifest.options)
+    text = replace(manifest, options={**manifest.options, "trusted": trusted}).text()
+    path = bundle.root / FILENAME
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"The function's folder cannot be written: {error}.") from error
+    own = PurePosixPath(FILENAME)
+    written = FileRecord(own, file_tree.sha256(path), path.stat().st_size)
+    return replace(
+        bundle, files=tuple(written if file.path == own else file for file in bundle.files)
+    )
+
+
+def _ask(plan: BuildPlan, root: Path, options: Mapping[str, Json]) -> list[str]:
+    """Every type in the file, asked of the target's interpreter with the bundle's packages."""
+    python, path = plan.interpreter.path, str(root)
+    if why_not_bootable(plan.request.target.architecture) is not None:
+        # the bundle is another machine's: the same versions, built for this one
+        names = ("skops", "scikit-learn", "numpy", "scipy", "lightgbm", "xgboost")
+        pins = [f"{p.name}=={p.version}" for p in plan.lock.packages if p.name in names]
+        python, path = virtual_environments.ensure(plan.interpreter, pins, label="skops"), ""
+    done = registered_model.run(
+        [
+            *(python, "-s", "-B", _WORKER, root / MODEL / options["file"]),
+            json.dumps(sorted(options.get("trusted") or [])),
+        ],
+        readable=(root, _WORKER),
+        network=False,
+        more={"PYTHONPATH": path, "LD_LIBRARY_PATH": f"{path}/lib"} if path else {},
+        timeout_seconds=_SECONDS,
+        check=False,
+    )
+    if done.returncode == _UNTRUSTED:
+        raise UntrustedTypesError(done.stderr.strip().splitlines()[-1].rpartition(": ")[2])
+    if done.returncode != 0:
+        raise ModelFormatError(
+            f"The skops file {options['file']} cannot be read.\n{done.stderr.strip()[-2000:]}"
+        )
+    return list(json.loads(done.stdout))
