@@ -29,6 +29,9 @@ from packager.types import LoaderSpec, ResolvedModel
 _CODE: Final = frozenset({"CodeType", "_builtin_type", "_make_function", "subimport"})
 """Globals of a pickle that holds functions by value, or modules by name."""
 _IMPORTERS: Final = frozenset({"import_module", "__import__"})
+_OUTPUT: Final = "_sklearn_output_config"
+"""Attribute of estimators by which `set_output` has them import a library when they are called."""
+_CONTAINERS: Final = frozenset({"pandas", "polars"})
 _RUNNING: Final = RUNNERS | EVALUATORS | {"resolve_name", "runpy", "subprocess"}
 _METADATA: Final = frozenset({"importlib.metadata", "importlib_metadata", "pkg_resources"})
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -247,6 +250,8 @@ def _guesses(names: PickleNames) -> Iterator[str]:
     brackets = (_IN_BRACKETS.search(word) for word in names.words)
     yield from {inside.group(1) for inside in brackets if inside}
     yield from (word for word in names.inner if _DOTTED.fullmatch(word))
+    if _OUTPUT in names.words:
+        yield from names.words & _CONTAINERS
     if not _holds_code(names):
         return
     words = {word for each in names.tuples for word in each}

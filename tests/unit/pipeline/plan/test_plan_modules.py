@@ -415,6 +415,16 @@ def test_a_pickle_within_a_pickle_names_what_it_needs(tmp_path: Path) -> None:
     assert {*_name(model, "m.pkl").distributions} == {"anyio", "pyyaml"}
 
 
+@pytest.mark.parametrize(("config", "names"), [("polars", {"polars"}), ("default", set())])
+def test_what_set_output_imports_comes_along(tmp_path: Path, config: str, names: set[str]) -> None:
+    held = {"_sklearn_output_config": {"transform": config}, "column": "requests"}
+    model = _model(tmp_path, {"m.pkl": pickle.dumps(held)}, loader_module="mlflow.sklearn")
+    imports = read_model_imports(model, [LoaderSpec(loader="sklearn", options={})])
+    declared = {**DECLARED, "polars": "1.40", "polars-runtime-32": "1.40"}
+    named = _modules.name_distributions(model, imports, declared, module_names())
+    assert {*named.distributions} == names
+
+
 def test_a_wheel_s_pth_puts_its_folders_on_the_path(tmp_path: Path) -> None:
     model = _model(tmp_path, {"code/serve.py": "import churn"})
     files = {"own.pth": "vendored\n", "vendored/churn.py": "X = 1\n"}
