@@ -42,6 +42,8 @@ _TIMES = 2
 """How often a request is asked again."""
 _LOAD_SECONDS, _REQUEST_SECONDS = 300, 120
 _TRACE = 4000
+_CLIENTS: dict[int, Any] = {}
+"""The one server that a run opens, by its model."""
 _ENDED = 70
 """Exit code where the model's code tried to end the process."""
 
@@ -72,6 +74,8 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
     from mlflow.pyfunc import scoring_server
 
     body = base64.b64decode(probe["body"])
+    if not hasattr(scoring_server, "invocations"):
+        return answer_by_http(body, probe["content_type"], model)
     try:
         done = scoring_server.invocations(body, probe["content_type"], model, schema)
     except MlflowException as error:
@@ -89,6 +93,30 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
             **trace_refusal(error),
         }
     return {"status": done.status, "body": done.response}
+
+
+def answer_by_http(body: bytes, content_type: str, model: Any) -> dict[str, Any]:
+    """The answer of the server of an MLflow before 2.4, which answers to nothing but HTTP."""
+    done = open_client(model).post("/invocations", data=body, content_type=content_type)
+    text = done.get_data(as_text=True)
+    if done.status_code == 200:
+        return {"status": 200, "body": text}
+    try:
+        code = json.loads(text)["error_code"]
+    except (ValueError, KeyError, TypeError):
+        code = ""
+    raised = f"MlflowException {code}".strip()
+    return {"status": done.status_code, "body": text, "raised": raised}
+
+
+def open_client(model: Any) -> Any:
+    """The server of this MLflow for the model, asked without a socket."""
+    from mlflow.pyfunc import scoring_server
+
+    # a model has no hash
+    if id(model) not in _CLIENTS:
+        _CLIENTS[id(model)] = scoring_server.init(model).test_client()
+    return _CLIENTS[id(model)]
 
 
 def name_cause(error: BaseException, own: type[BaseException]) -> str:

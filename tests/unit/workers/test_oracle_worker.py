@@ -117,3 +117,38 @@ def test_a_traceback_is_kept_where_the_system_refused_something(
             raised.__cause__ = error
         assert kept in oracle.trace_refusal(raised).get("trace", "")
         assert ("trace" in oracle.trace_refusal(raised)) is bool(kept)
+
+
+class OldServer:
+    """As Flask's client over the server of an MLflow before 2.4."""
+
+    def __init__(self, status: int, body: str) -> None:
+        self.status_code, self._body = status, body
+        self.sent: list[tuple[str, bytes, str]] = []
+
+    def post(self, path: str, *, data: bytes, content_type: str) -> OldServer:
+        self.sent.append((path, data, content_type))
+        return self
+
+    def get_data(self, *, as_text: bool) -> str:
+        assert as_text
+        return self._body
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "raised"),
+    [
+        (200, '{"predictions": [0]}', None),
+        (400, '{"error_code": "BAD_REQUEST", "message": "m"}', "MlflowException BAD_REQUEST"),
+        (415, "This predictor only supports", "MlflowException"),
+        (500, "[]", "MlflowException"),
+    ],
+)
+def test_the_server_of_an_old_mlflow_is_asked_as_over_http(
+    status: int, body: str, raised: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = OldServer(status, body)
+    monkeypatch.setattr(oracle, "open_client", lambda _: server)
+    found = oracle.answer_by_http(b"x", "text/csv", object())
+    assert (found["status"], found["body"], found.get("raised")) == (status, body, raised)
+    assert server.sent == [("/invocations", b"x", "text/csv")]
