@@ -50,7 +50,10 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/request_parsing.py": ("tests/conformance/test_levels.py", *_FRAMES),
     "handlers/scoring/responses.py": ("tests/handlers/scoring/test_responses.py",),
     "handlers/scoring/row_spans.py": _BULK,
-    "handlers/scoring/scorer.py": ("tests/handlers/scoring/test_scorer.py", *_SCORING),
+    "handlers/scoring/scorer.py": (
+        "tests/handlers/scoring/test_scorer.py",
+        "tests/handlers/scoring/test_scoring.py",
+    ),
     "handlers/scoring/settings.py": ("tests/handlers/scoring/test_settings.py",),
     "handlers/scoring/tensorflow_serving_format.py": _SCORING,
     "handlers/scoring/request_merging.py": (

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from handlers.scoring.errors import ScoringError, TooLargeError
@@ -209,3 +210,61 @@ def test_data_that_does_not_fit_is_quoted_only_with_details(details: str) -> Non
 
     assert message.startswith("Failed to predict data")
     assert ("sesame" in message) is bool(details)
+
+
+def test_parquet_and_csv_are_read_as_what_they_are() -> None:
+    table = pd.DataFrame({"x": [1.0, 2.0], "kind": ["a", "b"]})
+    made = scorer(frame="pandas")
+
+    bodies = (BODY, JSON), (table.to_csv(index=False).encode(), "text/csv")
+    parquet = table.to_parquet(index=False), "application/vnd.apache.parquet"
+
+    for body, media_type in (*bodies, parquet):
+        answer = made.invocations(body, media_type)
+        assert (answer.status, answer.rows, answer.body) == (200, 2, ANSWER)
+
+
+def test_a_model_that_checks_its_own_input_gets_it_as_it_was_sent() -> None:
+    model = Answering([1.0])
+    made = scorer(model, signature_from_type_hints=True)
+
+    checked = made.check({"inputs": [{"x": "not a number"}]})
+
+    assert checked.data == [{"x": "not a number"}]
+    with pytest.raises(ScoringError):
+        scorer().check({"inputs": [{"x": "not a number"}]})
+
+
+def test_text_that_no_table_holds_is_refused_with_the_signature() -> None:
+    body = b'{"dataframe_records": [{"x": 1.0, "kind": "\\ud800"}]}'
+
+    answer = scorer(frame="pandas").invocations(body, JSON)
+
+    assert answer.status == 400
+    assert json.loads(answer.body)["error_code"] == "INVALID_PARAMETER_VALUE"
+
+
+REFUSAL = "Failed to predict data. \nError: no such thing"
+
+
+@pytest.mark.parametrize(
+    ("details", "message", "whole", "quotes"),
+    [
+        ("1", REFUSAL, None, True),
+        ("", REFUSAL, None, False),
+        ("1", "Something else.", None, False),
+        ("1", REFUSAL, "all of it", False),
+    ],
+)
+def test_a_model_s_refusal_quotes_what_was_sent_where_details_are_told(
+    details: str, message: str, whole: str | None, *, quotes: bool
+) -> None:
+    made = manifest()
+    told = Scorer(made, Recording(), Settings.read(made, {"PACKAGER_ERROR_DETAILS": details}))
+    error = ScoringError(message, error_code="NOT_FOUND", whole=whole and (lambda: str(whole)))
+    request = {"inputs": {"x": [1.0], "kind": ["sesame"]}}
+
+    quoted = told.quote_request(error, told.check(request))
+
+    assert ("sesame" in quoted.get_whole()()) is quotes
+    assert (quoted.message, quoted.status) == (message, 404)
