@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -261,7 +262,8 @@ def test_a_model_s_refusal_quotes_what_was_sent_where_details_are_told(
 ) -> None:
     made = manifest()
     told = Scorer(made, Recording(), Settings.read(made, {"PACKAGER_ERROR_DETAILS": details}))
-    error = ScoringError(message, error_code="NOT_FOUND", whole=whole and (lambda: str(whole)))
+    words = None if whole is None else partial(str, whole)
+    error = ScoringError(message, error_code="NOT_FOUND", whole=words)
     request = {"inputs": {"x": [1.0], "kind": ["sesame"]}}
 
     quoted = told.quote_request(error, told.check(request))
