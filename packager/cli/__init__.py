@@ -35,17 +35,18 @@ for _each in (*app.registered_commands, *cache.registered_commands):
     _each.help = join_lines(getdoc(_each.callback) or "")
 
 
-def _version(*, asked: bool) -> None:
+def _print_version(*, asked: bool) -> None:
     if asked:
         typer.echo(__version__)
         raise typer.Exit
 
 
 @app.callback()
-def _top(
+def _run_top(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     pass

@@ -104,7 +104,7 @@ def clear(*, yes: Yes = False, as_json: opt.AsJson = False) -> None:
     entries = _cache.list_entries()
     if not yes and entries:
         size = console.size(sum(entry.size_bytes for entry in entries))
-        _confirm(f"Remove {len(entries)} entries, {size}, from {_cache.root()}?")
+        _confirm_removal(f"Remove {len(entries)} entries, {size}, from {_cache.root()}?")
     freed = _cache.remove_leftovers()
     _show_removed(_cache.remove_entries(entries), freed, as_json=as_json)
 
@@ -133,7 +133,7 @@ def verify(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None
         raise typer.Exit(1)
 
 
-def _confirm(question: str) -> None:
+def _confirm_removal(question: str) -> None:
     """Raises Abort where the answer is no, BadParameter where nobody is there to give one."""
     if not sys.stdin.isatty():
         raise typer.BadParameter(
@@ -156,7 +156,7 @@ def _describe(entries: Sequence[Entry]) -> dict[str, Any]:
                 "entries": len(those),
                 "size_bytes": sum(entry.size_bytes for entry in those),
                 "in_use": sum(entry.in_use for entry in those),
-                "last_used": _date(max(entry.used for entry in those)),
+                "last_used": _write_date(max(entry.used for entry in those)),
             }
             for kind, those in by_kind.items()
         ],
@@ -164,7 +164,7 @@ def _describe(entries: Sequence[Entry]) -> dict[str, Any]:
             {
                 "name": entry.name,
                 "size_bytes": entry.size_bytes,
-                "last_used": _date(entry.used),
+                "last_used": _write_date(entry.used),
                 "in_use": entry.in_use,
             }
             for entry in entries
@@ -172,7 +172,7 @@ def _describe(entries: Sequence[Entry]) -> dict[str, Any]:
     }
 
 
-def _date(seconds: float) -> str:
+def _write_date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 

@@ -35,7 +35,7 @@ def define_choice(*names: str) -> Choice:
     def read(text: str) -> str:
         return read_choice(text, names)
 
-    return _define(names, read)
+    return _define_choice(names, read)
 
 
 def define_enum_choice(kind: type[_Name], *, metavar: str | None = None) -> Choice:
@@ -48,11 +48,11 @@ def define_enum_choice(kind: type[_Name], *, metavar: str | None = None) -> Choi
     def read(text: str) -> _Name:
         return kind(read_choice(text, names))
 
-    choice = _define(names, read)
+    choice = _define_choice(names, read)
     return choice if metavar is None else Choice(**(choice | {"metavar": metavar}))
 
 
-def _define(names: Sequence[str], read: Callable[[str], str]) -> Choice:
+def _define_choice(names: Sequence[str], read: Callable[[str], str]) -> Choice:
     def complete(begun: str) -> Sequence[str]:
         return [name for name in names if name.startswith(begun)]
 

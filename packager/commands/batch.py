@@ -51,7 +51,7 @@ class Order:
         bucket, key = _address(self.source)
         to, prefix = _address(self.target)
         prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
-        form = "folder" if not key or key.endswith("/") else _form(key)
+        form = "folder" if not key or key.endswith("/") else _read_form(key)
         if bucket == to and form == "folder" and prefix.startswith(key):
             raise ConfigurationError(
                 f"{self.target} lies in {self.source}: the next batch would score these answers. "
@@ -75,7 +75,7 @@ def _address(text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _form(key: str) -> str:
+def _read_form(key: str) -> str:
     for ending, form in _FORMS.items():
         if key.lower().endswith(ending):
             return form
@@ -98,7 +98,7 @@ def run_batch(
     """
     sent = order.input()
     name = stack or _stack(folder)
-    make = clients or _clients
+    make = clients or _make_clients
     with _explain_sdk_errors():
         machine = _machine(make("cloudformation"), name)
         states = make("stepfunctions")
@@ -187,7 +187,7 @@ def _results(objects: Any, output: Json) -> dict[str, Json]:
     return {"manifest": f"s3://{where['Bucket']}/{where['Key']}", "results": files}
 
 
-def _clients(service: str) -> Any:
+def _make_clients(service: str) -> Any:
     try:
         import boto3  # noqa: PLC0415 - an extra, and what only builds does without
     except ImportError as error:

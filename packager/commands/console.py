@@ -97,7 +97,7 @@ def size(count: float | None) -> str:
     return "-" if count is None else f"{count / _MB:,.1f} MB"
 
 
-def _ms(value: float | None) -> str:
+def _write_ms(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f} ms"
 
 
@@ -125,14 +125,14 @@ def _pairs(title: str, rows: Mapping[str, object]) -> None:
     _OUT.print(table)
 
 
-def _bullets(title: str, lines: list[str]) -> None:
+def _print_bullets(title: str, lines: list[str]) -> None:
     if lines:
         _OUT.print(f"\n[bold]{title}[/]")
         for line in lines:
             _OUT.print(f"  - {escape(line)}", soft_wrap=True)
 
 
-def _commands(title: str, lines: Sequence[str]) -> None:
+def _print_commands(title: str, lines: Sequence[str]) -> None:
     """To be copied: no line is broken, and nothing stands before or after it."""
     _OUT.print(f"\n[bold]{title}[/]")
     for line in lines:
@@ -151,7 +151,7 @@ def show_plan(found: PlanSummary) -> None:
         if number > 1:
             facts = {"packages": f"{attempt['packages'].count(',') + 1}"}
         _pairs(heading, facts)
-        _bullets("Why", [reason for reason in attempt["reasons"] if reason not in said])
+        _print_bullets("Why", [reason for reason in attempt["reasons"] if reason not in said])
         said.update(attempt["reasons"])
 
 
@@ -160,17 +160,17 @@ def show_report(found: ReportSummary) -> None:
     proven = "[bold green]proven[/]" if evidence["proven"] else "[bold yellow]UNPROVEN[/]"
     _OUT.print(f"{proven}  {escape(found['artifact']['folder'])}", soft_wrap=True)
     _pairs("", found["summary"])
-    _bullets("Tried before", evidence["tried"])
-    _bullets("Notes", found["notes"])
-    _ledger(found["ledger"])
-    _largest(found)
-    _targets(found)
+    _print_bullets("Tried before", evidence["tried"])
+    _print_bullets("Notes", found["notes"])
+    _print_ledger(found["ledger"])
+    _print_largest(found)
+    _print_targets(found)
     if found.get("targets"):
-        _bullets("Why this target", found["reasons"])
-    _commands("Next", found["next"])
+        _print_bullets("Why this target", found["reasons"])
+    _print_commands("Next", found["next"])
 
 
-def _ledger(entries: Sequence[LedgerRow]) -> None:
+def _print_ledger(entries: Sequence[LedgerRow]) -> None:
     if not entries:
         return
     table = Table(title="\nWhat each pass saved", title_justify="left", box=None, pad_edge=False)
@@ -179,17 +179,17 @@ def _ledger(entries: Sequence[LedgerRow]) -> None:
     for entry in entries:
         saved = entry["bytes_before"] - entry["bytes_after"]
         files = entry["files_before"] - entry["files_after"]
-        cpu = _ms(entry.get("cpu_ms_saved"))
+        cpu = _write_ms(entry.get("cpu_ms_saved"))
         table.add_row(entry["name"], size(saved), f"{files:,}", cpu, escape(entry["reason"]))
     _OUT.print(table)
-    _bullets("How it is known", [f"{entry['name']}: {entry['proof']}" for entry in entries])
+    _print_bullets("How it is known", [f"{entry['name']}: {entry['proof']}" for entry in entries])
     taken_back = [
         f"{entry['name']}: {', '.join(entry['reverted'])}" for entry in entries if entry["reverted"]
     ]
-    _bullets("Taken back", taken_back)
+    _print_bullets("Taken back", taken_back)
 
 
-def _largest(found: Inspection | ReportSummary) -> None:
+def _print_largest(found: Inspection | ReportSummary) -> None:
     if not found.get("largest"):
         return
     table = Table(title="\nLargest packages", title_justify="left", box=None, pad_edge=False)
@@ -206,15 +206,15 @@ def show_inspection(found: Inspection) -> None:
         show_plan({"model": found["model"], "attempts": found["attempts"]})
     else:
         _pairs("Artifact", found["summary"])
-    _ledger(found["ledger"])
-    _largest(found)
-    _targets(found)
+    _print_ledger(found["ledger"])
+    _print_largest(found)
+    _print_targets(found)
     if found.get("engines"):
-        _engines(found["engines"])
-    _bullets("Notes", found.get("notes", []))
+        _print_engines(found["engines"])
+    _print_bullets("Notes", found.get("notes", []))
 
 
-def _engines(rows: Sequence[EngineRow]) -> None:
+def _print_engines(rows: Sequence[EngineRow]) -> None:
     """Show the figures of what was built; without them, only what can be tried."""
     table = Table(title="\nEngines", title_justify="left", box=None, pad_edge=False)
     built = [row for row in rows if "unzipped_bytes" in row]
@@ -228,9 +228,9 @@ def _engines(rows: Sequence[EngineRow]) -> None:
             figures = (
                 size(row["unzipped_bytes"]),
                 size(row["zipped_bytes"]),
-                "" if row["start_cpu_ms"] is None else _ms(row["start_cpu_ms"]),
+                "" if row["start_cpu_ms"] is None else _write_ms(row["start_cpu_ms"]),
                 "" if row["peak_rss_bytes"] is None else size(row["peak_rss_bytes"]),
-                "" if row["warm_invoke_ms"] is None else _ms(row["warm_invoke_ms"]),
+                "" if row["warm_invoke_ms"] is None else _write_ms(row["warm_invoke_ms"]),
                 f"{error}, of {row['rows_compared']:,} rows",
             )
         table.add_row(row["engine"], row["applies"], *figures)
@@ -246,9 +246,9 @@ def show_invocation(found: Invocation) -> None:
     _OUT.print(found["response"], markup=False, soft_wrap=True)
     for sent in found["sent"]:
         _OUT.print(f"sent to {sent['to']}: {sent['body']}", markup=False, soft_wrap=True)
-    warm = "" if found["warm_ms"] is None else f"median warm {_ms(found['warm_ms'])}, "
+    warm = "" if found["warm_ms"] is None else f"median warm {_write_ms(found['warm_ms'])}, "
     timing = (
-        f"init {_ms(found['init_wall_ms'])}, first {_ms(found['first_ms'])}, "
+        f"init {_write_ms(found['init_wall_ms'])}, first {_write_ms(found['first_ms'])}, "
         f"{warm}peak memory {size(found['peak_rss_bytes'])}"
     )
     _ERR.print(f"[dim]{timing}[/]")
@@ -301,10 +301,10 @@ def show_demo(found: DemoResult) -> None:
     for door in found["doors"]:
         _OUT.print(f"  [green]{door['status']}[/] {door['door']}: {escape(door['answer'])}")
     _pairs("\nProof", found["proof"])
-    _commands("What to type next", found["next"])
+    _print_commands("What to type next", found["next"])
 
 
-def _targets(found: Inspection | ReportSummary) -> None:
+def _print_targets(found: Inspection | ReportSummary) -> None:
     """Show which targets take it, by how much, and what each would cost."""
     if not found.get("targets"):
         return
@@ -316,13 +316,13 @@ def _targets(found: Inspection | ReportSummary) -> None:
         dollars = row["dollars_per_million"]
         table.add_row(row["target"], fits, "-" if dollars is None else f"{dollars:,.2f}")
     _OUT.print(table)
-    _margins(found["targets"])
+    _print_margins(found["targets"])
     for row in found["targets"]:
         lines = [reason for reason in row["reasons"] if reason not in row["margins"]]
-        _bullets(row["target"], [*lines, f"cost: {row['reckoned']}"])
+        _print_bullets(row["target"], [*lines, f"cost: {row['reckoned']}"])
 
 
-def _margins(rows: Sequence[TargetRow]) -> None:
+def _print_margins(rows: Sequence[TargetRow]) -> None:
     """Every limit of every target beside what was measured."""
     table = Table(title="\nMargins", title_justify="left", box=None, pad_edge=False)
     for name in ("target", "limit", "measured", "allowed", "margin"):

@@ -40,13 +40,13 @@ def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[Engi
         with atomic_output.scratch() as place:
             wanted = change_request(request, engine=engine, out_dir=place.stage("engine") / "built")
             try:
-                found.append(_figures(build(wanted, registry)))
+                found.append(_list_figures(build(wanted, registry)))
             except PackagerError as error:
                 found.append({"engine": str(engine), "applies": "no", "why": str(error)})
     return found
 
 
-def _figures(report: BuildReport) -> EngineRow:
+def _list_figures(report: BuildReport) -> EngineRow:
     done, cold = report.evidence.replay, report.evidence.replay.cold_start
     tried = report.evidence.engine.get("candidates", [])
     compiled: Mapping[str, Json] = next((each for each in tried if each.get("taken")), {})

@@ -65,7 +65,7 @@ def invoke_artifact(
         ) as boot,
         HOSTS[target.program.host](boot) as running,
     ):
-        ask = _asking(running, call, event, manifest, target)
+        ask = _choose_asking(running, call, event, manifest, target)
         answers = [ask() for _ in range(repeat)]
         stats, log = running.stats(), running.log()
     warm = [answer.seconds * 1000 for answer in answers[1:]]
@@ -83,7 +83,7 @@ def invoke_artifact(
     }
 
 
-def _asking(
+def _choose_asking(
     host: Host, call: Call, event: str | None, manifest: Manifest, target: Target
 ) -> Callable[[], Answered]:
     """Return a function that asks the host once.

@@ -47,7 +47,7 @@ def prepare_boot(
     with make_scratch("stand-in") as folder:
         recorded: Mapping[str, str] = {}
         if target.program.host is HostKind.LAMBDA:
-            _fill(folder, built.home / "events" / "direct.json")
+            _fill_stand_in(folder, built.home / "events" / "direct.json")
             package = target.program.entrypoint.partition(".")[0]
             recorded = {"PACKAGER_STAND_IN": f"{package}.aws_clients"}
         yield Boot(
@@ -73,7 +73,7 @@ def without_sent(log: str) -> str:
     return "".join(line for line in log.splitlines(keepends=True) if not line.startswith(MARK))
 
 
-def _fill(folder: Path, request: Path) -> None:
+def _fill_stand_in(folder: Path, request: Path) -> None:
     """The stand-in, and the object that it has: the example request."""
     folder.chmod(0o755)  # the function has another user
     for path in _STAND_IN.glob("*.py"):

@@ -155,7 +155,7 @@ def _ensure_staged_folder(request: BuildRequest, registry: ModelRegistry) -> Pat
             work = place.stage(f"attempt-{number}")
             try:
                 return cache.ensure(
-                    "served", _key(attempt), functools.partial(_stage, attempt, work)
+                    "served", _key(attempt), functools.partial(_stage_files, attempt, work)
                 )
             except ToolError as error:
                 failures.append(f"{attempt.tier}/{attempt.frame}: {error}")
@@ -176,7 +176,7 @@ def _key(attempt: BuildPlan) -> str:
     return f"{label}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}"
 
 
-def _stage(attempt: BuildPlan, work: Path, folder: Path) -> None:
+def _stage_files(attempt: BuildPlan, work: Path, folder: Path) -> None:
     """Slim into `folder`; the model must load there, in a process of its own."""
     bundle = slim(attempt, work)
     checked = registered_model.run(

@@ -136,7 +136,7 @@ def judge(
     measured: Measured, workload: Workload, targets: Sequence[Target], facts_dir: Path | None = None
 ) -> tuple[Verdict, ...]:
     """One verdict a target, in their order. Raises FactsError."""
-    return tuple(_verdict(measured, workload, target, facts_dir) for target in targets)
+    return tuple(_make_verdict(measured, workload, target, facts_dir) for target in targets)
 
 
 def choose(verdicts: Sequence[Verdict]) -> Verdict:
@@ -171,17 +171,17 @@ def needs_gpu(model: ResolvedModel, facts_dir: Path | None = None) -> str:
     return ""
 
 
-def _verdict(
+def _make_verdict(
     measured: Measured, workload: Workload, target: Target, facts_dir: Path | None
 ) -> Verdict:
     refused = []
     if measured.needs_gpu and Device.CUDA not in target.machine.devices:
         refused.append(f"no GPU, and {measured.needs_gpu}")
-    dollars, reckoned = _cost(measured, workload, target, facts_dir)
+    dollars, reckoned = _estimate_cost(measured, workload, target, facts_dir)
     limits = target.limits
     return Verdict(
         target=target.name,
-        margins=tuple(_margins(measured, workload, target)),
+        margins=tuple(_list_margins(measured, workload, target)),
         refused=tuple(refused),
         dollars=dollars,
         reckoned=reckoned,
@@ -189,30 +189,30 @@ def _verdict(
     )
 
 
-def _margins(measured: Measured, workload: Workload, target: Target) -> Iterator[Margin]:
+def _list_margins(measured: Measured, workload: Workload, target: Target) -> Iterator[Margin]:
     limits = target.limits
-    yield _margin("unpacked", measured.unzipped_bytes / 1e6, limits.unzipped_bytes / 1e6, "MB")
+    yield _make_margin("unpacked", measured.unzipped_bytes / 1e6, limits.unzipped_bytes / 1e6, "MB")
     if measured.memory_bytes is not None:
         # the headroom is what a template would add: without it the first large request ends it
         need = measured.memory_bytes * _HEADROOM / _MB
-        yield _margin("memory, with room", need, limits.memory_mb[1], "MB")
+        yield _make_margin("memory, with room", need, limits.memory_mb[1], "MB")
     if measured.init_seconds is not None:
         snapshots = any(runtime.snapstart for runtime in target.runtimes)
         most = max(limits.init_seconds, _SNAPSHOT_SECONDS) if snapshots else limits.init_seconds
-        yield _margin("start", measured.init_seconds, most, "s of a whole CPU")
+        yield _make_margin("start", measured.init_seconds, most, "s of a whole CPU")
     share = workload.rows / measured.rows
     if measured.answer_seconds is not None:
         seconds = measured.answer_seconds * share
-        yield _margin("answer", seconds, limits.timeout_seconds, "s of a whole CPU")
+        yield _make_margin("answer", seconds, limits.timeout_seconds, "s of a whole CPU")
     for what, size, limit in (
         ("request", measured.request_bytes, limits.request_bytes),
         ("answer's body", measured.response_bytes, limits.response_bytes),
     ):
         if size is not None:
-            yield _margin(what, size * share / 1e6, limit / 1e6, "MB")
+            yield _make_margin(what, size * share / 1e6, limit / 1e6, "MB")
 
 
-def _margin(what: str, used: float, limit: float, unit: str) -> Margin:
+def _make_margin(what: str, used: float, limit: float, unit: str) -> Margin:
     return Margin(what=what, used=used, limit=limit, unit=unit)
 
 
@@ -222,7 +222,7 @@ def _memory_mb(measured: Measured, target: Target) -> int:
     return min((size for size in sizes if size >= need), default=max(sizes))
 
 
-def _cost(
+def _estimate_cost(
     measured: Measured, workload: Workload, target: Target, facts_dir: Path | None
 ) -> tuple[float | None, str]:
     """Dollars for a million rows, and how they were reckoned."""

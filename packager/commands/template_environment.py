@@ -73,16 +73,16 @@ class _Template:
         if not isinstance(found, dict):
             return found
         ((name, given),) = found.items()
-        return self._functions()[name](given)
+        return self._list_functions()[name](given)
 
-    def _functions(self) -> dict[str, Callable[[Any], Any]]:
+    def _list_functions(self) -> dict[str, Callable[[Any], Any]]:
         return {
             "Ref": self._resolve_reference,
             "Condition": lambda name: self.value(self._conditions[name]),
             "Fn::Sub": lambda text: _VARIABLE.sub(
                 lambda m: str(self._resolve_reference(m[1])), text
             ),
-            "Fn::GetAtt": lambda given: self._attribute(*given),
+            "Fn::GetAtt": lambda given: self._name_attribute(*given),
             "Fn::If": lambda given: self.value(given[1 if self._holds(given[0]) else 2]),
             "Fn::Equals": lambda given: self.value(given[0]) == self.value(given[1]),
             "Fn::Not": lambda given: not self.value(given[0]),
@@ -98,12 +98,12 @@ class _Template:
         if name in self._parameters:
             return self._parameters[name].get("Default", _NAMED_BY_USER.get(name, name.lower()))
         if "." in name:
-            return self._attribute(*name.split(".", 1))
+            return self._name_attribute(*name.split(".", 1))
         if self._resources[name]["Type"] == "AWS::SQS::Queue":
             return f"https://sqs.{_PSEUDO['AWS::Region']}.amazonaws.com/{_ACCOUNT}/{name}"
         return name
 
-    def _attribute(self, name: str, attribute: str) -> str:
+    def _name_attribute(self, name: str, attribute: str) -> str:
         if attribute != "Arn":
             return name
         service = str(self._resources[name]["Type"]).split("::")[1].lower()
@@ -116,7 +116,7 @@ def _of_lambda(folder: Path) -> dict[str, str]:
         template = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - of SafeLoader
         return _Template(template).variables()
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
-        raise _unreadable(path, error) from error
+        raise _make_unreadable(path, error) from error
 
 
 def _of_azure(folder: Path) -> dict[str, str]:
@@ -126,10 +126,10 @@ def _of_azure(folder: Path) -> dict[str, str]:
         settings = json.loads(path.read_text(encoding="utf-8"))["Values"]
         return {name: value for name, value in settings.items() if name.startswith("PACKAGER_")}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _unreadable(path, error) from error
+        raise _make_unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> ModelFormatError:
+def _make_unreadable(path: Path, error: Exception) -> ModelFormatError:
     return ModelFormatError(
         f"{path} does not tell the function's variables: {error!r}. "
         "Build the artifact again, or take the file from where you built it."

@@ -55,7 +55,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         """
         settings, cloud = self._begin(name, config, endpoint)
         stack = _stacks.find(cloud, stack_name(name))
-        if stack is not None and stack.status == "ROLLBACK_COMPLETE" and _is(stack, name):
+        if stack is not None and stack.status == "ROLLBACK_COMPLETE" and _is_own(stack, name):
             _stacks.remove(cloud, stack, settings.role)
         elif stack is not None and stack.status != "REVIEW_IN_PROGRESS":
             raise _make_exists_error(name, stack)
@@ -70,7 +70,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             wanted = Change(
                 template=_aws.template_source(cloud, template, code),
                 parameters=settings.parameters,
-                tags={**settings.tags, **_tags(name, artifact, code)},
+                tags={**settings.tags, **_list_tags(name, artifact, code)},
                 role=settings.role,
             )
         _stacks.change(cloud, "CREATE", stack_name(name), wanted)
@@ -111,7 +111,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 wanted = Change(
                     template=_aws.template_source(cloud, template, code),
                     parameters=parameters,
-                    tags={**stack.tags, **settings.tags, **_tags(name, artifact, code)},
+                    tags={**stack.tags, **settings.tags, **_list_tags(name, artifact, code)},
                     role=settings.role,
                 )
         if not _stacks.change(cloud, "UPDATE", stack.name, wanted):
@@ -128,7 +128,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         if stack is None:
             _LOG.info("There is no deployment %s: nothing was done", name)
             return
-        if not _is(stack, name):
+        if not _is_own(stack, name):
             raise _make_exists_error(name, stack)
         _stacks.remove(cloud, stack, settings.role)
 
@@ -136,7 +136,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         """Each deployment in the region: its name, flavor, model and state."""
         _no_endpoint(endpoint)
         cloud = _aws.connect(parse(None, self.target_uri).account)
-        found = [_summary(stack) for stack in _stacks.deployments(cloud)]
+        found = [_summarize_stack(stack) for stack in _stacks.deployments(cloud)]
         return sorted(found, key=lambda one: str(one["name"]))
 
     def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, Any]:
@@ -201,17 +201,17 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                 f"`mlflow deployments list -t {self.target_uri}` names those that there are.",
                 "RESOURCE_DOES_NOT_EXIST",
             )
-        if not _is(stack, name):
+        if not _is_own(stack, name):
             raise _make_exists_error(name, stack)
         return stack
 
 
-def _is(stack: Stack, name: str) -> bool:
+def _is_own(stack: Stack, name: str) -> bool:
     return stack.tags.get(NAME_TAG) == name
 
 
 def _make_exists_error(name: str, stack: Stack) -> DeploymentError:
-    if _is(stack, name):
+    if _is_own(stack, name):
         return DeploymentError(
             f"There is a deployment {name} already (stack {stack.name}, {stack.status}): update "
             "it, or delete it first.",
@@ -241,7 +241,7 @@ def _upload(cloud: Cloud, artifact: Built, code: str) -> None:
     _aws.upload(cloud, artifact.archive, bucket, key)
 
 
-def _tags(name: str, artifact: Built, code: str) -> dict[str, str]:
+def _list_tags(name: str, artifact: Built, code: str) -> dict[str, str]:
     return {
         NAME_TAG: name,
         _FLAVOR_TAG: tag_value(artifact.flavor),
@@ -278,7 +278,7 @@ def _change_settings(stack: Stack, settings: Settings, flavor: str | None) -> Ch
     )
 
 
-def _summary(stack: Stack) -> dict[str, Any]:
+def _summarize_stack(stack: Stack) -> dict[str, Any]:
     return {
         "name": stack.tags.get(NAME_TAG, stack.name),
         "flavor": stack.tags.get(_FLAVOR_TAG, ""),
@@ -291,7 +291,7 @@ def _summary(stack: Stack) -> dict[str, Any]:
 def _describe_stack(cloud: Cloud, stack: Stack) -> dict[str, Any]:
     outputs = stack.outputs
     found = {
-        **_summary(stack),
+        **_summarize_stack(stack),
         "status_reason": stack.reason,
         "description": stack.description,
         "region": cloud.region,

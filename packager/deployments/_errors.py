@@ -97,14 +97,14 @@ def explain_errors() -> Iterator[None]:
     try:
         yield
     except PackagerError as error:
-        raise _ours(error) from error
+        raise _find_own(error) from error
     except _client_error() as error:
         raise _explain_refusal(error) from error
     except _sdk_errors() as error:
         raise _explain_no_answer(error) from error
 
 
-def _ours(error: PackagerError) -> DeploymentError:
+def _find_own(error: PackagerError) -> DeploymentError:
     code = next((code for kind, code in _OURS if isinstance(error, kind)), "INTERNAL_ERROR")
     text = str(error)
     if re.search(r"(?<!\w)--[a-z]", text):
@@ -156,7 +156,7 @@ def _explain_refusal(error: Any) -> DeploymentError:
 def _explain_no_answer(error: Exception) -> DeploymentError:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & set(_NOBODY):
-        return DeploymentError(f"{_sentence(error)}\n{_WHO}", "UNAUTHENTICATED")
+        return DeploymentError(f"{_write_sentence(error)}\n{_WHO}", "UNAUTHENTICATED")
     if "NoRegionError" in kinds:
         return DeploymentError(
             "In which region? Say -t aws-lambda:/REGION, -C region=REGION or AWS_REGION.",
@@ -164,12 +164,13 @@ def _explain_no_answer(error: Exception) -> DeploymentError:
         )
     if kinds & set(_SILENT):
         return DeploymentError(
-            f"AWS did not answer: {_sentence(error)}\nIs the region right, and the network up?",
+            f"AWS did not answer: {_write_sentence(error)}\n"
+            "Is the region right, and the network up?",
             "TEMPORARILY_UNAVAILABLE",
         )
-    return DeploymentError(f"boto3 gave up: {_sentence(error)}", "INTERNAL_ERROR")
+    return DeploymentError(f"boto3 gave up: {_write_sentence(error)}", "INTERNAL_ERROR")
 
 
-def _sentence(error: Exception) -> str:
+def _write_sentence(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if text.endswith((".", "!", "?")) else f"{text}."

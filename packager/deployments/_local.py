@@ -56,7 +56,7 @@ def run_local(
             artifact = stack.enter_context(provide_artifact(model_uri, flavor, settings))
             emulator = stack.enter_context(boot_function(artifact, settings))
         server = stack.enter_context(_listening(settings, emulator))
-        _announce(name, artifact, server)
+        _announce_address(name, artifact, server)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
         click.echo(f"{name} is ended.")
@@ -213,7 +213,7 @@ def _listening(settings: Settings, emulator: Emulator) -> Iterator[_Server]:
         yield server
 
 
-def _announce(name: str, artifact: Built, server: _Server) -> None:
+def _announce_address(name: str, artifact: Built, server: _Server) -> None:
     host, port = server.server_address[:2]
     address = f"http://{host if isinstance(host, str) else host.decode()}:{port}"
     click.echo(

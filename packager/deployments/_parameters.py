@@ -72,7 +72,7 @@ def check_values(given: Mapping[str, str], declared: Declared) -> None:
         f"{suggest_name(value, map(str, declared[name].get('AllowedValues', ())))} "
         f"{declared[name]['Description']}."
         for name, value in given.items()
-        if (why := _unfit(value, declared[name])) is not None
+        if (why := _make_unfit(value, declared[name])) is not None
     ]
     if wrong:
         raise wrong_setting("\n".join(wrong))
@@ -94,7 +94,7 @@ def check_needed(said: Collection[str], declared: Declared) -> None:
         raise wrong_setting(f"What this template cannot do without is not said:\n{listed}")
 
 
-def _unfit(value: str, spec: Mapping[str, Any]) -> str | None:
+def _make_unfit(value: str, spec: Mapping[str, Any]) -> str | None:
     """Explain why CloudFormation would not take the value; None where it would.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html

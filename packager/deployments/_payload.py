@@ -31,7 +31,7 @@ def request_body(inputs: object) -> bytes:
     if isinstance(inputs, str | bytes | bytearray):
         return _read_inputs(inputs)
     try:
-        text = json.dumps(_request(inputs), default=_plain, allow_nan=False)
+        text = json.dumps(_request(inputs), default=_make_plain, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise _make_refusal(f"The inputs cannot be sent as JSON: {error}.") from error
     return text.encode()
@@ -41,7 +41,7 @@ def response(payload: bytes, *, failed: bool, name: str) -> PredictionsResponse:
     """Raises DeploymentError with the function's own error code where it failed."""
     text = payload.decode(errors="replace")
     if failed:
-        raise _failure(text, name)
+        raise _make_failure(text, name)
     try:
         value = json.loads(text)
     except ValueError:
@@ -85,7 +85,7 @@ def _of_frame(frame: Any) -> Any:
         whole = {name: _whole(frame[name].dropna()) for name in columns}
         if "params" in whole:
             # a column of numbers with gaps has made floats of whole ones
-            whole["params"] = {key: _integral(value) for key, value in whole["params"].items()}
+            whole["params"] = {key: _are_integral(value) for key, value in whole["params"].items()}
         return whole
     known = frame.astype(object).where(frame.notna(), None)
     return {"dataframe_split": {"columns": columns, "data": known.to_numpy().tolist()}}
@@ -114,11 +114,11 @@ def _whole(column: Any) -> Any:
     return column.to_dict() if _is_named(column) else column.tolist()
 
 
-def _integral(value: object) -> Any:
+def _are_integral(value: object) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _plain(value: object) -> Any:
+def _make_plain(value: object) -> Any:
     """Convert what json does not know: numpy's, pandas' and Python's own values."""
     if hasattr(value, "tolist") and getattr(value, "ndim", 0) > 0:
         return value.tolist()
@@ -136,7 +136,7 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no form in it")
 
 
-def _failure(text: str, name: str) -> DeploymentError:
+def _make_failure(text: str, name: str) -> DeploymentError:
     try:
         value = json.loads(text)
     except ValueError:

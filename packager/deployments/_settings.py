@@ -72,7 +72,7 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _choice(*known: str) -> Callable[[str], str]:
+def _read_choice(*known: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in known:
             raise ValueError(f"give one of {', '.join(known)}.{suggest_name(text, known)}")
@@ -81,20 +81,20 @@ def _choice(*known: str) -> Callable[[str], str]:
     return read
 
 
-def _yes(text: str) -> bool:
+def _read_switch(text: str) -> bool:
     if text.lower() not in {"true", "false"}:
         raise ValueError("true or false is meant")
     return text.lower() == "true"
 
 
-def _minor(text: str) -> str:
+def _read_minor(text: str) -> str:
     if not re.fullmatch(r"\d+\.\d+", text):
         raise ValueError("a minor version such as 3.13 is meant")
     return text
 
 
-def _engine(text: str) -> Engine | None:
-    return None if _choice("auto", *Engine)(text) == "auto" else Engine(text)
+def _read_engine(text: str) -> Engine | None:
+    return None if _read_choice("auto", *Engine)(text) == "auto" else Engine(text)
 
 
 def _error(text: str) -> float:
@@ -115,39 +115,39 @@ def _file(text: str) -> Path:
     return Path(text)
 
 
-def _list(text: str) -> tuple[str, ...]:
+def _read_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
-    "allow_unproven": ("allow_unproven", _yes),
-    "allow_network": ("allow_network", _yes),
-    "arch": ("architecture", _choice("x86_64", "arm64")),
+    "allow_unproven": ("allow_unproven", _read_switch),
+    "allow_network": ("allow_network", _read_switch),
+    "arch": ("architecture", _read_choice("x86_64", "arm64")),
     "atol": ("atol", _error),
     "baseline": ("baseline", _file),
-    "batch": ("batch", _yes),
-    "engine": ("engine", _engine),
-    "event": ("events", _list),
+    "batch": ("batch", _read_switch),
+    "engine": ("engine", _read_engine),
+    "event": ("events", _read_list),
     "example": ("example", _file),
     "facts_dir": ("facts_dir", _folder),
-    "front": ("front", lambda text: Front(_choice(*Front)(text))),
-    "keep": ("keep", _list),
-    "keep_package": ("keep_packages", _list),
-    "once": ("once", _yes),
+    "front": ("front", lambda text: Front(_read_choice(*Front)(text))),
+    "keep": ("keep", _read_list),
+    "keep_package": ("keep_packages", _read_list),
+    "once": ("once", _read_switch),
     "optimize": ("optimize", _whole(0, 2)),
     "output_to": ("output_to", str),
-    "passes": ("passes", _list),
-    "python": ("python_minor", _minor),
+    "passes": ("passes", _read_list),
+    "python": ("python_minor", _read_minor),
     "registry_uri": ("registry_uri", str),
     "rows": ("rows", _whole(0, 1_000_000)),
-    "requirements": ("requirements", lambda text: Shipped(_choice(*Shipped)(text))),
+    "requirements": ("requirements", lambda text: Shipped(_read_choice(*Shipped)(text))),
     "rtol": ("rtol", _error),
     "seed": ("seed", _whole(0, 2**32 - 1)),
-    "tier": ("tier", lambda text: Tier(_choice(*Tier)(text))),
-    "trace": ("trace", _yes),
+    "tier": ("tier", lambda text: Tier(_read_choice(*Tier)(text))),
+    "trace": ("trace", _read_switch),
     "tracking_uri": ("tracking_uri", str),
-    "trust_model_index": ("trust_model_index", _yes),
-    "upgrade_pins": ("upgrade_pins", _yes),
+    "trust_model_index": ("trust_model_index", _read_switch),
+    "upgrade_pins": ("upgrade_pins", _read_switch),
 }
 _LISTENING: Final[dict[str, Callable[[str], Any]]] = {"host": str, "port": _whole(0, 65535)}
 _NAMED: Final = {"memory": "MemorySizeMb", "timeout": "TimeoutSeconds"}
@@ -227,13 +227,13 @@ def parse(config: Mapping[str, object] | None, target_uri: str = "aws-lambda") -
     )
     out = values.pop("out", None)
     if values:
-        raise _unknown(next(iter(values)), known)
+        raise _refuse_unknown(next(iter(values)), known)
     return Settings(
         account=account,
         bucket=_bucket(rest["bucket"]),
         prefix=rest["prefix"],
         role=rest["role"],
-        tags=_tags(tags),
+        tags=_read_tags(tags),
         parameters=parameters,
         build=build,
         out=None if out is None else Path(out),
@@ -274,11 +274,11 @@ def _read(name: str, text: str, read: Callable[[str], object]) -> Any:
         raise wrong_setting(f"{name}={text} cannot be used: {why}{end}") from error
 
 
-def _tags(given: object) -> dict[str, str]:
+def _read_tags(given: object) -> dict[str, str]:
     if isinstance(given, Mapping):
         found = {str(key): str(value) for key, value in given.items()}
     else:
-        pairs = [part.partition("=") for part in _list(str(given or ""))]
+        pairs = [part.partition("=") for part in _read_list(str(given or ""))]
         if any(not separator for _, separator, _ in pairs):
             raise wrong_setting("tags are given as tags=name=value,name=value.")
         found = {key.strip(): value.strip() for key, _, value in pairs}
@@ -300,7 +300,7 @@ def _bucket(text: str | None) -> str | None:
     return name
 
 
-def _unknown(name: str, parameters: Iterable[str]) -> DeploymentError:
+def _refuse_unknown(name: str, parameters: Iterable[str]) -> DeploymentError:
     known = [*AWS_OPTIONS, *BUILD_OPTIONS, *LOCAL_OPTIONS, *parameters]
     return wrong_setting(
         f"There is no setting {name!r}.{suggest_name(name, known)} "

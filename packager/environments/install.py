@@ -68,7 +68,7 @@ def install_wheels(
         compared = run()
     if faults := (*compared.wrong, *compared.unlisted, *_find_changed_lists(compared, identity)):
         _LOG.warning("Fetched again, because uv's copy was changed: %s", _name_some(faults))
-        _empty(into, before)
+        _empty_folder(into, before)
         compared = run(*_drop_copies(faults, compared.packages))
         if identity is not None:
             cache.forget(_KIND, identity)
@@ -128,7 +128,7 @@ def _list_files(folder: Path) -> frozenset[str]:
     return frozenset(path.as_posix() for path in file_tree.walk(folder))
 
 
-def _empty(into: Path, before: frozenset[str]) -> None:
+def _empty_folder(into: Path, before: frozenset[str]) -> None:
     """Remove all that was installed; uv would go by a list that may have been changed too."""
     for path in into.iterdir():
         if path.is_dir() and not path.is_symlink():

@@ -19,7 +19,7 @@ _LOOKED = ("the packager's own", "PATH", "pyenv", "uv")
 _ASK = "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.implementation.name)"
 
 
-def _candidates(minor: str) -> Iterator[tuple[Path, str]]:
+def _list_candidates(minor: str) -> Iterator[tuple[Path, str]]:
     if f"{sys.version_info.major}.{sys.version_info.minor}" == minor:
         # the base, so that an environment made from it does not hang on ours
         yield Path(getattr(sys, "_base_executable", sys.executable)), "this interpreter"
@@ -55,7 +55,7 @@ def find(minor: str) -> Interpreter:
 
     Raises InterpreterNotFoundError, which says how to get one.
     """
-    for path, found_by in _candidates(minor):
+    for path, found_by in _list_candidates(minor):
         try:
             asked = process.run([path, "-I", "-c", _ASK], check=False, timeout_seconds=30)
         except ToolError:

@@ -58,9 +58,9 @@ def ensure(
     )
 
     def make(folder: Path) -> Mapping[str, str]:
-        digests = _fill(folder, wanted)
+        digests = _fill_environment(folder, wanted)
         if compiled:
-            _compile(folder / "venv" / "lib", interpreter)
+            _compile_files(folder / "venv" / "lib", interpreter)
         return digests
 
     folder = cache.ensure(_KIND, _name_entry(wanted, label), make)
@@ -78,7 +78,7 @@ def _name_entry(wanted: Wanted, label: str) -> str:
     return f"{label}-{hashlib.sha256(whole.encode()).hexdigest()[:20]}"
 
 
-def _fill(folder: Path, wanted: Wanted) -> Mapping[str, str]:
+def _fill_environment(folder: Path, wanted: Wanted) -> Mapping[str, str]:
     """Versions are chosen first, by the index as it is now, and installed then.
 
     Returns the sha256 of the files that are known from their wheels, by their names below `folder`.
@@ -88,14 +88,14 @@ def _fill(folder: Path, wanted: Wanted) -> Mapping[str, str]:
     try:
         lock = lockfile.lock(wanted)
     except UnresolvableError as error:
-        raise ToolError(_explain(error)) from error
+        raise ToolError(_explain_failure(error)) from error
     (folder / "pylock.toml").write_text(redact(lock.text), encoding="utf-8")
     python = venv / "bin" / "python"
     digests = lockfile.install_environment(lock, python, cwd=wanted.base, options=wanted.options)
     return {f"{venv.name}/{name}": digest for name, digest in digests.items()}
 
 
-def _compile(packages: Path, interpreter: Interpreter) -> None:
+def _compile_files(packages: Path, interpreter: Interpreter) -> None:
     """Bytecode of all that is installed; a file that is no valid Python for this one has none.
 
     Not by the environment's own Python, which would run what packages have it do at each start.
@@ -103,7 +103,7 @@ def _compile(packages: Path, interpreter: Interpreter) -> None:
     process.run([interpreter.path, "-I", "-S", "-m", "compileall", "-q", packages], check=False)
 
 
-def _explain(error: UnresolvableError) -> str:
+def _explain_failure(error: UnresolvableError) -> str:
     """With what to do where the resolver found sources alone."""
     names = sorted(set(re.findall(r"Wheels are required for `([^`]+)`", error.words)))
     if not names:

@@ -73,7 +73,7 @@ def compare_record(site: Path, *, before: frozenset[str] = frozenset()) -> Compa
     rows = [row for record in sorted(site.glob("*.dist-info/RECORD")) for row in _read_rows(record)]
     hashed = [row for row in rows if row.algorithm in _ALGORITHMS]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        states = list(pool.map(lambda row: _state(site, row), hashed, chunksize=_PATIENCE))
+        states = list(pool.map(lambda row: _read_state(site, row), hashed, chunksize=_PATIENCE))
     # of wheels that bring one file each their own way the last has its way: as any of them lists it
     right = {row.name for row, (why, _) in zip(hashed, states, strict=True) if not why}
     right |= {row.name for row in rows if row.algorithm not in _ALGORITHMS}
@@ -115,7 +115,7 @@ def _read_rows(record: Path) -> list[_Row]:
     ]
 
 
-def _state(site: Path, row: _Row) -> tuple[str, str]:
+def _read_state(site: Path, row: _Row) -> tuple[str, str]:
     """Return what is wrong with the file, or "", and its sha256 where that is known."""
     path = site / row.name
     if not path.is_file():

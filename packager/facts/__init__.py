@@ -56,7 +56,7 @@ class Donor:
 
 
 def limits(target: str, folder: Path | None = None) -> Limits:
-    table = read(_stem(target), folder).table("limits")
+    table = read(_name_file(target), folder).table("limits")
     found = Limits(
         unzipped_bytes=table.whole("unzipped_bytes"),
         zipped_bytes=table.whole("zipped_bytes", optional=True) or None,
@@ -76,7 +76,7 @@ def limits(target: str, folder: Path | None = None) -> Limits:
 
 
 def surroundings(target: str, folder: Path | None = None) -> Surroundings:
-    table = read(_stem(target), folder).table("surroundings")
+    table = read(_name_file(target), folder).table("surroundings")
     architectures = table.texts("cpu_files")
     if set(architectures) - _ARCHITECTURES:
         table.wrong("cpu_files", f"may name {' and '.join(sorted(_ARCHITECTURES))}")
@@ -99,7 +99,7 @@ def surroundings(target: str, folder: Path | None = None) -> Surroundings:
 
 def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
     """Every managed runtime, in the order of its Python."""
-    root = read(_stem(target), folder)
+    root = read(_name_file(target), folder)
     systems = {table.text("name"): table for table in root.tables("systems")}
     found = []
     for table in root.tables("runtimes"):
@@ -129,11 +129,11 @@ def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
             )
         )
     root.done()
-    return tuple(sorted(found, key=lambda runtime: _minor(runtime.python_minor)))
+    return tuple(sorted(found, key=lambda runtime: _read_minor(runtime.python_minor)))
 
 
 def base_image(target: str, folder: Path | None = None) -> BaseImage:
-    table = read(_stem(target), folder).table("base_image")
+    table = read(_name_file(target), folder).table("base_image")
     found = BaseImage(
         reference=table.text("reference"),
         size_bytes=table.whole("size_bytes"),
@@ -146,7 +146,7 @@ def base_image(target: str, folder: Path | None = None) -> BaseImage:
 
 def shadows(target: str, folder: Path | None = None) -> tuple[Shadow, ...]:
     """() where the target's host keeps its own packages apart."""
-    root = read(_stem(target), folder)
+    root = read(_name_file(target), folder)
     if "shadows" not in root.values:
         return ()
     found = tuple(
@@ -201,11 +201,11 @@ def donors(folder: Path | None = None) -> tuple[Donor, ...]:
     return found
 
 
-def _stem(target: str) -> str:
+def _name_file(target: str) -> str:
     return target.replace("-", "_")
 
 
-def _minor(text: str) -> tuple[int, ...]:
+def _read_minor(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 

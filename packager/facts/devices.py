@@ -75,7 +75,11 @@ class Cuda:
 
 def builds(device: Device, driver: str | None, folder: Path | None = None) -> Builds:
     """Raises ConfigurationError for a driver that runs no CUDA that is known."""
-    return _cpu(folder) if device is Device.CPU else _gpu(cuda(driver, folder), folder)
+    return (
+        _list_cpu_builds(folder)
+        if device is Device.CPU
+        else _list_gpu_builds(cuda(driver, folder), folder)
+    )
 
 
 def cuda(driver: str | None, folder: Path | None = None) -> Cuda:
@@ -115,9 +119,9 @@ def cuda(driver: str | None, folder: Path | None = None) -> Cuda:
     )
 
 
-def _gpu(chosen: Cuda, folder: Path | None) -> Builds:
+def _list_gpu_builds(chosen: Cuda, folder: Path | None) -> Builds:
     root = read("gpu", folder)
-    substitutes = _substitutes(root)
+    substitutes = _list_substitutes(root)
     indexes = [table for table in root.tables("indexes") if table.whole("major") == chosen.major]
     urls = [table.text("url") for table in indexes]
     indexed = frozenset(name for table in indexes for name in table.texts("packages"))
@@ -137,7 +141,7 @@ def _gpu(chosen: Cuda, folder: Path | None) -> Builds:
     )
 
 
-def _substitutes(root: Table) -> tuple[Substitute, ...]:
+def _list_substitutes(root: Table) -> tuple[Substitute, ...]:
     return tuple(
         Substitute(
             name=table.text("name"),
@@ -149,10 +153,10 @@ def _substitutes(root: Table) -> tuple[Substitute, ...]:
     )
 
 
-def _cpu(folder: Path | None = None) -> Builds:
+def _list_cpu_builds(folder: Path | None = None) -> Builds:
     root = read("cpu", folder)
     found = Builds(
-        substitutes=_substitutes(root),
+        substitutes=_list_substitutes(root),
         excluded=tuple(
             Excluded(pattern=table.text("pattern"), source=table.source(), as_of=table.day("as_of"))
             for table in root.tables("excluded")

@@ -54,7 +54,9 @@ def make(plan: BuildPlan) -> str | None:
     frame, names, wanted = table
     frame = frame.sample(min(_ROWS, len(frame)), random_state=0).reset_index(drop=True)
     inputs = [sketch(name, frame[name].to_numpy()) for name in wanted[:MOST_COLUMNS]]
-    predictions = _predictions(plan, frame[names] if set(names) <= {*wanted} else frame[wanted])
+    predictions = _read_predictions(
+        plan, frame[names] if set(names) <= {*wanted} else frame[wanted]
+    )
     made = {
         "source": model.baseline_source,
         "rows": len(frame),
@@ -116,7 +118,7 @@ def _read(path: Path, source: str) -> Any:
         raise ConfigurationError(f"{source} cannot be read as a table: {error}") from error
 
 
-def _predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:
+def _read_predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:
     try:
         found = _ask_model(plan, frame.head(_ASKED))
     except ToolError as error:
@@ -141,7 +143,7 @@ def _ask_model(plan: BuildPlan, frame: object) -> list[Json]:
     python = virtual_environments.of_model(model, interpreter, plan.platform)
     with make_scratch("baseline") as name:
         asked, answered = name / "asked.jsonl", name / "answered.jsonl"
-        asked.write_text("".join(_probes(frame)), encoding="utf-8")
+        asked.write_text("".join(_make_probes(frame)), encoding="utf-8")
         registered_model.run(
             [python, "-s", _WORKER, model.root, asked, answered, "--seconds", f"{_SECONDS}"],
             readable=(model.root, _WORKER, _THREADS),
@@ -153,7 +155,7 @@ def _ask_model(plan: BuildPlan, frame: object) -> list[Json]:
     return [row for line in lines for row in _rows(line)]
 
 
-def _probes(frame: Any) -> Iterable[str]:
+def _make_probes(frame: Any) -> Iterable[str]:
     for start in range(0, len(frame), _BATCH):
         split = json.loads(
             frame.iloc[start : start + _BATCH].to_json(orient="split", date_format="iso")

@@ -34,11 +34,11 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
     """
     folder, archive = out / "function", out / "function.zip"
     bundle = verified.bundle
-    _stop(list(_unpackable(bundle.root)))
+    _stop_unpackable(list(_list_unpackable(bundle.root)))
     _LOG.info("Packing %d files", len(bundle.files))
     try:
-        copied = _copy(bundle.root, folder / plan.target.tree.home, folder)
-        _stop(list(_differences(bundle, copied)))
+        copied = _copy_tree(bundle.root, folder / plan.target.tree.home, folder)
+        _stop_unpackable(list(_list_differences(bundle, copied)))
         for name, text in entry_files(plan).items():
             (folder / name).write_text(text, encoding="utf-8")
             (folder / name).chmod(0o644)
@@ -55,21 +55,21 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
         size_bytes=archive.stat().st_size if zipped else unzipped,
         unzipped_bytes=unzipped,
     )
-    _stop(list(_over(artifact, plan.target)))
+    _stop_unpackable(list(_list_over(artifact, plan.target)))
     _LOG.debug("%s: %d bytes, %s", artifact.path.name, artifact.size_bytes, artifact.sha256)
     return artifact
 
 
-def _finding(message: str, hint: str) -> Finding:
+def _make_finding(message: str, hint: str) -> Finding:
     return Finding(check=Check.PACKAGE, message=message, hint=hint)
 
 
-def _stop(findings: list[Finding]) -> None:
+def _stop_unpackable(findings: list[Finding]) -> None:
     if findings:
         raise VerificationError(findings)
 
 
-def _unpackable(root: Path) -> Iterator[Finding]:
+def _list_unpackable(root: Path) -> Iterator[Finding]:
     """Links that leave the tree or lead nowhere, and names that a zip cannot state."""
     real = root.resolve()
     for path in sorted(root.rglob("*")):
@@ -77,15 +77,15 @@ def _unpackable(root: Path) -> Iterator[Finding]:
         try:
             name.encode()
         except UnicodeEncodeError:
-            yield _finding(f"{name!r} is not a name in UTF-8.", "Rename the file.")
+            yield _make_finding(f"{name!r} is not a name in UTF-8.", "Rename the file.")
         if path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(real)):
-            yield _finding(
+            yield _make_finding(
                 f"{name} is a link to a folder, out of the function, or to nothing.",
                 "Replace it by the file that it means.",
             )
 
 
-def _copy(root: Path, home: Path, top: Path) -> list[FileRecord]:
+def _copy_tree(root: Path, home: Path, top: Path) -> list[FileRecord]:
     """Copy file by file with the two modes that a zip of ours has; digests of what was read.
 
     Folders are made from `top` down.
@@ -109,7 +109,7 @@ def _copy(root: Path, home: Path, top: Path) -> list[FileRecord]:
     return records
 
 
-def _differences(bundle: Bundle, copied: list[FileRecord]) -> Iterator[Finding]:
+def _list_differences(bundle: Bundle, copied: list[FileRecord]) -> Iterator[Finding]:
     """Compare what ships with what was verified, file by file: they must be the same."""
     verified = {file.path: file.sha256 for file in bundle.files}
     packed = {file.path: file.sha256 for file in copied}
@@ -120,13 +120,13 @@ def _differences(bundle: Bundle, copied: list[FileRecord]) -> Iterator[Finding]:
     )
     if changed:
         shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" * (len(changed) > 5))
-        yield _finding(
+        yield _make_finding(
             f"{len(changed)} files differ from what was verified: {shown}.",
             "Something wrote into the build's folder; build again.",
         )
 
 
-def _over(artifact: Artifact, target: Target) -> Iterator[Finding]:
+def _list_over(artifact: Artifact, target: Target) -> Iterator[Finding]:
     limits = target.limits
     for what, size, limit in (
         ("The zip", artifact.size_bytes, limits.zipped_bytes),

@@ -55,12 +55,12 @@ def probes(model: ResolvedModel, rows: int, seed: int) -> tuple[Probe, ...]:
         values = Values(rng, examples.columns(body))
         found += _make_probes(model, inputs, values, rows)
         found += [
-            _probe(f"edge case: {name}", content, kind, 0, "http")
+            _make_probe(f"edge case: {name}", content, kind, 0, "http")
             for name, content, kind in refusals.bodies(inputs, values)
         ]
     elif body is not None:
         sizes = (1, 2, *([_BATCH] * (rows // _BATCH + 1)))
-        found += _drawn(body, rng, sizes, "request", rows)
+        found += _draw_rows(body, rng, sizes, "request", rows)
     return tuple(found)
 
 
@@ -74,7 +74,7 @@ def unseen(model: ResolvedModel, seed: int) -> tuple[Probe, ...]:
     body = None if model.example is None else examples.decode_example(model.example)
     inputs = (model.signature or {}).get("inputs")
     if not inputs:
-        drawn = () if body is None else _drawn(body, rng, ROWS, "unseen request")
+        drawn = () if body is None else _draw_rows(body, rng, ROWS, "unseen request")
         return tuple(replace(probe, unseen=True) for probe in drawn)
     seen, found = examples.columns(body), []
     kinds: tuple[tuple[str, type[Values], Sequence[int]], ...] = (
@@ -91,7 +91,7 @@ def unseen(model: ResolvedModel, seed: int) -> tuple[Probe, ...]:
             made = maker.make(form, min(size, room))
             name = f"unseen request: {what}, {made.rows} rows as {form}"
             door = _door(made.body, made.content_type, number)
-            found.append(_probe(name, made.body, made.content_type, made.rows, door))
+            found.append(_make_probe(name, made.body, made.content_type, made.rows, door))
     return tuple(replace(probe, unseen=True) for probe in found)
 
 
@@ -115,7 +115,7 @@ def of_rows(tables: Sequence[Mapping[str, Json]], model: ResolvedModel) -> tuple
             body = {"dataframe_split": {"data": rows}}
         content = json.dumps(body).encode()
         name = f"adversarial {number}: {len(rows)} rows"
-        found.append(_probe(name, content, JSON, len(rows), "http"))
+        found.append(_make_probe(name, content, JSON, len(rows), "http"))
     return tuple(found)
 
 
@@ -124,9 +124,9 @@ def _yield_saved_example(model: ResolvedModel) -> Iterator[Probe]:
         return
     body, kind = model.example.body, model.example.content_type
     count = examples.row_count(examples.decode_example(model.example))
-    yield _probe("the saved example over HTTP", body, kind, count, "http")
+    yield _make_probe("the saved example over HTTP", body, kind, count, "http")
     if kind.startswith(JSON) and _is_strict(body):
-        yield _probe("the saved example, directly", body, kind, count, "direct")
+        yield _make_probe("the saved example, directly", body, kind, count, "direct")
 
 
 def _make_probes(
@@ -148,7 +148,7 @@ def _make_probes(
             body = _with_parameters(body, parameters, values.rng)
         name = f"request {number}: {made.rows} rows as {form}"
         door = _door(body, made.content_type, number)
-        yield _probe(name, body, made.content_type, made.rows, door)
+        yield _make_probe(name, body, made.content_type, made.rows, door)
         done, spent, number = done + made.rows, spent + len(body), number + 1
         if spent > _ALL_BYTES:
             return
@@ -161,7 +161,7 @@ def _with_parameters(
     return json.dumps({**json.loads(body), "params": chosen}).encode()
 
 
-def _drawn(
+def _draw_rows(
     body: Json, rng: random.Random, sizes: Sequence[int], name: str, rows: int | None = None
 ) -> Iterator[Probe]:
     """The example's rows, drawn again; `rows` ends it once there are so many."""
@@ -173,7 +173,7 @@ def _drawn(
         content = json.dumps(drawn).encode()
         door: Door = "http" if number % 2 or not _is_strict(content) else "direct"
         what = f"{name} {number}: {size} rows of the example"
-        yield _probe(what, content, JSON, size, door)
+        yield _make_probe(what, content, JSON, size, door)
         done, spent = done + size, spent + len(content)
 
 
@@ -190,5 +190,5 @@ def _is_strict(body: bytes) -> bool:
     return True
 
 
-def _probe(name: str, body: bytes, content_type: str, rows: int, door: Door) -> Probe:
+def _make_probe(name: str, body: bytes, content_type: str, rows: int, door: Door) -> Probe:
     return Probe(name=name, body=body, content_type=content_type, rows=rows, door=door)

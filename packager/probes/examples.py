@@ -74,7 +74,7 @@ def resample_rows(body: Json, rows: int, rng: random.Random) -> Json:
         if isinstance(data, list) and data:
             return {**body, key: rng.choices(data, k=rows)}
         if isinstance(data, dict) and _are_aligned(data):
-            picked = [rng.randrange(_length(data)) for _ in range(rows)]
+            picked = [rng.randrange(_count_rows(data)) for _ in range(rows)]
             return {**body, key: {name: [data[name][at] for at in picked] for name in data}}
     return None
 
@@ -90,5 +90,5 @@ def _are_aligned(data: Mapping[str, object]) -> bool:
     return len(lengths) == 1 and not lengths & {-1, 0}
 
 
-def _length(data: Mapping[str, Sequence[object]]) -> int:
+def _count_rows(data: Mapping[str, Sequence[object]]) -> int:
     return len(next(iter(data.values())))

@@ -27,24 +27,24 @@ def source_event(name: str, request: Json) -> Json:
 
 def notice_event() -> Json:
     """A bucket's notification in the queue whose ARN is NOTICES."""
-    return _records(
+    return _make_records(
         "aws:sqs", NOTICES, messageId=_ID, body=json.dumps(_s3({})), attributes={}
     )  # fmt: skip
 
 
-def _arn(service: str, resource: str) -> str:
+def _make_arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:{_REGION}:{_ACCOUNT}:{resource}"
 
 
-def _records(source: str, arn: str, **more: Json) -> Json:
+def _make_records(source: str, arn: str, **more: Json) -> Json:
     shared = {"eventSource": source, "eventSourceARN": arn, "awsRegion": _REGION}
     return {"Records": [{**shared, **more}]}
 
 
-def _sqs(request: Json) -> Json:
-    return _records(
+def _make_sqs(request: Json) -> Json:
+    return _make_records(
         "aws:sqs",
-        _arn("sqs", "requests"),
+        _make_arn("sqs", "requests"),
         messageId=_ID,
         receiptHandle="AQEB",
         body=json.dumps(request),
@@ -59,8 +59,8 @@ def _sqs(request: Json) -> Json:
     )
 
 
-def _sns(request: Json) -> Json:
-    topic = _arn("sns", "requests")
+def _make_sns(request: Json) -> Json:
+    topic = _make_arn("sns", "requests")
     sent: dict[str, Json] = {
         "Type": "Notification",
         "MessageId": _ID,
@@ -79,17 +79,17 @@ def _sns(request: Json) -> Json:
     return {"Records": [record]}
 
 
-def _kinesis(request: Json) -> Json:
+def _make_kinesis(request: Json) -> Json:
     sequence = "49590338271490256608559692538361571095921575989136588898"
-    return _records(
+    return _make_records(
         "aws:kinesis",
-        _arn("kinesis", "stream/requests"),
+        _make_arn("kinesis", "stream/requests"),
         eventID=f"shardId-000000000000:{sequence}",
         eventName="aws:kinesis:record",
         eventVersion="1.0",
         kinesis={
             "approximateArrivalTimestamp": _EPOCH_SECONDS,
-            "data": _base64(request),
+            "data": _encode_base64(request),
             "kinesisSchemaVersion": "1.0",
             "partitionKey": "1",
             "sequenceNumber": sequence,
@@ -97,17 +97,17 @@ def _kinesis(request: Json) -> Json:
     )
 
 
-def _dynamodb(request: Json) -> Json:
-    return _records(
+def _make_dynamodb(request: Json) -> Json:
+    return _make_records(
         "aws:dynamodb",
-        _arn("dynamodb", "table/requests/stream/2000-01-01T00:00:00.000"),
+        _make_arn("dynamodb", "table/requests/stream/2000-01-01T00:00:00.000"),
         eventID=_ID.replace("-", ""),
         eventName="INSERT",
         eventVersion="1.1",
         dynamodb={
             "ApproximateCreationDateTime": _EPOCH_SECONDS,
             "Keys": {"id": {"S": "1"}},
-            "NewImage": {name: _attribute(value) for name, value in request.items()},
+            "NewImage": {name: _make_attribute(value) for name, value in request.items()},
             "SequenceNumber": "100000000000000000001",
             "SizeBytes": 100,
             "StreamViewType": "NEW_IMAGE",
@@ -115,7 +115,7 @@ def _dynamodb(request: Json) -> Json:
     )
 
 
-def _attribute(value: Json) -> dict[str, Any]:
+def _make_attribute(value: Json) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"BOOL": value}
     if value is None:
@@ -123,13 +123,13 @@ def _attribute(value: Json) -> dict[str, Any]:
     if isinstance(value, int | float):
         return {"N": repr(value)}
     if isinstance(value, list):
-        return {"L": [_attribute(each) for each in value]}
+        return {"L": [_make_attribute(each) for each in value]}
     if isinstance(value, dict):
-        return {"M": {name: _attribute(each) for name, each in value.items()}}
+        return {"M": {name: _make_attribute(each) for name, each in value.items()}}
     return {"S": value}
 
 
-def _eventbridge(request: Json) -> Json:
+def _make_eventbridge(request: Json) -> Json:
     return {
         "version": "0",
         "id": _ID,
@@ -143,25 +143,25 @@ def _eventbridge(request: Json) -> Json:
     }
 
 
-def _kafka(request: Json) -> Json:
+def _make_kafka(request: Json) -> Json:
     record = {
         "topic": "requests",
         "partition": 0,
         "offset": 0,
         "timestamp": _EPOCH_SECONDS * 1000,
         "timestampType": "CREATE_TIME",
-        "value": _base64(request),
+        "value": _encode_base64(request),
         "headers": [],
     }
     return {
         "eventSource": "aws:kafka",
-        "eventSourceArn": _arn("kafka", f"cluster/requests/{_ID}-1"),
+        "eventSourceArn": _make_arn("kafka", f"cluster/requests/{_ID}-1"),
         "bootstrapServers": "b-1.requests.example.c1.kafka.us-east-1.amazonaws.com:9092",
         "records": {"requests-0": [record]},
     }
 
 
-def _stepfunctions(request: Json) -> Json:
+def _make_stepfunctions(request: Json) -> Json:
     return {"BatchInput": {}, "Items": [request]}
 
 
@@ -171,9 +171,9 @@ def _files(_: Json) -> Json:
 
 def _s3(_: Json) -> Json:
     """The object is the user's to name; a bucket's notification quotes its key as a query does."""
-    return _records(
+    return _make_records(
         "aws:s3",
-        _arn("s3", "data"),
+        _make_arn("s3", "data"),
         eventVersion="2.1",
         eventTime="2000-01-01T00:00:00.000Z",
         eventName="ObjectCreated:Put",
@@ -191,23 +191,23 @@ def _s3(_: Json) -> Json:
     )
 
 
-def _schedule(request: Json) -> Json:
+def _make_schedule(request: Json) -> Json:
     return {"scheduled": "2000-01-01T00:00:00Z", "execution": _ID, "request": request}
 
 
-def _base64(request: Json) -> str:
+def _encode_base64(request: Json) -> str:
     return base64.b64encode(json.dumps(request).encode()).decode("ascii")
 
 
 _FORMS: Final[dict[str, Callable[[Json], Json]]] = {
-    "sqs": _sqs,
-    "sns": _sns,
-    "kinesis": _kinesis,
-    "dynamodb": _dynamodb,
-    "eventbridge": _eventbridge,
-    "kafka": _kafka,
-    "stepfunctions": _stepfunctions,
-    "schedule": _schedule,
+    "sqs": _make_sqs,
+    "sns": _make_sns,
+    "kinesis": _make_kinesis,
+    "dynamodb": _make_dynamodb,
+    "eventbridge": _make_eventbridge,
+    "kafka": _make_kafka,
+    "stepfunctions": _make_stepfunctions,
+    "schedule": _make_schedule,
     "files": _files,
     "s3": _s3,
 }

@@ -64,7 +64,7 @@ class Values:
         if kind == "binary":
             return base64.b64encode(self.rng.randbytes(self.rng.randrange(1, 12))).decode("ascii")
         if kind == "datetime":
-            return self._moment(seen)
+            return self._make_moment(seen)
         if seen and self.rng.random() < _AS_SEEN:
             return self._reword_prose(self.rng.choice(list(seen)))
         return self._make_nested(kind, spec)
@@ -98,10 +98,10 @@ class Values:
     def tensor(self, dtype: str, shape: Sequence[int], seen: Sequence[Json]) -> Json:
         """Nested lists of this shape, every size of it given; a scalar for an empty shape."""
         if not shape:
-            return self._element(dtype, seen)
+            return self._make_element(dtype, seen)
         return [self.tensor(dtype, shape[1:], seen) for _ in range(shape[0])]
 
-    def _element(self, dtype: str, seen: Sequence[Json]) -> Json:
+    def _make_element(self, dtype: str, seen: Sequence[Json]) -> Json:
         if dtype.startswith("float"):
             return self.real(_numbers(seen))
         if dtype in _DTYPES:
@@ -125,7 +125,7 @@ class Values:
         least = max(limits[0], int(low) - spare if low < 0 or spare < low else min(int(low), 0))
         return self.rng.randint(least, max(least, min(limits[1], int(high) + spare)))
 
-    def _moment(self, seen: Sequence[Json]) -> str:
+    def _make_moment(self, seen: Sequence[Json]) -> str:
         moments = [value for value in seen if isinstance(value, str)]
         try:
             start = datetime.fromisoformat(self.rng.choice(moments)) if moments else None

@@ -54,7 +54,7 @@ def replacing(final: Path) -> Iterator[Place]:
     refuse_foreign(final)
     with _disk_errors(final.parent):
         final.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(final)
+        _sweep_leftovers(final)
         root = final.parent / f".{_shorten(final.name)}.partial-{os.getpid()}"
         root.mkdir()
     place = Place(root)
@@ -62,7 +62,7 @@ def replacing(final: Path) -> Iterator[Place]:
         with _disk_errors(final.parent):
             place.out.mkdir()
             yield place
-            _swap(place.out, final)
+            _swap_folders(place.out, final)
     finally:
         remove_tree(root)
 
@@ -102,7 +102,7 @@ def refuse_foreign(final: Path) -> None:
         )
 
 
-def _swap(new: Path, final: Path) -> None:
+def _swap_folders(new: Path, final: Path) -> None:
     """Put `new` where `final` is; an earlier artifact is dropped only after the new one stands."""
     old = new.parent / "replaced"
     if final.exists():
@@ -115,11 +115,11 @@ def _swap(new: Path, final: Path) -> None:
         raise
 
 
-def _sweep(final: Path) -> None:
+def _sweep_leftovers(final: Path) -> None:
     """Remove what a build that was killed left beside `final`; one that still runs is let be."""
     for left in final.parent.glob(f".{glob.escape(_shorten(final.name))}.partial-*"):
         process = left.name.rpartition("-")[2]
-        if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
+        if process.isdigit() and int(process) != os.getpid() and not _is_alive(int(process)):
             remove_tree(left)
 
 
@@ -128,7 +128,7 @@ def _shorten(name: str) -> str:
     return os.fsencode(name)[:_MOST_NAME].decode("utf-8", "ignore")
 
 
-def _alive(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -93,7 +93,7 @@ def rename(path: Path, soname: str) -> None:
         room = len(own.soname.encode())
         if len(name) > room:
             raise ValueError(f"{path.name} has no room for the name {soname}")
-        file.seek(_offset(elf, tags["DT_STRTAB"].entry.d_ptr) + own.entry.d_val)
+        file.seek(_find_offset(elf, tags["DT_STRTAB"].entry.d_ptr) + own.entry.d_val)
         file.write(name.ljust(room, b"\0"))
 
 
@@ -138,25 +138,25 @@ def _read(file: BinaryIO) -> Elf:
         needed=tuple(tag.needed for tag in tags.get("DT_NEEDED", [])),
         search=tuple(part for text in search for part in text.split(":") if part),
         inherited=not runpath and bool(search),
-        glibc=max(_glibc(file, elf, tags), default=None),
+        glibc=max(_list_glibc(file, elf, tags), default=None),
     )
 
 
-def _glibc(file: BinaryIO, elf: ELFFile, tags: dict[str, list[Any]]) -> list[tuple[int, int]]:
+def _list_glibc(file: BinaryIO, elf: ELFFile, tags: dict[str, list[Any]]) -> list[tuple[int, int]]:
     """Every GLIBC version in the chain of DT_VERNEED: the section headers may be gone."""
     if "DT_VERNEED" not in tags or "DT_STRTAB" not in tags:
         return []
     order = "<" if elf.little_endian else ">"
     need, aux = struct.Struct(order + _VERNEED.format), struct.Struct(order + _VERNAUX.format)
-    strings = _offset(elf, tags["DT_STRTAB"][0].entry.d_ptr)
-    at = _offset(elf, tags["DT_VERNEED"][0].entry.d_ptr)
+    strings = _find_offset(elf, tags["DT_STRTAB"][0].entry.d_ptr)
+    at = _find_offset(elf, tags["DT_VERNEED"][0].entry.d_ptr)
     found = []
     for _ in range(_MOST_ENTRIES):
-        _, count, _, first, following = need.unpack(_at(file, at, need.size))
+        _, count, _, first, following = need.unpack(_read_at(file, at, need.size))
         entry = at + first
         for _ in range(count):
-            _, _, _, name, step = aux.unpack(_at(file, entry, aux.size))
-            text = _at(file, strings + name, 64).partition(b"\0")[0].decode("ascii", "replace")
+            _, _, _, name, step = aux.unpack(_read_at(file, entry, aux.size))
+            text = _read_at(file, strings + name, 64).partition(b"\0")[0].decode("ascii", "replace")
             if match := _GLIBC.match(text):
                 found.append((int(match[1]), int(match[2])))
             if not step:
@@ -168,12 +168,12 @@ def _glibc(file: BinaryIO, elf: ELFFile, tags: dict[str, list[Any]]) -> list[tup
     return found
 
 
-def _offset(elf: ELFFile, address: int) -> int:
+def _find_offset(elf: ELFFile, address: int) -> int:
     for offset in elf.address_offsets(address):
         return int(offset)
     raise LookupError(f"no segment holds address {address:#x}")
 
 
-def _at(file: BinaryIO, offset: int, size: int) -> bytes:
+def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
     file.seek(offset)
     return file.read(size)

@@ -88,16 +88,16 @@ def compact_library(data: bytes, excise: Sequence[str] = ()) -> bytes:
         raise NotCompactableError(f"not readable as ELF: {error!r}") from error
     if any(align > page for _, address, _, align, _ in sections if address):
         raise NotCompactableError("a section asks for more than a page of alignment")
-    segments = _segments(data)
+    segments = _list_segments(data)
     holes = [(address, address + size) for name, address, size, _, _ in sections
              if name in excise and address]  # fmt: skip
     before = [s for s in segments if s.kind == _LOAD]
     _refuse_odd(before, len(data))
-    cut = [piece for s in segments for piece in _without(s, holes, page)]
+    cut = [piece for s in segments for piece in _cut_without(s, holes, page)]
     return _laid_out(data, before, cut, page)
 
 
-def _segments(data: bytes) -> list[_Segment]:
+def _list_segments(data: bytes) -> list[_Segment]:
     header = _HEADER.unpack_from(data)
     start, size, count = header[5], header[9], header[10]
     if size != _SEGMENT.size or start + count * size > len(data):
@@ -128,7 +128,9 @@ def _refuse_odd(loads: Sequence[_Segment], size: int) -> None:
         raise NotCompactableError("its segments are not in the order of their addresses")
 
 
-def _without(segment: _Segment, holes: Sequence[tuple[int, int]], page: int) -> Iterator[_Segment]:
+def _cut_without(
+    segment: _Segment, holes: Sequence[tuple[int, int]], page: int
+) -> Iterator[_Segment]:
     """A segment, or its parts before and after each hole; the first part spans the hole's pages."""
     if segment.kind != _LOAD:
         yield segment
@@ -190,7 +192,7 @@ def _laid_out(
     header[6] = header[12] = header[13] = 0  # e_shoff, e_shnum, e_shstrndx: no section headers
     out[: _HEADER.size] = _HEADER.pack(*header)
     result = bytes(out)
-    _prove(data, result, before, page)
+    _prove_loads(data, result, before, page)
     return result
 
 
@@ -209,14 +211,14 @@ def _move_segment(
     return replace(segment, kind=_NULL, offset=0, file_size=0, memory_size=0)
 
 
-def _prove(old: bytes, new: bytes, before: Sequence[_Segment], page: int) -> None:
+def _prove_loads(old: bytes, new: bytes, before: Sequence[_Segment], page: int) -> None:
     """Every mapped byte in the new file is what it was, at the address where it was.
 
     The ELF header and the program headers are the exception: they are what was rewritten.
     """
     table = _HEADER.unpack_from(new)[5]
     rewritten = [(0, _HEADER.size), (table, table + _HEADER.unpack_from(new)[10] * _SEGMENT.size)]
-    for load in (s for s in _segments(new) if s.kind == _LOAD and s.file_size):
+    for load in (s for s in _list_segments(new) if s.kind == _LOAD and s.file_size):
         if (load.offset - load.vaddr) % page:
             raise NotCompactableError("a segment would lie across pages")
         end = load.vaddr + load.file_size

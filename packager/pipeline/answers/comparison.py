@@ -81,7 +81,7 @@ def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Diffe
         kind = "row" if where == "predictions" else "item"
         for at, (left, right) in enumerate(zip(expected, actual, strict=True)):
             yield from differences(left, right, f"{where}, {kind} {at}" if where else f"row {at}")
-    elif not _same(expected, actual):
+    elif not _are_same(expected, actual):
         yield Difference(
             where or "answer",
             _shorten_value(expected),
@@ -92,7 +92,7 @@ def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Diffe
         )
 
 
-def _same(expected: Json, actual: Json) -> bool:
+def _are_same(expected: Json, actual: Json) -> bool:
     if type(expected) is not type(actual):
         return False
     if isinstance(expected, float):

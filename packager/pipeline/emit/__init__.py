@@ -32,12 +32,12 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     """
     _LOG.info("Writing the template, the evidence and the bill of materials")
     sizing = size(plan, verified.evidence)
-    scrub = _scrubber(verified, plan, out)
+    scrub = _make_scrubber(verified, plan, out)
     files = {
         **_render_templates(plan, context(artifact, verified, plan, sizing)),
         **{name: to_json(value) for name, value in list_requests(plan).items()},
-        **_infrastructure(plan),
-        **_engines(plan),
+        **_read_infrastructure(plan),
+        **_read_engine_scripts(plan),
         "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, plan),
@@ -69,7 +69,7 @@ def _render_templates(plan: BuildPlan, values: Mapping[str, object]) -> dict[str
     return templates.render([resources.TEMPLATES / name for name in names], values, filters)
 
 
-def _infrastructure(plan: BuildPlan) -> dict[str, str]:
+def _read_infrastructure(plan: BuildPlan) -> dict[str, str]:
     """Read what makes the resources that the artifact runs on; its values are parameters."""
     if plan.target.deployment.infra is None:
         return {}
@@ -83,7 +83,7 @@ def _infrastructure(plan: BuildPlan) -> dict[str, str]:
     }
 
 
-def _engines(plan: BuildPlan) -> dict[str, str]:
+def _read_engine_scripts(plan: BuildPlan) -> dict[str, str]:
     """Scripts that run the function's predictor over Ray or Spark, where a batch was asked for."""
     if not plan.request.events.batch:
         return {}
@@ -103,7 +103,7 @@ def _write(out: Path, name: str, text: str) -> Path:
     return path
 
 
-def _scrubber(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> _text.Scrubber:
+def _make_scrubber(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> _text.Scrubber:
     return _text.Scrubber.over(
         {
             "model": plan.model.root,

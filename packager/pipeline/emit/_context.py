@@ -54,7 +54,7 @@ def context(
         **_describe_device(plan),
         "cold": verified.evidence.replay.cold_start,
         "dashboard": _dashboard.body(_NAMESPACE, named, events=mute, drift=drift),
-        "description": _description(plan),
+        "description": _write_description(plan),
         "dimensions": named,
         "drift": drift,
         "environment": list_template_variables(plan),
@@ -147,7 +147,7 @@ def tags(artifact: Artifact, plan: BuildPlan) -> dict[str, str]:
     return {key: _text.tag_value(value) for key, value in named.items() if value}
 
 
-def _description(plan: BuildPlan) -> str:
+def _write_description(plan: BuildPlan) -> str:
     model = plan.model
     version = f" version {model.version}" if model.version else ""
     text = f"MLflow model {model.name}{version}, {plan.flavor}, digest {model.digest[:12]}"

@@ -24,7 +24,7 @@ def body(
     own = [part.replace("${", "${!") for pair in dimensions.items() for part in pair]
     graphs: list[tuple[str, list[list[Json]]]] = [
         ("Invocations and errors", _function("Invocations", "Errors", "Throttles", stat="Sum")),
-        ("Duration (ms)", _durations()),
+        ("Duration (ms)", _graph_durations()),
         ("Concurrent executions", _function("ConcurrentExecutions", stat="Maximum")),
         ("Rows", _own(namespace, own, "Sum", "Rows", "RowErrors")),
         ("Latency (ms)", _own(namespace, own, "p99", "Latency", "ModelLatency")),
@@ -39,7 +39,7 @@ def body(
     if drift:
         lines = _own(namespace, own, "Average", "DriftMostPsi", "PredictionPsi")
         graphs.append(("Drift (population stability index)", lines))
-    widgets = [_widget(place, title, lines) for place, (title, lines) in enumerate(graphs)]
+    widgets = [_make_widget(place, title, lines) for place, (title, lines) in enumerate(graphs)]
     return json.dumps({"widgets": widgets}, indent=1, ensure_ascii=True)
 
 
@@ -48,7 +48,7 @@ def _function(*names: str, stat: str) -> list[list[Json]]:
     return [["AWS/Lambda", name, *where, {"stat": stat}] for name in names]
 
 
-def _durations() -> list[list[Json]]:
+def _graph_durations() -> list[list[Json]]:
     where = ["FunctionName", "${Function}"]
     return [["AWS/Lambda", "Duration", *where, {"stat": stat}] for stat in ("p50", "p99")]
 
@@ -61,7 +61,7 @@ def _queue(name: str) -> list[Json]:
     return ["AWS/SQS", name, "QueueName", "${FailuresQueue.QueueName}", {"stat": "Maximum"}]
 
 
-def _widget(place: int, title: str, lines: list[list[Json]]) -> Json:
+def _make_widget(place: int, title: str, lines: list[list[Json]]) -> Json:
     return {
         "type": "metric",
         "x": place % _ACROSS * _WIDTH,

@@ -65,7 +65,7 @@ def sample(model: ResolvedModel) -> tuple[bytes | None, str]:
     if not inputs:
         return None, _JSON
     if any(spec.get("type") == "tensor" for spec in inputs):
-        tensors = {spec.get("name"): _tensor(spec.get("tensor-spec") or {}) for spec in inputs}
+        tensors = {spec.get("name"): _make_tensor(spec.get("tensor-spec") or {}) for spec in inputs}
         made: Json = {"inputs": next(iter(tensors.values())) if len(tensors) == 1 else tensors}
     elif all(spec.get("name") for spec in inputs):
         columns = [spec["name"] for spec in inputs]
@@ -88,7 +88,7 @@ def _column(spec: Json) -> Json:
     return _VALUES.get(str(kind), 0)
 
 
-def _tensor(spec: Json) -> Json:
+def _make_tensor(spec: Json) -> Json:
     dtype = str(spec.get("dtype", "float64"))
     value: Json = "a" if dtype in {"str", "object", "bytes"} else dtype == "bool" and False
     if dtype.startswith(("float", "int", "uint", "complex")):
@@ -115,7 +115,10 @@ def _payload(model: ResolvedModel, body: bytes | None, content_type: str) -> Jso
         if spec.get("type") in {"string", "binary", "datetime"}
     }
     data = [
-        [cell if name in text else _cell(cell) for name, cell in zip(columns, row, strict=False)]
+        [
+            cell if name in text else _make_cell(cell)
+            for name, cell in zip(columns, row, strict=False)
+        ]
         for row in rows
     ]
     return {"dataframe_split": {"columns": columns, "data": data}}
@@ -127,7 +130,7 @@ def _decode_body(model: ResolvedModel, body: bytes) -> Json:
     None where the body says Infinity, which JSON has no word for.
     """
     try:
-        return json.loads(body, parse_constant=_strict)
+        return json.loads(body, parse_constant=_make_strict)
     except _NoJsonError:
         return None
     except ValueError as error:
@@ -141,12 +144,12 @@ class _NoJsonError(Exception):
     pass
 
 
-def _strict(constant: str) -> None:
+def _make_strict(constant: str) -> None:
     if constant != "NaN":
         raise _NoJsonError(constant)
 
 
-def _cell(text: str) -> Json:
+def _make_cell(text: str) -> Json:
     if text in {"", "NaN", "nan"}:
         return None
     try:
@@ -156,11 +159,11 @@ def _cell(text: str) -> Json:
     return text if isinstance(value, dict | list | str) else value
 
 
-def _http(body: bytes | None) -> tuple[str, str]:
+def _make_http_event(body: bytes | None) -> tuple[str, str]:
     return ("GET", "/ping") if body is None else ("POST", "/invocations")
 
 
-def _headers(host: str, body: bytes | None, content_type: str) -> dict[str, str]:
+def _make_headers(host: str, body: bytes | None, content_type: str) -> dict[str, str]:
     found = {
         "accept": _JSON,
         "host": host,
@@ -183,14 +186,14 @@ def _body(body: bytes | None) -> dict[str, Any]:
 
 
 def _version_2(host: str, body: bytes | None, content_type: str) -> Json:
-    method, path = _http(body)
+    method, path = _make_http_event(body)
     route = "$default" if ".lambda-url." in host else f"{method} {path}"
     event = {
         "version": "2.0",
         "routeKey": route,
         "rawPath": path,
         "rawQueryString": "",
-        "headers": _headers(host, body, content_type),
+        "headers": _make_headers(host, body, content_type),
         "requestContext": {
             "accountId": _ACCOUNT,
             "apiId": host.partition(".")[0],
@@ -215,9 +218,9 @@ def _version_2(host: str, body: bytes | None, content_type: str) -> Json:
 
 
 def _version_1(body: bytes | None, content_type: str) -> Json:
-    method, path = _http(body)
+    method, path = _make_http_event(body)
     host = "d-1a2b3c.execute-api.us-east-1.amazonaws.com"
-    headers = _headers(host, body, content_type)
+    headers = _make_headers(host, body, content_type)
     return {
         "resource": path,
         "path": path,
@@ -248,7 +251,7 @@ def _version_1(body: bytes | None, content_type: str) -> Json:
 
 
 def _load_balancer(body: bytes | None, content_type: str) -> Json:
-    method, path = _http(body)
+    method, path = _make_http_event(body)
     group = f"arn:aws:elasticloadbalancing:us-east-1:{_ACCOUNT}:targetgroup/model/0123456789abcdef"
     event = _body(body)
     return {
@@ -256,7 +259,9 @@ def _load_balancer(body: bytes | None, content_type: str) -> Json:
         "httpMethod": method,
         "path": path,
         "queryStringParameters": {},
-        "headers": _headers("model-1234567890.us-east-1.elb.amazonaws.com", body, content_type),
+        "headers": _make_headers(
+            "model-1234567890.us-east-1.elb.amazonaws.com", body, content_type
+        ),
         **event,
         # a load balancer sends an empty body, not none
         "body": event["body"] or "",

@@ -57,7 +57,7 @@ def definition(function: str, partition: str) -> dict[str, Json]:
             "Choose": {"Type": "Choice", "Choices": choices, "Default": "Unknown"},
             "Unknown": {"Type": "Fail", "Error": "UnknownFormat", "Cause": "No such format"},
             **rows,
-            _name(FOLDER): _objects(function, partition),
+            _name(FOLDER): _map_objects(function, partition),
         },
     }
 
@@ -68,7 +68,7 @@ def _name(form: str) -> str:
 
 def _rows(form: str, reader: Json, function: str, partition: str) -> dict[str, Json]:
     return {
-        **_map(function, partition, "EXPRESS"),
+        **_make_map(function, partition, "EXPRESS"),
         "ItemReader": {
             "Resource": f"arn:{partition}:states:::s3:getObject",
             "ReaderConfig": reader,
@@ -82,12 +82,12 @@ def _rows(form: str, reader: Json, function: str, partition: str) -> dict[str, J
     }
 
 
-def _objects(function: str, partition: str) -> dict[str, Json]:
+def _map_objects(function: str, partition: str) -> dict[str, Json]:
     target = "States.Format('s3://{}/{}{}.jsonl', $.output.bucket, $.output.prefix, {})".replace(
         ", {})", ", $$.Map.Item.Value.Key)"
     )
     return {
-        **_map(function, partition, "STANDARD"),
+        **_make_map(function, partition, "STANDARD"),
         "ItemReader": {
             "Resource": f"arn:{partition}:states:::s3:listObjectsV2",
             "Parameters": {"Bucket.$": "$.input.bucket", "Prefix.$": "$.input.key"},
@@ -99,7 +99,7 @@ def _objects(function: str, partition: str) -> dict[str, Json]:
     }
 
 
-def _map(function: str, partition: str, kind: str) -> dict[str, Json]:
+def _make_map(function: str, partition: str, kind: str) -> dict[str, Json]:
     """Return what both maps have in common.
 
     A file may take longer than the five minutes of an express execution.

@@ -27,17 +27,17 @@ SCHEMA_VERSION = 1
 
 
 def to_json(value: object) -> str:
-    return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(_make_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _plain(value: object) -> Json:
+def _make_plain(value: object) -> Json:
     """Dates, paths, enumerations, sets and tuples as JSON has them."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _make_plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted(_plain(item) for item in value)
+        return sorted(_make_plain(item) for item in value)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_make_plain(item) for item in value]
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, PurePath | StrEnum):
@@ -61,12 +61,12 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
             "upgraded": [asdict(pin) for pin in plan.upgraded],
             "lines": [asdict(change) for change in plan.model.requirements.changes],
         },
-        "evidence": _plain(verified.evidence.describe()),
-        "ledger": [_entry(entry) for entry in verified.bundle.ledger],
+        "evidence": _make_plain(verified.evidence.describe()),
+        "ledger": [_describe_entry(entry) for entry in verified.bundle.ledger],
     }
 
 
-def _entry(entry: LedgerEntry) -> Json:
+def _describe_entry(entry: LedgerEntry) -> Json:
     return {**asdict(entry), "bytes_saved": entry.bytes_before - entry.bytes_after}
 
 
@@ -81,7 +81,7 @@ def report_json(
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {
         **evidence_json(artifact, verified, plan),
-        **_summary(artifact, verified, plan, sizing),
+        **_summarize(artifact, verified, plan, sizing),
         "packager": version("serverless-model-packager"),
         "artifact": {
             "path": artifact.path.name,
@@ -117,7 +117,7 @@ def report_json(
     }
 
 
-def _summary(
+def _summarize(
     artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, sizing: Sizing
 ) -> dict[str, str | int | bool]:
     """The plain values at the top: what a caller asks for most."""

@@ -41,13 +41,13 @@ def sbom(artifact: Artifact, plan: BuildPlan) -> str:
         version=plan.model.version or "",
         type=ComponentType.APPLICATION,
         bom_ref="function",
-        hashes=[_sha256(artifact.sha256)],
+        hashes=[_describe_digest(artifact.sha256)],
     )
     bom.metadata.component = function
     parts = [
         _model(plan.model, plan.flavor),
-        _handlers(),
-        *_packages(artifact.folder, plan),
+        _describe_handlers(),
+        *_describe_packages(artifact.folder, plan),
         *_libraries(artifact.folder),
     ]
     for part in parts:
@@ -59,7 +59,7 @@ def sbom(artifact: Artifact, plan: BuildPlan) -> str:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _sha256(digest: str) -> HashType:
+def _describe_digest(digest: str) -> HashType:
     return HashType(alg=HashAlgorithm.SHA_256, content=digest)
 
 
@@ -75,12 +75,12 @@ def _model(model: ResolvedModel, flavor: str) -> Component:
         version=model.version or "",
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref="model",
-        hashes=[_sha256(model.digest)],
+        hashes=[_describe_digest(model.digest)],
         properties=[Property(name=name, value=value) for name, value in facts.items() if value],
     )
 
 
-def _handlers() -> Component:
+def _describe_handlers() -> Component:
     return Component(
         name="serverless-model-packager-handlers",
         version=version("serverless-model-packager"),
@@ -90,7 +90,7 @@ def _handlers() -> Component:
     )
 
 
-def _packages(folder: Path, plan: BuildPlan) -> Iterator[Component]:
+def _describe_packages(folder: Path, plan: BuildPlan) -> Iterator[Component]:
     digests = wheel_digests(plan)
     answered = dict(plan.answered).keys() - {package.name for package in plan.lock.packages}
     for path in sorted(folder.glob("*.dist-info/METADATA")):
@@ -107,12 +107,12 @@ def _packages(folder: Path, plan: BuildPlan) -> Iterator[Component]:
             bom_ref=purl.to_string(),
             purl=purl,
             description=meta.get("Summary"),
-            licenses=_licences(meta),
-            hashes=[_sha256(digest)] if digest else [],
+            licenses=_list_licences(meta),
+            hashes=[_describe_digest(digest)] if digest else [],
         )
 
 
-def _licences(meta: Message) -> list[Any]:
+def _list_licences(meta: Message) -> list[Any]:
     """An SPDX expression where the package states one, else its classifiers, else a short name."""
     if expression := meta.get("License-Expression"):
         return [LicenseFactory().make_from_string(str(expression))]
@@ -138,5 +138,5 @@ def _libraries(folder: Path) -> Iterator[Component]:
             name=f"lib/{path.name}",
             type=ComponentType.FILE,
             bom_ref=f"lib/{path.name}",
-            hashes=[_sha256(sha256(path))],
+            hashes=[_describe_digest(sha256(path))],
         )

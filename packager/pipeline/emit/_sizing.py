@@ -36,8 +36,8 @@ def size(plan: BuildPlan, evidence: Evidence) -> Sizing:
     measured = evidence.replay.cold_start
     memory, memory_reason = _memory(plan, measured)
     share = min(1.0, memory / plan.target.limits.whole_cpu_mb)
-    timeout, timeout_reason = _timeout(plan, measured, share)
-    p99, p99_reason = _p99(measured, share, timeout)
+    timeout, timeout_reason = _choose_timeout(plan, measured, share)
+    p99, p99_reason = _measure_p99(measured, share, timeout)
     return Sizing(
         memory_mb=memory,
         memory_reason=memory_reason,
@@ -86,7 +86,7 @@ def _choose_memory(limits: Limits, need: int) -> int:
     return max(low, min(high, need))
 
 
-def _timeout(plan: BuildPlan, measured: ColdStart | None, share: float) -> tuple[int, str]:
+def _choose_timeout(plan: BuildPlan, measured: ColdStart | None, share: float) -> tuple[int, str]:
     limit = plan.target.limits.timeout_seconds
     if (asked := plan.request.target.timeout_seconds) is not None:
         if not 1 <= asked <= limit:
@@ -105,7 +105,7 @@ def _timeout(plan: BuildPlan, measured: ColdStart | None, share: float) -> tuple
     )
 
 
-def _p99(measured: ColdStart | None, share: float, timeout_seconds: int) -> tuple[int, str]:
+def _measure_p99(measured: ColdStart | None, share: float, timeout_seconds: int) -> tuple[int, str]:
     ceiling = timeout_seconds * 800
     if measured is None:
         return ceiling, "80 % of the timeout: nothing was measured"

@@ -123,7 +123,7 @@ def compare_manifest(folder: Path, manifest: Manifest, *, full: bool = False) ->
     """
     try:
         everything = full or manifest.size_bytes <= _SMALL_BYTES
-        return _compare(folder, manifest, full=everything)
+        return _compare_files(folder, manifest, full=everything)
     except OSError as error:
         return Difference(unreadable=f"it cannot be read: {error.strerror or error}")
 
@@ -137,7 +137,7 @@ def refresh_times(folder: Path, manifest: Manifest, touched: Iterable[str]) -> N
     )
 
 
-def _compare(folder: Path, manifest: Manifest, *, full: bool) -> Difference:
+def _compare_files(folder: Path, manifest: Manifest, *, full: bool) -> Difference:
     found = _find_files(folder)
     changed: list[str] = []
     doubtful: list[str] = []

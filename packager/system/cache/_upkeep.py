@@ -59,7 +59,7 @@ def list_entries() -> tuple[Entry, ...]:
         # one that goes meanwhile, as another process removes it, is passed over
         with _place.reporting_unreadable(_place.root()):
             if _is_entry(path):
-                found.append(_measure(path))
+                found.append(_measure_entry(path))
     return tuple(found)
 
 
@@ -153,7 +153,7 @@ def _is_entry(path: Path) -> bool:
     return (path / _manifest.FILENAME).exists() or _DIGEST.fullmatch(path.name) is not None
 
 
-def _measure(path: Path) -> Entry:
+def _measure_entry(path: Path) -> Entry:
     stamp = path / _manifest.FILENAME
     with _entries.claim_entry(path) as free:
         return Entry(
