@@ -60,13 +60,13 @@ def fitted(name: str) -> Any:
     if name in TRANSFORMERS:
         labelled = name == "NeighborhoodComponentsAnalysis"
         last = LogisticRegression() if labelled else LinearRegression()
-        model = make_pipeline(_made(TRANSFORMERS[name]), last)
+        model = make_pipeline(make_estimator(TRANSFORMERS[name]), last)
         return model.fit(matrix, CLASSES if labelled else NUMBERS)
-    model = _made(ESTIMATORS[name])
-    return model.fit(matrix, _answers(model))
+    model = make_estimator(ESTIMATORS[name])
+    return model.fit(matrix, draw_answers(model))
 
 
-def _made(kind: Any) -> Any:
+def make_estimator(kind: Any) -> Any:
     """An instance with what it cannot do without."""
     regresses = "Regressor" in kind.__name__
     inner = LinearRegression() if regresses else LogisticRegression()
@@ -89,7 +89,7 @@ def _made(kind: Any) -> Any:
     return kind(**({"n_iter": 1, **given} if "param_distributions" in given else given))
 
 
-def _answers(model: Any) -> Any:
+def draw_answers(model: Any) -> Any:
     name = type(model).__name__
     if "TunedThreshold" in name:
         return CLASSES > 1

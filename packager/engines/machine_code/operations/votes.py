@@ -174,12 +174,7 @@ def _write_couple(step: Step) -> Iterable[str]:
     yield f"    pairs[i * {classes} + j] = share;"
     yield f"    pairs[j * {classes} + i] = 1 - share;"
     yield "  }"
-    if classes == 2:
-        yield f"{block(step)}[0] = pairs[1];"
-        yield f"{block(step)}[1] = pairs[2];"
-        yield "(void)q, (void)qp;"
-    else:
-        yield f"couple({classes}, pairs, {block(step)}, q, qp);"
+    yield f"couple({classes}, pairs, {block(step)}, q, qp);"
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
@@ -187,5 +182,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "weighted_median": Operation(_check_median, _write_median),
     "duels": Operation(_check_pairs, _write_duels),
     "ranks": Operation(_check_ranks, _write_ranks),
-    "couple": Operation(_check_couple, _write_couple, ("__attribute__((unused))\n" + _COUPLE,)),
+    "couple": Operation(_check_couple, _write_couple, (_COUPLE,)),
 }

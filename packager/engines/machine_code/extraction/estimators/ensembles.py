@@ -180,10 +180,9 @@ def estimate_median(model: Fitted, program: Program, table: Table) -> Answer:
 
 @index.reads(ESTIMATORS, "sklearn.AdaBoostClassifier")
 def estimate_boosted(model: Fitted, program: Program, table: Table) -> Answer:
-    """Raises UnsupportedError for boosting by probabilities (SAMME.R)."""
-    if getattr(model, "algorithm", "SAMME") == "SAMME.R":
-        raise UnsupportedError("an AdaBoostClassifier with algorithm='SAMME.R'")
     classes = len(model.classes_)
+    if getattr(model, "algorithm", "SAMME") == "SAMME.R":
+        return _finish_boosted(model, program, _sum_logarithms(model, program, table))
     labels = []
     for part in model.estimators_:
         check_classes(part, classes)
@@ -191,6 +190,32 @@ def estimate_boosted(model: Fitted, program: Program, table: Table) -> Answer:
     weights = np.asarray(model.estimator_weights_, np.float64)[: len(labels)]
     others = (-1 / (classes - 1) * weights).tolist()
     votes = count_votes(program, labels, classes, weights.tolist(), others)
+    return _finish_boosted(model, program, votes)
+
+
+def _sum_logarithms(model: Fitted, program: Program, table: Table) -> Block:
+    """Each part's logarithms of probabilities, less their mean (SAMME.R)."""
+    classes = len(model.classes_)
+    total: Block | None = None
+    ends = np.array([np.finfo(np.float64).eps, np.inf])
+    for part in model.estimators_:
+        check_classes(part, classes)
+        shares = require_block(index.estimate(part, program, table).numbers, "predict_proba", part)
+        wide = gather(program, table_of(shares), "double")
+        held = program.add("clip", [wide], "double", classes, ends=ends)
+        logarithms = program.add("log", [held], "double", classes)
+        whole = program.add("norm", [logarithms], "double", 1, how="sum", least=np.zeros(1))
+        middle = compute(program, whole, "*", np.float64(1.0 / classes))
+        moved = combine(program, logarithms, "-", middle)
+        scaled = compute(program, moved, "*", np.float64(classes - 1))
+        total = scaled if total is None else combine(program, total, "+", scaled)
+    if total is None:
+        raise UnsupportedError("boosting of nothing")
+    return total
+
+
+def _finish_boosted(model: Fitted, program: Program, votes: Block) -> Answer:
+    classes = len(model.classes_)
     shares = compute(program, votes, "/", np.float64(model.estimator_weights_.sum()))
     if classes > 2:
         scores = compute(program, shares, "/", np.float64(classes - 1))

@@ -22,6 +22,7 @@ from packager.engines.machine_code.extraction.tables import (
     as_numbers,
     compute,
     narrow_columns,
+    version_of,
 )
 from packager.engines.machine_code.extraction.tree_tables import (
     MISSING_LEFT,
@@ -72,9 +73,10 @@ def estimate_shares(model: Fitted, program: Program, table: Table) -> Answer:
     trees = []
     for part in parts:
         values = part.tree_.value[:, 0, :]
-        # counts before scikit-learn 1.3, shares since, which are answered as they are
-        if values.sum(axis=1).max() > 1.5:
-            values = values / values.sum(axis=1, keepdims=True)
+        # weighted counts before scikit-learn 1.3, shares since, which are answered as they are
+        if version_of("sklearn") < (1, 3):
+            sums = values.sum(axis=1, keepdims=True)
+            values = values / np.where(sums == 0.0, 1.0, sums)
         trees.append(read_tree(part.tree_, values))
     block = narrow_columns(program, table)
     base = np.zeros(classes)

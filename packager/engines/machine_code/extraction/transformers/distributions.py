@@ -31,10 +31,13 @@ _BOUND = 1e-7
 
 @index.reads(TRANSFORMERS, "sklearn.KBinsDiscretizer")
 def sort_into_bins(model: Fitted, program: Program, table: Table) -> Table:
-    """Raises UnsupportedError for versions that move each value a little before it is sorted."""
-    if version_of("sklearn") < (1, 1):
-        raise UnsupportedError("a KBinsDiscretizer of scikit-learn before 1.1")
+    """Before 1.1 scikit-learn moved each value up a little before it was sorted."""
     source = as_numbers(program, table, _FLOATS)
+    if version_of("sklearn") < (1, 1):
+        sizes = program.add("absolute", [source], source.kind, source.width)
+        shares = compute(program, sizes, "*", np.float64(1e-5))
+        room = compute(program, shares, "+", np.float64(1e-8))
+        source = combine(program, source, "+", room)
     inner = [np.asarray(edges, np.float64)[1:-1] for edges in model.bin_edges_]
     positions = program.add(
         "digitize",
