@@ -96,7 +96,10 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
 
 
 def answer_by_http(body: bytes, content_type: str, model: Any) -> dict[str, Any]:
-    """The answer of the server of an MLflow before 2.4, which answers to nothing but HTTP."""
+    """The answer of the server of an MLflow before 2.4, which answers to nothing but HTTP.
+
+    It says 500 where a signature refuses the data, as later ones and functions say 400.
+    """
     done = open_client(model).post("/invocations", data=body, content_type=content_type)
     text = done.get_data(as_text=True)
     if done.status_code == 200:
@@ -106,7 +109,8 @@ def answer_by_http(body: bytes, content_type: str, model: Any) -> dict[str, Any]
     except (ValueError, KeyError, TypeError):
         code = ""
     raised = f"MlflowException {code}".strip()
-    return {"status": done.status_code, "body": text, "raised": raised}
+    status = 400 if code == "INTERNAL_ERROR" else done.status_code
+    return {"status": status, "body": text, "raised": raised}
 
 
 def open_client(model: Any) -> Any:
