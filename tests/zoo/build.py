@@ -109,7 +109,7 @@ def _describe_plan(plan: BuildPlan) -> dict[str, Any]:
         "tier": plan.tier,
         "frame": plan.frame,
         "requirements": str(plan.shipped),
-        "declared": len(plan.model.requirements.lines),
+        "declared": plan.model.requirements.declared,
         "shipped": len(plan.lock.packages),
         "left_out": list(plan.unshipped),
         "reasons": list(plan.reasons),
