@@ -66,7 +66,8 @@ def hold_estimators() -> Iterator[tuple[str, str]]:
             print(f"{name}: not fitted: {str(error)[:80]}", file=sys.stderr)
             continue
         try:
-            program = extract(model, table, "predict")
+            columns = table[["a"]] if name == "IsotonicRegression" else table
+            program = extract(model, columns, "predict")
             with tempfile.TemporaryDirectory() as folder:
                 program.write(Path(folder))
                 compile_form(Path(folder))

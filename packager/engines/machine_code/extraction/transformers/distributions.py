@@ -87,7 +87,12 @@ def spread_evenly(model: Fitted, program: Program, table: Table) -> Table:
 def draw_lines(
     program: Program, block: Block, xs: Fitted, ys: Fitted, outside: str = "ends"
 ) -> Block:
-    """The broken line of each column; beyond its ends level, NaN, or the row is refused."""
+    """The broken line of each column; beyond its ends level, NaN, or the row is refused.
+
+    Raises UnsupportedError for lines of other columns than there are.
+    """
+    if len(xs) != block.width:
+        raise UnsupportedError("lines for other columns than there are")
     return program.add(
         "lines",
         [block],
