@@ -191,7 +191,7 @@ def test_a_category_that_was_not_seen_is_refused_where_the_model_refuses_it(tmp_
     write(model, tmp_path)
     library = compiled(tmp_path, model)
     strange = TABLE.head(2).assign(**{TEXT: ["a", "never seen"]})
-    with pytest.raises(ValueError, match="refuses row 1"):
+    with pytest.raises(ValueError, match="refuses a value of row 1"):
         ask(library, strange)
 
 
