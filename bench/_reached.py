@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,9 +93,9 @@ def order_tests(
     """Node ids of the tests for a change: those that reach it first, the quickest of them first.
 
     The others follow, as what a test reaches in another process, or by a fixture that is shared, is
-    not known; they are left out where they take MUCH. Where `everywhere` is true the change is not
-    in a function: whatever runs any line of the module reaches it. Tests that fail unchanged are
-    left out.
+    not known: as many as take MUCH, and all where no test is known to reach it. Where `everywhere`
+    is true the change is not in a function: whatever runs any line of the module reaches it. Tests
+    that fail unchanged are left out.
     """
     near: list[str] = []
     far: list[str] = []
@@ -104,4 +105,7 @@ def order_tests(
         ran = run.lines.get(module, ())
         reaches = bool(ran) if everywhere else any(line in lines for line in ran)
         (near if reaches else far).append(name)
-    return near + (far if sum(runs[name].seconds for name in far) < MUCH else [])
+    if not near:
+        return far
+    spent = itertools.accumulate(runs[name].seconds for name in far)
+    return near + [name for name, seconds in zip(far, spent, strict=True) if seconds < MUCH]

@@ -18,7 +18,7 @@ from packager.pipeline.slim.storing import archive, compressed_store, index
 from packager.system import file_tree
 from packager.types import Bundle
 from tests import tiny_elf
-from tests.unit.pipeline.slim.storing.test_store import BOOT, ask, plan, trace
+from tests.unit.pipeline.slim.storing.test_store import ask, plan, read_boot, trace
 
 NAMES: Final = ("a", "b", "c", "_d")
 LINES: Final = (
@@ -98,8 +98,8 @@ def test_it_imports_as_from_plain_files(files: Mapping[str, bytes], seed: int) -
     order = modules(files)
     random.Random(seed).shuffle(order)
     with tempfile.TemporaryDirectory() as name:
-        plain = tiny_elf.write(Path(name, "plain", "f"), {**BOOT, **files})
-        root = tiny_elf.write(Path(name, "built", "f"), {**BOOT, **files})
+        plain = tiny_elf.write(Path(name, "plain", "f"), {**read_boot(), **files})
+        root = tiny_elf.write(Path(name, "built", "f"), {**read_boot(), **files})
         for path in root.rglob("*.py"):
             py_compile.compile(
                 str(path), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH

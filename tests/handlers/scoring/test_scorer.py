@@ -214,6 +214,7 @@ def test_data_that_does_not_fit_is_quoted_only_with_details(details: str) -> Non
 
 
 def test_parquet_and_csv_are_read_as_what_they_are() -> None:
+    pytest.importorskip("pyarrow", reason="it writes the Parquet")
     table = pd.DataFrame({"x": [1.0, 2.0], "kind": ["a", "b"]})
     made = scorer(frame="pandas")
 
@@ -237,6 +238,7 @@ def test_a_model_that_checks_its_own_input_gets_it_as_it_was_sent() -> None:
 
 
 def test_text_that_no_table_holds_is_refused_with_the_signature() -> None:
+    pytest.importorskip("pyarrow", reason="pandas without it holds any text")
     body = b'{"dataframe_records": [{"x": 1.0, "kind": "\\ud800"}]}'
 
     answer = scorer(frame="pandas").invocations(body, JSON)

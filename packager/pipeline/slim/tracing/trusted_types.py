@@ -32,9 +32,9 @@ def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
     Raises UntrustedTypesError, which names those that neither skops nor the model trusts, and
     ModelFormatError for a file that cannot be read.
     """
-    manifest = Manifest.read(bundle.root)
-    if manifest.options.get("format") != "skops":
+    if plan.loader.options.get("format") != "skops":
         return bundle
+    manifest = Manifest.read(bundle.root)
     trusted = _ask(plan, bundle.root, manifest.options)
     text = replace(manifest, options={**manifest.options, "trusted": trusted}).text()
     path = bundle.root / FILENAME

@@ -158,7 +158,8 @@ def test_the_tree_is_made_anew_with_what_was_missed(
     monkeypatch.setattr(packager.pipeline.slim, "stage", stage)
     passes = {"trace": replace(trace.PASS, apply=apply)}
     monkeypatch.setattr(packager.pipeline.slim, "PASSES", passes)
-    slim(fake_plan.plan(passes=("trace",)), tmp_path)
+    plain = replace(fake_plan.plan().loader, options={})
+    slim(fake_plan.plan(passes=("trace",), loader=plain), tmp_path)
     assert rounds == [(), ("p/**/*.h",)]
 
 

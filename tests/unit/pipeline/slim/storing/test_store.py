@@ -28,7 +28,6 @@ HERE = Interpreter(
     path=Path(sys.executable), version=".".join(map(str, sys.version_info[:3])), found_by="test"
 )
 HANDLERS = Path(handlers.__file__).parent
-BOOT = {name: (HANDLERS.parent / name).read_bytes() for name in index.BOOT}
 TREE = {
     "used/__init__.py": b"'''Used.'''\nfrom used.a import A\n",
     "used/a.py": b"A = 1\n",
@@ -47,6 +46,11 @@ TREE = {
     "model/weights.bin": b"\0" * 9,
 }
 SEEN = ("used", "used.a")
+
+
+def read_boot() -> dict[str, bytes]:
+    """Read what ships to start with, as it is at the moment."""
+    return {name: (HANDLERS.parent / name).read_bytes() for name in index.BOOT}
 
 
 def plan(passes: tuple[str, ...] = ("bytecode", "cold", "archive"), **changes: Any) -> BuildPlan:
@@ -81,7 +85,7 @@ def built(
 ) -> Bundle:
     """The tree after its passes; without `seen` there was no trace."""
     made = made or plan()
-    tiny_elf.write(root, {**BOOT, **files})
+    tiny_elf.write(root, {**read_boot(), **files})
     bundle = Bundle(
         root=root,
         files=tuple(file_tree.records(root)),
@@ -121,11 +125,11 @@ def names(root: Path) -> set[str]:
 
 def test_what_was_not_opened_is_stored_and_the_rest_stays(tmp_path: Path) -> None:
     bundle = built(tmp_path / "f")
-    assert names(bundle.root) - {*BOOT} == {
+    assert names(bundle.root) - index.BOOT == {
         "handlers/store.index",
         "handlers/store.code",
         "handlers/store.cold",
-        *(index.bytecode_of(PurePosixPath(name), HERE).as_posix() for name in BOOT),
+        *(index.bytecode_of(PurePosixPath(name), HERE).as_posix() for name in index.BOOT),
         "used/data.txt",
         "idle/LICENSE",
         "lists/__init__.py",

@@ -17,7 +17,7 @@ from packager.pipeline.slim.storing import archive, bytecode, compressed_store
 from packager.system import file_tree, process
 from packager.types import Bundle
 from tests import tiny_elf
-from tests.unit.pipeline.slim.storing.test_store import BOOT, TREE, plan, trace
+from tests.unit.pipeline.slim.storing.test_store import TREE, plan, read_boot, trace
 
 INFO = "used-2.0.dist-info"
 LIBRARY = Path(_ctypes.__file__).read_bytes()
@@ -52,8 +52,8 @@ FILES = {
 def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A slimmed function, and the same files as they were installed."""
     folder = tmp_path_factory.mktemp("trees")
-    whole = tiny_elf.write(folder / "whole", {**BOOT, **FILES})
-    root = tiny_elf.write(folder / "slim", {**BOOT, **FILES})
+    whole = tiny_elf.write(folder / "whole", {**read_boot(), **FILES})
+    root = tiny_elf.write(folder / "slim", {**read_boot(), **FILES})
     made = plan(passes=("prune", "bytecode", "cold", "archive"))
     seen = trace(root, ("used", "used.a", "used.warns"))
     bundle = Bundle(root=root, files=tuple(file_tree.records(root)), trace=seen)
