@@ -1,6 +1,6 @@
 """Types of a skops file, which the loader in the artifact trusts and no others.
 
-Asked once the tree has bytecode: the audit imports all of scikit-learn.
+Asked before anything is taken out of the tree: the audit imports all of scikit-learn.
 """
 
 from __future__ import annotations
