@@ -28,6 +28,7 @@ _EVENTS: Final = (
 _TRIGGERS: Final = ("tests/handlers/events/test_triggers.py",)
 _DESTINATIONS: Final = (
     "tests/unit/handlers/test_destinations.py",
+    "tests/unit/handlers/test_destination_limits.py",
     "tests/handlers/events/test_events.py",
 )
 _REPLAY: Final = (
@@ -105,7 +106,10 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/events/triggers/timer.py": _TRIGGERS,
     "handlers/events/triggers/topic.py": _TRIGGERS,
     "handlers/importer/bytecode_importer.py": _STORE,
-    "handlers/importer/compressed_store.py": _STORE,
+    "handlers/importer/compressed_store.py": (
+        "tests/unit/pipeline/slim/storing/test_compressed_store.py",
+        *_STORE,
+    ),
     "handlers/importer/stored_files.py": ("tests/unit/pipeline/slim/storing/test_stored_files.py",),
     "handlers/importer/stored_libraries.py": (
         "tests/unit/pipeline/slim/storing/test_stored_files.py",
