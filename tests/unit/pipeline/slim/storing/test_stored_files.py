@@ -114,7 +114,8 @@ ALIKE = {
     "of what is not imported": "open(root / 'idle/words.txt').read()",
     "ctypes": "bool(__import__('ctypes').CDLL(str(root / 'used/libplain.so')).PyInit__ctypes)",
     "ctypes.cdll": "bool(__import__('ctypes').cdll[f'{root}/used/libplain.so']._handle)",
-    "ctypes by bytes": "bool(__import__('ctypes').CDLL(os.fsencode(root/'used/libplain.so')))",
+    # as ctypes.CDLL hands it on; of 3.13.0 it takes no bytes itself
+    "ctypes by bytes": "bool(__import__('ctypes')._dlopen(f'{root}/used/libplain.so'.encode(), 0))",
     "ctypes, which is there": "bool(__import__('ctypes').CDLL(None)._handle)",
     "linecache": "linecache.getlines(str(root / 'used/warns.py'))",
     "distributions": "sorted(d.metadata['Name'] for d in importlib.metadata.distributions())",
