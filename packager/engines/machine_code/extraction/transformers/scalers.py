@@ -21,28 +21,45 @@ from packager.engines.machine_code.extraction.tables import (
 _FLOATS = ("double", "float")
 
 
+def _read_standard(model: Fitted) -> tuple[object, object]:
+    """What is taken from each column, and what it is divided by; None for neither."""
+    return model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None
+
+
+def _read_robust(model: Fitted) -> tuple[object, object]:
+    """As of a StandardScaler."""
+    centre = model.center_ if model.with_centering else None
+    return centre, model.scale_ if model.with_scaling else None
+
+
+def _scale(program: Program, block: Block, by: tuple[object, object]) -> Block:
+    for symbol, constant in zip("-/", by):
+        if constant is not None:
+            block = compute(program, block, symbol, constant)
+    return block
+
+
+def _restore(program: Program, block: Block, by: tuple[object, object]) -> Block:
+    for symbol, constant in zip("*+", reversed(by)):
+        if constant is not None:
+            block = compute(program, block, symbol, constant)
+    return block
+
+
 @index.reads(TRANSFORMERS, "sklearn.StandardScaler")
 def scale_standard(model: Fitted, program: Program, table: Table) -> Table:
     block = as_numbers(program, table, _FLOATS)
-    if model.with_mean:
-        block = compute(program, block, "-", model.mean_)
-    if model.with_std:
-        block = compute(program, block, "/", model.scale_)
-    return table_of(block)
+    return table_of(_scale(program, block, _read_standard(model)))
 
 
 @index.reads(INVERSES, "sklearn.StandardScaler")
 def restore_standard(model: Fitted, program: Program, block: Block) -> Block:
-    if model.with_std:
-        block = compute(program, block, "*", model.scale_)
-    return compute(program, block, "+", model.mean_) if model.with_mean else block
+    return _restore(program, block, _read_standard(model))
 
 
 @index.reads(INVERSES, "sklearn.RobustScaler")
 def restore_robust(model: Fitted, program: Program, block: Block) -> Block:
-    if model.with_scaling:
-        block = compute(program, block, "*", model.scale_)
-    return compute(program, block, "+", model.center_) if model.with_centering else block
+    return _restore(program, block, _read_robust(model))
 
 
 @index.reads(INVERSES, "sklearn.MaxAbsScaler")
@@ -58,11 +75,7 @@ def restore_range(model: Fitted, program: Program, block: Block) -> Block:
 @index.reads(TRANSFORMERS, "sklearn.RobustScaler")
 def scale_robust(model: Fitted, program: Program, table: Table) -> Table:
     block = as_numbers(program, table, _FLOATS)
-    if model.with_centering:
-        block = compute(program, block, "-", model.center_)
-    if model.with_scaling:
-        block = compute(program, block, "/", model.scale_)
-    return table_of(block)
+    return table_of(_scale(program, block, _read_robust(model)))
 
 
 @index.reads(TRANSFORMERS, "sklearn.MaxAbsScaler")
