@@ -22,7 +22,7 @@ _FLOATS = ("double", "float")
 
 
 def _read_standard(model: Fitted) -> tuple[object, object]:
-    """What is taken from each column, and what it is divided by; None for neither."""
+    """Return what each column loses, and what it is divided by; None for neither."""
     return model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None
 
 
