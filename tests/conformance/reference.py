@@ -20,6 +20,9 @@ with warnings.catch_warnings():
 
 __all__ = ["VERSION", "loaded", "theirs"]
 
+_RECORDER = Recorder()
+"""One for all signatures: what is remembered goes by the model too."""
+
 
 def loaded(folder: Path) -> Any:
     """MLflow's app for a logged model."""
@@ -28,7 +31,7 @@ def loaded(folder: Path) -> Any:
 
 def theirs(signature: Signature | None, model: Any = None, *, type_hints: bool = False) -> Any:
     """MLflow's app for a signature as MLmodel has it."""
-    return _theirs(json.dumps(signature), model or Recorder(), type_hints)
+    return _theirs(json.dumps(signature), model or _RECORDER, type_hints)
 
 
 @cache

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from handlers.http.asgi import App
@@ -14,7 +15,7 @@ from handlers.scoring.schema.quirks import Quirks, quirks
 from tests.conformance.asking import ask, ours
 from tests.conformance.cases import column
 from tests.conformance.compare import DIFFERENT
-from tests.conformance.reference import theirs
+from tests.conformance.reference import VERSION, theirs
 from tests.conformance.report import DOCUMENT, LEVELS, Level, count
 
 LONG = {"inputs": [column("long")]}
@@ -34,6 +35,12 @@ class Answering:
 class Echo:
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         return [None if v is None else str(v) for v in data["x"]]
+
+
+def test_the_version_that_is_installed_here_is_a_level() -> None:
+    assert (VERSION, int(pd.__version__.partition(".")[0])) in {
+        (level.mlflow, level.pandas) for level in LEVELS
+    }
 
 
 @pytest.mark.slow
