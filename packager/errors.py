@@ -195,6 +195,20 @@ class BatchError(CloudError):
     """A batch ended otherwise than well."""
 
 
+class IntegrityError(PackagerError):
+    """An artifact is not what a build left, or is not the one that is meant."""
+
+    exit_code = 12
+
+    @classmethod
+    def of_problems(cls, folder: str, problems: Sequence[str]) -> IntegrityError:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        return cls(
+            f"{folder} is not what was built:\n{lines}\n"
+            "Build it again. If you did not change it, find out who did."
+        )
+
+
 class UntrustedTypesError(ModelFormatError):
     def __init__(self, types: str) -> None:
         super().__init__(

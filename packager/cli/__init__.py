@@ -15,6 +15,7 @@ from packager.cli._build import build, inspect
 from packager.cli._cache import cache
 from packager.cli._common import join_lines
 from packager.cli._signals import answer_signals
+from packager.cli._verify import verify
 from packager.commands import console
 from packager.errors import PackagerError
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (inspect, build, invoke, batch, serve, demo):
+for _command in (inspect, build, verify, invoke, batch, serve, demo):
     app.command()(_command)
 app.add_typer(cache)
 for _each in (*app.registered_commands, *cache.registered_commands):

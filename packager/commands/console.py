@@ -17,6 +17,7 @@ from packager.commands.target_fit import format_quantity, format_share
 from packager.errors import PackagerError
 from packager.system.redaction import redact
 from packager.types import (
+    ArtifactVerification,
     DemoResult,
     EngineRow,
     Inspection,
@@ -287,6 +288,19 @@ def show_checked(found: dict[str, Any]) -> None:
         line = f"[red]damaged[/] {escape(row['name'])}: {escape(row['why'])} ({gone})"
         _OUT.print(line, soft_wrap=True)
     _OUT.print(f"{found['checked']} entries read, {len(found['damaged'])} damaged")
+
+
+def show_verification(found: ArtifactVerification) -> None:
+    """Show what was checked, all of which passed."""
+    _OUT.print(f"[bold green]verified[/]  {escape(found['folder'])}", soft_wrap=True)
+    names = [check["name"] for check in found["checks"]]
+    rows = {
+        "function": found["sha256"],
+        "report.json": found["report_sha256"],
+        "checked": ", ".join(names),
+    }
+    _pairs("", rows)
+    _print_bullets("Notes", found["notes"])
 
 
 def show_demo(found: DemoResult) -> None:

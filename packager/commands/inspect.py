@@ -10,6 +10,7 @@ from typing import Any
 from packager import targets
 from packager.commands import engine_comparison
 from packager.commands.artifact import read_manifest
+from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.next_steps import deploy_command, run_command
 from packager.commands.target_fit import Measured, Workload, needs_gpu
 from packager.commands.target_selection import list_verdicts, measured_before, verdicts_of
@@ -19,6 +20,7 @@ from packager.pipeline import sizes
 from packager.pipeline.build import plan_build
 from packager.pipeline.slim import slim
 from packager.system import atomic_output
+from packager.system.file_tree import sha256
 from packager.types import (
     BuildPlan,
     BuildReport,
@@ -66,7 +68,10 @@ def inspect_model(
 
 
 def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = None) -> Inspection:
-    """Read the report in an artifact's folder, and tell which targets its figures fit."""
+    """Read the report in an artifact's folder, and tell which targets its figures fit.
+
+    Raises ModelFormatError and IntegrityError where it cannot be read.
+    """
     try:
         report: dict[str, Any] = json.loads(
             (folder / atomic_output.MARKER).read_text(encoding="utf-8")
@@ -76,6 +81,7 @@ def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = 
         raise ModelFormatError(
             f"{folder} is not an artifact that can be read: {error}. Build it again."
         ) from error
+    warn_of_changes(folder)
     return {
         "summary": {
             key: value for key, value in report.items() if isinstance(value, str | int | bool)
@@ -158,11 +164,13 @@ def report_summary(report: BuildReport) -> ReportSummary:
     plan, evidence, artifact = report.plan, report.evidence, report.artifact
     done, cold = evidence.replay, evidence.replay.cold_start
     packages = sizes.by_package((file.path, file.size_bytes) for file in report.bundle.files)
+    report_sha256 = sha256(artifact.folder.parent / atomic_output.MARKER)
     return {
         "artifact": {
             "folder": str(artifact.folder.parent),
             "zip": str(artifact.path),
             "sha256": artifact.sha256,
+            "report_sha256": report_sha256,
             "zipped_bytes": artifact.size_bytes,
             "unzipped_bytes": artifact.unzipped_bytes,
             "emitted": [path.name for path in report.emitted],
@@ -180,6 +188,7 @@ def report_summary(report: BuildReport) -> ReportSummary:
             "tier": f"{plan.tier}, {plan.frame}, engine {plan.engine}",
             "zipped": f"{artifact.size_bytes:,} bytes, sha256 {artifact.sha256}",
             "unzipped": f"{artifact.unzipped_bytes:,} bytes",
+            "report.json": f"sha256 {report_sha256}",
             "compared": f"{done.rows_compared:,} rows in {done.requests_compared:,} "
             f"requests, largest difference {done.max_abs_error:g}",
             "and unseen": f"{done.unseen_rows:,} rows that nothing was slimmed by; "

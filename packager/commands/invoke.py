@@ -13,6 +13,7 @@ from typing import Any, Final
 from handlers.manifest import Manifest
 from packager import targets
 from packager.commands import artifact
+from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.local_boot import prepare_boot, read_sent, without_sent
 from packager.errors import ConfigurationError, suggest_name
 from packager.probes.source_events import source_event
@@ -46,6 +47,7 @@ def invoke_artifact(
     is not on this machine.
     """
     built = artifact.read(folder)
+    warn_of_changes(folder)
     target = targets.load(built.target)
     if why := why_not_bootable(built.architecture):
         raise ConfigurationError(why)

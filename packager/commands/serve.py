@@ -16,6 +16,7 @@ from typing import Final
 
 from packager import targets
 from packager.commands import artifact
+from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.local_boot import prepare_boot
 from packager.commands.local_http_server import Front, listen
 from packager.environments import interpreters, virtual_environments
@@ -80,6 +81,7 @@ def prepare(
     folder = Path(source)
     if artifact.is_artifact(folder):
         built = artifact.read(folder)
+        warn_of_changes(folder)
         if why := why_not_bootable(built.architecture):
             raise ConfigurationError(why)
         target = targets.load(built.target)

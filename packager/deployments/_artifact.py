@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from packager.commands.artifact import is_artifact
+from packager.commands.artifact.integrity import list_problems, verify_artifact
 from packager.deployments._errors import DeploymentError, wrong_setting
 from packager.deployments._parameters import TARGET
 from packager.deployments._settings import Settings
-from packager.errors import ModelFormatError
+from packager.errors import IntegrityError, ModelFormatError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system import atomic_output
-from packager.system.file_tree import sha256
 from packager.types import Architecture
 
 _LOG = logging.getLogger(__name__)
@@ -103,12 +103,11 @@ def _registry(settings: Settings) -> MlflowRegistry:
 
 
 def _read(folder: Path) -> Built:
-    """Raises ModelFormatError unless the zip is the one that the report speaks of."""
+    """Raises IntegrityError for an artifact that was changed since it was built."""
     try:
         report = json.loads((folder / atomic_output.MARKER).read_text(encoding="utf-8"))
         found = Built(folder, report)
         target = str(report["target"]["name"])
-        same = target != TARGET or sha256(found.archive) == found.sha256
         _ = found.flavor, found.model_uri, found.architecture
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(
@@ -119,9 +118,7 @@ def _read(folder: Path) -> Built:
             f"{folder} was built for {target}, and -t {TARGET} deploys no other artifacts than its "
             f"own. {folder / 'README.md'} says how this one is deployed."
         )
-    if not same:
-        raise ModelFormatError(
-            f"{found.archive} is not the file that was proven (its sha256 is another than in "
-            f"{atomic_output.MARKER}). Build it again."
-        )
+    verified = verify_artifact(folder)
+    if not verified["verified"]:
+        raise IntegrityError.of_problems(str(folder), list_problems(verified))
     return found

@@ -14,6 +14,7 @@ from mlflow.protos import databricks_pb2
 
 from packager.errors import (
     ConfigurationError,
+    IntegrityError,
     ModelFormatError,
     ModelNotFoundError,
     PackagerError,
@@ -31,6 +32,7 @@ _OURS: Final[tuple[tuple[type[PackagerError], str], ...]] = (
     (ModelFormatError, "INVALID_PARAMETER_VALUE"),
     (PlanError, "INVALID_PARAMETER_VALUE"),
     (VerificationError, "INVALID_STATE"),
+    (IntegrityError, "INVALID_PARAMETER_VALUE"),
     (UnprovenError, "INVALID_STATE"),
     (StorageError, "RESOURCE_EXHAUSTED"),
 )

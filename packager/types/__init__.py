@@ -53,6 +53,8 @@ from packager.types._request import (
     make_request,
 )
 from packager.types._results import (
+    ArtifactCheck,
+    ArtifactVerification,
     AttemptRow,
     CeilingRow,
     DemoResult,
@@ -85,6 +87,8 @@ __all__ = [
     "BATCH_SOURCES",
     "Architecture",
     "Artifact",
+    "ArtifactCheck",
+    "ArtifactVerification",
     "AttemptRow",
     "BaseImage",
     "BuildPlan",

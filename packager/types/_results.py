@@ -7,6 +7,25 @@ from typing import NotRequired, TypedDict
 from packager.types._choices import Json
 
 
+class ArtifactCheck(TypedDict):
+    """One part of an artifact's verification."""
+
+    name: str
+    passed: bool
+    problems: list[str]
+
+
+class ArtifactVerification(TypedDict):
+    """Verdict on an artifact's files; `sha256` is that of what is deployed."""
+
+    folder: str
+    sha256: str
+    report_sha256: str
+    verified: bool
+    checks: list[ArtifactCheck]
+    notes: list[str]
+
+
 class LedgerRow(TypedDict):
     """Account of one slimming pass."""
 

@@ -44,11 +44,12 @@ def sbom(artifact: Artifact, plan: BuildPlan) -> str:
         hashes=[_describe_digest(artifact.sha256)],
     )
     bom.metadata.component = function
+    tree = artifact.folder / plan.target.tree.home
     parts = [
         _model(plan.model, plan.flavor),
         _describe_handlers(),
-        *_describe_packages(artifact.folder, plan),
-        *_libraries(artifact.folder),
+        *_describe_packages(tree, plan),
+        *_libraries(tree),
     ]
     for part in parts:
         bom.components.add(part)
@@ -90,10 +91,10 @@ def _describe_handlers() -> Component:
     )
 
 
-def _describe_packages(folder: Path, plan: BuildPlan) -> Iterator[Component]:
+def _describe_packages(tree: Path, plan: BuildPlan) -> Iterator[Component]:
     digests = wheel_digests(plan)
     answered = dict(plan.answered).keys() - {package.name for package in plan.lock.packages}
-    for path in sorted(folder.glob("*.dist-info/METADATA")):
+    for path in sorted(tree.glob("*.dist-info/METADATA")):
         meta = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
         name, release = canonicalize_name(meta["Name"]), str(meta["Version"])
         if name in answered:
@@ -131,9 +132,9 @@ def _list_licences(meta: Message) -> list[Any]:
     return []
 
 
-def _libraries(folder: Path) -> Iterator[Component]:
+def _libraries(tree: Path) -> Iterator[Component]:
     """Shared libraries that the build supplied beside the packages."""
-    for path in sorted((folder / "lib").glob("*.so*")):
+    for path in sorted((tree / "lib").glob("*.so*")):
         yield Component(
             name=f"lib/{path.name}",
             type=ComponentType.FILE,

@@ -400,7 +400,7 @@ def test_a_zip_that_is_not_the_proven_one_is_refused(
         "INVALID_PARAMETER_VALUE", client.create_deployment, "churn", folder, config={"bucket": "b"}
     )
 
-    assert "is not the file that was proven" in said
+    assert "function.zip was changed" in said
     assert world[2].uploaded == {}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from packager import targets
 from packager.pipeline.emit._sbom import sbom
 from packager.pipeline.emit._wheels import wheel_digests
 from packager.pipeline.package import package
@@ -135,3 +136,12 @@ def test_a_wheel_that_does_not_fit_is_not_claimed() -> None:
     runtime = replace(fake_plan.RUNTIME, python_minor="3.12")
 
     assert wheel_digests(fake_plan.plan(runtime=runtime)) == {}
+
+
+@pytest.mark.parametrize("name", ["aws-lambda", "aws-lambda-image", "azure-functions"])
+def test_packages_and_libraries_are_found_where_the_target_keeps_them(
+    tmp_path: Path, name: str
+) -> None:
+    _, parts = _sbom(tmp_path, target=targets.load(name))
+
+    assert {"numpy", "short-thing", "lib/libgomp.so.1"} <= parts.keys()

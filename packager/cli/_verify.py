@@ -1,0 +1,52 @@
+"""`packager verify`: whether an artifact is what a build left."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from packager.cli import _options as opt
+from packager.cli._common import show
+from packager.cli._panels import Panel
+from packager.commands import console
+from packager.errors import IntegrityError
+
+ReportDigest = Annotated[
+    str | None,
+    typer.Option(
+        "--sha256",
+        metavar="<digest>",
+        rich_help_panel=Panel.PROOF,
+        help="The sha256 that report.json must have. A build prints it, and so does `verify`.",
+        show_default=False,
+    ),
+]
+
+
+def verify(
+    artifact: opt.Artifact,
+    *,
+    sha256: ReportDigest = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Check that no file of an artifact was changed since it was built.
+
+    The zip, the unpacked function and every file beside them are held to the digests in
+    report.json. The evidence, the bill of materials and the lock must tell of this function and of
+    this model.
+
+    Somebody who rewrites all of the files can rewrite report.json too. Keep its sha256 elsewhere,
+    and give it with --sha256. Ends with 12 where anything differs.
+    """
+    from packager.commands.artifact.integrity import list_problems, verify_artifact
+
+    with console.progress(verbose=verbose):
+        found = verify_artifact(artifact, report_sha256=sha256)
+    if as_json or found["verified"]:
+        show(found, as_json=as_json, human=console.show_verification)
+    if not found["verified"]:
+        if as_json:
+            raise typer.Exit(IntegrityError.exit_code)
+        raise IntegrityError.of_problems(found["folder"], list_problems(found))

@@ -1,0 +1,96 @@
+"""The bill of materials and the lock of an artifact, held to the function's own files."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from email.parser import HeaderParser
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from packager.commands.artifact.description import (
+    LOCK,
+    MOST_DOCUMENT,
+    SBOM,
+    DescribedArtifact,
+)
+from packager.models.model_documents import read_text
+from packager.system.file_tree import sha256
+from packager.types import Json
+
+
+def check_sbom(artifact: DescribedArtifact) -> Iterator[str]:
+    """The bill of materials against the function's own files, both ways."""
+    document = artifact.read(SBOM)
+    subject = document["metadata"]["component"]
+    if (told := _read_hash(subject)) != artifact.sha256:
+        yield f"{SBOM} tells of another function: {told}."
+    parts = [each for each in document["components"] if isinstance(each, dict)]
+    models = [each for each in parts if each.get("type") == "machine-learning-model"]
+    if [_read_hash(each) for each in models] != [artifact.model_digest]:
+        yield f"{SBOM} tells of another model."
+    yield from _compare_packages(parts, artifact.tree)
+    yield from _compare_libraries(parts, artifact.tree)
+
+
+def _compare_packages(parts: Sequence[Mapping[str, Json]], tree: Path) -> Iterator[str]:
+    told: dict[str, str] = {
+        canonicalize_name(each["name"]): str(each["version"])
+        for each in parts
+        if str(each.get("purl", "")).startswith("pkg:pypi/")
+    }
+    there = _read_packages(tree)
+    for name in sorted(told.keys() | there.keys()):
+        version, is_named_only = there.get(name, (None, False))
+        if told.get(name) != version and not (is_named_only and name not in told):
+            yield (
+                f"{SBOM} has {name} {told.get(name, 'not at all')}, "
+                f"and the function {version or 'not at all'}."
+            )
+
+
+def _read_packages(tree: Path) -> dict[str, tuple[str, bool]]:
+    """Name to version, and whether that is all: an answer for a package that was left out."""
+    found: dict[str, tuple[str, bool]] = {}
+    for path in sorted(tree.glob("*.dist-info/METADATA")):
+        meta = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
+        is_named_only = set(meta.keys()) == {"Metadata-Version", "Name", "Version"}
+        found[canonicalize_name(str(meta["Name"]))] = str(meta["Version"]), is_named_only
+    return found
+
+
+def _compare_libraries(parts: Sequence[Mapping[str, Json]], tree: Path) -> Iterator[str]:
+    told = {
+        str(each["name"]): _read_hash(each)
+        for each in parts
+        if each.get("type") == "file" and str(each["name"]).startswith("lib/")
+    }
+    there = {f"lib/{path.name}": sha256(path) for path in (tree / "lib").glob("*.so*")}
+    for name in sorted(told.keys() | there.keys()):
+        if told.get(name) != there.get(name):
+            yield f"{SBOM} and the function differ in {name}."
+
+
+def _read_hash(component: Mapping[str, Json]) -> str | None:
+    hashes = {each["alg"]: each["content"] for each in component.get("hashes", ())}
+    return hashes.get("SHA-256")
+
+
+def check_lock(artifact: DescribedArtifact) -> Iterator[str]:
+    """Each package of the bill of materials is locked, at its version and with its digest."""
+    locked: dict[tuple[str, str], set[str]] = {}
+    document = tomllib.loads(read_text(artifact.home / LOCK, MOST_DOCUMENT))
+    for each in document.get("packages", ()):
+        key = (str(canonicalize_name(each["name"])), str(each.get("version", "")))
+        wheels = [*each.get("wheels", ()), *filter(None, [each.get("archive")])]
+        hashes = {wheel.get("hashes", {}).get("sha256") for wheel in wheels}
+        locked.setdefault(key, set()).update(hashes - {None})
+    for part in artifact.read(SBOM)["components"]:
+        if not str(part.get("purl", "")).startswith("pkg:pypi/"):
+            continue
+        key = (str(canonicalize_name(part["name"])), str(part["version"]))
+        if key not in locked:
+            yield f"{LOCK} does not have {key[0]} {key[1]}, which {SBOM} has."
+        elif (told := _read_hash(part)) is not None and told not in locked[key]:
+            yield f"{LOCK} has no wheel of {key[0]} {key[1]} with the digest that {SBOM} has."

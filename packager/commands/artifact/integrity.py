@@ -1,0 +1,235 @@
+"""Check that an artifact is what a build left: digests, and each file against the others.
+
+A digest shows a change only to those who know the digest: report.json has one of every file beside
+it, and nothing here has one of report.json. Keep its sha256 elsewhere, and give it to `--sha256` of
+`packager verify`, where somebody may have rewritten all of the files together.
+"""
+
+from __future__ import annotations
+
+import logging
+import lzma
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from packager.commands.artifact.bill_of_materials import check_lock, check_sbom
+from packager.commands.artifact.description import (
+    EVIDENCE,
+    LOCK,
+    MANIFEST,
+    SBOM,
+    DescribedArtifact,
+    find_inside,
+    is_regular,
+    read_artifact,
+)
+from packager.errors import ModelFormatError
+from packager.system.atomic_output import MARKER
+from packager.system.file_tree import digest, records, sha256, walk
+from packager.types import ArtifactCheck, ArtifactVerification
+
+_LOG = logging.getLogger(__name__)
+_REQUIRED: Final = (EVIDENCE, LOCK, MANIFEST, SBOM)
+_YOURS: Final = frozenset({"samconfig.toml"})
+"""`sam deploy --guided` writes your answers into it."""
+_SHOWN: Final = 20
+_CHUNK_BYTES: Final = 1 << 20
+_DAMAGED: Final = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError),
+    *(EOFError, LookupError, NotImplementedError, RuntimeError, ValueError),
+)
+"""What zipfile raises for a zip that is damaged, locked, or made by another method."""
+
+
+def verify_artifact(folder: Path, *, report_sha256: str | None = None) -> ArtifactVerification:
+    """Check everything that can be checked by the artifact's own files; nothing is changed.
+
+    `report_sha256` is what report.json must have. Raises ModelFormatError where no build made
+    `folder`, IntegrityError where its report cannot be read: then nothing is known of the rest.
+    """
+    home = folder.absolute()
+    if not (home / MARKER).exists():
+        raise ModelFormatError(
+            f"{home} is not an artifact: it has no {MARKER}. Name the folder that a build made."
+        )
+    artifact = read_artifact(home)
+    checks = [_check_report(home, report_sha256)] if report_sha256 else []
+    checks += [_run_check(name, check, artifact) for name, check in _CHECKS.items()]
+    return {
+        "folder": str(home),
+        "sha256": artifact.sha256,
+        "report_sha256": sha256(home / MARKER),
+        "verified": all(check["passed"] for check in checks),
+        "checks": checks,
+        "notes": list(_list_notes(artifact)),
+    }
+
+
+def warn_of_changes(folder: Path) -> None:
+    """Log that an artifact is not what a build left. Raises as `verify_artifact` does."""
+    found = verify_artifact(folder)
+    if problems := list_problems(found):
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        _LOG.warning(
+            "This is not what was built: %s%s Run `packager verify` on it.", problems[0], more
+        )
+
+
+def list_problems(found: ArtifactVerification) -> list[str]:
+    return [problem for check in found["checks"] for problem in check["problems"]]
+
+
+def _run_check(
+    name: str, check: Callable[[DescribedArtifact], Iterator[str]], artifact: DescribedArtifact
+) -> ArtifactCheck:
+    try:
+        problems = list(check(artifact))
+    except ModelFormatError as error:
+        problems = [str(error)]
+    except OSError as error:
+        problems = [f"{error.filename or artifact.home} cannot be read: {error.strerror}."]
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        problems = [f"It does not have what a build writes ({error!r})."]
+    return _make_check(name, problems)
+
+
+def _make_check(name: str, problems: list[str]) -> ArtifactCheck:
+    shown = problems[:_SHOWN]
+    if len(problems) > _SHOWN:
+        shown.append(f"and {len(problems) - _SHOWN:,} more of this kind")
+    return {"name": name, "passed": not problems, "problems": shown}
+
+
+def _check_report(home: Path, expected: str) -> ArtifactCheck:
+    found = sha256(home / MARKER)
+    return _make_check(
+        "report",
+        [] if found == expected.lower() else [f"{MARKER} has sha256 {found}, not {expected}."],
+    )
+
+
+def _check_files(artifact: DescribedArtifact) -> Iterator[str]:
+    """The files beside the function, by the digests in the report."""
+    for name in _REQUIRED:
+        if name not in artifact.emitted:
+            yield f"{MARKER} has no digest of {name}."
+    for name, expected in sorted(artifact.emitted.items()):
+        if (path := find_inside(artifact.home, name)) is None:
+            yield f"{name!r} is missing, or is not a regular file inside the artifact."
+        elif name not in _YOURS and (found := sha256(path)) != expected:
+            yield f"{name} was changed: it has sha256 {found}, and {expected} when it was built."
+
+
+def _check_function(artifact: DescribedArtifact) -> Iterator[str]:
+    """The zip by its digest, the unpacked folder by the zip; an image's folder by its digest."""
+    if odd := list(_list_odd(artifact.folder)):
+        yield from (f"{name} is a link, or no regular file." for name in odd)
+    elif artifact.archive is None:
+        if (found := digest(records(artifact.folder))) != artifact.sha256:
+            yield f"function/ was changed: its digest is {found}, and {artifact.sha256} when built."
+    elif not is_regular(artifact.archive):
+        yield f"{artifact.archive.name} is missing, or is not a regular file."
+    else:
+        yield from _check_zip(artifact.archive, artifact)
+
+
+def _list_odd(folder: Path) -> Iterator[str]:
+    """Links, pipes and the like: what they lead to may change, and a pipe may never end."""
+    if folder.is_symlink() or not folder.is_dir():
+        yield folder.name
+        return
+    for here, folders, files in os.walk(folder):
+        for name in sorted(folders):
+            if (path := Path(here, name)).is_symlink():
+                yield str(path.relative_to(folder.parent))
+        for name in sorted(files):
+            if not is_regular(path := Path(here, name)):
+                yield str(path.relative_to(folder.parent))
+
+
+def _check_zip(path: Path, artifact: DescribedArtifact) -> Iterator[str]:
+    if (found := sha256(path)) != artifact.sha256:
+        yield f"{path.name} was changed: it has sha256 {found}, and {artifact.sha256} when built."
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield from _compare_folder(archive, artifact.folder)
+    except _DAMAGED as error:
+        yield f"{path.name} cannot be read: {error}."
+
+
+def _compare_folder(archive: zipfile.ZipFile, folder: Path) -> Iterator[str]:
+    """Compare both ways. Of an entry no more is unpacked than the folder's file has."""
+    entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
+    if len(entries) < sum(not entry.is_dir() for entry in archive.infolist()):
+        yield "function.zip has two files of one name."
+    unpacked = {name.as_posix() for name in walk(folder)}
+    for name in sorted(unpacked - entries.keys()):
+        yield f"function/{name} is not in function.zip."
+    for name in sorted(entries.keys() - unpacked):
+        yield f"{name} is in function.zip, and not in function/."
+    for name in sorted(entries.keys() & unpacked):
+        entry, path = entries[name], folder / name
+        now = path.stat()
+        if entry.file_size != now.st_size or not _has_same_bytes(archive, entry, path):
+            yield f"function/{name} differs from function.zip."
+        elif bool(entry.external_attr >> 16 & 0o100) != bool(now.st_mode & 0o100):
+            yield f"function/{name} is executable in one, and not in the other of function.zip."
+
+
+def _has_same_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> bool:
+    with archive.open(entry) as packed, path.open("rb") as unpacked:
+        while True:
+            one, other = packed.read(_CHUNK_BYTES), unpacked.read(_CHUNK_BYTES)
+            if one != other:
+                return False
+            if not one:
+                return True
+
+
+def _check_manifest(artifact: DescribedArtifact) -> Iterator[str]:
+    """The function reads its manifest from the tree; the one beside it is what people read."""
+    inner = artifact.tree / MANIFEST
+    if not is_regular(inner) or inner.read_bytes() != (artifact.home / MANIFEST).read_bytes():
+        yield f"{MANIFEST} is not the one in the function."
+
+
+def _check_evidence(artifact: DescribedArtifact) -> Iterator[str]:
+    """The evidence must tell of this function and this model."""
+    evidence, report = artifact.read(EVIDENCE), artifact.read(MARKER)
+    if (told := evidence["artifact"]["sha256"]) != artifact.sha256:
+        yield f"{EVIDENCE} tells of another function: {told}."
+    if (told := evidence["model"]["digest"]) != artifact.model_digest:
+        yield f"{EVIDENCE} tells of another model: {told}."
+    for name in sorted(evidence.keys() & report.keys() - {"artifact", "model"}):
+        if evidence[name] != report[name]:
+            yield f"{EVIDENCE} and {MARKER} differ in {name!r}."
+
+
+_CHECKS: Final[Mapping[str, Callable[[DescribedArtifact], Iterator[str]]]] = {
+    "files": _check_files,
+    "function": _check_function,
+    "manifest": _check_manifest,
+    "evidence": _check_evidence,
+    "bill of materials": check_sbom,
+    "lock": check_lock,
+}
+
+
+def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
+    if artifact.read(MARKER).get("proven") is not True:
+        yield "The artifact is marked unproven: nothing shows that it answers as the model does."
+    for name in sorted(_YOURS & artifact.emitted.keys()):
+        path = find_inside(artifact.home, name)
+        if path is not None and sha256(path) != artifact.emitted[name]:
+            yield f"{name} was changed. It holds your own settings, so this is no fault."
+    known = {*artifact.emitted, MARKER, "function", "function.zip"}
+    tops = {PurePosixPath(name).parts[0] for name in known if PurePosixPath(name).parts}
+    others = sorted(entry.name for entry in os.scandir(artifact.home) if entry.name not in tops)
+    if others:
+        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" * (len(others) > 5))
+        yield f"No build wrote these files, and they are not deployed: {shown}."
