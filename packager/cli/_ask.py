@@ -80,7 +80,7 @@ def batch(
     For an artifact that was built with --batch and deployed. It waits, and shows how far it is;
     interrupted, the batch itself goes on.
     """
-    from packager.commands.batch import Order, run_batch
+    from packager.commands.cloud.batch import Order, run_batch
 
     order = Order(
         source=source,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from packager.cli import _options as opt
+from packager.cli import _request_options as ask
 from packager.cli._common import show
 from packager.cli._panels import Panel
 from packager.commands import console
@@ -22,12 +23,22 @@ ReportDigest = Annotated[
         show_default=False,
     ),
 ]
+Deployed = Annotated[
+    bool,
+    typer.Option(
+        "--deployed",
+        rich_help_panel=Panel.PROOF,
+        help="Compare also the function that is deployed.",
+    ),
+]
 
 
 def verify(
     artifact: opt.Artifact,
     *,
     sha256: ReportDigest = None,
+    deployed: Deployed = False,
+    stack: ask.Stack = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
 ) -> None:
@@ -39,11 +50,19 @@ def verify(
 
     Somebody who rewrites all of the files can rewrite report.json too. Keep its sha256 elsewhere,
     and give it with --sha256. Ends with 12 where anything differs.
-    """
-    from packager.commands.artifact.integrity import list_problems, verify_artifact
 
+    With --deployed the function that the artifact's stack runs is compared too: the digest of its
+    code, its runtime, entry point, layers and variables. Lambda alone tells these.
+    """
+    from packager.commands.artifact.integrity import add_check, list_problems, verify_artifact
+    from packager.commands.cloud.deployed import compare_deployed
+
+    if stack and not deployed:
+        raise typer.BadParameter("it is of use with --deployed alone", param_hint="--stack")
     with console.progress(verbose=verbose):
         found = verify_artifact(artifact, report_sha256=sha256)
+        if deployed:
+            found = add_check(found, compare_deployed(artifact, stack=stack))
     if as_json or found["verified"]:
         show(found, as_json=as_json, human=console.show_verification)
     if not found["verified"]:

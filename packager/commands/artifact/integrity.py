@@ -70,6 +70,12 @@ def verify_artifact(folder: Path, *, report_sha256: str | None = None) -> Artifa
     }
 
 
+def add_check(found: ArtifactVerification, check: ArtifactCheck) -> ArtifactVerification:
+    """The same verification with one check more."""
+    checks = [*found["checks"], check]
+    return {**found, "checks": checks, "verified": all(each["passed"] for each in checks)}
+
+
 def warn_of_changes(folder: Path) -> None:
     """Log that an artifact is not what a build left. Raises as `verify_artifact` does."""
     found = verify_artifact(folder)

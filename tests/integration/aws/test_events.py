@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from packager.commands.batch import Order, run_batch
+from packager.commands.cloud.batch import Order, run_batch
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.types import Front, make_request

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from packager.commands.batch import Order, run_batch
+from packager.commands.cloud.batch import Order, run_batch
 from packager.errors import BatchError, CloudError, ConfigurationError, ModelFormatError
 from packager.pipeline.emit._machine import FOLDER, READERS, definition
 from packager.system import resources

@@ -6,15 +6,19 @@ import json
 import logging
 import re
 import time
-import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from packager.commands import artifact
-from packager.errors import BatchError, CloudError, ConfigurationError, ModelFormatError
+from packager.commands.cloud.stacks import (
+    Client,
+    explain_sdk_errors,
+    make_client,
+    read_outputs,
+    read_stack_name,
+)
+from packager.errors import BatchError, ConfigurationError
 from packager.types import Json
 
 _LOG = logging.getLogger(__name__)
@@ -89,7 +93,7 @@ def run_batch(
     *,
     stack: str | None = None,
     poll_seconds: float = 5.0,
-    clients: Callable[[str], Any] | None = None,
+    clients: Callable[[str], Client] | None = None,
 ) -> dict[str, Json]:
     """Start the batch of the artifact at `folder`, wait, and say what came of it.
 
@@ -97,10 +101,10 @@ def run_batch(
     BatchError where the batch did not succeed.
     """
     sent = order.input()
-    name = stack or _stack(folder)
-    make = clients or _make_clients
-    with _explain_sdk_errors():
-        machine = _machine(make("cloudformation"), name)
+    name = stack or read_stack_name(folder)
+    make = clients or make_client
+    with explain_sdk_errors():
+        machine = _find_machine(make("cloudformation"), name)
         states = make("stepfunctions")
         arn = states.start_execution(stateMachineArn=machine, input=json.dumps(sent))[
             "executionArn"
@@ -125,29 +129,16 @@ def run_batch(
         return summary | _results(make("s3"), json.loads(told["output"]))
 
 
-def _stack(folder: Path) -> str:
-    """The name that the artifact's samconfig.toml gives."""
-    artifact.read(folder)
-    try:
-        told = tomllib.loads((folder / "samconfig.toml").read_text(encoding="utf-8"))
-        return str(told["default"]["global"]["parameters"]["stack_name"])
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise ModelFormatError(
-            f"{folder}/samconfig.toml names no stack: {error!r}. Name it by --stack."
-        ) from error
-
-
-def _machine(stacks: Any, name: str) -> str:
-    (found,) = stacks.describe_stacks(StackName=name)["Stacks"]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+def _find_machine(stacks: Client, name: str) -> str:
+    outputs = read_outputs(stacks, name)
     if _MACHINE not in outputs:
         raise ConfigurationError(
             f"The stack {name} has no state machine. Build with --batch and deploy that."
         )
-    return str(outputs[_MACHINE])
+    return outputs[_MACHINE]
 
 
-def _watch_execution(states: Any, arn: str, poll_seconds: float) -> dict[str, Any]:
+def _watch_execution(states: Client, arn: str, poll_seconds: float) -> dict[str, Json]:
     shown = ""
     while True:
         told = states.describe_execution(executionArn=arn)
@@ -162,7 +153,7 @@ def _watch_execution(states: Any, arn: str, poll_seconds: float) -> dict[str, An
         time.sleep(poll_seconds)
 
 
-def _counts(states: Any, arn: str) -> dict[str, int]:
+def _counts(states: Client, arn: str) -> dict[str, int]:
     """Add up the item counts of an execution's map runs; empty before there is one."""
     total: dict[str, int] = {}
     for run in states.list_map_runs(executionArn=arn)["mapRuns"]:
@@ -172,7 +163,7 @@ def _counts(states: Any, arn: str) -> dict[str, int]:
     return total
 
 
-def _results(objects: Any, output: Json) -> dict[str, Json]:
+def _results(objects: Client, output: Json) -> dict[str, Json]:
     """Files that the writer names in its manifest."""
     where = output.get("ResultWriterDetails") if isinstance(output, dict) else None
     if not where:
@@ -185,29 +176,3 @@ def _results(objects: Any, output: Json) -> dict[str, Json]:
         if found
     }
     return {"manifest": f"s3://{where['Bucket']}/{where['Key']}", "results": files}
-
-
-def _make_clients(service: str) -> Any:
-    try:
-        import boto3  # noqa: PLC0415 - an extra, and what only builds does without
-    except ImportError as error:
-        raise ConfigurationError(
-            "Asking AWS needs boto3: pip install boto3 (the extra `aws`)."
-        ) from error
-    make: Any = boto3.client
-    return make(service)
-
-
-@contextmanager
-def _explain_sdk_errors() -> Iterator[None]:
-    """CloudError for whatever the SDK raises inside the block, with its own sentence."""
-    try:
-        yield
-    except (ConfigurationError, BatchError):
-        raise
-    except Exception as error:
-        # the SDK makes a service's own errors as it goes
-        sdk = type(error).__module__.partition(".")[0] in {"botocore", "boto3"}
-        if not sdk and not hasattr(error, "response"):
-            raise
-        raise CloudError(f"AWS: {error}") from error

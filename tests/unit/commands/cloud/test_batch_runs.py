@@ -14,7 +14,7 @@ from moto.awslambda.models import LambdaFunction
 
 from handlers import aws_clients
 from handlers.events.event_processor import EventProcessor
-from packager.commands.batch import Order
+from packager.commands.cloud.batch import Order
 from packager.pipeline.emit._machine import definition
 from tests.handlers.events.test_events import Context
 from tests.handlers.scorers import scorer

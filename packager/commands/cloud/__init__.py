@@ -1,0 +1,1 @@
+"""Commands that ask the cloud to which an artifact was deployed."""

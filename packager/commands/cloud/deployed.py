@@ -1,0 +1,102 @@
+"""Compare the function that a stack runs with the artifact that it was deployed from."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from packager import targets
+from packager.commands import artifact
+from packager.commands.cloud.stacks import (
+    Client,
+    explain_sdk_errors,
+    make_client,
+    read_outputs,
+    read_stack_name,
+)
+from packager.commands.template_environment import read_environment
+from packager.errors import ConfigurationError
+from packager.models.model_documents import parse_json, read_text
+from packager.system.atomic_output import MARKER
+from packager.types import ArtifactCheck, HostKind, Json, Target
+
+_ALIAS: Final = "AliasArn"
+_TARGET: Final = "aws-lambda"
+_WAYS: Final[Mapping[str, str]] = {
+    "aws-lambda-image": "The digest of an image is made by the registry that you push to: compare "
+    "the one that `docker push` printed with ImageUri of `aws lambda get-function`.",
+    "azure-functions": "Azure states no digest of what an app runs: compare the sha256 of "
+    "released-package.zip in the app's deployment container with function.zip.",
+    "gpu-container": "The digest of an image is made by the registry that you push to: compare "
+    "the one that `docker push` printed with the one that your cluster runs.",
+}
+
+
+def compare_deployed(
+    folder: Path, *, stack: str | None = None, clients: Callable[[str], Client] | None = None
+) -> ArtifactCheck:
+    """Hold what the stack's alias runs to the artifact: code, runtime, entry point, variables.
+
+    The alias may send a share of the requests to a second version, which is compared too. `clients`
+    makes a client of an AWS service by its name. Raises ConfigurationError for a target whose cloud
+    does not tell, ModelFormatError where `folder` is no artifact, CloudError where AWS refuses.
+    """
+    built = artifact.read(folder)
+    if built.target != _TARGET:
+        raise ConfigurationError(
+            f"--deployed compares artifacts for {_TARGET}; this one is for {built.target}. "
+            f"{_WAYS.get(built.target, '')}".rstrip()
+        )
+    name = stack or read_stack_name(folder)
+    make = clients or make_client
+    with explain_sdk_errors():
+        outputs = read_outputs(make("cloudformation"), name)
+        if _ALIAS not in outputs:
+            raise ConfigurationError(
+                f"The stack {name} has no output {_ALIAS}: it was not made by an artifact of "
+                "this packager. Name another by --stack."
+            )
+        functions = make("lambda")
+        problems = [
+            f"{name}, version {version}: {problem}"
+            for version, found in _read_versions(functions, outputs[_ALIAS])
+            for problem in _compare_function(found, _describe_artifact(folder, built))
+        ]
+    return {"name": "deployed", "passed": not problems, "problems": problems}
+
+
+def _read_versions(functions: Client, alias_arn: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """Each version that the alias sends requests to, and its configuration."""
+    function, _, alias = alias_arn.rpartition(":")
+    told = functions.get_alias(FunctionName=function, Name=alias)
+    more = (told.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    for version in (told["FunctionVersion"], *sorted(more)):
+        yield (
+            version,
+            functions.get_function_configuration(FunctionName=function, Qualifier=version),
+        )
+
+
+def _describe_artifact(folder: Path, built: artifact.Built) -> Mapping[str, Json]:
+    report = parse_json(read_text(folder / MARKER), MARKER)
+    target: Target = targets.load(built.target)
+    return {
+        "CodeSha256": base64.b64encode(bytes.fromhex(report["sha256"])).decode(),
+        "Runtime": report["runtime"],
+        "Handler": target.program.entrypoint,
+        "Architectures": [built.architecture],
+        "Variables": sorted(read_environment(built.home, HostKind.LAMBDA)),
+    }
+
+
+def _compare_function(found: Mapping[str, Json], wanted: Mapping[str, Json]) -> Iterator[str]:
+    for name in ("CodeSha256", "Runtime", "Handler", "Architectures"):
+        if found.get(name) != wanted[name]:
+            yield f"{name} is {found.get(name)}, and {wanted[name]} in the artifact."
+    for layer in found.get("Layers") or ():
+        yield f"it has a layer, which can change what it answers: {layer['Arn']}."
+    variables = (found.get("Environment") or {}).get("Variables") or {}
+    for name in sorted(variables.keys() - set(wanted["Variables"])):
+        yield f"it has the variable {name}, which the template does not set."
