@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import azure.mgmt.appcontainers.models as apps
-import azure.mgmt.web.models as web
-from pycep import BicepParser
-
-_MODELS: dict[str, Any] = {
-    "Microsoft.Web/sites": web.Site,
-    "Microsoft.Web/serverfarms": web.AppServicePlan,
-    "Microsoft.App/managedEnvironments": apps.ManagedEnvironment,
-    "Microsoft.App/containerApps": apps.ContainerApp,
-}
 _BICEP_S_OWN = {"parent", "scope", "dependsOn"}
+
+
+@cache
+def _clients() -> tuple[Any, Any]:
+    """Models of the web's and of the container apps' client, which take a second to import."""
+    import azure.mgmt.appcontainers.models as apps
+    import azure.mgmt.web.models as web
+
+    return web, apps
+
+
+@cache
+def _models() -> Mapping[str, Any]:
+    """The client's class of each kind of resource."""
+    web, apps = _clients()
+    return {
+        "Microsoft.Web/sites": web.Site,
+        "Microsoft.Web/serverfarms": web.AppServicePlan,
+        "Microsoft.App/managedEnvironments": apps.ManagedEnvironment,
+        "Microsoft.App/containerApps": apps.ContainerApp,
+    }
 
 
 def parse(text: str) -> dict[str, Any]:
     """Raises pycep's parse error, with the line."""
+    from pycep import BicepParser
+
     parsed: dict[str, Any] = BicepParser().parse(text=text)
     return parsed
 
@@ -34,8 +48,8 @@ def unknown_names(parsed: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for name, resource in parsed["resources"].items():
         kind = resource["type"]
-        if kind in _MODELS:
-            found += _unknown(_unconditional(resource["config"]), _MODELS[kind], name)
+        if kind in _models():
+            found += _unknown(_unconditional(resource["config"]), _models()[kind], name)
     return found
 
 
@@ -83,6 +97,7 @@ def _wire_names(model: Any) -> dict[str, Any]:
 
 def _client(model: Any) -> Any:
     """The module of the client that a model is of: two have models of one name."""
+    web, apps = _clients()
     return web if model.__module__.startswith("azure.mgmt.web.") else apps
 
 

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
-
 SCHEMA: Final[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "docs" / "evidence.schema.json").read_text(encoding="utf-8")
 )
@@ -15,5 +13,7 @@ SCHEMA: Final[dict[str, Any]] = json.loads(
 
 def list_wrong(evidence: Any) -> list[str]:
     """Each place that the schema does not allow, with why."""
+    from jsonschema import Draft202012Validator  # two seconds, in each process that collects tests
+
     found = Draft202012Validator(SCHEMA).iter_errors(evidence)
     return [f"{error.json_path}: {error.message}" for error in found]

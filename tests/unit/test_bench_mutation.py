@@ -11,7 +11,7 @@ import pytest
 
 from bench import _patch, mutation
 from bench._equivalent import EQUIVALENT
-from bench._mutants import make_mutants
+from bench._mutants import list_changes, make_mutants
 from bench._mutated import TESTS
 from bench._reached import MUCH, REACHED, Run, list_lines, mark_lines, order_tests
 
@@ -80,7 +80,14 @@ def test_what_was_found_to_change_nothing_counts_no_more() -> None:
 def test_what_changes_nothing_is_still_there() -> None:
     for module, known in EQUIVALENT.items():
         source = (mutation.ROOT / module).read_text(encoding="utf-8")
-        assert known.keys() <= {f"{each.source} | {each.what}" for each in make_mutants(source)}
+        assert known.keys() <= list_changes(source)
+
+
+def test_changes_are_listed_as_the_mutants_are_named() -> None:
+    source = "x = a < b\nif TYPE_CHECKING:\n    y = 1\n\ndef f(z):\n    return z + 1\n"
+    made = {f"{each.source} | {each.what}" for each in make_mutants(source)}
+    assert list_changes(source) == made
+    assert len(made) > 3
 
 
 def test_tests_that_reach_the_line_come_first_the_quickest_before_others() -> None:
