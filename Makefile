@@ -32,7 +32,7 @@ test: setup ## the fast tests
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
 
 test-slow: setup ## the tests that build, boot and deploy something real
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "slow and not rare"
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "slow and not rare"
 
 test-rare: setup ## those that CI has no time for
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m rare

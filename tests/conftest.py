@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,26 @@ for _number, _handler in (
 ):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+LONGEST = (
+    "integration/test_end_to_end.py",
+    "integration/azure/test_app.py",
+    "integration/aws/test_deployments.py",
+    "integration/aws/test_events.py",
+    "integration/test_slim_verify.py",
+    "conformance/test_levels.py",
+    "integration/test_awkward_packages.py",
+    "integration/test_engine.py",
+)
+"""Files of minutes. A file is run by one process: the last ones to begin should be short."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture
