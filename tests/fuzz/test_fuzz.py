@@ -36,8 +36,8 @@ def answers(signature: dict[str, Any] | None, body: bytes, media: str) -> set[in
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_memory_limit")
-def test_twenty_seconds_find_nothing(tmp_path: Path) -> None:
-    options = ["--minutes", "0.33", "--skip-huge", "--megabytes", "4096", "--keep", str(tmp_path)]
+def test_ten_seconds_find_nothing(tmp_path: Path) -> None:
+    options = ["--minutes", "0.17", "--skip-huge", "--megabytes", "4096", "--keep", str(tmp_path)]
     assert run.main(options) == 0
 
 

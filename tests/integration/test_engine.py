@@ -18,7 +18,12 @@ from tests import models
 
 pytestmark = pytest.mark.slow
 
-COMPILED = ("sklearn_columns", "sklearn_boosting", "xgboost_classifier")
+COMPILED = (
+    "sklearn_columns",
+    # minutes each; how these become a graph is what tests/engines asks
+    pytest.param("sklearn_boosting", marks=pytest.mark.rare),
+    pytest.param("xgboost_classifier", marks=pytest.mark.rare),
+)
 """lightgbm_booster is compiled by the test after it."""
 
 

@@ -218,6 +218,7 @@ def test_a_network_answers_as_mlflow(
         check_weights(python, tmp_path / "pickled")
 
 
+@pytest.mark.rare
 def test_what_does_not_fit_names_the_target_that_takes_it(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match=r"budget: .*aws-lambda-image") as caught:
         built("statsmodels_arrow", tmp_path, tier=Tier.NATIVE)
