@@ -127,7 +127,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "packager/pipeline/answers/spread.py": ("tests/unit/pipeline/test_spread.py",),
     "packager/pipeline/emit/_sizing.py": ("tests/unit/pipeline/emit/test_emit_sizing.py",),
-    "packager/pipeline/output_place.py": ("tests/unit/pipeline/test_output_place.py",),
+    "packager/pipeline/output/place.py": ("tests/unit/pipeline/output/test_place.py",),
     "packager/pipeline/verify/__init__.py": ("tests/unit/pipeline/verify/test_verify.py",),
     "packager/pipeline/verify/ask.py": (
         "tests/unit/pipeline/verify/test_verify_ask.py",
@@ -158,7 +158,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "packager/system/atomic_output.py": (
         "tests/unit/system/test_output.py",
-        "tests/unit/pipeline/test_output_place.py",
+        "tests/unit/pipeline/output/test_place.py",
     ),
 }
 """Of its own name, and of what it is asked through."""

@@ -21,6 +21,7 @@ from packager.types import (
     ModelOptions,
     PlanSummary,
     ProofOptions,
+    Provided,
     ReportSummary,
     TargetOptions,
 )
@@ -156,20 +157,22 @@ def _summarise_plan(request: BuildRequest) -> PlanSummary:
 
 
 def _build_artifact(request: BuildRequest) -> ReportSummary:
-    from packager.commands.inspect import report_summary
-    from packager.pipeline.build import build as run
+    from packager.commands.inspect import summarize_artifact
+    from packager.pipeline.build import build_or_reuse
 
-    return report_summary(run(request, registry(request)))
+    provided = build_or_reuse(request, registry(request))
+    return summarize_artifact(provided, request.target.facts_dir)
 
 
 def _build_for_any(request: BuildRequest, workload: Workload) -> ReportSummary:
-    from packager.commands.inspect import report_summary
+    from packager.commands.inspect import summarize_artifact
     from packager.commands.target_selection import build_auto, list_verdicts
     from packager.pipeline.plan import check
 
     check(request)  # before the model is fetched, which tells what to build for
     decided = build_auto(request, registry(request), workload)
-    return report_summary(decided.report) | {
+    provided = Provided(folder=request.output.folder)
+    return summarize_artifact(provided, request.target.facts_dir) | {
         "targets": list_verdicts(decided.verdicts),
         "reasons": [f"Not taken: {why}" for why in decided.passed_over],
     }

@@ -134,8 +134,8 @@ def _split_names(text: str) -> tuple[str, ...]:
     return tuple(stripped for name in text.split(",") if (stripped := name.strip()))
 
 
-def _read_output(*, out_dir: opt.OutDir = Path("dist")) -> OutputOptions:
-    return OutputOptions(folder=out_dir)
+def _read_output(*, out_dir: opt.OutDir = Path("dist"), reuse: opt.Reuse = True) -> OutputOptions:
+    return OutputOptions(folder=out_dir, reuse=reuse)
 
 
 Model: TypeAlias = Annotated[ModelOptions, OptionGroup(_read_model)]

@@ -44,6 +44,14 @@ OutDir: TypeAlias = Annotated[
         "--out", "-o", file_okay=False, rich_help_panel=Panel.OUTPUT, help="Folder of the artifact."
     ),
 ]
+Reuse: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache",
+        rich_help_panel=Panel.OUTPUT,
+        help="Take the artifact of an earlier build if nothing has changed since.",
+    ),
+]
 DryRun: TypeAlias = Annotated[
     bool,
     typer.Option(

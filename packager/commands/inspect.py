@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from packager import targets
 from packager.commands import engine_comparison
@@ -23,12 +23,13 @@ from packager.system import atomic_output
 from packager.system.file_tree import sha256
 from packager.types import (
     BuildPlan,
-    BuildReport,
     BuildRequest,
     Inspection,
+    Json,
     LedgerEntry,
     LedgerRow,
     PlanSummary,
+    Provided,
     ReportSummary,
     ResolvedModel,
 )
@@ -72,15 +73,7 @@ def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = 
 
     Raises ModelFormatError and IntegrityError where it cannot be read.
     """
-    try:
-        report: dict[str, Any] = json.loads(
-            (folder / atomic_output.MARKER).read_text(encoding="utf-8")
-        )
-        evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFormatError(
-            f"{folder} is not an artifact that can be read: {error}. Build it again."
-        ) from error
+    report, evidence = _read_documents(folder)
     warn_of_changes(folder)
     return {
         "summary": {
@@ -160,50 +153,82 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> PlanSum
     }
 
 
-def report_summary(report: BuildReport) -> ReportSummary:
-    plan, evidence, artifact = report.plan, report.evidence, report.artifact
-    done, cold = evidence.replay, evidence.replay.cold_start
-    packages = sizes.by_package((file.path, file.size_bytes) for file in report.bundle.files)
-    report_sha256 = sha256(artifact.folder.parent / atomic_output.MARKER)
+def summarize_artifact(provided: Provided, facts_dir: Path | None = None) -> ReportSummary:
+    """Summarize an artifact from its own report, whether it was built just now or kept.
+
+    Raises ModelFormatError where the report cannot be read.
+    """
+    folder = provided.folder
+    report, evidence = _read_documents(folder)
+    done, plan, artifact = evidence["evidence"], report["plan"], report["artifact"]
+    target = targets.load(report["target"]["name"], facts_dir)
+    report_sha256 = sha256(folder / atomic_output.MARKER)
     return {
         "artifact": {
-            "folder": str(artifact.folder.parent),
-            "zip": str(artifact.path),
-            "sha256": artifact.sha256,
+            "folder": str(folder),
+            "zip": str(folder / artifact["path"]),
+            "sha256": artifact["sha256"],
             "report_sha256": report_sha256,
-            "zipped_bytes": artifact.size_bytes,
-            "unzipped_bytes": artifact.unzipped_bytes,
-            "emitted": [path.name for path in report.emitted],
+            "zipped_bytes": artifact["size_bytes"],
+            "unzipped_bytes": artifact["unzipped_bytes"],
+            "emitted": [
+                Path(name).name for name in sorted((*report["emitted"], atomic_output.MARKER))
+            ],
+            "reused": provided.reused,
         },
-        "evidence": json.loads(json.dumps(evidence.describe(), default=str)),
-        "ledger": list_ledger(report.bundle.ledger),
-        "reasons": list(plan.reasons),
-        "notes": [*plan.model.notes, *plan.loader.notes, *evidence.describe()["notes"]],
-        "largest": packages[: sizes.SHOWN],
-        "room": sizes.unlocking(packages, plan.target, plan.runtime),
-        "summary": {
-            "model": f"{plan.model.name} {plan.model.version or ''}".strip(),
-            "target": f"{plan.target.name}, {plan.runtime.name}, "
-            f"{plan.request.target.architecture}",
-            "tier": f"{plan.tier}, {plan.frame}, engine {plan.engine}",
-            "zipped": f"{artifact.size_bytes:,} bytes, sha256 {artifact.sha256}",
-            "unzipped": f"{artifact.unzipped_bytes:,} bytes",
-            "report.json": f"sha256 {report_sha256}",
-            "compared": f"{done.rows_compared:,} rows in {done.requests_compared:,} "
-            f"requests, largest difference {done.max_abs_error:g}",
-            "and unseen": f"{done.unseen_rows:,} rows that nothing was slimmed by; "
-            f"{len(done.cold_store_misses)} files came from the compressed store, "
-            f"{done.unseen_cold_store_misses} of them only then"
-            if done.unseen_rows
-            else None,
-            "unproven because": evidence.why_unproven,
-            "init": f"{cold.init_cpu_ms:.0f} ms of CPU, {cold.init_wall_ms:.0f} ms of wall "
-            f"(this machine), peak memory {cold.peak_rss_bytes / 1e6:.0f} MB"
-            if cold
-            else None,
-        },
+        "evidence": done,
+        "ledger": [_read_ledger_row(entry) for entry in evidence["ledger"]],
+        "reasons": plan["reasons"],
+        "notes": [*plan["notes"], *done["notes"]],
+        "largest": [(name, size) for name, size in report["largest"]],
+        "room": report["room"],
+        "summary": _list_figures(report, done, report_sha256),
         "next": [
-            run_command("invoke", artifact.folder.parent),
-            deploy_command(artifact.folder.parent, plan.target.deployment.deploy),
+            run_command("invoke", folder),
+            deploy_command(folder, target.deployment.deploy),
         ],
     }
+
+
+def _list_figures(
+    report: Mapping[str, Any], done: Mapping[str, Any], report_sha256: str
+) -> dict[str, Json]:
+    """List the figures of a build, each as a line."""
+    plan, artifact, cold = report["plan"], report["artifact"], done["cold_start"]
+    misses, unseen = done["cold_store_misses"], done["unseen_cold_store_misses"]
+    return {
+        "model": f"{report['name']} {report['version']}".strip(),
+        "target": f"{report['target']['name']}, {report['runtime']}, {report['architecture']}",
+        "tier": f"{plan['tier']}, {plan['frame']}, engine {plan['engine']}",
+        "zipped": f"{artifact['size_bytes']:,} bytes, sha256 {artifact['sha256']}",
+        "unzipped": f"{artifact['unzipped_bytes']:,} bytes",
+        "report.json": f"sha256 {report_sha256}",
+        "compared": f"{done['rows_compared']:,} rows in {done['requests_compared']:,} "
+        f"requests, largest difference {done['max_abs_error']:g}",
+        "and unseen": f"{done['unseen_rows']:,} rows that nothing was slimmed by; "
+        f"{len(misses)} files came from the compressed store, {unseen} of them only then"
+        if done["unseen_rows"]
+        else None,
+        "unproven because": done["why_unproven"],
+        "init": f"{cold['init_cpu_ms']:.0f} ms of CPU, {cold['init_wall_ms']:.0f} ms of wall "
+        f"(this machine), peak memory {cold['peak_rss_bytes'] / 1e6:.0f} MB"
+        if cold
+        else None,
+    }
+
+
+def _read_ledger_row(entry: Mapping[str, Any]) -> LedgerRow:
+    row = {name: entry[name] for name in LedgerRow.__annotations__}
+    return cast("LedgerRow", row)
+
+
+def _read_documents(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read an artifact's report and its evidence. Raises ModelFormatError."""
+    try:
+        report = json.loads((folder / atomic_output.MARKER).read_text(encoding="utf-8"))
+        evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFormatError(
+            f"{folder} is not an artifact that can be read: {error}. Build it again."
+        ) from error
+    return report, evidence

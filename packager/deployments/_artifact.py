@@ -18,7 +18,7 @@ from packager.deployments._parameters import TARGET
 from packager.deployments._settings import Settings
 from packager.errors import IntegrityError, ModelFormatError
 from packager.models.registry import MlflowRegistry
-from packager.pipeline.build import build
+from packager.pipeline.build import build_or_reuse
 from packager.system import atomic_output
 from packager.types import Architecture
 
@@ -86,7 +86,7 @@ def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> 
             _LOG.info("Taking the artifact in %s as it is", folder)
         else:
             out = settings.out or stack.enter_context(atomic_output.scratch()).out
-            build(settings.request(model_uri, out), _registry(settings))
+            build_or_reuse(settings.request(model_uri, out), _registry(settings))
             folder = out
         found = _read(folder)
         if flavor not in (None, "python_function", found.flavor):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from packager.errors import ConfigurationError, ModelNotFoundError, RegistryUnav
 from packager.models import (
     mlflow_errors,
     model_documents,
+    registry_memory,
     registry_sources,
     registry_stores,
 )
@@ -24,6 +26,8 @@ from packager.models.model_uri import Folder, Logged, OfRun, Registered, Stored
 
 _LOG = logging.getLogger(__name__)
 _SHOWN: Final = 20
+_KEPT: Final = ("name", "version", "aliases", "run_id", "model_id", "source", "notes")
+"""What is kept of a fetched model, where the registry need not be asked again."""
 _Found: TypeAlias = Registered | Logged | OfRun | Stored
 
 
@@ -37,6 +41,9 @@ class Fetched:
     run_id: str | None = None
     model_id: str | None = None
     folder: Path
+    source: Path | None = None
+    """The folder on this machine that the files were copied from; None where they came from
+    elsewhere."""
     training: Path | None = None
     """The training set that was logged with its run, where it lies in the run's own store."""
     notes: tuple[str, ...] = ()
@@ -67,6 +74,32 @@ class MlflowRegistry:
         found = _model_uri.parse(model_uri)
         if isinstance(found, Folder):
             return _fetch_folder(found.path, into)
+        # who has imported it may have set another address, and to ask it again costs nothing
+        question = None if "mlflow" in sys.modules else self._identify(model_uri)
+        if question is not None:
+            answer = registry_memory.recall_answer(question)
+            if answer is not None:
+                _LOG.info("Fetching %s, version %s", answer["name"], answer["version"])
+                return _fetch_again(answer, into)
+        fetched = self._ask(found, model_uri, into)
+        if question is not None:
+            self._keep(question, model_uri, fetched)
+        return fetched
+
+    def _identify(self, model_uri: str) -> registry_memory.Question | None:
+        return registry_memory.identify_question(self.tracking_uri, self.registry_uri, model_uri)
+
+    def _keep(self, question: registry_memory.Question, model_uri: str, fetched: Fetched) -> None:
+        """Keep an answer that hangs on nothing but what the question names."""
+        if fetched.source is None or fetched.training is not None:
+            return
+        if (
+            self._identify(model_uri) == question
+        ):  # somebody may have registered another version meanwhile
+            registry_memory.keep_answer(question, {name: getattr(fetched, name) for name in _KEPT})
+
+    def _ask(self, found: _Found, model_uri: str, into: Path) -> Fetched:
+        """Ask MLflow. Raises as `fetch` does."""
         with mlflow_errors.quiet():
             told = self.registry_uri or self.tracking_uri or "MLflow's own address"
             where = mlflow_errors.without_password(told)
@@ -84,6 +117,12 @@ class MlflowRegistry:
                     f"MLflow cannot read {mlflow_errors.without_password(model_uri)}: {error}.\n"
                     f"A model is named by {_model_uri.FORMS}."
                 ) from error
+
+
+def _fetch_again(answer: Mapping[str, Any], into: Path) -> Fetched:
+    folder = into / "model"
+    _model_uri.copy_folder(answer["source"], folder)
+    return Fetched(**{**answer, "notes": tuple(answer["notes"])}, folder=folder)
 
 
 def _fetch_folder(path: Path, into: Path) -> Fetched:
@@ -190,7 +229,7 @@ class _Session:
             case OfRun():
                 return self._of_run(model, into)
             case Stored():
-                folder = self._download(model.uri, into)
+                folder, _ = self._download(model.uri, into)
                 return Fetched(name=model.uri.rstrip("/").rsplit("/", 1)[-1], folder=folder)
 
     def _fetch_registered(self, model: Registered, into: Path) -> Fetched:
@@ -206,13 +245,15 @@ class _Session:
             source = f"models:/{chosen.name}/{chosen.version}"
         else:
             source = self.client.get_model_version_download_uri(chosen.name, chosen.version)
+        folder, place = self._download(source, into)
         return Fetched(
             name=chosen.name,
             version=str(chosen.version),
             aliases=tuple(sorted(chosen.aliases)),
             run_id=chosen.run_id or None,
             model_id=getattr(chosen, "model_id", None) or None,
-            folder=self._download(source, into),
+            folder=folder,
+            source=place,
         )
 
     def _version(self, model: Registered) -> Any:
@@ -239,11 +280,13 @@ class _Session:
         found = self._or_none(self.client.get_logged_model, model.model_id)
         if found is None:
             raise ModelNotFoundError(f"No model {model.model_id} in {self.where}.")
+        folder, place = self._download(found.artifact_location, into)
         return Fetched(
             name=found.name or model.model_id,
             run_id=found.source_run_id or None,
             model_id=model.model_id,
-            folder=self._download(found.artifact_location, into),
+            folder=folder,
+            source=place,
         )
 
     def _of_run(self, model: OfRun, into: Path) -> Fetched:
@@ -251,12 +294,13 @@ class _Session:
         if run is None:
             raise ModelNotFoundError(f"No run {model.run_id} in {self.where}.")
         try:
-            folder = self._download(self._source_of_run(run, model.path), into)
+            folder, place = self._download(self._source_of_run(run, model.path), into)
         except mlflow_errors.client_errors() as error:
             if not mlflow_errors.MISSING.search(str(error)):
                 raise
             raise ModelNotFoundError(self._not_in_run(model)) from error
-        return Fetched(name=model.path.rsplit("/", 1)[-1], run_id=model.run_id, folder=folder)
+        name = model.path.rsplit("/", 1)[-1]
+        return Fetched(name=name, run_id=model.run_id, folder=folder, source=place)
 
     def _source_of_run(self, run: Any, path: str) -> str:
         """Find where a run's model lies; a local one's folder: MLflow's copy follows links."""
@@ -281,14 +325,15 @@ class _Session:
         known = _format_names([each.path for each in self.client.list_artifacts(model.run_id)])
         return f"Run {model.run_id} has no {model.path!r}. At its top there is: {known}."
 
-    def _download(self, source: str, into: Path) -> Path:
+    def _download(self, source: str, into: Path) -> tuple[Path, Path | None]:
+        """Return the copy, and the folder that it was made of where that lies on this machine."""
         folder = into / "model"
         if self.client is not None:
             registry_sources.check_source(source, self.asked)
         path = _model_uri.local_path(source)
         if path is not None:
             _model_uri.copy_folder(path, folder)
-            return folder
+            return folder, path
         from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - see _open_session
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -306,7 +351,7 @@ class _Session:
             raise ModelNotFoundError(
                 f"There is no model folder at {mlflow_errors.without_password(source)}."
             )
-        return found
+        return found, None
 
     def _or_none(self, ask: Any, *args: Any) -> Any:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see _open_session

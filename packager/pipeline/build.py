@@ -16,9 +16,12 @@ from packager.engines import compile_model
 from packager.errors import UnprovenError, UpgradeUnprovenError, VerificationError
 from packager.facts.modules import ModuleNames, module_names
 from packager.models.registry import ModelRegistry
-from packager.pipeline import baseline, output_place
+from packager.pipeline import baseline
 from packager.pipeline.bisect import BlamelessError, without_cause
 from packager.pipeline.emit import emit
+from packager.pipeline.output import reuse
+from packager.pipeline.output.inputs import make_key
+from packager.pipeline.output.place import check_place
 from packager.pipeline.package import package
 from packager.pipeline.plan import check, check_provable, plan
 from packager.pipeline.resolve import resolve
@@ -32,6 +35,7 @@ from packager.types import (
     Check,
     Engine,
     Finding,
+    Provided,
     ResolvedModel,
     Shipped,
     VerifiedBundle,
@@ -47,16 +51,49 @@ def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
 
     Raises PackagerError (see packager.errors for each way to stop).
     """
+    with _planning(request, registry) as (model, attempts, place):
+        _check_end(request, model, attempts)
+        report = _build_planned(attempts, place)
+    return _move_paths(report, place.out, request.output.folder)
+
+
+def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
+    """Build, or take the artifact of an earlier build of the very same inputs, if one is kept.
+
+    `request.output.reuse` says whether one may be taken; what is built is kept in any case. Raises
+    what `build` raises.
+    """
+    final = request.output.folder
+    with _planning(request, registry) as (model, attempts, place):
+        baseline.check_table(request, model)
+        key = make_key(attempts)
+        said = reuse.take_kept(key, place, final) if request.output.reuse else ""
+        if not said:
+            _check_end(request, model, attempts)
+            _build_planned(attempts, place)
+            reuse.keep_artifact(key, place.out)
+    if said:
+        _LOG.info("%s", said)
+    return Provided(folder=final, reused=said)
+
+
+@contextlib.contextmanager
+def _planning(
+    request: BuildRequest, registry: ModelRegistry
+) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], atomic_output.Place]]:
+    """Yield the first two stages' results; the place's output becomes the output folder."""
     target = check(request)
-    output_place.check_place(request)
+    check_place(request)
     with atomic_output.replacing(request.output.folder) as place:
         model = resolve(request, registry, place.stage("model"))
-        attempts = plan(request, model, target)
-        _check_end(request, model, attempts)
-        attempt, verified = _first_proven(attempts, place)
-        artifact = package(verified, attempt, place.out)
-        report = emit(artifact, verified, attempt, place.out)
-    return _move_paths(report, place.out, request.output.folder)
+        yield model, plan(request, model, target), place
+
+
+def _build_planned(attempts: Sequence[BuildPlan], place: atomic_output.Place) -> BuildReport:
+    """Run the other four stages."""
+    attempt, verified = _first_proven(attempts, place)
+    artifact = package(verified, attempt, place.out)
+    return emit(artifact, verified, attempt, place.out)
 
 
 @contextlib.contextmanager
@@ -69,7 +106,7 @@ def plan_build(
     """
     target = check(request)
     if as_built:
-        output_place.check_place(request)
+        check_place(request)
         atomic_output.refuse_foreign(request.output.folder.absolute())
         atomic_output.check_writable(request.output.folder.absolute())
     with atomic_output.scratch() as place:

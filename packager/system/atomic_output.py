@@ -42,6 +42,10 @@ class Place:
         folder.mkdir()
         return folder
 
+    def drop_output(self) -> None:
+        """Make no output: what the output folder holds already stays as it is."""
+        remove_tree(self.out)
+
 
 @contextlib.contextmanager
 def replacing(final: Path) -> Iterator[Place]:
@@ -62,7 +66,8 @@ def replacing(final: Path) -> Iterator[Place]:
         with _disk_errors(final.parent):
             place.out.mkdir()
             yield place
-            _swap_folders(place.out, final)
+            if place.out.exists():
+                _swap_folders(place.out, final)
     finally:
         remove_tree(root)
 

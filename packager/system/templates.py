@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import jinja2
-
 
 def render(
     folders: Sequence[Path], values: Mapping[str, object], filters: Mapping[str, Callable[..., str]]
@@ -15,6 +13,8 @@ def render(
 
     What starts with `_` is of another use. `filters` make a value safe for where it goes.
     """
+    import jinja2  # noqa: PLC0415 - only a build that writes an artifact needs it
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,

@@ -153,3 +153,12 @@ class BuildReport:
     evidence: Evidence
     artifact: Artifact
     emitted: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provided:
+    """An output folder that holds a whole artifact: one that was built, or one that was kept."""
+
+    folder: Path
+    reused: str = ""
+    """Why nothing was built, as a sentence; empty where it was."""

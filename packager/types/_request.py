@@ -120,6 +120,8 @@ class OutputOptions:
     """Place of the artifact; read by a build alone."""
 
     folder: Path = Path("dist")
+    reuse: bool = True
+    """Where nothing has changed since an earlier build, its artifact is taken as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

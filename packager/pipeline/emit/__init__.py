@@ -12,7 +12,6 @@ from packager.pipeline.emit import _text
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._report import evidence_json, report_json, to_json
 from packager.pipeline.emit._requests import list_requests
-from packager.pipeline.emit._sbom import sbom
 from packager.pipeline.emit._sizing import size
 from packager.pipeline.emit._text import stack_name, tag_value
 from packager.system import resources, templates
@@ -30,6 +29,8 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     No file states a time, a path of this machine or a credential. Raises ConfigurationError for a
     memory or timeout that the target does not give, VerificationError for a need beyond it.
     """
+    from packager.pipeline.emit._sbom import sbom  # noqa: PLC0415 - half a second of imports
+
     _LOG.info("Writing the template, the evidence and the bill of materials")
     sizing = size(plan, verified.evidence)
     scrub = _make_scrubber(verified, plan, out)

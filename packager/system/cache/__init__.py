@@ -5,7 +5,15 @@ compared with them whenever the entry is used (`_entries`). A process holds what
 measures, checks and removes what nobody holds.
 """
 
-from packager.system.cache._entries import ensure, forget, make_key, remember, reserve_folder
+from packager.system.cache._copies import copy_entry, is_copy, keep_copy
+from packager.system.cache._entries import (
+    ensure,
+    forget,
+    make_key,
+    recall,
+    remember,
+    reserve_folder,
+)
 from packager.system.cache._place import root
 from packager.system.cache._upkeep import (
     Entry,
@@ -21,10 +29,14 @@ __all__ = [
     "Entry",
     "Removed",
     "check_entries",
+    "copy_entry",
     "ensure",
     "forget",
+    "is_copy",
+    "keep_copy",
     "list_entries",
     "make_key",
+    "recall",
     "remember",
     "remove_entries",
     "remove_leftovers",

@@ -88,6 +88,26 @@ def remember(kind: str, key: str, compute: Callable[[], bytes]) -> bytes:
         release_entry(final)
 
 
+def recall(kind: str, key: str) -> bytes | None:
+    """Return the bytes that `remember` kept as `kind/key`; None where no whole entry is there.
+
+    Raises StorageError where the cache cannot be read.
+    """
+    final = _place.root() / kind / key
+    if not _is_there(final):
+        return None
+    hold_entry(final)
+    try:
+        if find_damage(final) is not None:
+            return None
+        mark_used(final)
+        return (final / _CONTENT).read_bytes()
+    except FileNotFoundError:
+        return None  # another process has just removed it
+    finally:
+        release_entry(final)
+
+
 def forget(kind: str, key: str) -> None:
     """Remove an entry of this process's own making; one that is not there is none the less gone."""
     final = _place.root() / kind / key

@@ -49,13 +49,13 @@ class Removed:
         return sum(entry.size_bytes for entry in self.removed)
 
 
-def list_entries() -> tuple[Entry, ...]:
-    """Every entry, by kind and name; folders that no version of this program made are left out.
+def list_entries(kind: str | None = None) -> tuple[Entry, ...]:
+    """Every entry, or those of one kind, in order; folders of other programs are left out.
 
     Raises StorageError where the cache cannot be read, or is none.
     """
     found: list[Entry] = []
-    for path in _list_folders():
+    for path in _list_folders(kind):
         # one that goes meanwhile, as another process removes it, is passed over
         with _place.reporting_unreadable(_place.root()):
             if _is_entry(path):
@@ -125,8 +125,8 @@ def check_entries(entries: Iterable[Entry]) -> tuple[tuple[Entry, str], ...]:
     return tuple(damaged)
 
 
-def _list_folders() -> list[Path]:
-    """The folders in each kind's, in order; links are not followed.
+def _list_folders(only: str | None = None) -> list[Path]:
+    """The folders in each kind's, or in that of `only`, in order; links are not followed.
 
     Raises StorageError where the cache cannot be read, or is none.
     """
@@ -135,7 +135,7 @@ def _list_folders() -> list[Path]:
     found: list[Path] = []
     with _place.reporting_unreadable(top):
         for kind in sorted(top.iterdir()):
-            if _is_folder(kind):
+            if only in {None, kind.name} and _is_folder(kind):
                 found += (path for path in sorted(kind.iterdir()) if _is_folder(path))
     return found
 

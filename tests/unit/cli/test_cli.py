@@ -93,7 +93,7 @@ def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -
         --output-to s3://bucket/p --once --baseline {table} --batch --memory 512 --timeout 9
         --rows 7 --seed 3 --passes prune,,bytecode --keep *.dat --keep *.txt --no-trace
         --optimize 1 --allow-unproven --allow-network --trust-model-index --upgrade-pins
-        --facts-dir {tmp_path} --json"""
+        --facts-dir {tmp_path} --no-cache --json"""
 
     done = RUN.invoke(cli.app, words.split(), catch_exceptions=False)
 
@@ -129,6 +129,7 @@ def test_each_option_sets_its_field(asked: list[BuildRequest], tmp_path: Path) -
             allow_network=True,
             trust_model_index=True,
             upgrade_pins=True,
+            reuse=False,
             facts_dir=tmp_path,
         )
     ]

@@ -125,7 +125,8 @@ def test_whatever_a_request_has_can_be_set_or_is_the_targets() -> None:
     # of Lambda's zip alone: there is no image, no GPU, none of Azure's telemetry, and the template
     # has memory and timeout
     other = {"base_image", "device", "driver", "opentelemetry", "target"}
-    other |= {"memory_mb", "timeout_seconds"}
+    # and an artifact that is kept is always taken
+    other |= {"memory_mb", "timeout_seconds", "reuse"}
 
     settable = {field for field, _ in _BUILD.values()} | {"model_uri", "out_dir"}
 

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from packager.errors import (
 )
 from packager.models import mlflow_errors, model_uri
 from packager.models.model_uri import Folder, Logged, OfRun, Registered, Stored
-from packager.models.registry import MlflowRegistry
+from packager.models.registry import Fetched, MlflowRegistry
 
 ID = "m-0123456789abcdef0123456789abcdef"
 
@@ -253,3 +254,42 @@ def test_no_password_is_in_a_message() -> None:
     error = RuntimeError("cannot reach postgresql://me:secret@db/x")
     found = mlflow_errors.explain_error(error, "models:/a/1", "here", Path("/work"))
     assert "secret" not in str(found)
+
+
+def test_a_file_that_has_not_changed_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    (source := tmp_path / "store").mkdir()
+    (source / "MLmodel").write_text("one")
+    (database := tmp_path / "mlflow.db").write_bytes(b"as it is")
+    asked: list[str] = []
+
+    def ask(_registry: MlflowRegistry, _found: object, uri: str, into: Path) -> Fetched:
+        asked.append(uri)
+        model_uri.copy_folder(source, into / "model")
+        return Fetched(
+            name="churn", version="7", aliases=("a",), notes=("b",),
+            folder=into / "model", source=source,
+        )  # fmt: skip
+
+    monkeypatch.setattr(MlflowRegistry, "_ask", ask)
+    monkeypatch.delitem(sys.modules, "mlflow", raising=False)
+    registry = MlflowRegistry(f"sqlite:///{database}", None)
+
+    def fetch(folder: str) -> Fetched:
+        (tmp_path / folder).mkdir()
+        return registry.fetch("models:/churn@a", tmp_path / folder)
+
+    first = fetch("1")
+    (source / "MLmodel").write_text("two")  # its own files are read each time
+    second = fetch("2")
+    assert len(asked) == 1
+    assert (second.folder / "MLmodel").read_text() == "two"
+    assert replace(second, folder=first.folder) == first
+    database.write_bytes(b"another version")
+    fetch("3")
+    (source / "MLmodel").unlink()
+    with pytest.raises(ModelNotFoundError):
+        fetch("4")  # the registry is asked, and says what is wrong
+    assert len(asked) == 3

@@ -11,8 +11,8 @@ import pytest
 
 from packager.environments import interpreters, uv_command
 from packager.errors import StorageError
-from packager.pipeline import output_place
 from packager.pipeline.emit._text import Scrubber
+from packager.pipeline.output import place as output_place
 from packager.pipeline.resolve import _indexes
 from packager.system import cache
 from packager.system.resources import PACKAGE

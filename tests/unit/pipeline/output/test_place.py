@@ -9,7 +9,7 @@ import pytest
 
 from packager.commands.artifact import is_artifact
 from packager.errors import ConfigurationError, PackagerError, StorageError
-from packager.pipeline import output_place
+from packager.pipeline.output import place as output_place
 from packager.system import atomic_output
 from packager.types import make_request
 

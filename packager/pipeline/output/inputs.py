@@ -1,0 +1,138 @@
+"""The digest of everything that an artifact hangs on: where it is the same, so is the artifact.
+
+These are the request with the files that it names, the plan (the model, its version's metadata,
+the locks, the interpreter, facts and reasons), the program itself with what is installed beside
+it, variables of the environment, and the machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import date
+from enum import Enum
+from pathlib import Path, PurePath
+from types import MappingProxyType
+from typing import Final
+
+from packager.environments import virtual_environments
+from packager.system import process, resources
+from packager.system.file_tree import sha256, walk
+from packager.types import BuildPlan, BuildRequest, Json, ModelOptions, ResolvedModel
+
+_PREFIXES: Final = ("PACKAGER_", "MLFLOW_", "UV_", "OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
+_NAMES: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONHASHSEED", "PYTHONPATH")
+_WITHOUT_EFFECT: Final = frozenset(
+    {"PACKAGER_CACHE", "UV_CACHE_DIR", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"}
+)
+"""Where things are kept, and where the model is from: its content is what counts."""
+_PLACES: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
+    {
+        ResolvedModel: frozenset({"root"}),
+        ModelOptions: frozenset({"tracking_uri", "registry_uri"}),
+        BuildRequest: frozenset({"output"}),
+    }
+)
+"""Fields that say where something lies, or whom it is asked of: nothing in an artifact does."""
+
+
+def make_key(attempts: Sequence[BuildPlan]) -> str:
+    """Return the digest of what the artifact of these attempts hangs on.
+
+    Raises OSError where a file that the request names cannot be read.
+    """
+    first = attempts[0]
+    author, _ = virtual_environments.interpreter_of(first.model, first.interpreter)
+    parts = {
+        "attempts": [_describe(attempt) for attempt in attempts],
+        "author's interpreter": _describe(author),
+        "program": _describe_program(),
+        "variables": {
+            name: value
+            for name, value in process.inherit(_NAMES, _PREFIXES).items()
+            if name not in _WITHOUT_EFFECT
+        },
+        "machine": [*os.uname()[2:], os.geteuid(), *platform.libc_ver()],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _describe(value: object) -> Json:
+    """Return any value of a plan as JSON that is the same whenever the value is.
+
+    Raises TypeError for a value that nothing is known of: it would be left out unseen.
+    """
+    if value is None or (
+        isinstance(value, str | int | float | bool) and not isinstance(value, Enum)
+    ):
+        return value
+    if isinstance(value, Enum):
+        return str(value)
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    if isinstance(value, Path):
+        return _describe_path(value)
+    if isinstance(value, PurePath | date):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {"of": [[_describe(key), _describe(item)] for key, item in _sort_items(value)]}
+    if isinstance(value, set | frozenset):
+        return sorted((_describe(item) for item in value), key=json.dumps)
+    if isinstance(value, list | tuple):
+        return [_describe(item) for item in value]
+    return _describe_fields(value)
+
+
+def _sort_items(value: Mapping[object, object]) -> list[tuple[object, object]]:
+    return sorted(value.items(), key=lambda item: json.dumps(_describe(item[0])))
+
+
+def _describe_fields(value: object) -> Json:
+    if not is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"an artifact hangs on a {type(value).__name__}, which has no digest")
+    skipped = _PLACES.get(type(value), frozenset())
+    return {
+        "is": type(value).__name__,
+        **{
+            each.name: _describe(getattr(value, each.name))
+            for each in fields(value)
+            if each.name not in skipped
+        },
+    }
+
+
+def _describe_path(path: Path) -> Json:
+    """Describe a file, or each file of a folder, by its digest."""
+    if path.is_dir():
+        return [[each.as_posix(), sha256(path / each)] for each in walk(path)]
+    return [path.name, sha256(path)]
+
+
+@functools.cache
+def _describe_program() -> str:
+    """Return the digest of this program's own files, and of the names of what is beside it."""
+    total = hashlib.sha256(sys.version.encode())
+    folders = (resources.PACKAGE, resources.handlers_root(), resources.TEMPLATES, resources.INFRA)
+    for folder in folders:
+        for each in walk(folder):
+            if "__pycache__" not in each.parts:
+                total.update(f"{each}\0{sha256(folder / each)}\n".encode())
+    total.update("\n".join(sorted(_list_distributions())).encode())
+    return total.hexdigest()
+
+
+def _list_distributions() -> Iterator[str]:
+    """List what is installed where this program imports from, by names that have the versions."""
+    for folder in map(Path, filter(None, sys.path)):
+        if folder.is_dir():
+            yield from (
+                each.name
+                for each in folder.iterdir()
+                if each.name.endswith((".dist-info", ".egg-info"))
+            )
