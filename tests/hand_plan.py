@@ -70,17 +70,18 @@ def plan(
     tier: Tier = Tier.NATIVE,
     frame: Frame = Frame.NUMPY,
     minor: str = "3.13",
+    target: str = "aws-lambda",
     **changes: Any,
 ) -> BuildPlan:
     """The plan for one tier and frame; `changes` are of the request."""
     read = model(name)
-    request = make_request(model_uri=read.uri, out_dir=Path("out"), **changes)
-    target = targets.load("aws-lambda")
-    runtime = next(each for each in target.runtimes if each.python_minor == minor)
+    request = make_request(model_uri=read.uri, out_dir=Path("out"), target=target, **changes)
+    loaded = targets.load(target)
+    runtime = next(each for each in loaded.runtimes if each.python_minor == minor)
     interpreter = interpreters.find(minor)
     loader = flavors.FLAVORS[flavor].read(read, tier, frame)
     pins = {line.partition("==")[0]: line for line in read.requirements.lines}
-    wanted = ["numpy", *loader.requires, *target.program.requires]
+    wanted = ["numpy", *loader.requires, *loaded.program.requires]
     lock = lockfile.lock(
         lockfile.Wanted(
             requirements=tuple(sorted({pins.get(each, each) for each in wanted})),
@@ -96,10 +97,10 @@ def plan(
         tier=tier,
         frame=frame,
         loader=loader,
-        target=target,
+        target=loaded,
         runtime=runtime,
         interpreter=interpreter,
         lock=lock,
-        passes=_locked_plans._passes(request, target, flavor),
+        passes=_locked_plans._passes(request, loaded, flavor),
         keep=request.slimming.keep,
     )

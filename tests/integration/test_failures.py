@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import models
 
@@ -78,15 +79,28 @@ def test_a_model_bigger_than_the_target(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
+def copy_bare(folder: Path) -> Path:
+    """Copy a small model without its signature and its example."""
+    model = shutil.copytree(models.folder("onnx_tensor"), folder / "model")
+    described = yaml.safe_load((model / "MLmodel").read_text(encoding="utf-8"))
+    for key in ("signature", "saved_input_example_info"):
+        del described[key]
+    (model / "MLmodel").write_text(yaml.safe_dump(described), encoding="utf-8")
+    for path in model.glob("*input_example.json"):
+        path.unlink()
+    return model
+
+
 def test_a_model_with_nothing_to_prove_it(tmp_path: Path) -> None:
-    done = packager("build", models.folder("sklearn_bare"), "-o", "dist", cwd=tmp_path)
+    model = copy_bare(tmp_path)
+    done = packager("build", model, "-o", "dist", cwd=tmp_path)
 
     assert done.returncode == 8, done.stderr
     assert "--allow-unproven" in done.stderr
     assert "--example" in done.stderr
 
     asked = packager(
-        *("build", models.folder("sklearn_bare"), "-o", "dist", "--allow-unproven"),
+        *("build", model, "-o", "dist", "--allow-unproven"),
         *("--passes", PASSES),
         cwd=tmp_path,
     )
@@ -99,7 +113,7 @@ def test_an_example_proves_a_model_that_has_none(tmp_path: Path) -> None:
     example = tmp_path / "request.json"
     example.write_text('{"inputs": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}')
     done = packager(
-        *("build", models.folder("sklearn_bare"), "-o", "dist", "--example", example),
+        *("build", copy_bare(tmp_path), "-o", "dist", "--example", example),
         *("--passes", PASSES),
         cwd=tmp_path,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from packager.errors import PackagerError, PlanError, VerificationError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
+from packager.pipeline.slim import slim
+from packager.pipeline.verify import verify
 from packager.system import resources
 from packager.targets.emulator import why_not_bootable
-from packager.types import Tier, make_request
-from tests import models, wheels
+from packager.types import BuildPlan, make_request
+from tests import hand_plan, models, wheels
 
 _WHY_NOT = why_not_bootable("x86_64")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT or "it boots")]
@@ -29,6 +32,14 @@ def refused(model: Path, out: Path, kind: type[PackagerError], **asked: Any) -> 
     with pytest.raises(kind) as stopped:
         build(request, MlflowRegistry(None, None))
     assert not (out / "dist").exists()
+    return str(stopped.value)
+
+
+def unverified(plan: BuildPlan, work: Path) -> str:
+    """What `verify` says of the plan's tree, which is not slimmed."""
+    bundle = slim(replace(plan, passes=()), work / "tree")
+    with pytest.raises(VerificationError) as stopped:
+        verify(bundle, plan, work / "work")
     return str(stopped.value)
 
 
@@ -51,7 +62,9 @@ def test_a_protobuf_that_the_older_worker_breaks_on(tmp_path: Path) -> None:
 
 
 def test_a_library_that_the_system_does_not_have(tmp_path: Path) -> None:
-    said = refused(models.folder("lightgbm_booster"), tmp_path, VerificationError)
+    plan = hand_plan.plan("lightgbm_booster", flavor="lightgbm", target="azure-functions")
+
+    said = unverified(plan, tmp_path)
 
     assert "libgomp.so.1 is neither in the tree nor in Debian 12; needed by lightgbm/" in said
     assert "Name a wheel that carries it" in said
@@ -86,8 +99,13 @@ def test_a_handler_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.M
         file.write("\nimport nope_missing\n")
     monkeypatch.setattr(resources, "handlers_root", lambda: handlers)
 
-    model = models.folder("onnx_tensor")
-    said = refused(model, tmp_path, VerificationError, tier=Tier.NATIVE)
+    plan = hand_plan.plan(
+        "onnx_tensor", flavor="onnx", target="azure-functions", allow_unproven=True
+    )
+    # it is booted without a request
+    said = unverified(
+        replace(plan, model=replace(plan.model, signature=None, example=None)), tmp_path
+    )
 
     assert "boot: The function does not start: " in said
     assert "No module named 'nope_missing'" in said
