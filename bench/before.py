@@ -1,6 +1,6 @@
 """Cold start of what another checkout builds and of what this one builds, started in turn.
 
-    python bench/before.py CHECKOUT [--rounds 15] [--out bench/results]
+    python bench/before.py CHECKOUT [--called "what it is"] [--rounds 15] [--out bench/results]
 
 Both build the same registered model (the demo's), with this environment's packages. Each round
 starts first the one and then the other, so that a busy machine is as busy for both. CPU is that of
@@ -53,6 +53,7 @@ def measure_in_turn(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("checkout", type=Path)
+    parser.add_argument("--called", default="before", help="what the other checkout is")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "before")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
@@ -63,7 +64,7 @@ def main() -> None:
     before = build_there(options.checkout.resolve(), model, options.work.resolve() / "before")
     variants = [
         Variant(key, key, folder, "handlers.aws_lambda.handler")
-        for key, folder in (("before", before), ("now", now))
+        for key, folder in ((options.called, before), ("now", now))
     ]
     payload = (model / "serving_input_example.json").read_bytes()
     taken = measure_in_turn(variants, interpreter, payload, options.rounds)
