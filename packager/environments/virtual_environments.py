@@ -11,6 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
 from packager.environments import interpreters, lockfile, uv_command
 from packager.environments.lockfile import Wanted
 from packager.errors import InterpreterNotFoundError, ToolError, UnresolvableError
@@ -255,7 +259,7 @@ def list_requirements(model: ResolvedModel) -> tuple[str, ...]:
 
     So is setuptools, whose pkg_resources MLflow imported before its version 3.
     """
-    lines = model.requirements.lines
+    lines = tuple(_pin_mlflow(line, model.mlflow_version) for line in model.requirements.lines)
     names = {_name(line) for line in lines}
     if not names & {"mlflow", "mlflow-skinny"}:
         pin = f"=={model.mlflow_version}" if model.mlflow_version else ""
@@ -263,6 +267,20 @@ def list_requirements(model: ResolvedModel) -> tuple[str, ...]:
     if re.match(r"[0-2]\.", model.mlflow_version or "") and "setuptools" not in names:
         lines = (*lines, _WITH_PKG_RESOURCES)
     return lines
+
+
+def _pin_mlflow(line: str, version: str | None) -> str:
+    """MLflow 2 names itself by its minor version, or by a range: the model says which it was."""
+    try:
+        wanted, release = Requirement(line), Version(version or "")
+    except (InvalidRequirement, InvalidVersion):
+        return line
+    is_open = wanted.name.lower() == "mlflow" and not wanted.url and not release.is_prerelease
+    minor = SpecifierSet(f"=={release.major}.{release.minor}")
+    if not is_open or not (release in wanted.specifier or wanted.specifier == minor):
+        return line
+    wanted.specifier = SpecifierSet(f"=={release}")
+    return str(wanted)
 
 
 def _name(line: str) -> str:

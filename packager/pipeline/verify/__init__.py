@@ -161,6 +161,12 @@ def _notes(
     if recorded and recorded[0].status != 200 and plan.model.example is not None:
         why = f" with {recorded[0].raised}" if recorded[0].raised else ""
         notes.append(f"The registered model refuses its own example{why}.")
+    if lacking := sum(each.lacks_form for each in recorded):
+        notes.append(
+            f"{lacking} requests were compared with nothing: the model's own MLflow "
+            f"({plan.model.mlflow_version}) does not take their form, `inputs` or `instances` of "
+            "several rows. The function answers them as later MLflow does."
+        )
     wanted = plan.request.proof.rows
     if 0 < done.rows_compared < wanted:
         notes.append(

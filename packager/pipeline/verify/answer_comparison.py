@@ -50,6 +50,8 @@ class Comparison:
     """The largest difference of two numbers, allowed or not."""
     refused: bool = False
     """Whether both sides refused it alike."""
+    not_held: bool = False
+    """Whether there is nothing to hold it to: an early MLflow does not take the request's form."""
     finding: Finding | None = None
     """How the answers differ; None where they are the same."""
 
@@ -62,6 +64,8 @@ def compare_answer(
     fails = probe.door == "direct" and actual.status != 200
     if expected.status != 200 and (actual.status == expected.status or fails):
         return Comparison(unseen=probe.unseen, refused=True)
+    if expected.lacks_form and actual.status == 200:
+        return Comparison(unseen=probe.unseen, not_held=True)
     if actual.status != expected.status:
         got = f"{actual.status} ({actual.words})" if actual.words else f"{actual.status}"
         said = f"{probe.name}: expected status {expected.status}, got {got}."

@@ -180,8 +180,9 @@ def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Rou
 
 
 def count_comparisons(done: Round) -> Replay:
-    seen = [each for each in done.comparisons if not each.unseen]
-    unseen = [each for each in done.comparisons if each.unseen]
+    held = [each for each in done.comparisons if not each.not_held]
+    seen = [each for each in held if not each.unseen]
+    unseen = [each for each in held if each.unseen]
     return Replay(
         rows_compared=sum(each.rows for each in seen),
         requests_compared=len(seen),

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,9 @@ _RAISED: Final = 1
 """Python's exit code where an exception escapes."""
 _ANSWERS: Final = "answers.jsonl"
 _FIRST: Final = "first.jsonl"
+_FORMS_SINCE: Final = (2, 4)
+_OF_MLFLOW: Final = "MlflowException INTERNAL_ERROR"
+"""Raised before the model was asked; what a model raises is a BAD_REQUEST in an early MLflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,9 @@ class Recorded:
     """The class of the exception behind a refusal: `lightgbm.basic.LightGBMError`."""
     refused: tuple[str, ...] = ()
     """What its sandbox refused the model, a sentence each."""
+    lacks_form: bool = False
+    """Whether an early MLflow refused the request's form, which a later one takes. The model was
+    not asked, and a function may answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +122,9 @@ def record(
     run, *answers = _read(folder / _ANSWERS)
     _check_level(answers, probes, (model.root, python.parent.parent))
     start = _read(folder / _FIRST)[0]["first_answer_cpu_ms"]
+    read = functools.partial(_read_answer, is_early=_is_early(run["mlflow"]))
     return Answers(
-        answers=tuple(map(_read_answer, answers)),
+        answers=tuple(map(read, probes, answers)),
         oracle=f"Python {run['python']}, mlflow {run['mlflow']}, installed by uv from "
         f"{model.requirements.source}{note}",
         protections=registered_model.protections(network=network),
@@ -162,14 +170,22 @@ def _make_environment(model: ResolvedModel, interpreter: Interpreter, platform: 
         ) from error
 
 
-def _read_answer(line: Mapping[str, Any]) -> Recorded:
+def _read_answer(probe: Probe, line: Mapping[str, Any], *, is_early: bool) -> Recorded:
+    raised = line.get("raised", "")
     return Recorded(
         status=line["status"],
         body=line["body"],
         again=tuple(line.get("again", ())),
-        raised=line.get("raised", ""),
+        raised=raised,
         refused=faults.explain(str(line.get("trace", "")), AUTHOR),
+        lacks_form=is_early and probe.rows > 0 and line["status"] != 200 and raised == _OF_MLFLOW,
     )
+
+
+def _is_early(version: str) -> bool:
+    """Tell whether MLflow is from before 2.4: its server takes `inputs` for tensors, or one row."""
+    release = re.match(r"(\d+)\.(\d+)", version)
+    return release is not None and (int(release[1]), int(release[2])) < _FORMS_SINCE
 
 
 def _key(

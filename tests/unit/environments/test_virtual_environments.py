@@ -15,6 +15,23 @@ from tests import fake_plan
         (("mlflow==2.3.2",), "2.3.2", ("mlflow==2.3.2", "setuptools<81")),
         (("numpy",), "1.30.0", ("numpy", "mlflow==1.30.0", "setuptools<81")),
         (("mlflow-skinny", "setuptools==65.0"), "2.9.2", ("mlflow-skinny", "setuptools==65.0")),
+        (("mlflow==2.3",), "2.3.2", ("mlflow==2.3.2", "setuptools<81")),
+        (("mlflow<3,>=2.1",), "2.1.1", ("mlflow==2.1.1", "setuptools<81")),
+        (("mlflow[extras]",), "2.9.2", ("mlflow[extras]==2.9.2", "setuptools<81")),
+        (
+            ("mlflow==2.3 ; python_version < '3.12'",),
+            "2.3.2",
+            ('mlflow==2.3.2; python_version < "3.12"', "setuptools<81"),
+        ),
+        (("mlflow==2.4",), "2.3.2", ("mlflow==2.4", "setuptools<81")),
+        (("mlflow==2.3",), "2.3.3.dev0", ("mlflow==2.3", "setuptools<81")),
+        (("mlflow==2.3",), "2.x of mine", ("mlflow==2.3", "setuptools<81")),
+        (("mlflow @ file:///a.whl",), "2.3.2", ("mlflow @ file:///a.whl", "setuptools<81")),
+        (
+            ("mlflow==2.3 --hash=sha256:ab",),
+            "2.3.2",
+            ("mlflow==2.3 --hash=sha256:ab", "setuptools<81"),
+        ),
         (("numpy",), None, ("numpy", "mlflow")),
     ],
 )

@@ -123,6 +123,19 @@ def test_the_same_answer_counts_its_rows(
     assert done.replay.cold_start.response_bytes == len(json.dumps(GOOD))
 
 
+def test_what_an_early_mlflow_does_not_take_is_compared_with_nothing(
+    check: Callable[..., Replayed],
+) -> None:
+    early = replace(recorded({}, 400), lacks_form=True)
+
+    answered = check(lambda _: http(GOOD), (probe(), early), (probe(), recorded(GOOD)))
+    refused = check(lambda _: http({}, 400), (probe(), early))
+
+    assert answered.findings == refused.findings == ()
+    assert (answered.replay.requests_compared, answered.replay.rows_compared) == (1, 2)
+    assert refused.replay.refusals_agreed == 1
+
+
 @pytest.mark.parametrize(
     ("door", "answer"),
     [
