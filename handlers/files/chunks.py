@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import numpy as np
-
 from handlers.scoring import request_parsing
 from handlers.scoring.errors import InvalidInputError
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.scorer import Checked, Scorer
 
 

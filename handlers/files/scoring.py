@@ -10,8 +10,6 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from handlers.files.chunks import Chunk, Csv, Items, Lines, length
 from handlers.files.readers import Part
 from handlers.observability import log_redaction
@@ -19,6 +17,7 @@ from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringEr
 from handlers.scoring.request_merging import RequestMerger, Scored
 from handlers.scoring.request_parsing import FORMATS, LLM_KEYS
 from handlers.scoring.responses import encode, jsonable
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.scorer import Checked, Scorer
 
 _REQUEST_KEYS = frozenset({*FORMATS, *LLM_KEYS, "params"})

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from handlers.observability.dimensions import dimension_value
 from handlers.observability.sketches import Array, Baseline, Moved, Sketch, compare
+from handlers.scoring.schema.arrays import np
 
 MOST_COLUMNS = 100
 ROWS, LEAST_ROWS, SECONDS = 1000, 200, 300.0

@@ -9,12 +9,15 @@ rows, so that its own noise stays small. Values themselves are in no sketch: cat
 from __future__ import annotations
 
 import json
+import math
 import zlib
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
+from handlers.scoring.schema.arrays import np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -95,42 +98,44 @@ def _of_words(name: str, hashes: Array) -> Sketch:
 
 
 def compare(base: Sketch, values: Array) -> Moved:
-    """Compare a column's values with its baseline."""
+    """Compare a column's values with its baseline; `values` are at least one."""
     if base.categories is not None:
-        return _compare_words(base, _hash_values(values))
+        return _compare_words(base, _hash_values(values).tolist())
     numbers = _numbers(values)
-    if numbers is None:  # text where there were numbers
-        numbers = np.full(len(values), np.nan)
-    found = numbers[~np.isnan(numbers)]
-    missing = 1 - len(found) / len(numbers)
-    if not len(found) or base.low is None or base.high is None:
+    # text where there were numbers is missing
+    found = [] if numbers is None else [v for v in numbers.tolist() if not math.isnan(v)]
+    missing = 1 - len(found) / len(values)
+    if not found or base.low is None or base.high is None:
         return Moved(None, missing)
-    places = np.searchsorted(np.asarray(base.edges), found, side="right")
-    counts = np.bincount(places, minlength=len(base.shares))
-    outside = float(np.mean((found < base.low) | (found > base.high)))
+    counts = [0] * max(len(base.shares), len(base.edges) + 1)
+    for value in found:
+        counts[bisect_right(base.edges, value)] += 1
+    outside = sum(not base.low <= value <= base.high for value in found) / len(found)
     return Moved(_measure_psi(base.shares, counts), missing, outside=outside)
 
 
-def _compare_words(base: Sketch, hashes: Array) -> Moved:
-    found = hashes[hashes >= 0]
-    missing = 1 - len(found) / len(hashes)
-    if not len(found) or not base.shares:
+def _compare_words(base: Sketch, hashes: Sequence[int]) -> Moved:
+    found = Counter(each for each in hashes if each >= 0)
+    total = found.total()
+    missing = 1 - total / len(hashes)
+    if not total or not base.shares:
         return Moved(None, missing)
-    counts = [int(np.count_nonzero(found == each)) for each in base.categories or ()]
-    counts.append(len(found) - sum(counts))
-    unseen = float(np.mean(~np.isin(found, base.known)))
-    return Moved(_measure_psi(base.shares, np.asarray(counts)), missing, unseen=unseen)
+    counts = [found[each] for each in base.categories or ()]
+    counts.append(total - sum(counts))
+    known = frozenset(base.known)
+    unseen = sum(count for each, count in found.items() if each not in known) / total
+    return Moved(_measure_psi(base.shares, counts), missing, unseen=unseen)
 
 
-def _measure_psi(expected: Sequence[float], counts: Array) -> float | None:
+def _measure_psi(expected: Sequence[float], counts: Sequence[int]) -> float | None:
     if len(expected) < 2:
         return None
     # half a row a bin, so that an empty one is no infinity
-    total = int(counts.sum()) + 0.5 * len(counts)
-    seen = (counts + 0.5) / total
-    base = np.asarray(expected) + 0.5 / total
-    base /= base.sum()
-    return float(np.sum((seen - base) * np.log(seen / base)))
+    total = sum(counts) + 0.5 * len(counts)
+    base = [each + 0.5 / total for each in expected]
+    whole = math.fsum(base)
+    pairs = (((n + 0.5) / total, each / whole) for n, each in zip(counts, base, strict=True))
+    return math.fsum((seen - share) * math.log(seen / share) for seen, share in pairs)
 
 
 def _numbers(values: Array) -> Array | None:

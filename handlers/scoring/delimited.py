@@ -14,9 +14,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from handlers.scoring.errors import TooLargeError
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.schema.columns import Column, Table, objects
 from handlers.scoring.schema.signature import BINARY, BOOLEAN, DOUBLE, STRING, ColumnSpec, Schema
 from handlers.scoring.schema.tables import check_extent

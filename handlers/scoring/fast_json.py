@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-import numpy as np
-
+from handlers.scoring.schema.arrays import PLAIN, np
 from handlers.scoring.schema.signature import Json
 
 LARGE_BYTES = 64 * 1024
@@ -100,12 +99,12 @@ def encode_numbers(values: Array) -> str | None:
     """
     if values.dtype.kind not in "fiu" or values.nbytes < LARGE_BYTES or values.dtype.itemsize > 8:
         return None
+    writer = None if PLAIN else msgspec()
+    if writer is None:
+        return None
     if values.dtype.kind == "f":
         sizes = np.abs(values[values != 0].astype(np.float64))
         if sizes.size and not (sizes.min() >= _SHORTEST and sizes.max() < _LONGEST):
             return None
-    writer = msgspec()
-    if writer is None:
-        return None
     encoded: bytes = writer.json.encode(values.tolist())
     return encoded.replace(b",", b", ").decode("ascii")

@@ -12,15 +12,14 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import starmap
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from handlers.scoring import fast_json
 from handlers.scoring.row_spans import lists_of, measure_brackets, measure_lines, rows_of
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.schema.columns import Column, Table
 from handlers.scoring.schema.signature import DataType, Json, Schema
 
@@ -28,10 +27,10 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _NUMBERS = frozenset({int, float})
 _NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
 """An integer, and so without a sign, to JSON; -0.0 to pandas."""
-_EXACT = 2.0**53
+EXACT = 2.0**53
 _BODIES = [{"dataframe_split"}, {"dataframe_split", "params"}, {"inputs"}, {"inputs", "params"}]
 _PIECE_BYTES = 128 * 1024
-_REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Of a parser: what is not JSON, no number, or one that is beyond a float or 64 bits."""
 _CELLS = "<cells>"
 """Stands for the rows while what is around them is decoded."""
@@ -96,14 +95,16 @@ class Reader:
             return None
         data: Any
         if read.dataframe_split is not None:
-            data = self._table(
-                _read_matrix(read.dataframe_split.data), read.dataframe_split.columns
-            )
+            split = read.dataframe_split
+            data = self._table(self._stack_rows(split.data), split.columns)
         elif read.dataframe_records:
-            data = self._read_records(read.dataframe_records)
+            from msgspec.structs import astuple
+
+            rows = list(map(astuple, read.dataframe_records))
+            data = self._table(self._stack_rows(rows), [*self._dtypes])
         else:
-            columns = {name: _read_doubles(values) for name, values in (read.inputs or {}).items()}
-            data = self._read_arrays(columns)
+            inputs = read.inputs or {}
+            data = self._read_arrays({name: self._hold(cells) for name, cells in inputs.items()})
         return None if data is None else (data, read.params)
 
     def _split(self, body: bytes) -> tuple[Table, Json] | None:
@@ -122,11 +123,11 @@ class Reader:
         if split["data"] != _CELLS or not named:
             return None
         rows = body[begin + 1 : end - 1]
-        width = measure_brackets(rows)
+        width = self._measure_rows(rows)
         if width is None:
             return None
-        values = _numbers(rows[1:-1].replace(b"[", b" ").replace(b"]", b" "), large=True)
-        table = self._table(_shape_rows(values, width), columns)
+        values = self._read_numbers(rows[1:-1].replace(b"[", b" ").replace(b"]", b" "), large=True)
+        table = self._table(self._shape_rows(values, width), columns)
         return None if table is None else (table, read and read.get("params"))
 
     def _inputs(self, body: bytes) -> tuple[dict[str, Any], Json] | None:
@@ -140,7 +141,7 @@ class Reader:
             return None
         columns: dict[str, Array] = {}
         for name, cells in zip(inputs, lists, strict=True):
-            values = _numbers(cells, large=True)
+            values = self._read_numbers(cells, large=True)
             if values is None:
                 return None
             columns[name] = values
@@ -164,13 +165,31 @@ class Reader:
         cells = cells.removesuffix(b"\n")
         if b"\r" in cells:
             return None
-        width = measure_lines(np.frombuffer(cells, np.uint8))
+        width = self._measure_lines(cells)
         large = len(cells) >= fast_json.LARGE_BYTES
-        values = _numbers(cells.replace(b"\n", b","), large=large) if width else None
-        matrix = _shape_rows(values, width)
+        values = self._read_numbers(cells.replace(b"\n", b","), large=large) if width else None
+        matrix = self._shape_rows(values, width)
         if matrix is None or (not matrix.all() and _NEGATIVE_ZERO.search(cells)):
             return None
         return self._table(matrix, names)
+
+    def _measure_rows(self, rows: bytes) -> int | None:
+        return measure_brackets(rows)
+
+    def _measure_lines(self, lines: bytes) -> int | None:
+        return measure_lines(np.frombuffer(lines, np.uint8))
+
+    def _read_numbers(self, cells: bytes, *, large: bool) -> Array | None:
+        return _numbers(cells, large=large)
+
+    def _shape_rows(self, values: Array | None, width: int | None) -> Array | None:
+        return _shape_rows(values, width)
+
+    def _stack_rows(self, rows: Sequence[Sequence[float]]) -> Array | None:
+        return _read_matrix(rows)
+
+    def _hold(self, values: Sequence[float]) -> Array:
+        return _read_doubles(values)
 
     def _table(self, matrix: Array | None, columns: Sequence[str]) -> Table | None:
         if matrix is None or matrix.shape[1] != len(columns):
@@ -182,19 +201,10 @@ class Reader:
         block = matrix.T if wanted == list(range(len(columns))) else matrix.T[wanted]
         return self._make_table(np.ascontiguousarray(block))
 
-    def _read_records(self, records: Sequence[Any]) -> Table | None:
-        from msgspec.structs import astuple
-
-        width = len(self._dtypes)
-        pack = struct.Struct(f"{width}d").pack
-        packed = bytearray().join(starmap(pack, map(astuple, records)))
-        matrix = np.frombuffer(packed, np.float64).reshape(len(records), width)
-        return self._make_table(np.ascontiguousarray(matrix.T))
-
     def _make_table(self, block: Array) -> Table | None:
         columns: dict[Any, Column] = {}
         for (name, dtype), cells in zip(self._dtypes.items(), block, strict=True):
-            if dtype != cells.dtype and np.abs(cells).max(initial=0) >= _EXACT:
+            if dtype != cells.dtype and np.abs(cells).max(initial=0) >= EXACT:
                 return None  # an integer may have been rounded once already
             columns[name] = Column(_narrow_cells(cells, dtype))
         return Table(columns, block.shape[1])
@@ -230,26 +240,31 @@ def _numbers(cells: bytes, *, large: bool) -> Array | None:
             return _read_doubles(msgspec.json.decode(text, type=list[float]))
         values = json.loads(text)
         return _read_doubles(values) if set(map(type, values)) <= _NUMBERS else None
-    except _REFUSALS:
+    except REFUSALS:
         return None
 
 
 def _read_buffer(cells: bytes, parser: Any) -> Array | None:
     """As simdjson rounds, which is exactly; a piece at a time, or its memory is eight times theirs.
 
-    Raises what is in `_REFUSALS`.
+    Raises what is in `REFUSALS`.
     """
     found = []
-    at = 0
-    while at >= 0:
-        end = cells.find(b",", at + _PIECE_BYTES)
-        piece = cells[at : end if end >= 0 else len(cells)]
+    for piece in split_pieces(cells):
         numbers = np.frombuffer(parser.parse(b"[%s]" % piece).as_buffer(of_type="d"), np.float64)
         if not len(numbers):
             return None
         found.append(numbers)
-        at = end + 1 if end >= 0 else -1
     return np.concatenate(found)
+
+
+def split_pieces(cells: bytes) -> Iterator[bytes]:
+    """Parts of at most some 128 KB that end between two numbers."""
+    at = 0
+    while at >= 0:
+        end = cells.find(b",", at + _PIECE_BYTES)
+        yield cells[at : end if end >= 0 else len(cells)]
+        at = end + 1 if end >= 0 else -1
 
 
 def _narrow_cells(cells: Array, dtype: np.dtype[Any]) -> Array:

@@ -15,11 +15,10 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from handlers.observability import log_redaction
 from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
 from handlers.scoring.responses import encode, row_count
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.scorer import Checked, Scorer
 
 _LOG = logging.getLogger(__name__)

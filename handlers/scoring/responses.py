@@ -12,10 +12,9 @@ import json
 import sys
 from typing import Any
 
-import numpy as np
-
 from handlers.scoring.errors import UnhandledError
 from handlers.scoring.fast_json import encode_numbers
+from handlers.scoring.schema.arrays import np
 
 _LINE_BYTES = 57
 """Of binary data on one line of base64: 76 characters (RFC 2045)."""

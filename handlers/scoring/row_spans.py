@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import numpy as np
+from handlers.scoring.schema.arrays import np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _COMMA, _NEWLINE, _SPACE, _OPEN, _CLOSE = b",\n []"

@@ -14,6 +14,7 @@ from handlers.scoring import fast_json, request_parsing
 from handlers.scoring.errors import NO_FRAME, SchemaError, ScoringError, TooLargeError
 from handlers.scoring.predictor import Predictor
 from handlers.scoring.responses import encode, row_count
+from handlers.scoring.schema.arrays import PLAIN
 from handlers.scoring.schema.columns import Table
 from handlers.scoring.schema.model_spec import Model
 from handlers.scoring.settings import FIXED, Settings
@@ -160,6 +161,10 @@ class Scorer:
     @cached_property
     def _reader(self) -> Reader:
         """Imported for the first body that it may be for."""
+        if PLAIN:
+            from handlers.scoring.plain.reader import PlainReader
+
+            return PlainReader(self._model.inputs)
         from handlers.scoring.fast_tables import Reader
 
         return Reader(self._model.inputs)

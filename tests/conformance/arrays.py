@@ -1,8 +1,9 @@
-"""MLflow's answers beside ours of `frame: numpy`, in an environment without pandas: JSON lines.
+"""MLflow's answers beside ours of the frames `numpy` and `plain`: JSON lines.
 
-    python -m tests.conformance.arrays THEIRS VERSION OUT
+    python -m tests.conformance.arrays FRAME THEIRS VERSION OUT
 
-THEIRS is what `tests.conformance.answers` wrote in MLflow's environment. A model of this frame is
+It runs in an environment without pandas, and for `plain` without numpy. THEIRS is what
+`tests.conformance.answers` wrote in MLflow's environment. A model of these frames is
 handed arrays, so a DataFrame that MLflow handed over is compared as the arrays of its columns.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -24,11 +26,23 @@ from tests.conformance.cases import ALL, Case, parquet_cases
 from tests.conformance.compare import DIFFERENT, Compared, asked, judged
 
 _NUMBERS = {"boolean", "integer", "long", "float", "double"}
+_SCALARS = {*_NUMBERS, "string"}
+_WIDTH = re.compile(rb"<U[0-9]+")
+HIDDEN = {"numpy": ("pandas",), "plain": ("numpy", "pandas")}
+"""What is not installed where the frame is used."""
 
 
-def applies(case: Case) -> bool:
-    """Whether pandas may be left out: columns of numbers, tensors, type hints."""
+def applies(case: Case, frame: str = "numpy") -> bool:
+    """Whether a model of this signature may be handed the frame.
+
+    `numpy`: columns of numbers, tensors, type hints. `plain`: any scalar columns but of times and
+    bytes, optional ones too.
+    """
     inputs = (case.signature or {}).get("inputs") or []
+    if frame == "plain":
+        params = (case.signature or {}).get("params") or []
+        kinds = [spec.get("type") or spec.get("dtype") for spec in (*inputs, *params)]
+        return bool(inputs) and not case.type_hints and set(kinds) <= _SCALARS
     numbers = all(spec.get("type") in _NUMBERS and spec.get("required", True) for spec in inputs)
     tensors = all(spec.get("type") == "tensor" for spec in inputs)
     return case.type_hints or (bool(inputs) and (numbers or tensors))
@@ -43,7 +57,7 @@ def as_arrays(reply: Reply) -> Reply:
     data = recorded["data"]
     items = [
         [
-            ast.literal_eval(name.partition(" ")[2]),
+            _read_name(name),
             {
                 "type": "ndarray",
                 "dtype": "object" if dtype == "str" else dtype,
@@ -57,28 +71,45 @@ def as_arrays(reply: Reply) -> Reply:
     return replace(reply, body=json.dumps(answer).encode())
 
 
-def compared(theirs: Path, version: str) -> Iterator[tuple[str, Compared]]:
-    cases = [(make.__name__, case) for make in ALL if make is not parquet_cases for case in make()]
-    lines = [json.loads(line) for line in theirs.read_text(encoding="utf-8").splitlines()]
-    asked_there = [line for line in lines if line["group"] != parquet_cases.__name__]
-    for (group, case), line in zip(cases, asked_there, strict=True):
-        if not applies(case):
-            continue
-        expected = as_arrays(Reply.from_json(line["theirs"]))
-        app: Any = ours_app(
-            case.signature, frame="numpy", type_hints=case.type_hints, mlflow_version=version
+def _read_name(described: str) -> object:
+    kind, _, text = described.partition(" ")
+    return float(text) if kind == "float" else ast.literal_eval(text)
+
+
+def judge_arrays(case: Case, version: str, frame: str, theirs: Reply) -> Compared:
+    """Ask ours, and compare it with what MLflow answered."""
+    app: Any = ours_app(
+        case.signature, frame=frame, type_hints=case.type_hints, mlflow_version=version
+    )
+    expected, actual = as_arrays(theirs), asked(case, app)
+    if frame == "plain":  # an array of text within a cell has numpy's width, which is nobody's
+        expected, actual = (
+            replace(each, body=_WIDTH.sub(b"<U", each.body)) for each in (expected, actual)
         )
-        actual = asked(case, app)
-        yield group, Compared(case, judged(case, version, expected, actual), expected, actual)
+    return Compared(case, judged(case, version, expected, actual), expected, actual)
 
 
-def main(theirs: Path, version: str, out: Path) -> None:
-    if find_spec("pandas") is not None:
-        sys.exit("pandas is installed here: this is for what happens where it is not")
+def list_cases() -> list[tuple[str, Case]]:
+    return [(make.__name__, case) for make in ALL if make is not parquet_cases for case in make()]
+
+
+def compared(frame: str, theirs: Path, version: str) -> Iterator[tuple[str, Compared]]:
+    """Compare every case that a line is of; null stands for one that was not asked there."""
+    lines = [json.loads(line) for line in theirs.read_text(encoding="utf-8").splitlines()]
+    asked_there = [line for line in lines if not line or line["group"] != parquet_cases.__name__]
+    for (group, case), line in zip(list_cases(), asked_there, strict=True):
+        if line and applies(case, frame):
+            yield group, judge_arrays(case, version, frame, Reply.from_json(line["theirs"]))
+
+
+def main(frame: str, theirs: Path, version: str, out: Path) -> None:
+    for name in HIDDEN[frame]:
+        if find_spec(name) is not None:
+            sys.exit(f"{name} is installed here: this is for what happens where it is not")
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     with out.open("w", encoding="utf-8") as lines:
-        for group, done in compared(theirs, version):
+        for group, done in compared(frame, theirs, version):
             line = {"group": group, "verdict": done.verdict}
             if done.verdict == DIFFERENT:
                 line["both"] = str(done)
@@ -86,4 +117,4 @@ def main(theirs: Path, version: str, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))

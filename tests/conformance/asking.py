@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from handlers.http.asgi import App
 from handlers.manifest import Manifest
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.scorer import Scorer
 from handlers.scoring.settings import Settings
 

@@ -51,7 +51,10 @@ LEVELS = (
     Level("3.17.2", 2),
     Level("3.17.2", 3, arrays=True),
 )
-_OURS = ("numpy>=2", "msgspec>=0.20", "pysimdjson>=7")
+_FRAMES = {
+    "numpy": ("numpy>=2", "msgspec>=0.20", "pysimdjson>=7"),
+    "plain": ("msgspec>=0.20", "pysimdjson>=7"),
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Count:
 
 
 def count(level: Level) -> list[Count]:
-    """Of a level, and of `frame: numpy` against it where it is asked for.
+    """Of a level, and of the frames without pandas against it where they are asked for.
 
     Raises ToolError where an environment cannot be made or its answers end in an error.
     """
@@ -87,8 +90,9 @@ def count(level: Level) -> list[Count]:
         _run(level.requirements, "answers", theirs, home=folder)
         found = [Count.read(level.name, theirs)]
         if level.arrays:
-            _run(_OURS, "arrays", theirs, level.mlflow, ours, home=folder)
-            found.append(Count.read(f"{level.name}; here `frame: numpy`", ours))
+            for frame, requirements in _FRAMES.items():
+                _run(requirements, "arrays", frame, theirs, level.mlflow, ours, home=folder)
+                found.append(Count.read(f"{level.name}; here `frame: {frame}`", ours))
         return found
 
 

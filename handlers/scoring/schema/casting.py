@@ -12,8 +12,6 @@ import sys
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from handlers.scoring.errors import (
     DATA_ERRORS,
     FOREIGN,
@@ -21,6 +19,7 @@ from handlers.scoring.errors import (
     ScoringError,
     TooLargeError,
 )
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.schema.columns import Cells, Column, Table, infer, objects
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import (

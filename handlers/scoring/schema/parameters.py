@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from handlers.scoring.errors import FOREIGN, ParameterError, ScoringError, TooLargeError
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.schema.columns import check_widths
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import (

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-import numpy as np
-
 from handlers.scoring.errors import TooLargeError
+from handlers.scoring.schema.arrays import np
 from handlers.scoring.schema.columns import Cells, Column, Table, broadcast, from_array, infer
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json, Name

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from handlers.scoring import fast_json, fast_tables, row_spans
+from handlers.scoring.plain.reader import PlainReader
 from handlers.scoring.schema.signature import read_schema
 from tests.conformance.asking import ours
 from tests.conformance.cases import column
@@ -20,15 +21,20 @@ from tests.conformance.cases import column
 ROWS = [[1.5, 2.0], [3.25, -4.0]]
 
 
-@pytest.fixture(autouse=True)
-def _all_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+_READER: dict[str, type[fast_tables.Reader]] = {"made": fast_tables.Reader}
+"""The one that a test is run with: numpy's or that of the frame `plain`."""
+
+
+@pytest.fixture(autouse=True, params=[fast_tables.Reader, PlainReader])
+def _all_is_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_json, "LARGE_BYTES", 1)
+    monkeypatch.setitem(_READER, "made", request.param)
 
 
 def reader(*kinds: str) -> fast_tables.Reader:
     names = "abcdef"
     specs = [column(kind, name) for kind, name in zip(kinds, names, strict=False)]
-    return fast_tables.Reader(read_schema(specs))
+    return _READER["made"](read_schema(specs))
 
 
 def read(body: str, *kinds: str) -> Any:
@@ -135,11 +141,11 @@ def test_what_is_out_of_the_ordinary_goes_the_general_way(body: str) -> None:
 @pytest.mark.parametrize("kinds", [(), ("long", "double"), ("double", "string")])
 def test_only_a_signature_of_floats_has_a_short_way(kinds: tuple[str, ...]) -> None:
     body = (SPLIT % "[[1, 2]]").encode()
-    made = reader(*kinds) if kinds else fast_tables.Reader(None)
+    made = reader(*kinds) if kinds else _READER["made"](None)
 
     assert made.json(body) is None
     assert made.csv("a,b\n1,2\n") is None
-    unnamed = fast_tables.Reader(read_schema([column("double", None), column("double", None)]))
+    unnamed = _READER["made"](read_schema([column("double", None), column("double", None)]))
     assert unnamed.json(body) is None
 
 

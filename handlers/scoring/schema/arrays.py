@@ -1,0 +1,23 @@
+"""The arrays that requests become: numpy's, or where it is not installed our own (frame `plain`).
+
+Everything that reads, casts and enforces columns takes `np` from here, so that the rules are
+written once. Ours has what a table of scalar columns needs, and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    PLAIN: bool
+else:
+    try:
+        import numpy as np
+    except ModuleNotFoundError:
+        from handlers.scoring import plain as np
+
+    PLAIN = np.__name__ != "numpy"
+
+__all__ = ["PLAIN", "np"]
