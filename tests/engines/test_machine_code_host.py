@@ -193,7 +193,7 @@ WORKER_FILES = [
     *sorted((OWN / "proof").glob("*.py")),
     *(
         HANDLERS / "loaders" / f"{name}.py"
-        for name in ("_sessions", "_threads", "compiled", "machine_code")
+        for name in ("_libraries", "_sessions", "_threads", "compiled", "machine_code")
     ),
     *(resources.WORKERS / f"{name}.py" for name in ("oracle", "serve")),
     HANDLERS / "__init__.py",

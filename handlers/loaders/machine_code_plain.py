@@ -1,0 +1,119 @@
+"""A model that was compiled to machine code, served without numpy: the frame `plain`.
+
+A column's cells go to the library as an `array.array`, text as bytes with offsets; what it writes
+becomes Python's numbers, or labels.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array as buffer
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from handlers.loaders._libraries import Column, Entry
+from handlers.scoring.schema.arrays import np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from handlers.manifest import Manifest
+
+    Array = npt.NDArray[Any]
+    Buffers = list[buffer[Any]]
+    Options = Mapping[str, Any]
+else:
+    Array = Buffers = Options = Any
+_CODES: Final = {"<f8": "d", "<f4": "f", "<i8": "q", "<i4": "i", "|b1": "b"}
+"""Of array.array, by the dtype of a column or of an answer."""
+_TEXT: Final = "object"
+_OF_GRAPHS: Final = ("nan", "infinite", "wide", "within", "levels")
+"""Options of what a graph would answer and its model refuses; a library refuses it by itself."""
+
+
+class PlainLibrary:
+    """A library as a predictor; `options` are those of `machine_code.Library` and `Compiled`."""
+
+    def __init__(self, path: Path, options: Options) -> None:
+        """Raises OSError for no library, ValueError or TypeError for options of something else."""
+        graphs = [name for name in _OF_GRAPHS if options.get(name)]
+        if graphs:
+            msg = f"no library has the options {graphs}"
+            raise ValueError(msg)
+        self._entry = Entry(path, options)
+        self._written = np.dtype(self._entry.written)
+        self._columns = [feed["columns"][0] for feed in options["feeds"]]
+        self._dtypes = [feed["dtype"] for feed in options["feeds"]]
+        kinds = ["|O" if each == _TEXT else np.dtype(each).str for each in self._dtypes]
+        self._entry.check_columns(kinds, [0])
+        self._dtype = np.dtype(options["dtype"])
+        self._tail: tuple[int, ...] = tuple(options["shape"])
+        self._labels: list[object] | None = options.get("labels")
+        self._missing: str | None = options.get("missing_text")
+        self._names: list[str] | None = options.get("names")
+        self._refuses_none = bool(options.get("empty"))
+
+    def predict(self, data: Mapping[str, Array], params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as sklearn
+        """An array; of a model that answers with a table its rows as records.
+
+        Raises ValueError for values that the registered model refuses, KeyError for a column.
+        """
+        given = [data[name] for name in self._columns]
+        self._entry.check_columns(self._entry.columns, list(map(len, given)))
+        held: Buffers = []
+        columns = [self._make_column(*each, held) for each in zip(given, self._dtypes, strict=True)]
+        rows = len(given[0])
+        if not rows and self._refuses_none:
+            raise ValueError("the model refuses a table without rows")
+        answer = self._answer(rows, columns)
+        if self._names is None:
+            return answer
+        names = list(enumerate(self._names))
+        return [{name: row[at] for at, name in names} for row in answer.tolist()]
+
+    def _answer(self, rows: int, columns: list[Column]) -> Array:
+        size = rows * self._entry.width
+        written = buffer(_CODES[self._entry.written], bytes(size * self._written.itemsize))
+        if rows:  # what is empty has no address
+            self._entry.answer_rows(rows, columns, written.buffer_info()[0])
+        places = written.tolist()
+        labels = self._labels
+        cells = places if labels is None else [labels[place] for place in places]
+        return np.array(cells, self._dtype).reshape(rows, *self._tail)
+
+    def _make_column(self, column: Array, dtype: str, held: Buffers) -> Column:
+        """Make buffers of a column, which are `held`, and say where they are."""
+        if dtype == _TEXT:
+            return self._make_text(column.tolist(), held)
+        code, values = _CODES[np.dtype(dtype).str], getattr(column, "cells", None)
+        if not isinstance(values, buffer) or values.typecode != code:
+            values = buffer(code, column.astype(dtype).tolist())
+        held.append(values)
+        return Column(values.buffer_info()[0], None, None)
+
+    def _make_text(self, values: list[object], held: Buffers) -> Column:
+        words = [self._read_word(value) for value in values]
+        parts = [word.encode("utf-8", "surrogatepass") for word in words]
+        offsets = buffer("q", [0])
+        for part in parts:
+            offsets.append(offsets[-1] + len(part))
+        # never empty: a pointer to nothing is read nowhere, but may not be null
+        whole = buffer("b", b"".join(parts) + b"\0")
+        missing = buffer("b", [word == self._missing for word in words])
+        held += [offsets, whole, missing]
+        return Column(*(each.buffer_info()[0] for each in (whole, offsets, missing)))
+
+    def _read_word(self, value: object) -> str:
+        if isinstance(value, str):
+            return value
+        null = value is None or (isinstance(value, float) and math.isnan(value))
+        if self._missing is None or not null:
+            raise ValueError("the model refuses a value that is no text")
+        return self._missing
+
+
+def load(manifest: Manifest, folder: Path) -> PlainLibrary:
+    """Raises what `PlainLibrary` raises."""
+    options = manifest.options
+    return PlainLibrary(folder / manifest.model_path / options["file"], options)
