@@ -38,6 +38,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from handlers.loaders import _libraries
 from handlers.loaders.machine_code import Library
 from packager.engines.machine_code import extraction
 from packager.engines.machine_code.extraction.families import extract_program
@@ -364,6 +365,4 @@ def test_extraction_is_read_by_python_3_8() -> None:
 
 
 def test_a_column_is_three_pointers() -> None:
-    from handlers.loaders import machine_code
-
-    assert ctypes.sizeof(machine_code._Column) == 3 * ctypes.sizeof(ctypes.c_void_p)
+    assert ctypes.sizeof(_libraries.Column) == 3 * ctypes.sizeof(ctypes.c_void_p)
