@@ -108,8 +108,8 @@ def read_serialized(path: Path, serialization: str) -> Contents:
     return skops(path) if serialization == "skops" else read_pickled(path)
 
 
-def skops(path: Path) -> Contents:
-    """Types and functions of a skops file, from its schema."""
+def read_schema(path: Path) -> Any:
+    """Read the schema of a skops file. Raises ModelFormatError."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("schema.json") as file:
             text = file.read(_MOST_SCHEMA + 1)
@@ -117,9 +117,14 @@ def skops(path: Path) -> Contents:
                 raise ModelFormatError(
                     f"{path.name}: its schema has more than {_MOST_SCHEMA:,} bytes."
                 )
-            schema = json.loads(text)
+            return json.loads(text)
     except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelFormatError(f"{path.name} is not a skops file: {error}.") from error
+
+
+def skops(path: Path) -> Contents:
+    """Types and functions of a skops file, from its schema."""
+    schema = read_schema(path)
     names: set[str] = set()
     strings: set[str] = set()
     _walk(schema, names, strings)

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import functools
 import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from handlers.loaders import _threads
 from packager.environments import virtual_environments
-from packager.errors import SandboxError, ToolError, UnprovenError
+from packager.errors import ToolError, UnprovenError
 from packager.models import registered_model
 from packager.pipeline.answers.spread import measure_spread
+from packager.pipeline.verify import oracle_runs
 from packager.pipeline.verify.system_libraries import list_used
 from packager.probes import Probe
-from packager.system import cache, file_tree, process, sandbox
-from packager.system.resources import WORKERS
-from packager.system.sandbox import endings, faults, read_result
+from packager.system import cache, file_tree, sandbox
+from packager.system.sandbox import faults
 from packager.system.sandbox.faults import AUTHOR
 from packager.system.sandbox.level_faults import explain_level
-from packager.system.scratch import make_scratch
 from packager.types import Interpreter, Json, ResolvedModel, Spread
 
 _LOG = logging.getLogger(__name__)
 
-_WORKER: Final = WORKERS / "oracle.py"
-_THREADS: Final = Path(_threads.__file__)
-_SECONDS: Final = 900
-_RAISED: Final = 1
-"""Python's exit code where an exception escapes."""
-_ANSWERS: Final = "answers.jsonl"
-_FIRST: Final = "first.jsonl"
 _FORMS_SINCE: Final = (2, 4)
 _OF_MLFLOW: Final = "MlflowException INTERNAL_ERROR"
 """Raised before the model was asked; what a model raises is a BAD_REQUEST in an early MLflow."""
@@ -114,14 +103,22 @@ def record(
 
     def make(folder: Path) -> None:
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
-        options = (*limited, *patience)
-        _ask_twice(python, model.root, probes, options, folder, network=network)
+        asked = oracle_runs.Asked(
+            python=python,
+            interpreter=interpreter,
+            root=model.root,
+            flavors=tuple(sorted(model.flavors)),
+            probes=tuple(probes),
+            options=(*limited, *patience),
+            network=network,
+        )
+        oracle_runs.write_answers(asked, folder)
         _check(folder, len(probes))
 
     folder = cache.ensure("answers", key, make)
-    run, *answers = _read(folder / _ANSWERS)
+    run, *answers = _read(folder / oracle_runs.ANSWERS)
     _check_level(answers, probes, (model.root, python.parent.parent))
-    start = _read(folder / _FIRST)[0]["first_answer_cpu_ms"]
+    start = _read(folder / oracle_runs.FIRST)[0]["first_answer_cpu_ms"]
     read = functools.partial(_read_answer, is_early=_is_early(run["mlflow"]))
     return Answers(
         answers=tuple(map(read, probes, answers)),
@@ -133,31 +130,6 @@ def record(
         threaded=tuple(run.get("threaded", ())),
         system_libraries=list_used(run.get("libraries", ()), interpreter),
     )
-
-
-def _ask_twice(
-    python: Path,
-    root: Path,
-    probes: Sequence[Probe],
-    options: Sequence[str],
-    folder: Path,
-    *,
-    network: bool,
-) -> None:
-    """The first run writes the bytecode; a start is measured with it in place."""
-    with make_scratch("answers") as kept, make_scratch("bytecode") as bytecode:
-        asked = kept / "probes.jsonl"
-        asked.write_text("".join(_line(probe) for probe in probes), encoding="utf-8")
-        for file, more in ((_ANSWERS, ()), (_FIRST, ("--first",))):
-            words: list[str | Path] = [python, "-s", _WORKER, root, asked]
-            run_worker(
-                [*words, kept / file, *more, *options],
-                root,
-                (kept, bytecode),
-                network=network,
-                step=functools.partial(name_step, kept / f"{file}.at", probes),
-            )
-            _keep(kept / file, folder / file)
 
 
 def _make_environment(model: ResolvedModel, interpreter: Interpreter, platform: str) -> Path:
@@ -197,23 +169,12 @@ def _key(
         environment,
         *limited,
         sandbox.weak_level(),
-        file_tree.sha256(_WORKER),
-        file_tree.sha256(_THREADS),
+        file_tree.sha256(oracle_runs.WORKER),
+        file_tree.sha256(oracle_runs.THREADS),
         json.dumps(virtual_environments.variables(Path("~")), sort_keys=True),
-        *(_line(probe) for probe in probes),
+        *(oracle_runs.write_probe(probe) for probe in probes),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _line(probe: Probe) -> str:
-    body = base64.b64encode(probe.body).decode("ascii")
-    return json.dumps({"body": body, "content_type": probe.content_type}) + "\n"
-
-
-def _keep(written: Path, kept: Path) -> None:
-    """Take over what the model's process wrote, where it is a plain file."""
-    with contextlib.suppress(SandboxError):  # `_check` says what it means where there is none
-        kept.write_text(read_result(written), encoding="utf-8")
 
 
 def _check(folder: Path, count: int) -> None:
@@ -222,11 +183,11 @@ def _check(folder: Path, count: int) -> None:
     A model's code can end the process it is loaded in.
     """
     try:
-        _, *answers = _read(folder / _ANSWERS)
+        _, *answers = _read(folder / oracle_runs.ANSWERS)
         whole = len(answers) == count and all(
             isinstance(line["status"], int) and isinstance(line["body"], str) for line in answers
         )
-        float(_read(folder / _FIRST)[0]["first_answer_cpu_ms"])
+        float(_read(folder / oracle_runs.FIRST)[0]["first_answer_cpu_ms"])
     except (OSError, ValueError, TypeError, LookupError):
         whole = False
     if not whole:
@@ -245,64 +206,6 @@ def _check_level(answers: Sequence[Json], probes: Sequence[Probe], given: Sequen
                 f"There is nothing to compare with: the registered model failed at {probe.name}. "
                 + " ".join(why)
             )
-
-
-def run_worker(
-    argv: Sequence[str | Path],
-    root: Path,
-    folders: Sequence[Path],
-    *,
-    network: bool,
-    step: Callable[[], str],
-) -> None:
-    """Run the model's code, apart from everything else, for a limited time.
-
-    `step` says what it was at when it ended. Raises UnprovenError.
-    """
-    bytecode = folders[-1]
-    try:
-        done = registered_model.run(
-            argv,
-            readable=(root, _WORKER, _THREADS),
-            writable=folders,
-            network=network,
-            timeout_seconds=_SECONDS,
-            more={"PYTHONPYCACHEPREFIX": str(bytecode)},
-            check=False,
-        )
-    except ToolError as error:
-        at = f"{step()}: " if step() else ""
-        raise UnprovenError(f"There is nothing to compare with. {at}{error}") from error
-    unfinished = step()
-    if done.returncode != 0 or unfinished:
-        at = unfinished or "At its start"
-        given = (root, Path(argv[0]).parent.parent)
-        raise UnprovenError(f"There is nothing to compare with: {_explain(done, at, given)}")
-
-
-def _explain(done: process.Done, step: str, given: Sequence[Path]) -> str:
-    """Name what ended the registered model's process: a signal, a limit, an exit, an exception."""
-    said = done.stderr.strip()
-    weaker = explain_level(said, AUTHOR, sandbox.weak_level(), given)
-    why = "".join(f"\n{each}" for each in weaker or faults.explain(said, AUTHOR))
-    tail = f"{said[-3000:]}{why}"
-    ending = endings.explain_code(done.returncode, said)
-    if done.returncode == _RAISED and not ending.timed_out:
-        return "the registered model does not load in the environment that it declares.\n" + tail
-    return f"{step}, the registered model's process {ending.cause}. {ending.hint}\n{tail}"
-
-
-def name_step(written: Path, probes: Sequence[Probe]) -> str:
-    """Say what the worker was at: the model's load, or a request; "" where it was done."""
-    try:
-        at = read_result(written).strip()
-    except SandboxError:
-        return ""
-    if at == "done":
-        return ""
-    if at.isascii() and at.isdecimal() and int(at) < len(probes):
-        return f"While it answered {probes[int(at)].name}"
-    return "While it loaded the model"
 
 
 def _read(path: Path) -> list[Json]:

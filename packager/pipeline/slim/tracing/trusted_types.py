@@ -6,6 +6,7 @@ Asked before anything is taken out of the tree: the audit imports all of scikit-
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -15,8 +16,9 @@ from handlers.manifest import FILENAME, Manifest
 from packager.environments import virtual_environments
 from packager.errors import ModelFormatError, StorageError, UntrustedTypesError
 from packager.models import registered_model
+from packager.models.flavors import _look
 from packager.pipeline.slim.stage import MODEL
-from packager.system import file_tree
+from packager.system import cache, file_tree
 from packager.system.resources import WORKERS
 from packager.targets.emulator import why_not_bootable
 from packager.types import BuildPlan, Bundle, FileRecord, Json
@@ -24,6 +26,8 @@ from packager.types import BuildPlan, Bundle, FileRecord, Json
 _WORKER: Final = WORKERS / "skops_types.py"
 _SECONDS: Final = 300
 _UNTRUSTED: Final = 3
+_KIND: Final = "types"
+_NUMBER: Final = re.compile(r"-?(\d+(\.\d*)?([eE][+-]?\d+)?|Infinity)|NaN")
 
 
 def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
@@ -35,7 +39,12 @@ def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
     if plan.loader.options.get("format") != "skops":
         return bundle
     manifest = Manifest.read(bundle.root)
-    trusted = _ask(plan, bundle.root, manifest.options)
+
+    def ask() -> bytes:
+        return json.dumps(_ask(plan, bundle.root, manifest.options)).encode()
+
+    key = _make_key(bundle, plan, manifest.options)
+    trusted = json.loads(cache.remember(_KIND, key, ask))
     text = replace(manifest, options={**manifest.options, "trusted": trusted}).text()
     path = bundle.root / FILENAME
     try:
@@ -47,6 +56,46 @@ def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
     return replace(
         bundle, files=tuple(written if file.path == own else file for file in bundle.files)
     )
+
+
+def _make_key(bundle: Bundle, plan: BuildPlan, options: Mapping[str, Json]) -> str:
+    """Return a key of what the types hang on: the schema's form, the packages, what is trusted."""
+    schema = _look.read_schema(bundle.root / MODEL / options["file"])
+    try:
+        form = json.dumps(_read_form(schema, {}), sort_keys=True)
+    except RecursionError as error:
+        raise ModelFormatError(
+            f"The schema of the skops file {options['file']} is nested too deeply to be read."
+        ) from error
+    own = [file.sha256 for file in bundle.files if file.path.suffix == ".py"]
+    setting = [
+        *(file_tree.sha256(_WORKER), plan.interpreter.version, plan.platform, plan.lock.text, own),
+        sorted(options.get("trusted") or []),
+    ]
+    return cache.make_key(setting, form.encode())
+
+
+def _read_form(found: Json, ids: dict[object, int]) -> Json:
+    """Return a schema without what another fit of the same estimators changes.
+
+    Those are numbers, the ids of objects, which are counted instead, and the names of the files
+    that arrays are in. Text stays: NumPy's generators are named by it.
+    """
+    if isinstance(found, list):
+        return [_read_form(each, ids) for each in found]
+    if not isinstance(found, dict):
+        return found
+    form: dict[str, Json] = {}
+    for name, value in found.items():
+        if name == "__id__" and isinstance(value, int):
+            form[name] = ids.setdefault(value, len(ids))
+        elif name == "file" and isinstance(value, str):
+            form[name] = PurePosixPath(value).suffix
+        elif name == "content" and isinstance(value, str) and _NUMBER.fullmatch(value):
+            form[name] = 0
+        else:
+            form[name] = _read_form(value, ids)
+    return form
 
 
 def _ask(plan: BuildPlan, root: Path, options: Mapping[str, Json]) -> list[str]:

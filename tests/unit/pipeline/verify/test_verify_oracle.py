@@ -8,7 +8,7 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from packager.errors import (
     UnprovenError,
     UnresolvableError,
 )
-from packager.pipeline.verify import oracle
+from packager.pipeline.verify import oracle, oracle_runs
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe
 from packager.system import process, sandbox
@@ -47,6 +47,8 @@ class Machine:
         self.mlflow = "3.17.2"
         self.asked: list[Any] = []
         self.result = process.Done(returncode=0, stdout="", stderr="")
+        self.imports: Callable[[Path, Path], None] = lambda _place, _bytecode: None
+        self.inside: sandbox.Confinement | None = None
 
 
 @pytest.fixture
@@ -63,8 +65,12 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         (python.parent.parent / "lib" / "a.pyc").write_text("not counted")
         return python
 
-    def run(argv: list[Any], *, env: dict[str, str], **_: Any) -> process.Done:
+    def run(
+        argv: list[Any], *, env: dict[str, str], inside: sandbox.Confinement, **_: Any
+    ) -> process.Done:
         made.workers.append([str(each) for each in argv])
+        made.inside = inside
+        made.imports(tmp_path, Path(env["PYTHONPYCACHEPREFIX"]))
         made.environment = env
         made.asked = [json.loads(line) for line in Path(argv[4]).read_text().splitlines()]
         run = {"python": "3.11.7", "mlflow": made.mlflow, "first_answer_cpu_ms": 7.0}
@@ -257,10 +263,37 @@ def test_a_model_that_ends_its_process_has_not_answered(
         if written is not None:
             Path(argv[5]).write_text(written)
 
-    monkeypatch.setattr(oracle, "run_worker", write_answers)
+    monkeypatch.setattr(oracle_runs, "run_worker", write_answers)
     with pytest.raises(UnprovenError, match=r"ended before it had answered"):
         record()
     assert list((tmp_path / "cache" / "answers").iterdir()) == []
+
+
+def test_what_the_environment_s_code_compiled_to_is_there_for_the_next_version(
+    machine: Machine, tmp_path: Path
+) -> None:
+    def import_module(place: Path, bytecode: Path) -> None:
+        source = place / "model-abc" / "venv" / "lib" / "a.py"
+        written = bytecode / source.parent.relative_to("/")
+        if not written.exists():
+            written.mkdir(parents=True)
+            (written / "a.cpython-311.pyc").write_bytes(b"")
+
+    machine.imports = import_module
+    found = Interpreter(path=Path(sys.executable), version="3.11.7", found_by="test")
+    asked = oracle.record(fake_plan.model(python_version=None), (PROBE,), found, PLATFORM)
+    assert len(machine.workers) == 2  # the second measures a start with the bytecode in place
+    again = oracle.record(
+        fake_plan.model(python_version=None, digest="cd" * 32), (PROBE,), found, PLATFORM
+    )
+
+    assert len(machine.workers) == 3
+    assert again == asked
+    store = Path(machine.environment["PYTHONPYCACHEPREFIX"])
+    assert store.is_relative_to(tmp_path / "cache")
+    assert machine.inside is not None
+    assert store in machine.inside.readable
+    assert not any(store.is_relative_to(each) for each in machine.inside.writable)
 
 
 @pytest.mark.parametrize("damage", ["garbage", "", None])
@@ -320,7 +353,7 @@ def test_the_worker_answers_as_mlflows_server(tmp_path: Path) -> None:
     ]
     asked.write_text("".join(json.dumps(line) + "\n" for line in lines))
     process.run(
-        [sys.executable, oracle._WORKER, models.folder("pyfunc_mlflow"), asked, answered],
+        [sys.executable, oracle_runs.WORKER, models.folder("pyfunc_mlflow"), asked, answered],
         timeout_seconds=120,
     )
     run, *answers = [json.loads(line) for line in answered.read_text().splitlines()]
@@ -376,7 +409,7 @@ def test_the_worker_reads_the_requests_and_keeps_bytecode_apart_from_answers(
 )
 def test_the_step_at_which_the_model_ended_is_named(at: str, step: str, tmp_path: Path) -> None:
     (tmp_path / "at").write_text(at)
-    assert oracle.name_step(tmp_path / "at", (PROBE,)) == step
+    assert oracle_runs.name_step(tmp_path / "at", (PROBE,)) == step
 
 
 def test_a_worker_that_was_killed_at_its_start_is_said_to_have_been(machine: Machine) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from packager.errors import SandboxError, ToolError, UnprovenError
 from packager.models import registered_model
-from packager.pipeline.verify import oracle
+from packager.pipeline.verify import oracle_runs
 from packager.probes import Probe
 from packager.system import process, sandbox
 from packager.system.sandbox import Confinement
@@ -141,13 +141,12 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
         kept.mkdir(exist_ok=True)
         (kept / "asked").write_text(json.dumps({"body": "e30=", "content_type": ""}) + "\n")
         answers = kept / "answers.jsonl"
-        words: list[str | Path] = [sys.executable, "-s", oracle._WORKER, tmp_path]
-        oracle.run_worker(
+        words: list[str | Path] = [sys.executable, "-s", oracle_runs.WORKER, tmp_path]
+        oracle_runs.run_worker(
             [*words, kept / "asked", answers, "--seconds", "1"],
-            tmp_path,
-            (kept, kept),
+            oracle_runs.Given(readable=(tmp_path,), writable=(kept,), bytecode=kept),
             network=False,
-            step=lambda: oracle.name_step(kept / "answers.jsonl.at", PROBES),
+            step=lambda: oracle_runs.name_step(kept / "answers.jsonl.at", PROBES),
         )
         raise AssertionError("the worker ended well")
 

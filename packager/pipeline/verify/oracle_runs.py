@@ -1,0 +1,165 @@
+"""Runs of the registered model's process: what it is given, what it wrote, how it ended."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from handlers.loaders import _threads
+from packager.environments import kept_bytecode
+from packager.errors import SandboxError, ToolError, UnprovenError
+from packager.models import registered_model
+from packager.probes import Probe
+from packager.system import process, sandbox
+from packager.system.resources import WORKERS
+from packager.system.sandbox import endings, faults, read_result
+from packager.system.sandbox.faults import AUTHOR
+from packager.system.sandbox.level_faults import explain_level
+from packager.system.scratch import make_scratch
+from packager.types import Interpreter
+
+WORKER: Final = WORKERS / "oracle.py"
+THREADS: Final = Path(_threads.__file__)
+ANSWERS: Final = "answers.jsonl"
+FIRST: Final = "first.jsonl"
+"""One line: of a start with its bytecode in place, up to the first answer."""
+_SECONDS: Final = 900
+_RAISED: Final = 1
+"""Python's exit code where an exception escapes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A model in its environment, and what it is asked."""
+
+    python: Path
+    interpreter: Interpreter
+    root: Path
+    flavors: tuple[str, ...]
+    probes: tuple[Probe, ...]
+    options: tuple[str, ...] = ()
+    network: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Folders that the registered model's process is given."""
+
+    readable: tuple[Path, ...]
+    """The model's own goes first."""
+    writable: tuple[Path, ...] = ()
+    bytecode: Path
+    """Where its bytecode is read from, and written to where it may be."""
+
+
+def write_answers(asked: Asked, folder: Path) -> None:
+    """Write ANSWERS and FIRST into `folder`. Raises UnprovenError.
+
+    Where the bytecode is known from an earlier build one run does both: its own start is measured.
+    Else the first run writes the bytecode, and a second one is started with it in place.
+    """
+    use = " ".join([WORKER.name, *asked.flavors])
+    store = kept_bytecode.provide_bytecode(asked.python, asked.interpreter, use)
+    if store is not None:
+        given = Given(readable=(asked.root, store), bytecode=store)
+        _ask(asked, (), folder / ANSWERS, given)
+        with contextlib.suppress(OSError, IndexError):  # who reads them says what it means
+            first = (folder / ANSWERS).read_text(encoding="utf-8").splitlines()[0]
+            (folder / FIRST).write_text(f"{first}\n", encoding="utf-8")
+        return
+    with make_scratch("bytecode") as bytecode:
+        given = Given(readable=(asked.root,), writable=(bytecode,), bytecode=bytecode)
+        _ask(asked, (), folder / ANSWERS, given)
+        _ask(asked, ("--first",), folder / FIRST, given)
+        kept_bytecode.keep_imported(asked.python, asked.interpreter, use, bytecode)
+
+
+def _ask(asked: Asked, options: Sequence[str], answers: Path, given: Given) -> None:
+    """Run the worker once, and take over what it wrote."""
+    with make_scratch("answers") as kept:
+        questions, written = kept / "probes.jsonl", kept / answers.name
+        questions.write_text("".join(map(write_probe, asked.probes)), encoding="utf-8")
+        run_worker(
+            [
+                *(asked.python, "-s", WORKER, asked.root, questions, written),
+                *(*options, *asked.options),
+            ],
+            replace(given, writable=(kept, *given.writable)),
+            network=asked.network,
+            step=functools.partial(name_step, kept / f"{answers.name}.at", asked.probes),
+        )
+        _keep(written, answers)
+
+
+def write_probe(probe: Probe) -> str:
+    """Write a request as a line of the worker's."""
+    body = base64.b64encode(probe.body).decode("ascii")
+    return json.dumps({"body": body, "content_type": probe.content_type}) + "\n"
+
+
+def _keep(written: Path, kept: Path) -> None:
+    """Take over what the model's process wrote, where it is a plain file."""
+    with contextlib.suppress(SandboxError):  # who reads them says what it means where there is none
+        kept.write_text(read_result(written), encoding="utf-8")
+
+
+def run_worker(
+    argv: Sequence[str | Path],
+    given: Given,
+    *,
+    network: bool,
+    step: Callable[[], str],
+) -> None:
+    """Run the model's code, apart from everything else, for a limited time.
+
+    `step` says what it was at when it ended. Raises UnprovenError.
+    """
+    try:
+        done = registered_model.run(
+            argv,
+            readable=(*given.readable, WORKER, THREADS),
+            writable=given.writable,
+            network=network,
+            timeout_seconds=_SECONDS,
+            more={"PYTHONPYCACHEPREFIX": str(given.bytecode)},
+            check=False,
+        )
+    except ToolError as error:
+        at = f"{step()}: " if step() else ""
+        raise UnprovenError(f"There is nothing to compare with. {at}{error}") from error
+    unfinished = step()
+    if done.returncode != 0 or unfinished:
+        at = unfinished or "At its start"
+        places = (given.readable[0], Path(argv[0]).parent.parent)
+        raise UnprovenError(f"There is nothing to compare with: {_explain(done, at, places)}")
+
+
+def _explain(done: process.Done, step: str, given: Sequence[Path]) -> str:
+    """Name what ended the registered model's process: a signal, a limit, an exit, an exception."""
+    said = done.stderr.strip()
+    weaker = explain_level(said, AUTHOR, sandbox.weak_level(), given)
+    why = "".join(f"\n{each}" for each in weaker or faults.explain(said, AUTHOR))
+    tail = f"{said[-3000:]}{why}"
+    ending = endings.explain_code(done.returncode, said)
+    if done.returncode == _RAISED and not ending.timed_out:
+        return "the registered model does not load in the environment that it declares.\n" + tail
+    return f"{step}, the registered model's process {ending.cause}. {ending.hint}\n{tail}"
+
+
+def name_step(written: Path, probes: Sequence[Probe]) -> str:
+    """Say what the worker was at: the model's load, or a request; "" where it was done."""
+    try:
+        at = read_result(written).strip()
+    except SandboxError:
+        return ""
+    if at == "done":
+        return ""
+    if at.isascii() and at.isdecimal() and int(at) < len(probes):
+        return f"While it answered {probes[int(at)].name}"
+    return "While it loaded the model"

@@ -1,0 +1,137 @@
+"""Bytecode of what models import: compiled here, by names that their processes gave."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from packager.environments import kept_bytecode
+from packager.environments.kept_bytecode import keep_imported, provide_bytecode
+from packager.types import Interpreter
+
+TAG = sys.implementation.cache_tag
+USE = "oracle.py sklearn"
+
+
+@pytest.fixture
+def interpreter() -> Interpreter:
+    base = Path(getattr(sys, "_base_executable", sys.executable))
+    return Interpreter(path=base, version="3.11.0", found_by="here")
+
+
+@pytest.fixture
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Python of an environment with two modules, one of which does not compile."""
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    packages = tmp_path / "venv" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "good.py").write_text("VALUE = 'from the source'\n")
+    (packages / "bad.py").write_text("def\n")
+    (packages / "unused.py").write_text("")
+    return tmp_path / "venv" / "bin" / "python"
+
+
+def _write(written: Path, source: Path, content: bytes = b"") -> None:
+    """As a process leaves it that has imported `source`."""
+    folder = written / source.parent.relative_to("/")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{source.stem}.{TAG}.pyc").write_bytes(content)
+
+
+def _list(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*.pyc"))
+
+
+def test_what_was_imported_once_is_compiled_for_the_next_build(
+    python: Path, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    packages = tmp_path / "venv" / "lib" / "site-packages"
+    for name in ("good", "bad"):
+        _write(tmp_path / "written", packages / f"{name}.py", b"a stranger's code")
+    assert provide_bytecode(python, interpreter, USE) is None
+
+    keep_imported(python, interpreter, USE, tmp_path / "written")
+    store = provide_bytecode(python, interpreter, USE)
+
+    assert store is not None
+    assert _list(store) == [f"good.{TAG}.pyc"]
+    assert b"a stranger's code" not in next(store.rglob("*.pyc")).read_bytes()
+    said = subprocess.run(
+        [interpreter.path, "-v", "-c", "import good; print(good.VALUE)"],
+        env={"PYTHONPATH": str(packages), "PYTHONPYCACHEPREFIX": str(store)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "from the source\n"
+    assert f"matches {packages / 'good.py'}" in said.stderr
+
+
+def test_a_source_that_has_changed_is_not_taken_from_its_bytecode(
+    python: Path, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    source = tmp_path / "venv" / "lib" / "site-packages" / "good.py"
+    _write(tmp_path / "written", source)
+    keep_imported(python, interpreter, USE, tmp_path / "written")
+    store = provide_bytecode(python, interpreter, USE)
+    source.write_text("VALUE = 'from another source'\n")
+
+    said = subprocess.run(
+        [interpreter.path, "-c", "import good; print(good.VALUE)"],
+        env={"PYTHONPATH": str(source.parent), "PYTHONPYCACHEPREFIX": str(store)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "from another source\n"
+
+
+def test_only_the_environment_s_own_sources_are_named(
+    python: Path, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.py").write_text("")
+    (tmp_path / "venv" / "lib" / "outside.py").symlink_to(tmp_path / "secret.py")
+    standard = Path(os.__file__)
+    for source in (
+        tmp_path / "secret.py",
+        tmp_path / "venv" / "lib" / "missing.py",
+        tmp_path / "venv" / "lib" / ".." / "good.py",
+        standard,
+    ):
+        _write(tmp_path / "written", source)
+
+    names = kept_bytecode._list_sources(python, interpreter, tmp_path / "written")
+
+    assert [*names] == [str(standard)]
+
+
+def test_another_use_or_environment_has_its_own(
+    python: Path, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    _write(tmp_path / "written", tmp_path / "venv" / "lib" / "site-packages" / "good.py")
+    keep_imported(python, interpreter, USE, tmp_path / "written")
+
+    assert provide_bytecode(python, interpreter, "oracle.py xgboost") is None
+    assert provide_bytecode(tmp_path / "other" / "bin" / "python", interpreter, USE) is None
+
+
+def test_what_a_process_adds_to_the_store_goes_away(
+    python: Path, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    packages = tmp_path / "venv" / "lib" / "site-packages"
+    _write(tmp_path / "written", packages / "good.py")
+    keep_imported(python, interpreter, USE, tmp_path / "written")
+    store = provide_bytecode(python, interpreter, USE)
+    assert store is not None
+    _write(store, packages / "unused.py", b"planted")
+    next(store.rglob("good*")).write_bytes(b"planted")
+
+    again = provide_bytecode(python, interpreter, USE)
+
+    assert again == store
+    assert _list(store) == [f"good.{TAG}.pyc"]
+    assert next(store.rglob("*.pyc")).read_bytes() != b"planted"
