@@ -63,6 +63,8 @@ class ModelImports:
     """Texts of code that asks importlib.metadata -> where; some name distributions."""
     families: dict[str, str] = field(default_factory=dict)
     """Packages any module of which may be imported -> where."""
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Those of them that are not in the model's own code -> where."""
     open_at: str = ""
     """Where code imports what only running it tells, if anywhere."""
 
@@ -150,16 +152,13 @@ def _follow(
 def _list_members(
     every: Mapping[str, Path], found: ModelImports, followed: set[str]
 ) -> Iterator[tuple[str, bool]]:
-    """The model's own modules of packages whose names begin a computed one.
-
-    What such a name imports of other packages only running it tells.
-    """
+    """The model's own modules of packages whose names begin a computed one; others are noted."""
     for family in sorted(found.families.keys() - followed):
         followed.add(family)
         members = [name for name in every if name.startswith(f"{family}.")]
         yield from ((name, False) for name in members)
         if not members:
-            found.open_at = found.families[family]
+            found.elsewhere[family] = found.families[family]
 
 
 def _read_file_into(

@@ -65,9 +65,9 @@ def name_distributions(
     """
     listed = {each.name for each in _requirements.parse_lines(model.requirements.lines)}
     there = {*declared, *listed}
-    by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
+    by_module = _by_module(there, names)
     found, absent = _match(_foreign(model, imports), by_module)
-    found = _match_alike(absent, there, names) | found
+    found = _match_alike(absent, there, names) | _match_families(imports, by_module) | found
     kept_names = {canonicalize_name(name) for name in kept}
     found |= dict.fromkeys(kept_names, "--keep-package names it")
     for attribute, module in sorted(names.uses.items()):
@@ -93,7 +93,7 @@ def name_distributions(
     return Named(
         distributions={name: why for name, why in found.items() if name not in MLFLOW},
         versions=_versions(model, asked, declared),
-        open_at=imports.open_at,
+        open_at=_find_open(imports, by_module),
         notes=tuple(_note_absent(missing)),
     )
 
@@ -122,7 +122,7 @@ class Needs:
 
     def explain_unseen(self, name: str) -> str:
         """Say the same of one whose code nobody has read, and whose modules may have any name."""
-        if self.imports.open_at or not self.is_known:
+        if self._is_open():
             return "only running the model tells what it imports"
         if why := self.explain(name):
             return why
@@ -137,8 +137,7 @@ class Needs:
         """Say the same of a package of conda's, whose code has the modules that are known."""
         if why := self.explain(name):
             return why
-        is_open = self.imports.open_at or not self.is_known
-        if is_open and name in self.names.by_distribution:
+        if self._is_open() and name in self.names.by_distribution:
             return "only running the model tells what it imports"
         return ""
 
@@ -147,6 +146,11 @@ class Needs:
         if self.model.requirements.unused_indexes:
             return "an index that only the model names was not asked for it"
         return self.explain_unseen(name)
+
+    def _is_open(self) -> bool:
+        listed = {each.name for each in _requirements.parse_lines(self.model.requirements.lines)}
+        by_module = _by_module({*listed, *self.required}, self.names)
+        return not self.is_known or bool(_find_open(self.imports, by_module))
 
 
 def find_need(model: ResolvedModel, imports: ModelImports, name: str, names: ModuleNames) -> str:
@@ -178,7 +182,7 @@ def find_unmatched(
 
     A distribution of which only the name is known may be the one that has it.
     """
-    by_module = {module: name for name in sorted(there) for module in names.modules_of(name)}
+    by_module = _by_module(there, names)
     _, absent = _match(_foreign(model, imports), by_module)
     return next(
         (
@@ -225,6 +229,30 @@ def _match(
         elif not each.is_guess and each.name not in shared:
             absent.append(each)
     return found, absent
+
+
+def _by_module(there: Iterable[str], names: ModuleNames) -> dict[str, str]:
+    return {module: name for name in sorted(there) for module in names.modules_of(name)}
+
+
+def _match_families(imports: ModelImports, by_module: Mapping[str, str]) -> dict[str, str]:
+    """Distribution -> why it is needed: those with a package that begins a computed name."""
+    return {
+        name: f"{place} imports a module of {family}"
+        for family, place in sorted(imports.elsewhere.items())
+        for module, name in by_module.items()
+        if f"{family}.".startswith(f"{module}.") or module.startswith(f"{family}.")
+    }
+
+
+def _find_open(imports: ModelImports, by_module: Mapping[str, str]) -> str:
+    """Where code imports what only running it tells: by a name of which no package is known."""
+    unknown = (
+        place
+        for family, place in sorted(imports.elsewhere.items())
+        if not _is_python(family.partition(".")[0]) and _find(family, by_module) is None
+    )
+    return imports.open_at or next(unknown, "")
 
 
 def _match_alike(

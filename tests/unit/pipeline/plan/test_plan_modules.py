@@ -314,7 +314,6 @@ def test_a_computed_name_in_the_model_s_own_package_leaves_nothing_open(
 @pytest.mark.parametrize(
     "text",
     [
-        "import_module(f'sklearn.{kind}')",
         "import_module(f'{kind}.own')",
         "import_module(f'own{kind}')",
         "import_module(kind.format('own.plugins.'))",
@@ -331,6 +330,34 @@ def test_another_computed_name_leaves_all_open(tmp_path: Path, text: str) -> Non
         "code/serve.py": "import own", "code/own/__init__.py": code, "code/own/plugins/a.py": ""
     }  # fmt: skip
     assert _name(_model(tmp_path, files)).open_at == "code/own/__init__.py:3"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("import_module(f'anyio.{kind}')", "anyio"),
+        ("import_module('anyio.' + kind)", "anyio"),
+        ("import_module('requests.{}'.format(kind))", "requests"),
+        ("__import__('anyio._core.%s' % kind)", "anyio"),
+        ("import_module('encodings.' + kind)", ""),
+    ],
+)
+def test_a_computed_name_in_a_known_package_takes_that_along_and_leaves_nothing_open(
+    tmp_path: Path, text: str, name: str
+) -> None:
+    code = f"from importlib import import_module\ndef f(kind):\n    {text}"
+    named = _name(_model(tmp_path, {"code/serve.py": code}))
+    assert (named.open_at, {*named.distributions}) == ("", {name} - {""})
+
+
+def test_a_package_that_distributions_share_leaves_all_open(tmp_path: Path) -> None:
+    code = "from importlib import import_module\ndef f(kind):\n    import_module('google.' + kind)"
+    model = _model(tmp_path, {"code/serve.py": code})
+    imports = read_model_imports(model, [LoaderSpec(loader="pyfunc", options={})])
+    declared = {**DECLARED, "google-cloud-storage": "3.0"}
+    named = _modules.name_distributions(model, imports, declared, module_names())
+    assert named.open_at == "code/serve.py:3"
+    assert {*named.distributions} == {"google-cloud-storage"}
 
 
 def test_pickled_code_that_finds_modules_when_it_runs_is_known(tmp_path: Path) -> None:
