@@ -22,13 +22,13 @@ from packager.models.code_imports import (
     resolve_relative,
 )
 from packager.models.flavors import _look
-from packager.models.pickle_files import is_pickle, read_names
-from packager.models.pickle_names import PickleNames
+from packager.models.pickles.pickle_files import is_pickle, read_names
+from packager.models.pickles.pickle_names import PickleNames
+from packager.models.pickles.pickled_code import IMPORTERS, read_named_imports
 from packager.types import LoaderSpec, ResolvedModel
 
 _CODE: Final = frozenset({"CodeType", "_builtin_type", "_make_function", "subimport"})
 """Globals of a pickle that holds functions by value, or modules by name."""
-_IMPORTERS: Final = frozenset({"import_module", "__import__"})
 _OUTPUT: Final = "_sklearn_output_config"
 """Attribute of estimators by which `set_output` has them import a library when they are called."""
 _CONTAINERS: Final = frozenset({"pandas", "polars"})
@@ -82,7 +82,7 @@ def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> M
     loaded = {name for spec in specs for name in spec.unpickled if (model.root / name).is_file()}
     for path in _pickles(model, loaded):
         place = path.relative_to(model.root).as_posix()
-        _read_pickle_into(path, place, found, start, is_loaded=place in loaded)
+        _read_pickle_into(path, place, found, start, model, is_loaded=place in loaded)
     named = {str(spec.options.get("file")) for spec in specs}
     for path in _skops_files(model):
         place = path.relative_to(model.root).as_posix()
@@ -205,7 +205,13 @@ def _named_by_text(read: CodeImports, where: str) -> Iterator[ImportedModule]:
 
 
 def _read_pickle_into(
-    path: Path, place: str, found: ModelImports, start: dict[str, bool], *, is_loaded: bool
+    path: Path,
+    place: str,
+    found: ModelImports,
+    start: dict[str, bool],
+    model: ResolvedModel,
+    *,
+    is_loaded: bool,
 ) -> None:
     """Take over what the pickle's globals and its code name; all of a broken one is a guess."""
     names, whole = read_names(path)
@@ -224,11 +230,27 @@ def _read_pickle_into(
     if _holds_code(names):
         for word in sorted(words):
             found.attributes.setdefault(word, place)
-        if not words.isdisjoint(_IMPORTERS | FINDERS):
+        if not words.isdisjoint(FINDERS):
             found.open_at = place
+        if not words.isdisjoint(IMPORTERS):
+            _read_code_into(path, place, found, start, model)
         if not words.isdisjoint(_METADATA):
             for text in sorted(names.words):
                 found.distributions.setdefault(text, place)
+
+
+def _read_code_into(
+    path: Path, place: str, found: ModelImports, start: dict[str, bool], model: ResolvedModel
+) -> None:
+    """Take over what the pickle's functions import by name."""
+    named = read_named_imports(path, model.python_version)
+    if named.is_open:
+        found.open_at = place
+    for family in named.families:
+        found.families.setdefault(family, place)
+    for name in named.modules:
+        found.modules.append(ImportedModule(name=name, place=place, need=Need.LATER, is_guess=True))
+        start.setdefault(name, False)
 
 
 def _read_skops_into(
@@ -254,7 +276,7 @@ def _guesses(names: PickleNames) -> Iterator[str]:
     if not _holds_code(names):
         return
     words = {word for each in names.tuples for word in each}
-    if not words.isdisjoint(_IMPORTERS):
+    if not words.isdisjoint(IMPORTERS):
         words |= names.words
     if not words.isdisjoint(_RUNNING):
         words |= {name for text in names.words for name in list_imports_of_text(text)}

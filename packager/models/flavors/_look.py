@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from packager.errors import ModelFormatError
 from packager.models import model_documents
-from packager.models.pickle_names import read_opcodes
+from packager.models.pickles.pickle_names import read_opcodes
 from packager.types import Frame, ResolvedModel
 
 _MOST_SCHEMA: Final = 256 * 2**20

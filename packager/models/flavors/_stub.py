@@ -22,7 +22,7 @@ from packager.models.code_imports import (
     parse_file,
     resolve_relative,
 )
-from packager.models.pickle_names import read_pickle
+from packager.models.pickles.pickle_names import read_pickle
 
 _ROOT: Final = Path(handlers.__file__).parent / "loaders" / "stub"
 _RESTORED: Final = ("mlflow.types", "mlflow.models.signature.ModelSignature")

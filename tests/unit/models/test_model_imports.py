@@ -13,10 +13,11 @@ from typing import IO, cast
 
 import pytest
 
-from packager.models import code_imports, pickle_names
+from packager.models import code_imports
 from packager.models.code_imports import parse_file, read_imports
 from packager.models.flavors import _look, _stub
-from packager.models.pickle_names import read_pickle
+from packager.models.pickles import pickle_names
+from packager.models.pickles.pickle_names import read_pickle
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.native.library_loaders import read_mentions
 
@@ -93,7 +94,7 @@ def test_a_small_file_that_stands_for_much_takes_no_memory(tmp_path: Path) -> No
             file.write(bytes(10_000_000))
     code = (
         "import gzip, re, sys\n"
-        "from packager.models.pickle_names import read_pickle\n"
+        "from packager.models.pickles.pickle_names import read_pickle\n"
         "try:\n    read_pickle(gzip.open(sys.argv[1]))\n"
         "except ValueError as error:\n    print(error)\n"
         "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"

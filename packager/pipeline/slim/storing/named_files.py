@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from packager.models.pickle_files import BROKEN, is_pickle, open_unpacked, read_names
+from packager.models.pickles.pickle_files import BROKEN, is_pickle, open_unpacked, read_names
 
 _MODEL: Final = "model"
 _LARGEST: Final = 32 << 20

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import pickle
+import platform
 import types
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -364,6 +365,25 @@ def test_pickled_code_that_finds_modules_when_it_runs_is_known(tmp_path: Path) -
     content = _by_value("import importlib\ndef served(x):\n    importlib.import_module(x)")
     model = _model(tmp_path, {"m.pkl": content}, loader_module="mlflow.pyfunc.model")
     assert _name(model, "m.pkl").open_at == "m.pkl"
+
+
+@pytest.mark.parametrize(
+    ("source", "where"),
+    [
+        ("import importlib\ndef served(x):\n    importlib.import_module('anyio.' + x)", ""),
+        ("def served(x):\n    return __import__(f'anyio.{x}')", ""),
+        ("def served(x):\n    return __import__('anyio')", ""),
+        ("def served(x):\n    return __import__(f'churn.{x}'), __import__('anyio')", "m.pkl"),
+    ],
+)
+def test_pickled_code_that_imports_out_of_a_package_takes_that_along(
+    tmp_path: Path, source: str, where: str
+) -> None:
+    conf = {"loader_module": "mlflow.pyfunc.model"}
+    model = _model(tmp_path, {"m.pkl": _by_value(source)}, **conf)
+    model = replace(model, python_version=platform.python_version())
+    named = _name(model, "m.pkl")
+    assert ({*named.distributions}, named.open_at) == ({"anyio"}, where)
 
 
 @pytest.mark.parametrize(

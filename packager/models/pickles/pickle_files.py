@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from packager.models.pickle_names import PROTOCOLS, PickleNames, read_pickle
+from packager.models.pickles.pickle_names import PROTOCOLS, PickleNames, read_pickle
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -18,7 +18,7 @@ import joblib
 import numpy as np
 import pytest
 
-from packager.models.pickle_files import is_pickle, open_unpacked, read_names
+from packager.models.pickles.pickle_files import is_pickle, open_unpacked, read_names
 from packager.pipeline.slim.storing.named_files import read_model_words
 
 HELD = [np.arange(3000.0), collections.OrderedDict(a=np.ones(5)), fractions.Fraction(1, 3)]
