@@ -30,7 +30,8 @@ from handlers.aws_lambda import BadRequestError, Function, ModelFailedError, Pay
 from handlers.events import sources, triggers
 from handlers.events.event_processor import EventProcessor
 from handlers.events.records import RecordsFailedError
-from packager.probes.source_events import notice_event, source_event
+from packager.probes.source_events import source_event
+from packager.probes.source_events.s3 import notice_event
 from packager.targets.emulator import http_event
 from packager.types import Frame, Tier
 from tests import models

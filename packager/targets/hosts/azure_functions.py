@@ -22,7 +22,7 @@ from packager.system.sandbox import Confinement
 from packager.system.sandbox.confined_program import ConfinedProgram
 from packager.targets.hosts._ended import answer_ended
 from packager.targets.hosts._host import Answered, Boot, Call, Delivered
-from packager.targets.hosts.azure_messages import MESSAGES, answers
+from packager.targets.hosts.azure_messages import read_answers, trigger_message
 from packager.targets.hosts.azure_worker import about, client, native
 
 _WORKER: Final = WORKERS / "azure_functions.py"
@@ -141,12 +141,12 @@ class WorkerHost(ConfinedProgram):
         if source == triggers.BATCHES:
             done = self.invoke(triggers.PART, {"part": {"json": json.loads(body)}})
         else:
-            done = self.invoke(source, *MESSAGES[source](body))
+            done = self.invoke(source, *trigger_message(source, body))
         if failure := done.get("failure"):
             return Delivered(failure=failure)
         if source == triggers.BATCHES:
             return Delivered(answers=(json.loads(done["returned"]["json"]),))
-        return Delivered(answers=tuple(answers(done["outputs"])))
+        return Delivered(answers=tuple(read_answers(done["outputs"])))
 
     def size_bytes(self, call: Call) -> int:
         return len(call.body)

@@ -24,7 +24,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from packager.errors import EmulatorError
 from packager.targets.hosts import Boot
 from packager.targets.hosts.azure_functions import WorkerHost
-from packager.targets.hosts.azure_messages import MESSAGES
+from packager.targets.hosts.azure_messages import trigger_message
 from tests.integration.azure.azurite import Storage
 
 SETTINGS: Final = {
@@ -100,7 +100,7 @@ class Listener:
         ):
             for message in batch:
                 body = message.content.encode()
-                inputs, metadata = MESSAGES["queue"](body)
+                inputs, metadata = trigger_message("queue", body)
                 metadata["Id"] = {"string": message.id}
                 metadata["DequeueCount"] = {"string": str(message.dequeue_count)}
                 try:
@@ -124,7 +124,7 @@ class Listener:
                 self._blob(name, container.download_blob(name).readall())
 
     def _blob(self, name: str, body: bytes) -> None:
-        inputs, metadata = MESSAGES["blob"](body)
+        inputs, metadata = trigger_message("blob", body)
         path = f"{SETTINGS['PACKAGER_CONTAINER']}/{name}"
         metadata["BlobTrigger"] = {"string": path}
         for _ in range(self._blob_tries):

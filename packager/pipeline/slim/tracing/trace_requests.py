@@ -10,7 +10,8 @@ from typing import Final, TypedDict
 
 from handlers.events import triggers
 from packager.probes import Probe, probes
-from packager.probes.source_events import NOTICES, notice_event, source_event
+from packager.probes.source_events import source_event
+from packager.probes.source_events.s3 import NOTICES, notice_event
 from packager.system import destination_uri
 from packager.targets.emulator import EventKind, http_event
 from packager.types import BuildPlan, HostKind, Json

@@ -1,0 +1,27 @@
+"""What the events of several sources have in common."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Final
+
+from packager.types import Json
+
+ACCOUNT: Final = "123456789012"
+REGION: Final = "us-east-1"
+ID: Final = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+EPOCH_SECONDS: Final = 946684800
+
+
+def make_arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def make_records(source: str, arn: str, **more: Json) -> Json:
+    shared = {"eventSource": source, "eventSourceARN": arn, "awsRegion": REGION}
+    return {"Records": [{**shared, **more}]}
+
+
+def encode_base64(request: Json) -> str:
+    return base64.b64encode(json.dumps(request).encode()).decode("ascii")

@@ -1,0 +1,20 @@
+"""An event of a bus."""
+
+from __future__ import annotations
+
+from packager.probes.source_events._forms import ACCOUNT, ID, REGION
+from packager.types import Json
+
+
+def make_event(request: Json) -> Json:
+    return {
+        "version": "0",
+        "id": ID,
+        "detail-type": "Request",
+        "source": "example",
+        "account": ACCOUNT,
+        "time": "2000-01-01T00:00:00Z",
+        "region": REGION,
+        "resources": [],
+        "detail": request,
+    }
