@@ -13,6 +13,7 @@ import typer
 from packager.cli._choices import define_choice, define_enum_choice
 from packager.cli._panels import Panel
 from packager.types import Architecture
+from packager.types import Engine as EngineName
 from packager.types import Front as HttpFront
 from packager.types import Tier as RuntimeTier
 
@@ -142,10 +143,10 @@ Tier: TypeAlias = Annotated[
     ),
 ]
 Engine: TypeAlias = Annotated[
-    Literal["auto", "native", "onnx", "machine-code"],
+    str,
     typer.Option(
         "--engine",
-        **define_choice("auto", "native", "onnx", "machine-code"),
+        **define_choice("auto", *EngineName),
         rich_help_panel=Panel.ENGINE,
         help="native serves with the model's framework. onnx compiles the model to a graph, "
         "machine-code to a library. auto serves the graph if it is proven equal.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from packager import engines
 from packager.errors import PackagerError
@@ -21,13 +20,11 @@ from packager.types import (
     change_request,
 )
 
-_COMPILING: Final = (Engine.MACHINE_CODE, Engine.ONNX)
-
 
 def applying(model: ResolvedModel) -> list[EngineRow]:
     """Without a build: which engines can be tried, and why one cannot."""
     found: list[EngineRow] = []
-    for engine in _COMPILING:
+    for engine in engines.COMPILERS:
         why = engines.why_not(model, flavors.choose(model).name, engine)
         found.append({"engine": str(engine), "applies": "no" if why else "if proven", "why": why})
     return [*found, {"engine": "native", "applies": "yes", "why": ""}]
@@ -36,7 +33,7 @@ def applying(model: ResolvedModel) -> list[EngineRow]:
 def compare_engines(request: BuildRequest, registry: ModelRegistry) -> list[EngineRow]:
     """Build with each engine, in a folder that goes away; what is refused says why."""
     found: list[EngineRow] = []
-    for engine in (*_COMPILING, Engine.NATIVE):
+    for engine in (*engines.COMPILERS, Engine.NATIVE):
         with atomic_output.scratch() as place:
             wanted = change_request(request, engine=engine, out_dir=place.stage("engine") / "built")
             try:

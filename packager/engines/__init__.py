@@ -1,28 +1,60 @@
-"""Engines that run a model in the artifact outside its own framework: compiled."""
+"""Engines that run a model in the artifact outside its own framework: compiled.
+
+An engine is a module here, which the build calls, a folder of what runs where the model is, a name
+in `packager.types.Engine`, and a line in COMPILERS.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Protocol
 
-from packager.engines import _host, _machine_code
-from packager.engines._host import ALREADY
+from packager.engines import _machine_code, _onnx
 from packager.types import BuildPlan, Engine, LoaderSpec, ResolvedModel
 
-__all__ = ["ALREADY", "compile_model", "loader", "why_not"]
+__all__ = ["AUTO", "COMPILERS", "compile_model", "loader", "why_not"]
 
 
-def why_not(model: ResolvedModel, flavor: str, engine: Engine = Engine.ONNX) -> str:
+class Compiler(Protocol):
+    """Interface of an engine for the build."""
+
+    @property
+    def FORM(self) -> str:  # noqa: N802 - a module's constant
+        """The name of what a model is compiled to, in a sentence."""
+
+    @property
+    def ALREADY(self) -> str:  # noqa: N802 - a module's constant
+        """The flavor whose model has that form as it was logged; empty where there is none."""
+
+    def why_not(self, model: ResolvedModel, flavor: str) -> str:
+        """Explain why there is no use in trying to compile this model; empty where there is."""
+
+    def loader(self, facts_dir: Path | None, /) -> LoaderSpec:
+        """Return the loader that serves what the engine compiles."""
+
+    def compile_model(self, plan: BuildPlan, work: Path) -> BuildPlan:
+        """The same plan with what the engine compiles in place of the model, proven row by row.
+
+        Raises VerificationError with a finding of the check `engine` where nothing is proven.
+        """
+
+
+COMPILERS: Final[Mapping[Engine, Compiler]] = MappingProxyType(
+    {Engine.MACHINE_CODE: _machine_code, Engine.ONNX: _onnx}
+)
+AUTO: Final = Engine.ONNX
+"""The engine that is tried where none was asked for."""
+
+
+def why_not(model: ResolvedModel, flavor: str, engine: Engine = AUTO) -> str:
     """Explain why there is no use in trying to compile this model; empty where there is."""
-    if engine is Engine.MACHINE_CODE:
-        return _machine_code.why_not(model, flavor)
-    return _host.why_not(model, flavor)
+    return COMPILERS[engine].why_not(model, flavor)
 
 
 def loader(engine: Engine, facts_dir: Path | None) -> LoaderSpec:
-    """Return the loader that serves what the engine compiles."""
-    if engine is Engine.MACHINE_CODE:
-        return _machine_code.loader()
-    return _host.loader(facts_dir)
+    return COMPILERS[engine].loader(facts_dir)
 
 
 def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
@@ -30,6 +62,4 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
 
     Raises VerificationError with a finding of the check `engine` where nothing is proven.
     """
-    if plan.engine is Engine.MACHINE_CODE:
-        return _machine_code.compile_model(plan, work)
-    return _host.compile_model(plan, work)
+    return COMPILERS[plan.engine].compile_model(plan, work)

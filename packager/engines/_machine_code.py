@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from packager import facts
-from packager.engines import _host
+from packager.engines import _worker_call
 from packager.engines.machine_code import toolchain
 from packager.engines.machine_code.form import Form, FormError, read_form
 from packager.engines.machine_code.generator import generate_c
@@ -26,7 +26,9 @@ from packager.types import BuildPlan, Compiled, Json, LoaderSpec, ResolvedModel
 _LOG = logging.getLogger(__name__)
 
 FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm"})
-_NAME: Final = "machine code"
+FORM: Final = "machine code"
+ALREADY: Final = ""
+"""No flavor's model is a library as it was logged."""
 _HINT: Final = "Build with --engine native, or with --engine onnx if a graph will do."
 _PARTS: Final = ("machine_code", "proof")
 _FORM: Final = ("form.json", "constants.bin")
@@ -39,10 +41,10 @@ def why_not(model: ResolvedModel, flavor: str) -> str:
     """Explain why there is no use in trying to compile this model; empty where there is."""
     if flavor not in FLAVORS:
         return f"the flavor {flavor} is not compiled to machine code"
-    return _host.why_not(model, flavor)
+    return _worker_call.find_obstacle(model, flavor)
 
 
-def loader() -> LoaderSpec:
+def loader(_: Path | None) -> LoaderSpec:
     """Return the loader that serves a library: the options come with it."""
     return LoaderSpec(loader="machine_code", options={}, requires=("numpy",), alone=True)
 
@@ -117,8 +119,8 @@ def _prove(plan: BuildPlan, library: Path, out: Path) -> Json:
     """Raises VerificationError with the first rows that differ."""
     out.mkdir(parents=True)
     request = plan.request
-    wanted = _host.make_question(
-        plan.model, _host.ROWS, request.proof.seed, request.engine.rtol, request.engine.atol
+    wanted = _worker_call.make_question(
+        plan.model, _worker_call.ROWS, request.proof.seed, request.engine.rtol, request.engine.atol
     )
     with make_scratch("asked") as given:
         question = given / "asked.json"
@@ -137,7 +139,7 @@ def _run_worker(plan: BuildPlan, out: Path, arguments: tuple[Path, ...], *readab
     try:
         python = virtual_environments.of_model(plan.model, interpreter, plan.platform)
         with make_scratch("engine") as given:
-            _host.copy_sources(given / "site", _PARTS)
+            _worker_call.copy_sources(given / "site", _PARTS)
             module = "packager.engines.machine_code.worker"
             registered_model.run(
                 [python, "-s", "-m", module, plan.model.root, out, *arguments],
@@ -145,7 +147,7 @@ def _run_worker(plan: BuildPlan, out: Path, arguments: tuple[Path, ...], *readab
                 writable=(out,),
                 network=plan.request.model.allow_network,
                 more={"PYTHONPATH": str(given / "site")},
-                timeout_seconds=_host.SECONDS,
+                timeout_seconds=_worker_call.SECONDS,
             )
     except ToolError as error:
         raise _refuse(str(error)) from error
@@ -168,4 +170,4 @@ def _read_refusals(result: Json) -> list[str]:
 
 
 def _refuse(*why: str) -> VerificationError:
-    return _host.refuse_model(_NAME, why, _HINT)
+    return _worker_call.refuse_model(FORM, why, _HINT)

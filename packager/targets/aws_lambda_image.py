@@ -31,5 +31,9 @@ def target(facts_dir: Path | None = None) -> Target:
             shares=function.deployment.templates,
             deploy="sam build && sam deploy --guided",
             base_image=base,
+            compared_by_hand=(
+                "The registry that you push to makes the digest of an image: compare the one that "
+                "`docker push` printed with ImageUri of `aws lambda get-function`."
+            ),
         ),
     )

@@ -59,6 +59,10 @@ def target(facts_dir: Path | None = None) -> Target:
             deploy="azd up",
             infra="azure",
             scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
+            compared_by_hand=(
+                "Azure states no digest of what an app runs: compare the sha256 of "
+                "released-package.zip in the app's deployment container with function.zip."
+            ),
         ),
         tree=Tree(
             root=PurePosixPath("/home/site/wwwroot"),

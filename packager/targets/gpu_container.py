@@ -45,6 +45,10 @@ def target(facts_dir: Path | None = None) -> Target:
             templates="gpu_container",
             deploy="docker build -t model .",
             base_image=facts.base_image(NAME, facts_dir),
+            compared_by_hand=(
+                "The registry that you push to makes the digest of an image: compare the one that "
+                "`docker push` printed with the one that your cluster runs."
+            ),
         ),
         tree=Tree(root=PurePosixPath("/opt/model")),
         machine=Machine(many_cores=True, device=Device.CUDA, devices=(Device.CUDA, Device.CPU)),

@@ -32,12 +32,12 @@ class PassName(StrEnum):
 class Engine(StrEnum):
     """Way in which a model runs in the artifact."""
 
+    NATIVE = "native"
+    """By its own framework, or by MLflow."""
     ONNX = "onnx"
     """Compiled to a graph; its framework is not installed."""
     MACHINE_CODE = "machine-code"
     """Compiled to a library; its framework is not installed."""
-    NATIVE = "native"
-    """By its own framework, or by MLflow."""
 
 
 class Tier(StrEnum):

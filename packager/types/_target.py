@@ -150,6 +150,8 @@ class Deployment:
     """Files there that are emitted where one of these sources is asked for."""
     base_image: BaseImage | None = None
     """None where a zip is deployed; else a container image is, which is built on this."""
+    compared_by_hand: str = ""
+    """How to compare what runs with the artifact; empty where a stack of ours states its digest."""
 
     def list_scripts(self, sources: Iterable[str]) -> tuple[str, ...]:
         """Return the scripts that deploying these sources takes."""

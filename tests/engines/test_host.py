@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from packager import facts
-from packager.engines import _host
+from packager.engines import _onnx, _worker_call
 from packager.environments import virtual_environments
 from packager.errors import VerificationError
 from packager.models import flavors
@@ -25,15 +25,15 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What stands where the compiler's Python is expected; a test writes what it does."""
     path = tmp_path / "python"
     monkeypatch.setattr(virtual_environments, "of_model", lambda *_, **__: path)
-    monkeypatch.setattr(_host, "SECONDS", 2)
-    monkeypatch.setattr(_host, "ROWS", 10)
+    monkeypatch.setattr(_worker_call, "SECONDS", 2)
+    monkeypatch.setattr(_worker_call, "ROWS", 10)
     return path
 
 
 def compiled(python: Path, script: str, work: Path) -> Any:
     python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     python.chmod(0o755)
-    return _host.compile_model(fake_plan.plan(engine=Engine.ONNX), work)
+    return _onnx.compile_model(fake_plan.plan(engine=Engine.ONNX), work)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_the_worker_is_given_its_own_modules_and_no_others(python: Path, tmp_pat
         compiled(python, script, tmp_path / "work")
     text = str(caught.value)
     assert "packager/engines/onnx/worker.py" in text
-    assert "packager/engines/_host.py" not in text
+    assert "packager/engines/_onnx.py" not in text
 
 
 def test_rows_are_asked_for_by_column_and_the_same_each_time() -> None:
     model = fake_plan.model()
-    asked = _host.make_question(model, 50, 0, 1e-5, 1e-6)
-    assert asked == _host.make_question(model, 50, 0, 1e-5, 1e-6)
+    asked = _worker_call.make_question(model, 50, 0, 1e-5, 1e-6)
+    assert asked == _worker_call.make_question(model, 50, 0, 1e-5, 1e-6)
     assert {name: len(values) for name, values in asked["table"].items()} == {"x": 50, "y": 50}
     assert asked["example"] == {"x": [1.5], "y": ["a"]}
 
@@ -97,9 +97,9 @@ def test_the_extra_names_the_versions_that_a_build_compiles_with() -> None:
 
 
 def test_every_converter_is_pinned_and_every_family_has_a_flavor() -> None:
-    named = {name for names in _host.CONVERTERS.values() for name in names}
+    named = {name for names in _onnx.CONVERTERS.values() for name in names}
     assert named <= set(facts.tools())
-    assert set(_host.CONVERTERS) <= set(flavors.FLAVORS)
+    assert set(_onnx.CONVERTERS) <= set(flavors.FLAVORS)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_parameters_that_reach_the_model_are_no_graph_s(flavor: str, why: str) -
     model = fake_plan.model()
     params = [{"name": "iteration_range", "type": "long", "default": 0, "shape": None}]
     signature = {**(model.signature or {}), "params": params}
-    assert why in _host.why_not(replace(model, signature=signature), flavor)
-    assert _host.why_not(replace(model, signature=signature), "sklearn") == ""
-    assert _host.why_not(model, flavor) == ""
+    assert why in _onnx.why_not(replace(model, signature=signature), flavor)
+    assert _onnx.why_not(replace(model, signature=signature), "sklearn") == ""
+    assert _onnx.why_not(model, flavor) == ""
 
 
 def test_a_graph_passes_through() -> None:
     plan = replace(fake_plan.plan(engine=Engine.ONNX), flavor="onnx")
-    assert _host.compile_model(plan, Path("unused")) is plan
-    assert not _host.why_not(plan.model, "onnx")
+    assert _onnx.compile_model(plan, Path("unused")) is plan
+    assert not _onnx.why_not(plan.model, "onnx")

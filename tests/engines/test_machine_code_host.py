@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from packager import engines
-from packager.engines import _host, _machine_code
+from packager.engines import _machine_code, _worker_call
 from packager.engines.machine_code.extraction.program import Program
 from packager.environments import virtual_environments
 from packager.errors import ToolError, VerificationError
@@ -34,8 +34,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
     monkeypatch.setattr(virtual_environments, "of_model", lambda *_, **__: python)
     monkeypatch.setattr(virtual_environments, "ensure", lambda *_, **__: compiler)
     monkeypatch.setattr(_machine_code, "host_architecture", lambda: "x86_64")
-    monkeypatch.setattr(_host, "SECONDS", 5)
-    monkeypatch.setattr(_host, "ROWS", 10)
+    monkeypatch.setattr(_worker_call, "SECONDS", 5)
+    monkeypatch.setattr(_worker_call, "ROWS", 10)
 
     def write(worker: str, compile_: str = COMPILER) -> None:
         for path, script in ((python, worker), (compiler, compile_)):
@@ -185,7 +185,7 @@ def test_a_library_asks_for_numpy_alone() -> None:
     assert (made.loader, made.requires, made.alone) == ("machine_code", ("numpy",), True)
 
 
-OWN = Path(_host.__file__).parent
+OWN = Path(_worker_call.__file__).parent
 HANDLERS = resources.handlers_root()
 WORKER_FILES = [
     *(OWN / "machine_code" / f"{name}.py" for name in ("edges", "library_under_test", "worker")),

@@ -1,4 +1,4 @@
-"""A target, a flavor, an event source and a trigger are one file each, and a line in one index.
+"""A target, a flavor, a source, a trigger and an engine are one file each, and a line in one index.
 
 An index is a file of the code that names every part of a kind. Another than those listed here means
 that adding a part has become more work.
@@ -14,8 +14,9 @@ from typing import Final
 import pytest
 
 from handlers.events import sources, triggers
-from packager import targets
+from packager import engines, targets
 from packager.models.flavors import FLAVORS
+from packager.types import Engine
 
 ROOT: Final = Path(targets.__file__).parent.parent.parent
 
@@ -48,14 +49,25 @@ def list_indexes(names: Collection[str]) -> set[str]:
         (
             sources.SOURCES,
             "handlers/events/sources",
-            # a message of each, that a built function is proven with
-            {"handlers/events/sources/__init__.py", "packager/probes/source_events.py"},
+            {"handlers/events/sources/__init__.py"},
         ),
         (
             triggers.TRIGGERS,
             "handlers/events/triggers",
-            {"handlers/events/triggers/__init__.py", "packager/targets/hosts/azure_messages.py"},
+            {"handlers/events/triggers/__init__.py"},
         ),
+        (
+            # what a built function is proven with
+            sources.SOURCES,
+            "packager/probes/source_events",
+            {"handlers/events/sources/__init__.py"},
+        ),
+        (
+            triggers.TRIGGERS,
+            "packager/targets/hosts/azure_messages",
+            {"handlers/events/triggers/__init__.py"},
+        ),
+        (engines.COMPILERS, "packager/engines", {"packager/types/_choices.py"}),
     ],
 )
 def test_a_part_is_a_file_and_a_line_in_each_index(
@@ -63,7 +75,9 @@ def test_a_part_is_a_file_and_a_line_in_each_index(
 ) -> None:
     assert list_indexes(names) == indexes
     for name in names:
-        assert (ROOT / folder / f"{name.replace('-', '_')}.py").is_file()
+        module = name.replace("-", "_")
+        # what only its package calls has a name of its own there
+        assert any((ROOT / folder / f"{each}.py").is_file() for each in (module, f"_{module}"))
 
 
 def test_the_index_of_targets_has_a_line_for_each() -> None:
@@ -71,6 +85,19 @@ def test_the_index_of_targets_has_a_line_for_each() -> None:
     for name in targets.TARGETS:
         module = name.replace("-", "_")
         assert text.count(f"{module}.NAME: {module}.target,") == 1
+
+
+def test_an_engine_is_named_in_its_index_alone() -> None:
+    compiled = {each.name for each in engines.COMPILERS}
+    naming = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "packager").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in compiled
+        if isinstance(node.value, ast.Name) and node.value.id == "Engine"
+    }
+    assert {*engines.COMPILERS} == {*Engine} - {Engine.NATIVE}
+    assert naming == {"packager/engines/__init__.py"}
 
 
 def test_no_code_asks_which_target_it_is_for() -> None:

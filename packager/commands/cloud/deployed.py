@@ -23,15 +23,6 @@ from packager.system.atomic_output import MARKER
 from packager.types import ArtifactCheck, HostKind, Json, Target
 
 _ALIAS: Final = "AliasArn"
-_TARGET: Final = "aws-lambda"
-_WAYS: Final[Mapping[str, str]] = {
-    "aws-lambda-image": "The digest of an image is made by the registry that you push to: compare "
-    "the one that `docker push` printed with ImageUri of `aws lambda get-function`.",
-    "azure-functions": "Azure states no digest of what an app runs: compare the sha256 of "
-    "released-package.zip in the app's deployment container with function.zip.",
-    "gpu-container": "The digest of an image is made by the registry that you push to: compare "
-    "the one that `docker push` printed with the one that your cluster runs.",
-}
 
 
 def compare_deployed(
@@ -44,11 +35,8 @@ def compare_deployed(
     does not tell, ModelFormatError where `folder` is no artifact, CloudError where AWS refuses.
     """
     built = artifact.read(folder)
-    if built.target != _TARGET:
-        raise ConfigurationError(
-            f"--deployed compares artifacts for {_TARGET}; this one is for {built.target}. "
-            f"{_WAYS.get(built.target, '')}".rstrip()
-        )
+    if by_hand := targets.load(built.target).deployment.compared_by_hand:
+        raise ConfigurationError(f"--deployed cannot compare this artifact. {by_hand}")
     name = stack or read_stack_name(folder)
     make = clients or make_client
     with explain_sdk_errors():

@@ -37,13 +37,13 @@ def list_attempts(
 ) -> tuple[tuple[Attempt, ...], tuple[str, ...]]:
     """The attempts of every engine that was asked for, and why one is left out."""
     asked = request.engine.kind
-    if flavor.name == engines.ALREADY and asked is not Engine.MACHINE_CODE:
-        return _passed_through(list_native(flavor, model, request.engine.tier), asked), ()
+    engine = engines.AUTO if asked in {None, Engine.NATIVE} else asked
+    if flavor.name == engines.COMPILERS[engine].ALREADY:
+        return _pass_through(list_native(flavor, model, request.engine.tier), asked), ()
     alone = asked not in {None, Engine.NATIVE}
     native = () if alone else list_native(flavor, model, request.engine.tier)
     if asked is Engine.NATIVE:
         return native, ()
-    engine = asked or Engine.ONNX
     why = engines.why_not(model, flavor.name, engine)
     if why and alone:
         raise ConfigurationError(
@@ -60,11 +60,13 @@ def list_attempts(
     return (compiled, *native), ()
 
 
-def _passed_through(native: tuple[Attempt, ...], engine: Engine | None) -> tuple[Attempt, ...]:
-    """A model that is a graph already: the loader of its flavor is the engine."""
+def _pass_through(native: tuple[Attempt, ...], engine: Engine | None) -> tuple[Attempt, ...]:
+    """A model that has its engine's form already: the loader of its flavor is the engine."""
     if engine is Engine.NATIVE:
         return native
-    graphs = (replace(each, engine=Engine.ONNX) for each in native if each.tier is Tier.NATIVE)
+    graphs = (
+        replace(each, engine=engine or engines.AUTO) for each in native if each.tier is Tier.NATIVE
+    )
     others = (each for each in native if each.tier is not Tier.NATIVE and engine is None)
     return (*graphs, *others)
 

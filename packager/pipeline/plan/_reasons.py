@@ -13,8 +13,8 @@ def explain_attempt(
     flavor: Flavor, engine: Engine, tier: Tier, frame: Frame, model: ResolvedModel
 ) -> tuple[str, ...]:
     """Explain how the model is loaded, and what it is handed."""
-    if engine is not Engine.NATIVE and flavor.name != engines.ALREADY:
-        into = "a graph" if engine is Engine.ONNX else "machine code"
+    if engine is not Engine.NATIVE and flavor.name != engines.COMPILERS[engine].ALREADY:
+        into = engines.COMPILERS[engine].FORM
         line = (
             f"Flavor {flavor.name}, engine {engine}: the model is compiled to {into} and held to "
             "the registered one; nothing that it lists is installed."

@@ -1,4 +1,4 @@
-"""What the events of several sources have in common."""
+"""Names and shapes that the events of several sources share."""
 
 from __future__ import annotations
 

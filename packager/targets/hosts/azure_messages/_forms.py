@@ -1,4 +1,4 @@
-"""What the messages of several triggers have in common."""
+"""Types and values that the messages of several triggers share."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def test_no_artifact_is_no_artifact(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(targets.TARGETS) - {"aws-lambda"}))
 def test_a_target_that_does_not_tell_is_refused_with_a_way(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"this one is for .*: compare the"):
+    with pytest.raises(ConfigurationError, match=r"--deployed cannot compare .*: compare the"):
         compare_deployed(_build(tmp_path, name))
 
 
