@@ -25,7 +25,8 @@ from packager.errors import ToolError
 from packager.pipeline.answers.spread import answers_agree
 from packager.pipeline.slim.import_deferral import Name, Sinking
 from packager.pipeline.slim.passes import Pass, account_for
-from packager.pipeline.slim.tracing import reachable_modules, side_effects, trace
+from packager.pipeline.slim.tracing import kept_deferral, reachable_modules, side_effects, trace
+from packager.pipeline.slim.tracing.kept_deferral import Deferral
 from packager.pipeline.slim.tracing.trace import UntraceableError
 from packager.types import BuildPlan, Bundle, PassName, Trace
 
@@ -52,8 +53,12 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         attempt = Attempt(bundle, plan, bundle.trace)
     except ToolError as error:
         return account_for(bundle, PASS, proof=f"nothing deferred: {error}")
+    key = kept_deferral.make_key(bundle, plan, bundle.trace)
     try:
-        traced = attempt.settle()
+        traced = attempt.settle_again(kept_deferral.recall_deferral(key))
+        if traced is None:
+            traced = attempt.settle()
+            kept_deferral.keep_deferral(key, attempt.deferral)
     except (GivenUpError, ToolError) as error:
         attempt.undo()
         return account_for(bundle, PASS, proof=f"nothing deferred: {error}")
@@ -77,7 +82,47 @@ class Attempt:
         self._failed: Counter[str] = Counter()
         """How often a package at the top kept the function from starting."""
         self._moved: frozenset[Name] = frozenset()
+        self._loaded: frozenset[str] | None = None
+        """What was loaded, as far as it was known when this was moved."""
+        self._is_known = False
         self._sinking = Sinking(bundle, plan, before)
+
+    @property
+    def deferral(self) -> Deferral:
+        return Deferral(
+            moved=self._moved,
+            banned=frozenset(self._banned),
+            loaded=self._loaded,
+            why=dict(self._why),
+        )
+
+    def settle_again(self, known: Deferral | None) -> Trace | None:
+        """Move what an earlier build found; None, and nothing moved, where it does not hold now."""
+        if known is None or not known.moved <= self._sinking.movable():
+            return None
+        self._write(known.moved, known.loaded)
+        traced = self._trace_known(known)
+        if traced is None:
+            self.undo()
+            return None
+        self._banned, self._why, self._is_known = {*known.banned}, {**known.why}, True
+        self._sinking.rewrite()
+        return traced
+
+    def _trace_known(self, known: Deferral) -> Trace | None:
+        """None where it does not start, loads other modules, or answers otherwise."""
+        try:
+            traced = trace.record(self._bundle, self._plan)
+        except UntraceableError as error:
+            _LOG.debug("What was deferred in an earlier build is not: %s", error)
+            return None
+        same = traced.modules <= self._before.modules and all(
+            answers_agree(each, other, self._plan.spread)
+            for each, other in zip(self._before.answers, traced.answers, strict=True)
+        )
+        if same and self._worth(known.moved, traced.modules, _serving(traced)) == known.moved:
+            return traced
+        return None
 
     def settle(self) -> Trace:
         """Move, trace and put back until neither changes. Raises GivenUpError."""
@@ -136,7 +181,7 @@ class Attempt:
         self._write(frozenset(), None)
 
     def _write(self, moved: frozenset[Name], loaded: frozenset[str] | None) -> None:
-        self._moved = moved
+        self._moved, self._loaded = moved, loaded
         self._sinking.write(moved, loaded)
 
     def _strangers(self, traced: Trace) -> bool:
@@ -292,12 +337,13 @@ class Attempt:
             parts[part] = parts.get(part, 0.0) + spent
         most = sorted(parts, key=lambda part: -parts[part])[:_LISTED]
         largest = ", ".join(f"{part} {parts[part]:.0f}" for part in most)
+        before = " (as found in an earlier build on the same packages)" if self._is_known else ""
         return (
             f"{len(gone)} modules are loaded when first used, {sum(gone.values()):.0f} ms of CPU "
             f"here ({largest}); {len(self._moved)} imports moved in "
             f"{len({module for module, _ in self._moved})} modules; each of the deferred loads by "
             "itself in the started function and changes nothing else, all load together in two "
-            f"orders, and {len(traced.answers)} answers are the same"
+            f"orders{before}, and {len(traced.answers)} answers are the same"
         )
 
     def list_reverted(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from packager.pipeline.slim import defer
 from packager.pipeline.slim.defer import Attempt
 from packager.pipeline.slim.import_deferral import Name, Sinking
 from packager.pipeline.slim.tracing import trace
+from packager.pipeline.slim.tracing.kept_deferral import Deferral
 from packager.pipeline.slim.tracing.trace import UntraceableError
 from packager.system.file_tree import records
 from packager.types import Bundle, Interpreter, Trace
@@ -49,7 +50,10 @@ class Tree:
         self.moved: Moved = frozenset()
         self.traces = 0
         bundle = Bundle(root=root, files=tuple(records(root)), trace=self.before)
-        self.attempt = Attempt(bundle, fake_plan.plan(interpreter=HERE), self.before)
+        self.make_attempt: Callable[[], Attempt] = lambda: Attempt(
+            bundle, fake_plan.plan(interpreter=HERE), self.before
+        )
+        self.attempt = self.make_attempt()
         monkeypatch.setattr(Sinking, "write", lambda _, moved, __: setattr(self, "moved", moved))
         monkeypatch.setattr(Sinking, "watch", lambda _, __: None)
         monkeypatch.setattr(Sinking, "rewrite", lambda _: None)
@@ -116,6 +120,51 @@ def test_two_that_change_answers_are_both_found(tree: Tree) -> None:
     tree.wrong = {"first", "fourth"}
     tree.attempt.settle()
     assert packages(tree.moved) == {"second", "third"}
+
+
+def _settle_known(tree: Tree, known: Deferral, monkeypatch: pytest.MonkeyPatch) -> Trace | None:
+    """As a build that finds what an earlier one found; how often it traced is counted anew."""
+    tree.traces, tree.moved = 0, frozenset()
+    again = tree.make_attempt()
+    monkeypatch.setattr(tree, "attempt", again)
+    return again.settle_again(known)
+
+
+def test_what_an_earlier_build_found_is_traced_once(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.fails = lambda tops: 'File "/var/task/second/__init__.py"' if "second" in tops else ""
+    before = tree.attempt.settle()
+    moved = tree.moved
+
+    traced = _settle_known(tree, tree.attempt.deferral, monkeypatch)
+
+    assert traced == before
+    assert (tree.moved, tree.traces) == (moved, 1)
+    assert tree.attempt.list_reverted() == ("second: it does not start",)
+    assert "as found in an earlier build" in tree.attempt.proof(before)
+
+
+@pytest.mark.parametrize("way", ["fails", "answers", "loads", "is not worth it", "is gone"])
+def test_what_an_earlier_build_found_is_sought_anew_where_it_does_not_hold(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    tree.attempt.settle()
+    known = tree.attempt.deferral
+    if way == "fails":
+        tree.fails = lambda tops: "Segmentation fault" if tops else ""
+    elif way == "answers":
+        tree.wrong = {"third"}
+    elif way == "loads":
+        monkeypatch.setattr(trace, "record", lambda *_: replace(tree.before, init=("new",)))
+    elif way == "is not worth it":
+        monkeypatch.setattr(trace, "record", lambda *_: tree.before)
+    else:
+        known = replace(known, moved=known.moved | {("fifth", "late")})
+
+    assert _settle_known(tree, known, monkeypatch) is None
+    assert tree.moved == frozenset()
+    assert tree.attempt.list_reverted() == ()
 
 
 def test_where_nobody_is_named_nothing_is_moved(tree: Tree) -> None:
