@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from packager.environments import uv_command
@@ -23,7 +24,8 @@ def _list_candidates(minor: str) -> Iterator[tuple[Path, str]]:
     if f"{sys.version_info.major}.{sys.version_info.minor}" == minor:
         # the base, so that an environment made from it does not hang on ours
         yield Path(getattr(sys, "_base_executable", sys.executable)), "this interpreter"
-    if found := shutil.which(f"python{minor}"):
+    found = shutil.which(f"python{minor}")
+    if found and not _is_shim(Path(found)):
         yield Path(found), "PATH"
     for folder in _list_pyenv(minor):
         yield folder / "bin" / f"python{minor}", "pyenv"
@@ -34,19 +36,34 @@ def _list_candidates(minor: str) -> Iterator[tuple[Path, str]]:
         yield Path(found_by_uv.stdout.strip()), "uv"
 
 
-def _list_pyenv(minor: str) -> list[Path]:
-    """Its versions of one minor, the latest first; none where the folder is not ours to read."""
+def _find_pyenv() -> Path | None:
     home = find_home()
     if named := os.environ.get("PYENV_ROOT"):
-        root = Path(named)
-    elif home is not None:
-        root = home / ".pyenv"
-    else:
+        return Path(named)
+    return None if home is None else home / ".pyenv"
+
+
+def _is_shim(program: Path) -> bool:
+    """Tell whether it is a script of pyenv's, which starts slowly what is listed next itself."""
+    root = _find_pyenv()
+    return root is not None and program.parent == root / "shims"
+
+
+def _list_pyenv(minor: str) -> list[Path]:
+    """Its versions of one minor, the latest first; none where the folder is not ours to read."""
+    root = _find_pyenv()
+    if root is None:
         return []
     try:
-        return sorted((root / "versions").glob(f"{minor}.*"), reverse=True)
+        return sorted((root / "versions").glob(f"{minor}.*"), key=_order_version, reverse=True)
     except OSError:
         return []
+
+
+def _order_version(folder: Path) -> tuple[int, ...]:
+    """Order 3.13.10 after 3.13.9, and what is no release before both."""
+    parts = folder.name.split(".")
+    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
 
 
 @functools.cache
@@ -67,14 +84,16 @@ def find(minor: str) -> Interpreter:
 
 
 def available(minors: tuple[str, ...]) -> tuple[Interpreter, ...]:
-    """Those of `minors` that are on this machine, in the order given."""
-    found = []
-    for minor in minors:
+    """Those of `minors` that are on this machine, in their order; all are looked for at once."""
+
+    def look(minor: str) -> Interpreter | None:
         try:
-            found.append(find(minor))
+            return find(minor)
         except InterpreterNotFoundError:
-            continue
-    return tuple(found)
+            return None
+
+    with ThreadPoolExecutor(max_workers=len(minors) or 1) as pool:
+        return tuple(each for each in pool.map(look, minors) if each is not None)
 
 
 def fetch(minor: str) -> Interpreter:

@@ -48,6 +48,25 @@ def test_what_claims_to_be_another_version_is_passed_over(
     assert interpreters.available(("3.98", OWN)) == (interpreters.find(OWN),)
 
 
+def test_a_shim_of_pyenv_is_not_started_and_its_versions_are_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shims := tmp_path / "shims").mkdir()
+    (shim := shims / "python3.99").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    shim.chmod(0o755)
+    for name in ("3.99.2", "3.99.10", "3.99.9", "3.99.0rc1", "3.98.1"):
+        (tmp_path / "versions" / name).mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(shims))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+
+    with pytest.raises(InterpreterNotFoundError):
+        interpreters.find("3.99")
+
+    assert not (tmp_path / "started").exists()
+    names = [folder.name for folder in interpreters._list_pyenv("3.99")]
+    assert names == ["3.99.10", "3.99.9", "3.99.2", "3.99.0rc1"]
+
+
 @pytest.mark.parametrize("wrong", ["unreadable", "a file", "a loop", "no home"])
 def test_a_pyenv_that_cannot_be_read_has_no_versions(
     wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
