@@ -19,6 +19,8 @@ FINDERS: Final = frozenset(
     | {"walk_packages"}
 )
 """Functions that find modules which no name in the code tells of."""
+_GROUPED: Final = frozenset({"entry_points", "iter_entry_points"})
+"""Those of them that take a group of entry points."""
 _RESOLVERS: Final = frozenset(
     {"import_string", "locate", "resolve_name", "run_module", "run_path"}
     | {"files", "get_data", "resource_filename", "resource_stream", "resource_string"}
@@ -74,6 +76,8 @@ class CodeImports:
     texts: dict[str, int] = field(default_factory=dict)
     families: dict[str, int] = field(default_factory=dict)
     """Packages any module of which may be imported -> the first line: `f"churn.plugins.{name}"`."""
+    groups: dict[str, int] = field(default_factory=dict)
+    """Groups of entry points that it asks for -> the first line."""
     imports_by_text: bool = False
     """Texts may name modules, or be code that imports them."""
     asks_metadata: bool = False
@@ -217,6 +221,8 @@ def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
                 found.families.setdefault(family, node.lineno)
             else:
                 found.open_line = node.lineno
+    elif function in _GROUPED and (group := _read_group(node)):
+        found.groups.setdefault(group, node.lineno)
     elif function in FINDERS:
         found.open_line = node.lineno
     elif function in _RESOLVERS | RUNNERS or getattr(node.func, "id", "") in EVALUATORS:
@@ -226,6 +232,13 @@ def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
         value = keyword.value
         if keyword.arg in _CHOICES and isinstance(value, ast.Constant) and value.value:
             found.modules.add(CodeImport(str(value.value), node.lineno, later, is_guess=True))
+
+
+def _read_group(node: ast.Call) -> str:
+    """The group of entry points that a call names; "" for none, or one that is computed."""
+    named = [each.value for each in node.keywords if each.arg == "group"]
+    first = next(iter([*named, *node.args]), None)
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
 
 
 def _read_family(node: ast.Call) -> str:

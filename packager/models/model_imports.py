@@ -24,7 +24,7 @@ from packager.models.code_imports import (
 from packager.models.flavors import _look
 from packager.models.pickles.pickle_files import is_pickle, read_names
 from packager.models.pickles.pickle_names import PickleNames
-from packager.models.pickles.pickled_code import IMPORTERS, read_named_imports
+from packager.models.pickles.pickled_code import IMPORTERS, READ, read_named_imports
 from packager.types import LoaderSpec, ResolvedModel
 
 _CODE: Final = frozenset({"CodeType", "_builtin_type", "_make_function", "subimport"})
@@ -65,6 +65,8 @@ class ModelImports:
     """Packages any module of which may be imported -> where."""
     elsewhere: dict[str, str] = field(default_factory=dict)
     """Those of them that are not in the model's own code -> where."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """Groups of entry points that are asked for -> where."""
     open_at: str = ""
     """Where code imports what only running it tells, if anywhere."""
 
@@ -182,6 +184,14 @@ def _read_file_into(
         start.setdefault(named.name, False)
     for attribute, line in read.attributes.items():
         found.attributes.setdefault(attribute, f"{where}:{line}")
+    _note_computed(read, where, package, found)
+    if read.asks_metadata:
+        for text, line in read.texts.items():
+            found.distributions.setdefault(text, f"{where}:{line}")
+
+
+def _note_computed(read: CodeImports, where: str, package: str, found: ModelImports) -> None:
+    """Take over what a file imports by names that it computes, or finds."""
     if read.open_line:
         found.open_at = f"{where}:{read.open_line}"
     for family, line in read.families.items():
@@ -189,9 +199,8 @@ def _read_file_into(
             found.families.setdefault(name, f"{where}:{line}")
         else:
             found.open_at = f"{where}:{line}"
-    if read.asks_metadata:
-        for text, line in read.texts.items():
-            found.distributions.setdefault(text, f"{where}:{line}")
+    for group, line in read.groups.items():
+        found.groups.setdefault(group, f"{where}:{line}")
 
 
 def _named_by_text(read: CodeImports, where: str) -> Iterator[ImportedModule]:
@@ -230,9 +239,9 @@ def _read_pickle_into(
     if _holds_code(names):
         for word in sorted(words):
             found.attributes.setdefault(word, place)
-        if not words.isdisjoint(FINDERS):
+        if not words.isdisjoint(FINDERS - READ):
             found.open_at = place
-        if not words.isdisjoint(IMPORTERS):
+        if not words.isdisjoint(READ):
             _read_code_into(path, place, found, start, model)
         if not words.isdisjoint(_METADATA):
             for text in sorted(names.words):
@@ -246,6 +255,8 @@ def _read_code_into(
     named = read_named_imports(path, model.python_version)
     if named.is_open:
         found.open_at = place
+    for group in named.groups:
+        found.groups.setdefault(group, place)
     for family in named.families:
         found.families.setdefault(family, place)
     for name in named.modules:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -144,7 +144,7 @@ def _first_proven(
         try:
             if attempt.engine is not Engine.NATIVE:
                 attempt = compile_model(attempt, folder)
-            attempt = baseline.measure_baseline(ask_model(attempt))
+            attempt = baseline.measure_baseline(_ask_model(attempt))
             found = _proven(attempt, folder)
         except UnprovenError as error:
             if attempt.upgraded:
@@ -179,23 +179,41 @@ def _first_blamed(failed: _Failed, place: atomic_output.Place) -> tuple[BuildPla
     raise _with_history(failed)
 
 
+def _ask_model(attempt: BuildPlan) -> BuildPlan:
+    """The attempt once its model was asked, with what declares entry points that its code asks for.
+
+    Raises what `plan` and `ask_model` raise.
+    """
+    asked = ask_model(attempt)
+    if asked.shipped is Shipped.DECLARED:
+        return asked
+    missed = tuple(sorted(asked.declaring.keys() & {*asked.unshipped}))
+    why = {name: f"it declares entry points of {asked.declaring[name]}" for name in missed}
+    wider = _add_packages(attempt, why)
+    return ask_model(wider) if wider else asked
+
+
 def _widen(attempt: BuildPlan, error: VerificationError) -> BuildPlan | None:
     """The same attempt with what its proof missed of the author's environment; None for nothing.
 
     Raises what `plan` raises.
     """
     missed = _find_missed(attempt, error)
-    if not missed:
+    return _add_packages(attempt, dict.fromkeys(missed, "added when the replay missed it"))
+
+
+def _add_packages(attempt: BuildPlan, why: Mapping[str, str]) -> BuildPlan | None:
+    """The same attempt with more of the author's environment; None for nothing, and in vain."""
+    if not why:
         return None
     request = attempt.request
-    wider = change_request(request, keep_packages=(*request.slimming.keep_packages, *missed))
+    wider = change_request(request, keep_packages=(*request.slimming.keep_packages, *why))
     kind = attempt.engine, attempt.tier, attempt.frame
     wider_plans = plan(wider, attempt.model, attempt.target)
     same = [each for each in wider_plans if (each.engine, each.tier, each.frame) == kind]
-    if not same or not {*missed} <= same[0].kept_for.keys():
+    if not same or not why.keys() <= same[0].kept_for.keys():
         return None
-    _LOG.info("Installed after all: %s", ", ".join(missed))
-    why = dict.fromkeys(missed, "added when the replay missed it")
+    _LOG.info("Installed after all: %s", ", ".join(why))
     return replace(same[0], kept_for={**same[0].kept_for, **why})
 
 

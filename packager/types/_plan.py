@@ -78,6 +78,11 @@ class BuildPlan:
     """Distribution -> why it is in the lock, as the end of a sentence."""
     unshipped: tuple[str, ...] = ()
     """Distributions of the author's environment that are not in the lock."""
+    entry_groups: tuple[str, ...] = ()
+    """Groups of entry points that the model's code asks for."""
+    declaring: Mapping[str, str] = field(default_factory=dict)
+    """Distribution of the author's environment -> the first of these groups that it declares;
+    known once the registered model was asked."""
     upgraded: tuple[UpgradedPin, ...] = ()
     """Pins of the author's in whose place newer patch releases are in the lock."""
     answered: tuple[tuple[str, str], ...] = ()

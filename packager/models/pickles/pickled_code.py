@@ -15,6 +15,11 @@ from packager.models.pickles.pickle_files import BROKEN, open_unpacked
 from packager.models.pickles.pickle_names import read_opcodes
 
 IMPORTERS: Final = frozenset({"import_module", "__import__"})
+_GROUPED: Final = "entry_points"
+READ: Final = IMPORTERS | {_GROUPED}
+"""Functions whose calls are read."""
+_KEYWORDS: Final = 172
+"""Instruction of Python 3.11 and 3.12 before a call: which of its arguments have which names."""
 _OPCODES: Final = {each.name: each for each in pickletools.opcodes}
 _MARK: Final = object()
 _MEMO: Final = frozenset({"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"})
@@ -83,6 +88,8 @@ class NamedImports:
     modules: set[str] = field(default_factory=set)
     families: set[str] = field(default_factory=set)
     """Packages that a computed name begins with."""
+    groups: set[str] = field(default_factory=set)
+    """Groups of entry points that it asks for."""
     is_open: bool = False
     """True where only running the code tells what it imports."""
 
@@ -96,23 +103,21 @@ def read_named_imports(path: Path, python_version: str | None) -> NamedImports:
             codes = list(_list_codes(read_opcodes(file, _MOST_OPCODES)))
     except BROKEN:
         codes = []
-    callers = [code for code in codes if _names_importer((code.names, code.variables))]
+    callers = [code for code in codes if _names_caller((code.names, code.variables))]
     found.is_open = bytecode is None or not callers
     for code in codes:
         # a tuple among the constants may be what `from importlib import` names
         texts = [each for each in code.constants if isinstance(each, str)]
-        found.is_open |= _names_importer((*texts, code.rest))
+        found.is_open |= _names_caller((*texts, code.rest))
     if bytecode is not None:
         for code in callers:
             _read_calls(code, bytecode, found)
     return found
 
 
-def _names_importer(parts: Iterable[object]) -> bool:
-    """True where an importer's name is in the parts, however deep."""
-    return any(
-        _names_importer(each) if isinstance(each, tuple) else each in IMPORTERS for each in parts
-    )
+def _names_caller(parts: Iterable[object]) -> bool:
+    """True where a name of those functions is in the parts, however deep."""
+    return any(_names_caller(each) if isinstance(each, tuple) else each in READ for each in parts)
 
 
 def _list_codes(opcodes: Iterator[tuple[str, object]]) -> Iterator[_Code]:
@@ -182,12 +187,14 @@ def _read_calls(code: _Code, bytecode: _Bytecode, found: NamedImports) -> None:
     steps = [*_list_steps(code.instructions, bytecode), (-1, 0), (-1, 0)]
     for place, (operation, argument) in enumerate(steps[:-2]):
         first, second = steps[place + 1 : place + 3]
-        if operation == bytecode.from_ and _take(code.names, argument) in IMPORTERS:
+        if operation == bytecode.from_ and _take(code.names, argument) in READ:
             # `from importlib import import_module` under another name may be called anywhere
             is_same = _take(code.variables, first[1]) == _take(code.names, argument)
             found.is_open |= first[0] != bytecode.store or not is_same
-        elif _find_name(code, operation, argument, bytecode) in IMPORTERS:
+        elif (called := _find_name(code, operation, argument, bytecode)) in IMPORTERS:
             _read_call(code, first, second, bytecode, found)
+        elif called == _GROUPED:
+            _read_group(code, first, second, bytecode, found)
 
 
 def _list_steps(instructions: bytes, bytecode: _Bytecode) -> Iterator[tuple[int, int]]:
@@ -229,3 +236,19 @@ def _read_call(
         is_format = _find_name(code, *second, bytecode) == "format"
         found.families |= {family} - {""}
         found.is_open |= not family or (is_method and not is_format)
+
+
+def _read_group(
+    code: _Code,
+    first: tuple[int, int],
+    second: tuple[int, int],
+    bytecode: _Bytecode,
+    found: NamedImports,
+) -> None:
+    """Note the group of `entry_points(group="one")`; all else only running it tells."""
+    text = _take(code.constants, first[1]) if first[0] == bytecode.constant else None
+    is_named = second[0] in {bytecode.constant, _KEYWORDS}
+    if isinstance(text, str) and is_named and _take(code.constants, second[1]) == ("group",):
+        found.groups.add(text)
+    else:
+        found.is_open = True

@@ -244,9 +244,8 @@ def _plans(
     Beside them what the resolver said of the last that does not.
     """
     words = ""
-    candidate, request, target = setting.candidate, setting.request, setting.target.target
-    flavor, passed_over = question.flavor, (*question.refused, *dict.fromkeys(failures))
-    earlier = [f"Not taken: {line}" for line in passed_over]
+    candidate, request, flavor = setting.candidate, setting.request, question.flavor
+    earlier = [f"Not taken: {line}" for line in (*question.refused, *dict.fromkeys(failures))]
     dropped: list[str] = []
     plans: list[BuildPlan] = []
     for each, resolved in _lock_all(setting, question):
@@ -281,7 +280,7 @@ def _plans(
                 tier=each.tier,
                 frame=each.frame,
                 loader=each.loader,
-                target=target,
+                target=setting.target.target,
                 runtime=candidate.runtime,
                 interpreter=candidate.interpreter,
                 lock=lock,
@@ -289,8 +288,9 @@ def _plans(
                 shipped=each.shipped,
                 kept_for=_serving.explain_each(setting, each.loader, lock),
                 unshipped=_serving.list_unshipped(setting, each.loader, lock),
+                entry_groups=tuple(setting.named.groups),
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),
-                passes=_passes(request, target, flavor.name),
+                passes=_passes(request, setting.target.target, flavor.name),
                 keep=(*request.slimming.keep, *setting.target.keep),
                 reasons=reasons,
             )

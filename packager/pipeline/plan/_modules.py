@@ -42,6 +42,8 @@ class Named:
     """Name -> why, as the end of a sentence: `code/steps.py:3 imports anyio`."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """MLflow's own distributions that code asks importlib.metadata for -> version."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Groups of entry points that the model's code asks for -> where."""
     open_at: str = ""
     """Where the model's code imports what only running it tells, if anywhere."""
     notes: tuple[str, ...] = ()
@@ -93,6 +95,7 @@ def name_distributions(
     return Named(
         distributions={name: why for name, why in found.items() if name not in MLFLOW},
         versions=_versions(model, asked, declared),
+        groups=imports.groups,
         open_at=_find_open(imports, by_module),
         notes=tuple(_note_absent(missing)),
     )

@@ -34,6 +34,8 @@ def is_known(setting: Setting, flavor: Flavor, tier: Tier, loader: LoaderSpec) -
         setting.request.slimming.requirements is Shipped.SERVING
         and bool(setting.declared)
         and not setting.named.open_at
+        # what declares them shows in the author's environment, which is made for the proof
+        and not (setting.named.groups and setting.request.proof.allow_unproven)
         and flavor.name in KNOWN
         and tier is not Tier.SKINNY
         and not loader.alone
@@ -107,4 +109,9 @@ def explain(shipped: Shipped, setting: Setting, loader: LoaderSpec, lock: Lock) 
         for name, left in left_out.items()
         if left and name in why
     ]
-    return [counted, *about]
+    asked = [
+        f"{place} asks for entry points of {group}: what the author's environment has of these is "
+        "added when the registered model is asked."
+        for group, place in sorted(setting.named.groups.items())
+    ]
+    return [counted, *about, *asked]

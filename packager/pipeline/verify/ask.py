@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from handlers.loaders import _sessions
+from packager.environments.entry_points import list_declaring
 from packager.errors import UnprovenError
 from packager.pipeline.answers.spread import describe_outputs, measure_spread
 from packager.pipeline.verify import oracle, replay
@@ -42,7 +43,13 @@ def ask_model(plan: BuildPlan) -> BuildPlan:
             raise
         return plan
     _check_that_it_answers(plan, requests, answers.answers)
-    plan = replace(plan, spread=answers.spread, system_libraries=answers.system_libraries)
+    declaring = list_declaring(answers.python, plan.entry_groups) if answers.python else {}
+    plan = replace(
+        plan,
+        spread=answers.spread,
+        system_libraries=answers.system_libraries,
+        declaring=declaring,
+    )
     plan = _hold_to_threads(plan, requests, answers)
     _check_that_it_repeats(plan)
     return plan

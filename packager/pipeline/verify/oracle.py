@@ -62,6 +62,8 @@ class Answers:
     """From process start to the first answer, with bytecode in place."""
     threaded: tuple[str, ...] = ()
     """Classes of the loaded model that are set to more than one thread."""
+    python: Path | None = None
+    """Of the environment in which it answered."""
     system_libraries: tuple[str, ...] = ()
     """Of this machine's system, beside those that its Python runs on."""
 
@@ -93,13 +95,12 @@ def record(
     """
     interpreter, note = virtual_environments.interpreter_of(model, otherwise)
     python = _make_environment(model, interpreter, platform)
-    environment = python.parent.parent.parent.name
     limited = (
         *(() if threads is None else ("--threads", str(threads))),
         *(("--one-thread",) if one_thread else ()),
     )
     patience = () if request_seconds is None else ("--seconds", str(request_seconds))
-    key = _key(model, probes, environment, (*limited, *(("network",) if network else ())))
+    key = _key(model, probes, python, (*limited, *(("network",) if network else ())))
 
     def make(folder: Path) -> None:
         _LOG.info("Recording what the registered model answers to %d requests", len(probes))
@@ -127,6 +128,7 @@ def record(
         protections=registered_model.protections(network=network),
         declared_bytes=_installed_bytes(python),
         start_cpu_ms=float(start),
+        python=python,
         threaded=tuple(run.get("threaded", ())),
         system_libraries=list_used(run.get("libraries", ()), interpreter),
     )
@@ -161,12 +163,12 @@ def _is_early(version: str) -> bool:
 
 
 def _key(
-    model: ResolvedModel, probes: Sequence[Probe], environment: str, limited: Sequence[str]
+    model: ResolvedModel, probes: Sequence[Probe], python: Path, limited: Sequence[str]
 ) -> str:
     """Return a key of everything that an answer hangs on."""
     parts = (
         model.digest,
-        environment,
+        python.parent.parent.parent.name,
         *limited,
         sandbox.weak_level(),
         file_tree.sha256(oracle_runs.WORKER),

@@ -49,6 +49,7 @@ class Plan:
     shipped: Shipped = Shipped.DECLARED
     unshipped: tuple[str, ...] = ("anyio", "pyyaml")
     kept_for: Mapping[str, str] = field(default_factory=dict)
+    declaring: Mapping[str, str] = field(default_factory=dict)
     upgraded: tuple[str, ...] = ()
     model: str = "model"
     target: str = "target"
@@ -82,6 +83,7 @@ class Stages:
         self.stop_with: BaseException = KeyboardInterrupt()
         self.plans = tuple(Plan(tier) for tier in tiers)
         self.unshipped: tuple[str, ...] = ("anyio", "pyyaml")
+        self.declaring: Mapping[str, str] = {}
         for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
             monkeypatch.setattr(build, name, getattr(self, name))
         monkeypatch.setattr(build, "ask_model", self.ask_model)
@@ -110,7 +112,7 @@ class Stages:
     def ask_model(self, plan: Plan) -> Plan:
         self._maybe_stop("ask_model", None)
         self.asked.append(plan)
-        return replace(plan, asked=True)
+        return replace(plan, asked=True, declaring=self.declaring)
 
     def measure_baseline(self, plan: Plan) -> Plan:
         self.measured.append(plan)
@@ -252,6 +254,20 @@ def test_what_the_proof_misses_of_the_author_s_environment_is_added(
     report = run(tmp_path)
     assert report.plan.tier == "native"
     assert report.plan.kept_for == {"pyyaml": "added when the replay missed it"}
+
+
+@pytest.mark.parametrize("shipped", Shipped)
+def test_what_declares_entry_points_that_the_code_asks_for_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shipped: Shipped
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    stages.plans = (Plan("native", shipped=shipped),)
+    stages.declaring = {"mlflow": "own.kinds", "pyyaml": "own.kinds"}
+    kept = {"pyyaml": "it declares entry points of own.kinds"}
+    plan = run(tmp_path).plan
+    assert plan.kept_for == (kept if shipped is Shipped.SERVING else {})
+    assert [each.kept_for for each in stages.slimmed] == [plan.kept_for]
+    assert plan.asked
 
 
 @pytest.mark.parametrize(

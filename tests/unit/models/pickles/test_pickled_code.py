@@ -112,6 +112,28 @@ def test_a_name_that_only_running_it_tells_is_open(tmp_path: Path, text: str) ->
     assert read_named_imports(_pickle(tmp_path, _IN + text), platform.python_version()).is_open
 
 
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("return metadata.entry_points(group='own.kinds')", {"own.kinds"}),
+        ("from importlib.metadata import entry_points\n    return entry_points(group='a')", {"a"}),
+        ("return len(metadata.entry_points(group='a')) + k", {"a"}),
+        ("return metadata.entry_points()", None),
+        ("return metadata.entry_points(group=k)", None),
+        ("return metadata.entry_points(name='a')", None),
+        ("return metadata.entry_points(group='a' + k)", None),
+        ("return metadata.distribution(k).entry_points", None),
+        ("return metadata.entry_points(**k)", None),
+    ],
+)
+def test_a_group_of_entry_points_is_read_where_the_code_has_it(
+    tmp_path: Path, text: str, groups: set[str] | None
+) -> None:
+    path = _pickle(tmp_path, "from importlib import metadata\ndef served(k):\n    " + text)
+    found = read_named_imports(path, platform.python_version())
+    assert (None if found.is_open else found.groups) == groups
+
+
 @pytest.mark.parametrize("version", [None, "", "3", "2.7.18", "3.99.1"])
 def test_code_of_another_python_is_open(tmp_path: Path, version: str | None) -> None:
     path = _pickle(tmp_path, _IN + "return importlib.import_module('anyio.' + k)")

@@ -251,7 +251,8 @@ def test_nothing_is_refused_where_the_author_s_environment_is_not_known(tmp_path
     [
         ("import importlib\ndef f(x):\n    importlib.import_module(x)", "code/serve.py:3"),
         ("__import__(NAME)", "code/serve.py:1"),
-        ("from importlib.metadata import entry_points\nentry_points(group='x')", "code/serve.py:2"),
+        ("from importlib.metadata import entry_points\nentry_points()", "code/serve.py:2"),
+        ("from importlib.metadata import entry_points\nentry_points(group=x)", "code/serve.py:2"),
         ("import pkgutil, numpy\nlist(pkgutil.walk_packages(numpy.__path__))", "code/serve.py:2"),
         ("import importlib\nimportlib.import_module('numpy')", ""),
     ],
@@ -260,6 +261,21 @@ def test_code_that_finds_modules_when_it_runs_is_known(
     tmp_path: Path, text: str, where: str
 ) -> None:
     assert _name(_model(tmp_path, {"code/serve.py": text})).open_at == where
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from importlib.metadata import entry_points\nentry_points(group='own.kinds')",
+        "from importlib import metadata\nmetadata.entry_points(group='own.kinds', name='a')",
+        "def f(pkg_resources):\n    list(pkg_resources.iter_entry_points('own.kinds'))",
+    ],
+)
+def test_a_group_of_entry_points_that_is_named_leaves_nothing_open(
+    tmp_path: Path, text: str
+) -> None:
+    named = _name(_model(tmp_path, {"code/serve.py": text}))
+    assert (named.groups, named.open_at) == ({"own.kinds": "code/serve.py:2"}, "")
 
 
 @pytest.mark.parametrize(
