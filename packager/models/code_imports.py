@@ -78,6 +78,8 @@ class CodeImports:
     """Packages any module of which may be imported -> the first line: `f"churn.plugins.{name}"`."""
     groups: dict[str, int] = field(default_factory=dict)
     """Groups of entry points that it asks for -> the first line."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Names that it gives to functions of others -> theirs: `import_module as load`."""
     imports_by_text: bool = False
     """Texts may name modules, or be code that imports them."""
     asks_metadata: bool = False
@@ -129,6 +131,7 @@ def read_imports(path: Path) -> CodeImports:
     tree = parse_file(path)
     if tree is None:
         return found
+    _note_references(tree, found)
     waiting: list[tuple[ast.AST, Need]] = [(tree, Need.LOAD)]
     while waiting:
         node, need = waiting.pop()
@@ -140,6 +143,24 @@ def read_imports(path: Path) -> CodeImports:
         f"{each.name}.".startswith(f"{name}.") for each in found.modules for name in _METADATA
     )
     return found
+
+
+def _note_references(tree: ast.Module, found: CodeImports) -> None:
+    """Note other names of functions, and importers that are handed on: who calls those, and how."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            found.aliases |= {each.asname: each.name for each in node.names if each.asname}
+        elif id(node) not in called and _name_reference(node) in _IMPORTERS - {"find_spec"}:
+            found.open_line = getattr(node, "lineno", 0)
+            found.imports_by_text = True
+
+
+def _name_reference(node: ast.AST) -> str:
+    """Name what a node refers to, by `getattr(importlib, "import_module")` too; "" for nothing."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    return name_last(node) if isinstance(node, ast.Name | ast.Attribute) else ""
 
 
 def _children(node: ast.AST, need: Need) -> Iterator[tuple[ast.AST, Need]]:
@@ -214,6 +235,7 @@ def _note(node: ast.AST, need: Need, found: CodeImports) -> None:
 def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
     later = max(need, Need.LATER, key=_rank)
     function = name_last(node.func)
+    function = found.aliases.get(function, function)
     if function in _IMPORTERS:
         found.imports_by_text = True
         if node.args and not isinstance(node.args[0], ast.Constant):
@@ -258,15 +280,25 @@ def _read_prefix(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
     if isinstance(node, ast.JoinedStr):
-        return _read_prefix(node.values[0]) if node.values else ""
+        return _read_parts(node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _read_prefix(node.left)
+        return _read_parts([node.left, node.right])
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
         return _read_prefix(node.left).partition("%")[0]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         text = _read_prefix(node.func.value) if node.func.attr == "format" else ""
         return text.partition("{")[0]
     return ""
+
+
+def _read_parts(parts: list[ast.expr]) -> str:
+    """The first part's text; what follows `__package__` is relative, and begins with a dot."""
+    first = parts[0] if parts else None
+    own = first.value if isinstance(first, ast.FormattedValue) else first
+    if isinstance(own, ast.Name) and own.id == "__package__":
+        rest = _read_prefix(parts[1]) if len(parts) > 1 else ""
+        return rest if rest.startswith(".") else ""
+    return _read_prefix(first) if first is not None else ""
 
 
 def list_imports_of_text(text: str) -> set[str]:

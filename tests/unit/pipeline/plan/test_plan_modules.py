@@ -268,6 +268,7 @@ def test_code_that_finds_modules_when_it_runs_is_known(
     [
         "from importlib.metadata import entry_points\nentry_points(group='own.kinds')",
         "from importlib import metadata\nmetadata.entry_points(group='own.kinds', name='a')",
+        "def f(x):\n    from importlib.metadata import entry_points as p; p(group='own.kinds')",
         "def f(pkg_resources):\n    list(pkg_resources.iter_entry_points('own.kinds'))",
     ],
 )
@@ -311,6 +312,9 @@ def test_a_distribution_that_may_have_a_module_comes_along(
         "import_module(f'.plugins.{kind}', __package__)",
         "import_module(f'..plugins.{kind}', 'own.steps')",
         "__import__(f'own.plugins.{kind}')",
+        "import_module(f'{__package__}.plugins.{kind}')",
+        "import_module(__package__ + '.plugins.' + kind)",
+        "from importlib import import_module as load; load('own.plugins.' + kind)",
     ],
 )
 def test_a_computed_name_in_the_model_s_own_package_leaves_nothing_open(
@@ -339,6 +343,13 @@ def test_a_computed_name_in_the_model_s_own_package_leaves_nothing_open(
         "import_module(f'...{kind}', __package__)",
         "import_module(f'.plugins.{kind}', package=kind)",
         "import_module(f'.{kind}', 'elsewhere')",
+        "import_module(f'{__package__}{kind}')",
+        "import_module(f'{kind}{__package__}.plugins')",
+        "from importlib import import_module as load; load(kind)",
+        "load = import_module; load(kind)",
+        "list(map(import_module, kind))",
+        "getattr(importlib, 'import_module')(kind)",
+        "from importlib.metadata import entry_points as points; points(group=kind)",
     ],
 )
 def test_another_computed_name_leaves_all_open(tmp_path: Path, text: str) -> None:
