@@ -37,6 +37,8 @@ _PARQUET_BYTES = 256 * 1024 * 1024
 """Of a table, decoded."""
 _PARQUET_ROWS = 256
 """Decoded at a time to learn the size: one text may stand for every row of a file."""
+_SURROGATES = (rb"\ud", rb"\uD")
+"""How JSON's escapes of surrogates begin, paired or not."""
 LLM_KEYS = ("messages", "prompt", "input")
 _ONE_OF = (
     "The input must be a JSON dictionary with exactly one of the input fields "
@@ -124,11 +126,17 @@ def _not_utf8(what: str, error: UnicodeDecodeError, quirks: Quirks) -> ScoringEr
 def parse_json_body(body: bytes, model: Model, reader: Reader | None) -> Request:
     """Raises ScoringError for a body that is none of MLflow's formats."""
     found = None if model.untyped or reader is None else reader.json(body)
-    return parse_json(decode_json(body, model.quirks), model) if found is None else Request(*found)
+    if found is not None:
+        return Request(*found)
+    sound = not any(escape in body for escape in _SURROGATES)
+    return parse_json(decode_json(body, model.quirks), model, sound=sound)
 
 
-def parse_json(decoded: dict[str, Json], model: Model) -> Request:
-    """Raises ScoringError for a body that is none of MLflow's formats."""
+def parse_json(decoded: dict[str, Json], model: Model, *, sound: bool = False) -> Request:
+    """Raises ScoringError for a body that is none of MLflow's formats.
+
+    `sound` tells that no text has a lone surrogate, so that unknown columns need not be read.
+    """
     if any(key in decoded for key in LLM_KEYS):
         known = {spec.name for spec in model.params or ()}
         named = {key: value for key, value in decoded.items() if key in known}
@@ -146,10 +154,10 @@ def parse_json(decoded: dict[str, Json], model: Model) -> Request:
         return Request(decoded["inputs"], params)
     if len(given) != 1:
         raise ScoringError(f"{_ONE_OF}. Received dictionary with input fields: {given}. {_CHANGED}")
-    return Request(_data(given[0], decoded[given[0]], model), params)
+    return Request(_data(given[0], decoded[given[0]], model, sound=sound), params)
 
 
-def _data(key: str, value: Json, model: Model) -> Any:
+def _data(key: str, value: Json, model: Model, *, sound: bool) -> Any:
     if key in {"inputs", "instances"}:
         from handlers.scoring.tensorflow_serving_format import parse_inputs, parse_instances
 
@@ -171,7 +179,7 @@ def _data(key: str, value: Json, model: Model) -> Any:
             )
             raise InvalidInputError(said, whole=lambda: f"{said} Got {set(value)}.'")
     try:
-        return _read_frame(key, value, model)
+        return _read_frame(key, value, model, sound=sound)
     except DATA_ERRORS as error:
         said = (
             f"Provided {key} field is not a valid dataframe representation in "
@@ -197,7 +205,7 @@ def _name_kind(value: Json) -> str:
     return f"type {type(value)}"
 
 
-def _read_frame(key: str, value: Json, model: Model) -> Any:
+def _read_frame(key: str, value: Json, model: Model, *, sound: bool) -> Any:
     if model.inputs is None and model.pandas:
         import pandas as pd
 
@@ -212,7 +220,7 @@ def _read_frame(key: str, value: Json, model: Model) -> Any:
     from handlers.scoring.schema.casting import cast_table
     from handlers.scoring.schema.tables import from_records, from_split
 
-    drops = model.inputs is not None and not model.keeps_unknown
+    drops = model.inputs is not None and not model.keeps_unknown and sound
     wanted = tuple(model.inputs.by_name) if drops and model.inputs is not None else ()
     build = from_records if key == "dataframe_records" else from_split
     table: Table = build(value, wanted, model.quirks)

@@ -111,6 +111,35 @@ def _text_length(value: Json) -> int:
     return value.bit_length() // 3 if type(value) is int else _NUMBER_LENGTH
 
 
+def check_text(texts: Iterable[str], quirks: Quirks) -> None:
+    """Raises UnicodeEncodeError for a lone surrogate, of which pandas 3 makes no text.
+
+    All of them are looked at at once, as nearly all are ASCII.
+    """
+    if not quirks.text_dtype:
+        return
+    joined = "".join(texts)
+    if joined.isascii():
+        return
+    try:
+        joined.encode("utf-8")
+    except UnicodeEncodeError:
+        for text in texts:
+            text.encode("utf-8")  # tells the place in its own text
+        raise
+
+
+def check_names(names: Sequence[Json], quirks: Quirks) -> None:
+    """Raises UnicodeEncodeError where pandas 3 cannot make text of columns' names or rows' labels.
+
+    A label that is a list is the labels of one of several levels.
+    """
+    infer(names, quirks)
+    for name in names:
+        if isinstance(name, list):
+            infer(name, quirks)
+
+
 def infer(values: Sequence[object], quirks: Quirks) -> Column:
     """The column that pandas makes of a list of JSON (or numpy scalar) values."""
     kinds = set(map(type, values))
@@ -142,10 +171,13 @@ def _infer_nulls(values: Sequence[object], present: set[type], quirks: Quirks) -
 
 def _texts(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column:
     """Texts among `values`: a column of text for pandas 3 where the others are null or NaN."""
+    if quirks.text_dtype and kinds == {str}:
+        return _make_text(values, quirks)  # type: ignore[arg-type]
     if quirks.text_dtype and kinds <= {str, float, _NULL}:
         nulls = [v for v in values if type(v) is not str]
         if all(v is None or v != v for v in nulls):  # noqa: PLR0124  true of NaN alone
-            filled = values if not nulls else [v if type(v) is str else _NAN for v in values]
+            check_text([v for v in values if type(v) is str], quirks)
+            filled = [v if type(v) is str else _NAN for v in values]
             return Column(objects(filled, len(filled)), text=True)
     return Column(objects(values, len(values)))
 
@@ -184,7 +216,7 @@ def _infer_scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -
     if not present:
         return Column(np.array(values, dtype=np.float64))
     if kinds <= {np.str_, float}:  # an array of them would give each the bytes of the longest
-        made = Column(objects(map(str, present), len(present)), text=quirks.text_dtype)
+        made = _make_text(list(map(str, present)), quirks)
         array_kind = "U"
     elif np.bytes_ in kinds:
         return Column(objects(values, len(values)))
@@ -208,12 +240,17 @@ def _infer_scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -
     return Column(spread, text=made.text)
 
 
+def _make_text(texts: Sequence[str], quirks: Quirks) -> Column:
+    check_text(texts, quirks)
+    return Column(objects(texts, len(texts)), text=quirks.text_dtype)
+
+
 def from_array(values: Cells, quirks: Quirks) -> Column:
     """A one-dimensional array as a column: text and bytes become objects, else it is as it is."""
     if values.dtype.kind == "S":
         return Column(values.astype(object))
     if values.dtype.kind == "U":
-        return Column(values.astype(object), text=quirks.text_dtype)
+        return _make_text(values.tolist(), quirks)
     if values.dtype == object:
         return from_objects(values, quirks)
     return Column(values)

@@ -12,7 +12,16 @@ from typing import Any
 
 from handlers.scoring.errors import TooLargeError
 from handlers.scoring.schema.arrays import np
-from handlers.scoring.schema.columns import Cells, Column, Table, broadcast, from_array, infer
+from handlers.scoring.schema.columns import (
+    Cells,
+    Column,
+    Table,
+    broadcast,
+    check_names,
+    check_text,
+    from_array,
+    infer,
+)
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json, Name
 
@@ -93,6 +102,7 @@ def _from_dicts(records: Sequence[Json], wanted: Sequence[Name], quirks: Quirks)
             return _from_dicts([record or {} for record in records], wanted, quirks)
         raise TypeError("every record must be an object where the first is one")
     present = dict.fromkeys(name for record in records for name in record)
+    check_text(present, quirks)
     names = [name for name in wanted if name in present] if wanted else list(present)
     check_extent(len(records), len(names), sum(map(len, records)))
     columns: dict[Name, Column] = {}
@@ -138,6 +148,7 @@ def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks)
         raise ValueError("columns must be names")
     for labels in (names, index):
         check_labels(labels or ())
+        check_names(labels or (), quirks)
     names = _labels(names)
     table = _split_table(rows, names, index, wanted or None, quirks)
     if index is not None:
@@ -181,7 +192,8 @@ def _label_nothing(names: Sequence[Name], rows: int, quirks: Quirks) -> Table:
     """A table of labels alone: every cell is missing."""
     check_extent(rows, len(names), rows + len(names))
     empty = [_MISSING] * rows
-    return Table({name: infer(empty, quirks) for name in names}, rows)
+    columns = {name: infer(empty, quirks) for name in names}
+    return Table(columns, rows, duplicated=_find_duplicates(names))
 
 
 def _repeat_rows(table: Table, rows: int) -> Table:
@@ -227,6 +239,7 @@ def from_dict(data: Mapping[Name, Any], quirks: Quirks) -> Table:
         raise ValueError("All arrays must be of the same length")
     rows = lengths.pop() if lengths else 0
     check_extent(rows, len(data), rows * len(sized) + len(data))
+    check_names(list(data), quirks)
     columns: dict[Name, Column] = {}
     for name, value in data.items():
         if name not in sized:
@@ -244,6 +257,8 @@ def _from_dict_of_dicts(data: Mapping[Name, object], quirks: Quirks) -> Table:
     """The inner keys label the rows; what is no dict is repeated to them."""
     inners = [inner for inner in data.values() if isinstance(inner, dict)]
     index = list(dict.fromkeys(key for inner in inners for key in inner))
+    check_names(index, quirks)
+    check_names(list(data), quirks)
     check_extent(len(index), len(data), sum(map(len, inners)) + len(data))
     columns = {
         name: (
