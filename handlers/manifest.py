@@ -29,7 +29,8 @@ class Manifest:
     engine: str = "native"
     tier: str = "native"
     frame: str = "pandas"
-    """What the predictor gets for columns: `pandas` (DataFrame) or `numpy` (dict of arrays)."""
+    """What the predictor gets for columns: `pandas` (DataFrame), or `numpy` or `plain` (a dict of
+    arrays, numpy's or our own)."""
     loader: str
     """A module under handlers.loaders."""
     model_path: str = "model"

@@ -12,9 +12,17 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from packager.engines import _machine_code, _onnx
-from packager.types import BuildPlan, Engine, LoaderSpec, ResolvedModel
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    Engine,
+    Frame,
+    LoaderSpec,
+    ResolvedModel,
+    Target,
+)
 
-__all__ = ["AUTO", "COMPILERS", "compile_model", "loader", "why_not"]
+__all__ = ["AUTO", "COMPILERS", "compile_model", "list_loaders", "why_not"]
 
 
 class Compiler(Protocol):
@@ -31,8 +39,10 @@ class Compiler(Protocol):
     def why_not(self, model: ResolvedModel, flavor: str) -> str:
         """Explain why there is no use in trying to compile this model; empty where there is."""
 
-    def loader(self, facts_dir: Path | None, /) -> LoaderSpec:
-        """Return the loader that serves what the engine compiles."""
+    def list_loaders(
+        self, model: ResolvedModel, request: BuildRequest, target: Target, /
+    ) -> tuple[tuple[Frame, LoaderSpec], ...]:
+        """Frames in which what is compiled can be asked, and their loaders: the lightest first."""
 
     def compile_model(self, plan: BuildPlan, work: Path) -> BuildPlan:
         """The same plan with what the engine compiles in place of the model, proven row by row.
@@ -53,8 +63,10 @@ def why_not(model: ResolvedModel, flavor: str, engine: Engine = AUTO) -> str:
     return COMPILERS[engine].why_not(model, flavor)
 
 
-def loader(engine: Engine, facts_dir: Path | None) -> LoaderSpec:
-    return COMPILERS[engine].loader(facts_dir)
+def list_loaders(
+    engine: Engine, model: ResolvedModel, request: BuildRequest, target: Target
+) -> tuple[tuple[Frame, LoaderSpec], ...]:
+    return COMPILERS[engine].list_loaders(model, request, target)
 
 
 def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:

@@ -21,7 +21,17 @@ from packager.models import registered_model
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
 from packager.targets.emulator.parts import host_architecture
-from packager.types import BuildPlan, Compiled, Json, LoaderSpec, ResolvedModel
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    Compiled,
+    Frame,
+    HostKind,
+    Json,
+    LoaderSpec,
+    ResolvedModel,
+    Target,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +43,13 @@ _HINT: Final = "Build with --engine native, or with --engine onnx if a graph wil
 _PARTS: Final = ("machine_code", "proof")
 _FORM: Final = ("form.json", "constants.bin")
 _RESULT: Final = "result.json"
+_SCALARS: Final = frozenset({"boolean", "integer", "long", "float", "double", "string"})
+"""Types of columns and parameters that are read without numpy."""
+_ABOUT_PLAIN: Final = (
+    "Frame plain: requests are read, and the library is asked, without numpy, which is not "
+    "installed. --keep-package numpy has it installed and used, which is faster with bodies of "
+    "thousands of rows."
+)
 _PROVEN: Final = {"options": dict, "evidence": dict, "adversarial": list}
 """What a worker's result has where the library is proven."""
 
@@ -44,9 +61,35 @@ def why_not(model: ResolvedModel, flavor: str) -> str:
     return _worker_call.find_obstacle(model, flavor)
 
 
-def loader(_: Path | None) -> LoaderSpec:
-    """Return the loader that serves a library: the options come with it."""
-    return LoaderSpec(loader="machine_code", options={}, requires=("numpy",), alone=True)
+def list_loaders(
+    model: ResolvedModel, request: BuildRequest, target: Target
+) -> tuple[tuple[Frame, LoaderSpec], ...]:
+    """Frames in which a library can be asked and their loaders, the lightest first.
+
+    The options come with the library.
+    """
+    arrays = LoaderSpec(loader="machine_code", options={}, requires=("numpy",), alone=True)
+    why = _explain_numpy(model, request, target)
+    if why:
+        return ((Frame.NUMPY, replace(arrays, notes=(f"Frame numpy, not plain: {why}.",))),)
+    plain = LoaderSpec(loader="machine_code_plain", options={}, alone=True, notes=(_ABOUT_PLAIN,))
+    return (Frame.PLAIN, plain), (Frame.NUMPY, arrays)
+
+
+def _explain_numpy(model: ResolvedModel, request: BuildRequest, target: Target) -> str:
+    """Explain why requests are not read without numpy; empty where they can be."""
+    signature = model.signature or {}
+    inputs, params = signature.get("inputs") or (), signature.get("params") or ()
+    others = [each["type"] for each in inputs if each.get("type") not in _SCALARS]
+    if others or model.signature_from_type_hints:
+        return f"an input is of type {others[0]}" if others else "the signature is of type hints"
+    if any((each.get("type") or each.get("dtype")) not in _SCALARS for each in params):
+        return "a parameter is a time or an object"
+    if target.program.host is HostKind.SERVER:
+        return "the container's server merges requests as numpy's arrays"
+    if "numpy" in request.slimming.keep_packages:
+        return "--keep-package has it installed"
+    return ""
 
 
 def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:

@@ -17,7 +17,16 @@ from packager.errors import ToolError
 from packager.models import registered_model
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
-from packager.types import BuildPlan, Compiled, Json, LoaderSpec, ResolvedModel
+from packager.types import (
+    BuildPlan,
+    BuildRequest,
+    Compiled,
+    Frame,
+    Json,
+    LoaderSpec,
+    ResolvedModel,
+    Target,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,16 +56,19 @@ def why_not(model: ResolvedModel, flavor: str) -> str:
     return _worker_call.find_obstacle(model, flavor)
 
 
-def loader(facts_dir: Path | None) -> LoaderSpec:
-    """Return the loader that serves a graph: the options come with it."""
-    runtime = facts.tools(facts_dir)["onnxruntime"]
-    return LoaderSpec(
+def list_loaders(
+    _model: ResolvedModel, request: BuildRequest, _target: Target
+) -> tuple[tuple[Frame, LoaderSpec], ...]:
+    """The loader that serves a graph, in one frame: the options come with the graph."""
+    runtime = facts.tools(request.target.facts_dir)["onnxruntime"]
+    made = LoaderSpec(
         loader="compiled",
         options={},
         requires=(runtime.requirement, "numpy"),
         excludes=("flatbuffers", "packaging", "protobuf"),
         alone=True,
     )
+    return ((Frame.NUMPY, made),)
 
 
 def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:

@@ -63,6 +63,8 @@ class Shipped(StrEnum):
 class Frame(StrEnum):
     """Form in which a model is handed a column-based request."""
 
+    PLAIN = "plain"
+    """A dict of column name to an array of our own; neither numpy nor pandas is installed."""
     NUMPY = "numpy"
     """A dict of column name to one-dimensional array; pandas is not installed for it."""
     PANDAS = "pandas"

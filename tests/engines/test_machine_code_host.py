@@ -20,7 +20,7 @@ from packager.environments import virtual_environments
 from packager.errors import ToolError, VerificationError
 from packager.models import flavors
 from packager.system import resources
-from packager.types import BuildPlan, Engine
+from packager.types import BuildPlan, Engine, Frame, HostKind
 from tests import fake_plan
 
 PROVEN = {"options": {"file": "model.so"}, "evidence": {"seed": 0}, "adversarial": []}
@@ -180,9 +180,43 @@ def test_a_flavor_without_a_reader_is_refused_before_anything_is_installed() -> 
     assert set(flavors.FLAVORS) >= _machine_code.FLAVORS
 
 
-def test_a_library_asks_for_numpy_alone() -> None:
-    made = engines.loader(Engine.MACHINE_CODE, None)
-    assert (made.loader, made.requires, made.alone) == ("machine_code", ("numpy",), True)
+def _loaders(
+    inputs: list[dict[str, Any]] | None = None, params: Any = None, **changes: Any
+) -> list[tuple[Frame, str, tuple[str, ...]]]:
+    request = changes.pop("request", fake_plan.plan().request)
+    target = changes.pop("target", fake_plan.TARGET)
+    signature = {"inputs": inputs or [{"name": "x", "type": "double"}], "params": params}
+    model = replace(fake_plan.model(), signature=signature, **changes)
+    made = engines.list_loaders(Engine.MACHINE_CODE, model, request, target)
+    assert all(each.alone for _, each in made)
+    return [(frame, each.loader, each.requires) for frame, each in made]
+
+
+ARRAYS = (Frame.NUMPY, "machine_code", ("numpy",))
+KINDS = ("boolean", "integer", "long", "float", "double", "string")
+
+
+def test_a_library_asks_for_nothing_and_then_for_numpy_alone() -> None:
+    both = [(Frame.PLAIN, "machine_code_plain", ()), ARRAYS]
+    assert _loaders() == both
+    kinds = [{"name": kind, "type": kind, "required": False} for kind in KINDS]
+    assert _loaders(kinds) == both
+    assert _loaders([{"type": "double"}]) == both
+    assert _loaders(params=[{"name": "p", "type": "long", "default": 1, "shape": None}]) == both
+
+
+def test_what_is_not_read_without_numpy_is_read_with_it() -> None:
+    tensor = {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}
+    for spec in (tensor, {"name": "t", "type": "datetime"}, {"name": "a", "type": "array"}):
+        assert _loaders([spec]) == [ARRAYS]
+    time = {"name": "p", "type": "datetime", "default": "2024-01-02", "shape": None}
+    assert _loaders(params=[time]) == [ARRAYS]
+    assert _loaders(signature_from_type_hints=True) == [ARRAYS]
+    program = replace(fake_plan.TARGET.program, host=HostKind.SERVER)
+    assert _loaders(target=replace(fake_plan.TARGET, program=program)) == [ARRAYS]
+    request = fake_plan.plan().request
+    slimming = replace(request.slimming, keep_packages=("numpy",))
+    assert _loaders(request=replace(request, slimming=slimming)) == [ARRAYS]
 
 
 OWN = Path(_worker_call.__file__).parent

@@ -15,6 +15,7 @@ from packager.types import (
     LoaderSpec,
     ResolvedModel,
     Shipped,
+    Target,
     Tier,
 )
 
@@ -33,7 +34,7 @@ def list_unpickled(attempts: Sequence[Attempt]) -> tuple[str, ...]:
 
 
 def list_attempts(
-    flavor: Flavor, model: ResolvedModel, request: BuildRequest
+    flavor: Flavor, model: ResolvedModel, request: BuildRequest, target: Target
 ) -> tuple[tuple[Attempt, ...], tuple[str, ...]]:
     """The attempts of every engine that was asked for, and why one is left out."""
     asked = request.engine.kind
@@ -51,13 +52,11 @@ def list_attempts(
         )
     if why:
         return native, (f"engine {engine}: {why}.",)
-    compiled = Attempt(
-        engine=engine,
-        tier=Tier.NATIVE,
-        frame=Frame.NUMPY,
-        loader=engines.loader(engine, request.target.facts_dir),
-    )
-    return (compiled, *native), ()
+    compiled = [
+        Attempt(engine=engine, tier=Tier.NATIVE, frame=frame, loader=loader)
+        for frame, loader in engines.list_loaders(engine, model, request, target)
+    ]
+    return (*compiled, *native), ()
 
 
 def _pass_through(native: tuple[Attempt, ...], engine: Engine | None) -> tuple[Attempt, ...]:

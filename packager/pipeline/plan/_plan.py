@@ -54,7 +54,7 @@ def plan(
     model = _lines.settle_lines(model, conda)
     _refusals.check(model, trusted=request.model.trust_model_index)
     flavor = flavors.choose(model)
-    attempts, refused = _attempts.list_attempts(flavor, model, request)
+    attempts, refused = _attempts.list_attempts(flavor, model, request, target)
     clashes = _names.find_clashes(model, target)
     if clashes and any(each.loader.alone for each in attempts):
         # a compiled model imports nothing of the author's

@@ -28,6 +28,7 @@ def explain_attempt(
         ),
     }[tier]
     about_frame = {
+        Frame.PLAIN: "requests are read without numpy, which is not installed",
         Frame.NUMPY: "the model is handed arrays by column, and pandas is not installed for it",
         Frame.PANDAS: "the model is handed a DataFrame",
     }[frame]

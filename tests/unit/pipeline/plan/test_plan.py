@@ -227,11 +227,15 @@ def test_a_compiled_model_needs_nothing_that_it_lists(index: Index, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("index")
-def test_machine_code_ships_with_numpy_alone_and_where_it_is_asked_for(tmp_path: Path) -> None:
-    only = _plan(_model(tmp_path), engine=Engine.MACHINE_CODE)
-    assert [each.engine for each in only] == [Engine.MACHINE_CODE]
-    assert "numpy" in _names(only[0])
-    assert _names(only[0]).isdisjoint({"onnxruntime", "scikit-learn", "scipy", "pandas", "mlflow"})
+def test_machine_code_ships_alone_or_with_numpy_and_where_it_is_asked_for(tmp_path: Path) -> None:
+    plain, arrays = _plan(_model(tmp_path), engine=Engine.MACHINE_CODE)
+    assert {each.engine for each in (plain, arrays)} == {Engine.MACHINE_CODE}
+    assert (plain.frame, arrays.frame) == (Frame.PLAIN, Frame.NUMPY)
+    assert "numpy" in _names(arrays)
+    assert "numpy" not in _names(plain)
+    for each in (plain, arrays):
+        assert _names(each).isdisjoint({"onnxruntime", "scikit-learn", "scipy", "pandas", "mlflow"})
+    assert _said(plain, "without numpy")
     assert Engine.MACHINE_CODE not in {each.engine for each in _plan(_model(tmp_path), engine=None)}
 
 
