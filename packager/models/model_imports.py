@@ -34,6 +34,8 @@ _OUTPUT: Final = "_sklearn_output_config"
 _CONTAINERS: Final = frozenset({"pandas", "polars"})
 _RUNNING: Final = RUNNERS | EVALUATORS | {"resolve_name", "runpy", "subprocess"}
 _METADATA: Final = frozenset({"importlib.metadata", "importlib_metadata", "pkg_resources"})
+_GIVING: Final = frozenset({"builtins", "importlib", "importlib_metadata", "pkgutil"})
+"""Where importers, and what finds modules, are from."""
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _IN_BRACKETS: Final = re.compile(r"(?:^|\[)(pyarrow)(?:$|\]|_)")
 """`string[pyarrow]`: pandas' types that another library keeps."""
@@ -235,17 +237,31 @@ def _read_pickle_into(
     for name in sorted(_guesses(names)):
         found.modules.append(ImportedModule(name=name, place=place, need=Need.LATER, is_guess=True))
         start.setdefault(name, False)
-    words = {word for each in names.tuples for word in each}
     if _holds_code(names):
-        for word in sorted(words):
-            found.attributes.setdefault(word, place)
-        if not words.isdisjoint(FINDERS - READ):
-            found.open_at = place
-        if not words.isdisjoint(READ):
+        _note_code(names, place, found)
+        if any(not READ.isdisjoint(each) for each in names.tuples):
             _read_code_into(path, place, found, start, model)
-        if not words.isdisjoint(_METADATA):
-            for text in sorted(names.words):
-                found.distributions.setdefault(text, place)
+
+
+def _note_code(names: PickleNames, place: str, found: ModelImports) -> None:
+    """Take over what the names that pickled functions use tell."""
+    words = {word for each in names.tuples for word in each}
+    for word in sorted(words):
+        found.attributes.setdefault(word, place)
+    if not words.isdisjoint(FINDERS - READ) or _hands_on(names, words):
+        found.open_at = place
+    if not words.isdisjoint(_METADATA):
+        for text in sorted(names.words):
+            found.distributions.setdefault(text, place)
+
+
+def _hands_on(names: PickleNames, words: set[str]) -> bool:
+    """True where functions call an importer by another name than its own."""
+    return any(
+        name.rpartition(".")[2] in (IMPORTERS | FINDERS) - words
+        for name in names.globals
+        if name.partition(".")[0] in _GIVING
+    )
 
 
 def _read_code_into(

@@ -394,6 +394,9 @@ def test_pickled_code_that_finds_modules_when_it_runs_is_known(tmp_path: Path) -
     assert _name(model, "m.pkl").open_at == "m.pkl"
 
 
+_ALIASED = "from {} as other\nimport anyio\ndef served(x):\n    return other(x), anyio"
+
+
 @pytest.mark.parametrize(
     ("source", "where"),
     [
@@ -401,6 +404,8 @@ def test_pickled_code_that_finds_modules_when_it_runs_is_known(tmp_path: Path) -
         ("def served(x):\n    return __import__(f'anyio.{x}')", ""),
         ("def served(x):\n    return __import__('anyio')", ""),
         ("def served(x):\n    return __import__(f'churn.{x}'), __import__('anyio')", "m.pkl"),
+        (_ALIASED.format("importlib import import_module"), "m.pkl"),
+        (_ALIASED.format("importlib.metadata import entry_points"), "m.pkl"),
     ],
 )
 def test_pickled_code_that_imports_out_of_a_package_takes_that_along(
