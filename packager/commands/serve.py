@@ -86,7 +86,9 @@ def prepare(
             raise ConfigurationError(why)
         target = targets.load(built.target)
         function = built.folder / target.tree.home
-        if deployed:
+        if not deployed:
+            artifact.check_interface(built)
+        else:
             minor = artifact.read_manifest(function).python
             return Deployed(target, built, minor, request.model.allow_network)
     elif deployed:

@@ -29,6 +29,7 @@ from packager.types._model import (
 )
 from packager.types._plan import BuildPlan, Interpreter, Lock, LockedPackage, Spread
 from packager.types._report import (
+    INTERFACE,
     Artifact,
     BuildReport,
     ColdStart,
@@ -86,6 +87,7 @@ from packager.types._target import (
 
 __all__ = [
     "BATCH_SOURCES",
+    "INTERFACE",
     "Architecture",
     "Artifact",
     "ArtifactCheck",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Final
 
 from packager.types._bundle import Bundle
 from packager.types._choices import Check, Json
@@ -132,6 +133,13 @@ class RejectedBundle:
     plan: BuildPlan
     unzipped_bytes: int
     evidence: Evidence
+
+
+INTERFACE: Final = 2
+"""Number of the calls by which `serve` uses a function's own modules; a report holds it.
+
+Raise it where an artifact that was built before could not be served any more.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

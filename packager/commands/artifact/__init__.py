@@ -9,7 +9,7 @@ from pathlib import Path
 from handlers.manifest import Manifest
 from packager.errors import ModelFormatError
 from packager.system import atomic_output
-from packager.types import Architecture
+from packager.types import INTERFACE, Architecture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,10 @@ class Built:
     architecture: Architecture
     memory_mb: int
     """What the template gives it."""
+    packager: str = "of an unknown version"
+    """The version of the packager that built it."""
+    interface: int = INTERFACE
+    """See packager.types.INTERFACE; 1 where the report is older than that number."""
 
 
 def read(folder: Path) -> Built:
@@ -37,11 +41,25 @@ def read(folder: Path) -> Built:
             target=str(report["target"]["name"]),
             architecture=report["target"]["architecture"],
             memory_mb=int(report["memory_mb"]),
+            packager=str(report.get("packager", "of an unknown version")),
+            interface=int(report.get("interface", 1)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(
             f"{folder} is not an artifact: {error}. Name the folder that a build made."
         ) from error
+
+
+def check_interface(built: Built) -> None:
+    """Raises ModelFormatError where this packager cannot call the function's own modules."""
+    if built.interface == INTERFACE:
+        return
+    age = "an older" if built.interface < INTERFACE else "a newer"
+    raise ModelFormatError(
+        f"{built.home} was built by {age} packager ({built.packager}), and `packager serve` cannot "
+        "use the modules in it. Build it again with this one, or add --as-deployed: then the "
+        "artifact's own entry point answers."
+    )
 
 
 def is_artifact(folder: Path) -> bool:

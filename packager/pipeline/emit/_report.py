@@ -15,6 +15,7 @@ from packager.pipeline import sizes
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.emit._text import public_uri
 from packager.types import (
+    INTERFACE,
     Artifact,
     BuildPlan,
     Bundle,
@@ -83,6 +84,7 @@ def report_json(
         **evidence_json(artifact, verified, plan),
         **_summarize(artifact, verified, plan, sizing),
         "packager": version("serverless-model-packager"),
+        "interface": INTERFACE,
         "artifact": {
             "path": artifact.path.name,
             "folder": artifact.folder.name,

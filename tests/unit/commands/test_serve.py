@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -15,12 +16,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from handlers.http.asgi import App
+from handlers.http.openapi import operation, read_example
+from handlers.manifest import Manifest
+from handlers.scoring.predictor import load
+from handlers.scoring.scorer import Answer, Scorer
 from packager.commands import artifact, serve
 from packager.environments import interpreters, virtual_environments
-from packager.errors import ConfigurationError, ToolError
+from packager.errors import ConfigurationError, ModelFormatError, ToolError
 from packager.models import registered_model
 from packager.system.sandbox import has_own_root
-from packager.types import Frame, Tier
+from packager.types import INTERFACE, Frame, Tier
 from tests import fake_plan
 from tests.unit.deployments import deploying
 
@@ -182,3 +188,47 @@ def test_an_artifact_is_served_from_its_true_place(
 
     assert isinstance(server, serve.Server)
     assert server.function.parent == (here / "made" / "dist").resolve()
+
+
+@pytest.mark.parametrize(
+    ("interface", "words"),
+    [({}, "an older packager"), ({"interface": 1}, "an older"), ({"interface": 99}, "a newer")],
+)
+def test_an_artifact_of_another_interface_is_refused_in_a_sentence(
+    tmp_path: Path, interface: dict[str, int], words: str
+) -> None:
+    report = {
+        "packager": "0.0.9",
+        "target": {"name": "aws-lambda", "architecture": "x86_64"},
+        "memory_mb": 512,
+        **interface,
+    }
+    (tmp_path / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+    with pytest.raises(ModelFormatError, match=rf"{words}.*\(0\.0\.9\).*Build it again.*--as-depl"):
+        artifact.check_interface(artifact.read(tmp_path))
+
+
+def test_a_change_of_what_serve_calls_in_a_function_raises_the_interface() -> None:
+    """Where this fails: raise packager.types.INTERFACE unless what was built before still serves.
+
+    The documentation's server is the packager's own, and all that it imports is the function's.
+    """
+    called = (App, Answer, Scorer, operation, read_example, load, Manifest.read, App.__call__)
+    names = [
+        f"{each.__qualname__}: {' '.join(inspect.signature(each).parameters)}" for each in called
+    ]
+
+    assert (INTERFACE, names) == (
+        2,
+        [
+            "App: scorer ping",
+            "Answer: status content_type body rows headers",
+            "Scorer: manifest predictor settings",
+            "operation: manifest example",
+            "read_example: text",
+            "load: manifest folder",
+            "Manifest.read: folder",
+            "App.__call__: self scope receive send",
+        ],
+    )
