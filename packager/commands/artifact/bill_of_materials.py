@@ -14,6 +14,7 @@ from packager.commands.artifact.description import (
     MOST_DOCUMENT,
     SBOM,
     DescribedArtifact,
+    find_inside,
 )
 from packager.models.model_documents import read_text
 from packager.system.file_tree import sha256
@@ -61,14 +62,11 @@ def _read_packages(tree: Path) -> dict[str, tuple[str, bool]]:
 
 
 def _compare_libraries(parts: Sequence[Mapping[str, Json]], tree: Path) -> Iterator[str]:
-    told = {
-        str(each["name"]): _read_hash(each)
-        for each in parts
-        if each.get("type") == "file" and str(each["name"]).startswith("lib/")
-    }
-    there = {f"lib/{path.name}": sha256(path) for path in (tree / "lib").glob("*.so*")}
-    for name in sorted(told.keys() | there.keys()):
-        if told.get(name) != there.get(name):
+    """Compare by digest each library that is told, and each in lib/, which the build supplies."""
+    told = {str(each["name"]): _read_hash(each) for each in parts if each.get("type") == "file"}
+    for name in sorted(told.keys() | {f"lib/{each.name}" for each in (tree / "lib").glob("*.so*")}):
+        path = find_inside(tree, name)
+        if path is None or told.get(name) != sha256(path):
             yield f"{SBOM} and the function differ in {name}."
 
 

@@ -8,6 +8,7 @@ https://cyclonedx.org/docs/1.6/json/).
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from email.message import Message
@@ -31,6 +32,7 @@ from packager.types import Artifact, BuildPlan, ResolvedModel
 
 _NAMESPACE: Final = uuid.UUID("6f1d8f5e-6c0b-5d3e-9c57-3f0f6d1c2a41")
 _SHORT_LICENCE: Final = 80
+_EXTENSION: Final = re.compile(r"\.(cpython-|abi3\.)")
 
 
 def sbom(artifact: Artifact, plan: BuildPlan) -> str:
@@ -49,7 +51,7 @@ def sbom(artifact: Artifact, plan: BuildPlan) -> str:
         _model(plan.model, plan.flavor),
         _describe_handlers(),
         *_describe_packages(tree, plan),
-        *_libraries(tree),
+        *_list_libraries(tree),
     ]
     for part in parts:
         bom.components.add(part)
@@ -132,12 +134,25 @@ def _list_licences(meta: Message) -> list[Any]:
     return []
 
 
-def _libraries(tree: Path) -> Iterator[Component]:
-    """Shared libraries that the build supplied beside the packages."""
-    for path in sorted((tree / "lib").glob("*.so*")):
+def _list_libraries(tree: Path) -> Iterator[Component]:
+    """List shared libraries: those that the build supplied in lib/, and those that wheels bring.
+
+    A scanner knows no package of theirs: a wheel's OpenBLAS is in no index. Python's own extension
+    modules are their package's code, and no libraries.
+    """
+    owners = {
+        canonicalize_name(path.name.removesuffix(".dist-info").rpartition("-")[0])
+        for path in tree.glob("*.dist-info")
+    }
+    for path in sorted(tree.rglob("lib*.so*")):
+        name = path.relative_to(tree).as_posix()
+        if _EXTENSION.search(path.name) or not path.is_file():
+            continue
+        owner = canonicalize_name(name.partition("/")[0].removesuffix(".libs"))
         yield Component(
-            name=f"lib/{path.name}",
+            name=name,
             type=ComponentType.FILE,
-            bom_ref=f"lib/{path.name}",
+            bom_ref=name,
             hashes=[_describe_digest(sha256(path))],
+            properties=[Property(name="packager:package", value=owner)] * (owner in owners),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -145,3 +146,33 @@ def test_packages_and_libraries_are_found_where_the_target_keeps_them(
     _, parts = _sbom(tmp_path, target=targets.load(name))
 
     assert {"numpy", "short-thing", "lib/libgomp.so.1"} <= parts.keys()
+
+
+def test_libraries_that_wheels_bring_are_listed_with_their_package(tmp_path: Path) -> None:
+    plan = fake_plan.plan()
+    more = {
+        "numpy.libs/libopenblas64_p-r0-742d56dc.3.20.so": b"\x7fELF blas",
+        "numpy/lib/libnative.so.1": b"\x7fELF",
+        "numpy/libcore.cpython-313-x86_64-linux-gnu.so": b"\x7fELF an extension",
+        "numpy/libfast.abi3.so": b"\x7fELF an extension",
+        "model/libmine.so": b"\x7fELF the author's",
+    }
+    root = fake_plan.tree(tmp_path / "tree", plan, more)
+    out = tmp_path / "out"
+    out.mkdir()
+    found = json.loads(sbom(package(fake_plan.verified(root), plan, out), plan))["components"]
+
+    files = {part["name"]: part for part in found if part["type"] == "file"}
+    owners = {
+        name: [each["value"] for each in part.get("properties", ())] for name, part in files.items()
+    }
+    assert owners == {
+        "lib/libgomp.so.1": [],
+        "model/libmine.so": [],
+        "numpy.libs/libopenblas64_p-r0-742d56dc.3.20.so": ["numpy"],
+        "numpy/lib/libnative.so.1": ["numpy"],
+    }
+    digest = hashlib.sha256(b"\x7fELF blas").hexdigest()
+    assert files["numpy.libs/libopenblas64_p-r0-742d56dc.3.20.so"]["hashes"] == [
+        {"alg": "SHA-256", "content": digest}
+    ]
