@@ -1,7 +1,7 @@
 """Built apps under the real worker library and between real queues: two builds, asked by all.
 
-One is as the demo's (scikit-learn, Python 3.12), the other a graph behind every door and with
-telemetry (Python 3.13).
+Both are graphs: one behind some doors under the older worker (Python 3.12), the other behind every
+door and with telemetry (Python 3.13).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DOCTOR = "azure-functions-doctor==0.23.1"
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BuildReport]:
     base = tmp_path_factory.mktemp("built")
     return {
-        "3.12": messages.built(base / "3.12", "3.12", model="sklearn_skops", events=SOME),
+        "3.12": messages.built(base / "3.12", "3.12", model="onnx_tensor", events=SOME),
         "3.13": messages.built(base / "3.13", "3.13", events=EVERY, opentelemetry=True),
     }
 
