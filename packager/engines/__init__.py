@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from packager.engines import _machine_code, _onnx
+from packager.engines._known_classes import list_unread
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -22,7 +23,7 @@ from packager.types import (
     Target,
 )
 
-__all__ = ["AUTO", "COMPILERS", "compile_model", "list_loaders", "why_not"]
+__all__ = ["AUTO", "COMPILERS", "compile_model", "list_loaders", "list_unread", "why_not"]
 
 
 class Compiler(Protocol):

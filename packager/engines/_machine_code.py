@@ -39,6 +39,8 @@ FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm"})
 FORM: Final = "machine code"
 ALREADY: Final = ""
 """No flavor's model is a library as it was logged."""
+_OLDEST: Final = (3, 8)
+"""Python that the worker runs on."""
 _HINT: Final = "Build with --engine native, or with --engine onnx if a graph will do."
 _PARTS: Final = ("machine_code", "proof")
 _FORM: Final = ("form.json", "constants.bin")
@@ -58,6 +60,9 @@ def why_not(model: ResolvedModel, flavor: str) -> str:
     """Explain why there is no use in trying to compile this model; empty where there is."""
     if flavor not in FLAVORS:
         return f"the flavor {flavor} is not compiled to machine code"
+    author = model.python_version or ""
+    if author and tuple(map(int, author.split(".")[:2])) < _OLDEST:
+        return f"it is read under its own Python {author}, and that takes 3.8 or newer"
     return _worker_call.find_obstacle(model, flavor)
 
 

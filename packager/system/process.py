@@ -13,7 +13,14 @@ from typing import Final
 
 from packager.errors import StorageError, ToolError
 
-_FULL: Final = ("No space left on device", "os error 28", "Disk quota exceeded")
+_FULL: Final = (
+    "No space left on device",
+    "os error 28",
+    "Disk quota exceeded",
+    # as Zig names the same two
+    ": NoSpaceLeft",
+    ": DiskQuota",
+)
 _BASIC: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _NUMERIC: Final = ("OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
 
@@ -83,8 +90,16 @@ def run(
         tail = (result.stderr or result.stdout).strip()[-4000:]
         if any(mark in tail for mark in _FULL):
             raise StorageError(f"{name}: the disk is full.\n{tail}")
-        raise ToolError(f"{name} failed with exit code {result.returncode}.\n{tail}")
+        raise ToolError(f"{name} {_name_ending(result.returncode)}.\n{tail}".rstrip())
     return result
+
+
+def _name_ending(code: int) -> str:
+    if code >= 0:
+        return f"failed with exit code {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    killed = "; the system may be out of memory" if -code == signal.SIGKILL else ""
+    return f"was ended by {names.get(-code, f'signal {-code}')}{killed}"
 
 
 def kill_running() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import struct
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,16 +16,33 @@ import pytest
 
 from packager import engines
 from packager.engines import _machine_code, _worker_call
+from packager.engines.machine_code import toolchain
 from packager.engines.machine_code.extraction.program import Program
 from packager.environments import virtual_environments
-from packager.errors import ToolError, VerificationError
+from packager.errors import StorageError, ToolError, VerificationError
 from packager.models import flavors
 from packager.system import resources
 from packager.types import BuildPlan, Engine, Frame, HostKind
 from tests import fake_plan
 
 PROVEN = {"options": {"file": "model.so"}, "evidence": {"seed": 0}, "adversarial": []}
-COMPILER = 'while [ "$1" != -o ]; do shift; done; cat model.c constants.bin > "$2"'
+_MACHINES = {"x86_64": 62, "aarch64": 183, "riscv64": 243}
+
+
+def write_elf(machine: str) -> str:
+    """What `printf` makes a header of a library of: one that needs nothing and does nothing."""
+    head = struct.pack(
+        "<4s5B7xHHIQQQIHHHHHH",
+        *(b"\x7fELF", 2, 1, 1, 0, 0, 3, _MACHINES[machine], 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0),
+    )
+    return "".join(f"\\{byte:03o}" for byte in head)
+
+
+COMPILER = f"""
+case "$5" in x86_64*) made='{write_elf("x86_64")}';; *) made='{write_elf("aarch64")}';; esac
+while [ "$1" != -o ]; do shift; done
+printf "$made" > "$2"
+"""
 
 
 @pytest.fixture
@@ -124,11 +142,47 @@ def test_rows_that_differ_are_named(
         compile_here(tmp_path)
 
 
+COMPILERS = {
+    "a failure": ("echo no such target >&2; exit 1", r"failed.*\n?.*no such target"),
+    "no compiler": ("echo No module named ziglang >&2; exit 1", "No module named ziglang"),
+    "a crash": ("kill -SEGV $$", "was ended by SIGSEGV"),
+    "killed for memory": ("kill -KILL $$", "was ended by SIGKILL; the system may be out of memory"),
+    "an end that does not come": ("exec sleep 30", "ran past 2 seconds"),
+    "no library": ("true", "it ended well and left no model.so"),
+    "an empty library": (
+        'while [ "$1" != -o ]; do shift; done; : > "$2"',
+        r"left a model\.so that is none",
+    ),
+    "a text": (
+        'while [ "$1" != -o ]; do shift; done; echo done > "$2"',
+        r"left a model\.so that is none",
+    ),
+    "a library for another machine": (
+        f'while [ "$1" != -o ]; do shift; done; printf "{write_elf("riscv64")}" > "$2"',
+        "asked for a library for x86_64 and left one for riscv",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPILERS)
 def test_a_compiler_that_fails_is_named_with_its_words(
-    programs: Callable[..., None], tmp_path: Path
+    name: str, programs: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    programs(worker_of(write_form(tmp_path / "form")), "echo no such target >&2; exit 1")
-    with pytest.raises(VerificationError, match=r"compiler ziglang==[\d.]+ failed.*\n?.*no such"):
+    script, why = COMPILERS[name]
+    programs(worker_of(write_form(tmp_path / "form")), script)
+    monkeypatch.setattr(toolchain, "_SECONDS", 2)
+    with pytest.raises(VerificationError, match=rf"(?s)compiler ziglang==[\d.]+ failed.*{why}"):
+        compile_here(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words", ["error: unable to build glibc: NoSpaceLeft", "No space left on device"]
+)
+def test_a_disk_that_is_full_is_no_fault_of_the_model(
+    words: str, programs: Callable[..., None], tmp_path: Path
+) -> None:
+    programs(worker_of(write_form(tmp_path / "form")), f"echo '{words}' >&2; exit 1")
+    with pytest.raises(StorageError, match="the disk is full"):
         compile_here(tmp_path)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from packager.system import process
+from packager.errors import ToolError
+from packager.system import elf, process
 
 GLIBC: Final = "2.17"
 """The oldest that both architectures have: the library is loaded by any later one."""
@@ -27,7 +28,8 @@ def compile_library(
 
     `cache` is where the compiler keeps its own files.
 
-    Raises ToolError with the compiler's own words.
+    Raises ToolError with the compiler's own words, or where it leaves no library of `arch`;
+    StorageError where it says that the disk is full.
     """
     folder.mkdir(parents=True)
     (folder / "model.c").write_text(source, encoding="ascii")
@@ -48,4 +50,17 @@ def compile_library(
     )
     for name in ("model.c", "constants.bin"):
         (folder / name).unlink()
+    check_library(folder / "model.so", arch)
     return folder / "model.so"
+
+
+def check_library(path: Path, arch: str) -> None:
+    """Raises ToolError for what is no library of this architecture, whatever the exit code was."""
+    try:
+        made = elf.read(path).architecture
+    except FileNotFoundError as error:
+        raise ToolError(f"it ended well and left no {path.name}.") from error
+    except ValueError as error:
+        raise ToolError(f"it ended well and left a {path.name} that is none: {error}") from error
+    if made != arch:
+        raise ToolError(f"it was asked for a library for {arch} and left one for {made}.")

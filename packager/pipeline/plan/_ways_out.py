@@ -6,19 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
-from packager import targets
+from packager import engines, targets
+from packager.environments import virtual_environments
 from packager.errors import (
     ConfigurationError,
+    DigestError,
     InterpreterNotFoundError,
     PlanError,
+    ToolError,
     UnresolvableError,
 )
 from packager.facts import devices
-from packager.pipeline.plan import _checks, _pickles, _python
+from packager.pipeline.plan import _attempts, _checks, _pickles, _python
 from packager.pipeline.plan._locked_plans import Outcome, Question, extend_target, plan_under
 from packager.pipeline.plan._python import Candidate, Candidates
 from packager.pipeline.plan.requirements import _lines, _wheelless
-from packager.types import BuildPlan, ResolvedModel, Runtime, Target
+from packager.types import BuildPlan, Engine, Interpreter, ResolvedModel, Runtime, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ def _list_ways(refused: Refused, bound: str | None) -> Iterator[str]:
     if bound is None:
         yield from _list_pythons(refused)
     yield from _list_targets(refused)
+    yield from _explain_machine_code(refused)
     if bound is not None:
         yield (
             "Log the model again in a format without pickles: skops for scikit-learn, models from "
@@ -155,6 +159,63 @@ def _list_targets(refused: Refused) -> Iterator[str]:
                     "wheels of all that is needed."
                 )
                 break
+
+
+def _explain_machine_code(refused: Refused) -> Iterator[str]:
+    """Say where machine code would serve: its readers know all that the model's files name."""
+    question, model = refused.question, refused.model
+    flavor = question.flavor
+    if question.request.engine.kind is Engine.MACHINE_CODE:
+        return
+    if engines.why_not(model, flavor.name, Engine.MACHINE_CODE):
+        return
+    framework = _attempts.list_native(flavor, model, None)[0].loader
+    if engines.list_unread(model, flavor.name, framework):
+        return
+    compiled = _find_runtime(refused)
+    if compiled is None or not _can_be_asked(refused, compiled):
+        return
+    author, here = _author_python(refused)
+    minor, install = author.minor, "" if here else f" (`uv python install {author.minor}`)"
+    yield (
+        f"--engine machine-code compiles the model to a library for Python "
+        f"{compiled.runtime.python_minor}, with no wheel of its framework, if a comparison shows "
+        f"the same answers. Python {minor} reads it on this machine{install}."
+    )
+
+
+def _find_runtime(refused: Refused) -> Candidate | None:
+    """The Python under which the target serves a library; None where it has none."""
+    question, model = refused.question, refused.model
+    asked = question.request
+    request = replace(asked, engine=replace(asked.engine, kind=Engine.MACHINE_CODE))
+    attempts, _ = _attempts.list_attempts(question.flavor, model, request, refused.target)
+    compiled = replace(question, request=request, attempts=attempts, unpickled=())
+    try:
+        found = _python.candidates(request, model, refused.target, (), refused.today)
+    except (PlanError, InterpreterNotFoundError):
+        return None
+    return next((each for each in found.found if _resolves(compiled, model, each)), None)
+
+
+def _author_python(refused: Refused) -> tuple[Interpreter, bool]:
+    """The Python that the model was logged under, and whether it is on this machine."""
+    model, other = refused.model, refused.candidates.found[0].interpreter
+    interpreter, elsewhere = virtual_environments.interpreter_of(model, other)
+    if not elsewhere or model.python_version is None:
+        return interpreter, True
+    return replace(other, version=model.python_version), False
+
+
+def _can_be_asked(refused: Refused, compiled: Candidate) -> bool:
+    """Tell whether the environment that the model declares has wheels under its own Python."""
+    author, _ = _author_python(refused)
+    platform = compiled.runtime.platforms[refused.question.request.target.architecture]
+    try:
+        virtual_environments.check_model(refused.model, author, platform)
+    except (ToolError, DigestError):
+        return False
+    return True
 
 
 def _ask_of(refused: Refused, name: str) -> tuple[Question, tuple[Candidate, ...]]:

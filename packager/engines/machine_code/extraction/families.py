@@ -41,6 +41,11 @@ FILES = (
 _METHODS = ("predict", "predict_proba")
 
 
+def list_classes() -> frozenset[str]:
+    """Classes that some file reads, as `sklearn.Ridge`: the package and the class."""
+    return frozenset(index.ESTIMATORS) | frozenset(index.TRANSFORMERS)
+
+
 def extract_program(
     model: Fitted, names: Sequence[str], kinds: Sequence[str], method: str
 ) -> Program:

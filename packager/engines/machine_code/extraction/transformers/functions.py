@@ -22,6 +22,8 @@ _TRANSCENDENT = (
 )  # fmt: skip
 """Functions that numpy computes in double where it is given whole numbers."""
 _OTHERS = ("absolute", "ceil", "floor", "negative", "reciprocal", "rint", "sign", "square", "trunc")
+KNOWN = _TRANSCENDENT + _OTHERS
+"""Functions of numpy's that there is an operation for."""
 _EPSILONS = 10
 
 
@@ -37,7 +39,7 @@ def apply_function(model: Fitted, program: Program, table: Table) -> Table:
 
 def _apply(function: Fitted, program: Program, table: Table) -> Table:
     name = getattr(function, "__name__", type(function).__name__)
-    known = isinstance(function, np.ufunc) and name in _TRANSCENDENT + _OTHERS
+    known = isinstance(function, np.ufunc) and name in KNOWN
     if not known:
         raise UnsupportedError(f"a FunctionTransformer with the function {name}")
     parts = []

@@ -1,0 +1,84 @@
+"""Classes that a model's file names, and those of them that machine code has no reader of.
+
+Nothing is loaded, so a class tells no more than that its family is read: a fitted object of it may
+still be one that the engine refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from packager.engines.machine_code.extraction import families
+from packager.engines.machine_code.extraction.transformers import functions
+from packager.errors import ModelFormatError
+from packager.models.flavors import _look
+from packager.types import LoaderSpec, ResolvedModel
+
+_BOOSTERS: Final = {"xgboost": "xgboost.core.Booster", "lightgbm": "lightgbm.basic.Booster"}
+"""Classes of models whose MLmodel names none."""
+_PLAIN: Final = frozenset(
+    {"__builtin__", "_codecs", "builtins", "collections", "copy_reg", "copyreg", "joblib"}
+    | {"pandas", "scipy"}
+)
+"""Packages whose objects hold values: arrays, indexes, splines."""
+_VALUES: Final = frozenset(
+    {"_frombuffer", "_reconstruct", "_ufunc_reconstruct", "dtype", "ndarray", "scalar"}
+)
+"""Names of numpy's by which arrays and functions are rebuilt."""
+_KINDS: Final = ("bool", "complex", "float", "int", "object", "str", "uint")
+_PARTS: Final = (
+    "lightgbm.compat",
+    "numpy.random",
+    "sklearn._loss",
+    "sklearn.ensemble._gb_losses",
+    "sklearn.ensemble._hist_gradient_boosting.binning",
+    "sklearn.ensemble._hist_gradient_boosting.loss",
+    "sklearn.ensemble._hist_gradient_boosting.predictor",
+    "sklearn.gaussian_process.kernels",
+    "sklearn.linear_model._glm.link",
+    "sklearn.linear_model._sgd_fast",
+    "sklearn.metrics",
+    "sklearn.model_selection._split",
+    "sklearn.neighbors._ball_tree",
+    "sklearn.neighbors._dist_metrics",
+    "sklearn.neighbors._kd_tree",
+    "sklearn.neural_network._stochastic_optimizers",
+    "sklearn.preprocessing._label",
+    "sklearn.tree._criterion",
+    "sklearn.tree._tree",
+    "sklearn.utils",
+)
+"""Modules of what an estimator is made of."""
+_PRIVATE: Final = frozenset({"_CalibratedClassifier", "_SigmoidCalibration"})
+
+
+def list_unread(model: ResolvedModel, flavor: str, loader: LoaderSpec) -> tuple[str, ...]:
+    """Dotted names of what the model's own files hold and machine code has no reader of.
+
+    `loader` is that of the framework. A file that cannot be read is listed by its name.
+    """
+    names: set[str] = set()
+    if flavor in _BOOSTERS:
+        names.add(str(model.flavors[flavor].get("model_class") or _BOOSTERS[flavor]))
+    form, file = str(loader.options.get("format")), str(loader.options.get("file"))
+    if form == "skops" or file in loader.unpickled:
+        try:
+            names |= _look.read_serialized(model.root / file, form).names
+        except ModelFormatError:
+            return (file,)
+    return tuple(sorted(_list_strange(names)))
+
+
+def _list_strange(names: set[str]) -> Iterator[str]:
+    readers = families.list_classes()
+    for name in names:
+        module, _, last = name.rpartition(".")
+        package = module.partition(".")[0]
+        if package in _PLAIN or f"{package}.{last}" in readers or last in _PRIVATE:
+            continue
+        if any(f"{module}.".startswith(f"{part}.") for part in _PARTS):
+            continue
+        rebuilt = last in _VALUES or last in functions.KNOWN or last.startswith(_KINDS)
+        if not (package == "numpy" and rebuilt):
+            yield name

@@ -1,0 +1,127 @@
+"""What a refusal says of machine code: offered where it would work, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from packager.errors import ConfigurationError, PlanError
+from packager.types import Engine, Requirements
+from tests.unit.pipeline.plan import test_plan
+
+PINS = ("mlflow==1.30.0", "numpy==1.21.6", "pandas==1.3.5", "scikit-learn==0.24.2")
+OFFER = "--engine machine-code compiles the model to a library for Python 3.13"
+ROWS, LABELS = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> test_plan.Index:
+    """Of 2021: nothing of scikit-learn 0.24 has wheels for a later Python than 3.9."""
+    index = test_plan._index()
+    own = dict.fromkeys(PINS[1:], ("3.8", "3.9"))
+    versions = {
+        **index.versions,
+        "mlflow": ("1.30.0",),
+        "numpy": ("2.5.5", "1.21.6"),
+        "pandas": ("1.3.5",),
+        "scikit-learn": ("0.24.2",),
+        "setuptools": ("69.0.0",),
+    }
+    test_plan._use(monkeypatch, replace(index, versions=versions, minors=own, brings={}))
+    test_plan._have(monkeypatch, "3.8", "3.11", "3.12", "3.13")
+    return index
+
+
+def _fit(*steps: Any) -> Any:
+    return make_pipeline(*steps).fit(ROWS, LABELS)
+
+
+def _refuse(model: Any, **request: Any) -> str:
+    with pytest.raises(PlanError) as caught:
+        test_plan._plan(model, **request)
+    return str(caught.value)
+
+
+def _model(root: Path, value: object, **changes: Any) -> Any:
+    more = {"requirements": Requirements(lines=PINS), "python_version": "3.8.18"}
+    return test_plan._pickled(root, value, by=cloudpickle, **(more | changes))
+
+
+KNOWN = {
+    "trees": (StandardScaler(), GradientBoostingClassifier(n_estimators=2)),
+    "linear": (StandardScaler(), LogisticRegression()),
+}
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_model_without_wheels_is_offered_machine_code(tmp_path: Path, name: str) -> None:
+    model = _model(tmp_path / "m", _fit(*KNOWN[name]))
+    words = _refuse(model)
+    assert OFFER in words
+    assert "Python 3.8 reads it on this machine." in words
+    first = test_plan._plan(model, engine=Engine.MACHINE_CODE)[0]
+    assert first.runtime.python_minor == "3.13"
+
+
+@pytest.mark.usefixtures("index")
+def test_the_author_s_python_that_is_not_here_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_plan._have(monkeypatch, "3.12", "3.13")
+    words = _refuse(_model(tmp_path / "m", _fit(*KNOWN["linear"])))
+    assert "Python 3.8 reads it on this machine (`uv python install 3.8`)." in words
+
+
+class OfTheAuthor(StandardScaler):  # type: ignore[misc]
+    pass
+
+
+OTHERS: dict[str, Any] = {
+    "a function of the author's": lambda: _fit(
+        FunctionTransformer(lambda rows: rows), LogisticRegression()
+    ),
+    "a function without an operation": lambda: _fit(
+        FunctionTransformer(__import__("numpy").isnan), LogisticRegression()
+    ),
+    "a class of the author's": lambda: _fit(OfTheAuthor(), LogisticRegression()),
+    "no estimator": lambda: Path("here"),
+}
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_no_reader_knows_is_not_offered(tmp_path: Path, name: str) -> None:
+    assert "machine-code" not in _refuse(_model(tmp_path / "m", OTHERS[name]()))
+
+
+NEVER: dict[str, dict[str, Any]] = {
+    "no signature": {"signature": None},
+    "dates": {"signature": {"inputs": [{"type": "datetime", "name": "a", "required": True}]}},
+    "an environment that no wheels serve": {
+        "requirements": Requirements(lines=(*PINS, "gone==1.0"))
+    },
+}
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("name", NEVER)
+def test_what_the_engine_refuses_is_not_offered(tmp_path: Path, name: str) -> None:
+    model = _model(tmp_path / "m", _fit(*KNOWN["linear"]), **NEVER[name])
+    assert "machine-code" not in _refuse(model)
+
+
+@pytest.mark.usefixtures("index")
+def test_a_python_that_cannot_read_the_model_is_refused(tmp_path: Path) -> None:
+    model = _model(tmp_path / "m", _fit(*KNOWN["linear"]), python_version="3.7.16")
+    with pytest.raises(ConfigurationError, match=r"its own Python 3\.7\.16, and that takes 3\.8"):
+        test_plan._plan(model, engine=Engine.MACHINE_CODE)
+    assert "machine-code" not in _refuse(model)
