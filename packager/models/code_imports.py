@@ -78,6 +78,8 @@ class CodeImports:
     """Packages any module of which may be imported -> the first line: `f"churn.plugins.{name}"`."""
     groups: dict[str, int] = field(default_factory=dict)
     """Groups of entry points that it asks for -> the first line."""
+    grouped: set[int] = field(default_factory=set)
+    """Calls for all entry points, of which one group is taken at once, by their nodes' id."""
     aliases: dict[str, str] = field(default_factory=dict)
     """Names that it gives to functions of others -> theirs: `import_module as load`."""
     imports_by_text: bool = False
@@ -151,6 +153,10 @@ def _note_references(tree: ast.Module, found: CodeImports) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             found.aliases |= {each.asname: each.name for each in node.names if each.asname}
+        elif isinstance(node, ast.Call | ast.Subscript) and (taken := _take_group(node)):
+            call, group = taken
+            found.groups.setdefault(group, node.lineno)
+            found.grouped.add(id(call))
         elif id(node) not in called and _name_reference(node) in _IMPORTERS - {"find_spec"}:
             found.open_line = getattr(node, "lineno", 0)
             found.imports_by_text = True
@@ -245,7 +251,7 @@ def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
                 found.open_line = node.lineno
     elif function in _GROUPED and (group := _read_group(node)):
         found.groups.setdefault(group, node.lineno)
-    elif function in FINDERS:
+    elif function in FINDERS and id(node) not in found.grouped:
         found.open_line = node.lineno
     elif function in _RESOLVERS | RUNNERS or getattr(node.func, "id", "") in EVALUATORS:
         # `eval(...)`, and not `model.eval()`
@@ -260,7 +266,24 @@ def _read_group(node: ast.Call) -> str:
     """The group of entry points that a call names; "" for none, or one that is computed."""
     named = [each.value for each in node.keywords if each.arg == "group"]
     first = next(iter([*named, *node.args]), None)
-    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    return _read_text(first)
+
+
+def _take_group(node: ast.Call | ast.Subscript) -> tuple[ast.expr, str] | None:
+    """The call for all entry points, and the group that `.select`, `.get` or `[]` takes of them."""
+    if isinstance(node, ast.Subscript):
+        whole, group = node.value, _read_text(node.slice)
+    elif isinstance(node.func, ast.Attribute) and node.func.attr in {"select", "get"}:
+        whole, group = node.func.value, _read_group(node)
+    else:
+        return None
+    if not group or not isinstance(whole, ast.Call) or whole.args or whole.keywords:
+        return None
+    return (whole, group) if name_last(whole.func) in _GROUPED else None
+
+
+def _read_text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _read_family(node: ast.Call) -> str:

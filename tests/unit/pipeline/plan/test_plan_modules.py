@@ -252,6 +252,8 @@ def test_nothing_is_refused_where_the_author_s_environment_is_not_known(tmp_path
         ("import importlib\ndef f(x):\n    importlib.import_module(x)", "code/serve.py:3"),
         ("__import__(NAME)", "code/serve.py:1"),
         ("from importlib.metadata import entry_points\nentry_points()", "code/serve.py:2"),
+        ("import importlib.metadata as m\nm.entry_points().select(name='x')", "code/serve.py:2"),
+        ("import importlib.metadata as m\nm.entry_points()[x]", "code/serve.py:2"),
         ("from importlib.metadata import entry_points\nentry_points(group=x)", "code/serve.py:2"),
         ("import pkgutil, numpy\nlist(pkgutil.walk_packages(numpy.__path__))", "code/serve.py:2"),
         ("import importlib\nimportlib.import_module('numpy')", ""),
@@ -269,6 +271,9 @@ def test_code_that_finds_modules_when_it_runs_is_known(
         "from importlib.metadata import entry_points\nentry_points(group='own.kinds')",
         "from importlib import metadata\nmetadata.entry_points(group='own.kinds', name='a')",
         "def f(x):\n    from importlib.metadata import entry_points as p; p(group='own.kinds')",
+        "from importlib.metadata import entry_points\nentry_points().select(group='own.kinds')",
+        "from importlib.metadata import entry_points\nentry_points().get('own.kinds', [])",
+        "from importlib.metadata import entry_points\nentry_points()['own.kinds'][0].load()",
         "def f(pkg_resources):\n    list(pkg_resources.iter_entry_points('own.kinds'))",
     ],
 )
