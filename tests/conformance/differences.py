@@ -35,13 +35,6 @@ DIFFERENCES = (
         400,
     ),
     Difference(
-        "columns given twice for a tensor, before 3.12",
-        lambda case: b'["a", "a", "b"]' in case.body and " tensor:" in case.name,
-        400,
-        400,
-        before=(3, 12),
-    ),
-    Difference(
         "labels for rows of plain and nested columns, before 3.17",
         lambda case: case.name == "labels: plain and nested",
         200,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -57,26 +58,44 @@ def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
     if schema.named:
         pairs: list[tuple[Name, Any]] = [(spec.name, spec) for spec in schema.columns]
     else:
-        pairs = list(zip(table.columns, schema.columns, strict=False))
+        names = [name for name, _ in table.every]
+        pairs = list(zip(names, schema.columns, strict=False))
+    alone = _cast_alone(quirks)
     for name, spec in pairs:
-        column = table.columns.get(name)
-        if column is None:
-            continue
-        try:
-            if name in table.duplicated and spec.type in _cast_alone(quirks):
-                raise ValueError("the column was given twice")
-            table.columns[name] = _cast_column(
-                column, spec.type, required=spec.required, quirks=quirks
-            )
-        except TooLargeError:
-            raise
-        except (*DATA_ERRORS, ScoringError) as error:
-            raise _make_refusal(name, spec.type, error, column) from error
+        if name in table.columns:
+            cast = partial(_cast_column, wanted=spec.type, required=spec.required, quirks=quirks)
+            _cast_name(table, name, spec.type, cast, alone=spec.type in alone)
+
+
+def _cast_name(
+    table: Table,
+    name: Name,
+    wanted: Type | np.dtype[Any],
+    cast: Callable[[Column], Column],
+    *,
+    alone: bool,
+) -> None:
+    """Cast every column of a name. Raises InvalidInputError; `alone` for a second one too."""
+    column = table.columns[name]
+    given, places = table.given or [], table.places.get(name, ())
+    try:
+        if alone and len(places) > 1:
+            raise AttributeError("'DataFrame' object has no attribute 'dtype'")
+        for at in places:
+            column = given[at][1]
+            given[at] = (name, cast(column))
+        table.columns[name] = given[places[-1]][1] if places else cast(column)
+    except TooLargeError:
+        raise
+    except (*DATA_ERRORS, ScoringError) as error:
+        raise _make_refusal(name, wanted, error, column) from error
 
 
 def _cast_alone(quirks: Quirks) -> tuple[DataType, ...]:
     """The types of which there must be one column a name."""
-    return (BINARY,) if quirks.cast_in_place else (STRING, BINARY, DATETIME)
+    if quirks.cast_in_place:
+        return (BINARY,)
+    return (STRING, DATETIME) if quirks.text_dtype else (STRING, BINARY, DATETIME)
 
 
 def _make_refusal(
@@ -156,20 +175,11 @@ def _cast_tensors(table: Table, schema: Schema, quirks: Quirks) -> None:
         by_name = {spec.name: spec for spec in schema.tensors}
     else:
         by_name = dict.fromkeys(table.columns, schema.tensors[0])
+    kinds = "S" if quirks.cast_in_place else "OUS"
     for name, spec in by_name.items():
-        column = table.columns.get(name)
-        if column is None:
-            continue
-        try:
-            if name in table.duplicated and spec.dtype.kind in (
-                "S" if quirks.cast_in_place else "OUS"
-            ):
-                raise ValueError("the column was given twice")
-            table.columns[name] = _cast_tensor_column(column, spec.dtype)
-        except TooLargeError:
-            raise
-        except (*DATA_ERRORS, ScoringError) as error:
-            raise _make_refusal(name, spec.dtype, error, column) from error
+        if name in table.columns:
+            cast = partial(_cast_tensor_column, dtype=spec.dtype)
+            _cast_name(table, name, spec.dtype, cast, alone=spec.dtype.kind in kinds)
 
 
 def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:

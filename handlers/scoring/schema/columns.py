@@ -65,8 +65,31 @@ class Table:
     columns: dict[Name, Column]
     rows: int
     index: list[Json] | None = None
-    duplicated: frozenset[Name] = field(default_factory=frozenset)
-    """Names that the request gave twice."""
+    given: list[tuple[Name, Column]] | None = None
+    """Every column in order, where the request gave a name twice: `columns` has the last of it."""
+
+    places: dict[Name, list[int]] = field(default_factory=dict)
+    """Where in `given` the columns of each name are."""
+
+    @classmethod
+    def name_columns(cls, given: Iterable[tuple[Name, Column]], rows: int) -> Table:
+        """A table of columns whose names may repeat."""
+        every = list(given)
+        columns = dict(every)
+        if len(columns) == len(every):
+            return cls(columns, rows)
+        places: dict[Name, list[int]] = {}
+        for at, (name, _) in enumerate(every):
+            places.setdefault(name, []).append(at)
+        return cls(columns, rows, given=every, places=places)
+
+    @property
+    def every(self) -> Iterable[tuple[Name, Column]]:
+        return self.columns.items() if self.given is None else self.given
+
+    def repeats(self, name: Name) -> bool:
+        """Tell whether the request gave a name twice."""
+        return len(self.places.get(name, ())) > 1
 
 
 def objects(values: Iterable[object], count: int) -> Cells:

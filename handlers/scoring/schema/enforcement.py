@@ -19,7 +19,7 @@ from handlers.scoring.errors import (
     TooLargeError,
 )
 from handlers.scoring.schema.arrays import np
-from handlers.scoring.schema.columns import Cells, Column, Table, infer
+from handlers.scoring.schema.columns import Cells, Column, Table, infer, objects
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import (
     BINARY,
@@ -88,8 +88,8 @@ def quote_data(data: object) -> str:
     """As MLflow's messages quote what was sent; nothing of a table that cannot be shown so."""
     if not isinstance(data, Table):
         return f" '{data}'"
-    aware = any(column.aware for column in data.columns.values())  # kept as text
-    if "pandas" not in sys.modules or data.duplicated or aware:
+    aware = any(column.aware for _, column in data.every)  # kept as text
+    if "pandas" not in sys.modules or aware:
         return ""
     from handlers.scoring.schema.frames import to_dataframe
 
@@ -159,7 +159,9 @@ def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
         pairs = [(spec.name, spec) for spec in schema.columns if spec.name in table.columns]
     made: dict[Name, Column] = {}
     for name, spec in pairs:
-        if name in table.duplicated:
+        if table.repeats(name):
+            if not isinstance(spec.type, DataType):  # of a table MLflow looks at the names
+                _enforce_type(name, Column(objects([name], 1)), spec.type, spec.required, quirks)
             said = "'DataFrame' object has no attribute 'dtype'"
             raise SchemaError(FOREIGN, whole=partial(str, said))
         made[name] = _enforce_type(name, table.columns[name], spec.type, spec.required, quirks)

@@ -26,13 +26,21 @@ def to_dataframe(table: Table) -> Any:
     columns = list(table.columns.values())
     names = list(table.columns)
     dtypes = {column.cells.dtype for column in columns}
-    if len(dtypes) == 1 and len(columns) > 1 and np.dtype(object) not in dtypes:
+    if (
+        table.given is None
+        and len(dtypes) == 1
+        and len(columns) > 1
+        and np.dtype(object) not in dtypes
+    ):
         block = np.empty((len(columns), table.rows), dtype=dtypes.pop())
         for row, column in zip(block, columns, strict=True):
             row[:] = column.cells
         # an Index would read numbers for names as labels of its own: only text goes this way
         return pd.DataFrame(block.T, columns=names, index=table.index, copy=False)
     index = pd.RangeIndex(table.rows) if table.index is None else pd.Index(table.index)
+    if table.given is not None:
+        cells = {at: _list_cells(each, index, pd) for at, (_, each) in enumerate(table.given)}
+        return pd.DataFrame(cells, index=index).set_axis([name for name, _ in table.given], axis=1)
     data = {name: _list_cells(column, index, pd) for name, column in table.columns.items()}
     return pd.DataFrame(data, index=index, copy=False)
 

@@ -5,7 +5,6 @@ What is refused is what `pandas.DataFrame(...)` refuses; ValueError and TypeErro
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -130,12 +129,14 @@ def from_rows(
     series = list(zip(*rows, strict=True)) if len(widths) == 1 else list(zip_longest(*rows))
     labels = range(width) if names is None else names
     kept = None if wanted is None else frozenset(wanted)
-    columns = {
-        name: infer(values, quirks)
-        for name, values in zip(labels, series, strict=True)
-        if kept is None or name in kept
-    }
-    return Table(columns, len(rows), duplicated=_find_duplicates(names))
+    return Table.name_columns(
+        (
+            (name, infer(values, quirks))
+            for name, values in zip(labels, series, strict=True)
+            if kept is None or name in kept
+        ),
+        len(rows),
+    )
 
 
 def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks) -> Table:
@@ -192,33 +193,27 @@ def _label_nothing(names: Sequence[Name], rows: int, quirks: Quirks) -> Table:
     """A table of labels alone: every cell is missing."""
     check_extent(rows, len(names), rows + len(names))
     empty = [_MISSING] * rows
-    columns = {name: infer(empty, quirks) for name in names}
-    return Table(columns, rows, duplicated=_find_duplicates(names))
+    return Table.name_columns(((name, infer(empty, quirks)) for name in names), rows)
 
 
 def _repeat_rows(table: Table, rows: int) -> Table:
     check_extent(rows, len(table.columns), rows + len(table.columns))
-    columns = {
-        name: Column(np.repeat(column.cells, rows), text=column.text)
-        for name, column in table.columns.items()
-    }
-    return Table(columns, rows, duplicated=table.duplicated)
+    return Table.name_columns(
+        (
+            (name, Column(np.repeat(column.cells, rows), text=column.text))
+            for name, column in table.every
+        ),
+        rows,
+    )
 
 
 def _select_columns(table: Table, names: list[Name] | None, quirks: Quirks) -> Table:
     if names is None:
         return table
     check_extent(table.rows, len(names), table.rows * len(table.columns))
-    columns = {
-        name: table.columns.get(name) or infer([_MISSING] * table.rows, quirks) for name in names
-    }
-    return Table(columns, table.rows, duplicated=_find_duplicates(names))
-
-
-def _find_duplicates(names: Sequence[Name] | None) -> frozenset[Name]:
-    if names is None or len(set(names)) == len(names):
-        return frozenset()
-    return frozenset(name for name, count in Counter(names).items() if count > 1)
+    absent = infer([_MISSING] * table.rows, quirks)
+    given = ((name, table.columns.get(name, absent)) for name in names)
+    return Table.name_columns(given, table.rows)
 
 
 def from_dict(data: Mapping[Name, Any], quirks: Quirks) -> Table:

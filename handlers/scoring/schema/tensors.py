@@ -33,6 +33,8 @@ def enforce_tensors(data: Any, schema: Schema, quirks: Quirks) -> NDArray | dict
         note = f"Note that there were extra inputs: {extra}." if extra else ""
         raise SchemaError(f"Model is missing inputs {missing}.", detail=note)
     if isinstance(data, Table):
+        if any(map(data.repeats, schema.by_name)):
+            raise _make_unlabelled()
         return {str(s.name): _column(data.columns[s.name], s) for s in schema.tensors}
     made = {}
     for spec in schema.tensors:
@@ -58,7 +60,7 @@ def _enforce_unnamed(data: object, spec: TensorSpec, quirks: Quirks) -> NDArray:
         )
     if data.rows == 0 or not data.columns:
         raise SchemaError("Input DataFrame is empty.")
-    columns = list(data.columns.values())
+    columns = [column for _, column in data.every]
     if len(columns) == 1:
         _check_labels(data, quirks)
         return _column(columns[0], spec)
@@ -85,8 +87,12 @@ def _check_labels(table: Table, quirks: Quirks) -> None:
     """
     index = table.index
     by_position = not quirks.text_dtype and not all(type(label) is int for label in index or ())
-    if table.duplicated or (index is not None and 0 not in index and not by_position):
-        raise SchemaError(FOREIGN, whole=lambda: "0")  # what a KeyError says of the label
+    if index is not None and 0 not in index and not by_position:
+        raise _make_unlabelled()
+
+
+def _make_unlabelled() -> SchemaError:
+    return SchemaError(FOREIGN, whole=lambda: "0")  # what a KeyError says of the label
 
 
 def _check_shape(values: NDArray, spec: TensorSpec) -> NDArray:
