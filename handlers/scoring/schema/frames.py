@@ -9,13 +9,7 @@ from handlers.scoring.schema.columns import Cells, Column, Table, objects
 
 
 def to_arrays(table: Table) -> dict[Any, Cells]:
-    """One-dimensional arrays in order; text is an object array with NaN for null.
-
-    Raises UnicodeEncodeError for a lone surrogate, which no text of pandas' may have.
-    """
-    for column in table.columns.values():
-        if column.text:
-            "".join(word for word in column.cells if isinstance(word, str)).encode("utf-8")
+    """One-dimensional arrays in order; text is an object array with NaN for null."""
     return {name: column.cells for name, column in table.columns.items()}
 
 

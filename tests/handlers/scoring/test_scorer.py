@@ -237,14 +237,16 @@ def test_a_model_that_checks_its_own_input_gets_it_as_it_was_sent() -> None:
         scorer().check({"inputs": [{"x": "not a number"}]})
 
 
-def test_text_that_no_table_holds_is_refused_with_the_signature() -> None:
+def test_text_that_no_table_holds_is_refused() -> None:
     pytest.importorskip("pyarrow", reason="pandas without it holds any text")
-    body = b'{"dataframe_records": [{"x": 1.0, "kind": "\\ud800"}]}'
+    bodies = {
+        b'{"dataframe_records": [{"x": 1.0, "kind": "\\ud800"}]}': "BAD_REQUEST",
+        b'{"inputs": {"x": [1.0], "kind": ["\\ud800"]}}': "INVALID_PARAMETER_VALUE",
+    }
 
-    answer = scorer(frame="pandas").invocations(body, JSON)
-
-    assert answer.status == 400
-    assert json.loads(answer.body)["error_code"] == "INVALID_PARAMETER_VALUE"
+    for body, code in bodies.items():
+        answer = scorer(frame="pandas").invocations(body, JSON)
+        assert (answer.status, json.loads(answer.body)["error_code"]) == (400, code)
 
 
 REFUSAL = "Failed to predict data. \nError: no such thing"
