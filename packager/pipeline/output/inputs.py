@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.environments import virtual_environments
-from packager.system import process, resources
+from packager.system import process, resources, sandbox
 from packager.system.file_tree import sha256, walk
 from packager.types import BuildPlan, BuildRequest, Json, ModelOptions, ResolvedModel
 
@@ -58,7 +58,7 @@ def make_key(attempts: Sequence[BuildPlan]) -> str:
             for name, value in process.inherit(_NAMES, _PREFIXES).items()
             if name not in _WITHOUT_EFFECT
         },
-        "machine": [*os.uname()[2:], os.geteuid(), *platform.libc_ver()],
+        "machine": [*os.uname()[2:], os.geteuid(), *platform.libc_ver(), sandbox.weak_level()],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ import pytest
 
 from packager.environments import virtual_environments
 from packager.pipeline.output import inputs
-from packager.system import resources
+from packager.system import resources, sandbox
 from packager.types import (
     BuildPlan,
     FileRecord,
@@ -177,6 +177,17 @@ def test_the_program_counts_by_its_files(
         inputs._describe_program.cache_clear()
         keys.append(inputs.make_key([_plan(python)]))
     inputs._describe_program.cache_clear()
+
+    assert keys[0] != keys[1]
+
+
+def test_the_strength_of_the_sandbox_counts(
+    python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = []
+    for level in ("", "landlock"):
+        monkeypatch.setattr(sandbox, "weak_level", lambda level=level: level)
+        keys.append(inputs.make_key([_plan(python)]))
 
     assert keys[0] != keys[1]
 
