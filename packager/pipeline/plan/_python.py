@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Final
 
 from packager import targets
 from packager.environments import interpreters
-from packager.errors import InterpreterNotFoundError, PlanError
-from packager.pipeline.plan import _pickles
+from packager.errors import ConfigurationError, InterpreterNotFoundError, PlanError
+from packager.pipeline.plan import _checks, _pickles
 from packager.pipeline.plan._checks import join_names
 from packager.types import BuildRequest, Interpreter, ResolvedModel, Runtime, Target
 
@@ -62,7 +62,8 @@ def candidates(
     bound = _pickles.why_bound(model.root, unpickled)
     own = next((runtime for runtime in alive if runtime.python_minor == author), None)
     if own is None and bound is not None:
-        raise PlanError(_no_runtime(author, target, bound, today, request.target.facts_dir))
+        elsewhere = _list_others(request, model, target, unpickled, today)
+        raise PlanError(_no_runtime(author, target, bound, elsewhere, today))
     found: list[Candidate] = []
     if own is not None:
         why = (
@@ -97,10 +98,10 @@ def _choose_requested(
         alive = [each for each in target.runtimes if each.end_of_life > today]
         own = any(each.python_minor == author for each in alive)
         leave = " Leave --python out." if own else ""
-        facts_dir = request.target.facts_dir
+        others = _list_others(request, model, target, unpickled, today)
         raise PlanError(
             f"--python {minor}: {name} holds compiled code, pickled under Python {author}, which "
-            f"no other version runs.{leave}\n{ways_out(target, author, today, facts_dir)}"
+            f"no other version runs.{leave}\n{_explain_ways(target, author, others, today)}"
         )
     why = f"Python {minor}: asked for with --python."
     if unpickled and author is not None and author != minor:
@@ -164,7 +165,7 @@ def _candidate(runtime: Runtime, interpreter: Interpreter, why: str, today: date
 
 
 def _no_runtime(
-    author: str | None, target: Target, bound: str, today: date, facts_dir: Path | None
+    author: str | None, target: Target, bound: str, others: Sequence[str], today: date
 ) -> str:
     if author is None:
         return (
@@ -174,24 +175,45 @@ def _no_runtime(
     return (
         f"{bound[0].upper()}{bound[1:]}, written under Python {author}, which no other version "
         f"runs; {target.name} has no maintained runtime of it.\n"
-        f"{ways_out(target, author, today, facts_dir)}"
+        f"{_explain_ways(target, author, others, today)}"
     )
 
 
-def ways_out(target: Target, author: str | None, today: date, facts_dir: Path | None) -> str:
+def _explain_ways(target: Target, author: str | None, others: Sequence[str], today: date) -> str:
     """Explain what an author can do about a pickle that is tied to its Python."""
     without = "skops for scikit-learn, models from code for a PythonModel"
     ways = [
         f"log the model again in a format without pickles ({without})",
         f"log it under Python {' or '.join(list_minors(target, today))}",
-    ]
-    others = (targets.load(name, facts_dir) for name in targets.TARGETS if name != target.name)
-    ways += [
-        f"use the target {other.name}, which has Python {author}"
-        for other in others
-        if any(each.python_minor == author and each.end_of_life > today for each in other.runtimes)
+        *(f"use the target {name}, which has Python {author}" for name in others),
     ]
     return f"Ways out: {'; or '.join(ways)}."
+
+
+def _list_others(
+    request: BuildRequest,
+    model: ResolvedModel,
+    target: Target,
+    unpickled: tuple[str, ...],
+    today: date,
+) -> list[str]:
+    """Other targets that have the author's Python and refuse neither the request nor the model."""
+    author = _minor(model.python_version)
+    found: list[str] = []
+    for name in targets.TARGETS:
+        other = targets.load(name, request.target.facts_dir)
+        alive = {each.python_minor for each in other.runtimes if each.end_of_life > today}
+        if name == target.name or author not in alive:
+            continue
+        asked = replace(request, target=replace(request.target, name=name, python_minor=None))
+        try:
+            _checks.settings(asked, other)
+            _checks.size(model, other)
+            candidates(asked, model, other, unpickled, today)
+        except (ConfigurationError, PlanError, InterpreterNotFoundError):
+            continue
+        found.append(name)
+    return found
 
 
 def list_minors(target: Target, today: date) -> list[str]:

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from packager.errors import ConfigurationError, PlanError
+from packager.targets import TARGETS
 from packager.types import Engine, Requirements
 from tests.unit.pipeline.plan import test_plan
 
@@ -125,3 +126,27 @@ def test_a_python_that_cannot_read_the_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"its own Python 3\.7\.16, and that takes 3\.8"):
         test_plan._plan(model, engine=Engine.MACHINE_CODE)
     assert "machine-code" not in _refuse(model)
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize(
+    ("here", "request_", "named"),
+    [
+        (("3.13", "3.14"), {}, {"aws-lambda", "aws-lambda-image"}),
+        (("3.13", "3.14"), {"events": ("queue",), "output_to": "blob://answers/b"}, set()),
+        (("3.13",), {}, set()),
+    ],
+    ids=["as it is", "an event source that others have not", "the author's python is not here"],
+)
+def test_compiled_code_names_targets_that_would_take_it(
+    here: tuple[str, ...],
+    request_: dict[str, Any],
+    named: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    test_plan._have(monkeypatch, *here)
+    model = _model(tmp_path / "m", lambda rows: rows, python_version="3.14.1")
+    words = _refuse(model, target="azure-functions", **request_)
+    assert "which no other version runs" in words
+    assert {name for name in TARGETS if f"the target {name}," in words} == named
