@@ -48,7 +48,7 @@ def transform_columns(model: Fitted, program: Program, table: Table) -> Table:
         for _name, step, columns in model.transformers_
         if not (isinstance(step, str) and step == "drop") and np.size(columns) != 0
     ]
-    return _stack(program, [part for part in parts if part.width])
+    return _stack(program, [part for part in parts if part.width], as_table=_answers_table(model))
 
 
 @index.reads(TRANSFORMERS, "sklearn.FeatureUnion")
@@ -66,17 +66,34 @@ def transform_union(model: Fitted, program: Program, table: Table) -> Table:
                 program.add("arithmetic", [block], "double", block.width, sign="*", constants=by)
             )
         parts.append(part)
-    return _stack(program, parts)
+    return _stack(program, parts, as_table=_answers_table(model))
 
 
-def _stack(program: Program, parts: list[Table]) -> Table:
-    """Side by side, in the kind that they have in common; text stays as it is."""
+def _answers_table(model: Fitted) -> bool:
+    """Tell whether `set_output` was asked for a table, whose columns keep their own kinds."""
+    config = getattr(model, "_sklearn_output_config", {})
+    return config.get("transform", "default") != "default"
+
+
+def _stack(program: Program, parts: list[Table], *, as_table: bool) -> Table:
+    """Side by side, in the kind that they have in common.
+
+    With words among them each column stays by itself: in a matrix of objects every number counts
+    as a double from then on.
+    """
     whole = join_tables(parts)
-    if any(column.block.kind == "text" for column in whole.columns):
-        raise UnsupportedError("text that no encoder reads")
     if not whole.width:
         raise UnsupportedError("a step that leaves no column")
-    return table_of(gather(program, whole, common_kind(whole)))
+    if all(column.block.kind != "text" for column in whole.columns):
+        return table_of(gather(program, whole, common_kind(whole)))
+    alone = [
+        Table((column,))
+        if as_table or column.block.kind == "text"
+        else table_of(gather(program, Table((column,)), "double"))
+        for column in whole.columns
+    ]
+    named = join_tables(alone).columns
+    return Table(tuple(column._replace(name=str(at)) for at, column in enumerate(named)))
 
 
 def select_columns(model: Fitted, table: Table, columns: Fitted) -> Table:

@@ -89,7 +89,7 @@ def _check_one_hot(step: Step) -> None:
     check_inputs(step, 1, frozenset({"int64"}))
     check_whole(step, "dropped", -1, step.width + 1)
     check_whole(step, "at", 0, step.inputs[0].width)
-    if step.kind not in REAL:
+    if step.kind not in REAL | {"int64"}:
         raise step.fail("ones of another form")
 
 

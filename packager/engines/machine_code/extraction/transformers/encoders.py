@@ -14,6 +14,7 @@ from packager.engines.machine_code.extraction.tables import (
     Table,
     as_numbers,
     common_kind,
+    gather,
     join_tables,
     table_of,
 )
@@ -34,17 +35,28 @@ def find_positions(
     if len(categories) != table.width:
         raise UnsupportedError("categories for other columns than there are")
     numbers = [column.block.kind != "text" for column in table.columns]
-    if any(numbers) and not all(numbers):
-        raise UnsupportedError("an encoder over words and numbers")
     if all(numbers):
         common = common_kind(table)
         table = table_of(as_numbers(program, table, (common,)))
+    elif any(numbers):
+        table = join_tables([_read_alone(program, column) for column in table.columns])
     return [
         _find_number(program, column, known, refuses=refuses)
         if column.block.kind != "text"
         else _find_word(program, column, known, refuses=refuses)
         for column, known in zip(table.columns, categories)
     ]
+
+
+def _read_alone(program: Program, column: Column) -> Table:
+    """A column of numbers beside words: read by itself, and infinity is refused in it."""
+    if column.block.kind == "text":
+        return Table((column,))
+    kind = common_kind(Table((column,)))
+    block = gather(program, Table((column,)), kind)
+    if kind in ("double", "float"):
+        block = program.add("refuse", [block], kind, 1, nan=False, infinite=True, wide=False)
+    return table_of(block)
 
 
 def _find_word(program: Program, column: Column, known: Array, *, refuses: bool) -> Block:
@@ -97,7 +109,7 @@ def _find_number(program: Program, column: Column, known: Array, *, refuses: boo
 
 @index.reads(TRANSFORMERS, "sklearn.OneHotEncoder")
 def encode_as_ones(model: Fitted, program: Program, table: Table) -> Table:
-    """Raises UnsupportedError for a width other than float's two."""
+    """Raises UnsupportedError for numbers that are neither floats nor int64."""
     unknown = model.handle_unknown
     if unknown not in ("ignore", "error", "warn", "infrequent_if_exist"):
         raise UnsupportedError(f"a OneHotEncoder with handle_unknown={unknown!r}")
@@ -133,11 +145,12 @@ def group_infrequent(model: Fitted, at: int, count: int) -> list[int]:
 
 @index.reads(TRANSFORMERS, "sklearn.OrdinalEncoder")
 def encode_as_numbers(model: Fitted, program: Program, table: Table) -> Table:
-    """Raises UnsupportedError for whole numbers."""
+    """Raises UnsupportedError for numbers that are neither floats nor int64."""
     kind = _answer_kind(model)
     refuses = model.handle_unknown == "error"
     positions = find_positions(program, table, model.categories_, refuses=refuses)
-    other = np.nan if refuses else float(model.unknown_value)
+    unknown = 0.0 if kind == "int64" else np.nan
+    other = unknown if refuses else float(model.unknown_value)
     parts = []
     for place, (block, known) in enumerate(zip(positions, model.categories_)):
         codes = np.array([*group_infrequent(model, place, len(known)), other], np.float64)
@@ -150,6 +163,7 @@ def encode_as_numbers(model: Fitted, program: Program, table: Table) -> Table:
 
 def _answer_kind(model: Fitted) -> str:
     name = np.dtype(model.dtype).name
-    if name not in ("float64", "float32"):
+    kinds = {"float64": "double", "float32": "float", "int64": "int64"}
+    if name not in kinds:
         raise UnsupportedError(f"an encoder that answers with {name}")
-    return "double" if name == "float64" else "float"
+    return kinds[name]
