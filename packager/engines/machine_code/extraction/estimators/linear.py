@@ -174,3 +174,12 @@ def above_zero(program: Program, scores: Block) -> Block:
 def apply(program: Program, name: str, block: Block) -> Block:
     """A function of the C library over every column, or over the row."""
     return program.add(name, [block], block.kind, block.width)
+
+
+def name_labels(program: Program, best: Block, classes: Fitted) -> Block:
+    """The labels themselves, where these are whole numbers."""
+    labels = np.asarray(classes)
+    if labels.dtype.kind not in "iu":
+        raise UnsupportedError("labels of several outputs that are no whole numbers")
+    codes = np.append(labels, labels[-1]).astype(np.float64)
+    return program.add("look_up", [best], "int64", 1, at=0, constants=codes)

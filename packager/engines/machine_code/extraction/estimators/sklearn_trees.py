@@ -9,7 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
-from packager.engines.machine_code.extraction.estimators.linear import apply, both_sides
+from packager.engines.machine_code.extraction.estimators.linear import (
+    apply,
+    both_sides,
+    name_labels,
+)
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
 from packager.engines.machine_code.extraction.program import (
     Array,
@@ -22,6 +26,7 @@ from packager.engines.machine_code.extraction.tables import (
     as_numbers,
     compute,
     narrow_columns,
+    stack,
     version_of,
 )
 from packager.engines.machine_code.extraction.tree_tables import (
@@ -63,27 +68,37 @@ def estimate_means(model: Fitted, program: Program, table: Table) -> Answer:
 @index.reads(ESTIMATORS, "sklearn.DecisionTreeClassifier", "sklearn.ExtraTreeClassifier")
 @index.reads(ESTIMATORS, "sklearn.RandomForestClassifier", "sklearn.ExtraTreesClassifier")
 def estimate_shares(model: Fitted, program: Program, table: Table) -> Answer:
-    """Raises UnsupportedError for several outputs, and for a tree that lacks a class."""
+    """Raises UnsupportedError for a tree that lacks a class."""
     parts = list(getattr(model, "estimators_", [model]))
-    if parts[0].n_outputs_ != 1:
-        raise UnsupportedError("trees with several outputs")
-    classes = len(model.classes_)
-    if any(len(part.classes_) != classes for part in parts):
-        raise UnsupportedError("a tree that has not seen every class")
+    block = narrow_columns(program, table)
+    if parts[0].n_outputs_ == 1:
+        if any(len(part.classes_) != len(model.classes_) for part in parts):
+            raise UnsupportedError("a tree that has not seen every class")
+        sums = _sum_shares(model, program, block, 0, len(model.classes_))
+        return Answer(sums, program.add("argmax", [sums], "int64", 1))
+    labels = []
+    for output, classes in enumerate(model.classes_):
+        sums = _sum_shares(model, program, block, output, len(classes))
+        best = program.add("argmax", [sums], "int64", 1)
+        labels.append(name_labels(program, best, classes))
+    return Answer(stack(program, labels))
+
+
+def _sum_shares(model: Fitted, program: Program, block: Block, output: int, classes: int) -> Block:
+    """Mean of the trees' shares of each class of one output."""
+    parts = list(getattr(model, "estimators_", [model]))
     trees = []
     for part in parts:
-        values = part.tree_.value[:, 0, :]
+        values = part.tree_.value[:, output, :classes]
         # weighted counts before scikit-learn 1.3, shares since, which are answered as they are
         if version_of("sklearn") < (1, 3):
             sums = values.sum(axis=1, keepdims=True)
             values = values / np.where(sums == 0.0, 1.0, sums)
         trees.append(read_tree(part.tree_, values))
-    block = narrow_columns(program, table)
-    base = np.zeros(classes)
-    sums = add_trees(program, block, trees, [0] * len(trees), base, "<=", "double")
+    total = add_trees(program, block, trees, [0] * len(trees), np.zeros(classes), "<=", "double")
     if hasattr(model, "estimators_"):
-        sums = compute(program, sums, "/", np.float64(len(parts)))
-    return Answer(sums, program.add("argmax", [sums], "int64", 1))
+        total = compute(program, total, "/", np.float64(len(parts)))
+    return total
 
 
 @index.reads(ESTIMATORS, "sklearn.GradientBoostingRegressor", "sklearn.GradientBoostingClassifier")

@@ -15,6 +15,7 @@ from packager.engines.machine_code.extraction.estimators.linear import (
     above_zero,
     apply,
     both_sides,
+    name_labels,
     share,
 )
 from packager.engines.machine_code.extraction.estimators.neighbors import measure
@@ -73,9 +74,7 @@ def estimate_beyond_threshold(model: Fitted, program: Program, table: Table) -> 
 @index.composes("sklearn.OneVsRestClassifier", "sklearn.OneVsOneClassifier")
 @index.reads(ESTIMATORS, "sklearn.OneVsRestClassifier")
 def estimate_against_rest(model: Fitted, program: Program, table: Table) -> Answer:
-    """Raises UnsupportedError for several labels of a row."""
-    if model.multilabel_:
-        raise UnsupportedError("several labels of a row")
+    """Raises UnsupportedError for a class that every row of training had, or none."""
     scores, shares = [], []
     by_share = not hasattr(model.estimators_[0], "decision_function")
     for part in model.estimators_:
@@ -93,6 +92,9 @@ def estimate_against_rest(model: Fitted, program: Program, table: Table) -> Answ
         one = len(shares) == 1
         numbers = both_sides(program, whole) if one else share(program, whole, none)
     block = stack(program, scores)
+    if model.multilabel_:
+        most = np.full(block.width, 0.5 if by_share else 0.0)
+        return Answer(program.add("above", [block], "int64", block.width, constants=most))
     if len(scores) == 1:
         half = np.array([0.5 if by_share else 0.0])
         return Answer(numbers, program.add("above", [block], "int64", 1, constants=half), block)
@@ -146,15 +148,6 @@ def estimate_several_labels(model: Fitted, program: Program, table: Table) -> An
         best = require_block(index.estimate(part, program, table).best, "predict", part)
         blocks.append(name_labels(program, best, part.classes_))
     return Answer(stack(program, blocks))
-
-
-def name_labels(program: Program, best: Block, classes: Fitted) -> Block:
-    """The labels themselves, where these are whole numbers."""
-    labels = np.asarray(classes)
-    if labels.dtype.kind not in "iu":
-        raise UnsupportedError("labels of several outputs that are no whole numbers")
-    codes = np.append(labels, labels[-1]).astype(np.float64)
-    return program.add("look_up", [best], "int64", 1, at=0, constants=codes)
 
 
 @index.reads(ESTIMATORS, "sklearn.RegressorChain", "sklearn.ClassifierChain")
