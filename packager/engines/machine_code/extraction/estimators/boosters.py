@@ -13,7 +13,7 @@ import numpy as np
 from packager.engines.machine_code.extraction import index
 from packager.engines.machine_code.extraction.estimators.linear import apply, both_sides
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
-from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
 from packager.engines.machine_code.extraction.tables import Table, compute, gather, table_of
 from packager.engines.machine_code.extraction.tree_tables import (
     MISSING_LEFT,
@@ -27,6 +27,7 @@ _LIGHTGBM_LINKS = {
     "binary": "expit",
     "cross_entropy": "expit",
     "multiclass": "softmax",
+    "multiclassova": "expit",
     "poisson": "exp",
     "gamma": "exp",
     "tweedie": "exp",
@@ -122,22 +123,22 @@ _XGBOOST_LINKS = {
     "rank:pairwise": "",
     "rank:ndcg": "",
     "rank:map": "",
+    "reg:quantileerror": "",
+    "survival:cox": "exp",
+    "survival:aft": "exp",
 }
 
 
 @index.reads(ESTIMATORS, "xgboost.Booster", "xgboost.XGBRegressor", "xgboost.XGBClassifier")
 @index.reads(ESTIMATORS, "xgboost.XGBRFRegressor", "xgboost.XGBRFClassifier", "xgboost.XGBRanker")
 def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
-    """Raises UnsupportedError for linear and dart boosters, categories, unknown objectives."""
+    """Raises UnsupportedError for linear boosters, categories and unknown objectives."""
     booster = model.get_booster() if hasattr(model, "get_booster") else model
     learner = json.loads(bytes(booster.save_raw("json")).decode("utf-8"))["learner"]
     objective = learner["objective"]["name"]
     if objective not in _XGBOOST_LINKS:
         raise UnsupportedError(f"XGBoost's objective {objective}")
-    gradient = learner["gradient_booster"]
-    if gradient["name"] != "gbtree" or gradient["model"].get("weight_drop"):
-        raise UnsupportedError("XGBoost's booster {}".format(gradient["name"]))
-    inner = gradient["model"]
+    inner, shares = _read_gradient_booster(learner["gradient_booster"])
     parameters = learner["learner_model_param"]
     margins = max(1, int(parameters["num_class"]), int(parameters.get("num_target", 1)))
     count = len(inner["trees"])
@@ -145,20 +146,17 @@ def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
     if best is not None:
         count = int(inner["iteration_indptr"][int(best) + 1])
     trees = [_read_xgboost_tree(each) for each in inner["trees"][:count]]
+    targets = [int(each) for each in inner["tree_info"][:count]]
     link = _XGBOOST_LINKS[objective]
     base = _read_base_score(str(parameters["base_score"]), link, margins)
+    if shares is not None:
+        starts = base if booster is not model else [0.0] * len(base)
+        of_trees = [starts[at] for at in targets]
+        trees = [_weigh_tree(*each) for each in zip(trees, shares, of_trees)]
     block = gather(program, table, "float")
     if len(trees) == 0:
         raise UnsupportedError("a booster without trees")
-    sums = add_trees(
-        program,
-        block,
-        trees,
-        [int(each) for each in inner["tree_info"][:count]],
-        base,
-        "<",
-        "float",
-    )
+    sums = add_trees(program, block, trees, targets, base, "<", "float")
     if objective == "multi:softmax" and not hasattr(model, "classes_"):
         best_of = program.add("argmax", [sums], "int64", 1)
         return Answer(gather(program, table_of(best_of), "float"))
@@ -170,6 +168,29 @@ def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
         best_of = program.add("above", [numbers], "int64", 1, constants=half)
         return Answer(both_sides(program, numbers), best_of)
     return Answer(numbers, program.add("argmax", [numbers], "int64", 1))
+
+
+def _read_gradient_booster(gradient: Fitted) -> tuple[Fitted, Array | None]:
+    """The trees, and by what each one's leaves are multiplied where trees are dropped.
+
+    Raises UnsupportedError for a booster that is not made of trees.
+    """
+    if gradient["name"] == "dart":
+        return gradient["gbtree"]["model"], np.array(gradient["weight_drop"], np.float32)
+    if gradient["name"] != "gbtree":
+        raise UnsupportedError("XGBoost's booster {}".format(gradient["name"]))
+    return gradient["model"], None
+
+
+def _weigh_tree(tree: Tree, share: float, start: float) -> Tree:
+    """Leaves of a dart booster, in float: each tree is answered from `start` on, as by itself.
+
+    The estimators predict in place, where every tree starts with the base score and this is
+    taken off again; a booster over a matrix starts with nothing
+    (https://github.com/dmlc/xgboost, src/gbm/gbtree.cc, `Dart`).
+    """
+    begun = np.float32(start)
+    return tree._replace(leaves=((tree.leaves + begun) - begun) * np.float32(share))
 
 
 def _read_base_score(text: str, link: str, margins: int) -> list[float]:
