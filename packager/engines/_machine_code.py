@@ -35,7 +35,7 @@ from packager.types import (
 
 _LOG = logging.getLogger(__name__)
 
-FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm"})
+FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "statsmodels"})
 FORM: Final = "machine code"
 ALREADY: Final = ""
 """No flavor's model is a library as it was logged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import xgboost
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomForestClassifier
@@ -191,3 +193,147 @@ def test_columns_by_position_nested_and_dropped(tmp_path: Path) -> None:
     )
     found = hold(make_pipeline(outer, Ridge()), ANSWERS, tmp_path)
     assert (found.refused, found.wrong) == ("", [])
+
+
+YES: Final = (ANSWERS > 1).astype(float)
+FAMILIES: Final = sm.families
+STATISTICS: Final = {
+    "least squares": lambda table: sm.OLS(ANSWERS, table),
+    "robust": lambda table: sm.RLM(ANSWERS, table),
+    "quantile": lambda table: sm.QuantReg(ANSWERS, table),
+    "logit": lambda table: sm.Logit(YES, table),
+    "probit": lambda table: sm.Probit(YES, table),
+    "counts": lambda table: sm.Poisson(np.abs(ANSWERS).round(), table),
+    "binomial by CLogLog": lambda table: sm.GLM(
+        YES, table, family=FAMILIES.Binomial(FAMILIES.links.CLogLog())
+    ),
+    "gamma by Log": lambda table: sm.GLM(
+        np.abs(ANSWERS) + 0.1, table, family=FAMILIES.Gamma(FAMILIES.links.Log())
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_statsmodels_by_its_parameters(name: str, tmp_path: Path) -> None:
+    table = TABLE[NUMBERS]
+    found = compare(
+        STATISTICS[name](table).fit(), table, draw(1, 1500)[NUMBERS], "predict", tmp_path
+    )
+    assert (found.refused, found.wrong) == ("", [])
+
+
+def test_a_formula_of_statsmodels_is_refused(tmp_path: Path) -> None:
+    table = TABLE[["num 0"]].set_axis(["a"], axis=1).assign(y=ANSWERS)
+    model = sm.OLS.from_formula("y ~ a", table).fit()
+    found = compare(model, table[["a"]], table[["a"]], "predict", tmp_path)
+    assert found.refused == "a formula of statsmodels"
+
+
+FLOATS: Final = [
+    {"feature_index": at, "flat_feature_index": at, "nan_value_treatment": treatment}
+    for at, treatment in enumerate(("AsFalse", "AsTrue", "AsIs"))
+]
+
+
+def ask(column: int, border: float, kind: str = "FloatFeature") -> dict[str, Any]:
+    return {"float_feature_index": column, "border": border, "split_type": kind}
+
+
+OBLIVIOUS: Final = {
+    "features_info": {"float_features": FLOATS},
+    "oblivious_trees": [
+        {"leaf_values": [0.1, 0.2, 0.4, 0.7], "splits": [ask(0, 0.25), ask(1, 3.5)]},
+        {"leaf_values": [1.0, -1.0], "splits": [ask(2, 2.5)]},
+        {"leaf_values": [0.3], "splits": None},
+    ],
+    "scale_and_bias": [0.5, [7.0]],
+}
+GROWN: Final = {
+    "features_info": {"float_features": FLOATS},
+    "trees": [
+        {
+            "split": ask(1, 3.5),
+            "left": {"value": -2.0},
+            "right": {"split": ask(0, 0.25), "left": {"value": 0.3}, "right": {"value": 0.9}},
+        }
+    ],
+    "scale_and_bias": [1.0, [0.0]],
+}
+
+
+class StoredBoosting:
+    """What extraction reads of CatBoost: its JSON; and the answers that this stands for."""
+
+    def __init__(self, found: Any, loss: str = "RMSE") -> None:
+        self.found, self.loss = found, loss
+
+    def save_model(self, path: str, format: str) -> None:  # noqa: A002 - CatBoost's own name
+        assert format == "json"
+        Path(path).write_text(json.dumps(self.found))
+
+    def get_all_params(self) -> dict[str, str]:
+        return {"loss_function": self.loss}
+
+    def predict(self, table: Any) -> Any:
+        matrix = np.asarray(table, np.float32)
+        return np.array([self._answer(row) for row in matrix])
+
+    def _answer(self, row: Any) -> float:
+        scale, (bias,) = self.found["scale_and_bias"]
+        total = 0.0
+        for tree in self.found.get("oblivious_trees", ()):
+            splits = tree["splits"] or ()
+            place = sum(self._goes_right(each, row) << at for at, each in enumerate(splits))
+            total += tree["leaf_values"][place]
+        total += sum(self._descend(each, row) for each in self.found.get("trees", ()))
+        return float(total * scale + bias)
+
+    def _descend(self, node: Any, row: Any) -> float:
+        while "split" in node:
+            node = node["right" if self._goes_right(node["split"], row) else "left"]
+        return float(node["value"])
+
+    def _goes_right(self, split: Any, row: Any) -> bool:
+        value = row[split["float_feature_index"]]
+        if np.isnan(value):
+            treatment = FLOATS[split["float_feature_index"]]["nan_value_treatment"]
+            return bool(treatment == "AsTrue")
+        return bool(value > np.float32(split["border"]))
+
+
+CatBoostRegressor: Final = type(
+    "CatBoostRegressor", (StoredBoosting,), {"__module__": "catboost.core"}
+)
+
+
+@pytest.mark.parametrize("found", [OBLIVIOUS, GROWN], ids=["by levels", "by nodes"])
+def test_catboost_from_its_json(found: Any, tmp_path: Path) -> None:
+    table = TABLE[NUMBERS]
+    held = compare(CatBoostRegressor(found), table, draw(1, 500)[NUMBERS], "predict", tmp_path)
+    assert (held.refused, held.wrong, held.exact) == ("", [], True)
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (CatBoostRegressor({**OBLIVIOUS, "trees": []}, "Focal"), "CatBoost's loss Focal"),
+        (
+            CatBoostRegressor({"features_info": {"categorical_features": [{}]}}),
+            "CatBoost over categories or texts",
+        ),
+        (
+            CatBoostRegressor(
+                {
+                    **OBLIVIOUS,
+                    "oblivious_trees": [
+                        {"leaf_values": [0.0, 1.0], "splits": [ask(0, 0.5, "OnlineCtr")]}
+                    ],
+                }
+            ),
+            "CatBoost's splits by categories",
+        ),
+    ],
+)
+def test_what_catboost_has_beyond_numbers_is_refused(model: Any, why: str, tmp_path: Path) -> None:
+    held = compare(model, TABLE[NUMBERS], TABLE[NUMBERS], "predict", tmp_path)
+    assert held.refused == why

@@ -7,6 +7,7 @@ from typing import Sequence
 from packager.engines.machine_code.extraction import composition, index
 from packager.engines.machine_code.extraction.estimators import (
     boosters,
+    catboost_models,
     discriminants,
     ensembles,
     kernels,
@@ -34,9 +35,9 @@ from packager.engines.machine_code.extraction.transformers import (
 )
 
 FILES = (
-    boosters, composition, discriminants, distributions, encoders, ensembles, expansions, functions,
-    kernels, linear, naive_bayes, neighbors, networks, outliers, projections, scalers, selection,
-    sklearn_trees, support_vectors, target_encoder, wrappers,
+    boosters, catboost_models, composition, discriminants, distributions, encoders, ensembles,
+    expansions, functions, kernels, linear, naive_bayes, neighbors, networks, outliers, projections,
+    scalers, selection, sklearn_trees, support_vectors, target_encoder, wrappers,
 )  # fmt: skip
 _METHODS = ("predict", "predict_proba")
 

@@ -183,3 +183,49 @@ def name_labels(program: Program, best: Block, classes: Fitted) -> Block:
         raise UnsupportedError("labels of several outputs that are no whole numbers")
     codes = np.append(labels, labels[-1]).astype(np.float64)
     return program.add("look_up", [best], "int64", 1, at=0, constants=codes)
+
+
+_LINKS = {
+    "Identity": (),
+    "Log": ("exp",),
+    "Logit": ("expit",),
+    "Probit": ("normal_share",),
+    "InversePower": ("reciprocal",),
+    "Sqrt": ("square",),
+    "CLogLog": ("exp", "negative", "exp", "rest"),
+}
+"""statsmodels' links by name: what makes an answer of a score."""
+_LINK_OF = {
+    "OLS": "Identity",
+    "WLS": "Identity",
+    "GLS": "Identity",
+    "GLSAR": "Identity",
+    "RLM": "Identity",
+    "QuantReg": "Identity",
+    "Logit": "Logit",
+    "Probit": "Probit",
+    "Poisson": "Log",
+}
+
+
+@index.reads(ESTIMATORS, "statsmodels.RegressionResultsWrapper", "statsmodels.GLMResultsWrapper")
+@index.reads(ESTIMATORS, "statsmodels.BinaryResultsWrapper", "statsmodels.PoissonResultsWrapper")
+@index.reads(ESTIMATORS, "statsmodels.RLMResultsWrapper", "statsmodels.LogitResultsWrapper")
+@index.reads(ESTIMATORS, "statsmodels.ProbitResultsWrapper")
+def estimate_by_parameters(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for a formula, and for a model that has no score and no link."""
+    inner = model.model
+    if getattr(inner, "formula", None) is not None:
+        raise UnsupportedError("a formula of statsmodels")
+    name = type(inner).__name__
+    link = type(inner.family.link).__name__ if name == "GLM" else _LINK_OF.get(name, name)
+    if link not in _LINKS:
+        raise UnsupportedError(f"statsmodels with {link}")
+    parameters = np.asarray(model.params, np.float64).ravel()
+    block = weigh(program, table_of(as_numbers(program, table)), parameters, np.zeros(1))
+    for step in _LINKS[link]:
+        if step == "rest":
+            block = compute(program, apply(program, "negative", block), "+", np.float64(1.0))
+        else:
+            block = apply(program, step, block)
+    return Answer(block)
