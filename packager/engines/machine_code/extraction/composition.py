@@ -72,7 +72,7 @@ def transform_union(model: Fitted, program: Program, table: Table) -> Table:
 def _answers_table(model: Fitted) -> bool:
     """Tell whether `set_output` was asked for a table, whose columns keep their own kinds."""
     config = getattr(model, "_sklearn_output_config", {})
-    return config.get("transform", "default") != "default"
+    return bool(config.get("transform", "default") != "default")
 
 
 def _stack(program: Program, parts: list[Table], *, as_table: bool) -> Table:
