@@ -157,6 +157,11 @@ def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
     if len(trees) == 0:
         raise UnsupportedError("a booster without trees")
     sums = add_trees(program, block, trees, targets, base, "<", "float")
+    return _answer_xgboost(model, program, objective, sums)
+
+
+def _answer_xgboost(model: Fitted, program: Program, objective: str, sums: Block) -> Answer:
+    link = _XGBOOST_LINKS[objective]
     if objective == "multi:softmax" and not hasattr(model, "classes_"):
         best_of = program.add("argmax", [sums], "int64", 1)
         return Answer(gather(program, table_of(best_of), "float"))
