@@ -228,7 +228,7 @@ def test_the_same_model_is_the_same_form_and_the_same_c(tmp_path: Path) -> None:
 
 
 def _forest(folder: Path) -> dict[str, Any]:
-    model = RandomForestRegressor(3, random_state=0).fit(TABLE[["k"]], Y)
+    model = RandomForestRegressor(8, random_state=0).fit(TABLE[["k"]], Y)
     write(model, folder, table=TABLE[["k"]])
     found: dict[str, Any] = json.loads((folder / "form.json").read_text(encoding="utf-8"))
     return found

@@ -14,6 +14,9 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from packager.engines.machine_code import form
+from packager.engines.machine_code.extraction.families import extract_program
+from packager.engines.machine_code.extraction.program import UnsupportedError
+from packager.engines.machine_code.extraction.tree_tables import round_to_float
 from packager.engines.machine_code.form import FormError, read_form
 from tests.engines.test_machine_code import ask, compiled, needs_compiler, write
 
@@ -75,5 +78,43 @@ def test_more_than_an_artifact_holds_is_refused_with_the_limit(
 ) -> None:
     write(DecisionTreeRegressor().fit(NUMBERS, [1, 2, 3, 4]), tmp_path, table=NUMBERS)
     monkeypatch.setattr(form, "MOST_BYTES", 64)
-    with pytest.raises(FormError, match=r"776 bytes in constants\.bin, and 64 are"):
+    with pytest.raises(FormError, match=r"712 bytes in constants\.bin, and 64 are"):
         read_form(tmp_path)
+
+
+FLOATS = np.array(
+    [0.0, -0.0, 1e-45, -1e-45, 1.0, 1.0000001, 3e38, np.inf, -np.inf, np.nan, 0.1, -0.1, 2.0**24],
+    np.float32,
+)
+
+
+@pytest.mark.parametrize("less", ["<=", "<"])
+def test_thresholds_in_float_part_floats_as_those_in_double(less: str) -> None:
+    close = FLOATS.astype(np.float64)
+    beside = [np.nextafter(close, end) for end in (-np.inf, np.inf)]
+    thresholds = np.concatenate([close, *beside, [1e300, -1e300, 1e-300, 0.1]])
+    narrow = round_to_float(thresholds, less)
+    compare = np.less_equal if less == "<=" else np.less
+    assert narrow.dtype == np.float32
+    for at, threshold in enumerate(thresholds):
+        expected = compare(FLOATS.astype(np.float64), threshold)
+        assert (compare(FLOATS, narrow[at]) == expected).all(), threshold
+
+
+class _Raising:
+    """A fitted object that fails in whatever way when it is read."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), ZeroDivisionError(), OSError("gone")])
+def test_a_model_that_raises_while_it_is_read_is_refused(error: Exception) -> None:
+    kind = type("Ridge", (_Raising,), {"__module__": "sklearn.linear_model"})
+    with pytest.raises(UnsupportedError, match=r"sklearn\.Ridge in a form that is not known"):
+        extract_program(kind(error), ["a"], ["double"], "predict")

@@ -13,6 +13,8 @@ from packager.engines.proof.inputs import Before
 
 _STEPS: Final = 2
 """Neighbours to each side that are tried: what is traced back is rounded at each step."""
+_MOST_TURNS: Final = 500_000
+"""Of an operation's thresholds: more than a proof asks for, and traced in seconds."""
 _INVERSE: Final = {"+": np.subtract, "-": np.add, "*": np.divide, "/": np.multiply}
 
 
@@ -55,10 +57,12 @@ class Edges:
         names = {"trees": "thresholds", "above": "constants"}
         if operation not in names:
             return []
-        values = self.program.array(number, names[operation]).astype(np.float64).tolist()
+        values = self.program.array(number, names[operation]).astype(np.float64)
         if operation == "trees":
-            return list(zip(self.program.array(number, "features").tolist(), values))
-        return list(enumerate(values))
+            columns = self.program.array(number, "features")
+            chosen = slice(None, None, max(1, len(values) // _MOST_TURNS))
+            return list(zip(columns[chosen].tolist(), values[chosen].tolist()))
+        return list(enumerate(values.tolist()))
 
     def _trace(self, block: int, at: int, value: float, found: dict[int, list[float]]) -> None:
         """Follow one column back to the input that it is computed from, if it is from one alone."""

@@ -61,8 +61,10 @@ def extract_program(
     table = Table(tuple(Column(name, block, 0) for name, block in zip(names, blocks)))
     try:
         found = index.estimate(model, program, table)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        # a version that names or shapes its parts in another way
+    except (UnsupportedError, MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        # a version that names or shapes its parts in another way, or whatever its own code raises
         message = f"{index.name_class(model)} in a form that is not known: {error}"
         raise UnsupportedError(message) from error
     wanted = found.numbers if method == "predict_proba" else found.best or found.numbers

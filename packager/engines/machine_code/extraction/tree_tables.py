@@ -76,11 +76,14 @@ def add_trees(
     features = np.concatenate([each.features for each in trees]).astype(np.int32)
     # as the model's own values are: comparing happens in the width of the wider of the two
     thresholds = np.concatenate([each.thresholds for each in trees])
+    if block.kind == "float":
+        thresholds = round_to_float(thresholds, less)
     flags = np.concatenate([each.flags for each in trees]).astype(np.uint8)
-    keys = np.zeros(len(features), [("f", "<i4"), ("t", "<u8"), ("m", "u1")])
-    keys["f"], keys["m"] = features, flags
-    keys["t"] = thresholds.astype(np.float64).view(np.uint64)
-    distinct, splits = np.unique(keys, return_inverse=True)
+    first, splits = _find_distinct(features, thresholds, flags)
+    shared: dict[str, Array] = {}
+    if 2 * len(first) < len(features):
+        features, thresholds, flags = features[first], thresholds[first], flags[first]
+        shared["splits"] = splits.astype(np.uint16 if len(first) <= 2**16 else np.int32)
     counts = np.array([len(each.lefts) for each in trees])
     leaf_counts = np.array([len(each.leaves) for each in trees])
     narrow = max(counts.max(), leaf_counts.max()) < 2**15
@@ -94,15 +97,39 @@ def add_trees(
         node_starts=_starts(counts),
         leaf_starts=_starts(leaf_counts),
         targets=np.array(targets, np.int32),
-        features=np.ascontiguousarray(distinct["f"]),
-        thresholds=np.ascontiguousarray(distinct["t"]).view(np.float64).astype(thresholds.dtype),
-        flags=np.ascontiguousarray(distinct["m"]),
-        splits=splits.ravel().astype(np.uint16 if len(distinct) <= 2**16 else np.int32),
+        features=features.astype(np.uint16) if block.width <= 2**16 else features,
+        thresholds=thresholds,
+        flags=flags,
+        **shared,
         lefts=np.concatenate([each.lefts for each in trees]).astype(children),
         rights=np.concatenate([each.rights for each in trees]).astype(children),
         leaves=np.concatenate([each.leaves for each in trees]).astype(real).ravel(),
         base=np.asarray(base, real),
     )
+
+
+def round_to_float(thresholds: Array, less: str) -> Array:
+    """Thresholds in float that part the floats as they do: the next below, above for `<`."""
+    if thresholds.dtype == np.float32:
+        return thresholds
+    with np.errstate(all="ignore"):
+        narrow = thresholds.astype(np.float32)
+    wide = narrow.astype(np.float64)
+    beyond = wide > thresholds if less == "<=" else wide < thresholds
+    end = np.float32(-np.inf if less == "<=" else np.inf)
+    return np.where(beyond, np.nextafter(narrow, end), narrow)
+
+
+def _find_distinct(features: Array, thresholds: Array, flags: Array) -> tuple[Array, Array]:
+    """Return where each distinct split comes first, and by node which of these is its own."""
+    asked = features.astype(np.int64) * (MISSING_LEFT + ZERO_IS_MISSING + 1) + flags
+    bits = np.ascontiguousarray(thresholds.astype(np.float64)).view(np.int64)
+    order = np.lexsort((bits, asked))
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(asked[order]) != 0) | (np.diff(bits[order]) != 0)
+    splits = np.zeros(len(order), np.int64)
+    splits[order] = np.cumsum(new) - 1
+    return order[new], splits
 
 
 def _starts(counts: Array) -> Array:

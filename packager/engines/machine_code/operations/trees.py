@@ -30,14 +30,16 @@ def _check(step: Step) -> None:
         raise step.fail("trees of another form")
     real = _REAL_DTYPES[step.kind]
     splits = len(step.array("features"))
-    check_array(step, "features", splits, "<i4")
+    check_array(step, "features", splits, "<i4", "<u2")
     check_range(step, "features", 0, step.inputs[0].width)
     check_array(step, "thresholds", splits, "<f8", "<f4")
     check_array(step, "flags", splits, "|u1")
     check_range(step, "flags", 0, 4)
-    nodes = len(step.array("splits"))
-    check_array(step, "splits", nodes, "<u2", "<i4")
-    check_range(step, "splits", 0, splits)
+    nodes = splits
+    if "splits" in step.constants:
+        nodes = len(step.array("splits"))
+        check_array(step, "splits", nodes, "<u2", "<i4")
+        check_range(step, "splits", 0, splits)
     for name in ("lefts", "rights"):
         check_array(step, name, nodes, "<i2", "<i4")
     trees = len(step.array("targets"))
@@ -79,7 +81,8 @@ def _check_children(step: Step) -> None:
 
 def _write(step: Step) -> Iterable[str]:
     source, values = step.inputs[0], _values_of_leaf(step)
-    names = ("node_starts", "leaf_starts", "splits", "lefts", "rights", "leaves", "flags")
+    shared = ("splits",) if "splits" in step.constants else ()
+    names = ("node_starts", "leaf_starts", "lefts", "rights", "leaves", "flags", *shared)
     for name in (*names, "features", "thresholds"):
         pointer = constant(step, name)
         yield f"{pointer[2 : pointer.index('*')]}*const {name} = {pointer};"
@@ -89,7 +92,7 @@ def _write(step: Step) -> Iterable[str]:
     yield "  const int64_t first = node_starts[t];"
     yield "  int64_t at = node_starts[t + 1] == first ? -1 : 0;"
     yield "  while (at >= 0) {"
-    yield "    const int64_t split = splits[first + at];"
+    yield f"    const int64_t split = {'splits[first + at]' if shared else 'first + at'};"
     yield f"    const {source.kind} x = {block(source)}[features[split]];"
     zero = f" || ((flags[split] & 2) && x <= {ZERO} && x >= -{ZERO})"
     missing = "x != x" + (zero if (step.array("flags") & 2).any() else "")
