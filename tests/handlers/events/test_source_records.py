@@ -414,3 +414,16 @@ def test_an_item_of_a_map_that_must_come_again_fails_the_task() -> None:
         source.reply({"Items": [{}]}, [Outcome(record=record, retry=True)])
     assert source.reply({"Items": [{}]}, [Outcome(record=record)]) == [None]
     assert source.reply({"Item": {}}, [Outcome(record=record, answer=b"[1]")]) == [1]
+
+
+@pytest.mark.parametrize("event", [None, "Items", 5, [{"Items": []}]])
+def test_what_is_no_object_is_no_batch_of_step_functions(event: Any) -> None:
+    assert not load("stepfunctions").claims(event)
+
+
+def test_an_item_of_step_functions_is_known_by_its_place() -> None:
+    source = load("stepfunctions")
+    entries = source.entries({"Items": [{"x": 1}, {"x": 2}]})
+
+    assert [source.identify(each) for each in entries] == [("0", None), ("1", None)]
+    assert [source.read(each)[0].id for each in entries] == ["0", "1"]

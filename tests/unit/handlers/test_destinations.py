@@ -330,6 +330,27 @@ def test_a_claim_is_free_after_its_deadline() -> None:
     assert ledger().claim(["a"], "other", 60) == [Claim.ELSEWHERE]
 
 
+def test_claims_and_marks_are_kept_as_long_as_a_queue_keeps_a_message() -> None:
+    table("answered")
+    ledger().claim(["a", "b"], "one", 60)
+    ledger().done(["b"])
+
+    items = asked("dynamodb").scan(TableName="answered")["Items"]
+
+    assert sorted(item["state"]["S"] for item in items) == ["claimed", "done"]
+    kept = [float(item["expires"]["N"]) - time.time() for item in items]
+    assert kept == [pytest.approx(14 * 86400, abs=60)] * 2
+
+
+def test_a_claim_holds_until_the_deadline_that_was_asked_for() -> None:
+    table("answered")
+    ledger().claim(["a"], "one", 60)
+
+    (item,) = asked("dynamodb").scan(TableName="answered")["Items"]
+
+    assert float(item["until"]["N"]) - time.time() == pytest.approx(60, abs=20)
+
+
 def test_only_its_owner_gives_a_claim_up() -> None:
     table("answered")
     ledger().claim(["a", "b"], "one", 60)

@@ -8,10 +8,12 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import pytest
 
 from handlers.importer import stored_libraries
+from handlers.importer.stored_files import StoredFiles
 from packager.pipeline.slim import prune
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store
 from packager.system import file_tree, process
@@ -103,6 +105,9 @@ ALIKE = {
     "the folder itself": "sorted(n for n in os.listdir(root) if n != '__pycache__')",
     "scandir": "sorted((e.name, e.is_file(), e.is_dir(), e.path) for e in os.scandir(root / 'used')"
     " if e.name != '__pycache__')",
+    "scandir's entries as paths": "sorted(os.fspath(e) for e in os.scandir(root / 'used')"
+    " if e.name != '__pycache__')",
+    "a file object's number, listed": "type(answer_of(os.listdir, -1)).__name__",
     "walk": "sorted(os.path.join(d, f) for d, _, fs in os.walk(root / 'used') for f in fs"
     " if not f.endswith('.pyc'))",
     "glob": "sorted(glob.glob(f'{root}/used/**/*.pyi', recursive=True))",
@@ -132,6 +137,11 @@ ALIKE = {
 SETUP = """
 import tempfile
 tmp = tempfile.mkdtemp()
+def answer_of(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError as error:
+        return error
 def why(*arguments):
     try:
         open(*arguments)
@@ -253,3 +263,14 @@ def test_cffi_is_answered_for() -> None:
     assert module.load_library("stored.so", 2) == ("below /tmp", 2)
     with pytest.raises(OSError, match=r"other\.so"):
         module.load_library("other.so")
+
+
+def test_what_loads_libraries_is_changed_only_where_it_is_installed(tmp_path: Path) -> None:
+    finder = stored_libraries.LoadingFinder(cast("StoredFiles", None))
+    (tmp_path / "ctypes").mkdir()  # a package without a file has no loader to change
+
+    assert finder.find_spec("_cffi_backend", []) is None
+    assert finder.find_spec("json") is None
+    found = finder.find_spec("ctypes", [str(tmp_path)])
+    assert found is not None
+    assert found.loader is None
