@@ -58,7 +58,10 @@ def verify(
     from packager.commands.cloud.deployed import compare_deployed
 
     if stack and not deployed:
-        raise typer.BadParameter("it is of use with --deployed alone", param_hint="--stack")
+        raise typer.BadParameter(
+            "it has no effect without --deployed: add --deployed, or leave it out",
+            param_hint="--stack",
+        )
     with console.progress(verbose=verbose):
         found = verify_artifact(artifact, report_sha256=sha256)
         if deployed:

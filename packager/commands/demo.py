@@ -108,7 +108,9 @@ def _ask(report: BuildReport) -> list[DoorAnswer]:
     function = report.artifact.folder
     manifest = Manifest.read(function)
     if manifest.example is None:
-        raise ToolError("The demo's model was saved without its example.")
+        raise ToolError(
+            "The demo's model was saved without its example. Name a new folder and try again."
+        )
     body = (function / manifest.example).read_bytes()
     headers = {"content-type": "application/json"}
     events = {
@@ -133,7 +135,9 @@ def _ask_azure(report: BuildReport) -> list[DoorAnswer]:
     plan = report.plan
     manifest = Manifest.read(report.artifact.folder / plan.target.tree.home)
     if manifest.example is None:
-        raise ToolError("The demo's model was saved without its example.")
+        raise ToolError(
+            "The demo's model was saved without its example. Name a new folder and try again."
+        )
     body = (report.artifact.folder / plan.target.tree.home / manifest.example).read_bytes()
     boot = Boot(
         folder=report.artifact.folder,

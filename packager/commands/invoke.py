@@ -101,7 +101,9 @@ def _choose_asking(
     if isinstance(host, Delivers):
         return lambda: _deliver_event(host, event, call.body)
     if "direct" not in target.doors:
-        raise ConfigurationError(f"--event: {target.name} takes no events.")
+        raise ConfigurationError(
+            f"--event cannot be used: {target.name} takes no events. Leave it out."
+        )
     whole = json.dumps(source_event(event, _decode_request(call.body, event))).encode()
     return lambda: host.ask(Call(body=whole, door="direct"))
 
@@ -113,7 +115,9 @@ def _decode_request(body: bytes, event: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"--event {event}: the request is not JSON: {error}.") from error
     if not isinstance(found, dict):
-        raise ConfigurationError(f"--event {event}: the request is not a JSON object.")
+        raise ConfigurationError(
+            f"--event {event} needs a JSON object as the request, and --data gives none."
+        )
     return found
 
 
@@ -159,7 +163,7 @@ def _request_body(data: str | None, example: Path | None, folder: Path) -> bytes
         if data is None:
             if example is None:
                 raise ConfigurationError(
-                    "The model was saved without an example: give a request with --data."
+                    "The model was saved without an example. Give a request with --data."
                 )
             return example.read_bytes()
         if data == "-":
@@ -178,7 +182,7 @@ def _find_file(path: Path, folder: Path) -> Path:
 
 def _no_json(constant: str) -> None:
     raise ValueError(
-        f"{constant} is none of its words, null is, and --http lets {constant} through"
+        f"{constant} is not a value in JSON; write null, or add --http, which accepts {constant}"
     )
 
 

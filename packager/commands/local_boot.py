@@ -85,5 +85,7 @@ def _fill_stand_in(folder: Path, request: Path) -> None:
 def _split_variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not _VARIABLE.fullmatch(name) or "\0" in value:
-        raise ConfigurationError(f"--env {text!r}: give NAME=VALUE, as in --env LOG_LEVEL=DEBUG.")
+        raise ConfigurationError(
+            f"--env {text!r} is not NAME=VALUE. Write it as --env LOG_LEVEL=DEBUG."
+        )
     return name, value

@@ -92,7 +92,9 @@ def prepare(
             minor = artifact.read_manifest(function).python
             return Deployed(target, built, minor, request.model.allow_network)
     elif deployed:
-        raise ConfigurationError("--as-deployed: build an artifact first, and give its folder.")
+        raise ConfigurationError(
+            "--as-deployed needs an artifact. Build one first, and give its folder."
+        )
     else:
         function = _ensure_staged_folder(request, registry())
     manifest = artifact.read_manifest(function)

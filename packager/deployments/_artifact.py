@@ -63,7 +63,8 @@ class Built:
             raise ModelFormatError(f"{path} cannot be read: {error}. Build it again.") from error
         if count != 1:
             raise ModelFormatError(
-                f"{path} has {count} lines `CodeUri: function.zip`; one is meant. Build it again."
+                f"{path} has {count} lines `CodeUri: function.zip` and must have one. Build it "
+                "again."
             )
         return text
 
@@ -80,8 +81,8 @@ def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> 
         if is_artifact(folder):
             if said := settings.said_of_a_build:
                 raise wrong_setting(
-                    f"{said[0]} takes effect in a build, and {folder} is built already: leave it "
-                    "out, or name the model (-m models:/...)."
+                    f"{said[0]} takes effect in a build, and {folder} is already built. Leave it "
+                    "out, or build again by naming the model (-m models:/...)."
                 )
             _LOG.info("Taking the artifact in %s as it is", folder)
         else:

@@ -90,7 +90,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         stack = self._stack(cloud, name)
         if stack.busy:
             raise DeploymentError(
-                f"{name} is being changed ({stack.status}): try again when that is done.",
+                f"{name} is being changed ({stack.status}). Try again when the change is done.",
                 "RESOURCE_CONFLICT",
             )
         if model_uri is None:
@@ -156,7 +156,9 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         """
         _no_endpoint(endpoint)
         if deployment_name is None:
-            raise DeploymentError("Name a deployment.", "INVALID_PARAMETER_VALUE")
+            raise DeploymentError(
+                "No deployment was named. Give its name with --name.", "INVALID_PARAMETER_VALUE"
+            )
         body = request_body(inputs)
         _, cloud = self._begin(deployment_name, None, None)
         stack = self._stack(cloud, deployment_name)
@@ -185,8 +187,8 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         _no_endpoint(endpoint)
         if not name or tag_value(name) != name:
             raise DeploymentError(
-                f"{name!r} is no name for a deployment: 1 to 256 letters and digits of ASCII, "
-                "spaces and _.:/=+-@ are meant.",
+                f"{name!r} cannot be a deployment's name. Use 1 to 256 ASCII letters, digits, "
+                "spaces and the characters _.:/=+-@.",
                 "INVALID_PARAMETER_VALUE",
             )
         settings = parse(config, self.target_uri)
@@ -198,7 +200,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         if stack is None:
             raise DeploymentError(
                 f"There is no deployment {name} in {cloud.region}. "
-                f"`mlflow deployments list -t {self.target_uri}` names those that there are.",
+                f"`mlflow deployments list -t {self.target_uri}` lists the existing ones.",
                 "RESOURCE_DOES_NOT_EXIST",
             )
         if not _is_own(stack, name):

@@ -100,17 +100,17 @@ def _make_unfit(value: str, spec: Mapping[str, Any]) -> str | None:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
     """
     if (allowed := spec.get("AllowedValues")) and value not in map(str, allowed):
-        return f"one of {', '.join(map(str, allowed))} is meant"
+        return f"give one of {', '.join(map(str, allowed))}"
     pattern = spec.get("AllowedPattern")
     if pattern is not None and not re.fullmatch(pattern, value):
         return f"it does not match {pattern}"
     if spec["Type"] != "Number":
         return None
     if not _NUMBER.fullmatch(value):
-        return "a number is meant"
+        return "give a number"
     least, most = spec.get("MinValue"), spec.get("MaxValue")
     if isinstance(least, int) and isinstance(most, int) and not value.lstrip("-").isdecimal():
-        return "a whole number is meant"
+        return "give a whole number"
     if least is not None and float(value) < least:
-        return f"at least {least} is meant"
-    return f"at most {most} is meant" if most is not None and float(value) > most else None
+        return f"give at least {least}"
+    return f"give at most {most}" if most is not None and float(value) > most else None

@@ -74,8 +74,8 @@ def _request(inputs: object) -> Any:
     if hasattr(inputs, "tolist") or isinstance(inputs, list | tuple):
         return {"inputs": inputs}
     raise _make_refusal(
-        f"{type(inputs).__name__} cannot be sent: a DataFrame, an array, a dict, a list or JSON "
-        "text is meant."
+        f"{type(inputs).__name__} cannot be sent. Give a DataFrame, an array, a dict, a list or "
+        "JSON text."
     )
 
 

@@ -66,7 +66,7 @@ class Settings:
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"\d+", text) or not least <= int(text) <= most:
-            raise ValueError(f"a whole number from {least} to {most} is meant")
+            raise ValueError(f"give a whole number from {least} to {most}")
         return int(text)
 
     return read
@@ -83,13 +83,13 @@ def _read_choice(*known: str) -> Callable[[str], str]:
 
 def _read_switch(text: str) -> bool:
     if text.lower() not in {"true", "false"}:
-        raise ValueError("true or false is meant")
+        raise ValueError("give true or false")
     return text.lower() == "true"
 
 
 def _read_minor(text: str) -> str:
     if not re.fullmatch(r"\d+\.\d+", text):
-        raise ValueError("a minor version such as 3.13 is meant")
+        raise ValueError("give a minor version, such as 3.13")
     return text
 
 
@@ -99,19 +99,19 @@ def _read_engine(text: str) -> Engine | None:
 
 def _error(text: str) -> float:
     if not 0 <= (found := float(text)) < float("inf"):
-        raise ValueError("a number of 0 or more is meant")
+        raise ValueError("give a number of 0 or more")
     return found
 
 
 def _folder(text: str) -> Path:
     if not Path(text).is_dir():
-        raise ValueError("there is no such folder")
+        raise ValueError("there is no such folder; name one that exists")
     return Path(text)
 
 
 def _file(text: str) -> Path:
     if not Path(text).is_file():
-        raise ValueError("there is no such file")
+        raise ValueError("there is no such file; name one that exists")
     return Path(text)
 
 

@@ -65,7 +65,9 @@ def read_yaml(path: Path) -> Mapping[str, Json]:
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ModelFormatError(f"{path.name} holds no table of keys and values.")
+        raise ModelFormatError(
+            f"{path.name} does not hold a table of keys and values. Log the model again."
+        )
     return values
 
 

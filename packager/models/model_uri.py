@@ -142,7 +142,7 @@ def copy_folder(source: Path, into: Path) -> None:
         raise RegistryUnavailableError(f"{what} cannot be read: {error.strerror}.") from error
     if stray:
         raise ModelFormatError(
-            f"{source} holds links that lead out of it, or what is no file: "
+            f"{source} holds links that lead out of it, or entries that are not files: "
             f"{', '.join(sorted(stray))}.\nReplace them by the files that they stand for."
         )
     try:
@@ -166,7 +166,7 @@ def check_model(folder: Path, named: str) -> None:
         inside = sorted(escape_name(entry.name) for entry in islice(entries, _SHOWN + 1))
     shown = ", ".join(inside[:_SHOWN]) + (" and more" if len(inside) > _SHOWN else "")
     raise ModelNotFoundError(
-        f"{named} is no model: it has no file MLmodel. There is: {shown or 'nothing'}."
+        f"{named} is not a model: it has no file MLmodel. It holds: {shown or 'nothing'}."
     )
 
 
@@ -185,8 +185,8 @@ def check_names(names: Sequence[str], named: str) -> None:
     """Raises ModelFormatError for too many files, or for names that cannot be written as UTF-8."""
     if len(names) > MOST_FILES:
         raise ModelFormatError(
-            f"{named} holds more than {MOST_FILES:,} files: that is no model's folder. Move its "
-            "MLmodel and what belongs to it into a folder of its own."
+            f"{named} holds more than {MOST_FILES:,} files: too many for a model's folder. Move "
+            "MLmodel and the files that belong to it into a folder of their own."
         )
     foreign = sorted(escape_name(name) for name in names if escape_name(name) != name)
     if foreign:

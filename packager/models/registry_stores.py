@@ -70,12 +70,12 @@ def check_own(path: Path, model: str) -> None:
                 names = {row[0] for row in db.execute("select name from registered_models")}
         except sqlite3.Error as error:
             raise ConfigurationError(
-                f"{path} is there and is no MLflow registry ({error}). Name another folder."
+                f"{path} exists and is not an MLflow registry ({error}). Name another folder."
             ) from error
     if names - {model} or revision != _head():
         raise ConfigurationError(
-            f"{path} is a registry with models of its own, or of another MLflow than "
-            f"{_version()}: nothing is written to it. Name another folder."
+            f"{path} is a registry with other models in it, or another MLflow than {_version()} "
+            "made it. Nothing was written to it. Name another folder."
         )
 
 

@@ -26,11 +26,11 @@ def check_sbom(artifact: DescribedArtifact) -> Iterator[str]:
     document = artifact.read(SBOM)
     subject = document["metadata"]["component"]
     if (told := _read_hash(subject)) != artifact.sha256:
-        yield f"{SBOM} tells of another function: {told}."
+        yield f"{SBOM} describes another function: {told}."
     parts = [each for each in document["components"] if isinstance(each, dict)]
     models = [each for each in parts if each.get("type") == "machine-learning-model"]
     if [_read_hash(each) for each in models] != [artifact.model_digest]:
-        yield f"{SBOM} tells of another model."
+        yield f"{SBOM} describes another model."
     yield from _compare_packages(parts, artifact.tree)
     yield from _compare_libraries(parts, artifact.tree)
 

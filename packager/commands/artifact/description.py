@@ -83,7 +83,7 @@ def _read_json(path: Path) -> Mapping[str, Json]:
         raise ModelFormatError(f"{path.name} is missing, or is not a regular file.")
     value = parse_json(read_text(path, MOST_DOCUMENT), path.name)
     if not isinstance(value, dict):
-        raise ModelFormatError(f"{path.name} holds no object.")
+        raise ModelFormatError(f"{path.name} does not hold a JSON object.")
     return value
 
 
@@ -91,7 +91,7 @@ def _read_digest(value: object) -> str:
     """Raises ValueError for what is no sha256 in hexadecimal digits."""
     text = str(value)
     if len(text) != hashlib.sha256().digest_size * 2 or text.strip("0123456789abcdef"):
-        raise ValueError(f"{text[:80]!r} is no sha256")
+        raise ValueError(f"{text[:80]!r} is not a sha256")
     return text
 
 

@@ -208,9 +208,9 @@ def _check_evidence(artifact: DescribedArtifact) -> Iterator[str]:
     """The evidence must tell of this function and this model."""
     evidence, report = artifact.read(EVIDENCE), artifact.read(MARKER)
     if (told := evidence["artifact"]["sha256"]) != artifact.sha256:
-        yield f"{EVIDENCE} tells of another function: {told}."
+        yield f"{EVIDENCE} describes another function: {told}."
     if (told := evidence["model"]["digest"]) != artifact.model_digest:
-        yield f"{EVIDENCE} tells of another model: {told}."
+        yield f"{EVIDENCE} describes another model: {told}."
     for name in sorted(evidence.keys() & report.keys() - {"artifact", "model"}):
         if evidence[name] != report[name]:
             yield f"{EVIDENCE} and {MARKER} differ in {name!r}."

@@ -58,8 +58,8 @@ class Order:
         form = "folder" if not key or key.endswith("/") else _read_form(key)
         if bucket == to and form == "folder" and prefix.startswith(key):
             raise ConfigurationError(
-                f"{self.target} lies in {self.source}: the next batch would score these answers. "
-                "Name another prefix."
+                f"{self.target} lies in {self.source}, so the next batch would score these "
+                "answers. Choose another prefix."
             )
         return {
             "format": form,
@@ -75,7 +75,7 @@ class Order:
 def _address(text: str) -> tuple[str, str]:
     found = _ADDRESS.fullmatch(text)
     if found is None:
-        raise ConfigurationError(f"{text!r} is no address as s3://BUCKET/KEY.")
+        raise ConfigurationError(f"{text!r} is not an S3 address. Write it as s3://BUCKET/KEY.")
     return found[1], found[2]
 
 
@@ -124,7 +124,7 @@ def run_batch(
             why = told.get("cause") or told.get("error") or "no cause was given"
             raise BatchError(
                 f"The batch {told['status'].lower()}: {why}\n"
-                f"Items: {summary['items']}. See {arn} for each; answers that were written stay."
+                f"Items: {summary['items']}. {arn} lists each. Answers that were written stay."
             )
         return summary | _results(make("s3"), json.loads(told["output"]))
 

@@ -43,8 +43,8 @@ def compare_deployed(
         outputs = read_outputs(make("cloudformation"), name)
         if _ALIAS not in outputs:
             raise ConfigurationError(
-                f"The stack {name} has no output {_ALIAS}: it was not made by an artifact of "
-                "this packager. Name another by --stack."
+                f"The stack {name} has no output {_ALIAS}, so no artifact of this packager made "
+                "it. Name another stack with --stack."
             )
         functions = make("lambda")
         problems = [

@@ -23,7 +23,7 @@ def read_stack_name(folder: Path) -> str:
         return str(told["default"]["global"]["parameters"]["stack_name"])
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ModelFormatError(
-            f"{folder}/samconfig.toml names no stack: {error!r}. Name it by --stack."
+            f"{folder}/samconfig.toml names no stack ({error!r}). Name the stack with --stack."
         ) from error
 
 

@@ -73,8 +73,8 @@ def _pass_through(native: tuple[Attempt, ...], engine: Engine | None) -> tuple[A
 def list_native(flavor: Flavor, model: ResolvedModel, only: Tier | None) -> tuple[Attempt, ...]:
     if only is not None and only not in flavor.tiers:
         raise ConfigurationError(
-            f"--tier {only}: the flavor {flavor.name} has no such tier for this model. "
-            f"There are: {', '.join(flavor.tiers)}."
+            f"--tier {only}: the flavor {flavor.name} does not have this tier for this model. "
+            f"Choose one of: {', '.join(flavor.tiers)}."
         )
     pairs = [
         (tier, frame)

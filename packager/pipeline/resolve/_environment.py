@@ -109,7 +109,9 @@ def _dependencies(values: Mapping[str, Json], name: str) -> list[Json]:
     if listed is None:
         return []
     if not isinstance(listed, list):
-        raise ModelFormatError(f"{name}: `dependencies` is no list of packages. Correct the file.")
+        raise ModelFormatError(
+            f"{name}: `dependencies` is not a list of packages. Correct the file."
+        )
     for entry in listed:
         inner = entry.get("pip") if isinstance(entry, dict) else [entry]
         if inner is not None and not _is_texts(inner):

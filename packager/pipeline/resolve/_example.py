@@ -33,14 +33,12 @@ def read_saved(root: Path, mlmodel: MlModel) -> tuple[SavedExample | None, tuple
     name = str(info.get("artifact_path", "input_example.json"))
     path = _find(root, name)
     if path is None:
-        return None, (f"The model's input example {name} is not there. {_HINT}",)
+        return None, (f"The model's input example {name} is missing. {_HINT}",)
     text = model_documents.read_text(path, model_documents.MOST_EXAMPLE)
     request = _convert_example(model_documents.parse_json(text, name), info)
     if request is None:
         kind = info.get("type")
-        return None, (
-            f"An input example of the kind {kind} is no request that can be sent. {_HINT}",
-        )
+        return None, (f"An input example of the kind {kind} cannot be sent as a request. {_HINT}",)
     body = json.dumps(request).encode()
     return SavedExample(body=body, content_type=_JSON, source=name), ()
 
@@ -73,7 +71,7 @@ def read_given(path: Path) -> SavedExample:
         raise ConfigurationError(f"--example {path} is not JSON: {error}") from error
     if (wrong_because := _no_request(request)) is not None:
         raise ConfigurationError(
-            f"--example {path} is no request body: {wrong_because}.\n"
+            f"--example {path} is not a request body: {wrong_because}.\n"
             'It looks like {"dataframe_split": {"columns": ["a"], "data": [[1]]}}, or has one of '
             f"{', '.join(_DATA)}."
         )
@@ -82,7 +80,7 @@ def read_given(path: Path) -> SavedExample:
 
 def _no_request(request: Json) -> str | None:
     if not isinstance(request, dict):
-        return "it is no JSON object"
+        return "it is not a JSON object"
     if any(key in request for key in _UNIFIED):
         return None
     keys = [key for key in _DATA if key in request]

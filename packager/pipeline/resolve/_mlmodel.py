@@ -63,10 +63,14 @@ def parse(values: Mapping[str, Json]) -> MlModel:
 def _flavors(values: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
     flavors = values.get("flavors")
     if not isinstance(flavors, dict) or not flavors:
-        raise ModelFormatError(f"{FILENAME} names no flavors: MLflow could not load it either.")
+        raise ModelFormatError(
+            f"{FILENAME} names no flavors, so MLflow cannot load it. Log the model again."
+        )
     broken = sorted(str(name) for name, config in flavors.items() if not isinstance(config, dict))
     if broken:
-        raise ModelFormatError(f"{FILENAME}: no configuration of flavor {', '.join(broken)}.")
+        raise ModelFormatError(
+            f"{FILENAME}: flavor {', '.join(broken)} has no configuration. Log the model again."
+        )
     if _PYFUNC not in flavors:
         others = ", ".join(sorted(map(str, flavors)))
         raise ModelFormatError(
@@ -74,7 +78,9 @@ def _flavors(values: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
             "cannot serve it. Log it with a flavor that has one, or wrap it in a PythonModel."
         )
     if not flavors[_PYFUNC].get("loader_module"):
-        raise ModelFormatError(f"{FILENAME}: flavor {_PYFUNC} names no loader_module.")
+        raise ModelFormatError(
+            f"{FILENAME}: flavor {_PYFUNC} names no loader_module. Log the model again."
+        )
     return {str(name): config for name, config in flavors.items()}
 
 
@@ -82,7 +88,9 @@ def _signature(given: Json) -> Mapping[str, Json] | None:
     if given is None:
         return None
     if not isinstance(given, dict):
-        raise ModelFormatError(f"{FILENAME}: the signature is no table of inputs and outputs.")
+        raise ModelFormatError(
+            f"{FILENAME}: the signature is not a table of inputs and outputs. Log the model again."
+        )
     parts = {part: _specs(part, given.get(part)) for part in _PARTS}
     return parts if any(specs is not None for specs in parts.values()) else None
 
@@ -95,6 +103,8 @@ def _specs(part: str, text: Json) -> Json:
     if specs is None:
         return None
     if not isinstance(specs, list) or not all(isinstance(spec, dict) for spec in specs):
-        raise ModelFormatError(f"{FILENAME}: the signature's {part} are no list of columns.")
+        raise ModelFormatError(
+            f"{FILENAME}: the signature's {part} are not a list of columns. Log the model again."
+        )
     _field_types.check_specs(part, specs)
     return specs

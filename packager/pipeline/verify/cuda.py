@@ -31,7 +31,7 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
         return [], "CUDA's runtime is no file of its own: XGBoost, for one, has it linked in."
     finding = Finding(
         check=Check.CUDA,
-        message=f"The tree could use no GPU: {', '.join(cpu)} is built for a CPU.",
-        hint="Build with --device cpu, or list a build for CUDA.",
+        message=f"The artifact cannot use a GPU: {', '.join(cpu)} is built for a CPU.",
+        hint="Build with --device cpu, or list a CUDA build in the model's requirements.",
     )
     return [finding], ""

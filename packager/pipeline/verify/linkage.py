@@ -105,8 +105,9 @@ def _not_elf(path: PurePosixPath, root: Path) -> Finding:
         start = file.read(8)
     return Finding(
         check=Check.LINKAGE,
-        message=f"{path} is named as a shared library of Linux and is none (it starts {start!r}).",
-        hint="Its wheel was made for another system: take one that is tagged for Linux.",
+        message=f"{path} is named like a Linux shared library and is not one "
+        f"(it starts with {start!r}).",
+        hint="Its wheel was made for another system. List a version with a wheel for Linux.",
     )
 
 
@@ -121,7 +122,7 @@ def _foreign(
             Finding(
                 check=Check.LINKAGE,
                 message=f"{_some(other)}: built for {found}, not for {architecture}.",
-                hint=f"Take wheels for {architecture}, or build with --arch.",
+                hint=f"List versions that have wheels for {architecture}, or change --arch.",
             )
         )
     system = sorted(file.path for file in bundle.files if file.path.suffix in _FOREIGN)
@@ -130,7 +131,7 @@ def _foreign(
             Finding(
                 check=Check.LINKAGE,
                 message=f"{_some(system)}: libraries of another operating system.",
-                hint="Take wheels that are tagged for Linux.",
+                hint="List versions that have wheels for Linux.",
             )
         )
     return findings

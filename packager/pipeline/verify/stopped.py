@@ -149,7 +149,7 @@ def name_absent(module: str) -> Finding:
     return Finding(
         check=Check.REPLAY,
         message=f"The model asks for the module {module}, which nothing installed has.",
-        hint="Add what has it with --keep-package, or list it in the model's requirements.",
+        hint="Add the package that has it: with --keep-package, or to the model's requirements.",
         absent=module,
     )
 
@@ -157,8 +157,8 @@ def name_absent(module: str) -> Finding:
 def name_gone(name: str, error: EmulatorError) -> Finding:
     return Finding(
         check=Check.REPLAY,
-        message=f"{name}: the function was gone. {error}",
-        hint="Where it ran out of memory, give it more with --memory.",
+        message=f"{name}: the function did not answer. {error}",
+        hint="If it ran out of memory, give it more with --memory.",
     )
 
 

@@ -57,7 +57,7 @@ def check_place(top: Path) -> None:
         if found:
             more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
             raise StorageError(
-                f"The folder {top} is no cache of packager: it holds {', '.join(found[:_NAMED])}"
+                f"The folder {top} is not a cache of packager. It holds {', '.join(found[:_NAMED])}"
                 f"{more}, and no {_TAG_NAME} of packager. Nothing in it was touched.\n"
                 "Name a new or an empty folder in PACKAGER_CACHE."
             )

@@ -102,7 +102,7 @@ def explain_timeout(log: str, words: str = "") -> Ending:
     after = f" after {found[1] or found[2]} seconds" if found else ""
     return Ending(
         cause=f"was still busy{after}{name_place(log)}".replace("seconds at", "seconds, at"),
-        hint="Where it only needs longer, raise --timeout; where it waits for something that never "
+        hint="If it only needs longer, raise --timeout. If it waits for something that never "
         "comes (a lock, the network, input), take that out of the model's code.",
         timed_out=True,
     )

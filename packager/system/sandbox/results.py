@@ -20,7 +20,7 @@ def check_plain(path: Path) -> None:
     except OSError as error:
         raise SandboxError(f"The model's process left no {path.name}: {error.strerror}.") from error
     if not stat.S_ISREG(about.st_mode):
-        raise SandboxError(f"The model's process left {path.name}, which is no plain file.")
+        raise SandboxError(f"The model's process left {path.name}, which is not a plain file.")
 
 
 def read_result(path: Path) -> str:
@@ -45,7 +45,7 @@ def read_bytes(path: Path, most_bytes: int) -> bytes:
         opened.callback(os.close, fd)
         about = os.fstat(fd)  # before it is opened as a file, which a folder cannot be
         if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
-            raise SandboxError(f"The model's process left {path.name}, which is no plain file.")
+            raise SandboxError(f"The model's process left {path.name}, which is not a plain file.")
         if about.st_size > most_bytes:
             raise SandboxError(f"The model's process left {path.name} of {about.st_size:,} bytes.")
         with os.fdopen(fd, "rb", closefd=False) as file:

@@ -215,7 +215,7 @@ def test_a_folder_that_is_no_cache_is_neither_read_nor_emptied(
     done = RUN.invoke(cli.app, ["cache", *words])
 
     assert isinstance(done.exception, StorageError)
-    assert "is no cache of packager" in str(done.exception)
+    assert "is not a cache of packager" in str(done.exception)
     assert "PACKAGER_CACHE" in str(done.exception)
     assert _read_tree(home) == before
 
@@ -228,7 +228,7 @@ def test_a_folder_that_is_no_cache_is_not_filled_and_not_marked(
     before = _read_tree(tmp_path / "home")
     monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "home"))
 
-    with pytest.raises(StorageError, match="is no cache of packager"):
+    with pytest.raises(StorageError, match="is not a cache of packager"):
         cache.ensure("tools", "x", _fill)
 
     assert _read_tree(tmp_path / "home") == before
@@ -269,7 +269,7 @@ def test_a_link_of_the_tag_s_name_is_not_followed(
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk" / "CACHEDIR.TAG").symlink_to(tmp_path / "outside")
     monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "disk"))
-    with pytest.raises(StorageError, match="is no cache of packager"):
+    with pytest.raises(StorageError, match="is not a cache of packager"):
         cache.ensure("tools", "x", _fill)
     assert not (tmp_path / "outside").exists()
 

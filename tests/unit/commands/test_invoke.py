@@ -75,7 +75,7 @@ def test_without_data_each_door_is_sent_the_example_in_its_own_form(tmp_path: Pa
 def test_what_lambda_would_not_take_is_refused_with_what_to_write(constant: str) -> None:
     body = f'{{"inputs": [{constant}]}}'.encode()
 
-    with pytest.raises(ConfigurationError, match="null is, and --http lets"):
+    with pytest.raises(ConfigurationError, match="write null, or add --http"):
         invoke._check_body(body, "direct")
     assert invoke._check_body(body, "http") == body
 

@@ -121,7 +121,7 @@ def test_index_files_and_loaders_agree() -> None:
     files = {path.stem for path in folder.glob("[!_]*.py")}
     assert files == set(FLAVORS) == {flavor.name for flavor in FLAVORS.values()}
     shipped = {path.stem for path in Path(str(loaders.__file__)).parent.glob("[!_]*.py")}
-    served = {"compiled", "machine_code", "mlflow", "pyfunc"}
+    served = {"compiled", "machine_code", "machine_code_plain", "mlflow", "pyfunc"}
     assert shipped == files - {"unknown", "python_function"} | served
 
 

@@ -138,7 +138,7 @@ def test_a_folder_that_is_no_model_is_not_walked(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for number in range(30):
         (source / f"{number:02}" / "deep").mkdir(parents=True)
-    with pytest.raises(ModelNotFoundError, match=r"no file MLmodel\. There is: .* and more\."):
+    with pytest.raises(ModelNotFoundError, match=r"no file MLmodel\. It holds: .* and more\."):
         MlflowRegistry().fetch(str(source), tmp_path / "work")
     assert not (tmp_path / "work").exists()
 

@@ -367,9 +367,9 @@ def test_a_database_of_something_else_gets_no_tables(tmp_path: Path) -> None:
     [
         (registries.VERSIONS[-1], "update registered_models set name = 'wine'", None),
         (registries.VERSIONS[-1], "delete from registered_models", None),
-        (registries.VERSIONS[-1], "select 1", "models of its own"),
-        (OLD, "update registered_models set name = 'wine'", "of another MLflow"),
-        (OLD, "drop table registered_models", "no MLflow registry"),
+        (registries.VERSIONS[-1], "select 1", "other models in it"),
+        (OLD, "update registered_models set name = 'wine'", "another MLflow than"),
+        (OLD, "drop table registered_models", "not an MLflow registry"),
     ],
 )
 def test_the_demo_writes_to_no_registry_but_its_own(

@@ -68,7 +68,7 @@ def explain(line: str, *, trusted: bool = True) -> str | None:
         try:
             parse_wheel_filename(line.rsplit("/", 1)[-1])
         except InvalidWheelFilename:
-            return "no wheel has such a name; it is NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+            return "it is not a wheel's name; write NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
         return None
     try:
         Requirement(line)
@@ -101,7 +101,7 @@ def _explain_remote(name: str, address: str, *, trusted: bool) -> str | None:
     if parts.scheme not in {"http", "https"}:
         return f"nothing is fetched over {parts.scheme}://; {_WHEEL}"
     if not parts.path.endswith(".whl"):
-        return f"it is no wheel, and code from elsewhere is never built; {_WHEEL}"
+        return f"it is not a wheel, and source code is never built; {_WHEEL}"
     if not name:
         return "an address is written with its package's name before it: NAME @ https://..."
     if "@" in parts.netloc:

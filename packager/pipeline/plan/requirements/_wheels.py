@@ -64,7 +64,7 @@ def unfit(lines: Iterable[str], minor: str, platform: str) -> Iterator[str]:
         try:
             _, _, _, own = parse_wheel_filename(name)
         except InvalidWheelFilename:
-            yield f"{name} (no wheel has such a name)"
+            yield f"{name} (it is not a wheel's name)"
             continue
         if own.isdisjoint(tags):
             yield name

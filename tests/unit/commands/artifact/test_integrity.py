@@ -220,17 +220,17 @@ def _of_another(artifact: Path) -> dict[str, Callable[[], object]]:
     sbom, evidence = artifact / "sbom.cdx.json", artifact / "evidence.json"
     other = "0" * 64
     return {
-        "of another function: 0": lambda: _edit(
+        "describes another function: 0": lambda: _edit(
             evidence, lambda told: told["artifact"].update(sha256=other)
         ),
-        "of another model: 0": lambda: _edit(
+        "describes another model: 0": lambda: _edit(
             evidence, lambda told: told["model"].update(digest=other)
         ),
         "differ in 'ledger'": lambda: _edit(evidence, lambda told: told.update(ledger=[])),
-        "sbom.cdx.json tells of another function": lambda: _edit(
+        "sbom.cdx.json describes another function": lambda: _edit(
             sbom, lambda told: told["metadata"]["component"]["hashes"][0].update(content=other)
         ),
-        "sbom.cdx.json tells of another model": lambda: _edit(
+        "sbom.cdx.json describes another model": lambda: _edit(
             sbom,
             lambda told: told.update(
                 components=[each for each in told["components"] if "learning" not in each["type"]]

@@ -104,7 +104,7 @@ def test_an_order_is_an_execution_s_input(source: str, target: str, sent: dict[s
 @pytest.mark.parametrize(
     ("source", "target", "said"),
     [
-        ("data/in.csv", "s3://answers", "no address"),
+        ("data/in.csv", "s3://answers", "not an S3 address"),
         ("s3://data/in.xlsx", "s3://answers", "must end with one of .csv"),
         ("s3://data/in/", "s3://data/in/out", "would score these answers"),
         ("s3://data", "s3://data/out", "would score these answers"),

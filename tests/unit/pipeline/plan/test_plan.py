@@ -210,7 +210,7 @@ def test_one_tier_can_be_asked_for(index: Index, tmp_path: Path) -> None:
 
 
 def test_a_tier_that_the_flavor_has_not_is_refused(index: Index, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"--tier stub.*There are: native, skinny"):
+    with pytest.raises(ConfigurationError, match=r"--tier stub.*Choose one of: native, skinny"):
         _plan(_model(tmp_path / "m"), tier=Tier.STUB)
 
 

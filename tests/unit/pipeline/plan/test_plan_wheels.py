@@ -43,7 +43,7 @@ def test_what_it_does_not_install_is_named(name: str) -> None:
 
 def test_a_name_that_is_none_is_told() -> None:
     (told,) = unfit(["wheels/a.whl"], "3.13", PLATFORM)
-    assert told == "a.whl (no wheel has such a name)"
+    assert told == "a.whl (it is not a wheel's name)"
 
 
 def test_all_are_told_at_once() -> None:

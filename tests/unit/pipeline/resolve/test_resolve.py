@@ -164,11 +164,11 @@ def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
     [
         ({"metadata": {"mlflow.model.isExternal": True}}, "registered as external"),
         ({"flavors": {"sklearn": {}}}, "no flavor python_function"),
-        ({"flavors": {"python_function": None}}, "no configuration of flavor python_function"),
+        ({"flavors": {"python_function": None}}, "flavor python_function has no configuration"),
         ({"flavors": {"python_function": {"env": {}}}}, "names no loader_module"),
-        ({"signature": "text"}, "signature is no table"),
+        ({"signature": "text"}, "signature is not a table"),
         ({"signature": {"inputs": "{]"}}, "inputs cannot be read as JSON"),
-        ({"signature": {"outputs": '"text"'}}, "outputs are no list"),
+        ({"signature": {"outputs": '"text"'}}, "outputs are not a list"),
     ],
 )
 def test_what_mlflow_could_not_serve_is_refused(
@@ -351,7 +351,7 @@ def test_a_sparse_example_is_no_request(tmp_path: Path) -> None:
 def test_an_example_that_is_not_there_is_noted(tmp_path: Path) -> None:
     model = _resolve(_folder(tmp_path, _info("ndarray")), tmp_path)
     assert model.example is None
-    assert any("is not there" in note for note in model.notes)
+    assert any("is missing" in note for note in model.notes)
 
 
 def test_a_broken_example_is_said(tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_an_example_can_be_given(name: str, text: str, kind: str, tmp_path: Path
     ("name", "text", "said"),
     [
         ("e.json", "{", "is not JSON"),
-        ("e.json", "[[1]]", "no JSON object"),
+        ("e.json", "[[1]]", "not a JSON object"),
         ("e.json", "{}", "none of the four keys"),
         ("e.json", '{"inputs": 1, "instances": 2}', "instances and inputs"),
         ("e.csv", "a,b\n", "at least one row"),

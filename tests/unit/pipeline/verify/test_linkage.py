@@ -46,7 +46,7 @@ def test_loads(tmp_path: Path, files: dict[str, bytes]) -> None:
         ({"p/a.so": library(architecture="arm64")},
          "p/a.so: built for arm64, not for x86_64."),
         ({"p/a.so": b"\xcf\xfa\xed\xfe Mach-O"},
-         "p/a.so is named as a shared library of Linux and is none"),
+         "p/a.so is named like a Linux shared library and is not one"),
         ({"p/a.dylib": b"\xcf\xfa\xed\xfe", "p/b.pyd": b"MZ"},
          "p/a.dylib, p/b.pyd: libraries of another operating system."),
         ({"p/a.so": b"\x7fELF damaged"}, "p/a.so is damaged"),

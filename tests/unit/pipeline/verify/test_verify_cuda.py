@@ -41,7 +41,7 @@ def test_two_are_one_too_many() -> None:
 
 def test_a_framework_that_is_built_for_a_cpu_is_named() -> None:
     ((finding,), _) = cuda.check(bundle(), plan(Device.CUDA, "2.11.0+cpu"))
-    assert finding.message == "The tree could use no GPU: torch is built for a CPU."
+    assert finding.message == "The artifact cannot use a GPU: torch is built for a CPU."
     assert "--device cpu" in finding.hint
 
 
