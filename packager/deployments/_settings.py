@@ -75,7 +75,8 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 def _read_choice(*known: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in known:
-            raise ValueError(f"give one of {', '.join(known)}.{suggest_name(text, known)}")
+            meant = suggest_name(text, known)
+            raise ValueError(f"give one of {', '.join(known)}{meant and f'.{meant}'}")
         return text
 
     return read
