@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import zipfile
 from dataclasses import replace
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
@@ -170,7 +171,10 @@ def test_a_package_must_not_take_our_names(
 
 def skops(tmp_path: Path) -> BuildPlan:
     options = {"file": "model.skops", "format": "skops", "trusted": ["b.B"]}
-    return plan(tmp_path, loader=replace(fake_plan.plan().loader, options=options))
+    made = plan(tmp_path, loader=replace(fake_plan.plan().loader, options=options))
+    with zipfile.ZipFile(made.model.root / "model.skops", "w") as archive:
+        archive.writestr("schema.json", "{}")
+    return made
 
 
 @pytest.mark.parametrize(
@@ -189,6 +193,7 @@ def test_a_skops_file_that_cannot_be_trusted_stops_the_build(
     error: type[Exception],
     words: str,
 ) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sandbox, "run", lambda *_, **__: done)
     with pytest.raises(error, match=words):
         slim(skops(tmp_path), tmp_path / "work")
@@ -197,6 +202,7 @@ def test_a_skops_file_that_cannot_be_trusted_stops_the_build(
 def test_a_skops_file_gets_all_its_types_into_the_manifest(
     tmp_path: Path, installed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
     asked: list[list[str]] = []
 
     def run(argv: list[Any], **_: Any) -> Done:
