@@ -107,7 +107,7 @@ class Function:
             TriggerFunctions(self._scorer, self.record).open(made)
         return made
 
-    def record(self, function: str, values: dict[str, Any], invocation: Any = None) -> None:
+    def record(self, function: str, values: dict[str, Any], invocation: object = None) -> None:
         """One line in the log, of which no value is the request's; and telemetry, where asked.
 
         `invocation` is the worker's context.

@@ -108,7 +108,7 @@ class EventProcessor:
     def claiming(self, event: object) -> sources.Source | None:
         return next((source for source in self._sources if source.claims(event)), None)
 
-    def answer(self, source: sources.Reader, event: Any, context: Any) -> tuple[Any, Counts]:
+    def answer(self, source: sources.Reader, event: object, context: object) -> tuple[Any, Counts]:
         """The source's own form of answer.
 
         Raises RecordsFailedError, NoOutputError, and ScoringError for what its caller is told.

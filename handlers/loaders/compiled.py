@@ -109,7 +109,7 @@ class Compiled:
         return np.array([v if type(v) is str else self._missing for v in values], dtype=object)
 
 
-def _is_null(value: Any) -> bool:
+def _is_null(value: object) -> bool:
     return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 

@@ -103,7 +103,7 @@ def _check_first(rows: Rows) -> None:
         _check_texts(row)
 
 
-def _is_text(cell: Any) -> bool:
+def _is_text(cell: object) -> bool:
     if isinstance(cell, list):
         return all(isinstance(item, str | bytes) for item in cell)
     return isinstance(cell, str | bytes)
