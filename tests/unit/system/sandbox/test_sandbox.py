@@ -96,6 +96,31 @@ def test_is_nobody_among_nobody() -> None:
 
 
 @needs_root_of_its_own
+def test_each_protection_is_in_force() -> None:
+    """Each alone: what one of them refuses, another would too."""
+    found = python(
+        "import json, os, resource, socket\n"
+        "status = dict(l.split(':', 1) for l in open('/proc/self/status').read().splitlines())\n"
+        "limits = {n: resource.getrlimit(getattr(resource, 'RLIMIT_' + n))"
+        " for n in ('CORE', 'NOFILE')}\n"
+        "print(json.dumps({**limits, 'host': socket.gethostname(),"
+        " 'privileges': status['NoNewPrivs'].strip(), 'calls': status['Seccomp'].strip(),"
+        " 'namespaces': open('/proc/sys/user/max_user_namespaces').read().strip(),"
+        " 'groups': open('/proc/self/setgroups').read().strip()}))",
+        Confinement(open_files=300),
+    )
+    assert json.loads(found) == {
+        "CORE": [0, 0],
+        "NOFILE": [300, 300],
+        "host": "localhost",
+        "privileges": "1",
+        "calls": "2",
+        "namespaces": "0",
+        "groups": "deny",
+    }
+
+
+@needs_root_of_its_own
 def test_no_namespace_within() -> None:
     code = "import ctypes; print(ctypes.CDLL(None, use_errno=True).unshare(0x10000000))"
     assert python(code) == "-1"
