@@ -36,7 +36,7 @@ def test_a_second_name_of_a_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "result"
     path.hardlink_to(other)
 
-    with pytest.raises(SandboxError, match="no plain file"):
+    with pytest.raises(SandboxError, match="not a plain file"):
         results.read_result(path)
 
 
