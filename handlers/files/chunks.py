@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from handlers.scoring import request_parsing
 from handlers.scoring.errors import InvalidInputError
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.scorer import Checked, Scorer
 
 

@@ -17,7 +17,7 @@ from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringEr
 from handlers.scoring.request_merging import RequestMerger, Scored
 from handlers.scoring.request_parsing import FORMATS, LLM_KEYS
 from handlers.scoring.responses import encode, jsonable
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.scorer import Checked, Scorer
 
 _REQUEST_KEYS = frozenset({*FORMATS, *LLM_KEYS, "params"})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from handlers.loaders._libraries import Column, Entry
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt

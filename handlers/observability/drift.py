@@ -17,7 +17,7 @@ from typing import Any
 
 from handlers.observability.dimensions import dimension_value
 from handlers.observability.sketches import Array, Baseline, Moved, Sketch, compare
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 
 MOST_COLUMNS = 100
 ROWS, LEAST_ROWS, SECONDS = 1000, 200, 300.0

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 

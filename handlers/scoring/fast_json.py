@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from handlers.scoring.schema.arrays import PLAIN, np
+from handlers.scoring.schema import PLAIN, np
 from handlers.scoring.schema.signature import Json
 
 LARGE_BYTES = 64 * 1024

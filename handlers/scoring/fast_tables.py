@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from handlers.scoring import fast_json
 from handlers.scoring.row_spans import lists_of, measure_brackets, measure_lines, rows_of
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import Column, Table
 from handlers.scoring.schema.signature import DataType, Json, Schema
 

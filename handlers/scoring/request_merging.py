@@ -18,7 +18,7 @@ from typing import Any
 from handlers.observability import log_redaction
 from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
 from handlers.scoring.responses import encode, row_count
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.scorer import Checked, Scorer
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import Any
 
 from handlers.scoring.errors import UnhandledError
 from handlers.scoring.fast_json import encode_numbers
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 
 _LINE_BYTES = 57
 """Of binary data on one line of base64: 76 characters (RFC 2045)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _COMMA, _NEWLINE, _SPACE, _OPEN, _CLOSE = b",\n []"

@@ -14,7 +14,7 @@ from handlers.scoring import fast_json, request_parsing
 from handlers.scoring.errors import NO_FRAME, SchemaError, ScoringError, TooLargeError
 from handlers.scoring.predictor import Predictor
 from handlers.scoring.responses import encode, row_count
-from handlers.scoring.schema.arrays import PLAIN
+from handlers.scoring.schema import PLAIN
 from handlers.scoring.schema.columns import Table
 from handlers.scoring.schema.model_spec import Model
 from handlers.scoring.settings import FIXED, Settings

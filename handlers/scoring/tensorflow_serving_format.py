@@ -18,7 +18,7 @@ from handlers.scoring.errors import (
     ScoringError,
     TooLargeError,
 )
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import are_widened, check_widths, objects
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import (

@@ -16,7 +16,7 @@ from typing import Any
 
 from handlers.http.asgi import App
 from handlers.manifest import Manifest
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.scorer import Scorer
 from handlers.scoring.settings import Settings
 

@@ -48,6 +48,7 @@ from packager.engines.machine_code.generator import generate_c
 from packager.engines.machine_code.library_under_test import LibraryCase, prove
 from packager.engines.machine_code.toolchain import compile_library
 from packager.engines.proof.inputs import Column, Inputs
+from tests import tiny_elf
 
 COMPILER = shutil.which("cc")
 ROWS = 400
@@ -344,15 +345,17 @@ def test_one_threshold_that_is_the_next_double_is_noticed(tmp_path: Path) -> Non
 def test_the_compiler_is_told_the_target_and_strict_arithmetic(
     arch: str, target: str, tmp_path: Path
 ) -> None:
-    python = tmp_path / "python"
+    python, library = tmp_path / "python", tiny_elf.library(architecture=arch)
+    (tmp_path / "library").write_bytes(library)
     python.write_text(
-        "#!/bin/sh\ncat model.c constants.bin > model.so\n"
+        f"#!/bin/sh\ncat {tmp_path}/library model.c constants.bin > model.so\n"
         'echo "$@ bytecode: $PYTHONDONTWRITEBYTECODE" >> model.so\n'
     )
     python.chmod(0o755)
     made = compile_library(python, "C\n", b"words\n", tmp_path / "made", arch, tmp_path)
     assert [path.name for path in made.parent.iterdir()] == ["model.so"]
-    source, constants, command = made.read_text(encoding="utf-8").splitlines()
+    added = made.read_bytes().removeprefix(library).decode()
+    source, constants, command = added.splitlines()
     assert (source, constants) == ("C", "words")
     assert command.startswith(f"-m ziglang cc -target {target}-linux-gnu.2.17 ")
     assert "-ffp-contract=off -fno-fast-math" in command

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from handlers.scoring.errors import TooLargeError
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json, Name
 

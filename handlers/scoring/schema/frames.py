@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import Cells, Column, Table, objects
 
 

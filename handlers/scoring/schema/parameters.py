@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from handlers.scoring.errors import FOREIGN, ParameterError, ScoringError, TooLargeError
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import check_widths
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 
 Json: TypeAlias = Any
 Name: TypeAlias = Any

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from handlers.scoring.errors import TooLargeError
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import (
     Cells,
     Column,

@@ -24,7 +24,7 @@ from handlers.manifest import Manifest
 from handlers.observability.drift import Drift
 from handlers.observability.sketches import Baseline, Sketch
 from handlers.scoring.request_merging import RequestMerger
-from handlers.scoring.schema.arrays import np
+from handlers.scoring.schema import np
 from handlers.scoring.scorer import Scorer
 from handlers.scoring.settings import Settings
 

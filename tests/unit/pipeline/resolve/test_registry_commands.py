@@ -46,6 +46,7 @@ LINES: dict[str, tuple[str, ...]] = {
 """Lines that read a model of the registry, which lies where MLflow looks by default."""
 WITHOUT = {
     "invoke": "invoke .",
+    "verify": "verify .",
     "batch": "batch . s3://b/in/ s3://b/out",
     "demo": "demo .",
     "cache info": "cache info",
