@@ -23,7 +23,15 @@ from packager.types import (
     Target,
 )
 
-__all__ = ["AUTO", "COMPILERS", "compile_model", "list_loaders", "list_unread", "why_not"]
+__all__ = [
+    "AUTO",
+    "COMPILERS",
+    "WITHOUT_WHEELS",
+    "compile_model",
+    "list_loaders",
+    "list_unread",
+    "why_not",
+]
 
 
 class Compiler(Protocol):
@@ -57,6 +65,8 @@ COMPILERS: Final[Mapping[Engine, Compiler]] = MappingProxyType(
 )
 AUTO: Final = Engine.ONNX
 """The engine that is tried where none was asked for."""
+WITHOUT_WHEELS: Final = Engine.MACHINE_CODE
+"""The engine that needs no wheel of the model's framework."""
 
 
 def why_not(model: ResolvedModel, flavor: str, engine: Engine = AUTO) -> str:

@@ -21,7 +21,7 @@ from packager.pipeline.plan import _attempts, _checks, _pickles, _python
 from packager.pipeline.plan._locked_plans import Outcome, Question, extend_target, plan_under
 from packager.pipeline.plan._python import Candidate, Candidates
 from packager.pipeline.plan.requirements import _lines, _wheelless
-from packager.types import BuildPlan, Engine, Interpreter, ResolvedModel, Runtime, Target
+from packager.types import BuildPlan, Interpreter, ResolvedModel, Runtime, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,9 +165,9 @@ def _explain_machine_code(refused: Refused) -> Iterator[str]:
     """Say where machine code would serve: its readers know all that the model's files name."""
     question, model = refused.question, refused.model
     flavor = question.flavor
-    if question.request.engine.kind is Engine.MACHINE_CODE:
+    if question.request.engine.kind is engines.WITHOUT_WHEELS:
         return
-    if engines.why_not(model, flavor.name, Engine.MACHINE_CODE):
+    if engines.why_not(model, flavor.name, engines.WITHOUT_WHEELS):
         return
     framework = _attempts.list_native(flavor, model, None)[0].loader
     if engines.list_unread(model, flavor.name, framework):
@@ -178,7 +178,7 @@ def _explain_machine_code(refused: Refused) -> Iterator[str]:
     author, here = _author_python(refused)
     minor, install = author.minor, "" if here else f" (`uv python install {author.minor}`)"
     yield (
-        f"--engine machine-code compiles the model to a library for Python "
+        f"--engine {engines.WITHOUT_WHEELS} compiles the model to a library for Python "
         f"{compiled.runtime.python_minor}, with no wheel of its framework, if a comparison shows "
         f"the same answers. Python {minor} reads it on this machine{install}."
     )
@@ -188,7 +188,7 @@ def _find_runtime(refused: Refused) -> Candidate | None:
     """The Python under which the target serves a library; None where it has none."""
     question, model = refused.question, refused.model
     asked = question.request
-    request = replace(asked, engine=replace(asked.engine, kind=Engine.MACHINE_CODE))
+    request = replace(asked, engine=replace(asked.engine, kind=engines.WITHOUT_WHEELS))
     attempts, _ = _attempts.list_attempts(question.flavor, model, request, refused.target)
     compiled = replace(question, request=request, attempts=attempts, unpickled=())
     try:
