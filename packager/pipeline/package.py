@@ -137,6 +137,5 @@ def _list_over(artifact: Artifact, target: Target) -> Iterator[Finding]:
                 check=Check.BUDGET,
                 message=f"{what} has {size:,} bytes, {size - limit:,} more than {target.name} "
                 f"takes ({limit:,}; {limits.source}, {limits.as_of}).",
-                hint=f"Build for {target.way_out} instead, or leave dependencies out of "
-                "the model's requirements.",
+                hint=f"Build with --target {target.way_out}, which takes more.",
             )

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from packager.pipeline import sizes
-from packager.types import BuildPlan, Bundle, Check, Finding
+from packager.types import BuildPlan, Bundle, Check, Finding, Shipped
+
+_SHIPPED: Final[Mapping[Shipped, str]] = {
+    Shipped.SERVING: "Nothing but what serving can need is in it.",
+    Shipped.DECLARED: "All that the model's requirements list is in it.",
+}
 
 
 def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
@@ -20,8 +28,8 @@ def check(bundle: Bundle, plan: BuildPlan) -> tuple[list[Finding], str]:
     finding = Finding(
         check=Check.BUDGET,
         message=f"{sentence} It is {(size - limit) / 1e6:.1f} MB over. Largest: {largest}.",
-        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} Take what serving does not "
-        "need out of the model's requirements, or build with "
-        f"--target {plan.target.way_out}. The limit is stated at {plan.target.limits.source}.",
+        hint=f"{sizes.unlocking(packages, plan.target, plan.runtime)} {_SHIPPED[plan.shipped]} "
+        f"Build with --target {plan.target.way_out}, which takes more. "
+        f"The limit is stated at {plan.target.limits.source}.",
     )
     return [finding], sentence
