@@ -167,8 +167,6 @@ def _explain_machine_code(refused: Refused) -> Iterator[str]:
     flavor = question.flavor
     if question.request.engine.kind is engines.WITHOUT_WHEELS:
         return
-    if (model.mlflow_version or "").startswith("1."):
-        return  # its server takes and gives other JSON: a replay would refuse the artifact
     if engines.why_not(model, flavor.name, engines.WITHOUT_WHEELS):
         return
     framework = _attempts.list_native(flavor, model, None)[0].loader

@@ -106,7 +106,6 @@ def test_what_no_reader_knows_is_not_offered(tmp_path: Path, name: str) -> None:
 
 NEVER: dict[str, dict[str, Any]] = {
     "no signature": {"signature": None},
-    "a server that takes other JSON": {"mlflow_version": "1.30.0"},
     "dates": {"signature": {"inputs": [{"type": "datetime", "name": "a", "required": True}]}},
     "an environment that no wheels serve": {
         "requirements": Requirements(lines=(*PINS, "gone==1.0"))
