@@ -44,6 +44,8 @@ _LOAD_SECONDS, _REQUEST_SECONDS = 300, 120
 _TRACE = 4000
 _CLIENTS: dict[int, Any] = {}
 """The one server that a run opens, by its model."""
+_FORMATS = {"dataframe_split": "pandas-split", "dataframe_records": "pandas-records"}
+"""Forms of tables, and what MLflow 1 calls them."""
 _ENDED = 70
 """Exit code where the model's code tried to end the process."""
 
@@ -98,12 +100,18 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
 def answer_by_http(body: bytes, content_type: str, model: Any) -> dict[str, Any]:
     """The answer of the server of an MLflow before 2.4, which answers to nothing but HTTP.
 
-    It says 500 where a signature refuses the data, as later ones and functions say 400.
+    It says 500 where a signature refuses the data, as later ones and functions say 400. MLflow 1
+    has other words for the same forms, and gives predictions bare.
     """
+    import mlflow
+
+    is_first = mlflow.__version__.startswith("1.")
+    if is_first:
+        body, content_type = name_form(body, content_type)
     done = open_client(model).post("/invocations", data=body, content_type=content_type)
     text = done.get_data(as_text=True)
     if done.status_code == 200:
-        return {"status": 200, "body": text}
+        return {"status": 200, "body": f'{{"predictions": {text}}}' if is_first else text}
     try:
         code = json.loads(text)["error_code"]
     except (ValueError, KeyError, TypeError):
@@ -111,6 +119,23 @@ def answer_by_http(body: bytes, content_type: str, model: Any) -> dict[str, Any]
     raised = f"MlflowException {code}".strip()
     status = 400 if code == "INTERNAL_ERROR" else done.status_code
     return {"status": status, "body": text, "raised": raised}
+
+
+def name_form(body: bytes, content_type: str) -> tuple[bytes, str]:
+    """A request as MLflow 1 takes it: the form of a table is named by the content type.
+
+    https://mlflow.org/docs/1.30.0/models.html#deploy-mlflow-models
+    """
+    try:
+        given = json.loads(body)
+    except ValueError:
+        return body, content_type
+    if content_type != "application/json" or not isinstance(given, dict) or len(given) != 1:
+        return body, content_type
+    ((form, table),) = given.items()
+    if form not in _FORMATS:
+        return body, content_type
+    return json.dumps(table).encode(), f"{content_type}; format={_FORMATS[form]}"
 
 
 def open_client(model: Any) -> Any:

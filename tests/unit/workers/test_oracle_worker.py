@@ -150,8 +150,57 @@ def test_the_server_of_an_old_mlflow_is_asked_as_over_http(
 ) -> None:
     server = OldServer(status, body)
     monkeypatch.setattr(oracle, "open_client", lambda _: server)
+    monkeypatch.setattr("mlflow.__version__", "2.3.2")
     found = oracle.answer_by_http(b"x", "text/csv", object())
     assert (found["body"], found.get("raised")) == (body, raised)
     # later servers call data that a signature refuses the sender's fault
     assert found["status"] == (400 if "INTERNAL_ERROR" in body else status)
     assert server.sent == [("/invocations", b"x", "text/csv")]
+
+
+_JSON = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        (
+            '{"dataframe_split": {"data": [[1]]}}',
+            ('{"data": [[1]]}', f"{_JSON}; format=pandas-split"),
+        ),
+        (
+            '{"dataframe_records": [{"a": NaN}]}',
+            ('[{"a": NaN}]', f"{_JSON}; format=pandas-records"),
+        ),
+        ('{"inputs": [1]}', ('{"inputs": [1]}', _JSON)),
+        (
+            '{"inputs": [1], "dataframe_split": {}}',
+            ('{"inputs": [1], "dataframe_split": {}}', _JSON),
+        ),
+        ("{}", ("{}", _JSON)),
+        ("[1, 2]", ("[1, 2]", _JSON)),
+        ('{"inputs": [1,', ('{"inputs": [1,', _JSON)),
+    ],
+)
+def test_mlflow_1_is_asked_and_read_in_its_own_words(
+    body: str, sent: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = OldServer(200, '["no", NaN]')
+    monkeypatch.setattr(oracle, "open_client", lambda _: server)
+    monkeypatch.setattr("mlflow.__version__", "1.30.0")
+
+    found = oracle.answer_by_http(body.encode(), _JSON, object())
+
+    assert found == {"status": 200, "body": '{"predictions": ["no", NaN]}'}
+    assert server.sent == [("/invocations", sent[0].encode(), sent[1])]
+
+
+def test_csv_is_the_same_to_mlflow_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = OldServer(400, '{"error_code": "BAD_REQUEST"}')
+    monkeypatch.setattr(oracle, "open_client", lambda _: server)
+    monkeypatch.setattr("mlflow.__version__", "1.30.0")
+
+    found = oracle.answer_by_http(b"a,b\n1,2\n", "text/csv", object())
+
+    assert (found["status"], found["raised"]) == (400, "MlflowException BAD_REQUEST")
+    assert server.sent == [("/invocations", b"a,b\n1,2\n", "text/csv")]
