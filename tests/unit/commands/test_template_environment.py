@@ -94,7 +94,7 @@ def test_what_is_no_variable_is_refused(tmp_path: Path, text: str) -> None:
         built, targets.load("gpu-container"), fake_plan.RUNTIME.python_minor, variables=[text]
     )
 
-    with pytest.raises(ConfigurationError, match="give NAME=VALUE"), boot:
+    with pytest.raises(ConfigurationError, match="is not NAME=VALUE"), boot:
         pass
 
 
