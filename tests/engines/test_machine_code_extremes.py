@@ -9,15 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from packager.engines.machine_code import form
 from packager.engines.machine_code.extraction.families import extract_program
 from packager.engines.machine_code.extraction.program import UnsupportedError
+from packager.engines.machine_code.extraction.transformers import scalers
 from packager.engines.machine_code.extraction.tree_tables import round_to_float
 from packager.engines.machine_code.form import FormError, read_form
+from tests.engines.libraries import compare
 from tests.engines.test_machine_code import ask, compiled, needs_compiler, write
 
 HOSTILE = "w\"\\'*/ ??/\n#%{}\r\x00\u2028"
@@ -118,3 +121,33 @@ def test_a_model_that_raises_while_it_is_read_is_refused(error: Exception) -> No
     kind = type("Ridge", (_Raising,), {"__module__": "sklearn.linear_model"})
     with pytest.raises(UnsupportedError, match=r"sklearn\.Ridge in a form that is not known"):
         extract_program(kind(error), ["a"], ["double"], "predict")
+
+
+@needs_compiler
+@pytest.mark.parametrize("options", [{}, {"with_std": False}, {"with_mean": False}], ids=str)
+def test_a_scaler_of_floats_goes_the_model_s_way_at_each_threshold(
+    options: dict[str, bool], tmp_path: Path
+) -> None:
+    """Where the data is float32 some releases round the scaler's own numbers to it first."""
+    chance = np.random.default_rng(1)
+    table = pd.DataFrame(
+        {name: chance.normal(1 / 3, 1, 260).astype(np.float32) for name in ("a", "x")}
+    )
+    model = make_pipeline(
+        StandardScaler(**options), GradientBoostingRegressor(n_estimators=8, random_state=0)
+    ).fit(table, table["a"] + table["x"] / 2)
+
+    found = compare(model, table, table, "predict", tmp_path)
+
+    assert (found.state, found.refused, found.wrong) == ("compiled", "", [])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_release_s_own_way_with_floats_is_found_by_asking_it(
+    kind: type[np.floating[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def transform(scaler: StandardScaler, data: Any) -> Any:
+        return (data - scaler.mean_.astype(kind)).astype(np.float32)
+
+    monkeypatch.setattr(StandardScaler, "transform", transform)
+    assert scalers.rounds_constants.__wrapped__() is (kind is np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
@@ -21,9 +23,26 @@ from packager.engines.machine_code.extraction.tables import (
 _FLOATS = ("double", "float")
 
 
-def _read_standard(model: Fitted) -> tuple[object, object]:
+@functools.lru_cache(maxsize=1)
+def rounds_constants() -> bool:
+    """Tell whether this scikit-learn makes a StandardScaler's numbers float32 where the data is.
+
+    It did not always, and says so nowhere: 1 - 1/3 tells.
+    """
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - the model's own
+
+    scaler = StandardScaler(with_std=False).fit(np.array([[0.0], [2 / 3]]))
+    (answer,) = scaler.transform(np.ones((1, 1), np.float32))[0]
+    return bool(answer == np.float32(1) - np.float32(1 / 3))
+
+
+def _read_standard(model: Fitted, block: Block) -> tuple[object, object]:
     """Return what each column loses, and what it is divided by; None for neither."""
-    return model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None
+    by = (model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None)
+    if block.kind != "float" or not rounds_constants():
+        return by
+    mean, scale = (None if each is None else np.asarray(each, np.float32) for each in by)
+    return mean, scale
 
 
 def _read_robust(model: Fitted) -> tuple[object, object]:
@@ -49,12 +68,12 @@ def _restore(program: Program, block: Block, by: tuple[object, object]) -> Block
 @index.reads(TRANSFORMERS, "sklearn.StandardScaler")
 def scale_standard(model: Fitted, program: Program, table: Table) -> Table:
     block = as_numbers(program, table, _FLOATS)
-    return table_of(_scale(program, block, _read_standard(model)))
+    return table_of(_scale(program, block, _read_standard(model, block)))
 
 
 @index.reads(INVERSES, "sklearn.StandardScaler")
 def restore_standard(model: Fitted, program: Program, block: Block) -> Block:
-    return _restore(program, block, _read_standard(model))
+    return _restore(program, block, _read_standard(model, block))
 
 
 @index.reads(INVERSES, "sklearn.RobustScaler")
