@@ -6,7 +6,6 @@ import ast
 import ctypes
 import json
 import shutil
-import subprocess
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -49,8 +48,8 @@ from packager.engines.machine_code.library_under_test import LibraryCase, prove
 from packager.engines.machine_code.toolchain import compile_library
 from packager.engines.proof.inputs import Column, Inputs
 from tests import tiny_elf
+from tests.engines.libraries import COMPILER, NO_COMPILER, compile_form
 
-COMPILER = shutil.which("cc")
 ROWS = 400
 RNG = np.random.default_rng(0)
 WORDS = np.array(["a", "", "\u00e9t\u00e9", 'long "word" */\n'], dtype=object)
@@ -94,11 +93,7 @@ def write(model: Any, folder: Path, method: str = "predict", table: pd.DataFrame
 def compiled(folder: Path, model: Any) -> Library:
     """The form in a folder as a library, by this machine's compiler."""
     form = read_form(folder)
-    (folder / "model.c").write_text(generate_c(form), encoding="ascii")
-    command = [str(COMPILER), "-shared", "-fPIC", "-O1", "-ffp-contract=off", "-std=gnu11"]
-    subprocess.run(
-        [*command, "-Wall", "-Werror", "-o", "model.so", "model.c", "-lm"], cwd=folder, check=True
-    )
+    compile_form(folder)
     options: dict[str, Any] = {
         "width": form.answer.width,
         "written": _WRITTEN[form.answer.kind],
@@ -145,7 +140,7 @@ LABELLED: dict[str, tuple[Callable[[], Any], Any]] = {
     "lightgbm": (lambda: lightgbm.LGBMClassifier(**BOOSTED, verbose=-1), CLASSES),
     "xgboost": (lambda: xgboost.XGBClassifier(**BOOSTED), HALVES),
 }
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler on this machine")
+needs_compiler = pytest.mark.skipif(not COMPILER, reason=NO_COMPILER)
 
 
 @needs_compiler
