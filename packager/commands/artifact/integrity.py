@@ -58,7 +58,7 @@ def verify_artifact(folder: Path, *, report_sha256: str | None = None) -> Artifa
             f"{home} is not an artifact: it has no {MARKER}. Name the folder that a build made."
         )
     artifact = read_artifact(home)
-    checks = [_check_report(home, report_sha256)] if report_sha256 else []
+    checks = [] if report_sha256 is None else [_check_report(home, report_sha256)]
     checks += [_run_check(name, check, artifact) for name, check in _CHECKS.items()]
     return {
         "folder": str(home),
@@ -115,7 +115,7 @@ def _check_report(home: Path, expected: str) -> ArtifactCheck:
     found = sha256(home / MARKER)
     return _make_check(
         "report",
-        [] if found == expected.lower() else [f"{MARKER} has sha256 {found}, not {expected}."],
+        [] if found == expected.lower() else [f"{MARKER} has sha256 {found}, not {expected!r}."],
     )
 
 

@@ -370,3 +370,12 @@ def test_what_runs_an_artifact_tells_of_a_change(
     (message,) = caplog.messages
     assert message.startswith("This is not what was built: README.md was changed")
     assert message.endswith("Run `packager verify` on it.")
+
+
+@pytest.mark.parametrize("digest", ["", " ", "0" * 64, "not one"])
+def test_a_digest_that_is_none_or_another_s_is_no_proof(tmp_path: Path, digest: str) -> None:
+    """A variable that a pipeline left empty must not pass for a check."""
+    found = CliRunner().invoke(app, ["verify", str(_build(tmp_path)), "--json", "--sha256", digest])
+
+    assert found.exit_code == 12
+    assert json.loads(found.stdout)["checks"][0]["name"] == "report"
