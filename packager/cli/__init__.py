@@ -14,8 +14,8 @@ from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
 from packager.cli._cache import cache
 from packager.cli._common import join_lines
+from packager.cli._operate import rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
-from packager.cli._verify import verify
 from packager.commands import console
 from packager.errors import PackagerError
 
@@ -28,7 +28,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (inspect, build, verify, invoke, batch, serve, demo):
+for _command in (
+    inspect,
+    build,
+    verify,
+    invoke,
+    batch,
+    serve,
+    versions,
+    traffic,
+    rollback,
+    demo,
+):
     app.command()(_command)
 app.add_typer(cache)
 for _each in (*app.registered_commands, *cache.registered_commands):

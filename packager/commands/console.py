@@ -20,6 +20,7 @@ from packager.types import (
     ArtifactVerification,
     DemoResult,
     EngineRow,
+    FunctionVersions,
     Inspection,
     Invocation,
     LedgerRow,
@@ -303,6 +304,24 @@ def show_verification(found: ArtifactVerification) -> None:
     }
     _pairs("", rows)
     _print_bullets("Notes", found["notes"])
+
+
+def show_versions(found: FunctionVersions) -> None:
+    """Show each version and its share of the requests."""
+    title = f"Versions of {found['function']}, alias {found['alias']}"
+    table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
+    table.add_column("version", justify="right")
+    table.add_column("traffic", justify="right")
+    table.add_column("published")
+    table.add_column("description", overflow="fold")
+    for row in found["versions"]:
+        here = " (this artifact)" if row["this_artifact"] else ""
+        share = f"{row['percent']:g} %" if row["percent"] else "-"
+        table.add_row(
+            row["version"], share, row["published"], escape(row["description"]) + here,
+            style="" if row["percent"] else "dim",
+        )  # fmt: skip
+    _OUT.print(table)
 
 
 def show_demo(found: DemoResult) -> None:

@@ -158,3 +158,26 @@ class ReportSummary(TypedDict):
     summary: dict[str, Json]
     next: list[str]
     targets: NotRequired[list[TargetRow]]
+
+
+class VersionRow(TypedDict):
+    """One published version of a deployed function."""
+
+    version: str
+    percent: float
+    """Of the requests that its alias gets."""
+    published: str
+    """When, ISO 8601."""
+    description: str
+    code_sha256: str
+    this_artifact: bool
+    """Whether its code is that of the artifact that was named."""
+
+
+class FunctionVersions(TypedDict):
+    """Versions of a deployed function, newest first."""
+
+    stack: str
+    function: str
+    alias: str
+    versions: list[VersionRow]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 from packager import targets
 from packager.commands import artifact
 from packager.commands.cloud.stacks import (
     Client,
+    MakeClient,
     explain_sdk_errors,
+    find_alias,
     make_client,
-    read_outputs,
-    read_stack_name,
 )
 from packager.commands.template_environment import read_environment
 from packager.errors import ConfigurationError
@@ -22,11 +21,9 @@ from packager.models.model_documents import parse_json, read_text
 from packager.system.atomic_output import MARKER
 from packager.types import ArtifactCheck, HostKind, Json, Target
 
-_ALIAS: Final = "AliasArn"
-
 
 def compare_deployed(
-    folder: Path, *, stack: str | None = None, clients: Callable[[str], Client] | None = None
+    folder: Path, *, stack: str | None = None, clients: MakeClient | None = None
 ) -> ArtifactCheck:
     """Hold what the stack's alias runs to the artifact: code, runtime, entry point, variables.
 
@@ -37,19 +34,13 @@ def compare_deployed(
     built = artifact.read(folder)
     if by_hand := targets.load(built.target).deployment.compared_by_hand:
         raise ConfigurationError(f"--deployed cannot compare this artifact. {by_hand}")
-    name = stack or read_stack_name(folder)
     make = clients or make_client
     with explain_sdk_errors():
-        outputs = read_outputs(make("cloudformation"), name)
-        if _ALIAS not in outputs:
-            raise ConfigurationError(
-                f"The stack {name} has no output {_ALIAS}, so no artifact of this packager made "
-                "it. Name another stack with --stack."
-            )
+        name, alias_arn = find_alias(folder, stack, make)
         functions = make("lambda")
         problems = [
             f"{name}, version {version}: {problem}"
-            for version, found in _read_versions(functions, outputs[_ALIAS])
+            for version, found in _read_versions(functions, alias_arn)
             for problem in _compare_function(found, _describe_artifact(folder, built))
         ]
     return {"name": "deployed", "passed": not problems, "problems": problems}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from packager.commands import artifact
 from packager.errors import CloudError, ConfigurationError, ModelFormatError, PackagerError
 
 Client: TypeAlias = Any
 """A client of boto3, whose methods are made from data when it is."""
+MakeClient: TypeAlias = Callable[[str], Client]
+"""Makes a client of an AWS service by its name."""
+_ALIAS: Final = "AliasArn"
 
 
 def read_stack_name(folder: Path) -> str:
@@ -31,6 +34,21 @@ def read_outputs(stacks: Client, name: str) -> dict[str, str]:
     """The outputs of a stack by their names; `stacks` is a client of CloudFormation."""
     (found,) = stacks.describe_stacks(StackName=name)["Stacks"]
     return {each["OutputKey"]: str(each["OutputValue"]) for each in found.get("Outputs", ())}
+
+
+def find_alias(folder: Path, stack: str | None, make: MakeClient) -> tuple[str, str]:
+    """(name of the stack that runs the artifact, ARN of the alias that its callers use).
+
+    Raises ConfigurationError for a stack that no artifact made.
+    """
+    name = stack or read_stack_name(folder)
+    outputs = read_outputs(make("cloudformation"), name)
+    if _ALIAS not in outputs:
+        raise ConfigurationError(
+            f"The stack {name} has no output {_ALIAS}, so no artifact of this packager made it. "
+            "Name another stack with --stack."
+        )
+    return name, outputs[_ALIAS]
 
 
 def make_client(service: str) -> Client:

@@ -1,0 +1,149 @@
+"""`packager verify`, `versions`, `traffic` and `rollback`: what operators ask of an artifact."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from packager.cli import _options as opt
+from packager.cli import _request_options as ask
+from packager.cli._common import show
+from packager.cli._panels import Panel
+from packager.commands import console
+from packager.errors import IntegrityError
+
+ReportDigest = Annotated[
+    str | None,
+    typer.Option(
+        "--sha256",
+        metavar="<digest>",
+        rich_help_panel=Panel.PROOF,
+        help="The sha256 that report.json must have. A build prints it, and so does `verify`.",
+        show_default=False,
+    ),
+]
+Deployed = Annotated[
+    bool,
+    typer.Option(
+        "--deployed",
+        rich_help_panel=Panel.PROOF,
+        help="Compare also the function that is deployed.",
+    ),
+]
+
+
+def verify(
+    artifact: opt.Artifact,
+    *,
+    sha256: ReportDigest = None,
+    deployed: Deployed = False,
+    stack: ask.Stack = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Check that no file of an artifact was changed since it was built.
+
+    The zip, the unpacked function and every file beside them are held to the digests in
+    report.json. The evidence, the bill of materials and the lock must tell of this function and of
+    this model.
+
+    Somebody who rewrites all of the files can rewrite report.json too. Keep its sha256 elsewhere,
+    and give it with --sha256. Ends with 12 where anything differs.
+
+    With --deployed the function that the artifact's stack runs is compared too: the digest of its
+    code, its runtime, entry point, layers and variables. Lambda alone tells these.
+    """
+    from packager.commands.artifact.integrity import add_check, list_problems, verify_artifact
+    from packager.commands.cloud.deployed import compare_deployed
+
+    if stack and not deployed:
+        raise typer.BadParameter(
+            "it has no effect without --deployed: add --deployed, or leave it out",
+            param_hint="--stack",
+        )
+    with console.progress(verbose=verbose):
+        found = verify_artifact(artifact, report_sha256=sha256)
+        if deployed:
+            found = add_check(found, compare_deployed(artifact, stack=stack))
+    if as_json or found["verified"]:
+        show(found, as_json=as_json, human=console.show_verification)
+    if not found["verified"]:
+        if as_json:
+            raise typer.Exit(IntegrityError.exit_code)
+        raise IntegrityError.of_problems(found["folder"], list_problems(found))
+
+
+def versions(
+    artifact: opt.Artifact,
+    *,
+    stack: ask.Stack = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """List the versions of the deployed function, and the share of the requests that each gets.
+
+    Marks the versions that run this artifact's code. Reads AWS, and changes nothing.
+    """
+    from packager.commands.cloud.traffic import list_versions
+
+    with console.progress(verbose=verbose):
+        found = list_versions(artifact, stack=stack)
+    show(found, as_json=as_json, human=console.show_versions)
+
+
+def traffic(
+    artifact: opt.Artifact,
+    shares: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VERSION=PERCENT...",
+            help="Percentage of the requests for a version, as 7=10. The version that serves now "
+            "gets the rest.",
+            show_default=False,
+        ),
+    ],
+    *,
+    stack: ask.Stack = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Divide the requests between two versions of the deployed function.
+
+    For an A/B test, or a rollout by hand. 7=100 sends version 7 every request. Event sources follow
+    the alias too. The next deployment moves every request to its own version.
+    """
+    from packager.commands.cloud.traffic import parse_shares, shift_traffic
+
+    with console.progress(verbose=verbose):
+        found = shift_traffic(artifact, parse_shares(shares), stack=stack)
+    show(found, as_json=as_json, human=console.show_versions)
+
+
+def rollback(
+    artifact: opt.Artifact,
+    *,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<version>",
+            rich_help_panel=Panel.TARGET,
+            help="Version that gets every request. Without it, the one that served before.",
+            show_default=False,
+        ),
+    ] = None,
+    stack: ask.Stack = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Send every request to an earlier version of the deployed function, at once.
+
+    While two versions share the requests, the newer one gets none any more. Else the version that
+    was published before serves again. The stack keeps its template: deploy an earlier artifact to
+    make it permanent.
+    """
+    from packager.commands.cloud.traffic import roll_back
+
+    with console.progress(verbose=verbose):
+        found = roll_back(artifact, to=to, stack=stack)
+    show(found, as_json=as_json, human=console.show_versions)

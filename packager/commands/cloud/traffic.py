@@ -1,0 +1,267 @@
+"""Versions of a deployed function, and the share of the requests that each of them gets."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packager import targets
+from packager.commands import artifact
+from packager.commands.cloud.stacks import (
+    Client,
+    MakeClient,
+    explain_sdk_errors,
+    find_alias,
+    make_client,
+)
+from packager.errors import CloudError, ConfigurationError
+from packager.models.model_documents import parse_json, read_text
+from packager.system.atomic_output import MARKER
+from packager.types import FunctionVersions, HostKind, VersionRow
+
+_WHOLE: Final = 100
+_CHANGED: Final = "PreconditionFailedException"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Alias:
+    """The alias that callers use, as it was when it was read."""
+
+    stack: str
+    function: str
+    name: str
+    main: str
+    """Version that gets what no other gets."""
+    others: Mapping[str, float]
+    """Shares of other versions, 0 to 1."""
+    revision: str
+
+    def share_percent(self, version: str) -> float:
+        if version == self.main:
+            return _round_percent(1 - sum(self.others.values()))
+        return _round_percent(self.others.get(version, 0.0))
+
+
+def list_versions(
+    folder: Path, *, stack: str | None = None, clients: MakeClient | None = None
+) -> FunctionVersions:
+    """List the published versions of the function that the artifact's stack runs, newest first.
+
+    `clients` makes a client of an AWS service by its name. Raises ModelFormatError where `folder`
+    is no artifact, ConfigurationError for a target without such a stack, CloudError where AWS
+    refuses.
+    """
+    make = clients or make_client
+    with explain_sdk_errors():
+        alias = _read_alias(folder, stack, make)
+        return _describe_versions(folder, alias, make("lambda"))
+
+
+def shift_traffic(
+    folder: Path,
+    shares: Mapping[str, float],
+    *,
+    stack: str | None = None,
+    clients: MakeClient | None = None,
+) -> FunctionVersions:
+    """Send each version its percentage of the requests; the alias's version gets the rest.
+
+    Raises ConfigurationError for versions or shares that an alias cannot have, else as
+    `list_versions` does. Nothing changes where it raises.
+    """
+    make = clients or make_client
+    with explain_sdk_errors():
+        alias = _read_alias(folder, stack, make)
+        functions = make("lambda")
+        published = {str(each["Version"]) for each in _read_published(functions, alias.function)}
+        main, others = _divide_traffic(alias, shares, published)
+        _refuse_while_deploying(alias.stack, make)
+        changed = _update_alias(functions, alias, main, others)
+        return _describe_versions(folder, changed, functions)
+
+
+def roll_back(
+    folder: Path,
+    *,
+    to: str | None = None,
+    stack: str | None = None,
+    clients: MakeClient | None = None,
+) -> FunctionVersions:
+    """Send every request to one earlier version: `to`, or the one that served before.
+
+    While two versions share the requests, the one that served before is the alias's own, and the
+    other gets none any more. Else it is the version published before. Raises as `shift_traffic`.
+    """
+    make = clients or make_client
+    with explain_sdk_errors():
+        alias = _read_alias(folder, stack, make)
+        functions = make("lambda")
+        published = sorted(
+            (str(each["Version"]) for each in _read_published(functions, alias.function)), key=int
+        )
+        version = to or _find_earlier(alias, published)
+        main, others = _divide_traffic(alias, {version: _WHOLE}, set(published))
+        _refuse_while_deploying(alias.stack, make)
+        changed = _update_alias(functions, alias, main, others)
+        return _describe_versions(folder, changed, functions)
+
+
+def parse_shares(words: Sequence[str]) -> dict[str, float]:
+    """Read `7=10` as version 7 and 10 percent. Raises ConfigurationError for anything else."""
+    shares: dict[str, float] = {}
+    for word in words:
+        version, equals, percent = word.partition("=")
+        try:
+            share = float(percent.removesuffix("%"))
+        except ValueError:
+            share = -1.0
+        if not equals or not version.isascii() or not version.isdecimal():
+            raise ConfigurationError(
+                f"{word!r} names no version and its share. Write VERSION=PERCENT, as 7=10."
+            )
+        if not 0 <= share <= _WHOLE:
+            raise ConfigurationError(
+                f"{percent!r} is no share of the requests. Give a number from 0 to 100, "
+                f"as {version}=10."
+            )
+        if version in shares:
+            raise ConfigurationError(f"Version {version} has two shares. Give it one.")
+        shares[version] = share
+    return shares
+
+
+def _divide_traffic(
+    alias: _Alias, shares: Mapping[str, float], published: set[str]
+) -> tuple[str, dict[str, float]]:
+    """(the alias's version, shares of others as Lambda takes them)."""
+    if unknown := [version for version in shares if version not in published]:
+        known = ", ".join(sorted(published, key=int)) or "none"
+        raise ConfigurationError(
+            f"{alias.function} has no version {', '.join(unknown)}. Published: {known}."
+        )
+    total = sum(shares.values())
+    wanted = {version: share for version, share in shares.items() if share}
+    if alias.main not in shares and total < _WHOLE:
+        wanted[alias.main] = _WHOLE - total
+        total = _WHOLE
+    if abs(total - _WHOLE) > 1e-9:
+        raise ConfigurationError(
+            f"The shares add up to {total:g}, not to 100. {alias.main} is the version that gets "
+            f"the rest: leave it out, or give another version what {alias.main} does not get."
+        )
+    if len(wanted) > 2:
+        raise ConfigurationError(
+            f"An alias divides its requests between two versions, not {len(wanted)} "
+            f"({', '.join(sorted(wanted, key=int))}). Give one of them 0."
+        )
+    # the alias's own version stays where it can, so that a rollback finds it
+    main = alias.main if alias.main in wanted else max(wanted, key=lambda each: wanted[each])
+    return main, {each: share / _WHOLE for each, share in wanted.items() if each != main}
+
+
+def _find_earlier(alias: _Alias, published: Sequence[str]) -> str:
+    if alias.others:
+        return alias.main
+    earlier = [each for each in published if int(each) < int(alias.main)]
+    if not earlier:
+        raise ConfigurationError(
+            f"{alias.function} has no version before {alias.main}, which gets every request now. "
+            "Deploy the earlier artifact again."
+        )
+    return earlier[-1]
+
+
+def _read_alias(folder: Path, stack: str | None, make: MakeClient) -> _Alias:
+    target = targets.load(artifact.read(folder).target)
+    if target.program.host is not HostKind.LAMBDA:
+        raise ConfigurationError(
+            f"{folder} was built for {target.name}, and the traffic of a Lambda function alone can "
+            f"be read and moved here. {folder / 'README.md'} says how this one is deployed."
+        )
+    name, arn = find_alias(folder, stack, make)
+    *_, function, alias = arn.split(":")
+    return _make_alias(
+        name, function, make("lambda").get_alias(FunctionName=function, Name=alias), alias
+    )
+
+
+def _make_alias(stack: str, function: str, told: Mapping[str, object], name: str) -> _Alias:
+    routing = told.get("RoutingConfig")
+    weights = routing.get("AdditionalVersionWeights") if isinstance(routing, Mapping) else None
+    return _Alias(
+        stack=stack,
+        function=function,
+        name=name,
+        main=str(told["FunctionVersion"]),
+        others={str(each): float(share) for each, share in (weights or {}).items() if share},
+        revision=str(told.get("RevisionId", "")),
+    )
+
+
+def _read_published(functions: Client, function: str) -> list[Mapping[str, object]]:
+    pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=function)
+    return [each for page in pages for each in page["Versions"] if each["Version"] != "$LATEST"]
+
+
+def _refuse_while_deploying(stack: str, make: MakeClient) -> None:
+    """Raise ConfigurationError while CloudFormation moves the alias itself."""
+    (found,) = make("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    status = str(found["StackStatus"])
+    if status.endswith("_IN_PROGRESS"):
+        raise ConfigurationError(
+            f"The stack {stack} is being deployed ({status}), which moves the traffic itself. Wait "
+            "until it ends, or take the deployment back: "
+            f"aws cloudformation cancel-update-stack --stack-name {stack}"
+        )
+
+
+def _update_alias(
+    functions: Client, alias: _Alias, main: str, others: Mapping[str, float]
+) -> _Alias:
+    try:
+        told = functions.update_alias(
+            FunctionName=alias.function,
+            Name=alias.name,
+            FunctionVersion=main,
+            RoutingConfig={"AdditionalVersionWeights": dict(others)},
+            **({"RevisionId": alias.revision} if alias.revision else {}),
+        )
+    except Exception as error:
+        response = getattr(error, "response", None) or {}
+        if response.get("Error", {}).get("Code") != _CHANGED:
+            raise
+        raise CloudError(
+            f"The alias {alias.name} was changed by somebody else in the meantime. Nothing was "
+            "changed now: look at `packager versions`, and try again."
+        ) from error
+    return _make_alias(alias.stack, alias.function, told, alias.name)
+
+
+def _describe_versions(folder: Path, alias: _Alias, functions: Client) -> FunctionVersions:
+    digest = bytes.fromhex(str(parse_json(read_text(folder / MARKER), MARKER)["sha256"]))
+    built = base64.b64encode(digest).decode()
+    rows: list[VersionRow] = [
+        {
+            "version": str(each["Version"]),
+            "percent": alias.share_percent(str(each["Version"])),
+            "published": str(each.get("LastModified", "")),
+            "description": str(each.get("Description", "")),
+            "code_sha256": str(each.get("CodeSha256", "")),
+            "this_artifact": each.get("CodeSha256") == built,
+        }
+        for each in _read_published(functions, alias.function)
+    ]
+    rows.sort(key=lambda row: int(row["version"]), reverse=True)
+    return {
+        "stack": alias.stack,
+        "function": alias.function,
+        "alias": alias.name,
+        "versions": rows,
+    }
+
+
+def _round_percent(share: float) -> float:
+    return round(share * _WHOLE, 6)
