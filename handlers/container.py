@@ -15,9 +15,11 @@ import os
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from handlers.manifest import FILENAME, Manifest
 from handlers.service.accelerator import NoAcceleratorError
@@ -27,6 +29,87 @@ from handlers.service.settings import ServiceSettings
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = '{"level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}'
+
+
+_HEAD_BYTES: Final = 65_536
+"""Of a request's line and headers, or of what stands around a body's chunks."""
+_HEAD_SECONDS: Final = 10.0
+"""For a request's line and headers, or for what is left of a body after its answer."""
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
+
+
+class _Connection(HttpToolsProtocol):
+    """uvicorn's, with an end to headers that are sent slowly or without one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._read_bytes = self._header_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._read_bytes += len(data)
+        super().data_received(data)
+        if max(self._read_bytes, self._header_bytes) > _HEAD_BYTES:
+            self._disarm()
+            if self._is_idle():
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._header_bytes = 0
+        self._arm()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes <= _HEAD_BYTES:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._read_bytes = 0
+        self._disarm()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._read_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._read_bytes = 0
+        self._disarm()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body:
+            self._arm()
+
+    def _is_idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _arm(self) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(_HEAD_SECONDS, self._end)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self) -> None:
+        if self._is_idle():
+            self.transport.close()
+        else:  # another request came before this one, and is answered first
+            self._arm()
 
 
 class _Server(uvicorn.Server):
@@ -57,19 +140,25 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def _run_server(folder: Path, settings: ServiceSettings) -> int:
-    manifest = Manifest.read(folder)
-    service = Service(manifest, folder, settings, load=None)
-    config = uvicorn.Config(
+def make_config(service: Service, folder: Path, port: int) -> uvicorn.Config:
+    """Configure uvicorn for a port that strangers may reach."""
+    return uvicorn.Config(
         service_app(service, folder),
         host="0.0.0.0",  # noqa: S104 - a container is asked from outside
-        port=settings.port,
+        port=port,
+        http=_Connection,
+        ws="none",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
         backlog=2048,
     )
-    server = _Server(config, service)
+
+
+async def _run_server(folder: Path, settings: ServiceSettings) -> int:
+    manifest = Manifest.read(folder)
+    service = Service(manifest, folder, settings, load=None)
+    server = _Server(make_config(service, folder, settings.port), service)
     running = asyncio.create_task(server.serve())
     starting = asyncio.create_task(service.start())
     await asyncio.wait((running, starting), return_when=asyncio.FIRST_COMPLETED)

@@ -11,17 +11,19 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 
-from handlers.http.asgi import DisconnectedError, read_body
+from handlers.http.asgi import DisconnectedError, Message, read_body
 from handlers.http.fastapi_app import create_app
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.request_parsing import JSON
 from handlers.scoring.scorer import Answer, Checked
 from handlers.service import open_inference_protocol
+from handlers.service.batcher import FullError, LateError
 from handlers.service.metrics import CONTENT_TYPE
 from handlers.service.service import Service, State
 
@@ -63,6 +65,8 @@ def service_app(service: Service, folder: Path) -> FastAPI:
 class _Routes:
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._held_bytes = 0
+        """Of all bodies that are in memory."""
 
     # --- what is asked for an answer
 
@@ -82,13 +86,45 @@ class _Routes:
 
     async def _answer_watched(self, handle: Handle, request: Request) -> Answer:
         """The answer; where the client leaves first, its work is dropped."""
-        scorer = self._service.scorer
         try:
-            body = await read_body(request.headers, request.receive, scorer)
-        except ScoringError as error:
-            return scorer.refusal(error)
+            async with self._hold_body(request) as body:
+                return await self._answer_body(handle, body, request)
         except DisconnectedError:
             return _GONE
+        except (ScoringError, FullError, LateError) as error:
+            return self._service.refusal(error)
+
+    @asynccontextmanager
+    async def _hold_body(self, request: Request) -> AsyncIterator[bytes]:
+        """Read a body, and count its bytes until it is answered.
+
+        Raises TooLargeError, FullError, LateError and DisconnectedError.
+        """
+        settings, scorer = self._service.settings, self._service.scorer
+        held = 0
+
+        async def receive() -> Message:
+            nonlocal held
+            message = await request.receive()
+            size = len(message.get("body", b""))
+            held += size
+            self._held_bytes += size
+            if self._held_bytes > max(settings.queue_bytes, held):
+                self._service.count_shed("queue_bytes")
+                raise FullError("the bodies of other requests fill the memory for them", 1)
+            return message
+
+        try:
+            try:
+                async with asyncio.timeout(scorer.settings.request_timeout_seconds):
+                    body = await read_body(request.headers, receive, scorer)
+            except TimeoutError as error:
+                raise LateError from error
+            yield body
+        finally:
+            self._held_bytes -= held
+
+    async def _answer_body(self, handle: Handle, body: bytes, request: Request) -> Answer:
         here = asyncio.current_task()
         left = asyncio.ensure_future(_left(request))
         left.add_done_callback(lambda done: done.cancelled() or here is None or here.cancel())
@@ -117,21 +153,24 @@ class _Routes:
             return missing
         found: list[open_inference_protocol.Infer] = []
 
-        async def read() -> Checked:
+        def read() -> Checked:
             infer = open_inference_protocol.read(
                 body, request.headers.get(_HEADER), service.manifest
             )
             found.append(infer)
             return service.scorer.enforce_request(infer.request)
 
-        async def write(prediction: object, _: Checked) -> Answer:
+        def write(prediction: object) -> Answer:
             made, header = open_inference_protocol.write(prediction, found[0], service.manifest)
             if header is None:
                 return Answer(200, JSON, made)
             headers = ((_HEADER, str(header)),)
             return Answer(200, "application/octet-stream", made, headers=headers)
 
-        answer = await service.answer_request(read, write)
+        answer = await service.answer_request(
+            lambda: service.off_loop(read, len(body)),
+            lambda prediction, _: service.off_loop(lambda: write(prediction), len(body)),
+        )
         return answer if answer.status < 400 else _v2_error(answer)
 
     # --- what is known without the model

@@ -8,6 +8,7 @@ import enum
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -161,8 +162,8 @@ class Service:
             return self.scorer.read(body, content_type)
 
         return await self.answer_request(
-            lambda: self._off_loop(read, len(body)),
-            lambda prediction, checked: self._off_loop(
+            lambda: self.off_loop(read, len(body)),
+            lambda prediction, checked: self.off_loop(
                 lambda: self.scorer.write(prediction, checked), len(body)
             ),
         )
@@ -175,28 +176,35 @@ class Service:
             checked = await read()
             prediction = await self.predict(checked)
             return await write(prediction, checked)  # type: ignore[no-any-return]
-        except ScoringError as error:
-            return self.scorer.refusal(error)
-        except RecursionError:
-            return self.scorer.refusal(ScoringError("The input is nested too deeply."))
-        except FullError as error:
-            busy = ScoringError(
-                f"Too many requests: {error.reason}.", error_code="REQUEST_LIMIT_EXCEEDED"
-            )
-            refused = self.scorer.refusal(busy)
-            after = (("retry-after", str(error.retry_after_seconds)),)
-            return Answer(refused.status, refused.content_type, refused.body, headers=after)
-        except LateError:
-            late = ScoringError("It took too long.", error_code="DEADLINE_EXCEEDED")
-            return self.scorer.refusal(late)
-        except ClosedError:
-            return self.unready or self.scorer.refusal(
-                ScoringError("The server ends.", error_code=_NOT_TAKING)
-            )
+        except (ScoringError, RecursionError, FullError, LateError, ClosedError) as error:
+            return self.refusal(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours, whose text may quote the request
             _LOG.error("%s at %s", type(error).__name__, log_redaction.place(error))
             fault = ScoringError("The server failed.", error_code=INTERNAL_ERROR)
             return self.scorer.refusal(fault)
+
+    def refusal(
+        self, error: ScoringError | RecursionError | FullError | LateError | ClosedError
+    ) -> Answer:
+        """Answer a request that has none."""
+        if isinstance(error, ClosedError) and (refused := self.unready) is not None:
+            return refused
+        if isinstance(error, ScoringError):
+            told = error
+        elif isinstance(error, RecursionError):
+            told = ScoringError("The input is nested too deeply.")
+        elif isinstance(error, LateError):
+            told = ScoringError("It took too long.", error_code="DEADLINE_EXCEEDED")
+        elif isinstance(error, ClosedError):
+            told = ScoringError("The server ends.", error_code=_NOT_TAKING)
+        else:
+            told = ScoringError(
+                f"Too many requests: {error.reason}.", error_code="REQUEST_LIMIT_EXCEEDED"
+            )
+        refused = self.scorer.refusal(told)
+        if not isinstance(error, FullError):
+            return refused
+        return replace(refused, headers=(("retry-after", str(error.retry_after_seconds)),))
 
     async def predict(self, checked: Checked) -> Any:
         """Raises ScoringError and the batcher's errors."""
@@ -228,5 +236,6 @@ class Service:
     def count_shed(self, reason: str) -> None:
         self.metrics.count_shed(reason)
 
-    async def _off_loop(self, work: Callable[[], object], size_bytes: int) -> Any:
+    async def off_loop(self, work: Callable[[], object], size_bytes: int) -> Any:
+        """`work` for a body of so many bytes, without holding up the other requests."""
         return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)

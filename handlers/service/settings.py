@@ -21,6 +21,8 @@ class ServiceSettings:
     """At most; fewer where the device's memory is too small."""
     queue_rows: int = 2048
     queue_seconds: float = 5.0
+    queue_bytes: int = 536_870_912
+    """Of the bodies of all requests that are being read or answered; one is taken in any case."""
     drain_seconds: float = 20.0
     """From SIGTERM to the end at most: SageMaker and Kubernetes kill after 30."""
     linger_seconds: float = 1.0
@@ -58,6 +60,7 @@ class ServiceSettings:
             batch_rows=int(number("PACKAGER_BATCH_ROWS", 64, 1)),
             queue_rows=int(number("PACKAGER_QUEUE_ROWS", 2048, 1)),
             queue_seconds=number("PACKAGER_QUEUE_SECONDS", 5, 0),
+            queue_bytes=int(number("PACKAGER_QUEUE_BYTES", 536_870_912, 1)),
             drain_seconds=number("PACKAGER_DRAIN_SECONDS", 20, 0),
             linger_seconds=number("PACKAGER_LINGER_SECONDS", 1, 0),
             precision=choice("PACKAGER_PRECISION", _PRECISIONS),
