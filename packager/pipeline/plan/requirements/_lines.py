@@ -140,12 +140,12 @@ def list_refused(
     """Lines that were left out as nobody else can install them, and are needed after all, and why.
 
     What conda calls a package has a name of its own and no code unseen; a line of the author's
-    machine may be anything.
+    machine may be anything. A requirement that is written as one left for having no wheel.
     """
     return [
         f"{line}: {why}; {_explain_refusal(line)}"
         for line in (change.line for change in model.requirements.changes if not change.used)
-        for package in (None if _is_local(line) else _conda.parse_package(line),)
+        for package in (None if _is_local(line) or _parse(line) else _conda.parse_package(line),)
         if package or _is_local(line)
         for name in (canonicalize_name(package.name) if package else name_line(line),)
         if (why := (explain_need if package else explain_unseen)(name))

@@ -341,3 +341,23 @@ def test_a_package_without_wheels_leaves_the_plan(
     )[0]
     assert test_plan._said(found, "Requirement docopt==0.6.2 is left out: no wheel answers it")
     assert "docopt==0.6.2" not in found.model.requirements.lines
+
+
+def test_a_package_without_wheels_that_idle_ones_require_leaves_the_plan(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = test_plan._index(brings={"sqlalchemy": ("greenlet",)})
+    versions = {**known.versions, "sqlalchemy": ("2.0.58",), "greenlet": ("3.2.0",)}
+    index = test_plan._use(monkeypatch, replace(known, versions=versions))
+
+    def lock(wanted: Wanted) -> Lock:
+        if "greenlet==3.5.6" in wanted.requirements:
+            raise UnresolvableError("Because greenlet==3.5.6 has no usable wheels")
+        return index.lock(wanted)
+
+    monkeypatch.setattr(lockfile, "lock", lock)
+    lines = (*PINS, "sqlalchemy==2.0.58", "greenlet==3.5.6")
+    found = test_plan._plan(
+        test_plan._model(tmp_path / "m", requirements=Requirements(lines=lines))
+    )[0]
+    assert test_plan._said(found, "Requirement greenlet==3.5.6 is left out: no wheel answers it")
