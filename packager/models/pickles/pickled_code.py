@@ -137,9 +137,12 @@ def _list_codes(opcodes: Iterator[tuple[str, object]]) -> Iterator[_Code]:
             size = len(stack) - _TUPLES[name]
             stack[size:] = [tuple(stack[size:])]
         else:
-            if name == "REDUCE" and (code := _find_code(stack[-1])):
+            arguments = stack[-1] if name == "REDUCE" else None
+            if code := _find_code(arguments):
                 yield code
             _take_other(name, argument, stack)
+            if (encoded := _encode(arguments)) is not None:
+                stack[-1] = encoded
 
 
 def _pop_to_mark(stack: list[object]) -> list[object]:
@@ -165,6 +168,15 @@ def _take_other(name: str, argument: object, stack: list[object]) -> None:
         stack.append(argument if is_kept else None)
     else:
         stack.extend(None for _ in opcode.stack_after)
+
+
+def _encode(arguments: object) -> bytes | None:
+    """Bytes that a call makes of a text, as the protocols before 3 have them: of Latin-1."""
+    match arguments:
+        case (str() as text, "latin1") if len(text) <= _CODE_BYTES:
+            return text.encode("latin1", "replace")
+        case _:
+            return None
 
 
 def _find_code(arguments: object) -> _Code | None:

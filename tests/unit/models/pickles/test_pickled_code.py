@@ -45,7 +45,7 @@ def _pickle(folder: Path, source: str) -> Path:
 
 
 @pytest.mark.parametrize("version", _CALLS)
-@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_each_python_s_bytecode_is_read(tmp_path: Path, version: str, protocol: int) -> None:
     names, variables = ("importlib", "import_module"), ("kind",)
     code = _Code(1, 0, 0, 1, 4, 67, bytes.fromhex(_CALLS[version]), (None, "anyio."), names)
@@ -110,6 +110,22 @@ def test_a_name_that_begins_with_a_package_is_read(
 )
 def test_a_name_that_only_running_it_tells_is_open(tmp_path: Path, text: str) -> None:
     assert read_named_imports(_pickle(tmp_path, _IN + text), platform.python_version()).is_open
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("argument", "families"), [("'anyio.' + k", {"anyio"}), ("k", None)], ids=["named", "open"]
+)
+def test_a_closure_is_read_in_every_protocol(
+    tmp_path: Path, argument: str, families: set[str] | None, protocol: int
+) -> None:
+    text = f"def g(x):\n        return import_module({argument}), x\n    return g"
+    module = types.ModuleType("__main__")
+    exec(_IN + text, module.__dict__)  # noqa: S102 - the sources are in this file
+    path = tmp_path / "m.pkl"
+    path.write_bytes(cloudpickle.dumps(module.__dict__["served"]("a"), protocol))
+    found = read_named_imports(path, platform.python_version())
+    assert (None if found.is_open else found.families) == families
 
 
 @pytest.mark.parametrize(
