@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo demo-azure test test-slow test-rare test-all mutation zoo lint types check bench clean
+.PHONY: help setup demo demo-azure test test-slow test-rare test-all mutation zoo lint types check bench docs reference clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,5 +59,12 @@ check: lint types test ## what every commit passes
 bench: setup ## cold start, side by side, into bench/results
 	@$(BIN)/python bench/coldstart.py
 
+docs: setup ## the site of docs/, into ./site; every link is checked
+	@$(BIN)/uv sync --quiet --frozen --inexact --extra onnx --group docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+reference: setup ## write the pages of docs/reference that are made of the code
+	@$(BIN)/python -m tools.reference
+
 clean: ## remove what was made, except caches outside this folder
-	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo demo-azure dist
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo demo-azure dist site

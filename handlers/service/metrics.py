@@ -24,9 +24,11 @@ class _Gpus:
         self._indexes = [int(name.partition(":")[2]) for name in devices if name != "cpu"]
 
     def collect(self) -> Iterable[Any]:
-        used = GaugeMetricFamily("gpu_memory_used_bytes", "By the driver", labels=["gpu"])
-        total = GaugeMetricFamily("gpu_memory_total_bytes", "By the driver", labels=["gpu"])
-        busy = GaugeMetricFamily("gpu_utilisation_ratio", "Of the last sample", labels=["gpu"])
+        used = GaugeMetricFamily("gpu_memory_used_bytes", "GPU memory in use", labels=["gpu"])
+        total = GaugeMetricFamily("gpu_memory_total_bytes", "GPU memory in all", labels=["gpu"])
+        busy = GaugeMetricFamily(
+            "gpu_utilisation_ratio", "Share of time that the GPU was busy", labels=["gpu"]
+        )
         for index in self._indexes:
             held = accelerator.memory(index)
             if held is not None:
@@ -41,7 +43,7 @@ class Metrics:
 
     def __init__(self, manifest: Manifest, devices: Sequence[str]) -> None:
         self._registry = registry = CollectorRegistry()
-        Info("model", "What is served", registry=registry).info(
+        Info("model", "Name, version and digest of the served model", registry=registry).info(
             {
                 "name": manifest.model_name,
                 "version": manifest.model_version or "",
@@ -49,32 +51,61 @@ class Metrics:
             }
         )
         self._requests = Counter(
-            "requests", "Answers by route and status", ["route", "status"], registry=registry
+            "requests", "Requests answered", ["route", "status"], registry=registry
         )
         self._latency = Histogram(
-            "request_seconds", "From body to answer", ["route"], registry=registry, buckets=_SECONDS
+            "request_seconds",
+            "Time from a request's body to its answer",
+            ["route"],
+            registry=registry,
+            buckets=_SECONDS,
         )
         self._rows = Histogram(
-            "batch_rows", "Rows that went to a device at once", registry=registry, buckets=_ROWS
+            "batch_rows",
+            "Rows that went to the device in one batch",
+            registry=registry,
+            buckets=_ROWS,
         )
         self._wait = Histogram(
-            "wait_seconds", "In the queue, a request", registry=registry, buckets=_SECONDS
+            "wait_seconds",
+            "Time that a request waited in the queue",
+            registry=registry,
+            buckets=_SECONDS,
         )
         self._compute = Histogram(
-            "compute_seconds", "On the device, a batch", registry=registry, buckets=_SECONDS
+            "compute_seconds",
+            "Time that a batch took on the device",
+            registry=registry,
+            buckets=_SECONDS,
         )
-        self._shed = Counter("shed", "Requests not scored", ["reason"], registry=registry)
-        self._age = Gauge("queue_age_seconds", "Of what waits longest", registry=registry)
-        self._queued = Gauge("queue_rows", "Rows that wait", registry=registry)
-        self._ready = Gauge("ready", "1 while requests are taken", registry=registry)
-        self._load = Gauge("load_seconds", "Of the model's load", registry=registry)
-        self._warm = Gauge("warm_up_seconds", "Of every batch size", registry=registry)
-        self._most = Gauge("batch_rows_limit", "Found at start", registry=registry)
-        self._merges = Gauge("batching", "1 where requests go together", registry=registry)
+        self._shed = Counter(
+            "shed", "Requests refused without being scored", ["reason"], registry=registry
+        )
+        self._age = Gauge(
+            "queue_age_seconds", "Age of the oldest waiting request", registry=registry
+        )
+        self._queued = Gauge("queue_rows", "Rows that wait in the queue", registry=registry)
+        self._ready = Gauge("ready", "1 while the server takes requests", registry=registry)
+        self._load = Gauge("load_seconds", "Time that the model took to load", registry=registry)
+        self._warm = Gauge(
+            "warm_up_seconds", "Time that the warm-up of all batch sizes took", registry=registry
+        )
+        self._most = Gauge(
+            "batch_rows_limit", "Most rows in one batch, as measured at start", registry=registry
+        )
+        self._merges = Gauge(
+            "batching", "1 if waiting requests are merged into one batch", registry=registry
+        )
         self._quick = Gauge(
-            "quickened", "1 where the precision or tier asked for is used", registry=registry
+            "quickened",
+            "1 if the precision and tier that were asked for are in use",
+            registry=registry,
         )
-        self._recovered = Gauge("out_of_memory_recovered", "So often", registry=registry)
+        self._recovered = Gauge(
+            "out_of_memory_recovered",
+            "Batches that ran out of memory and were scored in halves",
+            registry=registry,
+        )
         registry.register(_Gpus(devices))
 
     def batch(

@@ -41,7 +41,12 @@ Verbose: TypeAlias = Annotated[
 OutDir: TypeAlias = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", file_okay=False, rich_help_panel=Panel.OUTPUT, help="Folder of the artifact."
+        "--out",
+        "-o",
+        file_okay=False,
+        metavar="<folder>",
+        rich_help_panel=Panel.OUTPUT,
+        help="Folder that the artifact is written to.",
     ),
 ]
 Reuse: TypeAlias = Annotated[
@@ -108,22 +113,32 @@ Example: TypeAlias = Annotated[
     typer.Option(
         exists=True,
         dir_okay=False,
+        metavar="<file>",
         rich_help_panel=Panel.PROOF,
         help="Request to replay, in MLflow's JSON or CSV, for a model logged without an example.",
     ),
 ]
 Rows: TypeAlias = Annotated[
-    int, typer.Option(min=0, rich_help_panel=Panel.PROOF, help="Rows generated for replay.")
+    int,
+    typer.Option(
+        min=0,
+        metavar="<rows>",
+        rich_help_panel=Panel.PROOF,
+        help="Number of rows generated for replay.",
+    ),
 ]
 Seed: TypeAlias = Annotated[
-    int, typer.Option(rich_help_panel=Panel.PROOF, help="Seed of the generated rows.")
+    int,
+    typer.Option(
+        metavar="<number>", rich_help_panel=Panel.PROOF, help="Seed of the generated rows."
+    ),
 ]
 AllowUnproven: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--allow-unproven",
         rich_help_panel=Panel.PROOF,
-        help="Build even if nothing can be replayed.",
+        help="Build even if nothing can be replayed. The artifact is marked unproven.",
     ),
 ]
 Passes: TypeAlias = Annotated[
@@ -172,6 +187,7 @@ Optimize: TypeAlias = Annotated[
     typer.Option(
         min=0,
         max=2,
+        metavar="<0|1|2>",
         rich_help_panel=Panel.SLIMMING,
         help="Python's -O for bytecode: 1 drops asserts, 2 also drops docstrings. Code that relies "
         "on either behaves differently, and replay shows it only where a request reaches it.",

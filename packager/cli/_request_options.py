@@ -59,6 +59,7 @@ Repeat: TypeAlias = Annotated[
     typer.Option(
         min=1,
         max=10_000,
+        metavar="<times>",
         rich_help_panel=Panel.REQUEST,
         help="Number of times to send the request.",
     ),
@@ -78,19 +79,26 @@ Concurrency: TypeAlias = Annotated[
     typer.Option(
         min=1,
         max=10_000,
+        metavar="<functions>",
         rich_help_panel=Panel.EVENTS,
-        help="Number of functions that run at once.",
+        help="Number of functions that run at once, 10,000 at most.",
     ),
 ]
 CallRows: TypeAlias = Annotated[
     int,
-    typer.Option(min=1, rich_help_panel=Panel.EVENTS, help="Rows of a file that one call scores."),
+    typer.Option(
+        min=1,
+        metavar="<rows>",
+        rich_help_panel=Panel.EVENTS,
+        help="Rows of a file that one call scores.",
+    ),
 ]
 Tolerate: TypeAlias = Annotated[
     float,
     typer.Option(
         min=0,
         max=100,
+        metavar="<percent>",
         rich_help_panel=Panel.EVENTS,
         help="Percentage of the items that may fail.",
     ),
@@ -100,6 +108,7 @@ Port: TypeAlias = Annotated[
     typer.Option(
         min=0,
         max=65535,
+        metavar="<port>",
         rich_help_panel=Panel.HTTP,
         help="Port to listen on. 0 takes a free one.",
     ),

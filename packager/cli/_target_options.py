@@ -22,9 +22,11 @@ Target: TypeAlias = Annotated[
     typer.Option(
         "--target",
         "-t",
+        metavar="<target>",
         rich_help_panel=Panel.TARGET,
-        help="Where the artifact will run. With auto, packager builds for each target in turn and "
-        "keeps the first whose limits the measured artifact meets.",
+        help="Where the artifact will run: aws-lambda, aws-lambda-image, azure-functions, "
+        "gpu-container or auto. With auto, packager builds for each target in turn and keeps the "
+        "first whose limits the measured artifact meets.",
     ),
 ]
 Arch: TypeAlias = Annotated[
@@ -82,6 +84,7 @@ Rate: TypeAlias = Annotated[
     typer.Option(
         "--rate",
         min=1e-6,
+        metavar="<per second>",
         rich_help_panel=Panel.TARGET,
         help="Requests per second assumed when estimating cost.",
     ),
@@ -91,6 +94,7 @@ RequestRows: TypeAlias = Annotated[
     typer.Option(
         "--request-rows",
         min=1,
+        metavar="<rows>",
         rich_help_panel=Panel.TARGET,
         help="Rows per request assumed when estimating cost.",
     ),
@@ -128,6 +132,7 @@ FactsDir: TypeAlias = Annotated[
     typer.Option(
         exists=True,
         file_okay=False,
+        metavar="<folder>",
         rich_help_panel=Panel.TARGET,
         help="Folder of TOML files that override the built-in limits and prices.",
     ),
@@ -146,10 +151,11 @@ Engine: TypeAlias = Annotated[
     str,
     typer.Option(
         "--engine",
-        **define_choice("auto", *EngineName),
+        **(define_choice("auto", *EngineName) | {"metavar": "<engine>"}),
         rich_help_panel=Panel.ENGINE,
-        help="native serves with the model's framework. onnx compiles the model to a graph, "
-        "machine-code to a library. auto serves the graph if it is proven equal.",
+        help="What answers: native, onnx, machine-code or auto. native serves with the model's "
+        "framework. onnx compiles the model to a graph, machine-code to a library. auto serves the "
+        "graph if it is proven equal, else the framework.",
     ),
 ]
 Engines: TypeAlias = Annotated[
@@ -163,13 +169,19 @@ Engines: TypeAlias = Annotated[
 Rtol: TypeAlias = Annotated[
     float,
     typer.Option(
-        min=0, rich_help_panel=Panel.ENGINE, help="Relative error allowed a compiled model."
+        min=0,
+        metavar="<number>",
+        rich_help_panel=Panel.ENGINE,
+        help="Relative error allowed in the numbers of a model compiled to ONNX.",
     ),
 ]
 Atol: TypeAlias = Annotated[
     float,
     typer.Option(
-        min=0, rich_help_panel=Panel.ENGINE, help="Absolute error allowed a compiled model."
+        min=0,
+        metavar="<number>",
+        rich_help_panel=Panel.ENGINE,
+        help="Absolute error allowed in the numbers of a model compiled to ONNX.",
     ),
 ]
 Front: TypeAlias = Annotated[
@@ -233,6 +245,7 @@ Baseline: TypeAlias = Annotated[
     typer.Option(
         exists=True,
         dir_okay=False,
+        metavar="<file>",
         rich_help_panel=Panel.EVENTS,
         help="Table (CSV, JSON Lines or Parquet) from which drift is measured. Without it, the "
         "training set that MLflow logged, if it is in the run's remote artifact store.",

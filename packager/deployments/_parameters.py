@@ -21,6 +21,8 @@ Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
 TARGET: Final = "aws-lambda"
 _FOLDER: Final = TEMPLATES / "aws_lambda"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
+_OUTPUT: Final = "Queue, event bus, table or delivery stream"
+"""Stands where a template names the kind of destination that it was built for."""
 _OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
 
 
@@ -60,7 +62,7 @@ def source_parameters() -> Declared:
 def _sources(text: str) -> Declared:
     """Parameters as their template has them, which is YAML but for what a build fills in."""
     text = re.sub(r"\{%.*?%\}", "", text)
-    text = re.sub(r"(Description: )\{\{.*?\}\}", r"\1What it is", text)
+    text = re.sub(r"(Description: )\{\{.*?\}\}", rf"\1{_OUTPUT}", text)
     found: Declared = yaml.safe_load(re.sub(r"\{\{.*?\}\}", "null", text))
     return found
 

@@ -10,9 +10,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from handlers.events import sources, triggers
 from packager import cli
 from packager.cli._panels import Panel
-from packager.types import BuildRequest, list_settings
+from packager.targets import TARGETS
+from packager.types import BuildRequest, Engine, Front, list_settings
 
 RUN = CliRunner()
 TOP: Any = typer.main.get_command(cli.app)
@@ -69,6 +71,27 @@ def test_what_is_a_choice_says_so() -> None:
     shown = {one.opts[0]: one.metavar for one in options(COMMANDS["build"])}
 
     assert shown["--arch"] == "<x86_64|arm64>"
-    assert shown["--engine"] == "<auto|native|onnx|machine-code>"
     assert shown["--tier"] == "<native|stub|skinny>"
     assert shown["--requirements"] == "<serving|declared>"
+
+
+def test_names_too_long_for_a_column_are_in_the_text() -> None:
+    texts = {one.opts[0]: one.help for one in options(COMMANDS["build"])}
+    named = {
+        "--target": (*TARGETS, "auto"),
+        "--engine": (*Engine, "auto"),
+        "--http": tuple(Front),
+        "--event": (*sources.SOURCES, *triggers.TRIGGERS),
+    }
+
+    for option, names in named.items():
+        assert [name for name in names if name not in texts[option]] == [], option
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_each_value_has_a_short_name_with_its_unit(name: str) -> None:
+    """Typer's own `<float range>` says neither, and a longer one is broken at 80 columns."""
+    for one in options(ALL[name]):
+        if not one.is_flag:
+            assert one.metavar, one.opts
+            assert len(one.metavar) <= len("<native|stub|skinny>"), one.opts

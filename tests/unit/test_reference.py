@@ -1,0 +1,117 @@
+"""The pages of docs/reference say what the code says, and leave nothing out."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from handlers.files import jobs
+from handlers.observability import drift, metrics
+from handlers.service import accelerator, settings
+from packager.targets import TARGETS
+from tools.reference import pages
+from tools.reference.pages import PAGES, ROOT, read_groups, read_metrics, read_variables
+
+TREES: Final = ("packager", "handlers", "templates", "infra")
+
+
+def read_tree() -> Iterator[str]:
+    tracked = subprocess.run(
+        ["git", "ls-files", *TREES], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in tracked.stdout.splitlines():
+        yield (ROOT / name).read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_page_is_as_the_code_makes_it(name: str) -> None:
+    """`make reference` writes it anew."""
+    assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+def test_every_page_of_the_folder_is_known() -> None:
+    written = {path.name for path in (ROOT / "docs" / "reference").glob("*.md")}
+    marked = {
+        name for name in written if (ROOT / "docs/reference" / name).read_text()[:4] == "<!--"
+    }
+    assert marked == {*PAGES}
+
+
+def test_every_variable_is_described() -> None:
+    named = {name for text in read_tree() for name in re.findall(r"PACKAGER_[A-Z_]*[A-Z]", text)}
+    described = {name for name in read_variables() if name.startswith("PACKAGER_")}
+
+    # one that the tests alone read
+    assert named - {"PACKAGER_ENGINES"} == described
+
+
+def test_every_variable_has_its_meaning_default_and_unit() -> None:
+    for name, each in read_variables().items():
+        assert set(each) == {"group", "default", "unit", "meaning"}, name
+        assert each["group"] in read_groups(), name
+        assert each["meaning"].endswith("."), name
+        assert each["default"], name
+        assert each["unit"], name
+
+
+def test_the_defaults_are_those_of_the_code() -> None:
+    made = settings.ServiceSettings.read({})
+    named = {
+        "PACKAGER_BATCH_ROWS": made.batch_rows,
+        "PACKAGER_QUEUE_ROWS": made.queue_rows,
+        "PACKAGER_QUEUE_SECONDS": made.queue_seconds,
+        "PACKAGER_DRAIN_SECONDS": made.drain_seconds,
+        "PACKAGER_LINGER_SECONDS": made.linger_seconds,
+        "PACKAGER_TOLERANCE": made.tolerance,
+        "PORT": made.port,
+        "PACKAGER_CHUNK_BYTES": jobs.CHUNK_BYTES,
+        "PACKAGER_BAD_ROWS": jobs.BAD_ROWS,
+        "PACKAGER_DRIFT_ROWS": drift.ROWS,
+        "PACKAGER_DRIFT_SECONDS": drift.SECONDS,
+    }
+    described = read_variables()
+    assert {name: float(described[name]["default"]) for name in named} == named
+    words = {"PACKAGER_PRECISION": made.precision, "PACKAGER_TIER": made.tier}
+    words["PACKAGER_DEVICE"] = accelerator.read_device({})[0]
+    assert {name: described[name]["default"] for name in words} == words
+
+
+def list_metrics(module: Any) -> dict[str, str]:
+    """Return the unit of every metric that a module writes."""
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    return {
+        node.args[0].value: node.args[1].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr == "_add" and len(node.args) == 3
+        if isinstance(node.args[0], ast.Constant) and isinstance(node.args[1], ast.Constant)
+    }
+
+
+def test_every_metric_of_a_function_is_described() -> None:
+    described = {name: unit for name, (unit, _) in read_metrics()["function"].items()}
+    assert described == list_metrics(metrics)
+
+
+def test_every_metric_of_drift_is_described() -> None:
+    text = Path(drift.__file__).read_text(encoding="utf-8")
+    written = set(re.findall(r'"([A-Z]\w+)": (?:moved\.|max\(|float\()', text))
+    assert set(read_metrics()["drift"]) == written
+
+
+def test_every_field_of_the_evidence_is_described() -> None:
+    rows = re.findall(r"(?m)^\| `([^`]+)` \| .* \| (.*) \|$", pages.make_evidence())
+    assert len(rows) > 60
+    assert [name for name, meaning in rows if not meaning] == []
+
+
+def test_every_option_is_on_the_page_with_its_unit() -> None:
+    page = pages.make_command_line()
+    assert not re.search(r"`<(int|float|bool|str|path)>`", page)
+    assert all(name in page for name in TARGETS)

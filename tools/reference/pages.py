@@ -1,0 +1,344 @@
+"""The pages of docs/reference: each is made whole, of what the code says."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from prometheus_client import CollectorRegistry
+
+from handlers.service.metrics import Metrics
+from packager import cli
+from packager.cli._common import join_lines
+from packager.cli._panels import Panel
+from packager.deployments._parameters import Declared, source_parameters, template_parameters
+from packager.deployments._settings import AWS_OPTIONS, BUILD_OPTIONS, LOCAL_OPTIONS
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_HERE: Final = Path(__file__).parent
+_MADE: Final = "<!-- made by `python -m tools.reference`: change the code, not this page -->"
+
+
+def make_command_line() -> str:
+    """Every command, with its options in the panels that --help has."""
+    top: Any = typer.main.get_command(cli.app)
+    parts = [
+        _open(
+            "Command line", "Each command with its arguments and options. `--help` shows the same."
+        )
+    ]
+    for name, command in _list_commands(top, "packager"):
+        usage = " ".join(map(_show_argument, _arguments(command)))
+        parts.append(f"## {name}\n\n    {name} {usage + ' ' if usage else ''}[OPTIONS]")
+        parts.append(join_lines(command.help or ""))
+        parts += _list_panels(command)
+    return _join(parts)
+
+
+def make_variables() -> str:
+    """Every environment variable, by where it is read."""
+    parts = [
+        _open(
+            "Environment variables",
+            "Each variable that you can set, with its default and its unit. You need none of them.",
+        )
+    ]
+    described = read_variables()
+    for group, title in read_groups().items():
+        parts.append(f"## {title}")
+        parts.append(
+            _table(
+                ("variable", "default", "unit", "meaning"),
+                (
+                    (f"`{name}`", each["default"], each["unit"], each["meaning"])
+                    for name, each in described.items()
+                    if each["group"] == group
+                ),
+            )
+        )
+    return _join(parts)
+
+
+def make_parameters() -> str:
+    """Every parameter of an emitted template, of AWS and of Azure."""
+    columns = ("parameter", "default", "values", "meaning")
+    return _join(
+        [
+            _open(
+                "Template parameters",
+                "What you can set when you deploy.",
+            ),
+            "## AWS",
+            (
+                "Set them with `sam deploy --parameter-overrides NAME=VALUE`, or with "
+                "`-C NAME=VALUE` in `mlflow deployments`. The build writes each *measured* default "
+                "into your template."
+            ),
+            _table(columns, _describe_parameters(template_parameters())),
+            "### With event sources",
+            _table(columns, _describe_parameters(source_parameters())),
+            "## Azure",
+            "Set them in `infra/main.parameters.json` of your artifact.",
+            _table(columns, _read_bicep(ROOT / "infra" / "azure" / "main.bicep")),
+        ]
+    )
+
+
+def make_settings() -> str:
+    """Every setting of `mlflow deployments`."""
+    columns = ("setting", "meaning")
+    return _join(
+        [
+            _open(
+                "MLflow deployments settings",
+                "What you can set with `-C name=value` in `mlflow deployments`. Every "
+                "[parameter of the template](template-parameters.md#aws) is a setting too.",
+            ),
+            "## AWS",
+            _table(columns, _describe_settings(AWS_OPTIONS)),
+            "## Build",
+            "These are the options of [`packager build`](command-line.md#packager-build).",
+            _table(columns, _describe_settings(BUILD_OPTIONS)),
+            "## Local run",
+            _table(columns, _describe_settings(LOCAL_OPTIONS)),
+        ]
+    )
+
+
+def make_metrics() -> str:
+    """Every metric of a function and of a container."""
+    described = read_metrics()
+    columns = ("metric", "unit", "meaning")
+    return _join(
+        [
+            _open("Metrics", "What your artifact measures, by where you read it."),
+            "## Lambda and Azure Functions",
+            (
+                "On Lambda each call writes one line in CloudWatch's embedded metric format. The "
+                "namespace is `ModelServing`. The dimensions are `service`, `model` and `version`. "
+                "On Azure, with `--opentelemetry`, the names are in lower case: `model_latency`."
+            ),
+            _table(columns, ((f"`{name}`", *each) for name, each in described["function"].items())),
+            "## Drift",
+            (
+                "You get these if your artifact has a [baseline](../events.md#drift). The first "
+                "four have the dimension `column` too."
+            ),
+            _table(columns, ((f"`{name}`", *each) for name, each in described["drift"].items())),
+            "## Containers",
+            "You read these in Prometheus's text format at `/metrics`.",
+            _table(("metric", "kind", "labels", "meaning"), _list_container_metrics()),
+        ]
+    )
+
+
+def make_evidence() -> str:
+    """Every field of evidence.json."""
+    schema = json.loads((ROOT / "docs" / "evidence.schema.json").read_text(encoding="utf-8"))
+    return _join(
+        [
+            _open(
+                "evidence.json",
+                "What the build proved, field by field. "
+                "[evidence.schema.json](../evidence.schema.json) is the JSON schema.",
+            ),
+            _table(("field", "type", "meaning"), _list_fields(schema, schema["$defs"], "")),
+        ]
+    )
+
+
+def read_variables() -> dict[str, dict[str, str]]:
+    described: dict[str, dict[str, str]] = tomllib.loads(_read("variables.toml"))
+    described.pop("groups")
+    return described
+
+
+def read_groups() -> dict[str, str]:
+    groups: dict[str, str] = tomllib.loads(_read("variables.toml"))["groups"]
+    return groups
+
+
+def read_metrics() -> dict[str, dict[str, tuple[str, str]]]:
+    described: dict[str, dict[str, tuple[str, str]]] = tomllib.loads(_read("metrics.toml"))
+    return described
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _open(title: str, about: str) -> str:
+    return f"{_MADE}\n\n# {title}\n\n{about}"
+
+
+def _join(parts: Iterable[str]) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    lines = [f"| {' | '.join(row)} |" for row in [columns, ["---"] * len(columns), *cells]]
+    return "\n".join(lines)
+
+
+def _list_commands(group: Any, path: str) -> Iterable[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _list_commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _arguments(command: Any) -> list[Any]:
+    return [each for each in command.params if each.param_type_name == "argument"]
+
+
+def _show_argument(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _list_panels(command: Any) -> Iterable[str]:
+    if arguments := _arguments(command):
+        rows = ((f"`{_show_argument(each)}`", _show_default(each), each.help) for each in arguments)
+        yield _table(("argument", "default", "meaning"), rows)
+    options = [each for each in command.params if each.param_type_name == "option"]
+    for panel in [*Panel, None]:
+        shown = [
+            (_show_option(each), _show_default(each), each.help)
+            for each in options
+            if each.rich_help_panel == panel and each.name != "help"
+        ]
+        if shown:
+            yield _table((str(panel or "Options"), "default", "meaning"), shown)
+
+
+def _show_option(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    if option.is_flag:
+        return names
+    value = option.metavar or f"<{option.type_descriptor.annotation.__name__.lower()}>"
+    return f"{names} `{value}`"
+
+
+def _show_default(option: Any) -> str:
+    if option.required:
+        return "required"
+    default = option.default
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    if default is None or default == []:
+        return ""
+    return f"`{getattr(default, 'value', default)}`"
+
+
+def _describe_parameters(declared: Declared) -> Iterable[tuple[str, str, str, str]]:
+    for name, spec in declared.items():
+        default = "required" if "Default" not in spec else _show_value(spec["Default"])
+        yield f"`{name}`", default, _show_range(spec), f"{spec['Description']}."
+
+
+def _show_value(value: object) -> str:
+    if value is None:
+        return "*measured*"
+    return f"`{value}`" if value != "" else "empty"
+
+
+def _show_range(spec: Mapping[str, Any]) -> str:
+    if allowed := spec.get("AllowedValues"):
+        return ", ".join(f"`{value}`" for value in allowed)
+    least, most = spec.get("MinValue"), spec.get("MaxValue")
+    if least is None and most is None:
+        return ""
+    return f"at least {least}" if most is None else f"{least} to {most}"
+
+
+_FROM_FILE: Final = "from `main.parameters.json`"
+_PARAMETER: Final = re.compile(
+    r"@description\('(?P<meaning>[^\n]*)'\)\n(?P<rules>(?:@\w+\([^\n]*\)\n)*)"
+    r"param (?P<name>\w+) \w+(?: = (?P<default>.+))?"
+)
+
+
+def _read_bicep(path: Path) -> Iterable[tuple[str, str, str, str]]:
+    for found in _PARAMETER.finditer(path.read_text(encoding="utf-8")):
+        default = found["default"]
+        rules = dict(re.findall(r"@(\w+)\((.*)\)", found["rules"]))
+        allowed = re.findall(r"[\w.]+", rules.get("allowed", ""))
+        spec = {"AllowedValues": allowed, "MinValue": rules.get("minValue")}
+        spec["MaxValue"] = rules.get("maxValue")
+        shown = _FROM_FILE if default is None else _show_value(default.strip("'"))
+        yield f"`{found['name']}`", shown, _show_range(spec), f"{found['meaning']}."
+
+
+def _describe_settings(settings: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    return ((f"`{name}`", f"{text[:1].upper()}{text[1:]}.") for name, text in settings.items())
+
+
+class _Named:
+    """Stands for a manifest: the names alone of what is served."""
+
+    model_name, model_version, digest = "model", "1", ""
+
+
+def _list_container_metrics() -> Iterable[tuple[str, str, str, str]]:
+    registry: CollectorRegistry = Metrics(_Named(), ["cpu"])._registry  # type: ignore[arg-type]  # noqa: SLF001
+    for collector in registry._collector_to_names:  # noqa: SLF001 - in the order of definition
+        labels = ", ".join(f"`{each}`" for each in getattr(collector, "_labelnames", ()))
+        for each in getattr(collector, "describe", list)():
+            suffix = {"counter": "_total", "info": "_info"}.get(each.type, "")
+            yield f"`{each.name}{suffix}`", each.type, labels, f"{each.documentation}."
+    source = inspect.getsource(inspect.getmodule(Metrics) or Metrics)
+    for name, text in re.findall(r'GaugeMetricFamily\(\s*"(\w+)", "([^"]+)"', source):
+        yield f"`{name}`", "gauge", "`gpu`", f"{text}."
+
+
+def _list_fields(
+    schema: Mapping[str, Any], shared: Mapping[str, Any], path: str
+) -> Iterable[tuple[str, str, str]]:
+    for name, field in schema.get("properties", {}).items():
+        full = f"{path}{name}"
+        inner, kind = _read_type(field, shared)
+        optional = "" if name in schema.get("required", ()) else ", optional"
+        yield f"`{full}`", f"{kind}{optional}", field.get("description", "")
+        yield from _list_fields(inner, shared, f"{full}[]." if kind == "list" else f"{full}.")
+
+
+def _read_type(
+    field: Mapping[str, Any], shared: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], str]:
+    """Return what lies in a field, and its type in words."""
+    if reference := field.get("$ref"):
+        return _read_type(shared[reference.rpartition("/")[2]], shared)
+    if "const" in field:
+        return {}, f"`{field['const']}`"
+    if "enum" in field:
+        return {}, ", ".join(f"`{value}`" for value in field["enum"])
+    if "oneOf" in field:
+        kinds = [_read_type(each, shared)[1] for each in field["oneOf"]]
+        return {}, " or ".join(sorted(kinds, key="null".__eq__))
+    kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    words = {
+        "array": "list",
+        "string": "text",
+        "integer": "whole number",
+        "boolean": "true or false",
+    }
+    inner = field.get("items", {}) if "array" in kinds else field
+    return inner, " or ".join(words.get(kind, kind) for kind in kinds)
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "command-line.md": make_command_line,
+    "environment-variables.md": make_variables,
+    "template-parameters.md": make_parameters,
+    "deployments-settings.md": make_settings,
+    "metrics.md": make_metrics,
+    "evidence.md": make_evidence,
+}

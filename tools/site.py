@@ -1,0 +1,78 @@
+"""The hook of mkdocs.yml: pages that lie outside docs/, and links between the two.
+
+In the repository a page is linked by its path, so that links work where the source is read. On the
+site docs/ is the root: README.md is its first page, and the other pages and files that docs link
+to are taken in under their own paths.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Final
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+HOME: Final = "README.md"
+_LINK: Final = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(?=[)#])")
+
+
+def find_site_path(path: str) -> str:
+    """Return where a file of the repository lies on the site."""
+    if path == HOME:
+        return "index.md"
+    return path.removeprefix("docs/")
+
+
+def find_repository_path(path: str) -> str:
+    """Return where a page of the site lies in the repository."""
+    if path == "index.md":
+        return HOME
+    inside = f"docs/{path}"
+    return inside if (ROOT / inside).is_file() else path
+
+
+def list_outside(start: str = HOME) -> set[str]:
+    """List the files outside docs/ that its pages, and those pages themselves, link to."""
+    pages = [start, *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))]
+    found = {start}
+    while pages:
+        page = pages.pop()
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for link in _LINK.findall(text):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
+            if path.startswith("docs/") or path in found or not (ROOT / path).is_file():
+                continue
+            found.add(path)
+            if path.endswith(".md"):
+                pages.append(path)
+    return found
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add what lies outside docs/."""
+    for path in sorted(list_outside()):
+        files.append(
+            File.generated(config, find_site_path(path), content=(ROOT / path).read_bytes())
+        )
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Lead each link to where its file lies on the site."""
+    del config, files
+    here = page.file.src_uri
+    folder = posixpath.dirname(find_repository_path(here))
+
+    def lead(link: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(folder, link[1]))
+        there = find_site_path(path)
+        if link[1].endswith("/") or (ROOT / path).is_dir():
+            there = find_site_path(f"{path}/README.md")
+        return posixpath.relpath(there, posixpath.dirname(here) or ".")
+
+    return _LINK.sub(lead, markdown)
