@@ -65,6 +65,7 @@ def test_the_defaults_are_those_of_the_code() -> None:
     named = {
         "PACKAGER_BATCH_ROWS": made.batch_rows,
         "PACKAGER_QUEUE_ROWS": made.queue_rows,
+        "PACKAGER_QUEUE_BYTES": made.queue_bytes,
         "PACKAGER_QUEUE_SECONDS": made.queue_seconds,
         "PACKAGER_DRAIN_SECONDS": made.drain_seconds,
         "PACKAGER_LINGER_SECONDS": made.linger_seconds,
