@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
@@ -53,58 +54,30 @@ class Metrics:
         self._requests = Counter(
             "requests", "Requests answered", ["route", "status"], registry=registry
         )
-        self._latency = Histogram(
-            "request_seconds",
-            "Time from a request's body to its answer",
-            ["route"],
-            registry=registry,
-            buckets=_SECONDS,
+        seconds = partial(Histogram, registry=registry, buckets=_SECONDS)
+        self._latency = seconds(
+            "request_seconds", "Time from a request's body to its answer", ["route"]
         )
-        self._rows = Histogram(
-            "batch_rows",
-            "Rows that went to the device in one batch",
-            registry=registry,
-            buckets=_ROWS,
-        )
-        self._wait = Histogram(
-            "wait_seconds",
-            "Time that a request waited in the queue",
-            registry=registry,
-            buckets=_SECONDS,
-        )
-        self._compute = Histogram(
-            "compute_seconds",
-            "Time that a batch took on the device",
-            registry=registry,
-            buckets=_SECONDS,
-        )
+        self._wait = seconds("wait_seconds", "Time that a request waited in the queue")
+        self._compute = seconds("compute_seconds", "Time that a batch took on the device")
+        text = "Rows that went to the device in one batch"
+        self._rows = Histogram("batch_rows", text, registry=registry, buckets=_ROWS)
         self._shed = Counter(
             "shed", "Requests refused without being scored", ["reason"], registry=registry
         )
-        self._age = Gauge(
-            "queue_age_seconds", "Age of the oldest waiting request", registry=registry
+        level = partial(Gauge, registry=registry)
+        self._age = level("queue_age_seconds", "Age of the oldest waiting request")
+        self._queued = level("queue_rows", "Rows that wait in the queue")
+        self._ready = level("ready", "1 while the server takes requests")
+        self._load = level("load_seconds", "Time that the model took to load")
+        self._warm = level("warm_up_seconds", "Time that the warm-up of all batch sizes took")
+        self._most = level("batch_rows_limit", "Most rows in one batch, as measured at start")
+        self._merges = level("batching", "1 if waiting requests are merged into one batch")
+        self._quick = level(
+            "quickened", "1 if the precision and tier that were asked for are in use"
         )
-        self._queued = Gauge("queue_rows", "Rows that wait in the queue", registry=registry)
-        self._ready = Gauge("ready", "1 while the server takes requests", registry=registry)
-        self._load = Gauge("load_seconds", "Time that the model took to load", registry=registry)
-        self._warm = Gauge(
-            "warm_up_seconds", "Time that the warm-up of all batch sizes took", registry=registry
-        )
-        self._most = Gauge(
-            "batch_rows_limit", "Most rows in one batch, as measured at start", registry=registry
-        )
-        self._merges = Gauge(
-            "batching", "1 if waiting requests are merged into one batch", registry=registry
-        )
-        self._quick = Gauge(
-            "quickened",
-            "1 if the precision and tier that were asked for are in use",
-            registry=registry,
-        )
-        self._recovered = Gauge(
-            "out_of_memory_recovered",
-            "Batches that ran out of memory and were scored in halves",
-            registry=registry,
+        self._recovered = level(
+            "out_of_memory_recovered", "Batches that ran out of memory and were scored in halves"
         )
         registry.register(_Gpus(devices))
 
