@@ -87,7 +87,7 @@ def list_metrics(module: Any) -> dict[str, str]:
     """Return the unit of every metric that a module writes."""
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     return {
-        node.args[0].value: node.args[1].value
+        str(node.args[0].value): str(node.args[1].value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         if node.func.attr == "_add" and len(node.args) == 3
