@@ -134,8 +134,10 @@ def _split_names(text: str) -> tuple[str, ...]:
     return tuple(stripped for name in text.split(",") if (stripped := name.strip()))
 
 
-def _read_output(*, out_dir: opt.OutDir = Path("dist"), reuse: opt.Reuse = True) -> OutputOptions:
-    return OutputOptions(folder=out_dir, reuse=reuse)
+def _read_output(
+    *, out_dir: opt.OutDir = Path("dist"), reuse: opt.Reuse = True, refresh: opt.Refresh = False
+) -> OutputOptions:
+    return OutputOptions(folder=out_dir, reuse=reuse, refresh=refresh)
 
 
 Model: TypeAlias = Annotated[ModelOptions, OptionGroup(_read_model)]

@@ -57,6 +57,14 @@ Reuse: TypeAlias = Annotated[
         help="Take the artifact of an earlier build if nothing has changed since.",
     ),
 ]
+Refresh: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--refresh",
+        rich_help_panel=Panel.OUTPUT,
+        help="Ask the package index again instead of taking its answers of the last 24 hours.",
+    ),
+]
 DryRun: TypeAlias = Annotated[
     bool,
     typer.Option(

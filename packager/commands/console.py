@@ -163,6 +163,8 @@ def show_report(found: ReportSummary) -> None:
     _OUT.print(f"{proven}  {escape(found['artifact']['folder'])}", soft_wrap=True)
     if reused := found["artifact"].get("reused"):
         _OUT.print(escape(reused), soft_wrap=True)
+    if resolved := found["artifact"].get("resolved"):
+        _OUT.print(escape(resolved), soft_wrap=True)
     _pairs("", found["summary"])
     _print_bullets("Tried before", evidence["tried"])
     _print_bullets("Notes", found["notes"])

@@ -14,6 +14,7 @@ from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.next_steps import deploy_command, run_command
 from packager.commands.target_fit import Measured, Workload, needs_gpu
 from packager.commands.target_selection import list_verdicts, measured_before, verdicts_of
+from packager.environments import resolver_memory
 from packager.errors import ModelFormatError
 from packager.models.registry import ModelRegistry
 from packager.pipeline import sizes
@@ -130,6 +131,7 @@ def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> PlanSum
             "digest": model.digest,
             "signature": "yes" if model.signature else "no",
             "example": model.example.source if model.example else "no",
+            "resolved": resolver_memory.explain_age(),
             "notes": list(model.notes),
         },
         "attempts": [
@@ -175,6 +177,7 @@ def summarize_artifact(provided: Provided, facts_dir: Path | None = None) -> Rep
                 Path(name).name for name in sorted((*report["emitted"], atomic_output.MARKER))
             ],
             "reused": provided.reused,
+            "resolved": provided.resolved,
         },
         "evidence": done,
         "ledger": [_read_ledger_row(entry) for entry in evidence["ledger"]],

@@ -187,7 +187,7 @@ def _resolves_alone(lines: tuple[str, ...], wanted: Wanted) -> bool:
 
 
 def _resolve(wanted: Wanted, *more: str) -> process.Done:
-    """Run the resolver, or take what it said a moment ago. Raises IndexUnavailableError."""
+    """Run the resolver, or take what it said in the last day. Raises IndexUnavailableError."""
     machine = _machine(wanted.interpreter, wanted.platform, wanted.python_minor)
 
     def ask() -> process.Done:
@@ -212,7 +212,7 @@ def _resolve(wanted: Wanted, *more: str) -> process.Done:
     if _reads_files(wanted):
         return ask()
     # a platform and a version say all that the interpreter would
-    asked = machine[2:] if wanted.platform else machine
+    asked = machine[2:] if wanted.platform else [*machine, wanted.interpreter.version]
     lines = (wanted.requirements, wanted.constraints, wanted.excluded, wanted.options, more)
     own = tuple(sorted(uv_command.build_environment().items()))
     return resolver_memory.ask_once((*map(str, asked), lines, own), ask)

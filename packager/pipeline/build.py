@@ -13,7 +13,13 @@ from typing import Final, TypeAlias
 from packaging.utils import canonicalize_name
 
 from packager.engines import compile_model
-from packager.errors import UnprovenError, UpgradeUnprovenError, VerificationError
+from packager.environments import resolver_memory
+from packager.errors import (
+    PackagerError,
+    UnprovenError,
+    UpgradeUnprovenError,
+    VerificationError,
+)
 from packager.facts.modules import ModuleNames, module_names
 from packager.models.registry import ModelRegistry
 from packager.pipeline import baseline
@@ -72,9 +78,10 @@ def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
             _check_end(request, model, attempts)
             _build_planned(attempts, place)
             reuse.keep_artifact(key, place.out)
+        resolved = resolver_memory.explain_age()
     if said:
         _LOG.info("%s", said)
-    return Provided(folder=final, reused=said)
+    return Provided(folder=final, reused=said, resolved=resolved)
 
 
 @contextlib.contextmanager
@@ -84,9 +91,20 @@ def _planning(
     """Yield the first two stages' results; the place's output becomes the output folder."""
     target = check(request)
     check_place(request)
-    with atomic_output.replacing(request.output.folder) as place:
+    with atomic_output.replacing(request.output.folder) as place, _resolving(request):
         model = resolve(request, registry, place.stage("model"))
         yield model, plan(request, model, target), place
+
+
+@contextlib.contextmanager
+def _resolving(request: BuildRequest) -> Iterator[None]:
+    """Have a failure of the block drop what the resolver had said before: next time it is asked."""
+    with resolver_memory.asking_index(anew=request.output.refresh or not request.output.reuse):
+        try:
+            yield
+        except PackagerError:
+            resolver_memory.drop_taken()
+            raise
 
 
 def _build_planned(attempts: Sequence[BuildPlan], place: atomic_output.Place) -> BuildReport:
@@ -109,7 +127,7 @@ def plan_build(
         check_place(request)
         atomic_output.refuse_foreign(request.output.folder.absolute())
         atomic_output.check_writable(request.output.folder.absolute())
-    with atomic_output.scratch() as place:
+    with atomic_output.scratch() as place, _resolving(request):
         model = resolve(request, registry, place.stage("model"))
         attempts = plan(request, model, target)
         if as_built:

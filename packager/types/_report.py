@@ -170,3 +170,5 @@ class Provided:
     folder: Path
     reused: str = ""
     """Why nothing was built, as a sentence; empty where it was."""
+    resolved: str = ""
+    """When the package index was asked, as a sentence; empty where that was just now."""

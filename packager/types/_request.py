@@ -122,6 +122,8 @@ class OutputOptions:
     folder: Path = Path("dist")
     reuse: bool = True
     """Where nothing has changed since an earlier build, its artifact is taken as it is."""
+    refresh: bool = False
+    """The index is asked, whatever it answered in the last day; so it is without `reuse`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from packager.environments import resolver_memory
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _read_services_once() -> Iterator[None]:
@@ -27,6 +29,14 @@ def _read_services_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as changed:
         changed.setattr(kind, "load_file", load_file)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _keep_no_answers() -> Iterator[None]:
+    """What a test's stand-in for the resolver says is no answer for the user's own builds."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(resolver_memory, "_is_kept", lambda _: False)
         yield
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 from itertools import product
 
 from packager import targets
-from packager.errors import PlanError
+from packager.environments import resolver_memory
+from packager.errors import PackagerError, PlanError
 from packager.facts import devices
 from packager.facts.modules import conda_names
 from packager.models import flavors
@@ -45,10 +46,23 @@ def plan(
 ) -> tuple[BuildPlan, ...]:
     """The attempts, the slimmest first: the first that verification proves is what ships.
 
-    `target` is what `check` returned for the request. Raises PlanError where nothing
+    `target` is what `check` returned for the request. What is refused by an answer of the resolver
+    that was kept is planned once more, with the index asked. Raises PlanError where nothing
     serves this model there (with every pin that has no wheel), InterpreterNotFoundError where the
     Python is not on this machine, ToolError where the package index does not answer.
     """
+    day = today or datetime.now(UTC).date()
+    try:
+        return _plan_once(request, model, target, day)
+    except PackagerError:
+        if not resolver_memory.drop_taken():
+            raise
+    return _plan_once(request, model, target, day)
+
+
+def _plan_once(
+    request: BuildRequest, model: ResolvedModel, target: Target, day: date
+) -> tuple[BuildPlan, ...]:
     _checks.size(model, target)
     conda = conda_names(request.target.facts_dir)
     model = _lines.settle_lines(model, conda)
@@ -65,7 +79,6 @@ def plan(
     _switches.check_switches(
         model, _attempts.list_unpickled(_attempts.list_native(flavor, model, request.engine.tier))
     )
-    day = today or datetime.now(UTC).date()
     candidates = _python.candidates(request, model, target, unpickled, day)
     builds = devices.builds(
         request.target.device or target.machine.device,

@@ -55,6 +55,7 @@ def test_an_artifact_tells_what_its_build_did(tmp_path: Path, evidence: Evidence
             *("report.json", "samconfig.toml", "sbom.cdx.json", "template.yaml"),
         ],
         "reused": "",
+        "resolved": "",
     }
     done = json.loads(json.dumps(evidence.describe(), default=str))
     assert found["evidence"] == done
@@ -76,9 +77,12 @@ def test_why_nothing_was_built_is_shown_in_a_line(
     out = _build(tmp_path, fake_plan.EVIDENCE)
     reused = "Nothing has changed: the artifact of an earlier build is taken."
 
-    console.show_report(summarize_artifact(Provided(folder=out, reused=reused)))
+    resolved = "Wheels as the package index had them at noon."
 
-    assert reused in capsys.readouterr().out.splitlines()
+    provided = Provided(folder=out, reused=reused, resolved=resolved)
+    console.show_report(summarize_artifact(provided))
+
+    assert {reused, resolved} <= {*capsys.readouterr().out.splitlines()}
 
 
 def test_a_folder_without_a_report_is_no_artifact(tmp_path: Path) -> None:
