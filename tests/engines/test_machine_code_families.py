@@ -17,6 +17,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -106,6 +108,8 @@ SEVERAL_ANSWERS: Final = {
     "a forest": (RandomForestClassifier(8, max_depth=5, random_state=0), SEVERAL),
     "labels of a forest": (RandomForestClassifier(8, random_state=0), LABELS),
     "labels, one by one": (OneVsRestClassifier(LogisticRegression()), LABELS),
+    "labels of neighbours": (KNeighborsClassifier(5), LABELS),
+    "labels of a network": (MLPClassifier((6,), max_iter=80, random_state=0), LABELS),
     "labels by shares": (OneVsRestClassifier(DecisionTreeClassifier(max_depth=4)), LABELS),
 }
 
@@ -227,6 +231,21 @@ def test_a_formula_of_statsmodels_is_refused(tmp_path: Path) -> None:
     model = sm.OLS.from_formula("y ~ a", table).fit()
     found = compare(model, table[["a"]], table[["a"]], "predict", tmp_path)
     assert found.refused == "a formula of statsmodels"
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("columns", [3, 17, 40], ids=["in a tree", "in a matrix", "in a wide one"])
+def test_neighbours_of_a_row_beyond_all_points(columns: int, weights: str, tmp_path: Path) -> None:
+    """From 1e30 on every point is as far, and the search keeps those that came first."""
+    if columns > 15 and weights == "distance":
+        pytest.skip("distances of a matrix are no weights that a form has")
+    rng = np.random.default_rng(0)
+    names = [f"c {at}" for at in range(columns)]
+    table = pd.DataFrame(rng.gamma(2.0, 2.0, (ROWS, columns)), columns=names)
+    fitted = KNeighborsClassifier(5, weights=weights).fit(table, CLASSES)
+    fresh = pd.DataFrame(rng.gamma(2.0, 2.0, (200, columns)), columns=names)
+    held = compare(fitted, table, fresh, "predict_proba", tmp_path)
+    assert (held.refused, held.wrong) == ("", [])
 
 
 FLOATS: Final = [

@@ -34,6 +34,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     **trees.OPERATIONS,
 }
 _HEAD: Final = """\
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

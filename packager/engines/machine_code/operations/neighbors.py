@@ -19,14 +19,14 @@ from packager.engines.machine_code.operations.interface import (
 _DOUBLE: Final = frozenset({"double"})
 _METRICS: Final[Mapping[str, int]] = {"squared": 0, "manhattan": 1, "chebyshev": 2}
 _HEAP: Final = """\
-/* A heap of the least: the greatest of them is first, and leaves for one that is less. */
+/* A heap of the least: the greatest of them is first, and leaves for one that is less, or NaN. */
 static void keep_near(double *far, int64_t *near, int64_t count, double distance, int64_t point) {
-  if (!(distance < far[0])) return;
+  if (distance >= far[0]) return;
   int64_t at = 0;
   for (;;) {
     int64_t child = 2 * at + 1;
     if (child >= count) break;
-    if (child + 1 < count && far[child + 1] > far[child]) child++;
+    if (child + 1 < count && !(far[child] >= far[child + 1])) child++;
     if (!(far[child] > distance)) break;
     far[at] = far[child];
     near[at] = near[child];
@@ -92,7 +92,8 @@ def _check_answers(step: Step, points: int) -> None:
     check_inputs(step, 1, _DOUBLE)
     check_whole(step, "count", 1, points + 1)
     check_whole(step, "first", 0, points)
-    if step.kind != "double" or not isinstance(step.parameters["closer"], bool):
+    flags = (step.parameters["closer"], step.parameters["refuses"])
+    if step.kind != "double" or not all(isinstance(each, bool) for each in flags):
         raise step.fail("neighbours of another form")
     check_array(step, "values", points * step.width, "<f8")
 
@@ -102,7 +103,7 @@ def _check_nearest(step: Step) -> None:
 
 
 def _write_nearest(step: Step) -> Iterable[str]:
-    yield from _begin(step)
+    yield from _begin(step, "DBL_MAX")
     yield f"for (int64_t p = 0; p < {step.inputs[0].width}; p++)"
     yield f"  keep_near(far, near, count, {block(step.inputs[0])}[p], p);"
     yield from _finish(step, "far[n]")
@@ -130,7 +131,7 @@ def _check_walk(step: Step) -> None:
 
 
 def _write_walk(step: Step) -> Iterable[str]:
-    yield from _begin(step)
+    yield from _begin(step, "INFINITY")
     yield "const struct cloud cloud = {"
     for name in ("points", "bounds", "starts", "ends", "leaf"):
         yield f"  .{name} = {constant(step, name)},"
@@ -143,14 +144,14 @@ def _write_walk(step: Step) -> Iterable[str]:
     yield from _finish(step, "sqrt(far[n])" if root else "far[n]")
 
 
-def _begin(step: Step) -> Iterable[str]:
+def _begin(step: Step, farthest: str) -> Iterable[str]:
     """Nothing is near yet: the model's first point stands for what is missing."""
     count = step.parameters["count"]
     yield f"enum {{ count = {count} }};"
     yield "double far[count];"
     yield "int64_t near[count];"
     yield "for (int64_t n = 0; n < count; n++) {"
-    yield f"  far[n] = INFINITY, near[n] = {step.parameters['first']};"
+    yield f"  far[n] = {farthest}, near[n] = {step.parameters['first']};"
     yield "}"
 
 
@@ -168,6 +169,8 @@ def _finish(step: Step, distance: str) -> Iterable[str]:
     yield "  total += by;"
     yield f"  for (int64_t k = 0; k < {step.width}; k++) {block(step)}[k] += by * value[k];"
     yield "}"
+    if step.parameters["refuses"]:
+        yield "if (total == 0) return 1;"
     yield f"for (int64_t k = 0; k < {step.width}; k++) {block(step)}[k] /= total;"
 
 

@@ -25,8 +25,10 @@ _STEPS: Final[Mapping[str, str]] = {
     "manhattan": "sum += fabs(x[i] - p[i])",
     "chebyshev": "if (fabs(x[i] - p[i]) > sum) sum = fabs(x[i] - p[i])",
     "dot": "sum += x[i] * p[i]",
+    "product": "sum = fma(x[i], p[i], sum)",
     "scaled": "terms[i] = (x[i] - p[i]) * (x[i] - p[i]) / scales[k * count + i]",
 }
+_LAST: Final[Mapping[str, str]] = {"scaled": "sum + add_pairwise(terms, count)"}
 _KERNELS: Final[Mapping[str, str]] = {
     "linear": "dot",
     "poly": "dot",
@@ -49,6 +51,10 @@ def _check_distances(step: Step) -> None:
         raise step.fail("a metric that is not known")
     if step.parameters["metric"] == "scaled":
         check_array(step, "scales", step.width * step.inputs[0].width, "<f8")
+    if step.parameters["metric"] == "product":
+        check_array(step, "squares", step.width, "<f8")
+        if not isinstance(step.parameters["own"], bool):
+            raise step.fail("a distance of another form")
 
 
 def _write_sums(step: Step, metric: str, last: str) -> Iterable[str]:
@@ -58,6 +64,9 @@ def _write_sums(step: Step, metric: str, last: str) -> Iterable[str]:
     if metric == "scaled":
         yield f"const double *const scales = {constant(step, 'scales')};"
         yield f"double terms[{count}];"
+    if step.parameters.get("own"):
+        yield "double own = 0;"
+        yield "for (int64_t i = 0; i < count; i++) own = fma(x[i], x[i], own);"
     yield f"for (int64_t k = 0; k < {step.width}; k++) {{"
     yield f"  const double *const p = {constant(step, 'points')} + k * count;"
     yield "  double sum = 0;"
@@ -67,9 +76,15 @@ def _write_sums(step: Step, metric: str, last: str) -> Iterable[str]:
 
 
 def _write_distances(step: Step) -> Iterable[str]:
+    """Distances by `metric`; those by products lack the row's own square where `own` is false."""
     metric = step.parameters["metric"]
-    last = "sum + add_pairwise(terms, count)" if metric == "scaled" else "sum"
-    return _write_sums(step, metric, last)
+    if metric == "product":
+        square = f"{constant(step, 'squares')}[k]"
+        last = f"-2 * sum + {square}"
+        if step.parameters["own"]:
+            last = f"own + -2 * sum + {square} > 0 ? own + -2 * sum + {square} : 0"
+        return _write_sums(step, metric, last)
+    return _write_sums(step, metric, _LAST.get(metric, "sum"))
 
 
 def _check_kernels(step: Step) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
-from packager.engines.machine_code.extraction.estimators.linear import weigh
+from packager.engines.machine_code.extraction.checks import refuses
+from packager.engines.machine_code.extraction.estimators.linear import name_labels
 from packager.engines.machine_code.extraction.index import (
     ESTIMATORS,
     TRANSFORMERS,
@@ -13,7 +14,13 @@ from packager.engines.machine_code.extraction.index import (
     Fitted,
 )
 from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
-from packager.engines.machine_code.extraction.tables import Table, as_numbers, compute, table_of
+from packager.engines.machine_code.extraction.tables import (
+    Table,
+    as_numbers,
+    stack,
+    table_of,
+    take,
+)
 
 _METRICS = {"euclidean": "squared", "manhattan": "manhattan", "chebyshev": "chebyshev"}
 _MOST_CELLS = 2_000_000
@@ -47,7 +54,7 @@ def _find_nearest(model: Fitted, program: Program, table: Table, values: Array) 
     if model._fit_method != "brute" or model.weights != "uniform":
         raise UnsupportedError(f"neighbours found by {model._fit_method}")
     if metric == "squared":
-        far = _measure_as_product(program, block, model._fit_X)
+        far = _measure_as_product(program, block, model._fit_X, own=True)
     else:
         far = measure(program, block, model._fit_X, metric)
     return program.add(
@@ -57,6 +64,7 @@ def _find_nearest(model: Fitted, program: Program, table: Table, values: Array) 
         values.shape[1],
         count=int(model.n_neighbors),
         closer=False,
+        refuses=False,
         first=0,
         values=np.ascontiguousarray(values, np.float64).ravel(),
     )
@@ -72,6 +80,7 @@ def _walk_tree(model: Fitted, program: Program, block: Block, metric: str, value
         values.shape[1],
         count=int(model.n_neighbors),
         closer=model.weights == "distance",
+        refuses=model.weights == "distance" and _refuses_no_weight(model, block.width),
         metric=metric,
         first=int(np.flatnonzero(order == 0)[0]),
         points=np.ascontiguousarray(points[order], np.float64).ravel(),
@@ -83,6 +92,11 @@ def _walk_tree(model: Fitted, program: Program, block: Block, metric: str, value
     )
 
 
+def _refuses_no_weight(model: Fitted, width: int) -> bool:
+    """Tell whether a row is refused whose neighbours are all infinitely far, as versions differ."""
+    return refuses(model.predict, np.full((1, width), 1e300))
+
+
 @index.reads(ESTIMATORS, "sklearn.KNeighborsRegressor")
 def estimate_means(model: Fitted, program: Program, table: Table) -> Answer:
     values = np.asarray(model._y, np.float64)
@@ -91,20 +105,42 @@ def estimate_means(model: Fitted, program: Program, table: Table) -> Answer:
 
 @index.reads(ESTIMATORS, "sklearn.KNeighborsClassifier")
 def estimate_votes(model: Fitted, program: Program, table: Table) -> Answer:
-    """Raises UnsupportedError for several outputs."""
-    if getattr(model, "outputs_2d_", False) or isinstance(model.classes_, list):
-        raise UnsupportedError("labels of several outputs")
-    ones = np.eye(len(model.classes_))[np.ravel(model._y)]
-    shares = _find_nearest(model, program, table, ones)
-    return Answer(shares, program.add("argmax", [shares], "int64", 1))
+    several = isinstance(model.classes_, list)
+    every = model.classes_ if several else [model.classes_]
+    numbers = np.asarray(model._y).reshape(len(model._fit_X), -1)
+    ones = [np.eye(len(each))[numbers[:, at]] for at, each in enumerate(every)]
+    shares = _find_nearest(model, program, table, np.concatenate(ones, axis=1))
+    if not several:
+        return Answer(shares, program.add("argmax", [shares], "int64", 1))
+    labels, first = [], 0
+    for classes in every:
+        some = take(program, shares, range(first, first + len(classes)))
+        best = program.add("argmax", [some], "int64", 1)
+        labels.append(name_labels(program, best, classes))
+        first += len(classes)
+    return Answer(stack(program, labels))
 
 
-def _measure_as_product(program: Program, block: Block, points: Array) -> Block:
-    """Squares of distances less the row's own, which is the same for each point."""
-    points = np.asarray(points, np.float64)
-    products = weigh(program, table_of(block), points, np.zeros(len(points)))
-    doubled = compute(program, products, "*", np.float64(-2.0))
-    return compute(program, doubled, "+", np.einsum("ij,ij->i", points, points))
+def _measure_as_product(
+    program: Program, block: Block, points: Array, *, own: bool = False
+) -> Block:
+    """Squares of distances, without the row's own square but where a search adds it.
+
+    Products are added in order and each rounded with its sum, as a BLAS does for a matrix.
+    """
+    points = np.ascontiguousarray(points, np.float64)
+    if points.size > _MOST_CELLS:
+        raise UnsupportedError(f"{len(points)} points of {block.width} columns")
+    return program.add(
+        "distances",
+        [block],
+        "double",
+        len(points),
+        metric="product",
+        own=own,
+        points=points.ravel(),
+        squares=np.array([np.dot(each, each) for each in points]),
+    )
 
 
 @index.reads(ESTIMATORS, "sklearn.KMeans", "sklearn.MiniBatchKMeans", "sklearn.BisectingKMeans")
