@@ -1,18 +1,25 @@
 """Random pipelines and scikit-learn's own estimators as machine code: compiled, refused, wrong.
 
-    python -m bench.pipelines [COUNT] [FIRST_SEED]
+    python -m bench.pipelines [--count 200] [--first 0] [--seconds 420] [--python OTHER]
 
-Writes bench/results/pipelines.md. The exit code is 1 where an accepted model answered wrong.
+A run that is stopped goes on where it was, while the compiler and the generator of pipelines stay
+as they are. OTHER is the Python of another environment, with an older scikit-learn: its figures are
+added to those of this one. Writes bench/results/pipelines.md. The exit code is 1 where an accepted
+model answered wrong, and 3 where seeds are left.
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import json
+import os
+import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +29,20 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import all_estimators
 
+from packager.engines import _worker_call
 from packager.engines.machine_code.extraction.program import UnsupportedError
 from tests.engines import estimators
-from tests.engines.libraries import Compared, compare, compile_form, count_states, extract
-from tests.engines.pipelines import draw_pipeline
+from tests.engines.libraries import compile_form, extract
 
-RESULT: Final = Path(__file__).parent / "results" / "pipelines.md"
-ROWS: Final = 5000
+ROOT: Final = Path(__file__).resolve().parents[1]
+RESULT: Final = ROOT / "bench" / "results" / "pipelines.md"
+FOUND: Final = RESULT.with_suffix(".json")
+_CODE: Final = ("packager/engines/machine_code", "packager/engines/proof", "tests/engines")
+_SENT: Final = (
+    "bench/_drawn_pipelines.py",
+    "tests/engines/libraries.py",
+    "tests/engines/pipelines.py",
+)
 _NO_TABLES: Final = frozenset(
     {"CountVectorizer", "FeatureHasher", "HashingVectorizer", "DictVectorizer", "PatchExtractor"}
     | {"TfidfTransformer", "TfidfVectorizer", "LabelBinarizer", "LabelEncoder", "KernelCenterer"}
@@ -37,21 +51,60 @@ _NO_TABLES: Final = frozenset(
 """Classes of texts, labels or kernels, or made of other transformers."""
 
 
-def hold_pipelines(count: int, first: int) -> Iterator[tuple[str, Compared]]:
-    """Yield what each pipeline has, and what became of it, but of those that cannot be fitted."""
-    for seed in range(first, first + count):
-        try:
-            drawn = draw_pipeline(seed)
-        except ValueError as error:
-            print(f"{seed}: scikit-learn does not fit it: {str(error)[:80]}", file=sys.stderr)
-            continue
-        method = drawn.methods[-1]
-        begun = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            table, fresh = drawn.draw(150, seed + 10_000), drawn.draw(ROWS, seed + 20_000)
-            found = compare(drawn.model, table, fresh, method, Path(folder))
-        print(seed, found.state, f"{time.monotonic() - begun:.1f} s", drawn.steps, file=sys.stderr)
-        yield f"{seed}: {drawn.steps}", found
+def digest_code() -> str:
+    made = hashlib.sha256()
+    for folder in _CODE:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if not path.name.startswith("test_"):
+                made.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return made.hexdigest()
+
+
+def read_found() -> dict[str, Any]:
+    """By environment what each seed's pipeline became, of the code as it is now."""
+    found = json.loads(FOUND.read_text(encoding="utf-8")) if FOUND.exists() else {}
+    if found.get("code") != digest_code():
+        return {"code": digest_code(), "pipelines": [], "classes": []}
+    return dict(found)
+
+
+def hold_pipelines(
+    found: dict[str, Any], python: Path, count: int, first: int, seconds: int
+) -> int:
+    """Add what the pipelines of another environment's Python became; return its exit code.
+
+    That Python has none of ours but what is sent: this one compiles for it.
+    """
+    with tempfile.TemporaryDirectory() as given:
+        site, lines = Path(given) / "site", Path(given) / "found.jsonl"
+        _worker_call.copy_sources(site, ("machine_code", "proof"))
+        for name in _SENT:
+            target = site / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+        about = subprocess.run(
+            [python, "-c", "import sklearn; print(sklearn.__version__)"],
+            check=True, capture_output=True, text=True,
+        ).stdout.strip()  # fmt: skip
+        mine = [each for each in found["pipelines"] if each["sklearn"] == about]
+        others = [each for each in found["pipelines"] if each["sklearn"] != about]
+        lines.write_text("".join(json.dumps(each) + "\n" for each in mine), encoding="utf-8")
+        asked = [str(lines), str(count), str(first), str(seconds)]
+        code = subprocess.run(
+            [python, "-s", "-m", "bench._drawn_pipelines", *asked],
+            check=False,
+            cwd=given,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(site),
+                "COMPILED_BY": sys.executable,
+                "COMPILED_IN": str(ROOT),
+                "OMP_NUM_THREADS": "1",
+            },
+        ).returncode
+        mine = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+        found["pipelines"] = [*others, *mine]
+        return code
 
 
 def hold_estimators() -> Iterator[tuple[str, str]]:
@@ -92,23 +145,29 @@ def _fit(name: str, kind: Any, table: pd.DataFrame) -> Any:
     return make_pipeline(estimators.make_estimator(kind), last).fit(table, answers)
 
 
-def write_report(pipelines: list[tuple[str, Compared]], classes: list[tuple[str, str]]) -> None:
-    held = [found for _name, found in pipelines]
-    reasons = Counter(found.refused.split(":")[0] for found in held if found.refused)
+def write_report(found: dict[str, Any]) -> str:
+    drawn = [each for each in found["pipelines"] if "state" in each]
+    classes = found["classes"]
+    refused = [each for each in drawn if each["state"] == "refused"]
+    reasons = Counter(each["refused"].split(":")[0] for each in refused)
     lines = [
         "# Pipelines drawn at random, as machine code",
         "",
-        f"{len(held)} pipelines: {count_states(held)}.",
-        f"{sum(each.rows for each in held):,} rows asked of model and library.",
-        f"{sum(each.exact for each in held)} equal to the last bit, the others within",
-        f"{max((each.largest for each in held), default=0.0):.1e} relative.",
+        f"{len(drawn)} pipelines: {_count(drawn)}.",
+        f"{sum(each['rows'] for each in drawn):,} rows asked of model and library.",
+        f"{sum(each['exact'] for each in drawn)} equal to the last bit, the others within",
+        f"{max((each['largest'] for each in drawn), default=0.0):.1e} relative.",
+        "",
+        "| scikit-learn, Python | pipelines | compiled | refused | wrong | rows asked |",
+        "|---|---|---|---|---|---|",
+        *_list_environments(drawn),
         "",
         "| refused | times |",
         "|---|---|",
         *(f"| {reason} | {times} |" for reason, times in reasons.most_common()),
         "",
-        *(f"- {name}: {found.refused[:300]}" for name, found in pipelines if found.refused),
-        *(f"- WRONG {name}: {found.wrong[0][:300]}" for name, found in pipelines if found.wrong),
+        *(f"- {_name(each)}: {each['refused'][:300]}" for each in refused),
+        *(f"- WRONG {_name(each)}: {each['wrong'][0][:300]}" for each in drawn if each["wrong"]),
         "",
         "## scikit-learn's own classes that read tables",
         "",
@@ -118,18 +177,44 @@ def write_report(pipelines: list[tuple[str, Compared]], classes: list[tuple[str,
         "|---|---|",
         *(f"| {name} | {why} |" for name, why in classes if why),
     ]
-    text = "\n".join(lines) + "\n"
-    RESULT.write_text(text, encoding="utf-8")
-    print(text)
+    return "\n".join(lines) + "\n"
+
+
+def _name(each: dict[str, Any]) -> str:
+    return f"{each['seed']} (scikit-learn {each['sklearn']}), {each['steps']}"
+
+
+def _count(drawn: Sequence[dict[str, Any]]) -> str:
+    counted = Counter(each["state"] for each in drawn)
+    return ", ".join(f"{counted[name]} {name}" for name in ("compiled", "refused", "wrong"))
+
+
+def _list_environments(drawn: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for name in sorted({(each["sklearn"], each["python"]) for each in drawn}):
+        some = [each for each in drawn if (each["sklearn"], each["python"]) == name]
+        counted = Counter(each["state"] for each in some)
+        numbers = (len(some), *(counted[state] for state in ("compiled", "refused", "wrong")))
+        rows = sum(each["rows"] for each in some)
+        yield f"| {', '.join(name)} | {' | '.join(map(str, numbers))} | {rows:,} |"
 
 
 def main(arguments: list[str]) -> int:
-    count, first = (int(each) for each in (*arguments, *("200", "0")[len(arguments) :]))
+    parser = argparse.ArgumentParser()
+    for name, default in (("--count", 200), ("--first", 0), ("--seconds", 420)):
+        parser.add_argument(name, type=int, default=default)
+    parser.add_argument("--python", type=Path, default=Path(sys.executable))
+    wanted = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    pipelines = list(hold_pipelines(count, first))
-    write_report(pipelines, list(hold_estimators()))
-    return int(any(found.wrong for _name, found in pipelines))
+    found = read_found()
+    code = hold_pipelines(found, wanted.python, wanted.count, wanted.first, wanted.seconds)
+    if not found["classes"] and not code:
+        found["classes"] = list(hold_estimators())
+    FOUND.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    text = write_report(found)
+    RESULT.write_text(text, encoding="utf-8")
+    print(text)
+    return code or int(any(each.get("wrong") for each in found["pipelines"]))
 
 
 if __name__ == "__main__":

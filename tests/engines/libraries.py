@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,6 @@ import pandas as pd
 from handlers.loaders.machine_code import open_library
 from packager.engines.machine_code.extraction.families import extract_program
 from packager.engines.machine_code.extraction.program import Program, UnsupportedError
-from packager.engines.machine_code.form import read_form
-from packager.engines.machine_code.generator import generate_c
 from packager.engines.machine_code.library_under_test import LibraryCase, prove
 from packager.engines.proof.inputs import Column, Inputs, RefusedError
 
@@ -47,13 +46,30 @@ NO_COMPILER: Final = "neither cc nor ziglang is installed here"
 
 
 def compile_form(folder: Path) -> Path:
-    """The form in a folder as a library."""
-    (folder / "model.c").write_text(generate_c(read_form(folder)), encoding="ascii")
+    """The form in a folder as a library; written as C by a newer Python where `COMPILED_BY` is."""
+    if other := os.environ.get("COMPILED_BY"):
+        written = "from tests.engines.libraries import write_c; import sys; write_c(sys.argv[1])"
+        plain = {n: each for n, each in os.environ.items() if not n.startswith("COMPILED_")}
+        home = os.environ["COMPILED_IN"]
+        given = {**plain, "PYTHONPATH": home}
+        subprocess.run([other, "-c", written, str(folder)], check=True, env=given, cwd=home)
+    else:
+        write_c(folder)
     command = [*COMPILER, "-shared", "-fPIC", "-O1", "-ffp-contract=off", "-std=gnu11"]
     subprocess.run(
         [*command, "-Wall", "-Werror", "-o", "model.so", "model.c", "-lm"], cwd=folder, check=True
     )
     return folder / "model.so"
+
+
+def write_c(folder: str | Path) -> None:
+    """Write the form in a folder as C beside it."""
+    # the modules of the build's side need a newer Python than models may have
+    from packager.engines.machine_code.form import read_form
+    from packager.engines.machine_code.generator import generate_c
+
+    text = generate_c(read_form(Path(folder)))
+    (Path(folder) / "model.c").write_text(text, encoding="ascii")
 
 
 def extract(model: Any, table: pd.DataFrame, method: str) -> Program:

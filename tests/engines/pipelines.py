@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import sklearn
 from sklearn import (
     calibration,
     compose,
@@ -29,6 +31,9 @@ from sklearn import (
     tree,
 )
 
+VERSION: Final = tuple(int(each) for each in sklearn.__version__.split(".")[:2])
+if VERSION < (1, 0):
+    importlib.import_module("sklearn.experimental.enable_hist_gradient_boosting")
 ROWS: Final = 300
 NAMES: Final = (
     "num 0", "n.1", "größe", "数量", 'q"uote', "a'b", "plain", "UPPER case", "x*/y", "back\\slash",
@@ -81,7 +86,7 @@ def draw_columns(rng: np.random.Generator) -> dict[str, str]:
     kinds = [str(each) for each in rng.choice(list(NUMERIC), int(rng.integers(2, 6)))]
     kinds += ["text"] * int(rng.integers(0, 3)) + ["boolean"] * int(rng.integers(0, 2))
     names = [str(each) for each in rng.choice(NAMES, len(kinds), replace=False)]
-    return dict(zip(names, kinds, strict=True))
+    return dict(zip(names, kinds))  # noqa: B905 - old Pythons too
 
 
 def draw_pipeline(seed: int) -> Drawn:
@@ -182,18 +187,31 @@ SCALERS: Final[Mapping[str, Callable[[], Any]]] = {
 
 
 def draw_encoder(rng: np.random.Generator) -> Any:
+    numbered = {"handle_unknown": "use_encoded_value", "unknown_value": -1}
     made = [
-        preprocessing.OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        preprocessing.OneHotEncoder(drop="first", sparse_output=False),
-        preprocessing.OneHotEncoder(handle_unknown="ignore", min_frequency=40, sparse_output=False),
-        preprocessing.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
-        preprocessing.TargetEncoder(random_state=0),
+        lambda: _make_one_hot(handle_unknown="ignore"),
+        lambda: _make_one_hot(drop="first"),
+        lambda: _make_one_hot(handle_unknown="ignore", min_frequency=40),
+        lambda: preprocessing.OrdinalEncoder(**numbered),
+        lambda: (
+            preprocessing.TargetEncoder(random_state=0)
+            if VERSION >= (1, 3)
+            else preprocessing.OrdinalEncoder(**numbered)
+        ),
     ]
-    encoder = made[int(rng.integers(len(made)))]
+    encoder = made[int(rng.integers(len(made)))]()
     if rng.random() < 0.2:
         fill = impute.SimpleImputer(strategy="most_frequent")
         return pipeline.make_pipeline(fill, encoder)
     return encoder
+
+
+def _make_one_hot(**settings: Any) -> Any:
+    """An encoder that answers with a dense matrix, by the name that its version has for that."""
+    if VERSION < (1, 1):
+        settings.pop("min_frequency", None)
+    dense = "sparse_output" if VERSION >= (1, 2) else "sparse"
+    return preprocessing.OneHotEncoder(**settings, **{dense: False})
 
 
 def draw_middle(rng: np.random.Generator) -> Sequence[Any]:
@@ -245,7 +263,9 @@ REGRESSORS: Final[Mapping[str, Callable[[], Any]]] = {
 CLASSIFIERS: Final[Mapping[str, Callable[[], Any]]] = {
     "LogisticRegression": linear_model.LogisticRegression,
     "RidgeClassifier": linear_model.RidgeClassifier,
-    "SGDClassifier": lambda: linear_model.SGDClassifier(random_state=0, loss="log_loss"),
+    "SGDClassifier": lambda: linear_model.SGDClassifier(
+        random_state=0, loss="log_loss" if VERSION >= (1, 1) else "log"
+    ),
     "DecisionTreeClassifier": lambda: tree.DecisionTreeClassifier(max_depth=5, random_state=0),
     "RandomForestClassifier": lambda: ensemble.RandomForestClassifier(10, random_state=0),
     "ExtraTreesClassifier": lambda: ensemble.ExtraTreesClassifier(10, random_state=0),
