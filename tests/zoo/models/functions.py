@@ -209,6 +209,16 @@ def lazy_by_name():
     return case
 
 
+@zoo("project", "a window of pandas that scipy makes, which only running it tells")
+def window_of_scipy():
+    class Smoothed(PythonModel):
+        def predict(self, context, model_input, params=None):
+            smooth = model_input["income"].rolling(3, win_type="triang", min_periods=1).mean()
+            return smooth.tolist()
+
+    return _case(Smoothed())
+
+
 @zoo("project", "a pool of threads")
 def uses_threads():
     class Pooled(PythonModel):
