@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from packager.types import Json
+from packager.errors import PlanError
+from packager.types import BuildReport, Json
+from tests.zoo import build as zoo
 from tests.zoo.asking import compare_requests, measure_difference
 from tests.zoo.build import Listed, list_models
 from tests.zoo.environments import HERE, read_environments
@@ -101,3 +104,46 @@ def test_answers_by_chance_are_compared_by_kind(answer: str, largest: float) -> 
     actual = [(200, f'{{"predictions": {answer}}}')]
     assert compare_requests(expected, actual, is_chance=True).largest == largest
     assert compare_requests(expected, actual).wrong
+
+
+def test_the_page_tells_what_came_of_what_a_refusal_offers() -> None:
+    ways = {
+        "--engine machine-code": BUILT | {"unzipped_bytes": 700_000},
+        "--target aws-lambda-image": {"outcome": "refused", "sentence": "No\ndisk."},
+    }
+    result = {"outcome": "refused", "sentence": "Too big.", "ways": ways}
+
+    page = render_page([Listed(name="big", environment="project", about="a")], {"big": result})
+
+    assert "- **big** (a): Too big. **--engine machine-code**: 0.7 MB, 1,020 rows, differ" in page
+    assert "**--target aws-lambda-image**: refused too: No disk." in page
+
+
+@pytest.mark.parametrize(
+    ("sentence", "asked"),
+    [
+        ("Log it again.", [{}]),
+        ("Pass --engine machine-code.", [{}, {"engine": "machine-code"}]),
+        (
+            "--upgrade-pins takes a newer one, or build with --target aws-lambda-image.",
+            [{}, {"upgrade_pins": True}, {"target": "aws-lambda-image"}],
+        ),
+    ],
+)
+def test_what_a_refusal_offers_is_tried(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sentence: str, asked: list[dict[str, object]]
+) -> None:
+    seen: list[dict[str, object]] = []
+
+    def refuse(model: Listed, work: Path, **settings: object) -> BuildReport:
+        seen.append(settings)
+        raise PlanError(sentence)
+
+    monkeypatch.setattr(zoo, "build_model", refuse)
+
+    result = zoo.try_model(
+        Listed(name="big", environment="project", about="a"), tmp_path, plan_only=False
+    )
+
+    assert (result["outcome"], result["sentence"], seen) == ("refused", sentence, asked)
+    assert len(result.get("ways", {})) == len(asked) - 1

@@ -26,13 +26,20 @@ sys.path.insert(0, str(ROOT))
 from packager.errors import PackagerError  # noqa: E402 - the checkout is put on the path first
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build, plan_build  # noqa: E402
-from packager.types import BuildPlan, BuildReport, Json, make_request  # noqa: E402
+from packager.types import BuildPlan, BuildReport, BuildRequest, make_request  # noqa: E402
 from tests.zoo import environments, report  # noqa: E402
 from tests.zoo.asking import ask_artifact, compare_requests  # noqa: E402
 
 _MODEL: Final = re.compile(
     r'@zoo\(\s*"(?P<environment>[^"]+)",\s*"(?P<about>[^"]+)"\s*\)\s*def (?P<name>\w+)\('
 )
+
+_WAYS: Final[dict[str, dict[str, object]]] = {
+    "--upgrade-pins": {"upgrade_pins": True},
+    "--engine machine-code": {"engine": "machine-code"},
+    "--target aws-lambda-image": {"target": "aws-lambda-image"},
+}
+"""What a refusal may offer that can be tried here -> the settings of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,39 +75,78 @@ def log_missing(models: list[Listed], work: Path) -> None:
 
 
 def try_model(model: Listed, work: Path, *, plan_only: bool) -> dict[str, Any]:
-    """Plan or build a model, and ask it; what stops the build is the result, and no error."""
-    registry = _registry(work, model.environment)
-    asked = json.loads((registry / "asked" / f"{model.name}.json").read_text(encoding="utf-8"))
-    address = f"sqlite:///{registry / 'mlflow.db'}"
+    """Plan or build a model, and ask it; one that is refused is built by what its refusal offers.
+
+    What stops a build is the result, and no error.
+    """
+    if plan_only:
+        return _plan_model(model, work)
+    result = _build_and_ask(model, work)
+    offered = [way for way in _WAYS if way in result.get("sentence", "")]
+    if offered:
+        ways = {way: _build_and_ask(model, work, **_WAYS[way]) for way in offered}
+        result["ways"] = ways
+        if any(each["outcome"] == "wrong" for each in ways.values()):
+            result["outcome"] = "wrong"
+    return result
+
+
+def _plan_model(model: Listed, work: Path) -> dict[str, Any]:
+    began = time.perf_counter()
+    request, registry = _make_request(model, work)
+    try:
+        with plan_build(request, registry, as_built=True) as (_, attempts, _):
+            result = _describe_plan(attempts[0]) | {"outcome": "planned"}
+    except PackagerError as error:
+        result = _describe_refusal(error)
+    return result | {"seconds": round(time.perf_counter() - began, 1)}
+
+
+def _build_and_ask(model: Listed, work: Path, **settings: object) -> dict[str, Any]:
     out = work / "built" / model.name
     shutil.rmtree(out, ignore_errors=True)
-    request = make_request(f"models:/{model.name}/latest", out_dir=out, tracking_uri=address)
     began = time.perf_counter()
     try:
-        if plan_only:
-            with plan_build(request, MlflowRegistry(address), as_built=True) as (_, attempts, _):
-                result = _describe_plan(attempts[0]) | {"outcome": "planned"}
-        else:
-            result = _describe_build(build(request, MlflowRegistry(address)))
+        result = _describe_build(build_model(model, work, **settings))
     except PackagerError as error:
-        kind = type(error).__name__
-        result = {"outcome": "refused", "error": kind, "sentence": str(error)}
+        result = _describe_refusal(error)
     result["seconds"] = round(time.perf_counter() - began, 1)
     if result["outcome"] == "built":
-        result |= _ask(out, asked)
+        result |= ask_model(model, work)
         shutil.rmtree(out)
     return result
 
 
-def _ask(folder: Path, asked: Json) -> dict[str, Any]:
-    """Ask a built artifact; one that cannot be asked is as wrong as one that answers otherwise."""
+def _describe_refusal(error: PackagerError) -> dict[str, Any]:
+    return {"outcome": "refused", "error": type(error).__name__, "sentence": str(error)}
+
+
+def build_model(model: Listed, work: Path, **settings: object) -> BuildReport:
+    """Build a model into WORK/built. Raises what `build` raises."""
+    return build(*_make_request(model, work, **settings))
+
+
+def ask_model(model: Listed, work: Path) -> dict[str, Any]:
+    """Ask a built model; one that cannot be asked is as wrong as one that answers otherwise."""
+    path = _registry(work, model.environment) / "asked" / f"{model.name}.json"
+    asked = json.loads(path.read_text(encoding="utf-8"))
     expected = [(status, text) for status, text in asked["answers"]]
     try:
-        answers = ask_artifact(folder, asked["requests"])
+        answers = ask_artifact(work / "built" / model.name, asked["requests"])
         difference = compare_requests(expected, answers, is_chance=asked.get("is_chance", False))
     except PackagerError as error:
         return {"outcome": "wrong", "rows": 0, "largest": 0.0, "wrong": [str(error)]}
     return asdict(difference) | {"outcome": "wrong" if difference.wrong else "built"}
+
+
+def _make_request(
+    model: Listed, work: Path, **settings: object
+) -> tuple[BuildRequest, MlflowRegistry]:
+    address = f"sqlite:///{_registry(work, model.environment) / 'mlflow.db'}"
+    out = work / "built" / model.name
+    uri = f"models:/{model.name}/latest"
+    request = make_request(uri, out_dir=out, tracking_uri=address, **settings)
+    return request, MlflowRegistry(address)
 
 
 def _describe_plan(plan: BuildPlan) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
         parts += ["## Built\n", _BUILT_HEAD]
         parts += [_render_built(each, results[each.name]) for each in both]
     if by_outcome["refused"]:
-        parts += ["\n## Refused\n\nEach with the sentence that you get.\n"]
+        parts += [_REFUSED_HEAD]
         parts += [_render_refused(each, results[each.name]) for each in by_outcome["refused"]]
     if by_outcome["planned"]:
         parts += ["\n## Planned, not built yet\n", _PLANNED_HEAD]
@@ -71,6 +71,13 @@ _BUILT_HEAD: Final = """\
 _PLANNED_HEAD: Final = """\
 | model | what it is | first attempt | declared, shipped |
 |---|---|---|---|"""
+
+
+_REFUSED_HEAD: Final = """
+## Refused
+
+Each with the sentence that you get, and with what came of the options that it offers.
+"""
 
 
 def _render_built(model: Model, result: Mapping[str, Any]) -> str:
@@ -99,7 +106,17 @@ def _render_planned(model: Model, result: Mapping[str, Any]) -> str:
 
 
 def _render_refused(model: Model, result: Mapping[str, Any]) -> str:
-    return f"- **{model.name}** ({model.about}): {_cell(str(result['sentence']))}"
+    ways = "".join(_tell_way(way, tried) for way, tried in result.get("ways", {}).items())
+    return f"- **{model.name}** ({model.about}): {_cell(str(result['sentence']))}{ways}"
+
+
+def _tell_way(way: str, tried: Mapping[str, Any]) -> str:
+    """Tell what became of the model by one of the ways that its refusal offers."""
+    if tried["outcome"] == "refused":
+        return f" **{way}**: refused too: {_cell(str(tried['sentence']))}"
+    size = f"{tried['unzipped_bytes'] / 1e6:.1f} MB" if "unzipped_bytes" in tried else "built"
+    difference = "; ".join(tried["wrong"]) or (f"{tried['largest']:.0e}" if tried["largest"] else 0)
+    return f" **{way}**: {size}, {tried['rows']:,} rows, difference {_cell(str(difference))}."
 
 
 def _tell_uv(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
