@@ -32,6 +32,8 @@ from packager.types import (
 _OUT: Final = Console(highlight=False)
 _ERR: Final = Console(stderr=True, highlight=False)
 _MB: Final = 1_000_000
+_COUNT_SECONDS: Final = 5.0
+"""Between lines of a pipe that only count on: `512 of 1,013`."""
 
 
 class _Progress(logging.Handler):
@@ -41,14 +43,25 @@ class _Progress(logging.Handler):
         super().__init__()
         self._status = status
         self._started = time.monotonic()
+        self._counted = self._started
 
     def emit(self, record: logging.LogRecord) -> None:
         text = escape(redact(record.getMessage()))
         if self._status is not None and record.levelno == logging.INFO:
             self._status.update(text)
         if self._status is None or record.levelno != logging.INFO:
+            if self._is_surplus(record):
+                return
             elapsed = time.monotonic() - self._started
             _ERR.print(f"[dim]{elapsed:6.1f} s[/]  {text}", soft_wrap=True)
+
+    def _is_surplus(self, record: logging.LogRecord) -> bool:
+        """Tell whether this is a count (`counted`) that follows another line too soon."""
+        now = time.monotonic()
+        if getattr(record, "counted", False) and now - self._counted < _COUNT_SECONDS:
+            return True
+        self._counted = now
+        return False
 
 
 @contextlib.contextmanager

@@ -101,6 +101,7 @@ class Attempt:
         if known is None or not known.moved <= self._sinking.movable():
             return None
         self._write(known.moved, known.loaded)
+        _LOG.info("Deferring imports: trying the %d of an earlier build", len(known.moved))
         traced = self._trace_known(known)
         if traced is None:
             self.undo()
@@ -134,6 +135,10 @@ class Attempt:
         names = dict(zip(ordered, expected["names"], strict=True))
         moved, loaded = self._foreseen(movable)
         for turn in range(_ROUNDS):
+            _LOG.info(
+                "Deferring imports: round %d of at most %d, %d of %d imports moved",
+                *(turn + 1, _ROUNDS, len(moved), len(movable)),
+            )
             self._write(moved, loaded)
             traced = self._trace_deferred()
             if traced is None or self._strangers(traced):
@@ -159,6 +164,7 @@ class Attempt:
     def _foreseen(self, movable: frozenset[Name]) -> tuple[frozenset[Name], frozenset[str] | None]:
         """Choose what to begin with: all that may be moved, where watching the uses fails."""
         self._sinking.watch(movable)
+        _LOG.info("Deferring imports: watching which of %d are used", len(movable))
         try:
             uses = trace.watch(self._bundle, self._plan)
         except UntraceableError as error:
@@ -258,6 +264,7 @@ class Attempt:
             key = frozenset({each[0], *self._sinking.needs(each, moved)} - started)
             groups.setdefault(key, []).append(each)
         ordered = sorted(groups, key=sorted)
+        _LOG.info("Deferring imports: loading %d groups of them in the function", len(groups))
         asked = [
             [
                 *(each for each in groups[key] if "." not in each[1]),

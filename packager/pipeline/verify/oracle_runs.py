@@ -6,7 +6,9 @@ import base64
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Sequence
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,9 @@ from packager.system.sandbox.level_faults import explain_level
 from packager.system.scratch import make_scratch
 from packager.types import Interpreter
 
+_LOG = logging.getLogger(__name__)
+_COUNTED: Final = {"counted": True}
+_TOLD_SECONDS: Final = 1.0
 WORKER: Final = WORKERS / "oracle.py"
 THREADS: Final = Path(_threads.__file__)
 ANSWERS: Final = "answers.jsonl"
@@ -85,16 +90,37 @@ def _ask(asked: Asked, options: Sequence[str], answers: Path, given: Given) -> N
     with make_scratch("answers") as kept:
         questions, written = kept / "probes.jsonl", kept / answers.name
         questions.write_text("".join(map(write_probe, asked.probes)), encoding="utf-8")
-        run_worker(
-            [
-                *(asked.python, "-s", WORKER, asked.root, questions, written),
-                *(*options, *asked.options),
-            ],
-            replace(given, writable=(kept, *given.writable)),
-            network=asked.network,
-            step=functools.partial(name_step, kept / f"{answers.name}.at", asked.probes),
-        )
+        with _telling_count(kept / f"{answers.name}.at", len(asked.probes)):
+            run_worker(
+                [
+                    *(asked.python, "-s", WORKER, asked.root, questions, written),
+                    *(*options, *asked.options),
+                ],
+                replace(given, writable=(kept, *given.writable)),
+                network=asked.network,
+                step=functools.partial(name_step, kept / f"{answers.name}.at", asked.probes),
+            )
         _keep(written, answers)
+
+
+@contextlib.contextmanager
+def _telling_count(written: Path, total: int) -> Iterator[None]:
+    """Tell how many of its requests the worker has been asked, while the block runs."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(_TOLD_SECONDS):
+            with contextlib.suppress(SandboxError, ValueError):
+                at = min(int(read_result(written)), total)
+                _LOG.info("The registered model has answered %d of %d", at, total, extra=_COUNTED)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
 
 
 def write_probe(probe: Probe) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,3 +119,27 @@ def test_of_a_model_that_was_only_planned_there_is_one_margin_a_target(
     out = capsys.readouterr().out
     assert out.count(" % over") == len(found)
     assert "no GPU, and it asks for one" in out
+
+
+def test_counts_that_follow_each_other_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("packager.some")
+    with console.progress(verbose=False):
+        log.info("Compressing")
+        for at in range(100):
+            log.info("Compressing block %d of 100", at + 1, extra={"counted": True})
+        log.info("Done")
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split("s  ", 1)[1] for line in said] == ["Compressing", "Done"]
+
+
+def test_a_count_is_told_every_few_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with console.progress(verbose=False):
+        for at in range(10):
+            logging.getLogger("packager").info("%d of 10", at + 1, extra={"counted": True})
+    said = capsys.readouterr().err.splitlines()
+    assert 2 <= len(said) <= 5
+    assert said[0].endswith(" of 10")

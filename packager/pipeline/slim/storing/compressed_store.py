@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import lzma
 import os
 import re
@@ -41,6 +42,8 @@ from packager.pipeline.slim.storing import archive, index
 from packager.system import cache
 from packager.types import BuildPlan, Bundle, PassName, Removal, Trace
 
+_LOG = logging.getLogger(__name__)
+_COUNTED: Final = {"counted": True}
 _BLOCK_BYTES: Final = 1 << 20
 """What a miss decompresses at least: about 12 ms."""
 _OWN_BLOCK_BYTES: Final = 1 << 19
@@ -240,6 +243,7 @@ def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
     with path.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
         out.write(MAGIC)
         for size, data in pool.map(compress_block, enumerate(blocks)):
+            _LOG.info("Compressing block %d of %d", len(rows) + 1, len(blocks), extra=_COUNTED)
             rows.append((out.tell(), len(data), size))
             out.write(data)
         table = {

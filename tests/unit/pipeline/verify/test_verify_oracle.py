@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import logging
 import platform
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -416,3 +418,19 @@ def test_a_worker_that_was_killed_at_its_start_is_said_to_have_been(machine: Mac
     machine.result = process.Done(returncode=-9, stdout="", stderr="")
     with pytest.raises(UnprovenError, match="At its start, the registered model's process"):
         record()
+
+
+def test_who_waits_is_told_how_many_requests_are_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oracle_runs, "_TOLD_SECONDS", 0.001)
+    caplog.set_level(logging.INFO, "packager")
+    at = tmp_path / "at"
+    with oracle_runs._telling_count(at, 300):
+        for written in ("load", "12", "done", "9" * 30, "299"):
+            at.write_text(written)
+            time.sleep(0.05)
+    assert {record.message for record in caplog.records} <= {
+        f"The registered model has answered {count} of 300" for count in (12, 299, 300)
+    }
+    assert "has answered 299 of 300" in caplog.text
