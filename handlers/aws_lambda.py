@@ -29,11 +29,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handlers.events.records import RecordsFailedError
-from handlers.http import lambda_events
 from handlers.manifest import FILENAME, Manifest
-from handlers.observability import log_redaction, logs
-from handlers.observability.metrics import Recorder
+from handlers.observability import lambda_telemetry, log_redaction
 from handlers.scoring import predictor
 from handlers.scoring.errors import InvalidInputError, ScoringError, TooLargeError, UnhandledError
 from handlers.scoring.scorer import Answer, Scorer
@@ -102,8 +99,8 @@ class Function:
         """`folder` holds model-manifest.json. Raises what reading or loading the model raises."""
         manifest = Manifest.read(folder)
         service = os.environ.get("POWERTOOLS_SERVICE_NAME") or manifest.model_name
-        self._logger = logs.start(service)
-        self._recorder = Recorder(manifest, service)
+        self._logger = lambda_telemetry.start_logger(service)
+        self._recorder = lambda_telemetry.Recorder(manifest, service)
         self._drift = _drift(manifest, folder, service) if manifest.baseline else None
         self._watched = _Watched(predictor.load(manifest, folder), self._drift)
         self._traced = bool(os.environ.get("AWS_XRAY_DAEMON_ADDRESS"))
@@ -120,6 +117,8 @@ class Function:
             self._measure_event, log_event=False, clear_state=True
         )
         if os.environ.get("PACKAGER_HTTP") == "1":
+            import handlers.http.lambda_events  # noqa: F401 - now, not at the first request
+
             self._load_http()
 
     def __call__(self, event: object, context: object) -> Any:
@@ -131,9 +130,7 @@ class Function:
         status, rows, counted = 500, 0, False
         payload_bytes = None
         try:
-            if lambda_events.is_http(event):
-                self._logger.set_correlation_id(lambda_events.request_id(event))
-                self._carry_trace(event)
+            if _is_http(event):
                 body = event.get("body")
                 payload_bytes = len(body) if isinstance(body, str) else 0
                 response = self._answer_http(event, context)
@@ -202,6 +199,7 @@ class Function:
         self, processor: EventProcessor, source: Source, event: object, context: object
     ) -> tuple[Any, Counts]:
         from handlers.events.event_processor import NoOutputError
+        from handlers.events.records import RecordsFailedError
 
         try:
             return processor.answer(source, event, context)
@@ -231,6 +229,10 @@ class Function:
         return kind(_word_error(error))
 
     def _answer_http(self, event: Any, context: object) -> dict[str, Any]:
+        from handlers.http import lambda_events
+
+        self._logger.set_correlation_id(lambda_events.request_id(event))
+        self._carry_trace(event)
         router = self._load_http()
         answer = None
         try:
@@ -291,13 +293,22 @@ class Function:
 
 
 def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
-    from handlers.observability.dimensions import of_model
+    from handlers.observability import of_model
     from handlers.observability.drift import Drift
     from handlers.observability.sketches import Baseline
 
     text = (folder / str(manifest.baseline)).read_text(encoding="utf-8")
     named = of_model(manifest.model_name, manifest.model_version, service)
     return Drift(Baseline.parse(text), print, named)
+
+
+def _is_http(event: object) -> bool:
+    """Tell a request from another event; the first that may be one has its reader imported."""
+    if not isinstance(event, dict) or "requestContext" not in event:
+        return False
+    from handlers.http.lambda_events import is_http
+
+    return is_http(event)
 
 
 def _word_error(error: ScoringError) -> str:

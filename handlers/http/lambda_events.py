@@ -14,8 +14,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.events.records import dig
-
 Event = dict[str, Any]
 
 _UNUSED = frozenset({"host", "x-forwarded-port"})
@@ -119,7 +117,8 @@ def _set_path(event: Event, base_path: str) -> None:
     second = event.get("version") == "2.0"
     path = _text(context["http"]["path"] if second else event["path"]) or "/"
     resource = event.get("resource")
-    proxy = dig(event, "pathParameters", "proxy")
+    parameters = event.get("pathParameters")
+    proxy = parameters.get("proxy") if isinstance(parameters, dict) else None
     if isinstance(resource, str) and resource.startswith("/") and "{" not in resource:
         # API Gateway's own route: what a custom domain put before it is already gone
         path = resource

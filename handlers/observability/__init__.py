@@ -1,1 +1,39 @@
-"""Logs, metrics, traces and drift, with nothing of a request's data in them."""
+"""Logs, metrics, traces and drift, with nothing of a request's data in them.
+
+Here: values of CloudWatch's dimensions, the same where metrics are written and in templates. They
+are in the package's own file because each start writes some, and a module more would cost it.
+
+A value is ASCII without control characters and is not blank
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html). Left out too
+is what CloudFormation would resolve (`{{resolve:...}}`, `${...}`), or JSON would escape.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+_LONGEST = 250
+_REFUSED = re.compile(r'[^ -~]|["$\\{}]|^:')
+
+
+def dimension_value(text: str) -> str:
+    """The text where it is a value, else cleaned and with a checksum of the text added.
+
+    So two texts that look alike once cleaned stay two values. A cleaned value stays as it is.
+    """
+    cleaned = _REFUSED.sub("_", text).strip()
+    if cleaned == text and 0 < len(text) <= _LONGEST:
+        return text
+    checksum = f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
+    return f"{cleaned[: _LONGEST - 9].rstrip() or '_'}-{checksum}"
+
+
+def of_model(name: str, version: str | None, service: str | None = None) -> dict[str, str]:
+    """The dimensions of a function's own metrics; the service is the model where none is named."""
+    named = name or "unnamed"
+    return {
+        "service": dimension_value(service or named),
+        "model": dimension_value(named),
+        "version": dimension_value(version or "unversioned"),
+    }

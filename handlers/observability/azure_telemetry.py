@@ -1,6 +1,6 @@
 """Metrics, traces and logs by Azure Monitor's OpenTelemetry distribution, where a build asked.
 
-Metrics are those on AWS (handlers.observability.metrics, handlers.observability.drift), in
+Metrics are those on AWS (handlers.observability.lambda_telemetry, handlers.observability.drift), in
 OpenTelemetry's way of writing: ModelLatency is model_latency. The span of an invocation lies in the
 host's own, whose context comes with it: the worker does not carry it into the thread that a
 function runs in. Of logs this package's are sent, which hold nothing of a request. No library is

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from handlers.observability.dimensions import dimension_value
+from handlers.observability import dimension_value
 from handlers.observability.sketches import Array, Baseline, Moved, Sketch, compare
 from handlers.scoring.schema import np
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from handlers.events import sources
-from handlers.observability.dimensions import dimension_value
+from handlers.observability import dimension_value
 from packager.pipeline import layout
 from packager.types import BuildPlan, Front, HostKind
 

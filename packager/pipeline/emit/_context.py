@@ -8,8 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from handlers.events import sources
-from handlers.observability import sketches
-from handlers.observability.dimensions import of_model
+from handlers.observability import of_model, sketches
 from packager.facts import devices
 from packager.pipeline import sizes
 from packager.pipeline.emit import _dashboard, _machine, _text
@@ -99,7 +98,7 @@ def _event_names(plan: BuildPlan) -> tuple[str, ...]:
 
 
 def _dimensions(plan: BuildPlan) -> dict[str, str]:
-    """Return the dimensions of the function's own metrics; see handlers.observability.metrics."""
+    """Return the dimensions of the function's own metrics; see handlers.observability."""
     service = list_template_variables(plan)["POWERTOOLS_SERVICE_NAME"]
     return of_model(plan.model.name, plan.model.version, service)
 

@@ -17,10 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handlers.manifest import Manifest
-from handlers.observability import sketches
-from handlers.observability.dimensions import dimension_value, of_model
+from handlers.observability import dimension_value, of_model, sketches
 from handlers.observability.drift import Drift
-from handlers.observability.metrics import Recorder
+from handlers.observability.lambda_telemetry import Recorder
 from handlers.observability.sketches import Baseline
 from packager.pipeline.emit import _render_templates
 from packager.pipeline.emit._context import context

@@ -1,30 +1,46 @@
-"""One record of metrics a request, in CloudWatch's embedded metric format on standard output.
+"""A function's log and metrics on AWS, both by aws-lambda-powertools on standard output.
 
-Format:
+The event is never logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says. A request is one record of
+metrics in CloudWatch's embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-Written by aws-lambda-powertools. Dimensions: service, model and version, so that an alias that
-moves can be watched, in the form that handlers.observability.dimensions gives them; the namespace
-is POWERTOOLS_METRICS_NAMESPACE or `ModelServing`.
+Dimensions: service, model and version, so that an alias that moves can be watched, in the form that
+handlers.observability.dimension_value gives them; the namespace is POWERTOOLS_METRICS_NAMESPACE or
+`ModelServing`.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 
 from handlers import STORE
 from handlers.manifest import Manifest
-from handlers.observability.dimensions import of_model
+from handlers.observability import log_redaction, of_model
 
 if TYPE_CHECKING:
     from handlers.events.event_processor import Counts
 
 NAMESPACE = "ModelServing"
+
+
+def start_logger(service: str) -> Logger:
+    """The function's logger; records of our own modules go the same way.
+
+    The level is POWERTOOLS_LOG_LEVEL's or Lambda's own setting, INFO unless set.
+    """
+    logger = Logger(service=service, serialize_stacktrace=False)
+    ours = logging.getLogger("handlers")
+    ours.handlers = [logger.registered_handler]
+    ours.setLevel(logger.log_level)
+    ours.propagate = False
+    log_redaction.silence()
+    return logger
 
 
 class Recorder:
