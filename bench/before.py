@@ -1,11 +1,13 @@
 """Cold start of what another checkout builds and of what this one builds, started in turn.
 
     python bench/before.py CHECKOUT [--called "what it is"] [--rounds 15] [--out bench/results]
+                           [--built]
 
-Both build the same registered model (the demo's), with this environment's packages. Each round
-starts first the one and then the other, so that a busy machine is as busy for both. CPU is that of
-the function's process from its start to its first answer; the least is the figure that other
-programs disturb least, the median is beside it.
+`--built` starts what an earlier run with the same --work has built. Both build the same registered
+model (the demo's), with this environment's packages. Each round starts first the one and then the
+other, so that a busy machine is as busy for both. CPU is that of the function's process from its
+start to its first answer; the least is the figure that other programs disturb least, the median is
+beside it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench._parts import Variant, boot, sh, size  # noqa: E402 - the checkout is put on the path first
-from bench.coldstart import modules, prepare  # noqa: E402
+from bench.coldstart import find_prepared, modules, prepare  # noqa: E402
 from packager.types import Interpreter  # noqa: E402
 
 COLUMNS = (
@@ -57,11 +59,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "before")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    parser.add_argument("--built", action="store_true", help="build nothing")
     options = parser.parse_args()
-    shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True)
-    model, now, interpreter = prepare(options.work)
-    before = build_there(options.checkout.resolve(), model, options.work.resolve() / "before")
+    if options.built:
+        model, now, interpreter = find_prepared(options.work)
+        before = options.work / "before" / "function"
+    else:
+        shutil.rmtree(options.work, ignore_errors=True)
+        options.work.mkdir(parents=True)
+        model, now, interpreter = prepare(options.work)
+        before = build_there(options.checkout.resolve(), model, options.work.resolve() / "before")
     variants = [
         Variant(key, key, folder, "handlers.aws_lambda.handler")
         for key, folder in ((options.called, before), ("now", now))

@@ -78,11 +78,17 @@ def prepare(work: Path) -> tuple[Path, Path, Interpreter]:
     address = f"models:/{NAME}@champion"
     request = make_request(model_uri=address, out_dir=work / "ours", tracking_uri=uri)
     registry = MlflowRegistry(uri, None)
-    report = build(request, registry)
+    build(request, registry)
     (work / "fetched").mkdir()
-    model = registry.fetch(address, work / "fetched").folder
-    minor = Manifest.read(report.artifact.folder).python
-    return model, report.artifact.folder, interpreters.find(minor)
+    registry.fetch(address, work / "fetched")
+    return find_prepared(work)
+
+
+def find_prepared(work: Path) -> tuple[Path, Path, Interpreter]:
+    """The same, of an earlier run."""
+    (model,) = (work / "fetched").rglob("MLmodel")
+    ours = work / "ours" / "function"
+    return model.parent, ours, interpreters.find(Manifest.read(ours).python)
 
 
 def hand_made(model: Path, folder: Path, interpreter: Interpreter, *, skinny: bool) -> None:

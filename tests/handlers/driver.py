@@ -3,7 +3,8 @@
     python driver.py EVENTS RESULTS
 
 EVENTS is a JSON list of events; RESULTS becomes a JSON list: for each the answer, or the error as
-the runtime reports it, and the web modules that are loaded by then. Standard output is the log.
+the runtime reports it, and the web modules and our own that are loaded by then. Standard output is
+the log.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - the runtime catches all
             result["error"] = {"type": type(error).__name__, "message": str(error)}
         result["web"] = [name for name in WEB if name in sys.modules]
+        result["ours"] = [name for name in sys.modules if name.startswith("handlers.")]
         results.append(result)
     Path(sys.argv[2]).write_text(json.dumps(results))
 

@@ -213,9 +213,16 @@ def test_http_log_lines_carry_the_front_s_request_id(ran: dict[str, Any]) -> Non
     assert {"77375676-xmpl-4b79-853a-f982474efe18", "JKJaXmPLvHcESHA=", None} <= found
 
 
+def test_a_direct_invoke_imports_nothing_of_http_or_events(function: Path, tmp_path: Path) -> None:
+    done = run(function, [event("direct")], tmp_path)
+    packages = {name.split(".")[1] for name in done.results[0]["ours"]}
+    assert packages.isdisjoint({"http", "events", "files", "service"})
+
+
 def test_the_adapter_can_be_loaded_at_init(function: Path, tmp_path: Path) -> None:
     done = run(function, [event("direct")], tmp_path, PACKAGER_HTTP="1")
     assert "mangum" in done.results[0]["web"]
+    assert "handlers.http.lambda_events" in done.results[0]["ours"]
 
 
 def test_a_base_path_before_the_routes(function: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from handlers.files import jobs
-from handlers.observability import drift, metrics
+from handlers.observability import drift, lambda_telemetry
 from handlers.service import accelerator, settings
 from packager.targets import TARGETS
 from tools.reference import pages
@@ -97,7 +97,7 @@ def list_metrics(module: Any) -> dict[str, str]:
 
 def test_every_metric_of_a_function_is_described() -> None:
     described = {name: unit for name, (unit, _) in read_metrics()["function"].items()}
-    assert described == list_metrics(metrics)
+    assert described == list_metrics(lambda_telemetry)
 
 
 def test_every_metric_of_drift_is_described() -> None:
