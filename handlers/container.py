@@ -132,7 +132,7 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
-        _LOG.info("Draining: what was taken is answered")
+        _LOG.info("Draining: requests that were taken are answered, new ones are refused")
         self._drain = self._loop.create_task(self._drain_and_exit())
 
     async def _drain_and_exit(self) -> None:
@@ -178,11 +178,15 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=level, format=_FORMAT, stream=sys.stdout)
     batch = len(argv) == 3 and argv[0] == "batch"
     if argv not in ([], ["serve"]) and not batch:
-        _LOG.error("No such command: %s. There are `serve` and `batch IN OUT`.", " ".join(argv))
+        _LOG.error("There is no command %s. Use `serve` or `batch IN OUT`.", " ".join(argv))
         return 2
     folder = Path(__file__).resolve().parent.parent
     if not (folder / FILENAME).is_file():
-        _LOG.error("%s does not lie beside handlers/: this is no built container", FILENAME)
+        _LOG.error(
+            "%s is not beside handlers/, so this is not a built container: run the image as it "
+            "was built",
+            FILENAME,
+        )
         return 2
     try:
         if batch:

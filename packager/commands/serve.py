@@ -124,7 +124,7 @@ def run(server: Server | Deployed, *, host: str, port: int) -> int:
             pass_fds=(fd,),
         )
     if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
-        raise ToolError(f"The server ended with code {code}; what it said is above.")
+        raise ToolError(f"The server ended with code {code}. Its last lines, above, say why.")
     return code if code == 0 else 128 - code
 
 
@@ -165,7 +165,11 @@ def _ensure_staged_folder(request: BuildRequest, registry: ModelRegistry) -> Pat
                 )
             except ToolError as error:
                 failures.append(f"{attempt.tier}/{attempt.frame}: {error}")
-    raise ToolError("The model could not be loaded:\n  - " + "\n  - ".join(failures))
+    raise ToolError(
+        "The model could not be loaded:\n  - "
+        + "\n  - ".join(failures)
+        + "\n`packager build` proves a model and says more about what it lacks."
+    )
 
 
 def _key(attempt: BuildPlan) -> str:
@@ -194,5 +198,5 @@ def _stage_files(attempt: BuildPlan, work: Path, folder: Path) -> None:
         check=False,
     )
     if checked.returncode != 0:
-        raise ToolError((checked.stderr.strip().splitlines() or ["it ended without a word"])[-1])
+        raise ToolError((checked.stderr.strip().splitlines() or ["it ended and said nothing"])[-1])
     shutil.copytree(bundle.root, folder, dirs_exist_ok=True)

@@ -165,7 +165,10 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         function = stack.outputs.get("FunctionName")
         if function is None:
             raise DeploymentError(
-                f"{deployment_name} cannot be asked: its stack is {stack.status}.", "INVALID_STATE"
+                f"{deployment_name} cannot be asked: its stack is {stack.status}. Wait until "
+                "that ends, or "
+                "read the stack's events in CloudFormation.",
+                "INVALID_STATE",
             )
         with explain_errors():
             answer = cloud.functions.invoke(FunctionName=function, Qualifier=_ALIAS, Payload=body)

@@ -93,7 +93,7 @@ def check_needed(said: Collection[str], declared: Declared) -> None:
     """Raises DeploymentError for every parameter without a default to which nobody said a value."""
     if unsaid := [n for n, spec in declared.items() if "Default" not in spec and n not in said]:
         listed = "\n".join(f"  -C {name}=...  {declared[name]['Description']}" for name in unsaid)
-        raise wrong_setting(f"What this template cannot do without is not said:\n{listed}")
+        raise wrong_setting(f"Parameters of this template have no default. Set each:\n{listed}")
 
 
 def _make_unfit(value: str, spec: Mapping[str, Any]) -> str | None:

@@ -48,7 +48,9 @@ def response(payload: bytes, *, failed: bool, name: str) -> PredictionsResponse:
         value = None
     if not isinstance(value, dict) or "predictions" not in value:
         raise DeploymentError(
-            f"{name} answered without predictions; is its code the packager's?", "INTERNAL_ERROR"
+            f"{name} answered without predictions, so its code is not the packager's. Deploy it "
+            "again with `mlflow deployments update`.",
+            "INTERNAL_ERROR",
         )
     return PredictionsResponse(value)
 

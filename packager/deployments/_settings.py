@@ -249,7 +249,10 @@ def _of_address(target_uri: str) -> dict[str, str]:
         return {}
     found = dict(parse_qsl(parts.query))
     if wrong := sorted(set(found) - {"profile", "endpoint", "region"}):
-        raise wrong_setting(f"{wrong[0]} cannot be said in the target's address {target_uri!r}.")
+        raise wrong_setting(
+            f"The target's address {target_uri!r} does not take {wrong[0]}. It takes region, "
+            f"profile and endpoint: set {wrong[0]} with -C."
+        )
     if region := (parts.netloc or parts.path.strip("/")):
         found["region"] = region
     return found
@@ -262,7 +265,7 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     if isinstance(value, Mapping):
-        raise wrong_setting(f"{name} takes one value, not a mapping.")
+        raise wrong_setting(f"{name} takes one value, not a mapping. Set it with -C {name}=VALUE.")
     return str(value)
 
 
@@ -281,14 +284,22 @@ def _read_tags(given: object) -> dict[str, str]:
     else:
         pairs = [part.partition("=") for part in _read_list(str(given or ""))]
         if any(not separator for _, separator, _ in pairs):
-            raise wrong_setting("tags are given as tags=name=value,name=value.")
+            raise wrong_setting(
+                f"tags={given} cannot be read. Write -C tags=NAME=VALUE,NAME=VALUE."
+            )
         found = {key.strip(): value.strip() for key, _, value in pairs}
     for key, value in found.items():
         fits = 0 < len(key) <= 128 and len(value) <= 256 and not key.lower().startswith("aws:")
         if not fits or not _TAG.fullmatch(key + value):
-            raise wrong_setting(f"The tag {key}={value} is not one that AWS takes.")
+            raise wrong_setting(
+                f"AWS does not take the tag {key}={value}. A name has 1 to 128 characters and a "
+                "value 256 at most: letters, digits, spaces and _.:/=+@-. No name starts with aws:."
+            )
         if key.startswith(("mlflow:", "packager:")):
-            raise wrong_setting(f"The tag {key} is the plugin's own.")
+            raise wrong_setting(
+                f"The tag {key} cannot be set: the plugin sets those that start with mlflow: and "
+                "packager:. Give it another name."
+            )
     return found
 
 

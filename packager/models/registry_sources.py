@@ -58,7 +58,8 @@ def check_folder(path: Path) -> None:
     """Raises ModelNotFoundError where a folder that metadata names holds no model."""
     if not model_documents.is_folder(path):
         raise ModelNotFoundError(
-            f"The registry says that the model lies in {path}, and there is no such folder."
+            f"The registry says that the model lies in {path}, and there is no such folder. "
+            "Name the model's folder in its place, or build where that folder is."
         )
     if not model_documents.is_file(path / _MLMODEL):
         raise ModelNotFoundError(

@@ -115,7 +115,10 @@ def _read(path: Path, source: str) -> Any:
             return pd.DataFrame(split["data"], columns=split["columns"])
         return pd.read_csv(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{source} cannot be read as a table: {error}") from error
+        raise ConfigurationError(
+            f"{source} cannot be read as a table: {error}. Give CSV, JSON Lines or Parquet, with "
+            "the ending that says so."
+        ) from error
 
 
 def _read_predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:

@@ -63,7 +63,7 @@ def without_cause(plan: BuildPlan, prove: Prove, why: str) -> tuple[BuildPlan, V
         guilty, failing = _guilty(plan, trials)
     except _NoneLeftError as error:
         raise BlamelessError from error
-    _LOG.info("The pass %s is to blame: %s", guilty, why)
+    _LOG.info("The slimming pass %s is at fault: %s", guilty, why)
     if kept := _find_keep_rules(failing, trials):
         spared = replace(plan, keep=(*plan.keep, *kept))
         try:

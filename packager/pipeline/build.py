@@ -231,7 +231,7 @@ def _add_packages(attempt: BuildPlan, why: Mapping[str, str]) -> BuildPlan | Non
     same = [each for each in wider_plans if (each.engine, each.tier, each.frame) == kind]
     if not same or not why.keys() <= same[0].kept_for.keys():
         return None
-    _LOG.info("Installed after all: %s", ", ".join(why))
+    _LOG.info("Needed after all, so installed: %s", ", ".join(why))
     return replace(same[0], kept_for={**same[0].kept_for, **why})
 
 
@@ -276,7 +276,7 @@ def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle
             rules = tuple(sorted(missing - set(attempt.keep)))
             if not rules or round_ + 1 == _KEEP_ROUNDS:
                 raise
-            _LOG.info("Kept after all: %s", ", ".join(rules))
+            _LOG.info("Needed after all, so kept: %s", ", ".join(rules))
             attempt = replace(attempt, keep=(*attempt.keep, *rules))
             shutil.rmtree(work, ignore_errors=True)
     raise AssertionError("the last round returns or raises")

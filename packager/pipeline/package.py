@@ -45,7 +45,10 @@ def package(verified: VerifiedBundle, plan: BuildPlan, out: Path) -> Artifact:
         if plan.target.deployment.base_image is None:
             write_zip(folder, archive, changing={"model"})
     except OSError as error:
-        raise StorageError(f"The artifact cannot be written to {out}: {error}.") from error
+        raise StorageError(
+            f"The artifact cannot be written to {out}: {error}. Free space there, or name another "
+            "folder with --out."
+        ) from error
     unzipped = sum(record.size_bytes for record in copied)
     zipped = plan.target.deployment.base_image is None
     artifact = Artifact(

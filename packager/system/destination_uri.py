@@ -42,10 +42,16 @@ def read(text: str, kinds: Sequence[str]) -> Output:
         meant = suggest_name(re.split("[:/]", text)[0], kinds)
         raise ConfigurationError(f"--output-to {text}: it must start with one of {known}.{meant}")
     if not re.fullmatch(_NAMES[kind], name):
-        raise ConfigurationError(f"--output-to {text}: {name!r} is no name that {kind} takes.")
+        raise ConfigurationError(
+            f"--output-to {text}: {name!r} is not a name that {kind} takes. Correct the name after "
+            f"{kind}://."
+        )
     prefix = prefix.strip("/")
     if (prefix and kind not in _FOLDERS) or not _PREFIX.fullmatch(prefix):
-        raise ConfigurationError(f"--output-to {text}: {prefix!r} is no prefix of such an address.")
+        raise ConfigurationError(
+            f"--output-to {text}: {kind}:// takes no prefix {prefix!r}. Leave it out, or write a "
+            "path of plain letters, digits and -_./ for s3 and blob."
+        )
     return Output(kind=kind, name=name, prefix=prefix)
 
 

@@ -134,7 +134,7 @@ def _read_optional(value: object) -> str | None:
 def _list_records(file: FileRef, item: str | None, told: dict[str, object]) -> list[Record]:
     bucket, _, prefix = os.environ.get("PACKAGER_INPUT", "").removeprefix("s3://").partition("/")
     if bucket and not (file.bucket == bucket and file.key.startswith(prefix)):
-        _LOG.warning("An object that does not lie under PACKAGER_INPUT was passed over")
+        _LOG.warning("Passed over an object outside of PACKAGER_INPUT")
         return []
     name = f"{file.bucket}/{file.key}@{file.version or file.etag}"
     return [Record(id=name, item=item or name, body=told, file=file)]

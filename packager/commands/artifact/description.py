@@ -80,10 +80,14 @@ def read_artifact(home: Path) -> DescribedArtifact:
 def _read_json(path: Path) -> Mapping[str, Json]:
     """The object in a regular file. Raises ModelFormatError for anything else."""
     if not is_regular(path):
-        raise ModelFormatError(f"{path.name} is missing, or is not a regular file.")
+        raise ModelFormatError(
+            f"{path.name} is missing, or is not a regular file. Build the artifact again."
+        )
     value = parse_json(read_text(path, MOST_DOCUMENT), path.name)
     if not isinstance(value, dict):
-        raise ModelFormatError(f"{path.name} does not hold a JSON object.")
+        raise ModelFormatError(
+            f"{path.name} does not hold a JSON object. Build the artifact again."
+        )
     return value
 
 

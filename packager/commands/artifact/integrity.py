@@ -82,7 +82,9 @@ def warn_of_changes(folder: Path) -> None:
     if problems := list_problems(found):
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         _LOG.warning(
-            "This is not what was built: %s%s Run `packager verify` on it.", problems[0], more
+            "This artifact is not as it was built: %s%s Run `packager verify` on it.",
+            problems[0],
+            more,
         )
 
 

@@ -75,4 +75,7 @@ def explain_sdk_errors() -> Iterator[None]:
         sdk = type(error).__module__.partition(".")[0] in {"botocore", "boto3"}
         if not sdk and not hasattr(error, "response"):
             raise
-        raise CloudError(f"AWS: {error}") from error
+        raise CloudError(
+            f"AWS did not do what it was asked: {error}\n"
+            "Check your credentials, the region, and the rights that the message names."
+        ) from error

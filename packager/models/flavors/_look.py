@@ -119,7 +119,9 @@ def read_schema(path: Path) -> Any:
                 )
             return json.loads(text)
     except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
-        raise ModelFormatError(f"{path.name} is not a skops file: {error}.") from error
+        raise ModelFormatError(
+            f"{path.name} is not a skops file: {error}. Log the model again."
+        ) from error
 
 
 def skops(path: Path) -> Contents:
@@ -162,7 +164,9 @@ def read_pickled(path: Path) -> Contents:
                 if text is not None:
                     strings.add(text)
     except (OSError, ValueError) as error:
-        raise ModelFormatError(f"{path.name} is not a whole pickle: {error}.") from error
+        raise ModelFormatError(
+            f"{path.name} is not a whole pickle: {error}. Log the model again."
+        ) from error
     return Contents(names=frozenset(names), strings=frozenset(strings))
 
 

@@ -145,7 +145,8 @@ def _compression(conf: Mapping[str, Any]) -> str | None:
     name = conf.get("python_model_compression")
     if name is not None and name not in COMPRESSIONS:
         raise ModelFormatError(
-            f"MLmodel's python_model_compression is {name!r}; known are {', '.join(COMPRESSIONS)}."
+            f"MLmodel's python_model_compression is {name!r}; known are "
+            f"{', '.join(COMPRESSIONS)}. Log the model again with one of these."
         )
     return name
 

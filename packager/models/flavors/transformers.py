@@ -62,7 +62,9 @@ def _options(model: ResolvedModel) -> dict[str, Any]:
     conf = model.flavors["transformers"]
     for key in ("task", "pipeline_model_type", "tokenizer_type"):
         if not isinstance(conf.get(key), str):
-            raise ModelFormatError(f"MLmodel's {key} is {conf.get(key)!r}, not a name.")
+            raise ModelFormatError(
+                f"MLmodel's {key} is {conf.get(key)!r}, not a name. Log the model again."
+            )
     return {
         "task": conf["task"],
         "model": _look.need_file(model, conf.get("model_binary"), "model_binary"),

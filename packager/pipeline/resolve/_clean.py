@@ -54,7 +54,8 @@ def _clean_flavor(root: Path, config: dict[str, Json]) -> None:
             continue
         if model_documents.find_inside(root, artifact["path"]) is None:
             raise ModelFormatError(
-                f"Artifact {name!r} is missing: {artifact['path']} is not in the model's folder."
+                f"Artifact {name!r} is missing: {artifact['path']} is not in the model's folder. "
+                "The upload may have been cut short: log the model again."
             )
         if "uri" in artifact:
             artifact["uri"] = artifact["path"]

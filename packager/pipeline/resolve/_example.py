@@ -49,9 +49,13 @@ def read_given(path: Path) -> SavedExample:
         body = path.read_bytes()
         text = body.decode("utf-8")
     except OSError as error:
-        raise ConfigurationError(f"--example {path} cannot be read: {error.strerror}.") from error
+        raise ConfigurationError(
+            f"--example {path} cannot be read: {error.strerror}. Name a file that you can read."
+        ) from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"--example {path} is not UTF-8: {error}.") from error
+        raise ConfigurationError(
+            f"--example {path} is not UTF-8: {error}. Save it as UTF-8."
+        ) from error
     if path.suffix.lower() == ".csv":
         rows = [row for row in csv.reader(text.splitlines()) if row]
         if len(rows) < 2:
@@ -62,7 +66,7 @@ def read_given(path: Path) -> SavedExample:
         if wrong:
             raise ConfigurationError(
                 f"--example {path}: row {wrong[0]} has {len(rows[wrong[0] - 1])} values "
-                f"for {len(rows[0])} columns."
+                f"for {len(rows[0])} columns. Give each row one value for each column."
             )
         return SavedExample(body=body, content_type=_CSV, source=path.name)
     try:
@@ -128,5 +132,6 @@ def _frame(example: Json, orient: Json) -> dict[str, Json]:
         parts = ("columns", "index", "data")
         return {"dataframe_split": {key: example[key] for key in parts if key in example}}
     raise ModelFormatError(
-        "The input example is no data frame in the orientation that MLmodel says."
+        "The input example is not a table in the orientation that MLmodel names. Give a request "
+        "with --example, or log the model again."
     )

@@ -106,5 +106,8 @@ def _source(root: Path, uri: str) -> tuple[FileRecord, ...]:
         if path.is_symlink() and not (path.exists() and path.resolve().is_relative_to(base))
     )
     if stray:
-        raise ModelFormatError(f"{uri} holds links that lead out of it: {', '.join(stray)}.")
+        raise ModelFormatError(
+            f"{uri} holds links that lead out of it: {', '.join(stray)}.\n"
+            "Replace them by the files that they stand for."
+        )
     return tuple(file_tree.records(root))

@@ -61,7 +61,7 @@ def slim(plan: BuildPlan, work: Path) -> Bundle:
             bundle = each.apply(bundle, plan)
             _log(bundle)
         if name == trace.PASS.name and (missed := trace.missed_files(bundle)):
-            _LOG.info("Kept after all: %s", ", ".join(missed))
+            _LOG.info("Needed after all, so kept: %s", ", ".join(missed))
             shutil.rmtree(bundle.root)
             return slim(replace(plan, keep=(*plan.keep, *missed)), work)
     return bundle

@@ -69,7 +69,10 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
             manifest = replace(manifest, baseline=sketches.FILENAME)
         (root / FILENAME).write_text(manifest.text(), encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"The function's folder cannot be written: {error}.") from error
+        raise StorageError(
+            f"The function's folder cannot be written: {error}. Free space, or set TMPDIR to a "
+            "larger disk."
+        ) from error
     _set_modes(root)
     return Bundle(root=root, files=tuple(file_tree.records(root)), tops=_tops(root))
 

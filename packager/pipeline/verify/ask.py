@@ -76,12 +76,12 @@ def _hold_to_threads(plan: BuildPlan, requests: Sequence[Probe], answers: Answer
         return plan
     alone = record_answers(replace(plan, threads=_ONE), requests)
     if not _differ_by_rounding(answers, alone):
-        _LOG.info("The model's threads are left to it: on one, it answers otherwise")
+        _LOG.info("Leaving the model its threads: on one thread it answers differently")
         return plan
     if alone.spread.rounding and not answers.threaded:
-        _LOG.info("The model adds up in threads of its own: their rounding is measured instead")
+        _LOG.info("The model adds up in threads of its own, so their rounding is measured")
         return plan
-    _LOG.info("The model is held to one thread, so that its sums have one order")
+    _LOG.info("Serving the model on one thread, so that its sums keep one order")
     return replace(plan, threads=_ONE, spread=alone.spread)
 
 

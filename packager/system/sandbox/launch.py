@@ -224,7 +224,10 @@ class _Launch:
         """Raises SandboxError where something went wrong; `log` says at which call."""
         for each in self.read_reports():
             if "failed" in each:
-                raise SandboxError(f"The sandbox cannot be set up: {each['failed']}.")
+                raise SandboxError(
+                    f"The sandbox cannot be set up: {each['failed']}. docs/sandbox.md says what it "
+                    "needs of this machine."
+                )
         if (limit := self.read_exceeded()) is not None:
             place = endings.name_place(log)
             raise SandboxError(f"The model's process was ended{place}: {limit}.")

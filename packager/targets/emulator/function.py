@@ -94,7 +94,10 @@ class Emulator(ConfinedProgram):
                 if self._listens():
                     stack.push(started.pop_all())
                     return
-        raise EmulatorError(f"The Lambda emulator did not come up.\n{self._read_tail()}")
+        raise EmulatorError(
+            f"The Lambda emulator did not start. Its log ends:\n{self._read_tail()}\n"
+            "Try again; if it stays so, `packager cache clear` has it fetched anew."
+        )
 
     def invoke(self, payload: bytes) -> Invocation:
         """Send one event; a second caller waits, as the emulator does not survive two at once.
@@ -123,7 +126,8 @@ class Emulator(ConfinedProgram):
                 body = response.read()
             except (OSError, http.client.HTTPException) as error:
                 raise EmulatorError(
-                    f"The Lambda emulator did not answer: {error!r}.\n{self._read_tail()}"
+                    f"The Lambda emulator did not answer: {error!r}. Its log "
+                    f"ends:\n{self._read_tail()}"
                 ) from error
             finally:
                 clock.cancel()

@@ -60,7 +60,9 @@ def emulator_binary(interpreter: Interpreter) -> Path:
     architecture = host_architecture()
     if architecture is None:
         known = ", ".join(get_args(Architecture))
-        raise ToolError(f"There is no Lambda emulator for {platform.machine()}: only {known}.")
+        raise ToolError(
+            f"AWS has no Lambda emulator for {platform.machine()}. Build on a machine of {known}."
+        )
     tool = facts.tools()["aws-sam-cli"]
     inside = _BINARY.format(architecture=architecture)
 
@@ -82,7 +84,8 @@ def emulator_binary(interpreter: Interpreter) -> Path:
             if found != tool.files[inside]:
                 raise ToolError(
                     f"{inside} of aws-sam-cli {tool.version} has sha256 {found}, "
-                    f"not the pinned {tool.files[inside]}. It was not used."
+                    f"not the pinned {tool.files[inside]}. It was not used: find out who changed "
+                    "it on your package index."
                 )
             binary = folder / "aws-lambda-rie"
             shutil.copyfile(wheel / inside, binary)

@@ -195,7 +195,10 @@ class WorkerHost(ConfinedProgram):
                 return listener.accept()[0]
             if self._confined.poll() is not None:
                 break
-        raise EmulatorError(f"The worker did not come up.\n{self._read_tail()}")
+        raise EmulatorError(
+            f"Azure's worker library did not start. Its log ends:\n{self._read_tail()}\n"
+            "Try again; --verbose shows each step."
+        )
 
     def _receive(self) -> dict[str, Any]:
         try:

@@ -189,10 +189,10 @@ def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatc
         ({"example": "/no/such/file"}, "no such file"),
         ({"bucket": "s3://b/folder"}, "prefix="),
         ({"bucket": {"b": 1}}, "not a mapping"),
-        ({"tags": "team"}, "name=value"),
-        ({"tags": {"aws:x": "y"}}, "not one that AWS takes"),
-        ({"tags": {"x": "{}"}}, "not one that AWS takes"),
-        ({"tags": "mlflow:deployment=other"}, "the plugin's own"),
+        ({"tags": "team"}, "NAME=VALUE"),
+        ({"tags": {"aws:x": "y"}}, "AWS does not take the tag"),
+        ({"tags": {"x": "{}"}}, "AWS does not take the tag"),
+        ({"tags": "mlflow:deployment=other"}, "the plugin sets those"),
         ({"engine": "steam"}, "auto, native, onnx, machine-code"),
         ({"rtol": "-1"}, "0 or more"),
         ({"atol": "nan"}, "0 or more"),
@@ -221,7 +221,7 @@ def test_a_setting_that_cannot_be_meant_is_refused(config: Any, words: str) -> N
 
 
 def test_an_unknown_part_of_the_address_is_refused() -> None:
-    with pytest.raises(DeploymentError, match="bucket cannot be said"):
+    with pytest.raises(DeploymentError, match="does not take bucket"):
         parse({}, "aws-lambda:/eu-west-1?bucket=b")
 
 

@@ -140,7 +140,10 @@ def _compile(files: Iterable[FileRecord], root: Path, plan: BuildPlan) -> None:
             ],
         )
     if _FULL in done.stdout + done.stderr:
-        raise StorageError(f"The disk is full: bytecode for {root} could not be written.")
+        raise StorageError(
+            f"The disk is full: bytecode for {root} could not be written. Free space, or set "
+            "TMPDIR to a larger disk."
+        )
     if done.returncode not in {0, 1}:  # 1: some did not compile
         raise ToolError(f"compileall failed.\n{done.stderr.strip()[-2000:]}")
     if level := plan.request.slimming.optimize:

@@ -50,7 +50,10 @@ def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"The function's folder cannot be written: {error}.") from error
+        raise StorageError(
+            f"The function's folder cannot be written: {error}. Free space, or set TMPDIR to a "
+            "larger disk."
+        ) from error
     own = PurePosixPath(FILENAME)
     written = FileRecord(own, file_tree.sha256(path), path.stat().st_size)
     return replace(

@@ -368,7 +368,7 @@ def test_what_runs_an_artifact_tells_of_a_change(
     with caplog.at_level("WARNING"):
         warn_of_changes(out)
     (message,) = caplog.messages
-    assert message.startswith("This is not what was built: README.md was changed")
+    assert message.startswith("This artifact is not as it was built: README.md was changed")
     assert message.endswith("Run `packager verify` on it.")
 
 

@@ -548,7 +548,7 @@ def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) ->
         ),
         (
             {"target": "azure-functions", "events": ("queue",), "output_to": "blob://A_B"},
-            "'A_B' is no name that blob takes",
+            "'A_B' is not a name that blob takes",
         ),
         (
             {
