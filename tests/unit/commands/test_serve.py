@@ -53,7 +53,7 @@ def test_a_server_that_was_told_to_end_has_ended_well(
 def test_a_server_that_ends_by_itself_is_a_tool_that_failed(
     ended: Callable[..., int], code: int
 ) -> None:
-    with pytest.raises(ToolError, match=f"code {code}\\."):
+    with pytest.raises(ToolError, match=rf"code {code}\."):
         ended(code)
 
 
