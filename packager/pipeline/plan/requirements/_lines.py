@@ -21,10 +21,7 @@ from packager.types import Architecture, LineChange, ResolvedModel
 _EDITABLE: Final = "-e "
 _LISTED_APART: Final = 5
 """Lines that are left out for one reason; more are one sentence."""
-_NAMED: Final = re.compile(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
 _EGG: Final = re.compile(r"[#&]egg=([\w.-]+)")
-_LOCAL: Final = re.compile(r"(?:file:|\.{1,2}(?:[\\/]|$)|/|~|\\\\|[A-Za-z]:[\\/])")
-_REPOSITORY: Final = re.compile(r"(?:git|hg|svn|bzr)(?:\+[a-z]+)?(?:://|@)")
 _BUILDER: Final = re.compile(r"feedstock_root|/croot/|conda-bld|/tmp/build/|[\\/]b[\\/]abs_")
 """Folders in which conda's packages are built."""
 _WHEELLESS: Final = re.compile(
@@ -173,8 +170,11 @@ def name_line(line: str) -> str:
     bare = line.removeprefix(_EDITABLE)
     if egg := _EGG.search(bare):
         return canonicalize_name(egg[1])
-    if named := _NAMED.match(bare):
-        return canonicalize_name(named[1])
+    name, address = _refusals.read_address(bare)
+    if name:
+        return canonicalize_name(name)
+    if "://" not in address and _refusals.REPOSITORY.match(address):
+        bare = address.partition("@")[2]
     last = re.split(r"[\\/]", re.split(r"[#;@]", bare)[0].strip().rstrip("\\/"))[-1]
     stem = last.removesuffix(".git").partition("[")[0]
     return canonicalize_name(stem) if re.fullmatch(r"\w[\w.-]*", stem) else ""
@@ -211,12 +211,12 @@ def _read_local(line: str) -> LineChange | None:
     """A line of the author's own machine, left out; conda's wheel is read as its version."""
     if not _is_local(line):
         return None
-    address = named[2] if (named := _NAMED.match(line)) else line.removeprefix(_EDITABLE)
+    _, address = _refusals.read_address(line.removeprefix(_EDITABLE))
     if _BUILDER.search(address) and (pin := _read_wheel_name(address)):
         return LineChange(
             line=redact(line), used=pin, reason="conda built that version on another machine"
         )
-    if _REPOSITORY.match(address):
+    if _refusals.REPOSITORY.match(address):
         why = "code of a repository, which is never built"
     else:
         why = "a folder or file of the author's machine"
@@ -228,9 +228,8 @@ def _read_local(line: str) -> LineChange | None:
 def _is_local(line: str) -> bool:
     if line.startswith(_EDITABLE):
         return True
-    named = _NAMED.match(line)
-    address = named[2] if named else line
-    return bool(_LOCAL.match(address) or _REPOSITORY.match(address))
+    name, address = _refusals.read_address(line)
+    return _refusals.is_path(name, address) or bool(_refusals.REPOSITORY.match(address))
 
 
 def _read_wheel_name(address: str) -> str:
@@ -247,7 +246,7 @@ def _explain_required(name: str, declared: Iterable[str]) -> str:
 
 def _explain_refusal(line: str) -> str:
     bare = line.removeprefix(_EDITABLE)
-    if bare != line and not _REPOSITORY.match(bare):
+    if bare != line and not _refusals.REPOSITORY.match(bare):
         return (
             "an editable folder is code that would be built: build a wheel of it with `pip wheel` "
             "and list it as code/NAME.whl, or log it with code_paths"

@@ -18,8 +18,11 @@ from packager.pipeline.plan.requirements import _wheels
 from packager.system.redaction import name_host
 from packager.types import Requirements, ResolvedModel
 
-_REPOSITORY: Final = re.compile(r"(?:git|hg|svn|bzr)(?:\+[a-z]+)?(?:://|@)")
+REPOSITORY: Final = re.compile(r"(?:git|hg|svn|bzr)(?:\+[a-z]+)?(?:://|@)", re.IGNORECASE)
+_SECURE_COPY: Final = re.compile(r"(?:git|hg)@(?!\S*://)", re.IGNORECASE)
+"""USER@HOST:PATH, which also reads as NAME @ PATH."""
 _CONDA: Final = re.compile(r"([\w.-]+)\s*=\s*([\w.]+)(?:=\w*)?")
+_PATH: Final = re.compile(r"file:|\.{1,2}(?:[\\/]|$)|/|~|\\\\|[A-Za-z]:[\\/]", re.IGNORECASE)
 _NAMED: Final = re.compile(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
 _SOURCE: Final = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _PLACEHOLDER: Final = re.compile(r"[${}]")
@@ -60,11 +63,10 @@ def explain(line: str, *, trusted: bool = True) -> str | None:
 
     `trusted`: a wheel may be fetched from an address that only the model names.
     """
-    named = _NAMED.match(line)
-    address = named.group(2) if named else line.split(maxsplit=1)[0]
-    if why := _explain_address(named.group(1) if named else "", address, trusted=trusted):
+    name, address = read_address(line)
+    if why := _explain_address(name, address, trusted=trusted):
         return why
-    if not named and line.endswith(".whl"):
+    if not name and line.endswith(".whl"):
         try:
             parse_wheel_filename(line.rsplit("/", 1)[-1])
         except InvalidWheelFilename:
@@ -81,16 +83,28 @@ def explain(line: str, *, trusted: bool = True) -> str | None:
     return None
 
 
+def read_address(line: str) -> tuple[str, str]:
+    """The name and the address of NAME @ ADDRESS; no name, and the first word, of any other."""
+    named = None if _SECURE_COPY.match(line) else _NAMED.match(line)
+    return (named[1], named[2]) if named else ("", line.split(maxsplit=1)[0])
+
+
 def _explain_address(name: str, address: str, *, trusted: bool) -> str | None:
-    if _REPOSITORY.match(address):
+    if REPOSITORY.match(address):
         return f"only wheels are installed, never code from a repository; {_WHEEL}"
-    if address.startswith(("file:", ".", "/", "~")) or re.match(r"[A-Za-z]:[\\/]", address):
+    bare = address.partition("#")[0]
+    if "://" not in address and bare.endswith(_SOURCE):
+        return f"it is a source archive, whose code would run here to build it; {_WHEEL}"
+    if is_path(name, address):
         return _explain_path(name, address)
     if "://" not in address:
-        if address.endswith(_SOURCE):
-            return f"it is a source archive, whose code would run here to build it; {_WHEEL}"
         return None
     return _explain_remote(name, address, trusted=trusted)
+
+
+def is_path(name: str, address: str) -> bool:
+    """Tell whether an address is a folder or file, which the resolver would build."""
+    return bool(_PATH.match(address)) or (bool(name) and "://" not in address)
 
 
 def _explain_remote(name: str, address: str, *, trusted: bool) -> str | None:
@@ -118,6 +132,11 @@ def _explain_remote(name: str, address: str, *, trusted: bool) -> str | None:
 
 
 def _explain_path(name: str, address: str) -> str:
+    if not _PATH.match(address):
+        bare = address.partition("#")[0]
+        if bare.endswith(".whl"):
+            return f"a wheel in the model's folder is listed by its path alone; write {bare}"
+        return f"it is a folder or file whose code would run here to build it; {_WHEEL}"
     wheel = address.partition("#")[0].rsplit("/", 1)[-1]
     try:
         own, version, *_ = parse_wheel_filename(wheel)
@@ -132,8 +151,6 @@ def _explain_path(name: str, address: str) -> str:
 
 def _explain_requires(model: ResolvedModel, line: str, *, trusted: bool) -> Iterator[str]:
     """Explain what a model's own wheel requires by an address: the resolver would fetch it.
-
-    The resolver fills in placeholders there, too.
 
     It fills in placeholders there, too.
     """

@@ -56,6 +56,8 @@ LEFT_OUT = (
     *("churn @ file:///C:/Users/me/churn", "C:\\Users\\me\\churn", "./churn", "../churn", "."),
     *("churn @ git+https://example.com/me/churn.git", "git+ssh://example.com/me/churn.git"),
     *("churn[all] @ file:///home/me/churn", "~/churn", "/home/me/churn"),
+    *("churn @ code/churn", "churn@churn", "git@example.com:me/churn.git"),
+    *("churn @ code/churn-1.0-py3-none-any.whl#sha256=0",),
     *("numpy @ file:///croot/numpy_and_numpy_base_1682520569166/work",),
     *("churn @ file:///home/me/dist/churn-0.1.0-py3-none-any.whl",),
 )
@@ -107,6 +109,8 @@ def test_a_line_that_is_left_out_is_shown_without_its_password(line: str) -> Non
     [
         ("-e git+https://example.com/me/x.git@0a#egg=Churn_Model", "churn-model"),
         ("-e git+https://example.com/me/churn.git@0a", "churn"),
+        ("git@example.com:me/churn.git", "churn"),
+        ("churn @ code/other", "churn"),
         ("-e /home/me/churn", "churn"),
         ("-e C:\\Users\\me\\churn", "churn"),
         ("churn[all] @ file:///home/me/other", "churn"),
