@@ -121,7 +121,7 @@ class Function:
 
             self._load_http()
 
-    def __call__(self, event: object, context: object) -> Any:
+    def __call__(self, event: object, context: object) -> object:
         return self._handle(event, context)
 
     def _measure_event(self, event: Any, context: object) -> Any:
@@ -210,7 +210,7 @@ class Function:
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
             raise self._report_fault(error) from None
 
-    def _invoke_directly(self, event: object) -> dict[str, Any]:
+    def _invoke_directly(self, event: object) -> dict[str, object]:
         try:
             return self._scorer.invoke(event)
         except ScoringError as error:
@@ -315,7 +315,7 @@ def _word_error(error: ScoringError) -> str:
     return f"{error.error_code}: {error.message}"
 
 
-def _describe_answer(answer: Answer) -> dict[str, Any]:
+def _describe_answer(answer: Answer) -> dict[str, object]:
     """As Mangum takes what an application sent."""
     from handlers.http.router import encode_headers
 
@@ -353,7 +353,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _FUNCTION = _start_function(_ROOT) if (_ROOT / FILENAME).is_file() else None
 
 
-def handler(event: object, context: object) -> Any:
+def handler(event: object, context: object) -> object:
     """Answer the runtime's call, with a decoded event and Lambda's context object."""
     if _FUNCTION is None:
         msg = f"{FILENAME} does not lie beside handlers/: this is no built function"

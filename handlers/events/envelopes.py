@@ -18,7 +18,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from handlers.events.records import dig, names_source
 from handlers.scoring.errors import InvalidInputError
@@ -32,7 +32,7 @@ _BINARY = {
 """By their first bytes."""
 
 
-def decode_body(body: object) -> Any:
+def decode_body(body: object) -> object:
     """JSON of text or bytes; anything else as it is. Raises InvalidInputError."""
     if not isinstance(body, str | bytes):
         return body
@@ -47,7 +47,7 @@ def decode_body(body: object) -> Any:
     raise InvalidInputError("The record is not JSON.")
 
 
-def open_envelopes(found: object, *, of_files: bool = False, keep: str | None = None) -> Any:
+def open_envelopes(found: object, *, of_files: bool = False, keep: str | None = None) -> object:
     """Open the envelopes, however many; `found` itself where it is in none.
 
     Where `keep` is the field that an envelope has its payload in, it stays there. Raises
@@ -71,7 +71,7 @@ def open_envelopes(found: object, *, of_files: bool = False, keep: str | None = 
         found = payload
 
 
-def _one_event(found: object) -> Any:
+def _one_event(found: object) -> object:
     """The one event of a list. Raises InvalidInputError for a list of several."""
     if not isinstance(found, list) or not found:
         return found

@@ -215,7 +215,7 @@ class EventProcessor:
             return [_outcome(record, error) for record in records]
         return [_outcome(r, result) for r, result in zip(records, results, strict=True)]
 
-    def _request(self, record: Record) -> dict[str, Any] | ScoringError:
+    def _request(self, record: Record) -> dict[str, object] | ScoringError:
         if record.fault is not None:
             return record.fault
         try:
@@ -226,7 +226,7 @@ class EventProcessor:
             return InvalidInputError("The record is not a JSON object.")
         return found if found.keys() & _REQUEST_KEYS else self._scorer.row(found)
 
-    def _payload(self, found: object) -> Any:
+    def _payload(self, found: object) -> object:
         """Take what the path names out of its envelopes. Raises InvalidInputError."""
         if not isinstance(found, dict) or not found.keys() & _REQUEST_KEYS:
             found = envelopes.open_envelopes(found, keep=self._path[0] if self._path else None)

@@ -100,7 +100,7 @@ class IdempotencyTable:
             return Claim.DONE if held.get("state") == {"S": "done"} else Claim.ELSEWHERE
         return Claim.OURS
 
-    def _key(self, name: str) -> dict[str, Any]:
+    def _key(self, name: str) -> dict[str, object]:
         return {"id": {"S": hashlib.sha256(f"{self._scope}{name}".encode()).hexdigest()}}
 
     def _try_call(self, call: Callable[..., object], **values: object) -> None:

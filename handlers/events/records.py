@@ -105,7 +105,7 @@ def text_of(value: object) -> str:
     return value
 
 
-def item_failures(identifiers: Sequence[str]) -> dict[str, Any]:
+def item_failures(identifiers: Sequence[str]) -> dict[str, object]:
     """A partial batch response.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html

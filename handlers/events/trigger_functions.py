@@ -148,7 +148,7 @@ class TriggerFunctions:
             told = {"status": status, **done, "latency_ms": latency}
             self._record(trigger.NAME, told, arguments["context"])
 
-    def _set_output(self, out: func.Out[Any], messages: Sequence[Message]) -> None:
+    def _set_output(self, out: func.Out[object], messages: Sequence[Message]) -> None:
         """A blob has an answer a line; a queue a message an answer."""
         if not messages:
             return
@@ -171,7 +171,7 @@ class TriggerFunctions:
         )
 
 
-def _name_type(output: str) -> Any:
+def _name_type(output: str) -> object:
     return {"blob": func.Out[bytes], "queue": func.Out[_TEXTS], "servicebus": func.Out[str]}[output]
 
 

@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from handlers.files.chunks import Batch, Csv, Document, Items, Lines, count_cells, ends
 from handlers.scoring.errors import InvalidInputError, TooLargeError
@@ -274,5 +274,5 @@ class _Seekable:
     def close(self) -> None:
         self.closed = True
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         raise AttributeError(name)

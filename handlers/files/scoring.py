@@ -55,7 +55,7 @@ class Rows:
         self.counted += len(found)
         return found
 
-    def _halve_chunk(self, chunk: Chunk) -> list[Any]:
+    def _halve_chunk(self, chunk: Chunk) -> list[object]:
         try:
             checked = self._read(chunk)
             count = length(checked.data)
@@ -82,7 +82,7 @@ class Rows:
             message = "The row could not be read."
             raise ScoringError(message, error_code=INTERNAL_ERROR) from error
 
-    def _lines(self, chunk: Lines) -> list[Any]:
+    def _lines(self, chunk: Lines) -> list[object]:
         values = [_parse_line(line) for line in chunk.lines]
         found: list[Any] = [None] * len(values)
         left = []
@@ -98,7 +98,7 @@ class Rows:
         _put(found, left, self._one_by_one([values[place] for place in left], chunk))
         return found
 
-    def _one_by_one(self, values: Sequence[object], chunk: Lines) -> list[Any]:
+    def _one_by_one(self, values: Sequence[object], chunk: Lines) -> list[object]:
         requests = [self._request(value, chunk) for value in values]
         good = [request for request in requests if isinstance(request, dict)]
         results = iter(self._merger.score(good))
@@ -116,7 +116,7 @@ class Rows:
             found.append(rows[0] if plain and rows is not None else answer)
         return found
 
-    def _are_alike(self, values: Sequence[object], chunk: Lines) -> list[Any] | None:
+    def _are_alike(self, values: Sequence[object], chunk: Lines) -> list[object] | None:
         """Rows of one form go to the model as one table, as any of them would alone."""
         first = values[0]
         if not isinstance(first, dict) or not first:
@@ -136,7 +136,7 @@ class Rows:
                 raise
             return None
 
-    def _request(self, value: object, chunk: Lines) -> dict[str, Any] | ScoringError:
+    def _request(self, value: object, chunk: Lines) -> dict[str, object] | ScoringError:
         if isinstance(value, ScoringError):
             return value
         if not isinstance(value, dict) or not value:
@@ -154,7 +154,7 @@ class Rows:
         return Fault(error.error_code, error.message)
 
 
-def _parse_line(line: bytes) -> Any:
+def _parse_line(line: bytes) -> object:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -176,7 +176,7 @@ def _by_form(values: Sequence[object]) -> Iterable[list[int]]:
     return found.values()
 
 
-def by_row(prediction: object, count: int) -> list[Any]:
+def by_row(prediction: object, count: int) -> list[object]:
     """One answer a row. Raises ScoringError where the model answers otherwise."""
     if isinstance(prediction, dict):
         columns = [_list_rows(column) for column in prediction.values()]
@@ -190,7 +190,7 @@ def by_row(prediction: object, count: int) -> list[Any]:
     raise ScoringError("The model does not answer row by row, so it cannot score a file.")
 
 
-def _list_rows(value: object) -> list[Any]:
+def _list_rows(value: object) -> list[object]:
     plain = jsonable(value)
     return plain if isinstance(plain, list) else []
 

@@ -103,7 +103,7 @@ class Csv:
         for fault in self._waiting:
             write(self._write_cells(fault))
 
-    def _write_cells(self, answer: object) -> list[Any]:
+    def _write_cells(self, answer: object) -> list[object]:
         names = self._names or []
         if isinstance(answer, Fault):
             return [*[""] * len(names), f"{answer.error_code}: {answer.message}"]
@@ -122,7 +122,7 @@ def _names(answer: object) -> list[str]:
     return ["prediction"]
 
 
-def _write_cell(value: object) -> Any:
+def _write_cell(value: object) -> object:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 

@@ -62,7 +62,7 @@ async def _stand_for_route() -> Response:
     raise NotImplementedError
 
 
-def _example(example: str | None, folder: Path | None) -> Any:
+def _example(example: str | None, folder: Path | None) -> object:
     """Read the manifest's example file; None where it is not JSON or not there."""
     if example is None or folder is None:
         return None
@@ -73,7 +73,7 @@ def _example(example: str | None, folder: Path | None) -> Any:
 def _describe(app: FastAPI, invocations: dict[str, object]) -> None:
     """Replace what FastAPI can see of a route that reads raw bytes, which is nothing."""
 
-    def openapi() -> dict[str, Any]:
+    def openapi() -> dict[str, object]:
         if app.openapi_schema is None:
             document = get_openapi(
                 title=app.title,

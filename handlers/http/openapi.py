@@ -231,7 +231,7 @@ def type_schema(wanted: Type) -> Json:
     return {}
 
 
-def read_example(text: str) -> Any:
+def read_example(text: str) -> object:
     """A request body to show, or None where `text` is no JSON.
 
     NaN and infinity, which MLflow writes and JSON does not have, are shown as null.

@@ -31,7 +31,7 @@ def share_imports(root: str) -> None:
     for name, first in paths.items():
         prepend(os.environ, name, first)
 
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
         if event == "subprocess.Popen":
             environment = arguments[3]
             if isinstance(environment, dict) and start not in _entries(environment, "PYTHONPATH"):

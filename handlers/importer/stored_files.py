@@ -41,7 +41,7 @@ class Answering:
         self.__module__ = module
         self._answer = answer
 
-    def __call__(self, *arguments: object, **named: object) -> Any:
+    def __call__(self, *arguments: object, **named: object) -> object:
         return self._answer(*arguments, **named)
 
     def __reduce__(self) -> str:
@@ -83,10 +83,10 @@ class Listing:
     def __init__(self, entries: list[object]) -> None:
         self._entries = iter(entries)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> object:
         return next(self._entries)
 
     def __enter__(self) -> Self:
@@ -222,8 +222,8 @@ def install(store: Store) -> None:
         globber.scandir, globber.lstat = os.scandir, os.lstat
 
 
-def _opening(real: Callable[..., object], files: StoredFiles) -> Callable[..., Any]:
-    def open(file: object, mode: str = "r", *rest: object, **named: object) -> Any:  # noqa: A001
+def _opening(real: Callable[..., object], files: StoredFiles) -> Callable[..., object]:
+    def open(file: object, mode: str = "r", *rest: object, **named: object) -> object:  # noqa: A001
         try:
             return real(file, mode, *rest, **named)
         except _GONE:
@@ -252,7 +252,7 @@ def _opening_low(real: Callable[..., int], files: StoredFiles) -> Callable[..., 
     return open
 
 
-def _describing(real: Callable[..., os.stat_result], files: StoredFiles) -> Callable[..., Any]:
+def _describing(real: Callable[..., os.stat_result], files: StoredFiles) -> Callable[..., object]:
     def describe(path: object, *, dir_fd: int | None = None, **named: object) -> os.stat_result:
         try:
             return real(path, dir_fd=dir_fd, **named)
@@ -277,7 +277,7 @@ def _accessing(real: Callable[..., bool], files: StoredFiles) -> Callable[..., b
     return access
 
 
-def _naming_attributes(real: Callable[..., list[str]], files: StoredFiles) -> Callable[..., Any]:
+def _naming_attributes(real: Callable[..., list[str]], files: StoredFiles) -> Callable[..., object]:
     def listxattr(path: object = None, **named: object) -> list[str]:
         try:
             return real(path, **named)

@@ -57,7 +57,7 @@ def change_loading(module: ModuleType, files: StoredFiles) -> None:
     name = _LOADING[module.__name__]
     real: Callable[..., Any] = vars(module)[name]
 
-    def load(path: object, *rest: object) -> Any:
+    def load(path: object, *rest: object) -> object:
         try:
             return real(path, *rest)
         except OSError:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from handlers.manifest import Manifest
 
@@ -24,7 +23,7 @@ def model_folder(manifest: Manifest, folder: Path) -> Path:
     return root
 
 
-def load(path: Path, serialization: str, trusted: Sequence[str]) -> Any:
+def load(path: Path, serialization: str, trusted: Sequence[str]) -> object:
     """The object in the file.
 
     `trusted` are the types that were approved at build; skops refuses any other

@@ -57,7 +57,8 @@ def limit_model(model: object) -> None:
         for name in _settings(each):
             _set(each, name)
         if type(each).__name__ == "Booster" and _library(each) == "xgboost":
-            each.set_param({"nthread": 1})
+            booster: Any = each
+            booster.set_param({"nthread": 1})
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(1)
 
@@ -94,7 +95,7 @@ def _library(each: object) -> str:
     return type(each).__module__.partition(".")[0]
 
 
-def _reachable(model: object) -> Iterator[Any]:
+def _reachable(model: object) -> Iterator[object]:
     """Every object with attributes that hangs on the model; nothing of it is called."""
     waiting, seen = [model], {id(model)}
     while waiting and len(seen) < _MOST:
@@ -107,7 +108,7 @@ def _reachable(model: object) -> Iterator[Any]:
                 waiting.append(inner)
 
 
-def _attributes(each: object) -> dict[str, Any] | None:
+def _attributes(each: object) -> dict[str, object] | None:
     """Its own, without asking what a proxy or a lazy object would make of the question."""
     try:
         held = object.__getattribute__(each, "__dict__")
@@ -135,7 +136,7 @@ def _held_by(each: Any) -> Iterator[Any]:
             yield getattr(type(each), "predict", None)
 
 
-def _held_by_function(function: FunctionType) -> Iterator[Any]:
+def _held_by_function(function: FunctionType) -> Iterator[object]:
     """Yield what it closes over, and its module's objects, other functions not."""
     for cell in function.__closure__ or ():
         try:

@@ -108,6 +108,7 @@ def _python_model(manifest: Manifest, root: Path) -> _PythonModelPredictor:
     from mlflow.pyfunc.model import PythonModelContext, _FunctionPythonModel
 
     options = manifest.options
+    model: Any
     if "model_code" in options:
         model = _from_code(root / options["model_code"], options.get("config"))
         if not hasattr(model, "predict"):
@@ -122,7 +123,7 @@ def _python_model(manifest: Manifest, root: Path) -> _PythonModelPredictor:
     return _PythonModelPredictor(model, context, unnamed_column=unnamed)
 
 
-def _from_pickle(path: Path, compression: str | None) -> Any:
+def _from_pickle(path: Path, compression: str | None) -> object:
     if compression:
         opened = importlib.import_module(_OPENERS[compression]).open(path, "rb")
     else:
@@ -131,7 +132,7 @@ def _from_pickle(path: Path, compression: str | None) -> Any:
         return pickle.load(file)  # noqa: S301 - the registered model is what is asked for
 
 
-def _from_code(path: Path, config: object) -> Any:
+def _from_code(path: Path, config: object) -> object:
     """Run the model's file as a module of its own; the model is what it hands to set_model."""
     from mlflow.models import model, model_config
 

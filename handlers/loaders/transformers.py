@@ -161,7 +161,7 @@ def _whole(value: Any) -> Any:
     return [made] if isinstance(made, str) else made
 
 
-def _strip_texts(value: Any) -> Any:
+def _strip_texts(value: object) -> object:
     if isinstance(value, str):
         return value.strip()
     if not isinstance(value, list):

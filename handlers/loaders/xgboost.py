@@ -39,7 +39,7 @@ class _Predictor:
         return self._predict(data, **given)
 
 
-def _list_parameters(function: Callable[..., Any]) -> frozenset[str] | None:
+def _list_parameters(function: Callable[..., object]) -> frozenset[str] | None:
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in parameters):
         return None

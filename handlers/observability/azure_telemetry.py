@@ -87,7 +87,7 @@ class Telemetry:
         self._levels[name].set(value, {**self._named, **more})
 
 
-def _read_parent(invocation: Any) -> Any:
+def _read_parent(invocation: object) -> object:
     """The host's span; None where it told of none."""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 

@@ -80,7 +80,7 @@ def msgspec() -> Any:
     return found
 
 
-def number_parser() -> Any:
+def number_parser() -> object:
     """simdjson's, one a thread, which keeps its memory; None where it is not installed."""
     found = getattr(_parsers, "one", None)
     if found is None:

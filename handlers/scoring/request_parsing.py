@@ -157,7 +157,7 @@ def parse_json(decoded: dict[str, Json], model: Model, *, sound: bool = False) -
     return Request(_data(given[0], decoded[given[0]], model, sound=sound), params)
 
 
-def _data(key: str, value: Json, model: Model, *, sound: bool) -> Any:
+def _data(key: str, value: Json, model: Model, *, sound: bool) -> object:
     if key in {"inputs", "instances"}:
         from handlers.scoring.tensorflow_serving_format import parse_inputs, parse_instances
 
@@ -205,7 +205,7 @@ def _name_kind(value: Json) -> str:
     return f"type {type(value)}"
 
 
-def _read_frame(key: str, value: Json, model: Model, *, sound: bool) -> Any:
+def _read_frame(key: str, value: Json, model: Model, *, sound: bool) -> object:
     if model.inputs is None and model.pandas:
         import pandas as pd
 

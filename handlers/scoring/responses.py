@@ -51,7 +51,7 @@ def _is_valid(whole: object) -> str:
         return _dump_json(json.loads(_dump_json(whole), parse_constant=nulls.get))
 
 
-def jsonable(prediction: object) -> Any:
+def jsonable(prediction: object) -> object:
     """Arrays as lists and tables as records; anything else as it is."""
     if isinstance(prediction, np.ndarray):
         return prediction.tolist()
@@ -74,14 +74,14 @@ def row_count(prediction: Any) -> int:
         return 1
 
 
-def _encode_other(value: object) -> Any:
+def _encode_other(value: object) -> object:
     made = _make_plain(value)
     if made is value:
         raise TypeError(f"{type(value).__name__} is not JSON")
     return made
 
 
-def _make_plain(value: object) -> Any:
+def _make_plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         if value.dtype == object:
             return [_make_plain(item) for item in value.tolist()]

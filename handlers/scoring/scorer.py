@@ -197,7 +197,7 @@ class Scorer:
         except Exception as error:  # the model's own code may raise anything
             raise self._make_failure(error) from error
 
-    def _predict_checked(self, checked: Checked) -> Any:
+    def _predict_checked(self, checked: Checked) -> object:
         try:
             return self.predict(checked.data, checked.params)
         except ScoringError as error:
@@ -223,7 +223,7 @@ class Scorer:
 
     def _enforce_signature(
         self, request: request_parsing.Request
-    ) -> tuple[Any, dict[str, Any] | None]:
+    ) -> tuple[object, dict[str, object] | None]:
         model, data = self._model, request.data
         try:
             if not model.untyped and model.inputs is not None:

@@ -38,7 +38,7 @@ _NOT_VALID = "Ensure that the input is a valid JSON-formatted string."
 Spec = ColumnSpec | TensorSpec | None
 
 
-def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
+def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> object:
     """A dict, a list of dicts, an ndarray or a numpy scalar, by the shape of `data`."""
     by_name = schema.by_name if schema else {}
     if schema is not None:
@@ -174,7 +174,7 @@ def _make_array(data: object, dtype: np.dtype[Any] | None = None) -> Any:
         raise InvalidInputError(FOREIGN, whole=partial(str, error)) from error
 
 
-def _convert_value(data: Json, spec: Spec, quirks: Quirks) -> Any:
+def _convert_value(data: Json, spec: Spec, quirks: Quirks) -> object:
     if spec is None:
         return _make_array(data)
     if isinstance(spec, TensorSpec):

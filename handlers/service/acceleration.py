@@ -128,7 +128,7 @@ def buckets(most: int) -> tuple[int, ...]:
     return tuple(sizes if most == 1 else (*sizes, most))
 
 
-def spread(data: object, *, seed: int) -> Any:
+def spread(data: object, *, seed: int) -> object:
     """Each row of plain numbers by a factor of its own, so that rows differ; else as it came."""
     if isinstance(data, dict):
         return {name: spread(array, seed=seed) for name, array in data.items()}

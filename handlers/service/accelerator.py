@@ -11,7 +11,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from types import ModuleType
+from typing import Final
 
 CPU: Final = "cpu"
 _KINDS: Final = ("auto", "cuda", CPU)
@@ -135,7 +136,7 @@ def _find_physical(index: int) -> int:
     return int(named[index]) if index < len(named) and named[index].isdecimal() else index
 
 
-def _ask_nvml() -> Any:
+def _ask_nvml() -> ModuleType | None:
     """The library, started; None where it is not installed or finds no driver."""
     try:
         import pynvml
@@ -145,4 +146,5 @@ def _ask_nvml() -> Any:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return None
-    return pynvml
+    library: ModuleType = pynvml
+    return library

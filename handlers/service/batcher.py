@@ -161,7 +161,7 @@ class Batcher:
             heads = [now - group[0].since for group in self._groups.values() if group]
         return max(heads, default=0.0)
 
-    async def submit(self, job: Job, seconds: float) -> Any:
+    async def submit(self, job: Job, seconds: float) -> object:
         """The job's result, within so many seconds.
 
         Raises FullError, LateError, ClosedError, or what the device answered. A caller that is

@@ -119,7 +119,7 @@ def _capture_graph(torch: Any, call: Call, x: Any) -> Call:
         with torch.cuda.graph(graph):
             answer = call(held)
 
-    def replay_graph(value: object) -> Any:
+    def replay_graph(value: object) -> object:
         held.copy_(value)
         graph.replay()
         return answer

@@ -129,7 +129,7 @@ def write(prediction: object, infer: Infer, manifest: Manifest) -> tuple[bytes, 
     return b"".join([header, *raw]), len(header) if raw else None
 
 
-def metadata(manifest: Manifest) -> dict[str, Any]:
+def metadata(manifest: Manifest) -> dict[str, object]:
     """Describe the model: its tensors by the signature; -1 is any size."""
     signature = manifest.signature or {}
     return {
@@ -249,7 +249,7 @@ def _flatten_values(data: object, out: list[object]) -> None:
         out.append(data)
 
 
-def _data(tensors: dict[str, Array], manifest: Manifest) -> Any:
+def _data(tensors: dict[str, Array], manifest: Manifest) -> object:
     """As the body `inputs` of MLflow's own protocol would have been parsed."""
     schema = read_schema((manifest.signature or {}).get("inputs"))
     if schema is None or (schema.tensors and not schema.named):
@@ -283,7 +283,7 @@ def _make_array(value: object) -> Array:
     return made if made.dtype in _NAMES else made.astype(object)
 
 
-def _list_flat(array: Array) -> list[Any]:
+def _list_flat(array: Array) -> list[object]:
     if array.dtype == object:
         return [_text(value) for value in array.reshape(-1).tolist()]
     values: list[Any] = array.reshape(-1).tolist()

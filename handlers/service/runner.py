@@ -29,7 +29,7 @@ class Runner:
         self.recovered = 0
         """How often it ran out of memory, and went on."""
 
-    def __call__(self, jobs: Sequence[Job]) -> list[Any]:
+    def __call__(self, jobs: Sequence[Job]) -> list[object]:
         """One prediction a job, or the ScoringError that it alone would be answered with."""
         rows = sum(job.rows for job in jobs)
         if len(jobs) == 1:
@@ -46,11 +46,11 @@ class Runner:
         # not an answer by row: only the request alone tells its own
         return [self._run_alone(job) for job in jobs] if parts is None else parts
 
-    def _run_halves(self, jobs: Sequence[Job]) -> list[Any]:
+    def _run_halves(self, jobs: Sequence[Job]) -> list[object]:
         middle = len(jobs) // 2
         return [*self(jobs[:middle]), *self(jobs[middle:])]
 
-    def _run_alone(self, job: Job) -> Any:
+    def _run_alone(self, job: Job) -> object:
         if job.form is not None and job.rows > self.batch_rows:
             return self._run_pieces(job)
         try:
@@ -61,7 +61,7 @@ class Runner:
                 return self._run_pieces(job)
             return _explain_refusal(error)
 
-    def _run_pieces(self, job: Job) -> Any:
+    def _run_pieces(self, job: Job) -> object:
         """A large request, a part at a time; whole, where its answer is not one by row."""
         made: list[Any] = []
         at = 0
@@ -118,7 +118,7 @@ def free() -> None:
         torch.cuda.empty_cache()
 
 
-def slice_rows(data: object, start: int, stop: int) -> Any:
+def slice_rows(data: object, start: int, stop: int) -> object:
     """Rows of an array, a frame, a list, or of a dict of arrays."""
     if isinstance(data, dict):
         return {name: array[start:stop] for name, array in data.items()}

@@ -236,6 +236,6 @@ class Service:
     def count_shed(self, reason: str) -> None:
         self.metrics.count_shed(reason)
 
-    async def off_loop(self, work: Callable[[], object], size_bytes: int) -> Any:
+    async def off_loop(self, work: Callable[[], object], size_bytes: int) -> object:
         """`work` for a body of so many bytes, without holding up the other requests."""
         return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)

@@ -83,7 +83,7 @@ def warm_up(
     return Warm(fits, merges=merges, why=why, sizes=tuple(sizes))
 
 
-def repeat_rows(data: object, rows: int) -> Any:
+def repeat_rows(data: object, rows: int) -> object:
     """As many rows as asked for, of the example's over and over."""
     there = request_merging.length(data)
     copies = request_merging.join_rows([data] * -(-rows // there)) if rows > there else data
@@ -110,7 +110,7 @@ def by_row(
     return True, f"{shown} rows were answered alike alone and together"
 
 
-def vary_rows(data: object) -> Any:
+def vary_rows(data: object) -> object:
     """The example, and where it is one row of plain numbers, a few more like it."""
     if request_merging.length(data) > 1:
         return data

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -142,7 +142,7 @@ def _confirm_removal(question: str) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def _describe(entries: Sequence[Entry]) -> dict[str, Any]:
+def _describe(entries: Sequence[Entry]) -> dict[str, object]:
     from packager.system import cache as _cache
 
     kinds = sorted({entry.kind for entry in entries})

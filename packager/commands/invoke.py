@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from handlers.manifest import Manifest
 from packager import targets
@@ -108,7 +108,7 @@ def _choose_asking(
     return lambda: host.ask(Call(body=whole, door="direct"))
 
 
-def _decode_request(body: bytes, event: str) -> dict[str, Any]:
+def _decode_request(body: bytes, event: str) -> dict[str, object]:
     """Raises ConfigurationError for a request that an event cannot hold."""
     try:
         found = json.loads(body, parse_constant=_no_json)

@@ -31,7 +31,7 @@ class _Loader(yaml.SafeLoader):
     """Reads CloudFormation's short forms: `!Ref x` is `{"Ref": "x"}`, `!Sub x` `{"Fn::Sub": x}`."""
 
 
-def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, object]:
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
@@ -75,7 +75,7 @@ class _Template:
         ((name, given),) = found.items()
         return self._list_functions()[name](given)
 
-    def _list_functions(self) -> dict[str, Callable[[Any], Any]]:
+    def _list_functions(self) -> dict[str, Callable[[object], object]]:
         return {
             "Ref": self._resolve_reference,
             "Condition": lambda name: self.value(self._conditions[name]),
@@ -92,7 +92,7 @@ class _Template:
     def _holds(self, condition: str) -> bool:
         return bool(self.value(self._conditions[condition]))
 
-    def _resolve_reference(self, name: str) -> Any:
+    def _resolve_reference(self, name: str) -> object:
         if name in _PSEUDO:
             return _PSEUDO[name]
         if name in self._parameters:

@@ -84,7 +84,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         flavor: str | None = None,
         config: Mapping[str, object] | None = None,
         endpoint: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Deploy another model, other settings, or both; what is so already is left alone."""
         settings, cloud = self._begin(name, config, endpoint)
         stack = self._stack(cloud, name)
@@ -132,14 +132,14 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             raise _make_exists_error(name, stack)
         _stacks.remove(cloud, stack, settings.role)
 
-    def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
+    def list_deployments(self, endpoint: str | None = None) -> list[dict[str, object]]:
         """Each deployment in the region: its name, flavor, model and state."""
         _no_endpoint(endpoint)
         cloud = _aws.connect(parse(None, self.target_uri).account)
         found = [_summarize_stack(stack) for stack in _stacks.deployments(cloud)]
         return sorted(found, key=lambda one: str(one["name"]))
 
-    def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, Any]:
+    def get_deployment(self, name: str, endpoint: str | None = None) -> dict[str, object]:
         """Raises RESOURCE_DOES_NOT_EXIST where there is no deployment of this name."""
         _, cloud = self._begin(name, None, endpoint)
         return _describe_stack(cloud, self._stack(cloud, name))
@@ -180,7 +180,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         deployment_name: str | None = None,  # noqa: ARG002 - MLflow's signature
         df: object = None,  # noqa: ARG002
         endpoint: str | None = None,  # noqa: ARG002
-    ) -> Any:
+    ) -> object:
         """Not supported: raises NOT_IMPLEMENTED."""
         raise make_unsupported_error("aws-lambda deploys a model's predictions; it explains none.")
 
@@ -283,7 +283,7 @@ def _change_settings(stack: Stack, settings: Settings, flavor: str | None) -> Ch
     )
 
 
-def _summarize_stack(stack: Stack) -> dict[str, Any]:
+def _summarize_stack(stack: Stack) -> dict[str, object]:
     return {
         "name": stack.tags.get(NAME_TAG, stack.name),
         "flavor": stack.tags.get(_FLAVOR_TAG, ""),
@@ -293,7 +293,7 @@ def _summarize_stack(stack: Stack) -> dict[str, Any]:
     }
 
 
-def _describe_stack(cloud: Cloud, stack: Stack) -> dict[str, Any]:
+def _describe_stack(cloud: Cloud, stack: Stack) -> dict[str, object]:
     outputs = stack.outputs
     found = {
         **_summarize_stack(stack),

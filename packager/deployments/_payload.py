@@ -64,7 +64,7 @@ def _read_inputs(inputs: str | bytes | bytearray) -> bytes:
     return body
 
 
-def _request(inputs: object) -> Any:
+def _request(inputs: object) -> object:
     if hasattr(inputs, "to_frame") and hasattr(inputs, "dtype"):
         inputs = inputs.to_frame()
     if hasattr(inputs, "columns") and hasattr(inputs, "itertuples"):
@@ -116,11 +116,11 @@ def _whole(column: Any) -> Any:
     return column.to_dict() if _is_named(column) else column.tolist()
 
 
-def _are_integral(value: object) -> Any:
+def _are_integral(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _make_plain(value: object) -> Any:
+def _make_plain(value: object) -> object:
     """Convert what json does not know: numpy's, pandas' and Python's own values."""
     if hasattr(value, "tolist") and getattr(value, "ndim", 0) > 0:
         return value.tolist()

@@ -139,7 +139,7 @@ def remove(cloud: Cloud, stack: Stack, role: str | None) -> None:
             ) from error
 
 
-def _change_set(kind: _Kind, name: str, wanted: Change) -> dict[str, Any]:
+def _change_set(kind: _Kind, name: str, wanted: Change) -> dict[str, object]:
     parameters: list[dict[str, Any]] = [
         {"ParameterKey": key, "UsePreviousValue": True}
         if value is None

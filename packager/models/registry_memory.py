@@ -59,7 +59,7 @@ def identify_question(
     return Question(key=cache.make_key(hangs_on), asked=asked)
 
 
-def recall_answer(question: Question) -> Mapping[str, Any] | None:
+def recall_answer(question: Question) -> Mapping[str, object] | None:
     """Return the fields of what was fetched, `source` among them; None where nothing is kept.
 
     Nor is anything where the model no longer lies there.

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from handlers.loaders import _threads
 from handlers.observability.drift import MOST_COLUMNS, answers
@@ -26,6 +26,9 @@ from packager.system.sandbox import read_result
 from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, BuildRequest, Json, ResolvedModel
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _LOG = logging.getLogger(__name__)
 _WORKER: Final = WORKERS / "oracle.py"
 _THREADS: Final = Path(_threads.__file__)
@@ -34,7 +37,7 @@ _ROWS: Final = 10_000
 """Of the table, drawn with a fixed seed."""
 _ASKED: Final = 2000
 _BATCH: Final = 500
-_Table: TypeAlias = tuple[Any, list[str], list[str]]
+_Table: TypeAlias = "tuple[pd.DataFrame, list[str], list[str]]"
 
 
 def measure_baseline(plan: BuildPlan) -> BuildPlan:
@@ -101,7 +104,7 @@ def _round_sketch(made: Sketch) -> dict[str, Json]:
     }
 
 
-def _read(path: Path, source: str) -> Any:
+def _read(path: Path, source: str) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - most builds read no table
 
     ending = path.suffix.lower()
@@ -121,7 +124,7 @@ def _read(path: Path, source: str) -> Any:
         ) from error
 
 
-def _read_predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:
+def _read_predictions(plan: BuildPlan, frame: pd.DataFrame) -> list[Sketch]:
     try:
         found = _ask_model(plan, frame.head(_ASKED))
     except ToolError as error:
@@ -139,7 +142,7 @@ def _read_predictions(plan: BuildPlan, frame: Any) -> list[Sketch]:
     return [sketch(name, values) for name, values in answers(table).items()]
 
 
-def _ask_model(plan: BuildPlan, frame: object) -> list[Json]:
+def _ask_model(plan: BuildPlan, frame: pd.DataFrame) -> list[Json]:
     """The registered model's answers, row by row. Raises ToolError where it cannot be asked."""
     model = plan.model
     interpreter, _ = virtual_environments.interpreter_of(model, plan.interpreter)
@@ -158,7 +161,7 @@ def _ask_model(plan: BuildPlan, frame: object) -> list[Json]:
     return [row for line in lines for row in _rows(line)]
 
 
-def _make_probes(frame: Any) -> Iterable[str]:
+def _make_probes(frame: pd.DataFrame) -> Iterable[str]:
     for start in range(0, len(frame), _BATCH):
         split = json.loads(
             frame.iloc[start : start + _BATCH].to_json(orient="split", date_format="iso")

@@ -66,7 +66,7 @@ class State:
                 self._tables.append((f"{label}.{name}", value, [*value]))
 
     @staticmethod
-    def _of_process() -> dict[str, Any]:
+    def _of_process() -> dict[str, object]:
         return {
             "environment": dict(os.environ),
             "signals": [str(signal.getsignal(each)) for each in signal.valid_signals()],

@@ -144,7 +144,7 @@ class Timer:
     def _time(self, name: str, loader: object, step: str) -> None:
         run = getattr(loader, step)
 
-        def run_timed(argument: ModuleSpec | ModuleType) -> Any:
+        def run_timed(argument: ModuleSpec | ModuleType) -> object:
             begun = time.process_time_ns()
             self._inner_ns.append(0)
             try:

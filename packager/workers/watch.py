@@ -35,7 +35,7 @@ class Watcher:
         watcher = self
 
         class Watched(ModuleType):
-            def __getattribute__(self, name: str) -> Any:
+            def __getattribute__(self, name: str) -> object:
                 if not name.startswith("__"):
                     watcher.record_use(ModuleType.__getattribute__(self, "__name__"), name)
                 return ModuleType.__getattribute__(self, name)
@@ -77,7 +77,7 @@ class Watcher:
     def _follow(self, name: str, loader: object, step: str) -> None:
         run = getattr(loader, step)
 
-        def run_followed(argument: ModuleSpec | ModuleType) -> Any:
+        def run_followed(argument: ModuleSpec | ModuleType) -> object:
             if type(argument) is ModuleType:
                 argument.__class__ = self._watched
             self._importing.append(name)

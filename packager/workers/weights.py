@@ -39,7 +39,7 @@ def parts(folder: Path) -> list[Path]:
     return [folder / PICKLED]
 
 
-def tensors(files: list[Path]) -> dict[str, Any]:
+def tensors(files: list[Path]) -> dict[str, object]:
     """By name; of names that share one piece of memory (tied weights) the first alone."""
     import torch
 

@@ -82,7 +82,7 @@ class Lambda:
         self._function._processor = processor
         source = processor.claiming(event)
         try:
-            answer = self._function(event, Invoked())
+            answer: Any = self._function(event, Invoked())
         except TOLD as error:
             if source is not None and not source.RETURNS:
                 raise CrashError(f"{source.NAME} is told {type(error).__name__}") from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from handlers.aws_clients import AWS_ERRORS, client, code
 from handlers.events.destinations import Message, chunks
@@ -64,7 +63,7 @@ class Queue:
         return frozenset(failed)
 
 
-def _make_entry(message: Message) -> dict[str, Any]:
+def _make_entry(message: Message) -> dict[str, object]:
     attributes = {
         name: {"DataType": "String", "StringValue": value}
         for name, value in message.attributes.items()

@@ -20,7 +20,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from handlers.events.records import Outcome, Record
 from handlers.observability import log_redaction
@@ -46,13 +46,13 @@ class Reader(Protocol):
     NAME: str
     RETURNS: bool
 
-    def entries(self, event: object) -> Sequence[Any]: ...
+    def entries(self, event: object) -> Sequence[object]: ...
 
     def identify(self, entry: object) -> tuple[object, object]: ...
 
     def read(self, entry: object) -> Sequence[Record]: ...
 
-    def reply(self, event: object, outcomes: Sequence[Outcome]) -> Any: ...
+    def reply(self, event: object, outcomes: Sequence[Outcome]) -> object: ...
 
 
 class Source(Reader, Protocol):

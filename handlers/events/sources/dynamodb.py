@@ -49,7 +49,7 @@ def _stream(record: object) -> str:
     return str(dig(record, "eventSourceARN"))
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
     """The checkpoint: Lambda goes on at the lowest sequence number that is named."""
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])
 

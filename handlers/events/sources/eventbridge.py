@@ -18,7 +18,7 @@ def claims(event: object) -> bool:
     return isinstance(event, dict) and {"detail-type", "source", "detail", "id"} <= event.keys()
 
 
-def entries(event: object) -> Sequence[Any]:
+def entries(event: object) -> Sequence[object]:
     return [event]
 
 

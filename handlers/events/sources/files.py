@@ -27,7 +27,7 @@ def claims(event: object) -> bool:
     )
 
 
-def entries(event: object) -> Sequence[Any]:
+def entries(event: object) -> Sequence[object]:
     return [event]
 
 
@@ -47,7 +47,7 @@ def read(event: Any) -> list[Record]:
     return [Record(id=event["input"], item=event["input"], body=event, file=file)]
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> Any:
+def reply(_: object, outcomes: Sequence[Outcome]) -> object:
     (outcome,) = outcomes
     if outcome.retry:
         why = outcome.error.message if outcome.error else ""

@@ -44,6 +44,6 @@ def _stream(record: object) -> str:
     return str(dig(record, "eventSourceARN")).rpartition("/")[2]
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
     """The checkpoint: Lambda goes on at the lowest sequence number that is named."""
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])

@@ -73,7 +73,7 @@ def read(entry: Any) -> list[Record]:
     if not sqs.is_trusted(entry):
         return sqs.read(entry)  # beside messages of the queue of notices
     item = text_of(entry["messageId"])
-    notice = envelopes.open_envelopes(envelopes.decode_body(entry["body"]), of_files=True)
+    notice: Any = envelopes.open_envelopes(envelopes.decode_body(entry["body"]), of_files=True)
     if _is_test(notice):
         return []
     if names_source(notice, "eventSource", "aws:s3"):
@@ -83,7 +83,7 @@ def read(entry: Any) -> list[Record]:
     raise InvalidInputError("A message of the queue of notices is no notice of S3.")
 
 
-def reply(event: object, outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
+def reply(event: object, outcomes: Sequence[Outcome]) -> dict[str, object] | None:
     if names_source(event, "eventSource", "aws:sqs"):
         again = dict.fromkeys(outcome.record.item for outcome in outcomes if outcome.retry)
         return item_failures(list(again))

@@ -20,7 +20,7 @@ def claims(event: object) -> bool:
     return isinstance(event, dict) and event.keys() == {"scheduled", "execution", "request"}
 
 
-def entries(event: object) -> Sequence[Any]:
+def entries(event: object) -> Sequence[object]:
     return [event]
 
 

@@ -59,5 +59,5 @@ def _read_group(message: object) -> Any:
     return dig(message, "attributes", "MessageGroupId")
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry])

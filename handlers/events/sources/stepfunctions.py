@@ -56,7 +56,7 @@ def reply(event: Any, outcomes: Sequence[Outcome]) -> Any:
     return answers if "Items" in event else answers[0]
 
 
-def _answer(outcome: Outcome) -> Any:
+def _answer(outcome: Outcome) -> object:
     if outcome.error is not None:
         return {"error_code": outcome.error.error_code, "message": outcome.error.message}
     return json.loads(outcome.answer or b"null")

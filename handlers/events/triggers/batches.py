@@ -55,7 +55,7 @@ def add(app: df.DFApp, scorer: Scorer, record: Callable[[str, dict[str, object]]
         answer: func.HttpResponse = client.create_check_status_response(req, instance)
         return answer
 
-    def score(part: dict[str, Any]) -> dict[str, Any]:
+    def score(part: dict[str, object]) -> dict[str, object]:
         begun, told = time.perf_counter(), {"status": 500, "rows": 0}
         try:
             answer = score_part(scorer, part)
@@ -82,7 +82,7 @@ def fan_out(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]
     return join_answers(answers)
 
 
-def score_part(scorer: Scorer, part: dict[str, object]) -> dict[str, Any]:
+def score_part(scorer: Scorer, part: dict[str, object]) -> dict[str, object]:
     """MLflow's answer, or its error body; raises what may go well at another time."""
     try:
         return scorer.invoke(part)
@@ -111,7 +111,7 @@ def join_answers(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"error_code": INTERNAL_ERROR, "message": message}
 
 
-def _join_parts(parts: Sequence[list[object]]) -> list[Any]:
+def _join_parts(parts: Sequence[list[object]]) -> list[object]:
     return [row for part in parts for row in part]
 
 
@@ -123,7 +123,7 @@ def cut(request: dict[str, Any], rows: int) -> list[dict[str, Any]]:
     return [{**rest, name: piece} for piece in pieces] if len(pieces) > 1 else [request]
 
 
-def _cut_pieces(table: object, rows: int) -> Iterator[Any]:
+def _cut_pieces(table: object, rows: int) -> Iterator[object]:
     if isinstance(table, list):
         yield from (table[at : at + rows] for at in range(0, len(table), rows))
     elif isinstance(table, dict) and isinstance(table.get("data"), list) and "columns" in table:
@@ -144,7 +144,7 @@ def _columns(table: dict[str, Any]) -> bool:
     return all(isinstance(each, list) for each in columns) and len({*map(len, columns)}) == 1
 
 
-def _request(body: bytes) -> dict[str, Any]:
+def _request(body: bytes) -> dict[str, object]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

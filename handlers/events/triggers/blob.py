@@ -40,7 +40,7 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.blob_trigger("event", path=path, connection=STORAGE, source=source),)
 
 
-def entries(event: Arguments) -> Sequence[Any]:
+def entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 

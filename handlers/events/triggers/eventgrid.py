@@ -38,7 +38,7 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.event_grid_trigger("event"),)
 
 
-def entries(event: Arguments) -> Sequence[Any]:
+def entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 

@@ -55,7 +55,7 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     )
 
 
-def entries(event: Arguments) -> Sequence[Any]:
+def entries(event: Arguments) -> Sequence[object]:
     found = event["event"]
     return found if isinstance(found, list) else [found]
 

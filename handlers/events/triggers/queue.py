@@ -38,7 +38,7 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.queue_trigger("event", queue_name="%PACKAGER_QUEUE%", connection=STORAGE),)
 
 
-def entries(event: Arguments) -> Sequence[Any]:
+def entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 

@@ -39,7 +39,7 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.service_bus_queue_trigger("event", connection=SERVICE_BUS, queue_name=name),)
 
 
-def entries(event: Arguments) -> Sequence[Any]:
+def entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 

@@ -40,7 +40,7 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     )
 
 
-def entries(event: Arguments) -> Sequence[Any]:
+def entries(event: Arguments) -> Sequence[object]:
     """The invocation's name, and the blob."""
     return [(event["context"].invocation_id, event["request"])]
 

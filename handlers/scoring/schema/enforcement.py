@@ -55,7 +55,7 @@ _MISSING_VALUES = (
 )
 
 
-def enforce(data: object, schema: Schema, quirks: Quirks, *, schema_details: bool) -> Any:
+def enforce(data: object, schema: Schema, quirks: Quirks, *, schema_details: bool) -> object:
     """`data` as the signature wants it: a Table, or for tensors an ndarray or a dict of them.
 
     `data` is what the parser made: a Table, an ndarray, a dict, a list or a scalar. Raises

@@ -8,12 +8,12 @@ from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import Cells, Column, Table, objects
 
 
-def to_arrays(table: Table) -> dict[Any, Cells]:
+def to_arrays(table: Table) -> dict[object, Cells]:
     """One-dimensional arrays in order; text is an object array with NaN for null."""
     return {name: column.cells for name, column in table.columns.items()}
 
 
-def to_dataframe(table: Table) -> Any:
+def to_dataframe(table: Table) -> object:
     """A pandas DataFrame, made in one call."""
     import pandas as pd
 

@@ -40,7 +40,7 @@ def enforce_value(data: object, wanted: Type, *, required: bool, quirks: Quirks)
     return data
 
 
-def _enforce_scalar(data: object, wanted: DataType, *, required: bool, quirks: Quirks) -> Any:
+def _enforce_scalar(data: object, wanted: DataType, *, required: bool, quirks: Quirks) -> object:
     if not required and (data is None or (isinstance(data, float) and data != data)):  # noqa: PLR0124  NaN
         return None
     if not np.isscalar(data):
@@ -54,7 +54,7 @@ def _enforce_scalar(data: object, wanted: DataType, *, required: bool, quirks: Q
         ) from error
 
 
-def _enforce_list(data: object, wanted: Array, *, required: bool, quirks: Quirks) -> Any:
+def _enforce_list(data: object, wanted: Array, *, required: bool, quirks: Quirks) -> object:
     empty = data is None or (isinstance(data, list | np.ndarray) and len(data) == 0)
     if empty and (not required or isinstance(wanted.items, AnyType)):
         return data
@@ -104,7 +104,7 @@ def _as_array(column: Column, wanted: DataType) -> Cells:
     return column.cells.astype(wanted.array_dtype)
 
 
-def _enforce_object(data: object, wanted: Object, *, required: bool, quirks: Quirks) -> Any:
+def _enforce_object(data: object, wanted: Object, *, required: bool, quirks: Quirks) -> object:
     if not required and (data is None or data == {}):
         return data
     if not isinstance(data, dict):
@@ -143,7 +143,7 @@ def _name_kind(wanted: Type) -> str:
     return "sparkml_vector" if getattr(wanted, "vector", False) else type(wanted).__name__.lower()
 
 
-def _enforce_map(data: object, wanted: Map, *, required: bool, quirks: Quirks) -> Any:
+def _enforce_map(data: object, wanted: Map, *, required: bool, quirks: Quirks) -> object:
     if (not required or isinstance(wanted.values, AnyType)) and (data is None or data == {}):
         return data
     if not isinstance(data, dict):

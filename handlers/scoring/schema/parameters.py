@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from handlers.scoring.errors import FOREIGN, ParameterError, ScoringError, TooLargeError
 from handlers.scoring.schema import np
@@ -40,7 +39,7 @@ _WIDENED: dict[str, type] = {FLOAT.name: int, DOUBLE.name: int}
 
 def enforce_params(
     params: Json, specs: Sequence[ParamSpec] | None, quirks: Quirks
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Return what the model is called with; unknown names are dropped.
 
     Raises ParameterError, naming every parameter that does not fit.
@@ -76,7 +75,7 @@ def _list_wrong(wrong: Iterable[tuple[str, str]]) -> str:
     return f"Invalid parameters found: {{{', '.join(map(repr, wrong))}}}"
 
 
-def _check_value(value: Json, spec: ParamSpec, quirks: Quirks) -> Any:
+def _check_value(value: Json, spec: ParamSpec, quirks: Quirks) -> object:
     if spec.shape == (-1,) and not (isinstance(value, list) and _dimensions(value) == 1):
         raise ParameterError(
             f"Value must be a 1D array with shape (-1,) for param {spec}, "
@@ -117,7 +116,7 @@ def _enforce_object(value: Json, spec: ParamSpec, quirks: Quirks) -> Json:
     return value
 
 
-def _enforce_scalar(value: Json, wanted: DataType) -> Any:
+def _enforce_scalar(value: Json, wanted: DataType) -> object:
     if value is None:
         return None
     if wanted is DATETIME:
@@ -132,7 +131,7 @@ def _enforce_scalar(value: Json, wanted: DataType) -> Any:
     raise ParameterError(said, whole=lambda: f"{said} for value `{value!s}`")
 
 
-def _time(value: Json) -> Any:
+def _time(value: Json) -> object:
     try:
         made = np.datetime64(value).item()
     except ValueError as error:

@@ -26,7 +26,7 @@ LARGEST_CELLS: Final = 50_000_000
 _Sides = tuple[tuple[float, ...], bool]
 
 
-def looked_up(ensemble: Ensemble, constants: list[object]) -> tuple[Ensemble, list[Any]]:
+def looked_up(ensemble: Ensemble, constants: list[object]) -> tuple[Ensemble, list[object]]:
     """The ensemble with splits by numbers alone, and the operators that make its features.
 
     Raises RefusedError where the tables would be out of all proportion.

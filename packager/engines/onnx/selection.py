@@ -21,7 +21,7 @@ class _Proven:
     evidence: dict[str, Any]
 
 
-def prove(case: GraphCase, out: Path) -> dict[str, Any]:
+def prove(case: GraphCase, out: Path) -> dict[str, object]:
     """The cheapest candidate that answers as the model, its graph as `model.onnx` in `out`.
 
     Candidates come the nearest to the model first. The first that is proven stands until another

@@ -41,7 +41,7 @@ class Inputs:
     def numeric(self) -> bool:
         return all(column.type != "string" for column in self.columns)
 
-    def matrix(self, dtype: str, name: str = "X") -> list[dict[str, Any]]:
+    def matrix(self, dtype: str, name: str = "X") -> list[dict[str, object]]:
         """One feed that takes every column in order, or the tensor."""
         names = [column.name for column in self.columns] or None
         return [{"input": name, "dtype": dtype, "columns": names, "tensor": self.tensor}]
@@ -72,5 +72,5 @@ class Hints(Protocol):
         """The steps between the inputs and the trees."""
 
     @property
-    def seen(self) -> Callable[[Any], frozenset[str | float]]:
+    def seen(self) -> Callable[[object], frozenset[str | float]]:
         """Category values, words and numbers, that an encoder of the model has seen."""

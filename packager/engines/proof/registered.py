@@ -97,5 +97,5 @@ def read_inputs(schema: Any) -> Inputs:
     return Inputs(columns=tuple(columns))
 
 
-def _missing(value: object, kind: str) -> Any:
+def _missing(value: object, kind: str) -> object:
     return math.nan if value is None and kind in {"double", "float"} else value

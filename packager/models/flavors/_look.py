@@ -108,7 +108,7 @@ def read_serialized(path: Path, serialization: str) -> Contents:
     return skops(path) if serialization == "skops" else read_pickled(path)
 
 
-def read_schema(path: Path) -> Any:
+def read_schema(path: Path) -> object:
     """Read the schema of a skops file. Raises ModelFormatError."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("schema.json") as file:

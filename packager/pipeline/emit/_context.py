@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from handlers.events import sources
 from handlers.observability import of_model, sketches
@@ -35,7 +35,7 @@ _PARAMETER: Final = 4096
 
 def context(
     artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, sizing: Sizing
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Every name that a template under templates/ may use."""
     model = plan.model
     output = destination_uri.of(plan)

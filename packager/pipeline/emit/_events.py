@@ -12,7 +12,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from packager.errors import ConfigurationError
 from packager.probes.source_events import source_event
@@ -176,7 +176,7 @@ def _make_headers(host: str, body: bytes | None, content_type: str) -> dict[str,
     return dict(sorted(found.items()))
 
 
-def _body(body: bytes | None) -> dict[str, Any]:
+def _body(body: bytes | None) -> dict[str, object]:
     if body is None:
         return {"body": None, "isBase64Encoded": False}
     try:

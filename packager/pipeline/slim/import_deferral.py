@@ -92,7 +92,7 @@ class Sinking:
 
     def _survey_package(
         self, modules: Mapping[str, PurePosixPath], digests: Mapping[PurePosixPath, str]
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Read the sources of a package's modules, or take what they said in an earlier build."""
         asked = [
             {
@@ -133,14 +133,14 @@ class Sinking:
         for name, content in unpack_files(cache.remember("deferred", key, compute)):
             paths[name].write_bytes(content)
 
-    def _sink(self, command: str, asked: Sequence[Mapping[str, object]]) -> dict[str, Any]:
+    def _sink(self, command: str, asked: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """Run the worker on all, in as many processes as `_SHARDS` says; answers by module."""
         shards = [asked[start::_SHARDS] for start in range(_SHARDS)]
         with ThreadPoolExecutor(max_workers=_SHARDS) as pool:
             done = pool.map(lambda shard: self._sink_some(command, shard), shards)
             return {name: found for each in done for name, found in each.items()}
 
-    def _sink_some(self, command: str, asked: Sequence[Mapping[str, object]]) -> dict[str, Any]:
+    def _sink_some(self, command: str, asked: Sequence[Mapping[str, object]]) -> dict[str, object]:
         with make_scratch("defer") as folder:
             question, answer = folder / "asked.json", folder / "answered.json"
             question.write_text(json.dumps(asked), encoding="utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from packager.probes.source_events._forms import EPOCH_SECONDS, ID, make_arn, make_records
 from packager.types import Json
 
@@ -26,7 +24,7 @@ def make_event(request: Json) -> Json:
     )
 
 
-def _make_attribute(value: Json) -> dict[str, Any]:
+def _make_attribute(value: Json) -> dict[str, object]:
     if isinstance(value, bool):
         return {"BOOL": value}
     if value is None:

@@ -304,12 +304,12 @@ def test_running_out_of_memory_is_recovered_from() -> None:
     model = Small(64)
     runner = Runner(scorer(model, TENSOR).predict, 64)
     jobs = [Job(form="f", rows=8, data=np.full((8, 2), i, "float32")) for i in range(8)]
-    assert [float(each[0]) for each in runner(jobs)] == [i * 2.0 for i in range(8)]
+    assert [np.asarray(each)[0] for each in runner(jobs)] == [i * 2.0 for i in range(8)]
 
     model.rows = 5  # something else took the memory
     found = runner(jobs)
 
-    assert [each.tolist() for each in found] == [[i * 2.0] * 8 for i in range(8)]
+    assert [np.asarray(each).tolist() for each in found] == [[i * 2.0] * 8 for i in range(8)]
     assert (runner.batch_rows <= 5, runner.recovered > 0) == (True, True)
 
 

@@ -20,7 +20,7 @@ __version__ = "0.0.0"
 _PARTS = frozenset({"exceptions", "lightgbm", "models", "pyfunc", "sklearn", "types", "xgboost"})
 
 
-def trace(func: Callable[..., Any] | None = None, **_options: Any) -> Any:
+def trace(func: Callable[..., object] | None = None, **_options: object) -> object:
     """No tracing: the function as it is, for `@mlflow.trace` and `@mlflow.trace(...)`."""
     return func if func is not None else lambda decorated: decorated
 
@@ -28,13 +28,13 @@ def trace(func: Callable[..., Any] | None = None, **_options: Any) -> Any:
 class _Span:
     """Takes what a span takes and keeps nothing."""
 
-    def set_inputs(self, _inputs: Any) -> None: ...
+    def set_inputs(self, _inputs: object) -> None: ...
 
-    def set_outputs(self, _outputs: Any) -> None: ...
+    def set_outputs(self, _outputs: object) -> None: ...
 
     def set_attribute(self, _key: str, _value: Any) -> None: ...
 
-    def set_attributes(self, _attributes: Any) -> None: ...
+    def set_attributes(self, _attributes: object) -> None: ...
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def start_span(*_args: Any, **_options: Any) -> Iterator[_Span]:
     yield _Span()
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _PARTS:
         return importlib.import_module(f"mlflow.{name}")
     msg = f"the stand-in for mlflow has no {name!r}: this model needs mlflow itself"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mlflow.exceptions import MlflowException
 
 
-def flavor(model_uri: str, name: str) -> tuple[Path, dict[str, Any]]:
+def flavor(model_uri: str, name: str) -> tuple[Path, dict[str, object]]:
     """(folder, the flavor's part of MLmodel). Raises MlflowException for anything but a folder."""
     folder = Path(str(model_uri).removeprefix("file://"))
     if not (folder / "MLmodel").is_file():

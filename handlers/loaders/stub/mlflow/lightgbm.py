@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mlflow._local import flavor
 from mlflow.sklearn import _read
 
 
-def load_model(model_uri: str, dst_path: str | None = None) -> Any:  # noqa: ARG001 - as MLflow's
+def load_model(model_uri: str, dst_path: str | None = None) -> object:  # noqa: ARG001 - as MLflow's
     folder, conf = flavor(model_uri, "lightgbm")
     path = folder / conf["data"]
     if conf.get("model_class", "lightgbm.basic.Booster") == "lightgbm.basic.Booster":

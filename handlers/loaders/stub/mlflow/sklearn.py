@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
 
 from mlflow._local import flavor
 
 
-def load_model(model_uri: str, dst_path: str | None = None) -> Any:  # noqa: ARG001 - as MLflow's
+def load_model(model_uri: str, dst_path: str | None = None) -> object:  # noqa: ARG001 - as MLflow's
     folder, conf = flavor(model_uri, "sklearn")
     path = folder / conf["pickled_model"]
     return _read(path, conf.get("serialization_format", "pickle"), conf)
 
 
-def _read(path: Path, serialization: str, conf: dict[str, Any]) -> Any:
+def _read(path: Path, serialization: str, conf: dict[str, object]) -> object:
     if serialization == "skops":
         import skops.io
 

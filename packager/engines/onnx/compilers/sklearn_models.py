@@ -131,11 +131,11 @@ def _list_feeds(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, An
     return feeds, types
 
 
-def _after(steps: object, types: list[object], graph: Callable[[], object]) -> Any:
+def _after(steps: object, types: list[object], graph: Callable[[], object]) -> object:
     return trees.after(_convert_model(steps, types), graph())
 
 
-def _convert_model(model: object, types: list[object]) -> Any:
+def _convert_model(model: object, types: list[object]) -> object:
     operators.register()
     made = partial(to_onnx, model, initial_types=types, target_opset=_opsets())
     if not is_classifier(model):
@@ -203,7 +203,7 @@ def seen(model: object) -> frozenset[str | float]:
     return frozenset(found)
 
 
-def _parts(model: object) -> Iterator[Any]:
+def _parts(model: object) -> Iterator[object]:
     yield model
     for name in ("steps", "transformers_", "transformer_list"):
         for each in getattr(model, name, ()):

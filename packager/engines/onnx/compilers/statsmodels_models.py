@@ -109,7 +109,7 @@ def _levels(design: Any) -> dict[str, list[str]]:
     return found
 
 
-def _make_feed(inputs: Inputs, name: str) -> dict[str, Any]:
+def _make_feed(inputs: Inputs, name: str) -> dict[str, object]:
     (kind,) = [column.type for column in inputs.columns if column.name == name]
     dtype = "object" if kind == "string" else "float64"
     return {"input": name, "dtype": dtype, "columns": [name], "tensor": None}

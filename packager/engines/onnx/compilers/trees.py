@@ -83,7 +83,7 @@ def graph(ensemble: Ensemble) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def class_names(classes: Sequence[object]) -> Any:
+def class_names(classes: Sequence[object]) -> TensorProto:
     """The constant `classes`, of words or of whole numbers."""
     named = np.array(classes)
     text = named.dtype.kind in "UO"
@@ -95,7 +95,7 @@ def class_names(classes: Sequence[object]) -> Any:
     )
 
 
-def _round_inputs(ensemble: Ensemble) -> list[Any]:
+def _round_inputs(ensemble: Ensemble) -> list[object]:
     if not ensemble.narrow:
         return [helper.make_node("Identity", [INPUT], [categories.TAKEN])]
     return [
@@ -125,7 +125,7 @@ def after(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _scale_margins(ensemble: Ensemble, constants: list[object]) -> list[Any]:
+def _scale_margins(ensemble: Ensemble, constants: list[object]) -> list[object]:
     """A mean is divided and not multiplied, as the models do it: to the last bit."""
     kind, by = ("Div", ensemble.divisor) if ensemble.divisor != 1.0 else ("Mul", ensemble.scale)
     if by == 1.0:
@@ -138,7 +138,7 @@ def _constant(name: str, value: npt.NDArray[Any]) -> Any:
     return numpy_helper.from_array(value, name)
 
 
-def _ensemble_node(ensemble: Ensemble) -> Any:
+def _ensemble_node(ensemble: Ensemble) -> object:
     """Splits and leaves are counted apart; a tree that is one leaf gets a split to two of it.
 
     What margins start with comes as such trees, the first: sums then have the model's own order.

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 _HELD: list[Any] = []
 
 
-def set_model(model: Any) -> None:
+def set_model(model: object) -> None:
     """Name the model of this file: a PythonModel or a function."""
     from mlflow.pyfunc.model import PythonModel
 
@@ -19,7 +19,7 @@ def set_model(model: Any) -> None:
     _HELD[:] = [model]
 
 
-def take_model() -> Any:
+def take_model() -> object:
     """The model that was set; raises MlflowException where none was."""
     if not _HELD:
         msg = "the model's code does not call mlflow.models.set_model"

@@ -17,7 +17,7 @@ class ModelConfig:
             msg = "Config file is not provided which is needed to load the model."
             raise FileNotFoundError(msg)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         if isinstance(self.config, dict):
             return self.config
         import yaml

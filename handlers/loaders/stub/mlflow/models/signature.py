@@ -23,13 +23,13 @@ class _TypeHints:
         self.output = output
 
 
-def takes_context(function: Callable[..., Any]) -> bool:
+def takes_context(function: Callable[..., object]) -> bool:
     """Tell whether `predict` has a context before its input, by name or by count."""
     names = [name for name in inspect.signature(function).parameters if name != "self"]
     return "context" in names or len([name for name in names if name != "params"]) == 2
 
 
-def hints_of(function: Callable[..., Any], position: int) -> _TypeHints:
+def hints_of(function: Callable[..., object], position: int) -> _TypeHints:
     """Return hints of the input at `position` (self left out) and of what is returned."""
     target = function if hasattr(function, "__annotations__") else type(function).__call__
     names = [name for name in inspect.signature(target).parameters if name != "self"]

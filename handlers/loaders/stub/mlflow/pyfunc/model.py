@@ -18,8 +18,8 @@ class PythonModel:
         raise NotImplementedError
 
     def predict_stream(
-        self, context: Any, model_input: Any, params: dict[str, Any] | None = None
-    ) -> Any:
+        self, context: object, model_input: object, params: dict[str, object] | None = None
+    ) -> object:
         raise NotImplementedError
 
     @property
@@ -30,7 +30,7 @@ class PythonModel:
             self.__dict__["_predict_type_hints"] = known
         return known
 
-    def __init_subclass__(cls, **more: Any) -> None:
+    def __init_subclass__(cls, **more: object) -> None:
         super().__init_subclass__(**more)
         own = cls.__dict__.get("predict")
         if callable(own) and not getattr(cls, "_skip_type_hint_validation", False):
@@ -65,5 +65,5 @@ class PythonModelContext:
         return self._artifacts
 
     @property
-    def model_config(self) -> Any:
+    def model_config(self) -> object:
         return self._model_config

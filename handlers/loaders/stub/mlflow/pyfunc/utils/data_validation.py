@@ -34,7 +34,7 @@ class FuncInfo(NamedTuple):
     input_param_name: str
 
 
-def validate_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
+def validate_inputs(function: Callable[..., object]) -> Callable[..., object]:
     """The function, its input validated first; as it is where it was wrapped before."""
     if getattr(function, "_is_pyfunc", False):
         return function
@@ -46,7 +46,7 @@ def validate_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
     checks = typing.get_origin(hint) is list and _has_schema(hint)
 
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: object, **kwargs: object) -> object:
         if checks:
             args, kwargs = _validate(args, kwargs, index, hint, named[position])
         return function(*args, **kwargs)
@@ -59,8 +59,8 @@ pyfunc = validate_inputs
 
 
 def _validate(
-    args: tuple[Any, ...], kwargs: dict[str, Any], index: int, hint: Any, name: str
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    args: tuple[object, ...], kwargs: dict[str, object], index: int, hint: object, name: str
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """As `_validate_model_input`; Python's own refusals have a code too, as in MLflow's wrapper."""
     try:
         return _validate_model_input(args, kwargs, index, hint, name)
@@ -72,12 +72,12 @@ def _validate(
 
 
 def _validate_model_input(
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
     model_input_index_in_sig: int,
-    type_hint: Any,
+    type_hint: object,
     model_input_param_name: str,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """(args, kwargs) with the input validated; pickled functions call it by this name."""
     if model_input_param_name in kwargs:
         value = validate(_from_frame(kwargs[model_input_param_name], type_hint), type_hint)
@@ -104,7 +104,7 @@ def _has_schema(hint: Any) -> bool:
     return origin in _UNIONS and (len(left) > 1 or (len(args) > len(left) and _has_schema(left[0])))
 
 
-def _from_frame(data: Any, hint: Any) -> Any:
+def _from_frame(data: object, hint: object) -> object:
     """A DataFrame as the list that the hint asks for."""
     pandas = sys.modules.get("pandas")
     if pandas is None or not isinstance(data, pandas.DataFrame) or hint is pandas.DataFrame:
@@ -126,14 +126,14 @@ def _without_arrays(data: Any) -> Any:
     return None if isinstance(data, float) and math.isnan(data) else data
 
 
-def _is_pydantic(hint: Any) -> bool:
+def _is_pydantic(hint: object) -> bool:
     pydantic = sys.modules.get("pydantic")
     if pydantic is None or not isinstance(hint, type) or typing.get_origin(hint) is not None:
         return False
     return issubclass(hint, pydantic.BaseModel)
 
 
-def validate(data: Any, hint: Any) -> Any:
+def validate(data: object, hint: object) -> object:
     """The data as the hint has it. Raises MlflowException, INVALID_PARAMETER_VALUE."""
     if _is_pydantic(hint):
         return _as_pydantic(data, hint)
@@ -156,7 +156,7 @@ def validate(data: Any, hint: Any) -> Any:
     raise _make_refusal(f"Unsupported type hint `{_show_hint(hint)}`.")
 
 
-def _as_list(data: Any, element: Any) -> list[Any]:
+def _as_list(data: object, element: object) -> list[object]:
     if not isinstance(data, list):
         raise _make_refusal(f"Expected list, but got {type(data).__name__}")
     made, wrong = [], []
@@ -174,7 +174,7 @@ def _as_list(data: Any, element: Any) -> list[Any]:
     return made
 
 
-def _as_dict(data: Any, element: Any) -> dict[str, Any]:
+def _as_dict(data: object, element: object) -> dict[str, object]:
     if not isinstance(data, dict):
         raise _make_refusal(f"Expected dict, but got {type(data).__name__}")
     made: dict[str, Any] = {}
@@ -195,7 +195,7 @@ def _as_dict(data: Any, element: Any) -> dict[str, Any]:
     return made
 
 
-def _parse_value(data: Any, hint: Any) -> Any:
+def _parse_value(data: object, hint: object) -> object:
     """Parse what JSON has no type for: bytes in base64, times in ISO 8601."""
     if not isinstance(data, str):
         return data
