@@ -1,6 +1,6 @@
-"""Write every page of docs/reference that is made of the code."""
+"""Write every page of docs/ that is made of the code."""
 
 from tools.reference.pages import PAGES, ROOT
 
 for _name, _make in PAGES.items():
-    (ROOT / "docs" / "reference" / _name).write_text(_make(), encoding="utf-8")
+    (ROOT / "docs" / _name).write_text(_make(), encoding="utf-8")

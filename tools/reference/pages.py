@@ -1,4 +1,4 @@
-"""The pages of docs/reference: each is made whole, of what the code says."""
+"""The pages of docs/ that are made whole of what the code, the facts and the benchmarks say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from prometheus_client import CollectorRegistry
 
 from handlers.service.metrics import Metrics
-from packager import cli
+from packager import cli, targets
 from packager.cli._common import join_lines
 from packager.cli._panels import Panel
 from packager.deployments._parameters import Declared, source_parameters, template_parameters
@@ -151,6 +151,71 @@ def make_evidence() -> str:
             _table(("field", "type", "meaning"), _list_fields(schema, schema["$defs"], "")),
         ]
     )
+
+
+def make_limits() -> str:
+    """Every limit of every target, with its source."""
+    limits = {name: targets.load(name).limits for name in targets.TARGETS}
+    rows = {
+        "unpacked, most": lambda each: _show_bytes(each.unzipped_bytes),
+        "request, most": lambda each: _show_bytes(each.request_bytes),
+        "answer, most": lambda each: _show_bytes(each.response_bytes),
+        "memory": lambda each: f"{each.memory_mb[0]:,} to {each.memory_mb[1]:,} MB",
+        "one answer, longest": lambda each: f"{each.timeout_seconds:,} s",
+        "start, longest": lambda each: f"{each.init_seconds:g} s",
+        "source": lambda each: f"[as of {each.as_of}]({each.source})",
+    }
+    return _join(
+        [
+            _open("Limits", "What your artifact must fit, and what packager does not do."),
+            "## Of the platforms",
+            (
+                "A build checks each of these before you deploy. `--facts-dir` overrides one that "
+                "has changed."
+            ),
+            _table(
+                ("", *limits), ([name, *map(show, limits.values())] for name, show in rows.items())
+            ),
+            (_HERE / "limits.md").read_text(encoding="utf-8").strip(),
+        ]
+    )
+
+
+def make_comparisons() -> str:
+    """The text of comparisons.md beside this module, with tables of the last benchmarks."""
+    text = (_HERE / "comparisons.md").read_text(encoding="utf-8")
+
+    def take(found: re.Match[str]) -> str:
+        name, *columns = found[1].split("; ")
+        return _take_columns(ROOT / "bench" / "results" / name, columns)
+
+    return f"{_MADE}\n\n" + re.sub(r"\{\{(.+)\}\}", take, text)
+
+
+def _take_columns(path: Path, columns: Sequence[str]) -> str:
+    """Return those columns of the first table in a page that has them all."""
+    header: list[str] = []
+    rows: list[list[str]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        cells = [each.strip() for each in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            if rows:
+                break
+            header = []
+        elif not header:
+            header = cells if {*columns} <= {*cells} else []
+        elif set(line) - set("|-: "):
+            rows.append([cells[header.index(each)] for each in columns])
+    if not rows:
+        raise LookupError(f"{path.name} has no table with {columns}: correct comparisons.md")
+    return _table(columns, rows)
+
+
+def _show_bytes(count: int) -> str:
+    """Platforms count in the one way or the other: whichever comes out even is theirs."""
+    if count % 2**20 == 0:
+        return f"{count // 2**20:,} MB"
+    return f"{count / 1e9:g} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def read_variables() -> dict[str, dict[str, str]]:
@@ -335,10 +400,12 @@ def _read_type(
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
-    "command-line.md": make_command_line,
-    "environment-variables.md": make_variables,
-    "template-parameters.md": make_parameters,
-    "deployments-settings.md": make_settings,
-    "metrics.md": make_metrics,
-    "evidence.md": make_evidence,
+    "reference/command-line.md": make_command_line,
+    "reference/environment-variables.md": make_variables,
+    "reference/template-parameters.md": make_parameters,
+    "reference/deployments-settings.md": make_settings,
+    "reference/metrics.md": make_metrics,
+    "reference/evidence.md": make_evidence,
+    "support/limits.md": make_limits,
+    "support/comparisons.md": make_comparisons,
 }

@@ -207,5 +207,7 @@ def test_where_a_function_can_be_booted(
 def test_a_machine_without_an_emulator_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     interpreter = Interpreter(path=Path("python"), version="3.13.0", found_by="test")
-    with pytest.raises(ToolError, match="no Lambda emulator for riscv64. Build on a machine of x86_64, arm64"):
+    with pytest.raises(
+        ToolError, match=r"no Lambda emulator for riscv64\. Build on a machine of x86_64, arm64"
+    ):
         parts.emulator_binary(interpreter)

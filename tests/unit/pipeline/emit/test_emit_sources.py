@@ -231,7 +231,10 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"events": ("files",)}, "predictions are written to files"),
     ({"batch": True}, "--batch needs --event files --event stepfunctions"),
     ({"events": ("sqs",), "output_to": "ftp://x"}, "it must start with one of s3://, sqs://"),
-    ({"events": ("sqs",), "output_to": "s3://No_Bucket"}, "'No_Bucket' is not a name that s3 takes"),
+    (
+        {"events": ("sqs",), "output_to": "s3://No_Bucket"},
+        "'No_Bucket' is not a name that s3 takes",
+    ),
     ({"events": ("sqs",), "output_to": "sqs://q/prefix"}, "sqs:// takes no prefix 'prefix'"),
     ({"events": ("sqs",), "output_to": "s3://answers/{{resolve:x}}"}, "takes no prefix"),
 )
