@@ -10,11 +10,9 @@ is what CloudFormation would resolve (`{{resolve:...}}`, `${...}`), or JSON woul
 
 from __future__ import annotations
 
-import re
-import zlib
-
 _LONGEST = 250
-_REFUSED = re.compile(r'[^ -~]|["$\\{}]|^:')
+_RESOLVED = frozenset('"$\\{}')
+_REFUSED = r'[^ -~]|["$\\{}]|^:'
 
 
 def dimension_value(text: str) -> str:
@@ -22,11 +20,21 @@ def dimension_value(text: str) -> str:
 
     So two texts that look alike once cleaned stay two values. A cleaned value stays as it is.
     """
-    cleaned = _REFUSED.sub("_", text).strip()
-    if cleaned == text and 0 < len(text) <= _LONGEST:
+    if _is_value(text):
         return text
+    import re
+    import zlib
+
+    cleaned = re.sub(_REFUSED, "_", text).strip()
     checksum = f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
     return f"{cleaned[: _LONGEST - 9].rstrip() or '_'}-{checksum}"
+
+
+def _is_value(text: str) -> bool:
+    """Tell whether a text can stay as it is, without a regular expression at start."""
+    if not text.isascii() or not text.isprintable() or _RESOLVED.intersection(text):
+        return False
+    return text[:1] not in {"", ":"} and text == text.strip() and len(text) <= _LONGEST
 
 
 def of_model(name: str, version: str | None, service: str | None = None) -> dict[str, str]:

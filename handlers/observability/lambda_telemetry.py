@@ -1,4 +1,4 @@
-"""A function's log and metrics on AWS, both by aws-lambda-powertools on standard output.
+"""A function's log and metrics on AWS, on standard output.
 
 The event is never logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says. A request is one record of
 metrics in CloudWatch's embedded metric format:
@@ -6,6 +6,11 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 Dimensions: service, model and version, so that an alias that moves can be watched, in the form that
 handlers.observability.dimension_value gives them; the namespace is POWERTOOLS_METRICS_NAMESPACE or
 `ModelServing`.
+
+Both are in aws-lambda-powertools' form, byte for byte. Powertools takes a fifth of an empty
+function's start: it writes the lines, and says whether metrics are written, where the environment
+asks for what only it does (POWERTOOLS_DEV, sampling, deduplication, ...) and where the model's own
+code has imported it (docs/adr/0017).
 """
 
 from __future__ import annotations
@@ -13,34 +18,76 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
-from typing import TYPE_CHECKING
-
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 
 from handlers import STORE
 from handlers.manifest import Manifest
 from handlers.observability import log_redaction, of_model
+from handlers.observability.log_lines import LineLogger, remove_handlers
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools import Logger
+
     from handlers.events.event_processor import Counts
 
 NAMESPACE = "ModelServing"
+_WRITER = json.JSONEncoder(separators=(",", ":"))
+_OURS = frozenset(
+    f"POWERTOOLS_{name}"
+    for name in ("SERVICE_NAME", "METRICS_NAMESPACE", "LOG_LEVEL", "LOGGER_LOG_EVENT")
+)
+"""Variables of Powertools that are followed without it; the last by never logging an event."""
+_LAMBDA_LEVELS = {
+    "TRACE": "NOTSET",
+    "DEBUG": "DEBUG",
+    "INFO": "INFO",
+    "WARN": "WARNING",
+    "ERROR": "ERROR",
+    "FATAL": "CRITICAL",
+}
+"""https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html"""
 
 
-def start_logger(service: str) -> Logger:
+def start_logger(service: str) -> LineLogger | Logger:
     """The function's logger; records of our own modules go the same way.
 
-    The level is POWERTOOLS_LOG_LEVEL's or Lambda's own setting, INFO unless set.
+    The level is Lambda's own setting, else POWERTOOLS_LOG_LEVEL's or LOG_LEVEL's, INFO unless set.
+    Raises ValueError for a level that logging does not know.
     """
-    logger = Logger(service=service, serialize_stacktrace=False)
+    level = _read_level(os.environ)
+    logger: LineLogger | Logger
+    if level is None or needs_powertools(os.environ):
+        from aws_lambda_powertools import Logger
+
+        remove_handlers(service)
+        logger = Logger(service=service, serialize_stacktrace=False)
+    else:
+        logger = LineLogger(service, level)
     ours = logging.getLogger("handlers")
     ours.handlers = [logger.registered_handler]
     ours.setLevel(logger.log_level)
     ours.propagate = False
     log_redaction.silence()
     return logger
+
+
+def needs_powertools(environ: Mapping[str, str]) -> bool:
+    """Tell whether lines and metrics are Powertools' own to write."""
+    asked = any(name.startswith("POWERTOOLS_") and name not in _OURS for name in environ)
+    return asked or "aws_lambda_powertools" in sys.modules
+
+
+def _read_level(environ: Mapping[str, str]) -> str | None:
+    """None where two levels are set that do not agree, of which Powertools warns."""
+    own = environ.get("POWERTOOLS_LOG_LEVEL") or environ.get("LOG_LEVEL")
+    platform = _LAMBDA_LEVELS.get(environ.get("AWS_LAMBDA_LOG_LEVEL", ""))
+    if platform and own and platform != own.upper():
+        return None
+    return platform or (own or "INFO").upper()
 
 
 class Recorder:
@@ -53,16 +100,18 @@ class Recorder:
     """
 
     def __init__(self, manifest: Manifest, service: str) -> None:
-        namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE
+        self._namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE
         named = of_model(manifest.model_name, manifest.model_version, service)
-        self._metrics = Metrics(namespace=namespace, service=named.pop("service"))
-        self._metrics.set_default_dimensions(**named)
+        # in Powertools' order
+        self._dimensions = {name: named[name] for name in ("model", "version", "service")}
         # a container that was started ahead of its first request is not a cold start
         kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         self._cold = kind != "provisioned-concurrency"
         self._manifest = manifest
         self._row_errors = 0
-        self._pending: dict[str, dict[str, object]] = {}
+        self._is_disabled = _is_disabled()
+        self._units: dict[str, str] = {}
+        self._values: dict[str, list[float]] = {}
 
     @property
     def cold(self) -> bool:
@@ -107,11 +156,26 @@ class Recorder:
         self._emit()
 
     def _add(self, name: str, unit: str, value: float) -> None:
-        self._pending[name] = {"Unit": unit, "Value": [float(value)]}
+        self._units[name] = unit
+        self._values[name] = [float(value)]
 
     def _emit(self) -> None:
-        """As Metrics.flush_metrics, for which each would have been checked as user's input is."""
-        pending, self._pending = self._pending, {}
-        if not is_metrics_disabled():
-            record = self._metrics.serialize_metric_set(metrics=pending)
-            print(json.dumps(record, separators=(",", ":")))  # noqa: T201 - where the agent reads
+        units, values = self._units, self._values
+        self._units, self._values = {}, {}
+        if self._is_disabled:
+            return
+        directive = {
+            "Namespace": self._namespace,
+            "Dimensions": [list(self._dimensions)],
+            "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
+        }
+        told = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+        print(_WRITER.encode({"_aws": told, **self._dimensions, **values}))  # noqa: T201 - where the agent reads
+
+
+def _is_disabled() -> bool:
+    if not needs_powertools(os.environ):
+        return False
+    from aws_lambda_powertools.metrics.functions import is_metrics_disabled
+
+    return is_metrics_disabled()

@@ -1,0 +1,140 @@
+"""Log lines as aws-lambda-powertools' Logger writes them, without its imports.
+
+Field by field they are those of its LambdaPowertoolsFormatter, as tests hold them to
+(https://github.com/aws-powertools/powertools-lambda-python, aws_lambda_powertools/logging).
+`handlers.observability.logs` says when Powertools itself is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STANDARD = frozenset(
+    (
+        *("name", "msg", "args", "level", "levelname", "levelno", "pathname", "filename"),
+        *("module", "exc_info", "exc_text", "stack_info", "lineno", "funcName", "created"),
+        *("msecs", "relativeCreated", "thread", "threadName", "processName", "process"),
+        *("asctime", "location", "timestamp"),
+    )
+)
+"""Attributes of a record that are not what a caller added to it."""
+_TIME = "%Y-%m-%d %H:%M:%S,{:03d}%z"
+_WRITER = json.JSONEncoder(default=str, separators=(",", ":"), ensure_ascii=False)
+
+
+class LineFormatter(logging.Formatter):
+    """One JSON object a record, with the keys of the invocation in it."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+        self.keys: dict[str, object] = {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        found: dict[str, object] = {
+            "level": record.levelname,
+            "location": f"{record.funcName}:{record.lineno}",
+            "message": None,
+            "timestamp": self.formatTime(record),
+            "service": self._service,
+            **self.keys,
+        }
+        added = vars(record)
+        found.update({name: added[name] for name in added if name not in _STANDARD})
+        found["message"] = _read_message(record)
+        if record.exc_info and record.exc_info[0] is not None:
+            found.setdefault("exception", self.formatException(record.exc_info))
+            found.setdefault("exception_name", record.exc_info[0].__name__)
+            found.setdefault("exception_notes", getattr(record.exc_info[1], "__notes__", None))
+        if trace := os.environ.get("_X_AMZN_TRACE_ID"):
+            found["xray_trace_id"] = trace.split(";")[0].replace("Root=", "")
+        return _WRITER.encode({key: found[key] for key in found if found[key] is not None})
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
+        form = _TIME.format(int(record.msecs))
+        return time.strftime(form, time.localtime(record.created))
+
+
+def _read_message(record: logging.LogRecord) -> object:
+    """A text that is JSON is written as what it holds."""
+    if isinstance(record.msg, dict):
+        return record.msg
+    if record.args:
+        return record.getMessage()
+    if isinstance(record.msg, str):
+        try:
+            return json.loads(record.msg)
+        except ValueError:
+            return record.msg
+    return record.msg
+
+
+class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # logging has no parameter at run time
+    """Where lines go."""
+
+
+def remove_handlers(service: str) -> None:
+    """Have an earlier LineLogger of a service write no more."""
+    logger = logging.getLogger(service)
+    logger.handlers = [each for each in logger.handlers if not isinstance(each, LineHandler)]
+
+
+class LineLogger:
+    """The part of Powertools' Logger that the function's code uses."""
+
+    def __init__(self, service: str, level: str | int) -> None:
+        """Raises ValueError for a level that logging does not know."""
+        self._logger = logging.getLogger(service)
+        self._formatter = LineFormatter(service)
+        self.registered_handler = LineHandler(sys.stdout)
+        self.registered_handler.setFormatter(self._formatter)
+        remove_handlers(service)
+        self._logger.addHandler(self.registered_handler)
+        self._logger.setLevel(level)
+        for each in logging.root.handlers:
+            # the runtime's own would write the line again
+            each.addFilter(lambda record: service not in record.name)
+        kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+        self._is_cold = kind != "provisioned-concurrency"
+
+    @property
+    def log_level(self) -> int:
+        return self._logger.level
+
+    def inject_lambda_context(
+        self, handle: Callable[[object, object], object], **_options: bool
+    ) -> Callable[[object, object], object]:
+        """The same function, with what the context tells of an invocation in each of its lines."""
+
+        def handle_in_context(event: object, context: object) -> object:
+            self._formatter.keys = {
+                "cold_start": self._is_cold,
+                "function_name": context.function_name,  # type: ignore[attr-defined]
+                "function_memory_size": context.memory_limit_in_mb,  # type: ignore[attr-defined]
+                "function_arn": context.invoked_function_arn,  # type: ignore[attr-defined]
+                "function_request_id": context.aws_request_id,  # type: ignore[attr-defined]
+            }
+            self._is_cold = False
+            return handle(event, context)
+
+        return handle_in_context
+
+    def append_keys(self, **keys: object) -> None:
+        self._formatter.keys.update(keys)
+
+    def set_correlation_id(self, value: str | None) -> None:
+        self.append_keys(correlation_id=value)
+
+    def info(self, message: str, *arguments: object, **keys: object) -> None:
+        self._logger.info(message, *arguments, extra=keys, stacklevel=2)
+
+    def error(self, message: str, *arguments: object, **keys: object) -> None:
+        self._logger.error(message, *arguments, extra=keys, stacklevel=2)
