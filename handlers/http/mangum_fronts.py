@@ -1,0 +1,70 @@
+"""Mangum's readers of HTTP events, one a kind of front, without Mangum's own event loop.
+
+Importing `mangum` imports asyncio, ssl and sockets for a class that is not used here: as much as
+an empty function's whole start. Its readers are modules below it that need none of that. Whoever
+imports `mangum` later gets all of it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Protocol
+
+    class Front(Protocol):
+        """A reader that has read an event: the request, and what makes a response of an answer."""
+
+        scope: Mapping[str, Any]
+        body: bytes
+
+        def __call__(self, answer: Mapping[str, object]) -> dict[str, object]: ...
+
+    class Kind(Protocol):
+        """A reader's class."""
+
+        def infer(self, event: object, context: object, config: object) -> bool: ...
+        def __call__(self, event: object, context: object, config: object) -> Front: ...
+
+
+TEXT_TYPES = (
+    *("text/", "application/json", "application/javascript", "application/xml"),
+    *("application/vnd.api+json", "application/vnd.oai.openapi"),
+)
+"""What is not sent as base64: Mangum's own default."""
+
+
+def read_front(event: object, context: object) -> Front:
+    """Have an event read by the reader of its kind. Raises StopIteration where none is."""
+    config = {
+        "api_gateway_base_path": "/",
+        "text_mime_types": [*TEXT_TYPES],
+        "exclude_headers": [],
+    }
+    fronts = (each for each in list_fronts() if each.infer(event, context, config))
+    return next(fronts)(event, context, config)
+
+
+def list_fronts() -> tuple[Kind, ...]:
+    """In Mangum's order. Its reader of CloudFront's events is left out: none come here."""
+    if "mangum.handlers" not in sys.modules and "mangum" not in sys.modules:
+        _import_handlers()
+    from mangum.handlers.alb import ALB
+    from mangum.handlers.api_gateway import APIGateway, HTTPGateway
+
+    return ALB, HTTPGateway, APIGateway
+
+
+def _import_handlers() -> None:
+    """Import the folder below the package while a package that was not run stands in its place."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("mangum")
+    if spec is not None:
+        sys.modules["mangum"] = importlib.util.module_from_spec(spec)
+        try:
+            importlib.import_module("mangum.handlers")
+        finally:
+            del sys.modules["mangum"]
