@@ -1,0 +1,155 @@
+"""Dataclasses that cost a start nothing: the same decorator, without generated code.
+
+`dataclasses` imports `inspect`, and writes and compiles the methods of each class: together half of
+what an empty function takes to start. Here one set of methods reads the fields' names. What is made
+is a dataclass to `dataclasses.replace`, `asdict` and `fields`, which learn of the fields when they
+ask. `slots` is taken and does nothing; there is no order, and no inheritance of fields.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from dataclasses import dataclass, field
+    from typing import NoReturn
+
+
+class _Factory:
+    """A default that is made anew for each value."""
+
+    def __init__(self, *, default_factory: Callable[[], object]) -> None:
+        self.make = default_factory
+
+
+class _Described:
+    """The fields of one class: their names in order, and what stands for those left out."""
+
+    def __init__(self, cls: type, *, kw_only: bool) -> None:
+        self.names = tuple(cls.__annotations__)
+        self.kw_only = kw_only
+        given = {name: vars(cls)[name] for name in self.names if name in vars(cls)}
+        self.factories = {name: each.make for name, each in given.items() if type(each) is _Factory}
+        self.defaults = {name: each for name, each in given.items() if name not in self.factories}
+
+    def fill(self, values: dict[str, object], owner: str) -> None:
+        """Add what was left out. Raises TypeError where it has no default."""
+        for name in self.names:
+            if name in values:
+                continue
+            if name in self.defaults:
+                values[name] = self.defaults[name]
+            elif name in self.factories:
+                values[name] = self.factories[name]()
+            else:
+                msg = f"{owner}() is missing {name!r}"
+                raise TypeError(msg)
+
+
+class _Fields:
+    """`__dataclass_fields__`, made when somebody asks for it."""
+
+    def __get__(self, _value: object, owner: type) -> object:
+        import dataclasses
+
+        described = _describe(owner)
+        fields = {name: dataclasses.field() for name in described.names}
+        for name, default in described.defaults.items():
+            fields[name] = dataclasses.field(default=default)
+        for name, make in described.factories.items():
+            fields[name] = dataclasses.field(default_factory=make)
+        made = dataclasses.make_dataclass(
+            owner.__name__,
+            [(name, owner.__annotations__[name], each) for name, each in fields.items()],
+            kw_only=described.kw_only,
+        )
+        found = made.__dict__["__dataclass_fields__"]
+        owner.__dataclass_fields__ = found  # type: ignore[attr-defined]
+        return found
+
+
+def _describe(cls: type) -> _Described:
+    found: _Described = cls.__described__  # type: ignore[attr-defined]  # set by _decorate
+    return found
+
+
+def _decorate(
+    cls: type | None = None,
+    /,
+    *,
+    frozen: bool = False,
+    slots: bool = False,  # noqa: ARG001 - dataclasses' own
+    kw_only: bool = False,
+) -> object:
+    """As dataclasses.dataclass, for these options."""
+    if cls is None:
+        return lambda each: _decorate(each, frozen=frozen, kw_only=kw_only)
+    described = _Described(cls, kw_only=kw_only)
+    for name in described.factories:
+        delattr(cls, name)
+    methods: dict[str, object] = {
+        "__described__": described,
+        "__dataclass_fields__": _Fields(),
+        "__match_args__": () if kw_only else described.names,
+        "__init__": _init,
+        "__eq__": _eq,
+        "__hash__": _hash if frozen else None,
+        "__repr__": _repr,
+    }
+    if frozen:
+        methods |= {"__setattr__": _refuse_change, "__delattr__": _refuse_change}
+    for name, method in methods.items():
+        if name != "__repr__" or name not in vars(cls):
+            setattr(cls, name, method)
+    return cls
+
+
+def _init(self: object, *given: object, **named: object) -> None:
+    described, values = _describe(type(self)), self.__dict__
+    names = described.names
+    if given:
+        if described.kw_only or len(given) > len(names):
+            msg = f"{type(self).__name__}() takes no {len(given)} positional arguments"
+            raise TypeError(msg)
+        values.update(zip(names, given, strict=False))
+    for name in named:
+        if name in values or name not in names:
+            msg = f"{type(self).__name__}() got an unexpected or a second {name!r}"
+            raise TypeError(msg)
+    values.update(named)
+    if len(values) < len(names):
+        described.fill(values, type(self).__name__)
+
+
+def _list_values(value: object) -> tuple[object, ...]:
+    held = value.__dict__
+    return tuple([held[name] for name in _describe(type(value)).names])
+
+
+def _eq(self: object, other: object) -> object:
+    if type(self) is not type(other):
+        return NotImplemented
+    return _list_values(self) == _list_values(other)
+
+
+def _hash(self: object) -> int:
+    return hash(_list_values(self))
+
+
+def _repr(self: object) -> str:
+    pairs = zip(_describe(type(self)).names, _list_values(self), strict=True)
+    shown = ", ".join(f"{name}={value!r}" for name, value in pairs)
+    return f"{type(self).__qualname__}({shown})"
+
+
+def _refuse_change(_self: object, name: str, *_value: object) -> NoReturn:
+    from dataclasses import FrozenInstanceError
+
+    msg = f"cannot assign to field {name!r}"
+    raise FrozenInstanceError(msg)
+
+
+if not TYPE_CHECKING:
+    dataclass, field = _decorate, _Factory
+
+__all__ = ["dataclass", "field"]
