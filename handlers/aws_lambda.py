@@ -26,8 +26,6 @@ from __future__ import annotations
 import gc
 import os
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from handlers.manifest import FILENAME, Manifest
 from handlers.observability import lambda_telemetry, log_redaction
@@ -35,12 +33,15 @@ from handlers.scoring import predictor
 from handlers.scoring.errors import InvalidInputError, ScoringError, TooLargeError, UnhandledError
 from handlers.scoring.scorer import Answer, Scorer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from handlers.events.event_processor import Counts, EventProcessor
     from handlers.events.sources import Source
     from handlers.http.router import Router
+    from handlers.manifest import Folder
     from handlers.observability.drift import Drift
 
 
@@ -95,7 +96,7 @@ class _Scorer(Scorer):
 class Function:
     """One loaded model and all that an invocation needs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Folder) -> None:
         """`folder` holds model-manifest.json. Raises what reading or loading the model raises."""
         manifest = Manifest.read(folder)
         service = os.environ.get("POWERTOOLS_SERVICE_NAME") or manifest.model_name
@@ -103,6 +104,8 @@ class Function:
         self._recorder = lambda_telemetry.Recorder(manifest, service)
         self._drift = _drift(manifest, folder, service) if manifest.baseline else None
         self._watched = _Watched(predictor.load(manifest, folder), self._drift)
+        if lambda_telemetry.needs_powertools(os.environ):
+            self._logger = lambda_telemetry.start_logger(service)  # the model may have imported it
         self._traced = bool(os.environ.get("AWS_XRAY_DAEMON_ADDRESS"))
         self._scorer = _Scorer(manifest, self._watched)
         self._processor = None
@@ -112,7 +115,6 @@ class Function:
             self._processor = EventProcessor.read(manifest.events, self._scorer)
         self._base_path = os.environ.get("PACKAGER_BASE_PATH", "")
         self._router: Router | None = None
-        self._front: Any = None
         self._handle = self._logger.inject_lambda_context(
             self._measure_event, log_event=False, clear_state=True
         )
@@ -230,6 +232,7 @@ class Function:
 
     def _answer_http(self, event: Any, context: object) -> dict[str, Any]:
         from handlers.http import lambda_events
+        from handlers.http.mangum_fronts import read_front
 
         self._logger.set_correlation_id(lambda_events.request_id(event))
         self._carry_trace(event)
@@ -242,7 +245,7 @@ class Function:
             refusal = InvalidInputError("The body is marked as base64 and is not.")
             answer = self._scorer.refusal(refusal)
         try:
-            front = self._front(event, context)
+            front = read_front(event, context)
             answer = answer or self._route_request(router, front.scope, front.body)
             response = front(_describe_answer(answer))
             if _size(response) > self._scorer.settings.response_bytes:
@@ -273,31 +276,21 @@ class Function:
 
     def _load_http(self) -> Router:
         if self._router is None:
-            from mangum.adapter import DEFAULT_TEXT_MIME_TYPES, HANDLERS
-
+            from handlers.http.mangum_fronts import list_fronts
             from handlers.http.router import Router
 
+            list_fronts()
             self._router = Router(self._scorer)
-            # without the adapter's own class, which makes an event loop
-            config = {
-                "api_gateway_base_path": "/",
-                "text_mime_types": DEFAULT_TEXT_MIME_TYPES,
-                "exclude_headers": [],
-            }
-            self._front = lambda event, context: next(
-                front(event, context, config)
-                for front in HANDLERS
-                if front.infer(event, context, config)
-            )
         return self._router
 
 
-def _drift(manifest: Manifest, folder: Path, service: str) -> Drift:
+def _drift(manifest: Manifest, folder: Folder, service: str) -> Drift:
     from handlers.observability import of_model
     from handlers.observability.drift import Drift
     from handlers.observability.sketches import Baseline
 
-    text = (folder / str(manifest.baseline)).read_text(encoding="utf-8")
+    with open(f"{folder}/{manifest.baseline}", encoding="utf-8") as file:  # noqa: PTH123
+        text = file.read()
     named = of_model(manifest.model_name, manifest.model_version, service)
     return Drift(Baseline.parse(text), print, named)
 
@@ -333,7 +326,7 @@ def _size(response: dict[str, object]) -> int:
     return len(body) + body.count('"') + body.count("\\") + body.count("\n") + 512
 
 
-def _start_function(folder: Path) -> Function:
+def _start_function(folder: Folder) -> Function:
     """The function, made without garbage collections: a start makes much and drops little.
 
     Collecting meanwhile took a tenth of its CPU. What is there afterwards stays, so that later
@@ -349,8 +342,8 @@ def _start_function(folder: Path) -> Function:
             gc.enable()
 
 
-_ROOT = Path(__file__).resolve().parent.parent
-_FUNCTION = _start_function(_ROOT) if (_ROOT / FILENAME).is_file() else None
+_ROOT = __file__.rpartition("/")[0].rpartition("/")[0]
+_FUNCTION = _start_function(_ROOT) if os.access(f"{_ROOT}/{FILENAME}", os.R_OK) else None
 
 
 def handler(event: object, context: object) -> object:

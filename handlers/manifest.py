@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+
+from handlers.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any, TypeAlias
+
+    Folder: TypeAlias = str | PathLike[str]
 
 FILENAME = "model-manifest.json"
 SCHEMA_VERSION = 1
@@ -61,8 +66,9 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
-        values = json.loads((folder / FILENAME).read_text(encoding="utf-8"))
+    def read(cls, folder: Folder) -> Manifest:
+        with open(f"{folder}/{FILENAME}", encoding="utf-8") as file:  # noqa: PTH123 - read at start
+            values = json.load(file)
         if values.get("schema_version") != SCHEMA_VERSION:
             msg = f"{FILENAME} has schema {values.get('schema_version')}, not {SCHEMA_VERSION}"
             raise ValueError(msg)
@@ -70,6 +76,8 @@ class Manifest:
 
     def age_days(self, now: float) -> float | None:
         """Since the model was logged, with `now` in seconds since the epoch; None if unknown."""
+        from datetime import UTC, datetime
+
         try:
             created = datetime.fromisoformat(self.created or "").replace(tzinfo=UTC)
         except ValueError:
@@ -77,4 +85,6 @@ class Manifest:
         return max(0.0, now - created.timestamp()) / 86_400
 
     def text(self) -> str:
+        from dataclasses import asdict
+
         return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

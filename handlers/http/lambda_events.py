@@ -8,17 +8,18 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-funct
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
-from typing import Any
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Event: TypeAlias = "dict[str, Any]"
 
 _UNUSED = frozenset({"host", "x-forwarded-port"})
 """Headers that nothing here reads and that an adapter may fail to parse."""
-_IDENTITY = re.compile(r"[A-Za-z0-9=_:;.+/-]{1,128}")
+_IDENTITY = r"[A-Za-z0-9=_:;.+/-]{1,128}"
 
 
 class UnreadableBodyError(Exception):
@@ -39,7 +40,7 @@ def is_http(event: object) -> bool:
 def request_id(event: Event) -> str | None:
     """The front's own id of the request, for the log."""
     found = event["requestContext"].get("requestId")
-    return found if isinstance(found, str) and _IDENTITY.fullmatch(found) else None
+    return found if isinstance(found, str) and re.fullmatch(_IDENTITY, found) else None
 
 
 def readable(event: Event, base_path: str = "") -> Event:
@@ -106,6 +107,9 @@ def _body(event: Event) -> bytes:
     text = body if isinstance(body, str) else str(body)
     if not event.get("isBase64Encoded"):
         return text.encode("utf-8", errors="surrogatepass")
+    import base64
+    import binascii
+
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -8,11 +8,13 @@ adapters over it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import TypeAlias
 
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Answer, Scorer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 Headers: TypeAlias = Mapping[str, str]
 """A request's headers by their names in lower case."""
@@ -61,6 +63,8 @@ class Router:
             return _make_redirect(path, address, query) if redirected else NOT_FOUND
         methods = (allowed, "HEAD") if allowed == "GET" and self._scorer.head else (allowed,)
         if method not in methods:
+            from dataclasses import replace
+
             return replace(NOT_ALLOWED, headers=(("allow", ", ".join(methods)),))
         if path == "/version":
             return self._scorer.version()

@@ -22,6 +22,7 @@ import marshal
 import os
 import sys
 from collections.abc import Iterator
+from importlib._bootstrap_external import MAGIC_NUMBER, spec_from_file_location
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     ExtensionFileLoader,
@@ -29,13 +30,13 @@ from importlib.machinery import (
     SourceFileLoader,
     SourcelessFileLoader,
 )
-from importlib.util import MAGIC_NUMBER, spec_from_file_location
-from pathlib import Path
 from threading import Lock
 from types import CodeType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from handlers.importer.compressed_store import CompressedStore
 
 FORMAT = 2
@@ -155,7 +156,8 @@ class Store:
         self._trees: set[str] = set()
         self._misses = 0
         self._counting = Lock()
-        text = Path(self._home + INDEX).read_bytes()
+        with open(self._home + INDEX, "rb") as file:  # noqa: PTH123 - pathlib costs a start
+            text = file.read()
         try:
             index = json.loads(text)
             made_for, size, self.has_cold = index["python"], index["code_bytes"], index["cold"]

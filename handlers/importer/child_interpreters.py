@@ -12,8 +12,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import MutableMapping
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _STUB = "handlers/loaders/stub"
 
@@ -22,10 +24,10 @@ def share_imports(root: str) -> None:
     """Set this process's environment, and from now on that which is put together for a child."""
     start = f"{root}/handlers/importer/child_start"
     entries = [start, root]
-    if Path(root, _STUB).is_dir():
+    if os.access(f"{root}/{_STUB}/", os.F_OK):
         entries.append(f"{root}/{_STUB}")
     paths = {"PYTHONPATH": entries}
-    if Path(root, "lib").is_dir():
+    if os.access(f"{root}/lib/", os.F_OK):
         # what an entry point loads from there itself, a child would not
         paths["LD_LIBRARY_PATH"] = [f"{root}/lib"]
     for name, first in paths.items():

@@ -18,11 +18,13 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Self, cast
 
 from handlers.importer.bytecode_importer import CODE, COLD, TREE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Self
+
     from handlers.importer.bytecode_importer import Store
 
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -214,7 +216,7 @@ def install(store: Store) -> None:
             if real in supporting:
                 supporting.add(replaced)
     opening = Answering("io", io.open, _opening(io.open, files))
-    builtins.open = io.open = cast("Any", opening)
+    vars(builtins)["open"] = vars(io)["open"] = opening
     # these took the functions by name when they were imported
     if (tokenize := sys.modules.get("tokenize")) is not None:
         vars(tokenize)["_builtin_open"] = opening

@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from handlers.importer.stored_files import StoredFiles
 
 _LOADING = {"_cffi_backend": "load_library", "ctypes": "_dlopen"}

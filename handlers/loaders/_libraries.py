@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from handlers.manifest import Folder
+
     Options = Mapping[str, Any]
 else:
-    Options = Any
+    Options = object
 _LAYOUT: Final = 1
 """The form of the numbers that a library exports of itself, at its start; the only one known."""
 _DTYPES: Final = {1: "<f8", 2: "<f4", 3: "<i8", 4: "<i4", 5: "|b1", 6: "|O"}
@@ -39,7 +42,7 @@ class Entry:
     it reads.
     """
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Folder, options: Options) -> None:
         """Raises OSError for no library, ValueError for one that `options` are not of."""
         library = ctypes.CDLL(str(path))
         self._answer = library.answer

@@ -10,7 +10,10 @@ import os
 import sys
 from collections.abc import Iterator
 from types import FunctionType, MethodType, ModuleType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VARIABLES = (
     "BLIS_NUM_THREADS",

@@ -9,22 +9,23 @@ from __future__ import annotations
 import math
 from array import array as buffer
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
 
 from handlers.loaders._libraries import Column, Entry
 from handlers.scoring.schema import np
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     import numpy.typing as npt
 
-    from handlers.manifest import Manifest
+    from handlers.manifest import Folder, Manifest
 
     Array = npt.NDArray[Any]
     Buffers = list[buffer[Any]]
     Options = Mapping[str, Any]
 else:
-    Array = Buffers = Options = Any
+    Array = Buffers = Options = object
 _CODES: Final = {"<f8": "d", "<f4": "f", "<i8": "q", "<i4": "i", "|b1": "b"}
 """Of array.array, by the dtype of a column or of an answer."""
 _TEXT: Final = "object"
@@ -35,7 +36,7 @@ _OF_GRAPHS: Final = ("nan", "infinite", "wide", "within", "levels")
 class PlainLibrary:
     """A library as a predictor; `options` are those of `machine_code.Library` and `Compiled`."""
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Folder, options: Options) -> None:
         """Raises OSError for no library, ValueError or TypeError for options of something else."""
         graphs = [name for name in _OF_GRAPHS if options.get(name)]
         if graphs:
@@ -113,7 +114,7 @@ class PlainLibrary:
         return self._missing
 
 
-def load(manifest: Manifest, folder: Path) -> PlainLibrary:
+def load(manifest: Manifest, folder: Folder) -> PlainLibrary:
     """Raises what `PlainLibrary` raises."""
     options = manifest.options
-    return PlainLibrary(folder / manifest.model_path / options["file"], options)
+    return PlainLibrary(f"{folder}/{manifest.model_path}/{options['file']}", options)

@@ -11,13 +11,16 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 from handlers.observability import dimension_value
 from handlers.observability.sketches import Array, Baseline, Moved, Sketch, compare
 from handlers.scoring.schema import np
+from handlers.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MOST_COLUMNS = 100
 ROWS, LEAST_ROWS, SECONDS = 1000, 200, 300.0

@@ -2,7 +2,7 @@
 
 Field by field they are those of its LambdaPowertoolsFormatter, as tests hold them to
 (https://github.com/aws-powertools/powertools-lambda-python, aws_lambda_powertools/logging).
-`handlers.observability.logs` says when Powertools itself is taken.
+`handlers.observability.lambda_telemetry` says when Powertools itself is taken.
 """
 
 from __future__ import annotations

@@ -10,7 +10,10 @@ from __future__ import annotations
 import logging
 import traceback
 import warnings
-from typing import TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _QUOTING = ("mangum", "mlflow")
 """Libraries whose messages quote paths, parameters or exceptions."""

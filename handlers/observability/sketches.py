@@ -14,12 +14,15 @@ import zlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from handlers.scoring.schema import np
+from handlers.values import dataclass
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 FILENAME = "drift.json"
 LEAST_BASELINE = 100

@@ -12,13 +12,16 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from handlers.scoring.errors import TooLargeError
 from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import Column, Table, objects
 from handlers.scoring.schema.signature import BINARY, BOOLEAN, DOUBLE, STRING, ColumnSpec, Schema
 from handlers.scoring.schema.tables import check_extent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NULLS = frozenset(
     {

@@ -12,17 +12,20 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
 
 from handlers.scoring.schema import PLAIN, np
 from handlers.scoring.schema.signature import Json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 LARGE_BYTES = 64 * 1024
 """From here on the parser's import is repaid within a few requests (docs/adr/0003)."""
 REPAID_BYTES = 4 * 1024 * 1024
 """Of small bodies so far: as many more repay the import, at 4 to 5 microseconds saved a KB."""
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 _SHORTEST, _LONGEST = 1e-4, 1e16
 """Between these `repr` writes a float without an exponent, and so does msgspec."""
 

@@ -15,7 +15,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import starmap
-from typing import Any, TypeAlias
 
 from handlers.scoring import fast_json
 from handlers.scoring.row_spans import lists_of, measure_brackets, measure_lines, rows_of
@@ -23,7 +22,11 @@ from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import Column, Table
 from handlers.scoring.schema.signature import DataType, Json, Schema
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 _NUMBERS = frozenset({int, float})
 _NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
 """An integer, and so without a sign, to JSON; -0.0 to pandas."""
@@ -61,6 +64,8 @@ class Reader:
         msgspec = fast_json.msgspec()
         if msgspec is None:
             return None
+        from typing import Any as Anything
+
         strict = {"forbid_unknown_fields": True, "gc": False}
         fields = [(f"f{i}", float) for i in range(len(self._dtypes))]
         renamed = {f"f{i}": name for i, name in enumerate(self._dtypes)}
@@ -73,7 +78,7 @@ class Reader:
                 ("dataframe_split", split, None),
                 ("dataframe_records", list[row], None),
                 ("inputs", dict[str, list[float]], None),
-                ("params", Any, None),
+                ("params", Anything, None),
             ],
             **strict,
         )

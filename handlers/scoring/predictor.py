@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
-from typing import Any, Protocol, cast
 
 from handlers.manifest import Manifest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    from handlers.manifest import Folder
+else:
+    Protocol = object
 
 
 class Predictor(Protocol):
@@ -19,16 +25,15 @@ class Predictor(Protocol):
         one-dimensional arrays in schema order (column signatures, by `Manifest.frame`), an ndarray
         or a dict of ndarrays (tensor signatures), or raw JSON. Raises whatever the model raises.
         """
-        ...
 
 
 class Loader(Protocol):
     """Interface of every module under handlers.loaders."""
 
-    def load(self, manifest: Manifest, folder: Path) -> Predictor: ...
+    def load(self, manifest: Manifest, folder: Folder) -> Predictor: ...
 
 
-def load(manifest: Manifest, folder: Path) -> Predictor:
+def load(manifest: Manifest, folder: Folder) -> Predictor:
     """Load the model of the function at `folder`, where model-manifest.json lies.
 
     Where packages came with .pth files, these take effect first, as at the start of a Python that
@@ -53,6 +58,10 @@ def load(manifest: Manifest, folder: Path) -> Predictor:
     return loaded
 
 
-def _load_model(manifest: Manifest, folder: Path) -> Predictor:
-    module = cast(Loader, importlib.import_module(f"handlers.loaders.{manifest.loader}"))
-    return module.load(manifest, folder)
+def _load_model(manifest: Manifest, folder: Folder) -> Predictor:
+    module: Loader = importlib.import_module(f"handlers.loaders.{manifest.loader}")
+    if manifest.frame == "plain":
+        return module.load(manifest, folder)
+    from pathlib import Path
+
+    return module.load(manifest, Path(folder))

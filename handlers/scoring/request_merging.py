@@ -12,14 +12,17 @@ import json
 import logging
 import sys
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from handlers.observability import log_redaction
 from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
 from handlers.scoring.responses import encode, row_count
 from handlers.scoring.schema import np
 from handlers.scoring.scorer import Checked, Scorer
+from handlers.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _LOG = logging.getLogger(__name__)
 

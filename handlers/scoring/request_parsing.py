@@ -8,9 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from handlers.scoring import fast_json
 from handlers.scoring.errors import (
@@ -25,8 +23,12 @@ from handlers.scoring.schema.columns import Table
 from handlers.scoring.schema.model_spec import Model
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json
+from handlers.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from handlers.scoring.fast_tables import Reader
 
 JSON = "application/json"

@@ -6,15 +6,16 @@ Source: mlflow/utils/proto_json_utils.py, https://github.com/mlflow/mlflow.
 
 from __future__ import annotations
 
-import binascii
-import datetime as dt
 import json
 import sys
-from typing import Any
 
 from handlers.scoring.errors import UnhandledError
 from handlers.scoring.fast_json import encode_numbers
 from handlers.scoring.schema import np
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _LINE_BYTES = 57
 """Of binary data on one line of base64: 76 characters (RFC 2045)."""
@@ -90,7 +91,8 @@ def _make_plain(value: object) -> object:
         return value.item()
     if isinstance(value, bytes | bytearray):
         return _base64_lines(value)
-    if isinstance(value, dt.date | dt.time):
+    datetime = sys.modules.get("datetime")
+    if datetime is not None and isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     pydantic = sys.modules.get("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):
@@ -99,6 +101,8 @@ def _make_plain(value: object) -> object:
 
 
 def _base64_lines(data: bytes | bytearray) -> str:
+    import binascii
+
     starts = range(0, len(data), _LINE_BYTES)
     lines = (binascii.b2a_base64(data[start : start + _LINE_BYTES]) for start in starts)
     return b"".join(lines).decode("ascii")

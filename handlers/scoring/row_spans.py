@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 from handlers.scoring.schema import np
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 _COMMA, _NEWLINE, _SPACE, _OPEN, _CLOSE = b",\n []"
 _BRACKETS = 1000
 """Looked at: for the two that rows begin with, behind the columns' names; or for columns."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from handlers.manifest import Manifest
 from handlers.scoring import fast_json, request_parsing
@@ -18,8 +16,12 @@ from handlers.scoring.schema import PLAIN
 from handlers.scoring.schema.columns import Table
 from handlers.scoring.schema.model_spec import Model
 from handlers.scoring.settings import FIXED, Settings
+from handlers.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from handlers.scoring.fast_tables import Reader
 
 _LOG = logging.getLogger(__name__)

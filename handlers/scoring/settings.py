@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from handlers.manifest import Manifest
+from handlers.values import dataclass
 
 _TRUE = frozenset({"1", "true"})
 STRICT, FIXED = "strict", "fixed"

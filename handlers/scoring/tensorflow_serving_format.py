@@ -6,10 +6,8 @@ there as here, so a value goes through the same constructor.
 
 from __future__ import annotations
 
-import binascii
 import warnings
 from functools import partial
-from typing import Any
 
 from handlers.scoring.errors import (
     DATA_ERRORS,
@@ -33,6 +31,10 @@ from handlers.scoring.schema.signature import (
     Schema,
     TensorSpec,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NOT_VALID = "Ensure that the input is a valid JSON-formatted string."
 Spec = ColumnSpec | TensorSpec | None
@@ -242,6 +244,8 @@ def _texts(values: list[Json], wanted: DataType) -> Any:
 
 def decode_base64(values: list[Json]) -> list[bytes]:
     """Base64 texts as the bytes they stand for. Raises InvalidInputError."""
+    import binascii
+
     try:
         return [binascii.a2b_base64(value.encode("utf-8")) for value in values]
     except (ValueError, AttributeError) as error:

@@ -155,7 +155,7 @@ Engine: TypeAlias = Annotated[
         rich_help_panel=Panel.ENGINE,
         help="What answers: native, onnx, machine-code or auto. native serves with the model's "
         "framework. onnx compiles the model to a graph, machine-code to a library. auto serves the "
-        "library if it is proven equal to the last bit, else the framework.",
+        "graph if it is proven equal, else the framework.",
     ),
 ]
 Engines: TypeAlias = Annotated[
@@ -167,24 +167,21 @@ Engines: TypeAlias = Annotated[
     ),
 ]
 Rtol: TypeAlias = Annotated[
-    float | None,
+    float,
     typer.Option(
         min=0,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
-        help="Relative error allowed in the numbers of a model compiled to ONNX. Given with "
-        "--engine auto, a compiled model need not be equal to the last bit.",
-        show_default="1e-05",
+        help="Relative error allowed in the numbers of a model compiled to ONNX.",
     ),
 ]
 Atol: TypeAlias = Annotated[
-    float | None,
+    float,
     typer.Option(
         min=0,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
         help="Absolute error allowed in the numbers of a model compiled to ONNX.",
-        show_default="1e-06",
     ),
 ]
 Front: TypeAlias = Annotated[

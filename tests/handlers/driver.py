@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-WEB = ("mangum", "starlette", "fastapi", "pydantic", "asyncio")
+WEB = ("mangum", "mangum.handlers", "starlette", "fastapi", "pydantic", "asyncio")
 
 
 class Context:

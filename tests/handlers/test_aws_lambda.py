@@ -190,8 +190,8 @@ def test_direct_invokes_load_no_web_framework(ran: dict[str, Any]) -> None:
     assert ran[f"direct {len(DIRECT) - 1}"]["web"] == []
 
 
-def test_http_events_load_mangum_and_no_framework(ran: dict[str, Any]) -> None:
-    assert ran["version"]["web"] == ["mangum", "asyncio"]
+def test_http_events_load_mangums_readers_and_no_event_loop(ran: dict[str, Any]) -> None:
+    assert ran["version"]["web"] == ["mangum.handlers"]
 
 
 def test_one_log_line_and_one_metric_record_a_request(ran: dict[str, Any]) -> None:
@@ -221,7 +221,7 @@ def test_a_direct_invoke_imports_nothing_of_http_or_events(function: Path, tmp_p
 
 def test_the_adapter_can_be_loaded_at_init(function: Path, tmp_path: Path) -> None:
     done = run(function, [event("direct")], tmp_path, PACKAGER_HTTP="1")
-    assert "mangum" in done.results[0]["web"]
+    assert "mangum.handlers" in done.results[0]["web"]
     assert "handlers.http.lambda_events" in done.results[0]["ours"]
 
 

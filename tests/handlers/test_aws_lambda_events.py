@@ -43,7 +43,7 @@ try:
 except Exception as error:
     print(json.dumps([type(error).__name__, sorted(sys.modules)]))
 """
-WEB = {"mangum", "starlette", "fastapi", "pydantic", "asyncio"}
+WEB = {"mangum.handlers", "mangum", "starlette", "fastapi", "pydantic", "asyncio"}
 AWS = {"boto3", "botocore.session", "botocore.client", "s3transfer", "urllib3"}
 NOT_ASKED_FOR = {
     "handlers.observability.drift", "handlers.observability.sketches", "handlers.files",

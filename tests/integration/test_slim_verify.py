@@ -78,7 +78,7 @@ def test_the_trace_has_what_serving_needs_and_not_all_there_is(
     trace = bundle.trace
     assert trace is not None, bundle.untraced
     assert {"numpy", "sklearn", "skops.io", "handlers.aws_lambda"} <= set(trace.init)
-    assert "mangum" in trace.answering
+    assert "mangum.handlers" in trace.answering
     assert "handlers.scoring.delimited" in trace.modules
     opened = {str(path) for path in trace.opened}
     assert "model-manifest.json" in opened

@@ -6,7 +6,6 @@ import builtins
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import GenericAlias
-from typing import Final
 
 from handlers.scoring.plain.dtypes import (
     BOOL,
@@ -24,6 +23,10 @@ from handlers.scoring.plain.dtypes import (
     limits_of,
     set_cells,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 Shape = tuple[int, ...]
 nan: Final = math.nan

@@ -7,11 +7,14 @@ import itertools
 from array import array as buffer
 from collections.abc import Callable, Sequence
 from types import GenericAlias
-from typing import Any, Final, Self, TypeAlias
 
-Cell: TypeAlias = Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final, Self, TypeAlias
+
+Cell: TypeAlias = "Any"
 """A value of JSON's, or a scalar of ours; Python tells of which class."""
-Cells: TypeAlias = Any
+Cells: TypeAlias = "Any"
 """A list of them, or a buffer of numbers."""
 _NULL = type(None)
 _SEQUENCE: Final = "setting an array element with a sequence."

@@ -10,7 +10,6 @@ import struct
 from array import array as buffer
 from collections.abc import Iterator, Sequence
 from itertools import starmap
-from typing import Final
 
 from handlers.scoring import fast_json
 from handlers.scoring.fast_tables import EXACT, REFUSALS, Reader, split_pieces
@@ -18,6 +17,10 @@ from handlers.scoring.plain.array import Array
 from handlers.scoring.plain.dtypes import FLOAT64, Cells, DType
 from handlers.scoring.schema.columns import Column, Table
 from handlers.scoring.schema.signature import Name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _NUMBERS: Final = frozenset({int, float})
 _BUT_ROWS: Final = bytes(set(range(256)) - set(b"[],"))

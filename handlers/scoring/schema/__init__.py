@@ -8,8 +8,7 @@ file of its own because a start pays for each module.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import numpy as np
 

@@ -7,11 +7,9 @@ mlflow/utils/proto_json_utils.py, https://github.com/mlflow/mlflow.
 
 from __future__ import annotations
 
-import binascii
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from handlers.scoring.errors import (
     DATA_ERRORS,
@@ -35,6 +33,10 @@ from handlers.scoring.schema.signature import (
     TensorSpec,
     Type,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class IntCastingNaNError(ValueError):
@@ -166,6 +168,8 @@ def _is_nullable(column: Column) -> Column:
 
 
 def _decode_base64(text: Any) -> bytes:
+    import binascii
+
     return binascii.a2b_base64(bytes(text, "utf8"))  # what it says of no text is MLflow's message
 
 

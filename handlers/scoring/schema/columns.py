@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 from handlers.scoring.errors import TooLargeError
 from handlers.scoring.schema import np
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json, Name
+from handlers.values import dataclass, field
 
-Cells: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Cells: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 """An array of any dtype, which is one of values."""
 _NAN = float("nan")
 _NUMBERS = frozenset({int, float})

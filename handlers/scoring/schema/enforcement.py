@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Any
 
 from handlers.scoring.errors import (
     DATA_ERRORS,
@@ -34,6 +33,10 @@ from handlers.scoring.schema.signature import (
     Type,
 )
 from handlers.scoring.schema.tables import from_dict, from_matrix, from_records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NO_TIME = (bool, bytes, list, dict, np.ndarray)
 _NAIVE = (

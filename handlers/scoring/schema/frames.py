@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import Cells, Column, Table, objects
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def to_arrays(table: Table) -> dict[object, Cells]:

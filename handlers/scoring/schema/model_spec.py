@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from handlers.manifest import Manifest
 from handlers.scoring.schema.quirks import Quirks, quirks
 from handlers.scoring.schema.signature import DataType, ParamSpec, Schema, read_params, read_schema
+from handlers.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

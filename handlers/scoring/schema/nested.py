@@ -7,7 +7,6 @@ pass through the same strict typing as a column of them.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,10 @@ from handlers.scoring.schema.signature import (
     Object,
     Type,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def enforce_value(data: object, wanted: Type, *, required: bool, quirks: Quirks) -> Any:

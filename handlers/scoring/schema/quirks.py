@@ -7,8 +7,7 @@ between; and those of every version, which the protocol `fixed` turns off.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from handlers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,5 +62,6 @@ def quirks(
 
 
 def _read_release(version: str) -> tuple[int, int]:
-    found = re.match(r"(\d+)\.(\d+)", version)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    major, _, rest = version.partition(".")
+    minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return (int(major), int(minor)) if major.isdecimal() and minor else (0, 0)

@@ -6,14 +6,17 @@ The specs are those of MLmodel (https://mlflow.org/docs/latest/ml/model/signatur
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
 
 from handlers.scoring.schema import np
+from handlers.values import dataclass
 
-Json: TypeAlias = Any
-Name: TypeAlias = Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Json: TypeAlias = "Any"
+Name: TypeAlias = "Any"
 """A column's name: a str, or an int where the signature or the request has no names."""
 
 
@@ -98,7 +101,7 @@ class Object:
         return f"{{{', '.join(map(str, self.properties.values()))}}}"
 
 
-Type: TypeAlias = DataType | AnyType | Array | Map | Object
+Type: TypeAlias = "DataType | AnyType | Array | Map | Object"
 
 
 @dataclass(frozen=True, slots=True)

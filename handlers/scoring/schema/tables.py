@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
 
 from handlers.scoring.errors import TooLargeError
 from handlers.scoring.schema import np
@@ -23,6 +22,10 @@ from handlers.scoring.schema.columns import (
 )
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json, Name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MISSING = float("nan")
 _MAX_COLUMNS = 100_000

@@ -5,8 +5,6 @@ Source: mlflow/models/utils.py, https://github.com/mlflow/mlflow.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 
 from handlers.scoring.errors import FOREIGN, SchemaError
@@ -14,7 +12,11 @@ from handlers.scoring.schema.columns import Column, Table, check_widths
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Schema, TensorSpec
 
-NDArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+NDArray: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 _OBJECT = np.dtype(object)
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any, TypeAlias
 
 import numpy as np
 
 from handlers.scoring.schema.columns import Column
 from handlers.scoring.schema.quirks import Quirks
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 _BEYOND = "a time is beyond what nanoseconds can tell"
 _INT64_END = 2.0**63
 _LONGEST = 1000

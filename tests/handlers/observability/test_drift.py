@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -166,8 +167,8 @@ def test_a_baseline_goes_through_text() -> None:
     values = {
         "source": made.source,
         "rows": made.rows,
-        "inputs": [{f: getattr(s, f) for f in s.__slots__} for s in made.inputs],
-        "predictions": [{f: getattr(s, f) for f in s.__slots__} for s in made.predictions],
+        "inputs": [dataclasses.asdict(s) for s in made.inputs],
+        "predictions": [dataclasses.asdict(s) for s in made.predictions],
     }
     assert Baseline.parse(json.dumps(values)) == made
 
