@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from packaging.version import InvalidVersion, Version
+
 from handlers.scoring.schema.signature import read_params, read_schema
 from packager.errors import ModelFormatError
 from packager.models.flavors import FLAVORS
@@ -43,7 +45,7 @@ _FLAVOR_FIELDS: Final[Mapping[str, tuple[type, ...]]] = {
 _EXAMPLE_FIELDS: Final[Mapping[str, tuple[type, ...]]] = dict.fromkeys(
     ("artifact_path", "serving_input_path", "type", "pandas_orient"), _TEXT
 )
-_VERSION: Final = re.compile(r"\d[\w.+!-]{0,60}")
+_VERSION: Final = re.compile(r"[0-9][\w.+!-]{0,60}")
 _MOST_TEXT: Final = 1000
 """Letters of a path or a name."""
 _CONTROL: Final = re.compile(r"[\0\r\n]")
@@ -56,7 +58,7 @@ def check_fields(values: Mapping[str, Json]) -> None:
     if isinstance(info, dict):
         wrong += _check_table(info, _EXAMPLE_FIELDS, "saved_input_example_info.")
     version = values.get("mlflow_version")
-    if isinstance(version, str) and not _VERSION.fullmatch(version):
+    if isinstance(version, str) and not _is_version(version):
         wrong.append(f"mlflow_version is {version[:60]!r}, and not a version")
     for name, config in values["flavors"].items():
         if name in FLAVORS:
@@ -65,6 +67,13 @@ def check_fields(values: Mapping[str, Json]) -> None:
     if wrong:
         lines = "".join(f"\n  - {each}." for each in wrong)
         raise ModelFormatError(f"MLmodel cannot be used:{lines}\nLog the model again.")
+
+
+def _is_version(text: str) -> bool:
+    try:
+        return _VERSION.fullmatch(text) is not None and bool(Version(text))
+    except InvalidVersion:
+        return False
 
 
 def check_specs(part: str, specs: Sequence[Mapping[str, Json]]) -> None:

@@ -169,6 +169,9 @@ def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
         ({"signature": "text"}, "signature is not a table"),
         ({"signature": {"inputs": "{]"}}, "inputs cannot be read as JSON"),
         ({"signature": {"outputs": '"text"'}}, "outputs are not a list"),
+        ({"mlflow_version": "latest"}, "mlflow_version is 'latest', and not a version"),
+        ({"mlflow_version": "2024-01-01"}, "mlflow_version is '2024-01-01', and not a version"),
+        ({"mlflow_version": "v3"}, "mlflow_version is 'v3', and not a version"),
     ],
 )
 def test_what_mlflow_could_not_serve_is_refused(
