@@ -42,6 +42,11 @@ FUNCTION: Final = Place(name="the function", writable=_TMP, own=(_TMP,))
 SHARING_FUNCTION: Final = replace(FUNCTION, own=(_TMP, SHARED_MEMORY))
 """Of a platform that has shared memory."""
 
+_FOLDERS: Final = "home|root|var|opt|mnt|srv|data|media|usr|etc|run|Users|dbfs|databricks|Volumes"
+"""At the top of an author's machine, at most a few of which a function has."""
+_OWN_FOLDERS: Final = "var/(?:task|lang|runtime)/|home/site/wwwroot/|opt/model/"
+"""Of a function: what is missing there was taken out of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
@@ -111,9 +116,10 @@ _FAULTS: Final = (
     ),
     _Fault(
         re.compile(
-            r"FileNotFoundError: \[Errno 2\][^\n:]*: \\?['\"](?P<what>(?:/home|/root)[^'\"\\]*)"
+            r"FileNotFoundError: \[Errno 2\][^\n:]*: b?\\?['\"]"
+            rf"(?P<what>/(?!{_OWN_FOLDERS})(?:{_FOLDERS})/[^'\"\\]*)"
         ),
-        "{call} opens {what}, which is not there: {place} has no such home folder. Log "
+        "{call} opens {what}, which is not there: {place} has none of the author's folders. Log "
         "the file with the model (artifacts=), or write below /tmp.",
     ),
     _Fault(
@@ -146,7 +152,14 @@ _FAULTS: Final = (
         "{call} starts more processes and threads than {place} may have.",
     ),
     _Fault(
-        re.compile(r"\b(?:_Array)?MemoryError\b|std::bad_alloc|DefaultCPUAllocator"),
+        re.compile(r"\[Errno 24\] Too many open files"),
+        "{call} holds more files open than {place} may. Close each file after its use (with open).",
+    ),
+    _Fault(
+        re.compile(
+            r"\b(?:_Array)?MemoryError\b|std::bad_alloc|DefaultCPUAllocator"
+            r"|\[Errno 12\] Cannot allocate memory"
+        ),
         "{call} asks for more memory than {place} has. Give it more with --memory where the "
         "target has it, or load and compute less at a time.",
     ),

@@ -75,6 +75,25 @@ LOCK = FRAMES + (
             FRAMES + "PermissionError: [Errno 1] Operation not permitted: '/var/x'",
             ("writes /var/x: operation not permitted",),
         ),
+        *(
+            (
+                f"{FRAMES}FileNotFoundError: [Errno 2] No such file or directory: {path!r}",
+                (
+                    f"load_context (train.py, line 8) opens {shown}, which is not there",
+                    "below /tmp",
+                ),
+            )
+            for path, shown in (
+                ("/home/ann/x", "/home/ann/x"),
+                ("/var/log/app.log", "/var/log/app.log"),
+                ("/mnt/cache/tmpa1", "/mnt/cache/tmpa1"),
+                (b"/opt/cache.dat", "/opt/cache.dat"),
+                ("/etc/machine-id", "/etc/machine-id"),
+                ("/dbfs/tables/x.csv", "/dbfs/tables/x.csv"),
+            )
+        ),
+        (FRAMES + "OSError: [Errno 24] Too many open files: '/x'", ("more files open than",)),
+        (FRAMES + "OSError: [Errno 12] Cannot allocate memory", ("more memory", "--memory")),
         (FRAMES + "MemoryError", ("asks for more memory", "--memory")),
         (
             FRAMES + "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 20.0 GiB",
@@ -99,6 +118,14 @@ def test_an_author_s_machine_has_shared_memory() -> None:
 def test_says_nothing_of_other_errors() -> None:
     assert explain(FRAMES + "KeyError: 'x'", FUNCTION) == ()
     assert explain(FRAMES + "PermissionError: [Errno 1] Operation not permitted", FUNCTION) == ()
+
+
+@pytest.mark.parametrize(
+    "path", ["/var/task/model/x.csv", "/home/site/wwwroot/x", "/opt/model/x", "x.csv"]
+)
+def test_a_file_of_the_function_s_own_is_not_the_author_s(path: str) -> None:
+    text = f"{FRAMES}FileNotFoundError: [Errno 2] No such file or directory: {path!r}"
+    assert explain(text, FUNCTION) == ()
 
 
 def test_a_file_that_is_not_there_is_no_program() -> None:
