@@ -33,6 +33,7 @@ from packager.types import (
     Program,
     Removal,
     Replay,
+    ReplaySample,
     Requirements,
     ResolvedModel,
     Runtime,
@@ -253,4 +254,7 @@ def verified(root: Path, evidence: Evidence = EVIDENCE) -> VerifiedBundle:
             ),
         ),
     )
-    return VerifiedBundle(bundle=bundle, evidence=evidence)
+    sample = ReplaySample(
+        name="example", rows=1, request='{"inputs":{"x":[1.0]}}', answer='{"predictions":[1.0]}'
+    )
+    return VerifiedBundle(bundle=bundle, evidence=evidence, samples=(sample,))

@@ -19,6 +19,7 @@ from packager.types import (
     ModelOptions,
     OutputOptions,
     ProofOptions,
+    Rollout,
     Shipped,
     SlimmingOptions,
     TargetOptions,
@@ -54,6 +55,7 @@ def _read_target(
     base_image: to.BaseImage = None,
     device: to.Device = None,
     driver: to.Driver = None,
+    rollout: to.Rollout = None,
     facts_dir: to.FactsDir = None,
 ) -> TargetOptions:
     return TargetOptions(
@@ -65,6 +67,7 @@ def _read_target(
         base_image=base_image,
         device=None if device is None else Device(device),
         driver=driver,
+        rollout=None if rollout is None else Rollout(rollout),
         facts_dir=facts_dir,
     )
 

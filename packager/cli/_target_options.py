@@ -15,6 +15,7 @@ from packager.cli._panels import Panel
 from packager.types import Architecture
 from packager.types import Engine as EngineName
 from packager.types import Front as HttpFront
+from packager.types import Rollout as TrafficRollout
 from packager.types import Tier as RuntimeTier
 
 Target: TypeAlias = Annotated[
@@ -77,6 +78,17 @@ Timeout: TypeAlias = Annotated[
         rich_help_panel=Panel.TARGET,
         help="Timeout in seconds. Without it, replay's measurement decides.",
         show_default=False,
+    ),
+]
+Rollout: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--rollout",
+        rich_help_panel=Panel.TARGET,
+        help="How a new version takes over the traffic, after it answered recorded requests of the "
+        "proof as the registered model did. Without it, all traffic moves at once, unchecked.",
+        show_default=False,
+        **define_enum_choice(TrafficRollout),
     ),
 ]
 Rate: TypeAlias = Annotated[

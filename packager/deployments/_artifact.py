@@ -24,6 +24,7 @@ from packager.types import Architecture
 
 _LOG = logging.getLogger(__name__)
 _CODE: Final = re.compile(r"^( *CodeUri: *)function\.zip *$", re.MULTILINE)
+_CHECK: Final = re.compile(r"^( *CodeUri: *)rollout/ *$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,17 @@ class Built:
     def model_uri(self) -> str:
         return str(self.report["model"]["uri"])
 
-    def template(self, code: str) -> str:
-        """The emitted SAM template with its code at `code`, as `sam package` writes it."""
+    @property
+    def rollout_check(self) -> Path | None:
+        """The folder of the function that checks a new version; None without a rollout."""
+        folder = self.folder / "rollout"
+        return folder if folder.is_dir() else None
+
+    def template(self, code: str, check: str = "") -> str:
+        """The emitted SAM template with its code at `code`, as `sam package` writes it.
+
+        `check` is where the code of a rollout's check is.
+        """
         path = self.folder / "template.yaml"
         try:
             text, count = _CODE.subn(rf"\g<1>{code}", path.read_text(encoding="utf-8"))
@@ -66,7 +76,7 @@ class Built:
                 f"{path} has {count} lines `CodeUri: function.zip` and must have one. Build it "
                 "again."
             )
-        return text
+        return _CHECK.sub(rf"\g<1>{check}", text)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,9 @@ from packager.deployments._settings import Settings, parse
 from packager.deployments._stacks import NAME_TAG, Change, Stack
 from packager.deployments._terminal import progress
 from packager.pipeline.emit import stack_name, tag_value
+from packager.system import file_tree
+from packager.system.scratch import make_scratch
+from packager.system.zip_file import write_zip
 
 _LOG = logging.getLogger(__name__)
 _FLAVOR_TAG: Final = "mlflow:flavor"
@@ -62,7 +65,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         bucket = _aws.check_bucket(cloud, settings.bucket)
         with explain_errors(), provide_artifact(model_uri, flavor, settings) as artifact:
             code = f"s3://{bucket}/{_key(settings.prefix or stack_name(name), artifact)}"
-            template = artifact.template(code)
+            template = artifact.template(code, _name_check(code, artifact))
             declared = parameters_of(template)
             check_names(settings.parameters, declared)
             check_needed(settings.parameters, declared)
@@ -101,7 +104,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
             bucket = _aws.check_bucket(cloud, settings.bucket or bucket)
             with explain_errors(), provide_artifact(model_uri, flavor, settings) as artifact:
                 code = f"s3://{bucket}/{_key(settings.prefix or prefix, artifact)}"
-                template = artifact.template(code)
+                template = artifact.template(code, _name_check(code, artifact))
                 declared = parameters_of(template)
                 check_names(settings.parameters, declared)
                 kept = _list_kept_parameters(stack, _stacks.defaults(cloud, stack), declared)
@@ -241,9 +244,21 @@ def _key(prefix: str, artifact: Built) -> str:
     return f"{prefix.strip('/')}/{artifact.sha256}.zip"
 
 
+def _name_check(code: str, artifact: Built) -> str:
+    """Name the code of a rollout's check, by its content too; empty without a rollout."""
+    folder = artifact.rollout_check
+    if folder is None:
+        return ""
+    return f"{code.rpartition('/')[0]}/{file_tree.digest(file_tree.records(folder))}.rollout.zip"
+
+
 def _upload(cloud: Cloud, artifact: Built, code: str) -> None:
     bucket, _, key = code.removeprefix("s3://").partition("/")
     _aws.upload(cloud, artifact.archive, bucket, key)
+    if (folder := artifact.rollout_check) is not None:
+        key = _name_check(code, artifact).removeprefix(f"s3://{bucket}/")
+        with make_scratch("upload") as scratch:
+            _aws.upload(cloud, write_zip(folder, scratch / "rollout.zip"), bucket, key)
 
 
 def _list_tags(name: str, artifact: Built, code: str) -> dict[str, str]:

@@ -17,7 +17,16 @@ from packager.deployments._parameters import (
     template_parameters,
 )
 from packager.errors import suggest_name
-from packager.types import BATCH_SOURCES, BuildRequest, Engine, Front, Shipped, Tier, make_request
+from packager.types import (
+    BATCH_SOURCES,
+    BuildRequest,
+    Engine,
+    Front,
+    Rollout,
+    Shipped,
+    Tier,
+    make_request,
+)
 
 _TAG: Final = re.compile(r"[\w .:/=+@-]*")
 
@@ -142,6 +151,7 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "registry_uri": ("registry_uri", str),
     "rows": ("rows", _whole(0, 1_000_000)),
     "requirements": ("requirements", lambda text: Shipped(_read_choice(*Shipped)(text))),
+    "rollout": ("rollout", lambda text: Rollout(_read_choice(*Rollout)(text))),
     "rtol": ("rtol", _error),
     "seed": ("seed", _whole(0, 2**32 - 1)),
     "tier": ("tier", lambda text: Tier(_read_choice(*Tier)(text))),
@@ -166,6 +176,7 @@ BUILD_OPTIONS: Final = {
     "memory": "memory in MB (MemorySizeMb); default: from replay's measurement",
     "timeout": "timeout in seconds (TimeoutSeconds); default: from replay's measurement",
     "out": "folder for the artifact; default: a temporary one",
+    "rollout": "canary, linear or all-at-once: check a new version, then move traffic that way",
     "python": "Python minor version, for example 3.13",
     "arch": "x86_64 (default) or arm64",
     "example": "file with a request to replay, for a model that was logged without one",

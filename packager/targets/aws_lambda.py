@@ -31,7 +31,7 @@ def target(facts_dir: Path | None = None) -> Target:
             ),
             handlers=("aws_lambda.py", "http/router.py", "http/lambda_events.py"),
         ),
-        deployment=Deployment(templates="aws_lambda", deploy="sam deploy --guided"),
+        deployment=Deployment(templates="aws_lambda", deploy="sam deploy --guided", rolls_out=True),
         tree=Tree(root=PurePosixPath("/var/task"), shadows=facts.shadows(NAME, facts_dir)),
         events=EventSupport(
             sources=sources.SOURCES,

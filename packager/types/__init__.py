@@ -13,6 +13,7 @@ from packager.types._choices import (
     HostKind,
     Json,
     PassName,
+    Rollout,
     Shipped,
     Tier,
 )
@@ -38,6 +39,7 @@ from packager.types._report import (
     Provided,
     RejectedBundle,
     Replay,
+    ReplaySample,
     VerifiedBundle,
 )
 from packager.types._request import (
@@ -146,9 +148,11 @@ __all__ = [
     "RejectedBundle",
     "Removal",
     "Replay",
+    "ReplaySample",
     "ReportSummary",
     "Requirements",
     "ResolvedModel",
+    "Rollout",
     "Runtime",
     "SavedExample",
     "Shadow",

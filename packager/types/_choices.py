@@ -77,6 +77,17 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class Rollout(StrEnum):
+    """Way in which a new version takes over the requests of the one before."""
+
+    ALL_AT_ONCE = "all-at-once"
+    """Every request at once, after the check."""
+    CANARY = "canary"
+    """A tenth of the requests, then all."""
+    LINEAR = "linear"
+    """A tenth of the requests more each minute."""
+
+
 class HostKind(StrEnum):
     """Program that runs a function on its platform, and calls its entry point."""
 

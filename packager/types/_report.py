@@ -119,11 +119,23 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySample:
+    """A request that was replayed, and the registered model's answer, both JSON."""
+
+    name: str
+    rows: int
+    request: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedBundle:
     """A bundle that passed every check; the only thing that `package` takes."""
 
     bundle: Bundle
     evidence: Evidence
+    samples: tuple[ReplaySample, ...] = ()
+    """Requests of the proof that a deployed function can be asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

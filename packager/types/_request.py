@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final
 
-from packager.types._choices import Architecture, Device, Engine, Front, Shipped, Tier
+from packager.types._choices import Architecture, Device, Engine, Front, Rollout, Shipped, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,8 @@ class TargetOptions:
     """What the model runs on; None takes what the target is for."""
     driver: str | None = None
     """The NVIDIA driver of the machines that it will run on, as `580`, or a known host's name."""
+    rollout: Rollout | None = None
+    """How a new version takes over the traffic; None moves all of it, and checks nothing."""
     facts_dir: Path | None = None
     """A folder whose TOML files override those in packager/facts."""
 

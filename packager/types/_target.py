@@ -150,6 +150,8 @@ class Deployment:
     """Files there that are emitted where one of these sources is asked for."""
     base_image: BaseImage | None = None
     """None where a zip is deployed; else a container image is, which is built on this."""
+    rolls_out: bool = False
+    """Whether its template can move traffic to a new version step by step."""
     compared_by_hand: str = ""
     """How to compare what runs with the artifact; empty where a stack of ours states its digest."""
 

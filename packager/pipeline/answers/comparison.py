@@ -1,15 +1,21 @@
-"""Comparison of two decoded JSON answers: whether they are the same, and where they part."""
+"""Comparison of two decoded JSON answers: whether they are the same, and where they part.
+
+This file imports the standard library alone: a rollout's check takes it along as it is.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from packager.types import Json
+if TYPE_CHECKING:
+    from packager.types import Json
 
+ROUNDING_ALLOWANCE: Final = 4.0
+"""What an answer may part by, of the largest difference seen: so few answers never meet it."""
 _LONGEST: Final = 60
 _INDEX: Final = re.compile(r"\b(row|item) \d+")
 
@@ -90,6 +96,31 @@ def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Diffe
             type(expected) is type(actual),
             _size(expected, actual),
         )
+
+
+def split_differences(
+    expected: Json,
+    actual: Json,
+    *,
+    rounding: Mapping[str, float],
+    chance: Collection[str],
+    tolerance: tuple[float, float] | None = None,
+) -> tuple[list[Difference], list[Difference]]:
+    """(differences that nothing allows, those of rounding or within the tolerance).
+
+    `rounding` has by place what the model's own answers part by; at a place of `chance` only the
+    kind of value counts. `tolerance` is relative and absolute; None asks for every bit.
+    """
+    wrong, near = [], []
+    for each in differences(expected, actual):
+        if each.place in chance and each.same_kind:
+            continue
+        rounds = each.within(0.0, ROUNDING_ALLOWANCE * rounding.get(each.place, -1.0))
+        if rounds or (tolerance is not None and each.within(*tolerance)):
+            near.append(each)
+        else:
+            wrong.append(each)
+    return wrong, near
 
 
 def _are_same(expected: Json, actual: Json) -> bool:

@@ -14,15 +14,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from packager.pipeline.answers.comparison import Difference, differences, read_leaves
+from packager.pipeline.answers.comparison import (
+    ROUNDING_ALLOWANCE,
+    Difference,
+    differences,
+    read_leaves,
+    split_differences,
+)
 from packager.types import Json, Spread
 
 _UNITS: Final = 256
 """In the last place of the largest number at an output: what adding in another order may move."""
 _DOUBLE: Final = 2.0**-52
 _SINGLE: Final = 2.0**-23
-_ALLOWANCE: Final = 4.0
-"""What an answer may part by, of the largest difference seen: so few answers never meet it."""
 _SHOWN: Final = 12
 
 
@@ -75,15 +79,9 @@ def read_unexplained(
     expected: Json, actual: Json, spread: Spread
 ) -> tuple[list[Difference], list[Difference]]:
     """(differences that the spread does not explain, those that are rounding's)."""
-    wrong, near = [], []
-    for each in differences(expected, actual):
-        if each.place in spread.chance and each.same_kind:
-            continue
-        if each.within(0.0, _ALLOWANCE * spread.rounding.get(each.place, -1.0)):
-            near.append(each)
-        else:
-            wrong.append(each)
-    return wrong, near
+    return split_differences(
+        expected, actual, rounding=spread.rounding, chance=spread.chance.keys()
+    )
 
 
 def answers_agree(expected: str, actual: str, spread: Spread) -> bool:
@@ -132,5 +130,5 @@ def describe_spread(spread: Spread) -> Iterator[str]:
         yield (
             "The registered model adds up in another order each time, so that last digits move, "
             f"at: {describe_outputs(spread.rounding)}. There, the artifact's numbers were allowed "
-            f"{_ALLOWANCE:g} times that; all else, labels too, had to be the same."
+            f"{ROUNDING_ALLOWANCE:g} times that; all else, labels too, had to be the same."
         )

@@ -12,6 +12,7 @@ from packager.pipeline.emit import _text
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._report import evidence_json, report_json, to_json
 from packager.pipeline.emit._requests import list_requests
+from packager.pipeline.emit._rollout import list_rollout_files
 from packager.pipeline.emit._sizing import size
 from packager.pipeline.emit._text import stack_name, tag_value
 from packager.system import resources, templates
@@ -39,6 +40,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         **{name: to_json(value) for name, value in list_requests(plan).items()},
         **_read_infrastructure(plan),
         **_read_engine_scripts(plan),
+        **list_rollout_files(verified, plan),
         "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, plan),

@@ -14,6 +14,7 @@ from packager.pipeline import sizes
 from packager.pipeline.emit import _dashboard, _machine, _text
 from packager.pipeline.emit._events import payload
 from packager.pipeline.emit._requests import list_requests
+from packager.pipeline.emit._rollout import name_preference
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.function_variables import list_template_variables
 from packager.system import destination_uri
@@ -77,6 +78,7 @@ def context(
         "model_uri": _text.public_uri(model.uri),
         "parquet": any(package.name == "pyarrow" for package in plan.lock.packages),
         "plan": plan,
+        "rollout": name_preference(plan),
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "routes": _ROUTES,
         "runtime": plan.runtime.name,

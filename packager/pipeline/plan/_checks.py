@@ -58,6 +58,7 @@ def settings(request: BuildRequest, target: Target) -> None:
             f"--timeout {seconds}: {target.name} takes 1 to {limits.timeout_seconds} seconds."
         )
     wrong.extend(_image(request, target))
+    wrong.extend(_rollout(request, target))
     wrong.extend(_device(request, target))
     if request.http.opentelemetry and target.program.telemetry is None:
         wrong.append(
@@ -93,6 +94,21 @@ def _image(request: BuildRequest, target: Target) -> Iterator[str]:
         yield f"--base-image: {target.name} is deployed as a zip; no image is built."
     elif not _REFERENCE.fullmatch(image):
         yield f"--base-image {image!r} is no image's name, as in NAME@sha256:DIGEST."
+
+
+def _rollout(request: BuildRequest, target: Target) -> Iterator[str]:
+    if request.target.rollout is None:
+        return
+    if not target.deployment.rolls_out:
+        yield (
+            f"--rollout: {target.name} has no alias whose traffic a template moves; aws-lambda and "
+            "aws-lambda-image have. Leave it out."
+        )
+    elif request.proof.allow_unproven:
+        yield (
+            "--rollout asks a new version what was proven of it, and --allow-unproven lets a build "
+            "go without a proof: leave one of them out."
+        )
 
 
 def _device(request: BuildRequest, target: Target) -> Iterator[str]:

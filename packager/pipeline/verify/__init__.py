@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from packager.errors import UnprovenError, VerificationError
+from packager.pipeline.answers.samples import choose_samples
 from packager.pipeline.answers.spread import describe_outputs
 from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing
 from packager.pipeline.verify.ask import ask_model
@@ -27,6 +28,7 @@ from packager.types import (
     Finding,
     RejectedBundle,
     Replay,
+    ReplaySample,
     VerifiedBundle,
 )
 
@@ -61,7 +63,7 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
         unlinked = name_origin(unlinked, lacking)
         raise VerificationError((*findings, *unlinked, *shadowed, *accelerated))
     try:
-        evidence, more = _proven(bundle, plan, evidence, work)
+        evidence, more, samples = _proven(bundle, plan, evidence, work)
     except UnprovenError as error:
         if findings:
             raise VerificationError(findings) from error
@@ -71,18 +73,18 @@ def verify(bundle: Bundle, plan: BuildPlan, work: Path) -> VerifiedBundle:
     if findings := [*findings, *name_origin(more, lacking)]:
         rejected = RejectedBundle(plan=plan, unzipped_bytes=bundle.size_bytes, evidence=evidence)
         raise VerificationError(findings, rejected)
-    return VerifiedBundle(bundle=bundle, evidence=evidence)
+    return VerifiedBundle(bundle=bundle, evidence=evidence, samples=samples)
 
 
 def _proven(
     bundle: Bundle, plan: BuildPlan, evidence: Evidence, work: Path
-) -> tuple[Evidence, list[Finding]]:
+) -> tuple[Evidence, list[Finding], tuple[ReplaySample, ...]]:
     """Compare what can be compared.
 
     Raises UnprovenError where nothing can and that was not asked for.
     """
     if why := why_not_bootable(plan.request.target.architecture):
-        return _unproven(plan, evidence, why), []
+        return _unproven(plan, evidence, why), [], ()
     requests, answers, why = _record_answers(plan)
     if answers is None:
         evidence = _unproven(plan, evidence, why)
@@ -105,12 +107,22 @@ def _proven(
     )
     if done.findings and all(each.check is Check.SANDBOX for each in done.findings):
         # a fault of this machine's, not of the bundle
-        return _unproven(plan, evidence, "\n".join(map(_describe, done.findings))), []
+        return _unproven(plan, evidence, "\n".join(map(_describe, done.findings))), [], ()
     if answers is not None and not done.findings and done.replay.rows_compared == 0:
         evidence = _unproven(
             plan, evidence, _nothing_compared(plan, done.replay, requests, answers)
         )
-    return evidence, list(done.findings)
+    return evidence, list(done.findings), _choose_samples(requests, answers)
+
+
+def _choose_samples(requests: Sequence[Probe], answers: Answers | None) -> tuple[ReplaySample, ...]:
+    """Choose from what the registered model answered; () where nothing was recorded."""
+    if answers is None:
+        return ()
+    pairs = zip(requests, answers.answers, strict=True)
+    return choose_samples(
+        (probe, each.body) for probe, each in pairs if each.status == 200 and not each.lacks_form
+    )
 
 
 def _record_answers(plan: BuildPlan) -> tuple[tuple[Probe, ...], Answers | None, str]:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from packager.pipeline.answers.comparison import Difference, places
-from packager.pipeline.answers.spread import read_unexplained
+from packager.pipeline.answers.comparison import Difference, places, split_differences
 from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.targets.hosts import Answered, Delivered
@@ -31,11 +30,13 @@ class Measure:
         self, expected: Json, actual: Json
     ) -> tuple[list[Difference], list[Difference]]:
         """(differences that nothing allows, those that are allowed)."""
-        wrong, near = read_unexplained(expected, actual, self.spread)
-        if self.tolerance is None:
-            return wrong, near
-        near += [each for each in wrong if each.within(*self.tolerance)]
-        return [each for each in wrong if not each.within(*self.tolerance)], near
+        return split_differences(
+            expected,
+            actual,
+            rounding=self.spread.rounding,
+            chance=self.spread.chance.keys(),
+            tolerance=self.tolerance,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,7 @@ VALUES = {
     "optimize": "1",
     "port": "0",
     "python": "3.13",
+    "rollout": "canary",
     "rows": "10",
     "rtol": "0.1",
     "seed": "1",
@@ -96,8 +97,8 @@ def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> No
     known = template_parameters()
 
     assert {"MemorySizeMb", "SnapStart", "HttpAuth", "AlarmTopicArn"} <= set(known)
-    # these two are there where there is a door for them, and a baseline
-    for name in set(known) - {"HttpAuth", "DriftPsiAlarm"}:
+    # these are there where there is a door for them, a baseline and a rollout
+    for name in set(known) - {"HttpAuth", "DriftPsiAlarm", "Rollout"}:
         assert f"\n  {name}:\n" in text
     assert all(spec["Description"] for spec in known.values())
 

@@ -17,6 +17,7 @@ from packager.deployments import AwsLambdaDeploymentClient, _aws
 from packager.deployments._settings import Account
 from packager.pipeline.emit import stack_name
 from packager.system.atomic_output import MARKER
+from packager.types import Rollout
 from tests.unit.deployments import deploying
 
 TAGS = {
@@ -97,6 +98,21 @@ def test_create_uploads_and_makes_a_stack_that_carries_the_name(
     assert {"Key": "mlflow:deployment", "Value": "my churn"} in asked["Tags"]
     assert (found["name"], found["flavor"]) == ("my churn", "sklearn")
     assert [one["name"] for one in client.list_deployments()] == ["my churn"]
+
+
+def test_the_check_of_a_rollout_is_uploaded_beside_the_function(
+    client: AwsLambdaDeploymentClient, world: Any, tmp_path: Path
+) -> None:
+    _, stacks, objects, _ = world
+    folder = deploying.artifact(tmp_path / "canary", rollout=Rollout.CANARY)
+
+    client.create_deployment("churn", str(folder), config={"bucket": "b"})
+
+    template = stacks.last("create_change_set")["TemplateBody"]
+    check, function = sorted(objects.uploaded, key=lambda key: not key.endswith(".rollout.zip"))
+    assert f"CodeUri: s3://{check}\n" in template
+    assert f"CodeUri: s3://{function}\n" in template
+    assert "CodeUri: rollout/" not in template
 
 
 def test_create_refuses_a_name_that_is_taken(

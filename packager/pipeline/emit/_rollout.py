@@ -1,0 +1,69 @@
+"""A rollout's check: its program, and the requests of the proof that it asks a new version."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Final
+
+from packager.errors import ConfigurationError
+from packager.pipeline.answers import comparison
+from packager.system import resources
+from packager.types import BuildPlan, Rollout, VerifiedBundle
+
+FORMAT: Final = 1
+_PREFERENCES: Final = {
+    Rollout.ALL_AT_ONCE: "AllAtOnce",
+    Rollout.CANARY: "Canary10Percent5Minutes",
+    Rollout.LINEAR: "Linear10PercentEvery1Minute",
+}
+"""https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/automating-updates-to-serverless-apps.html"""
+
+
+def name_preference(plan: BuildPlan) -> str | None:
+    """Return the template's parameter by default; None where no rollout was asked for."""
+    rollout = plan.request.target.rollout
+    return None if rollout is None else _PREFERENCES[rollout]
+
+
+def list_rollout_files(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, str]:
+    """Return the check's files by their path in the artifact; none without a rollout.
+
+    Raises ConfigurationError where the proof has no request that the check could ask.
+    """
+    if plan.request.target.rollout is None:
+        return {}
+    if not verified.samples:
+        raise ConfigurationError(
+            "--rollout asks a new version recorded requests of the proof, and none of this model's "
+            "can be asked by a direct invoke within 100 kB. Leave --rollout out, or give a smaller "
+            "example with --example."
+        )
+    folder = resources.TEMPLATES / (
+        plan.target.deployment.shares or plan.target.deployment.templates
+    )
+    scripts = sorted((folder / "_rollout").glob("*.py"))
+    return {
+        "rollout/answer_comparison.py": inspect.getsource(comparison),
+        "rollout/replay.jsonl": _write_replay(verified, plan),
+        **{f"rollout/{path.name}": path.read_text(encoding="utf-8") for path in scripts},
+    }
+
+
+def _write_replay(verified: VerifiedBundle, plan: BuildPlan) -> str:
+    """Write the rule of the comparison, then a line for each request and its answer."""
+    spread = verified.evidence.replay.spread
+    rule = {
+        "format": FORMAT,
+        "model_digest": plan.model.digest,
+        "rounding": dict(sorted(spread.rounding.items())),
+        "chance": sorted(spread.chance),
+        "tolerance": plan.compiled.tolerance if plan.compiled else None,
+    }
+    lines = [json.dumps(rule)]
+    lines += [
+        f'{{"name":{json.dumps(each.name)},"rows":{each.rows},'
+        f'"request":{each.request},"answer":{each.answer}}}'
+        for each in verified.samples
+    ]
+    return "\n".join(lines) + "\n"
