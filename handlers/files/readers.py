@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -11,12 +12,18 @@ from typing import Protocol
 from handlers.files.chunks import Batch, Csv, Document, Items, Lines, count_cells, ends
 from handlers.scoring.errors import InvalidInputError, TooLargeError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
 _BOM = codecs.BOM_UTF8
 _ROW_BYTES = 16
 """Times a chunk's size: the longest row that is waited for."""
-_PARQUET_ROWS = 65_536
+_PARQUET_ROWS, _PARQUET_STEP_ROWS = 65_536, 64
+"""At most in a chunk, and read at a time."""
 _ESCAPED = re.compile("[\udc80-\udcff]")
-_MARKS = re.compile(r'[\[\]{},]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_MARKS = re.compile(r'[\[{]++|[\]}]++|,|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 
 Part = Csv | Lines | Batch | Document
@@ -88,23 +95,35 @@ def _last_end(text: bytes, *, quoted: bool) -> int:
 
 def _cut_lines(blocks: Iterable[bytes], chunk_bytes: int, *, quoted: bool) -> Iterator[bytes]:
     """Whole records, about `chunk_bytes` of them at once."""
-    buffer = bytearray()
-    for block in blocks:
-        for start in range(0, len(block), chunk_bytes):
-            buffer += block[start : start + chunk_bytes]
-            if len(buffer) < chunk_bytes:
-                continue
-            end = _last_end(bytes(buffer), quoted=quoted)
-            if not end and len(buffer) > chunk_bytes * _ROW_BYTES:
-                # of a quote that is not closed within a row's length, its own line is the row
-                end = buffer.find(b"\n") + 1
-                if not quoted or not end:
-                    raise _too_long(chunk_bytes * _ROW_BYTES)
-            if end:
-                yield bytes(buffer[:end])
-                del buffer[:end]
+    buffer, wanted = bytearray(), chunk_bytes
+    pieces = _cut_blocks(blocks, chunk_bytes)
+    while (piece := next(pieces, None)) is not None:
+        buffer += piece
+        if len(buffer) < wanted:
+            continue
+        end = _last_end(bytes(buffer), quoted=quoted)
+        if not end and len(buffer) > chunk_bytes * _ROW_BYTES:
+            # of a quote that is not closed within a row's length, its own line is the row
+            end = buffer.find(b"\n") + 1
+            if not quoted or not end:
+                raise _too_long(chunk_bytes * _ROW_BYTES)
+            yield bytes(buffer[:end])
+            # many chunks were waited for, and are no single one now
+            pieces = itertools.chain(_cut_blocks([bytes(buffer[end:])], chunk_bytes), pieces)
+            buffer.clear()
+        elif end:
+            yield bytes(buffer[:end])
+            del buffer[:end]
+        # a row of many blocks would else be looked through as often as it has blocks
+        wanted = chunk_bytes if end else min(2 * len(buffer), chunk_bytes * _ROW_BYTES + 1)
     if buffer.strip():
         yield bytes(buffer)
+
+
+def _cut_blocks(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
+    for block in blocks:
+        for start in range(0, len(block), most_bytes):
+            yield block[start : start + most_bytes]
 
 
 def _too_long(limit: int) -> TooLargeError:
@@ -162,12 +181,11 @@ def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
             end = _item_end(text, place)
         after = _is_blank(text, end)
         if after == len(text):  # cut off, or a number that may go on
-            piece = next(more, None)
-            if piece is None:
-                raise _not_a_list(text)
             if len(text) - place > most:
                 raise _too_long(most)
-            text, place = text[place:] + piece, 0
+            left, text, place = text, _grow_text(text[place:], more, most), 0
+            if not text:
+                raise _not_a_list(left)
             continue
         if text[after] not in ",]":
             raise _not_a_list(text)
@@ -176,6 +194,20 @@ def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
         place = after + comma
     if "".join([text[place + 1 :], *more]).strip():
         raise InvalidInputError("The file goes on after its JSON list.")
+
+
+def _grow_text(text: str, more: Iterator[str], most: int) -> str:
+    """To twice its length, or beyond the most that is read; empty where no more comes.
+
+    An item that goes on for many blocks would else be read as often as it has blocks.
+    """
+    parts, size = [text], 0
+    for piece in more:
+        parts.append(piece)
+        size += len(piece)
+        if size >= min(len(text), most - len(text) + 1):
+            break
+    return "".join(parts) if len(parts) > 1 else ""
 
 
 def _not_a_list(text: str) -> InvalidInputError:
@@ -191,12 +223,15 @@ def _item_end(text: str, place: int) -> int:
     """Behind an item, by its brackets and texts alone; the text's end where it is cut off."""
     depth = 0
     for found in _MARKS.finditer(text, place):
-        mark = found[0]
-        depth += (mark in "[{") - (mark in "]}")
-        if depth < 0 or (depth == 0 and mark == ","):
+        marks = found[0]
+        if marks[0] in "[{":
+            depth += len(marks)
+        elif marks[0] in "]}":
+            if len(marks) >= depth:
+                return found.start() + depth
+            depth -= len(marks)
+        elif depth == 0 and marks == ",":
             return found.start()
-        if depth == 0 and mark in "]}":
-            return found.end()
     return len(text)
 
 
@@ -215,12 +250,11 @@ def _read_parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
     opened = _Seekable(source)
     try:
         file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
-        groups = file.metadata
-        size = sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups))
-        row_bytes = max(1, size // max(1, groups.num_rows))
-        count = max(1, min(_PARQUET_ROWS, chunk_bytes // row_bytes))
-        for batch in file.iter_batches(batch_size=count):
-            yield Batch(batch)
+        for batches in _gather_rows(file, chunk_bytes):
+            table = pa.Table.from_batches(batches)
+            if any(pa.types.is_dictionary(each) for each in table.schema.types):
+                table = table.unify_dictionaries()
+            yield from map(Batch, table.combine_chunks().to_batches())
     except MemoryError:  # pyarrow's is an ArrowException too, and no fault of the file
         raise
     except (pa.ArrowException, OSError) as error:
@@ -228,6 +262,28 @@ def _read_parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
             raise
         # what is damaged stays damaged: as a cause, an OSError would have the file come again
         raise InvalidInputError("The file is not Parquet, or it is damaged.") from None
+
+
+def _gather_rows(file: pq.ParquetFile, chunk_bytes: int) -> Iterator[list[pa.RecordBatch]]:
+    """A few rows after another up to a chunk's size.
+
+    What the file says of its size does not tell what comes of it: one text may stand for every row.
+    """
+    found: list[pa.RecordBatch] = []
+    size = 0
+    for batch in file.iter_batches(batch_size=_PARQUET_STEP_ROWS):
+        found.append(batch)
+        size += sum(map(_count_bytes, batch.columns))
+        if size >= chunk_bytes or len(found) * _PARQUET_STEP_ROWS >= _PARQUET_ROWS:
+            yield found
+            found, size = [], 0
+    if found:
+        yield found
+
+
+def _count_bytes(column: pa.Array) -> int:
+    decoded = column.dictionary_decode() if hasattr(column, "dictionary_decode") else column
+    return int(decoded.nbytes)
 
 
 class _Seekable:

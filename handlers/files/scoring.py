@@ -65,11 +65,14 @@ class Rows:
         except ScoringError as error:
             if isinstance(error.__cause__, _TRANSIENT):
                 raise
-            parts = chunk.halves()
-            if not parts:
-                return [self._make_fault(error)]
-            return [answer for part in parts for answer in self._halve_chunk(part)]
-        return by_row(prediction, count)
+            refused = error
+        else:
+            return by_row(prediction, count)
+        # outside of the handler: each error would have those of all wholes above it as its context
+        parts = chunk.halves()
+        if not parts:
+            return [self._make_fault(refused)]
+        return [answer for part in parts for answer in self._halve_chunk(part)]
 
     def _read(self, chunk: Chunk) -> Checked:
         """Raises ScoringError for whatever goes wrong."""

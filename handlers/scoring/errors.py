@@ -85,8 +85,8 @@ class ScoringError(Exception):
     """A request that is answered with an error.
 
     `message` holds nothing of the request's data; `detail`, which stands behind it, and `whole`,
-    which makes MLflow's own text in its place, may. These and `stack_trace` are written only where
-    the settings ask for details.
+    which makes MLflow's own text in its place, may. These and what `stack_trace` makes, which takes
+    longer than many an answer, are written only where the settings ask for details.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ScoringError(Exception):
         error_class: str | None = None,
         detail: str = "",
         whole: Callable[[], str] | None = None,
-        stack_trace: str | None = None,
+        stack_trace: Callable[[], str] | None = None,
         status: int | None = None,
     ) -> None:
         super().__init__(message)
@@ -123,7 +123,7 @@ class ScoringError(Exception):
             error["sqlstate"] = _STATE.get(self.error_class, "KAM00")
             error["error_class"] = self.error_class
         if details and self.stack_trace is not None:
-            error["stack_trace"] = self.stack_trace
+            error["stack_trace"] = self.stack_trace()
         return json.dumps(error).encode("ascii")
 
 

@@ -261,10 +261,10 @@ class Scorer:
 
     def _make_failure(self, error: Exception) -> ScoringError:
         """The model's exception as an answer; its text, which may hold data, is not logged."""
-        frames = traceback.extract_tb(error.__traceback__)
-        last = frames[-1]
-        _LOG.error("The model raised %s at %s:%s", type(error).__name__, last.filename, last.lineno)
-        trace = "".join(traceback.format_exception(error))
+        *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+        _LOG.error(
+            "The model raised %s at %s:%s", type(error).__name__, frame.f_code.co_filename, line
+        )
         code, message = getattr(error, "error_code", None), getattr(error, "message", None)
         if isinstance(code, str) and isinstance(message, str):  # an MlflowException, or its like
             error_class = getattr(error, "error_class", None)
@@ -276,5 +276,5 @@ class Scorer:
         return ScoringError(
             "Encountered an unexpected error while evaluating the model. Verify that the "
             "serialized input Dataframe is compatible with the model for inference.",
-            stack_trace=trace,
+            stack_trace=lambda: "".join(traceback.format_exception(error)),
         )
