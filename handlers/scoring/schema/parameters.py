@@ -26,10 +26,6 @@ from handlers.scoring.schema.signature import (
     ParamSpec,
 )
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 _PYTHON: dict[str, type] = {
     BOOLEAN.name: bool,
     INTEGER.name: int,
