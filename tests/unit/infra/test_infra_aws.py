@@ -1,24 +1,228 @@
-"""The infrastructure that takes an emitted folder is itself valid."""
+"""The infrastructure that takes an emitted folder is valid, and enough for every folder."""
 
 from __future__ import annotations
 
+import fnmatch
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from packager import targets
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
 from packager.system import resources
-from tests import sam
+from packager.types import Front, Rollout
+from tests import fake_plan, sam
+
+_ROLE: Final = resources.INFRA / "aws" / "deploy-role.yaml"
+_ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "AWS::ApiGatewayV2::Api": ("apigateway:POST", "apigateway:PATCH", "apigateway:DELETE"),
+    "AWS::ApiGatewayV2::Integration": ("apigateway:POST", "apigateway:PATCH"),
+    "AWS::ApiGatewayV2::Route": ("apigateway:POST", "apigateway:PATCH"),
+    "AWS::ApiGatewayV2::Stage": ("apigateway:POST", "apigateway:PATCH"),
+    "AWS::CloudWatch::Alarm": ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
+    "AWS::CloudWatch::Dashboard": (
+        "cloudwatch:PutDashboard",
+        "cloudwatch:GetDashboard",
+        "cloudwatch:DeleteDashboards",
+    ),
+    "AWS::CodeDeploy::Application": (
+        "codedeploy:CreateApplication",
+        "codedeploy:GetApplication",
+        "codedeploy:DeleteApplication",
+    ),
+    "AWS::CodeDeploy::DeploymentGroup": (
+        "codedeploy:CreateDeploymentGroup",
+        "codedeploy:GetDeploymentGroup",
+        "codedeploy:UpdateDeploymentGroup",
+        "codedeploy:DeleteDeploymentGroup",
+    ),
+    "AWS::DynamoDB::Table": (
+        "dynamodb:CreateTable",
+        "dynamodb:DescribeTable",
+        "dynamodb:UpdateTable",
+        "dynamodb:DeleteTable",
+        "dynamodb:DescribeTimeToLive",
+        "dynamodb:UpdateTimeToLive",
+        "dynamodb:DescribeContinuousBackups",
+        "dynamodb:UpdateContinuousBackups",
+        "dynamodb:TagResource",
+    ),
+    "AWS::Events::Rule": (
+        "events:PutRule",
+        "events:DescribeRule",
+        "events:DeleteRule",
+        "events:PutTargets",
+        "events:RemoveTargets",
+    ),
+    "AWS::IAM::Role": (
+        "iam:CreateRole",
+        "iam:GetRole",
+        "iam:DeleteRole",
+        "iam:PutRolePolicy",
+        "iam:GetRolePolicy",
+        "iam:DeleteRolePolicy",
+        "iam:TagRole",
+        "iam:PassRole",
+    ),
+    "AWS::Lambda::Alias": ("lambda:CreateAlias", "lambda:UpdateAlias", "lambda:DeleteAlias"),
+    "AWS::Lambda::EventInvokeConfig": ("lambda:PutFunctionEventInvokeConfig",),
+    "AWS::Lambda::EventSourceMapping": (
+        "lambda:CreateEventSourceMapping",
+        "lambda:UpdateEventSourceMapping",
+        "lambda:DeleteEventSourceMapping",
+        "lambda:GetEventSourceMapping",
+    ),
+    "AWS::Lambda::Function": (
+        "lambda:CreateFunction",
+        "lambda:UpdateFunctionCode",
+        "lambda:DeleteFunction",
+        "lambda:TagResource",
+    ),
+    "AWS::Lambda::Permission": ("lambda:AddPermission", "lambda:RemovePermission"),
+    "AWS::Lambda::Url": ("lambda:CreateFunctionUrlConfig", "lambda:DeleteFunctionUrlConfig"),
+    "AWS::Lambda::Version": ("lambda:PublishVersion",),
+    "AWS::Logs::LogGroup": (
+        "logs:CreateLogGroup",
+        "logs:DeleteLogGroup",
+        "logs:PutRetentionPolicy",
+        "logs:TagResource",
+    ),
+    "AWS::SNS::Subscription": ("sns:Subscribe", "sns:Unsubscribe"),
+    "AWS::SQS::Queue": (
+        "sqs:CreateQueue",
+        "sqs:GetQueueAttributes",
+        "sqs:SetQueueAttributes",
+        "sqs:DeleteQueue",
+        "sqs:TagQueue",
+    ),
+    "AWS::SQS::QueuePolicy": ("sqs:SetQueueAttributes",),
+    "AWS::Scheduler::Schedule": (
+        "scheduler:CreateSchedule",
+        "scheduler:GetSchedule",
+        "scheduler:UpdateSchedule",
+        "scheduler:DeleteSchedule",
+    ),
+    "AWS::StepFunctions::StateMachine": (
+        "states:CreateStateMachine",
+        "states:DescribeStateMachine",
+        "states:UpdateStateMachine",
+        "states:DeleteStateMachine",
+        "states:TagResource",
+    ),
+}
+"""What CloudFormation calls for a type of resource; from `handlers` of the type's schema
+(https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html)."""
+_CODEDEPLOY: Final = (
+    "codedeploy:CreateDeployment",
+    "codedeploy:GetDeployment",
+    "codedeploy:GetDeploymentConfig",
+    "codedeploy:RegisterApplicationRevision",
+)
+"""What an alias's UpdatePolicy calls
+(https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-updatepolicy.html)."""
+
+
+def _statements(role: str) -> list[dict[str, Any]]:
+    found = sam.parse(_ROLE.read_text("utf-8"))["Resources"][role]["Properties"]["Policies"]
+    return [each for policy in found for each in policy["PolicyDocument"]["Statement"]]
+
+
+def _grants(statement: Mapping[str, Any], action: str) -> bool:
+    actions = statement["Action"]
+    listed = [actions] if isinstance(actions, str) else actions
+    return any(fnmatch.fnmatchcase(action, pattern) for pattern in listed)
+
+
+@pytest.fixture(scope="module")
+def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The resources of artifacts that together have every part of the template."""
+    every = targets.load("aws-lambda").events.sources
+    everything = {"output_to": "s3://bucket/p", "batch": True, "once": True}
+    asked: list[dict[str, Any]] = [
+        {"front": Front.HTTP_API, "rollout": Rollout.CANARY},
+        {"front": Front.FUNCTION_URL},
+        {"front": Front.NONE, "events": every, **everything},
+        *({"events": ("sqs",), "output_to": to} for to in _destinations()),
+    ]
+    found = []
+    for settings in asked:
+        base = tmp_path_factory.mktemp("emitted")
+        plan = fake_plan.plan(request=fake_plan.request(**settings))
+        drift = {"drift-baseline.json": b"{}"}
+        verified = fake_plan.verified(fake_plan.tree(base / "tree", plan, drift))
+        out: Path = base / "out"
+        out.mkdir()
+        emit(package(verified, plan, out), verified, plan, out)
+        template = sam.uploaded((out / "template.yaml").read_text("utf-8"))
+        if "RolloutCheck" in template["Resources"]:
+            template["Resources"]["RolloutCheck"]["Properties"]["CodeUri"] = "s3://b/check.zip"
+        found.append(sam.transformed(template)["Resources"])
+    return found
+
+
+def _destinations() -> Iterator[str]:
+    yield from ("sqs://queue", "eventbridge://bus", "dynamodb://table", "firehose://stream")
 
 
 def test_cfn_lint_finds_nothing_in_the_pipeline_roles() -> None:
-    assert sam.lint((resources.INFRA / "aws" / "deploy-role.yaml").read_text("utf-8")) == []
+    assert sam.lint(_ROLE.read_text("utf-8")) == []
+
+
+def test_cloudformation_may_make_whatever_a_template_holds(emitted: list[dict[str, Any]]) -> None:
+    kinds = {each["Type"] for made in emitted for each in made.values()}
+    granted = _statements("ExecutionRole")
+
+    assert kinds == set(_ACTIONS), "a type of resource that no artifact has, or that has no actions"
+    needed = [*_CODEDEPLOY, *(action for kind in sorted(kinds) for action in _ACTIONS[kind])]
+    assert [a for a in needed if not any(_grants(each, a) for each in granted)] == []
+
+
+def test_every_service_that_is_handed_a_role_may_be_handed_it(
+    emitted: list[dict[str, Any]],
+) -> None:
+    services = {
+        statement["Principal"]["Service"]
+        for made in emitted
+        for each in made.values()
+        if each["Type"] == "AWS::IAM::Role"
+        for statement in each["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    }
+    (passed,) = (each for each in _statements("ExecutionRole") if _grants(each, "iam:PassRole"))
+
+    assert set(passed["Condition"]["StringEquals"]["iam:PassedToService"]) == services
+
+
+def test_what_is_named_by_the_stack_is_granted_by_its_prefix() -> None:
+    limited = {
+        each["Sid"]: json.dumps(each["Resource"])
+        for each in _statements("ExecutionRole")
+        if each["Sid"] not in _OPEN
+    }
+
+    assert [name for name, where in limited.items() if "${StackPrefix}*" not in where] == []
+
+
+_OPEN: Final = {
+    "Transform": "AWS's own",
+    "Code": "one bucket",
+    "LogsList": "CloudWatch Logs has no narrower resource",
+    "HttpApis": "an API has an id that nobody chooses",
+    "Subscriptions": "the topic was there before",
+    "EventSources": "limited by the function",
+    "EventSourcesRead": "a mapping has an id that nobody chooses",
+    "RolloutSteps": "AWS's own",
+}
 
 
 def test_no_statement_grants_everything_on_everything() -> None:
-    template = sam.parse((resources.INFRA / "aws" / "deploy-role.yaml").read_text("utf-8"))
-    statements = [
-        statement
-        for role in template["Resources"].values()
-        for policy in role["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
+    statements = [each for role in ("ExecutionRole", "DeployRole") for each in _statements(role)]
 
-    open_ended = {s["Sid"] for s in statements if s["Resource"] == "*"}
+    open_ended = {
+        each["Sid"] for each in statements if each["Resource"] == "*" and "Condition" not in each
+    }
     assert open_ended == {"LogsList", "Summary"}
-    assert all(s["Action"] != "*" for s in statements)
+    assert all(each["Action"] != "*" for each in statements)
