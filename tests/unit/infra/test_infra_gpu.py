@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
 
 from handlers import container
 from handlers.service import job as files_job
+from handlers.service.metrics import Metrics
 from packager.system import resources as _resources
 from tests import bicep, sam
 
@@ -99,9 +101,11 @@ def test_it_scales_to_zero_and_names_the_deployment(
 def test_the_queue_that_scales_it_is_one_that_the_server_tells() -> None:
     (scaler,) = documents("scale-by-queue.yaml")
     queries = [each["metadata"]["query"] for each in scaler["spec"]["triggers"]]
-    source = (_resources.handlers_root() / "service" / "metrics.py").read_text(encoding="utf-8")
+    manifest = SimpleNamespace(model_name="churn", model_version="7", digest="d")
 
-    assert 'Gauge("queue_rows"' in source
+    told = Metrics(cast("Any", manifest), ()).text().decode()
+
+    assert "\nqueue_rows " in told
     assert "queue_rows" in queries[0]
 
 
