@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -36,6 +37,19 @@ LONGEST = (
     "integration/test_engine.py",
 )
 """Files of minutes. A file is run by one process: the last ones to begin should be short."""
+
+
+_ALL_SLOW = re.compile(r"^pytestmark = (pytest\.mark\.slow$|\[pytest\.mark\.slow,)", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file, in each worker, all of whose tests are slow, where none of these is run."""
+    if config.option.markexpr != "not slow" or not collection_path.name.startswith("test_"):
+        return None
+    named = {Path(each.partition("::")[0]).absolute() for each in config.args}
+    if collection_path in named or not collection_path.is_file():
+        return None
+    return True if _ALL_SLOW.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
