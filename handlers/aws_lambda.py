@@ -69,7 +69,7 @@ class _Watched:
         self.raised = False
         self.seconds = 0.0
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         self.raised = True
         begun = time.perf_counter()
         try:

@@ -50,7 +50,7 @@ class OneAtATime:
         self._inner, self._lock = inner, Lock()
         self._seen = local()
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         with self._lock:
             begun = time.perf_counter()
             try:

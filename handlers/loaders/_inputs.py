@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from handlers.manifest import Manifest
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    import pandas as pd
 
 
 def gets_columns(manifest: Manifest) -> bool:
@@ -27,8 +32,8 @@ def column_names(manifest: Manifest) -> list[str] | None:
 
 
 def stack_columns(
-    columns: Mapping[Any, npt.NDArray[Any]], dtype: npt.DTypeLike | None = None
-) -> npt.NDArray[Any]:
+    columns: Mapping[Any, npt.NDArray[np.generic]], dtype: npt.DTypeLike | None = None
+) -> npt.NDArray[np.generic]:
     """Columns side by side: shape (rows, columns), in `dtype` or the one common to all.
 
     The memory order is a DataFrame's (a column is contiguous), because the order decides which
@@ -68,7 +73,7 @@ def accept_nameless_arrays() -> None:
     )
 
 
-def is_frame(data: object) -> bool:
+def is_frame(data: object) -> TypeGuard[pd.DataFrame]:
     """Tell whether it is a DataFrame; pandas is not imported to tell."""
     pandas: Any = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)

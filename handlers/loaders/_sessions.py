@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from onnxruntime import InferenceSession, SessionOptions
 
 _PLAIN = ("inter_op_num_threads", "intra_op_num_threads")
 MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
@@ -12,7 +17,7 @@ _MB_PER_CPU = 1769
 """https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 
-def options(onnxruntime: Any, named: Mapping[str, Any]) -> Any:
+def options(onnxruntime: ModuleType, named: Mapping[str, Any]) -> SessionOptions:
     """SessionOptions as a model's own settings name them; open ones are set for a function."""
     made = onnxruntime.SessionOptions()
     for name in _PLAIN:
@@ -36,7 +41,7 @@ def threads(environ: Mapping[str, str] = os.environ) -> int:
     return max(1, min(share, len(os.sched_getaffinity(0))))
 
 
-def providers(onnxruntime: Any, named: Iterable[object]) -> list[Any]:
+def providers(onnxruntime: ModuleType, named: Iterable[object]) -> list[object]:
     """The model's own that are installed, or the CPU's; CUDA's, where a GPU's server loads it.
 
     PACKAGER_TENSORRT=1 puts TensorRT first, with engines kept under PACKAGER_TENSORRT_CACHE.
@@ -46,7 +51,7 @@ def providers(onnxruntime: Any, named: Iterable[object]) -> list[Any]:
     device = os.environ.get("MLFLOW_DEFAULT_PREDICTION_DEVICE", "")
     if device.startswith("cuda"):
         index = int(device.partition(":")[2] or 0)
-        wanted: list[Any] = [("CUDAExecutionProvider", {"device_id": index})]
+        wanted: list[object] = [("CUDAExecutionProvider", {"device_id": index})]
         if os.environ.get("PACKAGER_TENSORRT") == "1":
             cache = os.environ.get("PACKAGER_TENSORRT_CACHE", "")
             kept = {"trt_engine_cache_enable": True, "trt_engine_cache_path": cache}
@@ -60,7 +65,7 @@ def providers(onnxruntime: Any, named: Iterable[object]) -> list[Any]:
     return usable or ["CPUExecutionProvider"]
 
 
-def find_device(session: Any) -> str:
+def find_device(session: InferenceSession) -> str:
     """`cuda` where a session's first provider is a GPU's: onnxruntime falls back without a word."""
     first = session.get_providers()[0]
     return "cuda" if first in {"CUDAExecutionProvider", "TensorrtExecutionProvider"} else "cpu"

@@ -16,7 +16,10 @@ import numpy as np
 from handlers.loaders import _sessions
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import numpy.typing as npt
+    from onnxruntime import InferenceSession
 
     from handlers.manifest import Manifest
 
@@ -50,7 +53,7 @@ class Compiled:
         self._refuses_none = bool(options.get("empty"))
         self._refused = {kind: frozenset(options.get(kind, ())) for kind in _REFUSED}
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as sklearn
+    def predict(self, data: Any, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as sklearn
         """As `array`; tables as records, which read the same in an answer."""
         answer = self.array(data)
         if self._names is None:
@@ -130,7 +133,9 @@ _REFUSED = {
 """Kinds of values that a model may refuse; `wide` is finite, and infinite as a float32."""
 
 
-def session(onnxruntime: Any, graph: str | bytes, named: Mapping[str, Any]) -> Any:
+def session(
+    onnxruntime: ModuleType, graph: str | bytes, named: Mapping[str, object]
+) -> InferenceSession:
     """The graph was optimised when it was compiled: as it is, it runs."""
     made = _sessions.options(onnxruntime, named)
     made.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

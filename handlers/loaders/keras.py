@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handlers.loaders import _inputs, _serialized
 from handlers.manifest import Manifest
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+    from keras import Model
+
+    Call = Callable[[object], npt.NDArray[np.generic]]
+
 
 class _Predictor:
-    def __init__(self, call: Any) -> None:
+    def __init__(self, call: Call) -> None:
         self._call = call
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: object, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         import keras
 
         if _inputs.is_frame(data):
@@ -43,10 +52,11 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
     return _Predictor(quiet(keras.saving.load_model(path)))
 
 
-def quiet(model: Any) -> Any:
+def quiet(model: Model) -> Call:
     """`model.predict` without the bar that it draws."""
 
-    def predict(data: Any) -> Any:
-        return model.predict(data, verbose=0)
+    def predict(data: object) -> npt.NDArray[np.generic]:
+        answer: npt.NDArray[np.generic] = model.predict(data, verbose=0)
+        return answer
 
     return predict

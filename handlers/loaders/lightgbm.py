@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,18 @@ import numpy.typing as npt
 from handlers.loaders import _inputs, _serialized
 from handlers.manifest import Manifest
 
+if TYPE_CHECKING:
+    from lightgbm import Booster, LGBMModel
+
 _BOOSTER = "lightgbm.basic.Booster"
 
 
 class _Predictor:
-    def __init__(self, model: Any, *, columns: bool) -> None:
+    def __init__(self, model: Booster | LGBMModel, *, columns: bool) -> None:
         self._model = model
         self._columns = columns
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: Any, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         return self._model.predict(_table(data) if self._columns else data)
 
 

@@ -55,7 +55,7 @@ class PlainLibrary:
         self._names: list[str] | None = options.get("names")
         self._refuses_none = bool(options.get("empty"))
 
-    def predict(self, data: Mapping[str, Array], params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as sklearn
+    def predict(self, data: Mapping[str, Array], params: dict[str, object] | None) -> object:  # noqa: ARG002 - as sklearn
         """An array; of a model that answers with a table its rows as records.
 
         Raises ValueError for values that the registered model refuses, KeyError for a column.

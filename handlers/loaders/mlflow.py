@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handlers.manifest import Manifest
 
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
 
 class _Predictor:
-    def __init__(self, model: Any, predict_fn: str) -> None:
+    def __init__(self, model: PyFuncModel, predict_fn: str) -> None:
         # the request has been held against the signature: once is enough, and as strict;
         # where the example's form is restored after that, MLflow's own way is taken whole
         asked = getattr(model.metadata, "_is_type_hint_from_example", None)
@@ -21,7 +24,7 @@ class _Predictor:
         given = inspect.signature(self._predict).parameters.get("params")
         self._takes_params = given is not None and given.kind is not given.VAR_KEYWORD
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: object, params: dict[str, object] | None) -> object:
         return self._predict(data, params=params) if self._takes_params else self._predict(data)
 
 

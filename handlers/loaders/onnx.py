@@ -7,10 +7,9 @@ read the same in an answer.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +17,12 @@ import numpy.typing as npt
 from handlers.loaders import _inputs, _sessions
 from handlers.manifest import Manifest
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 
 class _Predictor:
-    def __init__(self, session: Any, *, columns: bool) -> None:
+    def __init__(self, session: InferenceSession, *, columns: bool) -> None:
         self._session = session
         self._types = {entry.name: entry.type for entry in session.get_inputs()}
         self._outputs = [entry.name for entry in session.get_outputs()]
@@ -29,7 +31,7 @@ class _Predictor:
     def find_device(self) -> str:
         return _sessions.find_device(self._session)
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: Any, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         feeds = self._feeds(data)
         for name, kind in self._types.items():
             feed = feeds.get(name)
@@ -38,7 +40,7 @@ class _Predictor:
         answers = self._session.run(self._outputs, feeds)
         if self._columns:
             return _records(self._flat(answers))
-        if _is_frame(data):
+        if _inputs.is_frame(data):
             import pandas as pd
 
             return pd.DataFrame(self._flat(answers))
@@ -55,7 +57,7 @@ class _Predictor:
                 msg = f"one array cannot feed {len(self._types)} inputs: {', '.join(self._types)}"
                 raise ValueError(msg)
             return {only: data}
-        if _is_frame(data):
+        if _inputs.is_frame(data):
             if len(self._types) > 1:
                 return {name: data[name].to_numpy() for name in self._types}
             return {only: data.to_numpy()}
@@ -69,19 +71,14 @@ class _Predictor:
         }
 
 
-def _is_frame(data: object) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, pandas.DataFrame)
-
-
-def _values(columns: Mapping[Any, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def _values(columns: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[Any]:
     """As DataFrame.to_numpy: booleans beside numbers have no dtype in common but object."""
     kinds = {column.dtype.kind for column in columns.values()}
     mixed = "b" in kinds and len(kinds) > 1
     return _inputs.stack_columns(columns, "object" if mixed else None)
 
 
-def _records(columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
+def _records(columns: Mapping[str, npt.NDArray[np.generic]]) -> list[dict[str, object]]:
     """One dict a row. Raises ValueError where columns differ in length, as a DataFrame does."""
     if len({len(column) for column in columns.values()}) > 1:
         msg = "All arrays must be of the same length"

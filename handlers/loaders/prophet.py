@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handlers.loaders import _serialized
 from handlers.manifest import Manifest
 
+if TYPE_CHECKING:
+    from prophet import Prophet
+
 
 class _Predictor:
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Prophet) -> None:
         self._model = model
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: object, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         return self._model.predict(data)
 
 

@@ -16,10 +16,15 @@ import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.loaders import _serialized
 from handlers.manifest import Manifest
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    import pandas as pd
 
 _STUB = Path(__file__).resolve().parent / "stub"
 _OPENERS = {"lzma": "lzma", "bzip2": "bz2", "gzip": "gzip"}
@@ -33,7 +38,7 @@ class _Predictor:
         given = inspect.signature(predict).parameters.get("params")
         self._takes_params = given is not None and given.kind is not given.VAR_KEYWORD
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: object, params: dict[str, object] | None) -> object:
         return self._predict(data, params=params) if self._takes_params else self._predict(data)
 
 
@@ -47,11 +52,11 @@ class _PythonModelPredictor:
         self._takes_params = "params" in inspect.signature(model.predict).parameters
         self._unnamed_column = unnamed_column
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: object, params: dict[str, object] | None) -> object:
         given = {"params": params} if self._takes_params else {}
         return self._predict(*self._before, self._convert_to_list(data), **given)
 
-    def _convert_to_list(self, data: Any) -> Any:
+    def _convert_to_list(self, data: object) -> object:
         """A DataFrame as the list that an old-style type hint asks for."""
         if self._hint is None or not _is_frame(data):
             return data
@@ -75,7 +80,8 @@ class _PythonModelPredictor:
         return data
 
 
-def _is_frame(data: object) -> bool:
+def _is_frame(data: object) -> TypeGuard[pd.DataFrame]:
+    """Without `_inputs`, which imports numpy: a model may do without."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
 

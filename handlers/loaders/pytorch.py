@@ -14,18 +14,25 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from handlers.loaders import _inputs, _serialized
 from handlers.manifest import Manifest
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import torch
+
+    Call = Callable[[torch.Tensor], torch.Tensor]
+    Change = Callable[[Call], Call]
+
 _OWN_PICKLE = "mlflow.pytorch.pickle_module"
 
 
 class _Predictor:
-    def __init__(self, module: Any, device: str, *, columns: bool) -> None:
+    def __init__(self, module: torch.nn.Module, device: str, *, columns: bool) -> None:
         self._module = self._call = module
         self._device = device
         self._columns = columns
@@ -35,17 +42,17 @@ class _Predictor:
         weights = next(iter((*self._module.parameters(), *self._module.buffers())), None)
         return str(self._device if weights is None else weights.device)
 
-    def with_weights(self, change: Callable[[Any], Any]) -> _Predictor:
+    def with_weights(self, change: Callable[[torch.nn.Module], torch.nn.Module]) -> _Predictor:
         """A predictor over the module that `change` gives; this one stays as it is."""
         return _Predictor(change(self._module), self._device, columns=self._columns)
 
-    def with_call(self, change: Callable[[Any], Any]) -> _Predictor:
+    def with_call(self, change: Change) -> _Predictor:
         """One that asks what `change` gives for the module's call, from a tensor to a tensor."""
         made = _Predictor(self._module, self._device, columns=self._columns)
         made._call = change(self._call)
         return made
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> object:
         import torch
 
         if params and "device" in params:
@@ -74,7 +81,7 @@ class _Predictor:
         return pandas.DataFrame(answer.numpy(), index=data.index) if framed else answer.numpy()
 
 
-def _records(answer: Any) -> list[dict[int, Any]]:
+def _records(answer: npt.NDArray[np.generic]) -> list[dict[int, object]]:
     """One dict a row, its keys the positions. Raises ValueError beyond two axes, as a DataFrame."""
     if answer.ndim not in {1, 2}:
         msg = f"Must pass 2-d input. shape={answer.shape}"

@@ -10,26 +10,33 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.loaders import _inputs, _serialized
 from handlers.manifest import Manifest
 from handlers.scoring.errors import INVALID_PARAMETER_VALUE, ScoringError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sentence_transformers import SentenceTransformer
+
 
 class _Predictor:
-    def __init__(self, model: Any, task: str | None) -> None:
+    def __init__(self, model: SentenceTransformer, task: str | None) -> None:
         self._model = model
         self._task = task
 
     def find_device(self) -> str:
         return str(self._model.device)
 
-    def with_weights(self, change: Callable[[Any], Any]) -> _Predictor:
+    def with_weights(
+        self, change: Callable[[SentenceTransformer], SentenceTransformer]
+    ) -> _Predictor:
         """A predictor over the model that `change` gives; this one stays as it is."""
         return _Predictor(change(self._model), self._task)
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> object:
         as_service = False
         if _inputs.is_frame(data):
             as_service = bool(self._task) and data.columns[0] == "input"
@@ -48,7 +55,7 @@ class _Predictor:
             ) from error
         return self._make_response(data, vectors) if as_service else vectors
 
-    def _make_response(self, texts: list[str], vectors: Any) -> dict[str, Any]:
+    def _make_response(self, texts: list[str], vectors: Iterable[object]) -> dict[str, object]:
         tokens = sum(len(self._model.tokenizer(text)["input_ids"]) for text in texts)
         data = [
             {"object": "embedding", "index": at, "embedding": vector}

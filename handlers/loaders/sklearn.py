@@ -18,7 +18,7 @@ class _Predictor:
         self._predict = getattr(estimator, predict_fn)
         self._columns = columns
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: Any, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         return self._predict(_inputs.stack_columns(data) if self._columns else data)
 
 

@@ -7,19 +7,22 @@ of each text in the only column. Without pandas they come as records, which read
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.loaders import _inputs, _serialized
 from handlers.manifest import Manifest
 from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
 
+if TYPE_CHECKING:
+    from spacy.language import Language
+
 
 class _Predictor:
-    def __init__(self, pipeline: Any, *, columns: bool) -> None:
+    def __init__(self, pipeline: Language, *, columns: bool) -> None:
         self._pipeline = pipeline
         self._columns = columns
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: Any, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         names = list(data) if self._columns else list(data.columns)
         if len(names) != 1:
             raise ScoringError(
@@ -33,7 +36,7 @@ class _Predictor:
 
         return pd.DataFrame({"predictions": data.iloc[:, 0].apply(self._categories)})
 
-    def _categories(self, text: Any) -> dict[str, float]:
+    def _categories(self, text: str) -> dict[str, float]:
         categories: dict[str, float] = self._pipeline(text).cats
         return categories
 

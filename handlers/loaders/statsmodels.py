@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handlers.loaders import _serialized
 from handlers.manifest import Manifest
 from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from statsmodels.base.model import Results
+
 _SERIES = "statsmodels.tsa.base.tsa_model"
 
 
 class _Predictor:
-    def __init__(self, results: Any) -> None:
+    def __init__(self, results: Results) -> None:
         self._results = results
         # unpickling a time series imports its module; no other model pays for it
         series = sys.modules.get(_SERIES)
         self._is_series = series is not None and isinstance(results.model, series.TimeSeriesModel)
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: pd.DataFrame, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         if not self._is_series:
             return self._results.predict(data)
         if data.shape[0] != 1 or not {"start", "end"} <= set(data.columns):

@@ -9,18 +9,22 @@ from __future__ import annotations
 import importlib
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.loaders import _inputs, _serialized
 from handlers.loaders.keras import quiet
 from handlers.manifest import Manifest
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from keras import Model
+
 
 class _Keras:
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         self._call = quiet(model)
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: object, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         if _inputs.is_frame(data):
             import pandas as pd
 
@@ -29,10 +33,10 @@ class _Keras:
 
 
 class _Module:
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: tf.Module) -> None:
         self._module = module
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:  # noqa: ARG002 - as MLflow
+    def predict(self, data: object, params: dict[str, object] | None) -> object:  # noqa: ARG002 - as MLflow
         import numpy as np
         import tensorflow as tf
 

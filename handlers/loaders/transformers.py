@@ -12,13 +12,17 @@ import copy
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.loaders import _serialized
 from handlers.manifest import Manifest
 from handlers.scoring.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, ScoringError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from transformers import Pipeline, PreTrainedModel
 
 Rows = list[dict[Any, Any]]
 _PAIR = frozenset({"text", "text_pair"})
@@ -30,7 +34,7 @@ def _refusal(message: str, error_code: str = INVALID_PARAMETER_VALUE) -> Scoring
 
 
 class _Predictor:
-    def __init__(self, pipeline: Any, options: Mapping[str, Any]) -> None:
+    def __init__(self, pipeline: Pipeline, options: Mapping[str, Any]) -> None:
         self._pipeline = pipeline
         self._options = options
         self._task = options["task"]
@@ -40,13 +44,13 @@ class _Predictor:
     def find_device(self) -> str:
         return str(self._pipeline.model.device)
 
-    def with_weights(self, change: Callable[[Any], Any]) -> _Predictor:
+    def with_weights(self, change: Callable[[PreTrainedModel], PreTrainedModel]) -> _Predictor:
         """A predictor over the model that `change` gives; this one stays as it is."""
         pipeline = copy.copy(self._pipeline)
         pipeline.model = change(pipeline.model)
         return _Predictor(pipeline, self._options)
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: pd.DataFrame, params: dict[str, object] | None) -> object:
         config = copy.deepcopy(self._config) | (params or {})
         # for pipelines that are of no task here, and never for the pipeline itself
         config.pop("include_prompt", None)
@@ -60,7 +64,7 @@ class _Predictor:
             return _whole([re.sub(r"\s+", " ", text).strip() for text in texts])
         return _ANSWERED[self._task](asked, answer)
 
-    def _ask_pipeline(self, data: Any, config: dict[str, Any]) -> Any:
+    def _ask_pipeline(self, data: object, config: dict[str, object]) -> object:
         try:
             if isinstance(data, dict):
                 return self._pipeline(**data, **config)
@@ -74,19 +78,19 @@ class _Predictor:
             ) from error
 
 
-def _first(data: Any) -> list[Any]:
+def _first(data: pd.DataFrame) -> list[Any]:
     """The first column's cells."""
     return [next(iter(row.values())) for row in data.to_dict(orient="records")]
 
 
-def _texts(data: Any) -> list[str]:
+def _texts(data: pd.DataFrame) -> list[str]:
     cells = _first(data)
     if not all(isinstance(cell, str) for cell in cells):
         raise _refusal("If supplying a list, all values must be of string type.")
     return cells
 
 
-def _check_texts(value: dict[Any, Any]) -> None:
+def _check_texts(value: Mapping[Hashable, object]) -> None:
     invalid = [key for key, cell in value.items() if not _is_text(cell)]
     if invalid:
         raise _refusal(
@@ -109,12 +113,12 @@ def _is_text(cell: object) -> bool:
     return isinstance(cell, str | bytes)
 
 
-def _features_of(data: Any) -> list[Any]:
+def _features_of(data: pd.DataFrame) -> list[object]:
     _check_first(data.to_dict(orient="records"))
     return _first(data)
 
 
-def _read_texts(data: Any) -> list[Any]:
+def _read_texts(data: pd.DataFrame) -> list[object]:
     """Texts, or pairs of texts as objects; each as Python's literal where all of them are one."""
     rows: list[Any] = data.to_dict(orient="records")
     for row in rows:
@@ -135,9 +139,9 @@ def _read_texts(data: Any) -> list[Any]:
     return read
 
 
-def _zero_shot(data: Any) -> Any:
+def _zero_shot(data: pd.DataFrame) -> Mapping[Hashable, object]:
     """One object for all rows: of each column the values that differ."""
-    asked: dict[str, Any] = {}
+    asked: dict[Hashable, Any] = {}
     for name, cells in data.to_dict(orient="list").items():
         distinct = [cell for at, cell in enumerate(cells) if cell not in cells[:at]]
         several = len(distinct) > 1 and all(isinstance(cell, str) for cell in distinct)
@@ -155,7 +159,7 @@ def _zero_shot(data: Any) -> Any:
     return asked
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: object) -> object:
     """Text without the spaces around it, one text as a list of one."""
     made = _strip_texts(value)
     return [made] if isinstance(made, str) else made
@@ -187,7 +191,7 @@ def _mask(found: Any) -> Any:
     return [likely[0]["token_str"] for likely in found]
 
 
-def _masks(_asked: Any, answer: Any) -> Any:
+def _masks(_asked: object, answer: Any) -> Any:
     if isinstance(answer[0], list):
         return _whole([_mask(found) for found in answer])
     return _whole([answer[0]["token_str"]])
@@ -201,20 +205,20 @@ def _tokens(found: Any) -> Any:
     return ",".join(item[key] for item in found)
 
 
-def _vectors(_asked: Any, answer: Any) -> Any:
+def _vectors(_asked: object, answer: Any) -> Any:
     """Return the first text's vectors alone, as MLflow: a row a token."""
     import numpy as np
 
     return answer if isinstance(answer, np.ndarray) else np.array(answer[0][0])
 
 
-def _frame(_asked: Any, answer: Any) -> Any:
+def _frame(_asked: object, answer: Any) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(answer)
 
 
-def _likelihoods(_asked: Any, answer: Any) -> Any:
+def _likelihoods(_asked: object, answer: Any) -> pd.DataFrame:
     """A row for each sequence and label."""
     import pandas as pd
 
@@ -226,7 +230,7 @@ def _likelihoods(_asked: Any, answer: Any) -> Any:
     return pd.DataFrame(rows)
 
 
-_ASKED: dict[str, Callable[[Any], Any]] = {
+_ASKED: dict[str, Callable[[pd.DataFrame], Any]] = {
     "feature-extraction": _features_of,
     "fill-mask": _texts,
     "text-classification": _read_texts,

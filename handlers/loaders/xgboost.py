@@ -12,15 +12,20 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.loaders import _inputs, _serialized
 from handlers.manifest import Manifest
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from xgboost import Booster
+
 
 class _Predictor:
     def __init__(
-        self, predict: Callable[..., Any], accepts: frozenset[str] | None, booster: Any
+        self, predict: Callable[..., object], accepts: frozenset[str] | None, booster: Booster
     ) -> None:
         self._predict = predict
         self._booster = booster
@@ -32,7 +37,7 @@ class _Predictor:
         config = json.loads(self._booster.save_config())
         return str(config["learner"]["generic_param"]["device"])
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: object, params: dict[str, object] | None) -> object:
         given = params or {}
         if self._accepts is not None:
             given = {key: value for key, value in given.items() if key in self._accepts}
@@ -66,7 +71,7 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
 
     validate = {"validate_features": True} if isinstance(model, xgboost.XGBModel) else {}
 
-    def predict(data: Any, **given: Any) -> Any:
+    def predict(data: Any, **given: object) -> object:
         # XGBoost computes in single precision whatever it is given
         table = _inputs.stack_columns(data, "float32") if columns else data
         return model.predict(table, **validate, **given)
@@ -74,10 +79,12 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
     return _Predictor(predict, _list_parameters(model.predict), booster)
 
 
-def _booster(xgboost: Any, model: Any, manifest: Manifest, *, columns: bool) -> _Predictor:
+def _booster(
+    xgboost: ModuleType, model: Booster, manifest: Manifest, *, columns: bool
+) -> _Predictor:
     names = _inputs.column_names(manifest)
 
-    def predict(data: Any, **given: Any) -> Any:
+    def predict(data: Any, **given: object) -> object:
         if columns:
             matrix = xgboost.DMatrix(_inputs.stack_columns(data, "float32"), feature_names=names)
         else:

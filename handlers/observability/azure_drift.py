@@ -39,7 +39,7 @@ class Observed:
         # a log and OpenTelemetry take any name
         self._drift = Drift(Baseline.parse(text), self._log_line, named, column=str)
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         begun = time.perf_counter()
         answer = self._inner.predict(data, params)
         self._drift.observe(data, answer)

@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Array: TypeAlias = "np.ndarray[Any, np.dtype[np.generic]]"
 _NUMBERS = frozenset({int, float})
 _NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
 """An integer, and so without a sign, to JSON; -0.0 to pandas."""
@@ -46,7 +46,7 @@ class Reader:
         self._schema = schema
 
     @cached_property
-    def _dtypes(self) -> dict[str, np.dtype[Any]]:
+    def _dtypes(self) -> dict[str, np.dtype[np.generic]]:
         """Types of the columns, in order; empty where the signature is of another kind."""
         schema = self._schema
         if schema is None or not schema.named:
@@ -272,7 +272,7 @@ def split_pieces(cells: bytes) -> Iterator[bytes]:
         at = end + 1 if end >= 0 else -1
 
 
-def _narrow_cells(cells: Array, dtype: np.dtype[Any]) -> Array:
+def _narrow_cells(cells: Array, dtype: np.dtype[np.generic]) -> Array:
     with np.errstate(over="ignore"):
         return cells.astype(dtype, copy=False)
 

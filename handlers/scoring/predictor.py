@@ -18,7 +18,7 @@ else:
 class Predictor(Protocol):
     """A loaded model; safe to call again and again, from one thread at a time."""
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         """Answer one request.
 
         `data` is what `handlers.scoring.scorer` makes of the request: a DataFrame or a dict of

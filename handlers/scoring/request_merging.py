@@ -22,7 +22,10 @@ from handlers.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
+
+    import pandas as pd
 
 _LOG = logging.getLogger(__name__)
 
@@ -139,7 +142,7 @@ def _arrays_form(data: Mapping[str, object], params: str) -> Hashable | None:
     return "arrays", params, tuple((name, _describe_array(array)) for name, array in arrays.items())
 
 
-def _frame_form(frame: Any, params: str, pandas: Any) -> Hashable | None:
+def _frame_form(frame: pd.DataFrame, params: str, pandas: ModuleType) -> Hashable | None:
     plain = isinstance(frame.index, pandas.RangeIndex) and frame.index.start == 0
     dtypes = tuple(map(str, frame.dtypes))
     if not plain or frame.empty or "category" in dtypes or not frame.columns.is_unique:

@@ -44,7 +44,7 @@ class Checked:
     """A request that fits the signature, as the model will be handed it."""
 
     data: Any
-    params: dict[str, Any] | None
+    params: dict[str, object] | None
     given: Any
     """`params` as they were sent."""
     unwrapped: bool
@@ -190,7 +190,7 @@ class Scorer:
             )
         return encoded
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         """The model's own answer. Raises ScoringError for whatever it raises."""
         try:
             return self._predictor.predict(data, params)
@@ -234,7 +234,7 @@ class Scorer:
                 data = enforce(
                     data, model.inputs, model.quirks, schema_details=self.settings.schema_details
                 )
-            params: dict[str, Any] | None = request.params
+            params: dict[str, object] | None = request.params
             if params is not None or model.params is not None:
                 from handlers.scoring.schema.parameters import enforce_params
 

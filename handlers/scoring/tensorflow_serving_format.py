@@ -167,7 +167,7 @@ def _same_lengths(parsed: dict[str, object], schema: Schema | None) -> None:
         raise InvalidInputError("The length of values for each input/column name are not the same")
 
 
-def _make_array(data: object, dtype: np.dtype[Any] | None = None) -> Any:
+def _make_array(data: object, dtype: np.dtype[np.generic] | None = None) -> Any:
     if dtype is None or dtype.kind in "US":
         check_widths(data)
     try:

@@ -27,7 +27,7 @@ class Job:
     """Equal for what may go to the model together; None for what goes alone."""
     rows: int
     data: Any
-    params: dict[str, Any] | None = None
+    params: dict[str, object] | None = None
     trace: Any = None
     """Of the request, for who observes."""
 

@@ -66,7 +66,7 @@ class _ByRunner:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         by_row = hasattr(data, "iloc") or all(
             isinstance(each, np.ndarray)
             for each in (data.values() if isinstance(data, dict) else [data])

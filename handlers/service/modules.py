@@ -11,9 +11,14 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.scoring.predictor import Predictor
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import torch
 
 Call = Callable[..., Any]
 
@@ -52,10 +57,10 @@ def quick(predictor: Predictor, precision: str, tier: str, sizes: Sequence[int])
     return made  # type: ignore[no-any-return]
 
 
-def _cast_values(call: Call, dtype: Any) -> Call:
+def _cast_values(call: Call, dtype: torch.dtype) -> Call:
     """Numbers with a fraction go in as `dtype` and come out in single precision."""
 
-    def cast(x: Any, **params: Any) -> Any:
+    def cast(x: torch.Tensor, **params: object) -> torch.Tensor:
         answer = call(x.to(dtype) if x.is_floating_point() else x, **params)
         return answer.float() if answer.is_floating_point() else answer
 
@@ -75,7 +80,7 @@ class Fixed:
         self._made: dict[int, Call] = {}
         self._row: tuple[Any, ...] | None = None
 
-    def __call__(self, x: Any, **params: object) -> Any:
+    def __call__(self, x: torch.Tensor, **params: object) -> torch.Tensor:
         rows = len(x)
         size = next((each for each in self._sizes if each >= rows), None)
         row = (tuple(x.shape[1:]), x.dtype)
@@ -88,7 +93,7 @@ class Fixed:
         return self._made[size](full)[:rows]
 
 
-def _compile_call(torch: Any, call: Call, _: object) -> Call:
+def _compile_call(torch: ModuleType, call: Call, _: object) -> Call:
     # https://docs.pytorch.org/docs/stable/generated/torch.compile.html
     made: Call = torch.compile(call, dynamic=False)
     return made
@@ -102,7 +107,7 @@ def _allow_sizes(count: int) -> None:
             setattr(config, name, max(getattr(config, name), count + 2))
 
 
-def _capture_graph(torch: Any, call: Call, x: Any) -> Call:
+def _capture_graph(torch: ModuleType, call: Call, x: torch.Tensor) -> Call:
     """One CUDA graph; its answer holds until the next replay.
 
     https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs

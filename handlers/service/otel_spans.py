@@ -12,10 +12,14 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from handlers.manifest import Manifest
 from handlers.service.batcher import Job
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span as OtelSpan
+    from opentelemetry.trace import SpanContext, Tracer
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -32,7 +36,7 @@ class _Silent:
 class Traces:
     """Traces of requests; with no tracer it does nothing."""
 
-    def __init__(self, tracer: Any = None) -> None:
+    def __init__(self, tracer: Tracer | None = None) -> None:
         self._tracer = tracer
 
     @contextmanager
@@ -48,7 +52,7 @@ class Traces:
         ) as span:
             yield _Recorded(span)
 
-    def here(self) -> Any:
+    def here(self) -> SpanContext | None:
         """The span that this is called in, for `batch`; None without a tracer."""
         if self._tracer is None:
             return None
@@ -75,7 +79,7 @@ class Traces:
 
 
 class _Recorded:
-    def __init__(self, span: Any) -> None:
+    def __init__(self, span: OtelSpan) -> None:
         self._span = span
 
     def done(self, status: int, rows: int) -> None:

@@ -47,7 +47,7 @@ class _Late:
 
     inner: predictor.Predictor | None = None
 
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+    def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         if self.inner is None:
             raise ScoringError("The model is not loaded yet.", error_code=_NOT_TAKING)
         return self.inner.predict(data, params)

@@ -72,7 +72,7 @@ def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
 def _cast_name(
     table: Table,
     name: Name,
-    wanted: Type | np.dtype[Any],
+    wanted: Type | np.dtype[np.generic],
     cast: Callable[[Column], Column],
     *,
     alone: bool,
@@ -101,7 +101,7 @@ def _cast_alone(quirks: Quirks) -> tuple[DataType, ...]:
 
 
 def _make_refusal(
-    name: Name, wanted: Type | np.dtype[Any], error: Exception, column: Column
+    name: Name, wanted: Type | np.dtype[np.generic], error: Exception, column: Column
 ) -> InvalidInputError:
     told: object = wanted
     if isinstance(wanted, DataType):
@@ -186,7 +186,7 @@ def _cast_tensors(table: Table, schema: Schema, quirks: Quirks) -> None:
             _cast_name(table, name, spec.dtype, cast, alone=spec.dtype.kind in kinds)
 
 
-def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:
+def _cast_tensor_column(column: Column, dtype: np.dtype[np.generic]) -> Column:
     values = column.cells
     if not len(values):
         raise IndexError("single positional indexer is out-of-bounds")
@@ -207,7 +207,7 @@ def _cast_tensor_column(column: Column, dtype: np.dtype[Any]) -> Column:
         return Column(values.astype(dtype))
 
 
-def _check_integers(values: Cells, dtype: np.dtype[Any]) -> None:
+def _check_integers(values: Cells, dtype: np.dtype[np.generic]) -> None:
     """Raises IntCastingNaNError or ValueError for floats that pandas makes no integers of."""
     if not np.isfinite(values).all():
         raise IntCastingNaNError

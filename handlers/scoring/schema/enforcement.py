@@ -34,10 +34,6 @@ from handlers.scoring.schema.signature import (
 )
 from handlers.scoring.schema.tables import from_dict, from_matrix, from_records
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 _NO_TIME = (bool, bytes, list, dict, np.ndarray)
 _NAIVE = (
     "Please ensure that the input data of datetime column only contains timezone-naive datetime "
@@ -329,7 +325,7 @@ def _infer_kind(column: Column, quirks: Quirks) -> Column:
     return infer(column.cells.tolist(), quirks)
 
 
-def _is_widening(have: np.dtype[Any], want: np.dtype[Any]) -> bool:
+def _is_widening(have: np.dtype[np.generic], want: np.dtype[np.generic]) -> bool:
     if have.kind == want.kind:
         return have.itemsize <= want.itemsize
     if have.kind == "u" and want.kind == "i":

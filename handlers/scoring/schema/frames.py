@@ -7,7 +7,10 @@ from handlers.scoring.schema.columns import Cells, Column, Table, objects
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
+
+    import pandas as pd
 
 
 def to_arrays(table: Table) -> dict[object, Cells]:
@@ -15,7 +18,7 @@ def to_arrays(table: Table) -> dict[object, Cells]:
     return {name: column.cells for name, column in table.columns.items()}
 
 
-def to_dataframe(table: Table) -> object:
+def to_dataframe(table: Table) -> pd.DataFrame:
     """A pandas DataFrame, made in one call."""
     import pandas as pd
 
@@ -41,7 +44,7 @@ def to_dataframe(table: Table) -> object:
     return pd.DataFrame(data, index=index, copy=False)
 
 
-def _list_cells(column: Column, index: Any, pd: Any) -> Any:
+def _list_cells(column: Column, index: pd.Index[Any], pd: ModuleType) -> Any:
     if column.series is not None:
         return column.series.set_axis(index)
     if column.cells.dtype != object:
@@ -52,7 +55,7 @@ def _list_cells(column: Column, index: Any, pd: Any) -> Any:
     return pd.Series(column.cells, index=index, dtype=object)
 
 
-def from_dataframe(frame: Any) -> Table:
+def from_dataframe(frame: pd.DataFrame) -> Table:
     """A DataFrame that pandas itself parsed (CSV, Parquet), as columns."""
     import pandas as pd
 
@@ -61,7 +64,7 @@ def from_dataframe(frame: Any) -> Table:
         series = frame.iloc[:, position]
         text = isinstance(series.dtype, pd.StringDtype)
         # the text that is inferred has NaN for null
-        inferred = text and series.dtype.na_value is not pd.NA
+        inferred = isinstance(series.dtype, pd.StringDtype) and series.dtype.na_value is not pd.NA
         if isinstance(series.dtype, pd.api.extensions.ExtensionDtype) and not inferred:
             columns[name] = Column(
                 objects(series, len(series)),
@@ -79,7 +82,7 @@ def from_dataframe(frame: Any) -> Table:
     return Table(columns, len(frame), index)
 
 
-def infer_column(series: Any) -> Column:
+def infer_column(series: pd.Series) -> Column:
     """The column that pandas makes of a series' cells, whatever the series' own dtype."""
     import pandas as pd
 

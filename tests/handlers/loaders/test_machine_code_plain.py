@@ -158,4 +158,4 @@ def test_columns_of_other_lengths_are_refused(tmp_path: Path) -> None:
 def test_arrays_of_numpy_are_read_too(tmp_path: Path) -> None:
     path = build(tmp_path, (1, 1, 1, 0, 1, 1), "((double *)out)[at] = 2;")
     library = PlainLibrary(path, describe_options("float64"))
-    assert library.predict({"c0": np.ones(2)}, None).tolist() == [2.0, 2.0]
+    assert np.asarray(library.predict({"c0": np.ones(2)}, None)).tolist() == [2.0, 2.0]

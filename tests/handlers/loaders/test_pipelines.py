@@ -69,6 +69,7 @@ def test_answers_become_texts(task: str, answer: Any, expected: Any) -> None:
 def test_classes_become_a_table() -> None:
     answer = [{"label": "A", "score": 0.5}, {"label": "B", "score": 0.75}]
     found = predictor(Pipeline(answer), "text-classification").predict(texts("a", "b"), None)
+    assert isinstance(found, pd.DataFrame)
     pd.testing.assert_frame_equal(found, pd.DataFrame(answer))
 
 
@@ -77,6 +78,7 @@ def test_labels_become_a_row_each() -> None:
     row = {"sequences": "a", "candidate_labels": '["x", "y"]', "hypothesis_template": "a {}"}
     found = predictor(pipeline, "zero-shot-classification").predict(pd.DataFrame([row, row]), None)
     assert pipeline.asked == (None, {**row, "candidate_labels": ["x", "y"]})
+    assert isinstance(found, pd.DataFrame)
     assert found.to_dict(orient="list") == {
         "sequence": ["a", "a"],
         "labels": ["x", "y"],

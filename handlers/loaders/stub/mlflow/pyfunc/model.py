@@ -14,7 +14,9 @@ class PythonModel:
 
     def load_context(self, context: Any) -> None: ...
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+    def predict(
+        self, context: Any, model_input: Any, params: dict[str, object] | None = None
+    ) -> Any:
         raise NotImplementedError
 
     def predict_stream(
@@ -50,7 +52,7 @@ class _FunctionPythonModel(PythonModel):
     def predict_type_hints(self) -> _TypeHints:
         return hints_of(self.func, 0)
 
-    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:  # type: ignore[override]  # noqa: ARG002 - as MLflow's
+    def predict(self, model_input: Any, params: dict[str, object] | None = None) -> Any:  # type: ignore[override]  # noqa: ARG002 - as MLflow's
         return self.func(model_input)
 
 
