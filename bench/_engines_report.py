@@ -8,7 +8,7 @@ from typing import Any
 Found = Mapping[str, Any]
 COLUMNS = (
     "", "unzipped MB", "zipped MB", "files", "CPU ms", "init ms", "warm ms", "peak MB",
-    "CPU / floor",
+    "CPU / empty", "peak / empty",
 )  # fmt: skip
 _LETTERS = 200
 """Of a refusal's reason."""
@@ -25,27 +25,28 @@ def text(found: Found) -> str:
 
 def _start(start: Found) -> list[str]:
     table, rate = start["rows"], start["rows_per_second"]
-    floor = table["floor"]["cpu_ms"]
-    share = table["by hand"]["cpu_ms"] / table["onnx"]["cpu_ms"]
-    whole, run, beyond = (start["warm"][f"{name}_ms"] for name in ("handler", "session", "beyond"))
-    warm = f"Warm, one row: {whole:.3f} ms in the handler, {run:.3f} of it in the session's run: "
-    lines = [
-        *(_about(start), ""),
-        *_table(COLUMNS, (_cells(k, v, floor) for k, v in table.items())),
-        *("", f"CPU of `by hand` / `onnx`: {share:.1f}.", ""),
-        f"{warm}{beyond:.3f} beyond it.",
-    ]
-    theirs = rate["mlflow_serve"]
-    each = (
-        f"{rate[key]:,.0f} {where} ({rate[key] / theirs:.1f} times)"
-        for key, where in (
-            ("packager_serve", "of `packager serve`"),
-            ("onnx", "under the emulator"),
-        )
+    shares = (
+        f"CPU of `by hand` / `{key}`: {table['by hand']['cpu_ms'] / table[key]['cpu_ms']:.1f}."
+        for key in ("machine code", "onnx")
     )
-    line = f"1,000 rows of JSON, rows a second: {theirs:,.0f} of `mlflow models serve`, "
-    line += ", ".join(each) + "."
-    return [*lines, "", line]
+    theirs = rate["mlflow models serve"]
+    return [
+        *(_about(start), ""),
+        *_table(COLUMNS, (_cells(k, v, table["empty"]) for k, v in table.items())),
+        *("", " ".join(shares), "", "Warm, one row, in the handler:", ""),
+        *_table(
+            ("", "ms", "of it in the model", "beyond it"),
+            (
+                [key, *(f"{took[f'{part}_ms']:.3f}" for part in ("handler", "session", "beyond"))]
+                for key, took in start["warm"].items()
+            ),
+        ),
+        *("", "1,000 rows of JSON:", ""),
+        *_table(
+            ("", "rows a second", "of `mlflow models serve`'s"),
+            ([key, f"{rows:,.0f}", f"{rows / theirs:.1f}"] for key, rows in rate.items()),
+        ),
+    ]
 
 
 def _about(start: Found) -> str:
@@ -60,15 +61,16 @@ def _about(start: Found) -> str:
     )
 
 
-def _cells(key: str, row: Found, floor: float) -> list[str]:
+def _cells(key: str, row: Found, empty: Found) -> list[str]:
     return [
         key,
         *(f"{row[name]:,.1f}" for name in ("unzipped_mb", "zipped_mb")),
         f"{row['files']:,}",
-        *(f"{row[name]:,.0f}" for name in ("cpu_ms", "init_wall_ms")),
+        f"{row['cpu_ms']:,.1f}",
+        f"{row['init_wall_ms']:,.0f}",
         f"{row['warm_invoke_ms']:,.1f}",
         f"{row['peak_rss_mb']:,.0f}",
-        f"{row['cpu_ms'] / floor:.2f}",
+        *(f"{row[name] / empty[name]:.2f}" for name in ("cpu_ms", "peak_rss_mb")),
     ]
 
 

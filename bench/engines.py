@@ -3,10 +3,11 @@
     python bench/engines.py [--rounds 5] [--out bench/results] [--model sklearn_columns]
                             [--parts start,estimators] [--fresh]
 
-The floor is what a compiled model cannot do without: stock wheels of numpy and onnxruntime with
+`empty` is a handler that imports nothing and answers at once: nothing starts with less. The floor
+is what a graph cannot do without: stock wheels of numpy and onnxruntime with
 valid bytecode, and a handler that imports both, makes a session of the same graph and runs it
-once. `onnx` and `native` are artifacts of `packager build`, asked with the model's saved example
-by a direct invoke, `onnx, HTTP` the first of them asked through an HTTP API's event. `by hand` is
+once. `machine code`, `onnx` and `native` are artifacts of `packager build`, asked with the model's
+saved example by a direct invoke, those with `HTTP` through an HTTP API's event. `by hand` is
 the model's requirements.txt installed, as a deployed zip unpacks (its bytecode is rejected), and
 `mlflow.pyfunc.load_model`. All run under the same runtime client, emulator and Python, read-only.
 CPU is that of the function's process from its start to its first answer; wall times are this
@@ -34,7 +35,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,10 @@ from packager.system.process import numeric_environment  # noqa: E402
 from packager.targets.emulator import Emulator, http_event  # noqa: E402
 from packager.types import Engine, Interpreter, make_request  # noqa: E402
 
+EMPTY = """\
+def handler(event, context):
+    return {"predictions": []}
+"""
 FLOOR = """\
 import numpy as np
 import onnxruntime
@@ -93,15 +98,21 @@ from handlers import aws_lambda
 
 event = json.load(open(sys.argv[1]))
 inner = aws_lambda._FUNCTION._watched._inner
-session, runs = inner._session, []
+graph = hasattr(inner, "_session")
+holder, name = (inner._session, "run") if graph else (inner._entry, "answer_rows")
+run, runs = getattr(holder, name), []
+
+
+def timed(*given):
+    begun = time.perf_counter()
+    answer = run(*given)
+    runs.append(time.perf_counter() - begun)
+    return answer
 
 
 class Timed:
-    def run(self, *given):
-        begun = time.perf_counter()
-        answer = session.run(*given)
-        runs.append(time.perf_counter() - begun)
-        return answer
+    def __getattr__(self, asked):
+        return timed if asked == name else getattr(holder, asked)
 
 
 class Context:
@@ -111,7 +122,8 @@ class Context:
         return 1000
 
 
-inner._session, whole = Timed(), []
+setattr(inner, "_session" if graph else "_entry", Timed())
+whole = []
 for _ in range(600):
     begun = time.perf_counter()
     aws_lambda.handler(event, Context())
@@ -143,6 +155,11 @@ def made(state: State, model: Path, engine: Engine) -> Built:
     return state.built(engine.value, make)
 
 
+def empty(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "app.py").write_text(EMPTY)
+
+
 def floor(folder: Path, graph: Path, numpy: str, interpreter: Interpreter) -> None:
     runtime = facts.tools()["onnxruntime"].requirement
     installed([runtime, f"numpy=={numpy}"], folder, interpreter, bytecode=False)
@@ -167,17 +184,20 @@ def warm(folder: Path, interpreter: Interpreter, payload: Path) -> dict[str, flo
     return {"handler_ms": whole, "session_ms": run, "beyond_ms": whole - run}
 
 
-def rates(folder: Path, model: Path, interpreter: Interpreter, payload: bytes) -> dict[str, float]:
-    """Rows a second over 1,000 rows of JSON, one request after the other."""
+def rates(
+    folders: Mapping[str, Path], model: Path, interpreter: Interpreter, payload: bytes
+) -> dict[str, float]:
+    """Rows a second over 1,000 rows of JSON, one request after the other, by who answers."""
     lines = (model / "requirements.txt").read_text().split()
     python = virtual_environments.ensure(interpreter, lines, label="model")
     with served(python, model, payload) as server:
-        theirs = steady(lambda: server.ask(payload))
-    with served_by_us(folder.parent, payload) as server:
-        http = steady(lambda: server.ask(payload))
-    with Emulator(folder, interpreter=interpreter, memory_mb=3008) as running:
-        ours = steady(lambda: running.invoke(payload).seconds)
-    return {"mlflow_serve": _ROWS / theirs, "packager_serve": _ROWS / http, "onnx": _ROWS / ours}
+        found = {"mlflow models serve": _ROWS / steady(lambda: server.ask(payload))}
+    for name, folder in folders.items():
+        with served_by_us(folder.parent, payload) as server:
+            found[f"{name}, packager serve"] = _ROWS / steady(lambda: server.ask(payload))
+        with Emulator(folder, interpreter=interpreter, memory_mb=3008) as running:
+            found[f"{name}, emulator"] = _ROWS / steady(lambda: running.invoke(payload).seconds)
+    return found
 
 
 def steady(ask: Callable[[], float]) -> float:
@@ -192,6 +212,8 @@ def variants(state: State, model: Path, interpreter: Interpreter) -> list[Varian
     entry, graph = compiled.entrypoint, Path(compiled.folder) / "model" / "model.onnx"
     below = state.tree("floor", lambda at: floor(at, graph, compiled.numpy, interpreter))
     return [
+        Variant("empty", "", state.tree("empty", empty), "app.handler"),
+        Variant("machine code", "", Path(made(state, model, Engine.MACHINE_CODE).folder), entry),
         Variant("floor", "", below, "app.handler"),
         Variant("onnx", "", Path(compiled.folder), entry),
         Variant("native", "", Path(made(state, model, Engine.NATIVE).folder), entry),
@@ -217,7 +239,10 @@ def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, A
     by_key = {each.key: each for each in direct}
     asked = [
         *((each.key, each, payload) for each in direct),
-        ("onnx, HTTP", by_key["onnx"], json.dumps(http).encode()),
+        *(
+            (f"{key}, HTTP", by_key[key], json.dumps(http).encode())
+            for key in ("machine code", "onnx")
+        ),
     ]
     samples = state.samples(
         options.rounds,
@@ -234,16 +259,19 @@ def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, A
     one, many = options.work / "one.json", {**split, "data": (split["data"] * _ROWS)[:_ROWS]}
     one.write_text(json.dumps({"dataframe_split": {**split, "data": split["data"][:1]}}))
     thousand = json.dumps({"dataframe_split": many}).encode()
-    folder = by_key["onnx"].folder
+    folders = {key: by_key[key].folder for key in ("machine code", "onnx")}
     return {
         "model": options.model,
         "python": interpreter.version,
         "cores": os.cpu_count(),
         "rounds": options.rounds,
         "rows": table,
-        "warm": state.once("warm", partial(warm, by_key["onnx"].folder, interpreter, one)),
+        "warm": {
+            key: state.once(f"warm {key}", partial(warm, folder, interpreter, one))
+            for key, folder in folders.items()
+        },
         "rows_per_second": state.once(
-            "rates", partial(rates, folder, model, interpreter, thousand)
+            "rates", partial(rates, folders, model, interpreter, thousand)
         ),
         "engine": compiled.engine,
         "rows_replayed": compiled.rows_replayed,
