@@ -47,6 +47,7 @@ class PlainLibrary:
         self._columns = [feed["columns"][0] for feed in options["feeds"]]
         self._dtypes = [feed["dtype"] for feed in options["feeds"]]
         kinds = ["|O" if each == _TEXT else np.dtype(each).str for each in self._dtypes]
+        self._codes = [_CODES.get(kind) for kind in kinds]
         self._entry.check_columns(kinds, [0])
         self._dtype = np.dtype(options["dtype"])
         self._tail: tuple[int, ...] = tuple(options["shape"])
@@ -63,7 +64,8 @@ class PlainLibrary:
         given = [data[name] for name in self._columns]
         self._entry.check_columns(self._entry.columns, list(map(len, given)))
         held: Buffers = []
-        columns = [self._make_column(*each, held) for each in zip(given, self._dtypes, strict=True)]
+        forms = zip(given, self._dtypes, self._codes, strict=True)
+        columns = [self._make_column(*each, held) for each in forms]
         rows = len(given[0])
         if not rows and self._refuses_none:
             raise ValueError("the model refuses a table without rows")
@@ -83,13 +85,14 @@ class PlainLibrary:
         cells = places if labels is None else [labels[place] for place in places]
         return np.array(cells, self._dtype).reshape(rows, *self._tail)
 
-    def _make_column(self, column: Array, dtype: str, held: Buffers) -> Column:
+    def _make_column(self, column: Array, dtype: str, code: str | None, held: Buffers) -> Column:
         """Make buffers of a column, which are `held`, and say where they are."""
-        if dtype == _TEXT:
+        if code is None:
             return self._make_text(column.tolist(), held)
-        code, values = _CODES[np.dtype(dtype).str], getattr(column, "cells", None)
+        values = getattr(column, "cells", None)
         if not isinstance(values, buffer) or values.typecode != code:
-            values = buffer(code, column.astype(dtype).tolist())
+            whole = column if column.dtype.name == dtype else column.astype(dtype)
+            values = buffer(code, whole.tolist())
         held.append(values)
         return Column(values.buffer_info()[0], None, None)
 

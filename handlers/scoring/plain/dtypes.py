@@ -35,10 +35,12 @@ class DType:
 
     def __new__(cls, spec: object) -> Self:
         """Raises TypeError for a dtype that tables of scalar columns do not have."""
-        if spec not in _KNOWN:
+        if isinstance(spec, cls):
+            return spec
+        known: Self | None = _KNOWN.get(spec)
+        if known is None:
             msg = f"data type {spec!r} not understood"
             raise TypeError(msg)
-        known: Self = _KNOWN[spec]
         return known
 
     @classmethod

@@ -14,7 +14,6 @@ from handlers.scoring.errors import TooLargeError
 from handlers.scoring.schema import np
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json, Name
-from handlers.values import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 Cells: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 """An array of any dtype, which is one of values."""
+_OBJECT = np.dtype(object)
 _NAN = float("nan")
 _NUMBERS = frozenset({int, float})
 _NULL = type(None)
@@ -33,19 +33,26 @@ _NUMBER_LENGTH = 32
 """Of a number as text, or of null: no more than so many characters, but for integers."""
 
 
-@dataclass(slots=True)
 class Column:
     """One-dimensional cells of a numpy dtype.
 
     `text` is pandas 3's string dtype: the cells are an object array of str and NaN. `aware` is a
-    datetime column with a time zone, which no signature accepts.
+    datetime column with a time zone, which no signature accepts. `series` is of a dtype that numpy
+    has not (Parquet's nullable integers and text, categories, zones).
     """
 
-    cells: Cells
-    text: bool = False
-    aware: bool = False
-    series: Any = None
-    """Of a dtype that numpy has not (Parquet's nullable integers and text, categories, zones)."""
+    __slots__ = ("aware", "cells", "series", "text")
+
+    def __init__(
+        self,
+        cells: Cells,
+        *,
+        text: bool = False,
+        aware: bool = False,
+        series: object = None,
+    ) -> None:
+        self.cells, self.text, self.aware = cells, text, aware
+        self.series: Any = series
 
     @property
     def dtype_name(self) -> str:
@@ -61,18 +68,25 @@ class Column:
         return self.cells.tolist() if kind in "biuf" else self.cells
 
 
-@dataclass(slots=True)
 class Table:
-    """Contents of a DataFrame: columns in order, and the rows' labels where they were sent."""
+    """Contents of a DataFrame: columns in order, and the rows' labels where they were sent.
 
-    columns: dict[Name, Column]
-    rows: int
-    index: list[Json] | None = None
-    given: list[tuple[Name, Column]] | None = None
-    """Every column in order, where the request gave a name twice: `columns` has the last of it."""
+    `given` is every column in order, where the request gave a name twice: `columns` has the last of
+    it. `places` says where in `given` the columns of each name are.
+    """
 
-    places: dict[Name, list[int]] = field(default_factory=dict)
-    """Where in `given` the columns of each name are."""
+    __slots__ = ("columns", "given", "index", "places", "rows")
+
+    def __init__(
+        self,
+        columns: dict[Name, Column],
+        rows: int,
+        index: list[Json] | None = None,
+        given: list[tuple[Name, Column]] | None = None,
+        places: dict[Name, list[int]] | None = None,
+    ) -> None:
+        self.columns, self.rows, self.index = columns, rows, index
+        self.given, self.places = given, {} if places is None else places
 
     @classmethod
     def name_columns(cls, given: Iterable[tuple[Name, Column]], rows: int) -> Table:
@@ -97,7 +111,7 @@ class Table:
 
 def objects(values: Iterable[object], count: int) -> Cells:
     """An object array, one element a value, lists included."""
-    return np.fromiter(values, dtype=np.dtype(object), count=count)
+    return np.fromiter(values, dtype=_OBJECT, count=count)
 
 
 def check_widths(values: Json) -> None:
@@ -160,6 +174,9 @@ def check_names(names: Sequence[Json], quirks: Quirks) -> None:
 
     A label that is a list is the labels of one of several levels.
     """
+    if set(map(type, names)) <= {str}:  # as nearly all are
+        check_text(names, quirks)
+        return
     infer(names, quirks)
     for name in names:
         if isinstance(name, list):
