@@ -12,7 +12,7 @@ from filelock import FileLock
 from handlers.events import sources
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.types import make_request
+from packager.types import Rollout, make_request
 from tests import models
 
 SHARED = "lightgbm_booster"
@@ -33,6 +33,12 @@ def artifact_of_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another, which is asked by every source; it is deployed with parameters of theirs alone."""
     options = {"events": sources.SOURCES, "output_to": "s3://answers/out", "once": True}
     return _build_once(tmp_path_factory, f"events {SHARED}", options)
+
+
+@pytest.fixture(scope="session")
+def artifact_of_rollout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another, whose new versions are checked before they get traffic."""
+    return _build_once(tmp_path_factory, f"rollout {SHARED}", {"rollout": Rollout.CANARY})
 
 
 def _build_once(factory: pytest.TempPathFactory, name: str, options: dict[str, Any]) -> Path:
