@@ -76,8 +76,8 @@ def _read_engine(
     *,
     engine: to.Engine = "native",
     tier: to.Tier = None,
-    rtol: to.Rtol = 1e-5,
-    atol: to.Atol = 1e-6,
+    rtol: to.Rtol = None,
+    atol: to.Atol = None,
 ) -> EngineOptions:
     kind = None if engine == "auto" else Engine(engine)
     return EngineOptions(kind=kind, tier=tier, rtol=rtol, atol=atol)

@@ -167,7 +167,7 @@ Engine: TypeAlias = Annotated[
         rich_help_panel=Panel.ENGINE,
         help="What answers: native, onnx, machine-code or auto. native serves with the model's "
         "framework. onnx compiles the model to a graph, machine-code to a library. auto serves the "
-        "graph if it is proven equal, else the framework.",
+        "library if it is proven equal to the last bit, else the framework.",
     ),
 ]
 Engines: TypeAlias = Annotated[
@@ -179,21 +179,24 @@ Engines: TypeAlias = Annotated[
     ),
 ]
 Rtol: TypeAlias = Annotated[
-    float,
+    float | None,
     typer.Option(
         min=0,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
-        help="Relative error allowed in the numbers of a model compiled to ONNX.",
+        help="Relative error allowed in the numbers of a model compiled to ONNX. Given with "
+        "--engine auto, a compiled model need not be equal to the last bit.",
+        show_default="1e-05",
     ),
 ]
 Atol: TypeAlias = Annotated[
-    float,
+    float | None,
     typer.Option(
         min=0,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
         help="Absolute error allowed in the numbers of a model compiled to ONNX.",
+        show_default="1e-06",
     ),
 ]
 Front: TypeAlias = Annotated[

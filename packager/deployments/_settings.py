@@ -183,7 +183,7 @@ BUILD_OPTIONS: Final = {
     "rows": "rows generated for replay; default: 1000",
     "seed": "seed of the generated rows",
     "engine": "native (default): the model's framework; onnx, machine-code: compiled; "
-    "auto: onnx if proven equal",
+    "auto: machine-code if proven equal to the last bit",
     "rtol": "relative error allowed a compiled model; default: 1e-5",
     "atol": "absolute error allowed a compiled model; default: 1e-6",
     "tier": "the only runtime tier to try: native, stub or skinny",

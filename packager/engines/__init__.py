@@ -17,6 +17,7 @@ from packager.types import (
     BuildPlan,
     BuildRequest,
     Engine,
+    EngineOptions,
     Frame,
     LoaderSpec,
     ResolvedModel,
@@ -24,11 +25,12 @@ from packager.types import (
 )
 
 __all__ = [
-    "AUTO",
     "COMPILERS",
     "WITHOUT_WHEELS",
     "compile_model",
+    "find_form",
     "list_loaders",
+    "list_tried",
     "list_unread",
     "why_not",
 ]
@@ -63,13 +65,25 @@ class Compiler(Protocol):
 COMPILERS: Final[Mapping[Engine, Compiler]] = MappingProxyType(
     {Engine.MACHINE_CODE: _machine_code, Engine.ONNX: _onnx}
 )
-AUTO: Final = Engine.ONNX
-"""The engine that is tried where none was asked for."""
 WITHOUT_WHEELS: Final = Engine.MACHINE_CODE
 """The engine that needs no wheel of the model's framework."""
 
 
-def why_not(model: ResolvedModel, flavor: str, engine: Engine = AUTO) -> str:
+def list_tried(options: EngineOptions) -> tuple[Engine, ...]:
+    """Engines to try, in order, before the model's own framework or in place of it."""
+    if options.kind is Engine.NATIVE:
+        return ()
+    if options.kind is not None:
+        return (options.kind,)
+    return tuple(COMPILERS) if options.is_tolerant else (Engine.MACHINE_CODE,)
+
+
+def find_form(flavor: str) -> Engine | None:
+    """The engine whose form the flavor's models have as they are logged; None for other flavors."""
+    return next((name for name, each in COMPILERS.items() if flavor == each.ALREADY), None)
+
+
+def why_not(model: ResolvedModel, flavor: str, engine: Engine) -> str:
     """Explain why there is no use in trying to compile this model; empty where there is."""
     return COMPILERS[engine].why_not(model, flavor)
 

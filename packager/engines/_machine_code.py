@@ -42,6 +42,13 @@ ALREADY: Final = ""
 _OLDEST: Final = (3, 8)
 """Python that the worker runs on."""
 _HINT: Final = "Build with --engine native, or with --engine onnx if a graph will do."
+_INEXACT: Final = (
+    "it has sums that a BLAS orders by itself, or exp and its relatives, so that a library is not "
+    "equal to the last bit"
+)
+_HINT_INEXACT: Final = (
+    "Build with --engine machine-code, or give --rtol, if a difference of 1e-12 relative will do."
+)
 _PARTS: Final = ("machine_code", "proof")
 _FORM: Final = ("form.json", "constants.bin")
 _RESULT: Final = "result.json"
@@ -104,7 +111,10 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     the compiler fails, or a row is answered otherwise.
     """
     _LOG.info("Compiling to machine code")
+    engine = plan.request.engine
     form = _extract(plan, work / "form")
+    if engine.kind is None and not (form.exact or engine.is_tolerant):
+        raise _worker_call.refuse_model(FORM, [_INEXACT], _HINT_INEXACT)
     here, there = host_architecture(), plan.request.target.architecture
     if here is None:
         raise _refuse("it is proven on x86_64 or arm64, and this machine is neither")
@@ -114,12 +124,11 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     folder = work / "library"
     folder.mkdir()
     shutil.move(libraries[there], folder / "model.so")
-    engine = plan.request.engine
     made = Compiled(
         folder=folder,
         evidence={**result["evidence"], "engine": "machine-code", "asked_on": here},
         adversarial=tuple(result["adversarial"]),
-        tolerance=None if form.exact else (engine.rtol, engine.atol),
+        tolerance=None if form.exact else engine.tolerance,
     )
     return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
 
@@ -168,7 +177,7 @@ def _prove(plan: BuildPlan, library: Path, out: Path) -> Json:
     out.mkdir(parents=True)
     request = plan.request
     wanted = _worker_call.make_question(
-        plan.model, _worker_call.ROWS, request.proof.seed, request.engine.rtol, request.engine.atol
+        plan.model, _worker_call.ROWS, request.proof.seed, *request.engine.tolerance
     )
     with make_scratch("asked") as given:
         question = given / "asked.json"

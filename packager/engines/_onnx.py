@@ -84,7 +84,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     request = plan.request
     _LOG.info("Compiling to ONNX")
     wanted = _worker_call.make_question(
-        plan.model, _worker_call.ROWS, request.proof.seed, request.engine.rtol, request.engine.atol
+        plan.model, _worker_call.ROWS, request.proof.seed, *request.engine.tolerance
     )
     out = work / "compiled"
     out.mkdir(parents=True)
@@ -103,7 +103,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
         folder=graph,
         evidence={**result["evidence"], "engine": "onnx"},
         adversarial=tuple(result["adversarial"]),
-        tolerance=(request.engine.rtol, request.engine.atol),
+        tolerance=request.engine.tolerance,
     )
     return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
 

@@ -172,6 +172,9 @@ def _first_proven(
             for tree in folder.glob("round-*"):
                 shutil.rmtree(tree, ignore_errors=True)
             failed.append((attempt, error))
+            if any(finding.check is Check.ENGINE for finding in error.findings):
+                # the engine compiles the model no other way for another frame
+                waiting = [each for each in waiting if each.engine is not attempt.engine]
             if not _answers_differ(error):
                 raise _with_history(failed) from error
             if widened < _KEEP_ROUNDS and (wider := _widen(attempt, error)):

@@ -53,12 +53,25 @@ class EngineOptions:
     """Way in which the model runs, and how far a compiled one's answers may be off."""
 
     kind: Engine | None = Engine.NATIVE
-    """None tries to compile the model, and falls back to its own framework."""
+    """None takes machine code that is equal to the last bit, else the model's own framework.
+
+    With a tolerance it takes machine code or a graph that is within it.
+    """
     tier: Tier | None = None
     """Only this tier is tried; None tries all that apply, in order."""
-    rtol: float = 1e-5
-    atol: float = 1e-6
-    """How far a compiled model's numbers may be off: `atol + rtol * |expected|`; labels never."""
+    rtol: float | None = None
+    atol: float | None = None
+    """How far a compiled model's numbers may be off, where that was said; labels never."""
+
+    @property
+    def tolerance(self) -> tuple[float, float]:
+        """Relative and absolute: numbers may be off by `atol + rtol * |expected|`."""
+        return (1e-5 if self.rtol is None else self.rtol, 1e-6 if self.atol is None else self.atol)
+
+    @property
+    def is_tolerant(self) -> bool:
+        """Tell whether the user said how far numbers may be off."""
+        return self.rtol is not None or self.atol is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,6 +158,12 @@ def draw_numeric(rng: np.random.Generator, *, missing: bool) -> Any:
     return pipeline.make_pipeline(*steps) if steps else "passthrough"
 
 
+def _make_splines(*given: Any, **settings: Any) -> Any:
+    if VERSION < (1, 0):
+        return preprocessing.PowerTransformer()
+    return preprocessing.SplineTransformer(*given, **settings)
+
+
 SCALERS: Final[Mapping[str, Callable[[], Any]]] = {
     "standard": preprocessing.StandardScaler,
     "range": lambda: preprocessing.MinMaxScaler(clip=True),
@@ -172,8 +178,8 @@ SCALERS: Final[Mapping[str, Callable[[], Any]]] = {
     ),
     "bins": lambda: preprocessing.KBinsDiscretizer(4, encode="onehot-dense"),
     "ordinal bins": lambda: preprocessing.KBinsDiscretizer(5, encode="ordinal"),
-    "splines": lambda: preprocessing.SplineTransformer(4),
-    "linear splines": lambda: preprocessing.SplineTransformer(5, extrapolation="linear"),
+    "splines": lambda: _make_splines(4),
+    "linear splines": lambda: _make_splines(5, extrapolation="linear"),
     "norm": preprocessing.Normalizer,
     "root": lambda: preprocessing.FunctionTransformer(np.cbrt),
     "square": lambda: pipeline.make_pipeline(

@@ -22,7 +22,7 @@ from packager.environments import virtual_environments
 from packager.errors import StorageError, ToolError, VerificationError
 from packager.models import flavors
 from packager.system import resources
-from packager.types import BuildPlan, Engine, Frame, HostKind
+from packager.types import BuildPlan, Engine, EngineOptions, Frame, HostKind
 from tests import fake_plan
 
 PROVEN = {"options": {"file": "model.so"}, "evidence": {"seed": 0}, "adversarial": []}
@@ -95,6 +95,36 @@ def worker_of(form: Path, proven: Any = PROVEN) -> str:
         for files in (read, done)
     )
     return f"if [ $# -eq 5 ]; then\n{hand}\nelse\n{prove}\nfi"
+
+
+def compile_by_itself(tmp_path: Path, rtol: float | None = None) -> BuildPlan:
+    """As a build does that names no engine."""
+    plan = fake_plan.plan(engine=Engine.MACHINE_CODE)
+    request = replace(plan.request, engine=EngineOptions(kind=None, rtol=rtol))
+    return engines.compile_model(replace(plan, request=request), tmp_path / "work")
+
+
+def test_what_is_not_equal_to_the_last_bit_is_for_those_who_ask(
+    programs: Callable[..., None], tmp_path: Path
+) -> None:
+    """And nothing is compiled to find out."""
+    programs(worker_of(write_form(tmp_path / "form", exact=False)), "exit 1")
+    with pytest.raises(VerificationError, match="is not equal to the last bit") as caught:
+        compile_by_itself(tmp_path)
+    assert "--engine machine-code, or give --rtol" in caught.value.findings[0].hint
+
+
+@pytest.mark.parametrize(("exact", "rtol"), [(True, None), (False, 1e-3)])
+def test_a_build_that_names_no_engine_takes_a_library(
+    exact: bool,  # noqa: FBT001 - of a table
+    rtol: float | None,
+    programs: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    programs(worker_of(write_form(tmp_path / "form", exact=exact)))
+    compiled = compile_by_itself(tmp_path, rtol).compiled
+    assert compiled is not None
+    assert compiled.tolerance == (None if exact else (1e-3, 1e-6))
 
 
 WORKERS = {

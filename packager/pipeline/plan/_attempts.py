@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from packager import engines
 from packager.errors import ConfigurationError
@@ -18,6 +19,9 @@ from packager.types import (
     Target,
     Tier,
 )
+
+_NAMED: Final = 3
+"""Of the classes that an engine does not read, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,37 +40,52 @@ def list_unpickled(attempts: Sequence[Attempt]) -> tuple[str, ...]:
 def list_attempts(
     flavor: Flavor, model: ResolvedModel, request: BuildRequest, target: Target
 ) -> tuple[tuple[Attempt, ...], tuple[str, ...]]:
-    """The attempts of every engine that was asked for, and why one is left out."""
+    """The attempts of every engine that was asked for, and why one is left out.
+
+    Raises ConfigurationError for an engine that was asked for by name and is left out.
+    """
     asked = request.engine.kind
-    engine = engines.AUTO if asked in {None, Engine.NATIVE} else asked
-    if flavor.name == engines.COMPILERS[engine].ALREADY:
-        return _pass_through(list_native(flavor, model, request.engine.tier), asked), ()
+    logged_as = engines.find_form(flavor.name)
+    if logged_as is not None and asked in {None, Engine.NATIVE, logged_as}:
+        return _pass_through(list_native(flavor, model, request.engine.tier), asked, logged_as), ()
     alone = asked not in {None, Engine.NATIVE}
     native = () if alone else list_native(flavor, model, request.engine.tier)
-    if asked is Engine.NATIVE:
-        return native, ()
-    why = engines.why_not(model, flavor.name, engine)
-    if why and alone:
-        raise ConfigurationError(
-            f"--engine {engine}: {why}. Build with --engine native, or auto to fall back to it."
-        )
-    if why:
-        return native, (f"engine {engine}: {why}.",)
-    compiled = [
-        Attempt(engine=engine, tier=Tier.NATIVE, frame=frame, loader=loader)
-        for frame, loader in engines.list_loaders(engine, model, request, target)
-    ]
-    return (*compiled, *native), ()
+    compiled: list[Attempt] = []
+    left_out: list[str] = []
+    for engine in engines.list_tried(request.engine):
+        why = engines.why_not(model, flavor.name, engine)
+        if why and alone:
+            raise ConfigurationError(
+                f"--engine {engine}: {why}. Build with --engine native, or auto to fall back to it."
+            )
+        if not why and not alone:
+            why = _name_unread(flavor, model, engine)
+        if why:
+            left_out.append(f"engine {engine}: {why}.")
+            continue
+        compiled += [
+            Attempt(engine=engine, tier=Tier.NATIVE, frame=frame, loader=loader)
+            for frame, loader in engines.list_loaders(engine, model, request, target)
+        ]
+    return (*compiled, *native), tuple(left_out)
 
 
-def _pass_through(native: tuple[Attempt, ...], engine: Engine | None) -> tuple[Attempt, ...]:
+def _name_unread(flavor: Flavor, model: ResolvedModel, engine: Engine) -> str:
+    """Name what the model's files hold that machine code does not read, before any is loaded."""
+    if engine is not Engine.MACHINE_CODE or Tier.NATIVE not in flavor.tiers:
+        return ""
+    unread = engines.list_unread(model, flavor.name, list_native(flavor, model, None)[0].loader)
+    return f"it does not read {', '.join(unread[:_NAMED])}" if unread else ""
+
+
+def _pass_through(
+    native: tuple[Attempt, ...], asked: Engine | None, logged_as: Engine
+) -> tuple[Attempt, ...]:
     """A model that has its engine's form already: the loader of its flavor is the engine."""
-    if engine is Engine.NATIVE:
+    if asked is Engine.NATIVE:
         return native
-    graphs = (
-        replace(each, engine=engine or engines.AUTO) for each in native if each.tier is Tier.NATIVE
-    )
-    others = (each for each in native if each.tier is not Tier.NATIVE and engine is None)
+    graphs = (replace(each, engine=logged_as) for each in native if each.tier is Tier.NATIVE)
+    others = (each for each in native if each.tier is not Tier.NATIVE and asked is None)
     return (*graphs, *others)
 
 

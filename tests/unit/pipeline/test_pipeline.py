@@ -184,6 +184,24 @@ def test_a_model_that_cannot_be_compiled_runs_in_its_framework(
     assert len(stages.slimmed) == 1
 
 
+def test_an_engine_that_refuses_a_model_is_not_asked_again_for_another_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "native", "native")
+    plain, arrays, native = stages.plans
+    compiled = [replace(each, engine=Engine.MACHINE_CODE) for each in (plain, arrays)]
+    stages.plans = (*compiled, native)
+    asked: list[Plan] = []
+
+    def compile_model(plan: Plan, _work: Path) -> Plan:
+        asked.append(plan)
+        raise VerificationError([Finding(check=Check.ENGINE, message="No operation.", hint="")])
+
+    monkeypatch.setattr(build, "compile_model", compile_model)
+    assert run(tmp_path).plan.engine is Engine.NATIVE
+    assert len(asked) == 1
+
+
 def test_a_compiled_model_ships_with_its_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,3 +150,9 @@ def test_compiled_code_names_targets_that_would_take_it(
     words = _refuse(model, target="azure-functions", **request_)
     assert "which no other version runs" in words
     assert {name for name in TARGETS if f"the target {name}," in words} == named
+
+
+@pytest.mark.usefixtures("index")
+def test_a_model_without_wheels_is_compiled_where_no_engine_was_asked_for(tmp_path: Path) -> None:
+    found = test_plan._plan(_model(tmp_path / "m", _fit(*KNOWN["trees"])), engine=None)
+    assert {each.engine for each in found} == {Engine.MACHINE_CODE}
