@@ -35,7 +35,7 @@ ALLOWED: Final = {
     "docstrings that open with Of or a question word": 0,
     "functions over 60 lines": 0,
     "functions over 15 branches": 0,
-    "annotations with Any": 357,
+    "annotations with Any": 298,
 }
 
 

@@ -25,7 +25,10 @@ from importlib.machinery import (
 )
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # of inotify(7)
 _IN_OPEN, _IN_Q_OVERFLOW, _IN_ISDIR = 0x20, 0x4000, 0x4000_0000
@@ -123,7 +126,9 @@ class Timer:
         self._absent = absent
         self._inner_ns = [0]
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         self._opened.read()
         if asked := deferred_import():
             self.asked[name] = asked

@@ -18,7 +18,10 @@ import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Watcher:
@@ -54,13 +57,15 @@ class Watcher:
     def _is_moved(self, step: int) -> None:
         self._moved[-1] += step
 
-    def _import_watched(self, name: str, *rest: Any, **named: Any) -> Any:
+    def _import_watched(self, name: str, *rest: Any, **named: Any) -> ModuleType:
         found = self._import(name, *rest, **named)
         names = named.get("fromlist") or (rest[2] if len(rest) > 2 else ())
         self.record_use(found.__name__ if names else name, "")
         return found
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         self.record_use(name, "")
         for finder in sys.meta_path[sys.meta_path.index(cast(Any, self)) + 1 :]:
             spec = finder.find_spec(name, path, target)

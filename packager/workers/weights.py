@@ -20,7 +20,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 PICKLED = "pytorch_model.bin"
 INDEX = f"{PICKLED}.index.json"
@@ -77,7 +80,7 @@ def digests(folder: Path, name: str) -> dict[str, str]:
     return {key: digest(tensor) for key, tensor in model.state_dict().items()}
 
 
-def digest(tensor: Any) -> str:
+def digest(tensor: torch.Tensor) -> str:
     """Digest a tensor's type, shape and bytes."""
     import torch
 

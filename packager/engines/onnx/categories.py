@@ -83,7 +83,7 @@ class _Maker:
         self._nodes: list[Any] = []
         self._made: list[str] = []
 
-    def add(self, feature: int, kinds: npt.NDArray[Any], asked: list[_Sides]) -> None:
+    def add(self, feature: int, kinds: npt.NDArray[np.generic], asked: list[_Sides]) -> None:
         """Rows of the table: each category, a missing value, and whatever else."""
         table = np.ones((len(kinds) + 2, len(asked)), dtype=np.bool_)
         for at, (members, missing_left) in enumerate(asked):
@@ -124,7 +124,7 @@ class _Maker:
             return read
         return f"{name}_whole"
 
-    def _constant(self, name: str, value: npt.NDArray[Any]) -> None:
+    def _constant(self, name: str, value: npt.NDArray[np.generic]) -> None:
         self._constants.append(numpy_helper.from_array(value, name))
 
     def _node(self, kind: str, inputs: list[str], output: str, **more: object) -> None:

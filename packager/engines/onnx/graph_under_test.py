@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import onnxruntime
 from google.protobuf.message import EncodeError
@@ -15,6 +15,9 @@ from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.proof import parity
 from packager.engines.proof.inputs import RefusedError
 from packager.engines.proof.model_under_test import Case
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 LARGEST_BYTES: Final = 2**31 - 1
 """A protobuf message's own limit (https://protobuf.dev/programming-guides/encoding/)."""
@@ -75,7 +78,7 @@ class GraphCase(Case):
         return Tried(evidence=evidence, options=options)
 
     def _options(
-        self, candidate: Candidate, session: Any, settings: dict[str, int]
+        self, candidate: Candidate, session: InferenceSession, settings: dict[str, int]
     ) -> dict[str, Any]:
         return {
             "file": FILE,

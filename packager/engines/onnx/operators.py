@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from onnx import TensorProto
 from skl2onnx.common._registration import get_converter, register_converter
 from skl2onnx.common.data_types import DoubleTensorType
 from skl2onnx.operator_converters.common import concatenate_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skl2onnx.common._container import ModelComponentContainer
+    from skl2onnx.common._topology import Operator, Scope
 
 _THEIRS: Final = get_converter("SklearnSimpleImputer")
 
@@ -19,15 +25,15 @@ def register() -> None:
         register_converter(alias, _or_else(_impute, _THEIRS), overwrite=True)
 
 
-def _or_else(ours: Any, theirs: Any) -> Any:
-    def convert(scope: Any, operator: Any, container: Any) -> None:
+def _or_else(ours: Callable[..., bool], theirs: Callable[..., None]) -> Callable[..., None]:
+    def convert(scope: Scope, operator: Operator, container: ModelComponentContainer) -> None:
         if not ours(scope, operator, container):
             theirs(scope, operator, container)
 
     return convert
 
 
-def _impute(scope: Any, operator: Any, container: Any) -> bool:
+def _impute(scope: Scope, operator: Operator, container: ModelComponentContainer) -> bool:
     """SimpleImputer over doubles: NaN is replaced by the column's statistic, in double."""
     model = operator.raw_operator
     wide = all(isinstance(each.type, DoubleTensorType) for each in operator.inputs)

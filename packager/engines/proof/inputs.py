@@ -60,15 +60,15 @@ class Hints(Protocol):
     """Knowledge of a model's inside, for rows that an engine could answer otherwise."""
 
     @property
-    def thresholds(self) -> Callable[[Any], Mapping[int, npt.NDArray[Any]]]:
+    def thresholds(self) -> Callable[[object], Mapping[int, npt.NDArray[Any]]]:
         """Split thresholds of the model by the position of an input column."""
 
     @property
-    def splits(self) -> Callable[[Any], Sequence[Any]]:
+    def splits(self) -> Callable[[object], Sequence[Any]]:
         """Each `Split` where the trees read the inputs themselves: rows are led to them."""
 
     @property
-    def before(self) -> Callable[[Any], Before | None]:
+    def before(self) -> Callable[[object], Before | None]:
         """The steps between the inputs and the trees."""
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -46,7 +46,7 @@ def stack_columns(table: Table, inputs: Inputs) -> Array:
     return np.stack(list(table.values()), axis=1).reshape(-1, *inputs.shape)
 
 
-def take_rows(table: Table, at: Any) -> Table:
+def take_rows(table: Table, at: slice | Array) -> Table:
     return {name: column[at] for name, column in table.items()}
 
 
@@ -60,7 +60,7 @@ def with_value(row: Table, name: str, value: object) -> Table:
         return {**row, name: np.array([value]).astype(row[name].dtype)}
 
 
-def neighbours(threshold: float, dtype: Any) -> list[Any]:
+def neighbours(threshold: float, dtype: npt.DTypeLike) -> list[float]:
     """A threshold and the nearest values round it that a column of this dtype can hold."""
     if np.dtype(dtype).kind in "iu":
         whole = np.floor(threshold)
@@ -139,7 +139,7 @@ def lead_rows(
     return filled, len(chosen), len(splits)
 
 
-def _cells(values: Sequence[float], dtype: Any) -> list[float]:
+def _cells(values: Sequence[float], dtype: npt.DTypeLike) -> list[float]:
     return [each for each in values if np.dtype(dtype).kind == "f" or not math.isnan(each)]
 
 
@@ -158,7 +158,7 @@ def between(low: float, high: float) -> float:
 
 
 def through(
-    transform: Any,
+    transform: Callable[[Table], Array],
     table: Table,
     thresholds: Mapping[int, Array],
     most: int,
@@ -195,7 +195,12 @@ def through(
 
 
 def _bisect_thresholds(
-    transform: Any, base: Table, name: str, feature: int, values: Array, spread: float
+    transform: Callable[[Table], Array],
+    base: Table,
+    name: str,
+    feature: int,
+    values: Array,
+    spread: float,
 ) -> list[Table]:
     rows = take_rows(base, np.zeros(len(values), dtype=int))
     low = np.full(len(values), -spread)

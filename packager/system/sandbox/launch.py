@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from packager.errors import SandboxError, ToolError
 from packager.system import process, procfs
@@ -24,6 +24,9 @@ from packager.system.sandbox.confinement import Confinement, program_paths
 from packager.system.sandbox.protections import Features
 from packager.system.sandbox.system_files import interpreter_paths
 from packager.system.scratch import make_scratch
+
+if TYPE_CHECKING:
+    from packager.workers.confine.spec import Spec
 
 _CONFINE: Final = WORKERS / "confine"
 _FAILED: Final = 125
@@ -273,7 +276,7 @@ def _spec(
     scratch: Path | None,
     *,
     listens: bool,
-) -> dict[str, Any]:
+) -> Spec:
     program = Path(argv[0])
     paths_of = program_paths if inside.system is None else interpreter_paths
     readable = [str(path.absolute()) for path in (*inside.readable, *paths_of(program))]

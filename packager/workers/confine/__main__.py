@@ -22,7 +22,7 @@ import resource
 import select
 import signal
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 if not __package__:
     # run by its path, without the packager: the folder is a package of its own
@@ -31,6 +31,9 @@ if not __package__:
     __spec__ = None  # which would have it that there is no package
 
 from . import kernel, landlock, mounts, watch
+
+if TYPE_CHECKING:
+    from .spec import Spec
 
 _FAILED = 125
 _NAMESPACES = {
@@ -47,7 +50,7 @@ _INIT_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, s
 def main(argv: list[str]) -> int:
     spec_fd, report_fd, lifeline, door = (int(each) for each in argv)
     with os.fdopen(spec_fd, "rb") as file:
-        spec: dict[str, Any] = json.load(file)
+        spec: Spec = json.load(file)
     for fd in (report_fd, lifeline, door):
         if fd >= 0:
             os.set_inheritable(fd, False)
@@ -71,7 +74,7 @@ def main(argv: list[str]) -> int:
     return _exit_code(status)
 
 
-def _separate(spec: dict[str, Any]) -> frozenset[str]:
+def _separate(spec: Spec) -> frozenset[str]:
     """Enter the namespaces that are asked for; the process one holds from the next fork on."""
     has = frozenset(spec["features"])
     wanted = has - {"net"} if spec["network"] else has
@@ -100,7 +103,7 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _lead(spec: dict[str, object], has: frozenset[str], lifeline: int, door: int) -> NoReturn:
+def _lead(spec: Spec, has: frozenset[str], lifeline: int, door: int) -> NoReturn:
     """The first process inside: everything that it does not catch is said by its exit code."""
     try:
         kernel.control(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -139,7 +142,7 @@ def _raise_loopback() -> None:
         fcntl.ioctl(any_socket, set_flags, request)
 
 
-def _limit(spec: dict[str, Any], has: frozenset[str]) -> None:
+def _limit(spec: Spec, has: frozenset[str]) -> None:
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: spec["open_files"],
@@ -154,7 +157,7 @@ def _limit(spec: dict[str, Any], has: frozenset[str]) -> None:
         resource.setrlimit(which, (most, most))
 
 
-def _become(spec: dict[str, Any], has: frozenset[str]) -> NoReturn:
+def _become(spec: Spec, has: frozenset[str]) -> NoReturn:
     """Turn into the program, without a right beyond an ordinary user's."""
     os.setsid()
     for number in _INIT_SIGNALS:

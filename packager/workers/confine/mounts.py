@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import kernel
+
+if TYPE_CHECKING:
+    from .spec import Spec
 
 _OLD = "/.old"
 _SYSTEM = (
@@ -55,7 +58,7 @@ _DEVICE_FILES = ("/sys",)
 _NAMED = kernel.MS_NOSUID | kernel.MS_NODEV
 
 
-def build_root(spec: dict[str, Any], *, fresh_proc: bool) -> None:
+def build_root(spec: Spec, *, fresh_proc: bool) -> None:
     """Replace this mount namespace's root. Raises OSError where a step is not allowed."""
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     real = {path: os.path.realpath(path) for path in [*spec["readable"], *spec["writable"]]}
@@ -171,7 +174,7 @@ def _scratch(path: str, size: int) -> None:
     kernel.mount("tmpfs", path, "tmpfs", _NAMED, f"mode={mode},size={size}")
 
 
-def _fill_etc(spec: dict[str, object]) -> None:
+def _fill_etc(spec: Spec) -> None:
     os.makedirs("/etc", exist_ok=True)
     names = _ETC if spec["system"] is None else _PLATFORM_ETC
     for name in names + (_NETWORK_ETC if spec["network"] else ()):
@@ -189,7 +192,7 @@ def _fill_etc(spec: dict[str, object]) -> None:
             out.write(text)
 
 
-def _fill_dev(spec: dict[str, Any]) -> None:
+def _fill_dev(spec: Spec) -> None:
     os.makedirs("/dev", exist_ok=True)
     for name in (*_DEVICES, *spec["devices"]):
         if os.path.exists(f"{_OLD}/dev/{name}"):

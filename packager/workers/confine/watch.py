@@ -8,15 +8,16 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .spec import Spec
 
 _EVERY_SECONDS = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def wait(
-    leader: int, lifeline: int | None, spec: dict[str, object], tell: Callable[..., None]
-) -> int:
+def wait(leader: int, lifeline: int | None, spec: Spec, tell: Callable[..., None]) -> int:
     """The leader's wait status; it dies with whoever holds the other end of `lifeline`."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda got, _: _send(leader, got))
@@ -37,7 +38,7 @@ def wait(
         _hold(leader, spec, tell, warned)
 
 
-def _hold(leader: int, spec: dict[str, Any], tell: Callable[..., None], warned: set[int]) -> None:
+def _hold(leader: int, spec: Spec, tell: Callable[..., None], warned: set[int]) -> None:
     """As the kernel does where memory runs out: the largest process is killed.
 
     First by a signal at which Python's fault handler says where it was; `warned` has those.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,11 @@ import onnx
 from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.proof.inputs import Inputs, RefusedError
 
+if TYPE_CHECKING:
+    from catboost import CatBoost
 
-def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+
+def candidates(model: CatBoost, inputs: Inputs, method: str) -> Iterator[Candidate]:
     if method not in {"predict", "predict_proba"}:
         raise RefusedError(f"a graph has no {method}")
     if len(model.get_cat_feature_indices()) > 0:
@@ -31,7 +34,7 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
     )
 
 
-def _export_graph(model: Any) -> onnx.ModelProto:
+def _export_graph(model: CatBoost) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         model.save_model(str(path), format="onnx")
@@ -51,7 +54,7 @@ def _without_maps(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def thresholds(model: Any) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(model: CatBoost) -> Mapping[int, npt.NDArray[np.generic]]:
     borders = model.get_borders() if hasattr(model, "get_borders") else model._get_borders()  # noqa: SLF001
     return {int(at): np.array(sorted(each)) for at, each in borders.items() if len(each)}
 

@@ -61,7 +61,7 @@ class Ensemble:
         """True where the graph does what the model does, in the same order and in double."""
         return self.dtype == np.float64 and self.link == "identity" and self.scale == 1.0
 
-    def thresholds(self) -> dict[int, npt.NDArray[Any]]:
+    def thresholds(self) -> dict[int, npt.NDArray[np.generic]]:
         """Distinct thresholds by feature; of splits by categories these, and one that is none."""
         found: dict[int, set[float]] = {}
         for tree in self.trees:

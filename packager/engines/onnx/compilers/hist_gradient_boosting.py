@@ -7,13 +7,17 @@ Reads `_predictors`, `_baseline_prediction` and `_loss`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from packager.engines.onnx.compilers import ensembles
 from packager.engines.proof.inputs import RefusedError
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+    from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 
 _NAMES: Final = {"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}
 _LINKS: Final[Mapping[str, ensembles.Link]] = {
@@ -29,7 +33,7 @@ def is_one(model: object) -> bool:
     return type(model).__name__ in _NAMES and type(model).__module__.startswith("sklearn.")
 
 
-def read(model: Any) -> ensembles.Ensemble:
+def read(model: BaseEstimator) -> ensembles.Ensemble:
     """Raises RefusedError for categories that are words, and for unknown links."""
     link = type(model._loss.link).__name__  # noqa: SLF001 - there is no public way to the trees
     if link not in _LINKS:
@@ -54,7 +58,7 @@ def read(model: Any) -> ensembles.Ensemble:
     )
 
 
-def _columns(model: Any) -> tuple[list[int], list[npt.NDArray[Any]]]:
+def _columns(model: BaseEstimator) -> tuple[list[int], list[npt.NDArray[np.generic]]]:
     """Inputs in the order in which the trees have them, and the categories of the first of them."""
     is_category = getattr(model, "is_categorical_", None)
     if is_category is None:
@@ -70,7 +74,7 @@ def _columns(model: Any) -> tuple[list[int], list[npt.NDArray[Any]]]:
 
 
 def _node(
-    node: Any, predictor: Any, order: list[int], kinds: list[npt.NDArray[Any]]
+    node: np.void, predictor: TreePredictor, order: list[int], kinds: list[npt.NDArray[np.generic]]
 ) -> ensembles.Node:
     if node["is_leaf"]:
         return ensembles.Node(float(node["value"]))

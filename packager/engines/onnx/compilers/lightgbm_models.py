@@ -6,7 +6,7 @@ https://lightgbm.readthedocs.io/en/stable/pythonapi/lightgbm.Booster.html#lightg
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from packager.engines.onnx import splitting
 from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.onnx.compilers import ensembles, trees
 from packager.engines.proof.inputs import Inputs, RefusedError
+
+if TYPE_CHECKING:
+    from lightgbm import Booster, LGBMModel
 
 _LINKS: Final[Mapping[str, ensembles.Link]] = {
     "binary": "sigmoid",
@@ -41,11 +44,11 @@ def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate
     yield from trees.candidates(ensemble, inputs, method)
 
 
-def thresholds(model: object) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(model: object) -> Mapping[int, npt.NDArray[np.generic]]:
     return read(model).thresholds()
 
 
-def read(model: Any) -> ensembles.Ensemble:
+def read(model: Booster | LGBMModel) -> ensembles.Ensemble:
     """Raises RefusedError for categories of pandas, linear leaves and unknown objectives."""
     booster = getattr(model, "booster_", model)
     if booster.pandas_categorical:

@@ -6,7 +6,7 @@ Reads `coef_`, `intercept_` and `classes_`
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnx
@@ -14,10 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from packager.engines.onnx.compilers import trees
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 _NAMES: Final = frozenset({"LinearSVC", "RidgeClassifier", "RidgeClassifierCV"})
 
 
-def is_one(model: Any) -> bool:
+def is_one(model: BaseEstimator) -> bool:
     """With one label a row: RidgeClassifier may have several."""
     kind = type(model)
     if kind.__name__ not in _NAMES or not kind.__module__.startswith("sklearn."):
@@ -26,7 +29,7 @@ def is_one(model: Any) -> bool:
     return bool(margins == (1 if len(model.classes_) == 2 else len(model.classes_)))
 
 
-def graph(model: Any) -> onnx.ModelProto:
+def graph(model: BaseEstimator) -> onnx.ModelProto:
     """Output `label`: the class of the largest margin, or of the sign of the only one."""
     weights = np.atleast_2d(np.asarray(model.coef_, dtype=np.float64)).T
     shift = np.ravel(np.asarray(model.intercept_, dtype=np.float64))

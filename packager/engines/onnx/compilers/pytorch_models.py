@@ -10,8 +10,9 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
@@ -75,7 +76,7 @@ def _trace_graph(model: object, example: object) -> onnx.ModelProto:
     return onnx.load_from_string(buffer.getvalue())
 
 
-def thresholds(_model: object) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(_model: object) -> Mapping[int, npt.NDArray[np.generic]]:
     return {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,11 @@ from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.onnx.compilers import ensembles, linear_classifiers, sklearn_trees, trees
 from packager.engines.onnx.compilers import hist_gradient_boosting as hist
 from packager.engines.proof.inputs import Before, Inputs, RefusedError
+
+if TYPE_CHECKING:
+    import onnx
+    from sklearn.base import BaseEstimator
+    from sklearn.tree._tree import Tree
 
 _OUTPUTS: Final = {"predict": 0, "predict_proba": 1}
 _NUMPY: Final = {"double": "float64", "float": "float32"}
@@ -83,10 +88,10 @@ def _of_trees(
 
 
 def _ending(
-    model: Any,
+    model: BaseEstimator,
     name: str,
     precision: Literal["double", "float"],
-    graph: Callable[[], Any],
+    graph: Callable[[], onnx.ModelProto],
     inputs: Inputs,
     output: int,
 ) -> Iterator[Candidate]:
@@ -111,12 +116,15 @@ def _ending(
         )
 
 
-def _list_feeds(inputs: Inputs, dtype: str, way: str) -> tuple[list[dict[str, Any]], list[Any]]:
+def _list_feeds(
+    inputs: Inputs, dtype: str, way: str
+) -> tuple[list[dict[str, object]], list[object]]:
     """Feeds, and the input types that skl2onnx is told."""
     real = kinds.DoubleTensorType if dtype == "double" else kinds.FloatTensorType
     if way == "matrix":
         return inputs.matrix(_NUMPY[dtype]), [("X", real([None, inputs.count]))]
-    feeds, types = [], []
+    feeds: list[dict[str, object]] = []
+    types: list[object] = []
     for column in inputs.columns:
         if column.type == "string":
             fed, kind = "object", kinds.StringTensorType
@@ -152,7 +160,7 @@ def _opsets() -> dict[str, int]:
     return {"": min(__max_supported_opset__, onnx_opset_version()), "ai.onnx.ml": 3}
 
 
-def thresholds(model: object) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(model: object) -> Mapping[int, npt.NDArray[np.generic]]:
     """By column of the table that the last step gets."""
     ensemble = _ensemble(last(model))
     if ensemble is not None:
@@ -165,12 +173,12 @@ def thresholds(model: object) -> Mapping[int, npt.NDArray[Any]]:
     return {feature: np.array(sorted(each)) for feature, each in found.items()}
 
 
-def last(model: object) -> Any:
+def last(model: object) -> BaseEstimator:
     """The estimator at the end of a pipeline."""
     return last(model.steps[-1][1]) if hasattr(model, "steps") else model
 
 
-def _trees(model: object) -> Iterator[Any]:
+def _trees(model: object) -> Iterator[Tree]:
     """Every fitted tree of an ensemble, however deep it is nested."""
     if hasattr(model, "tree_"):
         yield model.tree_
@@ -211,13 +219,15 @@ def _parts(model: object) -> Iterator[object]:
                 yield from _parts(each[1])
 
 
-def before(model: Any) -> Before | None:
+def before(model: BaseEstimator) -> Before | None:
     """The steps of a pipeline before its last; each row of the answer is what the trees get."""
     if len(getattr(model, "steps", ())) < 2:
         return None
     steps = model[:-1]
 
-    def transform(inputs: Inputs, table: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    def transform(
+        inputs: Inputs, table: Mapping[str, npt.NDArray[np.generic]]
+    ) -> npt.NDArray[np.generic]:
         frame = pd.DataFrame(dict(table))
         made = steps.transform(frame if inputs.columns else frame.to_numpy())
         return np.asarray(made.toarray() if hasattr(made, "toarray") else made)

@@ -7,12 +7,19 @@ Reads `tree_` (https://scikit-learn.org/stable/auto_examples/tree/plot_unveil_tr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from packager.engines.onnx.compilers import ensembles
 from packager.engines.proof.inputs import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    from sklearn.base import BaseEstimator
+    from sklearn.tree._tree import Tree
 
 _SINGLE: Final = frozenset(
     {"DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor"}
@@ -33,7 +40,7 @@ _LINKS: Final[dict[str, tuple[ensembles.Link, float]]] = {
 }
 
 
-def is_one(model: Any) -> bool:
+def is_one(model: BaseEstimator) -> bool:
     kind = type(model)
     if not kind.__module__.startswith("sklearn."):
         return False
@@ -42,7 +49,7 @@ def is_one(model: Any) -> bool:
     return kind.__name__ in _SINGLE | _FORESTS | _BOOSTED
 
 
-def read(model: Any) -> ensembles.Ensemble:
+def read(model: BaseEstimator) -> ensembles.Ensemble:
     """Raises RefusedError for several outputs and for boosting that starts from another model."""
     if type(model).__name__ in _BOOSTED:
         return _read_boosting(model)
@@ -70,7 +77,7 @@ def read(model: Any) -> ensembles.Ensemble:
     )
 
 
-def _read_boosting(model: Any) -> ensembles.Ensemble:
+def _read_boosting(model: BaseEstimator) -> ensembles.Ensemble:
     if model.init is not None and model.init != "zero":
         raise RefusedError("boosting that starts from another model")
     classes = tuple(getattr(model, "classes_", ()))
@@ -97,9 +104,9 @@ def _read_boosting(model: Any) -> ensembles.Ensemble:
 
 
 def _trees(
-    tree: Any,
+    tree: Tree,
     classifies: bool,  # noqa: FBT001 - of one caller
-    features: object,
+    features: Sequence[int] | None,
 ) -> Iterator[ensembles.Tree]:
     """One tree for each class: a leaf of a graph adds to one number alone."""
     values = tree.value[:, 0, :]
@@ -110,7 +117,9 @@ def _trees(
         yield ensembles.Tree(target, tuple(_nodes(tree, values[:, target], features)))
 
 
-def _nodes(tree: Any, values: Any, features: Any = None) -> Iterator[ensembles.Node]:
+def _nodes(
+    tree: Tree, values: npt.NDArray[np.float64], features: Sequence[int] | None = None
+) -> Iterator[ensembles.Node]:
     missing = getattr(tree, "missing_go_to_left", np.zeros(tree.node_count, dtype=np.uint8))
     for at, left in enumerate(tree.children_left):
         if left == -1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,12 @@ from onnx import TensorProto, helper, numpy_helper
 from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.onnx.compilers.trees import IR_VERSION, OPSET
 from packager.engines.proof.inputs import Inputs, RefusedError
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from patsy import DesignInfo
+    from statsmodels.base.model import Results
 
 _IDENTITY: Final = frozenset({"OLS", "WLS", "GLS", "GLSAR", "RLM", "QuantReg"})
 _DISCRETE: Final = {"Logit": "Logit", "Poisson": "Log"}
@@ -40,7 +46,7 @@ _BINARY: Final[Mapping[type[ast.operator], str]] = {
 }
 
 
-def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
+def candidates(model: Results, inputs: Inputs, method: str) -> Iterator[Candidate]:
     """One, in double: statsmodels computes in nothing else."""
     if method != "predict":
         raise RefusedError(f"a graph has no {method}")
@@ -63,11 +69,11 @@ def candidates(model: Any, inputs: Inputs, method: str) -> Iterator[Candidate]:
     )
 
 
-def thresholds(_model: object) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(_model: object) -> Mapping[int, npt.NDArray[np.generic]]:
     return {}
 
 
-def seen(model: Any) -> frozenset[str]:
+def seen(model: Results) -> frozenset[str]:
     design = getattr(model.model.data, "model_spec", None)
     found = () if design is None else design.factor_infos.values()
     return frozenset(
@@ -75,7 +81,7 @@ def seen(model: Any) -> frozenset[str]:
     )
 
 
-def _link(model: Any) -> tuple[str, ...]:
+def _link(model: Results) -> tuple[str, ...]:
     name = type(model).__name__
     if name in _IDENTITY:
         return ()
@@ -85,7 +91,7 @@ def _link(model: Any) -> tuple[str, ...]:
     return _LINKS[link]
 
 
-def _list_used_columns(design: Any, inputs: Inputs) -> list[str]:
+def _list_used_columns(design: DesignInfo, inputs: Inputs) -> list[str]:
     """The columns that the design reads, in the order of the signature."""
     names = [column.name for column in inputs.columns]
     if design is None:
@@ -100,7 +106,7 @@ def _list_used_columns(design: Any, inputs: Inputs) -> list[str]:
     return [name for name in names if name in read]
 
 
-def _levels(design: Any) -> dict[str, list[str]]:
+def _levels(design: DesignInfo) -> dict[str, list[str]]:
     """Words that a column may have: any other is refused by the formula."""
     found: dict[str, list[str]] = {}
     for factor, info in design.factor_infos.items():
@@ -116,7 +122,7 @@ def _make_feed(inputs: Inputs, name: str) -> dict[str, object]:
 
 
 def _graph(
-    model: Any, design: Any, feeds: list[dict[str, Any]], link: tuple[str, ...]
+    model: Results, design: DesignInfo, feeds: list[dict[str, Any]], link: tuple[str, ...]
 ) -> onnx.ModelProto:
     made = _Nodes()
     names = [feed["input"] for feed in feeds]
@@ -140,7 +146,7 @@ def _graph(
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _design(design: Any, made: _Nodes) -> list[str]:
+def _design(design: DesignInfo, made: _Nodes) -> list[str]:
     """Names of the design's columns, each of the shape (rows, 1), in order."""
     first = next(
         node.id
@@ -173,11 +179,11 @@ def _design(design: Any, made: _Nodes) -> list[str]:
     return columns
 
 
-def _is_quote(node: ast.AST) -> bool:
+def _is_quote(node: ast.AST) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "Q"
 
 
-def _read_quoted_name(node: Any) -> str:
+def _read_quoted_name(node: ast.Call) -> str:
     return str(ast.literal_eval(node.args[0]))
 
 
@@ -204,7 +210,7 @@ class _Nodes:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **more))
         return name
 
-    def constant(self, value: npt.NDArray[Any]) -> str:
+    def constant(self, value: npt.NDArray[np.generic]) -> str:
         name = f"constant_{len(self.constants)}"
         if value.dtype.kind in "UO":
             made = helper.make_tensor(
@@ -258,7 +264,7 @@ class _Nodes:
         raise RefusedError(f"a formula with {ast.unparse(node)}")
 
     def code_category(
-        self, column: str, levels: tuple[object, ...], matrix: npt.NDArray[Any]
+        self, column: str, levels: tuple[object, ...], matrix: npt.NDArray[np.generic]
     ) -> list[str]:
         """A category's row of the contrast matrix, column by column; NaN where it has none."""
         text = all(isinstance(level, str) for level in levels)

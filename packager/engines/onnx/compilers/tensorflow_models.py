@@ -6,13 +6,17 @@ https://github.com/onnx/tensorflow-onnx
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import numpy.typing as npt
 import onnx
 
 from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.proof.inputs import Inputs, RefusedError
+
+if TYPE_CHECKING:
+    from keras import Model
 
 _OPSET: Final = 18
 
@@ -40,7 +44,7 @@ def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate
     )
 
 
-def _convert_model(model: Any, shape: tuple[int | None, ...], dtype: str) -> onnx.ModelProto:
+def _convert_model(model: Model, shape: tuple[int | None, ...], dtype: str) -> onnx.ModelProto:
     import tensorflow as tf  # noqa: PLC0415 - only where the model is TensorFlow's
     import tf2onnx  # noqa: PLC0415
 
@@ -51,7 +55,7 @@ def _convert_model(model: Any, shape: tuple[int | None, ...], dtype: str) -> onn
     return made
 
 
-def thresholds(_model: object) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(_model: object) -> Mapping[int, npt.NDArray[np.generic]]:
     return {}
 
 

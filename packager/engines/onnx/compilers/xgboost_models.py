@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from packager.engines.onnx import splitting
 from packager.engines.onnx.candidates import Candidate, Family
 from packager.engines.onnx.compilers import ensembles, trees
 from packager.engines.proof.inputs import Inputs, RefusedError
+
+if TYPE_CHECKING:
+    from xgboost import Booster, XGBModel
 
 _LINKS: Final[Mapping[str, ensembles.Link]] = {
     "binary:logistic": "sigmoid",
@@ -52,7 +55,7 @@ def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate
     yield from trees.candidates(ensemble, inputs, method)
 
 
-def thresholds(model: object) -> Mapping[int, npt.NDArray[Any]]:
+def thresholds(model: object) -> Mapping[int, npt.NDArray[np.generic]]:
     return read(model).thresholds()
 
 
@@ -97,7 +100,7 @@ def _classifies(model: object) -> bool:
     return type(model).__name__ in {"XGBClassifier", "XGBRFClassifier"}
 
 
-def _read_saved_model(model: Any) -> dict[str, Any]:
+def _read_saved_model(model: Booster | XGBModel) -> dict[str, Any]:
     booster = model.get_booster() if hasattr(model, "get_booster") else model
     found: dict[str, Any] = json.loads(booster.save_raw("json"))
     return found
