@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from array import array as buffer
 from collections.abc import Mapping
+from itertools import accumulate
 
 from handlers.loaders._libraries import Column, Entry
 from handlers.scoring.schema import np
@@ -97,14 +98,18 @@ class PlainLibrary:
         return Column(values.buffer_info()[0], None, None)
 
     def _make_text(self, values: list[object], held: Buffers) -> Column:
-        words = [self._read_word(value) for value in values]
-        parts = [word.encode("utf-8", "surrogatepass") for word in words]
-        offsets = buffer("q", [0])
-        for part in parts:
-            offsets.append(offsets[-1] + len(part))
+        is_text = set(map(type, values)) <= {str}
+        words: list[str] = values if is_text else list(map(self._read_word, values))  # type: ignore[assignment]
+        text = "".join(words)
+        parts: list[str] | list[bytes] = words
+        if not text.isascii():
+            parts = [word.encode("utf-8", "surrogatepass") for word in words]
+        offsets = buffer("q", accumulate(map(len, parts), initial=0))
         # never empty: a pointer to nothing is read nowhere, but may not be null
-        whole = buffer("b", b"".join(parts) + b"\0")
-        missing = buffer("b", [word == self._missing for word in words])
+        whole = buffer("b", text.encode("utf-8", "surrogatepass") + b"\0")
+        missing = buffer("b", bytes(len(words)))
+        if self._missing in words:
+            missing = buffer("b", [word == self._missing for word in words])
         held += [offsets, whole, missing]
         return Column(*(each.buffer_info()[0] for each in (whole, offsets, missing)))
 

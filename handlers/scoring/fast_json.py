@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from handlers.scoring.schema import PLAIN, np
 from handlers.scoring.schema.signature import Json
@@ -74,8 +75,9 @@ def decode(body: bytes | str) -> Json:
     return json.loads(body)
 
 
+@cache
 def msgspec() -> Any:
-    """The module, or None where it is not installed."""
+    """The module, or None where it is not installed: looked for once."""
     try:
         import msgspec as found
     except ImportError:
@@ -85,14 +87,14 @@ def msgspec() -> Any:
 
 def number_parser() -> object:
     """simdjson's, one a thread, which keeps its memory; None where it is not installed."""
-    found = getattr(_parsers, "one", None)
-    if found is None:
+    if not hasattr(_parsers, "one"):
         try:
             import simdjson
         except ImportError:
-            return None
-        found = _parsers.one = simdjson.Parser()
-    return found
+            _parsers.one = None  # looked for once
+        else:
+            _parsers.one = simdjson.Parser()
+    return _parsers.one
 
 
 def encode_numbers(values: Array) -> str | None:

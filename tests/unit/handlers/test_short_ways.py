@@ -349,10 +349,16 @@ def test_a_parser_is_kept_by_a_thread_and_done_without_where_there_is_none(
     monkeypatch.setattr(fast_json, "_parsers", type("Empty", (), {})())
     monkeypatch.setitem(sys.modules, "simdjson", None)
     monkeypatch.setitem(sys.modules, "msgspec", None)
+    fast_json.msgspec.cache_clear()
     assert fast_json.number_parser() is None
     assert fast_json.msgspec() is None
     assert read(SPLIT % "[[1.5, 2.0], [3.25, -4.0]]") == (AS_COLUMNS, None)
     assert read('{"dataframe_records": ' + RECORDS + "}") is None
+    monkeypatch.delitem(sys.modules, "simdjson")
+    monkeypatch.delitem(sys.modules, "msgspec")
+    looked_for_once = fast_json.number_parser() is fast_json.msgspec() is None
+    fast_json.msgspec.cache_clear()
+    assert looked_for_once
 
 
 @pytest.mark.parametrize(
