@@ -45,6 +45,14 @@ _CLIENT_ERRORS: Final = (
     ("google.api_core.exceptions", "GoogleAPIError"),
     ("google.auth.exceptions", "GoogleAuthError"),
 )
+_PACKAGES: Final = {
+    "MySQLdb": "mysqlclient",
+    "azure": "azure-storage-blob azure-identity",
+    "google": "google-cloud-storage",
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+}
+"""Distributions of the modules that clients of stores import, where the names differ."""
 _DENIED: Final = re.compile(
     r"AccessDenied|Access Denied|Forbidden|\b403\b|PERMISSION_DENIED|"
     r"credential configuration failed"
@@ -106,8 +114,12 @@ def explain_error(
     if full or _FULL.search(text):
         return StorageError(f"{uri} does not fit on the disk under {into}.\n{words}")
     if isinstance(error, ImportError):
+        module = (error.name or "").partition(".")[0]
+        package = _PACKAGES.get(module, module or "NAME")
         return RegistryUnavailableError(
-            f"Reading {uri} from {where} needs a package that is not installed: {words}"
+            f"Reading {uri} from {where} needs a package that is not installed: {words}.\n"
+            f"Install it beside this program (`pip install {package}`), or read the registry "
+            "through a tracking server: --tracking-uri http://..."
         )
     if _DENIED.search(text):
         return RegistryUnavailableError(

@@ -250,6 +250,21 @@ def test_each_failure_has_its_own_class(error: Exception, kind: type[Exception])
     assert type(found) is kind
 
 
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("pymysql", "pip install pymysql"),
+        ("google.cloud", "pip install google-cloud-storage"),
+        ("psycopg2", "pip install psycopg2-binary"),
+        (None, "pip install NAME"),
+    ],
+)
+def test_a_client_that_is_not_installed_is_named(module: str | None, package: str) -> None:
+    error = ImportError("No module", name=module)
+    found = mlflow_errors.explain_error(error, "models:/a/1", "there", Path("/x"))
+    assert f"`{package}`" in str(found)
+
+
 def test_no_password_is_in_a_message() -> None:
     error = RuntimeError("cannot reach postgresql://me:secret@db/x")
     found = mlflow_errors.explain_error(error, "models:/a/1", "here", Path("/work"))
