@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 VARIABLES = (
     "BLIS_NUM_THREADS",
     "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
     "TF_NUM_INTEROP_THREADS",
     "TF_NUM_INTRAOP_THREADS",
     "VECLIB_MAXIMUM_THREADS",
@@ -85,7 +88,7 @@ def _set(owner: object, name: str) -> None:
 
 def _settings(each: object) -> Iterator[str]:
     """The object's attributes that say how many threads; None counts where it means all."""
-    library, held = _library(each), vars(each)
+    library, held = _library(each), _attributes(each) or {}
     for name in _SETTINGS.get(library, _USUAL):
         count = held.get(name, False)
         if isinstance(count, bool) or (count is None and library not in _SETTINGS):
@@ -113,17 +116,37 @@ def _reachable(model: object) -> Iterator[object]:
 
 def _attributes(each: object) -> dict[str, object] | None:
     """Its own, without asking what a proxy or a lazy object would make of the question."""
+    if _library(each) in _SKIPPED:
+        return None
     try:
         held = object.__getattribute__(each, "__dict__")
     except (AttributeError, TypeError):
-        return None
-    return held if type(held) is dict and _library(each) not in _SKIPPED else None
+        held = None
+    slots = _slots(each)
+    return {**slots, **held} if type(held) is dict else slots or None
+
+
+def _slots(each: object) -> dict[str, object]:
+    """Attributes that a class keeps in slots, as dataclass(slots=True) does."""
+    found = {}
+    for kind in type(each).__mro__:
+        names = kind.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else tuple(names):
+            slot = kind.__dict__.get(name)
+            if type(slot) is MemberDescriptorType:
+                try:
+                    found[name] = slot.__get__(each)
+                except AttributeError:
+                    continue  # not filled yet
+    return found
 
 
 def _held_by(each: Any) -> Iterator[Any]:
     if isinstance(each, dict):
         yield from list(each.values())
-    elif isinstance(each, (list, tuple, set, frozenset)):
+    elif type(each).__name__ == "partial":
+        yield from (each.func, *each.args, *each.keywords.values())
+    elif isinstance(each, (list, tuple, set, frozenset)) or type(each).__name__ == "deque":
         if len(each) < _LONG or not isinstance(next(iter(each)), _PLAIN):
             yield from each
     elif isinstance(each, MethodType):
@@ -134,9 +157,15 @@ def _held_by(each: Any) -> Iterator[Any]:
         yield from each.flat
     elif (held := _attributes(each)) is not None:
         yield from list(held.values())
-        if hasattr(type(each), "load_context"):
-            # a PythonModel may use what its module holds
-            yield getattr(type(each), "predict", None)
+        yield from _held_by_class(type(each))
+
+
+def _held_by_class(kind: type) -> Iterator[object]:
+    """Yield what a PythonModel's class and its module hold, which its instance may use."""
+    if hasattr(kind, "load_context"):
+        yield getattr(kind, "predict", None)
+        for each in kind.__mro__[:-1]:
+            yield from (held for held in vars(each).values() if not callable(held))
 
 
 def _held_by_function(function: FunctionType) -> Iterator[object]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,14 @@ class UserModel(Plain):
 
     def predict(self, context: Any, data: Any) -> Any:
         return BESIDE
+
+
+@dataclass(slots=True)
+class Slotted:
+    """As a user's dataclass: it has no dictionary."""
+
+    model: Any
+    n_jobs: int | None = None
 
 
 class Frozen:
@@ -140,6 +151,15 @@ def test_boosters_mean_every_core_where_they_say_none() -> None:
         (lambda deep: Plain(models=np.array([deep, None], dtype=object)), True),
         (lambda deep: Plain(call=deep.method), True),
         (lambda deep: Plain(call=lambda: deep), True),
+        (lambda deep: Plain(call=partial(print, deep)), True),
+        (lambda deep: Plain(call=partial(print, model=deep)), True),
+        (lambda deep: Plain(call=partial(deep.method)), True),
+        (lambda deep: Plain(models=deque([deep])), True),
+        (Slotted, True),
+        (lambda deep: Plain(model=Slotted(deep)), True),
+        (lambda deep: Slotted(None, 2), True),
+        (lambda deep: Slotted(None, None), False),
+        (lambda deep: type("Of", (UserModel,), {"model": deep, "predict": None})(), True),
         (lambda deep: UserModel(), True),
         (lambda deep: Plain(n_jobs=None), False),
         (lambda deep: Plain(n_jobs=True), False),
@@ -147,8 +167,10 @@ def test_boosters_mean_every_core_where_they_say_none() -> None:
         (lambda deep: Plain(num_threads=4), False),
         (lambda deep: Plain(model=Plain), False),
     ],
-    ids=["attribute", "containers", "array", "bound method", "closure", "beside the class",
-         "none", "switch", "text", "another library's name", "class"],
+    ids=["attribute", "containers", "array", "bound method", "closure", "partial", "its keyword",
+         "partial of a method", "deque", "slot", "slot of another", "setting in a slot",
+         "none in a slot", "class attribute", "beside the class", "none", "switch", "text",
+         "another library's name", "class"],
 )  # fmt: skip
 def test_what_a_user_s_class_holds_is_found(hold: Callable[[Any], Any], *, threaded: bool) -> None:
     class Deep(Plain):
