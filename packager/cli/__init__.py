@@ -14,6 +14,7 @@ from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
 from packager.cli._cache import cache
 from packager.cli._common import join_lines
+from packager.cli._doctor import doctor
 from packager.cli._operate import rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
 from packager.commands import console
@@ -39,6 +40,7 @@ for _command in (
     traffic,
     rollback,
     demo,
+    doctor,
 ):
     app.command()(_command)
 app.add_typer(cache)

@@ -24,6 +24,7 @@ from packager.types import (
     Inspection,
     Invocation,
     LedgerRow,
+    MachineReport,
     PlanSummary,
     ReportSummary,
     TargetRow,
@@ -34,6 +35,9 @@ _ERR: Final = Console(stderr=True, highlight=False)
 _MB: Final = 1_000_000
 _COUNT_SECONDS: Final = 5.0
 """Between lines of a pipe that only count on: `512 of 1,013`."""
+
+
+_STYLES: Final = {"works": "green", "needed": "red", "missing": "yellow"}
 
 
 class _Progress(logging.Handler):
@@ -288,6 +292,22 @@ def show_cache(found: dict[str, Any]) -> None:
         table.add_row(escape(row["kind"]), *counts, row["last_used"])
     _OUT.print(table)
     _OUT.print(f"{size(found['size_bytes'])} in all")
+
+
+def show_machine(found: MachineReport) -> None:
+    """Show each check, then what is lost without those that failed and how to get them."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for row in found["checks"]:
+        state = "works" if row["works"] else "needed" if row["needed"] else "missing"
+        word = f"[{_STYLES[state]}]{state}[/]"
+        table.add_row(escape(row["name"]), word, escape(row["found"]))
+    _OUT.print(table)
+    for row in found["checks"]:
+        if not row["works"]:
+            _OUT.print(f"\n[bold]{escape(row['name'])}[/]: without it {escape(row['lost'])}.")
+            _OUT.print(f"  To get it: {escape(row['remedy'])}", soft_wrap=True)
+    ready = "This machine can build." if found["ready"] else "This machine cannot build yet."
+    _OUT.print(f"\n{ready}")
 
 
 def show_removed(found: dict[str, Any]) -> None:

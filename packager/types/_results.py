@@ -122,6 +122,26 @@ class DoorAnswer(TypedDict):
     answer: str
 
 
+class MachineCheck(TypedDict):
+    """One thing of this machine that a build can use."""
+
+    name: str
+    works: bool
+    needed: bool
+    """Without it nothing can be built."""
+    found: str
+    lost: str
+    """What cannot be done without it."""
+    remedy: str
+
+
+class MachineReport(TypedDict):
+    """Result of `doctor`; `ready` where all that is needed is there."""
+
+    ready: bool
+    checks: list[MachineCheck]
+
+
 class DemoResult(TypedDict):
     table: list[list[str]]
     doors: list[DoorAnswer]

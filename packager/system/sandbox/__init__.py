@@ -18,6 +18,7 @@ from packager.system.sandbox.launch import (
     foreground,
     has_own_root,
     how_read_only,
+    name_level,
     run,
     weak_level,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "interpreter_paths",
     "list_system_files",
     "machine_memory_bytes",
+    "name_level",
     "program_paths",
     "read_bytes",
     "read_result",

@@ -95,6 +95,11 @@ def weak_level() -> str:
     return protections.name_weak_level(features())
 
 
+def name_level() -> str:
+    """Name the level that this machine allows; an empty text where it is not Linux."""
+    return protections.name_level(features())
+
+
 def _holds(wanted: Features) -> bool:
     try:
         done = _run_with(wanted, ["/bin/true"], Confinement(), Path("/"), {}, 30.0)

@@ -66,6 +66,10 @@ def name_weak_level(features: Features) -> str:
     return next((name for name, has in LEVELS if has == features and "mount" not in has), "")
 
 
+def name_level(features: Features) -> str:
+    return next((name for name, has in LEVELS if has == features), "")
+
+
 @functools.cache
 def _say_what_is_lost(name: str, features: Features) -> None:
     """Once a command."""

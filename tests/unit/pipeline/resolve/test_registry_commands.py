@@ -52,6 +52,7 @@ WITHOUT = {
     "traffic": "traffic . 2=10",
     "rollback": "rollback .",
     "demo": "demo .",
+    "doctor": "doctor",
     "cache info": "cache info",
     "cache prune": "cache prune",
     "cache clear": "cache clear --yes",

@@ -1,0 +1,171 @@
+"""Checks of this machine for `packager doctor`, each with what is lost without it and a remedy."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from packager.environments import interpreters, uv_command
+from packager.errors import PackagerError
+from packager.system import cache, sandbox
+from packager.types import MachineCheck, MachineReport
+
+LEAST_FREE_BYTES: Final = 5_000_000_000
+"""Room that a build of a usual model takes: its environments, the tree and the zip."""
+_INDEX_SECONDS: Final = 60.0
+_PROBE: Final = b"packaging\n"
+"""A small package that every index with wheels has."""
+_PROGRAMS: Final[Mapping[str, tuple[str, str]]] = {
+    "docker": (
+        "you cannot build the image of a container target; packager itself does not need it",
+        "install Docker Engine or Podman",
+    ),
+    "sam": ("you cannot deploy to AWS Lambda with `sam deploy`", "pip install aws-sam-cli"),
+    "func": (
+        "you cannot publish to Azure with `func azure functionapp publish`, but with `azd up`",
+        "npm install -g azure-functions-core-tools@4",
+    ),
+    "azd": ("you cannot deploy to Azure with `azd up`", "install the Azure Developer CLI"),
+}
+_EXTRAS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "boto3": (
+        "aws",
+        "you cannot use `mlflow deployments`, `packager batch` or an artifact store on S3",
+        "uv tool install 'serverless-model-packager[aws]'",
+    ),
+    "skops": (
+        "demo",
+        "you cannot run `packager demo`",
+        "uv tool install 'serverless-model-packager[demo]'",
+    ),
+}
+
+
+def check_machine(minors: Sequence[str], folder: Path) -> MachineReport:
+    """Check everything at once; `folder` is where an artifact would be written.
+
+    `minors` are the Python versions that some target runs.
+    """
+    tasks: list[Callable[[], Iterable[MachineCheck]]] = [
+        _check_system,
+        lambda: _check_pythons(minors),
+        _check_sandbox,
+        _check_index,
+        lambda: _check_room(folder),
+        _check_programs,
+        _check_extras,
+    ]
+    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
+        checks = [each for found in pool.map(lambda task: [*task()], tasks) for each in found]
+    return MachineReport(
+        ready=all(each["works"] for each in checks if each["needed"]), checks=checks
+    )
+
+
+def _check_system() -> Iterable[MachineCheck]:
+    yield MachineCheck(
+        name="Linux",
+        works=sys.platform.startswith("linux"),
+        needed=True,
+        found=f"{sys.platform}, {os.uname().machine}",
+        lost="nothing can be booted, so nothing can be proven",
+        remedy="build on Linux; on Windows use WSL 2, on macOS a Linux virtual machine",
+    )
+
+
+def _check_pythons(minors: Sequence[str]) -> Iterable[MachineCheck]:
+    """Check each Python; one of them is enough to build."""
+    found = {each.version.rpartition(".")[0]: each for each in interpreters.available((*minors,))}
+    for minor in minors:
+        has = found.get(minor)
+        yield MachineCheck(
+            name=f"Python {minor}",
+            works=has is not None,
+            needed=not found,
+            found=f"{has.version} at {has.path}" if has else "not found",
+            lost=f"you cannot build for Python {minor}",
+            remedy=f"uv python install {minor}",
+        )
+
+
+def _check_sandbox() -> Iterable[MachineCheck]:
+    level = sandbox.name_level()
+    yield MachineCheck(
+        name="sandbox",
+        works=level in {"namespaces", "privileged"},
+        needed=False,
+        found=f"level {level}",
+        lost="a model's code is kept apart less strictly, and the proof is less strict",
+        remedy="set sysctl user.max_user_namespaces above 0 and "
+        "kernel.apparmor_restrict_unprivileged_userns to 0; in Docker, add "
+        "--security-opt seccomp=unconfined --security-opt systempaths=unconfined",
+    )
+
+
+def _check_index() -> Iterable[MachineCheck]:
+    """Ask the package index for one small wheel's name, as a build asks for all of them."""
+    try:
+        uv_command.run_pip(
+            "compile", ["-"], options=(), stdin=_PROBE, timeout_seconds=_INDEX_SECONDS
+        )
+        failure = ""
+    except PackagerError as error:
+        failure = str(error).splitlines()[0]
+    yield MachineCheck(
+        name="package index",
+        works=not failure,
+        needed=True,
+        found=failure or "answers",
+        lost="no package can be installed, so nothing can be built",
+        remedy="set UV_DEFAULT_INDEX to an index that this machine reaches, and HTTPS_PROXY or "
+        "SSL_CERT_FILE if it needs them",
+    )
+
+
+def _check_room(folder: Path) -> Iterable[MachineCheck]:
+    """Check the three places that a build writes to."""
+    places = {"TMPDIR": Path(tempfile.gettempdir()), "output folder": folder}
+    try:
+        places["cache"] = cache.root()
+    except PackagerError as error:
+        yield _describe_room("cache", None, str(error))
+    for name, path in places.items():
+        there = next((each for each in (path, *path.parents) if each.is_dir()), Path("/"))
+        yield _describe_room(name, shutil.disk_usage(there).free, str(path))
+
+
+def _describe_room(name: str, free: int | None, about: str) -> MachineCheck:
+    return MachineCheck(
+        name=f"disk, {name}",
+        works=free is not None and free >= LEAST_FREE_BYTES,
+        needed=free is None,
+        found=about if free is None else f"{free / 1e9:.1f} GB free in {about}",
+        lost="a build of a large model stops with exit code 9",
+        remedy="free space (`packager cache prune --max-size 10GB`), or set TMPDIR or "
+        "PACKAGER_CACHE to a larger disk",
+    )
+
+
+def _check_programs() -> Iterable[MachineCheck]:
+    for name, (lost, remedy) in _PROGRAMS.items():
+        path = shutil.which(name)
+        yield MachineCheck(
+            name=name, works=path is not None, needed=False, found=path or "not found", lost=lost,
+            remedy=remedy,
+        )  # fmt: skip
+
+
+def _check_extras() -> Iterable[MachineCheck]:
+    for module, (extra, lost, remedy) in _EXTRAS.items():
+        has = importlib.util.find_spec(module) is not None
+        yield MachineCheck(
+            name=f"extra {extra}", works=has, needed=False,
+            found="installed" if has else "not installed", lost=lost, remedy=remedy,
+        )  # fmt: skip
