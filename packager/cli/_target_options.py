@@ -86,9 +86,10 @@ Rollout: TypeAlias = Annotated[
         "--rollout",
         rich_help_panel=Panel.TARGET,
         help="How a new version takes over the traffic, after it answered recorded requests of the "
-        "proof as the registered model did. Without it, all traffic moves at once, unchecked.",
+        "proof as the registered model did: all-at-once, canary (a tenth, then all) or linear (a "
+        "tenth more each minute). Without it, all traffic moves at once, unchecked.",
         show_default=False,
-        **define_enum_choice(TrafficRollout),
+        **define_enum_choice(TrafficRollout, metavar="<rollout>"),
     ),
 ]
 Rate: TypeAlias = Annotated[

@@ -14,7 +14,7 @@ from handlers.events import sources, triggers
 from packager import cli
 from packager.cli._panels import Panel
 from packager.targets import TARGETS
-from packager.types import BuildRequest, Engine, Front, list_settings
+from packager.types import BuildRequest, Engine, Front, Rollout, list_settings
 
 RUN = CliRunner()
 TOP: Any = typer.main.get_command(cli.app)
@@ -81,6 +81,7 @@ def test_names_too_long_for_a_column_are_in_the_text() -> None:
         "--target": (*TARGETS, "auto"),
         "--engine": (*Engine, "auto"),
         "--http": tuple(Front),
+        "--rollout": tuple(Rollout),
         "--event": (*sources.SOURCES, *triggers.TRIGGERS),
     }
 
