@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -32,7 +33,7 @@ from packager.pipeline.package import package
 from packager.pipeline.plan import check, check_provable, plan
 from packager.pipeline.resolve import resolve
 from packager.pipeline.slim import slim
-from packager.pipeline.verify import ask_model, verify
+from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
 from packager.system import atomic_output
 from packager.types import (
     BuildPlan,
@@ -50,6 +51,8 @@ from packager.types import (
 
 _LOG = logging.getLogger(__name__)
 _KEEP_ROUNDS: Final = 3
+_Beside: TypeAlias = Callable[[Callable[[BuildPlan], None], BuildPlan], object]
+"""Has work of a plan's done in a thread."""
 
 
 def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
@@ -109,9 +112,33 @@ def _resolving(request: BuildRequest) -> Iterator[None]:
 
 def _build_planned(attempts: Sequence[BuildPlan], place: atomic_output.Place) -> BuildReport:
     """Run the other four stages."""
-    attempt, verified = _first_proven(attempts, place)
+    with _working_beside() as beside:
+        beside(work_ahead, attempts[0])
+        attempt, verified = _first_proven(attempts, place, beside)
     artifact = package(verified, attempt, place.out)
     return emit(artifact, verified, attempt, place.out)
+
+
+@contextlib.contextmanager
+def _working_beside() -> Iterator[_Beside]:
+    """Yield what has work done in a thread, into the cache, where the stages then find it.
+
+    What fails there is done again by who needs it, and raised then.
+    """
+    pool = ThreadPoolExecutor(1, "beside")
+
+    def do(work: Callable[[BuildPlan], None], plan: BuildPlan) -> None:
+        try:
+            work(plan)
+        except PackagerError as error:
+            _LOG.debug("Not done beforehand: %s", error)
+
+    try:
+        yield lambda work, plan: pool.submit(do, work, plan)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 @contextlib.contextmanager
@@ -145,7 +172,7 @@ def _check_end(request: BuildRequest, model: ResolvedModel, attempts: Sequence[B
 
 
 def _first_proven(
-    attempts: Sequence[BuildPlan], place: atomic_output.Place
+    attempts: Sequence[BuildPlan], place: atomic_output.Place, beside: _Beside
 ) -> tuple[BuildPlan, VerifiedBundle]:
     """The first attempt that every check passes; what the earlier ones failed on is kept.
 
@@ -163,6 +190,7 @@ def _first_proven(
             if attempt.engine is not Engine.NATIVE:
                 attempt = compile_model(attempt, folder)
             attempt = baseline.measure_baseline(_ask_model(attempt))
+            beside(work_for_later, attempt)
             found = _proven(attempt, folder)
         except UnprovenError as error:
             if attempt.upgraded:

@@ -11,7 +11,7 @@ from packager.errors import UnprovenError, VerificationError
 from packager.pipeline.answers.samples import choose_samples
 from packager.pipeline.answers.spread import describe_outputs
 from packager.pipeline.verify import ask, budget, cuda, linkage, replay, shadowing
-from packager.pipeline.verify.ask import ask_model
+from packager.pipeline.verify.ask import ask_model, work_ahead, work_for_later
 from packager.pipeline.verify.oracle import Answers
 from packager.pipeline.verify.system_libraries import (
     describe_lacking,
@@ -32,7 +32,7 @@ from packager.types import (
     VerifiedBundle,
 )
 
-__all__ = ["ask_model", "verify"]
+__all__ = ["ask_model", "verify", "work_ahead", "work_for_later"]
 
 _LOG = logging.getLogger(__name__)
 

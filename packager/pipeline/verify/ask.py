@@ -16,6 +16,7 @@ from packager.pipeline.verify import oracle, replay
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe, of_rows, probes, unseen
 from packager.targets.emulator import why_not_bootable
+from packager.targets.hosts import fetch_parts
 from packager.types import BuildPlan, Spread
 
 _LOG = logging.getLogger(__name__)
@@ -105,6 +106,18 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
         network=plan.request.model.allow_network,
         request_seconds=_request_seconds(plan),
     )
+
+
+def work_ahead(plan: BuildPlan) -> None:
+    """Fetch what boots the function. Raises ToolError."""
+    if why_not_bootable(plan.request.target.architecture) is None:
+        fetch_parts(plan.target.program.host, plan.interpreter, plan.provided)
+
+
+def work_for_later(plan: BuildPlan) -> None:
+    """Have the model's environment as its next version starts in it. Raises ToolError."""
+    if requests_of(plan) and why_not_bootable(plan.request.target.architecture) is None:
+        oracle.keep_bytecode(plan.model, plan.interpreter, plan.platform)
 
 
 def _request_seconds(plan: BuildPlan) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from packager.environments import virtual_environments
+from packager.environments import kept_bytecode, virtual_environments
 from packager.errors import ToolError, UnprovenError
 from packager.models import registered_model
 from packager.pipeline.answers.spread import measure_spread
@@ -132,6 +132,17 @@ def record(
         threaded=tuple(run.get("threaded", ())),
         system_libraries=list_used(run.get("libraries", ()), interpreter),
     )
+
+
+def keep_bytecode(model: ResolvedModel, otherwise: Interpreter, platform: str) -> None:
+    """Compile what the model was seen to import, for its next version's `record`.
+
+    Raises what `kept_bytecode.provide_bytecode` and `of_model` raise.
+    """
+    interpreter, _ = virtual_environments.interpreter_of(model, otherwise)
+    python = virtual_environments.of_model(model, interpreter, platform)
+    use = oracle_runs.name_use(tuple(sorted(model.flavors)))
+    kept_bytecode.provide_bytecode(python, interpreter, use)
 
 
 def _make_environment(model: ResolvedModel, interpreter: Interpreter, platform: str) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from packager.system.sandbox.confined_program import ProcessStats
+from packager.targets.emulator import parts
+from packager.targets.hosts import azure_worker
 from packager.targets.hosts._host import (
     PING,
     Answered,
@@ -19,7 +21,7 @@ from packager.targets.hosts._host import (
 from packager.targets.hosts.aws_lambda import LambdaHost
 from packager.targets.hosts.azure_functions import WorkerHost
 from packager.targets.hosts.gpu_container import ServerHost
-from packager.types import HostKind
+from packager.types import HostKind, Interpreter
 
 __all__ = [
     "HOSTS",
@@ -31,6 +33,7 @@ __all__ = [
     "Delivers",
     "Host",
     "ProcessStats",
+    "fetch_parts",
 ]
 
 HOSTS: Final[Mapping[HostKind, Callable[[Boot], Host]]] = MappingProxyType(
@@ -40,3 +43,13 @@ HOSTS: Final[Mapping[HostKind, Callable[[Boot], Host]]] = MappingProxyType(
         HostKind.SERVER: ServerHost,
     }
 )
+
+
+def fetch_parts(kind: HostKind, interpreter: Interpreter, provided: Sequence[str]) -> None:
+    """Put what boots a function into the cache, where a boot finds it. Raises ToolError."""
+    if kind is HostKind.LAMBDA:
+        parts.runtime_client(interpreter, provided)
+        parts.emulator_binary(interpreter)
+    elif kind is HostKind.WORKER:
+        azure_worker.native(interpreter)
+        azure_worker.client(interpreter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from packager.errors import (
     ConfigurationError,
     PackagerError,
     StorageError,
+    ToolError,
     UnprovenError,
     VerificationError,
 )
@@ -78,6 +80,7 @@ class Stages:
         self.asked: list[Plan] = []
         self.slimmed: list[Plan] = []
         self.measured: list[Plan] = []
+        self.beside: list[str] = []
         self.guilty = ""
         self.stop_at: str | None = None
         self.stop_with: BaseException = KeyboardInterrupt()
@@ -87,6 +90,8 @@ class Stages:
         for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
             monkeypatch.setattr(build, name, getattr(self, name))
         monkeypatch.setattr(build, "ask_model", self.ask_model)
+        for name in ("work_ahead", "work_for_later"):
+            monkeypatch.setattr(build, name, lambda plan, name=name: self.beside.append(name))
         monkeypatch.setattr(build, "check_provable", lambda *_: None)
         monkeypatch.setattr(baseline, "check_table", lambda *_: None)
         monkeypatch.setattr(baseline, "measure_baseline", self.measure_baseline)
@@ -449,3 +454,48 @@ def test_a_dry_run_ends_where_a_build_could_not_write(
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(StorageError, match="cannot be read or written"):
         dry_run(tmp_path)
+
+
+def test_what_is_known_to_be_needed_is_fetched_beside_the_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    build.build(request(tmp_path), None)  # type: ignore[arg-type]
+
+    assert stages.beside == ["work_ahead", "work_for_later"]
+
+
+def test_the_stages_do_not_wait_for_it_and_the_build_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages, done = Stages(monkeypatch, "native"), threading.Event()
+
+    def fetch(_: object) -> None:
+        done.wait(10)
+        stages.beside.append("fetched" if stages.slimmed else "too early")
+
+    def slim(plan: Any, work: Path) -> Any:
+        found = stages.slim(plan, work)
+        done.set()
+        return found
+
+    monkeypatch.setattr(build, "work_ahead", fetch)
+    monkeypatch.setattr(build, "slim", slim)
+    build.build(request(tmp_path), None)  # type: ignore[arg-type]
+
+    assert stages.beside == ["fetched", "work_for_later"]
+
+
+def test_what_fails_beside_is_left_to_who_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Stages(monkeypatch, "native")
+
+    def fail(_: object) -> None:
+        raise ToolError("the index does not answer")
+
+    monkeypatch.setattr(build, "work_ahead", fail)
+    caplog.set_level("DEBUG", "packager")
+    build.build(request(tmp_path), None)  # type: ignore[arg-type]
+
+    assert "Not done beforehand: the index does not answer" in caplog.text

@@ -1,0 +1,61 @@
+"""What boots a function is fetched before it is booted: just what a boot then asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager.environments import virtual_environments
+from packager.system import cache
+from packager.targets.emulator import parts
+from packager.targets.hosts import azure_worker, fetch_parts
+from packager.types import HostKind, Interpreter
+
+PYTHON = Interpreter(path=Path("/python3.13"), version="3.13.1", found_by="test")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
+    """The cache's entries that are asked for."""
+    found: list[tuple[str, object]] = []
+
+    def ensure(_: object, wanted: list[str], *, label: str, **__: Any) -> Path:
+        found.append((label, tuple(wanted)))
+        return Path()
+
+    def ensure_tool(kind: str, key: str, _: object) -> Path:
+        found.append((kind, key))
+        return Path()
+
+    monkeypatch.setattr(virtual_environments, "ensure", ensure)
+    monkeypatch.setattr(cache, "ensure", ensure_tool)
+    return found
+
+
+def test_a_lambda_function_is_booted_with_what_was_fetched(
+    asked: list[tuple[str, object]],
+) -> None:
+    fetch_parts(HostKind.LAMBDA, PYTHON, ("botocore",))
+    fetched, asked[:] = {*asked}, []
+    parts.emulator_binary(PYTHON)
+    parts.runtime_client(PYTHON, ("botocore",))
+    assert fetched == {*asked}
+    assert {name for name, _ in asked} == {"runtime-client", "tools"}
+
+
+def test_an_azure_function_is_booted_with_what_was_fetched(
+    asked: list[tuple[str, object]],
+) -> None:
+    fetch_parts(HostKind.WORKER, PYTHON, ())
+    fetched, asked[:] = {*asked}, []
+    azure_worker.native(PYTHON)
+    azure_worker.client(PYTHON)
+    assert fetched == {*asked}
+    assert {name for name, _ in asked} == {"worker", "tools"}
+
+
+def test_a_server_needs_nothing(asked: list[tuple[str, object]]) -> None:
+    fetch_parts(HostKind.SERVER, PYTHON, ())
+    assert asked == []
