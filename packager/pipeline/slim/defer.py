@@ -25,6 +25,7 @@ from packager.errors import ToolError
 from packager.pipeline.answers.spread import answers_agree
 from packager.pipeline.slim.import_deferral import Name, Sinking
 from packager.pipeline.slim.passes import Pass, account_for
+from packager.pipeline.slim.storing import compressed_store
 from packager.pipeline.slim.tracing import kept_deferral, reachable_modules, side_effects, trace
 from packager.pipeline.slim.tracing.kept_deferral import Deferral
 from packager.pipeline.slim.tracing.trace import UntraceableError
@@ -57,7 +58,8 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     try:
         traced = attempt.settle_again(kept_deferral.recall_deferral(key))
         if traced is None:
-            traced = attempt.settle()
+            with compressed_store.compressing_ahead(bundle, plan):
+                traced = attempt.settle()
             kept_deferral.keep_deferral(key, attempt.deferral)
     except (GivenUpError, ToolError) as error:
         attempt.undo()

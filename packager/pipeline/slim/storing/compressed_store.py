@@ -17,6 +17,7 @@ What goes, and how it comes back:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -24,7 +25,8 @@ import lzma
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -32,7 +34,7 @@ from typing import Final
 
 from handlers.importer import bytecode_importer
 from handlers.importer.compressed_store import FOOTER, MAGIC, CompressedStore
-from packager.errors import ToolError
+from packager.errors import StorageError, ToolError
 from packager.pipeline.slim import prune
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.native import stored_libraries
@@ -218,10 +220,39 @@ def _is_licence(path: str) -> bool:
     return matches(PurePosixPath(path), LICENCES)
 
 
+@contextlib.contextmanager
+def compressing_ahead(bundle: Bundle, plan: BuildPlan) -> Iterator[None]:
+    """Compress into the cache, while the block runs, what would go if nothing were deferred.
+
+    Most of it goes in the end, large libraries above all; what is done by then `write` finds.
+    """
+    trace, ended = bundle.trace, threading.Event()
+    if trace is None or PASS.name not in plan.passes:
+        yield
+        return
+
+    def compress() -> None:
+        try:
+            chosen = choose(bundle, plan, trace)
+            for names in _list_blocks(chosen, bundle.root):
+                if ended.is_set():
+                    return
+                content = b"".join((bundle.root / name).read_bytes() for name in names)
+                _compress(content, _choose_filters(names, plan.request.target.architecture))
+        except (OSError, StorageError) as error:
+            _LOG.debug("Nothing is compressed beforehand: %s", error)
+
+    with ThreadPoolExecutor(1, "compress") as pool:
+        pool.submit(compress)
+        try:
+            yield
+        finally:
+            ended.set()
+
+
 def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
     """Blocks of files that lie near each other; the same files give the same bytes."""
-    code = [*filter(None, [_OF_CODE.get(architecture)]), _LZMA2]
-    blocks = _blocks(sorted(chosen.files, key=lambda file: (_kind(file), file)), root)
+    blocks = _list_blocks(chosen, root)
     places: dict[str, tuple[int, int, int]] = {}
     digests: dict[str, str] = {}
     unpacked = {file for tree in chosen.trees.values() for file in tree}
@@ -236,8 +267,7 @@ def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
             if name in unpacked:
                 digests[name] = hashlib.sha256(data).hexdigest()
             content += data
-        filters = code if _kind(names[0]) == "library" else [_LZMA2]
-        return len(content), _compress(bytes(content), filters)
+        return len(content), _compress(bytes(content), _choose_filters(names, architecture))
 
     rows: list[tuple[int, int, int]] = []
     with path.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -259,6 +289,16 @@ def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:
         out.write(data)
         out.write(FOOTER.pack(start, len(data)))
     path.chmod(0o644)
+
+
+def _list_blocks(chosen: Chosen, root: Path) -> list[list[str]]:
+    return _blocks(sorted(chosen.files, key=lambda file: (_kind(file), file)), root)
+
+
+def _choose_filters(names: Sequence[str], architecture: str) -> list[dict[str, int]]:
+    if _kind(names[0]) != "library":
+        return [_LZMA2]
+    return [*filter(None, [_OF_CODE.get(architecture)]), _LZMA2]
 
 
 def _compress(content: bytes, filters: list[dict[str, int]]) -> bytes:

@@ -7,7 +7,9 @@ import lzma
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +19,7 @@ import handlers
 from handlers.importer import bytecode_importer
 from handlers.importer.bytecode_importer import DamagedStoreError
 from handlers.importer.compressed_store import CompressedStore
-from packager.errors import ToolError
+from packager.errors import StorageError, ToolError
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store, index
 from packager.system import file_tree, process
 from packager.targets.emulator.parts import host_architecture
@@ -461,3 +463,52 @@ def test_a_store_that_does_not_give_back_what_went_in_is_refused(
     monkeypatch.setattr("packager.system.cache.remember", lambda *_: lzma.compress(content))
     with pytest.raises(ToolError, match="packager cache clear"):
         built(tmp_path)
+
+
+@pytest.fixture
+def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """The usual tree, traced, with a cache of its own."""
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "f"
+    tiny_elf.write(root, {**read_boot(), **TREE})
+    return bytecode.PASS.apply(
+        Bundle(root=root, files=tuple(file_tree.records(root)), trace=trace(root, SEEN)), plan()
+    )
+
+
+def test_what_will_go_is_compressed_beforehand(traced: Bundle, tmp_path: Path) -> None:
+    blocks = tmp_path / "cache" / "blocks"
+    with compressed_store.compressing_ahead(traced, plan()):
+        deadline = time.monotonic() + 20
+        while not [*blocks.glob("[!.]*")] and time.monotonic() < deadline:
+            time.sleep(0.01)
+    before = {*blocks.glob("[!.]*")}
+    compressed_store.PASS.apply(traced, plan())
+
+    assert before
+    assert before <= {*blocks.glob("[!.]*")}
+
+
+@pytest.mark.parametrize(
+    ("passes", "is_traced"), [(("bytecode",), True), (("bytecode", "cold"), False)]
+)
+def test_nothing_is_compressed_that_will_not_go(
+    passes: tuple[str, ...], *, is_traced: bool, traced: Bundle, tmp_path: Path
+) -> None:
+    bundle = traced if is_traced else replace(traced, trace=None)
+    with compressed_store.compressing_ahead(bundle, plan(passes=passes)):
+        time.sleep(0.3)
+    assert not (tmp_path / "cache" / "blocks").exists()
+
+
+def test_a_cache_that_is_full_is_told_of_by_the_pass_itself(
+    traced: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remember(*_: object) -> bytes:
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr("packager.system.cache.remember", remember)
+    with compressed_store.compressing_ahead(traced, plan()):
+        pass
+    with pytest.raises(StorageError, match="full"):
+        compressed_store.PASS.apply(traced, plan())
