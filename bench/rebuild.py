@@ -4,7 +4,8 @@
 
 Two versions of the demo's model are registered, of the same requirements and other rows, and built
 by the command line with a cache of their own: the first into an empty cache, again into the same
-folder and into another one, then the second and its plan. Wall and CPU (user and system, children
+folder and into another one, then the others, and a plan with what the package index answered
+before, and with it asked. Wall and CPU (user and system, children
 too) of each command, on a machine that may do other things: CPU tells more. Wheels come from the
 package cache of the user.
 """
@@ -54,6 +55,7 @@ CASES = (
     ("another version of the model", "2", "a", ()),
     ("a third version of the model", "3", "a", ()),
     ("the plan of that version", "3", "a", ("--dry-run",)),
+    ("its plan, with the package index asked", "3", "a", ("--dry-run", "--refresh")),
 )
 
 
