@@ -15,6 +15,7 @@ _CASTING: Final = (
     *_SCORING,
     "tests/conformance/test_extremes.py",
     "tests/unit/handlers/test_bad_rows.py",
+    "tests/unit/handlers/test_casting.py",
     "tests/conformance/test_repeated_names.py",
 )
 _FRAMES: Final = (
@@ -54,7 +55,11 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/fast_json.py": _BULK,
     "handlers/scoring/fast_tables.py": _BULK,
     "handlers/scoring/predictor.py": ("tests/handlers/scoring/test_predictor.py",),
-    "handlers/scoring/request_parsing.py": ("tests/conformance/test_levels.py", *_FRAMES),
+    "handlers/scoring/request_parsing.py": (
+        "tests/conformance/test_levels.py",
+        "tests/unit/handlers/test_casting.py",
+        *_FRAMES,
+    ),
     "handlers/scoring/responses.py": ("tests/handlers/scoring/test_responses.py",),
     "handlers/scoring/row_spans.py": _BULK,
     "handlers/scoring/scorer.py": (
@@ -70,14 +75,14 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/scoring/schema/casting.py": _CASTING,
     "handlers/scoring/schema/columns.py": _FRAMES,
     "handlers/scoring/schema/enforcement.py": _CASTING,
-    "handlers/scoring/schema/frames.py": _FRAMES,
-    "handlers/scoring/schema/model_spec.py": _FRAMES,
+    "handlers/scoring/schema/frames.py": ("tests/unit/handlers/test_model_spec.py", *_FRAMES),
+    "handlers/scoring/schema/model_spec.py": ("tests/unit/handlers/test_model_spec.py", *_FRAMES),
     "handlers/scoring/schema/nested.py": (*_SCORING, "tests/conformance/test_odd_texts.py"),
     "handlers/scoring/schema/parameters.py": _SCORING,
     "handlers/scoring/schema/quirks.py": ("tests/conformance/test_levels.py", *_SCORING),
     "handlers/scoring/schema/signature.py": _SCORING,
     "handlers/scoring/schema/tables.py": (*_SCORING, "tests/unit/handlers/test_scoring_growth.py"),
-    "handlers/scoring/schema/tensors.py": _FRAMES,
+    "handlers/scoring/schema/tensors.py": ("tests/unit/handlers/test_tensors.py", *_FRAMES),
     "handlers/scoring/schema/times.py": ("tests/unit/handlers/test_times.py", *_SCORING),
     "handlers/events/envelopes.py": _EVENTS,
     "handlers/events/event_processor.py": _EVENTS,

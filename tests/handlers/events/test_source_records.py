@@ -427,3 +427,17 @@ def test_an_item_of_step_functions_is_known_by_its_place() -> None:
 
     assert [source.identify(each) for each in entries] == [("0", None), ("1", None)]
     assert [source.read(each)[0].id for each in entries] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "event", [[], None, "Items", 5, {"Items": []}, {"Items": {}}, {"Item": []}]
+)
+def test_a_map_state_s_event_is_an_object_of_items(event: Any) -> None:
+    assert load("stepfunctions").claims(event) is (event == {"Items": []})
+
+
+def test_an_item_s_name_is_its_place() -> None:
+    source = load("stepfunctions")
+    entries = source.entries({"Items": ["a", "b"]})
+
+    assert [source.identify(entry) for entry in entries] == [("0", None), ("1", None)]

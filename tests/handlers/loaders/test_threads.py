@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -226,3 +227,23 @@ print(library.scipy_openblas_get_num_threads64_(), os.environ["OMP_NUM_THREADS"]
 
 def test_pools_that_are_there_already_are_told() -> None:
     assert fresh(_POOLS).split() == ["1", "1"]
+
+
+def test_torch_adds_up_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    torch = Plain(set_num_threads=counts.append)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+
+    _threads.limit_model(Plain())
+
+    assert counts == [1]
+
+
+def test_the_search_of_a_model_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_threads, "_MOST", 3)
+    last = Plain(n_jobs=2)
+    chain = Plain(n_jobs=2, inner=Plain(n_jobs=2, inner=last))
+
+    _threads.limit_model(chain)
+
+    assert (chain.n_jobs, chain.inner.n_jobs, last.n_jobs) == (1, 1, 2)  # type: ignore[attr-defined]

@@ -52,3 +52,21 @@ def test_numbers_are_nanoseconds_since_1970() -> None:
 
     assert found[0] == np.datetime64("1970-01-01T00:00:01.5", "ns")
     assert np.isnat(found[1])
+
+
+@pytest.mark.parametrize("cast", [False, True])
+def test_a_time_with_a_zone_is_cast_by_no_version(*, cast: bool) -> None:
+    column = Column(objects(["2024-01-02T00:00:00Z"], 1))
+
+    if cast:
+        with pytest.raises(ValueError, match="a time zone cannot be cast"):
+            parse_times(column, Quirks(cast_in_place=True))
+    else:
+        assert parse_times(column, Quirks()).aware
+
+
+def test_null_among_times_is_no_time() -> None:
+    made = to_nanoseconds(objects([None, np.datetime64("2024-01-02", "us")], 2))
+
+    assert np.isnat(made).tolist() == [True, False]
+    assert made[1] == np.datetime64("2024-01-02", "ns")

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -156,6 +157,60 @@ def test_a_registry_that_is_written_to_all_the_time_is_said(
     monkeypatch.setattr(sqlite_copy, "_WAITS", (0.0, 0.0))
     with pytest.raises(RegistryUnavailableError, match="written to all the time"):
         sqlite_copy.copy_database(written.path, tmp_path / "copy.db")
+
+
+def test_a_file_that_is_written_to_is_waited_for_longer_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "store.db"
+    source.write_bytes(b"0")
+    monkeypatch.setattr(
+        sqlite_copy, "_copy_files", lambda *_: source.write_bytes(source.read_bytes() + b"0")
+    )
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+
+    with pytest.raises(RegistryUnavailableError, match="written to all the time"):
+        sqlite_copy.copy_database(source, tmp_path / "copy.db")
+
+    assert waited == [0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "place", "again"),
+    [("", 99, True), ("", 100, False), ("-wal", 31, True), ("-wal", 32, False),
+     ("-journal", 31, True), ("-journal", 32, False)],
+)  # fmt: skip
+def test_a_header_tells_whether_a_copy_is_of_two_commits(
+    *,
+    suffix: str,
+    place: int,
+    again: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = tmp_path / "store.db"
+    source.write_bytes(bytes(200))
+    beside = tmp_path / f"store.db{suffix}"
+    beside.write_bytes(bytes(200))
+    own, copies = sqlite_copy._copy_files, [0]
+    waited: list[float] = []
+
+    def copy_amid_writing(given: Path, target: Path) -> None:
+        own(given, target)
+        copies[0] += 1
+        if copies[0] == 1:
+            times = beside.stat().st_mtime_ns
+            with beside.open("r+b") as file:
+                file.seek(place)
+                file.write(b"x")
+            os.utime(beside, ns=(times, times))
+
+    monkeypatch.setattr(sqlite_copy, "_copy_files", copy_amid_writing)
+    monkeypatch.setattr(time, "sleep", waited.append)
+    sqlite_copy.copy_database(source, tmp_path / "copy.db")
+
+    assert (copies[0], len(waited)) == ((2, 1) if again else (1, 0))
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root writes to what is read-only")

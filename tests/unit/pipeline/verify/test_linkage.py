@@ -150,3 +150,11 @@ def test_the_runtime_decides(tmp_path: Path) -> None:
         Bundle(root=tmp_path, files=tuple(file_tree.records(tmp_path))), plan
     )[0]
     assert "needs GLIBC 2.28, and Amazon Linux 2" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(1, "0"), (3, "0, 1, 2"), (4, "0, 1, 2 and 1 more"), (9, "0, 1, 2 and 6 more")],
+)
+def test_of_many_paths_some_are_named(count: int, told: str) -> None:
+    assert linkage._some([PurePosixPath(str(i)) for i in range(count)]) == told

@@ -130,6 +130,11 @@ ALIKE = {
     " ('WHEEL', 'INSTALLER', 'RECORD', 'top_level.txt', 'direct_url.json')]",
     "requires": "importlib.metadata.requires('used')",
     "what is not there": "[str(n) for n in ()] or type(why(root / 'used/none.pyi')).__name__",
+    "mode and links": "[(found := os.stat(root / 'used/README.md')).st_mode, found.st_nlink]",
+    "os.open of what is not there": "type(answer_of(os.open, root / 'none', os.O_RDONLY)).__name__",
+    "listdir of what is not there": "type(answer_of(os.listdir, root / 'none')).__name__",
+    "scandir that is closed": "(entries := os.scandir(root / 'used')).__enter__() and"
+    " [entries.__exit__(None, None, None), len(list(entries))]",
     "writing": "type(why(root / 'used/inner2/x.pyi', 'w')).__name__",
     "copytree": "sorted(os.listdir(shutil.copytree(root / 'used', f'{tmp}/copy',"
     " ignore=shutil.ignore_patterns('__pycache__'))))",
@@ -156,6 +161,15 @@ def test_it_answers_as_if_it_lay_in_its_place(
 ) -> None:
     slim, whole = (ask(root, tmp_path, ALIKE[way], SETUP) for root in trees)
     assert slim == whole
+
+
+@pytest.mark.parametrize("flags", ["os.O_WRONLY", "os.O_RDWR", "os.O_RDONLY | os.O_TRUNC"])
+def test_what_is_in_the_store_is_not_opened_to_write(
+    flags: str, trees: tuple[Path, Path], tmp_path: Path
+) -> None:
+    asked = f"type(answer_of(os.open, root / 'used/b.py', {flags})).__name__"
+
+    assert ask(trees[0], tmp_path, asked, SETUP) == "FileNotFoundError"
 
 
 def test_the_files_are_really_in_the_store(trees: tuple[Path, Path]) -> None:
