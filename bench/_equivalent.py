@@ -40,8 +40,8 @@ EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
         "folder.mkdir(parents=True, exist_ok=True) | True flips": "what calls it has made the "
         "folder above, and nothing has made this one",
     },
-    "packager/pipeline/answers/spread.py": {
-        "if each.within(0.0, _ALLOWANCE * spread.rounding.get(each.place, -1.0)):"
+    "packager/pipeline/answers/comparison.py": {
+        "rounds = each.within(0.0, ROUNDING_ALLOWANCE * rounding.get(each.place, -1.0))"
         " | 1.0 + 1": "any number below zero allows nothing",
     },
     "packager/pipeline/verify/__init__.py": {
