@@ -296,6 +296,8 @@ def _show_default(option: Any) -> str:
     if option.required:
         return "required"
     default = option.default
+    if isinstance(option.show_default, str):
+        return f"`{option.show_default}`"
     if isinstance(default, bool):
         return "on" if default else "off"
     if default is None or default == []:
