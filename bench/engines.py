@@ -233,6 +233,7 @@ def start(options: argparse.Namespace, state: State, model: Path) -> dict[str, A
     )
     payload = json.dumps(example).encode()
     http = http_event("POST", "/invocations", payload, {"content-type": "application/json"})
+    made(state, model, Engine.MACHINE_CODE)  # the shortest build first: a run may be stopped
     compiled = made(state, model, Engine.ONNX)
     interpreter = interpreters.find(compiled.python_minor)
     direct = variants(state, model, interpreter)
