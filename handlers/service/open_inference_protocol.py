@@ -81,10 +81,11 @@ def _read_size(header_bytes: str | None, body_bytes: int) -> int:
     """Return the size of the JSON part in bytes. Raises InvalidInputError."""
     if header_bytes is None:
         return body_bytes
+    digits = header_bytes.lstrip("0") or header_bytes[:1]
     # a number of more digits is beyond any body, and Python reads no more than 4,300 of them
-    if not header_bytes.isdecimal() or int(header_bytes[:_SIZE_DIGITS]) > body_bytes:
+    if not digits.isdecimal() or int(digits[:_SIZE_DIGITS]) > body_bytes:
         raise InvalidInputError("Inference-Header-Content-Length is not within the body.")
-    return int(header_bytes)
+    return int(digits)
 
 
 def _read_outputs(outputs: object, *, binary: bool) -> tuple[tuple[str, bool], ...]:

@@ -197,3 +197,12 @@ def test_what_is_wrong_is_said_in_the_protocols_own_form(
 
     assert (found.status_code, list(found.json())) == (status, ["error"])
     assert said in found.json()["error"]
+
+
+@pytest.mark.parametrize("zeros", ["", "0", "0" * 30, "0" * 5000], ids=len)
+def test_zeros_before_the_headers_length_count_nothing(tmp_path: Path, zeros: str) -> None:
+    content = json.dumps(columns()).encode()
+    found = asked(tmp_path, content, {HEADER: f"{zeros}{len(content)}"})
+
+    assert found.status_code == 200
+    assert asked(tmp_path, content, {HEADER: zeros or "x"}).status_code == 400
