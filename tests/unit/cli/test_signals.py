@@ -111,3 +111,25 @@ def test_what_is_ignored_stays_ignored() -> None:
     with _start(code) as started:
         started.send_signal(signal.SIGHUP)
         assert started.wait(timeout=20) == 0
+
+
+def test_an_interrupt_while_the_commands_are_imported_leaves_no_traceback() -> None:
+    slow = (
+        "import runpy, sys, time\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'packager.cli':\n"
+        "            print('ready', flush=True)\n"
+        "            time.sleep(60)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "runpy.run_module('packager', run_name='__main__')\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", slow], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=_NO_WAIT_SECONDS)
+    assert said == b""
+    assert started.returncode == -signal.SIGINT
