@@ -50,7 +50,11 @@ _PARTS: Final = (
     "sklearn.utils",
 )
 """Modules of what an estimator is made of."""
-_PRIVATE: Final = frozenset({"_CalibratedClassifier", "_SigmoidCalibration"})
+_PRIVATE: Final = frozenset(
+    {"KernelCenterer", "NearestNeighbors", "_BisectingTree", "_CalibratedClassifier"}
+    | {"_SigmoidCalibration", "_kmeans_single_elkan", "_kmeans_single_lloyd"}
+)
+"""Classes of what an estimator is made of, in modules that have others."""
 
 
 def list_unread(model: ResolvedModel, flavor: str, loader: LoaderSpec) -> tuple[str, ...]:

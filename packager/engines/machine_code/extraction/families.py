@@ -28,7 +28,9 @@ from packager.engines.machine_code.extraction.transformers import (
     encoders,
     expansions,
     functions,
+    neighbor_graphs,
     projections,
+    sampled_kernels,
     scalers,
     selection,
     target_encoder,
@@ -36,8 +38,9 @@ from packager.engines.machine_code.extraction.transformers import (
 
 FILES = (
     boosters, catboost_models, composition, discriminants, distributions, encoders, ensembles,
-    expansions, functions, kernels, linear, naive_bayes, neighbors, networks, outliers, projections,
-    scalers, selection, sklearn_trees, support_vectors, target_encoder, wrappers,
+    expansions, functions, kernels, linear, naive_bayes, neighbor_graphs, neighbors, networks,
+    outliers, projections, sampled_kernels, scalers, selection, sklearn_trees, support_vectors,
+    target_encoder, wrappers,
 )  # fmt: skip
 _METHODS = ("predict", "predict_proba")
 

@@ -33,7 +33,8 @@ INEXACT = frozenset(
         "weigh", "exp", "expit", "softmax", "log", "log1p", "expm1", "exp2", "log2", "log10", "sin",
         "cos", "tan", "tanh", "arctan", "sinh", "cosh", "cbrt", "norm", "power", "yeo_johnson",
         "yeo_johnson_back", "box_cox", "normal_quantile", "normal_share", "kernels", "distances",
-        "log_shares", "couple", "nearest", "walk",
+        "log_shares", "couple", "nearest", "walk", "within", "spread", "paths", "convolve",
+        "impute", "erf", "pursue",
     }
 )  # fmt: skip
 """Operations whose result depends on a library's own rounding, or on its order of sums."""

@@ -114,6 +114,23 @@ def _write_is_missing(step: Step) -> Iterable[str]:
     return each(step, "x != x ? 1 : 0")
 
 
+def _check_least(step: Step) -> None:
+    check_alike(step)
+    if step.kind != step.inputs[0].kind or not isinstance(step.parameters["equal"], bool):
+        raise step.fail("a guard of another form")
+    check_array(step, "constants", step.width, "<f8")
+
+
+def _write_least(step: Step) -> Iterable[str]:
+    """Refuse the row for a value below its column's constant, or at it."""
+    sign = "<=" if step.parameters["equal"] else "<"
+    yield f"for (int64_t i = 0; i < {step.width}; i++) {{"
+    yield f"  const {step.kind} x = {block(step.inputs[0])}[i];"
+    yield f"  if (x {sign} {constant(step, 'constants')}[i]) return 1;"
+    yield f"  {block(step)}[i] = x;"
+    yield "}"
+
+
 def _check_refuse(step: Step) -> None:
     check_alike(step)
     if step.kind != step.inputs[0].kind or any(
@@ -155,5 +172,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "above": Operation(_check_above, _write_above),
     "clip": Operation(_check_clip, _write_clip),
     "refuse": Operation(_check_refuse, _write_refuse),
+    "refuse_below": Operation(_check_least, _write_least),
     "is_missing": Operation(check_alike, _write_is_missing),
 }

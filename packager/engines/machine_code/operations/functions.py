@@ -33,6 +33,7 @@ _LIBRARY: Final[Mapping[str, str]] = {
     "sinh": "sinh",
     "cosh": "cosh",
     "cbrt": "cbrt",
+    "erf": "erf",
     "sqrt": "sqrt",
     "absolute": "fabs",
     "floor": "floor",

@@ -18,8 +18,18 @@ from packager.engines.machine_code.operations.interface import (
 
 _DOUBLE: Final = frozenset({"double"})
 _METRICS: Final[Mapping[str, int]] = {"squared": 0, "manhattan": 1, "chebyshev": 2}
-_HEAP: Final = """\
+APART: Final[Mapping[str, tuple[str, str]]] = {
+    "distance": ("+= {}", "0"),
+    "connectivity": ("+= 1", "0"),
+    "reach": ("= {}", "INFINITY"),
+}
+"""What makes a near point's column, and what stands for another point.
+
+One that a search names twice counts twice, as in a sparse matrix.
+"""
+HEAP: Final = """\
 /* A heap of the least: the greatest of them is first, and leaves for one that is less, or NaN. */
+__attribute__((unused))
 static void keep_near(double *far, int64_t *near, int64_t count, double distance, int64_t point) {
   if (distance >= far[0]) return;
   int64_t at = 0;
@@ -95,7 +105,18 @@ def _check_answers(step: Step, points: int) -> None:
     flags = (step.parameters["closer"], step.parameters["refuses"])
     if step.kind != "double" or not all(isinstance(each, bool) for each in flags):
         raise step.fail("neighbours of another form")
-    check_array(step, "values", points * step.width, "<f8")
+    if not step.parameters["apart"]:
+        check_array(step, "values", points * step.width, "<f8")
+        return
+    check_apart(step)
+    check_array(step, "places", points, "<i4")
+    check_range(step, "places", 0, step.width)
+
+
+def check_apart(step: Step) -> None:
+    """Raises FormError where `apart` does not say what stands for a point."""
+    if step.parameters["apart"] not in APART:
+        raise step.fail("an answer that is not known")
 
 
 def _check_nearest(step: Step) -> None:
@@ -156,7 +177,16 @@ def _begin(step: Step, farthest: str) -> Iterable[str]:
 
 
 def _finish(step: Step, distance: str) -> Iterable[str]:
-    """Means of the nearest points' values, each alike or by its distance's reciprocal."""
+    """Means of the nearest points' values, each alike or by its distance's reciprocal.
+
+    Where `apart` is said a column for each point instead: how far it is, or 1.
+    """
+    if apart := step.parameters["apart"]:
+        near, other = APART[apart]
+        yield f"for (int64_t k = 0; k < {step.width}; k++) {block(step)}[k] = {other};"
+        yield "for (int64_t n = 0; n < count; n++)"
+        yield f"  {block(step)}[{constant(step, 'places')}[near[n]]] {near.format(distance)};"
+        return
     yield "double total = 0;"
     yield f"for (int64_t k = 0; k < {step.width}; k++) {block(step)}[k] = 0;"
     closer = step.parameters["closer"]
@@ -175,6 +205,6 @@ def _finish(step: Step, distance: str) -> Iterable[str]:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "nearest": Operation(_check_nearest, _write_nearest, (_HEAP,)),
-    "walk": Operation(_check_walk, _write_walk, (_HEAP, _WALK)),
+    "nearest": Operation(_check_nearest, _write_nearest, (HEAP,)),
+    "walk": Operation(_check_walk, _write_walk, (HEAP, _WALK)),
 }

@@ -41,6 +41,8 @@ _LIGHTGBM_LINKS = {
     "rank_xendcg": "",
 }
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
+_TINY = float(np.float32(1e-35))
+"""LightGBM's kZeroThreshold (include/LightGBM/meta.h)."""
 _MISSING_ZERO = 1
 """Of a split's decision_type: the first two bits, and what follows them."""
 
@@ -99,6 +101,10 @@ def _read_lightgbm_tree(body: str) -> Tree:
     left = (kinds & _DEFAULT_LEFT) != 0
     # with no missing values in training, a missing value is zero
     left = np.where(missing == 0, thresholds >= 0.0, left)
+    # what is as small as this is read as zero, and goes where zero goes
+    below = (thresholds >= -_TINY) & (thresholds < 0.0)
+    thresholds = np.where(below, np.nextafter(-_TINY, -np.inf), thresholds)
+    thresholds = np.where((thresholds >= 0.0) & (thresholds < _TINY), _TINY, thresholds)
     flags = left * MISSING_LEFT + (missing == _MISSING_ZERO) * ZERO_IS_MISSING
     whole = [
         np.array(fields[name].split(), np.int64)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
-from packager.engines.machine_code.extraction.estimators.linear import apply, share, weigh
+from packager.engines.machine_code.extraction.estimators.linear import (
+    above_zero,
+    apply,
+    both_sides,
+    share,
+    weigh,
+)
 from packager.engines.machine_code.extraction.estimators.support_vectors import compute_kernels
 from packager.engines.machine_code.extraction.index import (
     ESTIMATORS,
@@ -20,6 +26,7 @@ from packager.engines.machine_code.extraction.tables import (
     combine,
     compute,
     table_of,
+    take,
 )
 
 
@@ -46,7 +53,13 @@ def estimate_ridge(model: Fitted, program: Program, table: Table) -> Answer:
 
 @index.reads(TRANSFORMERS, "sklearn.KernelPCA")
 def project_kernels(model: Fitted, program: Program, table: Table) -> Table:
-    kernels = _compute(program, table, model.X_fit_, model.kernel, model)
+    return project_centered(
+        model, program, _compute(program, table, model.X_fit_, model.kernel, model)
+    )
+
+
+def project_centered(model: Fitted, program: Program, kernels: Block) -> Table:
+    """A KernelPCA's components of a row's kernels."""
     center = model._centerer
     total = program.add("norm", [kernels], "double", 1, how="sum", least=np.zeros(1))
     mean = compute(program, total, "/", np.float64(kernels.width))
@@ -107,6 +120,39 @@ def estimate_process(model: Fitted, program: Program, table: Table) -> Answer:
     sums = weigh(program, table_of(kernels), weights, np.zeros(len(weights)))
     scaled = compute(program, sums, "*", np.ravel(model._y_train_std))
     return Answer(compute(program, scaled, "+", np.ravel(model._y_train_mean)))
+
+
+_SLOPES = np.array([0.41, 0.4, 0.37, 0.44, 0.39])
+_SHARES = np.array([-1854.8214151, 3516.89893646, 221.29346712, 128.12323805, -2010.49422654])
+"""The logistic function as a sum of error functions (Williams and Barber 1998, appendix A)."""
+
+
+@index.reads(ESTIMATORS, "sklearn.GaussianProcessClassifier")
+def estimate_classes_of_process(model: Fitted, program: Program, table: Table) -> Answer:
+    return index.estimate(model.base_estimator_, program, table)
+
+
+@index.reads(ESTIMATORS, "sklearn._BinaryGaussianProcessClassifierLaplace")
+def estimate_latent_share(model: Fitted, program: Program, table: Table) -> Answer:
+    """The latent mean's sign, and its logistic function's mean over the latent variance."""
+    factor, lengths, noise = read_gaussian(model.kernel_)
+    block = compute(program, as_numbers(program, table), "/", lengths)
+    points = np.asarray(model.X_train_, np.float64) / lengths
+    kernels = compute_kernels(program, table_of(block), points, "rbf", (0.5, 0.0, 1))
+    some = table_of(compute(program, kernels, "*", np.float64(factor)))
+    mean = weigh(program, some, np.asarray(model.y_train_ - model.pi_, np.float64), np.zeros(1))
+    inverse = np.linalg.inv(np.asarray(model.L_)) * np.asarray(model.W_sr_)
+    apart = weigh(program, some, inverse, np.zeros(len(inverse)))
+    squares = apply(program, "square", apart)
+    sums = program.add("norm", [squares], "double", 1, how="sum", least=np.zeros(1))
+    rest = apply(program, "negative", compute(program, sums, "-", np.float64(factor + noise)))
+    alpha = apply(program, "reciprocal", compute(program, rest, "*", np.float64(2.0)))
+    wide = [take(program, each, [0] * len(_SLOPES)) for each in (alpha, mean)]
+    narrowed = combine(program, wide[0], "/", compute(program, wide[0], "+", _SLOPES**2))
+    steep = compute(program, wide[1], "*", _SLOPES)
+    curves = apply(program, "erf", combine(program, steep, "*", apply(program, "sqrt", narrowed)))
+    found = weigh(program, table_of(curves), 0.5 * _SHARES, np.array([0.5 * _SHARES.sum()]))
+    return Answer(both_sides(program, found), above_zero(program, mean))
 
 
 @index.reads(TRANSFORMERS, "sklearn.BernoulliRBM")

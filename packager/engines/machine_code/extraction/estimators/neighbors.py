@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import List, Tuple
+
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
@@ -13,7 +15,13 @@ from packager.engines.machine_code.extraction.index import (
     Answer,
     Fitted,
 )
-from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.program import (
+    Array,
+    Block,
+    Parameter,
+    Program,
+    UnsupportedError,
+)
 from packager.engines.machine_code.extraction.tables import (
     Table,
     as_numbers,
@@ -21,8 +29,9 @@ from packager.engines.machine_code.extraction.tables import (
     table_of,
     take,
 )
+from packager.engines.machine_code.extraction.tree_tables import Tree, add_trees
 
-_METRICS = {"euclidean": "squared", "manhattan": "manhattan", "chebyshev": "chebyshev"}
+METRICS = {"euclidean": "squared", "manhattan": "manhattan", "chebyshev": "chebyshev"}
 _MOST_CELLS = 2_000_000
 """Of points: beyond, one row takes longer than a function should."""
 
@@ -41,7 +50,7 @@ def _find_nearest(model: Fitted, program: Program, table: Table, values: Array) 
 
     Raises UnsupportedError for metrics, weights and trees that no operation walks.
     """
-    metric = _METRICS.get(str(getattr(model, "effective_metric_", "")))
+    metric = METRICS.get(str(getattr(model, "effective_metric_", "")))
     if metric is None or model.weights not in ("uniform", "distance"):
         raise UnsupportedError("neighbours by another metric or other weights")
     if hasattr(model._fit_X, "toarray"):
@@ -54,7 +63,7 @@ def _find_nearest(model: Fitted, program: Program, table: Table, values: Array) 
     if model._fit_method != "brute" or model.weights != "uniform":
         raise UnsupportedError(f"neighbours found by {model._fit_method}")
     if metric == "squared":
-        far = _measure_as_product(program, block, model._fit_X, own=True)
+        far = measure_as_product(program, block, model._fit_X, own=True)
     else:
         far = measure(program, block, model._fit_X, metric)
     return program.add(
@@ -65,22 +74,45 @@ def _find_nearest(model: Fitted, program: Program, table: Table, values: Array) 
         count=int(model.n_neighbors),
         closer=False,
         refuses=False,
+        apart="",
         first=0,
         values=np.ascontiguousarray(values, np.float64).ravel(),
     )
 
 
 def _walk_tree(model: Fitted, program: Program, block: Block, metric: str, values: Array) -> Block:
+    """Means of the values of those that a walk of the points' tree finds."""
+    _points, order, _nodes, _bounds = model._tree.get_arrays()
+    closer = model.weights == "distance"
+    return walk_points(
+        model,
+        program,
+        block,
+        metric,
+        values.shape[1],
+        count=int(model.n_neighbors),
+        closer=closer,
+        refuses=closer and _refuses_no_weight(model, block.width),
+        apart="",
+        values=np.ascontiguousarray(values[np.asarray(order)], np.float64).ravel(),
+    )
+
+
+def walk_points(
+    model: Fitted,
+    program: Program,
+    block: Block,
+    metric: str,
+    width: int,
+    **given: Parameter,
+) -> Block:
     """Points in the tree's order: of those that are as far, its walk decides which are taken."""
     points, order, nodes, bounds = (np.asarray(each) for each in model._tree.get_arrays())
     return program.add(
         "walk",
         [block],
         "double",
-        values.shape[1],
-        count=int(model.n_neighbors),
-        closer=model.weights == "distance",
-        refuses=model.weights == "distance" and _refuses_no_weight(model, block.width),
+        width,
         metric=metric,
         first=int(np.flatnonzero(order == 0)[0]),
         points=np.ascontiguousarray(points[order], np.float64).ravel(),
@@ -88,7 +120,7 @@ def _walk_tree(model: Fitted, program: Program, block: Block, metric: str, value
         starts=nodes["idx_start"].astype(np.int32),
         ends=nodes["idx_end"].astype(np.int32),
         leaf=nodes["is_leaf"].astype(np.uint8),
-        values=np.ascontiguousarray(values[order], np.float64).ravel(),
+        **given,
     )
 
 
@@ -121,7 +153,7 @@ def estimate_votes(model: Fitted, program: Program, table: Table) -> Answer:
     return Answer(stack(program, labels))
 
 
-def _measure_as_product(
+def measure_as_product(
     program: Program, block: Block, points: Array, *, own: bool = False
 ) -> Block:
     """Squares of distances, without the row's own square but where a search adds it.
@@ -143,12 +175,100 @@ def _measure_as_product(
     )
 
 
-@index.reads(ESTIMATORS, "sklearn.KMeans", "sklearn.MiniBatchKMeans", "sklearn.BisectingKMeans")
+def measure_all(model: Fitted, program: Program, table: Table) -> tuple[Block, bool]:
+    """Distances to all points of a search, or their squares; tell whether these have a root.
+
+    Raises UnsupportedError for another metric.
+    """
+    metric = METRICS.get(str(getattr(model, "effective_metric_", "")))
+    if metric is None or hasattr(model._fit_X, "toarray"):
+        raise UnsupportedError("neighbours by another metric, or in a sparse table")
+    block = as_numbers(program, table)
+    if model._fit_method == "brute" and metric == "squared":
+        return measure_as_product(program, block, model._fit_X, own=True), True
+    if model._fit_method not in ("brute", "kd_tree"):
+        raise UnsupportedError(f"neighbours found by {model._fit_method}")
+    return measure(program, block, model._fit_X, metric), metric == "squared"
+
+
+def reduce_radius(model: Fitted, *, root: bool) -> float:
+    """The radius as distances are compared with it."""
+    return float(model.radius) ** 2 if root else float(model.radius)
+
+
+@index.reads(ESTIMATORS, "sklearn.RadiusNeighborsRegressor")
+def estimate_means_around(model: Fitted, program: Program, table: Table) -> Answer:
+    values = np.asarray(model._y, np.float64)
+    return Answer(_average_within(model, program, table, values.reshape(len(values), -1)))
+
+
+@index.reads(ESTIMATORS, "sklearn.RadiusNeighborsClassifier")
+def estimate_votes_around(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for several outputs, and for a label of rows without neighbours."""
+    if isinstance(model.classes_, list) or model.outlier_label is not None:
+        raise UnsupportedError("labels of several outputs, or one of rows without neighbours")
+    ones = np.eye(len(model.classes_))[np.ravel(model._y)]
+    shares = _average_within(model, program, table, ones, refuses=True)
+    return Answer(shares, program.add("argmax", [shares], "int64", 1))
+
+
+def _average_within(
+    model: Fitted, program: Program, table: Table, values: Array, *, refuses: bool = False
+) -> Block:
+    if model.weights not in ("uniform", "distance"):
+        raise UnsupportedError("neighbours by other weights")
+    far, root = measure_all(model, program, table)
+    return program.add(
+        "within",
+        [far],
+        "double",
+        values.shape[1],
+        closer=model.weights == "distance",
+        root=root,
+        refuses=refuses,
+        radius=np.array([reduce_radius(model, root=root)]),
+        values=np.ascontiguousarray(values, np.float64).ravel(),
+    )
+
+
+@index.reads(ESTIMATORS, "sklearn.BisectingKMeans")
+def estimate_bisected(model: Fitted, program: Program, table: Table) -> Answer:
+    """Ask at each fork of the tree of clusters which centre is nearer, and walk it once."""
+    block = as_numbers(program, table)
+    forks: List[Fitted] = []
+    leaves: List[int] = []
+    children: List[Tuple[int, int]] = []
+
+    def number(node: Fitted) -> int:
+        if node.left is None:
+            leaves.append(int(node.label))
+            return ~(len(leaves) - 1)
+        at = len(forks)
+        forks.append(node)
+        children.append((0, 0))
+        children[at] = (number(node.left), number(node.right))
+        return at
+
+    number(model._bisecting_tree)
+    if not forks:
+        raise UnsupportedError("a single cluster")
+    sides = []
+    for node in forks:
+        centers = np.vstack((node.left.center, node.right.center)) + getattr(model, "_X_mean", 0.0)
+        sides.append(_pick_least(program, measure_as_product(program, block, centers)))
+    lefts, rights = np.array(children, np.int64).T
+    forks_at = np.arange(len(forks))
+    half, never = np.full(len(forks), 0.5), np.zeros(len(forks), np.uint8)
+    ones = np.eye(len(leaves))[leaves]
+    tree = Tree(lefts, rights, forks_at, half, never, ones)
+    block = stack(program, sides, "double")
+    found = add_trees(program, block, [tree], [0], np.zeros(len(leaves)), "<=", "double")
+    return Answer(program.add("argmax", [found], "int64", 1))
+
+
+@index.reads(ESTIMATORS, "sklearn.KMeans", "sklearn.MiniBatchKMeans")
 def estimate_cluster(model: Fitted, program: Program, table: Table) -> Answer:
-    """Raises UnsupportedError for clusters in a tree."""
-    if type(model).__name__ == "BisectingKMeans":
-        raise UnsupportedError("clusters in a tree")
-    far = _measure_as_product(program, as_numbers(program, table), model.cluster_centers_)
+    far = measure_as_product(program, as_numbers(program, table), model.cluster_centers_)
     return Answer(_pick_least(program, far))
 
 
@@ -174,7 +294,8 @@ def estimate_exemplar(model: Fitted, program: Program, table: Table) -> Answer:
 
 @index.reads(ESTIMATORS, "sklearn.Birch")
 def estimate_subcluster(model: Fitted, program: Program, table: Table) -> Answer:
-    far = _measure_as_product(program, as_numbers(program, table), model.subcluster_centers_)
+    block = as_numbers(program, table)
+    far = measure_as_product(program, block, model.subcluster_centers_, own=True)
     labels = np.append(model.subcluster_labels_, 0).astype(np.float64)
     nearest = _pick_least(program, far)
     return Answer(program.add("look_up", [nearest], "int64", 1, at=0, constants=labels))
@@ -186,6 +307,6 @@ def estimate_centroid(model: Fitted, program: Program, table: Table) -> Answer:
     priors = getattr(model, "priors", None)
     if model.metric not in ("euclidean", "manhattan") or priors not in (None, "uniform"):
         raise UnsupportedError("centroids by another metric or priors")
-    metric = _METRICS[model.metric]
+    metric = METRICS[model.metric]
     far = measure(program, as_numbers(program, table), model.centroids_, metric)
     return Answer(None, _pick_least(program, far))

@@ -14,7 +14,7 @@ from packager.engines.machine_code.extraction.estimators.linear import (
     both_sides,
     name_labels,
 )
-from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
+from packager.engines.machine_code.extraction.index import ESTIMATORS, TRANSFORMERS, Answer, Fitted
 from packager.engines.machine_code.extraction.program import (
     Array,
     Block,
@@ -27,6 +27,7 @@ from packager.engines.machine_code.extraction.tables import (
     compute,
     narrow_columns,
     stack,
+    table_of,
     version_of,
 )
 from packager.engines.machine_code.extraction.tree_tables import (
@@ -99,6 +100,19 @@ def _sum_shares(model: Fitted, program: Program, block: Block, output: int, clas
     if hasattr(model, "estimators_"):
         total = compute(program, total, "/", np.float64(len(parts)))
     return total
+
+
+@index.reads(TRANSFORMERS, "sklearn.RandomTreesEmbedding")
+def embed_leaves(model: Fitted, program: Program, table: Table) -> Table:
+    """Each tree's leaf by its number, as the forest's own encoder writes it."""
+    trees = [
+        read_tree(part.tree_, np.arange(part.tree_.node_count, dtype=np.float64).reshape(-1, 1))
+        for part in model.estimators_
+    ]
+    block = narrow_columns(program, table)
+    base = np.zeros(len(trees))
+    leaves = add_trees(program, block, trees, list(range(len(trees))), base, "<=", "double")
+    return index.transform(model.one_hot_encoder_, program, table_of(leaves))
 
 
 @index.reads(ESTIMATORS, "sklearn.GradientBoostingRegressor", "sklearn.GradientBoostingClassifier")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from typing import List
 
 import numpy as np
@@ -18,7 +20,7 @@ from packager.engines.machine_code.extraction.estimators.linear import (
     name_labels,
     share,
 )
-from packager.engines.machine_code.extraction.estimators.neighbors import measure
+from packager.engines.machine_code.extraction.estimators.neighbors import measure_as_product
 from packager.engines.machine_code.extraction.index import ESTIMATORS, Answer, Fitted
 from packager.engines.machine_code.extraction.program import Array, Block, Program, UnsupportedError
 from packager.engines.machine_code.extraction.tables import (
@@ -49,6 +51,13 @@ def estimate_and_restore(model: Fitted, program: Program, table: Table) -> Answe
 @index.reads(ESTIMATORS, "sklearn.FrozenEstimator")
 def estimate_frozen(model: Fitted, program: Program, table: Table) -> Answer:
     return index.estimate(model.estimator, program, table)
+
+
+@index.composes("sklearn.SelfTrainingClassifier")
+@index.reads(ESTIMATORS, "sklearn.SelfTrainingClassifier")
+def estimate_self_trained(model: Fitted, program: Program, table: Table) -> Answer:
+    inner = getattr(model, "estimator_", None)
+    return index.estimate(model.base_estimator_ if inner is None else inner, program, table)
 
 
 @index.composes("sklearn.FixedThresholdClassifier", "sklearn.TunedThresholdClassifierCV")
@@ -98,7 +107,22 @@ def estimate_against_rest(model: Fitted, program: Program, table: Table) -> Answ
     if len(scores) == 1:
         half = np.array([0.5 if by_share else 0.0])
         return Answer(numbers, program.add("above", [block], "int64", 1, constants=half), block)
+    if _takes_first(model, table.width):
+        return Answer(numbers, program.add("argmax", [block], "int64", 1), block)
     return Answer(numbers, _pick_last(program, block), block)
+
+
+def _takes_first(model: Fitted, width: int) -> bool:
+    """Tell which of classes of one score is taken, which versions differ in: ask it with such."""
+    alike = copy.copy(model)
+    alike.estimators_ = [model.estimators_[0]] * len(model.estimators_)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            found = alike.predict(np.zeros((1, width)))
+        except Exception:  # noqa: BLE001 - whatever an estimator wants of its rows
+            return False
+    return bool(found[0] == model.classes_[0])
 
 
 def _pick_last(program: Program, block: Block) -> Block:
@@ -233,16 +257,29 @@ def estimate_codes(model: Fitted, program: Program, table: Table) -> Answer:
     """The class whose code is nearest to the scores."""
     scores = []
     for part in model.estimators_:
-        check_classes(part, 2)
+        if type(part).__name__ != "_ConstantPredictor":
+            check_classes(part, 2)
         found = index.estimate(part, program, table)
         if hasattr(part, "decision_function"):
             scores.append(require_block(found.scores, "decision_function", part))
         else:
             shares = require_block(found.numbers, "predict_proba", part)
             scores.append(take(program, shares, [1]))
-    far = measure(program, stack(program, scores, "double"), model.code_book_, "squared")
+    whole = stack(program, scores, "double")
+    # distances to the codes are asked of finite scores alone
+    whole = program.add(
+        "refuse", [whole], "double", whole.width, nan=True, infinite=True, wide=False
+    )
+    far = measure_as_product(program, whole, model.code_book_, own=True)
     turned = program.add("negative", [far], "double", far.width)
     return Answer(None, program.add("argmax", [turned], "int64", 1))
+
+
+@index.reads(ESTIMATORS, "sklearn._ConstantPredictor")
+def estimate_only_class(model: Fitted, program: Program, table: Table) -> Answer:
+    """The score of a class that every row of training had, or none."""
+    score = _answer_constants(program, table, np.ravel(model.y_).astype(np.float64))
+    return Answer(None, None, score)
 
 
 def _answer_constants(program: Program, table: Table, values: Array) -> Block:

@@ -111,6 +111,30 @@ def project_on_sparse(model: Fitted, program: Program, table: Table) -> Table:
     return table_of(project(program, block, np.linalg.solve(inner, components)))
 
 
+@index.reads(TRANSFORMERS, "sklearn.DictionaryLearning", "sklearn.MiniBatchDictionaryLearning")
+@index.reads(TRANSFORMERS, "sklearn.SparseCoder")
+def choose_atoms(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for a search other than orthogonal matching pursuit."""
+    if model.transform_algorithm != "omp" or model.split_sign or model.positive_code:
+        raise UnsupportedError(f"a code by {model.transform_algorithm}")
+    atoms = getattr(model, "components_", None)
+    atoms = np.asarray(model.dictionary if atoms is None else atoms, np.float64)
+    count = model.transform_n_nonzero_coefs
+    if count is None:
+        count = min(max(atoms.shape[1] / 10, 1), len(atoms))
+    products = project(program, as_numbers(program, table), atoms)
+    return table_of(
+        program.add(
+            "pursue",
+            [products],
+            "double",
+            len(atoms),
+            count=int(count),
+            products=np.ascontiguousarray(atoms @ atoms.T).ravel(),
+        )
+    )
+
+
 @index.reads(TRANSFORMERS, "sklearn.FeatureAgglomeration")
 def average_groups(model: Fitted, program: Program, table: Table) -> Table:
     """Raises UnsupportedError for groups that are pooled by another function than the mean."""

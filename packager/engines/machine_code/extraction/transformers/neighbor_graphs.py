@@ -1,0 +1,106 @@
+"""Graphs of the points near a row, and what is computed over them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.estimators.kernels import project_centered
+from packager.engines.machine_code.extraction.estimators.neighbors import (
+    METRICS,
+    measure_all,
+    reduce_radius,
+    walk_points,
+)
+from packager.engines.machine_code.extraction.index import TRANSFORMERS, Fitted
+from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
+from packager.engines.machine_code.extraction.tables import (
+    Table,
+    as_numbers,
+    compute,
+    table_of,
+    take,
+)
+
+_MOST_WAYS = 4_000_000
+"""Of all points to all points."""
+
+
+@index.reads(TRANSFORMERS, "sklearn.KNeighborsTransformer", "sklearn.RadiusNeighborsTransformer")
+def draw_graph(model: Fitted, program: Program, table: Table) -> Table:
+    """A column for each point of training that says how far it is, where it is near."""
+    count = 0
+    if type(model).__name__ == "KNeighborsTransformer":
+        count = int(model.n_neighbors) + (model.mode == "distance")
+    return table_of(_spread(model, program, table, count, str(model.mode)))
+
+
+def _spread(model: Fitted, program: Program, table: Table, count: int, apart: str) -> Block:
+    """Columns of the points that are near: so many, or those within the radius.
+
+    Raises UnsupportedError for another metric.
+    """
+    if model._fit_method == "kd_tree" and count:
+        order = np.asarray(model._tree.get_arrays()[1])
+        metric = METRICS.get(str(model.effective_metric_))
+        if metric is None:
+            raise UnsupportedError("neighbours by another metric")
+        return walk_points(
+            model,
+            program,
+            as_numbers(program, table),
+            metric,
+            len(order),
+            count=count,
+            closer=False,
+            refuses=False,
+            apart=apart,
+            places=order.astype(np.int32),
+        )
+    far, root = measure_all(model, program, table)
+    radius = np.array([0.0 if count else reduce_radius(model, root=root)])
+    return program.add(
+        "spread", [far], "double", far.width, count=count, apart=apart, root=root, radius=radius
+    )
+
+
+@index.reads(TRANSFORMERS, "sklearn.Isomap")
+def unroll(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for too many points."""
+    ways = np.ascontiguousarray(model.dist_matrix_, np.float64)
+    if ways.size > _MOST_WAYS:
+        raise UnsupportedError(f"ways between {len(ways)} points")
+    count = 0 if model.n_neighbors is None else int(model.n_neighbors)
+    reach = _spread(model.nbrs_, program, table, count, "reach")
+    shortest = program.add("paths", [reach], "double", ways.shape[1], ways=ways.ravel())
+    squares = program.add("square", [shortest], "double", shortest.width)
+    kernels = compute(program, squares, "*", np.float64(-0.5))
+    return project_centered(model.kernel_pca_, program, kernels)
+
+
+@index.reads(TRANSFORMERS, "sklearn.KNNImputer")
+def fill_from_neighbors(model: Fitted, program: Program, table: Table) -> Table:
+    """Raises UnsupportedError for other metrics and weights, marked values and indicators."""
+    missing = model.missing_values
+    if model.metric != "nan_euclidean" or model.weights != "uniform" or model.add_indicator:
+        raise UnsupportedError("a KNNImputer by another metric or weights, or with indicators")
+    if not (isinstance(missing, float) and np.isnan(missing)):
+        raise UnsupportedError(f"a KNNImputer of {missing!r}")
+    valid = np.asarray(model._valid_mask, bool)
+    points = np.asarray(model._fit_X, np.float64)
+    means = np.array([np.nanmean(each) if ok else 0.0 for each, ok in zip(points.T, valid)])
+    block = as_numbers(program, table)
+    filled = program.add(
+        "impute",
+        [block],
+        "double",
+        block.width,
+        count=min(int(model.n_neighbors), len(points)),
+        points=np.ascontiguousarray(points).ravel(),
+        means=means,
+    )
+    if valid.all():
+        return table_of(filled)
+    if getattr(model, "keep_empty_features", False):
+        raise UnsupportedError("a KNNImputer that keeps columns without any value")
+    return table_of(take(program, filled, np.flatnonzero(valid).tolist()))

@@ -1,0 +1,164 @@
+"""Classes of scikit-learn that are rare in pipelines: proven, and right beyond the proof."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+from pathlib import Path
+from typing import Any, Final
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import Birch, BisectingKMeans
+from sklearn.decomposition import DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
+from sklearn.ensemble import RandomTreesEmbedding
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.impute import KNNImputer
+from sklearn.kernel_approximation import (
+    AdditiveChi2Sampler,
+    PolynomialCountSketch,
+    SkewedChi2Sampler,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.manifold import Isomap
+from sklearn.multiclass import OneVsRestClassifier, OutputCodeClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import (
+    KNeighborsTransformer,
+    RadiusNeighborsClassifier,
+    RadiusNeighborsRegressor,
+    RadiusNeighborsTransformer,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.semi_supervised import SelfTrainingClassifier
+
+from packager.engines import _known_classes
+from tests.engines import asking
+from tests.engines.libraries import COMPILER, NO_COMPILER, Compared, compare
+
+pytestmark = [
+    pytest.mark.skipif(not COMPILER, reason=NO_COMPILER),
+    pytest.mark.filterwarnings("ignore"),
+]
+ROWS: Final = 256
+"""A power of two: a manifold's means of as many equal numbers are not rounded."""
+TABLE: Final = pd.DataFrame(asking.table(ROWS))
+CLASSES, NUMBERS = asking.targets(asking.table(ROWS))
+MISSING: Final = TABLE.mask(np.random.default_rng(0).random(TABLE.shape) < 0.1)
+
+TRANSFORMERS: Final = {
+    "waves over logarithms": AdditiveChi2Sampler(sample_steps=3),
+    "waves over skewed logarithms": SkewedChi2Sampler(n_components=5, random_state=0),
+    "a sketch of products": PolynomialCountSketch(
+        degree=3, coef0=2, n_components=11, random_state=0
+    ),
+    "a manifold": Isomap(n_neighbors=6),
+    "distances to neighbours": KNeighborsTransformer(n_neighbors=4),
+    "neighbours": KNeighborsTransformer(n_neighbors=4, mode="connectivity", algorithm="brute"),
+    "distances within a radius": RadiusNeighborsTransformer(radius=2.0),
+    "points within a radius": RadiusNeighborsTransformer(radius=2.0, mode="connectivity"),
+    "leaves of random trees": RandomTreesEmbedding(n_estimators=5, random_state=0),
+    "atoms": DictionaryLearning(3, transform_n_nonzero_coefs=2, max_iter=5, random_state=0),
+    "atoms by batches": MiniBatchDictionaryLearning(3, max_iter=5, random_state=0),
+    "given atoms": SparseCoder(np.eye(4)[:3] + 0.1, transform_n_nonzero_coefs=3),
+}
+ESTIMATORS: Final = {
+    "bisected clusters": (BisectingKMeans(5, random_state=0), NUMBERS, "predict"),
+    "clusters of a tree": (Birch(n_clusters=4), NUMBERS, "predict"),
+    "a process of classes": (GaussianProcessClassifier(random_state=0), CLASSES, "predict_proba"),
+    "a process of two classes": (GaussianProcessClassifier(), CLASSES > 1, "predict_proba"),
+    "labels of a process": (GaussianProcessClassifier(), CLASSES, "predict"),
+    "codes of classes": (
+        OutputCodeClassifier(LogisticRegression(), random_state=0), CLASSES, "predict",
+    ),
+    "votes around": (RadiusNeighborsClassifier(3.0), CLASSES, "predict_proba"),
+    "votes around, the nearer the more": (
+        RadiusNeighborsClassifier(3.0, weights="distance"), CLASSES, "predict",
+    ),
+    "means around": (RadiusNeighborsRegressor(3.0, weights="distance"), NUMBERS, "predict"),
+    "labels of its own": (
+        SelfTrainingClassifier(LogisticRegression()),
+        np.where(np.arange(ROWS) % 3 == 0, -1, CLASSES),
+        "predict_proba",
+    ),
+}  # fmt: skip
+
+
+def hold(model: Any, answers: Any, folder: Path, method: str, table: Any = TABLE) -> Compared:
+    fresh = pd.DataFrame(asking.table(800, seed=7))
+    if table is MISSING:
+        fresh = fresh.mask(np.random.default_rng(1).random(fresh.shape) < 0.2)
+    return compare(model.fit(table, answers), table, fresh, method, folder)
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_a_transformer_before_a_line(name: str, tmp_path: Path) -> None:
+    model = make_pipeline(TRANSFORMERS[name], LinearRegression())
+    found = hold(model, NUMBERS, tmp_path, "predict")
+    assert (found.refused, found.wrong) == ("", [])
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_an_estimator_by_itself(name: str, tmp_path: Path) -> None:
+    estimator, answers, method = ESTIMATORS[name]
+    found = hold(estimator, answers, tmp_path, method)
+    assert (found.refused, found.wrong) == ("", [])
+
+
+def test_missing_values_from_neighbours(tmp_path: Path) -> None:
+    model = make_pipeline(KNNImputer(n_neighbors=3), LinearRegression())
+    found = hold(model, NUMBERS, tmp_path, "predict", MISSING)
+    assert (found.refused, found.wrong) == ("", [])
+
+
+def test_classes_of_one_score_are_taken_as_the_version_takes_them(tmp_path: Path) -> None:
+    """Far from all that was seen each class is as likely."""
+    model = OneVsRestClassifier(GaussianNB()).fit(TABLE, CLASSES)
+    far = TABLE.head(4) * 0.0 + 1e30
+    found = compare(model, TABLE, far, "predict", tmp_path)
+    assert (found.refused, found.wrong) == ("", [])
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_lightgbm_reads_what_is_as_small_as_its_zero_as_zero(
+    missing: bool,  # noqa: FBT001 - of a table
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    signs = rng.choice([-1.0, 0.0, 1.0], (300, 2))
+    table = pd.DataFrame(signs, columns=["a", "b"])
+    if missing:
+        table = table.mask(rng.random(table.shape) < 0.1)
+    fitted = lightgbm.LGBMRegressor(n_estimators=8, verbose=-1, n_jobs=1).fit(
+        table, signs[:, 0] + signs[:, 1] * 2
+    )
+    zero = float(np.float32(1e-35))
+    tiny = [each * sign for each in (zero, zero / 2, zero * 2, 5e-324) for sign in (-1, 1)]
+    tiny += [float(np.nextafter(each, np.inf)) for each in tiny]
+    fresh = pd.DataFrame([(one, other) for one in tiny for other in tiny], columns=["a", "b"])
+    found = compare(fitted, table, fresh, "predict", tmp_path)
+    assert (found.refused, found.wrong, found.exact) == ("", [], True)
+
+
+def test_the_files_of_these_name_no_class_without_a_reader() -> None:
+    """Or a build that names no engine would not try to compile them."""
+    parts = [make_pipeline(each, LinearRegression()) for each in TRANSFORMERS.values()]
+    models = [
+        *(each.fit(TABLE, NUMBERS) for each in parts),
+        *(each.fit(TABLE, answers) for each, answers, _method in ESTIMATORS.values()),
+    ]
+    for model in models:
+        assert list(_known_classes._list_strange(_list_names(model))) == []
+
+
+def _list_names(model: Any) -> set[str]:
+    found: set[str] = set()
+    words: list[str] = []
+    for operation, argument, _at in pickletools.genops(pickle.dumps(model, 2)):
+        if operation.name == "GLOBAL":
+            found.add(str(argument).replace(" ", "."))
+        elif isinstance(argument, str):
+            words.append(argument)
+    return found
