@@ -23,18 +23,21 @@ _PLAIN: Final = frozenset(
 )
 """Packages whose objects hold values: arrays, indexes, splines."""
 _VALUES: Final = frozenset(
-    {"_frombuffer", "_reconstruct", "_ufunc_reconstruct", "dtype", "ndarray", "scalar"}
+    {"MaskedArray", "_frombuffer", "_mareconstruct", "_reconstruct", "_ufunc_reconstruct"}
+    | {"dtype", "mean", "ndarray", "scalar"}
 )
-"""Names of numpy's by which arrays and functions are rebuilt."""
+"""Names of numpy's by which arrays and functions are rebuilt, and of functions that are kept."""
 _KINDS: Final = ("bool", "complex", "float", "int", "object", "str", "uint")
 _PARTS: Final = (
     "lightgbm.compat",
     "numpy.random",
     "sklearn._loss",
+    "sklearn.cluster._birch",
     "sklearn.ensemble._gb_losses",
     "sklearn.ensemble._hist_gradient_boosting.binning",
     "sklearn.ensemble._hist_gradient_boosting.loss",
     "sklearn.ensemble._hist_gradient_boosting.predictor",
+    "sklearn.feature_selection._univariate_selection",
     "sklearn.gaussian_process.kernels",
     "sklearn.linear_model._glm.link",
     "sklearn.linear_model._sgd_fast",

@@ -11,9 +11,10 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.cluster import Birch, BisectingKMeans
+from sklearn.cluster import Birch, BisectingKMeans, FeatureAgglomeration
 from sklearn.decomposition import DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
 from sklearn.ensemble import RandomTreesEmbedding
+from sklearn.feature_selection import SelectKBest, SelectPercentile
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.impute import KNNImputer
 from sklearn.kernel_approximation import (
@@ -23,6 +24,7 @@ from sklearn.kernel_approximation import (
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.manifold import Isomap
+from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier, OutputCodeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import (
@@ -142,12 +144,20 @@ def test_lightgbm_reads_what_is_as_small_as_its_zero_as_zero(
     assert (found.refused, found.wrong, found.exact) == ("", [], True)
 
 
+OFTEN: Final = (
+    GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2),
+    make_pipeline(SelectKBest(k=2), LogisticRegression()),
+    make_pipeline(SelectPercentile(percentile=60), FeatureAgglomeration(), LogisticRegression()),
+)
+
+
 def test_the_files_of_these_name_no_class_without_a_reader() -> None:
     """Or a build that names no engine would not try to compile them."""
     parts = [make_pipeline(each, LinearRegression()) for each in TRANSFORMERS.values()]
     models = [
         *(each.fit(TABLE, NUMBERS) for each in parts),
         *(each.fit(TABLE, answers) for each, answers, _method in ESTIMATORS.values()),
+        *(each.fit(TABLE, CLASSES) for each in OFTEN),
     ]
     for model in models:
         assert list(_known_classes._list_strange(_list_names(model))) == []
