@@ -17,6 +17,7 @@ from sklearn.base import is_classifier
 
 from packager.engines.onnx import operators, splitting
 from packager.engines.onnx.candidates import Candidate, Family
+from packager.engines.onnx.column_names import number_columns
 from packager.engines.onnx.compilers import ensembles, linear_classifiers, sklearn_trees, trees
 from packager.engines.onnx.compilers import hist_gradient_boosting as hist
 from packager.engines.proof.inputs import Before, Inputs, RefusedError
@@ -40,6 +41,7 @@ def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate
     if method == "predict" and linear_classifiers.is_one(last(model)):
         graph = partial(linear_classifiers.graph, last(model))
         yield from _ending(model, "double, linear", "double", graph, inputs, 0)
+    numbered = number_columns(model, [each.name for each in inputs.columns])
     ways = ("matrix", "columns") if inputs.numeric else ("typed", "columns")
     for dtype in ("double", "float"):
         for way in ways:
@@ -48,7 +50,7 @@ def candidates(model: object, inputs: Inputs, method: str) -> Iterator[Candidate
             feeds, types = _list_feeds(inputs, dtype, way)
             yield Candidate(
                 name=f"{dtype}, {way}",
-                graph=partial(_convert_model, model, types),
+                graph=partial(_convert_model, numbered, types),
                 feeds=feeds,
                 output=_OUTPUTS[method],
                 precision="double" if dtype == "double" else "float",
@@ -105,11 +107,12 @@ def _ending(
             precision=precision,
         )
         return
+    numbered = number_columns(model[:-1], [each.name for each in inputs.columns])
     for way in ("matrix",) if inputs.numeric else ("typed", "columns"):
         feeds, types = _list_feeds(inputs, "double", way)
         yield Candidate(
             name=f"double, {way}, {name}",
-            graph=partial(_after, model[:-1], types, graph),
+            graph=partial(_after, numbered, types, graph),
             feeds=feeds,
             output=output,
             precision=precision,
@@ -125,7 +128,7 @@ def _list_feeds(
         return inputs.matrix(_NUMPY[dtype]), [("X", real([None, inputs.count]))]
     feeds: list[dict[str, object]] = []
     types: list[object] = []
-    for column in inputs.columns:
+    for at, column in enumerate(inputs.columns):
         if column.type == "string":
             fed, kind = "object", kinds.StringTensorType
         elif way == "typed" and column.type in {"long", "integer"}:
@@ -134,8 +137,10 @@ def _list_feeds(
             fed, kind = "bool", kinds.BooleanTensorType
         else:
             fed, kind = _NUMPY[dtype], real
-        feeds.append({"input": column.name, "dtype": fed, "columns": [column.name], "tensor": None})
-        types.append((column.name, kind([None, 1])))
+        # a name of ours, as the converter writes others anew
+        name = f"column_{at}"
+        feeds.append({"input": name, "dtype": fed, "columns": [column.name], "tensor": None})
+        types.append((name, kind([None, 1])))
     return feeds, types
 
 
