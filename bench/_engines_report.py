@@ -16,8 +16,10 @@ _LETTERS = 200
 
 def text(found: Found) -> str:
     lines = ["# Engines", "", "Made by `python bench/engines.py`.", ""]
-    if "start" in found:
+    if "empty" in found.get("start", {}).get("rows", {}):
         lines += _start(found["start"])
+    elif "start" in found:
+        lines.append("Starts were measured before an empty handler was: run `--parts start` again.")
     if "estimators" in found:
         lines += ["", "## Estimators", "", *_estimators(found["estimators"])]
     return "\n".join(lines) + "\n"
