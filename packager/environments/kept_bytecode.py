@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from packager.errors import ToolError
 from packager.system import cache, process
 from packager.system.scratch import make_scratch
 from packager.types import Interpreter
@@ -56,6 +57,18 @@ def provide_bytecode(python: Path, interpreter: Interpreter, use: str) -> Path |
     return cache.ensure(_KIND, cache.make_key([key, names]), make)
 
 
+def check_compiled(done: process.Done) -> None:
+    """Raises ToolError where compileall was ended: some sources may have no bytecode at all.
+
+    It exits 1 where a source is no valid Python for this one, which then has none.
+    """
+    if done.returncode not in {0, 1}:
+        raise ToolError(
+            f"Compiling bytecode was ended with exit code {done.returncode}. Run it again; where "
+            f"memory is short, close other programs first.\n{done.stderr.strip()[-2000:]}".rstrip()
+        )
+
+
 def _make_key(python: Path, interpreter: Interpreter, use: str) -> str:
     """Return a key of an environment where it lies: bytecode is found by its source's path."""
     return cache.make_key([str(python), interpreter.version, str(interpreter.path), use])
@@ -83,7 +96,7 @@ def _compile_sources(names: Sequence[str], interpreter: Interpreter, folder: Pat
         with make_scratch("compile") as scratch:
             listed = scratch / "sources.txt"
             listed.write_text("".join(f"{name}\n" for name in shard), encoding="utf-8")
-            process.run(
+            done = process.run(
                 [
                     *(interpreter.path, "-I", "-S", "-B", "-W", "ignore"),
                     *("-X", f"pycache_prefix={folder}"),
@@ -92,6 +105,7 @@ def _compile_sources(names: Sequence[str], interpreter: Interpreter, folder: Pat
                 check=False,
                 timeout_seconds=_SECONDS,
             )
+        check_compiled(done)
 
     with ThreadPoolExecutor(max_workers=count) as pool:
         for _ in pool.map(compile_shard, shards):

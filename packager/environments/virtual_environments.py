@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from packager.environments import interpreters, lockfile, uv_command
+from packager.environments.kept_bytecode import check_compiled
 from packager.environments.lockfile import Wanted
 from packager.errors import InterpreterNotFoundError, ToolError, UnresolvableError
 from packager.system import cache, file_tree, process
@@ -104,7 +105,9 @@ def _compile_files(packages: Path, interpreter: Interpreter) -> None:
 
     Not by the environment's own Python, which would run what packages have it do at each start.
     """
-    process.run([interpreter.path, "-I", "-S", "-m", "compileall", "-q", packages], check=False)
+    check_compiled(
+        process.run([interpreter.path, "-I", "-S", "-m", "compileall", "-q", packages], check=False)
+    )
 
 
 def _explain_failure(error: UnresolvableError) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from packager.environments import kept_bytecode
+from packager.environments import kept_bytecode, virtual_environments
 from packager.environments.kept_bytecode import keep_imported, provide_bytecode
+from packager.errors import ToolError
+from packager.system import process
 from packager.types import Interpreter
 
 TAG = sys.implementation.cache_tag
@@ -135,3 +137,22 @@ def test_what_a_process_adds_to_the_store_goes_away(
     assert again == store
     assert _list(store) == [f"good.{TAG}.pyc"]
     assert next(store.rglob("*.pyc")).read_bytes() != b"planted"
+
+
+def test_a_compiler_that_is_killed_leaves_no_half_of_the_bytecode(
+    python: Path, interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "venv" / "lib" / "site-packages" / "good.py"
+    _write(tmp_path / "written", source, b"")
+    keep_imported(python, interpreter, USE, tmp_path / "written")
+    killed = process.Done(returncode=-9, stdout="", stderr="")
+    with monkeypatch.context() as changed:
+        changed.setattr(process, "run", lambda *_, **__: killed)
+        with pytest.raises(ToolError, match="ended with exit code -9"):
+            provide_bytecode(python, interpreter, USE)
+        with pytest.raises(ToolError, match="ended with exit code -9"):
+            virtual_environments._compile_files(tmp_path, interpreter)
+
+    store = provide_bytecode(python, interpreter, USE)
+    assert store is not None
+    assert _list(store) == [f"good.{TAG}.pyc"]
