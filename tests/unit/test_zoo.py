@@ -106,6 +106,17 @@ def test_answers_by_chance_are_compared_by_kind(answer: str, largest: float) -> 
     assert compare_requests(expected, actual).wrong
 
 
+def test_the_page_marks_rows_of_an_earlier_version() -> None:
+    models = [Listed(name=name, environment="project", about="a") for name in ("old", "new")]
+
+    page = render_page(models, {"old": BUILT | {"earlier": True}, "new": BUILT})
+
+    assert "1 of these rows, marked †, are of an earlier version." in page
+    assert "| old † | project: a |" in page
+    assert "| new | project: a |" in page
+    assert "†" not in render_page(models, {"old": BUILT, "new": BUILT})
+
+
 def test_the_page_tells_what_came_of_what_a_refusal_offers() -> None:
     ways = {
         "--engine machine-code": BUILT | {"unzipped_bytes": 700_000},

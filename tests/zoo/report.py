@@ -48,7 +48,7 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
         f" {len(by_outcome['refused'])} refused; {len(by_outcome['planned'])} planned and not built"
         f" yet; {len(rest)} not run."
     )
-    parts = [_HEAD, counts + "\n", *_tell_uv(results)]
+    parts = [_HEAD, counts + "\n", *_tell_earlier(results), *_tell_uv(results)]
     if both := [*by_outcome["built"], *by_outcome["wrong"]]:
         parts += ["## Built\n", _BUILT_HEAD]
         parts += [_render_built(each, results[each.name]) for each in both]
@@ -91,7 +91,8 @@ def _render_built(model: Model, result: Mapping[str, Any]) -> str:
     else:
         difference = f"{result['largest']:.0e}" if result["largest"] else "0"
     tier = f"{result['target']}, {result['tier']} {result['frame']}"
-    cells = (model.name, about, tier, counts, sizes, f"{result['rows']:,}", difference)
+    name = f"{model.name} †" if result.get("earlier") else model.name
+    cells = (name, about, tier, counts, sizes, f"{result['rows']:,}", difference)
     return "| " + " | ".join(_cell(each) for each in cells) + " |"
 
 
@@ -117,6 +118,12 @@ def _tell_way(way: str, tried: Mapping[str, Any]) -> str:
     size = f"{tried['unzipped_bytes'] / 1e6:.1f} MB" if "unzipped_bytes" in tried else "built"
     difference = "; ".join(tried["wrong"]) or (f"{tried['largest']:.0e}" if tried["largest"] else 0)
     return f" **{way}**: {size}, {tried['rows']:,} rows, difference {_cell(str(difference))}."
+
+
+def _tell_earlier(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Tell how many rows are not of the last run: results of another, put beside its own."""
+    count = sum(bool(each.get("earlier")) for each in results.values())
+    return [f"{count} of these rows, marked †, are of an earlier version.\n"] * bool(count)
 
 
 def _tell_uv(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
