@@ -115,9 +115,10 @@ def _read(path: Path, source: str) -> pd.DataFrame:
             return pd.read_json(path, lines=True)
         if ending == ".json":
             split = json.loads(path.read_text(encoding="utf-8"))["dataframe_split"]
-            return pd.DataFrame(split["data"], columns=split["columns"])
+            # pandas leaves out columns that are numbered from zero
+            return pd.DataFrame(split["data"], columns=split.get("columns"))
         return pd.read_csv(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(
             f"{source} cannot be read as a table: {error}. Give CSV, JSON Lines or Parquet, with "
             "the ending that says so."

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from packager.errors import PackagerError  # noqa: E402 - the checkout is put on the path first
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build, plan_build  # noqa: E402
-from packager.types import BuildPlan, BuildReport, BuildRequest, make_request  # noqa: E402
+from packager.types import BuildPlan, BuildReport, BuildRequest, Engine, make_request  # noqa: E402
 from tests.zoo import environments, report  # noqa: E402
 from tests.zoo.asking import ask_artifact, compare_requests  # noqa: E402
 
@@ -36,7 +36,7 @@ _MODEL: Final = re.compile(
 
 _WAYS: Final[dict[str, dict[str, object]]] = {
     "--upgrade-pins": {"upgrade_pins": True},
-    "--engine machine-code": {"engine": "machine-code"},
+    "--engine machine-code": {"engine": Engine.MACHINE_CODE},
     "--target aws-lambda-image": {"target": "aws-lambda-image"},
 }
 """What a refusal may offer that can be tried here -> the settings of it."""

@@ -175,3 +175,18 @@ def test_a_table_that_nobody_named_refuses_nothing(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"")
     logged = plan(tmp_path / "t.csv")
     baseline.check_table(logged.request, logged.model)
+
+
+@pytest.mark.parametrize("columns", [{}, {"columns": [0, 1]}])
+def test_an_example_without_names_of_columns_is_a_table(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, columns: dict[str, Any]
+) -> None:
+    path = tmp_path / "example-as-baseline.json"
+    split = {"data": [[1.0, 2.0]] * ROWS, **columns}
+    path.write_text(json.dumps({"dataframe_split": split}), encoding="utf-8")
+    caplog.set_level("INFO")
+
+    found = baseline.measure_baseline(plan(path, "the saved example"))
+
+    assert found.drift is None
+    assert "300 rows and the columns [0, 1]" in caplog.text
