@@ -111,7 +111,7 @@ def test_the_page_marks_rows_of_an_earlier_version() -> None:
 
     page = render_page(models, {"old": BUILT | {"earlier": True}, "new": BUILT})
 
-    assert "1 of these rows, marked †, are of an earlier version." in page
+    assert "1 of these results, marked †, are of an earlier version." in page
     assert "| old † | project: a |" in page
     assert "| new | project: a |" in page
     assert "†" not in render_page(models, {"old": BUILT, "new": BUILT})

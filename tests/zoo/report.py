@@ -80,6 +80,10 @@ Each with the sentence that you get, and with what came of the options that it o
 """
 
 
+def _mark(model: Model, result: Mapping[str, Any]) -> str:
+    return f"{model.name} †" if result.get("earlier") else model.name
+
+
 def _render_built(model: Model, result: Mapping[str, Any]) -> str:
     about = f"{model.environment}: {model.about}"
     sizes = f"{result['unzipped_bytes'] / 1e6:.0f}, {result['size_bytes'] / 1e6:.0f}"
@@ -91,8 +95,7 @@ def _render_built(model: Model, result: Mapping[str, Any]) -> str:
     else:
         difference = f"{result['largest']:.0e}" if result["largest"] else "0"
     tier = f"{result['target']}, {result['tier']} {result['frame']}"
-    name = f"{model.name} †" if result.get("earlier") else model.name
-    cells = (name, about, tier, counts, sizes, f"{result['rows']:,}", difference)
+    cells = (_mark(model, result), about, tier, counts, sizes, f"{result['rows']:,}", difference)
     return "| " + " | ".join(_cell(each) for each in cells) + " |"
 
 
@@ -108,7 +111,7 @@ def _render_planned(model: Model, result: Mapping[str, Any]) -> str:
 
 def _render_refused(model: Model, result: Mapping[str, Any]) -> str:
     ways = "".join(_tell_way(way, tried) for way, tried in result.get("ways", {}).items())
-    return f"- **{model.name}** ({model.about}): {_cell(str(result['sentence']))}{ways}"
+    return f"- **{_mark(model, result)}** ({model.about}): {_cell(str(result['sentence']))}{ways}"
 
 
 def _tell_way(way: str, tried: Mapping[str, Any]) -> str:
@@ -121,9 +124,9 @@ def _tell_way(way: str, tried: Mapping[str, Any]) -> str:
 
 
 def _tell_earlier(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Tell how many rows are not of the last run: results of another, put beside its own."""
+    """Tell how many results are of another run than the last, put beside its own."""
     count = sum(bool(each.get("earlier")) for each in results.values())
-    return [f"{count} of these rows, marked †, are of an earlier version.\n"] * bool(count)
+    return [f"{count} of these results, marked †, are of an earlier version.\n"] * bool(count)
 
 
 def _tell_uv(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
