@@ -1,0 +1,115 @@
+"""The commands of the guides are typed, and they work.
+
+A build of a guide is planned (`--dry-run`); the quickstart's is built. What asks a cloud, or runs
+until it is interrupted, is parsed alone, and listed in NOT_RUN.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests import models
+from tests.integration.conftest import SHARED
+
+pytestmark = pytest.mark.slow
+ROOT: Final = Path(__file__).parents[2]
+GUIDES: Final = sorted(path.name for path in (ROOT / "docs" / "guides").glob("*.md"))
+SUPPORT: Final = ROOT / "docs" / "support"
+NOT_RUN: Final = {
+    "packager batch": "asks AWS",
+    "packager rollback": "asks AWS",
+    "packager serve": "runs until it is interrupted; test_serve.py has it",
+    "packager inspect models:/reviews/1 --engines": "builds with each; test_engine.py has it",
+    "packager verify dist/churn --deployed": "asks AWS",
+    "packager build models:/reviews/1 --target auto": "plans nothing; test_auto.py has it",
+}
+
+
+def list_lines(page: Path) -> Iterator[str]:
+    """Every line of a page that is typed at a shell and starts packager."""
+    for line in re.findall(r"(?m)^    (packager .+)$", page.read_text(encoding="utf-8")):
+        yield line.split("  #")[0].strip()
+
+
+def is_run(line: str) -> bool:
+    return not any(line.startswith(each) for each in NOT_RUN)
+
+
+def test_what_is_not_run_is_in_a_guide() -> None:
+    pages = [*(ROOT / "docs" / "guides").glob("*.md"), *SUPPORT.glob("*.md")]
+    lines = [line for page in pages for line in list_lines(page)]
+    for each in NOT_RUN:
+        asked = f"`{each}" in "".join(page.read_text(encoding="utf-8") for page in pages)
+        assert asked or any(line.startswith(each) for line in lines), each
+
+
+def run(line: str, folder: Path, env: Mapping[str, str]) -> str:
+    """Type a line into a shell. Fails the test where it does not work."""
+    bin_folder = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-ec", line],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def prepare_line(line: str) -> str:
+    """Return the line about a model and an artifact that are here; a build becomes its plan."""
+    line = re.sub(r"models:/\w+(/\d+|@\w+)", shlex.quote(str(models.folder(SHARED))), line)
+    return (
+        f"{line} --dry-run"
+        if line.startswith("packager build") and "--dry-run" not in line
+        else line
+    )
+
+
+@pytest.mark.parametrize("page", [name for name in GUIDES if name != "quickstart.md"])
+def test_a_guide_can_be_typed(page: str, artifact: Path, tmp_path: Path) -> None:
+    type_lines(ROOT / "docs" / "guides" / page, artifact, tmp_path)
+
+
+def test_troubleshooting_can_be_typed(artifact: Path, tmp_path: Path) -> None:
+    type_lines(SUPPORT / "troubleshooting.md", artifact, tmp_path)
+
+
+def type_lines(page: Path, artifact: Path, folder: Path) -> None:
+    (folder / "dist").mkdir()
+    (folder / "dist" / "churn").symlink_to(artifact)
+    digest = hashlib.sha256((artifact / "report.json").read_bytes()).hexdigest()
+    for line in filter(is_run, list_lines(page)):
+        # a cache of its own: these remove what is in it
+        own = {"PACKAGER_CACHE": str(folder / "cache")} if line.startswith("packager cache") else {}
+        run(prepare_line(line), folder, {"REPORT_SHA256": digest, **own})
+
+
+def test_the_quickstart_can_be_walked(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "guides" / "quickstart.md"
+    text = page.read_text(encoding="utf-8")
+    (script,) = re.findall(r"(?m)((?:^    (?:import|from) .*\n)(?:(?:    .*)?\n)+)", text)[:1]
+    (tmp_path / "train.py").write_text(textwrap.dedent(script), encoding="utf-8")
+    told = {}
+
+    assert "    python train.py" in text
+    run("python train.py", tmp_path, {})
+    for line in filter(is_run, list_lines(page)):
+        told[line] = run(line, tmp_path, {})
+
+    assert "predictions" in told["packager invoke dist/wine"]
+    assert (tmp_path / "dist" / "wine" / "function.zip").is_file()
