@@ -242,6 +242,11 @@ def _locate_wheel(reading: Reading, line: str) -> str | None:
         reading.refused.append(f"{path} is a wheel outside of the model; copy it into code/")
     elif not model_documents.is_file(inside):
         reading.refused.append(f"{path} is listed as a wheel and is not in the model")
+    elif "@" in (found := inside.relative_to(reading.root.resolve()).as_posix()):
+        reading.refused.append(
+            f"{path}: a wheel's path has no @, which stands between a name and an address; move it "
+            "into code/"
+        )
     else:
-        return inside.relative_to(reading.root.resolve()).as_posix()
+        return found
     return None

@@ -195,6 +195,15 @@ def test_what_would_reach_beyond_the_model_is_refused(line: str, said: str, root
         _read(root, f"six\n{line}\n")
 
 
+@pytest.mark.parametrize("line", ["code/a@b/own-1.0-py3-none-any.whl", "own @ {}"])
+def test_a_wheel_whose_path_reads_as_an_address_is_refused(line: str, root: Path) -> None:
+    path = "code/a@b/own-1.0-py3-none-any.whl"
+    (root / path).parent.mkdir(parents=True)
+    (root / path).touch()
+    with pytest.raises(ModelFormatError, match="a wheel's path has no @"):
+        _read(root, line.format(path))
+
+
 def test_a_folder_that_is_trusted_must_be_there(root: Path) -> None:
     with pytest.raises(ModelFormatError, match="there is no such folder"):
         _read(root, "--find-links /no/such/folder\n", trusted=True)
