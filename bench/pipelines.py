@@ -157,13 +157,12 @@ def _fit(name: str, kind: Any, table: pd.DataFrame) -> Any:
 
 def write_report(found: dict[str, Any]) -> str:
     drawn = [each for each in found["pipelines"] if "state" in each]
-    classes = found["classes"]
     refused = [each for each in drawn if each["state"] == "refused"]
     reasons = Counter(each["refused"].split(":")[0] for each in refused)
     lines = [
         "# Pipelines drawn at random, as machine code",
         "",
-        f"{len(drawn)} pipelines: {_count(drawn)}.",
+        f"{len(drawn)} pipelines: {_count(drawn)}.{_describe_code(found)}",
         f"{sum(each['rows'] for each in drawn):,} rows asked of model and library.",
         f"{sum(each['exact'] for each in drawn)} equal to the last bit, the others within",
         f"{max((each['largest'] for each in drawn), default=0.0):.1e} relative.",
@@ -178,6 +177,21 @@ def write_report(found: dict[str, Any]) -> str:
         "",
         *(f"- {_name(each)}: {each['refused'][:300]}" for each in refused),
         *(f"- WRONG {_name(each)}: {each['wrong'][0][:300]}" for each in drawn if each["wrong"]),
+        *_list_classes(found["classes"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _describe_code(found: dict[str, Any]) -> str:
+    """Say of which state of the code the figures are, where it is not this one."""
+    return "" if found["code"] == digest_code() else f" Of the code at {found['code']}."
+
+
+def _list_classes(classes: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Nothing where a run was stopped before it came to these."""
+    if not classes:
+        return
+    yield from (
         "",
         "## scikit-learn's own classes that read tables",
         "",
@@ -186,8 +200,7 @@ def write_report(found: dict[str, Any]) -> str:
         "| refused | why |",
         "|---|---|",
         *(f"| {name} | {why[:200]} |" for name, why in classes if why),
-    ]
-    return "\n".join(lines) + "\n"
+    )
 
 
 def _name(each: dict[str, Any]) -> str:
