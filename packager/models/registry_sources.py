@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -125,9 +126,10 @@ def _is_asked(parts: SplitResult, asked: Sequence[str]) -> bool:
 
 
 def _make_refusal(source: str, why: str) -> RegistryUnavailableError:
-    shown = without_password(source)
+    shown = "".join(each if each.isprintable() else "?" for each in without_password(source))
     return RegistryUnavailableError(
         f"The registry says that the model lies at {shown}, which is not opened: {why}.\n"
         "Where you trust that address, name it in the place of the model's: "
-        f"`packager build {shown}`."
+        # who wrote it into the registry also writes what is typed next
+        f"`packager build {shlex.quote(shown)}`."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -288,3 +289,21 @@ def _logged(uri: str, *contexts: str) -> SimpleNamespace:
 def test_the_table_that_was_logged_for_training_goes_first(inputs: list[Any], address: str) -> None:
     run = SimpleNamespace(inputs=SimpleNamespace(dataset_inputs=inputs))
     assert registry_sources.read_table_address(run) == address
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://a.example/$(touch x)/model",
+        "https://a.example/'; touch x; '",
+        "https://a.example/m && touch x",
+        "https://a.example/`touch x`",
+        "https://a.example/m\x1b[2K\rtouch x",
+    ],
+)
+def test_the_line_to_type_next_is_one_argument_whatever_the_registry_names(source: str) -> None:
+    error = registry_sources._make_refusal(source, "why")
+    line = str(error).rpartition("`packager build ")[2].removesuffix("`.")
+
+    assert str(error).replace("\n", "").isprintable()
+    assert shlex.split(line) == ["".join(c if c.isprintable() else "?" for c in source)]
