@@ -138,7 +138,7 @@ class Function:
                 response = self._answer_http(event, context)
                 status = response["statusCode"]
                 rows = self._scorer.rows
-            elif self._processor and (source := self._processor.claiming(event)):
+            elif self._processor and (source := self._processor.find_source(event)):
                 response, counts = self._deliver_event(self._processor, source, event, context)
                 status, rows = 200, counts.rows
                 self._recorder.count(counts)

@@ -105,8 +105,8 @@ class EventProcessor:
             made._files = _files(scorer, output, environ)
         return made
 
-    def claiming(self, event: object) -> sources.Source | None:
-        return next((source for source in self._sources if source.claims(event)), None)
+    def find_source(self, event: object) -> sources.Source | None:
+        return next((source for source in self._sources if source.claims_event(event)), None)
 
     def answer(self, source: sources.Reader, event: object, context: object) -> tuple[Any, Counts]:
         """The source's own form of answer.
@@ -130,7 +130,7 @@ class EventProcessor:
             bad_rows=sum(outcome.bad_rows for outcome in outcomes),
             payload_bytes=_payload_bytes(records),
         )
-        return source.reply(event, outcomes), counts
+        return source.make_reply(event, outcomes), counts
 
     def _answer_records(
         self, source: str, records: Sequence[Record], context: Any

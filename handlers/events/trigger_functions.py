@@ -91,7 +91,7 @@ class TriggerFunctions:
                 self._write_output(app, trigger),
                 *(_failures(app) if trigger.BURIES else ()),
             )
-            for decorator in reversed((*trigger.bound(app), *outward)):
+            for decorator in reversed((*trigger.make_decorators(app), *outward)):
                 run = decorator(run)
             app.function_name(trigger.NAME)(run)
 

@@ -80,7 +80,7 @@ class Lambda:
             files=lambda: files,  # type: ignore[arg-type, return-value]
         )  # fmt: skip
         self._function._processor = processor
-        source = processor.claiming(event)
+        source = processor.find_source(event)
         try:
             answer: Any = self._function(event, Invoked())
         except TOLD as error:

@@ -2,14 +2,14 @@
 
 `http` is always there; the others only where the manifest names them. Each of these offers:
 
-    NAME                        as `packager build --event` has it
-    RETURNS                     whether the caller is given the answers themselves
-    claims(event)               whether an event is its own, by shape alone; raises nothing
-    entries(event)              what the event carries, in its own order; raises nothing
-    identify(entry)             by which the source knows an entry in a partial answer, and the
-                                group whose order it is in, or None
-    read(entry)                 the records of one entry; may raise whatever the entry makes it
-    reply(event, outcomes)      the answer in the source's terms; raises RecordsFailedError
+    NAME                      as `packager build --event` has it
+    RETURNS                   whether the caller is given the answers themselves
+    claims_event(event)       whether an event is its own, by shape alone; raises nothing
+    list_entries(event)       what the event carries, in its own order; raises nothing
+    identify_entry(entry)     by which the source knows an entry in a partial answer, and the group
+                              whose order it is in, or None
+    read_entry(entry)         the records of one entry; may raise whatever the entry makes it
+    make_reply(event, outcomes)  the answer in the source's terms; raises RecordsFailedError
 
 `read_records` is the one place that asks for entries, identities and records, and the one place
 where a broken entry ends: it costs that entry alone.
@@ -46,17 +46,17 @@ class Reader(Protocol):
     NAME: str
     RETURNS: bool
 
-    def entries(self, event: object) -> Sequence[object]: ...
+    def list_entries(self, event: object) -> Sequence[object]: ...
 
-    def identify(self, entry: object) -> tuple[object, object]: ...
+    def identify_entry(self, entry: object) -> tuple[object, object]: ...
 
-    def read(self, entry: object) -> Sequence[Record]: ...
+    def read_entry(self, entry: object) -> Sequence[Record]: ...
 
-    def reply(self, event: object, outcomes: Sequence[Outcome]) -> object: ...
+    def make_reply(self, event: object, outcomes: Sequence[Outcome]) -> object: ...
 
 
 class Source(Reader, Protocol):
-    def claims(self, event: object) -> bool: ...
+    def claims_event(self, event: object) -> bool: ...
 
 
 def load(names: Iterable[str]) -> tuple[Source, ...]:
@@ -76,9 +76,9 @@ def read_records(source: Reader, event: object) -> list[Record]:
     Raises ScoringError where the source hands its answers to the caller, who is told.
     """
     found: list[Record] = []
-    for place, entry in enumerate(source.entries(event)):
+    for place, entry in enumerate(source.list_entries(event)):
         try:
-            found += [_check_names(record) for record in source.read(entry)]
+            found += [_check_names(record) for record in source.read_entry(entry)]
         except Exception as error:
             if source.RETURNS and isinstance(error, ScoringError):
                 raise
@@ -116,7 +116,7 @@ def _make_unreadable(source: Reader, entry: object, place: int, error: Exception
 def _read_identity(source: Reader, entry: object) -> tuple[str, str]:
     """Empty where there is none; by an empty item the platform takes all of the event back."""
     try:
-        item, group = (_name(each) for each in source.identify(entry))
+        item, group = (_name(each) for each in source.identify_entry(entry))
     except Exception as error:  # noqa: BLE001 - as in read_records
         _LOG.error("A record of %s has no name: %s", source.NAME, type(error).__name__)
         return "", ""

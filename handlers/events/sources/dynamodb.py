@@ -18,20 +18,20 @@ _WHOLE = re.compile(r"-?[0-9]+")
 _AS_THEY_ARE = frozenset({"S", "BOOL", "SS", "B", "BS"})
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     return names_source(event, "eventSource", "aws:dynamodb")
 
 
-def entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[Any]:
     found: list[Any] = event["Records"]
     return found
 
 
-def identify(record: object) -> tuple[object, object]:
+def identify_entry(record: object) -> tuple[object, object]:
     return dig(record, "dynamodb", "SequenceNumber"), _stream(record)
 
 
-def read(record: Any) -> list[Record]:
+def read_entry(record: Any) -> list[Record]:
     change = record["dynamodb"]
     if "NewImage" not in change:
         return []
@@ -49,7 +49,7 @@ def _stream(record: object) -> str:
     return str(dig(record, "eventSourceARN"))
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
+def make_reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
     """The checkpoint: Lambda goes on at the lowest sequence number that is named."""
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])
 

@@ -14,21 +14,21 @@ NAME = "eventbridge"
 RETURNS = False
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     return isinstance(event, dict) and {"detail-type", "source", "detail", "id"} <= event.keys()
 
 
-def entries(event: object) -> Sequence[object]:
+def list_entries(event: object) -> Sequence[object]:
     return [event]
 
 
-def identify(event: Any) -> tuple[object, object]:
+def identify_entry(event: Any) -> tuple[object, object]:
     return event["id"], None
 
 
-def read(event: Any) -> list[Record]:
+def read_entry(event: Any) -> list[Record]:
     return [Record(id=event["id"], item=event["id"], body=event["detail"])]
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> None:
+def make_reply(_: object, outcomes: Sequence[Outcome]) -> None:
     all_or_nothing(outcomes)

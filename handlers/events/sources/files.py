@@ -18,7 +18,7 @@ NAME = "files"
 RETURNS = True
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     if not isinstance(event, dict) or event.keys() - {"input", "output", "input_version"}:
         return False
     return all(
@@ -27,15 +27,15 @@ def claims(event: object) -> bool:
     )
 
 
-def entries(event: object) -> Sequence[object]:
+def list_entries(event: object) -> Sequence[object]:
     return [event]
 
 
-def identify(event: Any) -> tuple[object, object]:
+def identify_entry(event: Any) -> tuple[object, object]:
     return event["input"], None
 
 
-def read(event: Any) -> list[Record]:
+def read_entry(event: Any) -> list[Record]:
     """Raises InvalidInputError for an address without a key."""
     bucket, _, key = event["input"].removeprefix("s3://").partition("/")
     if not bucket or not key or event["input"] == event["output"]:
@@ -47,7 +47,7 @@ def read(event: Any) -> list[Record]:
     return [Record(id=event["input"], item=event["input"], body=event, file=file)]
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> object:
+def make_reply(_: object, outcomes: Sequence[Outcome]) -> object:
     (outcome,) = outcomes
     if outcome.retry:
         why = outcome.error.message if outcome.error else ""

@@ -17,13 +17,13 @@ NAME = "kafka"
 RETURNS = False
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     if not isinstance(event, dict) or not isinstance(event.get("records"), dict):
         return False
     return event.get("eventSource") in ("aws:kafka", "SelfManagedKafka")
 
 
-def entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[Any]:
     """Pairs of a partition's name and a record of it."""
     return [
         (partition, record)
@@ -32,13 +32,13 @@ def entries(event: Any) -> Sequence[Any]:
     ]
 
 
-def identify(entry: Any) -> tuple[object, object]:
+def identify_entry(entry: Any) -> tuple[object, object]:
     partition, record = entry
     offset = dig(record, "offset")
     return None if offset is None else f"{partition}-{offset}", partition
 
 
-def read(entry: Any) -> list[Record]:
+def read_entry(entry: Any) -> list[Record]:
     partition, record = entry
     if record.get("value") is None:
         return []
@@ -57,5 +57,5 @@ def _trace(headers: object) -> str | None:
     return None
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> None:
+def make_reply(_: object, outcomes: Sequence[Outcome]) -> None:
     all_or_nothing(outcomes)

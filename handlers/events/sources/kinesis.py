@@ -15,20 +15,20 @@ NAME = "kinesis"
 RETURNS = False
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     return names_source(event, "eventSource", "aws:kinesis")
 
 
-def entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[Any]:
     found: list[Any] = event["Records"]
     return found
 
 
-def identify(record: object) -> tuple[object, object]:
+def identify_entry(record: object) -> tuple[object, object]:
     return dig(record, "kinesis", "sequenceNumber"), _stream(record)
 
 
-def read(record: Any) -> list[Record]:
+def read_entry(record: Any) -> list[Record]:
     data, stream = record["kinesis"], _stream(record)
     return [
         Record(
@@ -44,6 +44,6 @@ def _stream(record: object) -> str:
     return str(dig(record, "eventSourceARN")).rpartition("/")[2]
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
+def make_reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
     """The checkpoint: Lambda goes on at the lowest sequence number that is named."""
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])

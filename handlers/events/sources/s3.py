@@ -41,7 +41,7 @@ RETURNS = False
 _CREATED = "Object Created"
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     if names_source(event, "eventSource", "aws:s3") or _is_test(event):
         return True
     if names_source(event, "eventSource", "aws:sqs"):
@@ -53,25 +53,25 @@ def claims(event: object) -> bool:
     )
 
 
-def entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[Any]:
     if "detail" in event:
         return [event]
     found: list[Any] = [] if _is_test(event) else event["Records"]
     return found
 
 
-def identify(entry: object) -> tuple[object, object]:
+def identify_entry(entry: object) -> tuple[object, object]:
     item = dig(entry, "messageId") or dig(entry, "id") or dig(entry, "s3", "object", "key")
     return item, None
 
 
-def read(entry: Any) -> list[Record]:
+def read_entry(entry: Any) -> list[Record]:
     if "detail" in entry:
         return _of_bus(entry, None)
     if entry["eventSource"] == "aws:s3":
         return _of_bucket([entry], None)
     if not sqs.is_trusted(entry):
-        return sqs.read(entry)  # beside messages of the queue of notices
+        return sqs.read_entry(entry)  # beside messages of the queue of notices
     item = text_of(entry["messageId"])
     notice: Any = envelopes.open_envelopes(envelopes.decode_body(entry["body"]), of_files=True)
     if _is_test(notice):
@@ -83,7 +83,7 @@ def read(entry: Any) -> list[Record]:
     raise InvalidInputError("A message of the queue of notices is no notice of S3.")
 
 
-def reply(event: object, outcomes: Sequence[Outcome]) -> dict[str, object] | None:
+def make_reply(event: object, outcomes: Sequence[Outcome]) -> dict[str, object] | None:
     if names_source(event, "eventSource", "aws:sqs"):
         again = dict.fromkeys(outcome.record.item for outcome in outcomes if outcome.retry)
         return item_failures(list(again))

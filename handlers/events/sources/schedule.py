@@ -16,21 +16,21 @@ NAME = "schedule"
 RETURNS = False
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     return isinstance(event, dict) and event.keys() == {"scheduled", "execution", "request"}
 
 
-def entries(event: object) -> Sequence[object]:
+def list_entries(event: object) -> Sequence[object]:
     return [event]
 
 
-def identify(event: Any) -> tuple[object, object]:
+def identify_entry(event: Any) -> tuple[object, object]:
     return event["execution"], None
 
 
-def read(event: Any) -> list[Record]:
+def read_entry(event: Any) -> list[Record]:
     return [Record(id=event["execution"], item=event["execution"], body=event["request"])]
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> None:
+def make_reply(_: object, outcomes: Sequence[Outcome]) -> None:
     all_or_nothing(outcomes)

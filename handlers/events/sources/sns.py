@@ -15,25 +15,25 @@ NAME = "sns"
 RETURNS = False
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     return names_source(event, "EventSource", "aws:sns")
 
 
-def entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[Any]:
     found: list[Any] = event["Records"]
     return found
 
 
-def identify(record: object) -> tuple[object, object]:
+def identify_entry(record: object) -> tuple[object, object]:
     return dig(record, "Sns", "MessageId"), None
 
 
-def read(record: Any) -> list[Record]:
+def read_entry(record: Any) -> list[Record]:
     sns = record["Sns"]
     name, body = sns["MessageId"], text_of(sns["Message"])
     trace = dig(sns, "MessageAttributes", "traceparent", "Value")
     return [Record(id=name, item=name, body=body, traceparent=parent(trace))]
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> None:
+def make_reply(_: object, outcomes: Sequence[Outcome]) -> None:
     all_or_nothing(outcomes)

@@ -18,7 +18,7 @@ NAME = "sqs"
 RETURNS = False
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     return names_source(event, "eventSource", "aws:sqs") and not of_notices(event)
 
 
@@ -33,16 +33,16 @@ def is_trusted(message: object) -> bool:
     return bool(arn) and dig(message, "eventSourceARN") == arn
 
 
-def entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[Any]:
     found: list[Any] = event["Records"]
     return found
 
 
-def identify(message: object) -> tuple[object, object]:
+def identify_entry(message: object) -> tuple[object, object]:
     return dig(message, "messageId"), _read_group(message)
 
 
-def read(message: Any) -> list[Record]:
+def read_entry(message: Any) -> list[Record]:
     if message["eventSource"] != "aws:sqs":
         raise ValueError("a record of another source")
     name = message["messageId"]
@@ -59,5 +59,5 @@ def _read_group(message: object) -> Any:
     return dig(message, "attributes", "MessageGroupId")
 
 
-def reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
+def make_reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry])

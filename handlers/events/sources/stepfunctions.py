@@ -22,30 +22,30 @@ NAME = "stepfunctions"
 RETURNS = True
 
 
-def claims(event: object) -> bool:
+def claims_event(event: object) -> bool:
     if not isinstance(event, dict):
         return False
     batch = isinstance(event.get("Items"), list) and not event.keys() - {"Items", "BatchInput"}
     return batch or (event.keys() == {"Item"} and isinstance(event["Item"], dict))
 
 
-def entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[Any]:
     """Triples of an item's place, the item, and whether it is of a CSV file."""
     items = event["Items"] if "Items" in event else [event["Item"]]
     text = dig(event, "BatchInput", "format") == "csv"
     return [(str(place), item, text) for place, item in enumerate(items)]
 
 
-def identify(entry: Any) -> tuple[object, object]:
+def identify_entry(entry: Any) -> tuple[object, object]:
     return entry[0], None
 
 
-def read(entry: Any) -> list[Record]:
+def read_entry(entry: Any) -> list[Record]:
     place, item, text = entry
     return [Record(id=place, item=place, body=item, text=text)]
 
 
-def reply(event: Any, outcomes: Sequence[Outcome]) -> Any:
+def make_reply(event: Any, outcomes: Sequence[Outcome]) -> Any:
     if "Item" in event:
         (outcome,) = outcomes
         if outcome.error is not None:

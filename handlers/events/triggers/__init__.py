@@ -6,7 +6,7 @@ Each is a `handlers.events.sources.Reader` and offers besides:
     ANSWER              the answer's name in a container: one of the platform's binding expressions
     BURIES              whether what can never be answered goes to PACKAGER_FAILURES; where it is
                         False the platform itself tries a few times and puts the message aside
-    bound(app)          the decorators
+    make_decorators(app)  what binds the function to the trigger
 
 Names of queues, containers and hubs are application settings (`%PACKAGER_QUEUE%`), so that an
 artifact is the same wherever it is deployed; connections are AzureWebJobsStorage,
@@ -49,7 +49,7 @@ class Trigger(Reader, Protocol):
     ANSWER: str
     BURIES: bool
 
-    def bound(self, app: Blueprint) -> tuple[Decorator, ...]: ...
+    def make_decorators(self, app: Blueprint) -> tuple[Decorator, ...]: ...
 
 
 def load(names: Iterable[str]) -> tuple[Trigger, ...]:
@@ -62,7 +62,7 @@ def load(names: Iterable[str]) -> tuple[Trigger, ...]:
     )
 
 
-def reply(_: Arguments, outcomes: Sequence[Outcome]) -> None:
+def make_reply(_: Arguments, outcomes: Sequence[Outcome]) -> None:
     """No trigger takes a partial answer: raises RecordsFailedError where one must come again.
 
     The log says why a record that comes again can never be answered: what puts it aside in the end

@@ -12,7 +12,7 @@ from typing import Any
 import azure.functions as func
 
 from handlers.events.records import Record
-from handlers.events.triggers import STORAGE, Arguments, Decorator, reply
+from handlers.events.triggers import STORAGE, Arguments, Decorator, make_reply
 
 __all__ = [
     "ANSWER",
@@ -20,11 +20,11 @@ __all__ = [
     "NAME",
     "RETURNS",
     "TYPES",
-    "bound",
-    "entries",
-    "identify",
-    "read",
-    "reply",
+    "identify_entry",
+    "list_entries",
+    "make_decorators",
+    "make_reply",
+    "read_entry",
 ]
 
 NAME = "blob"
@@ -34,19 +34,19 @@ ANSWER = "{name}"
 BURIES = False
 
 
-def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+def make_decorators(app: func.Blueprint) -> tuple[Decorator, ...]:
     path = "%PACKAGER_CONTAINER%/{name}"
     source = func.BlobSource.EVENT_GRID
     return (app.blob_trigger("event", path=path, connection=STORAGE, source=source),)
 
 
-def entries(event: Arguments) -> Sequence[object]:
+def list_entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 
-def identify(blob: Any) -> tuple[object, object]:
+def identify_entry(blob: Any) -> tuple[object, object]:
     return blob.name, None
 
 
-def read(blob: Any) -> list[Record]:
+def read_entry(blob: Any) -> list[Record]:
     return [Record(id=blob.name, item=blob.name, body=blob.read())]

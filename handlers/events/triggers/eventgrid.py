@@ -12,7 +12,7 @@ from typing import Any
 import azure.functions as func
 
 from handlers.events.records import Record
-from handlers.events.triggers import Arguments, Decorator, reply
+from handlers.events.triggers import Arguments, Decorator, make_reply
 
 __all__ = [
     "ANSWER",
@@ -20,11 +20,11 @@ __all__ = [
     "NAME",
     "RETURNS",
     "TYPES",
-    "bound",
-    "entries",
-    "identify",
-    "read",
-    "reply",
+    "identify_entry",
+    "list_entries",
+    "make_decorators",
+    "make_reply",
+    "read_entry",
 ]
 
 NAME = "eventgrid"
@@ -34,17 +34,17 @@ ANSWER = "{rand-guid}"
 BURIES = True
 
 
-def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+def make_decorators(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.event_grid_trigger("event"),)
 
 
-def entries(event: Arguments) -> Sequence[object]:
+def list_entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 
-def identify(told: Any) -> tuple[object, object]:
+def identify_entry(told: Any) -> tuple[object, object]:
     return told.id, None
 
 
-def read(told: Any) -> list[Record]:
+def read_entry(told: Any) -> list[Record]:
     return [Record(id=told.id, item=told.id, body=told.get_json())]

@@ -15,7 +15,7 @@ from typing import Any
 import azure.functions as func
 
 from handlers.events.records import Record, dig
-from handlers.events.triggers import EVENT_HUBS, Arguments, Decorator, reply
+from handlers.events.triggers import EVENT_HUBS, Arguments, Decorator, make_reply
 
 __all__ = [
     "ANSWER",
@@ -23,11 +23,11 @@ __all__ = [
     "NAME",
     "RETURNS",
     "TYPES",
-    "bound",
-    "entries",
-    "identify",
-    "read",
-    "reply",
+    "identify_entry",
+    "list_entries",
+    "make_decorators",
+    "make_reply",
+    "read_entry",
 ]
 
 NAME = "eventhubs"
@@ -37,7 +37,7 @@ ANSWER = "{rand-guid}"
 BURIES = True
 
 
-def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+def make_decorators(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (
         app.event_hub_message_trigger(
             "event",
@@ -55,19 +55,19 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     )
 
 
-def entries(event: Arguments) -> Sequence[object]:
+def list_entries(event: Arguments) -> Sequence[object]:
     found = event["event"]
     return found if isinstance(found, list) else [found]
 
 
-def identify(event: Any) -> tuple[object, object]:
+def identify_entry(event: Any) -> tuple[object, object]:
     """An event is named by its partition and its number there."""
     partition = _read_partition(event)
     return f"{partition}/{event.sequence_number}", partition
 
 
-def read(event: Any) -> list[Record]:
-    name, partition = identify(event)
+def read_entry(event: Any) -> list[Record]:
+    name, partition = identify_entry(event)
     return [Record(id=str(name), item=str(name), body=event.get_body(), group=str(partition))]
 
 

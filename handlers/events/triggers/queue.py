@@ -12,7 +12,7 @@ from typing import Any
 import azure.functions as func
 
 from handlers.events.records import Record
-from handlers.events.triggers import STORAGE, Arguments, Decorator, reply
+from handlers.events.triggers import STORAGE, Arguments, Decorator, make_reply
 
 __all__ = [
     "ANSWER",
@@ -20,11 +20,11 @@ __all__ = [
     "NAME",
     "RETURNS",
     "TYPES",
-    "bound",
-    "entries",
-    "identify",
-    "read",
-    "reply",
+    "identify_entry",
+    "list_entries",
+    "make_decorators",
+    "make_reply",
+    "read_entry",
 ]
 
 NAME = "queue"
@@ -34,17 +34,17 @@ ANSWER = "{Id}"
 BURIES = False
 
 
-def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+def make_decorators(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.queue_trigger("event", queue_name="%PACKAGER_QUEUE%", connection=STORAGE),)
 
 
-def entries(event: Arguments) -> Sequence[object]:
+def list_entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 
-def identify(message: Any) -> tuple[object, object]:
+def identify_entry(message: Any) -> tuple[object, object]:
     return message.id, None
 
 
-def read(message: Any) -> list[Record]:
+def read_entry(message: Any) -> list[Record]:
     return [Record(id=message.id, item=message.id, body=message.get_body())]

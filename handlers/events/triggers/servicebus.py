@@ -12,7 +12,7 @@ from typing import Any
 import azure.functions as func
 
 from handlers.events.records import Record
-from handlers.events.triggers import SERVICE_BUS, Arguments, Decorator, reply
+from handlers.events.triggers import SERVICE_BUS, Arguments, Decorator, make_reply
 
 __all__ = [
     "ANSWER",
@@ -20,11 +20,11 @@ __all__ = [
     "NAME",
     "RETURNS",
     "TYPES",
-    "bound",
-    "entries",
-    "identify",
-    "read",
-    "reply",
+    "identify_entry",
+    "list_entries",
+    "make_decorators",
+    "make_reply",
+    "read_entry",
 ]
 
 NAME = "servicebus"
@@ -34,18 +34,18 @@ ANSWER = "{MessageId}"
 BURIES = False
 
 
-def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+def make_decorators(app: func.Blueprint) -> tuple[Decorator, ...]:
     name = "%PACKAGER_SERVICEBUS_QUEUE%"
     return (app.service_bus_queue_trigger("event", connection=SERVICE_BUS, queue_name=name),)
 
 
-def entries(event: Arguments) -> Sequence[object]:
+def list_entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 
-def identify(message: Any) -> tuple[object, object]:
+def identify_entry(message: Any) -> tuple[object, object]:
     return message.message_id, None
 
 
-def read(message: Any) -> list[Record]:
+def read_entry(message: Any) -> list[Record]:
     return [Record(id=message.message_id, item=message.message_id, body=message.get_body())]

@@ -11,7 +11,7 @@ from typing import Any
 import azure.functions as func
 
 from handlers.events.records import Record
-from handlers.events.triggers import STORAGE, Arguments, Decorator, reply
+from handlers.events.triggers import STORAGE, Arguments, Decorator, make_reply
 
 __all__ = [
     "ANSWER",
@@ -19,11 +19,11 @@ __all__ = [
     "NAME",
     "RETURNS",
     "TYPES",
-    "bound",
-    "entries",
-    "identify",
-    "read",
-    "reply",
+    "identify_entry",
+    "list_entries",
+    "make_decorators",
+    "make_reply",
+    "read_entry",
 ]
 
 NAME = "timer"
@@ -33,23 +33,23 @@ ANSWER = "{rand-guid}"
 BURIES = True
 
 
-def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+def make_decorators(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (
         app.timer_trigger(arg_name="event", schedule="%PACKAGER_SCHEDULE%", run_on_startup=False),
         app.blob_input("request", path="%PACKAGER_TIMER_REQUEST%", connection=STORAGE),
     )
 
 
-def entries(event: Arguments) -> Sequence[object]:
+def list_entries(event: Arguments) -> Sequence[object]:
     """The invocation's name, and the blob."""
     return [(event["context"].invocation_id, event["request"])]
 
 
-def identify(entry: Any) -> tuple[object, object]:
+def identify_entry(entry: Any) -> tuple[object, object]:
     return entry[0], None
 
 
-def read(entry: Any) -> list[Record]:
+def read_entry(entry: Any) -> list[Record]:
     """A blob that is not there is a record that is not JSON."""
     name, request = entry
     return [Record(id=name, item=name, body=b"" if request is None else request.read())]

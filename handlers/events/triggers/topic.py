@@ -13,7 +13,7 @@ ANSWER = servicebus.ANSWER
 BURIES = False
 
 
-def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
+def make_decorators(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (
         app.service_bus_topic_trigger(
             "event",
@@ -24,7 +24,7 @@ def bound(app: func.Blueprint) -> tuple[Decorator, ...]:
     )
 
 
-entries = servicebus.entries
-identify = servicebus.identify
-read = servicebus.read
-reply = servicebus.reply
+list_entries = servicebus.list_entries
+identify_entry = servicebus.identify_entry
+read_entry = servicebus.read_entry
+make_reply = servicebus.make_reply

@@ -60,7 +60,7 @@ class Asked:
 
     def __call__(self, event: Any) -> Any:
         """None where the event is nobody's: the direct invoke then refuses it."""
-        source = self.inbox.claiming(event)
+        source = self.inbox.find_source(event)
         return None if source is None else self.inbox.answer(source, event, Context())[0]
 
     @property
@@ -327,7 +327,7 @@ def mutated(draw: st.DrawFn) -> Any:
 def test_no_event_makes_the_handler_raise_but_what_it_is_to_raise(event: Any) -> None:
     """A map's task and a direct invoke are told why; a queue, a stream and a bus never are."""
     asked = Asked()
-    source = asked.inbox.claiming(event)
+    source = asked.inbox.find_source(event)
     if source is None:
         return
     records = sources.read_records(source, event) if not source.RETURNS else []

@@ -99,7 +99,7 @@ def answered(sent: Any, path: str = "") -> tuple[list[Any], list[str]]:
         path=[name for name in path.split(".") if name],
     )
     event = queue(sent)
-    source = inbox.claiming(event)
+    source = inbox.find_source(event)
     assert source is not None
     assert inbox.answer(source, event, Context())[0] == {"batchItemFailures": []}
     told = [json.loads(message.body)["predictions"] for message in output.messages]

@@ -116,7 +116,7 @@ def inbox(
 
 
 def answered(box: EventProcessor, sent: Any) -> tuple[Any, Any]:
-    source = box.claiming(sent)
+    source = box.find_source(sent)
     assert source is not None
     return box.answer(source, sent, Context())
 
@@ -135,7 +135,7 @@ def test_an_unknown_source_is_refused_with_those_there_are() -> None:
 @pytest.mark.parametrize(("name", "source", "count"), SAMPLES)
 def test_each_event_is_one_source_s(name: str, source: str, count: int) -> None:
     sent = event(name)
-    assert [each.NAME for each in ALL if each.claims(sent)] == [source]
+    assert [each.NAME for each in ALL if each.claims_event(sent)] == [source]
     assert not lambda_events.is_http(sent)
     (found,) = sources.load([source])
     assert len(sources.read_records(found, sent)) == count
@@ -143,7 +143,7 @@ def test_each_event_is_one_source_s(name: str, source: str, count: int) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_events_are_nobody_s(name: str) -> None:
-    assert [each.NAME for each in ALL if each.claims(event(name))] == []
+    assert [each.NAME for each in ALL if each.claims_event(event(name))] == []
 
 
 JSON_VALUES = st.recursive(
@@ -162,7 +162,7 @@ JSON_VALUES = st.recursive(
 
 @given(sent=JSON_VALUES)
 def test_any_json_can_be_looked_at(sent: Any) -> None:
-    assert sum(each.claims(sent) for each in ALL) <= 1
+    assert sum(each.claims_event(sent) for each in ALL) <= 1
 
 
 @pytest.mark.parametrize(("name", "source", "count"), SAMPLES)
@@ -201,9 +201,9 @@ def test_partial_answers_name_what_must_come_again(
     name: str, retry: list[bool], items: list[str]
 ) -> None:
     sent = event(name)
-    (source,) = [each for each in ALL if each.claims(sent)]
+    (source,) = [each for each in ALL if each.claims_event(sent)]
 
-    answer = source.reply(sent, outcomes(source, sent, retry))
+    answer = source.make_reply(sent, outcomes(source, sent, retry))
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": item} for item in items]}
 
@@ -211,11 +211,11 @@ def test_partial_answers_name_what_must_come_again(
 @pytest.mark.parametrize("name", ["sns", "eventbridge", "schedule", "kafka_msk"])
 def test_other_sources_come_again_whole(name: str) -> None:
     sent = event(name)
-    (source,) = [each for each in ALL if each.claims(sent)]
+    (source,) = [each for each in ALL if each.claims_event(sent)]
     count = len(sources.read_records(source, sent))
-    assert source.reply(sent, outcomes(source, sent, [False] * count)) is None
+    assert source.make_reply(sent, outcomes(source, sent, [False] * count)) is None
     with pytest.raises(RecordsFailedError, match=f"1 of {count} records"):
-        source.reply(sent, outcomes(source, sent, [False] * (count - 1) + [True]))
+        source.make_reply(sent, outcomes(source, sent, [False] * (count - 1) + [True]))
 
 
 def test_dynamodb_values_are_plain() -> None:
@@ -466,7 +466,7 @@ def test_every_record_ends_in_one_place(kinds: list[tuple[str, str]], *, ordered
     box = inbox(output=output, failures=failures, model=Model(), book=Book(claims))
 
     if not kinds:
-        assert box.claiming(sent) is None
+        assert box.find_source(sent) is None
         return
     answer, counts = answered(box, sent)
 

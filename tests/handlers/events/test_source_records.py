@@ -68,14 +68,14 @@ def read_one(name: str, event: Any) -> Record:
     ],
 )  # fmt: skip
 def test_an_event_is_a_source_s_own_by_its_shape(name: str, event: Any, *, own: bool) -> None:
-    assert load(name).claims(event) is own
+    assert load(name).claims_event(event) is own
 
 
 def test_a_name_among_others_does_not_make_an_event_a_source_s() -> None:
     with_more = {"Records": [None, {"eventSource": "aws:kinesis"}]}
-    assert load("kinesis").claims(with_more)
-    assert not load("dynamodb").claims(with_more)
-    assert not load("sns").claims(with_more)
+    assert load("kinesis").claims_event(with_more)
+    assert not load("dynamodb").claims_event(with_more)
+    assert not load("sns").claims_event(with_more)
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_a_record_has_what_its_entry_says(name: str, event: Any, record: Record)
 
 def test_an_item_of_a_map_is_named_by_its_place() -> None:
     source = load("stepfunctions")
-    entries = source.entries({"Items": [ROW, ROW]})
+    entries = source.list_entries({"Items": [ROW, ROW]})
 
-    assert [source.identify(entry) for entry in entries] == [("0", None), ("1", None)]
+    assert [source.identify_entry(entry) for entry in entries] == [("0", None), ("1", None)]
 
 
 def test_what_was_not_scored_has_no_rows() -> None:
@@ -317,7 +317,7 @@ def test_a_stream_goes_on_at_the_first_that_failed(name: str) -> None:
     made = [
         Outcome(record=Record(id=str(at), item=str(at), body=b""), retry=at > 0) for at in range(3)
     ]
-    assert load(name).reply({}, made) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert load(name).make_reply({}, made) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
 
 
 @pytest.mark.parametrize(("length", "is_read"), [(1, True), (800, True), (801, False), (0, False)])
@@ -396,14 +396,14 @@ def file_outcome(**values: Any) -> Outcome:
 def test_a_file_s_caller_gets_its_counts_or_the_reason() -> None:
     source = load("files")
 
-    assert source.reply({}, [file_outcome(answer=b'{"rows": 3}')]) == {"rows": 3}
-    assert source.reply({}, [file_outcome()]) == {}
+    assert source.make_reply({}, [file_outcome(answer=b'{"rows": 3}')]) == {"rows": 3}
+    assert source.make_reply({}, [file_outcome()]) == {}
     with pytest.raises(ScoringError, match="no rows"):
-        source.reply({}, [file_outcome(error=InvalidInputError("no rows"))])
+        source.make_reply({}, [file_outcome(error=InvalidInputError("no rows"))])
     with pytest.raises(RecordsFailedError, match=r"tried again\. Invalid input\. slow"):
-        source.reply({}, [file_outcome(error=InvalidInputError("slow"), retry=True)])
+        source.make_reply({}, [file_outcome(error=InvalidInputError("slow"), retry=True)])
     with pytest.raises(RecordsFailedError, match=r"tried again\. $"):
-        source.reply({}, [file_outcome(retry=True)])
+        source.make_reply({}, [file_outcome(retry=True)])
 
 
 def test_an_item_of_a_map_that_must_come_again_fails_the_task() -> None:
@@ -411,33 +411,33 @@ def test_an_item_of_a_map_that_must_come_again_fails_the_task() -> None:
     record = Record(id="0", item="0", body={})
 
     with pytest.raises(RecordsFailedError, match="tried again"):
-        source.reply({"Items": [{}]}, [Outcome(record=record, retry=True)])
-    assert source.reply({"Items": [{}]}, [Outcome(record=record)]) == [None]
-    assert source.reply({"Item": {}}, [Outcome(record=record, answer=b"[1]")]) == [1]
+        source.make_reply({"Items": [{}]}, [Outcome(record=record, retry=True)])
+    assert source.make_reply({"Items": [{}]}, [Outcome(record=record)]) == [None]
+    assert source.make_reply({"Item": {}}, [Outcome(record=record, answer=b"[1]")]) == [1]
 
 
 @pytest.mark.parametrize("event", [None, "Items", 5, [{"Items": []}]])
 def test_what_is_no_object_is_no_batch_of_step_functions(event: Any) -> None:
-    assert not load("stepfunctions").claims(event)
+    assert not load("stepfunctions").claims_event(event)
 
 
 def test_an_item_of_step_functions_is_known_by_its_place() -> None:
     source = load("stepfunctions")
-    entries = source.entries({"Items": [{"x": 1}, {"x": 2}]})
+    entries = source.list_entries({"Items": [{"x": 1}, {"x": 2}]})
 
-    assert [source.identify(each) for each in entries] == [("0", None), ("1", None)]
-    assert [source.read(each)[0].id for each in entries] == ["0", "1"]
+    assert [source.identify_entry(each) for each in entries] == [("0", None), ("1", None)]
+    assert [source.read_entry(each)[0].id for each in entries] == ["0", "1"]
 
 
 @pytest.mark.parametrize(
     "event", [[], None, "Items", 5, {"Items": []}, {"Items": {}}, {"Item": []}]
 )
 def test_a_map_state_s_event_is_an_object_of_items(event: Any) -> None:
-    assert load("stepfunctions").claims(event) is (event == {"Items": []})
+    assert load("stepfunctions").claims_event(event) is (event == {"Items": []})
 
 
 def test_an_item_s_name_is_its_place() -> None:
     source = load("stepfunctions")
-    entries = source.entries({"Items": ["a", "b"]})
+    entries = source.list_entries({"Items": ["a", "b"]})
 
-    assert [source.identify(entry) for entry in entries] == [("0", None), ("1", None)]
+    assert [source.identify_entry(entry) for entry in entries] == [("0", None), ("1", None)]

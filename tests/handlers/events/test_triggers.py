@@ -120,10 +120,10 @@ def test_what_cannot_be_read_keeps_its_name(name: str) -> None:
     (trigger,) = triggers.load([name])
     given = {**messages(name, GOOD), "context": SimpleNamespace(invocation_id="m1")}
 
-    (entry,) = trigger.entries(given)
+    (entry,) = trigger.list_entries(given)
     (record,) = sources.read_records(trigger, given)
 
-    assert trigger.identify(entry) == NAMES[name]
+    assert trigger.identify_entry(entry) == NAMES[name]
     assert (record.id, record.item, record.group) == (NAMES[name][0], *NAMES[name])
     assert record.fault is None
 
@@ -132,8 +132,8 @@ def test_an_event_hub_that_tells_no_partition_has_one_without_a_name() -> None:
     (trigger,) = triggers.load(["eventhubs"])
     event = SimpleNamespace(sequence_number=7, metadata=None, get_body=lambda: GOOD)
 
-    assert trigger.entries({"event": event}) == [event]
-    assert trigger.identify(event) == ("/7", "")
+    assert trigger.list_entries({"event": event}) == [event]
+    assert trigger.identify_entry(event) == ("/7", "")
 
 
 def test_a_timer_does_not_ring_when_the_function_starts() -> None:
@@ -314,7 +314,7 @@ def test_a_fault_of_ours_says_nothing_of_the_data(
         raise ZeroDivisionError("secret")
 
     asked = Asked("queue")
-    monkeypatch.setattr(triggers.load(["queue"])[0], "entries", broken)
+    monkeypatch.setattr(triggers.load(["queue"])[0], "list_entries", broken)
     with pytest.raises(InternalError, match="ZeroDivisionError in the function") as raised:
         asked("queue", GOOD)
     assert "secret" not in f"{raised.value}{caplog.text}"

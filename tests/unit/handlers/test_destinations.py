@@ -387,7 +387,7 @@ def delivered(address: str, sent: Sequence[Any], **more: str) -> tuple[Any, Doub
     environ = {"PACKAGER_OUTPUT": address, **more}
     box = EventProcessor.read(["sqs"], scorer(model), environ)
     event = queue(*sent)
-    source = box.claiming(event)
+    source = box.find_source(event)
     assert source is not None
     return box.answer(source, event, Context())[0], model
 

@@ -60,7 +60,7 @@ def box(model: Any = None, to: str = "s3://data/out/", **environ: str) -> EventP
 
 
 def ask(inbox: EventProcessor, event: Any) -> tuple[Any, Counts]:
-    source = inbox.claiming(event)
+    source = inbox.find_source(event)
     assert source is not None
     return inbox.answer(source, event, Context())
 
@@ -399,7 +399,7 @@ def test_a_file_that_takes_too_long_is_told_so_in_time() -> None:
 
     inbox = box()
     event = invoke("a.csv", "o.jsonl")
-    source = inbox.claiming(event)
+    source = inbox.find_source(event)
     assert source is not None
     with pytest.raises(ScoringError, match="longer than the function has"):
         inbox.answer(source, event, Late())

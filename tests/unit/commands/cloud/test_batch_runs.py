@@ -50,7 +50,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, model: Doubling) -> Iterator[None]:
     def invoke(_: Any, event: Any = None) -> tuple[str, bool, str]:
         inbox = EventProcessor.read(["files", "stepfunctions"], scorer(model), {})
         asked = json.loads(event) if isinstance(event, str | bytes) else event
-        source = inbox.claiming(asked)
+        source = inbox.find_source(asked)
         assert source is not None, asked
         try:
             return json.dumps(inbox.answer(source, asked, Context())[0]), False, ""

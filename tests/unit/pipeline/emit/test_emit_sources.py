@@ -189,7 +189,7 @@ def test_each_sample_event_is_its_source_s(tmp_path: Path, name: str) -> None:
     out = emitted(tmp_path, name, to=TO["s3"] if name in MUTE else None)
     sent = json.loads((out / "events" / f"{name}.json").read_text(encoding="utf-8"))
 
-    claiming = [source for source in sources.load(sources.SOURCES) if source.claims(sent)]
+    claiming = [source for source in sources.load(sources.SOURCES) if source.claims_event(sent)]
 
     assert [source.NAME for source in claiming] == [name]
     (record,) = sources.read_records(claiming[0], sent)

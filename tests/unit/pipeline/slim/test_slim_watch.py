@@ -147,9 +147,9 @@ def test_each_source_that_a_function_has_asks_it(name: str) -> None:
     plan = fake_plan.plan(model=model)
     asks = replace(plan, request=change_request(plan.request, events=(name,)))
     (source,) = sources.load((name,))
-    claimed = [each for each in trace_requests.events(asks) if source.claims(each["event"])]
+    claimed = [each for each in trace_requests.events(asks) if source.claims_event(each["event"])]
     assert {each["refused"] for each in claimed} == {False, True}
-    assert not any(source.claims(each["event"]) for each in trace_requests.events(plan))
+    assert not any(source.claims_event(each["event"]) for each in trace_requests.events(plan))
 
 
 def test_no_service_is_reached_where_answers_are_delivered() -> None:
