@@ -102,7 +102,7 @@ class Function:
         service = os.environ.get("POWERTOOLS_SERVICE_NAME") or manifest.model_name
         self._logger = lambda_telemetry.start_logger(service)
         self._recorder = lambda_telemetry.Recorder(manifest, service)
-        self._drift = _drift(manifest, folder, service) if manifest.baseline else None
+        self._drift = _load_drift(manifest, folder, service) if manifest.baseline else None
         self._watched = _Watched(predictor.load(manifest, folder), self._drift)
         if lambda_telemetry.needs_powertools(os.environ):
             self._logger = lambda_telemetry.start_logger(service)  # the model may have imported it
@@ -145,7 +145,7 @@ class Function:
                 counted, payload_bytes = True, counts.payload_bytes
             else:
                 response = self._invoke_directly(event)
-                status, rows = 200, _rows(response)
+                status, rows = 200, _count_rows(response)
         except BadRequestError:
             status = 400
             raise
@@ -248,7 +248,7 @@ class Function:
             front = read_front(event, context)
             answer = answer or self._route_request(router, front.scope, front.body)
             response = front(_describe_answer(answer))
-            if _size(response) > self._scorer.settings.response_bytes:
+            if _estimate_size(response) > self._scorer.settings.response_bytes:
                 limit = self._scorer.settings.response_bytes
                 too_large = TooLargeError(
                     f"The answer, as Lambda wraps it, is beyond the limit of {limit} bytes."
@@ -284,7 +284,7 @@ class Function:
         return self._router
 
 
-def _drift(manifest: Manifest, folder: Folder, service: str) -> Drift:
+def _load_drift(manifest: Manifest, folder: Folder, service: str) -> Drift:
     from handlers.observability import of_model
     from handlers.observability.drift import Drift
     from handlers.observability.sketches import Baseline
@@ -315,12 +315,12 @@ def _describe_answer(answer: Answer) -> dict[str, object]:
     return {"status": answer.status, "headers": encode_headers(answer), "body": answer.body}
 
 
-def _rows(response: dict[str, object]) -> int:
+def _count_rows(response: dict[str, object]) -> int:
     predictions = response.get("predictions")
     return len(predictions) if isinstance(predictions, list) else 1
 
 
-def _size(response: dict[str, object]) -> int:
+def _estimate_size(response: dict[str, object]) -> int:
     """About the bytes of a response as JSON: the body is text in it, so quotes are escaped."""
     body = str(response.get("body", ""))
     return len(body) + body.count('"') + body.count("\\") + body.count("\n") + 512

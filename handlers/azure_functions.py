@@ -78,7 +78,7 @@ class Function:
         manifest = Manifest.read(folder)
         log_redaction.silence()
         self._about = {"model": manifest.model_name, "version": manifest.model_version}
-        self._telemetry = _telemetry(manifest) if manifest.opentelemetry else None
+        self._telemetry = _start_telemetry(manifest) if manifest.opentelemetry else None
         model = load_model(manifest, folder)
         if manifest.baseline is not None:
             from handlers.observability.azure_drift import Observed
@@ -151,7 +151,7 @@ class Function:
         return self._scorer.refusal(ScoringError(message, error_code=INTERNAL_ERROR))
 
 
-def _telemetry(manifest: Manifest) -> Telemetry | None:
+def _start_telemetry(manifest: Manifest) -> Telemetry | None:
     from handlers.observability.azure_telemetry import start
 
     named = {

@@ -99,10 +99,10 @@ class EventProcessor:
             table=_make_tables(table, digest) if table else None,
             path=[name for name in environ.get("PACKAGER_PAYLOAD_PATH", "").split(".") if name],
             merge=environ.get("PACKAGER_MERGE") != "0",
-            files=lambda: _files(scorer, output, environ),
+            files=lambda: _make_files(scorer, output, environ),
         )
         if environ.get("PACKAGER_FILES") == "1":  # what files need is imported at start
-            made._files = _files(scorer, output, environ)
+            made._files = _make_files(scorer, output, environ)
         return made
 
     def find_source(self, event: object) -> sources.Source | None:
@@ -165,10 +165,10 @@ class EventProcessor:
             ]
         if any(record.text for record in records):
             return self._of_text(records)
-        requests: list[dict[str, Any] | ScoringError] = [self._request(r) for r in records]
+        requests: list[dict[str, Any] | ScoringError] = [self._read_request(r) for r in records]
         results = iter(self._merger.score([r for r in requests if isinstance(r, dict)]))
         pairs = zip(records, requests, strict=True)
-        return [_outcome(r, next(results) if isinstance(q, dict) else q) for r, q in pairs]
+        return [_make_outcome(r, next(results) if isinstance(q, dict) else q) for r, q in pairs]
 
     def _of_s3(self, record: Record, context: Any) -> Outcome:
         """A file's outcome; what nobody foresaw costs that file alone."""
@@ -200,7 +200,7 @@ class EventProcessor:
                 groups.setdefault(tuple(record.body), []).append(place)
             else:
                 fault = record.fault or InvalidInputError("The item is no row of a CSV file.")
-                found[place] = _outcome(record, fault)
+                found[place] = _make_outcome(record, fault)
         for places in groups.values():
             outcomes = self._of_file([records[place] for place in places])
             found.update(zip(places, outcomes, strict=True))
@@ -212,21 +212,21 @@ class EventProcessor:
         try:
             results = text_rows(self._scorer, [record.body for record in records])
         except ScoringError as error:  # of the model as a whole
-            return [_outcome(record, error) for record in records]
-        return [_outcome(r, result) for r, result in zip(records, results, strict=True)]
+            return [_make_outcome(record, error) for record in records]
+        return [_make_outcome(r, result) for r, result in zip(records, results, strict=True)]
 
-    def _request(self, record: Record) -> dict[str, object] | ScoringError:
+    def _read_request(self, record: Record) -> dict[str, object] | ScoringError:
         if record.fault is not None:
             return record.fault
         try:
-            found = self._payload(envelopes.decode_body(record.body))
+            found = self._find_payload(envelopes.decode_body(record.body))
         except ScoringError as error:
             return error
         if not isinstance(found, dict) or not found:
             return InvalidInputError("The record is not a JSON object.")
         return found if found.keys() & _REQUEST_KEYS else self._scorer.row(found)
 
-    def _payload(self, found: object) -> object:
+    def _find_payload(self, found: object) -> object:
         """Take what the path names out of its envelopes. Raises InvalidInputError."""
         if not isinstance(found, dict) or not found.keys() & _REQUEST_KEYS:
             found = envelopes.open_envelopes(found, keep=self._path[0] if self._path else None)
@@ -303,7 +303,7 @@ def _load_destination(address: str) -> Destination:
     return destinations.load(address)
 
 
-def _files(scorer: Scorer, output: str | None, environ: Mapping[str, str]) -> Files:
+def _make_files(scorer: Scorer, output: str | None, environ: Mapping[str, str]) -> Files:
     from handlers.files.jobs import Files
 
     return Files(scorer, output, environ)
@@ -334,7 +334,7 @@ def _claim_records(
     }
 
 
-def _outcome(record: Record, result: Scored | ScoringError) -> Outcome:
+def _make_outcome(record: Record, result: Scored | ScoringError) -> Outcome:
     if isinstance(result, Scored):
         return Outcome(record=record, answer=result.body, rows=result.rows)
     return Outcome(record=record, error=result, retry=isinstance(result.__cause__, _TRANSIENT))

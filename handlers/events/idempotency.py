@@ -53,7 +53,7 @@ class IdempotencyTable:
         expires = str(int(time.time()) + _KEPT_SECONDS)
 
         def one(name: str) -> None:
-            item = {**self._key(name), "state": {"S": "done"}, "expires": {"N": expires}}
+            item = {**self._make_key(name), "state": {"S": "done"}, "expires": {"N": expires}}
             self._try_call(self._client.put_item, Item=item)
 
         self._call_each(one, ids)
@@ -64,7 +64,7 @@ class IdempotencyTable:
         def one(name: str) -> None:
             self._try_call(
                 self._client.delete_item,
-                Key=self._key(name),
+                Key=self._make_key(name),
                 ConditionExpression=_OWN,
                 ExpressionAttributeNames={"#state": "state", "#owner": "owner"},
                 ExpressionAttributeValues={":claimed": {"S": "claimed"}, ":owner": {"S": owner}},
@@ -74,7 +74,7 @@ class IdempotencyTable:
 
     def _claim_name(self, name: str, owner: str, now: float, until: float) -> Claim:
         item = {
-            **self._key(name),
+            **self._make_key(name),
             "state": {"S": "claimed"},
             "owner": {"S": owner},
             "until": {"N": f"{until:.3f}"},
@@ -100,7 +100,7 @@ class IdempotencyTable:
             return Claim.DONE if held.get("state") == {"S": "done"} else Claim.ELSEWHERE
         return Claim.OURS
 
-    def _key(self, name: str) -> dict[str, object]:
+    def _make_key(self, name: str) -> dict[str, object]:
         return {"id": {"S": hashlib.sha256(f"{self._scope}{name}".encode()).hexdigest()}}
 
     def _try_call(self, call: Callable[..., object], **values: object) -> None:

@@ -56,15 +56,15 @@ def of_failure(source: str, outcome: Outcome) -> Message:
         group=record.group,
         attributes={
             "source": source,
-            "record": _attribute(record.id),
+            "record": _write_attribute(record.id),
             "encoding": encoding,
             "error_code": error.error_code if error else "UNKNOWN",
-            "error_message": _attribute(error.message if error else ""),
+            "error_message": _write_attribute(error.message if error else ""),
         },
     )
 
 
-def _attribute(text: str) -> str:
+def _write_attribute(text: str) -> str:
     return _NOT_CARRIED.sub("?", text)[:_ATTRIBUTE] or "-"
 
 

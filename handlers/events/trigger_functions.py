@@ -86,16 +86,16 @@ class TriggerFunctions:
 
     def open(self, app: func.Blueprint) -> None:
         for trigger in triggers.load(self._names):
-            run: Any = self._function(trigger)
+            run: Any = self._make_function(trigger)
             outward = (
                 self._write_output(app, trigger),
-                *(_failures(app) if trigger.BURIES else ()),
+                *(_bind_failures(app) if trigger.BURIES else ()),
             )
             for decorator in reversed((*trigger.make_decorators(app), *outward)):
                 run = decorator(run)
             app.function_name(trigger.NAME)(run)
 
-    def _function(self, trigger: Trigger) -> Callable[..., None]:
+    def _make_function(self, trigger: Trigger) -> Callable[..., None]:
         """A function with the arguments and types that the worker holds its bindings to."""
         types = {**trigger.TYPES, "context": func.Context, "out": _name_type(self._output)}
         if trigger.BURIES:
@@ -175,7 +175,7 @@ def _name_type(output: str) -> object:
     return {"blob": func.Out[bytes], "queue": func.Out[_TEXTS], "servicebus": func.Out[str]}[output]
 
 
-def _failures(app: func.Blueprint) -> tuple[Decorator, ...]:
+def _bind_failures(app: func.Blueprint) -> tuple[Decorator, ...]:
     return (app.queue_output("failed", queue_name="%PACKAGER_FAILURES%", connection=STORAGE),)
 
 

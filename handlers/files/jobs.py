@@ -60,12 +60,12 @@ class Files:
                 gone = "The object is not there any more in the version that was named."
                 return Outcome(record=record, error=ScoringError(gone))
             _LOG.error("A file could not be read or answered: S3 said %s", code(error))
-            return Outcome(record=record, retry=True, error=_unread(error))
+            return Outcome(record=record, retry=True, error=_make_fault(error))
 
     def _score_file(
         self, record: Record, file: FileRef, seconds_left: Callable[[], float]
     ) -> Outcome:
-        target = self._target(file)
+        target = self._make_target(file)
         if file.key.endswith("/"):  # what a console makes of a folder that is empty
             return Outcome(record=record, answer=_summarize(file, target, skipped="folder"))
         if self._is_own(file):
@@ -108,7 +108,7 @@ class Files:
                 )
             yield chunk
 
-    def _target(self, file: FileRef) -> storage.Address:
+    def _make_target(self, file: FileRef) -> storage.Address:
         if file.output is not None:
             return storage.Address.read(file.output)
         bucket, _, prefix = self._output.removeprefix("//").partition("/")
@@ -134,5 +134,5 @@ def _is_transient(error: ScoringError) -> bool:
     return isinstance(error.__cause__, MemoryError | OSError)
 
 
-def _unread(error: Exception) -> ScoringError:
+def _make_fault(error: Exception) -> ScoringError:
     return ScoringError(f"S3 answered {code(error)}.", error_code="TEMPORARILY_UNAVAILABLE")

@@ -44,9 +44,9 @@ def read(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
     """By the name's end. Raises InvalidInputError for another, TooLargeError for too long a row."""
     name = source.key.lower()
     if name.endswith(".csv"):
-        return _csv(source.blocks(), chunk_bytes)
+        return _read_csv(source.blocks(), chunk_bytes)
     if name.endswith((".jsonl", ".ndjson")):
-        return _lines(source.blocks(), chunk_bytes)
+        return _read_lines(source.blocks(), chunk_bytes)
     if name.endswith(".json"):
         return _read_json(source, chunk_bytes)
     if name.endswith(".parquet"):
@@ -54,7 +54,7 @@ def read(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
     raise InvalidInputError(f"A file's name must end with one of {', '.join(FORMATS)}.")
 
 
-def _csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
+def _read_csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
     header = width = None
     for records in _cut_lines(blocks, chunk_bytes, quoted=True):
         if header is None:
@@ -69,7 +69,7 @@ def _csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
             yield Csv(header, rest, width)
 
 
-def _lines(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Lines]:
+def _read_lines(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Lines]:
     first = True
     for text in _cut_lines(blocks, chunk_bytes, quoted=False):
         lines = [
@@ -154,7 +154,7 @@ def _read_json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
 def _read_items(text: str, more: Iterator[str], chunk_bytes: int) -> Iterator[Items]:
     found: list[bytes] = []
     size = 0
-    for item in _texts(text, more, chunk_bytes * _ROW_BYTES):
+    for item in _cut_items(text, more, chunk_bytes * _ROW_BYTES):
         found.append(item)
         size += len(item)
         if size >= chunk_bytes:
@@ -164,7 +164,7 @@ def _read_items(text: str, more: Iterator[str], chunk_bytes: int) -> Iterator[It
         yield Items(found)
 
 
-def _texts(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
+def _cut_items(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
     """The items of a list whose bracket is open, each as it is written, up to the file's end."""
     scan = json.JSONDecoder().raw_decode
     place, comma = 0, False

@@ -53,7 +53,7 @@ def create_app(
     for path, summary in _SUMMARIES.items():
         app.get(path, summary=summary, operation_id=path[1:])(_stand_for_route)
     app.post("/invocations", summary="Predict", operation_id="invocations")(_stand_for_route)
-    _describe(app, operation(manifest, _example(manifest.example, folder)))
+    _describe_route(app, operation(manifest, _read_example(manifest.example, folder)))
     return app
 
 
@@ -62,7 +62,7 @@ async def _stand_for_route() -> Response:
     raise NotImplementedError
 
 
-def _example(example: str | None, folder: Path | None) -> object:
+def _read_example(example: str | None, folder: Path | None) -> object:
     """Read the manifest's example file; None where it is not JSON or not there."""
     if example is None or folder is None:
         return None
@@ -70,7 +70,7 @@ def _example(example: str | None, folder: Path | None) -> object:
     return read_example(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _describe(app: FastAPI, invocations: dict[str, object]) -> None:
+def _describe_route(app: FastAPI, invocations: dict[str, object]) -> None:
     """Replace what FastAPI can see of a route that reads raw bytes, which is nothing."""
 
     def openapi() -> dict[str, object]:

@@ -53,14 +53,14 @@ def readable(event: Event, base_path: str = "") -> Event:
     if "multiValueHeaders" in event:
         made["multiValueHeaders"] = _many_headers(event["multiValueHeaders"])
     _clean_query(made)
-    made["body"], made["isBase64Encoded"] = _body(event), False
+    made["body"], made["isBase64Encoded"] = _read_body(event), False
     _set_path(made, base_path)
     context = made["requestContext"]
     if event.get("version") == "2.0":
-        context["http"] = {**context["http"], "method": _text(context["http"]["method"])}
+        context["http"] = {**context["http"], "method": _clean_text(context["http"]["method"])}
         context["http"].setdefault("sourceIp", "")
     else:
-        made["httpMethod"] = _text(event["httpMethod"])
+        made["httpMethod"] = _clean_text(event["httpMethod"])
         identity = context.get("identity")
         context["identity"] = identity if isinstance(identity, dict) else {}
     if event.get("version") != "2.0" and "elb" not in made["requestContext"]:
@@ -72,10 +72,12 @@ def readable(event: Event, base_path: str = "") -> Event:
 def _read_headers(found: object) -> dict[str, str]:
     if not isinstance(found, Mapping):
         return {}
-    return {_text(k): _text(v) for k, v in found.items() if str(k).lower() not in _UNUSED}
+    return {
+        _clean_text(k): _clean_text(v) for k, v in found.items() if str(k).lower() not in _UNUSED
+    }
 
 
-def _text(value: object) -> str:
+def _clean_text(value: object) -> str:
     """Text that has bytes: no half of a character."""
     return str(value).encode("utf-8", "replace").decode()
 
@@ -84,7 +86,7 @@ def _many_headers(found: object) -> dict[str, list[str]]:
     if not isinstance(found, Mapping):
         return {}
     return {
-        _text(k): [_text(v) for v in values]
+        _clean_text(k): [_clean_text(v) for v in values]
         for k, values in found.items()
         if str(k).lower() not in _UNUSED and isinstance(values, list)
     }
@@ -100,7 +102,7 @@ def _clean_query(event: Event) -> None:
     event.pop("cookies", None)
 
 
-def _body(event: Event) -> bytes:
+def _read_body(event: Event) -> bytes:
     body = event.get("body")
     if body is None:
         return b""
@@ -119,7 +121,7 @@ def _body(event: Event) -> bytes:
 def _set_path(event: Event, base_path: str) -> None:
     context = event["requestContext"]
     second = event.get("version") == "2.0"
-    path = _text(context["http"]["path"] if second else event["path"]) or "/"
+    path = _clean_text(context["http"]["path"] if second else event["path"]) or "/"
     resource = event.get("resource")
     parameters = event.get("pathParameters")
     proxy = parameters.get("proxy") if isinstance(parameters, dict) else None

@@ -71,10 +71,10 @@ def operation(manifest: Manifest, example: object = None) -> Json:
 
 def request_schema(inputs: Schema | None, params: tuple[ParamSpec, ...] | None) -> Json:
     """One of the bodies that the signature allows, each with `params` where it has any."""
-    formats = {"inputs": _inputs(inputs)}
+    formats = {"inputs": _describe_inputs(inputs)}
     if inputs is None or inputs.columns:
-        formats["dataframe_split"] = _split(inputs)
-        formats["dataframe_records"] = {"type": "array", "items": _record(inputs)}
+        formats["dataframe_split"] = _describe_split(inputs)
+        formats["dataframe_records"] = {"type": "array", "items": _describe_record(inputs)}
     extra = {"params": _describe_params(params)} if params else {}
     return {
         "oneOf": [
@@ -124,7 +124,7 @@ def _describe_predictions(outputs: Schema | None) -> Json:
     if outputs is None:
         return {}
     if outputs.tensors:
-        return _inputs(outputs)
+        return _describe_inputs(outputs)
     if not outputs.named:
         return {"type": "array", "items": type_schema(outputs.columns[0].type)}
     record: Json = {"type": "object", "properties": _describe_properties(outputs)}
@@ -135,11 +135,11 @@ def _describe_properties(schema: Schema) -> Json:
     return {str(spec.name): type_schema(spec.type) for spec in schema.columns}
 
 
-def _record(inputs: Schema | None) -> Json:
+def _describe_record(inputs: Schema | None) -> Json:
     if inputs is None:
         return {"type": "object"}
     if not inputs.named:
-        return _row(inputs)
+        return _describe_row(inputs)
     return {
         "type": "object",
         "required": list(inputs.required),
@@ -147,7 +147,7 @@ def _record(inputs: Schema | None) -> Json:
     }
 
 
-def _row(inputs: Schema) -> Json:
+def _describe_row(inputs: Schema) -> Json:
     return {
         "type": "array",
         "prefixItems": [type_schema(spec.type) for spec in inputs.columns],
@@ -155,11 +155,11 @@ def _row(inputs: Schema) -> Json:
     }
 
 
-def _split(inputs: Schema | None) -> Json:
+def _describe_split(inputs: Schema | None) -> Json:
     columns: Json = {"type": "array", "items": {"type": "string"}}
     row: Json = {"type": "array"}
     if inputs is not None:
-        row = _row(inputs)
+        row = _describe_row(inputs)
         if inputs.named:
             columns["items"]["examples"] = list(inputs.by_name)
             columns["default"] = list(inputs.by_name)
@@ -175,13 +175,13 @@ def _split(inputs: Schema | None) -> Json:
     }
 
 
-def _inputs(schema: Schema | None) -> Json:
+def _describe_inputs(schema: Schema | None) -> Json:
     if schema is None:
         return {}
     if schema.tensors:
         if not schema.named:
-            return _tensor(schema.tensors[0])
-        tensors = {str(spec.name): _tensor(spec) for spec in schema.tensors}
+            return _describe_tensor(schema.tensors[0])
+        tensors = {str(spec.name): _describe_tensor(spec) for spec in schema.tensors}
         return {"type": "object", "required": list(tensors), "properties": tensors}
     if not schema.named:
         return {"type": "array"}
@@ -192,7 +192,7 @@ def _inputs(schema: Schema | None) -> Json:
     return {"type": "object", "required": list(schema.required), "properties": columns}
 
 
-def _tensor(spec: TensorSpec) -> Json:
+def _describe_tensor(spec: TensorSpec) -> Json:
     kind = _TENSOR_KINDS.get(spec.dtype.kind, "string")
     made: Json = {} if spec.dtype.kind == "O" else {"type": kind, "format": spec.dtype.name}
     for size in reversed(spec.shape):

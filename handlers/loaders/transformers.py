@@ -29,7 +29,7 @@ _PAIR = frozenset({"text", "text_pair"})
 _LABELS = "candidate_labels"
 
 
-def _refusal(message: str, error_code: str = INVALID_PARAMETER_VALUE) -> ScoringError:
+def _make_refusal(message: str, error_code: str = INVALID_PARAMETER_VALUE) -> ScoringError:
     return ScoringError(f"Failed to predict data. \nError: {message}", error_code=error_code)
 
 
@@ -72,28 +72,28 @@ class _Predictor:
         except ValueError as error:
             if "The following `model_kwargs` are not used by the model" not in str(error):
                 raise
-            raise _refusal(
+            raise _make_refusal(
                 "The params provided to the `predict` method are not valid for pipeline "
                 f"{type(self._pipeline).__name__}."
             ) from error
 
 
-def _first(data: pd.DataFrame) -> list[Any]:
+def _list_first(data: pd.DataFrame) -> list[Any]:
     """The first column's cells."""
     return [next(iter(row.values())) for row in data.to_dict(orient="records")]
 
 
-def _texts(data: pd.DataFrame) -> list[str]:
-    cells = _first(data)
+def _list_texts(data: pd.DataFrame) -> list[str]:
+    cells = _list_first(data)
     if not all(isinstance(cell, str) for cell in cells):
-        raise _refusal("If supplying a list, all values must be of string type.")
+        raise _make_refusal("If supplying a list, all values must be of string type.")
     return cells
 
 
 def _check_texts(value: Mapping[Hashable, object]) -> None:
     invalid = [key for key, cell in value.items() if not _is_text(cell)]
     if invalid:
-        raise _refusal(
+        raise _make_refusal(
             "Invalid values in dictionary. If passing a dictionary containing strings, all values "
             "must be either strings or lists of strings. If passing a dictionary containing "
             "numeric values, the data must be enclosed in a numpy.ndarray. The following keys in "
@@ -115,7 +115,7 @@ def _is_text(cell: object) -> bool:
 
 def _features_of(data: pd.DataFrame) -> list[object]:
     _check_first(data.to_dict(orient="records"))
-    return _first(data)
+    return _list_first(data)
 
 
 def _read_texts(data: pd.DataFrame) -> list[object]:
@@ -123,7 +123,7 @@ def _read_texts(data: pd.DataFrame) -> list[object]:
     rows: list[Any] = data.to_dict(orient="records")
     for row in rows:
         if set(row) - _PAIR and not all(isinstance(key, int) for key in row):
-            raise _refusal(
+            raise _make_refusal(
                 "Text Classification pipelines may only define dictionary inputs with keys "
                 f"defined as { {*sorted(_PAIR)} }",
                 INTERNAL_ERROR,
@@ -148,7 +148,7 @@ def _zero_shot(data: pd.DataFrame) -> Mapping[Hashable, object]:
         asked[name] = distinct if several else distinct[0]
     _check_texts(asked)
     if _LABELS not in asked:
-        raise _refusal(
+        raise _make_refusal(
             f"Invalid key in inference payload. The expected inference data key is: {_LABELS}"
         )
     if isinstance(asked[_LABELS], str):
@@ -232,10 +232,10 @@ def _likelihoods(_asked: object, answer: Any) -> pd.DataFrame:
 
 _ASKED: dict[str, Callable[[pd.DataFrame], Any]] = {
     "feature-extraction": _features_of,
-    "fill-mask": _texts,
+    "fill-mask": _list_texts,
     "text-classification": _read_texts,
-    "text-generation": _texts,
-    "token-classification": _first,
+    "text-generation": _list_texts,
+    "token-classification": _list_first,
     "zero-shot-classification": _zero_shot,
 }
 """What the pipeline is asked for a DataFrame of texts, by task."""

@@ -64,7 +64,7 @@ def bins(rows: int) -> int:
 
 def sketch(name: str, values: Array) -> Sketch:
     """Sketch one column's values, one-dimensional, of numbers, times, truths or text."""
-    numbers = _numbers(values)
+    numbers = _read_numbers(values)
     if numbers is None:
         return _of_words(name, _hash_values(values))
     found = numbers[~np.isnan(numbers)]
@@ -104,7 +104,7 @@ def compare(base: Sketch, values: Array) -> Moved:
     """Compare a column's values with its baseline; `values` are at least one."""
     if base.categories is not None:
         return _compare_words(base, _hash_values(values).tolist())
-    numbers = _numbers(values)
+    numbers = _read_numbers(values)
     # text where there were numbers is missing
     found = [] if numbers is None else [v for v in numbers.tolist() if not math.isnan(v)]
     missing = 1 - len(found) / len(values)
@@ -141,7 +141,7 @@ def _measure_psi(expected: Sequence[float], counts: Sequence[int]) -> float | No
     return math.fsum((seen - share) * math.log(seen / share) for seen, share in pairs)
 
 
-def _numbers(values: Array) -> Array | None:
+def _read_numbers(values: Array) -> Array | None:
     """As doubles, NaN for what is missing; None for text."""
     if values.dtype.kind == "M":
         times = values.astype("datetime64[us]").astype(np.int64).astype(np.float64)

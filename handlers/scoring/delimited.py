@@ -87,7 +87,7 @@ def parse_csv(text: str, schema: Schema) -> Table:
     Raises ValueError for a body that is no table, and for a cell that its column cannot hold.
     """
     schema.check_scalars()
-    header, rows = _read(text)
+    header, rows = _read_rows(text)
     labels = len(rows[0]) - len(header) if rows else 0
     series = list(zip(*rows, strict=True)) if rows else [()] * len(header)
     columns: dict[Any, Column] = {}
@@ -107,7 +107,7 @@ def parse_csv(text: str, schema: Schema) -> Table:
     return Table(columns, len(rows), [row[labels - 1] for row in rows] if labels else None)
 
 
-def _read(text: str) -> tuple[list[str], list[list[str]]]:
+def _read_rows(text: str) -> tuple[list[str], list[list[str]]]:
     """Names, and rows of one width: that of the names, or more where the first cells are labels."""
     end = "\x00end of body\x00"
     lines = [
@@ -184,17 +184,18 @@ def _infer_column(cells: Sequence[str]) -> Column:
 def _parse_integers(cells: Sequence[str], dtype: np.dtype[Any]) -> Any:
     try:
         found = [
-            int(cell) if cell.isascii() and "_" not in cell else _whole(cell) for cell in cells
+            int(cell) if cell.isascii() and "_" not in cell else _parse_whole(cell)
+            for cell in cells
         ]
     except ValueError:
-        found = [_whole(cell) for cell in cells]
+        found = [_parse_whole(cell) for cell in cells]
     limits = np.iinfo(dtype)
     if any(not limits.min <= value <= limits.max for value in found):
         raise ValueError(f"an integer is beyond {dtype}")
     return np.array(found, dtype=dtype)
 
 
-def _whole(cell: str) -> int:
+def _parse_whole(cell: str) -> int:
     if cell in NULLS:
         raise ValueError("Integer column has NA values")
     number = number_of(cell)

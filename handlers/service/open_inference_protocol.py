@@ -66,11 +66,11 @@ def read(body: bytes, header_bytes: str | None, manifest: Manifest) -> Infer:
     if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
         raise InvalidInputError("The body has no list `inputs`.")
     tensors = _read_tensors(value["inputs"], memoryview(body)[size:])
-    given = _parameters(value)
+    given = _read_parameters(value)
     params = {key: each for key, each in given.items() if key not in _OWN}
     binary = bool(given.get("binary_data_output", False))
     return Infer(
-        request=Request(data=_data(tensors, manifest), params=params or None),
+        request=Request(data=_make_data(tensors, manifest), params=params or None),
         id=str(value["id"]) if "id" in value else None,
         outputs=_read_outputs(value.get("outputs") or [], binary=binary),
         binary=binary,
@@ -96,7 +96,7 @@ def _read_outputs(outputs: object, *, binary: bool) -> tuple[tuple[str, bool], .
     if len(set(names)) < len(names):
         raise InvalidInputError("`outputs` names an output twice.")
     return tuple(
-        (name, bool(_parameters(each).get("binary_data", binary)))
+        (name, bool(_read_parameters(each).get("binary_data", binary)))
         for name, each in zip(names, outputs, strict=True)
     )
 
@@ -164,7 +164,7 @@ def _name_datatype(kind: Type) -> str:
     return _NAMES.get(np.dtype(kind.dtype), _BYTES) if isinstance(kind, DataType) else _BYTES
 
 
-def _parameters(value: Mapping[str, object]) -> dict[str, Any]:
+def _read_parameters(value: Mapping[str, object]) -> dict[str, Any]:
     found = value.get("parameters") or {}
     if not isinstance(found, dict):
         raise InvalidInputError("`parameters` is no object.")
@@ -177,7 +177,7 @@ def _read_tensors(inputs: list[object], rest: memoryview) -> dict[str, Array]:
     for each in inputs:
         if not isinstance(each, dict) or not {"name", "datatype", "shape"} <= each.keys():
             raise InvalidInputError("An input needs a name, a datatype and a shape.")
-        size = _parameters(each).get("binary_data_size")
+        size = _read_parameters(each).get("binary_data_size")
         try:
             shape = tuple(int(length) for length in each["shape"])
             if size is None:
@@ -218,12 +218,12 @@ def _from_json(data: object, datatype: str) -> Array:
         texts: list[Any] = []
         _flatten_values(data, texts)
         return np.array([*texts, None], dtype=object)[:-1]
-    return np.asarray(data, dtype=_dtype(datatype)).reshape(-1)
+    return np.asarray(data, dtype=_name_dtype(datatype)).reshape(-1)
 
 
 def _from_bytes(raw: memoryview, datatype: str) -> Array:
     if datatype != _BYTES:
-        return np.frombuffer(raw, dtype=np.dtype(_dtype(datatype)).newbyteorder("<"))
+        return np.frombuffer(raw, dtype=np.dtype(_name_dtype(datatype)).newbyteorder("<"))
     texts: list[Any] = []
     at = 0
     while at < len(raw):
@@ -236,7 +236,7 @@ def _from_bytes(raw: memoryview, datatype: str) -> Array:
     return np.array([*texts, None], dtype=object)[:-1]
 
 
-def _dtype(datatype: str) -> str:
+def _name_dtype(datatype: str) -> str:
     if datatype not in _DTYPES:
         raise InvalidInputError(f"There is no datatype {datatype}; {', '.join(_DTYPES)} and BYTES.")
     return _DTYPES[datatype]
@@ -250,7 +250,7 @@ def _flatten_values(data: object, out: list[object]) -> None:
         out.append(data)
 
 
-def _data(tensors: dict[str, Array], manifest: Manifest) -> object:
+def _make_data(tensors: dict[str, Array], manifest: Manifest) -> object:
     """As the body `inputs` of MLflow's own protocol would have been parsed."""
     schema = read_schema((manifest.signature or {}).get("inputs"))
     if schema is None or (schema.tensors and not schema.named):

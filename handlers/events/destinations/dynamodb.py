@@ -27,11 +27,11 @@ class _Table:
     def send(self, messages: Sequence[Message]) -> frozenset[int]:
         failed: set[int] = set()
         for chunk in chunks(messages, count=_COUNT, size_bytes=_BYTES):
-            left = self._written({messages[place].id: messages[place] for place in chunk})
+            left = self._write_batch({messages[place].id: messages[place] for place in chunk})
             failed.update(place for place in chunk if messages[place].id in left)
         return frozenset(failed)
 
-    def _written(self, messages: dict[str, Message]) -> set[str]:
+    def _write_batch(self, messages: dict[str, Message]) -> set[str]:
         """The ids that the table did not take, asked a few times."""
         puts: list[dict[str, Any]] = [
             {"PutRequest": {"Item": {"id": {"S": key}, "answer": {"S": message.body.decode()}}}}

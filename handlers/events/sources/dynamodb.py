@@ -28,7 +28,7 @@ def list_entries(event: Any) -> Sequence[Any]:
 
 
 def identify_entry(record: object) -> tuple[object, object]:
-    return dig(record, "dynamodb", "SequenceNumber"), _stream(record)
+    return dig(record, "dynamodb", "SequenceNumber"), _read_stream(record)
 
 
 def read_entry(record: Any) -> list[Record]:
@@ -40,12 +40,12 @@ def read_entry(record: Any) -> list[Record]:
             id=record["eventID"],
             item=change["SequenceNumber"],
             body={name: _read_attribute(value) for name, value in change["NewImage"].items()},
-            group=_stream(record),
+            group=_read_stream(record),
         )
     ]
 
 
-def _stream(record: object) -> str:
+def _read_stream(record: object) -> str:
     return str(dig(record, "eventSourceARN"))
 
 

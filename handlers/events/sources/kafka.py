@@ -44,11 +44,11 @@ def read_entry(entry: Any) -> list[Record]:
         return []
     name = f"{partition}-{record['offset']}"
     body = base64.b64decode(text_of(record["value"]))
-    trace = _trace(record.get("headers"))
+    trace = _read_trace(record.get("headers"))
     return [Record(id=name, item=name, body=body, group=partition, traceparent=trace)]
 
 
-def _trace(headers: object) -> str | None:
+def _read_trace(headers: object) -> str | None:
     """A header's value is a list of its bytes, as signed numbers; none is worth a record."""
     for header in headers if isinstance(headers, list) else ():
         value = dig(header, "traceparent")

@@ -25,11 +25,11 @@ def list_entries(event: Any) -> Sequence[Any]:
 
 
 def identify_entry(record: object) -> tuple[object, object]:
-    return dig(record, "kinesis", "sequenceNumber"), _stream(record)
+    return dig(record, "kinesis", "sequenceNumber"), _read_stream(record)
 
 
 def read_entry(record: Any) -> list[Record]:
-    data, stream = record["kinesis"], _stream(record)
+    data, stream = record["kinesis"], _read_stream(record)
     return [
         Record(
             id=f"{stream}/{text_of(record['eventID'])}",
@@ -40,7 +40,7 @@ def read_entry(record: Any) -> list[Record]:
     ]
 
 
-def _stream(record: object) -> str:
+def _read_stream(record: object) -> str:
     return str(dig(record, "eventSourceARN")).rpartition("/")[2]
 
 

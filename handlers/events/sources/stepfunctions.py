@@ -52,11 +52,11 @@ def make_reply(event: Any, outcomes: Sequence[Outcome]) -> Any:
             raise outcome.error
     if any(outcome.retry for outcome in outcomes):
         raise RecordsFailedError("the model could not be asked; the task may be tried again")
-    answers = [_answer(outcome) for outcome in outcomes]
+    answers = [_read_answer(outcome) for outcome in outcomes]
     return answers if "Items" in event else answers[0]
 
 
-def _answer(outcome: Outcome) -> object:
+def _read_answer(outcome: Outcome) -> object:
     if outcome.error is not None:
         return {"error_code": outcome.error.error_code, "message": outcome.error.message}
     return json.loads(outcome.answer or b"null")

@@ -45,7 +45,7 @@ def add(app: df.DFApp, scorer: Scorer, record: Callable[[str, dict[str, object]]
 
     async def start(req: func.HttpRequest, client: Any) -> func.HttpResponse:
         try:
-            parts = cut(_request(req.get_body()), _rows(req.params.get("rows")))
+            parts = cut(_read_request(req.get_body()), _read_rows(req.params.get("rows")))
         except ScoringError as error:
             refused = scorer.refusal(error)
             return func.HttpResponse(
@@ -133,18 +133,18 @@ def _cut_pieces(table: object, rows: int) -> Iterator[object]:
             if isinstance(index, list):
                 piece["index"] = index[at : at + rows]
             yield piece
-    elif isinstance(table, dict) and table and _columns(table):
+    elif isinstance(table, dict) and table and _holds_columns(table):
         length = len(next(iter(table.values())))
         for at in range(0, length, rows):
             yield {key: column[at : at + rows] for key, column in table.items()}
 
 
-def _columns(table: dict[str, Any]) -> bool:
+def _holds_columns(table: dict[str, Any]) -> bool:
     columns = list(table.values())
     return all(isinstance(each, list) for each in columns) and len({*map(len, columns)}) == 1
 
 
-def _request(body: bytes) -> dict[str, object]:
+def _read_request(body: bytes) -> dict[str, object]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -154,7 +154,7 @@ def _request(body: bytes) -> dict[str, object]:
     return found
 
 
-def _rows(text: str | None) -> int:
+def _read_rows(text: str | None) -> int:
     if text is None:
         return _ROWS
     if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:

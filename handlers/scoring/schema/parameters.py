@@ -76,10 +76,10 @@ def _list_wrong(wrong: Iterable[tuple[str, str]]) -> str:
 
 
 def _check_value(value: Json, spec: ParamSpec, quirks: Quirks) -> object:
-    if spec.shape == (-1,) and not (isinstance(value, list) and _dimensions(value) == 1):
+    if spec.shape == (-1,) and not (isinstance(value, list) and _count_dimensions(value) == 1):
         raise ParameterError(
             f"Value must be a 1D array with shape (-1,) for param {spec}, "
-            f"received {type(value).__name__} with ndim {_dimensions(value)}"
+            f"received {type(value).__name__} with ndim {_count_dimensions(value)}"
         )
     if spec.shape not in {None, (-1,)}:
         raise ParameterError(
@@ -99,7 +99,7 @@ def _check_value(value: Json, spec: ParamSpec, quirks: Quirks) -> object:
         raise ParameterError(f"{begin}{told}", whole=lambda: f"{begin}{whole()}") from error
 
 
-def _dimensions(value: Json) -> int:
+def _count_dimensions(value: Json) -> int:
     check_widths(value)
     try:
         return np.array(value).ndim
@@ -120,7 +120,7 @@ def _enforce_scalar(value: Json, wanted: DataType) -> object:
     if value is None:
         return None
     if wanted is DATETIME:
-        return _time(value)
+        return _parse_time(value)
     if not np.isscalar(value):
         said = f"Value must be a scalar for type `{wanted.member}`"
         raise ParameterError(said, whole=lambda: f"{said}, got `{value}`")
@@ -131,7 +131,7 @@ def _enforce_scalar(value: Json, wanted: DataType) -> object:
     raise ParameterError(said, whole=lambda: f"{said} for value `{value!s}`")
 
 
-def _time(value: Json) -> object:
+def _parse_time(value: Json) -> object:
     try:
         made = np.datetime64(value).item()
     except ValueError as error:

@@ -201,8 +201,8 @@ def read_schema(specs: Sequence[Mapping[str, Json]] | None) -> Schema | None:
     if not specs:
         return None
     if specs[0]["type"] == "tensor":
-        return Schema(tensors=tuple(_tensor(spec) for spec in specs))
-    return Schema(columns=tuple(_column(spec) for spec in specs))
+        return Schema(tensors=tuple(_read_tensor(spec) for spec in specs))
+    return Schema(columns=tuple(_read_column(spec) for spec in specs))
 
 
 def read_params(specs: Sequence[Mapping[str, Json]] | None) -> tuple[ParamSpec, ...] | None:
@@ -240,14 +240,14 @@ def read_type(spec: Mapping[str, Json]) -> Type:
     return DATA_TYPES[kind]
 
 
-def _column(spec: Mapping[str, Json]) -> ColumnSpec:
+def _read_column(spec: Mapping[str, Json]) -> ColumnSpec:
     column_type = read_type(spec)
     # MLflow takes a scalar column without `required` for required, and a nested one for optional
     required = bool(spec.get("required", isinstance(column_type, DataType)))
     return ColumnSpec(spec.get("name"), column_type, required)
 
 
-def _tensor(spec: Mapping[str, Json]) -> TensorSpec:
+def _read_tensor(spec: Mapping[str, Json]) -> TensorSpec:
     inner = spec["tensor-spec"]
     return TensorSpec(spec.get("name"), np.dtype(inner["dtype"]), tuple(inner["shape"]))
 
