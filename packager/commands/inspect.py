@@ -26,7 +26,6 @@ from packager.types import (
     BuildPlan,
     BuildRequest,
     Inspection,
-    Json,
     LedgerEntry,
     LedgerRow,
     PlanSummary,
@@ -195,7 +194,7 @@ def summarize_artifact(provided: Provided, facts_dir: Path | None = None) -> Rep
 
 def _list_figures(
     report: Mapping[str, Any], done: Mapping[str, Any], report_sha256: str
-) -> dict[str, Json]:
+) -> dict[str, object]:
     """List the figures of a build, each as a line."""
     plan, artifact, cold = report["plan"], report["artifact"], done["cold_start"]
     misses, unseen = done["cold_store_misses"], done["unseen_cold_store_misses"]

@@ -22,7 +22,6 @@ from packager.types import (
     BuildRequest,
     Compiled,
     Frame,
-    Json,
     LoaderSpec,
     ResolvedModel,
     Target,
@@ -108,7 +107,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
     return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
 
 
-def _run(plan: BuildPlan, wanted: Json, out: Path) -> None:
+def _run(plan: BuildPlan, wanted: object, out: Path) -> None:
     """In the model's environment with the converters added; for a limited time."""
     tools = facts.tools(plan.request.target.facts_dir)
     interpreter, _ = virtual_environments.interpreter_of(plan.model, plan.interpreter)

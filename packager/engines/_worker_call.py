@@ -66,13 +66,13 @@ def make_question(model: ResolvedModel, rows: int, seed: int, rtol: float, atol:
     return {"table": table, "example": example, "rtol": rtol, "atol": atol, "seed": seed}
 
 
-def _columns(model: ResolvedModel) -> Mapping[str, list[Json]]:
+def _columns(model: ResolvedModel) -> Mapping[str, list[object]]:
     return examples.columns(
         None if model.example is None else examples.decode_example(model.example)
     )
 
 
-def _flat(value: Json) -> list[Json]:
+def _flat(value: object) -> list[object]:
     if isinstance(value, list | tuple):
         return [leaf for inner in value for leaf in _flat(inner)]
     return [value]

@@ -101,7 +101,7 @@ def _door(body: bytes, content_type: str, number: int) -> Door:
     return "direct" if direct else "http"
 
 
-def of_rows(tables: Sequence[Mapping[str, Json]], model: ResolvedModel) -> tuple[Probe, ...]:
+def of_rows(tables: Sequence[Mapping[str, object]], model: ResolvedModel) -> tuple[Probe, ...]:
     """A request for each table, given as values by column (a tensor's by position)."""
     found = []
     for number, table in enumerate(tables):
@@ -130,7 +130,7 @@ def _yield_saved_example(model: ResolvedModel) -> Iterator[Probe]:
 
 
 def _make_probes(
-    model: ResolvedModel, inputs: Sequence[Mapping[str, Json]], values: Values, rows: int
+    model: ResolvedModel, inputs: Sequence[Mapping[str, object]], values: Values, rows: int
 ) -> Iterator[Probe]:
     """Single rows, pairs and batches, in every form that the signature allows, by both doors."""
     maker = forms.maker(inputs, values, raw=model.signature_from_type_hints)
@@ -155,14 +155,14 @@ def _make_probes(
 
 
 def _with_parameters(
-    body: bytes, parameters: Sequence[Mapping[str, Json]], rng: random.Random
+    body: bytes, parameters: Sequence[Mapping[str, object]], rng: random.Random
 ) -> bytes:
     chosen = {spec["name"]: parameter(spec, rng) for spec in parameters if rng.random() < 0.8}
     return json.dumps({**json.loads(body), "params": chosen}).encode()
 
 
 def _draw_rows(
-    body: Json, rng: random.Random, sizes: Sequence[int], name: str, rows: int | None = None
+    body: object, rng: random.Random, sizes: Sequence[int], name: str, rows: int | None = None
 ) -> Iterator[Probe]:
     """The example's rows, drawn again; `rows` ends it once there are so many."""
     done = spent = 0

@@ -14,7 +14,7 @@ LLM_KEYS = frozenset({"messages", "prompt", "input"})
 """A body with one of these goes to the model unparsed (MLflow's unified LLM input)."""
 
 
-def decode_example(example: SavedExample) -> Json:
+def decode_example(example: SavedExample) -> object:
     """The body as JSON, CSV as a `dataframe_split`; None where it is neither."""
     try:
         text = example.body.decode()
@@ -41,7 +41,7 @@ def columns(body: Json) -> dict[str, list[Json]]:
     return {} if data is None else _data_columns(data)
 
 
-def _data_columns(data: Json) -> dict[str, list[Json]]:
+def _data_columns(data: object) -> dict[str, list[object]]:
     if isinstance(data, dict):
         return {
             str(name): values if isinstance(values, list) else [values]
@@ -60,7 +60,7 @@ def _split_columns(split: Mapping[str, Json]) -> dict[str, list[Json]]:
     return {name: [row[at] for row in rows if at < len(row)] for at, name in enumerate(names)}
 
 
-def resample_rows(body: Json, rows: int, rng: random.Random) -> Json:
+def resample_rows(body: object, rows: int, rng: random.Random) -> object:
     """The same kind of body with `rows` of its rows, drawn with replacement; None: it has none."""
     if not isinstance(body, dict) or LLM_KEYS & set(body):
         return None
@@ -79,7 +79,7 @@ def resample_rows(body: Json, rows: int, rng: random.Random) -> Json:
     return None
 
 
-def row_count(body: Json) -> int:
+def row_count(body: object) -> int:
     """Count the rows that a body holds; 1 where that is not known."""
     found = columns(body)
     return max((len(values) for values in found.values()), default=1)

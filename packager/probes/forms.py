@@ -37,11 +37,11 @@ class Maker(Protocol):
     def one(self) -> Made: ...
 
 
-def is_tensor(spec: Mapping[str, Json]) -> bool:
+def is_tensor(spec: Mapping[str, object]) -> bool:
     return spec.get("type") == "tensor"
 
 
-def maker(inputs: Sequence[Mapping[str, Json]], values: Values, *, raw: bool) -> Maker:
+def maker(inputs: Sequence[Mapping[str, object]], values: Values, *, raw: bool) -> Maker:
     """Return a maker of bodies for these inputs; `raw` for a signature from type hints."""
     if is_tensor(inputs[0]):
         return Tensors(tuple(inputs), values)
@@ -55,7 +55,7 @@ def maker(inputs: Sequence[Mapping[str, Json]], values: Values, *, raw: bool) ->
 class Columns:
     """Column-based: records, split, `inputs` as columns, and CSV where every type allows it."""
 
-    def __init__(self, inputs: tuple[Mapping[str, Json], ...], values: Values) -> None:
+    def __init__(self, inputs: tuple[Mapping[str, object], ...], values: Values) -> None:
         self._inputs, self._values = inputs, values
         self._named = all("name" in spec for spec in inputs)
         plain = all(spec.get("type") in _PLAIN for spec in inputs)
@@ -105,7 +105,7 @@ class Unified:
 
     forms: tuple[str, ...] = ("a chat",)
 
-    def __init__(self, inputs: tuple[Mapping[str, Json], ...], values: Values) -> None:
+    def __init__(self, inputs: tuple[Mapping[str, object], ...], values: Values) -> None:
         self._inputs, self._values = inputs, values
 
     def one(self) -> Made:
@@ -126,7 +126,7 @@ class Raw:
 
     forms: tuple[str, ...] = ("inputs",)
 
-    def __init__(self, inputs: tuple[Mapping[str, Json], ...], values: Values) -> None:
+    def __init__(self, inputs: tuple[Mapping[str, object], ...], values: Values) -> None:
         self._spec, self._values = inputs[0], values
 
     def one(self) -> Made:

@@ -8,7 +8,6 @@ from typing import Final
 
 from packager.probes.forms import CSV, JSON, Columns, is_tensor, written
 from packager.probes.values import Values
-from packager.types import Json
 
 _NUMBERS: Final = frozenset({"integer", "long", "float", "double"})
 _MOST: Final = 3
@@ -16,7 +15,7 @@ _MOST: Final = 3
 
 
 def bodies(
-    inputs: Sequence[Mapping[str, Json]], values: Values
+    inputs: Sequence[Mapping[str, object]], values: Values
 ) -> Iterator[tuple[str, bytes, str]]:
     """(what is wrong with it, body, content type)."""
     yield "malformed JSON", b'{"inputs": [1,', JSON
@@ -37,7 +36,7 @@ def bodies(
 
 
 def _spoil_columns(
-    names: Sequence[str], inputs: Sequence[Mapping[str, Json]], values: Values
+    names: Sequence[str], inputs: Sequence[Mapping[str, object]], values: Values
 ) -> Iterator[tuple[str, bytes, str]]:
     row = [values.column(spec, name) for spec, name in zip(inputs, names, strict=True)]
     yield _with("a renamed column", [f"{names[0]}?", *names[1:]], row)
@@ -58,9 +57,9 @@ def _spoil_columns(
     yield "no rows", json.dumps({"dataframe_split": {"columns": names, "data": []}}).encode(), JSON
 
 
-def _with(what: str, names: Sequence[str], row: Sequence[Json]) -> tuple[str, bytes, str]:
+def _with(what: str, names: Sequence[str], row: Sequence[object]) -> tuple[str, bytes, str]:
     return what, written("dataframe_split", list(names), [list(row)]).body, JSON
 
 
-def _replace_cell(row: Sequence[Json], at: int, value: Json) -> list[Json]:
+def _replace_cell(row: Sequence[object], at: int, value: object) -> list[object]:
     return [*row[:at], value, *row[at + 1 :]]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from packager.probes.values import Values
-from packager.types import Json
 
 ROWS: Final = (1, 2, 1000)
 _MOST: Final = 1e12
@@ -21,7 +20,7 @@ _GAPPED: Final = frozenset({"float", "double"})
 class Extremes(Values):
     """Each value at an end of its range, beyond it, or a word that the example does not have."""
 
-    def draw_typed(self, spec: Mapping[str, Json], seen: Sequence[Json] = ()) -> Json:
+    def draw_typed(self, spec: Mapping[str, object], seen: Sequence[object] = ()) -> object:
         if spec.get("type") == "string":
             return f"never seen {self.rng.randrange(1000)} \N{SNOWMAN}"
         return Values.draw_typed(self, spec, seen)
@@ -49,7 +48,7 @@ class Widest(Values):
 class Gaps(Values):
     """Values as the example has them, and nothing where the signature lets a value be missing."""
 
-    def column(self, spec: Mapping[str, Json], name: str) -> Json:
+    def column(self, spec: Mapping[str, object], name: str) -> object:
         may_miss = not spec.get("required", True) or spec.get("type") in _GAPPED
         if may_miss and self.rng.random() < _GAP:
             return None

@@ -39,7 +39,7 @@ class Values:
     examples: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     """Values that the saved example has, by column."""
 
-    def column(self, spec: Mapping[str, Json], name: str) -> Json:
+    def column(self, spec: Mapping[str, object], name: str) -> object:
         """One cell of a column of the signature."""
         seen = [value for value in self.examples.get(name, ()) if value is not None]
         has_null = len(seen) < len(self.examples.get(name, ()))
@@ -47,7 +47,7 @@ class Values:
             return None
         return self.draw_typed(spec, seen)
 
-    def draw_typed(self, spec: Mapping[str, Json], seen: Sequence[Json] = ()) -> Json:
+    def draw_typed(self, spec: Mapping[str, object], seen: Sequence[object] = ()) -> object:
         """A value of the type that an MLmodel's spec names.
 
         https://mlflow.org/docs/latest/ml/model/signatures/#signature-components, as of 3.17
@@ -69,7 +69,7 @@ class Values:
             return self._reword_prose(self.rng.choice(list(seen)))
         return self._make_nested(kind, spec)
 
-    def _reword_prose(self, value: Json) -> Json:
+    def _reword_prose(self, value: object) -> object:
         """The same structure; what reads as prose has some of its words, in another order."""
         if isinstance(value, list):
             return [self._reword_prose(inner) for inner in value]
@@ -95,13 +95,13 @@ class Values:
             return {word: self.draw_typed(spec.get("values", {})) for word in ("a", "b")}
         return self.rng.choice(_WORDS)
 
-    def tensor(self, dtype: str, shape: Sequence[int], seen: Sequence[Json]) -> Json:
+    def tensor(self, dtype: str, shape: Sequence[int], seen: Sequence[object]) -> object:
         """Nested lists of this shape, every size of it given; a scalar for an empty shape."""
         if not shape:
             return self._make_element(dtype, seen)
         return [self.tensor(dtype, shape[1:], seen) for _ in range(shape[0])]
 
-    def _make_element(self, dtype: str, seen: Sequence[Json]) -> Json:
+    def _make_element(self, dtype: str, seen: Sequence[object]) -> object:
         if dtype.startswith("float"):
             return self.real(_numbers(seen))
         if dtype in _DTYPES:
@@ -125,7 +125,7 @@ class Values:
         least = max(limits[0], int(low) - spare if low < 0 or spare < low else min(int(low), 0))
         return self.rng.randint(least, max(least, min(limits[1], int(high) + spare)))
 
-    def _make_moment(self, seen: Sequence[Json]) -> str:
+    def _make_moment(self, seen: Sequence[object]) -> str:
         moments = [value for value in seen if isinstance(value, str)]
         try:
             start = datetime.fromisoformat(self.rng.choice(moments)) if moments else None
@@ -135,7 +135,7 @@ class Values:
         return (start + timedelta(seconds=self.rng.randint(-(10**7), 10**7))).isoformat()
 
 
-def parameter(spec: Mapping[str, Json], rng: random.Random) -> Json:
+def parameter(spec: Mapping[str, object], rng: random.Random) -> object:
     """A value beside the default, of its type; the default where there is no telling."""
     default, kind = spec.get("default"), str(spec.get("type", ""))
     if isinstance(default, bool):
@@ -147,7 +147,7 @@ def parameter(spec: Mapping[str, Json], rng: random.Random) -> Json:
     return default
 
 
-def flatten_lists(value: Json) -> Iterator[Json]:
+def flatten_lists(value: object) -> Iterator[object]:
     """The leaves of nested lists."""
     if isinstance(value, list):
         for inner in value:
@@ -156,7 +156,7 @@ def flatten_lists(value: Json) -> Iterator[Json]:
         yield value
 
 
-def _numbers(seen: Sequence[Json]) -> list[float]:
+def _numbers(seen: Sequence[object]) -> list[float]:
     """Those that are finite numbers, or text of one, as a CSV example has it."""
     found = []
     for value in seen:

@@ -61,7 +61,7 @@ def _read_packages(tree: Path) -> dict[str, tuple[str, bool]]:
     return found
 
 
-def _compare_libraries(parts: Sequence[Mapping[str, Json]], tree: Path) -> Iterator[str]:
+def _compare_libraries(parts: Sequence[Mapping[str, object]], tree: Path) -> Iterator[str]:
     """Compare by digest each library that is told, and each in lib/, which the build supplies."""
     told = {str(each["name"]): _read_hash(each) for each in parts if each.get("type") == "file"}
     for name in sorted(told.keys() | {f"lib/{each.name}" for each in (tree / "lib").glob("*.so*")}):

@@ -46,7 +46,7 @@ def compare_deployed(
     return {"name": "deployed", "passed": not problems, "problems": problems}
 
 
-def _read_versions(functions: Client, alias_arn: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
+def _read_versions(functions: Client, alias_arn: str) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Each version that the alias sends requests to, and its configuration."""
     function, _, alias = alias_arn.rpartition(":")
     told = functions.get_alias(FunctionName=function, Name=alias)

@@ -147,7 +147,7 @@ def _read_step(entry: Json, steps: list[Step], arrays: list[Constant]) -> Step:
     return step
 
 
-def _read_count(value: Json) -> int:
+def _read_count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise FormError(f"{value!r} where a count or a position is meant")
     return value

@@ -76,7 +76,7 @@ def _are_single(values: Sequence[float]) -> bool:
 
 
 def read_unexplained(
-    expected: Json, actual: Json, spread: Spread
+    expected: object, actual: object, spread: Spread
 ) -> tuple[list[Difference], list[Difference]]:
     """(differences that the spread does not explain, those that are rounding's)."""
     return split_differences(

@@ -43,25 +43,25 @@ def body(
     return json.dumps({"widgets": widgets}, indent=1, ensure_ascii=True)
 
 
-def _function(*names: str, stat: str) -> list[list[Json]]:
+def _function(*names: str, stat: str) -> list[list[object]]:
     where = ["FunctionName", "${Function}"]
     return [["AWS/Lambda", name, *where, {"stat": stat}] for name in names]
 
 
-def _graph_durations() -> list[list[Json]]:
+def _graph_durations() -> list[list[object]]:
     where = ["FunctionName", "${Function}"]
     return [["AWS/Lambda", "Duration", *where, {"stat": stat}] for stat in ("p50", "p99")]
 
 
-def _own(namespace: str, own: list[str], stat: str, *names: str) -> list[list[Json]]:
+def _own(namespace: str, own: list[str], stat: str, *names: str) -> list[list[object]]:
     return [[namespace, name, *own, {"stat": stat}] for name in names]
 
 
-def _queue(name: str) -> list[Json]:
+def _queue(name: str) -> list[object]:
     return ["AWS/SQS", name, "QueueName", "${FailuresQueue.QueueName}", {"stat": "Maximum"}]
 
 
-def _make_widget(place: int, title: str, lines: list[list[Json]]) -> Json:
+def _make_widget(place: int, title: str, lines: list[list[object]]) -> object:
     return {
         "type": "metric",
         "x": place % _ACROSS * _WIDTH,

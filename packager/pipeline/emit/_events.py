@@ -52,7 +52,7 @@ def events(model: ResolvedModel, sources: Iterable[str] = ()) -> dict[str, Json]
     return found
 
 
-def payload(model: ResolvedModel) -> Json:
+def payload(model: ResolvedModel) -> object:
     """The direct invoke's payload; None where there is nothing to make it of."""
     return _payload(model, *sample(model))
 
@@ -98,7 +98,7 @@ def _make_tensor(spec: Json) -> Json:
     return value
 
 
-def _payload(model: ResolvedModel, body: bytes | None, content_type: str) -> Json:
+def _payload(model: ResolvedModel, body: bytes | None, content_type: str) -> object:
     """Return a direct invoke's payload: the decoded body; a CSV body as `dataframe_split`."""
     if body is None:
         return None
@@ -124,7 +124,7 @@ def _payload(model: ResolvedModel, body: bytes | None, content_type: str) -> Jso
     return {"dataframe_split": {"columns": columns, "data": data}}
 
 
-def _decode_body(model: ResolvedModel, body: bytes) -> Json:
+def _decode_body(model: ResolvedModel, body: bytes) -> object:
     """MLflow writes NaN for what is missing, and Lambda takes strict JSON: null means the same.
 
     None where the body says Infinity, which JSON has no word for.
@@ -149,7 +149,7 @@ def _make_strict(constant: str) -> None:
         raise _NoJsonError(constant)
 
 
-def _make_cell(text: str) -> Json:
+def _make_cell(text: str) -> object:
     if text in {"", "NaN", "nan"}:
         return None
     try:
@@ -185,7 +185,7 @@ def _body(body: bytes | None) -> dict[str, object]:
         return {"body": base64.b64encode(body).decode("ascii"), "isBase64Encoded": True}
 
 
-def _version_2(host: str, body: bytes | None, content_type: str) -> Json:
+def _version_2(host: str, body: bytes | None, content_type: str) -> object:
     method, path = _make_http_event(body)
     route = "$default" if ".lambda-url." in host else f"{method} {path}"
     event = {
@@ -217,7 +217,7 @@ def _version_2(host: str, body: bytes | None, content_type: str) -> Json:
     return {key: value for key, value in event.items() if value is not None}
 
 
-def _version_1(body: bytes | None, content_type: str) -> Json:
+def _version_1(body: bytes | None, content_type: str) -> object:
     method, path = _make_http_event(body)
     host = "d-1a2b3c.execute-api.us-east-1.amazonaws.com"
     headers = _make_headers(host, body, content_type)
@@ -250,7 +250,7 @@ def _version_1(body: bytes | None, content_type: str) -> Json:
     }
 
 
-def _load_balancer(body: bytes | None, content_type: str) -> Json:
+def _load_balancer(body: bytes | None, content_type: str) -> object:
     method, path = _make_http_event(body)
     group = f"arn:aws:elasticloadbalancing:us-east-1:{_ACCOUNT}:targetgroup/model/0123456789abcdef"
     event = _body(body)

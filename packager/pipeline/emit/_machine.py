@@ -41,7 +41,7 @@ _AGAIN: Final = (
 """Errors that another attempt may not meet; a row that cannot be scored is none, but an answer."""
 
 
-def definition(function: str, partition: str) -> dict[str, Json]:
+def definition(function: str, partition: str) -> dict[str, object]:
     """`function` is the alias' ARN, `partition` as in `aws`; or a template's variables."""
     rows = {
         _name(form): _rows(form, reader, function, partition) for form, reader in READERS.items()
@@ -66,7 +66,7 @@ def _name(form: str) -> str:
     return f"Score{form.capitalize()}"
 
 
-def _rows(form: str, reader: Json, function: str, partition: str) -> dict[str, Json]:
+def _rows(form: str, reader: object, function: str, partition: str) -> dict[str, object]:
     return {
         **_make_map(function, partition, "EXPRESS"),
         "ItemReader": {
@@ -82,7 +82,7 @@ def _rows(form: str, reader: Json, function: str, partition: str) -> dict[str, J
     }
 
 
-def _map_objects(function: str, partition: str) -> dict[str, Json]:
+def _map_objects(function: str, partition: str) -> dict[str, object]:
     target = "States.Format('s3://{}/{}{}.jsonl', $.output.bucket, $.output.prefix, {})".replace(
         ", {})", ", $$.Map.Item.Value.Key)"
     )
@@ -99,7 +99,7 @@ def _map_objects(function: str, partition: str) -> dict[str, Json]:
     }
 
 
-def _make_map(function: str, partition: str, kind: str) -> dict[str, Json]:
+def _make_map(function: str, partition: str, kind: str) -> dict[str, object]:
     """Return what both maps have in common.
 
     A file may take longer than the five minutes of an express execution.
@@ -121,7 +121,7 @@ def _make_map(function: str, partition: str, kind: str) -> dict[str, Json]:
     }
 
 
-def _task(function: str, partition: str) -> dict[str, Json]:
+def _task(function: str, partition: str) -> dict[str, object]:
     return {
         "Type": "Task",
         "Resource": f"arn:{partition}:states:::lambda:invoke",

@@ -67,7 +67,7 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
     }
 
 
-def _describe_entry(entry: LedgerEntry) -> Json:
+def _describe_entry(entry: LedgerEntry) -> object:
     return {**asdict(entry), "bytes_saved": entry.bytes_before - entry.bytes_after}
 
 
@@ -142,7 +142,7 @@ def _summarize(
     }
 
 
-def _model(plan: BuildPlan) -> Json:
+def _model(plan: BuildPlan) -> object:
     model = plan.model
     return {
         "uri": public_uri(model.uri),
@@ -161,7 +161,7 @@ def _model(plan: BuildPlan) -> Json:
     }
 
 
-def _target(plan: BuildPlan) -> Json:
+def _target(plan: BuildPlan) -> object:
     runtime, limits = plan.runtime, plan.target.limits
     return {
         "name": plan.target.name,
@@ -177,7 +177,7 @@ def _target(plan: BuildPlan) -> Json:
     }
 
 
-def _count_removals(bundle: Bundle) -> Json:
+def _count_removals(bundle: Bundle) -> object:
     """Per rule, how many files and bytes it left out."""
     files: dict[str, int] = defaultdict(int)
     sizes: dict[str, int] = defaultdict(int)

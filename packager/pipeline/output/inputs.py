@@ -24,7 +24,7 @@ from typing import Final
 from packager.environments import virtual_environments
 from packager.system import process, resources, sandbox
 from packager.system.file_tree import sha256, walk
-from packager.types import BuildPlan, BuildRequest, Json, ModelOptions, ResolvedModel
+from packager.types import BuildPlan, BuildRequest, ModelOptions, ResolvedModel
 
 _PREFIXES: Final = ("PACKAGER_", "MLFLOW_", "UV_", "OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
 _NAMES: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONHASHSEED", "PYTHONPATH")
@@ -63,7 +63,7 @@ def make_key(attempts: Sequence[BuildPlan]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _describe(value: object) -> Json:
+def _describe(value: object) -> object:
     """Return any value of a plan as JSON that is the same whenever the value is.
 
     Raises TypeError for a value that nothing is known of: it would be left out unseen.
@@ -93,7 +93,7 @@ def _sort_items(value: Mapping[object, object]) -> list[tuple[object, object]]:
     return sorted(value.items(), key=lambda item: json.dumps(_describe(item[0])))
 
 
-def _describe_fields(value: object) -> Json:
+def _describe_fields(value: object) -> object:
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"an artifact hangs on a {type(value).__name__}, which has no digest")
     skipped = _PLACES.get(type(value), frozenset())
@@ -107,7 +107,7 @@ def _describe_fields(value: object) -> Json:
     }
 
 
-def _describe_path(path: Path) -> Json:
+def _describe_path(path: Path) -> object:
     """Describe a file, or each file of a folder, by its digest."""
     if path.is_dir():
         return [[each.as_posix(), sha256(path / each)] for each in walk(path)]

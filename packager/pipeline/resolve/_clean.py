@@ -39,7 +39,7 @@ def clean(root: Path, mlmodel: MlModel) -> MlModel:
     return _mlmodel.parse(values)
 
 
-def is_absolute(value: Json) -> bool:
+def is_absolute(value: object) -> bool:
     """Tell whether it is a path or an address that is of one machine or one account."""
     return isinstance(value, str) and _ABSOLUTE.match(value) is not None
 

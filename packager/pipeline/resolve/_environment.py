@@ -82,7 +82,7 @@ def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -
 
 
 def _python(
-    python_env: Mapping[str, Json], dependencies: Sequence[Json], pyfunc: Mapping[str, Json]
+    python_env: Mapping[str, object], dependencies: Sequence[object], pyfunc: Mapping[str, object]
 ) -> str | None:
     """The first that is declared, in full where any names the patch release of the same minor."""
     in_conda = (
@@ -99,11 +99,11 @@ def _python(
     return next((version for version in same if version.count(".") == 2), first)
 
 
-def _yaml(path: Path) -> Mapping[str, Json]:
+def _yaml(path: Path) -> Mapping[str, object]:
     return model_documents.read_yaml(path) if path.is_file() else {}
 
 
-def _dependencies(values: Mapping[str, Json], name: str) -> list[Json]:
+def _dependencies(values: Mapping[str, object], name: str) -> list[object]:
     """Raises ModelFormatError where they are no list of texts and tables of pip's."""
     listed = values.get("dependencies")
     if listed is None:
@@ -122,11 +122,11 @@ def _dependencies(values: Mapping[str, Json], name: str) -> list[Json]:
     return listed
 
 
-def _is_texts(values: Json) -> bool:
+def _is_texts(values: object) -> bool:
     return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
-def _list_packages(dependencies: Sequence[Json]) -> tuple[str, ...]:
+def _list_packages(dependencies: Sequence[object]) -> tuple[str, ...]:
     """Packages outside of the pip part, which conda installs and MLflow does not."""
     return tuple(
         line

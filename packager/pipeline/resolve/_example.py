@@ -82,7 +82,7 @@ def read_given(path: Path) -> SavedExample:
     return SavedExample(body=body, content_type=_JSON, source=path.name)
 
 
-def _no_request(request: Json) -> str | None:
+def _no_request(request: object) -> str | None:
     if not isinstance(request, dict):
         return "it is not a JSON object"
     if any(key in request for key in _UNIFIED):
@@ -123,7 +123,7 @@ def _convert_example(example: Json, info: dict[str, Json]) -> Json:
     return request if params is None else {**request, "params": params}
 
 
-def _frame(example: Json, orient: Json) -> dict[str, Json]:
+def _frame(example: object, orient: object) -> dict[str, object]:
     if orient == "records" or (orient != "split" and isinstance(example, list)):
         if isinstance(example, list) and all(isinstance(row, dict) for row in example):
             return {"dataframe_records": example}

@@ -41,7 +41,7 @@ def read(root: Path) -> MlModel:
     return parse(model_documents.read_yaml(root / FILENAME))
 
 
-def parse(values: Mapping[str, Json]) -> MlModel:
+def parse(values: Mapping[str, object]) -> MlModel:
     metadata = values.get("metadata")
     if isinstance(metadata, dict) and metadata.get(_EXTERNAL) in {True, "true"}:
         raise ModelFormatError(
@@ -60,7 +60,7 @@ def parse(values: Mapping[str, Json]) -> MlModel:
     return MlModel(values=values, flavors=flavors, signature=signature, notes=tuple(notes))
 
 
-def _flavors(values: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
+def _flavors(values: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:
     flavors = values.get("flavors")
     if not isinstance(flavors, dict) or not flavors:
         raise ModelFormatError(
@@ -84,7 +84,7 @@ def _flavors(values: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
     return {str(name): config for name, config in flavors.items()}
 
 
-def _signature(given: Json) -> Mapping[str, Json] | None:
+def _signature(given: object) -> Mapping[str, object] | None:
     if given is None:
         return None
     if not isinstance(given, dict):
@@ -95,7 +95,7 @@ def _signature(given: Json) -> Mapping[str, Json] | None:
     return parts if any(specs is not None for specs in parts.values()) else None
 
 
-def _specs(part: str, text: Json) -> Json:
+def _specs(part: str, text: object) -> object:
     """Each part is JSON in a string inside the YAML."""
     specs = text
     if isinstance(text, str):

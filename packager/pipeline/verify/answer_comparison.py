@@ -11,7 +11,7 @@ from packager.pipeline.answers.comparison import Difference, places, split_diffe
 from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.targets.hosts import Answered, Delivered
-from packager.types import Check, Finding, Json, Spread
+from packager.types import Check, Finding, Spread
 
 _DIFFERENCES: Final = 3
 """Of one request, that are listed."""
@@ -27,7 +27,7 @@ class Measure:
     """Relative and absolute, of a compiled model's numbers; None asks for every bit."""
 
     def split_differences(
-        self, expected: Json, actual: Json
+        self, expected: object, actual: object
     ) -> tuple[list[Difference], list[Difference]]:
         """(differences that nothing allows, those that are allowed)."""
         return split_differences(
@@ -82,7 +82,7 @@ def compare_answer(
 
 
 def compare_message(
-    source: str, came: Delivered, predictions: Json, measure: Measure
+    source: str, came: Delivered, predictions: object, measure: Measure
 ) -> tuple[Finding, ...]:
     """Compare what a message of the source was answered with a request's predictions."""
     if came.failure is not None or not came.answers:

@@ -25,7 +25,7 @@ from packager.pipeline.verify.oracle import Recorded
 from packager.probes import Probe
 from packager.system import file_tree, sandbox
 from packager.targets.hosts import HOSTS, PING, Answered, Boot, Call, Delivers, Host, ProcessStats
-from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Json, Replay
+from packager.types import BuildPlan, Bundle, Check, ColdStart, Finding, Replay
 
 _LOG = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ def _deliver_all(
     return f"one message each by {', '.join(sources)}: answered as over HTTP", findings
 
 
-def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, Json] | None:
+def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, object] | None:
     """A request's body and its predictions, where a message can carry both."""
     if probe.door != "direct" or recorded.status != 200:
         return None

@@ -13,7 +13,7 @@ from packager.types import Json
 
 
 class _Form(Protocol):
-    def make_event(self, request: Json) -> Json: ...
+    def make_event(self, request: object) -> object: ...
 
 
 def source_event(name: str, request: Json) -> Json:

@@ -6,8 +6,6 @@ import base64
 import json
 from typing import Final
 
-from packager.types import Json
-
 ACCOUNT: Final = "123456789012"
 REGION: Final = "us-east-1"
 ID: Final = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
@@ -18,10 +16,10 @@ def make_arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
 
 
-def make_records(source: str, arn: str, **more: Json) -> Json:
+def make_records(source: str, arn: str, **more: object) -> object:
     shared = {"eventSource": source, "eventSourceARN": arn, "awsRegion": REGION}
     return {"Records": [{**shared, **more}]}
 
 
-def encode_base64(request: Json) -> str:
+def encode_base64(request: object) -> str:
     return base64.b64encode(json.dumps(request).encode()).decode("ascii")

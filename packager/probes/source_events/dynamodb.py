@@ -24,7 +24,7 @@ def make_event(request: Json) -> Json:
     )
 
 
-def _make_attribute(value: Json) -> dict[str, object]:
+def _make_attribute(value: object) -> dict[str, object]:
     if isinstance(value, bool):
         return {"BOOL": value}
     if value is None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from packager.probes.source_events._forms import ACCOUNT, ID, REGION
-from packager.types import Json
 
 
-def make_event(request: Json) -> Json:
+def make_event(request: object) -> object:
     return {
         "version": "0",
         "id": ID,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from packager.types import Json
 
-
-def make_event(_: Json) -> Json:
+def make_event(_: object) -> object:
     return {"input": "s3://data/in/request.json", "output": "s3://answers/request.jsonl"}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from packager.probes.source_events._forms import EPOCH_SECONDS, ID, encode_base64, make_arn
-from packager.types import Json
 
 
-def make_event(request: Json) -> Json:
+def make_event(request: object) -> object:
     record = {
         "topic": "requests",
         "partition": 0,

@@ -8,10 +8,9 @@ from packager.probes.source_events._forms import (
     make_arn,
     make_records,
 )
-from packager.types import Json
 
 
-def make_event(request: Json) -> Json:
+def make_event(request: object) -> object:
     sequence = "49590338271490256608559692538361571095921575989136588898"
     return make_records(
         "aws:kinesis",

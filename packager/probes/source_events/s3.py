@@ -12,7 +12,7 @@ NOTICES: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:objects"
 """The queue of a bucket's notices, as PACKAGER_NOTICES names it."""
 
 
-def make_event(_: Json) -> Json:
+def make_event(_: object) -> object:
     """The object is the user's to name; a bucket's notification quotes its key as a query does."""
     return make_records(
         "aws:s3",

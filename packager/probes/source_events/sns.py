@@ -8,7 +8,7 @@ from packager.probes.source_events._forms import ID, make_arn
 from packager.types import Json
 
 
-def make_event(request: Json) -> Json:
+def make_event(request: object) -> object:
     topic = make_arn("sns", "requests")
     sent: dict[str, Json] = {
         "Type": "Notification",

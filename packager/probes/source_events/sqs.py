@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 from packager.probes.source_events._forms import ACCOUNT, EPOCH_SECONDS, ID, make_arn, make_records
-from packager.types import Json
 
 
-def make_event(request: Json) -> Json:
+def make_event(request: object) -> object:
     return make_records(
         "aws:sqs",
         make_arn("sqs", "requests"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from packager.types import Json
 
-
-def make_event(request: Json) -> Json:
+def make_event(request: object) -> object:
     return {"BatchInput": {}, "Items": [request]}

@@ -34,7 +34,7 @@ def http_event(
     body: bytes,
     headers: Mapping[str, str],
     kind: EventKind = "http-api",
-) -> dict[str, Json]:
+) -> dict[str, object]:
     """The event that this front sends for the request; a body that is not UTF-8 goes as base64."""
     try:
         text, encoded = body.decode(), False
@@ -45,17 +45,17 @@ def http_event(
     return {**event, "body": text or None, "isBase64Encoded": encoded}
 
 
-def _http_api(method: str, path: str, headers: Mapping[str, str]) -> dict[str, Json]:
+def _http_api(method: str, path: str, headers: Mapping[str, str]) -> dict[str, object]:
     return _version_2(method, path, headers, domain=_DOMAIN, account="123456789012")
 
 
-def _function_url(method: str, path: str, headers: Mapping[str, str]) -> dict[str, Json]:
+def _function_url(method: str, path: str, headers: Mapping[str, str]) -> dict[str, object]:
     return _version_2(method, path, headers, domain=_URL_DOMAIN, account="anonymous")
 
 
 def _version_2(
     method: str, path: str, headers: Mapping[str, str], *, domain: str, account: str
-) -> dict[str, Json]:
+) -> dict[str, object]:
     return {
         "version": "2.0",
         "routeKey": "$default",
@@ -83,7 +83,7 @@ def _version_2(
     }
 
 
-def _rest_api(method: str, path: str, headers: Mapping[str, str]) -> dict[str, Json]:
+def _rest_api(method: str, path: str, headers: Mapping[str, str]) -> dict[str, object]:
     sent = {"Host": _DOMAIN, "User-Agent": _AGENT, **headers}
     return {
         "resource": "/{proxy+}",
@@ -115,7 +115,7 @@ def _rest_api(method: str, path: str, headers: Mapping[str, str]) -> dict[str, J
     }
 
 
-def _balancer(method: str, path: str, headers: Mapping[str, str]) -> dict[str, Json]:
+def _balancer(method: str, path: str, headers: Mapping[str, str]) -> dict[str, object]:
     return {
         "requestContext": {"elb": {"targetGroupArn": _ARN}},
         "httpMethod": method,

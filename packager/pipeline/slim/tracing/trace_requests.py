@@ -104,14 +104,14 @@ def _by_sources(asked: tuple[Probe, ...], names: Sequence[str]) -> Iterator[Trac
         yield {"event": notice_event(), "refused": True}
 
 
-def _request(probe: Probe) -> dict[str, Json] | None:
+def _request(probe: Probe) -> dict[str, object] | None:
     if probe.rows == 0 or not probe.content_type.startswith("application/json"):
         return None
     found = json.loads(probe.body)
     return found if isinstance(found, dict) else None
 
 
-def _row(request: Mapping[str, Json]) -> dict[str, Json] | None:
+def _row(request: Mapping[str, object]) -> dict[str, object] | None:
     split = request.get("dataframe_split")
     if not isinstance(split, dict) or not split.get("columns") or not split.get("data"):
         return None

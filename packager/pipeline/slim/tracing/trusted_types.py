@@ -79,7 +79,7 @@ def _make_key(bundle: Bundle, plan: BuildPlan, options: Mapping[str, Json]) -> s
     return cache.make_key(setting, form.encode())
 
 
-def _read_form(found: Json, ids: dict[object, int]) -> Json:
+def _read_form(found: object, ids: dict[object, int]) -> object:
     """Return a schema without what another fit of the same estimators changes.
 
     Those are numbers, the ids of objects, which are counted instead, and the names of the files

@@ -20,7 +20,7 @@ from packager.system import resources
 from tests import sam
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:churn:live"
-MACHINE = definition(ARN, "aws")
+MACHINE: Any = definition(ARN, "aws")
 
 
 def linted(machine: dict[str, Any]) -> list[str]:
