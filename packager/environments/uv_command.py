@@ -47,6 +47,8 @@ _NETWORK: Final = (
     *("NETRC", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
 )
 _CACHE: Final = ("UV_CACHE_DIR", "UV_NO_CACHE", "XDG_CACHE_HOME")
+_SECRET: Final = ("_PASSWORD", "_TOKEN")
+_WITH_PASSWORD: Final = re.compile(r"://[^/\s@]*?:([^/\s]+)@")
 # a keyring program asks the desktop's secret service
 _KEYRING: Final = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")
 
@@ -131,6 +133,17 @@ def run_pip(
     return done
 
 
+def list_secret_variables() -> tuple[str, ...]:
+    """List what uv sees of this process's environment and could write into an address, sorted."""
+    return tuple(
+        sorted(
+            name
+            for name, value in build_environment().items()
+            if (value and name.endswith(_SECRET)) or _WITH_PASSWORD.search(value)
+        )
+    )
+
+
 def _raise_known_failure(said: str) -> None:
     """Raises IndexUnavailableError or StorageError for what tells nothing of the packages."""
     if why := explain_index_failure(said):
@@ -141,9 +154,9 @@ def _raise_known_failure(said: str) -> None:
 
 def _hide_secrets(words: str, env: Mapping[str, str]) -> str:
     """Hide the passwords in what uv said: it fills them in where asked to."""
-    secrets = {value for name, value in env.items() if name.endswith(("_PASSWORD", "_TOKEN"))}
+    secrets = {value for name, value in env.items() if name.endswith(_SECRET)}
     for value in env.values():
-        secrets.update(re.findall(r"://[^/\s@]*?:([^/\s]+)@", value))
+        secrets.update(_WITH_PASSWORD.findall(value))
     for secret in sorted(secrets - {""}, key=len, reverse=True):
         words = words.replace(secret, "***")
     return words

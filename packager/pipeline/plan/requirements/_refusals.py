@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from packager.environments import uv_command
 from packager.errors import PlanError
 from packager.pipeline.plan.requirements import _wheels
 from packager.system.redaction import name_host
@@ -127,6 +128,12 @@ def _explain_remote(name: str, address: str, *, trusted: bool) -> str | None:
         return (
             f"only the model names {name_host(address)}; give --trust-model-index to take it from "
             "there"
+        )
+    if secrets := uv_command.list_secret_variables():
+        return (
+            f"what it requires may be an address into which {' and '.join(secrets)} would be "
+            "filled in; download the wheel and list it as code/NAME.whl, or keep the password in "
+            "~/.netrc"
         )
     return None
 

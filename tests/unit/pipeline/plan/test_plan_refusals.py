@@ -100,6 +100,26 @@ def test_a_wheel_is_fetched_from_an_address_that_is_trusted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("UV_INDEX_CORP_PASSWORD", "s3cret"),
+        ("UV_DEFAULT_INDEX", "https://me:s3cret@example.com/simple"),
+        ("HTTPS_PROXY", "http://me:s3cret@example.com:3128"),
+    ],
+)
+def test_no_password_is_there_to_be_filled_into_what_a_trusted_wheel_requires(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "own @ https://example.com/own-1.0-py3-none-any.whl"
+    _check(line, trusted=True)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(PlanError, match=f"{name} would be filled in") as caught:
+        _check(line, trusted=True)
+    assert "s3cret" not in str(caught.value)
+    _check("six", trusted=True)
+
+
+@pytest.mark.parametrize(
     ("required", "said"),
     [
         ("x @ http://example.com/${UV_INDEX_CORP_PASSWORD}/x-1-py3-none-any.whl", "placeholder"),
