@@ -72,7 +72,7 @@ def list_attempts(
 
 def _name_unread(flavor: Flavor, model: ResolvedModel, engine: Engine) -> str:
     """Name what the model's files hold that machine code does not read, before any is loaded."""
-    if engine is not Engine.MACHINE_CODE or Tier.NATIVE not in flavor.tiers:
+    if engine is not engines.WITHOUT_WHEELS or Tier.NATIVE not in flavor.tiers:
         return ""
     unread = engines.list_unread(model, flavor.name, list_native(flavor, model, None)[0].loader)
     return f"it does not read {', '.join(unread[:_NAMED])}" if unread else ""
