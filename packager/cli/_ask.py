@@ -142,7 +142,7 @@ def demo(
         Path, typer.Argument(help="Folder for the registry and the artifact.", file_okay=False)
     ] = Path("demo"),
     *,
-    target: to.Target = "aws-lambda",
+    target: to.DemoTarget = "aws-lambda",
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
 ) -> None:

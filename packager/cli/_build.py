@@ -102,8 +102,8 @@ def build(
 ) -> None:
     """Build, prove and emit a deployable artifact.
 
-    The artifact appears in --out whole or not at all; an artifact that is there is replaced only
-    by a proven one. Environments and recorded answers are cached, so a second run is faster.
+    The artifact appears in --out whole or not at all; a build that fails leaves an earlier artifact
+    as it is. Environments and recorded answers are cached, so a second run is faster.
     """
     from packager.commands.target_fit import Workload
 

@@ -30,6 +30,16 @@ Target: TypeAlias = Annotated[
         "first whose limits the measured artifact meets.",
     ),
 ]
+DemoTarget: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        "-t",
+        metavar="<target>",
+        rich_help_panel=Panel.TARGET,
+        help="Target of the demo: aws-lambda or azure-functions.",
+    ),
+]
 Arch: TypeAlias = Annotated[
     Architecture,
     typer.Option(

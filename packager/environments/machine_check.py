@@ -37,13 +37,13 @@ _PROGRAMS: Final[Mapping[str, tuple[str, str]]] = {
 _EXTRAS: Final[Mapping[str, tuple[str, str, str]]] = {
     "boto3": (
         "aws",
-        "you cannot use `mlflow deployments`, `packager batch` or an artifact store on S3",
-        "uv tool install 'serverless-model-packager[aws]'",
+        "you cannot use `mlflow deployments`, a store on S3, or what asks AWS (`packager batch`)",
+        "in a clone of packager: uv tool install '.[aws]'",
     ),
     "skops": (
         "demo",
         "you cannot run `packager demo`",
-        "uv tool install 'serverless-model-packager[demo]'",
+        "in a clone of packager: uv tool install '.[demo]'",
     ),
 }
 

@@ -345,7 +345,7 @@ def _read_bicep(path: Path) -> Iterable[tuple[str, str, str, str]]:
 
 
 def _describe_settings(settings: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    return ((f"`{name}`", f"{text[:1].upper()}{text[1:]}.") for name, text in settings.items())
+    return ((f"`{name}`", f"{text}.") for name, text in settings.items())
 
 
 class _Named:
