@@ -128,7 +128,7 @@ def rollback(
         typer.Option(
             metavar="<version>",
             rich_help_panel=Panel.TARGET,
-            help="Version that gets every request. Without it, the one that served before.",
+            help="Version that gets every request. Without it, the only one that was there before.",
             show_default=False,
         ),
     ] = None,
@@ -139,8 +139,9 @@ def rollback(
     """Send every request to an earlier version of the deployed function, at once.
 
     While two versions share the requests, the newer one gets none any more. Else the version that
-    was published before serves again. The stack keeps its template: deploy an earlier artifact to
-    make it permanent.
+    was published before serves again; name it with --to if there are several.
+
+    The stack keeps its template: deploy an earlier artifact to make it permanent.
     """
     from packager.commands.cloud.traffic import roll_back
 

@@ -15,8 +15,8 @@ from packager.deployments._errors import DeploymentError, explain_errors, messag
 _LOG = logging.getLogger(__name__)
 NAME_TAG: Final = "mlflow:deployment"
 _UNCHANGED: Final = re.compile(r"No updates are to be performed|didn't contain changes")
-# waits of the service: an hour at most, asked every 5 seconds
-_WAIT: Final = {"Delay": 5, "MaxAttempts": 720}
+# waits of the service: three hours at most, for a slow rollout; asked every 5 seconds
+_WAIT: Final = {"Delay": 5, "MaxAttempts": 2160}
 _SHOWN: Final = 8
 _Kind = Literal["CREATE", "UPDATE"]
 
@@ -173,7 +173,7 @@ def _make_failure(cloud: Cloud, kind: _Kind, name: str, stack_id: str) -> Deploy
         cloud.stacks.delete_stack(StackName=stack_id)
         text += f" It is being removed; its events stay under {stack_id}."
     elif status.endswith("_IN_PROGRESS"):
-        text += " It did not end within an hour."
+        text += " It did not end within three hours."
     return DeploymentError(f"{text}\n{why}", "INTERNAL_ERROR")
 
 

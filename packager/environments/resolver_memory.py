@@ -31,7 +31,11 @@ _SECONDS: Final = 300.0
 asks for."""
 KEPT_HOURS: Final = 24
 _KIND: Final = "resolved"
-_LOCAL: Final = re.compile(r"://(?:[^/\s@]*@)?(?:localhost|127\.[0-9.]+|\[::1\])(?![\w.-])")
+_LOCAL: Final = re.compile(
+    r"file:|://(?:[^/\s@]*@)?(?:localhost|127\.[0-9.]+|\[::1\])(?![\w.-])"
+    r'|"UV_(?:DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL)", "(?![^"]*://)[^"]'
+)
+"""An index on this machine: by its address, or a folder in a variable of uv's."""
 _PROXY: Final = re.compile(r'\["\w+_proxy", "[^"]*"\]', re.IGNORECASE)
 """A variable of the environment, in a question as JSON."""
 _LOCK: Final = threading.Lock()
@@ -70,12 +74,13 @@ def ask_once(question: Hashable, ask: Callable[[], process.Done]) -> process.Don
 @contextmanager
 def asking_index(*, anew: bool) -> Iterator[None]:
     """Take nothing out of the cache while the block runs, where `anew`; answers are kept."""
+    with _LOCK:
+        if anew or _TAKEN:
+            _ANSWERS.clear()  # an earlier build's kept answers are no answers of this one's
+        _TAKEN.clear()
     if not anew:
         yield
         return
-    with _LOCK:
-        _ANSWERS.clear()
-        _TAKEN.clear()
     _ANEW.set()
     try:
         yield

@@ -168,7 +168,13 @@ def _check_end(request: BuildRequest, model: ResolvedModel, attempts: Sequence[B
     Raises UnprovenError, and ConfigurationError for a file of --baseline that cannot be used.
     """
     baseline.check_table(request, model)
-    check_provable(request, model, attempts)
+    try:
+        check_provable(request, model, attempts)
+    except PackagerError:
+        # an answer that was kept refuses nobody
+        if not resolver_memory.drop_taken():
+            raise
+        check_provable(request, model, attempts)
 
 
 def _first_proven(

@@ -190,8 +190,8 @@ class VersionRow(TypedDict):
     """When, ISO 8601."""
     description: str
     code_sha256: str
-    this_artifact: bool
-    """Whether its code is that of the artifact that was named."""
+    this_artifact: bool | None
+    """Whether its code is that of the artifact that was named; None where nobody here can tell."""
 
 
 class FunctionVersions(TypedDict):

@@ -77,8 +77,8 @@ def make_parameters() -> str:
             "## AWS",
             (
                 "Set them with `sam deploy --parameter-overrides NAME=VALUE`, or with "
-                "`-C NAME=VALUE` in `mlflow deployments`. The build writes each *measured* default "
-                "into your template."
+                "`-C NAME=VALUE` in `mlflow deployments`. The build writes each default that it "
+                "decides into your template."
             ),
             _table(columns, _describe_parameters(template_parameters())),
             "### With event sources",
@@ -313,7 +313,7 @@ def _describe_parameters(declared: Declared) -> Iterable[tuple[str, str, str, st
 
 def _show_value(value: object) -> str:
     if value is None:
-        return "*measured*"
+        return "*by the build*"
     return f"`{value}`" if value != "" else "empty"
 
 

@@ -93,7 +93,8 @@ def roll_back(
     """Send every request to one earlier version: `to`, or the one that served before.
 
     While two versions share the requests, the one that served before is the alias's own, and the
-    other gets none any more. Else it is the version published before. Raises as `shift_traffic`.
+    other gets none any more. Else it is the only version published before. Raises as
+    `shift_traffic`.
     """
     make = clients or make_client
     with explain_sdk_errors():
@@ -171,6 +172,12 @@ def _find_earlier(alias: _Alias, published: Sequence[str]) -> str:
             f"{alias.function} has no version before {alias.main}, which gets every request now. "
             "Deploy the earlier artifact again."
         )
+    if len(earlier) > 1:
+        raise ConfigurationError(
+            f"{alias.function} has several versions before {alias.main}: {', '.join(earlier)}. One "
+            "whose rollout failed is published too, so choose one with --to. `packager versions` "
+            "describes them."
+        )
     return earlier[-1]
 
 
@@ -211,10 +218,14 @@ def _refuse_while_deploying(stack: str, make: MakeClient) -> None:
     (found,) = make("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     status = str(found["StackStatus"])
     if status.endswith("_IN_PROGRESS"):
-        raise ConfigurationError(
-            f"The stack {stack} is being deployed ({status}), which moves the traffic itself. Wait "
-            "until it ends, or take the deployment back: "
+        way = (
+            "Wait until it ends, or take the deployment back: "
             f"aws cloudformation cancel-update-stack --stack-name {stack}"
+            if status == "UPDATE_IN_PROGRESS"
+            else "Wait until it ends."
+        )
+        raise ConfigurationError(
+            f"The stack {stack} is being deployed ({status}), which moves the traffic itself. {way}"
         )
 
 
@@ -241,8 +252,7 @@ def _update_alias(
 
 
 def _describe_versions(folder: Path, alias: _Alias, functions: Client) -> FunctionVersions:
-    digest = bytes.fromhex(str(parse_json(read_text(folder / MARKER), MARKER)["sha256"]))
-    built = base64.b64encode(digest).decode()
+    built = _read_code_digest(folder)
     rows: list[VersionRow] = [
         {
             "version": str(each["Version"]),
@@ -250,7 +260,7 @@ def _describe_versions(folder: Path, alias: _Alias, functions: Client) -> Functi
             "published": str(each.get("LastModified", "")),
             "description": str(each.get("Description", "")),
             "code_sha256": str(each.get("CodeSha256", "")),
-            "this_artifact": each.get("CodeSha256") == built,
+            "this_artifact": None if built is None else each.get("CodeSha256") == built,
         }
         for each in _read_published(functions, alias.function)
     ]
@@ -261,6 +271,15 @@ def _describe_versions(folder: Path, alias: _Alias, functions: Client) -> Functi
         "alias": alias.name,
         "versions": rows,
     }
+
+
+def _read_code_digest(folder: Path) -> str | None:
+    """The digest of the code as Lambda tells it; None of an image, which its registry digests."""
+    target = targets.load(artifact.read(folder).target)
+    if target.deployment.compared_by_hand:
+        return None
+    digest = bytes.fromhex(str(parse_json(read_text(folder / MARKER), MARKER)["sha256"]))
+    return base64.b64encode(digest).decode()
 
 
 def _round_percent(share: float) -> float:

@@ -22,11 +22,11 @@ def choose_samples(answered: Iterable[tuple[Probe, str]]) -> tuple[ReplaySample,
     `answered` has requests and the registered model's answers, JSON. Requests hold nothing that
     was not in the example or generated. What only HTTP can carry is left out.
     """
-    usable = [sample for probe, body in answered for sample in _make_sample(probe, body)]
+    made = [sample for probe, body in answered for sample in _make_sample(probe, body)]
+    usable = [each for each in made if _count_bytes(each) <= _LARGEST_BYTES]
     chosen, room = [], MOST_BYTES
     for sample in _spread_evenly(usable):
-        size = len(sample.request) + len(sample.answer)
-        if size <= min(room, _LARGEST_BYTES):
+        if (size := _count_bytes(sample)) <= room:
             chosen.append(sample)
             room -= size
     return tuple(chosen)
@@ -45,6 +45,10 @@ def _make_sample(probe: Probe, body: str) -> Iterator[ReplaySample]:
             request=request,
             answer=json.dumps(found, separators=(",", ":")),
         )
+
+
+def _count_bytes(sample: ReplaySample) -> int:
+    return len(sample.request) + len(sample.answer)
 
 
 def _spread_evenly(samples: Sequence[ReplaySample]) -> list[ReplaySample]:

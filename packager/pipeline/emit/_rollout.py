@@ -11,7 +11,6 @@ from packager.pipeline.answers import comparison
 from packager.system import resources
 from packager.types import BuildPlan, Rollout, VerifiedBundle
 
-FORMAT: Final = 1
 _PREFERENCES: Final = {
     Rollout.ALL_AT_ONCE: "AllAtOnce",
     Rollout.CANARY: "Canary10Percent5Minutes",
@@ -54,7 +53,6 @@ def _write_replay(verified: VerifiedBundle, plan: BuildPlan) -> str:
     """Write the rule of the comparison, then a line for each request and its answer."""
     spread = verified.evidence.replay.spread
     rule = {
-        "format": FORMAT,
         "model_digest": plan.model.digest,
         "rounding": dict(sorted(spread.rounding.items())),
         "chance": sorted(spread.chance),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -228,7 +229,7 @@ def _save(folder: Path, manifest: Manifest) -> None:
         },
         "links": {name: [link.target, link.real] for name, link in sorted(manifest.links.items())},
     }
-    partial = folder / f"{FILENAME}.{os.getpid()}"
+    partial = folder / f"{FILENAME}.{os.getpid()}.{threading.get_ident()}"
     partial.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
     partial.replace(folder / FILENAME)
 

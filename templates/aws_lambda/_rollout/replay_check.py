@@ -23,6 +23,9 @@ from botocore.config import Config
 _REPLAY: Final = Path(__file__).with_name("replay.jsonl")
 _RESERVE_SECONDS: Final = 10
 """Of the check's own time, kept to report what was found."""
+_LONGEST_SECONDS: Final = 300
+"""That one request is waited for, however long the function may take."""
+_ATTEMPTS: Final = 2
 _LISTED: Final = 5
 """Differences that the log names."""
 
@@ -61,7 +64,7 @@ def replay_requests(version: str, functions: Any, context: Any) -> dict[str, Any
         "largest_difference": 0.0,
         "differences": [],
     }
-    seconds = _RESERVE_SECONDS + int(os.environ["FUNCTION_TIMEOUT_SECONDS"])
+    seconds = _RESERVE_SECONDS + _ATTEMPTS * _read_wait()
     for sample in samples:
         if context.get_remaining_time_in_millis() < seconds * 1000:
             found["problem"] = "The check ran out of time before every request was asked."
@@ -114,7 +117,10 @@ def _add_differences(
 
 
 def _make_client(service: str) -> Any:
-    wait = int(os.environ["FUNCTION_TIMEOUT_SECONDS"]) + 5
-    return boto3.client(
-        service, config=Config(read_timeout=wait, retries={"mode": "standard", "max_attempts": 5})
-    )
+    retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
+    return boto3.client(service, config=Config(read_timeout=_read_wait(), retries=retries))
+
+
+def _read_wait() -> int:
+    """Seconds that one request is waited for: a start, and as long as the function may take."""
+    return min(15 + int(os.environ["FUNCTION_TIMEOUT_SECONDS"]), _LONGEST_SECONDS)

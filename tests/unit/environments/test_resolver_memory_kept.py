@@ -111,7 +111,13 @@ def test_another_question_is_asked(
 
 
 @pytest.mark.parametrize(
-    "address", ["http://localhost:3141/simple", "http://u:p@127.0.0.1/x", "https://[::1]:80/simple"]
+    "address",
+    [
+        "http://localhost:3141/simple",
+        "http://u:p@127.0.0.1/x",
+        "https://[::1]:80/simple",
+        "file:///srv/simple",
+    ],
 )
 def test_an_index_on_this_machine_is_always_asked(
     address: str, index: Resolver, begin: Callable[[], None]
@@ -120,6 +126,17 @@ def test_an_index_on_this_machine_is_always_asked(
     _version(wanted)
     begin()
     _version(wanted)
+    assert index.asked == 2
+
+
+@pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX_URL"])
+def test_an_index_that_is_a_folder_is_always_asked(
+    name: str, index: Resolver, begin: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "/srv/simple")
+    _version()
+    begin()
+    _version()
     assert index.asked == 2
 
 

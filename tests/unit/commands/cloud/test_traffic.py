@@ -140,10 +140,21 @@ def test_shares_that_an_alias_cannot_have_change_nothing(
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_rollback_takes_the_version_before(artifact: Path) -> None:
+def test_a_rollback_takes_the_only_version_before(artifact: Path) -> None:
+    traffic.roll_back(artifact, to="2", stack=_STACK)
+
     traffic.roll_back(artifact, stack=_STACK)
 
-    assert _shares(artifact) == {"3": 0, "2": 100, "1": 0}
+    assert _shares(artifact) == {"3": 0, "2": 0, "1": 100}
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_rollback_takes_none_of_several_by_itself(artifact: Path) -> None:
+    """One of them may be a version whose rollout failed."""
+    with pytest.raises(ConfigurationError, match=r"before 3: 1, 2\. .* with --to"):
+        traffic.roll_back(artifact, stack=_STACK)
+
+    assert _shares(artifact) == {"3": 100, "2": 0, "1": 0}
 
 
 def test_a_rollback_of_a_rollout_stops_the_new_version(artifact: Path, deployed: _Weights) -> None:
@@ -177,7 +188,7 @@ def test_an_alias_that_somebody_else_changed_is_left_as_it_is(
     monkeypatch.setattr(deployed, "get_alias", lambda **_: told | {"RevisionId": "0"})
 
     with pytest.raises(CloudError, match="changed by somebody else"):
-        traffic.roll_back(artifact, stack=_STACK)
+        traffic.roll_back(artifact, to="2", stack=_STACK)
 
     monkeypatch.undo()
     assert deployed.weights == {}
@@ -243,6 +254,6 @@ def test_the_commands_show_what_they_did(artifact: Path) -> None:
     assert said.exit_code == 0, said.output
     assert [row["percent"] for row in json.loads(said.stdout)["versions"]] == [90, 10, 0]
     assert "90 %" in ask(app, ["versions", str(artifact), "--stack", _STACK]).stdout
-    assert ask(app, ["rollback", str(artifact), "--stack", _STACK]).exit_code == 0
+    assert ask(app, ["rollback", str(artifact), "--stack", _STACK, "--to", "2"]).exit_code == 0
     wrong = ask(app, ["traffic", str(artifact), "2", "--stack", _STACK])
     assert isinstance(wrong.exception, ConfigurationError)

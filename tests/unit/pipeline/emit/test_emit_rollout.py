@@ -94,12 +94,17 @@ def test_the_alias_moves_by_codedeploy_after_the_check(
     assert preference in json.dumps(group["DeploymentConfigName"])
     assert group["ServiceRoleArn"] == {"Fn::GetAtt": ["RolloutRole", "Arn"]}
     assert group["AlarmConfiguration"]["Alarms"] == [
-        {"Name": {"Ref": "ErrorsAlarm"}},
-        {"Name": {"Ref": "DurationAlarm"}},
+        {"Name": {"Ref": "RolloutErrorsAlarm"}},
+        {"Name": {"Ref": "RolloutDurationAlarm"}},
     ]
     policy = made["FunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
     assert policy["BeforeAllowTrafficHook"] == {"Ref": "RolloutCheck"}
     versions = [each for each in made if each.startswith("FunctionVersion")]
+    watched = made["RolloutErrorsAlarm"]["Properties"]["Dimensions"][-1]
+    assert watched == {
+        "Name": "ExecutedVersion",
+        "Value": {"Fn::GetAtt": [versions[0], "Version"]},
+    }
     variables = made["RolloutCheck"]["Properties"]["Environment"]["Variables"]
     assert variables["NEW_VERSION"] == {"Ref": versions[0]}
 
@@ -309,7 +314,7 @@ def test_a_check_that_has_no_time_fails_the_deployment_in_time(
 ) -> None:
     cloud = _Cloud(_answer(lambda x: x / 8))
 
-    found = _load(_emit(tmp_path), monkeypatch, cloud).check_version(_EVENT, _Context(seconds=35))
+    found = _load(_emit(tmp_path), monkeypatch, cloud).check_version(_EVENT, _Context(seconds=95))
 
     assert cloud.status == ["Failed"]
     assert "ran out of time" in found["problem"]
