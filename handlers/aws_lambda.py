@@ -343,7 +343,7 @@ def _start_function(folder: Folder) -> Function:
 
 
 _ROOT = __file__.rpartition("/")[0].rpartition("/")[0]
-_FUNCTION = _start_function(_ROOT) if os.access(f"{_ROOT}/{FILENAME}", os.R_OK) else None
+_FUNCTION = _start_function(_ROOT) if os.access(f"{_ROOT}/{FILENAME}", os.F_OK) else None
 
 
 def handler(event: object, context: object) -> object:

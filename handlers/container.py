@@ -57,21 +57,48 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._read_bytes += len(data)
         super().data_received(data)
-        if max(self._read_bytes, self._header_bytes) > _HEAD_BYTES:
+        if self.transport.is_closing():
+            return
+        if self._read_bytes > _HEAD_BYTES:
             self._disarm()
             if self._is_idle():
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
+        elif self._timer is None and self._is_idle() and not self.transport.is_closing():
+            self._arm()  # bytes that begin no request
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._header_bytes = 0
         self._arm()
 
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
+        self._count_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count_head(self, count: int) -> None:
+        """Raises ValueError past the limit: the parser ends, and the request is never begun."""
+        self._header_bytes += count
+        if self._header_bytes > _HEAD_BYTES:
+            raise ValueError("the request's line and headers are too large")
+
+    def send_400_response(self, msg: str) -> None:
         if self._header_bytes <= _HEAD_BYTES:
-            super().on_header(name, value)
+            super().send_400_response(msg)
+            return
+        self._disarm()
+        if self._is_idle():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        elif self.cycle.more_body:  # what came after its body's chunks is too large
+            self.transport.close()
+        else:  # the request before it is answered, and ends the connection
+            self.flow.pause_reading()
+            self.cycle.keep_alive = False
 
     def on_headers_complete(self) -> None:
         self._read_bytes = 0

@@ -251,10 +251,7 @@ def _read_parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
     try:
         file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
         for batches in _gather_rows(file, chunk_bytes):
-            table = pa.Table.from_batches(batches)
-            if any(pa.types.is_dictionary(each) for each in table.schema.types):
-                table = table.unify_dictionaries()
-            yield from map(Batch, table.combine_chunks().to_batches())
+            yield from map(Batch, _join_batches(batches))
     except MemoryError:  # pyarrow's is an ArrowException too, and no fault of the file
         raise
     except (pa.ArrowException, OSError) as error:
@@ -270,15 +267,33 @@ def _gather_rows(file: pq.ParquetFile, chunk_bytes: int) -> Iterator[list[pa.Rec
     What the file says of its size does not tell what comes of it: one text may stand for every row.
     """
     found: list[pa.RecordBatch] = []
-    size = 0
+    size = held = rows = 0
+    most = chunk_bytes
     for batch in file.iter_batches(batch_size=_PARQUET_STEP_ROWS):
         found.append(batch)
+        rows += batch.num_rows
         size += sum(map(_count_bytes, batch.columns))
-        if size >= chunk_bytes or len(found) * _PARQUET_STEP_ROWS >= _PARQUET_ROWS:
+        held += batch.nbytes
+        if size >= chunk_bytes or rows >= _PARQUET_ROWS:
             yield found
-            found, size = [], 0
+            found, size, held, rows, most = [], 0, 0, 0, chunk_bytes
+        elif held > most:  # each step brings all categories of its columns along
+            found = _join_batches(found)
+            held = sum(each.nbytes for each in found)
+            most = 2 * held + chunk_bytes
     if found:
         yield found
+
+
+def _join_batches(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The same rows, the categories of a column held once."""
+    import pyarrow as pa
+
+    table = pa.Table.from_batches(batches)
+    if any(pa.types.is_dictionary(each) for each in table.schema.types):
+        table = table.unify_dictionaries()
+    joined: list[pa.RecordBatch] = table.combine_chunks().to_batches()
+    return joined
 
 
 def _count_bytes(column: pa.Array) -> int:

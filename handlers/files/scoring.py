@@ -70,8 +70,11 @@ class Rows:
             return by_row(prediction, count)
         # outside of the handler: each error would have those of all wholes above it as its context
         parts = chunk.halves()
-        if not parts:
-            return [self._make_fault(refused)]
+        try:
+            if not parts:
+                return [self._make_fault(refused)]
+        finally:
+            del refused  # its traceback holds this frame, and the frame the chunk
         return [answer for part in parts for answer in self._halve_chunk(part)]
 
     def _read(self, chunk: Chunk) -> Checked:

@@ -144,9 +144,9 @@ def _slots(each: object) -> dict[str, object]:
 def _held_by(each: Any) -> Iterator[Any]:
     if isinstance(each, dict):
         yield from list(each.values())
-    elif type(each).__name__ == "partial":
+    elif _is_of(each, "functools", "partial"):
         yield from (each.func, *each.args, *each.keywords.values())
-    elif isinstance(each, (list, tuple, set, frozenset)) or type(each).__name__ == "deque":
+    elif isinstance(each, (list, tuple, set, frozenset)) or _is_of(each, "collections", "deque"):
         if len(each) < _LONG or not isinstance(next(iter(each)), _PLAIN):
             yield from each
     elif isinstance(each, MethodType):
@@ -158,6 +158,12 @@ def _held_by(each: Any) -> Iterator[Any]:
     elif (held := _attributes(each)) is not None:
         yield from list(held.values())
         yield from _held_by_class(type(each))
+
+
+def _is_of(each: object, module: str, name: str) -> bool:
+    """Tell whether the standard library's class made it, which is not imported for that."""
+    kind = type(each)
+    return kind.__module__ == module and kind.__name__ == name
 
 
 def _held_by_class(kind: type) -> Iterator[object]:

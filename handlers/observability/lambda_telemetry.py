@@ -24,7 +24,7 @@ import time
 from handlers import STORE
 from handlers.manifest import Manifest
 from handlers.observability import log_redaction, of_model
-from handlers.observability.log_lines import LineLogger, remove_handlers
+from handlers.observability.log_lines import LineLogger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def start_logger(service: str) -> LineLogger | Logger:
     if level is None or needs_powertools(os.environ):
         from aws_lambda_powertools import Logger
 
-        remove_handlers(service)
         logger = Logger(service=service, serialize_stacktrace=False)
+        logger.setLevel(None)  # the environment's: a Logger of the model's may have come first
     else:
         logger = LineLogger(service, level)
     ours = logging.getLogger("handlers")

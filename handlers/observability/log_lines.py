@@ -81,27 +81,19 @@ class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # logging h
     """Where lines go."""
 
 
-def remove_handlers(service: str) -> None:
-    """Have an earlier LineLogger of a service write no more."""
-    logger = logging.getLogger(service)
-    logger.handlers = [each for each in logger.handlers if not isinstance(each, LineHandler)]
-
-
 class LineLogger:
     """The part of Powertools' Logger that the function's code uses."""
 
     def __init__(self, service: str, level: str | int) -> None:
         """Raises ValueError for a level that logging does not know."""
-        self._logger = logging.getLogger(service)
+        # not the service's, which a model's own Logger of Powertools configures and writes by
+        self._logger = logging.getLogger("handlers")
         self._formatter = LineFormatter(service)
         self.registered_handler = LineHandler(sys.stdout)
         self.registered_handler.setFormatter(self._formatter)
-        remove_handlers(service)
-        self._logger.addHandler(self.registered_handler)
+        self._logger.handlers = [self.registered_handler]
+        self._logger.propagate = False  # the runtime's own would write the line again
         self._logger.setLevel(level)
-        for each in logging.root.handlers:
-            # the runtime's own would write the line again
-            each.addFilter(lambda record: service not in record.name)
         kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         self._is_cold = kind != "provisioned-concurrency"
 

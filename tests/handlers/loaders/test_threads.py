@@ -192,6 +192,12 @@ def test_what_cannot_be_set_is_left() -> None:
     assert frozen.__dict__["n_jobs"] == 2
 
 
+@pytest.mark.parametrize("name", ["partial", "deque"])
+def test_a_class_that_is_called_as_one_of_pythons_is_read_as_itself(name: str) -> None:
+    own = type(name, (Plain,), {"__module__": "churn"})
+    assert _threads.read_threaded(own(held=Plain(n_jobs=2))) == [f"{__name__}.Plain"]
+
+
 def test_a_model_that_holds_itself_ends() -> None:
     model = Plain(n_jobs=2)
     vars(model)["itself"] = [model]

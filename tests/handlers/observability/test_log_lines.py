@@ -181,6 +181,29 @@ def test_a_model_that_has_powertools_gets_each_line_once() -> None:
     assert [each for each in messages if each != "the model's own"] == ["before", "after", "ours"]
 
 
+_TWO_LOGGERS = """
+import logging, os
+os.environ["POWERTOOLS_SERVICE_NAME"] = "churn"
+from handlers.observability.lambda_telemetry import start_logger
+ours = start_logger("churn")
+from aws_lambda_powertools import Logger
+first, second = Logger(), Logger(level="ERROR", log_record_order=["message"])
+second.append_keys(x=1)
+ours.info("once")
+second.error("the model's own")
+start_logger("churn").info("after")
+"""
+
+
+def test_loggers_of_a_model_keep_their_own_ways_and_leave_ours() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TWO_LOGGERS], capture_output=True, text=True, check=True
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["message"] for line in lines] == ["once", "the model's own", "after"]
+    assert "x" not in lines[0]
+
+
 def test_metrics_are_written_as_powertools_writes_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,33 @@ def test_a_body_that_drips_on_after_its_answer_ends_the_connection(port: int) ->
         assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize(
+    "large",
+    [
+        WHOLE.replace(
+            b"host: a", b"".join(b"x%d: %s\r\n" % (n, b"a" * 999) for n in range(75)) + b"host: a"
+        ),
+        WHOLE.replace(b"/invocations", b"/invocations?q=" + b"a" * 40_000).replace(
+            b"host: a", b"x: " + b"b" * 40_000 + b"\r\nhost: a"
+        ),
+    ],
+    ids=["headers", "a path and a header"],
+)
+def test_a_request_whose_head_is_too_large_is_told_so_and_not_begun(
+    port: int, large: bytes
+) -> None:
+    """It comes in one piece: the whole head is there before anybody counts."""
+    assert ask(port, large) == [431]
+    assert ask(port, WHOLE + large) == [200]
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"\r\n\r\n"])
+def test_bytes_that_begin_no_request_do_not_hold_a_connection(port: int, rest: bytes) -> None:
+    begun = time.monotonic()
+    assert ask(port, WHOLE, rest) == [200]
+    assert time.monotonic() - begun < 10
+
+
 def _repeat(unit: bytes) -> Iterator[bytes]:
     block = unit * (65_536 // len(unit))
     for _ in range(FLOOD_BYTES // len(block)):

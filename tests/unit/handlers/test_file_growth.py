@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
+import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -196,3 +199,47 @@ def test_small_rows_of_parquet_go_to_the_model_many_at_a_time() -> None:
 
     assert sum(sizes) == 20_000
     assert CHUNK_BYTES // 8 - 64 <= max(sizes) <= CHUNK_BYTES // 8
+
+
+_CATEGORIES = """
+import io
+import pyarrow as pa
+import pyarrow.parquet as pq
+from handlers.files import readers
+from tests.unit.handlers.test_file_growth import File
+names = pa.array([f"{number:050}" for number in range(15_000)])
+column = pa.DictionaryArray.from_arrays(pa.array([n % 15_000 for n in range(20_000)]), names)
+made = io.BytesIO()
+pq.write_table(pa.table({"x": column}), made, compression="zstd")
+parts = readers.read(File("f.parquet", made.getvalue()), 4 << 20)
+print(sum(part.rows.num_rows for part in parts), pa.default_memory_pool().max_memory())
+"""
+
+
+def test_the_categories_of_a_parquet_column_are_held_a_few_times_at_most() -> None:
+    pytest.importorskip("pyarrow")
+    done = subprocess.run(
+        [sys.executable, "-c", _CATEGORIES], capture_output=True, text=True, check=True
+    )
+    rows, most_bytes = map(int, done.stdout.split())
+    assert rows == 20_000
+    assert most_bytes < 50_000_000  # 262 MB where each step keeps all of them
+
+
+def _count_chunks() -> int:
+    return sum(type(each) is Csv for each in gc.get_objects())
+
+
+def test_a_chunk_with_a_bad_row_is_not_kept_by_the_error_of_it() -> None:
+    rows = Rows(ours(DOUBLES, Counting(), frame="numpy"), 1000)
+    gc.collect()
+    before = _count_chunks()
+    gc.disable()
+    try:
+        for part in read("f.csv", HEAD + b"1,2,3\n" * 50 + b"1,2,oops\n"):
+            rows.answers(part)
+        del part
+        assert _count_chunks() == before
+    finally:
+        gc.enable()
+    assert rows.bad == 1
