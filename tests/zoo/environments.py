@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packager.environments import interpreters
+from packager.environments import interpreters, uv_command
 
 HERE: Final = Path(__file__).resolve().parent
 _PROJECT: Final = """\
@@ -97,7 +97,13 @@ def log_models(
 
 def _run(*command: str, cwd: Path) -> str:
     variables = {each: value for each, value in os.environ.items() if each != "VIRTUAL_ENV"}
+    command = (str(uv_command.path()), *command[1:]) if command[0] == "uv" else command
     done = subprocess.run(
-        command, cwd=cwd, env=variables, check=True, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=cwd,
+        env=variables,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     return done.stdout

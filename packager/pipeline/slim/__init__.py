@@ -51,15 +51,12 @@ def slim(plan: BuildPlan, work: Path) -> Bundle:
         raise ConfigurationError(
             f"No slimming pass {', '.join(unknown)}. Known passes: {', '.join(PASSES)}."
         )
-    bundle = stage(plan, work / "function")
+    bundle = list_trusted_types(stage(plan, work / "function"), plan)
     for name, each in PASSES.items():
         if name == prune.PASS.name:
             # sources are read, so before they go; what `libraries` supplied is not missing
             loaders = library_loaders.find_loaders(bundle.root, plan.runtime.libraries)
             bundle = replace(bundle, loaders=loaders)
-        if name == trace.PASS.name:
-            # the audit imports all of scikit-learn, whose bytecode is there by now
-            bundle = list_trusted_types(bundle, plan)
         if name in plan.passes:
             bundle = each.apply(bundle, plan)
             _log(bundle)

@@ -25,6 +25,7 @@ import lzma
 import os
 import re
 import sys
+import tempfile
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -224,30 +225,49 @@ def _is_licence(path: str) -> bool:
 def compressing_ahead(bundle: Bundle, plan: BuildPlan) -> Iterator[None]:
     """Compress into the cache, while the block runs, what would go if nothing were deferred.
 
-    Most of it goes in the end, large libraries above all; what is done by then `write` finds.
+    Most of it goes in the end, large libraries above all; what is done by then `write` finds. The
+    block traces which files are opened: they are read by hard links in a folder nobody watches.
     """
     trace, ended = bundle.trace, threading.Event()
     if trace is None or PASS.name not in plan.passes:
         yield
         return
+    blocks = _list_blocks(choose(bundle, plan, trace), bundle.root)
 
-    def compress() -> None:
+    def compress(folder: Path) -> None:
         try:
-            chosen = choose(bundle, plan, trace)
-            for names in _list_blocks(chosen, bundle.root):
+            for number, names in enumerate(blocks):
                 if ended.is_set():
                     return
-                content = b"".join((bundle.root / name).read_bytes() for name in names)
+                content = b"".join(
+                    (folder / f"{number}-{place}").read_bytes() for place in range(len(names))
+                )
                 _compress(content, _choose_filters(names, plan.request.target.architecture))
         except (OSError, StorageError) as error:
-            _LOG.debug("Nothing is compressed beforehand: %s", error)
+            _LOG.debug("Nothing more is compressed beforehand: %s", error)
 
-    with ThreadPoolExecutor(1, "compress") as pool:
-        pool.submit(compress)
+    with (
+        tempfile.TemporaryDirectory(dir=bundle.root.parent) as scratch,
+        ThreadPoolExecutor(1, "compress") as pool,
+    ):
+        if _link_blocks(blocks, bundle.root, Path(scratch)):
+            pool.submit(compress, Path(scratch))
         try:
             yield
         finally:
             ended.set()
+
+
+def _link_blocks(blocks: Sequence[Sequence[str]], root: Path, folder: Path) -> bool:
+    """Link each block's files by their numbers; False where the file system has no hard links."""
+    try:
+        for number, names in enumerate(blocks):
+            for place, name in enumerate(names):
+                (folder / f"{number}-{place}").hardlink_to(root / name)
+    except OSError as error:
+        _LOG.debug("Nothing is compressed beforehand: %s", error)
+        return False
+    return True
 
 
 def write(path: Path, root: Path, chosen: Chosen, architecture: str) -> None:

@@ -1,7 +1,6 @@
 """Types of a skops file, which the loader in the artifact trusts and no others.
 
-Asked before the function is first started, and once the tree has bytecode: the audit imports all of
-scikit-learn, whose modules are there until unused distributions are taken out.
+Asked before anything is taken out of the tree: the audit imports all of scikit-learn.
 """
 
 from __future__ import annotations

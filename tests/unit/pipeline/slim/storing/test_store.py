@@ -24,6 +24,7 @@ from packager.pipeline.slim.storing import archive, bytecode, compressed_store, 
 from packager.system import file_tree, process
 from packager.targets.emulator.parts import host_architecture
 from packager.types import BuildPlan, Bundle, Interpreter, Trace
+from packager.workers.trace import Opened
 from tests import fake_plan, tiny_elf
 
 HERE = Interpreter(
@@ -487,6 +488,23 @@ def test_what_will_go_is_compressed_beforehand(traced: Bundle, tmp_path: Path) -
 
     assert before
     assert before <= {*blocks.glob("[!.]*")}
+
+
+def test_what_is_compressed_beforehand_was_opened_by_no_request(
+    traced: Bundle, tmp_path: Path
+) -> None:
+    """The trace goes by which files of the tree are opened, whoever opens them."""
+    opened: list[str] = []
+    with compressed_store.compressing_ahead(traced, plan()):
+        watcher = Opened(traced.root)
+        deadline = time.monotonic() + 20
+        while not [*(tmp_path / "cache" / "blocks").glob("[!.]*")] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        opened = watcher.paths()
+
+    assert [*(tmp_path / "cache" / "blocks").glob("[!.]*")]
+    assert opened == []
 
 
 @pytest.mark.parametrize(
