@@ -81,7 +81,7 @@ def log_models(
     """Log models by their author's `python`, in its folder; False where one could not be."""
     registry.mkdir(parents=True, exist_ok=True)
     variables = {
-        **os.environ,
+        **_list_variables(),
         "GIT_PYTHON_REFRESH": "quiet",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "OMP_NUM_THREADS": "1",
@@ -95,15 +95,15 @@ def log_models(
     return done.returncode == 0
 
 
-def _run(*command: str, cwd: Path) -> str:
+def _list_variables() -> dict[str, str]:
+    """Those of this process, with uv on the path: MLflow asks it what a project's lock has."""
     variables = {each: value for each, value in os.environ.items() if each != "VIRTUAL_ENV"}
-    command = (str(uv_command.path()), *command[1:]) if command[0] == "uv" else command
+    path = f"{uv_command.path().parent}{os.pathsep}{variables.get('PATH', '')}"
+    return variables | {"PATH": path}
+
+
+def _run(*command: str, cwd: Path) -> str:
     done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=variables,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
+        command, cwd=cwd, env=_list_variables(), check=True, stdout=subprocess.PIPE, text=True
     )
     return done.stdout
