@@ -19,7 +19,6 @@ from packager.cli._operate import rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
 from packager.commands import console
 from packager.errors import PackagerError
-from packager.system import process
 
 app = typer.Typer(
     name="packager",
@@ -73,7 +72,6 @@ def main() -> None:
     try:
         app()
     except PackagerError as error:
-        process.kill_running()  # what worked beside the stages of a build that has ended
         if "--json" in sys.argv:
             kind = type(error).__name__.removesuffix("Error")
             message = str(error).encode("utf-8", "backslashreplace").decode()

@@ -34,7 +34,7 @@ from packager.pipeline.plan import check, check_provable, plan
 from packager.pipeline.resolve import resolve
 from packager.pipeline.slim import slim
 from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
-from packager.system import atomic_output
+from packager.system import atomic_output, process
 from packager.types import (
     BuildPlan,
     BuildReport,
@@ -137,6 +137,7 @@ def _working_beside() -> Iterator[_Beside]:
         yield lambda work, plan: pool.submit(do, work, plan)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
+        process.kill_current()  # the interpreter waits for a thread before it ends
         raise
     pool.shutdown()
 

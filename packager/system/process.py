@@ -105,6 +105,11 @@ def _name_ending(code: int) -> str:
 def kill_running() -> None:
     """End what `run` waits for in any thread, now and from now on."""
     _STOPPED.set()
+    kill_current()
+
+
+def kill_current() -> None:
+    """End what `run` waits for in any thread now."""
     for process in tuple(_RUNNING):
         process.kill()
 

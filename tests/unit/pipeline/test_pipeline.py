@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from packager.errors import (
     VerificationError,
 )
 from packager.pipeline import baseline, build
+from packager.system import process
 from packager.types import (
     BuildRequest,
     Bundle,
@@ -484,6 +486,33 @@ def test_the_stages_do_not_wait_for_it_and_the_build_does(
     build.build(request(tmp_path), None)  # type: ignore[arg-type]
 
     assert stages.beside == ["fetched", "work_for_later"]
+
+
+def test_a_build_that_fails_ends_what_runs_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Stages(monkeypatch, "native")
+    begun, ended = threading.Event(), threading.Event()
+
+    def fetch(_: object) -> None:
+        begun.set()
+        try:
+            process.run(["sleep", "60"], timeout_seconds=60)
+        finally:
+            ended.set()
+
+    def slim(_plan: Any, _work: Path) -> Any:
+        assert begun.wait(10)
+        time.sleep(0.2)
+        raise ToolError("The stage fails.")
+
+    monkeypatch.setattr(build, "work_ahead", fetch)
+    monkeypatch.setattr(build, "slim", slim)
+    with pytest.raises(ToolError, match="The stage fails"):
+        build.build(request(tmp_path), None)  # type: ignore[arg-type]
+
+    assert ended.wait(10)
+    assert process.run(["true"], timeout_seconds=10).returncode == 0
 
 
 def test_what_fails_beside_is_left_to_who_needs_it(
