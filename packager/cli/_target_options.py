@@ -195,7 +195,7 @@ Rtol: TypeAlias = Annotated[
         min=0,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
-        help="Relative error allowed in the numbers of a model compiled to ONNX. Given with "
+        help="Relative error allowed in the numbers of a compiled model. Given with "
         "--engine auto, a compiled model need not be equal to the last bit.",
         show_default="1e-05",
     ),
@@ -206,7 +206,7 @@ Atol: TypeAlias = Annotated[
         min=0,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
-        help="Absolute error allowed in the numbers of a model compiled to ONNX.",
+        help="Absolute error allowed in the numbers of a compiled model.",
         show_default="1e-06",
     ),
 ]
