@@ -6,13 +6,11 @@ import base64
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from typer.testing import CliRunner
 
 from packager import targets
@@ -25,17 +23,8 @@ from packager.pipeline.package import package
 from packager.types import HostKind
 from tests import fake_plan
 
+pytestmark = pytest.mark.usefixtures("aws")
 _ROLE = "arn:aws:iam::123456789012:role/r"
-
-
-@pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        boto3.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}", Path="/")
-        yield
 
 
 def _build(base: Path, name: str = "aws-lambda") -> Path:

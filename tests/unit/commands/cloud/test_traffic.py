@@ -6,7 +6,6 @@ Functions, versions and stacks are moto's. moto keeps no weights of an alias, so
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 from typer.testing import CliRunner
 
 from packager.cli import app
@@ -23,6 +21,7 @@ from packager.commands.cloud import traffic
 from packager.errors import CloudError, ConfigurationError, ModelFormatError
 from tests.unit.commands.cloud.test_deployed import _build, _deploy, _zip_of
 
+pytestmark = pytest.mark.usefixtures("aws")
 _STACK = "mine"
 
 
@@ -33,7 +32,6 @@ class _Weights:
         self._client: Any = boto3.client("lambda")
         self.weights: dict[str, float] = {}
         self.revision = "1"
-        self.asked = ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -53,23 +51,17 @@ class _Weights:
         return found | {"RevisionId": self.revision} | (routing if self.weights else {})
 
 
-@pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        boto3.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}", Path="/")
-        yield
-
-
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
     return _build(tmp_path)
 
 
 @pytest.fixture
-def deployed(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> _Weights:
+def deployed(
+    aws: None,
+    artifact: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> _Weights:
     """Versions 1 to 3, of which the alias runs 3; 1 is the artifact's code."""
     _deploy(artifact, _STACK)
     functions = _Weights()
