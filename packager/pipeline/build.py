@@ -212,6 +212,8 @@ def _first_proven(
                 waiting = [each for each in waiting if each.engine is not attempt.engine]
             if not _answers_differ(error):
                 raise _with_history(failed) from error
+            why = " ".join(f"{error.findings[0].check}: {error.findings[0].message}".split())
+            _LOG.warning("Attempt %d of %d is given up: %s", number + 1, total, why)
             if widened < _KEEP_ROUNDS and (wider := _widen(attempt, error)):
                 widened += 1
                 waiting.insert(0, wider)

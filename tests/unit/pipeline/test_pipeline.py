@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -171,6 +172,23 @@ def test_the_first_attempt_that_verifies_ships(
     assert report.verified.evidence.tried == ("native/numpy: row 3: expected 1, got 2.",)
     assert [plan.tier for plan in stages.slimmed] == ["native", "stub"]
     assert [plan.tier for plan in stages.measured] == ["native", "stub"]
+
+
+def test_why_an_attempt_is_given_up_is_told_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stages = Stages(monkeypatch, "native", "stub")
+    stages.findings["native"] = [[replace(REPLAY, message="row 3:\nexpected 1, got 2.")]]
+
+    with caplog.at_level(logging.INFO, "packager"):
+        run(tmp_path)
+
+    attempts = [each for each in caplog.records if each.getMessage().startswith("Attempt")]
+    assert [(each.levelname, each.getMessage()) for each in attempts] == [
+        ("INFO", "Attempt 1 of 2: native/numpy"),
+        ("WARNING", "Attempt 1 of 2 is given up: replay: row 3: expected 1, got 2."),
+        ("INFO", "Attempt 2 of 2: stub/numpy"),
+    ]
 
 
 def test_a_model_that_cannot_be_compiled_runs_in_its_framework(
