@@ -11,10 +11,11 @@ import pytest
 from packager.errors import PlanError
 from packager.types import BuildReport, Json
 from tests.zoo import build as zoo
+from tests.zoo import results
 from tests.zoo.asking import compare_requests, measure_difference
 from tests.zoo.build import Listed, list_models
 from tests.zoo.environments import HERE, read_environments
-from tests.zoo.report import render_page
+from tests.zoo.report import PAGE, render_page
 
 BUILT: dict[str, Any] = {
     "outcome": "built", "target": "aws-lambda", "tier": "native", "frame": "numpy", "rows": 1020,
@@ -106,15 +107,42 @@ def test_answers_by_chance_are_compared_by_kind(answer: str, largest: float) -> 
     assert compare_requests(expected, actual).wrong
 
 
-def test_the_page_marks_rows_of_an_earlier_version() -> None:
-    models = [Listed(name=name, environment="project", about="a") for name in ("old", "new")]
+def test_the_page_marks_rows_of_another_run_than_most() -> None:
+    models = [Listed(name=name, environment="project", about="a") for name in ("old", "new", "b")]
+    run = BUILT | {"commit": "bbb2222", "date": "2026-11-02"}
+    old = BUILT | {"commit": "aaa1111", "date": "2026-11-01"}
 
-    page = render_page(models, {"old": BUILT | {"earlier": True}, "new": BUILT})
+    page = render_page(models, {"old": old, "new": run, "b": run})
 
-    assert "1 of these results, marked †, are of an earlier version." in page
+    assert "2 of bbb2222 (2026-11-02), 1 of aaa1111 (2026-11-01). Those that" in page
     assert "| old † | project: a |" in page
     assert "| new | project: a |" in page
-    assert "†" not in render_page(models, {"old": BUILT, "new": BUILT})
+    assert "†" not in render_page(models, {"old": run, "new": run})
+
+
+def test_the_last_result_of_a_model_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "zoo.json"
+    refused = {
+        "outcome": "refused",
+        "sentence": "No.",
+        "ways": {"--x": {**BUILT, "reasons": ["a"]}},
+    }
+    results.keep_result("one", {**BUILT, "reasons": ["long"]}, file)
+    results.keep_result("two", {**BUILT, "outcome": "planned", "is_plan": True}, file)
+    results.keep_result("one", {"outcome": "refused", "sentence": "No.", "is_plan": True}, file)
+    results.keep_result("two", refused, file)
+
+    assert results.read_results(file) == {
+        "one": BUILT,
+        "two": {"outcome": "refused", "sentence": "No.", "ways": {"--x": BUILT}},
+    }
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_the_page_is_what_the_kept_results_say() -> None:
+    page = render_page(list_models(), results.read_results())
+
+    assert PAGE.read_text(encoding="utf-8") == page
 
 
 def test_the_page_tells_what_came_of_what_a_refusal_offers() -> None:

@@ -4,7 +4,8 @@
 
 Each model's result is kept in DIR/results, by the digest of what was logged, so that a run that was
 ended goes on where it was; --again tries those once more that were not built. --plan stops before
-anything is installed. docs/zoo.md is written of all results that there are.
+anything is installed. The last result of every model is in bench/results/zoo.json, with the commit
+that it is of, and docs/zoo.md is written of that.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from packager.errors import PackagerError  # noqa: E402 - the checkout is put on
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build, plan_build  # noqa: E402
 from packager.types import BuildPlan, BuildReport, BuildRequest, Engine, make_request  # noqa: E402
-from tests.zoo import environments, report  # noqa: E402
+from tests.zoo import environments, report, results  # noqa: E402
 from tests.zoo.asking import ask_artifact, compare_requests  # noqa: E402
 
 _MODEL: Final = re.compile(
@@ -99,7 +100,7 @@ def _plan_model(model: Listed, work: Path) -> dict[str, Any]:
             result = _describe_plan(attempts[0]) | {"outcome": "planned"}
     except PackagerError as error:
         result = _describe_refusal(error)
-    return result | {"seconds": round(time.perf_counter() - began, 1)}
+    return result | {"seconds": round(time.perf_counter() - began, 1), "is_plan": True}
 
 
 def _build_and_ask(model: Listed, work: Path, **settings: object) -> dict[str, Any]:
@@ -191,22 +192,23 @@ def _result_file(model: Listed, work: Path, *, plan_only: bool) -> Path | None:
 def run_models(
     models: list[Listed], work: Path, *, plan_only: bool, again: bool
 ) -> dict[str, dict[str, Any]]:
-    """Try each model that has no result yet; answers with all results that there are."""
-    results: dict[str, dict[str, Any]] = {}
+    """Try each model that has no result yet; answers with the results of all of them."""
+    found: dict[str, dict[str, Any]] = {}
     for number, model in enumerate(models, start=1):
         path = _result_file(model, work, plan_only=plan_only)
         if path is None:
             continue
         result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         if result is None or (again and result["outcome"] in {"refused", "wrong"}):
-            result = try_model(model, work, plan_only=plan_only)
+            result = results.stamp_result(try_model(model, work, plan_only=plan_only))
+            results.keep_result(model.name, result)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
             sentence = result.get("sentence") or result.get("wrong") or ""
             told = f"{number}/{len(models)} {model.name}: {result['outcome']} {result['seconds']} s"
             print(told, sentence, file=sys.stderr, flush=True)
-        results[model.name] = result
-    return results
+        found[model.name] = result
+    return found
 
 
 def main() -> None:
@@ -226,24 +228,12 @@ def main() -> None:
         parser.error(f"no model of the zoo is called {', '.join(unknown)}")
     models = [by_name[name] for name in given.only or by_name]
     log_missing(models, work)
-    results = run_models(models, work, plan_only=given.plan, again=given.again)
+    found = run_models(models, work, plan_only=given.plan, again=given.again)
     if given.json:
-        print(json.dumps(results, indent=1, ensure_ascii=False))
+        print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        planned, built = (_read_results(every, work, plan_only=kind) for kind in (True, False))
-        report.write_page(every, planned | built)
-    sys.exit(any(each["outcome"] == "wrong" for each in results.values()))
-
-
-def _read_results(
-    models: tuple[Listed, ...], work: Path, *, plan_only: bool
-) -> dict[str, dict[str, Any]]:
-    files = {each.name: _result_file(each, work, plan_only=plan_only) for each in models}
-    return {
-        name: json.loads(path.read_text(encoding="utf-8"))
-        for name, path in files.items()
-        if path is not None and path.is_file()
-    }
+        report.write_page(every, results.read_results())
+    sys.exit(any(each["outcome"] == "wrong" for each in found.values()))
 
 
 if __name__ == "__main__":

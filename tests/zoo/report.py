@@ -1,10 +1,12 @@
-"""docs/zoo.md: a table of every model, made of one run's results."""
+"""docs/zoo.md: a table of every model, made of the last result of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from tests.zoo.results import count_runs, find_run
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
 _HEAD: Final = """\
@@ -17,7 +19,8 @@ imports that the example does not reach.
 `make zoo` makes the environments, logs every model in its author's, builds it for Lambda, and sends
 the built function 1,000 fresh rows and what lies beyond the example: categories never seen, gaps,
 branches that import late. The answers are compared with those of MLflow's own scoring in the
-author's environment. That run writes this page. Models that it has not reached are at the end.
+author's environment. The last result of each is in `bench/results/zoo.json`, and this page is made
+of that. Models that no run has reached are at the end.
 """
 
 
@@ -36,6 +39,9 @@ def write_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]]
 
 def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]]) -> str:
     """Render the counts, the models that were built, those that were refused and the rest."""
+    results = _mark_others(
+        {each.name: results[each.name] for each in models if each.name in results}
+    )
     by_outcome = {
         outcome: [each for each in models if results.get(each.name, {}).get("outcome") == outcome]
         for outcome in ("built", "wrong", "refused", "planned")
@@ -48,7 +54,7 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
         f" {len(by_outcome['refused'])} refused; {len(by_outcome['planned'])} planned and not built"
         f" yet; {len(rest)} not run."
     )
-    parts = [_HEAD, counts + "\n", *_tell_earlier(results), *_tell_uv(results)]
+    parts = [_HEAD, counts + "\n", *_tell_run(results), *_tell_uv(results)]
     if both := [*by_outcome["built"], *by_outcome["wrong"]]:
         parts += ["## Built\n", _BUILT_HEAD]
         parts += [_render_built(each, results[each.name]) for each in both]
@@ -81,7 +87,7 @@ Each with the sentence that you get, and with what came of the options that it o
 
 
 def _mark(model: Model, result: Mapping[str, Any]) -> str:
-    return f"{model.name} †" if result.get("earlier") else model.name
+    return f"{model.name} †" if result.get("is_of_another_run") else model.name
 
 
 def _render_built(model: Model, result: Mapping[str, Any]) -> str:
@@ -123,10 +129,23 @@ def _tell_way(way: str, tried: Mapping[str, Any]) -> str:
     return f" **{way}**: {size}, {tried['rows']:,} rows, difference {_cell(str(difference))}."
 
 
-def _tell_earlier(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Tell how many results are of another run than the last, put beside its own."""
-    count = sum(bool(each.get("earlier")) for each in results.values())
-    return [f"{count} of these results, marked †, are of an earlier version.\n"] * bool(count)
+def _mark_others(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Mark what is of another commit or day than most results."""
+    most = [(commit, day) for _, day, commit in count_runs(results.values())[:1]]
+    return {
+        name: {**each, "is_of_another_run": find_run(each) not in most}
+        for name, each in results.items()
+    }
+
+
+def _tell_run(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Tell which version most results are of, and of which the others."""
+    runs = count_runs(results.values())
+    told = [f"{count} of {commit} ({day})" for count, day, commit in runs if commit]
+    if not told:
+        return []
+    more = "" if len(runs) == 1 else " Those that are not of the first are marked †."
+    return [f"Results by the commit they are of: {', '.join(told)}.{more}\n"]
 
 
 def _tell_uv(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
