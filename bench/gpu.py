@@ -38,13 +38,13 @@ import torch  # noqa: E402
 
 from bench import _servers  # noqa: E402
 from bench._shapes import FEATURES, TOKENS, WIDTH  # noqa: E402
+from handlers.container_server import acceleration, accelerator, replicas, warmup  # noqa: E402
+from handlers.container_server.batcher import Job  # noqa: E402
+from handlers.container_server.runner import Runner  # noqa: E402
+from handlers.container_server.settings import ServiceSettings  # noqa: E402
 from handlers.manifest import FILENAME, Manifest  # noqa: E402
 from handlers.scoring.predictor import load  # noqa: E402
 from handlers.scoring.scorer import Scorer  # noqa: E402
-from handlers.service import acceleration, accelerator, replicas, warmup  # noqa: E402
-from handlers.service.batcher import Job  # noqa: E402
-from handlers.service.runner import Runner  # noqa: E402
-from handlers.service.settings import ServiceSettings  # noqa: E402
 
 CLIENTS = 32
 NOT_RUN = "not run: needs a GPU"
@@ -58,7 +58,7 @@ WAYS = {
     ),
     "cpu": (("bfloat16", "eager"), ("float32", "graphs")),
 }
-"""Beside the plain one: precision and tier, as handlers.service.acceleration has them."""
+"""Beside the plain one: precision and tier, as handlers.container_server.acceleration has them."""
 TOLD = {
     "gpu_memory_used_bytes",
     "gpu_utilisation_ratio",

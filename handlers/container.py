@@ -4,7 +4,7 @@ Answers at once: liveness from the start, readiness when the model is loaded and
 was run. SIGTERM and SIGINT stop it in order: what was taken is answered, what comes is refused with
 503, and the process ends with 0. The argument `serve` is SageMaker's
 (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html). `batch`
-scores files instead, and ends: see handlers.service.job.
+scores files instead, and ends: see handlers.container_server.job.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from handlers.container_server.accelerator import NoAcceleratorError
+from handlers.container_server.app import service_app
+from handlers.container_server.service import Service
+from handlers.container_server.settings import ServiceSettings
 from handlers.manifest import FILENAME, Manifest
-from handlers.service.accelerator import NoAcceleratorError
-from handlers.service.app import service_app
-from handlers.service.service import Service
-from handlers.service.settings import ServiceSettings
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = '{"level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}'
@@ -217,7 +217,7 @@ def main(argv: list[str]) -> int:
         return 2
     try:
         if batch:
-            from handlers.service import job
+            from handlers.container_server import job
 
             return job.run(folder, argv[1], argv[2])
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

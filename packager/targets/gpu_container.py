@@ -37,7 +37,7 @@ def target(facts_dir: Path | None = None) -> Target:
             handlers=(
                 "container.py",
                 *("http/router.py", "http/asgi.py", "http/fastapi_app.py"),
-                "service/*.py",
+                "container_server/*.py",
             ),
             keep=("uvicorn", "httptools", "uvloop", "opentelemetry", "opentelemetry_*", "botocore"),
         ),

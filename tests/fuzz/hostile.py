@@ -375,14 +375,14 @@ class Asked:
     @staticmethod
     def _infer(scorer: Scorer, body: bytes, media: str) -> int | None:
         """A request of the container's other protocol, which reads with numpy alone."""
-        from handlers.service import open_inference_protocol
+        from handlers.container_server import open_inference_protocol
 
         try:
             infer = open_inference_protocol.read(body, None, scorer.manifest)
             scorer.enforce_request(infer.request)
         except ScoringError as error:
             return error.status
-        except RecursionError:  # as handlers.service.service answers it
+        except RecursionError:  # as handlers.container_server.service answers it
             return 400
         return 200
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 
+from handlers.container_server.app import service_app
+from handlers.container_server.service import Service
+from handlers.container_server.settings import ServiceSettings
 from handlers.manifest import FILENAME
-from handlers.service.app import service_app
-from handlers.service.service import Service
-from handlers.service.settings import ServiceSettings
 from tests.handlers.scorers import TWO_COLUMNS, manifest
 
 EXAMPLE = {"dataframe_split": {"columns": ["x", "kind"], "data": [[1.0, "a"], [2.0, "b"]]}}

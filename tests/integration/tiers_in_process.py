@@ -11,11 +11,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
+from handlers.container_server import replicas
+from handlers.container_server.settings import ServiceSettings
 from handlers.manifest import Manifest
 from handlers.scoring import predictor
 from handlers.scoring.request_parsing import JSON
-from handlers.service import replicas
-from handlers.service.settings import ServiceSettings
 
 WAYS = (
     ("bfloat16", "eager"),

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import pytest
 
+from handlers.container_server import accelerator, settings
 from handlers.files import jobs
 from handlers.observability import drift, lambda_telemetry
-from handlers.service import accelerator, settings
 from packager.targets import TARGETS
 from tools.reference import pages
 from tools.reference.pages import PAGES, ROOT, read_groups, read_metrics, read_variables

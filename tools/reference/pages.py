@@ -13,7 +13,7 @@ from typing import Any, Final
 import typer
 from prometheus_client import CollectorRegistry
 
-from handlers.service.metrics import Metrics
+from handlers.container_server.metrics import Metrics
 from packager import cli, targets
 from packager.cli._common import join_lines
 from packager.cli._panels import Panel

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from handlers import container
+from handlers.container_server import job
 from handlers.manifest import FILENAME
 from handlers.scoring import predictor
-from handlers.service import job
 from tests.handlers.scorers import manifest
 from tests.handlers.scoring.test_together import POISON, Doubling
 from tests.handlers.serving import EXAMPLE

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from handlers import container
-from handlers.service import job as files_job
-from handlers.service.metrics import Metrics
+from handlers.container_server import job as files_job
+from handlers.container_server.metrics import Metrics
 from packager.system import resources as _resources
 from tests import bicep, sam
 

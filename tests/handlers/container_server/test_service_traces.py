@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from handlers.service import otel_spans
+from handlers.container_server import otel_spans
 from tests.handlers import serving
+from tests.handlers.container_server.test_service import JSON, Held, body
 from tests.handlers.scorers import Recording, manifest
-from tests.handlers.service.test_service import JSON, Held, body
 
 CALLER = "0af7651916cd43dd8448eb211c80319c"
 HEADERS = {**JSON, "traceparent": f"00-{CALLER}-b7ad6b7169203331-01"}

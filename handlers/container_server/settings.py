@@ -29,7 +29,7 @@ class ServiceSettings:
     """How long a draining server still answers its refusals: until a load balancer has seen it."""
     precision: str = "float32"
     tier: str = "eager"
-    """How a torch module is run: see handlers.service.acceleration."""
+    """How a torch module is run: see handlers.container_server.acceleration."""
     tolerance: float = 0.0
     """Within which it must answer as it was logged; 0 is the precision's own."""
 

@@ -21,6 +21,10 @@ from typing import Any, Final
 import numpy as np
 
 from handlers.aws_clients import AWS_ERRORS, client, code
+from handlers.container_server import accelerator, replicas
+from handlers.container_server.batcher import Job
+from handlers.container_server.runner import Runner
+from handlers.container_server.settings import ServiceSettings
 from handlers.events.records import FileRef, Record
 from handlers.files.jobs import Files
 from handlers.files.readers import FORMATS
@@ -29,10 +33,6 @@ from handlers.manifest import Manifest
 from handlers.scoring import predictor, request_merging
 from handlers.scoring.errors import InvalidInputError, ScoringError
 from handlers.scoring.scorer import Scorer
-from handlers.service import accelerator, replicas
-from handlers.service.batcher import Job
-from handlers.service.runner import Runner
-from handlers.service.settings import ServiceSettings
 
 _LOG = logging.getLogger(__name__)
 DONE, AGAIN, NEVER = 0, 1, 2

@@ -10,12 +10,12 @@ import httpx
 import numpy as np
 import pytest
 
+from handlers.container_server import open_inference_protocol
+from handlers.container_server.open_inference_protocol import Infer
 from handlers.scoring.request_parsing import Request
-from handlers.service import open_inference_protocol
-from handlers.service.open_inference_protocol import Infer
 from tests.handlers import serving
+from tests.handlers.container_server.test_service import TENSOR, Squares
 from tests.handlers.scorers import TWO_COLUMNS, Recording, manifest
-from tests.handlers.service.test_service import TENSOR, Squares
 
 INFER = "/v2/models/m/infer"
 HEADER = "inference-header-content-length"

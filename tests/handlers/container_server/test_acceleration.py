@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from handlers.container_server import acceleration, modules, replicas
+from handlers.container_server.acceleration import accelerate_model, buckets, difference
+from handlers.container_server.settings import ServiceSettings
 from handlers.scoring.predictor import Predictor
 from handlers.scoring.scorer import Checked
-from handlers.service import acceleration, modules, replicas
-from handlers.service.acceleration import accelerate_model, buckets, difference
-from handlers.service.settings import ServiceSettings
 from tests.handlers import serving
 from tests.handlers.scorers import scorer
 

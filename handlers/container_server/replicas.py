@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from handlers.container_server import acceleration, accelerator, warmup
+from handlers.container_server.runner import Runner
+from handlers.container_server.settings import ServiceSettings
 from handlers.manifest import Manifest
 from handlers.scoring import predictor
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.request_parsing import JSON
 from handlers.scoring.scorer import Checked, Scorer
-from handlers.service import acceleration, accelerator, warmup
-from handlers.service.runner import Runner
-from handlers.service.settings import ServiceSettings
 
 _LOG = logging.getLogger(__name__)
 Load = Callable[[Manifest, Path], predictor.Predictor]

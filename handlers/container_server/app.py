@@ -17,15 +17,15 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 
+from handlers.container_server import open_inference_protocol
+from handlers.container_server.batcher import FullError, LateError
+from handlers.container_server.metrics import CONTENT_TYPE
+from handlers.container_server.service import Service, State
 from handlers.http.asgi import DisconnectedError, Message, read_body
 from handlers.http.fastapi_app import create_app
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.request_parsing import JSON
 from handlers.scoring.scorer import Answer, Checked
-from handlers.service import open_inference_protocol
-from handlers.service.batcher import FullError, LateError
-from handlers.service.metrics import CONTENT_TYPE
-from handlers.service.service import Service, State
 
 _NAME = "mlflow-model-server"
 _HEADER = "inference-header-content-length"

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from handlers.container_server.batcher import Job
 from handlers.manifest import Manifest
-from handlers.service.batcher import Job
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span as OtelSpan
@@ -101,4 +101,4 @@ def start(manifest: Manifest, environ: Mapping[str, str] = os.environ) -> Traces
     )
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Traces(provider.get_tracer("handlers.service"))
+    return Traces(provider.get_tracer("handlers.container_server"))

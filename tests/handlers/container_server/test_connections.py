@@ -17,8 +17,8 @@ import pytest
 import uvicorn
 
 from handlers import container
-from handlers.service import open_inference_protocol
-from handlers.service.service import Service
+from handlers.container_server import open_inference_protocol
+from handlers.container_server.service import Service
 from tests.handlers import serving
 from tests.handlers.scorers import Recording
 

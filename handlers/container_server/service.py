@@ -12,13 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from handlers.manifest import Manifest
-from handlers.observability import log_redaction
-from handlers.scoring import predictor, request_merging
-from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
-from handlers.scoring.scorer import Answer, Checked, Scorer
-from handlers.service import accelerator, otel_spans, replicas, warmup
-from handlers.service.batcher import (
+from handlers.container_server import accelerator, otel_spans, replicas, warmup
+from handlers.container_server.batcher import (
     Batcher,
     ClosedError,
     FullError,
@@ -26,9 +21,14 @@ from handlers.service.batcher import (
     LateError,
     Limits,
 )
-from handlers.service.metrics import Metrics
-from handlers.service.runner import Runner
-from handlers.service.settings import ServiceSettings
+from handlers.container_server.metrics import Metrics
+from handlers.container_server.runner import Runner
+from handlers.container_server.settings import ServiceSettings
+from handlers.manifest import Manifest
+from handlers.observability import log_redaction
+from handlers.scoring import predictor, request_merging
+from handlers.scoring.errors import INTERNAL_ERROR, ScoringError
+from handlers.scoring.scorer import Answer, Checked, Scorer
 
 _LOG = logging.getLogger(__name__)
 _INLINE_BYTES: Final = 16_384

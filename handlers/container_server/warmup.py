@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from handlers.container_server import accelerator
+from handlers.container_server.runner import Predict, free, out_of_memory, slice_rows
 from handlers.scoring import request_merging
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Checked
-from handlers.service import accelerator
-from handlers.service.runner import Predict, free, out_of_memory, slice_rows
 
 _LOG = logging.getLogger(__name__)
 RTOL: Final = 1e-4

@@ -18,14 +18,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from handlers.container_server import modules
+from handlers.container_server.runner import Predict
+from handlers.container_server.settings import ServiceSettings
+from handlers.container_server.warmup import repeat_rows, vary_rows
 from handlers.scoring import request_merging
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.predictor import Predictor
 from handlers.scoring.scorer import Checked, Scorer
-from handlers.service import modules
-from handlers.service.runner import Predict
-from handlers.service.settings import ServiceSettings
-from handlers.service.warmup import repeat_rows, vary_rows
 
 _LOG = logging.getLogger(__name__)
 TOLERANCE: Final = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 5e-3}

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from handlers.container_server import accelerator
+from handlers.container_server.batcher import Job
+from handlers.container_server.runner import Runner, out_of_memory
+from handlers.container_server.service import Service, State
 from handlers.scoring.errors import ScoringError
-from handlers.service import accelerator
-from handlers.service.batcher import Job
-from handlers.service.runner import Runner, out_of_memory
-from handlers.service.service import Service, State
 from tests.handlers import serving
 from tests.handlers.scorers import Recording, scorer
 
@@ -365,7 +365,7 @@ def test_a_client_that_left_costs_nothing(tmp_path: Path) -> None:
 
 async def _left(made: Service, folder: Path) -> None:
     """One request whose client goes as soon as it has sent it."""
-    from handlers.service.app import service_app
+    from handlers.container_server.app import service_app
 
     messages: list[Any] = [
         {"type": "http.request", "body": body(7), "more_body": False},
@@ -441,7 +441,7 @@ def test_a_model_that_fell_back_to_the_cpu_is_an_error(
 
 
 def test_an_unknown_device_and_a_bad_setting_are_named() -> None:
-    from handlers.service.settings import ServiceSettings
+    from handlers.container_server.settings import ServiceSettings
 
     with pytest.raises(ValueError, match="PACKAGER_DEVICE must be one of"):
         accelerator.read_device({"PACKAGER_DEVICE": "tpu"})

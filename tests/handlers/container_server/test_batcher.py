@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.service.batcher import (
+from handlers.container_server.batcher import (
     Batcher,
     ClosedError,
     FullError,

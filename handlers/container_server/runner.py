@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from handlers.container_server.batcher import Job
 from handlers.scoring.errors import ScoringError, TooLargeError
 from handlers.scoring.request_merging import cut, join_rows, shares
-from handlers.service.batcher import Job
 
 _LOG = logging.getLogger(__name__)
 _FULL = ("out of memory", "failed to allocate memory", "bad_alloc", "cublas_status_alloc_failed")
