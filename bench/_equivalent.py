@@ -28,7 +28,7 @@ EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
     "handlers/scoring/row_spans.py": {
         "if not len(lines): | condition never holds": "no row starts within nothing",
     },
-    "handlers/events/triggers/batches.py": {
+    "handlers/events/azure_triggers/batches.py": {
         "if all(isinstance(each, dict) and each.keys() == found[0].keys() for each in found):"
         " | 0 + 1": "there are two at least, and all are compared with it",
     },

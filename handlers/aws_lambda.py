@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from handlers.events.aws_sources import Source
     from handlers.events.event_processor import Counts, EventProcessor
-    from handlers.events.sources import Source
     from handlers.http.router import Router
     from handlers.manifest import Folder
     from handlers.observability.drift import Drift

@@ -8,8 +8,8 @@ One log record a request, as JSON: status, rows, latency, the model's own, bytes
 age, nothing of its data; on an instance's first and after misses of the compressed store that too.
 A build with --opentelemetry tells the same as metrics and spans
 (handlers.observability.azure_telemetry). Where the manifest names triggers, their functions stand
-beside it (handlers.events.trigger_functions). The libraries in lib/ are loaded first: the platform
-searches no folder of ours for them, but what is loaded is found by its name.
+beside it (handlers.events.azure_trigger_functions). The libraries in lib/ are loaded first: the
+platform searches no folder of ours for them, but what is loaded is found by its name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 import azure.functions as func
 
 from handlers import STORE
-from handlers.events.triggers import BATCHES
+from handlers.events.azure_triggers import BATCHES
 from handlers.http.router import Router
 from handlers.manifest import FILENAME, Manifest
 from handlers.observability import log_redaction
@@ -95,14 +95,14 @@ class Function:
         if BATCHES in manifest.events:
             import azure.durable_functions as df
 
-            from handlers.events.triggers import batches
+            from handlers.events.azure_triggers import batches
 
             made: Any = df.Blueprint()
             batches.add(made, self._scorer, self.record)
         else:
             made = func.Blueprint()
         if set(manifest.events) - {BATCHES}:
-            from handlers.events.trigger_functions import TriggerFunctions
+            from handlers.events.azure_trigger_functions import TriggerFunctions
 
             TriggerFunctions(self._scorer, self.record).open(made)
         return made

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from handlers.events import destinations, sources
+from handlers.events import aws_sources, destinations
 from handlers.manifest import FILENAME, Manifest
 from packager.system.file_tree import records
 from packager.types import (
@@ -90,7 +90,7 @@ TARGET = Target(
     deployment=Deployment(templates="aws_lambda", deploy="sam deploy --guided"),
     tree=Tree(root=PurePosixPath("/var/task")),
     events=EventSupport(
-        sources=sources.SOURCES,
+        sources=aws_sources.SOURCES,
         source_modules=PurePosixPath("events"),
         answering=frozenset({"stepfunctions"}),
         outputs=destinations.KINDS,

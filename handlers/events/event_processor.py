@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from handlers.events import envelopes, record_messages, sources
-from handlers.events.records import Claim, Outcome, Record
+from handlers.events import aws_sources, envelopes, record_messages
+from handlers.events.records import Claim, Outcome, Reader, Record, read_records
 from handlers.observability import log_redaction
 from handlers.scoring import request_parsing
 from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
@@ -77,7 +77,7 @@ class EventProcessor:
     ) -> None:
         """`table` gives the one of a source. Raises ValueError for a source that is none."""
         # whatever queue is set to call a function for files, its messages are no notices
-        self._sources = sources.load({*names, "sqs"} if "s3" in names else names)
+        self._sources = aws_sources.load({*names, "sqs"} if "s3" in names else names)
         self._scorer = scorer
         self._merger = RequestMerger(scorer, merge=merge)
         self._output, self._failures, self._open_table = output, failures, table
@@ -105,17 +105,17 @@ class EventProcessor:
             made._files = _make_files(scorer, output, environ)
         return made
 
-    def find_source(self, event: object) -> sources.Source | None:
+    def find_source(self, event: object) -> aws_sources.Source | None:
         return next((source for source in self._sources if source.claims_event(event)), None)
 
-    def answer(self, source: sources.Reader, event: object, context: object) -> tuple[Any, Counts]:
+    def answer(self, source: Reader, event: object, context: object) -> tuple[Any, Counts]:
         """The source's own form of answer.
 
         Raises RecordsFailedError, NoOutputError, and ScoringError for what its caller is told.
         """
         if self._output is None and not source.RETURNS:
             raise NoOutputError(f"PACKAGER_OUTPUT is empty: answers to {source.NAME} would be lost")
-        records = sources.read_records(source, event)
+        records = read_records(source, event)
         if source.RETURNS:
             outcomes = self._score_records(records, context)
             known = 0

@@ -1,13 +1,24 @@
-"""Records of an event, each scored by itself as far as anyone can tell."""
+"""Records of an event, each scored by itself as far as anyone can tell.
+
+`read_records` is the one place that asks a source of AWS or a trigger of Azure for entries,
+identities and records, and the one place where a broken entry ends: it costs that entry alone.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
-from handlers.scoring.errors import ScoringError
+from handlers.observability import log_redaction
+from handlers.scoring.errors import InvalidInputError, ScoringError
+
+_LOG = logging.getLogger(__name__)
+_NAME = 800
+"""Characters of a record's name, of which an object's key is made: these may have 1,024 bytes."""
+_FORM = "The record does not have its source's form."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +122,82 @@ def item_failures(identifiers: Sequence[str]) -> dict[str, object]:
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     return {"batchItemFailures": [{"itemIdentifier": each} for each in identifiers]}
+
+
+class Reader(Protocol):
+    """Interface of a source for handlers.events.event_processor, whatever platform it is of."""
+
+    NAME: str
+    RETURNS: bool
+
+    def list_entries(self, event: object) -> Sequence[object]: ...
+
+    def identify_entry(self, entry: object) -> tuple[object, object]: ...
+
+    def read_entry(self, entry: object) -> Sequence[Record]: ...
+
+    def make_reply(self, event: object, outcomes: Sequence[Outcome]) -> object: ...
+
+
+def read_records(source: Reader, event: object) -> list[Record]:
+    """Read what is to be scored; an unreadable entry is a record with a fault.
+
+    Raises ScoringError where the source hands its answers to the caller, who is told.
+    """
+    found: list[Record] = []
+    for place, entry in enumerate(source.list_entries(event)):
+        try:
+            found += [_check_names(record) for record in source.read_entry(entry)]
+        except Exception as error:
+            if source.RETURNS and isinstance(error, ScoringError):
+                raise
+            found.append(_make_unreadable(source, entry, place, error))
+    return found
+
+
+def _check_names(record: Record) -> Record:
+    """Raises TypeError or ValueError for a name that no table, key or attribute takes."""
+    for name in (record.id, record.item, record.group or ""):
+        if not isinstance(name, str):
+            raise TypeError(f"a name is text, not {type(name).__name__}")
+        name.encode()
+    if not record.id or not record.item:
+        raise ValueError("a record has a name")
+    if record.file is None and len(record.id) > _NAME:
+        raise ValueError("a name is too long for an answer")
+    return record
+
+
+def _make_unreadable(source: Reader, entry: object, place: int, error: Exception) -> Record:
+    kind = type(error).__name__
+    _LOG.error(
+        "A record of %s cannot be read: %s at %s", source.NAME, kind, log_redaction.place(error)
+    )
+    fault = error if isinstance(error, ScoringError) else InvalidInputError(_FORM)
+    if fault is not error:
+        fault.__cause__ = error  # what is not the record's fault, as memory, comes again
+    item, group = _read_identity(source, entry)
+    body = entry.get("body", entry) if isinstance(entry, dict) else entry
+    name = item or f"unreadable-{place}"
+    return Record(id=name, item=item, body=body, group=group or None, fault=fault)
+
+
+def _read_identity(source: Reader, entry: object) -> tuple[str, str]:
+    """Empty where there is none; by an empty item the platform takes all of the event back."""
+    try:
+        item, group = (_name(each) for each in source.identify_entry(entry))
+    except Exception as error:  # noqa: BLE001 - as in read_records
+        _LOG.error("A record of %s has no name: %s", source.NAME, type(error).__name__)
+        return "", ""
+    return item, group
+
+
+def _name(value: object) -> str:
+    """Empty for what is no text, or is none outside of Python."""
+    if not isinstance(value, str) or len(value) > _NAME:
+        return ""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return ""
+    return value

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from handlers.observability import dimension_value
 from packager.pipeline import layout
 from packager.types import BuildPlan, Front, HostKind
@@ -27,7 +27,7 @@ def list_template_variables(plan: BuildPlan) -> dict[str, str]:
         "POWERTOOLS_METRICS_NAMESPACE": _NAMESPACE,
         "POWERTOOLS_SERVICE_NAME": dimension_value(plan.model.name or "unnamed"),
     }
-    if {*plan.request.events.sources} & {*sources.OF_FILES}:
+    if {*plan.request.events.sources} & {*aws_sources.OF_FILES}:
         found["PACKAGER_FILES"] = "1"
     if plan.request.http.front is not Front.NONE:
         found["PACKAGER_HTTP"] = "1"

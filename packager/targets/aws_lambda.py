@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from handlers.events import destinations, sources
+from handlers.events import aws_sources, destinations
 from packager import facts
 from packager.types import Deployment, EventSupport, HostKind, Machine, Program, Target, Tree
 
@@ -34,8 +34,8 @@ def target(facts_dir: Path | None = None) -> Target:
         deployment=Deployment(templates="aws_lambda", deploy="sam deploy --guided", rolls_out=True),
         tree=Tree(root=PurePosixPath("/var/task"), shadows=facts.shadows(NAME, facts_dir)),
         events=EventSupport(
-            sources=sources.SOURCES,
-            answering=frozenset(s.NAME for s in sources.load(sources.SOURCES) if s.RETURNS),
+            sources=aws_sources.SOURCES,
+            answering=frozenset(s.NAME for s in aws_sources.load(aws_sources.SOURCES) if s.RETURNS),
             outputs=destinations.KINDS,
             failures="sqs",
             remembers=True,

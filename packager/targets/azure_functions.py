@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from handlers.events import triggers
+from handlers.events import azure_triggers
 from packager import facts
 from packager.types import Deployment, EventSupport, HostKind, Program, Target, Telemetry, Tree
 
@@ -72,10 +72,10 @@ def target(facts_dir: Path | None = None) -> Target:
             shadows=facts.shadows(NAME, facts_dir),
         ),
         events=EventSupport(
-            sources=(*triggers.TRIGGERS, triggers.BATCHES),
-            source_modules=PurePosixPath("events/triggers"),
-            answering=frozenset({triggers.BATCHES}),
-            needs={triggers.BATCHES: ("azure-functions-durable>=1.7,<2",)},
-            outputs=triggers.OUTPUTS,
+            sources=(*azure_triggers.TRIGGERS, azure_triggers.BATCHES),
+            source_modules=PurePosixPath("events/azure_triggers"),
+            answering=frozenset({azure_triggers.BATCHES}),
+            needs={azure_triggers.BATCHES: ("azure-functions-durable>=1.7,<2",)},
+            outputs=azure_triggers.OUTPUTS,
         ),
     )

@@ -88,7 +88,7 @@ class EventOptions:
     """Sources of events and batches, and where their answers go."""
 
     sources: tuple[str, ...] = ()
-    """Names under handlers.events.sources: what calls it beside HTTP and direct invokes."""
+    """Names under handlers.events.aws_sources: what calls it beside HTTP and direct invokes."""
     output_to: str | None = None
     """Where answers go that no caller waits for: `s3://bucket/prefix`, `sqs://queue`,
     `eventbridge://bus`, `dynamodb://table` or `firehose://stream`."""

@@ -12,7 +12,7 @@ from packager.types._choices import Architecture, Device, Door, HostKind
 
 _TOP: Final = PurePosixPath()
 _LIBRARIES: Final = PurePosixPath("lib")
-_SOURCES: Final = PurePosixPath("events/sources")
+_SOURCES: Final = PurePosixPath("events/aws_sources")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

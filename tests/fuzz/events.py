@@ -27,17 +27,17 @@ from types import SimpleNamespace
 from typing import Any
 
 from handlers.aws_lambda import BadRequestError, Function, ModelFailedError, PayloadTooLargeError
-from handlers.events import sources, triggers
+from handlers.events import aws_sources, azure_triggers
 from handlers.events.event_processor import EventProcessor
-from handlers.events.records import RecordsFailedError
+from handlers.events.records import RecordsFailedError, read_records
 from packager.probes.source_events import source_event
 from packager.probes.source_events.s3 import notice_event
 from packager.targets.emulator import http_event
 from packager.types import Frame, Tier
 from tests import models
+from tests.handlers.events.test_azure_triggers import GOOD, Asked, messages
 from tests.handlers.events.test_broken_records import GONE, WRONG, Files, changed, paths
 from tests.handlers.events.test_events import Box, Context
-from tests.handlers.events.test_triggers import GOOD, Asked, messages
 from tests.handlers.modelling import laid_out
 
 TOLD = (BadRequestError, PayloadTooLargeError, ModelFailedError)
@@ -76,7 +76,7 @@ class Lambda:
         """Raises CrashError."""
         output, failures, files = Box(), Box(), Files()
         processor = EventProcessor(
-            sources.SOURCES, self._function._scorer, output=output, failures=failures,
+            aws_sources.SOURCES, self._function._scorer, output=output, failures=failures,
             files=lambda: files,  # type: ignore[arg-type, return-value]
         )  # fmt: skip
         self._function._processor = processor
@@ -92,7 +92,7 @@ class Lambda:
             raise CrashError(f"status {answer['statusCode']}")
         if source is None or source.RETURNS:
             return
-        found = sources.read_records(source, event)
+        found = read_records(source, event)
         done = [message.id for box in (output, failures) for message in box.messages]
         ended = {record.id for record in found if record.file is None}
         if len(done) < len(ended) or (answer or {}).get("batchItemFailures"):
@@ -103,7 +103,7 @@ class Azure:
     """The functions of every trigger, asked by messages whose fields are anything."""
 
     def __init__(self) -> None:
-        self._asked = Asked(*triggers.TRIGGERS)
+        self._asked = Asked(*azure_triggers.TRIGGERS)
 
     def ask(self, name: str, fields: dict[str, Any]) -> None:
         """Raises CrashError; a message that its trigger puts aside itself is refused by name."""
@@ -133,12 +133,12 @@ class Azure:
 def real(rng: random.Random) -> Any:
     """An event as a service sends it."""
     body = json.dumps(rng.choice([ROW, {"dataframe_records": [ROW]}])).encode()
-    draw = rng.randrange(len(sources.SOURCES) + 3)
-    if draw < len(sources.SOURCES):
-        return source_event(sources.SOURCES[draw], json.loads(body))
-    if draw == len(sources.SOURCES):
+    draw = rng.randrange(len(aws_sources.SOURCES) + 3)
+    if draw < len(aws_sources.SOURCES):
+        return source_event(aws_sources.SOURCES[draw], json.loads(body))
+    if draw == len(aws_sources.SOURCES):
         return notice_event()
-    if draw == len(sources.SOURCES) + 1:
+    if draw == len(aws_sources.SOURCES) + 1:
         return {"dataframe_records": [ROW]}
     return http_event("POST", "/invocations", body, HEADERS, rng.choice(KINDS))  # type: ignore[arg-type]
 
@@ -182,7 +182,7 @@ def endless(seed: int) -> Iterator[tuple[str, Any]]:
     rng = random.Random(seed)
     while True:
         if rng.random() < 0.25:
-            yield rng.choice(triggers.TRIGGERS), fields(rng)
+            yield rng.choice(azure_triggers.TRIGGERS), fields(rng)
         else:
             yield "", mutated(rng, real(rng))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handlers.events import triggers
+from handlers.events import azure_triggers
 from handlers.events.event_processor import EventProcessor
 from tests.fuzz import events
 
@@ -29,5 +29,5 @@ def test_a_crash_is_told_with_its_event(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_every_trigger_can_be_asked() -> None:
     apps = events.Azure()
-    for name in triggers.TRIGGERS:
+    for name in azure_triggers.TRIGGERS:
         apps.ask(name, {})

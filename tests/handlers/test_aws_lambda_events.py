@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from handlers.manifest import FILENAME, Manifest
 from packager.types import Frame, Tier
 from tests import models
@@ -85,8 +85,8 @@ def test_the_event_path_loads_its_own_source_and_nothing_else(function: Path, no
     assert [len(each["predictions"]) for each in answer] == [1, 1]
     assert [row for each in answer for row in each["predictions"]] == direct["predictions"]
     assert modules.isdisjoint(WEB | AWS)
-    read = {name for name in modules if name.startswith("handlers.events.sources.")}
-    assert read == {"handlers.events.sources.stepfunctions"}
+    read = {name for name in modules if name.startswith("handlers.events.aws_sources.")}
+    assert read == {"handlers.events.aws_sources.stepfunctions"}
     assert start - bare <= MODULES_CEILING
     assert (
         not {
@@ -96,11 +96,13 @@ def test_the_event_path_loads_its_own_source_and_nothing_else(function: Path, no
         }
         & plain
     )
-    assert not {f"handlers.events.sources.{name}" for name in sources.SOURCES} & plain
+    assert not {f"handlers.events.aws_sources.{name}" for name in aws_sources.SOURCES} & plain
     assert not NOT_ASKED_FOR & plain
 
 
-@pytest.mark.parametrize("name", sorted({*sources.SOURCES} - {*sources.OF_FILES, "stepfunctions"}))
+@pytest.mark.parametrize(
+    "name", sorted({*aws_sources.SOURCES} - {*aws_sources.OF_FILES, "stepfunctions"})
+)
 def test_what_another_source_needs_is_not_loaded(tmp_path: Path, name: str) -> None:
     folder = built_for(tmp_path, name)
     sent = json.dumps(event({"kafka": "kafka_msk"}.get(name, name)))
@@ -108,14 +110,14 @@ def test_what_another_source_needs_is_not_loaded(tmp_path: Path, name: str) -> N
     kind, modules = json.loads(fresh(_FAILED, sent, folder, cwd=folder).splitlines()[-1])
 
     assert kind == "NoOutputError"  # its own event, and no place for answers
-    found = {module for module in modules if module.startswith("handlers.events.sources.")}
-    assert found == {f"handlers.events.sources.{name}"}
+    found = {module for module in modules if module.startswith("handlers.events.aws_sources.")}
+    assert found == {f"handlers.events.aws_sources.{name}"}
     assert set(modules).isdisjoint(WEB | AWS | NOT_ASKED_FOR)
 
 
 def test_nothing_of_aws_is_needed_before_something_is_configured(tmp_path: Path) -> None:
     """As where an artifact is proven: the runtime's own packages are not there."""
-    folder = built_for(tmp_path, *sources.SOURCES)
+    folder = built_for(tmp_path, *aws_sources.SOURCES)
 
     answer, modules, _ = loaded(folder, event("stepfunctions_batch"))
 
@@ -143,8 +145,8 @@ def test_a_file_loads_what_files_need_and_no_other_source(tmp_path: Path) -> Non
     )
 
     assert kind == "RecordsFailedError"
-    found = {name for name in modules if name.startswith("handlers.events.sources.")}
-    assert found == {"handlers.events.sources.files"}
+    found = {name for name in modules if name.startswith("handlers.events.aws_sources.")}
+    assert found == {"handlers.events.aws_sources.files"}
     assert not {"pandas", "pyarrow", "boto3", *WEB} & set(modules)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.types import Rollout, make_request
@@ -31,7 +31,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def artifact_of_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another, which is asked by every source; it is deployed with parameters of theirs alone."""
-    options = {"events": sources.SOURCES, "output_to": "s3://answers/out", "once": True}
+    options = {"events": aws_sources.SOURCES, "output_to": "s3://answers/out", "once": True}
     return _build_once(tmp_path_factory, f"events {SHARED}", options)
 
 

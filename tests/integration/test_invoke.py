@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from packager import targets
 from packager.commands import artifact as artifacts
 from packager.commands import next_steps
@@ -31,7 +31,7 @@ def test_each_sample_event_is_answered(artifact: Path) -> None:
     target = targets.load(built.target)
     minor = artifacts.read_manifest(built.folder).python
     files = sorted((artifact / "events").glob("*.json"))
-    assert {path.stem for path in files} >= {*sources.SOURCES, "direct", "http-api", "alb"}
+    assert {path.stem for path in files} >= {*aws_sources.SOURCES, "direct", "http-api", "alb"}
 
     with prepare_boot(built, target, minor) as boot, HOSTS[target.program.host](boot) as function:
         for path in files:
@@ -42,7 +42,7 @@ def test_each_sample_event_is_answered(artifact: Path) -> None:
             assert answer.status == 200, (path.name, answer.text)
             told = read_sent(function.log())[sent:]
             assert not [each for each in told if "attributes" in each], (path.name, told)
-            mute = path.stem in sources.SOURCES and path.stem != "stepfunctions"
+            mute = path.stem in aws_sources.SOURCES and path.stem != "stepfunctions"
             assert bool(told) == mute, (path.name, told)
 
 

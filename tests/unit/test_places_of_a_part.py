@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from handlers.events import sources, triggers
+from handlers.events import aws_sources, azure_triggers
 from packager import engines, targets
 from packager.models.flavors import FLAVORS
 from packager.types import Engine
@@ -47,25 +47,25 @@ def list_indexes(names: Collection[str]) -> set[str]:
         ),
         (FLAVORS, "packager/models/flavors", {"packager/models/flavors/__init__.py"}),
         (
-            sources.SOURCES,
-            "handlers/events/sources",
-            {"handlers/events/sources/__init__.py"},
+            aws_sources.SOURCES,
+            "handlers/events/aws_sources",
+            {"handlers/events/aws_sources/__init__.py"},
         ),
         (
-            triggers.TRIGGERS,
-            "handlers/events/triggers",
-            {"handlers/events/triggers/__init__.py"},
+            azure_triggers.TRIGGERS,
+            "handlers/events/azure_triggers",
+            {"handlers/events/azure_triggers/__init__.py"},
         ),
         (
             # what a built function is proven with
-            sources.SOURCES,
+            aws_sources.SOURCES,
             "packager/probes/source_events",
-            {"handlers/events/sources/__init__.py"},
+            {"handlers/events/aws_sources/__init__.py"},
         ),
         (
-            triggers.TRIGGERS,
+            azure_triggers.TRIGGERS,
             "packager/targets/hosts/azure_messages",
-            {"handlers/events/triggers/__init__.py"},
+            {"handlers/events/azure_triggers/__init__.py"},
         ),
         (engines.COMPILERS, "packager/engines", {"packager/types/_choices.py"}),
     ],

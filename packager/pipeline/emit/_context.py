@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from handlers.observability import of_model, sketches
 from packager.facts import devices
 from packager.pipeline import sizes
@@ -61,7 +61,7 @@ def context(
         "event_names": _event_names(plan),
         "events": plan.request.events.sources,
         "evidence": verified.evidence.describe(),
-        "files": [name for name in plan.request.events.sources if name in sources.OF_FILES],
+        "files": [name for name in plan.request.events.sources if name in aws_sources.OF_FILES],
         "front": plan.request.http.front.value,
         "handler": plan.target.program.entrypoint,
         "largest": packages[: sizes.SHOWN],

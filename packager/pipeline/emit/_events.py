@@ -36,8 +36,8 @@ _VALUES: Final[dict[str, Json]] = {
 def events(model: ResolvedModel, sources: Iterable[str] = ()) -> dict[str, Json]:
     """File stem to event. Without an example or a signature the HTTP events ask for /ping.
 
-    `sources` are names under handlers.events.sources; there is none of these without a request to
-    send.
+    `sources` are names under handlers.events.aws_sources; there is none of these without a request
+    to send.
     """
     body, content_type = sample(model)
     found: dict[str, Json] = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from packager.environments import virtual_environments
 from packager.errors import (
     ConfigurationError,
@@ -144,7 +144,7 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
             f"--event {', '.join(asynchronous)} is asynchronous: set --output-to to say where "
             f"predictions go, for example {place}."
         )
-    files = [name for name in request.events.sources if name in sources.OF_FILES]
+    files = [name for name in request.events.sources if name in aws_sources.OF_FILES]
     if files and not (request.events.output_to or "").startswith("s3://"):
         yield f"--event {', '.join(files)}: predictions are written to files; set --output-to s3://..."
     if request.events.batch and not {*BATCH_SOURCES} <= {*request.events.sources}:

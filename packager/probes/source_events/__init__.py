@@ -1,7 +1,7 @@
 """An event of each source, as the service sends it, around a request that the model takes.
 
 A source's is in the file of its name: `make_event(request)`. Shapes: the pages that each module
-under handlers.events.sources names.
+under handlers.events.aws_sources names.
 """
 
 from __future__ import annotations
@@ -17,6 +17,6 @@ class _Form(Protocol):
 
 
 def source_event(name: str, request: Json) -> Json:
-    """`name` is one of handlers.events.sources; `request` is decoded JSON of MLflow's forms."""
+    """`name` is one of handlers.events.aws_sources; `request` is decoded JSON of MLflow's forms."""
     form = cast(_Form, importlib.import_module(f"{__name__}.{name}"))
     return form.make_event(request)

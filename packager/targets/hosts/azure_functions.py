@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from handlers.events import triggers
+from handlers.events import azure_triggers
 from packager.environments import surroundings
 from packager.errors import EmulatorError
 from packager.system import process, sandbox
@@ -138,13 +138,13 @@ class WorkerHost(ConfinedProgram):
         """As one message of the trigger of that name."""
         if self.failure is not None:
             return Delivered(failure=self.failure)
-        if source == triggers.BATCHES:
-            done = self.invoke(triggers.PART, {"part": {"json": json.loads(body)}})
+        if source == azure_triggers.BATCHES:
+            done = self.invoke(azure_triggers.PART, {"part": {"json": json.loads(body)}})
         else:
             done = self.invoke(source, *trigger_message(source, body))
         if failure := done.get("failure"):
             return Delivered(failure=failure)
-        if source == triggers.BATCHES:
+        if source == azure_triggers.BATCHES:
             return Delivered(answers=(json.loads(done["returned"]["json"]),))
         return Delivered(answers=tuple(read_answers(done["outputs"])))
 

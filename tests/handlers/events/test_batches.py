@@ -13,7 +13,7 @@ import azure.functions as func
 import pytest
 from azure.durable_functions.testing import orchestrator_generator_wrapper
 
-from handlers.events.triggers import batches
+from handlers.events.azure_triggers import batches
 from tests.handlers.scorers import scorer
 
 SPLIT = {"columns": ["x", "kind"], "data": [[float(i), "a"] for i in range(25)]}

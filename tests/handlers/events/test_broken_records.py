@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from handlers.events.event_processor import EventProcessor
-from handlers.events.records import Outcome
+from handlers.events.records import Outcome, read_records
 from handlers.scoring.errors import ScoringError
 from packager.probes.source_events import source_event
 from packager.probes.source_events.s3 import NOTICES, notice_event
@@ -50,7 +50,7 @@ class Asked:
     def __init__(self, *names: str) -> None:
         self.output, self.failures, self.files = Box(), Box(), Files()
         self.inbox = EventProcessor(
-            names or sources.SOURCES,
+            names or aws_sources.SOURCES,
             scorer(Doubling()),
             output=self.output,
             failures=self.failures,
@@ -307,7 +307,7 @@ def test_only_objects_of_the_bucket_and_folder_that_are_set_are_read(
 @st.composite
 def mutated(draw: st.DrawFn) -> Any:
     """A real event of a source, some of its values replaced, gone, doubled or exchanged."""
-    name = draw(st.sampled_from([*sources.SOURCES, "notice"]))
+    name = draw(st.sampled_from([*aws_sources.SOURCES, "notice"]))
     event = notice_event() if name == "notice" else source_event(name, row(1.0))
     for _ in range(draw(st.integers(1, 4))):
         found = [path for path in paths(event) if path]
@@ -330,7 +330,7 @@ def test_no_event_makes_the_handler_raise_but_what_it_is_to_raise(event: Any) ->
     source = asked.inbox.find_source(event)
     if source is None:
         return
-    records = sources.read_records(source, event) if not source.RETURNS else []
+    records = read_records(source, event) if not source.RETURNS else []
 
     if source.RETURNS:
         _tolerant(asked, event)

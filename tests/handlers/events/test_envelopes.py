@@ -12,8 +12,8 @@ import pytest
 from handlers.events import envelopes
 from handlers.events.event_processor import EventProcessor
 from handlers.scoring.errors import InvalidInputError
+from tests.handlers.events.test_azure_triggers import GOOD, Asked
 from tests.handlers.events.test_events import Box, Context, queue, row
-from tests.handlers.events.test_triggers import GOOD, Asked
 from tests.handlers.scorers import scorer
 from tests.handlers.scoring.test_together import Doubling
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from handlers.events.destinations import Message
 from handlers.events.event_processor import EventProcessor, NoOutputError
-from handlers.events.records import Claim, Outcome, Record, RecordsFailedError
+from handlers.events.records import Claim, Outcome, Record, RecordsFailedError, read_records
 from handlers.http import lambda_events
 from handlers.scoring.errors import InvalidInputError, ScoringError
 from tests.handlers.invoking import event
@@ -36,9 +36,9 @@ SAMPLES: tuple[tuple[str, str, int], ...] = (
     ("stepfunctions_item", "stepfunctions", 1),
     ("schedule", "schedule", 1),
 )
-ALL = sources.load(sources.SOURCES)
+ALL = aws_sources.load(aws_sources.SOURCES)
 OTHERS = ("direct", "alb", "apigateway_http", "apigateway_rest", "function_url")
-FOLDER = Path(sources.__file__).parent
+FOLDER = Path(aws_sources.__file__).parent
 
 
 class Box:
@@ -106,7 +106,7 @@ def inbox(
     *, output: Any = None, failures: Any = None, model: Any = None, book: Any = None, **values: Any
 ) -> EventProcessor:
     return EventProcessor(
-        sources.SOURCES,
+        aws_sources.SOURCES,
         scorer(model or Doubling()),
         output=output or Box(),
         failures=failures,
@@ -123,13 +123,13 @@ def answered(box: EventProcessor, sent: Any) -> tuple[Any, Any]:
 
 def test_folder_and_index_do_not_drift() -> None:
     files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
-    assert files == set(sources.SOURCES)
-    assert [source.NAME for source in ALL] == list(sources.SOURCES)
+    assert files == set(aws_sources.SOURCES)
+    assert [source.NAME for source in ALL] == list(aws_sources.SOURCES)
 
 
 def test_an_unknown_source_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"no event source ftp; there are files, s3, sqs"):
-        sources.load(["ftp"])
+        aws_sources.load(["ftp"])
 
 
 @pytest.mark.parametrize(("name", "source", "count"), SAMPLES)
@@ -137,8 +137,8 @@ def test_each_event_is_one_source_s(name: str, source: str, count: int) -> None:
     sent = event(name)
     assert [each.NAME for each in ALL if each.claims_event(sent)] == [source]
     assert not lambda_events.is_http(sent)
-    (found,) = sources.load([source])
-    assert len(sources.read_records(found, sent)) == count
+    (found,) = aws_sources.load([source])
+    assert len(read_records(found, sent)) == count
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -167,10 +167,10 @@ def test_any_json_can_be_looked_at(sent: Any) -> None:
 
 @pytest.mark.parametrize(("name", "source", "count"), SAMPLES)
 def test_ids_are_the_same_at_each_delivery_and_differ(name: str, source: str, count: int) -> None:
-    (found,) = sources.load([source])
+    (found,) = aws_sources.load([source])
     first, second = (
-        sources.read_records(found, event(name)),
-        sources.read_records(found, event(name)),
+        read_records(found, event(name)),
+        read_records(found, event(name)),
     )
     assert [record.id for record in first] == [record.id for record in second]
     assert len({record.id for record in first}) == count
@@ -179,7 +179,7 @@ def test_ids_are_the_same_at_each_delivery_and_differ(name: str, source: str, co
 def outcomes(source: Any, sent: Any, retry: Sequence[bool]) -> list[Outcome]:
     return [
         Outcome(record=record, answer=b"{}", retry=again)
-        for record, again in zip(sources.read_records(source, sent), retry, strict=True)
+        for record, again in zip(read_records(source, sent), retry, strict=True)
     ]
 
 
@@ -212,7 +212,7 @@ def test_partial_answers_name_what_must_come_again(
 def test_other_sources_come_again_whole(name: str) -> None:
     sent = event(name)
     (source,) = [each for each in ALL if each.claims_event(sent)]
-    count = len(sources.read_records(source, sent))
+    count = len(read_records(source, sent))
     assert source.make_reply(sent, outcomes(source, sent, [False] * count)) is None
     with pytest.raises(RecordsFailedError, match=f"1 of {count} records"):
         source.make_reply(sent, outcomes(source, sent, [False] * (count - 1) + [True]))
@@ -233,9 +233,9 @@ def test_dynamodb_values_are_plain() -> None:
         "b": {"B": "YQ=="},
     }
     sent["Records"][0]["dynamodb"]["NewImage"] = image
-    (source,) = sources.load(["dynamodb"])
+    (source,) = aws_sources.load(["dynamodb"])
 
-    assert sources.read_records(source, sent)[0].body == {
+    assert read_records(source, sent)[0].body == {
         "n": -7,
         "f": 1.5,
         "s": "a",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlers.events import triggers
+from handlers.events import azure_triggers
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.targets.hosts import Boot, Call
@@ -47,7 +47,7 @@ def built(
     minor: str,
     *,
     model: str = "onnx_columns",
-    events: Sequence[str] = (*triggers.TRIGGERS, triggers.BATCHES),
+    events: Sequence[str] = (*azure_triggers.TRIGGERS, azure_triggers.BATCHES),
     opentelemetry: bool = False,
 ) -> BuildReport:
     """A small model behind these doors; answers go into a queue."""

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers.events import triggers
+from handlers.events import azure_triggers
 from packager.commands.invoke import invoke_artifact
 from packager.environments import interpreters, virtual_environments
 from packager.targets.emulator import why_not_bootable
@@ -39,7 +39,7 @@ needs_azurite = pytest.mark.skipif(
     bool(azurite.why_not()), reason=azurite.why_not() or "it is there"
 )
 SOME = ("queue", "blob", "eventgrid", "servicebus")
-EVERY = (*triggers.TRIGGERS, triggers.BATCHES)
+EVERY = (*azure_triggers.TRIGGERS, azure_triggers.BATCHES)
 DOORS = {"3.12": SOME, "3.13": EVERY}
 DOCTOR = "azure-functions-doctor==0.23.1"
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from handlers.events import sources, triggers
+from handlers.events import aws_sources, azure_triggers
 from packager import cli
 from packager.cli._panels import Panel
 from packager.targets import TARGETS
@@ -82,7 +82,7 @@ def test_names_too_long_for_a_column_are_in_the_text() -> None:
         "--engine": (*Engine, "auto"),
         "--http": tuple(Front),
         "--rollout": tuple(Rollout),
-        "--event": (*sources.SOURCES, *triggers.TRIGGERS),
+        "--event": (*aws_sources.SOURCES, *azure_triggers.TRIGGERS),
     }
 
     for option, names in named.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.events import destinations, sources
+from handlers.events import aws_sources, destinations
 from packager import targets
 from packager.commands import local_boot, template_environment
 from packager.commands.artifact import Built
@@ -20,7 +20,7 @@ from tests.unit.pipeline.emit.test_emit_sources import TO, emitted
 
 
 def test_every_variable_has_a_value(tmp_path: Path) -> None:
-    out = emitted(tmp_path, *sources.SOURCES, once=True, batch=True)
+    out = emitted(tmp_path, *aws_sources.SOURCES, once=True, batch=True)
 
     found = read_environment(out, HostKind.LAMBDA)
 

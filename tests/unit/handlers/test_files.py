@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from handlers import aws_clients
-from handlers.events import sources
+from handlers.events import aws_sources
 from handlers.events.event_processor import Counts, EventProcessor
 from handlers.events.records import RecordsFailedError
 from handlers.files import readers, storage
@@ -56,7 +56,7 @@ def s3() -> Any:
 def box(model: Any = None, to: str = "s3://data/out/", **environ: str) -> EventProcessor:
     made = scorer(model or Doubling())
     told = {**ENVIRON, "PACKAGER_OUTPUT": f"s3:{to.removeprefix('s3:')}", **environ}
-    return EventProcessor.read(sources.OF_FILES, made, told)
+    return EventProcessor.read(aws_sources.OF_FILES, made, told)
 
 
 def ask(inbox: EventProcessor, event: Any) -> tuple[Any, Counts]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.events import triggers
+from handlers.events import azure_triggers
 from packager import targets
 from packager.commands.template_environment import read_environment
 from packager.environments import interpreters
@@ -52,7 +52,7 @@ def test_an_image_s_template_and_the_proof_agree(tmp_path: Path) -> None:
     assert set_there == dict(prepare_boot(plan, tmp_path).env)
 
 
-@pytest.mark.parametrize("events", [(), ("queue",), tuple(triggers.TRIGGERS)])
+@pytest.mark.parametrize("events", [(), ("queue",), tuple(azure_triggers.TRIGGERS)])
 def test_azure_s_settings_and_the_proof_agree(tmp_path: Path, events: tuple[str, ...]) -> None:
     text = (INFRA / "azure" / "events.bicep").read_text(encoding="utf-8")
     made = {each["name"] for each in bicep.parse(text)["variables"]["names"]["value"]}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handlers.events import destinations, sources
+from handlers.events import aws_sources, destinations
 from packager.commands import local_boot
 from packager.probes.source_events import source_event
 from packager.probes.source_events.s3 import NOTICES, notice_event
@@ -36,7 +36,7 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> Path:
     into = tmp_path_factory.mktemp("function")
     manifest, _ = laid_out(models.folder("pyfunc_loader"), into, Tier.NATIVE, Frame.PANDAS)
     file = into / "model-manifest.json"
-    told = {**json.loads(manifest.text()), "events": list(sources.SOURCES)}
+    told = {**json.loads(manifest.text()), "events": list(aws_sources.SOURCES)}
     file.write_text(json.dumps(told), encoding="utf-8")
     return with_handlers(into)
 
@@ -79,13 +79,13 @@ def test_what_is_sent_is_told(function: Path, stand_in: Path, tmp_path: Path, ki
 
 
 def test_every_source_is_answered(function: Path, stand_in: Path, tmp_path: Path) -> None:
-    sent = [*(source_event(name, ROW) for name in sources.SOURCES), notice_event()]
+    sent = [*(source_event(name, ROW) for name in aws_sources.SOURCES), notice_event()]
 
     ran = asked(function, stand_in, tmp_path, sent, PACKAGER_OUTPUT=TO["s3"])
 
     assert [result for result in ran.results if "error" in result] == []
     told = local_boot.read_sent(ran.stdout)
-    mute = [each.NAME for each in sources.load(sources.SOURCES) if not each.RETURNS]
+    mute = [each.NAME for each in aws_sources.load(aws_sources.SOURCES) if not each.RETURNS]
     assert not [each for each in told if each["to"] == FAILURES]
     for name in (*mute, "files"):
         part = {"s3": "request.json.jsonl", "files": "request.jsonl"}.get(name, f"/{name}/")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypedDict
 
-from handlers.events import triggers
+from handlers.events import azure_triggers
 from packager.probes import Probe, probes
 from packager.probes.source_events import source_event
 from packager.probes.source_events.s3 import NOTICES, notice_event
@@ -139,7 +139,7 @@ def _of_azure(asked: tuple[Probe, ...], sources: Sequence[str]) -> Iterator[Trac
 
 def _name_scoring_function(source: str) -> str:
     """The function that scores: of a batch, what takes a part of it."""
-    return triggers.PART if source == triggers.BATCHES else source
+    return azure_triggers.PART if source == azure_triggers.BATCHES else source
 
 
 def _azure_request(

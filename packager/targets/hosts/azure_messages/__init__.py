@@ -22,7 +22,7 @@ class _Form(Protocol):
 
 
 def trigger_message(name: str, body: bytes) -> Message:
-    """`name` is one of handlers.events.triggers; `body` is JSON."""
+    """`name` is one of handlers.events.azure_triggers; `body` is JSON."""
     form = cast(_Form, importlib.import_module(f"{__name__}.{name}"))
     return form.make_message(body)
 

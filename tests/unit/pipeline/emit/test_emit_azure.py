@@ -12,8 +12,8 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from handlers.events import triggers
-from handlers.events.trigger_functions import TriggerFunctions
+from handlers.events import azure_triggers
+from handlers.events.azure_trigger_functions import TriggerFunctions
 from packager import targets
 from packager.pipeline import layout
 from packager.pipeline.emit import emit
@@ -56,9 +56,11 @@ def bindings(events: Sequence[str], output: str) -> list[dict[str, Any]]:
     return [b.get_dict_repr() for f in app.get_functions() for b in f.get_bindings()]
 
 
-@pytest.mark.parametrize("output", triggers.OUTPUTS)
+@pytest.mark.parametrize("output", azure_triggers.OUTPUTS)
 def test_every_setting_that_a_function_is_bound_to_is_made(output: str) -> None:
-    events = [name for name in triggers.TRIGGERS if (name, output) != ("eventhubs", "servicebus")]
+    events = [
+        name for name in azure_triggers.TRIGGERS if (name, output) != ("eventhubs", "servicebus")
+    ]
     bound = bindings(events, output)
     wanted = {name for each in bound for name in SETTING.findall(str(each))}
     text = (INFRA / "events.bicep").read_text(encoding="utf-8")
@@ -68,7 +70,7 @@ def test_every_setting_that_a_function_is_bound_to_is_made(output: str) -> None:
         assert f"'{connection}__credential'" in text + (INFRA / "app.bicep").read_text()
 
 
-@pytest.mark.parametrize("events", [(), ("queue",), triggers.TRIGGERS])
+@pytest.mark.parametrize("events", [(), ("queue",), azure_triggers.TRIGGERS])
 def test_the_settings_for_a_try_at_home_are_those_too(events: tuple[str, ...]) -> None:
     found = json.loads(layout.entry_files(plan(*events))["local.settings.json.example"])["Values"]
     bound = bindings(events, "blob") if events else []
@@ -78,7 +80,7 @@ def test_the_settings_for_a_try_at_home_are_those_too(events: tuple[str, ...]) -
     assert ("PACKAGER_OUTPUT" in found) == bool(events)
 
 
-@pytest.mark.parametrize("name", triggers.TRIGGERS)
+@pytest.mark.parametrize("name", azure_triggers.TRIGGERS)
 def test_the_host_tries_a_message_five_times(name: str) -> None:
     extensions = json.loads(layout.entry_files(plan(name))["host.json"])["extensions"]
     tries = {
@@ -99,15 +101,15 @@ def test_an_app_that_is_asked_over_http_alone_has_nothing_of_events(tmp_path: Pa
 
 
 def test_what_was_built_for_is_deployed_for(tmp_path: Path) -> None:
-    texts = emitted(tmp_path, *triggers.TRIGGERS)
+    texts = emitted(tmp_path, *azure_triggers.TRIGGERS)
     parameters = json.loads(texts["infra/main.parameters.json"])["parameters"]
     declared = bicep.parse(texts["infra/main.bicep"])["parameters"]
     assert set(parameters) <= set(declared)
-    assert parameters["events"]["value"] == list(triggers.TRIGGERS)
+    assert parameters["events"]["value"] == list(azure_triggers.TRIGGERS)
     assert parameters["outputKind"]["value"] == "blob"
     assert parameters["outputName"]["value"] == "answers/churn"
     assert "sh infra/subscribe.sh" in texts["azure.yaml"]
-    assert all(f"| {name} |" in texts["README.md"] for name in triggers.TRIGGERS)
+    assert all(f"| {name} |" in texts["README.md"] for name in azure_triggers.TRIGGERS)
 
 
 @pytest.mark.parametrize("asked", [False, True])

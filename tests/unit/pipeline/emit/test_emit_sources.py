@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from handlers.events import destinations, sources
+from handlers.events import aws_sources, destinations
+from handlers.events.records import read_records
 from packager.errors import ConfigurationError
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
@@ -19,7 +20,7 @@ from packager.system import destination_uri
 from packager.types import BATCH_SOURCES, Front, SavedExample, make_request
 from tests import fake_plan, sam
 
-MUTE = tuple(source.NAME for source in sources.load(sources.SOURCES) if not source.RETURNS)
+MUTE = tuple(source.NAME for source in aws_sources.load(aws_sources.SOURCES) if not source.RETURNS)
 NEEDED = {
     "TopicArn": "arn:aws:sns:us-east-1:123456789012:t",
     "StreamArn": "arn:aws:kinesis:us-east-1:123456789012:stream/s",
@@ -76,7 +77,7 @@ def granted(text: str) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sources.SOURCES)
+@pytest.mark.parametrize("name", aws_sources.SOURCES)
 def test_cfn_lint_finds_nothing_for_one_source(tmp_path: Path, name: str) -> None:
     to = TO["s3"] if name in (*MUTE, "files") else None
     text = template(tmp_path, name, to=to, once=name in MUTE)
@@ -89,14 +90,16 @@ def test_cfn_lint_finds_nothing_for_one_source(tmp_path: Path, name: str) -> Non
     [pytest.param(k, marks=[pytest.mark.slow] if k != "s3" else []) for k in destinations.KINDS],
 )
 def test_cfn_lint_finds_nothing_for_all_sources(tmp_path: Path, kind: str) -> None:
-    wanted = sources.SOURCES if kind == "s3" else set(sources.SOURCES) - {*sources.OF_FILES}
+    wanted = (
+        aws_sources.SOURCES if kind == "s3" else set(aws_sources.SOURCES) - {*aws_sources.OF_FILES}
+    )
     text = template(tmp_path, *wanted, to=TO[kind], once=True, batch=kind == "s3")
 
     assert sam.lint(json.dumps(plain(text, QueueArn="arn:aws:sqs:us-east-1:123456789012:q"))) == []
 
 
 def test_the_template_is_as_before(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
-    assert template(tmp_path, *sources.SOURCES, once=True, batch=True) == snapshot
+    assert template(tmp_path, *aws_sources.SOURCES, once=True, batch=True) == snapshot
 
 
 def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None:
@@ -144,7 +147,7 @@ def test_rights_are_for_what_was_asked_for(tmp_path: Path) -> None:
     own = {"write-own-log", "bury-poison", "deliver-answers"}
 
     assert set(granted(template(tmp_path / "one", "sqs"))) == own | {"read-queue"}
-    assert set(granted(template(tmp_path / "all", *sources.SOURCES, once=True))) == own | {
+    assert set(granted(template(tmp_path / "all", *aws_sources.SOURCES, once=True))) == own | {
         "read-queue",
         "read-stream",
         "read-table-stream",
@@ -179,28 +182,30 @@ def test_a_batch_brings_scripts_for_other_engines(tmp_path: Path) -> None:
 
 
 def test_partial_answers_are_asked_for(tmp_path: Path) -> None:
-    resources = plain(template(tmp_path, *sources.SOURCES))["Resources"]
+    resources = plain(template(tmp_path, *aws_sources.SOURCES))["Resources"]
     for name in ("QueueTrigger", "StreamTrigger", "TableTrigger"):
         assert resources[name]["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-@pytest.mark.parametrize("name", [s for s in sources.SOURCES if s not in sources.OF_FILES])
+@pytest.mark.parametrize("name", [s for s in aws_sources.SOURCES if s not in aws_sources.OF_FILES])
 def test_each_sample_event_is_its_source_s(tmp_path: Path, name: str) -> None:
     out = emitted(tmp_path, name, to=TO["s3"] if name in MUTE else None)
     sent = json.loads((out / "events" / f"{name}.json").read_text(encoding="utf-8"))
 
-    claiming = [source for source in sources.load(sources.SOURCES) if source.claims_event(sent)]
+    claiming = [
+        source for source in aws_sources.load(aws_sources.SOURCES) if source.claims_event(sent)
+    ]
 
     assert [source.NAME for source in claiming] == [name]
-    (record,) = sources.read_records(claiming[0], sent)
+    (record,) = read_records(claiming[0], sent)
     body = json.loads(record.body) if isinstance(record.body, str | bytes) else record.body
     assert body == json.loads(fake_plan.BODY)
 
 
 def test_any_json_survives_dynamodb() -> None:
     request = {"inputs": {"a": [1, 2.5, None, True, "x"], "b": {"c": []}}}
-    (source,) = sources.load(["dynamodb"])
-    assert sources.read_records(source, source_event("dynamodb", request))[0].body == request
+    (source,) = aws_sources.load(["dynamodb"])
+    assert read_records(source, source_event("dynamodb", request))[0].body == request
 
 
 def test_a_request_too_long_for_a_parameter_is_left_to_the_user(tmp_path: Path) -> None:

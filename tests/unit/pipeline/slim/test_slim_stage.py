@@ -53,7 +53,7 @@ def plan(tmp_path: Path, **changes: Any) -> BuildPlan:
         },
     )
     loader = replace(fake_plan.plan().loader, options={"file": "model.skops", "format": "pickle"})
-    handlers = ("http/router.py", "events/sources/*.py")
+    handlers = ("http/router.py", "events/aws_sources/*.py")
     program = replace(fake_plan.TARGET.program, handlers=handlers)
     target = replace(fake_plan.TARGET, program=program)
     return fake_plan.plan(

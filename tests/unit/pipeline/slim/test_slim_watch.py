@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from handlers.events import sources
+from handlers.events import aws_sources
 from packager.pipeline.slim.import_deferral import Sinking
 from packager.pipeline.slim.tracing import reachable_modules, trace_requests
 from packager.system.file_tree import records
@@ -135,7 +135,7 @@ def test_a_use_is_laid_to_the_import_that_made_it(
     assert not any(name == "idle" for used in uses.values() for _, name in used)
 
 
-@pytest.mark.parametrize("name", sources.SOURCES)
+@pytest.mark.parametrize("name", aws_sources.SOURCES)
 def test_each_source_that_a_function_has_asks_it(name: str) -> None:
     model = fake_plan.model(
         example=SavedExample(
@@ -146,7 +146,7 @@ def test_each_source_that_a_function_has_asks_it(name: str) -> None:
     )
     plan = fake_plan.plan(model=model)
     asks = replace(plan, request=change_request(plan.request, events=(name,)))
-    (source,) = sources.load((name,))
+    (source,) = aws_sources.load((name,))
     claimed = [each for each in trace_requests.events(asks) if source.claims_event(each["event"])]
     assert {each["refused"] for each in claimed} == {False, True}
     assert not any(source.claims_event(each["event"]) for each in trace_requests.events(plan))

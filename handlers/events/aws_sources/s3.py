@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from handlers.events import envelopes
+from handlers.events.aws_sources import sqs
 from handlers.events.records import (
     FileRef,
     Outcome,
@@ -31,7 +32,6 @@ from handlers.events.records import (
     names_source,
     text_of,
 )
-from handlers.events.sources import sqs
 from handlers.scoring.errors import InvalidInputError
 
 _LOG = logging.getLogger(__name__)

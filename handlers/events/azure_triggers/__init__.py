@@ -1,6 +1,6 @@
 """One module a trigger of Azure Functions, beside HTTP: how it is bound, and how it is read.
 
-Each is a `handlers.events.sources.Reader` and offers besides:
+Each is a `handlers.events.records.Reader` and offers besides:
 
     TYPES               by argument of the function, what the worker hands over in it
     ANSWER              the answer's name in a container: one of the platform's binding expressions
@@ -22,8 +22,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from handlers.events.records import Outcome, all_or_nothing
-from handlers.events.sources import Reader
+from handlers.events.records import Outcome, Reader, all_or_nothing
 
 if TYPE_CHECKING:
     from azure.functions import Blueprint
@@ -58,7 +57,8 @@ def load(names: Iterable[str]) -> tuple[Trigger, ...]:
     if unknown := sorted(set(wanted) - set(TRIGGERS)):
         raise ValueError(f"no trigger {', '.join(unknown)}; there are {', '.join(TRIGGERS)}")
     return tuple(
-        cast(Trigger, importlib.import_module(f"handlers.events.triggers.{n}")) for n in wanted
+        cast(Trigger, importlib.import_module(f"handlers.events.azure_triggers.{n}"))
+        for n in wanted
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import azure.functions as func
 
+from handlers.events.azure_triggers import STORAGE, Arguments, Decorator, make_reply
 from handlers.events.records import Record
-from handlers.events.triggers import STORAGE, Arguments, Decorator, make_reply
 
 __all__ = [
     "ANSWER",

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from handlers.events import sources
-from handlers.events.records import FileRef, Outcome, Record, RecordsFailedError, text_of
+from handlers.events import aws_sources
+from handlers.events.records import (
+    FileRef,
+    Outcome,
+    Record,
+    RecordsFailedError,
+    read_records,
+    text_of,
+)
 from handlers.scoring.errors import InvalidInputError, ScoringError
 from packager.probes.source_events import source_event
 
@@ -16,8 +23,8 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ROW = {"x": 1.0, "kind": "a"}
 
 
-def load(name: str) -> sources.Source:
-    (source,) = sources.load([name])
+def load(name: str) -> aws_sources.Source:
+    (source,) = aws_sources.load([name])
     return source
 
 
@@ -29,7 +36,7 @@ def named(name: str, **changed: Any) -> Any:
 
 
 def read_one(name: str, event: Any) -> Record:
-    (record,) = sources.read_records(load(name), event)
+    (record,) = read_records(load(name), event)
     return record
 
 
@@ -204,7 +211,7 @@ def test_what_cannot_be_read_keeps_its_name_and_its_order(
     ],
 )
 def test_a_record_has_what_its_entry_says(name: str, event: Any, record: Record) -> None:
-    assert sources.read_records(load(name), event) == [record]
+    assert read_records(load(name), event) == [record]
 
 
 def test_an_item_of_a_map_is_named_by_its_place() -> None:
@@ -224,7 +231,7 @@ def test_what_was_not_scored_has_no_rows() -> None:
 def test_kafka_passes_over_a_tombstone_alone(value: str | None) -> None:
     records = [{"offset": 0, "value": value and "e30="}, {"offset": 1, "value": "e30="}]
 
-    read = sources.read_records(load("kafka"), {"records": {"t-0": records}})
+    read = read_records(load("kafka"), {"records": {"t-0": records}})
 
     assert [record.id for record in read] == ["t-0-0", "t-0-1"][0 if value else 1 :]
 
@@ -248,7 +255,7 @@ def bucket_event(name: str, **thing: Any) -> Any:
     ],
 )
 def test_only_a_created_object_is_read(name: str, read: int) -> None:
-    assert len(sources.read_records(load("s3"), bucket_event(name))) == read
+    assert len(read_records(load("s3"), bucket_event(name))) == read
 
 
 def test_an_object_is_named_by_its_version_or_by_what_it_holds() -> None:
@@ -275,7 +282,7 @@ def test_a_bus_names_an_object_as_it_is() -> None:
     assert read_one("s3", event).file == FileRef(
         bucket="b", key="in/a+b.csv", version="v", etag="e", sequencer="s"
     )
-    assert sources.read_records(load("s3"), {**event, "detail-type": "Object Deleted"}) == []
+    assert read_records(load("s3"), {**event, "detail-type": "Object Deleted"}) == []
 
 
 @pytest.mark.parametrize(
@@ -309,7 +316,7 @@ def test_dynamodb_has_no_other_values(kind: Any) -> None:
 
 def test_dynamodb_passes_over_what_was_removed() -> None:
     removed = named("dynamodb", eventName="REMOVE", dynamodb={"SequenceNumber": "1"})
-    assert sources.read_records(load("dynamodb"), removed) == []
+    assert read_records(load("dynamodb"), removed) == []
 
 
 @pytest.mark.parametrize("name", ["kinesis", "dynamodb"])
@@ -381,7 +388,7 @@ def test_text_is_nothing_else(value: object) -> None:
 def test_a_file_has_an_address_of_its_own(given: str, output: str) -> None:
     """The caller is told: it is not the batch's to carry."""
     with pytest.raises(InvalidInputError, match="s3://BUCKET/KEY"):
-        sources.read_records(load("files"), {"input": given, "output": output})
+        read_records(load("files"), {"input": given, "output": output})
 
 
 def test_a_file_s_version_is_text() -> None:

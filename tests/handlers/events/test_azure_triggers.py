@@ -16,10 +16,10 @@ from azure.functions._eventgrid import EventGridEvent
 from azure.functions.queue import QueueMessage
 from azure.functions.servicebus import ServiceBusMessage
 
-from handlers.events import sources, trigger_functions, triggers
+from handlers.events import azure_trigger_functions, azure_triggers
+from handlers.events.azure_trigger_functions import InternalError, TriggerFunctions
 from handlers.events.destinations import Message
-from handlers.events.records import RecordsFailedError
-from handlers.events.trigger_functions import InternalError, TriggerFunctions
+from handlers.events.records import RecordsFailedError, read_records
 from tests.handlers.scorers import Recording, scorer
 
 ROW = {"x": 1.5, "kind": "secret"}
@@ -117,11 +117,11 @@ NAMES = {
 @pytest.mark.parametrize("name", NAMES)
 def test_what_cannot_be_read_keeps_its_name(name: str) -> None:
     """By which its dead letter is found."""
-    (trigger,) = triggers.load([name])
+    (trigger,) = azure_triggers.load([name])
     given = {**messages(name, GOOD), "context": SimpleNamespace(invocation_id="m1")}
 
     (entry,) = trigger.list_entries(given)
-    (record,) = sources.read_records(trigger, given)
+    (record,) = read_records(trigger, given)
 
     assert trigger.identify_entry(entry) == NAMES[name]
     assert (record.id, record.item, record.group) == (NAMES[name][0], *NAMES[name])
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_keeps_its_name(name: str) -> None:
 
 
 def test_an_event_hub_that_tells_no_partition_has_one_without_a_name() -> None:
-    (trigger,) = triggers.load(["eventhubs"])
+    (trigger,) = azure_triggers.load(["eventhubs"])
     event = SimpleNamespace(sequence_number=7, metadata=None, get_body=lambda: GOOD)
 
     assert trigger.list_entries({"event": event}) == [event]
@@ -157,15 +157,17 @@ def test_answers_go_out_by_the_binding_that_was_chosen(output: str, kind: str) -
 
 
 def test_files_and_names_are_those_that_are_listed() -> None:
-    assert triggers.__file__ is not None
-    files = {path.stem for path in Path(triggers.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == {*triggers.TRIGGERS, triggers.BATCHES}
-    assert [each.NAME for each in triggers.load(triggers.TRIGGERS)] == list(triggers.TRIGGERS)
+    assert azure_triggers.__file__ is not None
+    files = {path.stem for path in Path(azure_triggers.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == {*azure_triggers.TRIGGERS, azure_triggers.BATCHES}
+    assert [each.NAME for each in azure_triggers.load(azure_triggers.TRIGGERS)] == list(
+        azure_triggers.TRIGGERS
+    )
 
 
 def test_a_name_that_is_none_is_told() -> None:
     with pytest.raises(ValueError, match="no trigger sqs; there are queue"):
-        triggers.load(["sqs"])
+        azure_triggers.load(["sqs"])
 
 
 def test_answers_that_cannot_go_anywhere_are_refused_at_the_start() -> None:
@@ -173,8 +175,8 @@ def test_answers_that_cannot_go_anywhere_are_refused_at_the_start() -> None:
         Asked("queue", output="s3")
 
 
-@pytest.mark.parametrize("output", triggers.OUTPUTS)
-@pytest.mark.parametrize("name", triggers.TRIGGERS)
+@pytest.mark.parametrize("output", azure_triggers.OUTPUTS)
+@pytest.mark.parametrize("name", azure_triggers.TRIGGERS)
 def test_every_binding_is_an_argument_and_the_other_way_round(name: str, output: str) -> None:
     function = Asked(name, output=output).functions[name]
     bound = {binding.name for binding in function.get_bindings()}
@@ -182,17 +184,17 @@ def test_every_binding_is_an_argument_and_the_other_way_round(name: str, output:
     assert given - {"context"} == bound
 
 
-@pytest.mark.parametrize("name", triggers.TRIGGERS)
+@pytest.mark.parametrize("name", azure_triggers.TRIGGERS)
 def test_names_of_the_platform_s_resources_are_settings(name: str) -> None:
     for binding in Asked(name, output="blob").functions[name].get_bindings():
         told = binding.get_dict_repr()
         named = [told[key] for key in ("queueName", "topicName", "eventHubName") if key in told]
         assert all(each.startswith("%PACKAGER_") and each.endswith("%") for each in named)
         assert told.get("path", "%PACKAGER_").startswith("%PACKAGER_")
-        assert told.get("connection", triggers.STORAGE) in {
-            triggers.STORAGE,
-            triggers.SERVICE_BUS,
-            triggers.EVENT_HUBS,
+        assert told.get("connection", azure_triggers.STORAGE) in {
+            azure_triggers.STORAGE,
+            azure_triggers.SERVICE_BUS,
+            azure_triggers.EVENT_HUBS,
         }
 
 
@@ -208,7 +210,7 @@ def test_a_batch_of_events_that_failed_is_tried_again() -> None:
     assert settings["max_retry_count"] == "5"
 
 
-@pytest.mark.parametrize("name", triggers.TRIGGERS)
+@pytest.mark.parametrize("name", azure_triggers.TRIGGERS)
 def test_a_message_is_answered(name: str) -> None:
     asked = Asked(name)
     asked(name, GOOD)
@@ -254,7 +256,7 @@ def test_what_can_never_be_answered_is_left_to_the_platform(
     assert "secret" not in caplog.text
 
 
-@pytest.mark.parametrize("name", sorted(set(triggers.TRIGGERS) - set(ONE_BY_ONE)))
+@pytest.mark.parametrize("name", sorted(set(azure_triggers.TRIGGERS) - set(ONE_BY_ONE)))
 def test_what_has_no_dead_letter_is_put_aside_with_the_reason(name: str) -> None:
     asked = Asked(name)
     asked(name, BAD)
@@ -283,7 +285,7 @@ def test_a_record_too_large_for_the_queue_of_failures_is_named_there() -> None:
     assert told["encoding"].startswith("left out")
 
 
-@pytest.mark.parametrize("name", triggers.TRIGGERS)
+@pytest.mark.parametrize("name", azure_triggers.TRIGGERS)
 def test_nothing_is_sent_for_what_must_come_again(name: str) -> None:
     asked = Asked(name, model=Raising(MemoryError()))
     with pytest.raises(RecordsFailedError):
@@ -314,7 +316,7 @@ def test_a_fault_of_ours_says_nothing_of_the_data(
         raise ZeroDivisionError("secret")
 
     asked = Asked("queue")
-    monkeypatch.setattr(triggers.load(["queue"])[0], "list_entries", broken)
+    monkeypatch.setattr(azure_triggers.load(["queue"])[0], "list_entries", broken)
     with pytest.raises(InternalError, match="ZeroDivisionError in the function") as raised:
         asked("queue", GOOD)
     assert "secret" not in f"{raised.value}{caplog.text}"
@@ -383,7 +385,7 @@ def test_a_timer_whose_request_is_not_there_says_so() -> None:
 
 
 def test_a_storage_queue_takes_answers_whose_base64_is_64_kib() -> None:
-    most = trigger_functions.Collected(trigger_functions._BYTES["queue"])
+    most = azure_trigger_functions.Collected(azure_trigger_functions._BYTES["queue"])
     body = b"x" * (48 * 1024)
     assert len(base64.b64encode(body)) == 64 * 1024
     assert most.send([Message(id="a", body=body, attributes={})]) == frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from handlers.events.triggers import SERVICE_BUS, Decorator, servicebus
+from handlers.events.azure_triggers import SERVICE_BUS, Decorator, servicebus
 
 NAME = "topic"
 RETURNS = False

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
-from handlers.events import triggers
+from handlers.events import azure_triggers
+from handlers.events.azure_triggers import SERVICE_BUS, STORAGE, Decorator, Trigger
 from handlers.events.event_processor import EventProcessor
 from handlers.events.records import RecordsFailedError
-from handlers.events.triggers import SERVICE_BUS, STORAGE, Decorator, Trigger
 from handlers.observability import log_redaction
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Scorer
@@ -75,17 +75,17 @@ class TriggerFunctions:
     ) -> None:
         """`record` writes the log's line: of which function, what it did, the worker's context."""
         manifest = scorer.manifest
-        if manifest.output not in triggers.OUTPUTS:
+        if manifest.output not in azure_triggers.OUTPUTS:
             raise ValueError(f"answers cannot go to {manifest.output!r} here")
         self._scorer, self._record = scorer, record
-        self._names = tuple(name for name in manifest.events if name != triggers.BATCHES)
+        self._names = tuple(name for name in manifest.events if name != azure_triggers.BATCHES)
         self._output = manifest.output
         path = environ.get("PACKAGER_PAYLOAD_PATH", "").split(".")
         self._path = [name for name in path if name]
         self._merge = environ.get("PACKAGER_MERGE") != "0"
 
     def open(self, app: func.Blueprint) -> None:
-        for trigger in triggers.load(self._names):
+        for trigger in azure_triggers.load(self._names):
             run: Any = self._make_function(trigger)
             outward = (
                 self._write_output(app, trigger),

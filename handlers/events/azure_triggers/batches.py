@@ -18,7 +18,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from handlers.events.triggers import BATCHES, PART
+from handlers.events.azure_triggers import BATCHES, PART
 from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
 from handlers.scoring.responses import row_count
 from handlers.scoring.scorer import Scorer

@@ -1,8 +1,8 @@
 """SQS, standard and FIFO: a partial batch response names the messages that must come again.
 
 Shape: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html. Messages of the queue that the
-stack made for a bucket's notices (PACKAGER_NOTICES) are handlers.events.sources.s3's; in any other
-queue a notice is a message as any.
+stack made for a bucket's notices (PACKAGER_NOTICES) are handlers.events.aws_sources.s3's; in any
+other queue a notice is a message as any.
 """
 
 from __future__ import annotations

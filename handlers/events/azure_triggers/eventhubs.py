@@ -14,8 +14,8 @@ from typing import Any
 
 import azure.functions as func
 
+from handlers.events.azure_triggers import EVENT_HUBS, Arguments, Decorator, make_reply
 from handlers.events.records import Record, dig
-from handlers.events.triggers import EVENT_HUBS, Arguments, Decorator, make_reply
 
 __all__ = [
     "ANSWER",
