@@ -119,7 +119,7 @@ class Function:
             self._measure_event, log_event=False, clear_state=True
         )
         if os.environ.get("PACKAGER_HTTP") == "1":
-            import handlers.http.lambda_events  # noqa: F401 - now, not at the first request
+            import handlers.http.api_gateway_events  # noqa: F401 - now, not at the first request
 
             self._load_http()
 
@@ -231,17 +231,17 @@ class Function:
         return kind(_word_error(error))
 
     def _answer_http(self, event: Any, context: object) -> dict[str, Any]:
-        from handlers.http import lambda_events
-        from handlers.http.mangum_fronts import read_front
+        from handlers.http import api_gateway_events
+        from handlers.http.api_gateway_adapter import read_front
 
-        self._logger.set_correlation_id(lambda_events.request_id(event))
+        self._logger.set_correlation_id(api_gateway_events.request_id(event))
         self._carry_trace(event)
         router = self._load_http()
         answer = None
         try:
-            event = lambda_events.readable(event, self._base_path)
-        except lambda_events.UnreadableBodyError:
-            event = lambda_events.readable({**event, "body": None}, self._base_path)
+            event = api_gateway_events.readable(event, self._base_path)
+        except api_gateway_events.UnreadableBodyError:
+            event = api_gateway_events.readable({**event, "body": None}, self._base_path)
             refusal = InvalidInputError("The body is marked as base64 and is not.")
             answer = self._scorer.refusal(refusal)
         try:
@@ -276,7 +276,7 @@ class Function:
 
     def _load_http(self) -> Router:
         if self._router is None:
-            from handlers.http.mangum_fronts import list_fronts
+            from handlers.http.api_gateway_adapter import list_fronts
             from handlers.http.router import Router
 
             list_fronts()
@@ -299,7 +299,7 @@ def _is_http(event: object) -> bool:
     """Tell a request from another event; the first that may be one has its reader imported."""
     if not isinstance(event, dict) or "requestContext" not in event:
         return False
-    from handlers.http.lambda_events import is_http
+    from handlers.http.api_gateway_events import is_http
 
     return is_http(event)
 

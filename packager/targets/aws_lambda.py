@@ -29,7 +29,7 @@ def target(facts_dir: Path | None = None) -> Target:
                 # no wheels for later Pythons: done without there
                 "pysimdjson>=7; python_version < '3.14'",
             ),
-            handlers=("aws_lambda.py", "http/router.py", "http/lambda_events.py"),
+            handlers=("aws_lambda.py", "http/router.py", "http/api_gateway_events.py"),
         ),
         deployment=Deployment(templates="aws_lambda", deploy="sam deploy --guided", rolls_out=True),
         tree=Tree(root=PurePosixPath("/var/task"), shadows=facts.shadows(NAME, facts_dir)),

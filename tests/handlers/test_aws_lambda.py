@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from handlers.http import lambda_events
+from handlers.http import api_gateway_events
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.invoking import Ran, event, run
@@ -222,7 +222,7 @@ def test_a_direct_invoke_imports_nothing_of_http_or_events(function: Path, tmp_p
 def test_the_adapter_can_be_loaded_at_init(function: Path, tmp_path: Path) -> None:
     done = run(function, [event("direct")], tmp_path, PACKAGER_HTTP="1")
     assert "mangum.handlers" in done.results[0]["web"]
-    assert "handlers.http.lambda_events" in done.results[0]["ours"]
+    assert "handlers.http.api_gateway_events" in done.results[0]["ours"]
 
 
 def test_a_base_path_before_the_routes(function: Path, tmp_path: Path) -> None:
@@ -259,12 +259,12 @@ def test_an_answer_that_outgrows_the_limit_only_once_it_is_wrapped(
 def test_a_copy_is_made_of_an_event() -> None:
     given = event("apigateway_http_stage")
     before = copy.deepcopy(given)
-    lambda_events.readable(given)
+    api_gateway_events.readable(given)
     assert given == before
 
 
 def test_request_ids_of_another_s_making_stay_out_of_the_log() -> None:
-    assert lambda_events.request_id({"requestContext": {"requestId": "a b\n" * 9}}) is None
+    assert api_gateway_events.request_id({"requestContext": {"requestId": "a b\n" * 9}}) is None
 
 
 def test_without_a_manifest_the_handler_says_what_it_is() -> None:

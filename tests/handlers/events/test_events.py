@@ -16,7 +16,7 @@ from handlers.events import aws_sources
 from handlers.events.destinations import Message
 from handlers.events.event_processor import EventProcessor, NoOutputError
 from handlers.events.records import Claim, Outcome, Record, RecordsFailedError, read_records
-from handlers.http import lambda_events
+from handlers.http import api_gateway_events
 from handlers.scoring.errors import InvalidInputError, ScoringError
 from tests.handlers.invoking import event
 from tests.handlers.scorers import scorer
@@ -136,7 +136,7 @@ def test_an_unknown_source_is_refused_with_those_there_are() -> None:
 def test_each_event_is_one_source_s(name: str, source: str, count: int) -> None:
     sent = event(name)
     assert [each.NAME for each in ALL if each.claims_event(sent)] == [source]
-    assert not lambda_events.is_http(sent)
+    assert not api_gateway_events.is_http(sent)
     (found,) = aws_sources.load([source])
     assert len(read_records(found, sent)) == count
 
