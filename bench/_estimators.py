@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from packager.engines.proof.inputs import RefusedError
-from packager.targets.emulator import Emulator
+from packager.targets.lambda_emulator import Emulator
 from packager.types import Interpreter
 from tests.engines import asking, estimators
 from tests.engines.estimators import CLASSES, NUMBERS, TABLE

@@ -19,7 +19,7 @@ from pathlib import Path
 from packager.environments import uv_command
 from packager.system.file_tree import walk
 from packager.system.zip_file import write_zip
-from packager.targets.emulator import Emulator
+from packager.targets.lambda_emulator import Emulator
 from packager.types import Interpreter
 
 

@@ -44,7 +44,7 @@ from packager.environments import interpreters  # noqa: E402
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
 from packager.targets.hosts import HOSTS, Boot, Call  # noqa: E402
-from packager.targets.hosts.azure_functions import WorkerHost  # noqa: E402
+from packager.targets.hosts.functions_worker import WorkerHost  # noqa: E402
 from packager.types import Engine, HostKind, Interpreter, make_request  # noqa: E402
 
 APP = """\

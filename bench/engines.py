@@ -63,7 +63,7 @@ from packager.environments import interpreters, virtual_environments  # noqa: E4
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
 from packager.system.process import numeric_environment  # noqa: E402
-from packager.targets.emulator import Emulator, http_event  # noqa: E402
+from packager.targets.lambda_emulator import Emulator, http_event  # noqa: E402
 from packager.types import Engine, Interpreter, make_request  # noqa: E402
 
 EMPTY = """\

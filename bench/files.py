@@ -37,7 +37,7 @@ from packager.commands import artifact  # noqa: E402
 from packager.environments import interpreters  # noqa: E402
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
-from packager.targets.emulator import Emulator  # noqa: E402
+from packager.targets.lambda_emulator import Emulator  # noqa: E402
 from packager.types import Front, make_request  # noqa: E402
 from tests import models  # noqa: E402
 

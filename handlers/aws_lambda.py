@@ -232,7 +232,7 @@ class Function:
 
     def _answer_http(self, event: Any, context: object) -> dict[str, Any]:
         from handlers.http import api_gateway_events
-        from handlers.http.api_gateway_adapter import read_front
+        from handlers.http.api_gateway_adapter import read_event
 
         self._logger.set_correlation_id(api_gateway_events.request_id(event))
         self._carry_trace(event)
@@ -245,16 +245,16 @@ class Function:
             refusal = InvalidInputError("The body is marked as base64 and is not.")
             answer = self._scorer.refusal(refusal)
         try:
-            front = read_front(event, context)
-            answer = answer or self._route_request(router, front.scope, front.body)
-            response = front(_describe_answer(answer))
+            read = read_event(event, context)
+            answer = answer or self._route_request(router, read.scope, read.body)
+            response = read(_describe_answer(answer))
             if _estimate_size(response) > self._scorer.settings.response_bytes:
                 limit = self._scorer.settings.response_bytes
                 too_large = TooLargeError(
                     f"The answer, as Lambda wraps it, is beyond the limit of {limit} bytes."
                     " Send fewer rows a request."
                 )
-                response = front(_describe_answer(self._scorer.refusal(too_large)))
+                response = read(_describe_answer(self._scorer.refusal(too_large)))
         except Exception as error:  # noqa: BLE001 - Lambda would log its text, which may quote data
             raise self._report_fault(error) from None
         return dict(response)
@@ -276,10 +276,10 @@ class Function:
 
     def _load_http(self) -> Router:
         if self._router is None:
-            from handlers.http.api_gateway_adapter import list_fronts
+            from handlers.http.api_gateway_adapter import import_readers
             from handlers.http.router import Router
 
-            list_fronts()
+            import_readers()
             self._router = Router(self._scorer)
         return self._router
 

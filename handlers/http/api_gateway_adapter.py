@@ -1,7 +1,7 @@
-"""Mangum's readers of HTTP events, one a kind of front, without Mangum's own event loop.
+"""HTTP events of API Gateway, function URLs and load balancers to requests, by Mangum's readers.
 
-Importing `mangum` imports asyncio, ssl and sockets for a class that is not used here: as much as
-an empty function's whole start. Its readers are modules below it that need none of that. Whoever
+Mangum has one reader a kind of event. Importing `mangum` itself imports asyncio, ssl and sockets
+for a class that is not used here: as much as an empty function's whole start. Its readers are modules below it that need none of that. Whoever
 imports `mangum` later gets all of it.
 """
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Protocol
 
-    class Front(Protocol):
-        """A reader that has read an event: the request, and what makes a response of an answer."""
+    class ReadEvent(Protocol):
+        """An event that was read: the request in it, and what makes a response of an answer."""
 
         scope: Mapping[str, Any]
         body: bytes
 
         def __call__(self, answer: Mapping[str, object]) -> dict[str, object]: ...
 
-    class Kind(Protocol):
+    class Reader(Protocol):
         """A reader's class."""
 
         def infer(self, event: object, context: object, config: object) -> bool: ...
-        def __call__(self, event: object, context: object, config: object) -> Front: ...
+        def __call__(self, event: object, context: object, config: object) -> ReadEvent: ...
 
 
 TEXT_TYPES = (
@@ -36,18 +36,18 @@ TEXT_TYPES = (
 """What is not sent as base64: Mangum's own default."""
 
 
-def read_front(event: object, context: object) -> Front:
+def read_event(event: object, context: object) -> ReadEvent:
     """Have an event read by the reader of its kind. Raises StopIteration where none is."""
     config = {
         "api_gateway_base_path": "/",
         "text_mime_types": [*TEXT_TYPES],
         "exclude_headers": [],
     }
-    fronts = (each for each in list_fronts() if each.infer(event, context, config))
-    return next(fronts)(event, context, config)
+    readers = (each for each in import_readers() if each.infer(event, context, config))
+    return next(readers)(event, context, config)
 
 
-def list_fronts() -> tuple[Kind, ...]:
+def import_readers() -> tuple[Reader, ...]:
     """In Mangum's order. Its reader of CloudFront's events is left out: none come here."""
     if "mangum.handlers" not in sys.modules and "mangum" not in sys.modules:
         _import_handlers()

@@ -38,7 +38,7 @@ def is_http(event: object) -> bool:
 
 
 def request_id(event: Event) -> str | None:
-    """The front's own id of the request, for the log."""
+    """API Gateway's own id of the request, for the log."""
     found = event["requestContext"].get("requestId")
     return found if isinstance(found, str) and re.fullmatch(_IDENTITY, found) else None
 

@@ -19,9 +19,9 @@ from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system import atomic_output, process
 from packager.system.resources import WORKERS
-from packager.targets.emulator import Emulator, http_event
 from packager.targets.hosts import Boot, Call
-from packager.targets.hosts.azure_functions import WorkerHost
+from packager.targets.hosts.functions_worker import WorkerHost
+from packager.targets.lambda_emulator import Emulator, http_event
 from packager.types import (
     BuildReport,
     BuildRequest,

@@ -16,9 +16,9 @@ from packager.commands import artifact
 from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.local_boot import prepare_boot, read_sent, without_sent
 from packager.errors import ConfigurationError, suggest_name
-from packager.probes.source_events import source_event
-from packager.targets.emulator import why_not_bootable
+from packager.probes.aws_source_events import source_event
 from packager.targets.hosts import HOSTS, Answered, Call, Delivers, Host
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import Door, Invocation, Target
 
 _LOG_TAIL: Final = 3000

@@ -27,8 +27,8 @@ from packager.pipeline.build import plan_build
 from packager.pipeline.slim import slim
 from packager.system import cache, file_tree, process
 from packager.system.resources import PACKAGE, WORKERS, handlers_root
-from packager.targets.emulator import why_not_bootable
 from packager.targets.hosts import HOSTS, PING
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildPlan, BuildRequest, Target
 
 _LOG = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ from packager.deployments._settings import Settings, parse
 from packager.deployments._terminal import progress
 from packager.environments import interpreters
 from packager.errors import EmulatorError
-from packager.targets.emulator import Emulator, http_event, why_not_bootable
+from packager.targets.lambda_emulator import Emulator, http_event, why_not_bootable
 from packager.types import Architecture
 
 _LOG = logging.getLogger(__name__)

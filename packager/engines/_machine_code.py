@@ -20,7 +20,7 @@ from packager.errors import SandboxError, ToolError, VerificationError
 from packager.models import registered_model
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
-from packager.targets.emulator.parts import host_architecture
+from packager.targets.lambda_emulator.parts import host_architecture
 from packager.types import (
     BuildPlan,
     BuildRequest,

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from packager.environments import interpreters
 from packager.system.sandbox import Confinement
-from packager.targets.emulator import Emulator, http_event
+from packager.targets.lambda_emulator import Emulator, http_event
 from tests.conformance.asking import Reply, ours
 from tests.conformance.cases import JSON, Case
 from tests.conformance.compare import DIFFERENT, EQUAL, asked, judged

@@ -18,7 +18,7 @@ from pathlib import Path
 from packager.environments import interpreters
 from packager.system.sandbox import Confinement
 from packager.targets.hosts import Boot
-from packager.targets.hosts.azure_functions import WorkerHost
+from packager.targets.hosts.functions_worker import WorkerHost
 from tests.conformance.asking import Reply
 from tests.conformance.cases import Case
 from tests.conformance.emulated import LIBRARIES, LOADER, ROOT, key, signatures

@@ -30,9 +30,9 @@ from handlers.aws_lambda import BadRequestError, Function, ModelFailedError, Pay
 from handlers.events import aws_sources, azure_triggers
 from handlers.events.event_processor import EventProcessor
 from handlers.events.records import RecordsFailedError, read_records
-from packager.probes.source_events import source_event
-from packager.probes.source_events.s3 import notice_event
-from packager.targets.emulator import http_event
+from packager.probes.aws_source_events import source_event
+from packager.probes.aws_source_events.s3 import notice_event
+from packager.targets.lambda_emulator import http_event
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.events.test_azure_triggers import GOOD, Asked, messages

@@ -14,7 +14,7 @@ from packager.environments.interpreters import find
 from packager.errors import VerificationError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.targets.emulator import Emulator
+from packager.targets.lambda_emulator import Emulator
 from packager.types import BuildReport, make_request
 from tests import models, tiny_elf, wheels
 

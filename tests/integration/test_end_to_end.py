@@ -20,7 +20,7 @@ from packager.errors import UnprovenError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system.file_tree import sha256
-from packager.targets.emulator import Emulator, EventKind, http_event
+from packager.targets.lambda_emulator import Emulator, EventKind, http_event
 from packager.types import BuildReport, BuildRequest, make_request
 from tests import models
 from tests.evidence_schema import list_wrong

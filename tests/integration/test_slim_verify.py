@@ -18,7 +18,7 @@ from packager.pipeline.slim.prune import Rule
 from packager.pipeline.verify import verify
 from packager.system import file_tree
 from packager.system.resources import handlers_root
-from packager.targets.emulator import run_script
+from packager.targets.lambda_emulator import run_script
 from packager.types import BuildPlan, Bundle, Frame, change_request
 from tests import hand_plan
 

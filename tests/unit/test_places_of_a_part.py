@@ -59,12 +59,12 @@ def list_indexes(names: Collection[str]) -> set[str]:
         (
             # what a built function is proven with
             aws_sources.SOURCES,
-            "packager/probes/source_events",
+            "packager/probes/aws_source_events",
             {"handlers/events/aws_sources/__init__.py"},
         ),
         (
             azure_triggers.TRIGGERS,
-            "packager/targets/hosts/azure_messages",
+            "packager/probes/azure_trigger_messages",
             {"handlers/events/azure_triggers/__init__.py"},
         ),
         (engines.COMPILERS, "packager/engines", {"packager/types/_choices.py"}),

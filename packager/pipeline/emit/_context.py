@@ -11,10 +11,10 @@ from handlers.events import aws_sources
 from handlers.observability import of_model, sketches
 from packager.facts import devices
 from packager.pipeline import sizes
-from packager.pipeline.emit import _dashboard, _machine, _text
-from packager.pipeline.emit._events import payload
+from packager.pipeline.emit import _dashboard, _state_machine, _text
 from packager.pipeline.emit._requests import list_requests
 from packager.pipeline.emit._rollout import name_preference
+from packager.pipeline.emit._sample_events import payload
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.function_variables import list_template_variables
 from packager.system import destination_uri
@@ -66,7 +66,9 @@ def context(
         "handler": plan.target.program.entrypoint,
         "largest": packages[: sizes.SHOWN],
         "limits": plan.target.limits,
-        "machine": json.dumps(_machine.definition("${FunctionArn}", "${AWS::Partition}"), indent=2),
+        "machine": json.dumps(
+            _state_machine.definition("${FunctionArn}", "${AWS::Partition}"), indent=2
+        ),
         "model": model,
         "mute": mute,
         "namespace": _NAMESPACE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from packager.pipeline.emit._events import events, sample
+from packager.pipeline.emit._sample_events import events, sample
 from packager.types import BuildPlan
 
 

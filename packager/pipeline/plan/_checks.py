@@ -19,7 +19,7 @@ from packager.errors import (
 from packager.facts import devices
 from packager.probes import NOTHING_TO_REPLAY, probes
 from packager.system import destination_uri
-from packager.targets.emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import (
     BATCH_SOURCES,
     BuildPlan,

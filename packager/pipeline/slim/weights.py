@@ -16,7 +16,7 @@ from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.stage import MODEL
 from packager.system.resources import WORKERS
-from packager.targets.emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildPlan, Bundle, PassName, Removal
 
 _WORKER: Final = WORKERS / "weights.py"

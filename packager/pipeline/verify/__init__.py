@@ -19,7 +19,7 @@ from packager.pipeline.verify.system_libraries import (
     name_origin,
 )
 from packager.probes import NOTHING_TO_REPLAY, Probe
-from packager.targets.emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import (
     BuildPlan,
     Bundle,

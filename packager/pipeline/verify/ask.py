@@ -15,8 +15,8 @@ from packager.pipeline.answers.spread import describe_outputs, measure_spread
 from packager.pipeline.verify import oracle, replay
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe, of_rows, probes, unseen
-from packager.targets.emulator import why_not_bootable
 from packager.targets.hosts import fetch_parts
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildPlan, Spread
 
 _LOG = logging.getLogger(__name__)

@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.system.sandbox.confined_program import ProcessStats
-from packager.targets.emulator import parts
-from packager.targets.hosts import azure_worker
+from packager.targets.hosts import functions_worker_library
 from packager.targets.hosts._host import (
     PING,
     Answered,
@@ -18,9 +17,10 @@ from packager.targets.hosts._host import (
     Delivers,
     Host,
 )
-from packager.targets.hosts.aws_lambda import LambdaHost
-from packager.targets.hosts.azure_functions import WorkerHost
-from packager.targets.hosts.gpu_container import ServerHost
+from packager.targets.hosts.functions_worker import WorkerHost
+from packager.targets.hosts.http_server import ServerHost
+from packager.targets.hosts.runtime_interface_client import LambdaHost
+from packager.targets.lambda_emulator import parts
 from packager.types import HostKind, Interpreter
 
 __all__ = [
@@ -51,5 +51,5 @@ def fetch_parts(kind: HostKind, interpreter: Interpreter, provided: Sequence[str
         parts.runtime_client(interpreter, provided)
         parts.emulator_binary(interpreter)
     elif kind is HostKind.WORKER:
-        azure_worker.native(interpreter)
-        azure_worker.client(interpreter)
+        functions_worker_library.native(interpreter)
+        functions_worker_library.client(interpreter)

@@ -17,7 +17,7 @@ from handlers.events.records import (
     text_of,
 )
 from handlers.scoring.errors import InvalidInputError, ScoringError
-from packager.probes.source_events import source_event
+from packager.probes.aws_source_events import source_event
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ROW = {"x": 1.0, "kind": "a"}

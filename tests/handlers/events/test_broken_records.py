@@ -16,8 +16,8 @@ from handlers.events import aws_sources
 from handlers.events.event_processor import EventProcessor
 from handlers.events.records import Outcome, read_records
 from handlers.scoring.errors import ScoringError
-from packager.probes.source_events import source_event
-from packager.probes.source_events.s3 import NOTICES, notice_event
+from packager.probes.aws_source_events import source_event
+from packager.probes.aws_source_events.s3 import NOTICES, notice_event
 from tests.handlers.events.test_events import Book, Box, Context, row
 from tests.handlers.scorers import scorer
 from tests.handlers.scoring.test_together import Doubling

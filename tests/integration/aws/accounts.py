@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from packager.targets.emulator import Emulator
+from packager.targets.lambda_emulator import Emulator
 from tests.integration.aws.chaos import Door, drain
 from tests.integration.aws.records import (
     ANSWERS,

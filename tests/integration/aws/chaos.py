@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from packager.targets.emulator import Emulator
+from packager.targets.lambda_emulator import Emulator
 from tests.integration.aws.services import Services
 
 _LOW = 50

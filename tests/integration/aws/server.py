@@ -28,7 +28,7 @@ from moto.events.models import Rule
 from moto.server import main as serve
 
 from packager.environments import interpreters
-from packager.targets.emulator import Emulator
+from packager.targets.lambda_emulator import Emulator
 from tests.integration.aws import stacks
 
 _Attributes = dict[str, str]

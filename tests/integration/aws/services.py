@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from packager.environments import interpreters
-from packager.targets.emulator import Emulator
+from packager.targets.lambda_emulator import Emulator
 
 
 class Services:

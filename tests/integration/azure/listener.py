@@ -22,9 +22,9 @@ from typing import Any, Final, Self
 from azure.core.exceptions import ResourceNotFoundError
 
 from packager.errors import EmulatorError
+from packager.probes.azure_trigger_messages import trigger_message
 from packager.targets.hosts import Boot
-from packager.targets.hosts.azure_functions import WorkerHost
-from packager.targets.hosts.azure_messages import trigger_message
+from packager.targets.hosts.functions_worker import WorkerHost
 from tests.integration.azure.azurite import Storage
 
 SETTINGS: Final = {

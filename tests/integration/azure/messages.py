@@ -12,7 +12,7 @@ from handlers.events import azure_triggers
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.targets.hosts import Boot, Call
-from packager.targets.hosts.azure_functions import WorkerHost
+from packager.targets.hosts.functions_worker import WorkerHost
 from packager.types import BuildReport, make_request
 from tests import models
 from tests.integration.azure.azurite import Storage

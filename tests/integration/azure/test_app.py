@@ -25,9 +25,9 @@ import pytest
 from handlers.events import azure_triggers
 from packager.commands.invoke import invoke_artifact
 from packager.environments import interpreters, virtual_environments
-from packager.targets.emulator import why_not_bootable
 from packager.targets.hosts import Boot, Call
-from packager.targets.hosts.azure_functions import WorkerHost
+from packager.targets.hosts.functions_worker import WorkerHost
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildReport
 from tests.integration.azure import azurite, ingestion, messages
 from tests.integration.azure.azurite import Storage

@@ -15,7 +15,7 @@ from packager.pipeline.build import build
 from packager.pipeline.slim import slim
 from packager.pipeline.verify import verify
 from packager.system import resources
-from packager.targets.emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildPlan, make_request
 from tests import hand_plan, models, wheels
 

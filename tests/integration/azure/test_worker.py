@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from packager.environments import interpreters
-from packager.targets.emulator import why_not_bootable
 from packager.targets.hosts import Boot, Call
-from packager.targets.hosts.azure_functions import WorkerHost
-from packager.targets.hosts.azure_worker import client
+from packager.targets.hosts.functions_worker import WorkerHost
+from packager.targets.hosts.functions_worker_library import client
+from packager.targets.lambda_emulator import why_not_bootable
 
 pytestmark = [
     pytest.mark.slow,

@@ -18,7 +18,7 @@ from typing import Final
 
 from packager import facts
 from packager.environments import interpreters
-from packager.targets.emulator import parts
+from packager.targets.lambda_emulator import parts
 from tests.integration.containers.engine import Engine
 
 PYTHON: Final = "3.13"

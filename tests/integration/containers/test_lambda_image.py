@@ -12,7 +12,7 @@ import pytest
 from packager.commands.invoke import invoke_artifact
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.targets.emulator import http_event
+from packager.targets.lambda_emulator import http_event
 from packager.types import BuildReport, make_request
 from tests import models
 from tests.integration.containers import base

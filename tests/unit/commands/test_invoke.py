@@ -12,9 +12,9 @@ import pytest
 from packager.commands import invoke, serve
 from packager.commands.invoke import has_failed, is_refused
 from packager.errors import ConfigurationError
-from packager.targets.emulator import Invocation
 from packager.targets.hosts import Answered
-from packager.targets.hosts.aws_lambda import read
+from packager.targets.hosts.runtime_interface_client import read
+from packager.targets.lambda_emulator import Invocation
 from tests import fake_plan
 from tests.handlers import scorers
 from tests.unit.deployments import deploying

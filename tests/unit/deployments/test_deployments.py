@@ -39,7 +39,7 @@ from packager.deployments._settings import (
     Settings,
     parse,
 )
-from packager.targets.emulator import Emulator, Invocation
+from packager.targets.lambda_emulator import Emulator, Invocation
 from packager.types import (
     Check,
     Engine,

@@ -15,7 +15,7 @@ from packager.commands.template_environment import read_environment
 from packager.environments import interpreters
 from packager.pipeline.verify.replay import prepare_boot
 from packager.system.resources import TEMPLATES
-from packager.targets.hosts.gpu_container import ServerHost
+from packager.targets.hosts.http_server import ServerHost
 from packager.types import Front, HostKind
 from tests import bicep, fake_plan
 from tests.unit.pipeline.emit.test_emit_azure import plan as azure_plan

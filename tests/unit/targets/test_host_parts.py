@@ -9,8 +9,8 @@ import pytest
 
 from packager.environments import virtual_environments
 from packager.system import cache
-from packager.targets.emulator import parts
-from packager.targets.hosts import azure_worker, fetch_parts
+from packager.targets.hosts import fetch_parts, functions_worker_library
+from packager.targets.lambda_emulator import parts
 from packager.types import HostKind, Interpreter
 
 PYTHON = Interpreter(path=Path("/python3.13"), version="3.13.1", found_by="test")
@@ -50,8 +50,8 @@ def test_an_azure_function_is_booted_with_what_was_fetched(
 ) -> None:
     fetch_parts(HostKind.WORKER, PYTHON, ())
     fetched, asked[:] = {*asked}, []
-    azure_worker.native(PYTHON)
-    azure_worker.client(PYTHON)
+    functions_worker_library.native(PYTHON)
+    functions_worker_library.client(PYTHON)
     assert fetched == {*asked}
     assert {name for name, _ in asked} == {"worker", "tools"}
 

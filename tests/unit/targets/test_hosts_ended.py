@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from packager.targets.hosts import PING, Boot, Call
-from packager.targets.hosts.gpu_container import ServerHost
+from packager.targets.hosts.http_server import ServerHost
 from packager.types import Interpreter
 
 SERVER = """
@@ -51,8 +51,8 @@ def _boot(folder: Path, env: dict[str, str]) -> Boot:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("packager.targets.hosts.gpu_container._SPARE_SECONDS", 0.5)
-    monkeypatch.setattr("packager.targets.hosts.gpu_container._START_SECONDS", 3.0)
+    monkeypatch.setattr("packager.targets.hosts.http_server._SPARE_SECONDS", 0.5)
+    monkeypatch.setattr("packager.targets.hosts.http_server._START_SECONDS", 3.0)
 
 
 CAUSES = {

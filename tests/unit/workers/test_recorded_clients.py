@@ -11,8 +11,8 @@ import pytest
 
 from handlers.events import aws_sources, destinations
 from packager.commands import local_boot
-from packager.probes.source_events import source_event
-from packager.probes.source_events.s3 import NOTICES, notice_event
+from packager.probes.aws_source_events import source_event
+from packager.probes.aws_source_events.s3 import NOTICES, notice_event
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.invoking import Ran, run

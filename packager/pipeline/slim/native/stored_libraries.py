@@ -16,7 +16,7 @@ from packager.models import registered_model
 from packager.pipeline.slim.native.library_needs import Needs, read_libraries, resolve_needs
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
-from packager.targets.emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildPlan
 
 _LOG = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from packager.system import elf
 from packager.system.elf_compact import NotCompactableError, compact_library
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
-from packager.targets.emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildPlan, Bundle, PassName
 
 _LOG = logging.getLogger(__name__)

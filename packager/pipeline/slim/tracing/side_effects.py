@@ -12,7 +12,7 @@ from packager.pipeline.slim.import_deferral import Name
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
 from packager.system.scratch import make_scratch
-from packager.targets.emulator import run_script
+from packager.targets.lambda_emulator import run_script
 from packager.types import BuildPlan, Bundle
 
 

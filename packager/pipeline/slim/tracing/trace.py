@@ -21,7 +21,7 @@ from packager.pipeline.slim.tracing.trace_requests import TraceRequest
 from packager.system.resources import WORKERS
 from packager.system.sandbox import read_result
 from packager.system.scratch import make_scratch
-from packager.targets.emulator import run_script, why_not_bootable
+from packager.targets.lambda_emulator import run_script, why_not_bootable
 from packager.types import BuildPlan, Bundle, PassName, Trace
 
 _LOG = logging.getLogger(__name__)

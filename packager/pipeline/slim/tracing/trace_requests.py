@@ -10,10 +10,10 @@ from typing import Final, TypedDict
 
 from handlers.events import azure_triggers
 from packager.probes import Probe, probes
-from packager.probes.source_events import source_event
-from packager.probes.source_events.s3 import NOTICES, notice_event
+from packager.probes.aws_source_events import source_event
+from packager.probes.aws_source_events.s3 import NOTICES, notice_event
 from packager.system import destination_uri
-from packager.targets.emulator import EventKind, http_event
+from packager.targets.lambda_emulator import EventKind, http_event
 from packager.types import BuildPlan, HostKind, Json
 
 

@@ -20,7 +20,7 @@ from packager.models.flavors import _look
 from packager.pipeline.slim.stage import MODEL
 from packager.system import cache, file_tree
 from packager.system.resources import WORKERS
-from packager.targets.emulator import why_not_bootable
+from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildPlan, Bundle, FileRecord, Json
 
 _WORKER: Final = WORKERS / "skops_types.py"

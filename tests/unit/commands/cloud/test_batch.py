@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from packager.commands.cloud.batch import Order, run_batch
 from packager.errors import BatchError, CloudError, ConfigurationError, ModelFormatError
-from packager.pipeline.emit._machine import FOLDER, READERS, definition
+from packager.pipeline.emit._state_machine import FOLDER, READERS, definition
 from packager.system import resources
 from tests import sam
 

@@ -15,7 +15,7 @@ from moto.awslambda.models import LambdaFunction
 from handlers import aws_clients
 from handlers.events.event_processor import EventProcessor
 from packager.commands.cloud.batch import Order
-from packager.pipeline.emit._machine import definition
+from packager.pipeline.emit._state_machine import definition
 from tests.handlers.events.test_events import Context
 from tests.handlers.scorers import scorer
 from tests.handlers.scoring.test_together import POISON, Doubling

@@ -15,7 +15,7 @@ from packager.errors import ConfigurationError
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.pipeline.plan import check
-from packager.probes.source_events import source_event
+from packager.probes.aws_source_events import source_event
 from packager.system import destination_uri
 from packager.types import BATCH_SOURCES, Front, SavedExample, make_request
 from tests import fake_plan, sam

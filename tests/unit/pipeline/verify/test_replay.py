@@ -19,8 +19,8 @@ from packager.pipeline.verify.oracle import Recorded
 from packager.pipeline.verify.replay import Replayed
 from packager.probes import Probe
 from packager.system import file_tree
-from packager.targets.emulator import Invocation
-from packager.targets.hosts import ProcessStats, aws_lambda
+from packager.targets.hosts import ProcessStats, runtime_interface_client
+from packager.targets.lambda_emulator import Invocation
 from packager.types import Bundle, Door, Json, Removal
 from tests import fake_plan
 
@@ -88,7 +88,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Repl
     )
 
     def run(answer: Answer, *pairs: tuple[Probe, Recorded], log: str = "") -> Replayed:
-        monkeypatch.setattr(aws_lambda, "Emulator", FakeEmulator(answer, log))
+        monkeypatch.setattr(runtime_interface_client, "Emulator", FakeEmulator(answer, log))
         probes, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         return replay.check(bundle, fake_plan.plan(), probes, answers, tmp_path)
 

@@ -22,7 +22,7 @@ from handlers.importer.compressed_store import CompressedStore
 from packager.errors import StorageError, ToolError
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store, index
 from packager.system import file_tree, process
-from packager.targets.emulator.parts import host_architecture
+from packager.targets.lambda_emulator.parts import host_architecture
 from packager.types import BuildPlan, Bundle, Interpreter, Trace
 from packager.workers.trace import Opened
 from tests import fake_plan, tiny_elf

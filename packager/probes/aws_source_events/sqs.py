@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
-from packager.probes.source_events._forms import ACCOUNT, EPOCH_SECONDS, ID, make_arn, make_records
+from packager.probes.aws_source_events._forms import (
+    ACCOUNT,
+    EPOCH_SECONDS,
+    ID,
+    make_arn,
+    make_records,
+)
 
 
 def make_event(request: object) -> object:

@@ -2,7 +2,7 @@
 
 A trigger's is in the file of its name: `make_message(body)`. Shapes:
 https://learn.microsoft.com/en-us/azure/azure-functions/functions-triggers-bindings; the values are
-typed as the worker's messages are (see packager/workers/azure_functions.py).
+typed as the worker's messages are (see packager/workers/functions_worker.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Protocol, cast
 
-from packager.targets.hosts.azure_messages._forms import Message
+from packager.probes.azure_trigger_messages._forms import Message
 from packager.types import Json
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packager.targets.hosts.azure_messages._forms import TIME, Message
+from packager.probes.azure_trigger_messages._forms import TIME, Message
 
 
 def make_message(body: bytes) -> Message:

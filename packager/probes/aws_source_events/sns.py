@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from packager.probes.source_events._forms import ID, make_arn
+from packager.probes.aws_source_events._forms import ID, make_arn
 from packager.types import Json
 
 

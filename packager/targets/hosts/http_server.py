@@ -16,9 +16,9 @@ from packager.environments import surroundings
 from packager.system import process, sandbox
 from packager.system.sandbox import ConfinedConnection, Confinement
 from packager.system.sandbox.confined_program import ConfinedProgram
-from packager.targets.emulator.parts import host_architecture
 from packager.targets.hosts._ended import answer_ended
 from packager.targets.hosts._host import Answered, Boot, Call
+from packager.targets.lambda_emulator.parts import host_architecture
 
 _START_SECONDS: Final = 300.0
 _SPARE_SECONDS: Final = 30.0

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from packager.errors import ConfigurationError
-from packager.probes.source_events import source_event
+from packager.probes.aws_source_events import source_event
 from packager.types import Json, ResolvedModel
 
 _ACCOUNT: Final = "123456789012"

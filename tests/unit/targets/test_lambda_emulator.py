@@ -14,7 +14,7 @@ import pytest
 from packager.environments import interpreters
 from packager.errors import EmulatorError, ToolError
 from packager.system.sandbox import has_own_root
-from packager.targets.emulator import Emulator, parts, why_not_bootable
+from packager.targets.lambda_emulator import Emulator, parts, why_not_bootable
 from packager.types import Interpreter
 
 CODE = """

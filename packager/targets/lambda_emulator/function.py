@@ -20,7 +20,7 @@ from packager.errors import EmulatorError
 from packager.system import procfs
 from packager.system.sandbox import ConfinedConnection, Confinement, interpreter_paths
 from packager.system.sandbox.confined_program import ConfinedProgram
-from packager.targets.emulator import parts
+from packager.targets.lambda_emulator import parts
 from packager.types import Interpreter
 
 _ROUTE: Final = "/2015-03-31/functions/function/invocations"

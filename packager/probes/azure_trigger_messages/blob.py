@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packager.targets.hosts.azure_messages._forms import Message, encode_bytes
+from packager.probes.azure_trigger_messages._forms import Message, encode_bytes
 
 
 def make_message(body: bytes) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packager.probes.source_events._forms import ID
+from packager.probes.aws_source_events._forms import ID
 
 
 def make_event(request: object) -> object:

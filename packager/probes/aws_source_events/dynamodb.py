@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packager.probes.source_events._forms import EPOCH_SECONDS, ID, make_arn, make_records
+from packager.probes.aws_source_events._forms import EPOCH_SECONDS, ID, make_arn, make_records
 from packager.types import Json
 
 

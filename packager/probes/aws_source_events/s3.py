@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from packager.probes.source_events._forms import ACCOUNT, ID, REGION, make_arn, make_records
+from packager.probes.aws_source_events._forms import ACCOUNT, ID, REGION, make_arn, make_records
 from packager.types import Json
 
 NOTICES: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:objects"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from packager.pipeline.emit._events import events, sample
+from packager.pipeline.emit._sample_events import events, sample
 from packager.types import SavedExample
 from tests import fake_plan
 

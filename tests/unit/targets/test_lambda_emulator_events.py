@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from packager.targets.emulator import EventKind, http_event
+from packager.targets.lambda_emulator import EventKind, http_event
 from packager.types import Json
 
 HEADERS = {"Content-Type": "application/json"}

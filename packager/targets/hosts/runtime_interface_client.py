@@ -11,8 +11,8 @@ from typing import Final, Self
 
 from packager.system.sandbox.confined_program import ProcessStats
 from packager.system.sandbox.endings import explain_words
-from packager.targets.emulator import Emulator, Invocation, http_event
 from packager.targets.hosts._host import Answered, Boot, Call
+from packager.targets.lambda_emulator import Emulator, Invocation, http_event
 
 _TIMED_OUT: Final = "Task timed out after "
 _EXITED: Final = re.compile(r"Process runtime-\d+ exited: (signal: [a-z ]+|exit status \d+)")

@@ -16,16 +16,16 @@ from typing import Any, Final
 from handlers.events import azure_triggers
 from packager.environments import surroundings
 from packager.errors import EmulatorError
+from packager.probes.azure_trigger_messages import read_answers, trigger_message
 from packager.system import process, sandbox
 from packager.system.resources import WORKERS
 from packager.system.sandbox import Confinement
 from packager.system.sandbox.confined_program import ConfinedProgram
 from packager.targets.hosts._ended import answer_ended
 from packager.targets.hosts._host import Answered, Boot, Call, Delivered
-from packager.targets.hosts.azure_messages import read_answers, trigger_message
-from packager.targets.hosts.azure_worker import about, client, native
+from packager.targets.hosts.functions_worker_library import about, client, native
 
-_WORKER: Final = WORKERS / "azure_functions.py"
+_WORKER: Final = WORKERS / "functions_worker.py"
 _HOME: Final = ".python_packages/lib/site-packages"
 _LENGTH: Final = struct.Struct("!I")
 _START_SECONDS: Final = 180.0

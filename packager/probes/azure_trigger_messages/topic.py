@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from packager.targets.hosts.azure_messages.servicebus import make_message
+from packager.probes.azure_trigger_messages.servicebus import make_message
 
 __all__ = ["make_message"]
