@@ -1,8 +1,8 @@
 """HTTP events of API Gateway, function URLs and load balancers to requests, by Mangum's readers.
 
 Mangum has one reader a kind of event. Importing `mangum` itself imports asyncio, ssl and sockets
-for a class that is not used here: as much as an empty function's whole start. Its readers are modules below it that need none of that. Whoever
-imports `mangum` later gets all of it.
+for a class that is not used here: as much as an empty function's whole start. Its readers are
+modules below it that need none of that. Whoever imports `mangum` later gets all of it.
 """
 
 from __future__ import annotations
