@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from handlers.scoring.schema.signature import read_params, read_schema
 from packager.errors import ModelFormatError
 from packager.models.flavors import FLAVORS
 from packager.types import Json
@@ -76,40 +75,6 @@ def _is_version(text: str) -> bool:
         return False
 
 
-def check_specs(part: str, specs: Sequence[Mapping[str, Json]]) -> None:
-    """Raises ModelFormatError for a part of the signature that MLflow could not read either."""
-    try:
-        for spec in specs:
-            _check_spec(spec)
-        if part == "params":
-            read_params(specs)
-        else:
-            read_schema(specs)
-    except KeyError as error:
-        raise _no_specs(part, f"{error} is missing, or is no type of MLflow's") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise _no_specs(part, str(error)) from error
-
-
-def _check_spec(spec: Mapping[str, Json]) -> None:
-    if not isinstance(spec.get("name"), str | int | None):
-        raise TypeError("a name is not a text")
-    tensor = spec.get("tensor-spec")
-    if tensor is not None and not isinstance(tensor["dtype"], str):
-        raise TypeError("a tensor's dtype is not a text")
-    for holder in (spec, tensor or {}):
-        shape = holder.get("shape")
-        if shape is not None and not _is_shape(shape):
-            raise TypeError("a shape is not a list of whole numbers")
-
-
-def _is_shape(shape: Json) -> bool:
-    return isinstance(shape, list) and all(
-        isinstance(size, int) and not isinstance(size, bool) and -1 <= size < 2**31
-        for size in shape
-    )
-
-
 def _check_table(
     values: Mapping[str, Json], fields: Mapping[str, tuple[type, ...]], where: str
 ) -> Iterator[str]:
@@ -152,10 +117,3 @@ _TYPE_NAMES: Final[Mapping[type, str]] = {
     list: "a list",
     datetime: "a time",
 }
-
-
-def _no_specs(part: str, why: str) -> ModelFormatError:
-    return ModelFormatError(
-        f"MLmodel: the signature's {part} cannot be read: {why[:300]}.\n"
-        "Log the model again with a signature of MLflow's (mlflow.models.infer_signature)."
-    )

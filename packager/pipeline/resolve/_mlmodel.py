@@ -9,7 +9,7 @@ from typing import Final
 
 from packager.errors import ModelFormatError
 from packager.models import model_documents
-from packager.pipeline.resolve import _field_types
+from packager.pipeline.resolve import _field_types, _signature_specs
 from packager.types import Json
 
 FILENAME: Final = "MLmodel"
@@ -106,5 +106,5 @@ def _specs(part: str, text: object) -> object:
         raise ModelFormatError(
             f"{FILENAME}: the signature's {part} are not a list of columns. Log the model again."
         )
-    _field_types.check_specs(part, specs)
+    _signature_specs.check_specs(part, specs)
     return specs
