@@ -28,6 +28,7 @@ def invoke(
     allow_network: opt.AllowNetwork = False,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Run the artifact as its target would, and send it a request.
 
@@ -39,7 +40,7 @@ def invoke(
     """
     from packager.commands.invoke import invoke_artifact
 
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         result = invoke_artifact(
             artifact,
             data=data,
@@ -74,6 +75,7 @@ def batch(
     tolerate: ask.Tolerate = 0.0,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Run a whole file or folder through the deployed function, many instances at once.
 
@@ -89,7 +91,7 @@ def batch(
         batch=rows,
         tolerated_percentage=tolerate,
     )
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         found = run_batch(artifact, order, stack=stack)
     show(found, as_json=as_json, human=console.show_batch)
 
@@ -108,6 +110,7 @@ def serve(
     trust_model_index: opt.TrustModelIndex = False,
     allow_network: opt.AllowNetwork = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Serve an artifact or a model on this machine, with interactive documentation at /docs.
 
@@ -118,7 +121,7 @@ def serve(
     """
     from packager.commands.serve import prepare, run
 
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         request = check_request(
             BuildRequest(
                 model=ModelOptions(
@@ -145,10 +148,12 @@ def demo(
     target: to.DemoTarget = "aws-lambda",
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Train, register, build, boot and ask a small model: the whole way in one command."""
     from packager.commands.demo import run_demo
 
-    with console.progress(verbose=verbose):
+    about = f"demo {target}"
+    with console.progress(verbose=verbose, quiet=quiet, about=about):
         result = run_demo(folder, target)
     show(result, as_json=as_json, human=console.show_demo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ def inspect(
     example: opt.Example = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Say what a model is, how big it gets, and which targets it fits by how much.
 
@@ -58,7 +60,7 @@ def inspect(
     from packager.commands.target_fit import Workload
 
     workload = Workload(requests_per_second=rate, rows=request_rows)
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         if is_artifact(Path(model_uri)):
             found: Inspection = inspect_artifact(Path(model_uri), workload, facts_dir)
         else:
@@ -99,6 +101,7 @@ def build(
     dry_run: opt.DryRun = False,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Build, prove and emit a deployable artifact.
 
@@ -121,16 +124,23 @@ def build(
         )
     )
     if dry_run:
-        with console.progress(verbose=verbose):
+        with console.progress(verbose=verbose, quiet=quiet):
             summary = _summarise_plan(request)
         return show(summary, as_json=as_json, human=console.show_plan)
-    with console.progress(verbose=verbose):
+    about = f"build {'auto' if automatic else target.name} {name_build(request)}"
+    with console.progress(verbose=verbose, quiet=quiet, about=about):
         if automatic:
             workload = Workload(requests_per_second=rate, rows=request_rows)
             report = _build_for_any(request, workload)
         else:
             report = _build_artifact(request)
     return show(report, as_json=as_json, human=console.show_report)
+
+
+def name_build(request: BuildRequest) -> str:
+    """Name what takes as long the next time: any version of the same model, by the same engine."""
+    name = re.sub(r"(?<=[^/])[/@][^/@]+$", "", request.model.uri)
+    return f"{request.engine.kind or 'auto'} {name}"
 
 
 def _is_automatic(target: str, *, dry_run: bool) -> bool:

@@ -110,7 +110,9 @@ def clear(*, yes: Yes = False, as_json: opt.AsJson = False) -> None:
 
 
 @cache.command()
-def verify(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None:
+def verify(
+    *, as_json: opt.AsJson = False, verbose: opt.Verbose = False, quiet: opt.Quiet = False
+) -> None:
     """Read every file in the cache, and remove damaged entries.
 
     A build that needs one of them makes it again. Ends with 1 where there was such an entry.
@@ -118,7 +120,7 @@ def verify(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None
     from packager.system import cache as _cache
 
     entries = _cache.list_entries()
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         damaged = _cache.check_entries(entries)
         removed = _cache.remove_entries(entry for entry, _ in damaged)
     found = {

@@ -11,7 +11,9 @@ from packager.cli._common import show
 from packager.commands import console
 
 
-def doctor(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None:
+def doctor(
+    *, as_json: opt.AsJson = False, verbose: opt.Verbose = False, quiet: opt.Quiet = False
+) -> None:
     """Check what this machine has for building, and say how to get what it lacks.
 
     Looks at the system, Pythons, the sandbox, the package index, the disk, and the programs that
@@ -22,7 +24,7 @@ def doctor(*, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> None
 
     runtimes = [runtime for name in TARGETS for runtime in load(name).runtimes]
     minors = sorted({each.python_minor for each in runtimes}, key=_order_minor)
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         found = check_machine(minors, Path.cwd())
     show(found, as_json=as_json, human=console.show_machine)
     if not found["ready"]:

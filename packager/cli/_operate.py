@@ -41,6 +41,7 @@ def verify(
     stack: ask.Stack = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Check that no file of an artifact was changed since it was built.
 
@@ -62,7 +63,7 @@ def verify(
             "it has no effect without --deployed: add --deployed, or leave it out",
             param_hint="--stack",
         )
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         found = verify_artifact(artifact, report_sha256=sha256)
         if deployed:
             found = add_check(found, compare_deployed(artifact, stack=stack))
@@ -80,6 +81,7 @@ def versions(
     stack: ask.Stack = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """List the versions of the deployed function, and the share of the requests that each gets.
 
@@ -87,7 +89,7 @@ def versions(
     """
     from packager.commands.cloud.traffic import list_versions
 
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         found = list_versions(artifact, stack=stack)
     show(found, as_json=as_json, human=console.show_versions)
 
@@ -107,6 +109,7 @@ def traffic(
     stack: ask.Stack = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Divide the requests between two versions of the deployed function.
 
@@ -115,7 +118,7 @@ def traffic(
     """
     from packager.commands.cloud.traffic import parse_shares, shift_traffic
 
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         found = shift_traffic(artifact, parse_shares(shares), stack=stack)
     show(found, as_json=as_json, human=console.show_versions)
 
@@ -135,6 +138,7 @@ def rollback(
     stack: ask.Stack = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Send every request to an earlier version of the deployed function, at once.
 
@@ -145,6 +149,6 @@ def rollback(
     """
     from packager.commands.cloud.traffic import roll_back
 
-    with console.progress(verbose=verbose):
+    with console.progress(verbose=verbose, quiet=quiet):
         found = roll_back(artifact, to=to, stack=stack)
     show(found, as_json=as_json, human=console.show_versions)

@@ -38,6 +38,15 @@ Verbose: TypeAlias = Annotated[
         "--verbose", "-v", rich_help_panel=Panel.OUTPUT, help="Show the details of each step."
     ),
 ]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        rich_help_panel=Panel.OUTPUT,
+        help="Show warnings and errors alone, and no progress.",
+    ),
+]
 OutDir: TypeAlias = Annotated[
     Path,
     typer.Option(

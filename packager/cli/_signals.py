@@ -8,6 +8,7 @@ import signal
 import threading
 from typing import Final, NoReturn
 
+from packager.commands import console
 from packager.system import process
 
 _SAID: Final = b"\nStopping: what is half made is being removed.\n"
@@ -26,6 +27,8 @@ class _Stop:
     def say(self) -> None:
         """Say it, once."""
         if self._unsaid.acquire(blocking=False):
+            if console.show_stopping():
+                return
             # whoever closed standard error hears of nothing
             with contextlib.suppress(OSError):
                 os.write(2, _SAID)

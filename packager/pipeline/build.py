@@ -45,6 +45,7 @@ from packager.types import (
     Provided,
     ResolvedModel,
     Shipped,
+    Stage,
     VerifiedBundle,
     change_request,
 )
@@ -53,6 +54,26 @@ _LOG = logging.getLogger(__name__)
 _KEEP_ROUNDS: Final = 3
 _Beside: TypeAlias = Callable[[Callable[[BuildPlan], None], BuildPlan], object]
 """Has work of a plan's done in a thread."""
+
+
+_SAID: Final = {
+    Stage.RESOLVE: "Reading the model",
+    Stage.PLAN: "Choosing versions and wheels",
+    Stage.ASK: "Asking the registered model",
+    Stage.SLIM: "Installing and slimming",
+    Stage.VERIFY: "Proving that it answers the same",
+    Stage.PACKAGE: "Packing",
+    Stage.EMIT: "Writing what goes with it",
+}
+
+
+_ATTEMPT: Final = {"attempt": True}
+"""Of the record that says what is tried now."""
+
+
+def _begin_stage(stage: Stage) -> None:
+    """Say that it begins: whoever shows the progress reads `stage` from the record."""
+    _LOG.info("%s", _SAID[stage], extra={"stage": stage})
 
 
 def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
@@ -95,7 +116,9 @@ def _planning(
     target = check(request)
     check_place(request)
     with atomic_output.replacing(request.output.folder) as place, _resolving(request):
+        _begin_stage(Stage.RESOLVE)
         model = resolve(request, registry, place.stage("model"))
+        _begin_stage(Stage.PLAN)
         yield model, plan(request, model, target), place
 
 
@@ -115,7 +138,9 @@ def _build_planned(attempts: Sequence[BuildPlan], place: atomic_output.Place) ->
     with _working_beside() as beside:
         beside(work_ahead, attempts[0])
         attempt, verified = _first_proven(attempts, place, beside)
+    _begin_stage(Stage.PACKAGE)
     artifact = package(verified, attempt, place.out)
+    _begin_stage(Stage.EMIT)
     return emit(artifact, verified, attempt, place.out)
 
 
@@ -156,7 +181,9 @@ def plan_build(
         atomic_output.refuse_foreign(request.output.folder.absolute())
         atomic_output.check_writable(request.output.folder.absolute())
     with atomic_output.scratch() as place, _resolving(request):
+        _begin_stage(Stage.RESOLVE)
         model = resolve(request, registry, place.stage("model"))
+        _begin_stage(Stage.PLAN)
         attempts = plan(request, model, target)
         if as_built:
             _check_end(request, model, attempts)
@@ -192,7 +219,8 @@ def _first_proven(
         number = len(failed)
         folder = place.stage(f"attempt-{number}")
         total = len(failed) + 1 + len(waiting)
-        _LOG.info("Attempt %d of %d: %s", number + 1, total, _label(attempt))
+        _LOG.info("Attempt %d of %d: %s", number + 1, total, _label(attempt), extra=_ATTEMPT)
+        _begin_stage(Stage.ASK)
         try:
             if attempt.engine is not Engine.NATIVE:
                 attempt = compile_model(attempt, folder)
@@ -308,7 +336,9 @@ def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle
         work = folder / f"round-{round_}"
         (work / "slim").mkdir(parents=True)
         (work / "verify").mkdir()
+        _begin_stage(Stage.SLIM)
         bundle = slim(attempt, work / "slim")
+        _begin_stage(Stage.VERIFY)
         try:
             return attempt, verify(bundle, attempt, work / "verify")
         except VerificationError as error:
@@ -331,7 +361,10 @@ def _rebuild_without_cause(
         shutil.rmtree(folder, ignore_errors=True)
         for name in ("slim", "verify"):
             (folder / name).mkdir(parents=True)
-        return verify(slim(plan, folder / "slim"), plan, folder / "verify")
+        _begin_stage(Stage.SLIM)
+        bundle = slim(plan, folder / "slim")
+        _begin_stage(Stage.VERIFY)
+        return verify(bundle, plan, folder / "verify")
 
     return without_cause(attempt, prove, error.findings[0].message)
 

@@ -15,6 +15,7 @@ from packager.types._choices import (
     PassName,
     Rollout,
     Shipped,
+    Stage,
     Tier,
 )
 from packager.types._model import (
@@ -163,6 +164,7 @@ __all__ = [
     "Shipped",
     "SlimmingOptions",
     "Spread",
+    "Stage",
     "Surroundings",
     "Target",
     "TargetOptions",

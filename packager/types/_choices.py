@@ -29,6 +29,18 @@ class PassName(StrEnum):
     ARCHIVE = "archive"
 
 
+class Stage(StrEnum):
+    """Stages of a build, in the order in which they run; another attempt begins again at `ask`."""
+
+    RESOLVE = "resolve"
+    PLAN = "plan"
+    ASK = "ask"
+    SLIM = "slim"
+    VERIFY = "verify"
+    PACKAGE = "package"
+    EMIT = "emit"
+
+
 class Engine(StrEnum):
     """Way in which a model runs in the artifact."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -15,6 +16,8 @@ from packager.probes import Probe
 from packager.targets.hosts import Answered, Call, Host
 from packager.types import BuildPlan, Bundle, Check, Finding, Replay
 
+_LOG = logging.getLogger(__name__)
+_COUNTED: Final = {"counted": True}
 _REPORTED: Final = 5
 """Requests that differ and are named one by one."""
 
@@ -142,7 +145,8 @@ def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Rou
     ended: tuple[Finding, ...] | None = None
     refused: frozenset[int] = frozenset()
     explained = False
-    for probe, expected in pairs:
+    for number, (probe, expected) in enumerate(pairs):
+        _LOG.info("Replayed %d of %d requests", number, len(pairs), extra=_COUNTED)
         call = Call.of(probe)
         if max(trial.function.size_bytes(call), len(expected.body)) > most:
             notes.append(f"{probe.name} was not sent: it is larger than the target allows.")

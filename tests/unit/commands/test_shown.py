@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from packager.commands import console
+from packager.commands.console import results
 from packager.commands.inspect import list_ledger
 from packager.commands.target_fit import Measured, Workload
 from packager.commands.target_selection import list_verdicts, verdicts_of
@@ -22,7 +23,7 @@ from packager.types import Inspection, LedgerEntry
 def test_into_a_pipe_no_value_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     long, listed = "ab" * 100, ["x" * 90, "y"]
 
-    console._pairs("Title", {"digest": long, "empty": "", "names": listed})
+    results._pairs("Title", {"digest": long, "empty": "", "names": listed})
 
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["Title", f"digest {long}", f"names  {listed[0]}", "       y"]

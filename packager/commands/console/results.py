@@ -1,21 +1,16 @@
-"""Output for a person: progress on stderr, results on stdout."""
+"""Results for a person, on stdout; what failed, on stderr."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
 from rich.table import Table
 
 from packager.commands.target_fit import format_quantity, format_share
 from packager.errors import PackagerError
-from packager.system.redaction import redact
 from packager.types import (
     ArtifactVerification,
     DemoResult,
@@ -33,58 +28,9 @@ from packager.types import (
 _OUT: Final = Console(highlight=False)
 _ERR: Final = Console(stderr=True, highlight=False)
 _MB: Final = 1_000_000
-_COUNT_SECONDS: Final = 5.0
-"""Between lines of a pipe that only count on: `512 of 1,013`."""
 
 
 _STYLES: Final = {"works": "green", "needed": "red", "missing": "yellow"}
-
-
-class _Progress(logging.Handler):
-    """Log records of the stages as a live line (a terminal) or as lines (a pipe, CI)."""
-
-    def __init__(self, status: Status | None) -> None:
-        super().__init__()
-        self._status = status
-        self._started = time.monotonic()
-        self._counted = self._started
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = escape(redact(record.getMessage()))
-        if self._status is not None and record.levelno == logging.INFO:
-            self._status.update(text)
-        if self._status is None or record.levelno != logging.INFO:
-            if self._is_surplus(record):
-                return
-            elapsed = time.monotonic() - self._started
-            _ERR.print(f"[dim]{elapsed:6.1f} s[/]  {text}", soft_wrap=True)
-
-    def _is_surplus(self, record: logging.LogRecord) -> bool:
-        """Tell whether this is a count (`counted`) that follows another line too soon."""
-        now = time.monotonic()
-        if getattr(record, "counted", False) and now - self._counted < _COUNT_SECONDS:
-            return True
-        self._counted = now
-        return False
-
-
-@contextlib.contextmanager
-def progress(*, verbose: bool) -> Iterator[None]:
-    """Show what the stages say while the block runs."""
-    logger = logging.getLogger("packager")
-    live = _ERR.is_terminal and not verbose
-    with _ERR.status("Starting") if live else contextlib.nullcontext() as status:
-        handler = _Progress(status)
-        logger.addHandler(handler)
-        before = logger.level, logger.propagate
-        logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-        logger.propagate = False
-        try:
-            yield
-        finally:
-            logger.removeHandler(handler)
-            logger.setLevel(before[0])
-            logger.propagate = before[1]
 
 
 def show_batch(found: Mapping[str, Any]) -> None:

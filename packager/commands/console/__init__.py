@@ -1,0 +1,40 @@
+"""Output for a person: progress on stderr, results on stdout."""
+
+from packager.commands.console.live_progress import progress, show_stopping
+from packager.commands.console.results import (
+    show_batch,
+    show_cache,
+    show_checked,
+    show_demo,
+    show_error,
+    show_inspection,
+    show_interrupted,
+    show_invocation,
+    show_machine,
+    show_plan,
+    show_removed,
+    show_report,
+    show_verification,
+    show_versions,
+    size,
+)
+
+__all__ = [
+    "progress",
+    "show_batch",
+    "show_cache",
+    "show_checked",
+    "show_demo",
+    "show_error",
+    "show_inspection",
+    "show_interrupted",
+    "show_invocation",
+    "show_machine",
+    "show_plan",
+    "show_removed",
+    "show_report",
+    "show_stopping",
+    "show_verification",
+    "show_versions",
+    "size",
+]

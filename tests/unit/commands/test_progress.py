@@ -1,0 +1,215 @@
+"""What a person sees while a command works: on a terminal, in a pipe, and with nothing wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from packager.commands.console import durations, live_progress
+from packager.system import cache
+from packager.types import Stage
+
+WIDTH = 80
+LAST = {Stage.RESOLVE: 1.0, Stage.PLAN: 2.0, Stage.ASK: 10.0, Stage.SLIM: 40.0, Stage.EMIT: 7.0}
+# what a build says, from the pipeline's own words
+BUILD = """
+import logging, sys, time
+from packager.commands import console
+from packager.pipeline import build
+from packager.types import Stage
+log = logging.getLogger("packager.pipeline")
+with console.progress(verbose=False, quiet="quiet" in sys.argv, about="build one"):
+    for stage in Stage:
+        if stage is Stage.ASK:
+            log.info("Attempt 1 of 2: native/numpy", extra=build._ATTEMPT)
+        build._begin_stage(stage)
+        if stage is Stage.SLIM:
+            log.info("Deferring imports: " + "x" * 200)
+            log.warning("Attempt 1 of 2 is given up: replay: row 3")
+            time.sleep(0.5 if sys.__stderr__.isatty() and "quiet" not in sys.argv else 0)
+"""
+STOPPED = """
+import time
+from packager.cli._signals import answer_signals
+from packager.commands import console
+answer_signals()
+with console.progress(verbose=False):
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(0.4)  # what is half made is removed
+"""
+
+
+def _environment(tmp_path: Path, **more: str) -> dict[str, str]:
+    plain = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}
+    given = {"TERM": "xterm-256color", "PACKAGER_CACHE": str(tmp_path / "cache"), **more}
+    return {**plain, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(Path.cwd()), **given}
+
+
+def _start(program: str, env: dict[str, str], *words: str) -> tuple[subprocess.Popen[bytes], int]:
+    own, theirs = pty.openpty()
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
+    argv = [sys.executable, "-c", program, *words]
+    started = subprocess.Popen(
+        argv, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+    )
+    os.close(theirs)
+    return started, own
+
+
+def _read(own: int, until: bytes = b"\0never", seconds: float = 60) -> bytes:
+    said, end = b"", time.monotonic() + seconds
+    while until not in said and (left := end - time.monotonic()) > 0:
+        if not select.select([own], [], [], left)[0]:
+            break
+        with contextlib.suppress(OSError):
+            if read := os.read(own, 65536):
+                said += read
+                continue
+        break
+    return said
+
+
+def _list_lines(said: bytes) -> list[str]:
+    """Everything that stood in a line of the terminal, once it is read without its codes."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", said.decode())
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\r", text)
+    return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_a_terminal_of_80_columns_shows_the_stages_their_times_and_how_long_it_will_take(
+    kept: Path,
+) -> None:
+    durations.keep("build one", LAST)
+    started, own = _start(BUILD, _environment(kept))
+    said = _read(own)
+    assert started.wait(30) == 0
+
+    lines = _list_lines(said)
+    assert max(map(cell_len, lines)) <= WIDTH
+    assert any(re.search(r". slim +0:0\d  Deferring imports: x+…$", line) for line in lines)
+    assert any(re.match(r"✓ resolve +0:0\d$", line) for line in lines)
+    times = [re.match(r"0:0\d of about (\d):(\d\d)  Attempt 1 of 2", line) for line in lines]
+    (about, *_) = [60 * int(each[1]) + int(each[2]) for each in times if each]
+    # what came before went faster than the last time, which leaves what was 47 seconds
+    assert 47 <= about <= 48
+    # a warning stays
+    assert any(line.endswith("s  Attempt 1 of 2 is given up: replay: row 3") for line in lines)
+    # the next one is expected to take as long as this one
+    found = durations.recall("build one")
+    assert [*found] == sorted(Stage)
+    assert 0.4 <= found[Stage.SLIM] < LAST[Stage.SLIM]
+    assert durations.recall("build another") == {}
+
+
+def test_a_damaged_note_of_durations_expects_nothing(kept: Path) -> None:
+    durations.keep("build one", LAST)
+    (content,) = (kept / "cache").rglob("content")
+    content.chmod(0o644)
+    content.write_text('{"slim": 1e9}')
+    assert durations.recall("build one") == {}
+    key = cache.make_key("build one")
+    cache.forget("durations", key)
+    cache.remember("durations", key, lambda: json.dumps(["no", "seconds"]).encode())
+    assert durations.recall("build one") == {}
+
+
+def test_without_colour_nothing_is_coloured(kept: Path) -> None:
+    started, own = _start(BUILD, _environment(kept, NO_COLOR="1"))
+    said = _read(own)
+    assert started.wait(30) == 0
+    assert b"slim" in said
+    assert not re.search(rb"\x1b\[[0-9;]*(3|4|9)[0-7]m", said)
+
+
+def test_quiet_says_what_is_wrong_and_nothing_else(kept: Path) -> None:
+    started, own = _start(BUILD, _environment(kept), "quiet")
+    lines = _list_lines(_read(own))
+    assert started.wait(30) == 0
+    (line,) = lines
+    assert line.endswith("Attempt 1 of 2 is given up: replay: row 3")
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_pipe_gets_a_line_with_its_time_for_each_stage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exec(BUILD, {})  # noqa: S102 - what the other tests start
+    said = capsys.readouterr().err
+    lines = said.splitlines()
+    assert "\x1b" not in said
+    assert re.fullmatch(r" +\d+\.\d s  1 of 7: Reading the model", lines[0])
+    assert [line.split("s  ", 1)[1][:2] for line in lines if " of 7: " in line] == [
+        f"{number} " for number in range(1, 8)
+    ]
+    assert sum("Attempt 1 of 2" in line for line in lines) == 2
+
+
+def test_a_stop_is_answered_in_the_view_within_300_ms(tmp_path: Path) -> None:
+    started, own = _start(STOPPED, _environment(tmp_path))
+    _read(own, b"ready")
+    since = time.monotonic()
+    started.send_signal(signal.SIGINT)
+    said = _read(own, b"Stopping", seconds=20)
+    took = time.monotonic() - since
+    assert b"Stopping: what is half made is being removed." in said + _read(own)
+    assert started.wait(20) == 0
+    # 8 pictures a second; the rest is for a machine that does other things
+    assert took < 0.3 + 0.1 * os.getloadavg()[0]
+
+
+def test_what_is_left_of_a_build_is_what_the_last_one_took_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    timeline = live_progress.Timeline(LAST)
+    assert timeline.expect() is None
+    timeline.begin(Stage.ASK)
+    now[0] = 4.0
+    assert timeline.expect() == 4 + (10 - 4) + 40 + 7
+    now[0] = 30.0  # three times as long as the last time: nothing of it is left
+    assert timeline.expect() == 30 + 40 + 7
+    timeline.begin(Stage.SLIM)
+    now[0] = 50.0
+    timeline.begin(Stage.ASK)  # another attempt
+    now[0] = 51.0
+    assert timeline.expect() == 51 + 40 + 7
+    assert timeline.measure(Stage.ASK) == 31
+    assert live_progress.Timeline({}).expect() is None
+
+
+def test_a_terminal_without_unicode_gets_plain_marks() -> None:
+    timeline = live_progress.Timeline(LAST)
+    timeline.begin(Stage.RESOLVE)
+    timeline.begin(Stage.PLAN)
+    view = live_progress.View(timeline)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    Console(file=out, width=WIDTH, force_terminal=True, legacy_windows=False).print(view)
+    out.seek(0)
+    assert out.read().splitlines()[0].startswith("+ resolve")
