@@ -1,1 +1,4 @@
-"""The long-lived server of a container: what a function never loads."""
+"""The HTTP server of a container, from its socket to http/router.py: a queue, batches, replicas.
+
+container.py starts it. No request on Lambda or Azure Functions passes here.
+"""

@@ -1,1 +1,5 @@
-"""Events to answers: their sources, Azure's triggers, and destinations."""
+"""Messages of queues, streams, buses and timers to answers.
+
+event_processor.py has the messages read (aws_sources/, azure_triggers/), scored (scoring/), and
+their answers sent (destinations/).
+"""

@@ -1,5 +1,7 @@
 """A file in S3 to a file of answers in S3: read in chunks, written whole or not at all.
 
+events/event_processor.py comes here with a record that names a file; scoring/ scores its rows.
+
 The input's form is told by the end of its name: `.csv`, `.jsonl` or `.ndjson` (a row, or a request
 of MLflow's, a line), `.json` (a list of rows, or one request) and, where the artifact holds
 pyarrow, `.parquet`. So is the output's: `.csv`, `.json`, and JSON Lines for any other: one answer a

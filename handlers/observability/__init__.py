@@ -1,5 +1,7 @@
 """Logs, metrics, traces and drift, with nothing of a request's data in them.
 
+Entry points call these before and after each request.
+
 Here: values of CloudWatch's dimensions, the same where metrics are written and in templates. They
 are in the package's own file because each start writes some, and a module more would cost it.
 

@@ -1,1 +1,4 @@
-"""Requests in, answers out: MLflow's scoring protocol, without a server."""
+"""A request's body to an answer's body, by MLflow's scoring protocol, for every way in.
+
+scorer.py leads it: request_parsing.py, schema/, the loaded model (loaders/), responses.py.
+"""

@@ -1,1 +1,1 @@
-"""One module for each command; `cli` reads its arguments and shows its results."""
+"""Commands, a module each: the work between cli/ (their arguments) and pipeline/ (a build)."""

@@ -1,1 +1,1 @@
-"""Interpreters, lock files and installed environments."""
+"""Interpreters, lock files and installed environments, for the stages that install something."""

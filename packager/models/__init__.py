@@ -1,1 +1,1 @@
-"""Registered models: the registry, documents that they bring, and flavors."""
+"""Registered models: the registry that a build reads, documents that they bring, and flavors."""

@@ -1,1 +1,1 @@
-"""The stages of a build, and `build`, which runs them in order."""
+"""The stages of a build: build.py runs resolve, plan, slim, verify, package and emit, in order."""

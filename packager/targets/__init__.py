@@ -1,4 +1,8 @@
-"""Targets that an artifact can go to: one file a target, and a line here."""
+"""Targets that an artifact can go to: one file a target, and a line here.
+
+A target says what its platform is; hosts/ has what boots it on this machine, and templates/ what is
+deployed.
+"""
 
 from __future__ import annotations
 

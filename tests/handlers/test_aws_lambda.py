@@ -216,7 +216,7 @@ def test_http_log_lines_carry_the_front_s_request_id(ran: dict[str, Any]) -> Non
 def test_a_direct_invoke_imports_nothing_of_http_or_events(function: Path, tmp_path: Path) -> None:
     done = run(function, [event("direct")], tmp_path)
     packages = {name.split(".")[1] for name in done.results[0]["ours"]}
-    assert packages.isdisjoint({"http", "events", "files", "service"})
+    assert packages.isdisjoint({"http", "events", "files", "container_server"})
 
 
 def test_the_adapter_can_be_loaded_at_init(function: Path, tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""Hosts that boot a built function before it is deployed: one file a kind, a line here."""
+"""Local hosts that boot a built function before it is deployed: a file a `HostKind`, a line here.
+
+A target names one of these, and several targets may name the same. Verification and the commands
+`invoke` and `serve --as-deployed` boot an artifact here and send it requests.
+"""
 
 from __future__ import annotations
 

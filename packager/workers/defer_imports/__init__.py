@@ -1,0 +1,1 @@
+"""Moves imports in bytecode to where they are used; runs under the target's Python."""
