@@ -40,26 +40,15 @@ _REFERENCE: Final = re.compile(
 def settings(request: BuildRequest, target: Target) -> None:
     """Raises ConfigurationError for every setting beyond the target's limits, all together."""
     limits = target.limits
-    wrong = []
-    known = [runtime.python_minor for runtime in target.runtimes]
-    if request.target.python_minor is not None and request.target.python_minor not in known:
-        wrong.append(
-            f"--python {request.target.python_minor}: {target.name} has no such runtime "
-            f"({', '.join(known)})."
-        )
-    wrong.extend(_memory(request.target.memory_mb, target))
-    machines = {name for runtime in target.runtimes for name in runtime.platforms}
-    architecture = request.target.architecture
-    if architecture not in machines:
-        wrong.append(f"--arch {architecture}: {target.name} runs on {', '.join(sorted(machines))}.")
-    seconds = request.target.timeout_seconds
-    if seconds is not None and not 1 <= seconds <= limits.timeout_seconds:
-        wrong.append(
-            f"--timeout {seconds}: {target.name} takes 1 to {limits.timeout_seconds} seconds."
-        )
-    wrong.extend(_image(request, target))
-    wrong.extend(_rollout(request, target))
-    wrong.extend(_device(request, target))
+    wrong = [
+        *_check_python(request, target),
+        *_memory(request.target.memory_mb, target),
+        *_check_machine(request, target),
+        *_check_timeout(request.target.timeout_seconds, target),
+        *_image(request, target),
+        *_rollout(request, target),
+        *_device(request, target),
+    ]
     if request.http.opentelemetry and target.program.telemetry is None:
         wrong.append(
             f"--opentelemetry: {target.name} has none to ask for; azure-functions has, and a "
@@ -73,6 +62,28 @@ def settings(request: BuildRequest, target: Target) -> None:
         )
     if wrong:
         raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
+
+
+def _check_python(request: BuildRequest, target: Target) -> Iterator[str]:
+    known = [runtime.python_minor for runtime in target.runtimes]
+    if request.target.python_minor is not None and request.target.python_minor not in known:
+        yield (
+            f"--python {request.target.python_minor}: {target.name} has no such runtime "
+            f"({', '.join(known)})."
+        )
+
+
+def _check_machine(request: BuildRequest, target: Target) -> Iterator[str]:
+    machines = {name for runtime in target.runtimes for name in runtime.platforms}
+    architecture = request.target.architecture
+    if architecture not in machines:
+        yield f"--arch {architecture}: {target.name} runs on {', '.join(sorted(machines))}."
+
+
+def _check_timeout(seconds: int | None, target: Target) -> Iterator[str]:
+    most = target.limits.timeout_seconds
+    if seconds is not None and not 1 <= seconds <= most:
+        yield f"--timeout {seconds}: {target.name} takes 1 to {most} seconds."
 
 
 def _memory(memory_mb: int | None, target: Target) -> Iterator[str]:
@@ -136,6 +147,22 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
         )
         return
     asynchronous = [name for name in request.events.sources if name not in target.events.answering]
+    yield from _check_output_is_set(request, asynchronous, target)
+    files = [name for name in request.events.sources if name in aws_sources.OF_FILES]
+    yield from _check_output_of_files(request, files)
+    if request.events.batch and not {*BATCH_SOURCES} <= {*request.events.sources}:
+        yield f"--batch needs --event {' --event '.join(BATCH_SOURCES)} too."
+    if request.events.output_to is not None and not [*asynchronous, *files]:
+        yield "--output-to is for asynchronous events: add such an --event, or leave it out."
+    if request.events.once:
+        yield from _once(asynchronous, target)
+    if request.events.output_to is not None:
+        yield from _destination(request.events.output_to, asynchronous, target)
+
+
+def _check_output_is_set(
+    request: BuildRequest, asynchronous: Sequence[str], target: Target
+) -> Iterator[str]:
     if asynchronous and request.events.output_to is None:
         place = (
             "blob://CONTAINER/PREFIX" if "blob" in target.events.outputs else "s3://BUCKET/PREFIX"
@@ -144,17 +171,11 @@ def _doors(request: BuildRequest, target: Target) -> Iterator[str]:
             f"--event {', '.join(asynchronous)} is asynchronous: set --output-to to say where "
             f"predictions go, for example {place}."
         )
-    files = [name for name in request.events.sources if name in aws_sources.OF_FILES]
+
+
+def _check_output_of_files(request: BuildRequest, files: Sequence[str]) -> Iterator[str]:
     if files and not (request.events.output_to or "").startswith("s3://"):
         yield f"--event {', '.join(files)}: predictions are written to files; set --output-to s3://..."
-    if request.events.batch and not {*BATCH_SOURCES} <= {*request.events.sources}:
-        yield f"--batch needs --event {' --event '.join(BATCH_SOURCES)} too."
-    if request.events.output_to is not None and not asynchronous and not files:
-        yield "--output-to is for asynchronous events: add such an --event, or leave it out."
-    if request.events.once:
-        yield from _once(asynchronous, target)
-    if request.events.output_to is not None:
-        yield from _destination(request.events.output_to, asynchronous, target)
 
 
 def _once(asynchronous: Sequence[str], target: Target) -> Iterator[str]:

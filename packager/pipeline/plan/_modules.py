@@ -72,10 +72,8 @@ def name_distributions(
     found = _match_alike(absent, there, names) | _match_families(imports, by_module) | found
     kept_names = {canonicalize_name(name) for name in kept}
     found |= dict.fromkeys(kept_names, "--keep-package names it")
-    for attribute, module in sorted(names.uses.items()):
-        place = imports.attributes.get(attribute)
-        if place and (name := _find(module, by_module)) is not None:
-            found.setdefault(name, f"{place} uses {attribute}, which imports {module}")
+    for name, why in _find_used(imports, by_module, names):
+        found.setdefault(name, why)
     asked: dict[str, str] = {
         canonicalize_name(text): place
         for text, place in imports.distributions.items()
@@ -83,11 +81,7 @@ def name_distributions(
     }
     for name in sorted(asked.keys() & there):
         found.setdefault(name, f"{asked[name]} asks for its version")
-    brought = {
-        module.partition(".")[0]
-        for name in (*shipped, *kept_names)
-        for module in names.modules_of(name)
-    }
+    brought = _list_tops((*shipped, *kept_names), names)
     missing = [each for each in absent if each.name.partition(".")[0] not in brought]
     # one that is kept by its name may have any module
     if declared and not kept_names - names.by_distribution.keys() and not _brings_unknown(model):
@@ -99,6 +93,21 @@ def name_distributions(
         open_at=_find_open(imports, by_module),
         notes=tuple(_note_absent(missing)),
     )
+
+
+def _list_tops(distributions: Iterable[str], names: ModuleNames) -> set[str]:
+    modules = {module for name in distributions for module in names.modules_of(name)}
+    return {module.partition(".")[0] for module in modules}
+
+
+def _find_used(
+    imports: ModelImports, by_module: Mapping[str, str], names: ModuleNames
+) -> Iterator[tuple[str, str]]:
+    """Distributions that an attribute imports when the model's files use it, each with why."""
+    for attribute, module in sorted(names.uses.items()):
+        place = imports.attributes.get(attribute)
+        if place and (name := _find(module, by_module)) is not None:
+            yield name, f"{place} uses {attribute}, which imports {module}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

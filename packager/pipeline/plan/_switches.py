@@ -46,6 +46,17 @@ _WAYS: Final[Mapping[str, str]] = MappingProxyType(
 """By flavor, what loads in MLflow all the same."""
 
 
+def _list_refusals(model: ResolvedModel, unpickled: tuple[str, ...]) -> Iterator[str]:
+    if not _is_on(_PICKLES):
+        for why in _explain_pickle_ban(model, unpickled):
+            yield f"{_PICKLES}=false, and {why}."
+    if not _is_on(_CODE):
+        yield (
+            f"{_CODE}=false: MLflow 3.18 and later load no model as a python_function under it, "
+            "since that names the module which loads it."
+        )
+
+
 def check_switches(model: ResolvedModel, unpickled: tuple[str, ...]) -> None:
     """Refuse what MLflow would not load; `unpickled` are the files that loading unpickles.
 
@@ -53,16 +64,7 @@ def check_switches(model: ResolvedModel, unpickled: tuple[str, ...]) -> None:
     does not take.
     """
     pickles, code = _is_on(_PICKLES), _is_on(_CODE)
-    found = (
-        []
-        if pickles
-        else [f"{_PICKLES}=false, and {why}." for why in _explain_pickle_ban(model, unpickled)]
-    )
-    if not code:
-        found.append(
-            f"{_CODE}=false: MLflow 3.18 and later load no model as a python_function under it, "
-            "since that names the module which loads it."
-        )
+    found = [*_list_refusals(model, unpickled)]
     if not found:
         return
     ways = [] if pickles or not code else [_WAYS[name] for name in _flavors(model) if name in _WAYS]

@@ -62,6 +62,17 @@ def list_variants(
     return (fix_markers(model, architecture), True), (model, False)
 
 
+def _find_taken(
+    requirements: Iterable[Requirement | None], environment: dict[str, str]
+) -> set[str]:
+    """Names of which the environment's Python takes a line."""
+    return {
+        canonicalize_name(each.name)
+        for each in requirements
+        if each and (each.marker is None or each.marker.evaluate(environment))
+    }
+
+
 def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedModel:
     """The model with the lines that its author's Python takes on Linux, without their markers.
 
@@ -74,11 +85,7 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
     environment = {**_refusals.describe_environment(model.python_version), **machine}
     others = [{**_refusals.describe_environment(each), **machine} for each in _MINORS]
     parsed = [(line, _parse(line)) for line in model.requirements.lines]
-    taken = {
-        canonicalize_name(each.name)
-        for _, each in parsed
-        if each and (each.marker is None or each.marker.evaluate(environment))
-    }
+    taken = _find_taken((each for _, each in parsed), environment)
     lines: list[str] = []
     changes = [*model.requirements.changes]
     for line, requirement in parsed:
@@ -89,7 +96,7 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
         elif canonicalize_name(requirement.name) in taken:
             why = f"its marker does not hold under the author's Python {model.python_version}"
             changes.append(LineChange(line=line, reason=f"{why} on Linux"))
-        elif any(requirement.marker.evaluate(each) for each in others):
+        elif any(map(requirement.marker.evaluate, others)):
             lines.append(line)
         else:
             changes.append(

@@ -71,11 +71,7 @@ def list_needed(
     drops = {canonicalize_name(name) for name in loader.drops} - own.keys() | never
     lines: list[str] = []
     names: set[str] = set()
-    # a file that is pinned by its digest has no substitute
-    pinned = lockfile.read_digests(model.requirements)
-    replaced = {
-        fact.name: fact.by for fact in substitutes if substitute and fact.name not in pinned
-    }
+    replaced = _list_replaced(model, substitutes) if substitute else {}
     only = find_required([loader]) | own.keys() if serving else None
     substituted: dict[str, str] = {}
     listed = () if loader.alone else parse_lines(model.requirements.lines)
@@ -83,24 +79,40 @@ def list_needed(
     for each, called in selected:
         names |= called
         lines.append(_substitute(each.name, each.line, each.requirement, replaced, substituted))
-    for line in (*loader.requires, *required, *sorted(own)):
-        requirement = Requirement(line)
-        name = canonicalize_name(requirement.name)
-        if name not in names:
-            names.add(name)
-            chosen = _choose_version(name, line, model)
-            lines.append(_substitute(name, chosen, requirement, replaced, substituted))
-    excluded = never | {name for name in drops if name == "pandas" and frame is Frame.NUMPY}
+    for name, line in _find_unlisted((*loader.requires, *required, *sorted(own)), names):
+        chosen = _choose_version(name, line, model)
+        lines.append(_substitute(name, chosen, Requirement(line), replaced, substituted))
+    excluded = never | (drops & {"pandas"} if frame is Frame.NUMPY else set())
     return Needed(
         lines=tuple(sorted(lines)),
         excluded=tuple(sorted(excluded | set(substituted))),
         substituted=tuple(sorted(substituted.items())),
-        reasons=tuple(
-            f"{new} stands in for {old}: the same version, {about}."
-            for old, new in sorted(substituted.items())
-        ),
+        reasons=_describe_substitutes(substituted, about),
         held=_list_versions(listed, drops, selected),
     )
+
+
+def _list_replaced(model: ResolvedModel, substitutes: Iterable[Substitute]) -> dict[str, str]:
+    """Distributions that another stands in for; a file that is pinned by its digest has none."""
+    pinned = lockfile.read_digests(model.requirements)
+    return {fact.name: fact.by for fact in substitutes if fact.name not in pinned}
+
+
+def _describe_substitutes(substituted: Mapping[str, str], about: str) -> tuple[str, ...]:
+    return tuple(
+        f"{new} stands in for {old}: the same version, {about}."
+        for old, new in sorted(substituted.items())
+    )
+
+
+def _find_unlisted(lines: Iterable[str], names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The first line of each distribution that is not among `names`, with its name."""
+    seen = set(names)
+    for line in lines:
+        name = canonicalize_name(Requirement(line).name)
+        if name not in seen:
+            seen.add(name)
+            yield name, line
 
 
 def _choose_version(name: str, line: str, model: ResolvedModel) -> str:
