@@ -284,10 +284,13 @@ class Attempt:
             if any(other < key for other in failed):
                 continue  # the smaller may be to blame alone: the next round tells
             bad |= set(groups[key])
-            named = sorted(key) or [".".join(each) for each in groups[key]]
-            self._why[named[0]] = why
-            _LOG.debug("%s stays: %s", ", ".join(named), why)
+            self._note_reason(key, groups[key], why)
         return bad
+
+    def _note_reason(self, key: frozenset[str], group: Iterable[Name], why: str) -> None:
+        named = sorted(key) or [".".join(each) for each in group]
+        self._why[named[0]] = why
+        _LOG.debug("%s stays: %s", ", ".join(named), why)
 
     def _as_attributes(self, modules: Iterable[str], loaded: frozenset[str]) -> list[Name]:
         """Deferred modules as code may have them: as attributes of the packages that are loaded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -68,20 +68,7 @@ def rules() -> tuple[Rule, ...]:
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Remove what a rule covers and no keep-rule does; folders that become empty go too."""
     going = _going(bundle, plan.keep)
-    kept: set[PurePosixPath] = set()
-    staying = [file.path for file in bundle.files if file.path not in going]
-    imported = {path for path, (_, rule) in going.items() if rule.keep_imported}
-    words = read_model_words(bundle.root) if imported else frozenset()
-    pickled = {path for path in imported if _is_named(path, words)}
-    kept |= pickled | _find_imported(bundle.root, [*staying, *pickled], imported - pickled)
-    named = {path for path, (_, rule) in going.items() if rule.keep_named}
-    kept |= find_named_files(bundle.root, staying, named)
-    data = {path for path in imported if path.suffix != ".py" and ".so" not in path.name}
-    kept |= find_named_files(bundle.root, staying, data, by_suffix=False)
-    linked = {path for path, (_, rule) in going.items() if rule.keep_linked}
-    if linked:
-        needed = _list_needed_libraries(bundle.root, staying)
-        kept |= {path for path in linked if path.name in needed}
+    kept = _find_used(bundle, going)
     removed = [
         Removal(path, file.size_bytes, rule.name)
         for path, (file, rule) in sorted(going.items())
@@ -119,6 +106,33 @@ def _going(bundle: Bundle, keep: tuple[str, ...]) -> dict[PurePosixPath, tuple[F
         if rule is not None and not rule.stored:
             going[file.path] = (file, rule)
     return going
+
+
+def _find_used(
+    bundle: Bundle, going: Mapping[PurePosixPath, tuple[FileRecord, Rule]]
+) -> set[PurePosixPath]:
+    """Of what a rule covers, what a file that stays imports, names or is linked to."""
+    staying = [file.path for file in bundle.files if file.path not in going]
+    imported = {path for path, (_, rule) in going.items() if rule.keep_imported}
+    words = read_model_words(bundle.root) if imported else frozenset()
+    pickled = {path for path in imported if _is_named(path, words)}
+    used = pickled | _find_imported(bundle.root, [*staying, *pickled], imported - pickled)
+    named = {path for path, (_, rule) in going.items() if rule.keep_named}
+    used |= find_named_files(bundle.root, staying, named)
+    data = {path for path in imported if path.suffix != ".py" and ".so" not in path.name}
+    used |= find_named_files(bundle.root, staying, data, by_suffix=False)
+    linked = {path for path, (_, rule) in going.items() if rule.keep_linked}
+    return used | _find_linked(bundle.root, staying, linked)
+
+
+def _find_linked(
+    root: Path, staying: list[PurePosixPath], libraries: Iterable[PurePosixPath]
+) -> set[PurePosixPath]:
+    by_name = {path: path.name for path in libraries}
+    if not by_name:
+        return set()
+    needed = _list_needed_libraries(root, staying)
+    return {path for path, name in by_name.items() if name in needed}
 
 
 def _is_named(path: PurePosixPath, words: frozenset[str]) -> bool:

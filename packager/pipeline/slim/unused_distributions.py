@@ -41,17 +41,22 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     tops = {top for name in going for top in idle[name]}
     # importlib.metadata answers as it did; what the runtime carries, it knows by itself
     told = {top for name in going if name not in provided for top in idle[name] if _is_info(top)}
-    removed = [
-        Removal(file.path, file.size_bytes, "idle distribution")
-        for file in bundle.files
-        if file.path.parts[0] in tops and file.path.parts[0] not in told
-    ]
-    for removal in removed:
-        (bundle.root / removal.path).unlink()
+    removed = _remove_files(bundle, tops - told)
     for info in sorted(told):
         _declare(bundle.root / info, next(idle[name] for name in going if info in idle[name]))
     drop_empty_folders(bundle.root)
     return account_for(bundle, PASS, removed=removed, proof=_proof(going, provided, idle))
+
+
+def _remove_files(bundle: Bundle, tops: Collection[str]) -> list[Removal]:
+    removed = [
+        Removal(file.path, file.size_bytes, "idle distribution")
+        for file in bundle.files
+        if file.path.parts[0] in tops
+    ]
+    for removal in removed:
+        (bundle.root / removal.path).unlink()
+    return removed
 
 
 def _declare(info: Path, tops: Iterable[str]) -> None:
@@ -98,20 +103,30 @@ def _nobody_needs(needs: Mapping[str, Collection[str]], idle: Collection[str]) -
     return sorted(going)
 
 
+def _name_modules(idle: Mapping[str, frozenset[str]]) -> dict[str, str]:
+    """Modules at the top, each with its distribution."""
+    return {_EXTENSION.sub("", top): name for name, tops in idle.items() for top in tops
+            if not top.endswith((".dist-info", ".libs", ".data"))}  # fmt: skip
+
+
+def _compile_naming(modules: Iterable[str]) -> re.Pattern[bytes]:
+    """A pattern of imports of the modules, and of strings that begin with one."""
+    words = "|".join(re.escape(module) for module in sorted(modules))
+    return re.compile(
+        rf"^[ \t]*(?:from|import)\b[^\n]*?\b({words})\b|['\"]({words})(?:\.[\w.]*)?['\"]".encode(),
+        re.MULTILINE,
+    )
+
+
 def _needs(bundle: Bundle, idle: Mapping[str, frozenset[str]]) -> dict[str, set[str]]:
     """List what each distribution requires, or names of these; `` is the model and our code."""
     owners = {top: name for name, tops in bundle.tops.items() for top in tops}
     needs: dict[str, set[str]] = {name: set(_requires(bundle.root, name)) for name in bundle.tops}
     needs[""] = set()
-    modules = {_EXTENSION.sub("", top): name for name, tops in idle.items() for top in tops
-               if not top.endswith((".dist-info", ".libs", ".data"))}  # fmt: skip
+    modules = _name_modules(idle)
     if not modules:
         return needs
-    words = "|".join(re.escape(module) for module in sorted(modules))
-    naming = re.compile(
-        rf"^[ \t]*(?:from|import)\b[^\n]*?\b({words})\b|['\"]({words})(?:\.[\w.]*)?['\"]".encode(),
-        re.MULTILINE,
-    )
+    naming = _compile_naming(modules)
     needs[""] |= {modules[word] for word in read_model_words(bundle.root) & modules.keys()}
     for file in bundle.files:
         if file.path.suffix == ".py":

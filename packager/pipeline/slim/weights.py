@@ -15,6 +15,7 @@ from packager.models import registered_model
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for
 from packager.pipeline.slim.stage import MODEL
+from packager.system.process import Done
 from packager.system.resources import WORKERS
 from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import BuildPlan, Bundle, PassName, Removal
@@ -24,17 +25,26 @@ _SECONDS: Final = 1800
 _PICKLED: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
-def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
-    """Replace what the libraries then load alike; anything else stays as it was logged."""
+def _explain_unconverted(bundle: Bundle, plan: BuildPlan) -> str:
+    """Say why nothing is to be replaced; empty where the model's code is asked."""
     found = [file.path for file in bundle.files if file.path.name in _PICKLED]
     if not found:
-        return account_for(bundle, PASS, proof="no pickled weights")
+        return "no pickled weights"
     if kept := [path.as_posix() for path in found if matches(path, plan.keep)]:
-        return account_for(
-            bundle, PASS, proof=f"left as they were: {', '.join(kept)} is to be kept"
-        )
-    if why := why_not_bootable(plan.request.target.architecture):
-        return account_for(bundle, PASS, proof=f"left as they were: {why}")
+        return f"left as they were: {', '.join(kept)} is to be kept"
+    why = why_not_bootable(plan.request.target.architecture)
+    return f"left as they were: {why}" if why else ""
+
+
+def _read_last_line(done: Done) -> str:
+    said = [line for line in done.stderr.split("\n") if line]
+    return said[-1] if said else f"it ended with {done.returncode}"
+
+
+def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
+    """Replace what the libraries then load alike; anything else stays as it was logged."""
+    if why := _explain_unconverted(bundle, plan):
+        return account_for(bundle, PASS, proof=why)
     folder, name = _find_loaded_folder(bundle.root, plan)
     sizes = {file.path: file.size_bytes for file in bundle.files}
     done = registered_model.run(
@@ -52,9 +62,8 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     links = _remove_links(folder)
     if done.returncode != 0 or links:
         _put_back(folder, bundle)
-        words = [f"the model's code left {links} links"] if links else done.stderr.split("\n")
-        said = [line for line in words if line] or [f"it ended with {done.returncode}"]
-        return account_for(bundle, PASS, proof=f"left as they were: {said[-1][:300]}")
+        said = f"the model's code left {links} links" if links else _read_last_line(done)
+        return account_for(bundle, PASS, proof=f"left as they were: {said[:300]}")
     at = PurePosixPath(folder.relative_to(bundle.root).as_posix())
     replaced = [at / path for path in json.loads(done.stdout.splitlines()[-1])]
     for path in folder.rglob("model.safetensors"):

@@ -61,9 +61,7 @@ def resolve_needs(
             if path not in libraries:
                 continue
             elf = libraries[path]
-            own = tuple(_elf.expand_folder(each, PurePosixPath(path)) for each in elf.search)
-            passed = tuple(dict.fromkeys((*own, *inherited))) if elf.inherited else inherited
-            before, after = ((), own) if own and not elf.inherited else (passed, ())
+            before, after, passed = _list_folders(path, elf, inherited)
             for place, through in _find(elf.needed, files, before, environment, after):
                 direct[path].add(place)
                 loaded.add(place)
@@ -77,6 +75,20 @@ def resolve_needs(
         every=every,
         by_environment=frozenset(by_environment),
     )
+
+
+def _list_folders(
+    path: str, elf: Elf, inherited: tuple[PurePosixPath, ...]
+) -> tuple[tuple[PurePosixPath, ...], tuple[PurePosixPath, ...], tuple[PurePosixPath, ...]]:
+    """Folders searched before LD_LIBRARY_PATH and after it, and those that its own needs inherit.
+
+    DT_RPATH is searched first and handed on; DT_RUNPATH last, and by the library alone.
+    """
+    own = tuple(_elf.expand_folder(each, PurePosixPath(path)) for each in elf.search)
+    if elf.inherited:
+        passed = tuple(dict.fromkeys((*own, *inherited)))
+        return passed, (), passed
+    return ((), own, inherited) if own else (inherited, (), inherited)
 
 
 def _find(

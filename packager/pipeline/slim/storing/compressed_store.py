@@ -118,15 +118,7 @@ def choose(bundle: Bundle, plan: BuildPlan, trace: Trace, spared: Collection[str
     stays = {path for path in files if path in opened or path in spared or _stays(path, plan)}
     chosen = Chosen()
     _whole_packages(files, found, stays, trace, chosen)
-    taken = {path for tree in chosen.trees.values() for path in tree}
-    listed = _find_listing_folders(bundle.root, found.values())
-    single = [
-        file
-        for file in found.values()
-        if not (file in stays or file in taken)
-        and _in_package(file, found)
-        and listed.isdisjoint(PurePosixPath(file).parents)
-    ]
+    single = _list_single_modules(bundle.root, found, stays, chosen)
     sources = [file for file in single if file.endswith(".py")]
     _choose_sources(sources, files, opened, plan, chosen)
     if prune.PASS.name in plan.passes:
@@ -140,6 +132,21 @@ def choose(bundle: Bundle, plan: BuildPlan, trace: Trace, spared: Collection[str
     chosen.files |= going
     chosen.needs = {path: sorted(needs) for path in going if (needs := found_needs.every.get(path))}
     return chosen
+
+
+def _list_single_modules(
+    root: Path, found: Mapping[str, str], stays: Collection[str], chosen: Chosen
+) -> list[str]:
+    """Modules that may go by themselves: in a package that does not look at its folder's files."""
+    taken = {path for tree in chosen.trees.values() for path in tree}
+    listed = _find_listing_folders(root, found.values())
+    return [
+        file
+        for file in found.values()
+        if not (file in stays or file in taken)
+        and _in_package(file, found)
+        and listed.isdisjoint(PurePosixPath(file).parents)
+    ]
 
 
 def _choose_sources(
@@ -171,6 +178,20 @@ def _stays(path: str, plan: BuildPlan) -> bool:
     )
 
 
+def _group_by_top(files: Iterable[str]) -> dict[str, list[str]]:
+    """Files below each folder at the top."""
+    within: dict[str, list[str]] = {}
+    for path in files:
+        top, inside, _ = path.partition("/")
+        if inside:
+            within.setdefault(top, []).append(path)
+    return within
+
+
+def _is_data(path: str) -> bool:
+    return not path.endswith((".py", ".pyc")) and ".so" not in path
+
+
 def _whole_packages(
     files: Iterable[str],
     found: Mapping[str, str],
@@ -180,17 +201,13 @@ def _whole_packages(
 ) -> None:
     """Packages at the top with data files, of which nothing was opened and nothing is kept."""
     loaded = {name.partition(".")[0] for name in trace.modules}
-    within: dict[str, list[str]] = {}
-    for path in files:
-        top, inside, _ = path.partition("/")
-        if inside:
-            within.setdefault(top, []).append(path)
-    for top, paths in within.items():
+    for top, paths in _group_by_top(files).items():
         init = found.get(top)
         going = [path for path in paths if path not in stays]
         used = any(path in stays and not _is_licence(path) for path in paths)
-        data = any(not path.endswith((".py", ".pyc")) and ".so" not in path for path in going)
-        if top in loaded or used or not data or init != f"{top}/__init__.py" or init in stays:
+        if top in loaded or used or init != f"{top}/__init__.py" or init in stays:
+            continue
+        if not any(map(_is_data, going)):
             continue
         chosen.trees[init] = sorted(path for path in going if not path.endswith(".pyc"))
         chosen.files.update(chosen.trees[init])

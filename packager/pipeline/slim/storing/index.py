@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Final, TypeVar
 
@@ -72,6 +72,14 @@ def modules(files: Iterable[str], endings: tuple[str, ...]) -> dict[str, str]:
     return {key: file for key, (_, _, file) in ranked.items()}
 
 
+def _name_place(
+    file: str, code: Mapping[str, tuple[int, int]], here: Collection[str]
+) -> list[str | int]:
+    if file in code:
+        return [bytecode_importer.CODE, file, *code[file]]
+    return [bytecode_importer.FILE if file in here else bytecode_importer.COLD, file]
+
+
 def importable(key: str) -> bool:
     parts = key.split("/")
     return parts[0] != _MODEL and "__pycache__" not in parts and all(map(str.isidentifier, parts))
@@ -94,10 +102,7 @@ def write(
         folder: [bytecode_importer.FOLDER, folder] for folder in _folders(every)
     }
     for key, file in modules(every, suffixes(plan)).items():
-        if file in code:
-            known[key] = [bytecode_importer.CODE, file, *code[file]]
-        else:
-            known[key] = [bytecode_importer.FILE if file in here else bytecode_importer.COLD, file]
+        known[key] = _name_place(file, code, here)
     others = list_stored(root) - {entry[1] for entry in known.values()}
     for path in cold.trees if cold else ():
         known[path.partition("/")[0]] = [bytecode_importer.TREE, path]

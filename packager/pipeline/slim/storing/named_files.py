@@ -6,7 +6,7 @@ Read, never run: a name in a string is taken for one that is asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -62,21 +62,28 @@ def find_named_files(
     by_top: dict[str, list[PurePosixPath]] = {}
     for candidate in candidates:
         by_top.setdefault(candidate.parts[0], []).append(candidate)
-    every = [path for paths in by_top.values() for path in paths]
+    by_top[_MODEL] = [path for paths in by_top.values() for path in paths]
     found: set[PurePosixPath] = set()
     for path in code:
-        top = path.parts[0]
-        if path.suffix != ".py" or not (top == _MODEL or top in by_top):
-            continue
-        text = (root / path).read_bytes()
-        names, suffixes = _names(text)
-        suffixes = suffixes if by_suffix else set()
-        if top == _MODEL:
-            found.update(each for each in every if each.name in names or each.suffix in suffixes)
-            continue
-        found.update(each for each in by_top[top] if each.name in names)
-        if suffixes and _OWN_PLACE.search(text):
-            found.update(_find_below(path.parent, by_top[top], suffixes))
+        within = by_top.get(path.parts[0])
+        if path.suffix == ".py" and within:
+            text = (root / path).read_bytes()
+            found |= _match_strings(path, text, within, by_suffix=by_suffix)
+    return found
+
+
+def _match_strings(
+    path: PurePosixPath, text: bytes, within: Sequence[PurePosixPath], *, by_suffix: bool
+) -> set[PurePosixPath]:
+    """Files of `within` that the strings of one source name."""
+    names, suffixes = _names(text)
+    found = {each for each in within if each.name in names}
+    if not by_suffix:
+        return found
+    if path.parts[0] == _MODEL:
+        return found | {each for each in within if each.suffix in suffixes}
+    if suffixes and _OWN_PLACE.search(text):
+        found.update(_find_below(path.parent, within, suffixes))
     return found
 
 
