@@ -235,9 +235,7 @@ def _first_proven(
             for tree in folder.glob("round-*"):
                 shutil.rmtree(tree, ignore_errors=True)
             failed.append((attempt, error))
-            if any(finding.check is Check.ENGINE for finding in error.findings):
-                # the engine compiles the model no other way for another frame
-                waiting = [each for each in waiting if each.engine is not attempt.engine]
+            waiting = _leave_out_engine(waiting, attempt, error)
             if not _answers_differ(error):
                 raise _with_history(failed) from error
             why = " ".join(f"{error.findings[0].check}: {error.findings[0].message}".split())
@@ -248,6 +246,18 @@ def _first_proven(
             continue
         return _note_attempts(found, failed)
     return _first_blamed(failed, place)
+
+
+def _leave_out_engine(
+    waiting: list[BuildPlan], attempt: BuildPlan, error: VerificationError
+) -> list[BuildPlan]:
+    """The attempts that are left once one failed: without its engine, if that could not compile.
+
+    An engine compiles the model no other way for another frame.
+    """
+    if not any(finding.check is Check.ENGINE for finding in error.findings):
+        return waiting
+    return [each for each in waiting if each.engine is not attempt.engine]
 
 
 def _first_blamed(failed: _Failed, place: atomic_output.Place) -> tuple[BuildPlan, VerifiedBundle]:

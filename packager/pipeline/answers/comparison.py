@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -73,20 +73,9 @@ def read_leaves(answer: Json, where: str = "") -> Iterator[tuple[str, Json]]:
 def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Difference]:
     """Every leaf that differs: 1 is not 1.0, True is not 1, 0.0 is not -0.0, and NaN is NaN."""
     if isinstance(expected, dict) and isinstance(actual, dict):
-        if set(expected) != set(actual):
-            yield Difference(where or "answer", f"keys {sorted(expected)}", f"{sorted(actual)}")
-            return
-        for key in sorted(expected):
-            inner = f"{where}, {key!r}" if where else str(key)
-            yield from differences(expected[key], actual[key], inner)
+        yield from _compare_objects(expected, actual, where)
     elif isinstance(expected, list) and isinstance(actual, list):
-        if len(expected) != len(actual):
-            counts = (f"{len(expected)} items", f"{len(actual)} items")
-            yield Difference(where or "answer", *counts)
-            return
-        kind = "row" if where == "predictions" else "item"
-        for at, (left, right) in enumerate(zip(expected, actual, strict=True)):
-            yield from differences(left, right, f"{where}, {kind} {at}" if where else f"row {at}")
+        yield from _compare_lists(expected, actual, where)
     elif not _are_same(expected, actual):
         yield Difference(
             where or "answer",
@@ -96,6 +85,29 @@ def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Diffe
             type(expected) is type(actual),
             _size(expected, actual),
         )
+
+
+def _compare_objects(
+    expected: Mapping[str, object], actual: Mapping[str, object], where: str
+) -> Iterator[Difference]:
+    if set(expected) != set(actual):
+        yield Difference(where or "answer", f"keys {sorted(expected)}", f"{sorted(actual)}")
+        return
+    for key in sorted(expected):
+        inner = f"{where}, {key!r}" if where else str(key)
+        yield from differences(expected[key], actual[key], inner)
+
+
+def _compare_lists(
+    expected: Sequence[object], actual: Sequence[object], where: str
+) -> Iterator[Difference]:
+    if len(expected) != len(actual):
+        counts = (f"{len(expected)} items", f"{len(actual)} items")
+        yield Difference(where or "answer", *counts)
+        return
+    kind = "row" if where == "predictions" else "item"
+    for at, (left, right) in enumerate(zip(expected, actual, strict=True)):
+        yield from differences(left, right, f"{where}, {kind} {at}" if where else f"row {at}")
 
 
 def split_differences(

@@ -46,10 +46,15 @@ def measure_spread(groups: Iterable[Sequence[str]]) -> Spread:
             for each in differences(first, other):
                 parted[each.place].append(each)
         for answer in (first, *others):
-            for place, value in read_leaves(answer):
-                if isinstance(value, float):
-                    numbers[place].append(value)
-    rounding, chance = {}, {}
+            _collect_floats(answer, numbers)
+    return _part_by_cause(parted, numbers)
+
+
+def _part_by_cause(
+    parted: Mapping[str, Sequence[Difference]], numbers: Mapping[str, Sequence[float]]
+) -> Spread:
+    rounding: dict[str, float] = {}
+    chance: dict[str, float] = {}
     for place in sorted(parted):
         size = max(each.error for each in parted[place])
         floats = all(not math.isnan(each.size) for each in parted[place])
@@ -58,6 +63,13 @@ def measure_spread(groups: Iterable[Sequence[str]]) -> Spread:
         else:
             chance[place] = size
     return Spread(rounding=rounding, chance=chance)
+
+
+def _collect_floats(answer: object, into: Mapping[str, list[float]]) -> None:
+    """Add an answer's floats by place; `into` makes a missing place's list."""
+    for place, value in read_leaves(answer):
+        if isinstance(value, float):
+            into[place].append(value)
 
 
 def _reach_of_rounding(values: Sequence[float]) -> float:

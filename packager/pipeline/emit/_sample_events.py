@@ -11,8 +11,8 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from packager.errors import ConfigurationError
 from packager.probes.aws_source_events import source_event
@@ -64,16 +64,19 @@ def sample(model: ResolvedModel) -> tuple[bytes | None, str]:
     inputs = (model.signature or {}).get("inputs")
     if not inputs:
         return None, _JSON
+    return json.dumps(_make_request(inputs)).encode(), _JSON
+
+
+def _make_request(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
+    """A request of one row by a signature's inputs."""
     if any(spec.get("type") == "tensor" for spec in inputs):
         tensors = {spec.get("name"): _make_tensor(spec.get("tensor-spec") or {}) for spec in inputs}
-        made: Json = {"inputs": next(iter(tensors.values())) if len(tensors) == 1 else tensors}
-    elif all(spec.get("name") for spec in inputs):
-        columns = [spec["name"] for spec in inputs]
-        row = [_column(spec) for spec in inputs]
-        made = {"dataframe_split": {"columns": columns, "data": [row]}}
-    else:
-        made = {"inputs": [[_column(spec) for spec in inputs]]}
-    return json.dumps(made).encode(), _JSON
+        return {"inputs": next(iter(tensors.values())) if len(tensors) == 1 else tensors}
+    row = [_column(spec) for spec in inputs]
+    if not all(spec.get("name") for spec in inputs):
+        return {"inputs": [row]}
+    columns = [spec["name"] for spec in inputs]
+    return {"dataframe_split": {"columns": columns, "data": [row]}}
 
 
 def _column(spec: Json) -> Json:

@@ -68,24 +68,20 @@ def _describe(value: object) -> object:
 
     Raises TypeError for a value that nothing is known of: it would be left out unseen.
     """
-    if value is None or (
-        isinstance(value, str | int | float | bool) and not isinstance(value, Enum)
-    ):
-        return value
-    if isinstance(value, Enum):
-        return str(value)
-    if isinstance(value, bytes):
-        return hashlib.sha256(value).hexdigest()
     if isinstance(value, Path):
         return _describe_path(value)
-    if isinstance(value, PurePath | date):
+    if isinstance(value, Enum | PurePath | date):
         return str(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
     if isinstance(value, Mapping):
         return {"of": [[_describe(key), _describe(item)] for key, item in _sort_items(value)]}
     if isinstance(value, set | frozenset):
-        return sorted((_describe(item) for item in value), key=json.dumps)
+        return sorted(map(_describe, value), key=json.dumps)
     if isinstance(value, list | tuple):
-        return [_describe(item) for item in value]
+        return [*map(_describe, value)]
     return _describe_fields(value)
 
 

@@ -56,12 +56,21 @@ def _refuse_place(final: Path, request: BuildRequest) -> Iterator[str]:
         yield "it is your home"
     if final == here or final in here.parents:
         yield "it is the folder that you are in, which a build would take away"
+    yield from _refuse_used(final)
+    yield from _refuse_sources(final, request)
+
+
+def _refuse_used(final: Path) -> Iterator[str]:
+    """Reasons in what is there: a mounted file system, or a model."""
     if _holds(final.is_mount):
         yield "a file system is mounted there, which no build can replace; a folder in it will do"
     if holding := next((each for each in final.parents if _is_model(each)), None):
         yield f"it lies in the folder of a model, {holding}"
     if _is_model(final):
         yield "it is the folder of a model"
+
+
+def _refuse_sources(final: Path, request: BuildRequest) -> Iterator[str]:
     for path in _list_sources(request):
         if path == final or final in path.parents:
             yield f"{path} lies in it, which the build reads"

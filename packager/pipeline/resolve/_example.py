@@ -100,14 +100,18 @@ def _find(root: Path, name: str) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
+def _split_params(example: Json, info: dict[str, Json]) -> tuple[Json, Json]:
+    if info.get("params") and isinstance(example, dict) and "inputs" in example:
+        return example["inputs"], example.get("params")
+    return example, None
+
+
 def _convert_example(example: Json, info: dict[str, Json]) -> Json:
     """input_example.json to a request, by the kind that MLmodel states (MLflow 2.x wrote no other).
 
     With params the file holds `inputs` and `params`; an ndarray has been wrapped in `inputs` too.
     """
-    params = None
-    if info.get("params") and isinstance(example, dict) and "inputs" in example:
-        example, params = example["inputs"], example.get("params")
+    example, params = _split_params(example, info)
     kind = info.get("type")
     if kind == "dataframe":
         request = _frame(example, info.get("pandas_orient"))
@@ -115,7 +119,7 @@ def _convert_example(example: Json, info: dict[str, Json]) -> Json:
         wrapped = isinstance(example, dict) and set(example) == {"inputs"}
         request = example if wrapped else {"inputs": example}
     elif kind == "json_object":
-        if isinstance(example, dict) and any(key in example for key in _UNIFIED):
+        if isinstance(example, dict) and not example.keys().isdisjoint(_UNIFIED):
             return {**example, **(params or {})}
         request = {"inputs": example}
     else:

@@ -57,6 +57,11 @@ class Comparison:
     """How the answers differ; None where they are the same."""
 
 
+def _describe_status(probe: Probe, expected: Recorded, actual: Answered) -> str:
+    got = f"{actual.status} ({actual.words})" if actual.words else f"{actual.status}"
+    return f"{probe.name}: expected status {expected.status}, got {got}."
+
+
 def compare_answer(
     probe: Probe, expected: Recorded, actual: Answered, measure: Measure
 ) -> Comparison:
@@ -68,8 +73,7 @@ def compare_answer(
     if expected.lacks_form and actual.status == 200:
         return Comparison(unseen=probe.unseen, not_held=True)
     if actual.status != expected.status:
-        got = f"{actual.status} ({actual.words})" if actual.words else f"{actual.status}"
-        said = f"{probe.name}: expected status {expected.status}, got {got}."
+        said = _describe_status(probe, expected, actual)
         return Comparison(unseen=probe.unseen, finding=make_finding(said))
     wanted = json.loads(expected.body)
     wrong, near = measure.split_differences(wanted, actual.body)

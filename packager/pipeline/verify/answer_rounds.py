@@ -136,6 +136,11 @@ def _explain_finding(
     return stopped.blame_place(stopped.name_exception(finding, text), told), missed, told
 
 
+def _ask_why(trial: Trial, call: Call, answer: Answered, *, asks: bool) -> Answered:
+    """The answer with all that the function says of it, where that is asked for and is known."""
+    return (trial.ask_why(call) if asks else None) or answer
+
+
 def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Round:
     """Compare each, until the function is gone or is refused something."""
     limits = trial.plan.target.limits
@@ -162,9 +167,9 @@ def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Rou
         compared = compare_answer(probe, expected, answer, trial.measure)
         if compared.finding is not None:
             failed = answer.status >= 400 > expected.status
-            whole = trial.ask_why(call) if failed and not explained else None
+            whole = _ask_why(trial, call, answer, asks=failed and not explained)
             explained = explained or failed
-            finding, asked_for, told = _explain_finding(compared.finding, whole or answer, trial)
+            finding, asked_for, told = _explain_finding(compared.finding, whole, trial)
             missed |= asked_for
             compared = replace(compared, finding=finding)
             if told.words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -56,6 +56,11 @@ def _has_module(name: str, had: Collection[str], root: Path) -> bool:
     return top in had or (root / top).is_dir() or any(root.glob(f"{top}.*"))
 
 
+def _was_there(wanted: PurePosixPath, paths: Iterable[PurePosixPath]) -> bool:
+    """True for a file that was taken out, and for a folder that something was taken out of."""
+    return bool(wanted.name) and any(path == wanted or wanted in path.parents for path in paths)
+
+
 def keep_rules(text: str, removed: Sequence[Removal], root: Path) -> tuple[str, ...]:
     """Globs that would keep what an error's text says was missed; () where nothing was removed."""
     paths = [removal.path for removal in removed]
@@ -65,9 +70,7 @@ def keep_rules(text: str, removed: Sequence[Removal], root: Path) -> tuple[str, 
         rules |= {rule for path in paths if (rule := _of_module(module, path))}
     for named in _FILE.findall(text):
         relative = named.removeprefix(f"{root}/")
-        # a folder is missed where everything in it was taken out
-        wanted = PurePosixPath(relative)
-        if wanted.name and any(path == wanted or wanted in path.parents for path in paths):
+        if _was_there(PurePosixPath(relative), paths):
             rules.add(relative)
     for name in _LIBRARY.findall(text):
         rules |= {path.as_posix() for path in paths if path.name == PurePosixPath(name).name}
