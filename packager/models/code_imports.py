@@ -222,14 +222,7 @@ def _note(node: ast.AST, need: Need, found: CodeImports) -> None:
     if isinstance(node, ast.Import):
         found.modules |= {CodeImport(alias.name, node.lineno, need) for alias in node.names}
     elif isinstance(node, ast.ImportFrom):
-        base = "." * node.level + (node.module or "")
-        if node.module:
-            found.modules.add(CodeImport(base, node.lineno, need))
-        dot = "" if base.endswith(".") else "."
-        found.modules |= {
-            CodeImport(f"{base}{dot}{alias.name}", node.lineno, need, is_guess=True)
-            for alias in node.names
-        }
+        _note_import_from(node, need, found)
     elif isinstance(node, ast.Attribute):
         found.attributes.setdefault(node.attr, node.lineno)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -238,17 +231,34 @@ def _note(node: ast.AST, need: Need, found: CodeImports) -> None:
         _note_call(node, need, found)
 
 
+def _note_import_from(node: ast.ImportFrom, need: Need, found: CodeImports) -> None:
+    base = "." * node.level + (node.module or "")
+    if node.module:
+        found.modules.add(CodeImport(base, node.lineno, need))
+    dot = "" if base.endswith(".") else "."
+    found.modules |= {
+        CodeImport(f"{base}{dot}{alias.name}", node.lineno, need, is_guess=True)
+        for alias in node.names
+    }
+
+
+def _note_import_call(node: ast.Call, found: CodeImports) -> None:
+    """Note `import_module(...)`, or what does as much."""
+    found.imports_by_text = True
+    if not node.args or isinstance(node.args[0], ast.Constant):
+        return
+    if family := _read_family(node):
+        found.families.setdefault(family, node.lineno)
+    else:
+        found.open_line = node.lineno
+
+
 def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
     later = max(need, Need.LATER, key=_rank)
     function = name_last(node.func)
     function = found.aliases.get(function, function)
     if function in _IMPORTERS:
-        found.imports_by_text = True
-        if node.args and not isinstance(node.args[0], ast.Constant):
-            if family := _read_family(node):
-                found.families.setdefault(family, node.lineno)
-            else:
-                found.open_line = node.lineno
+        _note_import_call(node, found)
     elif function in _GROUPED and (group := _read_group(node)):
         found.groups.setdefault(group, node.lineno)
     elif function in FINDERS and id(node) not in found.grouped:

@@ -152,11 +152,16 @@ def _count_yaml(text: str, name: str) -> None:
                 raise _too_much(name, f"a number of more than {_MOST_DIGITS} digits")
             _add(count, _Size(event.anchor), name)
         elif isinstance(event, yaml.events.AliasEvent):
-            # one that is not known yet is the parser's to refuse, or names what it stands in
-            found = count.anchors.get(event.anchor or "")
-            if found is None or any(part.anchor == event.anchor for part in count.open):
-                raise _too_much(name, f"an alias *{event.anchor} of what it stands in or before")
+            found = _find_anchor(count, event.anchor, name)
             _add(count, _Size(None, found.values, found.depth), name)
+
+
+def _find_anchor(count: _Count, anchor: str | None, name: str) -> _Size:
+    # one that is not known yet is the parser's to refuse, or names what it stands in
+    found = count.anchors.get(anchor or "")
+    if found is None or any(part.anchor == anchor for part in count.open):
+        raise _too_much(name, f"an alias *{anchor} of what it stands in or before")
+    return found
 
 
 def _add(count: _Count, size: _Size, name: str) -> None:

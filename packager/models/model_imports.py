@@ -300,14 +300,18 @@ def _guesses(names: PickleNames) -> Iterator[str]:
     yield from (word for word in names.inner if _DOTTED.fullmatch(word))
     if _OUTPUT in names.words:
         yield from names.words & _CONTAINERS
-    if not _holds_code(names):
-        return
+    if _holds_code(names):
+        yield from filter(_DOTTED.fullmatch, _list_words_of_code(names))
+
+
+def _list_words_of_code(names: PickleNames) -> set[str]:
+    """Words of pickled functions, and those that they may import by."""
     words = {word for each in names.tuples for word in each}
     if not words.isdisjoint(IMPORTERS):
         words |= names.words
     if not words.isdisjoint(_RUNNING):
         words |= {name for text in names.words for name in list_imports_of_text(text)}
-    yield from (word for word in words if _DOTTED.fullmatch(word))
+    return words
 
 
 def _holds_code(names: PickleNames) -> bool:

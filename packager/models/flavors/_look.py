@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -179,17 +179,11 @@ def _references(file: Any) -> Iterator[tuple[str | None, str | None]]:
     pushed: list[str | None] = [None, None]
     argument: Any
     for opcode, argument in read_opcodes(file):
+        if (name := _name_global(opcode, argument, pushed)) is not None:
+            yield name, None
+            pushed = [None if opcode == "STACK_GLOBAL" else pushed[-1], None]
+            continue
         match opcode:
-            case "GLOBAL" | "INST":
-                yield str(argument).replace(" ", "."), None
-                pushed = [pushed[-1], None]
-            case "STACK_GLOBAL":
-                module, name = pushed
-                yield ("?" if module is None or name is None else f"{module}.{name}"), None
-                pushed = [None, None]
-            case "EXT1" | "EXT2" | "EXT4":
-                yield "?", None
-                pushed = [pushed[-1], None]
             case "MEMOIZE":
                 memo[len(memo)] = pushed[-1]
             case "PUT" | "BINPUT" | "LONG_BINPUT":
@@ -199,7 +193,25 @@ def _references(file: Any) -> Iterator[tuple[str | None, str | None]]:
             case "PROTO" | "FRAME" | "STOP":
                 continue
             case _:
-                text = argument if isinstance(argument, str) and "UNICODE" in opcode else None
+                text = _read_text(opcode, argument)
                 if text is not None:
                     yield None, text
                 pushed = [pushed[-1], text]
+
+
+def _name_global(opcode: str, argument: object, pushed: Sequence[str | None]) -> str | None:
+    """The dotted name of the global that an opcode pushes; None where it pushes none."""
+    match opcode:
+        case "GLOBAL" | "INST":
+            return str(argument).replace(" ", ".")
+        case "STACK_GLOBAL":
+            module, name = pushed
+            return "?" if module is None or name is None else f"{module}.{name}"
+        case "EXT1" | "EXT2" | "EXT4":
+            return "?"
+        case _:
+            return None
+
+
+def _read_text(opcode: str, argument: object) -> str | None:
+    return argument if isinstance(argument, str) and "UNICODE" in opcode else None

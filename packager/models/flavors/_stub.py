@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import IO, Final, TypeGuard
@@ -151,16 +151,20 @@ def _read_called_name(node: ast.Call, bound: dict[str, str]) -> str:
         return f"{owner}.{text!s}" if owner else ""
     if not node.args:
         return ""
-    if function in {"import_module", "__import__"}:
+    if function in {"import_module", "__import__"} or _looks_up_module(node, function):
         return _read_text(node.args[0], handed_on=True)
     if function == "find_spec":
         return _read_text(node.args[0])
-    if function == "get" and isinstance(node.func, ast.Attribute):
-        in_modules = name_last(node.func.value) == "modules"
-        return _read_text(node.args[0], handed_on=True) if in_modules else ""
     if function in _RUN_TEXT:
         return "mlflow.?" if any("mlflow" in text for text in _list_texts(node)) else ""
     return ""
+
+
+def _looks_up_module(node: ast.Call, function: str) -> bool:
+    """True for `sys.modules.get(...)`."""
+    if function != "get" or not isinstance(node.func, ast.Attribute):
+        return False
+    return name_last(node.func.value) == "modules"
 
 
 def _read_text(node: ast.expr, *, handed_on: bool = False) -> str:
@@ -283,14 +287,19 @@ def find_missing_in_pickle(file: IO[bytes]) -> tuple[tuple[str, ...], frozenset[
         for name in seen.globals
         if _is_mlflow(name) and not _has(name, private=restores or not name.startswith(_RESTORED))
     }
-    named = {word for names in seen.tuples for word in names}
-    if "mlflow" in named or any(word.startswith("mlflow.") for word in named):
-        missing |= {word for word in named if word.startswith("mlflow.") and not _has(word)}
-        missing |= {"mlflow.?"} if any(map(_hides_names, seen.tuples)) else set()
-        missing |= named & _of_mlflow_alone()
-    elif not named.isdisjoint(_RUN_TEXT) and any("mlflow" in word for word in named):
-        missing.add("mlflow.?")
+    missing |= _find_missing_in_code(seen.tuples)
     return tuple(sorted(missing)), frozenset(seen.words)
+
+
+def _find_missing_in_code(tuples: Collection[tuple[str, ...]]) -> set[str]:
+    """Find what pickled functions ask of mlflow and the stand-in lacks."""
+    named = {word for names in tuples for word in names}
+    inside = {word for word in named if word.startswith("mlflow.")}
+    if "mlflow" in named or inside:
+        hidden = {"mlflow.?"} if any(map(_hides_names, tuples)) else set()
+        return {word for word in inside if not _has(word)} | hidden | named & _of_mlflow_alone()
+    runs_text = not named.isdisjoint(_RUN_TEXT)
+    return {"mlflow.?"} if runs_text and any("mlflow" in word for word in named) else set()
 
 
 def _hides_names(names: tuple[str, ...]) -> bool:

@@ -111,23 +111,20 @@ def read_pickle(
     """
     seen = PickleNames() if into is None else into
     memo = dict[int, str | None]()
-    stack = deque[str | None](maxlen=_DEPTH)
+    stack = deque[str | None]([None], maxlen=_DEPTH)
     for name, argument in read_opcodes(file, most):
         if name in {"GLOBAL", "INST", "STACK_GLOBAL"}:
             text = _join_last(stack) if argument is None else str(argument)
             seen.globals.add(text.replace(" ", "."))
             stack.append(None)
         elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1] if stack else None
+            memo[len(memo)] = stack[-1]
         elif name in {"PUT", "BINPUT", "LONG_BINPUT"}:
-            memo[int(argument or 0)] = stack[-1] if stack else None
+            memo[int(argument)] = stack[-1]
         elif name in {"GET", "BINGET", "LONG_BINGET"}:
-            stack.append(memo.get(int(argument or 0)))
+            stack.append(memo.get(int(argument)))
         elif name.startswith("TUPLE"):
-            if words := _last_words(stack):
-                seen.tuples.append(words)
-            stack.clear()
-            stack.append(None)
+            _close_tuple(stack, seen)
         elif isinstance(argument, str):
             stack.append(argument)
             seen.words.add(argument)
@@ -147,11 +144,17 @@ def _read_inner(argument: object, seen: PickleNames) -> None:
                 seen.inner.add(text.partition(" ")[0])
 
 
+def _close_tuple(stack: deque[str | None], seen: PickleNames) -> None:
+    if words := _last_words(stack):
+        seen.tuples.append(words)
+    stack.clear()
+    stack.append(None)
+
+
 def _join_last(stack: deque[str | None]) -> str:
     """The two texts pushed last; `None` stands for one that only running it would tell."""
     module = stack[-2] if len(stack) > 1 else None
-    attribute = stack[-1] if stack else None
-    return f"{module}.{attribute}"
+    return f"{module}.{stack[-1]}"
 
 
 def _last_words(stack: deque[str | None]) -> tuple[str, ...]:
