@@ -19,6 +19,7 @@ from packager.types._choices import (
     Tier,
 )
 from packager.types._model import (
+    ColumnSpec,
     Compiled,
     FileRecord,
     Flavor,
@@ -27,6 +28,7 @@ from packager.types._model import (
     Requirements,
     ResolvedModel,
     SavedExample,
+    TensorSpec,
     UpgradedPin,
 )
 from packager.types._plan import BuildPlan, Interpreter, Lock, LockedPackage, Spread
@@ -108,6 +110,7 @@ __all__ = [
     "CeilingRow",
     "Check",
     "ColdStart",
+    "ColumnSpec",
     "Compiled",
     "DemoResult",
     "Deployment",
@@ -170,6 +173,7 @@ __all__ = [
     "TargetOptions",
     "TargetRow",
     "Telemetry",
+    "TensorSpec",
     "Tier",
     "Trace",
     "Tree",

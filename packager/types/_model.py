@@ -5,8 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TypedDict
 
 from packager.types._choices import Frame, Json, Tier
+
+
+class TensorSpec(TypedDict, total=False):
+    """Type and shape of a tensor in a signature; a length of -1 is any."""
+
+    dtype: str
+    shape: list[int]
+
+
+ColumnSpec = TypedDict(
+    "ColumnSpec",
+    {
+        "name": str,
+        "type": str,
+        "required": bool,
+        "tensor-spec": TensorSpec,
+        "items": "ColumnSpec",
+        "values": "ColumnSpec",
+        "properties": "dict[str, ColumnSpec]",
+    },
+    total=False,
+)
+"""A column, a tensor or a part of one in a signature, as MLmodel holds it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from packager.types import Json
+from typing import Final
 
 ROUNDING_ALLOWANCE: Final = 4.0
 """What an answer may part by, of the largest difference seen: so few answers never meet it."""
@@ -52,12 +49,12 @@ def place(where: str) -> str:
     return _INDEX.sub(r"any \1", where)
 
 
-def places(answer: Json, where: str = "") -> set[str]:
+def places(answer: object, where: str = "") -> set[str]:
     """Every place at which an answer has a leaf."""
     return {found for found, _ in read_leaves(answer, where)}
 
 
-def read_leaves(answer: Json, where: str = "") -> Iterator[tuple[str, Json]]:
+def read_leaves(answer: object, where: str = "") -> Iterator[tuple[str, object]]:
     """Each leaf of an answer, with its place."""
     if isinstance(answer, dict):
         for key, each in answer.items():
@@ -70,7 +67,7 @@ def read_leaves(answer: Json, where: str = "") -> Iterator[tuple[str, Json]]:
         yield place(where or "answer"), answer
 
 
-def differences(expected: Json, actual: Json, where: str = "") -> Iterator[Difference]:
+def differences(expected: object, actual: object, where: str = "") -> Iterator[Difference]:
     """Every leaf that differs: 1 is not 1.0, True is not 1, 0.0 is not -0.0, and NaN is NaN."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         yield from _compare_objects(expected, actual, where)
@@ -111,8 +108,8 @@ def _compare_lists(
 
 
 def split_differences(
-    expected: Json,
-    actual: Json,
+    expected: object,
+    actual: object,
     *,
     rounding: Mapping[str, float],
     chance: Collection[str],
@@ -135,7 +132,7 @@ def split_differences(
     return wrong, near
 
 
-def _are_same(expected: Json, actual: Json) -> bool:
+def _are_same(expected: object, actual: object) -> bool:
     if type(expected) is not type(actual):
         return False
     if isinstance(expected, float):
@@ -144,20 +141,21 @@ def _are_same(expected: Json, actual: Json) -> bool:
     return bool(expected == actual)
 
 
-def _error(expected: Json, actual: Json) -> float:
-    for value in (expected, actual):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return 0.0
+def _error(expected: object, actual: object) -> float:
+    if isinstance(expected, bool) or isinstance(actual, bool):
+        return 0.0
+    if not isinstance(expected, (int, float)) or not isinstance(actual, (int, float)):
+        return 0.0
     error = abs(float(expected) - float(actual))
     return error if math.isfinite(error) else math.inf
 
 
-def _size(expected: Json, actual: Json) -> float:
+def _size(expected: object, actual: object) -> float:
     if isinstance(expected, float) and isinstance(actual, float):
         return abs(expected)
     return math.nan
 
 
-def _shorten_value(value: Json) -> str:
+def _shorten_value(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -11,17 +11,17 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from packager.errors import ConfigurationError
 from packager.probes.aws_source_events import source_event
-from packager.types import Json, ResolvedModel
+from packager.types import ColumnSpec, Json, ResolvedModel, TensorSpec
 
 _ACCOUNT: Final = "123456789012"
 _REQUEST_ID: Final = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 _JSON: Final = "application/json"
-_VALUES: Final[dict[str, Json]] = {
+_VALUES: Final[dict[str, object]] = {
     "boolean": True,
     "integer": 0,
     "long": 0,
@@ -67,7 +67,7 @@ def sample(model: ResolvedModel) -> tuple[bytes | None, str]:
     return json.dumps(_make_request(inputs)).encode(), _JSON
 
 
-def _make_request(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
+def _make_request(inputs: Sequence[ColumnSpec]) -> dict[str, object]:
     """A request of one row by a signature's inputs."""
     if any(spec.get("type") == "tensor" for spec in inputs):
         tensors = {spec.get("name"): _make_tensor(spec.get("tensor-spec") or {}) for spec in inputs}
@@ -79,7 +79,7 @@ def _make_request(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
     return {"dataframe_split": {"columns": columns, "data": [row]}}
 
 
-def _column(spec: Json) -> Json:
+def _column(spec: ColumnSpec) -> object:
     kind = spec.get("type")
     if kind in {"array", "sparse_vector"}:
         return [_column(spec.get("items") or {"type": "double"})]
@@ -91,9 +91,9 @@ def _column(spec: Json) -> Json:
     return _VALUES.get(str(kind), 0)
 
 
-def _make_tensor(spec: Json) -> Json:
+def _make_tensor(spec: TensorSpec) -> object:
     dtype = str(spec.get("dtype", "float64"))
-    value: Json = "a" if dtype in {"str", "object", "bytes"} else dtype == "bool" and False
+    value: object = "a" if dtype in {"str", "object", "bytes"} else dtype == "bool" and False
     if dtype.startswith(("float", "int", "uint", "complex")):
         value = 0.0 if dtype.startswith("float") else 0
     for length in reversed(spec.get("shape") or [-1]):

@@ -111,7 +111,7 @@ def _going(bundle: Bundle, keep: tuple[str, ...]) -> dict[PurePosixPath, tuple[F
 def _find_used(
     bundle: Bundle, going: Mapping[PurePosixPath, tuple[FileRecord, Rule]]
 ) -> set[PurePosixPath]:
-    """Of what a rule covers, what a file that stays imports, names or is linked to."""
+    """Find the covered files that a file which stays imports, names or is linked to."""
     staying = [file.path for file in bundle.files if file.path not in going]
     imported = {path for path, (_, rule) in going.items() if rule.keep_imported}
     words = read_model_words(bundle.root) if imported else frozenset()
