@@ -153,14 +153,19 @@ def choose(verdicts: Sequence[Verdict]) -> Verdict:
     )
 
 
+def _list_providers(model: ResolvedModel) -> list[str]:
+    """Execution providers that an ONNX graph was logged for."""
+    providers = model.flavors.get("onnx", {}).get("providers") or ()
+    return [str(each[0] if isinstance(each, list) else each) for each in providers]
+
+
 def needs_gpu(model: ResolvedModel, facts_dir: Path | None = None) -> str:
     """Explain why the model declares that it runs on a GPU alone; empty where a CPU will do."""
     config = model.pyfunc.get("config") or {}
     device = str(config.get("device") or "") if isinstance(config, dict) else ""
     if device.startswith("cuda"):
         return f"it was logged for the device {device}"
-    providers = model.flavors.get("onnx", {}).get("providers") or ()
-    named = [str(each[0] if isinstance(each, list) else each) for each in providers]
+    named = _list_providers(model)
     if named and "CPUExecutionProvider" not in named:
         return f"its graph was logged for {', '.join(named)} alone"
     only = gpu_only(facts_dir)

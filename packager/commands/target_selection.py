@@ -48,6 +48,12 @@ class Decided:
     """Targets that were tried before, each with why it was not taken."""
 
 
+def _choose_target(request: BuildRequest, name: str, gpu: str) -> BuildRequest:
+    """The request for a target, without a GPU unless the model needs one or one was asked for."""
+    device = None if gpu or request.target.device else Device.CPU
+    return change_request(request, target=name, device=request.target.device or device)
+
+
 def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workload) -> Decided:
     """Build for the first target that takes the model.
 
@@ -63,8 +69,7 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
         if gpu and Device.CUDA not in target.machine.devices:
             passed.append(f"{name}: no GPU, and {gpu}")
             continue
-        device = None if gpu or request.target.device else Device.CPU
-        asked = change_request(request, target=name, device=request.target.device or device)
+        asked = _choose_target(request, name, gpu)
         _LOG.info("Trying %s", name)
         try:
             report = build(asked, registry)

@@ -108,11 +108,14 @@ def _make_unfit(value: str, spec: Mapping[str, Any]) -> str | None:
         return f"it does not match {pattern}"
     if spec["Type"] != "Number":
         return None
+    return _make_unfit_number(value, spec.get("MinValue"), spec.get("MaxValue"))
+
+
+def _make_unfit_number(value: str, least: object, most: object) -> str | None:
     if not _NUMBER.fullmatch(value):
         return "give a number"
-    least, most = spec.get("MinValue"), spec.get("MaxValue")
     if isinstance(least, int) and isinstance(most, int) and not value.lstrip("-").isdecimal():
         return "give a whole number"
-    if least is not None and float(value) < least:
+    if isinstance(least, int | float) and float(value) < least:
         return f"give at least {least}"
-    return f"give at most {most}" if most is not None and float(value) > most else None
+    return f"give at most {most}" if isinstance(most, int | float) and float(value) > most else None

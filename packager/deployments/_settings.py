@@ -221,11 +221,11 @@ def parse(config: Mapping[str, object] | None, target_uri: str = "aws-lambda") -
     known = {**template_parameters(), **source_parameters()}
     parameters |= {name: values.pop(name) for name in tuple(values) if name in known}
     check_values(parameters, known)
-    build = {}
-    for name in tuple(values):
-        if name in _BUILD:
-            key, read = _BUILD[name]
-            build[key] = _read(name, values.pop(name), read)
+    build = {
+        _BUILD[name][0]: _read(name, values.pop(name), _BUILD[name][1])
+        for name in tuple(values)
+        if name in _BUILD
+    }
     listening = {
         name: _read(name, values.pop(name), read)
         for name, read in _LISTENING.items()
@@ -300,18 +300,23 @@ def _read_tags(given: object) -> dict[str, str]:
             )
         found = {key.strip(): value.strip() for key, _, value in pairs}
     for key, value in found.items():
-        fits = 0 < len(key) <= 128 and len(value) <= 256 and not key.lower().startswith("aws:")
-        if not fits or not _TAG.fullmatch(key + value):
-            raise wrong_setting(
-                f"AWS does not take the tag {key}={value}. A name has 1 to 128 characters and a "
-                "value 256 at most: letters, digits, spaces and _.:/=+@-. No name starts with aws:."
-            )
-        if key.startswith(("mlflow:", "packager:")):
-            raise wrong_setting(
-                f"The tag {key} cannot be set: the plugin sets those that start with mlflow: and "
-                "packager:. Give it another name."
-            )
+        _check_tag(key, value)
     return found
+
+
+def _check_tag(key: str, value: str) -> None:
+    """Raises DeploymentError for a tag that AWS does not take, or that the plugin sets."""
+    fits = 0 < len(key) <= 128 and len(value) <= 256 and not key.lower().startswith("aws:")
+    if not fits or not _TAG.fullmatch(key + value):
+        raise wrong_setting(
+            f"AWS does not take the tag {key}={value}. A name has 1 to 128 characters and a "
+            "value 256 at most: letters, digits, spaces and _.:/=+@-. No name starts with aws:."
+        )
+    if key.startswith(("mlflow:", "packager:")):
+        raise wrong_setting(
+            f"The tag {key} cannot be set: the plugin sets those that start with mlflow: and "
+            "packager:. Give it another name."
+        )
 
 
 def _bucket(text: str | None) -> str | None:

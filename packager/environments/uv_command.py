@@ -168,10 +168,11 @@ def _add_indexes(env: dict[str, str], options: Sequence[str]) -> dict[str, str]:
     uv takes a package from the first index that has it, so that a name on the user's own index
     cannot be taken over.
     """
-    pairs = [option.partition(" ")[::2] for option in options]
-    extra = [value for name, value in pairs if name == "--extra-index-url"]
-    instead = [value for name, value in pairs if name == "--index-url"]
-    links = [value for name, value in pairs if name == "--find-links"]
+    values: dict[str, list[str]] = {}
+    for name, _, value in (option.partition(" ") for option in options):
+        values.setdefault(name, []).append(value)
+    extra, instead = values.get("--extra-index-url", []), values.get("--index-url", [])
+    links = values.get("--find-links")
     if extra or instead:
         own = [*env.pop("UV_INDEX", "").split(), *env.pop("UV_EXTRA_INDEX_URL", "").split()]
         default = env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL")
@@ -183,6 +184,6 @@ def _add_indexes(env: dict[str, str], options: Sequence[str]) -> dict[str, str]:
         env["UV_INDEX"] = " ".join(dict.fromkeys([*own, *extra, *extra_last]))
     if links:
         env["UV_FIND_LINKS"] = ",".join(filter(None, [env.get("UV_FIND_LINKS", ""), *links]))
-    if any(name == "--no-index" for name, _ in pairs):
+    if "--no-index" in values:
         env["UV_NO_INDEX"] = "1"
     return env

@@ -70,35 +70,43 @@ def compare_record(site: Path, *, before: frozenset[str] = frozenset()) -> Compa
     `before` are the files that were there before anything was installed. Raises OSError where a
     file cannot be read.
     """
-    rows = [row for record in sorted(site.glob("*.dist-info/RECORD")) for row in _read_rows(record)]
+    rows = _read_records(site)
     hashed = [row for row in rows if row.algorithm in _ALGORITHMS]
     with ThreadPoolExecutor(max_workers=4) as pool:
         states = list(pool.map(lambda row: _read_state(site, row), hashed, chunksize=_PATIENCE))
     # of wheels that bring one file each their own way the last has its way: as any of them lists it
     right = {row.name for row, (why, _) in zip(hashed, states, strict=True) if not why}
     right |= {row.name for row in rows if row.algorithm not in _ALGORITHMS}
-    wrong = [
-        Fault(row.package, row.name, why)
-        for row, (why, _) in zip(hashed, states, strict=True)
-        if why and row.name not in right
-    ]
-    digests = {
-        row.name: digest
-        for row, (why, digest) in zip(hashed, states, strict=True)
-        if not why and digest and not row.name.startswith("..")
-    }
+    faults = (
+        Fault(row.package, row.name, why) for row, (why, _) in zip(hashed, states, strict=True)
+    )
     listed = {row.name for row in rows}
     there = {path.as_posix() for path in file_tree.walk(site)} - before
     return Compared(
         packages=tuple(sorted({row.package for row in rows})),
-        wrong=tuple(wrong),
+        wrong=tuple(fault for fault in faults if fault.why and fault.path not in right),
         unlisted=tuple(_find_owners(sorted(there - listed), rows)),
-        unhashed=tuple(
-            sorted(row.name for row in rows if not row.digest and not _is_never_hashed(row.name))
-        ),
+        unhashed=tuple(sorted(row.name for row in rows if _lacks_digest(row))),
         lists=_digest_lists(rows),
-        digests=digests,
+        digests=_list_digests(hashed, states),
     )
+
+
+def _read_records(site: Path) -> list[_Row]:
+    return [row for record in sorted(site.glob("*.dist-info/RECORD")) for row in _read_rows(record)]
+
+
+def _lacks_digest(row: _Row) -> bool:
+    return not row.digest and not _is_never_hashed(row.name)
+
+
+def _list_digests(rows: Iterable[_Row], states: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """sha256 by name of the files below the folder that are as listed."""
+    return {
+        row.name: digest
+        for row, (why, digest) in zip(rows, states, strict=True)
+        if not why and digest and not row.name.startswith("..")
+    }
 
 
 def _read_rows(record: Path) -> list[_Row]:

@@ -48,9 +48,13 @@ def _data_columns(data: object) -> dict[str, list[object]]:
             for name, values in data.items()
         }
     if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
-        names = sorted({str(name) for row in data for name in row})
-        return {**{name: [row.get(name) for row in data] for name in names}, "": data}
+        return {**_gather_columns(data), "": data}
     return {"": data if isinstance(data, list) else [data]}
+
+
+def _gather_columns(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
+    names = sorted({str(name) for row in rows for name in row})
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _split_columns(split: Mapping[str, Json]) -> dict[str, list[Json]]:
@@ -70,12 +74,18 @@ def resample_rows(body: object, rows: int, rng: random.Random) -> object:
         drawn.pop("index", None)
         return {**body, "dataframe_split": drawn}
     for key in ("dataframe_records", "instances", "inputs"):
-        data = body.get(key)
-        if isinstance(data, list) and data:
-            return {**body, key: rng.choices(data, k=rows)}
-        if isinstance(data, dict) and _are_aligned(data):
-            picked = [rng.randrange(_count_rows(data)) for _ in range(rows)]
-            return {**body, key: {name: [data[name][at] for at in picked] for name in data}}
+        if (picked := _draw_rows(body.get(key), rows, rng)) is not None:
+            return {**body, key: picked}
+    return None
+
+
+def _draw_rows(data: object, rows: int, rng: random.Random) -> object:
+    """Rows of a list, or of columns of one length; None: it has none."""
+    if isinstance(data, list) and data:
+        return rng.choices(data, k=rows)
+    if isinstance(data, dict) and _are_aligned(data):
+        picked = [rng.randrange(_count_rows(data)) for _ in range(rows)]
+        return {name: [data[name][at] for at in picked] for name in data}
     return None
 
 

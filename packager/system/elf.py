@@ -8,10 +8,11 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from elftools.common.exceptions import ELFError
 from elftools.construct import ConstructError
+from elftools.elf.dynamic import DynamicTag
 from elftools.elf.elffile import ELFFile
 
 _MAGIC: Final = b"\x7fELF"
@@ -124,12 +125,24 @@ def _read(file: BinaryIO) -> Elf:
     if any(load["p_offset"] + load["p_filesz"] > size for load in loads):
         raise ValueError("it is shorter than its segments")
     architecture = _ARCHITECTURES.get(machine, machine.removeprefix("EM_").lower())
-    dynamic = next((s for s in elf.iter_segments() if s["p_type"] == "PT_DYNAMIC"), None)
-    if dynamic is None:
+    tags = _read_tags(elf)
+    if not tags:
         return Elf(architecture=architecture)
-    tags: dict[str, list[Any]] = {}
-    for tag in dynamic.iter_tags():
+    return _read_dynamic(file, elf, tags, architecture)
+
+
+def _read_tags(elf: ELFFile) -> dict[str, list[DynamicTag]]:
+    """Entries of the dynamic section by their tag; none in what is linked to nothing."""
+    tags: dict[str, list[DynamicTag]] = {}
+    dynamic = next((s for s in elf.iter_segments() if s["p_type"] == "PT_DYNAMIC"), None)
+    for tag in () if dynamic is None else dynamic.iter_tags():
         tags.setdefault(str(tag.entry.d_tag), []).append(tag)
+    return tags
+
+
+def _read_dynamic(
+    file: BinaryIO, elf: ELFFile, tags: dict[str, list[DynamicTag]], architecture: str
+) -> Elf:
     runpath = [tag.runpath for tag in tags.get("DT_RUNPATH", [])]
     search = runpath or [tag.rpath for tag in tags.get("DT_RPATH", [])]
     return Elf(
@@ -142,7 +155,9 @@ def _read(file: BinaryIO) -> Elf:
     )
 
 
-def _list_glibc(file: BinaryIO, elf: ELFFile, tags: dict[str, list[Any]]) -> list[tuple[int, int]]:
+def _list_glibc(
+    file: BinaryIO, elf: ELFFile, tags: dict[str, list[DynamicTag]]
+) -> list[tuple[int, int]]:
     """Every GLIBC version in the chain of DT_VERNEED: the section headers may be gone."""
     if "DT_VERNEED" not in tags or "DT_STRTAB" not in tags:
         return []

@@ -69,27 +69,37 @@ class NotCompactableError(ValueError):
     """The file is laid out in a way that this module leaves alone; the message says how."""
 
 
-def compact_library(data: bytes, excise: Sequence[str] = ()) -> bytes:
-    """The same library in fewer bytes; `excise` names sections to replace by zero pages.
+def _read_sections(data: bytes) -> tuple[int, list[tuple[str, int, int, int]]]:
+    """The machine's page size; each section's name, address, size and alignment.
 
-    Raises NotCompactableError for what is no 64-bit little-endian shared library for a known
-    machine, or is laid out in a way that could not be kept.
+    Raises NotCompactableError.
     """
     try:
         elf = ELFFile(io.BytesIO(data))
         page = PAGE_BYTES.get(str(elf["e_machine"]))
         if elf.elfclass != 64 or not elf.little_endian or page is None or elf["e_type"] != _SHARED:
             raise NotCompactableError("not a 64-bit shared library for x86_64 or arm64")
-        sections = [(s.name, s["sh_addr"], s["sh_size"], s["sh_addralign"], s["sh_flags"])
-                    for s in elf.iter_sections()]  # fmt: skip
+        return page, [
+            (each.name, each["sh_addr"], each["sh_size"], each["sh_addralign"])
+            for each in elf.iter_sections()
+        ]
     except (ELFError, ConstructError, struct.error, ValueError, LookupError) as error:
         if isinstance(error, NotCompactableError):
             raise
         raise NotCompactableError(f"not readable as ELF: {error!r}") from error
-    if any(align > page for _, address, _, align, _ in sections if address):
+
+
+def compact_library(data: bytes, excise: Sequence[str] = ()) -> bytes:
+    """The same library in fewer bytes; `excise` names sections to replace by zero pages.
+
+    Raises NotCompactableError for what is no 64-bit little-endian shared library for a known
+    machine, or is laid out in a way that could not be kept.
+    """
+    page, sections = _read_sections(data)
+    if any(align > page for _, address, _, align in sections if address):
         raise NotCompactableError("a section asks for more than a page of alignment")
     segments = _list_segments(data)
-    holes = [(address, address + size) for name, address, size, _, _ in sections
+    holes = [(address, address + size) for name, address, size, _ in sections
              if name in excise and address]  # fmt: skip
     before = [s for s in segments if s.kind == _LOAD]
     _refuse_odd(before, len(data))
@@ -154,6 +164,18 @@ def _cut_without(
     yield segment
 
 
+def _append_table(out: bytearray, segments: list[_Segment]) -> tuple[int, list[_Segment]]:
+    """Make room at the end for a table of our own; return its place and its segments.
+
+    There are more headers than there is room for, or none of them is mapped. The loader reads the
+    table from the file; PT_PHDR would point it to the old one.
+    """
+    out += bytes(-len(out) % 8)
+    at = len(out)
+    out += bytes(len(segments) * _SEGMENT.size)
+    return at, [replace(s, kind=_NULL) if s.kind == _PHDR else s for s in segments]
+
+
 def _laid_out(
     data: bytes, before: Sequence[_Segment], segments: Sequence[_Segment], page: int
 ) -> bytes:
@@ -179,12 +201,7 @@ def _laid_out(
     if home is not None and len(moved) == count:
         at = placed[home.vaddr] + table - home.offset
     else:
-        # more headers than there is room for, or none of them mapped: a table of our own at the
-        # end, which the loader reads from the file; PT_PHDR would point it to the old one
-        out += bytes(-len(out) % 8)
-        at = len(out)
-        moved = [replace(s, kind=_NULL) if s.kind == _PHDR else s for s in moved]
-        out += bytes(len(moved) * _SEGMENT.size)
+        at, moved = _append_table(out, moved)
     for number, segment in enumerate(moved):
         start = at + number * _SEGMENT.size
         out[start : start + _SEGMENT.size] = segment.pack()

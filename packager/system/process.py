@@ -87,11 +87,15 @@ def run(
         stderr=stderr.decode(errors="replace"),
     )
     if check and result.returncode != 0:
-        tail = (result.stderr or result.stdout).strip()[-4000:]
-        if any(mark in tail for mark in _FULL):
-            raise StorageError(f"{name}: the disk is full.\n{tail}")
-        raise ToolError(f"{name} {_name_ending(result.returncode)}.\n{tail}".rstrip())
+        raise _explain_failure(name, result)
     return result
+
+
+def _explain_failure(name: str, result: Done) -> StorageError | ToolError:
+    tail = (result.stderr or result.stdout).strip()[-4000:]
+    if any(mark in tail for mark in _FULL):
+        return StorageError(f"{name}: the disk is full.\n{tail}")
+    return ToolError(f"{name} {_name_ending(result.returncode)}.\n{tail}".rstrip())
 
 
 def _name_ending(code: int) -> str:

@@ -18,7 +18,7 @@ import operator
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,18 +83,23 @@ class State:
             if len(now) == len(values) and all(map(operator.is_, now, values)):
                 continue
             before = dict(zip(names, values, strict=True))
-            for name in [*space, *(each for each in names if each not in space)]:
-                value = space.get(name)
-                if before.get(name, self) is value and name in space:
-                    continue
-                if isinstance(value, ModuleType) and value.__name__ == f"{label}.{name}":
-                    continue
-                yield f"{label}.{name}"
+            yield from (f"{label}.{name}" for name in self._list_changed(label, space, before))
         for label, table, items in self._tables:
             if len(table) != len(items) and not self._has_only_gained(table, items):
                 yield label
         now_global = self._of_process()
         yield from (key for key, value in self._globals.items() if now_global[key] != value)
+
+    def _list_changed(
+        self, label: str, space: Mapping[str, object], before: Mapping[str, object]
+    ) -> Iterator[str]:
+        """Names in a module or class whose value is another one now."""
+        for name in [*space, *(each for each in before if each not in space)]:
+            value = space.get(name)
+            if before.get(name, self) is value and name in space:
+                continue
+            if not isinstance(value, ModuleType) or value.__name__ != f"{label}.{name}":
+                yield name
 
     def _has_only_gained(self, table: Any, items: list[Any]) -> bool:
         """Tell whether a table has only gained entries for what later modules define."""

@@ -252,6 +252,12 @@ def limit_threads(count: int) -> None:
     onnxruntime.InferenceSession = session
 
 
+def _choose_backend(logged: Any) -> None:
+    """Choose the author's backend of Keras: MLflow writes it down and leaves it to us."""
+    if chosen := logged.flavors.get("keras", {}).get("keras_backend"):
+        os.environ.setdefault("KERAS_BACKEND", chosen)
+
+
 def main(argv: list[str]) -> int:
     folder, asked, answered = argv[:3]
     limits = thread_limits()
@@ -266,10 +272,7 @@ def main(argv: list[str]) -> int:
 
     import mlflow
 
-    chosen = mlflow.models.Model.load(folder).flavors.get("keras", {}).get("keras_backend")
-    if chosen:
-        # MLflow writes the author's backend down and leaves it to the environment to choose it
-        os.environ.setdefault("KERAS_BACKEND", chosen)
+    _choose_backend(mlflow.models.Model.load(folder))
     model = mlflow.pyfunc.load_model(folder)
     if one:
         limits.limit_model(model)

@@ -183,6 +183,18 @@ def show_inspection(found: Inspection) -> None:
     _print_bullets("Notes", found.get("notes", []))
 
 
+def _format_figures(row: EngineRow) -> tuple[str, ...]:
+    error = f"{row['max_abs_error']:.1e}, relative {row['max_rel_error']:.1e}"
+    return (
+        size(row["unzipped_bytes"]),
+        size(row["zipped_bytes"]),
+        "" if row["start_cpu_ms"] is None else _write_ms(row["start_cpu_ms"]),
+        "" if row["peak_rss_bytes"] is None else size(row["peak_rss_bytes"]),
+        "" if row["warm_invoke_ms"] is None else _write_ms(row["warm_invoke_ms"]),
+        f"{error}, of {row['rows_compared']:,} rows",
+    )
+
+
 def _print_engines(rows: Sequence[EngineRow]) -> None:
     """Show the figures of what was built; without them, only what can be tried."""
     table = Table(title="\nEngines", title_justify="left", box=None, pad_edge=False)
@@ -191,17 +203,8 @@ def _print_engines(rows: Sequence[EngineRow]) -> None:
     for name in ("engine", "applies", *(names if built else ())):
         table.add_column(name)
     for row in rows:
-        figures = ("",) * len(names) if built else ()
-        if row in built:
-            error = f"{row['max_abs_error']:.1e}, relative {row['max_rel_error']:.1e}"
-            figures = (
-                size(row["unzipped_bytes"]),
-                size(row["zipped_bytes"]),
-                "" if row["start_cpu_ms"] is None else _write_ms(row["start_cpu_ms"]),
-                "" if row["peak_rss_bytes"] is None else size(row["peak_rss_bytes"]),
-                "" if row["warm_invoke_ms"] is None else _write_ms(row["warm_invoke_ms"]),
-                f"{error}, of {row['rows_compared']:,} rows",
-            )
+        empty = ("",) * len(names) if built else ()
+        figures = _format_figures(row) if row in built else empty
         table.add_row(row["engine"], row["applies"], *figures)
     _OUT.print(table)
     for row in rows:

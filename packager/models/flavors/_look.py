@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from packager.errors import ModelFormatError
 from packager.models import model_documents
@@ -170,7 +170,7 @@ def read_pickled(path: Path) -> Contents:
     return Contents(names=frozenset(names), strings=frozenset(strings))
 
 
-def _references(file: Any) -> Iterator[tuple[str | None, str | None]]:
+def _references(file: IO[bytes]) -> Iterator[tuple[str | None, str | None]]:
     """(dotted name, None) for each global, (None, text) for each string.
 
     A global's module and name are the two strings pushed last, perhaps out of the memo.

@@ -140,19 +140,12 @@ def refresh_times(folder: Path, manifest: Manifest, touched: Iterable[str]) -> N
 
 def _compare_files(folder: Path, manifest: Manifest, *, full: bool) -> Difference:
     found = _find_files(folder)
-    changed: list[str] = []
-    doubtful: list[str] = []
-    for name, file in manifest.files.items():
-        if name not in found:
-            continue
-        now = found[name].lstat()
-        if not stat.S_ISREG(now.st_mode) or not file.same_form(now):
-            changed.append(name)
-        elif full or file.is_touched(now):
-            doubtful.append(name)
-    for name, link in manifest.links.items():
-        if name in found and not _is_same_link(found[name], link, folder):
-            changed.append(name)
+    changed, doubtful = _compare_stats(found, manifest, full=full)
+    changed += [
+        name
+        for name, link in manifest.links.items()
+        if name in found and not _is_same_link(found[name], link, folder)
+    ]
     hashed = _hash_files({name: found[name] for name in doubtful})
     changed += [name for name in doubtful if hashed[name] != manifest.files[name].sha256]
     known = {*manifest.files, *manifest.links}
@@ -165,6 +158,23 @@ def _compare_files(folder: Path, manifest: Manifest, *, full: bool) -> Differenc
             name for name in sorted(touched) if manifest.files[name].is_touched(found[name].lstat())
         ),
     )
+
+
+def _compare_stats(
+    found: Mapping[str, Path], manifest: Manifest, *, full: bool
+) -> tuple[list[str], list[str]]:
+    """(files whose kind, size or mode is another one, files whose bytes are to be read)."""
+    changed: list[str] = []
+    doubtful: list[str] = []
+    for name, file in manifest.files.items():
+        if name not in found:
+            continue
+        now = found[name].lstat()
+        if not stat.S_ISREG(now.st_mode) or not file.same_form(now):
+            changed.append(name)
+        elif full or file.is_touched(now):
+            doubtful.append(name)
+    return changed, doubtful
 
 
 def _find_files(folder: Path) -> dict[str, Path]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Self
 
@@ -103,8 +104,13 @@ def read(answer: Invocation, *, direct: bool) -> Answered:
     if not isinstance(value, dict) or "statusCode" not in value:
         words = "an answer that is no HTTP response"
         return Answered(status=502, text=text, body=None, words=words)
-    status = int(value["statusCode"])
-    text = value.get("body") or ""
+    return _read_response(value)
+
+
+def _read_response(value: Mapping[str, object]) -> Answered:
+    """The status and body in a function's answer to API Gateway or a function URL."""
+    status = int(str(value["statusCode"]))
+    text = str(value.get("body") or "")
     try:
         if value.get("isBase64Encoded"):
             text = base64.b64decode(text).decode()

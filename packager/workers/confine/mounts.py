@@ -58,6 +58,15 @@ _DEVICE_FILES = ("/sys",)
 _NAMED = kernel.MS_NOSUID | kernel.MS_NODEV
 
 
+def _leave_out_nested(paths: list[str]) -> list[str]:
+    """The paths that lie in no other of them, the shortest first."""
+    outer: list[str] = []
+    for path in sorted(paths, key=len):
+        if not any(path == each or path.startswith(each.rstrip("/") + "/") for each in outer):
+            outer.append(path)
+    return outer
+
+
 def build_root(spec: Spec, *, fresh_proc: bool) -> None:
     """Replace this mount namespace's root. Raises OSError where a step is not allowed."""
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
@@ -74,11 +83,8 @@ def build_root(spec: Spec, *, fresh_proc: bool) -> None:
     _fill_dev(spec)
     for path in _DEVICE_FILES if spec["devices"] else _CPU_FILES if spec["cpu_files"] else ():
         _bind_if_there(path)
-    bound: list[str] = []
-    for path in sorted(spec["readable"], key=len):
-        if not any(path == each or path.startswith(each.rstrip("/") + "/") for each in bound):
-            _bind(real[path], path)
-            bound.append(path)
+    for path in _leave_out_nested(spec["readable"]):
+        _bind(real[path], path)
     for path in spec["writable"]:
         _bind(real[path], path, writable=True)
     _mount_proc(fresh=fresh_proc)
