@@ -30,7 +30,7 @@ _X86 = {
     "request_key": 249, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "kexec_load": 246,
     "init_module": 175, "finit_module": 313, "delete_module": 176, "open_by_handle_at": 304,
     "process_vm_readv": 310, "process_vm_writev": 311, "shmget": 29, "semget": 64, "msgget": 68,
-    "mq_open": 240,
+    "mq_open": 240, "memfd_create": 319,
 }
 _ARM = {
     "pivot_root": 41, "socket": 198, "clone": 220, "clone3": 435, "keyctl": 219, "ptrace": 117,
@@ -38,19 +38,31 @@ _ARM = {
     "request_key": 218, "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "kexec_load": 104,
     "init_module": 105, "finit_module": 273, "delete_module": 106, "open_by_handle_at": 265,
     "process_vm_readv": 270, "process_vm_writev": 271, "shmget": 194, "semget": 190,
-    "msgget": 186, "mq_open": 180,
+    "msgget": 186, "mq_open": 180, "memfd_create": 279,
 }
 _NEW = {
     "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsmount": 432, "fspick": 433,
-    "mount_setattr": 442, "io_uring_setup": 425,
+    "mount_setattr": 442, "io_uring_setup": 425, "memfd_secret": 447,
 }
 # fmt: on
 _MACHINES = {"x86_64": (_X86, 0xC000003E), "aarch64": (_ARM, 0xC00000B7)}
-_ABSENT = frozenset({"clone3", "io_uring_setup", "shmget", "semget", "msgget", "mq_open"})
-"""Answered as by an older kernel, which libraries have another way for."""
+_ABSENT = frozenset(
+    {
+        *("clone3", "io_uring_setup", "shmget", "semget", "msgget", "mq_open"),
+        *("memfd_create", "memfd_secret"),
+    }
+)
+"""Answered as by an older kernel, which libraries have another way for.
+
+A file in memory is of no process, so that nobody could hold a program to its memory by it.
+"""
 _OUTLIVING = frozenset({"shmget", "semget", "msgget", "mq_open"})
 """What these make is there until somebody removes it, or its IPC namespace ends."""
 _ASKED_BY_ARGUMENT = frozenset({"socket", "clone"})
+_UNIX, _INTERNET, _INTERNET_6, _NETLINK = 1, 2, 10, 16
+_LOCAL_FAMILIES = (_UNIX, _NETLINK)
+_FAMILIES = (*_LOCAL_FAMILIES, _INTERNET, _INTERNET_6)
+"""Those of sockets that a network namespace separates: one of vsock leads to the machine's host."""
 _EPERM, _ENOSYS = 1, 38
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -128,6 +140,7 @@ def drop_capabilities() -> None:
 def filter_calls(*, sockets: bool, ipc: bool) -> None:
     """Refuse what changes the machine or looks into others; without `sockets`, the network too.
 
+    Sockets of other families than the internet's, Unix's and netlink's are refused in any case.
     Without `ipc` also what would outlive the program in this machine's IPC namespace. Raises
     OSError where the kernel takes no filter.
     """
@@ -168,13 +181,12 @@ def _instructions(
     yield instruction(jump_set, 0, 1, CLONE_NEWUSER)
     yield instruction(leave, 0, 0, refuse | _EPERM)
     yield instruction(leave, 0, 0, allow)
-    if not sockets:
-        unix, netlink = 1, 16
-        yield instruction(jump_equal, 0, 4, table["socket"])
-        yield instruction(load, 0, 0, 16)
-        yield instruction(jump_equal, 2, 0, unix)
-        yield instruction(jump_equal, 1, 0, netlink)
-        yield instruction(leave, 0, 0, refuse | _EPERM)
+    families = _FAMILIES if sockets else _LOCAL_FAMILIES
+    yield instruction(jump_equal, 0, len(families) + 2, table["socket"])
+    yield instruction(load, 0, 0, 16)
+    for place, family in enumerate(families):
+        yield instruction(jump_equal, len(families) - place, 0, family)
+    yield instruction(leave, 0, 0, refuse | _EPERM)
     yield instruction(leave, 0, 0, allow)
 
 

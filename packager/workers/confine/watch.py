@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .spec import Spec
 
 _EVERY_SECONDS = 0.05
+_SHARED_EVERY = 10
+"""Of so many looks, one is at what processes share: it takes the list of all that they map."""
+_SHARED_MAPPING = b" /dev/zero (deleted)\n"
+"""https://docs.kernel.org/filesystems/proc.html: a mapping that is shared, and of no file."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -26,7 +30,7 @@ def wait(leader: int, lifeline: int | None, spec: Spec, tell: Callable[..., None
         poll.register(lifeline, select.POLLIN | select.POLLHUP)
     with contextlib.suppress(AttributeError, OSError):
         poll.register(os.pidfd_open(leader), select.POLLIN)
-    warned: set[int] = set()
+    held = _Held()
     while True:
         ready = poll.poll(_EVERY_SECONDS * 1000)
         done, status = os.waitpid(leader, os.WNOHANG)
@@ -35,13 +39,24 @@ def wait(leader: int, lifeline: int | None, spec: Spec, tell: Callable[..., None
         if lifeline is not None and any(fd == lifeline for fd, _ in ready):
             _send(leader, signal.SIGKILL)
             poll.unregister(lifeline)
-        _hold(leader, spec, tell, warned)
+        _hold(leader, spec, tell, held)
 
 
-def _hold(leader: int, spec: Spec, tell: Callable[..., None], warned: set[int]) -> None:
+class _Held:
+    """What is remembered from one look at a program to the next."""
+
+    def __init__(self) -> None:
+        self.warned: set[int] = set()
+        """Processes that were told to say where they are."""
+        self.shared: dict[bytes, int] = {}
+        """Shared memory by its inode: the most bytes of it that were mapped at once."""
+        self.looks = 0
+
+
+def _hold(leader: int, spec: Spec, tell: Callable[..., None], held: _Held) -> None:
     """As the kernel does where memory runs out: the largest process is killed.
 
-    First by a signal at which Python's fault handler says where it was; `warned` has those.
+    First by a signal at which Python's fault handler says where it was.
     """
     members = list(descendants(leader))
     tasks = sum(_task_count(pid) for pid in members)
@@ -52,12 +67,15 @@ def _hold(leader: int, spec: Spec, tell: Callable[..., None], warned: set[int]) 
     if spec["memory_bytes"] is None:
         return
     sizes = {pid: _private_bytes(pid) for pid in members}
-    used = sum(sizes.values())
+    if held.looks % _SHARED_EVERY == 0:
+        _look_at_shared(members, held)
+    held.looks += 1
+    used = sum(sizes.values()) + sum(held.shared.values()) + _segment_bytes(spec)
     if used > spec["memory_bytes"]:
         largest = max(sizes, key=lambda pid: sizes[pid])
         tell(exceeded="memory", allowed=spec["memory_bytes"], used=used)
-        _send(largest, signal.SIGKILL if largest in warned else signal.SIGABRT)
-        warned.add(largest)
+        _send(largest, signal.SIGKILL if largest in held.warned else signal.SIGABRT)
+        held.warned.add(largest)
 
 
 def descendants(leader: int) -> Iterator[int]:
@@ -89,6 +107,31 @@ def _private_bytes(pid: int) -> int:
         with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
             _, resident, shared, *_ = map(int, statm.read().split())
         return (resident - shared) * _PAGE
+    return 0
+
+
+def _look_at_shared(members: list[int], held: _Held) -> None:
+    """Memory that is no process's own stays as long as anybody maps a page of it, in use or not."""
+    found: dict[bytes, int] = {}
+    for pid in members:
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/maps", "rb") as maps:
+            for line in maps:
+                if line.endswith(_SHARED_MAPPING):
+                    span, _, offset, _, inode = line.split()[:5]
+                    start, end = (int(each, 16) for each in span.split(b"-"))
+                    size = int(offset, 16) + end - start
+                    found[inode] = max(found.get(inode, 0), size)
+    held.shared = {inode: max(size, held.shared.get(inode, 0)) for inode, size in found.items()}
+
+
+def _segment_bytes(spec: Spec) -> int:
+    """Segments of System V, which are there without a process that maps them."""
+    if "ipc" not in spec["features"]:
+        return 0
+    with contextlib.suppress(OSError, ValueError):
+        with open("/proc/sysvipc/shm", encoding="ascii") as listed:
+            rows = [line.split() for line in listed][1:]
+        return sum(int(row[14]) for row in rows)
     return 0
 
 

@@ -68,6 +68,7 @@ def raised(statement: str) -> str:
         ("os.mknod('/tmp/disk', 0o60600, os.makedev(254, 0))", "PermissionError 1"),
         ("os.chroot('/tmp')", "PermissionError 1"),
         ("os.setuid(0)", "OSError 22"),
+        ("os.memfd_create('x')", "OSError 38"),
         ("socket.create_connection(('192.0.2.1', 80), 2)", "OSError 101"),
         ("socket.getaddrinfo('example.com', 80)", "gaierror -3"),
         ("open('/tmp/x', 'w').write('1')", "nothing"),
@@ -174,12 +175,53 @@ def test_a_link_that_is_left_behind_is_not_followed(tmp_path: Path) -> None:
         read_result(kept / "pipe")
 
 
-def test_is_killed_at_its_memory() -> None:
+SHARED = "import mmap; x = mmap.mmap(-1, 400 << 20); x.write(b'x' * (400 << 20))"
+SEGMENT = (
+    "import ctypes; libc = ctypes.CDLL(None); libc.shmat.restype = ctypes.c_void_p\n"
+    "place = libc.shmat(libc.shmget(0, 400 << 20, 0o1600), None, 0)\n"
+    "ctypes.memset(place, 1, 400 << 20); libc.shmdt(ctypes.c_void_p(place))"
+)
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "x = b'x' * (400 << 20)",
+        SHARED,
+        f"{SHARED}; x.madvise(mmap.MADV_DONTNEED)",
+        pytest.param(SEGMENT, marks=needs_root_of_its_own),
+    ],
+)
+def test_is_killed_at_its_memory(taken: str) -> None:
     with pytest.raises(SandboxError, match="MB of memory, and 100 MB are allowed"):
-        python(
-            "x = b'x' * (400 << 20)\nimport time; time.sleep(20)",
-            Confinement(memory_bytes=100 << 20),
-        )
+        python(f"{taken}\nimport time; time.sleep(20)", Confinement(memory_bytes=100 << 20))
+
+
+def test_memory_that_is_shared_counts_once() -> None:
+    code = (
+        "import mmap, os, time\n"
+        "x = mmap.mmap(-1, 60 << 20)\n"
+        "for _ in range(60): x.write(b'x' * (1 << 20))\n"
+        "if os.fork() == 0: time.sleep(30)\n"
+        "time.sleep(1.5); print('there')"
+    )
+    assert python(code, Confinement(memory_bytes=100 << 20)) == "there"
+
+
+@needs_root_of_its_own
+@pytest.mark.parametrize("network", [False, True])
+@pytest.mark.parametrize(
+    ("family", "outcome"),
+    [("VSOCK", "PermissionError 1"), ("PACKET", "PermissionError 1"), ("ALG", "PermissionError 1"),
+     ("INET", "nothing"), ("INET6", "nothing"), ("UNIX", "nothing"), ("NETLINK", "nothing")],
+)  # fmt: skip
+def test_no_socket_is_of_a_network_that_no_namespace_separates(
+    family: str, outcome: str, *, network: bool
+) -> None:
+    """By vsock a virtual machine reaches the one that it runs on."""
+    kind = "STREAM" if family == "VSOCK" else "RAW" if family == "NETLINK" else "DGRAM"
+    statement = f"socket.socket(socket.AF_{family}, socket.SOCK_{kind})"
+    assert python(raised(statement), Confinement(network=network)) == outcome
 
 
 def test_cannot_fork_without_end() -> None:
