@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from packager.errors import ModelNotFoundError, RegistryUnavailableError, StorageError
+from packager.system.redaction import hide_users
 
 # only where the user has not set them: answer within seconds, send nothing home, draw no bars
 _SETTINGS: Final = {
@@ -141,4 +142,4 @@ def _first_words(text: str) -> str:
 
 
 def without_password(text: str) -> str:
-    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
+    return hide_users(text)

@@ -11,15 +11,15 @@ from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.markup import escape
 from rich.spinner import Spinner
 from rich.text import Text
 
 from packager.commands.console import durations
-from packager.system.redaction import redact
+from packager.commands.console.printable import escape
+from packager.system.redaction import escape_controls, redact
 from packager.types import Stage
 
-_ERR: Final = Console(stderr=True, highlight=False)
+_ERR: Final = Console(stderr=True, highlight=False, emoji=False)
 _COUNT_SECONDS: Final = 5.0
 """Between lines of a pipe that only count on: `512 of 1,013`."""
 _REFRESHES: Final = 8
@@ -118,7 +118,7 @@ class _Progress(logging.Handler):
         self._counted = timeline.started
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = redact(record.getMessage())
+        text = escape_controls(redact(record.getMessage()))
         stage = getattr(record, "stage", None)
         if isinstance(stage, Stage):
             self._timeline.begin(stage)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from packager.commands.console.printable import escape
 from packager.commands.target_fit import format_quantity, format_share
 from packager.errors import PackagerError
+from packager.system.redaction import escape_controls
 from packager.types import (
     ArtifactVerification,
     DemoResult,
@@ -25,8 +26,8 @@ from packager.types import (
     TargetRow,
 )
 
-_OUT: Final = Console(highlight=False)
-_ERR: Final = Console(stderr=True, highlight=False)
+_OUT: Final = Console(highlight=False, emoji=False)
+_ERR: Final = Console(stderr=True, highlight=False, emoji=False)
 _MB: Final = 1_000_000
 
 
@@ -101,7 +102,7 @@ def _print_commands(title: str, lines: Sequence[str]) -> None:
     """To be copied: no line is broken, and nothing stands before or after it."""
     _OUT.print(f"\n[bold]{title}[/]")
     for line in lines:
-        _OUT.print(f"    {line}", markup=False, soft_wrap=True)
+        _OUT.print(f"    {escape_controls(line)}", markup=False, soft_wrap=True)
 
 
 def show_plan(found: PlanSummary) -> None:
@@ -215,9 +216,9 @@ def _print_engines(rows: Sequence[EngineRow]) -> None:
 
 
 def show_invocation(found: Invocation) -> None:
-    _OUT.print(found["response"], markup=False, soft_wrap=True)
+    _OUT.print(escape(found["response"]), soft_wrap=True)
     for sent in found["sent"]:
-        _OUT.print(f"sent to {sent['to']}: {sent['body']}", markup=False, soft_wrap=True)
+        _OUT.print(escape(f"sent to {sent['to']}: {sent['body']}"), soft_wrap=True)
     warm = "" if found["warm_ms"] is None else f"median warm {_write_ms(found['warm_ms'])}, "
     timing = (
         f"init {_write_ms(found['init_wall_ms'])}, first {_write_ms(found['first_ms'])}, "

@@ -16,6 +16,7 @@ from packager.commands.console import results
 from packager.commands.inspect import list_ledger
 from packager.commands.target_fit import Measured, Workload
 from packager.commands.target_selection import list_verdicts, verdicts_of
+from packager.errors import ConfigurationError
 from packager.system.resources import own_command
 from packager.types import Inspection, LedgerEntry
 
@@ -144,3 +145,28 @@ def test_a_count_is_told_every_few_seconds(
     said = capsys.readouterr().err.splitlines()
     assert 2 <= len(said) <= 5
     assert said[0].endswith(" of 10")
+
+
+_ORDERS = ":cat: a\x1b]0;owned\x07b\x9b2Jc\u202ed"
+_ESCAPED = ":cat: a\\x1b]0;owned\\x07b\\x9b2Jc\\x202ed"
+
+
+def test_nothing_that_a_model_wrote_is_an_order_to_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console.show_invocation(
+        {
+            "response": _ORDERS, "sent": [{"to": "s3", "body": _ORDERS}], "failed": True,
+            "refused": False, "init_wall_ms": 1.0, "cpu_ms": 1.0, "peak_rss_bytes": 1,
+            "first_ms": 1.0, "warm_ms": None, "log": _ORDERS,
+        }
+    )  # fmt: skip
+    results._pairs("", {"name": _ORDERS})
+    results._print_commands("Next", [_ORDERS])
+    console.show_error(ConfigurationError(_ORDERS))
+    with console.progress(verbose=True):
+        logging.getLogger("packager").info("%s", _ORDERS)
+
+    out, err = capsys.readouterr()
+    assert not [each for each in out + err if each in "\x1b\x07\x9b\u202e"]
+    assert [out.count(_ESCAPED), err.count(_ESCAPED)] == [4, 3]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from packager.errors import ConfigurationError
@@ -18,10 +20,44 @@ from packager.system.redaction import name_host, redact, redact_values
         ("https://h.org/x?sig=abc&y=1", "https://h.org/x?sig=***&y=1"),
         ("https://h.org/x?X-Amz-Signature=abc", "https://h.org/x?X-Amz-Signature=***"),
         ("numpy==2.0", "numpy==2.0"),
+        ("postgresql://me:p/w@h/db", "postgresql://h/db"),
+        ("mysql+pymysql://me:a/2?3@h/db", "mysql+pymysql://h/db"),
+        ("http://h:5000/x@champion", "http://h:5000/x@champion"),
+        ("http://h:5000", "http://h:5000"),
+        ('{"u":"s3://a:b","v":"x@y"}', '{"u":"s3://a:b","v":"x@y"}'),
+        ("https://h.org/x?code=abc", "https://h.org/x?code=***"),
+        ("https://h.org/x?api-key=abc&a=b", "https://h.org/x?api-key=***&a=b"),
+        ("https://h.org/x?AWSAccessKeyId=abc", "https://h.org/x?AWSAccessKeyId=***"),
+        ("https://h.org/x?X-Goog-Credential=abc", "https://h.org/x?X-Goog-Credential=***"),
+        ("https://h.org/x?private_token=abc", "https://h.org/x?private_token=***"),
+        ("https://h.org/x?client_secret=abc", "https://h.org/x?client_secret=***"),
+        ("https://h.org/x;pwd=abc", "https://h.org/x;pwd=***"),
+        ("https://h.org/x?monkey=abc&keys=b&coded=c", "https://h.org/x?monkey=abc&keys=b&coded=c"),
+        ("Authorization: Basic bWU6cHc=", "Authorization: Basic ***"),
+        ("{'Authorization': 'Bearer abc'}", "{'Authorization': 'Bearer ***'}"),
+        ("https://h.org/x?code=$key", "https://h.org/x?code=$key"),
+        ("a bearer of bad news", "a bearer of bad news"),
+        (f"token ghp_{'a' * 36}", "token ***"),
+        (f"dapi{'0' * 32}", "***"),
     ],
 )
 def test_an_address_loses_its_password(text: str, expected: str) -> None:
     assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    "unit", ["://a:b", "://a:", "://", "?a_", "&sig", "bearer ", "://a:b/", "ghp_"]
+)
+def test_a_text_is_read_in_a_time_by_its_length(unit: str) -> None:
+    def measure(size: int) -> float:
+        text = unit * (size // len(unit))
+        begun = time.process_time()
+        redact(text)
+        return time.process_time() - begun
+
+    measure(1000)
+    short, long = min(measure(50_000) for _ in range(3)), min(measure(200_000) for _ in range(3))
+    assert long < 0.1 or long < 8 * short
 
 
 def test_every_string_of_a_value_is_looked_at() -> None:
