@@ -12,7 +12,6 @@ from typing import BinaryIO, Final
 
 from elftools.common.exceptions import ELFError
 from elftools.construct import ConstructError
-from elftools.elf.dynamic import DynamicTag
 from elftools.elf.elffile import ELFFile
 
 _MAGIC: Final = b"\x7fELF"
@@ -26,6 +25,12 @@ _PARSED: Final[dict[bytes, Elf]] = {}
 """By sha256 of the file: each pass asks for the same libraries again, 10 ms of CPU each."""
 _MOST_ENTRIES: Final = 10_000
 """More than any real library has: where a damaged chain is given up."""
+_MOST_SEGMENTS: Final = 64
+_MOST_TEXT: Final = 1 << 16
+"""Bytes of a name, or of a list of folders."""
+# tags of the dynamic section: https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.dynamic.html
+_NULL, _NEEDED, _STRTAB, _SONAME, _RPATH, _RUNPATH = 0, 1, 5, 14, 15, 29
+_VERNEED_TAG: Final = 0x6FFFFFFE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,56 +125,80 @@ def _read(file: BinaryIO) -> Elf:
     machine = str(elf["e_machine"])
     if machine == "EM_NONE":
         raise ValueError("it is for no machine")
+    if elf.num_segments() > _MOST_SEGMENTS or elf.num_sections() > _MOST_ENTRIES:
+        raise ValueError("it has more segments or sections than a library")
     size = file.seek(0, io.SEEK_END)
     loads = (s for s in elf.iter_segments() if s["p_type"] == "PT_LOAD")
     if any(load["p_offset"] + load["p_filesz"] > size for load in loads):
         raise ValueError("it is shorter than its segments")
     architecture = _ARCHITECTURES.get(machine, machine.removeprefix("EM_").lower())
-    tags = _read_tags(elf)
-    if not tags:
-        return Elf(architecture=architecture)
-    return _read_dynamic(file, elf, tags, architecture)
+    tags = _read_tags(file, elf)
+    return _read_dynamic(file, elf, tags, architecture) if tags else Elf(architecture=architecture)
 
 
-def _read_tags(elf: ELFFile) -> dict[str, list[DynamicTag]]:
-    """Entries of the dynamic section by their tag; none in what is linked to nothing."""
-    tags: dict[str, list[DynamicTag]] = {}
+def _read_tags(file: BinaryIO, elf: ELFFile) -> dict[int, list[int]]:
+    """Values of the dynamic section by their tag; none in what is linked to nothing.
+
+    pyelftools reads the name of each at once, however long it is, and however often.
+    """
     dynamic = next((s for s in elf.iter_segments() if s["p_type"] == "PT_DYNAMIC"), None)
-    for tag in () if dynamic is None else dynamic.iter_tags():
-        tags.setdefault(str(tag.entry.d_tag), []).append(tag)
+    tags: dict[int, list[int]] = {}
+    if dynamic is None:
+        return tags
+    order = "<" if elf.little_endian else ">"
+    entry = struct.Struct(order + ("QQ" if elf.elfclass == 64 else "II"))
+    for number in range(dynamic["p_filesz"] // entry.size):
+        place = dynamic["p_offset"] + number * entry.size
+        tag, value = entry.unpack(_read_at(file, place, entry.size))
+        if tag == _NULL:
+            break
+        if number > _MOST_ENTRIES:
+            raise ValueError(f"it has more than {_MOST_ENTRIES:,} dynamic entries")
+        tags.setdefault(tag, []).append(value)
     return tags
 
 
 def _read_dynamic(
-    file: BinaryIO, elf: ELFFile, tags: dict[str, list[DynamicTag]], architecture: str
+    file: BinaryIO, elf: ELFFile, tags: dict[int, list[int]], architecture: str
 ) -> Elf:
-    runpath = [tag.runpath for tag in tags.get("DT_RUNPATH", [])]
-    search = runpath or [tag.rpath for tag in tags.get("DT_RPATH", [])]
+    strings = _find_offset(elf, tags[_STRTAB][0]) if _STRTAB in tags else 0
+
+    def read_texts(tag: int) -> list[str]:
+        return [_read_text(file, strings + place) for place in tags.get(tag, ())]
+
+    runpath = read_texts(_RUNPATH)
+    search = runpath or read_texts(_RPATH)
     return Elf(
         architecture=architecture,
-        soname=next((tag.soname for tag in tags.get("DT_SONAME", [])), None),
-        needed=tuple(tag.needed for tag in tags.get("DT_NEEDED", [])),
+        soname=next(iter(read_texts(_SONAME)), None),
+        needed=tuple(read_texts(_NEEDED)),
         search=tuple(part for text in search for part in text.split(":") if part),
         inherited=not runpath and bool(search),
         glibc=max(_list_glibc(file, elf, tags), default=None),
     )
 
 
-def _list_glibc(
-    file: BinaryIO, elf: ELFFile, tags: dict[str, list[DynamicTag]]
-) -> list[tuple[int, int]]:
+def _read_text(file: BinaryIO, offset: int) -> str:
+    text, end, _ = _read_at(file, offset, _MOST_TEXT).partition(b"\0")
+    if not end:
+        raise ValueError(f"a name in it has no end within {_MOST_TEXT:,} bytes")
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _list_glibc(file: BinaryIO, elf: ELFFile, tags: dict[int, list[int]]) -> list[tuple[int, int]]:
     """Every GLIBC version in the chain of DT_VERNEED: the section headers may be gone."""
-    if "DT_VERNEED" not in tags or "DT_STRTAB" not in tags:
+    if _VERNEED_TAG not in tags or _STRTAB not in tags:
         return []
     order = "<" if elf.little_endian else ">"
     need, aux = struct.Struct(order + _VERNEED.format), struct.Struct(order + _VERNAUX.format)
-    strings = _find_offset(elf, tags["DT_STRTAB"][0].entry.d_ptr)
-    at = _find_offset(elf, tags["DT_VERNEED"][0].entry.d_ptr)
-    found = []
-    for _ in range(_MOST_ENTRIES):
+    strings = _find_offset(elf, tags[_STRTAB][0])
+    at = _find_offset(elf, tags[_VERNEED_TAG][0])
+    found, left = [], _MOST_ENTRIES
+    while left > 0:
         _, count, _, first, following = need.unpack(_read_at(file, at, need.size))
         entry = at + first
-        for _ in range(count):
+        for _ in range(min(count, left)):
+            left -= 1
             _, _, _, name, step = aux.unpack(_read_at(file, entry, aux.size))
             text = _read_at(file, strings + name, 64).partition(b"\0")[0].decode("ascii", "replace")
             if match := _GLIBC.match(text):
@@ -177,6 +206,7 @@ def _list_glibc(
             if not step:
                 break
             entry += step
+        left -= 1
         if not following:
             break
         at += following

@@ -6,7 +6,7 @@ https://docs.python.org/3/library/dis.html
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,10 @@ _TUPLES: Final = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _CODE_BYTES: Final = 1 << 16
 """Longer bytes are not kept: no function that imports by name has so many."""
 _MOST_OPCODES: Final = 1_000_000
+_MOST_ARGUMENTS: Final = 64
+"""Of a call that makes a function: code takes 18 of them."""
+_MOST_STEPS: Final = 20_000_000
+"""Bytes, constants and names of all functions together: some seconds."""
 _EXTENDED: Final = 8
 """Bits that an instruction before another adds to its argument."""
 
@@ -80,6 +84,12 @@ class _Code:
     variables: tuple[object, ...]
     rest: tuple[object, ...]
 
+    @property
+    def size(self) -> int:
+        """How much there is to be read in it."""
+        parts = (self.instructions, self.constants, self.names, self.variables)
+        return sum(map(len, parts))
+
 
 @dataclass(slots=True)
 class NamedImports:
@@ -103,21 +113,38 @@ def read_named_imports(path: Path, python_version: str | None) -> NamedImports:
             codes = list(_list_codes(read_opcodes(file, _MOST_OPCODES)))
     except BROKEN:
         codes = []
-    callers = [code for code in codes if _names_caller((code.names, code.variables))]
+    if sum(code.size for code in codes) > _MOST_STEPS:
+        # one tuple may be in a hundred thousand functions
+        found.is_open = True
+        return found
+    callers = [code for code in codes if _has_caller((*code.names, *code.variables))]
     found.is_open = bytecode is None or not callers
-    for code in codes:
-        # a tuple among the constants may be what `from importlib import` names
-        texts = [each for each in code.constants if isinstance(each, str)]
-        found.is_open |= _names_caller((*texts, code.rest))
+    # a tuple among the constants may be what `from importlib import` names
+    found.is_open |= any(_has_caller(code.constants) for code in codes)
+    found.is_open |= _names_caller([code.rest for code in codes])
     if bytecode is not None:
         for code in callers:
             _read_calls(code, bytecode, found)
     return found
 
 
-def _names_caller(parts: Iterable[object]) -> bool:
+def _has_caller(values: Iterable[object]) -> bool:
+    """True where a name of those functions is among the values."""
+    return any(isinstance(each, str) and each in READ for each in values)
+
+
+def _names_caller(parts: Sequence[tuple[object, ...]]) -> bool:
     """True where a name of those functions is in the parts, however deep."""
-    return any(_names_caller(each) if isinstance(each, tuple) else each in READ for each in parts)
+    todo, seen = list(parts), set[int]()
+    while todo:
+        part = todo.pop()
+        # a tuple may hold one of its own parts twice, and that one another
+        if id(part) not in seen:
+            seen.add(id(part))
+            if _has_caller(part):
+                return True
+            todo += (each for each in part if isinstance(each, tuple))
+    return False
 
 
 def _list_codes(opcodes: Iterator[tuple[str, object]]) -> Iterator[_Code]:
@@ -181,7 +208,7 @@ def _encode(arguments: object) -> bytes | None:
 
 def _find_code(arguments: object) -> _Code | None:
     """Take a function's code out of arguments: bytes, and three tuples after them."""
-    if not isinstance(arguments, tuple):
+    if not isinstance(arguments, tuple) or len(arguments) > _MOST_ARGUMENTS:
         return None
     for place, each in enumerate(arguments[:-3]):
         constants, names, variables = arguments[place + 1 : place + 4]

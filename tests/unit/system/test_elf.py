@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+import time
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +93,24 @@ def test_a_name_that_cannot_be_given_is_an_error(
     path.write_bytes(tiny_elf.library(soname=own, needed=("libc.so.6",)))
     with pytest.raises(ValueError, match=said):
         elf.rename(path, "libgomp.so.1")
+
+
+def test_a_chain_that_is_read_again_and_again_ends(tmp_path: Path) -> None:
+    """Each version need, of which there is one every 16 bytes, has all that come after it."""
+    need = struct.pack("<HHIII", 1, 65535, 1, 16, 16)
+    content = tiny_elf.library(glibc=("GLIBC_2.17",))[:-32] + need * 65_000
+    begun = time.process_time()
+
+    with contextlib.suppress(ValueError):
+        elf.parse(content, "chain.so")
+
+    assert time.process_time() - begun < 5
+
+
+def test_names_without_an_end_are_damage() -> None:
+    content = tiny_elf.library(needed=("liba.so",) * 20_000)
+
+    with pytest.raises(ValueError, match="more than 10,000 dynamic entries"):
+        elf.parse(content, "many.so")
+    with pytest.raises(ValueError, match="no end within"):
+        elf.parse(tiny_elf.library(needed=("x" * 70_000,)), "long.so")

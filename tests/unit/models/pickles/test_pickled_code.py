@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import platform
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,28 @@ def test_what_is_no_pickle_is_open(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.pkl"
     path.write_bytes(content)
     assert read_named_imports(path, "3.11.2").is_open
+
+
+_FUNCTION = b"\x80\x04N(C\x02ab)))%bt"
+"""Of bytes, constants, names and variables, and what comes after them."""
+_DOUBLED = b")\x94" + b"".join(b"h%ch%c\x86\x94" % (place, place) for place in range(60))
+
+
+@pytest.mark.parametrize(
+    ("content", "is_open"),
+    [
+        (_FUNCTION % (b")" + b"\x85" * 100_000) + b"R.", True),
+        (_FUNCTION % _DOUBLED + b"R.", True),
+        (b"\x80\x04(" + b"N" * 400_000 + b"t\x940" + b"N(C\x02ab)h\x00)tR0" * 90_000 + b".", True),
+    ],
+    ids=["deep", "doubled sixty times", "one tuple in every function"],
+)
+def test_a_pickle_that_stands_for_more_is_read_in_no_time(
+    tmp_path: Path, content: bytes, *, is_open: bool
+) -> None:
+    path = tmp_path / "m.pkl"
+    path.write_bytes(content)
+    begun = time.process_time()
+
+    assert read_named_imports(path, "3.12.1").is_open == is_open
+    assert time.process_time() - begun < 20
