@@ -24,6 +24,8 @@ _MLMODEL: Final = "MLmodel"
 _PROXIED: Final = frozenset({"http", "https", "mlflow-artifacts"})
 """Schemes under which MLflow sends the tracking server's credentials to the host in the address."""
 _AZURE: Final = frozenset({"abfs", "abfss", "wasb", "wasbs"})
+_HOST: Final = re.compile(r"[\w.~!$&'()*+,;=:@%\[\]-]*")
+"""https://datatracker.ietf.org/doc/html/rfc3986#section-3.2, and letters of other scripts."""
 _AZURE_HOSTS: Final = re.compile(
     r"(?:[\w-]+\.)+(?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)"
     r"|fabric\.microsoft\.com)"
@@ -103,12 +105,20 @@ def _read_address(source: str) -> str:
 
 
 def _is_readable(address: str) -> bool:
-    """Tell whether the address has a host and a port as addresses have them."""
+    """Tell whether the address has a host and a port as addresses have them.
+
+    What programs read in different ways has not: is a host before or after a backslash and an @?
+    """
     try:
-        _ = urlsplit(address).port
+        parts = urlsplit(address)
+        _ = parts.port
     except ValueError:
         return False
-    return "\0" not in address
+    if "\0" in address or ("://" in address and not address.isprintable()):
+        return False
+    if parts.scheme in {"http", "https"} and not parts.hostname:
+        return False
+    return _HOST.fullmatch(parts.netloc) is not None
 
 
 def _climbs(address: str) -> bool:

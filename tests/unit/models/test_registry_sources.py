@@ -62,6 +62,12 @@ def test_stores_that_a_user_expects_are_opened(source: str) -> None:
         ("../../etc", "climbs out of its store"),
         ("s3://[::1/model", "which is no address"),
         ("https://host:99999999/model", "which is no address"),
+        # what this reads as the host after the sign, those who send a request read otherwise
+        ("https://evil.example\\@mlflow.example:8443/x", "which is no address"),
+        ("mlflow-artifacts://evil.example\\@mlflow.example:8443/x", "which is no address"),
+        ("https://evil.example\t@mlflow.example:8443/x", "which is no address"),
+        ("https:evil.example/x", "which is no address"),
+        ("https:///evil.example/x", "which is no address"),
     ],
 )
 def test_other_addresses_are_not(source: str, said: str) -> None:
