@@ -134,9 +134,10 @@ def copy_folder(source: Path, into: Path) -> None:
         root = source.resolve()
         check_model(root, str(source))
         _check_sizes(root)
-        found = tuple(islice(_files(root), MOST_FILES + 1))
+        found = tuple(_files(root, str(source)))
         check_names([path.relative_to(root).as_posix() for path in found], str(source))
         stray = [str(path.relative_to(root)) for path in found if not _is_ours(path, root)]
+        size = 0 if stray else sum(path.stat().st_size for path in found)
     except OSError as error:
         what = error.filename or source
         raise RegistryUnavailableError(f"{what} cannot be read: {error.strerror}.") from error
@@ -147,8 +148,15 @@ def copy_folder(source: Path, into: Path) -> None:
         )
     try:
         into.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(into).free
     except OSError as error:
         raise storage_or_source(error, source, into) from error
+    if size > free:
+        # a file of nothing but holes has no byte on its own disk, and all of them on ours
+        raise StorageError(
+            f"The model in {source} has {size:,} bytes, and {free:,} are free at {into}.\n"
+            "Free some space, or set TMPDIR to a folder on a larger disk."
+        )
     for path in found:
         target = into / path.relative_to(root)
         try:
@@ -184,16 +192,20 @@ def _check_sizes(folder: Path) -> None:
 def check_names(names: Sequence[str], named: str) -> None:
     """Raises ModelFormatError for too many files, or for names that cannot be written as UTF-8."""
     if len(names) > MOST_FILES:
-        raise ModelFormatError(
-            f"{named} holds more than {MOST_FILES:,} files: too many for a model's folder. Move "
-            "MLmodel and the files that belong to it into a folder of their own."
-        )
+        raise _make_too_many(named)
     foreign = sorted(escape_name(name) for name in names if escape_name(name) != name)
     if foreign:
         raise ModelFormatError(
             f"{named} holds files whose names are not UTF-8: {', '.join(foreign[:_SHOWN])}.\n"
             "No archive could name them: rename them, and log the model again."
         )
+
+
+def _make_too_many(named: str) -> ModelFormatError:
+    return ModelFormatError(
+        f"{named} holds more than {MOST_FILES:,} files and folders: too many for a model. Move "
+        "MLmodel and the files that belong to it into a folder of their own."
+    )
 
 
 def escape_name(name: str) -> str:
@@ -214,11 +226,19 @@ def storage_or_source(
     return RegistryUnavailableError(f"{path} cannot be read: {error.strerror}.")
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Each entry that is no folder; a link to a folder is an entry, and is not entered."""
-    todo = [root]
+def _files(root: Path, named: str) -> Iterator[Path]:
+    """Each entry that is no folder; a link to a folder is an entry, and is not entered.
+
+    Raises ModelFormatError where there are more entries, folders too, than a model has.
+    """
+    todo, left = [root], MOST_FILES
     while todo:
-        for path in sorted(todo.pop().iterdir()):
+        with os.scandir(todo.pop()) as entries:
+            found = sorted(Path(entry.path) for entry in islice(entries, left + 1))
+        left -= len(found)
+        if left < 0:
+            raise _make_too_many(named)
+        for path in found:
             if path.is_dir() and not path.is_symlink():
                 todo.append(path)
             else:

@@ -151,6 +151,28 @@ def test_a_folder_of_more_files_than_a_model_has_is_refused(
         MlflowRegistry().fetch(str(_model(tmp_path / "source")), tmp_path / "work")
 
 
+def test_so_is_one_of_more_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = _model(tmp_path / "source")
+    for number in range(30):
+        (source / "empty" / f"{number}").mkdir(parents=True)
+    monkeypatch.setattr(model_uri, "MOST_FILES", 25)
+
+    with pytest.raises(ModelFormatError, match="more than 25 files and folders"):
+        MlflowRegistry().fetch(str(source), tmp_path / "work")
+
+
+def test_a_model_larger_than_the_disk_s_room_is_not_copied(tmp_path: Path) -> None:
+    source = _model(tmp_path / "source")
+    os.truncate(source / "MLmodel", 1 << 20)
+    with (source / "weights.bin").open("wb") as file:
+        file.truncate(1 << 42)  # holes alone: 4 TB of which this disk has nothing
+
+    with pytest.raises(StorageError, match=r"has 4,398,\d+,\d+,\d+ bytes, and .* are free"):
+        MlflowRegistry().fetch(str(source), tmp_path / "work")
+
+    assert not [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
+
+
 @pytest.mark.parametrize("name", [b"caf\xe9.bin", b"\xff", b"data/\xfe.txt", b"d\xe9r/x"])
 def test_a_name_that_is_not_utf_8_is_refused_and_shown(name: bytes, tmp_path: Path) -> None:
     source = _model(tmp_path / "source")
