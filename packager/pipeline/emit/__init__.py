@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from handlers.manifest import FILENAME
@@ -40,7 +41,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         **{name: to_json(value) for name, value in list_requests(plan).items()},
         **_read_infrastructure(plan),
         **_read_engine_scripts(plan),
-        **list_rollout_files(verified, plan),
+        **list_rollout_files(_keep_exact_samples(verified, scrub), plan),
         "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, plan),
@@ -93,6 +94,16 @@ def _read_engine_scripts(plan: BuildPlan) -> dict[str, str]:
     deployment = plan.target.deployment
     folder = resources.TEMPLATES / (deployment.shares or deployment.templates) / "_batch"
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
+
+
+def _keep_exact_samples(verified: VerifiedBundle, scrub: _text.Scrubber) -> VerifiedBundle:
+    """Leave out what would be written otherwise: a version is asked what the model was asked."""
+    samples = [
+        each
+        for each in verified.samples
+        if (each.request, each.answer) == (scrub.text(each.request), scrub.text(each.answer))
+    ]
+    return replace(verified, samples=tuple(samples))
 
 
 def _copy_file(source: Path, out: Path) -> Path:

@@ -128,8 +128,13 @@ def _address(output: destination_uri.Output | None) -> str:
 
 
 def _make_schedule_request(plan: BuildPlan) -> str:
-    """The schedule's request by default: the example, where a parameter can hold it."""
+    """The schedule's request by default: the example, where a parameter can hold it.
+
+    A text in it that reads `{{resolve:...}}` would be a secret of whoever deploys.
+    """
     text = json.dumps(payload(plan.model) or {})
+    # in JSON these stand in strings alone; elsewhere they are CloudFormation's and the scheduler's
+    text = text.replace("{{", "{\\u007b").replace("<aws.", "\\u003caws.")
     return text if len(text) <= _PARAMETER else "{}"
 
 

@@ -136,6 +136,19 @@ def test_a_proof_without_a_request_to_ask_is_refused(tmp_path: Path) -> None:
         _emit(tmp_path, samples=())
 
 
+def test_a_request_that_may_not_be_written_as_it_is_is_not_asked(tmp_path: Path) -> None:
+    """Without its password it is another request: no version would answer it as the model did."""
+    secret = json.dumps({"inputs": {"x": ["https://me:word@host/x"]}})
+    samples = (replace(_SAMPLES[0], request=secret), *_SAMPLES[1:])
+
+    text = (_emit(tmp_path, samples=samples) / "rollout" / "replay.jsonl").read_text()
+
+    assert [json.loads(line)["name"] for line in text.splitlines()[1:]] == [
+        "request 1",
+        "request 2",
+    ]
+
+
 @pytest.mark.parametrize("name", ["azure-functions", "gpu-container"])
 def test_a_target_without_an_alias_is_refused_before_anything(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"--rollout: .* aws-lambda-image have"):

@@ -226,6 +226,31 @@ def test_a_request_too_long_for_a_parameter_is_left_to_the_user(tmp_path: Path) 
     assert parameters["ScheduledRequest"]["Default"] == "{}"
 
 
+def test_an_example_is_no_secret_of_whoever_deploys(tmp_path: Path) -> None:
+    """CloudFormation would put in what `{{resolve:...}}` names, and the model be asked it."""
+    text = "{{resolve:secretsmanager:prod}} \\{{{{ <aws.scheduler.execution-id> ${AWS::Region}"
+    saved = SavedExample(
+        body=json.dumps({"inputs": [text]}).encode(),
+        content_type="application/json",
+        source="--example",
+    )
+    plan = fake_plan.plan(
+        model=fake_plan.model(example=saved),
+        request=fake_plan.request(front=Front.NONE, events=("schedule",), output_to=TO["s3"]),
+    )
+    root, out = fake_plan.tree(tmp_path / "tree", plan), tmp_path / "out"
+    out.mkdir()
+    verified = fake_plan.verified(root)
+    emit(package(verified, plan, out), verified, plan, out)
+
+    template = (out / "template.yaml").read_text()
+    default = sam.parse(template)["Parameters"]["ScheduledRequest"]["Default"]
+
+    assert "{{" not in template
+    assert "<aws." not in default
+    assert json.loads(default) == {"inputs": [text]}
+
+
 # what is asked for, words of what is said
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"events": ("ftp",)}, "no event source ftp. There are: files, s3, sqs"),
