@@ -86,7 +86,7 @@ class _Code:
 
     @property
     def size(self) -> int:
-        """How much there is to be read in it."""
+        """Count of bytes, constants and names that there are to be read."""
         parts = (self.instructions, self.constants, self.names, self.variables)
         return sum(map(len, parts))
 

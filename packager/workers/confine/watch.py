@@ -43,7 +43,7 @@ def wait(leader: int, lifeline: int | None, spec: Spec, tell: Callable[..., None
 
 
 class _Held:
-    """What is remembered from one look at a program to the next."""
+    """Notes of one look at a program for the next."""
 
     def __init__(self) -> None:
         self.warned: set[int] = set()
