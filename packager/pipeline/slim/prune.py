@@ -116,7 +116,8 @@ def _find_used(
     imported = {path for path, (_, rule) in going.items() if rule.keep_imported}
     words = read_model_words(bundle.root) if imported else frozenset()
     pickled = {path for path in imported if _is_named(path, words)}
-    used = pickled | _find_imported(bundle.root, [*staying, *pickled], imported - pickled)
+    serving = [path for path in staying if not is_set_aside(path)]
+    used = pickled | _find_imported(bundle.root, [*serving, *pickled], imported - pickled)
     named = {path for path, (_, rule) in going.items() if rule.keep_named}
     used |= find_named_files(bundle.root, staying, named)
     data = {path for path in imported if path.suffix != ".py" and ".so" not in path.name}

@@ -28,7 +28,8 @@ def left(bundle: Bundle) -> list[str]:
         ("scipy/linalg/tests/test_basic.py", "tests"),
         ("scipy/linalg/tests/data/x.npz", "tests"),
         ("joblib/test/test_hashing.py", "tests"),
-        ("pandas/conftest.py", "tests"),
+        ("pandas/tests/frame/__init__.py", "tests"),
+        ("pandas/tests/frame/conftest.py", "tests"),
         ("numpy/_core/include/numpy/arrayobject.h", "sources"),
         ("sklearn/tree/_tree.pyx", "sources"),
         ("scipy/linalg/cython_blas.pxd", "sources"),
@@ -78,6 +79,8 @@ def test_stays(tmp_path: Path, path: str) -> None:
     [
         "numpy/__init__.pyi",
         "numpy/py.typed",
+        "pandas/conftest.py",
+        "pandas/tests/__init__.py",
         "pandas-stubs/core.py",
         "skops/README.md",
         "sklearn/datasets/README.rst",
@@ -171,7 +174,22 @@ def test_tests_that_other_code_imports_stay_with_what_they_import(tmp_path: Path
         "other/tests/__init__.py",
     )
     assert tuple(path for path in left(bundle) if "tests" in path) == kept
-    assert bundle.ledger[-1].reverted == kept
+    named = [path for path in kept if not prune.is_set_aside(PurePosixPath(path))]
+    assert list(bundle.ledger[-1].reverted) == named
+
+
+def test_what_only_names_tests_imports_none_of_them(tmp_path: Path) -> None:
+    files = {
+        "p/__init__.py": b"",
+        "p/tests/__init__.py": b"from p.tests import helper\n",
+        "p/tests/helper.py": b"",
+        "p/conftest.py": b"from p.tests.helper import x\n",
+    }
+    assert left(pruned(tmp_path, files)) == [
+        "p/__init__.py",
+        "p/conftest.py",
+        "p/tests/__init__.py",
+    ]
 
 
 def test_a_library_that_another_links_to_stays(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from handlers.importer import bytecode_importer
 from handlers.importer.bytecode_importer import DamagedStoreError
 from handlers.importer.compressed_store import CompressedStore
 from packager.errors import StorageError, ToolError
+from packager.pipeline.slim import prune
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store, index
 from packager.system import file_tree, process
 from packager.targets.lambda_emulator.parts import host_architecture
@@ -164,6 +165,32 @@ def test_a_module_in_the_archive_is_as_it_would_be_in_its_place(function: Path) 
         "data 1.0",
         "b'data' 0",
     ]
+
+
+def test_a_package_lists_what_it_would_in_a_full_environment(tmp_path: Path) -> None:
+    full = {**TREE, "used/tests/__init__.py": b"", "used/tests/test_a.py": b"import pytest\n"}
+    full |= {"used/conftest.py": b"import pytest\n", "used/more/__init__.py": b""}
+    asked = (
+        "import importlib, importlib.resources, os, pkgutil, used\n"
+        "print(sorted(each[1:] for each in pkgutil.iter_modules(used.__path__, 'used.')))\n"
+        "print(sorted(set(os.listdir(used.__path__[0])) - {'__pycache__'}))\n"
+        "files = importlib.resources.files('used').iterdir()\n"
+        "print(sorted((each.name, each.is_dir()) for each in files if each.name[0] != '_'))\n"
+        "print(importlib.import_module('used.tests').__name__)"
+    )
+    tiny_elf.write(tmp_path / "whole", {**read_boot(), **full})
+    pruning = Bundle(root=tmp_path / "p", files=())
+    tiny_elf.write(pruning.root, full)
+    pruned = prune.PASS.apply(
+        replace(pruning, files=tuple(file_tree.records(pruning.root))), plan()
+    )
+    made = {
+        path.as_posix(): (pruned.root / path).read_bytes() for path in file_tree.walk(pruned.root)
+    }
+    assert "used/tests/test_a.py" not in made
+    root = built(tmp_path / "f", made, made=plan(("prune", "bytecode", "cold", "archive"))).root
+    assert not (root / "used" / "tests").exists()
+    assert ask(root, asked).stdout == ask(tmp_path / "whole", asked).stdout
 
 
 def test_a_module_that_was_not_seen_is_served_logged_and_counted(function: Path) -> None:
