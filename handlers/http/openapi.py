@@ -94,7 +94,7 @@ def _type_of(spec: ColumnSpec | TensorSpec) -> Type | None:
 
 
 def _csv_header(inputs: Schema | None) -> str:
-    return ",".join(inputs.by_name) + "\n" if inputs is not None and inputs.named else ""
+    return ",".join(map(str, inputs.by_name)) + "\n" if inputs is not None and inputs.named else ""
 
 
 def _describe_responses(outputs: Schema | None) -> Json:
@@ -142,7 +142,7 @@ def _describe_record(inputs: Schema | None) -> Json:
         return _describe_row(inputs)
     return {
         "type": "object",
-        "required": list(inputs.required),
+        "required": [str(name) for name in inputs.required],
         "properties": _describe_properties(inputs),
     }
 
@@ -161,8 +161,11 @@ def _describe_split(inputs: Schema | None) -> Json:
     if inputs is not None:
         row = _describe_row(inputs)
         if inputs.named:
-            columns["items"]["examples"] = list(inputs.by_name)
-            columns["default"] = list(inputs.by_name)
+            names = list(inputs.by_name)
+            if not all(isinstance(name, str) for name in names):
+                columns["items"]["type"] = ["string", "integer"]
+            columns["items"]["examples"] = names
+            columns["default"] = names
     return {
         "type": "object",
         "required": ["data"],
@@ -189,7 +192,8 @@ def _describe_inputs(schema: Schema | None) -> Json:
         name: {"type": "array", "items": column}
         for name, column in _describe_properties(schema).items()
     }
-    return {"type": "object", "required": list(schema.required), "properties": columns}
+    required = [str(name) for name in schema.required]
+    return {"type": "object", "required": required, "properties": columns}
 
 
 def _describe_tensor(spec: TensorSpec) -> Json:

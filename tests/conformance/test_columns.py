@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.conformance.cases import PARQUET, Case, body, column, tensor
+from tests.conformance.cases import CSV, PARQUET, Case, body, column, tensor
 from tests.conformance.compare import disagreements
 from tests.conformance.reference import VERSION
 
@@ -61,5 +61,42 @@ def test_a_record_that_lacks_a_name_makes_of_the_others_what_pandas_makes(
         for form in ("inputs", "instances", "dataframe_records")
         for sent in lists
     ]
+
+    assert disagreements(cases, VERSION) == []
+
+
+NUMBERED: dict[str, list[int]] = {"from zero": [0, 1], "years": [2023, 2024]}
+ROWS = [[1.5, 2], [0.5, 3]]
+
+
+@pytest.mark.parametrize("label", NUMBERED)
+@pytest.mark.parametrize("kind", ["double", "long", "string"])
+def test_columns_that_are_named_by_numbers_are_answered_as_mlflow_answers_them(
+    label: str, kind: str
+) -> None:
+    names = NUMBERED[label]
+    specs = [{**column("double"), "name": names[0]}, {**column(kind), "name": names[1]}]
+    texts = [str(name) for name in names]
+    sent: list[dict[str, Any]] = [
+        *({"dataframe_split": {"columns": each, "data": ROWS}} for each in (names, texts)),
+        {"dataframe_split": {"columns": names[::-1], "data": ROWS}},
+        {"dataframe_split": {"columns": [*names, 7], "data": [[*row, 1] for row in ROWS]}},
+        {"dataframe_split": {"data": ROWS}},
+        {"dataframe_split": {"columns": names[:1], "data": [[1.5]]}},
+        {"dataframe_records": [dict(zip(texts, row, strict=True)) for row in ROWS]},
+        *({form: dict(zip(texts, ROWS, strict=True))} for form in ("inputs", "instances")),
+        {"inputs": ROWS},
+        {"instances": ROWS},
+    ]
+    signatures = [{"inputs": specs}, {"inputs": specs[:1]}, {"inputs": [*specs, column("double")]}]
+    signatures.append({"inputs": [{**each, "required": False} for each in specs]})
+
+    cases = [
+        Case(f"{label} {kind} {made} {each}", made, body(**each))
+        for made in signatures
+        for each in sent
+    ]
+    text = ",".join(texts) + "\n1.5,2\n"
+    cases += [Case(f"{label} {kind} {made} csv", made, text.encode(), CSV) for made in signatures]
 
     assert disagreements(cases, VERSION) == []

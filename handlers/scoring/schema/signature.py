@@ -106,7 +106,7 @@ Type: TypeAlias = "DataType | AnyType | Array | Map | Object"
 
 @dataclass(frozen=True, slots=True)
 class ColumnSpec:
-    name: str | None
+    name: Name | None
     type: Type
     required: bool
 
@@ -159,11 +159,11 @@ class Schema:
         return self.specs[0].name is not None
 
     @cached_property
-    def by_name(self) -> dict[str, ColumnSpec | TensorSpec]:
+    def by_name(self) -> dict[Name, ColumnSpec | TensorSpec]:
         """Empty where there are no names."""
         if not self.named:
             return {}
-        return {str(spec.name): spec for spec in self.specs}
+        return {spec.name: spec for spec in self.specs}
 
     def check_scalars(self) -> None:
         """Raises ValueError, in MLflow's words, where a column is not of one dtype of pandas."""
@@ -175,12 +175,12 @@ class Schema:
             )
 
     @cached_property
-    def required(self) -> tuple[str, ...]:
+    def required(self) -> tuple[Name, ...]:
         """Names that a request must have, in the signature's order."""
         if not self.named:
             return ()
-        columns = (str(spec.name) for spec in self.columns if spec.required)
-        return (*columns, *(str(spec.name) for spec in self.tensors))
+        columns = (spec.name for spec in self.columns if spec.required)
+        return (*columns, *(spec.name for spec in self.tensors))
 
 
 def _describe_need(required: bool) -> str:  # noqa: FBT001  what it says
