@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from packaging.utils import canonicalize_name
 
-from packager.errors import UnresolvableError
+from packager.errors import PlanError, UnresolvableError
 from packager.facts import devices
 from packager.facts.modules import module_names
 from packager.models.model_imports import ModelImports
@@ -256,6 +256,13 @@ def _plans(
             words = error.words
             if each.shipped is Shipped.DECLARED:
                 dropped.append(f"{each.tier}/{each.frame} is left out: its wheels do not resolve.")
+            continue
+        except PlanError as error:
+            # what only the full list has is no reason to refuse what serving needs
+            is_other = type(error) is not PlanError  # a digest, an interpreter
+            if is_other or each.shipped is not Shipped.DECLARED or not plans:
+                raise
+            dropped.append(f"{each.tier}/{each.frame} with all that is listed is left out: {error}")
             continue
         upgraded = () if each.loader.alone else _upgrades.list_upgraded(setting, lock)
         reasons = (

@@ -39,6 +39,8 @@ _UNUSED: Final = {
     "--global-option": "nothing is built",
     "--install-option": "nothing is built",
 }
+_AWAY: Final = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]+:(?=/)|(?=[^./~\\]))")
+"""Where a path has no mark of one: the beginning of dbfs:/NAME.whl and of NAME.whl."""
 _MOST_INCLUDES: Final = 20
 _MOST_NOTES: Final = 100
 _MOST_LINES: Final = 50_000
@@ -231,16 +233,21 @@ def _add_requirement(reading: Reading, line: str, *, constraint: bool) -> None:
 
 
 def _locate_wheel(reading: Reading, line: str) -> str | None:
-    """The line; a wheel's path is checked and made relative to the model. None: refused."""
+    """The line; a wheel's path is checked and made relative to the model. None: refused.
+
+    One that does not lie in the model is an address of the author's machine, which the plan never
+    hands on: it says whether the model can do without.
+    """
     name, at, address = line.partition("@")
     named = bool(at) and re.fullmatch(r"\s*[\w.-]+(\[[^\]]*\])?\s*", name) is not None
     path = address.strip() if named else line
     if not path.endswith(".whl") or "://" in path or path.startswith("file:"):
         return line
     inside = (reading.root / path).resolve()
-    if not inside.is_relative_to(reading.root.resolve()):
-        reading.refused.append(f"{path} is a wheel outside of the model; copy it into code/")
-    elif not model_documents.is_file(inside):
+    if not inside.is_relative_to(reading.root.resolve()) or not model_documents.is_file(inside):
+        owner = name.strip() if named else re.split(r"[\\/]", path)[-1].partition("-")[0]
+        if re.fullmatch(r"[A-Za-z0-9][\w.-]*(\[[^\]]*\])?", owner):
+            return f"{owner.removesuffix('.whl')} @ {_AWAY.sub('file:', path)}"
         reading.refused.append(f"{path} is listed as a wheel and is not in the model")
     elif "@" in (found := inside.relative_to(reading.root.resolve()).as_posix()):
         reading.refused.append(

@@ -98,12 +98,14 @@ def settle_packages(
     """The model with those packages of conda.yaml's that serving may need; `changes` say which.
 
     MLflow installs the pip part alone, conda the others too. `explain_need` says by what a
-    distribution is needed.
+    distribution is needed. Of what nothing needs the versions are constraints: what ships may
+    require it.
     """
     requirements = model.requirements
     listed = {name for line in requirements.lines if (name := _name(line))}
     done = {change.line for change in requirements.changes}
     lines, changes = [*requirements.lines], [*requirements.changes]
+    constraints = [*requirements.constraints]
     for text in requirements.conda:
         shown = _IN_YAML.format(redact(text))
         package = parse_package(text)
@@ -122,8 +124,16 @@ def settle_packages(
             changes.append(LineChange(line=shown, used=line, reason=need))
         else:
             why = "it is outside of the pip part, and nothing that the model names needs it"
+            if package is not None and package.specifier:
+                constraints.append(line)
+                why += "; what else requires it gets that version"
             changes.append(LineChange(line=shown, reason=why))
-    found = replace(requirements, lines=tuple(lines), changes=tuple(changes))
+    found = replace(
+        requirements,
+        lines=tuple(lines),
+        constraints=tuple(dict.fromkeys(constraints)),
+        changes=tuple(changes),
+    )
     return replace(model, requirements=found)
 
 

@@ -1,7 +1,9 @@
 """Requirement lines as people have them: read as others, or left out, each with its reason.
 
-A line of the author's own machine (an editable folder, a repository, conda's build folder) is left
-out where neither the model's files nor a package that ships needs it, and is refused elsewhere.
+A line of the author's own machine (an editable folder, a repository, conda's build folder), and
+one whose version nothing reads, is left out where neither the model's files nor a package that
+ships needs it, and is refused elsewhere. A version that conda's build folder does not tell is the
+one that MLmodel or conda.yaml has.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
-from packager.pipeline.plan.requirements import _conda, _refusals
+from packager.pipeline.plan.requirements import _conda, _pins, _recorded, _refusals
 from packager.system.redaction import redact
 from packager.types import Architecture, LineChange, ResolvedModel
 
@@ -26,9 +29,11 @@ _BUILDER: Final = re.compile(r"feedstock_root|/croot/|conda-bld|/tmp/build/|[\\/
 """Folders in which conda's packages are built."""
 _WHEELLESS: Final = re.compile(
     r"(?:Because|and) (?:there is no version of ([\w.-]+)(?:==\S+?)? and you require"
-    r"|([\w.-]+)(?:==\S+?)? (?:has no |was not found))"
+    r"|(?:all versions of )?([\w.-]+)(?:==\S+?)? (?:has no |have no |was not found))"
 )
-_DEPENDENT: Final = re.compile(r"([\w.-]+)(?:==\S+)? depends on ([\w.-]+)")
+_DEPENDENT: Final = re.compile(r"([\w.-]+)(?:\[[\w.,-]{1,200}\])?(?:==\S+)? depends on ([\w.-]+)")
+_GARBLED: Final = re.compile(r"([A-Za-z0-9][\w.-]{0,200})\s*(?:===?|~=|[<>]=?|!=)\s*[^\s=].*")
+"""A name, and a version in a form that Python's index has never had, or has no more."""
 _MACHINES: Final[Mapping[Architecture, str]] = {"x86_64": "x86_64", "arm64": "aarch64"}
 _MINORS: Final = tuple(f"3.{minor}" for minor in range(8, 16))
 """Pythons that a marker may be meant for."""
@@ -41,8 +46,9 @@ def settle_lines(model: ResolvedModel, conda: Mapping[str, str]) -> ResolvedMode
     """
     lines: list[str] = []
     changes = [*model.requirements.changes]
+    recorded = _recorded.read_versions(model, conda)
     for line in model.requirements.lines:
-        change = _conda.read_line(line, conda) or _read_local(line)
+        change = _conda.read_line(line, conda) or _read_local(line, recorded) or _read_garbled(line)
         if change is None:
             lines.append(line)
             continue
@@ -77,7 +83,8 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
     """The model with the lines that its author's Python takes on Linux, without their markers.
 
     Another Python would take other lines of the same name, and so other versions. A line of a name
-    that the author's Python takes no line of keeps its marker: the function's may need it.
+    that the author's Python takes no line of keeps its marker: the function's may need it. What is
+    pinned for macOS or Windows alone is a constraint: what else requires it gets that version.
     """
     if model.python_version is None:
         return model
@@ -87,6 +94,7 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
     parsed = [(line, _parse(line)) for line in model.requirements.lines]
     taken = _find_taken((each for _, each in parsed), environment)
     lines: list[str] = []
+    constraints = [*model.requirements.constraints]
     changes = [*model.requirements.changes]
     for line, requirement in parsed:
         if requirement is None or requirement.marker is None:
@@ -99,11 +107,16 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
         elif any(map(requirement.marker.evaluate, others)):
             lines.append(line)
         else:
-            changes.append(
-                LineChange(line=line, reason="its marker holds under no Python on Linux")
-            )
+            why = "its marker holds under no Python on Linux"
+            if pin := _pins.read_pin(line):
+                constraints.append(f"{requirement.name}=={pin}")
+                why += "; what else requires it gets that version"
+            changes.append(LineChange(line=line, reason=why))
     requirements = replace(
-        model.requirements, lines=tuple(dict.fromkeys(lines)), changes=tuple(changes)
+        model.requirements,
+        lines=tuple(dict.fromkeys(lines)),
+        constraints=tuple(dict.fromkeys(constraints)),
+        changes=tuple(changes),
     )
     return replace(model, requirements=requirements)
 
@@ -114,12 +127,13 @@ def drop_wheelless(
     """The model without a line that, by the resolver's words, no wheel answers.
 
     None where they name no line, or only such as the model needs. A version of a build of its own
-    (`2.1.0+cu121`) that no index has is read as that version.
+    (`2.1.0+cu121`) that no index has is read as that version; a line whose extras lead to what no
+    wheel answers is read without them.
     """
     said = " ".join(words.split())
     absent = {canonicalize_name(match[1] or match[2]) for match in _WHEELLESS.finditer(said)}
     dependents = {
-        canonicalize_name(match[1])
+        canonicalize_name(match[1]): canonicalize_name(match[2])
         for match in _DEPENDENT.finditer(said)
         if canonicalize_name(match[2]) in absent
     }
@@ -128,9 +142,12 @@ def drop_wheelless(
             requirement = _parse(line)
             if requirement is None or canonicalize_name(requirement.name) not in names:
                 continue
-            if change := _replace_wheelless(
-                line, requirement, is_absent=names is absent, explain_need=explain_need
-            ):
+            if names is absent:
+                change = _replace_wheelless(line, requirement, explain_need)
+            else:
+                needed = dependents[canonicalize_name(requirement.name)]
+                change = _replace_dependent(line, requirement, needed, explain_need)
+            if change:
                 return _apply(model, change)
     return None
 
@@ -144,17 +161,24 @@ def list_refused(
     """Lines that were left out as nobody else can install them, and are needed after all, and why.
 
     What conda calls a package has a name of its own and no code unseen; a line of the author's
-    machine may be anything. A requirement that is written as one left for having no wheel.
+    machine may be anything. A requirement that is written as one left for having no wheel. What
+    conda built is no other code than the index has, so that what requires it leads to a version.
     """
-    return [
-        f"{line}: {why}; {_explain_refusal(line)}"
-        for line in (change.line for change in model.requirements.changes if not change.used)
-        for package in (None if _is_local(line) or _parse(line) else _conda.parse_package(line),)
-        if package or _is_local(line)
-        for name in (canonicalize_name(package.name) if package else name_line(line),)
-        if (why := (explain_need if package else explain_unseen)(name))
-        or (why := _explain_required(name, declared))
-    ]
+    refused: list[str] = []
+    for line in (change.line for change in model.requirements.changes if not change.used):
+        if _is_local(line) or _name_garbled(line):
+            name = name_line(line) if _is_local(line) else _name_garbled(line)
+            why = explain_unseen(name)
+        elif _parse(line):
+            continue
+        elif package := _conda.parse_package(line):
+            name = canonicalize_name(package.name)
+            why = explain_need(name)
+        else:
+            continue
+        if why or (why := "" if _BUILDER.search(line) else _explain_required(name, declared)):
+            refused.append(f"{line}: {why}; {_explain_refusal(line)}")
+    return refused
 
 
 def explain_changes(model: ResolvedModel) -> Iterator[str]:
@@ -201,30 +225,72 @@ def _apply(model: ResolvedModel, change: LineChange) -> ResolvedModel:
 
 
 def _replace_wheelless(
-    line: str, requirement: Requirement, *, is_absent: bool, explain_need: Callable[[str], str]
+    line: str, requirement: Requirement, explain_need: Callable[[str], str]
 ) -> LineChange | None:
     pins = [each for each in requirement.specifier if each.operator == "==" and "+" in each.version]
-    if is_absent and pins:
+    if pins:
         version = pins[0].version
         public = line.replace(version, version.partition("+")[0])
         return LineChange(line=line, used=public, reason="no index that is asked has that build")
     if explain_need(canonicalize_name(requirement.name)):
         return None
-    why = "no wheel answers it" if is_absent else "no wheel answers what it requires"
-    return LineChange(line=line, reason=f"{why}, and nothing that the model names needs it")
+    why = "no wheel answers it, and nothing that the model names needs it"
+    return LineChange(line=line, reason=why)
 
 
-def _read_local(line: str) -> LineChange | None:
-    """A line of the author's own machine, left out; conda's wheel is read as its version."""
+def _replace_dependent(
+    line: str, requirement: Requirement, needed: str, explain_need: Callable[[str], str]
+) -> LineChange | None:
+    """A line that requires `needed`, which no wheel answers: without its extras, or left out."""
+    if requirement.extras and not explain_need(needed):
+        why = f"no wheel answers {needed}, which its extras lead to, and nothing needs that"
+        return LineChange(line=line, used=re.sub(r"\s*\[[^\]]*\]", "", line, count=1), reason=why)
+    if explain_need(canonicalize_name(requirement.name)):
+        return None
+    why = "no wheel answers what it requires, and nothing that the model names needs it"
+    return LineChange(line=line, reason=why)
+
+
+def _read_garbled(line: str) -> LineChange | None:
+    """A line of a name with a version that cannot be read, left out."""
+    if not _name_garbled(line):
+        return None
+    why = "its version cannot be read, and nothing that the model names needs it"
+    return LineChange(line=line, reason=why)
+
+
+def _name_garbled(line: str) -> str:
+    """The distribution of such a line; empty for any other."""
+    found = _GARBLED.fullmatch(line)
+    if found is None or line.endswith(".whl"):
+        return ""
+    requirement = _parse(line.partition(";")[0])
+    if requirement is not None and not _has_odd_version(requirement):
+        return ""
+    return canonicalize_name(found[1])
+
+
+def _has_odd_version(requirement: Requirement) -> bool:
+    """True for `===` and a text that is no version, which no wheel can have."""
+    for each in requirement.specifier:
+        try:
+            Version(each.version.removesuffix(".*"))
+        except InvalidVersion:
+            return True
+    return False
+
+
+def _read_local(line: str, recorded: Mapping[str, str]) -> LineChange | None:
+    """A line of the author's own machine, left out; conda's build is read as its version."""
     if not _is_local(line):
         return None
-    _, address = _refusals.read_address(line.removeprefix(_EDITABLE))
-    if _BUILDER.search(address) and (pin := _read_wheel_name(address)):
-        return LineChange(
-            line=redact(line), used=pin, reason="conda built that version on another machine"
-        )
+    name, address = _refusals.read_address(line.removeprefix(_EDITABLE))
+    if _BUILDER.search(address):
+        return _read_build(line, address, recorded)
     if _refusals.REPOSITORY.match(address):
         why = "code of a repository, which is never built"
+    elif _refusals.is_unfetched(address) and not _refusals.is_path(name, address):
+        why = "an address of no wheel that can be fetched"
     else:
         why = "a folder or file of the author's machine"
     # the plan and the evidence show it
@@ -232,11 +298,33 @@ def _read_local(line: str) -> LineChange | None:
     return LineChange(line=shown, reason=f"{why}, and nothing that the model names needs it")
 
 
+def _read_build(line: str, address: str, recorded: Mapping[str, str]) -> LineChange:
+    """A line of conda's build folder: of a wheel there, or of a folder that tells no version."""
+    shown, name = redact(line), name_line(line)
+    if pin := _read_wheel_name(address):
+        return LineChange(
+            line=shown, used=pin, reason="conda built that version on another machine"
+        )
+    if version := recorded.get(name):
+        why = "conda built it on another machine; the model's other files have its version"
+        return LineChange(line=shown, used=f"{name}=={version}", reason=why)
+    why = (
+        "conda built it on another machine and wrote no version down, and nothing that the model "
+        "names needs it; what else requires it leads to one"
+    )
+    return LineChange(line=shown, reason=why)
+
+
 def _is_local(line: str) -> bool:
+    """True for what nobody but the author can install: folders, files, code, other schemes."""
     if line.startswith(_EDITABLE):
         return True
     name, address = _refusals.read_address(line)
-    return _refusals.is_path(name, address) or bool(_refusals.REPOSITORY.match(address))
+    return (
+        _refusals.is_path(name, address)
+        or bool(_refusals.REPOSITORY.match(address))
+        or _refusals.is_unfetched(address)
+    )
 
 
 def _read_wheel_name(address: str) -> str:

@@ -108,6 +108,17 @@ def is_path(name: str, address: str) -> bool:
     return bool(_PATH.match(address)) or (bool(name) and "://" not in address)
 
 
+def is_unfetched(address: str) -> bool:
+    """True for an address that is fetched under no setting: of another scheme, or of no wheel."""
+    if "://" not in address:
+        return False
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme not in {"http", "https"} or not parts.path.endswith(".whl")
+
+
 def _explain_remote(name: str, address: str, *, trusted: bool) -> str | None:
     try:
         parts = urlsplit(address)
@@ -150,9 +161,10 @@ def _explain_path(name: str, address: str) -> str:
         instead = f"{name or own}=={version}"
     except InvalidWheelFilename:
         instead = f"{name or 'NAME'}==VERSION"
+    copied = ", or copy it into code/ and list it as code/NAME.whl"
     return (
         f"this is a file of the machine that it was built on, as conda's `pip freeze` writes it; "
-        f"write {instead}, which `pip list --format=freeze` says"
+        f"write {instead}, which `pip list --format=freeze` says{copied * wheel.endswith('.whl')}"
     )
 
 

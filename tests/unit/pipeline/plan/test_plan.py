@@ -38,6 +38,7 @@ from packager.types import (
     LockedPackage,
     Requirements,
     ResolvedModel,
+    Shipped,
     Tier,
     make_request,
 )
@@ -492,7 +493,12 @@ def test_a_build_that_does_not_load_without_a_gpu_s_libraries_is_refused(
     )
     model = _xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "torch==2.13.0")
     with pytest.raises(PlanError, match=r"torch 2\.13\.0 .* nvidia-nccl-cu12.*\+cpu"):
-        _plan(model)
+        _plan(model, requirements=Shipped.DECLARED)
+
+    # nothing in the model names torch
+    plans = _plan(model)
+    assert {plan.shipped for plan in plans} == {Shipped.SERVING}
+    assert all("torch" not in _names(plan) for plan in plans)
 
 
 def test_the_build_for_a_cpu_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -540,7 +546,7 @@ def test_a_module_called_as_ours_is_refused_before_anything_is_resolved(
 
 @pytest.mark.parametrize(
     "line",
-    ["own @ ftp://example.com/own.whl", "own @ https://example.com/own.tar.gz", "a b c"],
+    ["scikit-learn @ ftp://example.com/a.whl", "skops @ https://example.com/own.tar.gz", "a b c"],
 )
 def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) -> None:
     model = _model(tmp_path / "m", requirements=Requirements(lines=(*PINS, line)))

@@ -16,7 +16,7 @@ from packager.models.code_imports import Need
 from packager.models.model_imports import ImportedModule, ModelImports
 from packager.pipeline.plan._modules import Needs
 from packager.pipeline.plan.requirements import _lines
-from packager.types import Architecture, Lock, Requirements
+from packager.types import Architecture, LineChange, Lock, Requirements
 from tests import fake_plan
 from tests.unit.pipeline.plan import test_plan
 from tests.unit.pipeline.plan.test_plan import PINS
@@ -60,6 +60,9 @@ LEFT_OUT = (
     *("churn @ code/churn-1.0-py3-none-any.whl#sha256=0",),
     *("numpy @ file:///croot/numpy_and_numpy_base_1682520569166/work",),
     *("churn @ file:///home/me/dist/churn-0.1.0-py3-none-any.whl",),
+    *("own @ s3://bucket/own-1.0-py3-none-any.whl", "own @ https://example.com/own-1.0.tar.gz"),
+    *("https://example.com/own/archive/main.zip", "own===weird"),
+    *("distro-info==1.1build1", "pytz==2004d", "own==1.0-SNAPSHOT", "own >= 1.*"),
 )
 
 
@@ -88,6 +91,66 @@ def test_a_line_is_left_out_with_a_reason(line: str) -> None:
     assert [(each.line, each.used) for each in settled.changes] == [(line, "")]
     assert settled.changes[0].reason
     assert settled.declared == 2
+
+
+@pytest.mark.parametrize(
+    ("flavors", "conda", "used"),
+    [
+        ({"sklearn": {"sklearn_version": "1.5.2"}}, (), ("scikit-learn==1.5.2",)),
+        ({"scikit_learn": {"scikit_learn_version": "1.5.2"}}, (), ("scikit-learn==1.5.2",)),
+        ({}, ("scikit-learn=1.5.2=py312_0",), ("scikit-learn==1.5.2",)),
+        ({"sklearn": {"sklearn_version": "unknown"}}, ("scikit-learn>=1.5",), ()),
+    ],
+)
+def test_a_build_of_conda_has_the_version_that_the_model_s_other_files_have(
+    flavors: dict[str, Any], conda: tuple[str, ...], used: tuple[str, ...]
+) -> None:
+    line = "scikit-learn @ file:///home/conda/feedstock_root/build_artifacts/scikit-learn_17/work"
+    requirements = Requirements(lines=(line,), conda=conda)
+    model = fake_plan.model(requirements=requirements, flavors=flavors, mlflow_version=None)
+
+    settled = _lines.settle_lines(model, conda_names()).requirements
+
+    assert settled.lines == used
+    assert [each.line for each in settled.changes] == [line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e /home/me/churn",
+        "churn @ file:///home/me/churn",
+        "churn==1.0-SNAPSHOT",
+        "churn @ file:///croot/churn_16/work",
+    ],
+)
+def test_a_line_that_was_left_out_is_refused_where_it_is_needed(line: str) -> None:
+    change = LineChange(line=line, reason="")
+    model = fake_plan.model(requirements=Requirements(lines=("six",), changes=(change,)))
+
+    refused = _lines.list_refused(model, {}, lambda _: "", lambda name: f"code needs {name}")
+
+    assert len(refused) == 1
+    assert refused[0].startswith(f"{line}: code needs churn; ")
+    assert not _lines.list_refused(model, {}, lambda _: "", lambda _: "")
+
+
+@pytest.mark.parametrize(
+    ("line", "is_refused"),
+    [
+        ("cffi @ file:///home/conda/feedstock_root/build_artifacts/cffi_17/work", False),
+        ("cffi @ file:///home/me/cffi", True),
+    ],
+)
+def test_what_another_requires_leads_to_a_version_of_conda_s_build_alone(
+    line: str, *, is_refused: bool
+) -> None:
+    change = LineChange(line=line, reason="")
+    model = fake_plan.model(requirements=Requirements(lines=("six",), changes=(change,)))
+
+    refused = _lines.list_refused(model, {"cffi": "2.0"}, lambda _: "", lambda _: "")
+
+    assert bool(refused) is is_refused
 
 
 @pytest.mark.parametrize(
@@ -145,6 +208,22 @@ def test_markers_hold_under_the_author_s_python(line: str, fixed: str | None) ->
     found = _lines.fix_markers(model, "x86_64").requirements
     assert found.lines == (() if fixed is None else (fixed,))
     assert [each.line for each in found.changes] == ([line] if fixed is None else [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "constraints"),
+    [
+        (("numpy==2.1.0 ; sys_platform == 'darwin'",), ("numpy==2.1.0",)),
+        (("numpy==2.1.0 ; sys_platform == 'darwin'", "numpy==2.0.0"), ()),
+        (("numpy>=2.1.0 ; sys_platform == 'darwin'",), ()),
+        (("tomli==2 ; python_version >= '3.12'",), ()),
+    ],
+)
+def test_a_version_for_another_system_alone_is_the_one_that_others_get(
+    lines: tuple[str, ...], constraints: tuple[str, ...]
+) -> None:
+    model = fake_plan.model(requirements=Requirements(lines=lines), python_version="3.11.7")
+    assert _lines.fix_markers(model, "x86_64").requirements.constraints == constraints
 
 
 @pytest.mark.parametrize(("architecture", "taken"), [("x86_64", "1.18.0"), ("arm64", "1.17.0")])
@@ -270,6 +349,16 @@ SAID = "No solution found\n  cause: Because {} and you require docopt==0.6.2, we
             ("num2words==0.5.10", "pandas==2.3.2"),
             "Because docopt has no usable wheels and pandas==2.3.2 depends on numpy>=2",
             None,
+        ),
+        (
+            ("mlflow[extras, db]==3",),
+            "Because all versions of d have no usable wheels and mlflow[extras]==3 depends on d",
+            ("mlflow==3",),
+        ),
+        (
+            ("own[all]==1.0",),
+            "Because needed has no usable wheels and own[all]==1.0 depends on needed",
+            (),
         ),
         (("needed==1.0",), "Because needed==1.0 has no usable wheels", None),
         (("other==1.0",), "Because docopt==0.6.2 has no usable wheels", None),

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from packager.errors import ModelFormatError
+from packager.pipeline.plan.requirements import _lines
 from packager.pipeline.resolve import _environment
 from packager.types import Requirements
+from tests import fake_plan
 
 DIGEST = "sha256:" + "0a" * 32
 VARIABLES = (
@@ -183,9 +185,7 @@ def test_an_index_of_pip_s_configuration_is_the_user_s(
         ("--extra-index-url ./simple", "named by its http"),
         ("--find-links ftp://example.com/w", "named by its http"),
         ("--index-url", "names no address"),
-        ("code/gone-1.0-py3-none-any.whl", "is not in the model"),
-        ("../out-1.0-py3-none-any.whl", "outside of the model"),
-        ("own @ ../out-1.0-py3-none-any.whl", "outside of the model"),
+        ("code/-1.0-py3-none-any.whl", "is not in the model"),
         ("six==1.16 --hash=md5:abc", "cannot be held"),
         (f"six==1.16 --hash=sha512:{'0' * 128}", "cannot be held"),
     ],
@@ -193,6 +193,26 @@ def test_an_index_of_pip_s_configuration_is_the_user_s(
 def test_what_would_reach_beyond_the_model_is_refused(line: str, said: str, root: Path) -> None:
     with pytest.raises(ModelFormatError, match=said):
         _read(root, f"six\n{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("code/gone-1.0-py3-none-any.whl", "gone @ file:code/gone-1.0-py3-none-any.whl"),
+        ("../out-1.0-py3-none-any.whl", "out @ ../out-1.0-py3-none-any.whl"),
+        ("own @ ../out-1.0-py3-none-any.whl", "own @ ../out-1.0-py3-none-any.whl"),
+        ("dbfs:/jars/acme-1.0-py3-none-any.whl", "acme @ file:/jars/acme-1.0-py3-none-any.whl"),
+        ("/Workspace/Shared/acme.whl", "acme @ /Workspace/Shared/acme.whl"),
+        (r"C:\\w\\acme-1.0-py3-none-any.whl", r"acme @ file:C:\\w\\acme-1.0-py3-none-any.whl"),
+    ],
+)
+def test_a_wheel_that_is_not_in_the_model_is_an_address_of_the_author_s(
+    line: str, read: str, root: Path
+) -> None:
+    lines = _read(root, f"six\n{line}\n").lines
+    assert lines == ("six", read)
+    model = fake_plan.model(requirements=Requirements(lines=lines), root=root)
+    assert _lines.settle_lines(model, {}).requirements.lines == ("six",)
 
 
 @pytest.mark.parametrize("line", ["code/a@b/own-1.0-py3-none-any.whl", "own @ {}"])
