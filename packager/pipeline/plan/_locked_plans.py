@@ -38,6 +38,7 @@ from packager.types import (
     ResolvedModel,
     Shipped,
     Target,
+    UpgradedPin,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -252,32 +253,15 @@ def _plans(
         try:
             lock, decided = resolved.result()
         except UnresolvableError as error:
-            _LOG.debug("%s/%s does not resolve: %s", each.tier, each.frame, error.words)
             words = error.words
-            if each.shipped is Shipped.DECLARED:
-                dropped.append(f"{each.tier}/{each.frame} is left out: its wheels do not resolve.")
+            dropped += _explain_dropped(each, error)
             continue
         except PlanError as error:
-            # what only the full list has is no reason to refuse what serving needs
-            is_other = type(error) is not PlanError  # a digest, an interpreter
-            if is_other or each.shipped is not Shipped.DECLARED or not plans:
+            if not plans or not _is_about_all(each, error):
                 raise
-            dropped.append(f"{each.tier}/{each.frame} with all that is listed is left out: {error}")
+            dropped += _explain_dropped(each, error)
             continue
-        upgraded = () if each.loader.alone else _upgrades.list_upgraded(setting, lock)
-        reasons = (
-            *candidate.reasons,
-            *earlier,
-            *_reasons.explain_attempt(flavor, each.engine, each.tier, each.frame, setting.model),
-            *_reasons.explain_pickles(question.unpickled),
-            *_reasons.explain_requirements(setting.model),
-            *_names.explain_shadows(setting.model),
-            *decided,
-            *_upgrades.explain_upgraded(upgraded),
-            *_serving.explain(each.shipped, setting, each.loader, lock),
-            *each.loader.notes,
-            *dropped,
-        )
+        said = _explain_plan(setting, question, each, (lock, decided))
         plans.append(
             BuildPlan(
                 request=request,
@@ -291,7 +275,7 @@ def _plans(
                 runtime=candidate.runtime,
                 interpreter=candidate.interpreter,
                 lock=lock,
-                upgraded=upgraded,
+                upgraded=_list_upgraded(setting, each, lock),
                 shipped=each.shipped,
                 kept_for=_serving.explain_each(setting, each.loader, lock),
                 unshipped=_serving.list_unshipped(setting, each.loader, lock),
@@ -299,10 +283,47 @@ def _plans(
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),
                 passes=_passes(request, setting.target.target, flavor.name),
                 keep=(*request.slimming.keep, *setting.target.keep),
-                reasons=reasons,
+                reasons=(*candidate.reasons, *earlier, *said, *dropped),
             )
         )
     return _serving.drop_idle(plans), words
+
+
+def _explain_plan(
+    setting: Setting, question: Question, attempt: Attempt, locked: _Locked
+) -> tuple[str, ...]:
+    """Say, in order, what an attempt is and what was decided on the way to its lock."""
+    lock, decided = locked
+    kind = question.flavor, attempt.engine, attempt.tier, attempt.frame
+    return (
+        *_reasons.explain_attempt(*kind, setting.model),
+        *_reasons.explain_pickles(question.unpickled),
+        *_reasons.explain_requirements(setting.model),
+        *_names.explain_shadows(setting.model),
+        *decided,
+        *_upgrades.explain_upgraded(_list_upgraded(setting, attempt, lock)),
+        *_serving.explain(attempt.shipped, setting, attempt.loader, lock),
+        *attempt.loader.notes,
+    )
+
+
+def _list_upgraded(setting: Setting, attempt: Attempt, lock: Lock) -> tuple[UpgradedPin, ...]:
+    return () if attempt.loader.alone else _upgrades.list_upgraded(setting, lock)
+
+
+def _is_about_all(attempt: Attempt, error: PlanError) -> bool:
+    """True for what refuses the full list alone, and no digest: it may be none of what ships."""
+    return attempt.shipped is Shipped.DECLARED and type(error) is PlanError
+
+
+def _explain_dropped(attempt: Attempt, error: PlanError) -> list[str]:
+    kind = f"{attempt.tier}/{attempt.frame}"
+    _LOG.debug("%s does not resolve: %s", kind, error)
+    if attempt.shipped is not Shipped.DECLARED:
+        return []
+    if isinstance(error, UnresolvableError):
+        return [f"{kind} is left out: its wheels do not resolve."]
+    return [f"{kind} with all that is listed is left out: {error}"]
 
 
 def _passes(request: BuildRequest, target: Target, flavor: str) -> tuple[str, ...]:
