@@ -15,6 +15,7 @@ from packager.types import (
     EngineOptions,
     EventOptions,
     Front,
+    HttpAuth,
     HttpOptions,
     ModelOptions,
     OutputOptions,
@@ -84,9 +85,12 @@ def _read_engine(
 
 
 def _read_http(
-    *, front: to.Front = Front.HTTP_API, opentelemetry: to.OpenTelemetry = False
+    *,
+    front: to.Front = Front.HTTP_API,
+    auth: to.Auth = HttpAuth.IAM,
+    opentelemetry: to.OpenTelemetry = False,
 ) -> HttpOptions:
-    return HttpOptions(front=front, opentelemetry=opentelemetry)
+    return HttpOptions(front=front, auth=auth, opentelemetry=opentelemetry)
 
 
 def _read_events(

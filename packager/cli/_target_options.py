@@ -12,7 +12,7 @@ import typer
 
 from packager.cli._choices import define_choice, define_enum_choice
 from packager.cli._panels import Panel
-from packager.types import Architecture
+from packager.types import Architecture, HttpAuth
 from packager.types import Engine as EngineName
 from packager.types import Front as HttpFront
 from packager.types import Rollout as TrafficRollout
@@ -216,7 +216,20 @@ Front: TypeAlias = Annotated[
         "--http",
         **define_enum_choice(HttpFront, metavar="<endpoint>"),
         rich_help_panel=Panel.HTTP,
-        help="HTTP endpoint in the template: http-api, function-url or none.",
+        help="HTTP endpoint in the template: http-api, function-url, rest-api (which has API "
+        "keys) or none.",
+    ),
+]
+Auth: TypeAlias = Annotated[
+    HttpAuth,
+    typer.Option(
+        "--auth",
+        **define_enum_choice(HttpAuth, metavar="<auth>"),
+        rich_help_panel=Panel.HTTP,
+        help="What a caller of the HTTP endpoint has to bring: iam (a signed request), jwt (a "
+        "token of your issuer, with http-api), api-key (a key in the header x-api-key, with "
+        "rest-api) or "
+        "none. You can change it when you deploy, by the template's parameter HttpAuth.",
     ),
 ]
 OpenTelemetry: TypeAlias = Annotated[

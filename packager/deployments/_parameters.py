@@ -23,6 +23,8 @@ _FOLDER: Final = TEMPLATES / "aws_lambda"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _OUTPUT: Final = "Queue, event bus, table or delivery stream"
 """Stands where a template names the kind of destination that it was built for."""
+_PARTS: Final = ("_account", "_http")
+"""Folders of parts that every template may have."""
 _OF_SOURCES: Final = ("_events_parameters.yaml", "_files_parameters.yaml")
 
 
@@ -44,6 +46,8 @@ def template_parameters() -> Declared:
     """Every parameter that a template may have, whatever it is built with."""
     text = (_FOLDER / "template.yaml.j2").read_text(encoding="utf-8")
     text = text.partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
+    for part in _PARTS:
+        text += (_FOLDER / part / "parameters.yaml").read_text(encoding="utf-8")
     limits = targets.load(TARGET).limits
     found = dict(_sources(text))
     memory = {"MinValue": limits.memory_mb[0], "MaxValue": limits.memory_mb[1]}

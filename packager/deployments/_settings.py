@@ -22,6 +22,7 @@ from packager.types import (
     BuildRequest,
     Engine,
     Front,
+    HttpAuth,
     Rollout,
     Shipped,
     Tier,
@@ -134,6 +135,7 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "allow_network": ("allow_network", _read_switch),
     "arch": ("architecture", _read_choice("x86_64", "arm64")),
     "atol": ("atol", _error),
+    "auth": ("auth", lambda text: HttpAuth(_read_choice(*HttpAuth)(text))),
     "baseline": ("baseline", _file),
     "batch": ("batch", _read_switch),
     "engine": ("engine", _read_engine),
@@ -172,7 +174,8 @@ AWS_OPTIONS: Final = {
     "tags": "tags of the stack and its resources: team=ml,stage=prod",
 }
 BUILD_OPTIONS: Final = {
-    "front": "http-api (default), function-url or none",
+    "front": "http-api (default), function-url, rest-api or none",
+    "auth": "what an HTTP caller has to bring: iam (default), jwt, api-key or none",
     "memory": "memory in MB (MemorySizeMb); default: from replay's measurement",
     "timeout": "timeout in seconds (TimeoutSeconds); default: from replay's measurement",
     "out": "folder for the artifact; default: a temporary one",

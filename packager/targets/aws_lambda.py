@@ -31,7 +31,12 @@ def target(facts_dir: Path | None = None) -> Target:
             ),
             handlers=("aws_lambda.py", "http/router.py", "http/api_gateway_events.py"),
         ),
-        deployment=Deployment(templates="aws_lambda", deploy="sam deploy --guided", rolls_out=True),
+        deployment=Deployment(
+            templates="aws_lambda",
+            deploy="sam deploy --guided",
+            rolls_out=True,
+            makes_endpoint=True,
+        ),
         tree=Tree(root=PurePosixPath("/var/task"), shadows=facts.shadows(NAME, facts_dir)),
         events=EventSupport(
             sources=aws_sources.SOURCES,

@@ -32,6 +32,7 @@ def target(facts_dir: Path | None = None) -> Target:
             deploy="sam build && sam deploy --guided",
             base_image=base,
             rolls_out=True,
+            makes_endpoint=True,
             compared_by_hand=(
                 "The registry that you push to makes the digest of an image: compare the one that "
                 "`docker push` printed with ImageUri of `aws lambda get-function`."

@@ -151,4 +151,18 @@ class Front(StrEnum):
 
     HTTP_API = "http-api"
     FUNCTION_URL = "function-url"
+    REST_API = "rest-api"
     NONE = "none"
+
+
+class HttpAuth(StrEnum):
+    """Proof of identity that an HTTP caller has to bring."""
+
+    IAM = "iam"
+    """A request signed with AWS credentials."""
+    JWT = "jwt"
+    """A token that an issuer of the deployer's choice signed."""
+    API_KEY = "api-key"
+    """A key of the API's usage plan, in the header `x-api-key`."""
+    NONE = "none"
+    """Nothing: anyone may call."""

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final
 
-from packager.types._choices import Architecture, Device, Engine, Front, Rollout, Shipped, Tier
+from packager.types._choices import (
+    Architecture,
+    Device,
+    Engine,
+    Front,
+    HttpAuth,
+    Rollout,
+    Shipped,
+    Tier,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +88,8 @@ class HttpOptions:
     """Endpoint of the function, and what it reports of its requests."""
 
     front: Front = Front.HTTP_API
+    auth: HttpAuth = HttpAuth.IAM
+    """What a caller has to bring, where the template's parameter is not given another value."""
     opentelemetry: bool = False
     """Metrics, traces and logs leave by the OpenTelemetry distribution of the target's cloud."""
 

@@ -152,6 +152,8 @@ class Deployment:
     """None where a zip is deployed; else a container image is, which is built on this."""
     rolls_out: bool = False
     """Whether its template can move traffic to a new version step by step."""
+    makes_endpoint: bool = False
+    """Whether its template makes the HTTP endpoint, and can say who may call."""
     compared_by_hand: str = ""
     """How to compare what runs with the artifact; empty where a stack of ours states its digest."""
 

@@ -166,6 +166,7 @@ def _target(plan: BuildPlan) -> object:
     return {
         "name": plan.target.name,
         "front": plan.request.http.front,
+        "auth": plan.request.http.auth,
         "architecture": plan.request.target.architecture,
         "runtime": runtime.name,
         "python": plan.interpreter.version,

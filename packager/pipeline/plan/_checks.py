@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from handlers.events import aws_sources
@@ -25,6 +25,8 @@ from packager.types import (
     BuildPlan,
     BuildRequest,
     Device,
+    Front,
+    HttpAuth,
     PassName,
     ResolvedModel,
     Target,
@@ -35,6 +37,14 @@ _REFERENCE: Final = re.compile(
     r"[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
 """https://github.com/distribution/reference/blob/main/reference.go, shortened"""
+
+_AUTH_OF_FRONT: Final[Mapping[Front, tuple[HttpAuth, ...]]] = {
+    Front.HTTP_API: (HttpAuth.IAM, HttpAuth.JWT, HttpAuth.NONE),
+    Front.FUNCTION_URL: (HttpAuth.IAM, HttpAuth.NONE),
+    Front.REST_API: (HttpAuth.IAM, HttpAuth.API_KEY, HttpAuth.NONE),
+    Front.NONE: (),
+}
+"""What each endpoint can ask of a caller; as `HttpAuth` in templates/aws_lambda/_http."""
 
 
 def settings(request: BuildRequest, target: Target) -> None:
@@ -54,6 +64,7 @@ def settings(request: BuildRequest, target: Target) -> None:
             f"--opentelemetry: {target.name} has none to ask for; azure-functions has, and a "
             "container's server sends where OTEL_EXPORTER_OTLP_ENDPOINT says."
         )
+    wrong.extend(_auth(request, target))
     wrong.extend(_doors(request, target))
     if unknown := sorted(set(request.slimming.passes or ()) - set(PASSES)):
         wrong.append(
@@ -135,6 +146,21 @@ def _device(request: BuildRequest, target: Target) -> Iterator[str]:
             devices.cuda(request.target.driver, request.target.facts_dir)
         except ConfigurationError as error:
             yield str(error)
+
+
+def _auth(request: BuildRequest, target: Target) -> Iterator[str]:
+    auth, front = request.http.auth, request.http.front
+    if auth is HttpAuth.IAM:
+        return
+    if not target.deployment.makes_endpoint:
+        yield (
+            f"--auth {auth}: {target.name} has no HTTP endpoint that a template makes; aws-lambda "
+            "and aws-lambda-image have. Leave it out."
+        )
+    elif auth not in _AUTH_OF_FRONT[front]:
+        taken = " or ".join(_AUTH_OF_FRONT[front]) or "no HTTP caller at all"
+        fitting = " or ".join(each for each, known in _AUTH_OF_FRONT.items() if auth in known)
+        yield f"--auth {auth}: --http {front} takes {taken}. Give --http {fitting}."
 
 
 def _doors(request: BuildRequest, target: Target) -> Iterator[str]:

@@ -25,7 +25,7 @@ def refusal(code: str, message: str = "no", operation: str = "Ask") -> ClientErr
 
 def artifact(base: Path, **request: Any) -> Path:
     """The folder of a made-up build, whose zip and report belong together."""
-    plan = fake_plan.plan(request=fake_plan.request(front=Front.NONE, **request))
+    plan = fake_plan.plan(request=fake_plan.request(**{"front": Front.NONE, **request}))
     out = base / "out"
     out.mkdir(parents=True)
     verified = fake_plan.verified(fake_plan.tree(base / "tree", plan))

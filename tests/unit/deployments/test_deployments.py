@@ -57,6 +57,7 @@ VALUES = {
     "allow_unproven": "true",
     "arch": "arm64",
     "atol": "0.1",
+    "auth": "jwt",
     "baseline": __file__,
     "batch": "true",
     "engine": "auto",
@@ -92,14 +93,17 @@ def test_help_names_every_setting_and_parameter() -> None:
 
 
 def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> None:
-    text = (deploying.artifact(tmp_path / "plain") / "template.yaml").read_text()
+    texts = [
+        (deploying.artifact(tmp_path / front, front=front) / "template.yaml").read_text()
+        for front in (Front.HTTP_API, Front.REST_API)
+    ]
 
     known = template_parameters()
 
     assert {"MemorySizeMb", "SnapStart", "HttpAuth", "AlarmTopicArn"} <= set(known)
-    # these are there where there is a door for them, a baseline and a rollout
-    for name in set(known) - {"HttpAuth", "DriftPsiAlarm", "Rollout"}:
-        assert f"\n  {name}:\n" in text
+    # these are there where there is a baseline and a rollout
+    for name in set(known) - {"DriftPsiAlarm", "Rollout"}:
+        assert any(f"\n  {name}:\n" in text for text in texts), name
     assert all(spec["Description"] for spec in known.values())
 
 
@@ -182,7 +186,7 @@ def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatc
         ({"buckte": "x"}, "Did you mean 'bucket'?"),
         ({"memorysizemb": "1"}, "Did you mean 'MemorySizeMb'?"),
         ({"qqq": "1"}, "mlflow deployments help"),
-        ({"front": "door"}, "http-api, function-url, none"),
+        ({"front": "door"}, "http-api, function-url, rest-api, none"),
         ({"python": "3"}, "3.13"),
         ({"rows": "-1"}, "whole number"),
         ({"port": "70000"}, "0 to 65535"),

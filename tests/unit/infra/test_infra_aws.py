@@ -14,15 +14,38 @@ from packager import targets
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.system import resources
-from packager.types import Front, Rollout
+from packager.types import Front, HttpAuth, Rollout
 from tests import fake_plan, sam
 
 _ROLE: Final = resources.INFRA / "aws" / "deploy-role.yaml"
 _ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "AWS::ApiGateway::ApiKey": ("apigateway:POST", "apigateway:GET", "apigateway:DELETE"),
+    "AWS::ApiGateway::Deployment": ("apigateway:POST", "apigateway:GET", "apigateway:DELETE"),
+    "AWS::ApiGateway::RestApi": ("apigateway:POST", "apigateway:PUT", "apigateway:DELETE"),
+    "AWS::ApiGateway::Stage": ("apigateway:POST", "apigateway:PATCH", "apigateway:DELETE"),
+    "AWS::ApiGateway::UsagePlan": ("apigateway:POST", "apigateway:PATCH", "apigateway:DELETE"),
+    "AWS::ApiGateway::UsagePlanKey": ("apigateway:POST", "apigateway:DELETE"),
     "AWS::ApiGatewayV2::Api": ("apigateway:POST", "apigateway:PATCH", "apigateway:DELETE"),
+    "AWS::ApiGatewayV2::ApiMapping": ("apigateway:POST", "apigateway:DELETE"),
+    "AWS::ApiGatewayV2::Authorizer": ("apigateway:POST", "apigateway:PATCH"),
+    "AWS::ApiGatewayV2::DomainName": ("apigateway:POST", "apigateway:DELETE"),
     "AWS::ApiGatewayV2::Integration": ("apigateway:POST", "apigateway:PATCH"),
     "AWS::ApiGatewayV2::Route": ("apigateway:POST", "apigateway:PATCH"),
     "AWS::ApiGatewayV2::Stage": ("apigateway:POST", "apigateway:PATCH"),
+    "AWS::ApplicationAutoScaling::ScalableTarget": (
+        "application-autoscaling:RegisterScalableTarget",
+        "application-autoscaling:DeregisterScalableTarget",
+        "application-autoscaling:DescribeScalableTargets",
+        "application-autoscaling:PutScheduledAction",
+        "application-autoscaling:DeleteScheduledAction",
+        "application-autoscaling:DescribeScheduledActions",
+        "iam:CreateServiceLinkedRole",
+    ),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": (
+        "application-autoscaling:PutScalingPolicy",
+        "application-autoscaling:DeleteScalingPolicy",
+        "application-autoscaling:DescribeScalingPolicies",
+    ),
     "AWS::CloudWatch::Alarm": ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
     "AWS::CloudWatch::Dashboard": (
         "cloudwatch:PutDashboard",
@@ -67,6 +90,8 @@ _ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "iam:DeleteRolePolicy",
         "iam:TagRole",
         "iam:PassRole",
+        "iam:PutRolePermissionsBoundary",
+        "iam:DeleteRolePermissionsBoundary",
     ),
     "AWS::Lambda::Alias": ("lambda:CreateAlias", "lambda:UpdateAlias", "lambda:DeleteAlias"),
     "AWS::Lambda::EventInvokeConfig": ("lambda:PutFunctionEventInvokeConfig",),
@@ -125,6 +150,34 @@ _CODEDEPLOY: Final = (
 """What an alias's UpdatePolicy calls
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-updatepolicy.html)."""
 
+_BY_PROPERTY: Final = (
+    # access logs of an API
+    # (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html)
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:AssociateKmsKey",
+    "logs:DisassociateKmsKey",
+    # a function in a VPC, signed, with a key
+    # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html)
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "lambda:GetCodeSigningConfig",
+    "lambda:PutFunctionCodeSigningConfig",
+    "kms:DescribeKey",
+    "kms:CreateGrant",
+    "kms:Encrypt",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "lambda:PutProvisionedConcurrencyConfig",
+)
+"""What CloudFormation calls for properties that parameters bring."""
+
 
 def _statements(role: str) -> list[dict[str, Any]]:
     found = sam.parse(_ROLE.read_text("utf-8"))["Resources"][role]["Properties"]["Policies"]
@@ -145,6 +198,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     asked: list[dict[str, Any]] = [
         {"front": Front.HTTP_API, "rollout": Rollout.CANARY},
         {"front": Front.FUNCTION_URL},
+        {"front": Front.REST_API, "auth": HttpAuth.API_KEY},
         {"front": Front.NONE, "events": every, **everything},
         *({"events": ("sqs",), "output_to": to} for to in _destinations()),
     ]
@@ -177,7 +231,8 @@ def test_cloudformation_may_make_whatever_a_template_holds(emitted: list[dict[st
     granted = _statements("ExecutionRole")
 
     assert kinds == set(_ACTIONS), "a type of resource that no artifact has, or that has no actions"
-    needed = [*_CODEDEPLOY, *(action for kind in sorted(kinds) for action in _ACTIONS[kind])]
+    by_kind = (action for kind in sorted(kinds) for action in _ACTIONS[kind])
+    needed = [*_CODEDEPLOY, *_BY_PROPERTY, *by_kind]
     assert [a for a in needed if not any(_grants(each, a) for each in granted)] == []
 
 
@@ -211,6 +266,12 @@ _OPEN: Final = {
     "Code": "one bucket",
     "LogsList": "CloudWatch Logs has no narrower resource",
     "HttpApis": "an API has an id that nobody chooses",
+    "AccessLogs": "CloudWatch Logs has no narrower resource",
+    "Networks": "EC2 has no narrower resource",
+    "Keys": "limited by the service that asks",
+    "Signing": "a configuration has an id that nobody chooses",
+    "Warm": "Application Auto Scaling has an id that nobody chooses",
+    "WarmRole": "AWS's own",
     "Subscriptions": "the topic was there before",
     "EventSources": "limited by the function",
     "EventSourcesRead": "a mapping has an id that nobody chooses",
@@ -224,5 +285,5 @@ def test_no_statement_grants_everything_on_everything() -> None:
     open_ended = {
         each["Sid"] for each in statements if each["Resource"] == "*" and "Condition" not in each
     }
-    assert open_ended == {"LogsList", "Summary"}
+    assert open_ended == {"LogsList", "AccessLogs", "Networks", "Summary"}
     assert all(each["Action"] != "*" for each in statements)

@@ -104,7 +104,7 @@ def test_the_template_is_as_before(tmp_path: Path, snapshot: SnapshotAssertion) 
 
 def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None:
     base = {"Function", "FailuresQueue", "FailuresAlarm", "Role", "LogGroup"}
-    base |= {"ErrorsAlarm", "DurationAlarm", "Dashboard"}
+    base |= {"ErrorsAlarm", "DurationAlarm", "Dashboard", "WarmTarget", "WarmScaling"}
     own = {
         "sqs": {"Queue", "QueueTrigger"},
         "sns": {"TopicTrigger", "TopicPermission", "FailuresPolicy", "AsynchronousInvokes"},

@@ -90,7 +90,7 @@ def test_a_broken_template_is_caught(
 
 def test_the_role_may_write_to_its_own_log_and_nothing_else(texts: dict[Front, str]) -> None:
     role = _resources(texts[Front.HTTP_API])["Role"]["Properties"]
-    always, traced = role["Policies"]
+    always, attached, keyed, traced = role["Policies"]
 
     assert "ManagedPolicyArns" not in role
     assert always["PolicyDocument"]["Statement"] == [
@@ -100,20 +100,25 @@ def test_the_role_may_write_to_its_own_log_and_nothing_else(texts: dict[Front, s
             "Resource": {"Fn::GetAtt": ["LogGroup", "Arn"]},
         }
     ]
+    assert [each["Fn::If"][0] for each in (attached, keyed)] == ["IsInVpc", "HasKey"]
+    assert [each["Fn::If"][2] for each in (attached, keyed)] == [{"Ref": "AWS::NoValue"}] * 2
     condition, granted, otherwise = traced["Fn::If"]
     assert (condition, otherwise) == ("IsTraced", {"Ref": "AWS::NoValue"})
     assert granted["PolicyDocument"]["Statement"][0]["Action"] == [
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
     ]
-    others = [r for r in _resources(texts[Front.HTTP_API]).values() if r["Type"].endswith("Policy")]
+    types = [each["Type"] for each in _resources(texts[Front.HTTP_API]).values()]
+    others = [kind for kind in types if kind.startswith("AWS::IAM") and kind.endswith("Policy")]
     assert others == []
 
 
 def test_no_front_is_open_unless_asked(texts: dict[Front, str]) -> None:
-    for front, route in ((Front.HTTP_API, "InvocationsRoute"), (Front.FUNCTION_URL, "FunctionUrl")):
+    for front in (Front.HTTP_API, Front.FUNCTION_URL, Front.REST_API):
         template = sam.parse(texts[front])
         assert template["Parameters"]["HttpAuth"]["Default"] == "AWS_IAM"
+    for front, route in ((Front.HTTP_API, "InvocationsRoute"), (Front.FUNCTION_URL, "FunctionUrl")):
+        template = sam.parse(texts[front])
         properties = template["Resources"][route]["Properties"]
         auth = properties.get("AuthorizationType") or properties["AuthType"]
         assert auth == {"Ref": "HttpAuth"}
@@ -144,16 +149,19 @@ def test_a_changed_parameter_publishes_a_version(texts: dict[Front, str]) -> Non
     """A version's description is create-only: a new one replaces it, and the alias follows."""
     resources = _resources(texts[Front.NONE])
     version = next(r for r in resources.values() if r["Type"] == "AWS::Lambda::Version")
-    described = version["Properties"]["Description"]["Fn::Sub"]
+    described, extra = version["Properties"]["Description"]["Fn::Sub"]
+    described += json.dumps(extra)
     function = json.dumps(resources["Function"])
 
     versioned = {
         name
         for name in sam.parse(texts[Front.NONE])["Parameters"]
-        if f'"{name}"' in function and name != "ReservedConcurrency"
+        if f'"{name}"' in function and name not in {"ReservedConcurrency", "CodeSigningConfigArn"}
     }
-    assert versioned == {"MemorySizeMb", "TimeoutSeconds", "LogLevel", "SnapStart"}
-    assert all(f"${{{name}}}" in described for name in versioned | {"Tracing"})
+    assert {"MemorySizeMb", "LogLevel", "KmsKeyArn", "SubnetIds", "EphemeralStorageMb"} <= versioned
+    said = {name for name in versioned if f"${{{name}}}" in described or f'"{name}"' in described}
+    assert said == versioned
+    assert "${Tracing}" in described
 
 
 def test_changed_code_publishes_a_version(texts: dict[Front, str]) -> None:

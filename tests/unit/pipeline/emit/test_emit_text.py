@@ -157,8 +157,9 @@ def test_a_code_span_cannot_be_left(text: str) -> None:
 
 
 def test_every_template_folder_has_a_front_for_each_choice() -> None:
-    template = (resources.TEMPLATES / "aws_lambda" / "template.yaml.j2").read_text()
+    folder = resources.TEMPLATES / "aws_lambda"
+    text = (folder / "template.yaml.j2").read_text()
+    named = re.findall(r'"([a-z-]+)": "(_http/[a-z_]+[.]yaml)"', text)
 
-    assert {front.value for front in Front} - {"none"} <= set(
-        re.findall(r'front == "([^"]+)"', template)
-    )
+    assert {front.value for front in Front} - {"none"} == {front for front, _ in named}
+    assert all((folder / path).is_file() for _, path in named)

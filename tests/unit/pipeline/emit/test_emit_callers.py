@@ -1,0 +1,259 @@
+"""Who may call over HTTP, and the rules of an account: what each parameter changes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from packager.errors import ConfigurationError
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
+from packager.pipeline.plan import check
+from packager.types import Front, HttpAuth
+from tests import fake_plan, sam
+
+_KEY: Final = "arn:aws:kms:us-east-1:123456789012:key/0f0f0f0f-1111-2222-3333-444444444444"
+_ACCOUNT: Final = {
+    "SubnetIds": "subnet-0a0a0a0a0a0a0a0a0,subnet-0b0b0b0b0b0b0b0b0",
+    "SecurityGroupIds": "sg-0c0c0c0c0c0c0c0c0",
+    "KmsKeyArn": _KEY,
+    "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/bound",
+    "RolePath": "/serving/",
+    "EphemeralStorageMb": 2048,
+    "ProvisionedConcurrency": 2,
+    "ProvisionedConcurrencyMax": 9,
+    "ProvisionedFrom": "cron(0 7 ? * MON-FRI *)",
+    "ProvisionedUntil": "cron(0 19 ? * MON-FRI *)",
+    "SnapStart": "None",
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Front, Path]:
+    """One artifact an endpoint, each with another proof of identity; the REST one has events."""
+    found = {}
+    for front, auth in (
+        (Front.HTTP_API, HttpAuth.JWT),
+        (Front.FUNCTION_URL, HttpAuth.NONE),
+        (Front.REST_API, HttpAuth.API_KEY),
+    ):
+        extra: dict[str, Any] = {}
+        if front is Front.REST_API:
+            extra = {"events": ("sqs",), "output_to": "s3://bucket/p", "once": True}
+        base = tmp_path_factory.mktemp(front.value)
+        plan = fake_plan.plan(request=fake_plan.request(front=front, auth=auth, **extra))
+        out = base / "out"
+        out.mkdir()
+        verified = fake_plan.verified(fake_plan.tree(base / "tree", plan))
+        emit(package(verified, plan, out), verified, plan, out)
+        found[front] = out
+    return found
+
+
+def _read_template(folders: dict[Front, Path], front: Front) -> str:
+    return (folders[front] / "template.yaml").read_text("utf-8")
+
+
+@functools.lru_cache
+def _transformed(text: str) -> dict[str, Any]:
+    return sam.transformed(sam.uploaded(text))
+
+
+@pytest.mark.parametrize(
+    ("front", "default"),
+    [(Front.HTTP_API, "JWT"), (Front.FUNCTION_URL, "NONE"), (Front.REST_API, "API_KEY")],
+)
+def test_the_option_is_the_default_of_the_parameter(
+    folders: dict[Front, Path], front: Front, default: str
+) -> None:
+    parameter = sam.parse(_read_template(folders, front))["Parameters"]["HttpAuth"]
+
+    assert parameter["Default"] == default
+    assert default in parameter["AllowedValues"]
+    assert "AWS_IAM" in parameter["AllowedValues"]
+
+
+def test_every_route_of_an_http_api_asks_for_the_token(
+    folders: dict[Front, Path],
+) -> None:
+    resources = _transformed(_read_template(folders, Front.HTTP_API))["Resources"]
+    routes = [each for each in resources.values() if each["Type"] == "AWS::ApiGatewayV2::Route"]
+
+    assert len(routes) == 4
+    for route in routes:
+        assert route["Properties"]["AuthorizationType"] == {"Ref": "HttpAuth"}
+        condition, authorizer, _ = route["Properties"]["AuthorizerId"]["Fn::If"]
+        assert (condition, authorizer) == ("ChecksTokens", {"Ref": "TokenAuthorizer"})
+    assert resources["TokenAuthorizer"]["Condition"] == "ChecksTokens"
+    assert resources["TokenAuthorizer"]["Properties"]["JwtConfiguration"] == {
+        "Issuer": {"Ref": "JwtIssuer"},
+        "Audience": {"Ref": "JwtAudience"},
+    }
+
+
+def test_a_preflight_is_answered_before_the_function(
+    folders: dict[Front, Path],
+) -> None:
+    api = _transformed(_read_template(folders, Front.HTTP_API))["Resources"]
+    url = _transformed(_read_template(folders, Front.FUNCTION_URL))["Resources"]
+
+    for cors in (
+        api["HttpApi"]["Properties"]["CorsConfiguration"],
+        url["FunctionUrl"]["Properties"]["Cors"],
+    ):
+        condition, given, otherwise = cors["Fn::If"]
+        assert (condition, otherwise) == ("HasCors", {"Ref": "AWS::NoValue"})
+        assert given["AllowOrigins"] == {"Ref": "CorsAllowOrigins"}
+        assert "AllowCredentials" not in given
+    keys = [each["Properties"].get("RouteKey", "") for each in api.values()]
+    assert not any(key.startswith("OPTIONS") or key == "$default" for key in keys)
+
+
+def test_an_access_log_holds_no_body_and_no_query(
+    folders: dict[Front, Path],
+) -> None:
+    for front, kind, name in (
+        (Front.HTTP_API, "HttpStage", "AccessLogSettings"),
+        (Front.REST_API, "RestApiliveStage", "AccessLogSetting"),
+    ):
+        stage = _transformed(_read_template(folders, front))["Resources"][kind]["Properties"]
+        _, settings, _ = stage[name]["Fn::If"]
+        line = json.loads(settings["Format"])
+        assert {"requestId", "status", "latencyMs"} <= line.keys()
+        assert not re.search(
+            r"body|query|authorizer|header|userAgent", settings["Format"], re.IGNORECASE
+        )
+
+
+def test_each_method_of_a_rest_api_asks_for_key_or_signature(
+    folders: dict[Front, Path],
+) -> None:
+    resources = _transformed(_read_template(folders, Front.REST_API))["Resources"]
+    paths = resources["RestApi"]["Properties"]["Body"]["paths"]
+
+    assert set(paths) == {"/invocations", "/ping", "/health", "/version"}
+    for methods in paths.values():
+        (method,) = methods.values()
+        condition, keyed, otherwise = method["security"]["Fn::If"]
+        assert (condition, keyed) == ("AsksForKey", [{"ApiKey": []}])
+        assert otherwise["Fn::If"][:2] == ["AsksForSignature", [{"Signature": []}]]
+        assert method["x-amazon-apigateway-integration"]["type"] == "aws_proxy"
+    for name in ("ApiKey", "UsagePlan", "UsagePlanKey"):
+        assert resources[name]["Condition"] == "AsksForKey"
+
+
+@pytest.mark.parametrize(
+    ("front", "given"),
+    [
+        (
+            Front.HTTP_API,
+            {
+                "JwtIssuer": "https://issuer.example.com",
+                "JwtAudience": "one,two",
+                "JwtScopes": "score",
+                "CorsAllowOrigins": "https://app.example.com",
+                "DomainName": "api.example.com",
+                "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1",
+                "BasePath": "models/churn",
+            },
+        ),
+        (Front.FUNCTION_URL, {"CorsAllowOrigins": "https://app.example.com"}),
+        (
+            Front.REST_API,
+            {"RequestsPerMonth": 5000, "AccessLog": "enabled", "DomainName": "api.example.com"},
+        ),
+    ],
+)
+def test_cfn_lint_finds_nothing_with_every_parameter_given(
+    folders: dict[Front, Path],
+    front: Front,
+    given: dict[str, Any],
+) -> None:
+    template = sam.transformed(sam.uploaded(_read_template(folders, front)), {**_ACCOUNT, **given})
+
+    assert sam.lint(json.dumps(template)) == []
+
+
+def test_every_parameter_says_what_it_takes(
+    folders: dict[Front, Path],
+) -> None:
+    for front in folders:
+        for name, spec in sam.parse(_read_template(folders, front))["Parameters"].items():
+            if name in {"ProvisionedTimezone", "OutputBucket", "OutputPrefix", "PayloadPath"}:
+                continue
+            lists = spec["Type"] == "CommaDelimitedList"
+            assert lists or spec.keys() & {"AllowedValues", "AllowedPattern", "MinValue"}, name
+            if "AllowedPattern" in spec and "Default" in spec:
+                assert re.search(spec["AllowedPattern"], spec["Default"]), name
+
+
+def test_a_key_of_the_account_is_everywhere(folders: dict[Front, Path]) -> None:
+    resources = _transformed(_read_template(folders, Front.REST_API))["Resources"]
+    keyed = {
+        "AWS::Logs::LogGroup": "KmsKeyId",
+        "AWS::SQS::Queue": "KmsMasterKeyId",
+        "AWS::DynamoDB::Table": "SSESpecification",
+        "AWS::Lambda::Function": "KmsKeyArn",
+    }
+    found = set()
+    for name, each in resources.items():
+        if each["Type"] in keyed:
+            found.add(each["Type"])
+            assert "HasKey" in json.dumps(each["Properties"][keyed[each["Type"]]]), name
+    assert found == set(keyed)
+
+
+def test_every_role_is_bounded(folders: dict[Front, Path]) -> None:
+    for front in folders:
+        roles = [
+            each["Properties"]
+            for each in _transformed(_read_template(folders, front))["Resources"].values()
+            if each["Type"] == "AWS::IAM::Role"
+        ]
+        assert roles
+        for role in roles:
+            assert role["Path"] == {"Ref": "RolePath"}
+            assert role["PermissionsBoundary"]["Fn::If"][0] == "HasBoundary"
+
+
+@pytest.mark.parametrize(
+    ("front", "auth", "words"),
+    [
+        (
+            Front.HTTP_API,
+            HttpAuth.API_KEY,
+            "takes iam or jwt or none. Give --http rest-api.",
+        ),
+        (Front.REST_API, HttpAuth.JWT, "Give --http http-api."),
+        (Front.FUNCTION_URL, HttpAuth.JWT, "--http function-url takes iam or none."),
+        (Front.NONE, HttpAuth.NONE, "--http none takes no HTTP caller at all."),
+    ],
+)
+def test_what_an_endpoint_cannot_ask_for_is_refused_at_once(
+    front: Front, auth: HttpAuth, words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        check(fake_plan.request(front=front, auth=auth))
+
+
+@pytest.mark.parametrize("name", ["azure-functions", "gpu-container"])
+def test_other_targets_say_that_they_make_no_endpoint(name: str) -> None:
+    request = fake_plan.request(target=name, auth=HttpAuth.JWT)
+
+    with pytest.raises(ConfigurationError, match=f"--auth jwt: {name} has no HTTP endpoint"):
+        check(request)
+
+
+def test_the_page_shows_how_a_caller_proves_who_it_is(
+    folders: dict[Front, Path],
+) -> None:
+    pages = {front: (out / "README.md").read_text("utf-8") for front, out in folders.items()}
+
+    assert "authorization: Bearer $TOKEN" in pages[Front.HTTP_API]
+    assert "x-api-key: $KEY" in pages[Front.REST_API]
+    assert "--aws-sigv4" not in pages[Front.FUNCTION_URL]
