@@ -24,7 +24,8 @@ _QUERY: Final = re.compile(
 )
 _HEADER: Final = re.compile(
     r"(?i)(\bauthorization\b\W{1,6}(?:basic|bearer|token)\s+|\bbearer\s+(?=[\w.~+/=-]{16}))"
-    r"[^\s\"',;]+"
+    # a shell's variable is no secret: a page shows where a caller puts its own
+    r"(?!\$[A-Z_]+\b)[^\s\"',;]+"
 )
 _TOKEN: Final = re.compile(
     r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|dapi[0-9a-f]{32}|hf_[A-Za-z0-9]{30,})"

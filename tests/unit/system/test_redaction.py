@@ -80,3 +80,10 @@ def test_no_error_says_a_password() -> None:
 )
 def test_a_host_is_named_without_user_and_path(address: str, host: str) -> None:
     assert name_host(address) == host
+
+
+def test_a_variable_in_a_header_is_no_secret() -> None:
+    line = 'curl -H "authorization: Bearer $TOKEN"'
+
+    assert redact(line) == line
+    assert redact('"authorization: Bearer $e_cret9"') == '"authorization: Bearer ***"'
