@@ -349,6 +349,6 @@ _FUNCTION = _start_function(_ROOT) if os.access(f"{_ROOT}/{FILENAME}", os.F_OK) 
 def handler(event: object, context: object) -> object:
     """Answer the runtime's call, with a decoded event and Lambda's context object."""
     if _FUNCTION is None:
-        msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
+        msg = f"{FILENAME} is not beside handlers/. Deploy the whole folder or zip as it was built."
         raise InternalError(msg)
     return _FUNCTION(event, context)

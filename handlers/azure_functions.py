@@ -239,6 +239,6 @@ app: func.Blueprint = func.Blueprint() if _FUNCTION is None else _FUNCTION.app()
 def http(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Every method and route; which of them exist is handlers.http.router's to say."""
     if _FUNCTION is None:
-        msg = f"{FILENAME} does not lie beside handlers/: this is no built function"
+        msg = f"{FILENAME} is not beside handlers/. Deploy the whole folder as it was built."
         raise RuntimeError(msg)
     return _FUNCTION(req, context)

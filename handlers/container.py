@@ -191,7 +191,9 @@ async def _run_server(folder: Path, settings: ServiceSettings) -> int:
     await asyncio.wait((running, starting), return_when=asyncio.FIRST_COMPLETED)
     failed = starting.exception() if starting.done() else None
     if failed is not None:
-        _LOG.error("The model cannot be served: %s: %s", type(failed).__name__, failed)
+        _LOG.error(
+            "The model did not load, and the server stops: %s: %s", type(failed).__name__, failed
+        )
         server.should_exit = True
     await running
     if not starting.done():
@@ -210,8 +212,8 @@ def main(argv: list[str]) -> int:
     folder = Path(__file__).resolve().parent.parent
     if not (folder / FILENAME).is_file():
         _LOG.error(
-            "%s is not beside handlers/, so this is not a built container: run the image as it "
-            "was built",
+            "%s is not beside handlers/, so this is no built container. Run the image as it was "
+            "built.",
             FILENAME,
         )
         return 2

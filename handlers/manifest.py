@@ -70,7 +70,10 @@ class Manifest:
         with open(f"{folder}/{FILENAME}", encoding="utf-8") as file:  # noqa: PTH123 - read at start
             values = json.load(file)
         if values.get("schema_version") != SCHEMA_VERSION:
-            msg = f"{FILENAME} has schema {values.get('schema_version')}, not {SCHEMA_VERSION}"
+            msg = (
+                f"{FILENAME} has schema {values.get('schema_version')}, and this code reads "
+                f"{SCHEMA_VERSION}. Use the handlers/ that the artifact was built with."
+            )
             raise ValueError(msg)
         return cls(**values)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
 
+from handlers.scoring.errors import suggest_name
+
 CPU: Final = "cpu"
 _KINDS: Final = ("auto", "cuda", CPU)
 _DEVICE: Final = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
@@ -45,7 +47,10 @@ def read_device(environ: Mapping[str, str] = os.environ) -> tuple[str, bool]:
     """
     kind = environ.get("PACKAGER_DEVICE", "auto").strip().lower() or "auto"
     if kind not in _KINDS:
-        raise ValueError(f"PACKAGER_DEVICE must be one of {', '.join(_KINDS)}, and it is {kind!r}")
+        raise ValueError(
+            f"PACKAGER_DEVICE must be one of {', '.join(_KINDS)}, and it is {kind!r}."
+            f"{suggest_name(kind, _KINDS)}"
+        )
     return kind, environ.get("PACKAGER_ALLOW_CPU", "") == "1" or kind != "cuda"
 
 

@@ -88,7 +88,12 @@ def run(folder: Path, source: str, target: str, environ: Mapping[str, str] = os.
         _LOG.error("%s", error.message)
         return NEVER
     except AWS_ERRORS as error:
-        _LOG.error("S3 answered %s", code(error))
+        _LOG.error(
+            "The files of %s cannot be listed: S3 answered %s. Check the address, and that the "
+            "job's role may list the bucket.",
+            source,
+            code(error),
+        )
         return AGAIN
     _LOG.info("%d files are share %d of %d", len(named), share.index, share.of)
     if not named:
@@ -132,11 +137,18 @@ def _list_pairs(source: str, target: str, share: Share) -> Iterator[tuple[Addres
     bucket, _, prefix = source.removeprefix("s3://").partition("/")
     to, _, folder = target.removeprefix("s3://").partition("/")
     if not (source.startswith("s3://") and target.startswith("s3://") and bucket and to):
-        raise InvalidInputError("A folder is named as s3://BUCKET/FOLDER/.")
+        raise InvalidInputError(
+            "A folder and the folder for its answers are needed, each as s3://BUCKET/FOLDER/."
+        )
     if not target.endswith("/"):
-        raise InvalidInputError("The answers to a folder are a folder: s3://BUCKET/FOLDER/.")
+        raise InvalidInputError(
+            "The answers to a folder go to a folder. End the second address with a slash."
+        )
     if bucket == to and folder.startswith(prefix):
-        raise InvalidInputError("The answers lie among the files: the next job would score them.")
+        raise InvalidInputError(
+            "The answers would lie among the files, and the next job would score them. Name "
+            "another folder for them."
+        )
     for key in _list_keys(bucket, prefix)[share.index :: share.of]:
         answers = f"{folder}{key.removeprefix(prefix)}.jsonl"
         yield Address(bucket=bucket, key=key), Address(bucket=to, key=answers)

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from handlers.manifest import Manifest
-from handlers.scoring.errors import DATA_ERRORS, InvalidInputError, ScoringError
+from handlers.scoring.errors import DATA_ERRORS, InvalidInputError, ScoringError, suggest_name
 from handlers.scoring.request_parsing import Request
 from handlers.scoring.responses import jsonable
 from handlers.scoring.schema.signature import DataType, Type, read_schema
@@ -62,9 +62,12 @@ def read(body: bytes, header_bytes: str | None, manifest: Manifest) -> Infer:
     try:
         value = json.loads(body[:size])
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError("The body's header is not JSON.") from error
+        raise InvalidInputError(
+            "The body does not begin with a JSON object. Check the body and, with binary data, "
+            "Inference-Header-Content-Length."
+        ) from error
     if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
-        raise InvalidInputError("The body has no list `inputs`.")
+        raise InvalidInputError("The body is no JSON object with a list `inputs`.")
     tensors = _read_tensors(value["inputs"], memoryview(body)[size:])
     given = _read_parameters(value)
     params = {key: each for key, each in given.items() if key not in _OWN}
@@ -84,17 +87,20 @@ def _read_size(header_bytes: str | None, body_bytes: int) -> int:
     digits = header_bytes.lstrip("0") or header_bytes[:1]
     # a number of more digits is beyond any body, and Python reads no more than 4,300 of them
     if not digits.isdecimal() or int(digits[:_SIZE_DIGITS]) > body_bytes:
-        raise InvalidInputError("Inference-Header-Content-Length is not within the body.")
+        raise InvalidInputError(
+            "Inference-Header-Content-Length must be the JSON part's size in bytes, at most the "
+            "body's."
+        )
     return int(digits)
 
 
 def _read_outputs(outputs: object, *, binary: bool) -> tuple[tuple[str, bool], ...]:
     """Return each output that is wanted, and whether as binary. Raises InvalidInputError."""
     if not isinstance(outputs, list) or not all(isinstance(each, dict) for each in outputs):
-        raise InvalidInputError("`outputs` is no list of objects.")
+        raise InvalidInputError("`outputs` must be a list of objects, each with a `name`.")
     names = [str(each.get("name")) for each in outputs]
     if len(set(names)) < len(names):
-        raise InvalidInputError("`outputs` names an output twice.")
+        raise InvalidInputError("`outputs` names an output twice. Name each once.")
     return tuple(
         (name, bool(_read_parameters(each).get("binary_data", binary)))
         for name, each in zip(names, outputs, strict=True)
@@ -108,6 +114,7 @@ def write(prediction: object, infer: Infer, manifest: Manifest) -> tuple[bytes, 
     if missing := [name for name, _ in wanted if name not in named]:
         raise InvalidInputError(
             f"The model has no output {', '.join(missing)}; it has {', '.join(named)}."
+            f"{suggest_name(missing[0], named)}"
         )
     outputs, raw = [], []
     for name, binary in wanted:
@@ -167,7 +174,7 @@ def _name_datatype(kind: Type) -> str:
 def _read_parameters(value: Mapping[str, object]) -> dict[str, Any]:
     found = value.get("parameters") or {}
     if not isinstance(found, dict):
-        raise InvalidInputError("`parameters` is no object.")
+        raise InvalidInputError("`parameters` must be an object.")
     return found
 
 
@@ -176,7 +183,7 @@ def _read_tensors(inputs: list[object], rest: memoryview) -> dict[str, Array]:
     at = 0
     for each in inputs:
         if not isinstance(each, dict) or not {"name", "datatype", "shape"} <= each.keys():
-            raise InvalidInputError("An input needs a name, a datatype and a shape.")
+            raise InvalidInputError("Each input must have a `name`, a `datatype` and a `shape`.")
         size = _read_parameters(each).get("binary_data_size")
         try:
             shape = tuple(int(length) for length in each["shape"])
@@ -186,7 +193,10 @@ def _read_tensors(inputs: list[object], rest: memoryview) -> dict[str, Array]:
                 raw = rest[at : at + int(size)]
                 at += int(size)
                 if len(raw) != int(size):
-                    raise InvalidInputError(f"The body ends within the input {each['name']}.")
+                    raise InvalidInputError(
+                        f"The body ends within the input {each['name']}. Its "
+                        "`binary_data_size` must be the size of its data in bytes."
+                    )
                 array = _from_bytes(raw, str(each["datatype"]))
             found[str(each["name"])] = _shape_array(array, shape, each["name"])
         except ScoringError:
@@ -197,23 +207,28 @@ def _read_tensors(inputs: list[object], rest: memoryview) -> dict[str, Array]:
                 detail=f"Error: {error!r}",
             ) from error
     if at != len(rest):
-        raise InvalidInputError("The body has more bytes than its inputs.")
+        raise InvalidInputError(
+            "The body has more bytes than its inputs. Each `binary_data_size` must be the size of "
+            "that input's data in bytes."
+        )
     if not found:
-        raise InvalidInputError("The body has no input.")
+        raise InvalidInputError("The list `inputs` is empty. Send the model's inputs in it.")
     return found
 
 
 def _shape_array(array: Array, shape: tuple[int, ...], name: str) -> Array:
     if min(shape, default=0) < 0:
-        raise InvalidInputError(f"The input {name} has a negative size.")
+        raise InvalidInputError(f"The shape of the input {name} has a number below 0.")
     if math.prod(length or 1 for length in shape) > max(array.size, _MAX_EMPTY):
-        raise InvalidInputError(f"The input {name} has more rows than values.")
+        raise InvalidInputError(f"The input {name} has fewer values than its shape.")
     return array.reshape(shape)
 
 
 def _from_json(data: object, datatype: str) -> Array:
     if data is None:
-        raise InvalidInputError("An input has neither data nor a binary size.")
+        raise InvalidInputError(
+            "An input must have `data`, or a `binary_data_size` in `parameters`."
+        )
     if datatype == _BYTES:
         texts: list[Any] = []
         _flatten_values(data, texts)
@@ -230,7 +245,10 @@ def _from_bytes(raw: memoryview, datatype: str) -> Array:
         length = int.from_bytes(raw[at : at + 4], "little")
         at += 4
         if at + length > len(raw):
-            raise InvalidInputError("A text is longer than its tensor.")
+            raise InvalidInputError(
+                "A text ends beyond its tensor. Write its size in 4 bytes before it, the lowest "
+                "first."
+            )
         texts.append(bytes(raw[at : at + length]).decode())
         at += length
     return np.array([*texts, None], dtype=object)[:-1]
@@ -238,7 +256,10 @@ def _from_bytes(raw: memoryview, datatype: str) -> Array:
 
 def _name_dtype(datatype: str) -> str:
     if datatype not in _DTYPES:
-        raise InvalidInputError(f"There is no datatype {datatype}; {', '.join(_DTYPES)} and BYTES.")
+        raise InvalidInputError(
+            f"There is no datatype {datatype}; there are {', '.join(_DTYPES)} and BYTES."
+            f"{suggest_name(datatype, (*_DTYPES, _BYTES))}"
+        )
     return _DTYPES[datatype]
 
 

@@ -66,7 +66,9 @@ def example(scorer: Scorer, folder: Path) -> Checked | None:
     try:
         return scorer.read((folder / scorer.manifest.example).read_bytes(), JSON)
     except (OSError, ScoringError) as error:
-        _LOG.warning("The saved example cannot be read: %s", error)
+        _LOG.warning(
+            "The saved example cannot be read, so the model is not warmed up with it: %s", error
+        )
         return None
 
 

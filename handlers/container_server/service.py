@@ -49,7 +49,9 @@ class _Late:
 
     def predict(self, data: Any, params: dict[str, object] | None) -> Any:
         if self.inner is None:
-            raise ScoringError("The model is not loaded yet.", error_code=_NOT_TAKING)
+            raise ScoringError(
+                "The model is not loaded yet. Try again soon.", error_code=_NOT_TAKING
+            )
         return self.inner.predict(data, params)
 
 

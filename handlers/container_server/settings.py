@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from handlers.scoring.errors import suggest_name
+
 _PORTS: Final = ("SAGEMAKER_BIND_TO_PORT", "FUNCTIONS_CUSTOMHANDLER_PORT", "PORT", "AWS_LWA_PORT")
 """SageMaker; Azure Functions' custom handlers; Cloud Run and Container Apps; Lambda's adapter."""
 
@@ -45,13 +47,16 @@ class ServiceSettings:
             except ValueError:
                 value = -1.0
             if not least <= value < 1e9:
-                wrong.append(f"{name} must be a number of at least {least:g}, and it is {text!r}")
+                wrong.append(f"{name} must be a number of at least {least:g}, and it is {text!r}.")
             return value
 
         def choice(name: str, known: tuple[str, ...]) -> str:
             text = environ.get(name, "").strip().lower() or known[0]
             if text not in known:
-                wrong.append(f"{name} must be one of {', '.join(known)}, and it is {text!r}")
+                meant = suggest_name(text, known)
+                wrong.append(
+                    f"{name} must be one of {', '.join(known)}, and it is {text!r}.{meant}"
+                )
             return text
 
         port = next((name for name in _PORTS if environ.get(name, "").strip()), "PORT")
@@ -68,5 +73,5 @@ class ServiceSettings:
             tolerance=number("PACKAGER_TOLERANCE", 0, 0),
         )
         if wrong:
-            raise ValueError("; ".join(wrong))
+            raise ValueError(" ".join(wrong))
         return made

@@ -57,7 +57,12 @@ class Collected:
         too_large = set()
         for place, message in enumerate(messages):
             if self._size_bytes is not None and len(message.body) > self._size_bytes:
-                _LOG.error("An answer of %d bytes is too large for its queue", len(message.body))
+                _LOG.error(
+                    "An answer of %d bytes is too large for its queue, which takes %d. Send fewer "
+                    "rows a message, or build with --output-to blob://CONTAINER/FOLDER.",
+                    len(message.body),
+                    self._size_bytes,
+                )
                 too_large.add(place)
             else:
                 self.messages.append(message)
@@ -76,7 +81,10 @@ class TriggerFunctions:
         """`record` writes the log's line: of which function, what it did, the worker's context."""
         manifest = scorer.manifest
         if manifest.output not in azure_triggers.OUTPUTS:
-            raise ValueError(f"answers cannot go to {manifest.output!r} here")
+            raise ValueError(
+                f"Answers cannot go to {manifest.output!r}; on Azure they go to "
+                f"{', '.join(azure_triggers.OUTPUTS)}. Build with another --output-to."
+            )
         self._scorer, self._record = scorer, record
         self._names = tuple(name for name in manifest.events if name != azure_triggers.BATCHES)
         self._output = manifest.output

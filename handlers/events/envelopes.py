@@ -43,8 +43,8 @@ def decode_body(body: object) -> object:
     if isinstance(body, bytes):
         for mark, words in _BINARY.items():
             if body.startswith(mark):
-                raise InvalidInputError(f"The record {words}: it has to be plain JSON.")
-    raise InvalidInputError("The record is not JSON.")
+                raise InvalidInputError(f"The record {words}. Send it as plain JSON.")
+    raise InvalidInputError("The record is not JSON. Send a JSON object that the model takes.")
 
 
 def open_envelopes(found: object, *, of_files: bool = False, keep: str | None = None) -> object:
@@ -81,7 +81,7 @@ def _one_event(found: object) -> object:
         return found
     if len(found) > 1:
         raise InvalidInputError(
-            f"The record is a batch of {len(found)} events of Event Grid or CloudEvents: have "
+            f"The record is a batch of {len(found)} events of Event Grid or CloudEvents. Have "
             "them delivered one by one."
         )
     return found[0]
@@ -91,18 +91,21 @@ def _refuse_form(found: _Fields) -> None:
     """Raises InvalidInputError for what other services write into a queue and is no request."""
     if _is_of_bucket(found):
         raise InvalidInputError(
-            "The record is a notice of S3: objects are read only where the queue that the stack "
-            "made for notices tells of them."
+            "The record is a notice of S3, which comes by another queue. Have the bucket write to "
+            "the queue that the stack made for notices (--event s3)."
         )
     if _is_texts(found, "Type", "TopicArn", "Token") and "SubscribeURL" in found:
-        raise InvalidInputError("The record is SNS's confirmation of a subscription.")
+        raise InvalidInputError(
+            "The record is SNS's confirmation of a subscription and holds no request. Open its "
+            "SubscribeURL once."
+        )
     if isinstance(dig(found, "dynamodb", "Keys"), dict) and _is_texts(found, "eventID"):
         raise InvalidInputError(
-            "The record is a change of a DynamoDB table: build with --event dynamodb for these."
+            "The record is a change of a DynamoDB table. Build with --event dynamodb for these."
         )
     if (source := _source_of(found)) is not None:
         raise InvalidInputError(
-            f"The record is a whole event of {source}, not one of its payloads: send these."
+            f"The record is a whole event of {source}. Send its payloads, one a record."
         )
 
 
@@ -161,7 +164,10 @@ def _is_destination(found: _Fields) -> bool:
 
 def _of_destination(found: _Fields) -> object:
     if dig(found, "requestContext", "condition") != "Success":
-        raise InvalidInputError("The record tells that a function failed: it has no answer in it.")
+        raise InvalidInputError(
+            "The record tells that a function failed, and holds no answer. Send on the function's "
+            "successes alone."
+        )
     return found["responsePayload"]
 
 

@@ -114,7 +114,10 @@ class EventProcessor:
         Raises RecordsFailedError, NoOutputError, and ScoringError for what its caller is told.
         """
         if self._output is None and not source.RETURNS:
-            raise NoOutputError(f"PACKAGER_OUTPUT is empty: answers to {source.NAME} would be lost")
+            raise NoOutputError(
+                f"PACKAGER_OUTPUT is empty, so answers to {source.NAME} would be lost. Build with "
+                "--output-to, or set the variable."
+            )
         records = read_records(source, event)
         if source.RETURNS:
             outcomes = self._score_records(records, context)
@@ -178,7 +181,11 @@ class EventProcessor:
         try:
             return files.score(record, record.file, lambda: left() / 1000)
         except MemoryError as error:
-            _LOG.error("A file does not fit the memory, at %s", log_redaction.place(error))
+            _LOG.error(
+                "A file does not fit the memory, at %s. Raise MemorySizeMb, or lower "
+                "PACKAGER_CHUNK_BYTES.",
+                log_redaction.place(error),
+            )
             return Outcome(record=record, retry=True)
         except Exception as error:  # noqa: BLE001 - the text may quote data
             _LOG.error("%s at %s", type(error).__name__, log_redaction.place(error))
@@ -187,7 +194,7 @@ class EventProcessor:
 
     def _opened_files(self) -> Files:
         if self._open_files is None:
-            raise NoOutputError("there is nothing that scores files")
+            raise NoOutputError("This artifact scores no files. Build it with --event files or s3.")
         self._files = self._open_files()
         return self._files
 
@@ -232,7 +239,10 @@ class EventProcessor:
             found = envelopes.open_envelopes(found, keep=self._path[0] if self._path else None)
         for name in self._path:
             if isinstance(found, dict) and name not in found:
-                raise InvalidInputError(f"The record has no {'.'.join(self._path)}.")
+                raise InvalidInputError(
+                    f"The record has no {'.'.join(self._path)}, where PACKAGER_PAYLOAD_PATH has "
+                    "the request."
+                )
             # JSON may lie in JSON as text
             found = envelopes.decode_body(found[name]) if isinstance(found, dict) else None
         return found

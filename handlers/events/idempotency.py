@@ -23,6 +23,10 @@ from handlers.events.records import Claim
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 16
+_REFUSED = (
+    "The table of answered records failed, and records may come again: %s. Check "
+    "PACKAGER_ONCE_TABLE and the role's permission to write to it."
+)
 _KEPT_SECONDS = 14 * 24 * 3600
 """As long as a queue keeps a message at most."""
 _CONDITION = "attribute_not_exists(id) OR (#state = :claimed AND #until < :now)"
@@ -94,7 +98,7 @@ class IdempotencyTable:
             )
         except AWS_ERRORS as error:
             if code(error) != "ConditionalCheckFailedException":
-                _LOG.error("The table of answered records failed: %s", code(error))
+                _LOG.error(_REFUSED, code(error))
                 return Claim.ELSEWHERE
             held = getattr(error, "response", {}).get("Item") or {}
             return Claim.DONE if held.get("state") == {"S": "done"} else Claim.ELSEWHERE
@@ -108,7 +112,7 @@ class IdempotencyTable:
             call(TableName=self._table, **values)
         except AWS_ERRORS as error:
             if code(error) != "ConditionalCheckFailedException":
-                _LOG.error("The table of answered records failed: %s", code(error))
+                _LOG.error(_REFUSED, code(error))
 
     def _call_each(self, one: Callable[[str], object], ids: Sequence[str]) -> list[Any]:
         if len(ids) < 2:

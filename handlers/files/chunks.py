@@ -153,9 +153,13 @@ def length(data: Any) -> int:
     if isinstance(data, dict):
         sizes = {len(array) for array in data.values() if isinstance(array, np.ndarray)}
         if len(sizes) != 1:
-            raise InvalidInputError("A file must hold rows.")
+            raise InvalidInputError(
+                "The file holds no rows that a model takes. Send a table or a list."
+            )
         return sizes.pop()
     try:
         return len(data)
     except TypeError as error:
-        raise InvalidInputError("A file must hold rows.") from error
+        raise InvalidInputError(
+            "The file holds no rows that a model takes. Send a table or a list."
+        ) from error

@@ -59,7 +59,11 @@ class Files:
             if code(error) in _GONE:
                 gone = "The object is not there any more in the version that was named."
                 return Outcome(record=record, error=ScoringError(gone))
-            _LOG.error("A file could not be read or answered: S3 said %s", code(error))
+            _LOG.error(
+                "A file was not read or its answers not written, and it comes again: S3 answered "
+                "%s. Check the role's permissions for both.",
+                code(error),
+            )
             return Outcome(record=record, retry=True, error=_make_fault(error))
 
     def _score_file(

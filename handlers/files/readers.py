@@ -145,8 +145,8 @@ def _read_json(source: Bytes, chunk_bytes: int) -> Iterator[Part]:
         return
     if source.size_bytes > chunk_bytes:
         raise TooLargeError(
-            f"One JSON request may have {chunk_bytes} bytes in a file. Larger ones: a list of "
-            "rows, JSON Lines or CSV."
+            f"The file is one JSON request of more than {chunk_bytes} bytes. Write it as a list "
+            "of rows, as JSON Lines or as CSV."
         )
     yield Document(_encode_text(text + "".join(decode(block) for block in blocks)))
 
@@ -193,7 +193,9 @@ def _cut_items(text: str, more: Iterator[str], most: int) -> Iterator[bytes]:
         comma = text[after] == ","
         place = after + comma
     if "".join([text[place + 1 :], *more]).strip():
-        raise InvalidInputError("The file goes on after its JSON list.")
+        raise InvalidInputError(
+            "The file goes on after its JSON list. Write one list, or JSON Lines (.jsonl)."
+        )
 
 
 def _grow_text(text: str, more: Iterator[str], most: int) -> str:
@@ -246,7 +248,10 @@ def _read_parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise InvalidInputError("The artifact holds no pyarrow to read Parquet with.") from error
+        raise InvalidInputError(
+            "The artifact holds no pyarrow to read Parquet with. Send CSV or JSON Lines, or build "
+            "with --keep-package pyarrow."
+        ) from error
     opened = _Seekable(source)
     try:
         file = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
@@ -258,7 +263,9 @@ def _read_parquet(source: Bytes, chunk_bytes: int) -> Iterator[Batch]:
         if error is opened.failure:
             raise
         # what is damaged stays damaged: as a cause, an OSError would have the file come again
-        raise InvalidInputError("The file is not Parquet, or it is damaged.") from None
+        raise InvalidInputError(
+            "The file is not Parquet, or it is damaged. Write it again."
+        ) from None
 
 
 def _gather_rows(file: pq.ParquetFile, chunk_bytes: int) -> Iterator[list[pa.RecordBatch]]:

@@ -154,8 +154,8 @@ class Rows:
         self.bad += 1
         if self.bad > self._most_bad:
             raise ScoringError(
-                f"More than {self._most_bad} rows of the file cannot be scored. The last one: "
-                f"{error.message}"
+                f"More than {self._most_bad} rows of the file cannot be scored. Correct them, or "
+                f"raise PACKAGER_BAD_ROWS. The last one: {error.message}"
             )
         return Fault(error.error_code, error.message)
 
@@ -193,7 +193,9 @@ def by_row(prediction: object, count: int) -> list[object]:
         found = _list_rows(prediction)
         if len(found) == count:
             return found
-    raise ScoringError("The model does not answer row by row, so it cannot score a file.")
+    raise ScoringError(
+        "The model does not answer row by row, so it cannot score a file. Send it requests."
+    )
 
 
 def _list_rows(value: object) -> list[object]:

@@ -38,7 +38,7 @@ class Address:
         """`s3://bucket/key`. Raises InvalidInputError."""
         bucket, _, key = text.removeprefix("s3://").partition("/")
         if not text.startswith("s3://") or not bucket or not key or key.endswith("/"):
-            raise InvalidInputError("A file is named as s3://BUCKET/KEY.")
+            raise InvalidInputError("The address of a file must be s3://BUCKET/KEY.")
         return cls(bucket=bucket, key=key)
 
     @property
@@ -97,7 +97,9 @@ class Source:
                 failures += 1
                 if failures == _ATTEMPTS or getattr(error, "response", None):
                     raise
-                _LOG.warning("S3 broke off: %s", code(error))
+                _LOG.warning(
+                    "S3 broke off while a file was read, and is asked again: %s", code(error)
+                )
 
     def between(self, start: int, stop: int) -> bytes:
         """Bytes from `start` to before `stop`."""
@@ -189,4 +191,8 @@ class Sink:
         try:
             client("s3").abort_multipart_upload(**self._where, UploadId=self._upload)
         except AWS_ERRORS as error:
-            _LOG.error("An upload was left unfinished: %s", code(error))
+            _LOG.error(
+                "An upload was left unfinished, and its parts cost storage: %s. A lifecycle rule "
+                "of the bucket removes such parts.",
+                code(error),
+            )

@@ -51,7 +51,10 @@ class Entry:
         self.written, self.width, count, self.columns = _read_layout(library)
         labels = options.get("labels")
         if count != len(labels or ()):
-            msg = f"the library tells {count} labels apart, and {len(labels or ())} are named"
+            msg = (
+                f"the library tells {count} labels apart, and {len(labels or ())} are named: "
+                "deploy the artifact whole, as it was built"
+            )
             raise ValueError(msg)
 
     def answer_rows(self, rows: int, columns: Sequence[Column], out: int) -> None:
@@ -69,7 +72,10 @@ class Entry:
     def check_columns(self, handed: Sequence[str], lengths: Sequence[int]) -> None:
         """Raises ValueError for other columns than it reads: of these it would read beyond."""
         if list(handed) != self.columns or len(set(lengths)) != 1:
-            msg = f"the library reads columns of {self.columns}, and is handed {list(handed)}"
+            msg = (
+                f"the library reads columns of {self.columns}, and is handed {list(handed)}: "
+                "deploy the artifact whole, as it was built"
+            )
             raise ValueError(msg)
 
 

@@ -8,7 +8,7 @@ mlflow/error_classification.py, https://github.com/mlflow/mlflow); earlier versi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 BAD_REQUEST = "BAD_REQUEST"
@@ -16,6 +16,8 @@ INVALID_PARAMETER_VALUE = "INVALID_PARAMETER_VALUE"
 INTERNAL_ERROR = "INTERNAL_ERROR"
 SCHEMA_ENFORCEMENT_FAILED = "SCHEMA_ENFORCEMENT_FAILED"
 PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+_LONGEST_NAME = 100
+"""Characters of a name that another is looked for: the time grows with their square."""
 
 STATUS = {
     INTERNAL_ERROR: 500,
@@ -187,3 +189,13 @@ class UnhandledError(PlainError):
 
     def __init__(self) -> None:
         super().__init__("Internal Server Error", status=500, error_code=INTERNAL_ERROR)
+
+
+def suggest_name(given: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'NAME'?` for the closest known name; an empty text without one."""
+    if len(given) > _LONGEST_NAME:
+        return ""
+    import difflib
+
+    close = difflib.get_close_matches(given, tuple(known), 1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from handlers.manifest import Manifest
+from handlers.scoring.errors import suggest_name
 from handlers.values import dataclass
 
 _TRUE = frozenset({"1", "true"})
@@ -54,7 +55,8 @@ def _read_choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...]
     """One of `choices`, the first where the variable is not set."""
     text = environ.get(name, "").strip().lower() or choices[0]
     if text not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, and it is {text!r}")
+        meant = suggest_name(text, choices)
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, and it is {text!r}.{meant}")
     return text
 
 

@@ -118,7 +118,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
                     role=settings.role,
                 )
         if not _stacks.change(cloud, "UPDATE", stack.name, wanted):
-            _LOG.info("%s was so already: nothing was done", name)
+            _LOG.info("%s is up to date: nothing was changed", name)
         return _describe_stack(cloud, self._stack(cloud, name))
 
     @progress()
@@ -129,7 +129,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         settings, cloud = self._begin(name, config, endpoint)
         stack = _stacks.find(cloud, stack_name(name))
         if stack is None:
-            _LOG.info("There is no deployment %s: nothing was done", name)
+            _LOG.info("There is no deployment %s: nothing was deleted", name)
             return
         if not _is_own(stack, name):
             raise _make_exists_error(name, stack)

@@ -84,7 +84,10 @@ def boot_function(artifact: Built, settings: Settings) -> Iterator[Emulator]:
         _LOG.info("Booting the function under Lambda's runtime client and emulator")
         # its process starts with the first request
         if call_over_http(emulator, http_event("GET", "/ping", b"", {}))[0] != 200:
-            raise EmulatorError(f"The function does not start.\n{emulator.log()[-_LOG_TAIL:]}")
+            raise EmulatorError(
+                f"The function does not start. Its log ends:\n{emulator.log()[-_LOG_TAIL:]}\n"
+                "`packager doctor` says what this machine lacks."
+            )
         yield emulator
 
 

@@ -109,7 +109,8 @@ def change(cloud: Cloud, kind: _Kind, name: str, wanted: Change) -> bool:
             if _UNCHANGED.search(reason):
                 return False
             raise DeploymentError(
-                f"CloudFormation refused the template for {name}: {reason or error}",
+                f"CloudFormation refused the template for {name}: {reason or error}\nNothing was "
+                "changed. Correct what it names and run the command again.",
                 "INVALID_PARAMETER_VALUE",
             ) from error
         _LOG.info("CloudFormation: %s of stack %s", kind.lower(), name)
@@ -134,7 +135,8 @@ def remove(cloud: Cloud, stack: Stack, role: str | None) -> None:
             waiter.wait(StackName=stack.id, WaiterConfig=_WAIT)
         except WaiterError as error:
             raise DeploymentError(
-                f"The stack {stack.name} was not deleted.\n{_reasons(cloud, stack.id)}",
+                f"The stack {stack.name} was not deleted.\n{_reasons(cloud, stack.id)}\nRemove "
+                "what still uses it and run the command again.",
                 "INTERNAL_ERROR",
             ) from error
 

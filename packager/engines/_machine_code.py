@@ -49,6 +49,9 @@ _INEXACT: Final = (
 _HINT_INEXACT: Final = (
     "Build with --engine machine-code, or give --rtol, if a difference of 1e-12 relative will do."
 )
+_HINT_COMPILER: Final = (
+    "Try again once the package index, memory and disk allow it, or build with --engine native."
+)
 _PARTS: Final = ("machine_code", "proof")
 _FORM: Final = ("form.json", "constants.bin")
 _RESULT: Final = "result.json"
@@ -159,7 +162,8 @@ def _compile_form(
     try:
         compiler = virtual_environments.ensure(plan.interpreter, [tool], label="c-compiler")
     except ToolError as error:
-        raise _refuse(f"the C compiler {tool} cannot be installed: {error}") from error
+        why = f"the C compiler {tool} cannot be installed: {error}"
+        raise _worker_call.refuse_model(FORM, [why], _HINT_COMPILER) from error
     try:
         with make_scratch("zig") as cache:
             return {
@@ -169,7 +173,8 @@ def _compile_form(
                 for arch in sorted(architectures)
             }
     except ToolError as error:
-        raise _refuse(f"the C compiler {tool} failed: {error}") from error
+        why = f"the C compiler {tool} failed: {error}"
+        raise _worker_call.refuse_model(FORM, [why], _HINT_COMPILER) from error
 
 
 def _prove(plan: BuildPlan, library: Path, out: Path) -> Json:

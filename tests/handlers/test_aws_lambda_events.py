@@ -178,7 +178,8 @@ def test_answers_without_a_destination_are_an_error_that_says_so(tmp_path: Path)
 
     assert done.results[0]["error"] == {
         "type": "NoOutputError",
-        "message": "PACKAGER_OUTPUT is empty: answers to sqs would be lost",
+        "message": "PACKAGER_OUTPUT is empty, so answers to sqs would be lost. Build with "
+        "--output-to, or set the variable.",
     }
     assert "predictions" in done.results[1]["answer"]
 

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import Protocol, cast
 
 from handlers.events.records import Reader
+from handlers.scoring.errors import suggest_name
 
 SOURCES = (
     "files", "s3", "sqs", "sns", "kinesis", "dynamodb", "eventbridge", "kafka", "stepfunctions",
@@ -39,7 +40,10 @@ def load(names: Iterable[str]) -> tuple[Source, ...]:
     """The modules of these sources and no other. Raises ValueError for a name that is none."""
     wanted = tuple(names)
     if unknown := sorted(set(wanted) - set(SOURCES)):
-        raise ValueError(f"no event source {', '.join(unknown)}; there are {', '.join(SOURCES)}")
+        raise ValueError(
+            f"There is no event source {', '.join(unknown)}; there are {', '.join(SOURCES)}."
+            f"{suggest_name(unknown[0], SOURCES)}"
+        )
     ordered = [name for name in SOURCES if name in wanted]
     return tuple(
         cast(Source, importlib.import_module(f"handlers.events.aws_sources.{n}")) for n in ordered

@@ -39,7 +39,9 @@ def read_entry(event: Any) -> list[Record]:
     """Raises InvalidInputError for an address without a key."""
     bucket, _, key = event["input"].removeprefix("s3://").partition("/")
     if not bucket or not key or event["input"] == event["output"]:
-        raise InvalidInputError("Two files are named as s3://BUCKET/KEY.")
+        raise InvalidInputError(
+            "The event must name two files, `input` and `output`, each as s3://BUCKET/KEY."
+        )
     version = event.get("input_version")
     if version is not None:
         text_of(version)
@@ -51,7 +53,7 @@ def make_reply(_: object, outcomes: Sequence[Outcome]) -> object:
     (outcome,) = outcomes
     if outcome.retry:
         why = outcome.error.message if outcome.error else ""
-        raise RecordsFailedError(f"the file could not be scored; it may be tried again. {why}")
+        raise RecordsFailedError(f"The file was not scored this time. Try it again. {why}".rstrip())
     if outcome.error is not None:
         raise outcome.error
     return json.loads(outcome.answer or b"{}")

@@ -80,7 +80,9 @@ def read_entry(entry: Any) -> list[Record]:
         return _of_bucket(notice["Records"], item)
     if dig(notice, "source") == "aws.s3":
         return _of_bus(notice, item)
-    raise InvalidInputError("A message of the queue of notices is no notice of S3.")
+    raise InvalidInputError(
+        "A message of the queue of notices is no notice of S3. Have the bucket alone write to it."
+    )
 
 
 def make_reply(event: object, outcomes: Sequence[Outcome]) -> dict[str, object] | None:
@@ -134,7 +136,10 @@ def _read_optional(value: object) -> str | None:
 def _list_records(file: FileRef, item: str | None, told: dict[str, object]) -> list[Record]:
     bucket, _, prefix = os.environ.get("PACKAGER_INPUT", "").removeprefix("s3://").partition("/")
     if bucket and not (file.bucket == bucket and file.key.startswith(prefix)):
-        _LOG.warning("Passed over an object outside of PACKAGER_INPUT")
+        _LOG.warning(
+            "Passed over an object outside of PACKAGER_INPUT. Narrow the bucket's notices to that "
+            "folder, or widen the variable."
+        )
         return []
     name = f"{file.bucket}/{file.key}@{file.version or file.etag}"
     return [Record(id=name, item=item or name, body=told, file=file)]

@@ -51,7 +51,7 @@ def make_reply(event: Any, outcomes: Sequence[Outcome]) -> Any:
         if outcome.error is not None:
             raise outcome.error
     if any(outcome.retry for outcome in outcomes):
-        raise RecordsFailedError("the model could not be asked; the task may be tried again")
+        raise RecordsFailedError("The model could not be asked this time. Try the task again.")
     answers = [_read_answer(outcome) for outcome in outcomes]
     return answers if "Items" in event else answers[0]
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from handlers.events.records import Outcome, Reader, all_or_nothing
+from handlers.scoring.errors import suggest_name
 
 if TYPE_CHECKING:
     from azure.functions import Blueprint
@@ -55,7 +56,10 @@ def load(names: Iterable[str]) -> tuple[Trigger, ...]:
     """The modules of these triggers and no other. Raises ValueError for a name that is none."""
     wanted = tuple(names)
     if unknown := sorted(set(wanted) - set(TRIGGERS)):
-        raise ValueError(f"no trigger {', '.join(unknown)}; there are {', '.join(TRIGGERS)}")
+        raise ValueError(
+            f"There is no trigger {', '.join(unknown)}; there are {', '.join(TRIGGERS)}."
+            f"{suggest_name(unknown[0], TRIGGERS)}"
+        )
     return tuple(
         cast(Trigger, importlib.import_module(f"handlers.events.azure_triggers.{n}"))
         for n in wanted
@@ -70,5 +74,9 @@ def make_reply(_: Arguments, outcomes: Sequence[Outcome]) -> None:
     """
     for outcome in outcomes:
         if outcome.retry and outcome.error is not None:
-            _LOG.error("A record cannot be answered: %s", outcome.error.error_code)
+            _LOG.error(
+                "A record cannot be answered, whenever it comes again: %s. The platform puts it "
+                "aside when its deliveries are used up.",
+                outcome.error.error_code,
+            )
     all_or_nothing(outcomes)

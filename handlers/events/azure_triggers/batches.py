@@ -107,7 +107,10 @@ def join_answers(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
         columns = {name: [each[name] for each in found] for name in found[0]}
         if all(isinstance(part, list) for parts in columns.values() for part in parts):
             return {"predictions": {name: _join_parts(parts) for name, parts in columns.items()}}
-    message = "The model's answers to parts of a request cannot be put together: ask it at once."
+    message = (
+        "The model's answers to parts of the request cannot be joined. Send the request to the "
+        "scoring route, or with `rows` as many as it has."
+    )
     return {"error_code": INTERNAL_ERROR, "message": message}
 
 
@@ -148,9 +151,11 @@ def _read_request(body: bytes) -> dict[str, object]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
-        raise InvalidInputError("The body is not JSON.") from None
+        raise InvalidInputError(
+            "The body is not JSON. Send what the scoring route takes."
+        ) from None
     if not isinstance(found, dict):
-        raise InvalidInputError("The body is not a JSON object.")
+        raise InvalidInputError("The body is no JSON object. Send what the scoring route takes.")
     return found
 
 
@@ -158,5 +163,5 @@ def _read_rows(text: str | None) -> int:
     if text is None:
         return _ROWS
     if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
-        raise InvalidInputError("`rows` is not a whole number above 0.")
+        raise InvalidInputError("`rows` must be a whole number above 0.")
     return int(text)

@@ -41,7 +41,11 @@ class _Table:
             try:
                 answer = self._write(RequestItems={self._name: puts})
             except AWS_ERRORS as error:
-                _LOG.error("DynamoDB took no item: %s", code(error))
+                _LOG.error(
+                    "DynamoDB took no answer, and the records come again: %s. Check the table and "
+                    "the role's permission to write to it.",
+                    code(error),
+                )
                 break
             puts = (answer.get("UnprocessedItems") or {}).get(self._name) or []
             if not puts:

@@ -36,7 +36,11 @@ class _Bus:
             try:
                 answer = self._put(Entries=entries)
             except AWS_ERRORS as error:
-                _LOG.error("EventBridge took no event: %s", code(error))
+                _LOG.error(
+                    "EventBridge took no answer, and the records come again: %s. Check the bus "
+                    "and the role's permission to write to it.",
+                    code(error),
+                )
                 failed.update(chunk)
                 continue
             found = zip(chunk, answer["Entries"], strict=True)

@@ -28,7 +28,11 @@ class _Stream:
             try:
                 answer = self._put(DeliveryStreamName=self._name, Records=records)
             except AWS_ERRORS as error:
-                _LOG.error("Firehose took no record: %s", code(error))
+                _LOG.error(
+                    "Firehose took no answer, and the records come again: %s. Check the stream "
+                    "and the role's permission to write to it.",
+                    code(error),
+                )
                 failed.update(chunk)
                 continue
             found = zip(chunk, answer["RequestResponses"], strict=True)

@@ -52,7 +52,11 @@ class _Bucket:
                 wanted["Metadata"][_MODEL] = message.once
                 self._write_once(wanted)
         except AWS_ERRORS as error:
-            _LOG.error("S3 took no answer: %s", code(error))
+            _LOG.error(
+                "S3 took no answer, and the record comes again: %s. Check the bucket and the "
+                "role's permission to write to it.",
+                code(error),
+            )
             return False
         return True
 

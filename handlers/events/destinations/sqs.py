@@ -14,6 +14,10 @@ from handlers.events.destinations import Message, chunks
 
 _LOG = logging.getLogger(__name__)
 _COUNT = 10
+_REFUSED = (
+    "SQS took no answer, and the records come again: %s. Check the queue and the role's permission "
+    "to write to it."
+)
 _BYTES = 240 * 1024
 """Of bodies in one request, with room for attributes below the 256 KiB that every region takes."""
 
@@ -34,7 +38,7 @@ class Queue:
             try:
                 answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
             except AWS_ERRORS as error:
-                _LOG.error("SQS took no message: %s", code(error))
+                _LOG.error(_REFUSED, code(error))
                 failed.update(chunk)
                 continue
             failed.update(int(entry["Id"]) for entry in answer.get("Failed") or ())
@@ -57,7 +61,7 @@ class Queue:
                     **_make_entry(message),
                 )
             except AWS_ERRORS as error:
-                _LOG.error("SQS took no message: %s", code(error))
+                _LOG.error(_REFUSED, code(error))
                 failed.add(place)
                 stopped.add(group)
         return frozenset(failed)

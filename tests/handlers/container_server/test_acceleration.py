@@ -236,7 +236,7 @@ def test_sizes_double_up_to_the_most() -> None:
 
 
 def test_settings_name_what_is_none() -> None:
-    with pytest.raises(ValueError, match=r"PACKAGER_PRECISION must be one of .*; PACKAGER_TIER"):
+    with pytest.raises(ValueError, match=r"PACKAGER_PRECISION must be one of .* PACKAGER_TIER"):
         ServiceSettings.read({"PACKAGER_PRECISION": "int4", "PACKAGER_TIER": "fast"})
     found = ServiceSettings.read({"PACKAGER_PRECISION": "BFloat16", "PACKAGER_TIER": "graphs"})
     assert (found.precision, found.tier) == ("bfloat16", "graphs")

@@ -144,11 +144,11 @@ def test_every_datatype_comes_back_as_it_went(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("content", "headers", "status", "said"),
     [
-        (b"{", {}, 400, "not JSON"),
-        (b"[]", {}, 400, "no list `inputs`"),
-        (b'{"inputs": []}', {}, 400, "no input"),
-        (b'{"inputs": [{"name": "x"}]}', {}, 400, "a name, a datatype and a shape"),
-        (b"{}", {HEADER: "99"}, 400, "not within the body"),
+        (b"{", {}, 400, "does not begin with a JSON object"),
+        (b"[]", {}, 400, "with a list `inputs`"),
+        (b'{"inputs": []}', {}, 400, "`inputs` is empty"),
+        (b'{"inputs": [{"name": "x"}]}', {}, 400, "a `name`, a `datatype` and a `shape`"),
+        (b"{}", {HEADER: "99"}, 400, "at most the body's"),
         (
             b'{"inputs": [{"name": "x", "datatype": "FP64", "shape": [3], "data": [1]}]}',
             {},
@@ -165,7 +165,7 @@ def test_every_datatype_comes_back_as_it_went(dtype: str) -> None:
             b'{"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1], "data": [1]}]}',
             {},
             400,
-            "negative size",
+            "a number below 0",
         ),
         (
             b'{"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [1]}]}',
@@ -174,8 +174,8 @@ def test_every_datatype_comes_back_as_it_went(dtype: str) -> None:
             "missing inputs",
         ),
         (json.dumps(columns(outputs=[{"name": "no"}])).encode(), {}, 400, "no output no"),
-        (json.dumps(columns()).encode() + b"xx", {HEADER: "len"}, 400, "not within"),
-        (json.dumps(columns()).encode(), {HEADER: "9" * 5000}, 400, "not within"),
+        (json.dumps(columns()).encode() + b"xx", {HEADER: "len"}, 400, "at most the body's"),
+        (json.dumps(columns()).encode(), {HEADER: "9" * 5000}, 400, "at most the body's"),
         (
             json.dumps(columns(outputs=[{"name": "output-0"}] * 2)).encode(),
             {},
@@ -186,7 +186,7 @@ def test_every_datatype_comes_back_as_it_went(dtype: str) -> None:
             b'{"inputs": [{"name": "x", "datatype": "FP64", "shape": [9000000, 0], "data": []}]}',
             {},
             400,
-            "more rows than values",
+            "fewer values than its shape",
         ),
     ],
 )

@@ -445,7 +445,9 @@ def test_an_unknown_device_and_a_bad_setting_are_named() -> None:
 
     with pytest.raises(ValueError, match="PACKAGER_DEVICE must be one of"):
         accelerator.read_device({"PACKAGER_DEVICE": "tpu"})
-    with pytest.raises(ValueError, match=r"PORT must be .*; PACKAGER_BATCH_ROWS must be"):
+    with pytest.raises(ValueError, match=r"Did you mean 'cuda'\?$"):
+        accelerator.read_device({"PACKAGER_DEVICE": "cudda"})
+    with pytest.raises(ValueError, match=r"PORT must be .* PACKAGER_BATCH_ROWS must be"):
         ServiceSettings.read({"PORT": "x", "PACKAGER_BATCH_ROWS": "0"})
     found = ServiceSettings.read({"PORT": "1", "SAGEMAKER_BIND_TO_PORT": "2"})
     assert found.port == 2

@@ -407,9 +407,9 @@ def test_a_file_s_caller_gets_its_counts_or_the_reason() -> None:
     assert source.make_reply({}, [file_outcome()]) == {}
     with pytest.raises(ScoringError, match="no rows"):
         source.make_reply({}, [file_outcome(error=InvalidInputError("no rows"))])
-    with pytest.raises(RecordsFailedError, match=r"tried again\. Invalid input\. slow"):
+    with pytest.raises(RecordsFailedError, match=r"Try it again\. Invalid input\. slow"):
         source.make_reply({}, [file_outcome(error=InvalidInputError("slow"), retry=True)])
-    with pytest.raises(RecordsFailedError, match=r"tried again\. $"):
+    with pytest.raises(RecordsFailedError, match=r"Try it again\.$"):
         source.make_reply({}, [file_outcome(retry=True)])
 
 
@@ -417,7 +417,7 @@ def test_an_item_of_a_map_that_must_come_again_fails_the_task() -> None:
     source = load("stepfunctions")
     record = Record(id="0", item="0", body={})
 
-    with pytest.raises(RecordsFailedError, match="tried again"):
+    with pytest.raises(RecordsFailedError, match="Try the task again"):
         source.make_reply({"Items": [{}]}, [Outcome(record=record, retry=True)])
     assert source.make_reply({"Items": [{}]}, [Outcome(record=record)]) == [None]
     assert source.make_reply({"Item": {}}, [Outcome(record=record, answer=b"[1]")]) == [1]

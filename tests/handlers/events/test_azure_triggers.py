@@ -168,6 +168,8 @@ def test_files_and_names_are_those_that_are_listed() -> None:
 def test_a_name_that_is_none_is_told() -> None:
     with pytest.raises(ValueError, match="no trigger sqs; there are queue"):
         azure_triggers.load(["sqs"])
+    with pytest.raises(ValueError, match=r"Did you mean 'servicebus'\?$"):
+        azure_triggers.load(["service-bus"])
 
 
 def test_answers_that_cannot_go_anywhere_are_refused_at_the_start() -> None:
@@ -381,7 +383,9 @@ def test_a_timer_whose_request_is_not_there_says_so() -> None:
     function = asked.functions["timer"].get_user_function()
     context = SimpleNamespace(invocation_id="m1")
     function(event=None, request=None, context=context, out=asked.out, failed=asked.failed)
-    assert json.loads(asked.failed.value[0])["error_message"].endswith("The record is not JSON.")
+    assert json.loads(asked.failed.value[0])["error_message"].startswith(
+        "Invalid input. The record is not JSON."
+    )
 
 
 def test_a_storage_queue_takes_answers_whose_base64_is_64_kib() -> None:

@@ -156,7 +156,10 @@ def test_a_path_reads_what_is_text_on_its_way() -> None:
     sent = {"order": json.dumps({"features": json.dumps(row(1.5))})}
 
     assert answered(sent, "order.features") == ([[3.0]], [])
-    assert answered({"order": "text"}, "order") == ([], ["Invalid input. The record is not JSON."])
+    assert answered({"order": "text"}, "order") == (
+        [],
+        ["Invalid input. The record is not JSON. Send a JSON object that the model takes."],
+    )
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,8 @@ def test_folder_and_index_do_not_drift() -> None:
 def test_an_unknown_source_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"no event source ftp; there are files, s3, sqs"):
         aws_sources.load(["ftp"])
+    with pytest.raises(ValueError, match=r"Did you mean 'kinesis'\?$"):
+        aws_sources.load(["kinesys"])
 
 
 @pytest.mark.parametrize(("name", "source", "count"), SAMPLES)

@@ -59,3 +59,10 @@ def test_a_number_is_above_zero_and_finite(name: str, text: str) -> None:
 def test_a_protocol_is_one_of_two() -> None:
     with pytest.raises(ValueError, match="PACKAGER_PROTOCOL must be one of strict, fixed"):
         read(PACKAGER_PROTOCOL="loose")
+
+
+def test_a_misspelt_protocol_is_answered_with_the_closest() -> None:
+    with pytest.raises(ValueError, match=r"it is 'stict'\. Did you mean 'strict'\?$"):
+        read(PACKAGER_PROTOCOL="stict")
+    with pytest.raises(ValueError, match=r"it is 'ssss.*s'\.$"):
+        read(PACKAGER_PROTOCOL="s" * 101)

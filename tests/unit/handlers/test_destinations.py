@@ -113,7 +113,7 @@ def test_an_object_that_can_not_be_looked_at_is_not_taken_for_written(
 
     monkeypatch.setattr(aws_clients.client("s3"), "head_object", down)
     assert bucket.send(sent) == frozenset({0})
-    assert "S3 took no answer: EndpointConnectionError" in caplog.text
+    assert "the record comes again: EndpointConnectionError. Check the bucket" in caplog.text
 
 
 def test_an_object_that_need_not_be_written_once_is_the_latest() -> None:
@@ -424,4 +424,9 @@ def test_a_table_that_fails_is_named_and_nothing_is_taken_for_done(
     ledger().release(["1"], "one")
 
     told = [record.getMessage() for record in caplog.records]
-    assert told == ["The table of answered records failed: ResourceNotFoundException"] * 3
+    failed = (
+        "The table of answered records failed, and records may come again: "
+        "ResourceNotFoundException. Check PACKAGER_ONCE_TABLE and the role's permission to write "
+        "to it."
+    )
+    assert told == [failed] * 3

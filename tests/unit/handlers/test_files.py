@@ -223,7 +223,7 @@ REFUSED: tuple[tuple[str, bytes, str], ...] = (
     ("a.xlsx", b"x", "must end with one of .csv"),
     ("a.json", b'[{"x": 1}', "not a JSON list"),
     ("a.json", b'[{"x": 1, "kind": "a"}] more', "goes on after"),
-    ("a.json", b'{"inputs": "' + b"x" * 100 + b'"}', "may have 64 bytes"),
+    ("a.json", b'{"inputs": "' + b"x" * 100 + b'"}', "of more than 64 bytes"),
     ("a.json", b"[\xff\xfe]", "not UTF-8"),
     ("a.parquet", b"none", "not Parquet"),
     ("a.csv", b'x,kind\n"' + b"y" * 2000, "more than 1024 bytes"),
@@ -453,9 +453,11 @@ def test_a_service_that_fails_makes_the_event_come_again_and_is_named_in_the_log
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}]}
     assert failures.messages == []
-    assert [line.getMessage() for line in caplog.records] == [
-        "A file could not be read or answered: S3 said SlowDown"
-    ]
+    (line,) = caplog.records
+    assert line.getMessage() == (
+        "A file was not read or its answers not written, and it comes again: S3 answered SlowDown. "
+        "Check the role's permissions for both."
+    )
 
 
 def test_with_a_table_an_object_is_scored_once() -> None:
