@@ -38,6 +38,8 @@ class Wanted:
     requirements: tuple[str, ...]
     """PEP 508 lines, or paths of wheels relative to `base`."""
     constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    """Pins that hold whatever others require."""
     excluded: tuple[str, ...] = ()
     """Distributions that are left out even where another one requires them."""
     options: tuple[str, ...] = ()
@@ -200,6 +202,7 @@ def _resolve(wanted: Wanted, *more: str) -> process.Done:
                     *_write_option_file(
                         folder / "constraints.txt", "--constraints", wanted.constraints
                     ),
+                    *_write_option_file(folder / "overrides.txt", "--overrides", wanted.overrides),
                     *_write_option_file(folder / "excludes.txt", "--excludes", wanted.excluded),
                 ],
                 options=wanted.options,
@@ -213,7 +216,8 @@ def _resolve(wanted: Wanted, *more: str) -> process.Done:
         return ask()
     # a platform and a version say all that the interpreter would
     asked = machine[2:] if wanted.platform else [*machine, wanted.interpreter.version]
-    lines = (wanted.requirements, wanted.constraints, wanted.excluded, wanted.options, more)
+    held = (wanted.overrides,) if wanted.overrides else ()
+    lines = (wanted.requirements, wanted.constraints, wanted.excluded, wanted.options, more, *held)
     own = tuple(sorted(uv_command.build_environment().items()))
     return resolver_memory.ask_once((*map(str, asked), lines, own), ask)
 

@@ -36,6 +36,7 @@ def ensure(
     *,
     options: Sequence[str] = (),
     constraints: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     digests: Mapping[str, frozenset[str]] | None = None,
     platform: str | None = None,
     base: Path | None = None,
@@ -55,6 +56,7 @@ def ensure(
     wanted = Wanted(
         requirements=tuple(requirements),
         constraints=tuple(constraints),
+        overrides=tuple(overrides),
         options=tuple(options),
         digests=digests or {},
         interpreter=interpreter,
@@ -79,6 +81,7 @@ def _name_entry(wanted: Wanted, label: str) -> str:
     parts = (wanted.requirements, wanted.constraints, wanted.options, held)
     lines = "\0".join("\n".join(part) for part in parts)
     lines += f"\0{wanted.platform}" if wanted.platform else ""
+    lines += "".join(f"\0override {each}" for each in wanted.overrides)
     whole = f"{wanted.interpreter.version}\0{lines}\0{''.join(local)}"
     return f"{label}-{hashlib.sha256(whole.encode()).hexdigest()[:20]}"
 
@@ -170,6 +173,7 @@ def of_model(
             (*wanted.requirements, *more),
             options=wanted.options,
             constraints=wanted.constraints,
+            overrides=wanted.overrides,
             digests=wanted.digests,
             platform=platform,
             base=wanted.base,
@@ -222,6 +226,7 @@ def _describe_environment(model: ResolvedModel, interpreter: Interpreter) -> Wan
     return Wanted(
         requirements=list_requirements(model),
         constraints=model.requirements.constraints,
+        overrides=model.requirements.overrides,
         options=model.requirements.options,
         digests=lockfile.read_digests(model.requirements),
         interpreter=interpreter,

@@ -69,6 +69,10 @@ class Requirements:
     lines: tuple[str, ...]
     """PEP 508 requirements, each on its own; paths to wheels are relative to the model."""
     constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    """Pins that hold whatever the packages require: of lines that do not go together otherwise."""
+    conflict: str = ""
+    """Why they do not, in the resolver's words."""
     options: tuple[str, ...] = ()
     """Index options that are heeded, as uv takes them: `--extra-index-url https://...`."""
     hashes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

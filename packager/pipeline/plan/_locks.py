@@ -74,7 +74,8 @@ def resolve_declared(
     """Name -> version of the author's whole environment, resolved for the author's Python.
 
     With it the model without the lines that no wheel answers and that `explain_need` knows no need
-    of; where others do not resolve the model is as it was, and nothing is known.
+    of. Pins that conflict, as pip installs them with a warning, hold as they are; where anything
+    else does not resolve the model is as it was, and nothing is known.
     """
     if not model.requirements.lines:
         return model, {}
@@ -85,6 +86,7 @@ def resolve_declared(
         except UnresolvableError as error:
             _LOG.debug("The author's own environment does not resolve: %s", error.words)
             less = _lines.drop_wheelless(slim, error.words, explain_need)
+            less = less or _lines.hold_pins(slim, error.words)
         if less is None:
             break
         slim = less
@@ -98,6 +100,7 @@ def _resolve_all(
     wanted = Wanted(
         requirements=virtual_environments.list_requirements(model),
         constraints=model.requirements.constraints,
+        overrides=model.requirements.overrides,
         options=model.requirements.options,
         digests=lockfile.read_digests(model.requirements),
         interpreter=candidate.interpreter,
@@ -233,6 +236,7 @@ def make_lock_request(setting: Setting, needed: Needed, pins: tuple[str, ...]) -
     return Wanted(
         requirements=needed.lines,
         constraints=(*_limit(setting, needed), *pins),
+        overrides=setting.model.requirements.overrides,
         excluded=needed.excluded,
         options=(*setting.model.requirements.options, *_indexes(setting, needed)),
         digests=lockfile.read_digests(setting.model.requirements),

@@ -51,7 +51,13 @@ def explain_pickles(unpickled: tuple[str, ...]) -> tuple[str, ...]:
 
 def explain_requirements(model: ResolvedModel) -> tuple[str, ...]:
     """Explain where packages come from, and what became of lines that are not used as they are."""
-    return (*explain_indexes(model), *_lines.explain_changes(model))
+    held = []
+    if model.requirements.overrides:
+        held.append(
+            "The listed versions are installed as they are, though what their packages require of "
+            f"each other conflicts: {model.requirements.conflict[:600]}"
+        )
+    return (*explain_indexes(model), *_lines.explain_changes(model), *held)
 
 
 def explain_indexes(model: ResolvedModel) -> tuple[str, ...]:

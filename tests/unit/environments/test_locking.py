@@ -80,6 +80,21 @@ def test_what_is_excluded_is_left_out_where_another_requires_it(
     assert [package.name for package in found.packages] == ["own"]
 
 
+def test_a_pin_that_overrides_holds_whatever_another_requires(
+    offline: None, tmp_path: Path
+) -> None:
+    path = _wheel(tmp_path, requires="Requires-Dist: more>=2\n")
+    _wheel(tmp_path / "links", "more")
+    links = f"--find-links {tmp_path / 'links' / 'code'}"
+    wanted = replace(_wanted(path, "more==1.0", base=tmp_path), options=("--no-index", links))
+    with pytest.raises(UnresolvableError, match="more"):
+        lockfile.lock(wanted)
+
+    found = lockfile.lock(replace(wanted, overrides=("more==1.0",)))
+
+    assert [(p.name, p.version) for p in found.packages] == [("more", "1.0"), ("own", "1.0")]
+
+
 def test_what_does_not_resolve_is_said_in_the_resolver_s_words(
     offline: None, tmp_path: Path
 ) -> None:

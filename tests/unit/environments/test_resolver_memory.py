@@ -57,6 +57,7 @@ def test_one_question_is_asked_once(resolver: Resolver) -> None:
     [
         {"constraints": ("numpy<3",)},
         {"excluded": ("pandas",)},
+        {"overrides": ("pandas==2.3.2",)},
         {"options": ("--extra-index-url https://example.org/simple",)},
         {"platform": "aarch64-manylinux_2_34"},
         {"python_minor": "3.12"},

@@ -152,6 +152,22 @@ def drop_wheelless(
     return None
 
 
+def hold_pins(model: ResolvedModel, words: str) -> ResolvedModel | None:
+    """The model with its versions as they are listed, whatever its packages require of each other.
+
+    None where they hold already, or where not every line is a pin: `pip freeze` lists what is
+    there, and pip installs what does not go together with a warning.
+    """
+    requirements = model.requirements
+    plain = (line for line in requirements.lines if ";" not in line and not line.endswith(".whl"))
+    pins = {line: _pins.read_pin(line) for line in plain}
+    if requirements.overrides or not pins or not all(pins.values()):
+        return None
+    said = " ".join(words.partition("cause:")[2].partition("hint:")[0].split())
+    held = tuple(f"{_pins.name_line(line)}=={version}" for line, version in pins.items())
+    return replace(model, requirements=replace(requirements, overrides=held, conflict=said))
+
+
 def list_refused(
     model: ResolvedModel,
     declared: Mapping[str, str],

@@ -372,6 +372,53 @@ def test_a_line_that_no_wheel_answers_is_left_out_where_nothing_needs_it(
     assert (None if found is None else found.requirements.lines) == left
 
 
+CONFLICT = "No solution\n  cause: Because mlflow==2.9.2 depends on pandas<3.\n\nhint: none"
+
+
+@pytest.mark.parametrize(
+    ("lines", "held"),
+    [
+        (("mlflow==2.9.2", "Pandas==3.0.6"), ("mlflow==2.9.2", "pandas==3.0.6")),
+        (("mlflow[extras]==2.9.2", "a.whl"), ("mlflow==2.9.2",)),
+        (("mlflow==2.9.2", "tomli==2 ; python_version < '3.11'"), ("mlflow==2.9.2",)),
+        (("mlflow==2.9.2", "pandas"), None),
+        (("mlflow==2.9.2", "pandas>=3"), None),
+        (("a.whl",), None),
+    ],
+)
+def test_pins_that_conflict_hold_as_they_are_listed(
+    lines: tuple[str, ...], held: tuple[str, ...] | None
+) -> None:
+    model = fake_plan.model(requirements=Requirements(lines=lines))
+
+    found = _lines.hold_pins(model, CONFLICT)
+
+    assert (None if found is None else found.requirements.overrides) == held
+    if found is not None:
+        assert found.requirements.conflict == "Because mlflow==2.9.2 depends on pandas<3."
+        assert _lines.hold_pins(found, CONFLICT) is None
+
+
+def test_a_freeze_of_what_conflicts_is_planned_at_its_own_versions(
+    index: test_plan.Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Wanted] = []
+
+    def lock(wanted: Wanted) -> Lock:
+        asked.append(wanted)
+        if not wanted.overrides:
+            raise UnresolvableError(CONFLICT)
+        return index.lock(wanted)
+
+    monkeypatch.setattr(lockfile, "lock", lock)
+
+    found = test_plan._plan(test_plan._model(tmp_path / "m"))[0]
+
+    assert test_plan._said(found, "The listed versions are installed as they are")
+    assert test_plan._said(found, "conflicts: Because mlflow==2.9.2 depends on pandas<3.")
+    assert {each.overrides for each in asked[1:]} == {PINS}
+
+
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> test_plan.Index:
     return test_plan._use(monkeypatch, test_plan._index())
