@@ -48,7 +48,7 @@ from packager.environments import interpreters, virtual_environments  # noqa: E4
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
 from packager.system.process import numeric_environment  # noqa: E402
-from packager.types import Interpreter, make_request  # noqa: E402
+from packager.types import Engine, Interpreter, make_request  # noqa: E402
 
 HANDLER = """\
 import mlflow.pyfunc
@@ -76,7 +76,9 @@ def prepare(work: Path) -> tuple[Path, Path, Interpreter]:
     env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
     sh(sys.executable, ROOT / "packager/workers/train_demo.py", NAME, "champion", cwd=work, env=env)
     address = f"models:/{NAME}@champion"
-    request = make_request(model_uri=address, out_dir=work / "ours", tracking_uri=uri)
+    request = make_request(
+        model_uri=address, out_dir=work / "ours", tracking_uri=uri, engine=Engine.NATIVE
+    )
     registry = MlflowRegistry(uri, None)
     build(request, registry)
     (work / "fetched").mkdir()

@@ -38,7 +38,7 @@ from packager.environments import interpreters  # noqa: E402
 from packager.models.registry import MlflowRegistry  # noqa: E402
 from packager.pipeline.build import build  # noqa: E402
 from packager.targets.lambda_emulator import Emulator  # noqa: E402
-from packager.types import Front, make_request  # noqa: E402
+from packager.types import Engine, Front, make_request  # noqa: E402
 from tests import models  # noqa: E402
 
 MODEL = "lightgbm_booster"
@@ -125,6 +125,7 @@ def built(folder: Path) -> Path:
     out = folder / "dist"
     request = make_request(
         model_uri=str(models.folder(MODEL)),
+        engine=Engine.NATIVE,
         out_dir=out,
         rows=50,
         front=Front.NONE,

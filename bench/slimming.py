@@ -58,7 +58,14 @@ from packager.pipeline.slim import slim  # noqa: E402
 from packager.pipeline.verify import oracle, replay  # noqa: E402
 from packager.probes import Probe, unseen  # noqa: E402
 from packager.system import file_tree  # noqa: E402
-from packager.types import BuildPlan, BuildRequest, Bundle, ResolvedModel, make_request  # noqa: E402
+from packager.types import (  # noqa: E402
+    BuildPlan,
+    BuildRequest,
+    Bundle,
+    Engine,
+    ResolvedModel,
+    make_request,
+)
 from tests import models as logged  # noqa: E402
 
 MODELS: Final = {
@@ -144,7 +151,10 @@ class Bench:
 
     def run(self) -> None:
         request = make_request(
-            model_uri=self.uri, out_dir=self.work / "ours", tracking_uri=self.registry
+            model_uri=self.uri,
+            out_dir=self.work / "ours",
+            tracking_uri=self.registry,
+            engine=Engine.NATIVE,
         )
         registry = MlflowRegistry(self.registry, None)
         if "slim_seconds" not in self.row:

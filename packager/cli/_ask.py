@@ -12,7 +12,7 @@ from packager.cli import _request_options as ask
 from packager.cli import _target_options as to
 from packager.cli._common import check_request, registry, show
 from packager.commands import console
-from packager.types import BuildRequest, ModelOptions, TargetOptions
+from packager.types import BuildRequest, Engine, EngineOptions, ModelOptions, TargetOptions
 
 
 def invoke(
@@ -132,6 +132,7 @@ def serve(
                     allow_network=allow_network,
                 ),
                 target=TargetOptions(python_minor=python),
+                engine=EngineOptions(kind=Engine.NATIVE),
             )
         )
         server = prepare(source, request, lambda: registry(request), deployed=as_deployed)

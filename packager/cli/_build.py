@@ -17,6 +17,7 @@ from packager.cli._groups import expand_groups
 from packager.commands import console
 from packager.types import (
     BuildRequest,
+    Engine,
     EngineOptions,
     Inspection,
     ModelOptions,
@@ -77,7 +78,7 @@ def inspect(
                     target=TargetOptions(
                         architecture=architecture, python_minor=python_minor, facts_dir=facts_dir
                     ),
-                    engine=EngineOptions(tier=tier),
+                    engine=EngineOptions(kind=Engine.NATIVE, tier=tier),
                     proof=ProofOptions(example=example),
                 )
             )

@@ -75,7 +75,7 @@ def _read_target(
 
 def _read_engine(
     *,
-    engine: to.Engine = "native",
+    engine: to.Engine = "auto",
     tier: to.Tier = None,
     rtol: to.Rtol = None,
     atol: to.Atol = None,

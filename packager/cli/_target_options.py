@@ -176,7 +176,7 @@ Engine: TypeAlias = Annotated[
         "--engine",
         **(define_choice("auto", *EngineName) | {"metavar": "<engine>"}),
         rich_help_panel=Panel.ENGINE,
-        help="What answers: native, onnx, machine-code or auto. native serves with the model's "
+        help="What answers: auto, native, onnx or machine-code. native serves with the model's "
         "framework. onnx compiles the model to a graph, machine-code to a library. auto serves the "
         "library if it is proven equal to the last bit, else the framework.",
     ),

@@ -185,8 +185,8 @@ BUILD_OPTIONS: Final = {
     "example": "file with a request to replay, for a model that was logged without one",
     "rows": "rows generated for replay; default: 1000",
     "seed": "seed of the generated rows",
-    "engine": "native (default): the model's framework; onnx, machine-code: compiled; "
-    "auto: machine-code if proven equal to the last bit",
+    "engine": "auto (default): machine-code if proven equal to the last bit, else native; "
+    "native: the model's framework; onnx, machine-code: compiled",
     "rtol": "relative error allowed a compiled model; default: 1e-5",
     "atol": "absolute error allowed a compiled model; default: 1e-6",
     "tier": "the only runtime tier to try: native, stub or skinny",

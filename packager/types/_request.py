@@ -61,7 +61,7 @@ class TargetOptions:
 class EngineOptions:
     """Way in which the model runs, and how far a compiled one's answers may be off."""
 
-    kind: Engine | None = Engine.NATIVE
+    kind: Engine | None = None
     """None takes machine code that is equal to the last bit, else the model's own framework.
 
     With a tolerance it takes machine code or a graph that is within it.

@@ -14,7 +14,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
 from sklearn.datasets import load_wine
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -24,12 +24,15 @@ _NEEDS: Final = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 def main(name: str, alias: str) -> None:
     warnings.simplefilter("ignore")
     rows, labels = load_wine(return_X_y=True, as_frame=True)
-    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, labels)
+    # sums of trees are compiled so that they are equal to the last bit: the demo shows that
+    forest = RandomForestClassifier(50, random_state=0)
+    model = make_pipeline(StandardScaler(), forest).fit(rows, labels)
     with mlflow.start_run():
         info = mlflow.sklearn.log_model(
             model,
             name=name,
             serialization_format="skops",
+            skops_trusted_types=["sklearn.tree._tree.Tree"],
             signature=infer_signature(rows, model.predict(rows)),
             input_example=rows.head(5),
             registered_model_name=name,

@@ -12,7 +12,7 @@ from filelock import FileLock
 from handlers.events import aws_sources
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.types import Rollout, make_request
+from packager.types import Engine, Rollout, make_request
 from tests import models
 
 SHARED = "lightgbm_booster"
@@ -48,6 +48,7 @@ def _build_once(factory: pytest.TempPathFactory, name: str, options: dict[str, A
     folder = base / name
     with FileLock(base / f"{name}.lock"):
         if not folder.is_dir():
-            request = make_request(model_uri=str(models.folder(SHARED)), out_dir=folder, **options)
+            given = {"engine": Engine.NATIVE, **options}
+            request = make_request(model_uri=str(models.folder(SHARED)), out_dir=folder, **given)
             build(request, MlflowRegistry(None, None))
     return folder

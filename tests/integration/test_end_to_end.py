@@ -21,7 +21,7 @@ from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system.file_tree import sha256
 from packager.targets.lambda_emulator import Emulator, EventKind, http_event
-from packager.types import BuildReport, BuildRequest, make_request
+from packager.types import BuildReport, BuildRequest, Engine, make_request
 from tests import models
 from tests.evidence_schema import list_wrong
 from tests.models import flavor_table
@@ -87,7 +87,8 @@ def _choose_marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
 
 
 def request(name: str, out: Path, **options: Any) -> BuildRequest:
-    return make_request(model_uri=str(models.folder(name)), out_dir=out, **options)
+    given = {"engine": Engine.NATIVE, **options}
+    return make_request(model_uri=str(models.folder(name)), out_dir=out, **given)
 
 
 @functools.cache

@@ -67,10 +67,11 @@ def test_inspect_builds_with_each_engine_and_measures_the_same_artifact(
     folder = models.folder("lightgbm_booster")
     request = make_request(model_uri=str(folder), out_dir=tmp_path / "none", rows=100)
     found = inspect_model(request, MlflowRegistry(None, None), Workload(), engines=True)
-    compiled, native = found["engines"]
-    assert [each["engine"] for each in (compiled, native)] == ["onnx", "native"]
+    library, compiled, native = found["engines"]
+    named = [each["engine"] for each in (library, compiled, native)]
+    assert named == ["machine-code", "onnx", "native"]
     assert {each["applies"] for each in (compiled, native)} == {"yes"}
-    assert reports[0].artifact.sha256 == first.artifact.sha256
+    assert reports[1].artifact.sha256 == first.artifact.sha256
     assert compiled["unzipped_bytes"] == first.artifact.unzipped_bytes
     assert compiled["rows_compared"] > 11_000 > native["rows_compared"] >= 100
     assert compiled["max_rel_error"] <= 1e-5

@@ -31,7 +31,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     small.mkdir()
     build = shlex.join(
         [sys.executable, "-m", "packager", "build", str(models.folder("sklearn_skops")), "-o",
-         str(small / "dist")]
+         str(small / "dist"), "--engine", "native"]
     )  # fmt: skip
     script = f"mount -t tmpfs -o size=30m tmpfs {small} && {build}; echo code $?; ls -A {small}"
     if subprocess.run([*MOUNT, "true"], capture_output=True, check=False).returncode != 0:

@@ -18,7 +18,7 @@ from packager.errors import VerificationError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.system.resources import WORKERS
-from packager.types import BuildReport, Frame, Tier, make_request
+from packager.types import BuildReport, Engine, Frame, Tier, make_request
 from tests import models
 from tests.handlers.modelling import laid_out
 
@@ -26,7 +26,8 @@ pytestmark = pytest.mark.slow
 
 
 def built(name: str, out: Path, **options: Any) -> BuildReport:
-    request = make_request(model_uri=str(models.folder(name)), out_dir=out / name, **options)
+    given = {"engine": Engine.NATIVE, **options}
+    request = make_request(model_uri=str(models.folder(name)), out_dir=out / name, **given)
     return build(request, MlflowRegistry(None, None))
 
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(REPOSITORY))
 from packager.errors import VerificationError
 from packager.pipeline.build import build
 from packager.models.registry import MlflowRegistry
-from packager.types import BuildPlan, BuildReport, make_request, Evidence
+from packager.types import BuildPlan, BuildReport, Engine, Evidence, make_request
 from tests import models
 
 PAGE = REPOSITORY / "docs" / "flavors.md"
@@ -106,7 +106,10 @@ def record(name: str) -> dict[str, Any]:
         work = Path(folder)
         options = torch_options(work / "facts") if name.startswith(WITH_TORCH) else {}
         request = make_request(
-            model_uri=str(models.folder(name)), out_dir=work / name, **options
+            model_uri=str(models.folder(name)),
+            out_dir=work / name,
+            engine=Engine.NATIVE,
+            **options,
         )
         try:
             report = build(request, MlflowRegistry(None, None))

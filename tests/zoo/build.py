@@ -146,7 +146,9 @@ def _make_request(
     address = f"sqlite:///{_registry(work, model.environment) / 'mlflow.db'}"
     out = work / "built" / model.name
     uri = f"models:/{model.name}/latest"
-    request = make_request(uri, out_dir=out, tracking_uri=address, **settings)
+    # the zoo asks what becomes of frameworks; `settings` name another engine
+    given = {"engine": Engine.NATIVE, **settings}
+    request = make_request(uri, out_dir=out, tracking_uri=address, **given)
     return request, MlflowRegistry(address)
 
 

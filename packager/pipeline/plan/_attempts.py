@@ -10,6 +10,7 @@ from packager import engines
 from packager.errors import ConfigurationError
 from packager.types import (
     BuildRequest,
+    Device,
     Engine,
     Flavor,
     Frame,
@@ -52,7 +53,7 @@ def list_attempts(
     native = () if alone else list_native(flavor, model, request.engine.tier)
     compiled: list[Attempt] = []
     left_out: list[str] = []
-    for engine in engines.list_tried(request.engine):
+    for engine in _list_tried(request, target):
         why = engines.why_not(model, flavor.name, engine)
         if why and alone:
             raise ConfigurationError(
@@ -68,6 +69,20 @@ def list_attempts(
             for frame, loader in engines.list_loaders(engine, model, request, target)
         ]
     return (*compiled, *native), tuple(left_out)
+
+
+def _list_tried(request: BuildRequest, target: Target) -> tuple[Engine, ...]:
+    """Return the engines that come before the framework, or in its place.
+
+    A tier is the framework's, and only the framework runs on a GPU.
+    """
+    options = request.engine
+    device = request.target.device or target.machine.device
+    if options.kind is None and options.tier is not None:
+        return ()
+    if options.kind is None and device is Device.CUDA and not options.is_tolerant:
+        return ()
+    return engines.list_tried(options)
 
 
 def _name_unread(flavor: Flavor, model: ResolvedModel, engine: Engine) -> str:

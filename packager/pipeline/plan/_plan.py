@@ -107,6 +107,7 @@ def _plan_anywhere(
     """Plan under the first Python that has wheels. Raises PlanError where none has."""
     request = question.request
     outcomes: list[Outcome] = []
+    compiled: tuple[BuildPlan, ...] = ()
     failures: dict[str, None] = {}
     # other versions than the author's only where no Python of the target's has wheels of these
     variants = _lines.list_variants(model, request.target.architecture)
@@ -114,13 +115,17 @@ def _plan_anywhere(
         found = _locked_plans.plan_under(
             question, variant, candidate, strict=strict, failures=failures
         )
-        if found.plans:
+        if found.plans and (request.engine.kind or _has_framework(found)):
             return found.plans
+        compiled = compiled or found.plans
         outcomes.append(found)
-        failures[found.why] = None
+        if found.why:
+            failures[found.why] = None
     upgraded = _locked_plans.plan_upgraded(question, outcomes, [*failures])
     if upgraded and request.model.upgrade_pins:
         return upgraded
+    if compiled:
+        return compiled
     refusal = Refused(
         question=question,
         model=model,
@@ -130,3 +135,8 @@ def _plan_anywhere(
         today=day,
     )
     raise PlanError(_ways_out.explain_refusal(refusal))
+
+
+def _has_framework(found: Outcome) -> bool:
+    """Tell whether the framework serves there: a compiled model alone may turn out not to."""
+    return any(not each.loader.alone for each in found.plans)

@@ -22,7 +22,7 @@ import pytest
 from packager.commands.cloud.batch import Order, run_batch
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.types import Front, make_request
+from packager.types import Engine, Front, make_request
 from tests import models
 from tests.integration.aws.accounts import VISIBILITY_SECONDS, Chaos
 from tests.integration.aws.conftest import Sam
@@ -43,6 +43,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     request = make_request(
         model_uri=str(models.folder("lightgbm_booster")),
         out_dir=out,
+        engine=Engine.NATIVE,
         rows=20,
         front=Front.NONE,
         events=("sqs", "s3", "eventbridge", "kinesis", "files", "stepfunctions"),

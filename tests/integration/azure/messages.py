@@ -13,7 +13,7 @@ from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.targets.hosts import Boot, Call
 from packager.targets.hosts.functions_worker import WorkerHost
-from packager.types import BuildReport, make_request
+from packager.types import BuildReport, Engine, make_request
 from tests import models
 from tests.integration.azure.azurite import Storage
 from tests.integration.azure.listener import SETTINGS, Faults, Listener, taken
@@ -55,6 +55,7 @@ def built(
         model_uri=str(models.folder(model)),
         out_dir=out,
         target="azure-functions",
+        engine=Engine.NATIVE,
         python_minor=minor,
         events=tuple(events),
         output_to="queue://answers",

@@ -16,7 +16,7 @@ from packager.pipeline.slim import slim
 from packager.pipeline.verify import verify
 from packager.system import resources
 from packager.targets.lambda_emulator import why_not_bootable
-from packager.types import BuildPlan, make_request
+from packager.types import BuildPlan, Engine, make_request
 from tests import hand_plan, models, wheels
 
 _WHY_NOT = why_not_bootable("x86_64")
@@ -27,7 +27,11 @@ def refused(model: Path, out: Path, kind: type[PackagerError], **asked: Any) -> 
     """What the build says; nothing of it is left. Slimming is left out: it is not the question."""
     given = {"python_minor": "3.13", "passes": (), "trace": False, "rows": 20, **asked}
     request = make_request(
-        model_uri=str(model), out_dir=out / "dist", target="azure-functions", **given
+        model_uri=str(model),
+        out_dir=out / "dist",
+        target="azure-functions",
+        engine=Engine.NATIVE,
+        **given,
     )
     with pytest.raises(kind) as stopped:
         build(request, MlflowRegistry(None, None))

@@ -19,6 +19,7 @@ from packager.commands.invoke import invoke_artifact
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
 from packager.types import BuildReport, Device, make_request
+from packager.types import Engine as ModelEngine
 from tests import models
 from tests.integration.containers import base
 from tests.integration.containers.engine import Engine
@@ -68,6 +69,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> BuildRep
         out_dir=tmp_path_factory.mktemp("server") / "out",
         target="gpu-container",
         device=Device.CPU,
+        engine=ModelEngine.NATIVE,
         python_minor=base.PYTHON,
         base_image=_BASE,
     )

@@ -375,7 +375,7 @@ def test_a_pickle_whose_wheels_are_old_enough_stays_on_the_old_system(
 def test_a_pickle_without_code_moves_where_the_old_system_has_no_wheels(
     index: Index, tmp_path: Path
 ) -> None:
-    found = _plan(_pickled(tmp_path / "m", {"a": 1}))[0]
+    found = _plan(_pickled(tmp_path / "m", {"a": 1}), engine=Engine.NATIVE)[0]
     assert found.runtime.name == "python3.13"
     assert _said(found, "Python 3.13 instead of the author's 3.11.7")
     assert _said(found, "Not taken: python3.11 (Amazon Linux 2, glibc 2.26")
@@ -463,7 +463,8 @@ def _xgboost(root: Path, *pins: str) -> ResolvedModel:
 
 
 def test_the_build_without_a_gpu_s_code_stands_in(index: Index, tmp_path: Path) -> None:
-    found = _plan(_xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "xgboost==3.2.0"))[0]
+    model = _xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "xgboost==3.2.0")
+    found = _plan(model, engine=Engine.NATIVE)[0]
     assert found.lock.version("xgboost-cpu") == "3.2.0"
     assert not _names(found) & {"xgboost", "nvidia-nccl-cu12"}
     assert _said(found, "xgboost-cpu stands in for xgboost")
@@ -472,7 +473,8 @@ def test_the_build_without_a_gpu_s_code_stands_in(index: Index, tmp_path: Path) 
 def test_where_there_is_no_such_build_only_the_gpu_s_libraries_stay_out(
     index: Index, tmp_path: Path
 ) -> None:
-    found = _plan(_xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "xgboost==3.0.0"))[0]
+    model = _xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "xgboost==3.0.0")
+    found = _plan(model, engine=Engine.NATIVE)[0]
     assert found.lock.version("xgboost") == "3.0.0"
     assert "nvidia-nccl-cu12" not in _names(found)
     assert _said(found, "xgboost is kept: xgboost-cpu has no wheel of that version")
@@ -504,7 +506,8 @@ def test_a_build_that_does_not_load_without_a_gpu_s_libraries_is_refused(
 def test_the_build_for_a_cpu_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     known = _index()
     _use(monkeypatch, replace(known, versions={**known.versions, "torch": ("2.13.0+cpu",)}))
-    found = _plan(_xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "torch==2.13.0"))[0]
+    model = _xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "torch==2.13.0")
+    found = _plan(model, engine=Engine.NATIVE)[0]
     assert found.lock.version("torch") == "2.13.0+cpu"
 
 

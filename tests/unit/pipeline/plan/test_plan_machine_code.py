@@ -8,14 +8,17 @@ from typing import Any
 
 import cloudpickle
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from packager import targets
 from packager.errors import ConfigurationError, PlanError
 from packager.targets import TARGETS
-from packager.types import Engine, Requirements
+from packager.types import Engine, Requirements, Tier
 from tests.unit.pipeline.plan import test_plan
 
 PINS = ("mlflow==1.30.0", "numpy==1.21.6", "pandas==1.3.5", "scikit-learn==0.24.2")
@@ -47,7 +50,7 @@ def _fit(*steps: Any) -> Any:
 
 def _refuse(model: Any, **request: Any) -> str:
     with pytest.raises(PlanError) as caught:
-        test_plan._plan(model, **request)
+        test_plan._plan(model, engine=Engine.NATIVE, **request)
     return str(caught.value)
 
 
@@ -156,3 +159,53 @@ def test_compiled_code_names_targets_that_would_take_it(
 def test_a_model_without_wheels_is_compiled_where_no_engine_was_asked_for(tmp_path: Path) -> None:
     found = test_plan._plan(_model(tmp_path / "m", _fit(*KNOWN["trees"])), engine=None)
     assert {each.engine for each in found} == {Engine.MACHINE_CODE}
+
+
+@pytest.mark.usefixtures("index")
+def test_the_framework_under_another_python_comes_before_a_library_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that turns out not to be equal must leave the framework to fall back to."""
+    test_plan._use(monkeypatch, test_plan._index(minors={"scikit-learn==1.9.1": ("3.12",)}))
+    test_plan._have(monkeypatch, "3.12", "3.13")
+    made = test_plan._pickled(tmp_path / "m", _fit(*KNOWN["trees"]), python_version="3.13.1")
+    alone = test_plan._plan(made, engine=Engine.MACHINE_CODE)
+    assert {each.runtime.python_minor for each in alone} == {"3.13"}
+    found = test_plan._plan(made)
+    assert {each.runtime.python_minor for each in found} == {"3.12"}
+    assert found[0].engine is Engine.MACHINE_CODE
+    assert found[-1].engine is Engine.NATIVE
+
+
+FRAMEWORK_ALONE: dict[str, dict[str, Any]] = {
+    "a tier": {"tier": Tier.NATIVE},
+    "a GPU": {"target": "gpu-container"},
+    "a function without a reader": {},
+}
+
+
+@pytest.mark.parametrize("name", FRAMEWORK_ALONE)
+def test_only_the_framework_is_tried_where_no_other_engine_can_be_taken(
+    name: str, index: test_plan.Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = test_plan._index()
+    server = (*targets.load("gpu-container").program.requires, "nvidia-ml-py")
+    names = [canonicalize_name(Requirement(each).name) for each in server]
+    wheels: dict[str, tuple[str, ...]] = dict.fromkeys(names, ("99.0",))
+    test_plan._use(monkeypatch, replace(known, versions={**wheels, **known.versions}))
+    strange = name == "a function without a reader"
+    value = OTHERS["a function without an operation"]() if strange else _fit(*KNOWN["trees"])
+    model = test_plan._pickled(tmp_path / "m", value, python_version="3.12.1")
+    found = test_plan._plan(model, **FRAMEWORK_ALONE[name])
+    assert {each.engine for each in found} == {Engine.NATIVE}
+
+
+def test_the_default_tries_machine_code_first(
+    index: test_plan.Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_plan._use(monkeypatch, test_plan._index())
+    model = test_plan._pickled(tmp_path / "m", _fit(*KNOWN["trees"]), python_version="3.12.1")
+    engines = [each.engine for each in test_plan._plan(model)]
+    assert engines[0] is Engine.MACHINE_CODE
+    assert engines[-1] is Engine.NATIVE
+    assert Engine.ONNX not in engines
