@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from packager.engines import _machine_code, _onnx
-from packager.engines._known_classes import list_unread
+from packager.engines._known_classes import find_summed, list_unread
 from packager.types import (
     BuildPlan,
     BuildRequest,
@@ -29,6 +29,7 @@ __all__ = [
     "WITHOUT_WHEELS",
     "compile_model",
     "find_form",
+    "find_summed",
     "list_loaders",
     "list_tried",
     "list_unread",

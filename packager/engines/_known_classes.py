@@ -60,21 +60,58 @@ _PRIVATE: Final = frozenset(
 """Classes of what an estimator is made of, in modules that have others."""
 
 
+_SUMMED: Final = frozenset(
+    {"ARDRegression", "BayesianRidge", "ElasticNet", "ElasticNetCV", "GammaRegressor", "GaussianNB"}
+    | {"GaussianProcessClassifier", "GaussianProcessRegressor", "HuberRegressor", "KMeans"}
+    | {"KNeighborsClassifier", "KNeighborsRegressor", "Lasso", "LassoCV", "LinearRegression"}
+    | {"LinearDiscriminantAnalysis", "LinearSVC", "LinearSVR", "LogisticRegression", "NuSVC"}
+    | {"LogisticRegressionCV", "MLPClassifier", "MLPRegressor", "MultinomialNB", "Normalizer"}
+    | {"NuSVR", "PCA", "PoissonRegressor", "PowerTransformer", "Ridge", "RidgeCV", "SGDRegressor"}
+    | {"RidgeClassifier", "RidgeClassifierCV", "SGDClassifier", "SVC", "SVR", "TruncatedSVD"}
+    | {"TweedieRegressor"}
+)
+"""Classes of scikit-learn's whose answers are sums by a BLAS, exp and its relatives."""
+_CHOOSERS: Final = frozenset(
+    {"GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "RFE", "RFECV"}
+    | {"RandomizedSearchCV", "SelectFromModel", "SequentialFeatureSelector"}
+)
+"""Classes that keep estimators which have no part in answering."""
+
+
 def list_unread(model: ResolvedModel, flavor: str, loader: LoaderSpec) -> tuple[str, ...]:
     """Dotted names of what the model's own files hold and machine code has no reader of.
 
     `loader` is that of the framework. A file that cannot be read is listed by its name.
     """
+    try:
+        names = _read_names(model, flavor, loader)
+    except ModelFormatError:
+        return (str(loader.options.get("file")),)
+    return tuple(sorted(_list_strange(names)))
+
+
+def find_summed(model: ResolvedModel, flavor: str, loader: LoaderSpec) -> str:
+    """Name a class in the model's own files whose library is never equal to the last bit.
+
+    Empty where nothing rules it out.
+    """
+    try:
+        names = _read_names(model, flavor, loader)
+    except ModelFormatError:
+        return ""
+    own = {name.rpartition(".")[2] for name in names if name.startswith("sklearn.")}
+    return "" if own & _CHOOSERS else min(own & _SUMMED, default="")
+
+
+def _read_names(model: ResolvedModel, flavor: str, loader: LoaderSpec) -> set[str]:
+    """Raises ModelFormatError."""
     names: set[str] = set()
     if flavor in _BOOSTERS:
         names.add(str(model.flavors[flavor].get("model_class") or _BOOSTERS[flavor]))
     form, file = str(loader.options.get("format")), str(loader.options.get("file"))
     if form == "skops" or file in loader.unpickled:
-        try:
-            names |= _look.read_serialized(model.root / file, form).names
-        except ModelFormatError:
-            return (file,)
-    return tuple(sorted(_list_strange(names)))
+        names |= _look.read_serialized(model.root / file, form).names
+    return names
 
 
 def _list_strange(names: set[str]) -> Iterator[str]:

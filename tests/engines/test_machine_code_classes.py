@@ -35,10 +35,12 @@ from sklearn.neighbors import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import all_estimators
 
 from packager.engines import _known_classes
-from tests.engines import asking
-from tests.engines.libraries import COMPILER, NO_COMPILER, Compared, compare
+from tests.engines import asking, estimators
+from tests.engines.libraries import COMPILER, NO_COMPILER, Compared, compare, extract
 
 pytestmark = [
     pytest.mark.skipif(not COMPILER, reason=NO_COMPILER),
@@ -172,3 +174,13 @@ def _list_names(model: Any) -> set[str]:
         elif isinstance(argument, str):
             words.append(argument)
     return found
+
+
+@pytest.mark.parametrize("name", sorted(_known_classes._SUMMED))
+def test_what_is_ruled_out_before_it_is_read_is_never_equal_to_the_last_bit(name: str) -> None:
+    made = estimators.make_estimator(dict(all_estimators())[name])
+    if hasattr(made, "predict"):
+        model = made.fit(TABLE, np.abs(estimators.draw_answers(made))[:ROWS] + 1)
+    else:
+        model = make_pipeline(made, DecisionTreeRegressor(max_depth=3)).fit(TABLE, NUMBERS)
+    assert not extract(model, TABLE, "predict").exact

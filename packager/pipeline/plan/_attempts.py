@@ -60,7 +60,7 @@ def list_attempts(
                 f"--engine {engine}: {why}. Build with --engine native, or auto to fall back to it."
             )
         if not why and not alone:
-            why = _name_unread(flavor, model, engine)
+            why = _name_obstacle(flavor, model, engine, exact=not request.engine.is_tolerant)
         if why:
             left_out.append(f"engine {engine}: {why}.")
             continue
@@ -85,12 +85,20 @@ def _list_tried(request: BuildRequest, target: Target) -> tuple[Engine, ...]:
     return engines.list_tried(options)
 
 
-def _name_unread(flavor: Flavor, model: ResolvedModel, engine: Engine) -> str:
-    """Name what the model's files hold that machine code does not read, before any is loaded."""
+def _name_obstacle(flavor: Flavor, model: ResolvedModel, engine: Engine, *, exact: bool) -> str:
+    """Name what in the model's files rules machine code out, before any of it is loaded."""
     if engine is not engines.WITHOUT_WHEELS or Tier.NATIVE not in flavor.tiers:
         return ""
-    unread = engines.list_unread(model, flavor.name, list_native(flavor, model, None)[0].loader)
-    return f"it does not read {', '.join(unread[:_NAMED])}" if unread else ""
+    framework = list_native(flavor, model, None)[0].loader
+    if unread := engines.list_unread(model, flavor.name, framework):
+        return f"it does not read {', '.join(unread[:_NAMED])}"
+    summed = engines.find_summed(model, flavor.name, framework) if exact else ""
+    if not summed:
+        return ""
+    return (
+        f"what {summed} answers is not equal to the last bit; give --rtol if a difference of 1e-12 "
+        "relative will do"
+    )
 
 
 def _pass_through(

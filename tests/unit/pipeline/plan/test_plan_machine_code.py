@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -181,6 +182,7 @@ FRAMEWORK_ALONE: dict[str, dict[str, Any]] = {
     "a tier": {"tier": Tier.NATIVE},
     "a GPU": {"target": "gpu-container"},
     "a function without a reader": {},
+    "sums that a BLAS orders": {},
 }
 
 
@@ -193,11 +195,32 @@ def test_only_the_framework_is_tried_where_no_other_engine_can_be_taken(
     names = [canonicalize_name(Requirement(each).name) for each in server]
     wheels: dict[str, tuple[str, ...]] = dict.fromkeys(names, ("99.0",))
     test_plan._use(monkeypatch, replace(known, versions={**wheels, **known.versions}))
-    strange = name == "a function without a reader"
-    value = OTHERS["a function without an operation"]() if strange else _fit(*KNOWN["trees"])
+    values = {
+        "a function without a reader": OTHERS["a function without an operation"],
+        "sums that a BLAS orders": lambda: _fit(*KNOWN["linear"]),
+    }
+    value = values.get(name, lambda: _fit(*KNOWN["trees"]))()
     model = test_plan._pickled(tmp_path / "m", value, python_version="3.12.1")
     found = test_plan._plan(model, **FRAMEWORK_ALONE[name])
     assert {each.engine for each in found} == {Engine.NATIVE}
+
+
+def test_a_chooser_s_estimators_do_not_rule_machine_code_out(
+    index: test_plan.Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may have no part in answering."""
+    test_plan._use(monkeypatch, test_plan._index())
+    value = _fit(SelectFromModel(LogisticRegression()), *KNOWN["trees"])
+    model = test_plan._pickled(tmp_path / "m", value, python_version="3.12.1")
+    assert test_plan._plan(model)[0].engine is Engine.MACHINE_CODE
+
+
+def test_a_tolerance_lets_sums_in(
+    index: test_plan.Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_plan._use(monkeypatch, test_plan._index())
+    model = test_plan._pickled(tmp_path / "m", _fit(*KNOWN["linear"]), python_version="3.12.1")
+    assert test_plan._plan(model, rtol=1e-9)[0].engine is Engine.MACHINE_CODE
 
 
 def test_the_default_tries_machine_code_first(
