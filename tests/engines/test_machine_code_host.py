@@ -79,7 +79,8 @@ def write_form(folder: Path, *, exact: bool = True) -> Path:
 def compile_here(tmp_path: Path, architecture: Literal["x86_64", "arm64"] = "x86_64") -> BuildPlan:
     plan = fake_plan.plan(engine=Engine.MACHINE_CODE)
     target = replace(plan.request.target, architecture=architecture)
-    plan = replace(plan, request=replace(plan.request, target=target))
+    engine = EngineOptions(kind=Engine.MACHINE_CODE)
+    plan = replace(plan, request=replace(plan.request, target=target, engine=engine))
     return engines.compile_model(plan, tmp_path / "work")
 
 

@@ -13,6 +13,7 @@ from packager.pipeline.output import inputs
 from packager.system import resources, sandbox
 from packager.types import (
     BuildPlan,
+    Engine,
     FileRecord,
     Frame,
     Interpreter,
@@ -95,7 +96,8 @@ def test_each_setting_counts_but_where_it_is_written_and_asked(
     (file := tmp_path / "rows.csv").write_text("x\n1\n")
     (facts := tmp_path / "facts").mkdir()
     others = {
-        "example": file, "baseline": file, "facts_dir": facts, "engine": None, "passes": ("prune",),
+        "example": file, "baseline": file, "facts_dir": facts, "engine": Engine.ONNX,
+        "passes": ("prune",),
         "keep": ("*",), "keep_packages": ("six",), "events": ("sqs",), "device": "cuda",
         "requirements": "declared", "front": "none", "tier": "stub", "optimize": 2,
     }  # fmt: skip
