@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from packager import targets
 from packager.environments import interpreters, lockfile
 from packager.models import flavors
+from packager.models.model_documents import read_yaml
 from packager.pipeline.plan import _locked_plans
 from packager.system import file_tree
 from packager.types import (
@@ -29,7 +28,7 @@ from tests import models
 def model(name: str) -> ResolvedModel:
     """The logged model tests/models/made/`name`, read plainly."""
     root = models.folder(name)
-    described = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8"))
+    described = read_yaml(root / "MLmodel")
     lines = (root / "requirements.txt").read_text(encoding="utf-8").split("\n")
     example = root / "serving_input_example.json"
     files = tuple(file_tree.records(root))

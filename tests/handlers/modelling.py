@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import handlers
 from handlers.manifest import Manifest
 from packager.models.flavors import choose
+from packager.models.model_documents import read_yaml
 from packager.types import Frame, LoaderSpec, Requirements, ResolvedModel, Tier
 from packager.workers import skops_types
 
@@ -23,7 +22,7 @@ REPOSITORY = Path(handlers.__file__).resolve().parent.parent
 
 def resolved(folder: Path) -> ResolvedModel:
     """A model folder read as `resolve` reads it, without a registry."""
-    conf = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    conf = read_yaml(folder / "MLmodel")
     signature = conf.get("signature")
     return ResolvedModel(
         uri=str(folder),

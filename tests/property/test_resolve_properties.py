@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from packager.errors import PackagerError
 from packager.models import flavors
+from packager.models.model_documents import read_yaml
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.resolve import resolve
 from packager.types import make_request
@@ -36,6 +37,9 @@ SIGNATURE = {
     "outputs": [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}],
     "params": [{"name": "p", "type": "object", "default": {}, "shape": None, "properties": {}}],
 }
+
+
+DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def _read(folder: Path, work: Path) -> None:
@@ -62,6 +66,11 @@ def _paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from _paths(inner, (*at, key))
 
 
+def _write_yaml(value: Any) -> str:
+    text: str = yaml.dump(value, Dumper=DUMPER)
+    return text
+
+
 def _replaced(value: Any, path: tuple[Any, ...], wrong: Any) -> Any:
     found = part = copy.deepcopy(value)
     for key in path[:-1]:
@@ -72,14 +81,14 @@ def _replaced(value: Any, path: tuple[Any, ...], wrong: Any) -> Any:
 
 @pytest.mark.parametrize("name", models.names())
 def test_any_field_of_mlmodel_may_be_of_any_type(name: str) -> None:
-    values = yaml.safe_load((models.folder(name) / "MLmodel").read_text(encoding="utf-8"))
+    values = read_yaml(models.folder(name) / "MLmodel")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "source"
         shutil.copytree(models.folder(name), folder)
         for number, path in enumerate(_paths(values)):
             # another for each field and model: every type comes to every common field
             wrong = WRONG[(number * 7 + len(name)) % len(WRONG)]
-            text = yaml.safe_dump(_replaced(values, path, wrong))
+            text = _write_yaml(_replaced(values, path, wrong))
             (folder / "MLmodel").write_text(text, encoding="utf-8")
             _stops_well(folder, Path(place) / str(number))
 
@@ -107,7 +116,7 @@ def test_any_field_of_an_environment_may_be_of_any_type(
     for path in ((), *_paths(FIELDS[file])):
         for number, wrong in enumerate(WRONG):
             value = _replaced(FIELDS[file], path, wrong) if path else wrong
-            (folder / file).write_text(yaml.safe_dump(value), encoding="utf-8")
+            (folder / file).write_text(_write_yaml(value), encoding="utf-8")
             _stops_well(folder, tmp_path / f"{len(path)}-{number}")
 
 
@@ -115,13 +124,13 @@ def test_any_field_of_an_environment_may_be_of_any_type(
 def test_any_field_of_a_signature_may_be_of_any_type(
     part: str, folder: Path, tmp_path: Path
 ) -> None:
-    values = yaml.safe_load((models.folder("xgboost_booster") / "MLmodel").read_text("utf-8"))
+    values = read_yaml(models.folder("xgboost_booster") / "MLmodel")
     for path in ((), *_paths(SIGNATURE[part])):
         for number, wrong in enumerate(WRONG):
             specs = _replaced(SIGNATURE[part], path, wrong) if path else wrong
             text = specs if number % 5 == 4 else json.dumps(specs)
             changed = {**values, "signature": {**values["signature"], part: text}}
-            (folder / "MLmodel").write_text(yaml.safe_dump(changed), encoding="utf-8")
+            (folder / "MLmodel").write_text(_write_yaml(changed), encoding="utf-8")
             _stops_well(folder, tmp_path / f"{len(path)}-{number}")
 
 
