@@ -41,6 +41,9 @@ _PLAIN = b"0123456789+-.eE"
 _MAX_REPEATED = 1000
 """pandas' numbering of them takes time with the square of their number."""
 _MAX_COMPARED = 5_000_000
+_MAX_LABELS = 1000
+"""Cells of a row beyond the header's: pandas makes a level of an index of each, slowly."""
+_QUOTED = re.compile(r'"[^"]*"')
 _TRUTH = {"true": True, "false": False}
 
 csv.field_size_limit(sys.maxsize)
@@ -49,19 +52,35 @@ csv.field_size_limit(sys.maxsize)
 def check_csv(text: str) -> None:
     """Raises TooLargeError for a body that would take minutes, or far more memory than its bytes.
 
-    It looks at the header, with what is quoted in it, and counts the rest.
+    It looks at the header and at the first row, with what is quoted in them, and counts the rest.
     """
-    begin, quotes = 0, 0
-    while True:
-        end = text.find("\n", begin)
-        quotes += text.count('"', begin, end if end >= 0 else len(text))
-        if end < 0 or quotes % 2 == 0:
-            break
-        begin = end + 1
-    names = (text if end < 0 else text[:end]).split(",")
+    begin, end = _find_record(text, 0)
+    names = text[begin:end].split(",")
     lines = text.count("\n") + 1
     check_extent(lines, len(names), lines + text.count(","))
     _check_names([name for name in names if name])
+    begin, end = _find_record(text, end + 1)
+    if text.count(",", begin, end) >= len(names) + _MAX_LABELS:
+        cells = _QUOTED.sub("", text[begin:end]).count(",") + 1
+        if cells > len(names) + _MAX_LABELS:
+            raise TooLargeError(
+                f"The first row has {cells} cells, and the header {len(names)}: more than "
+                f"{_MAX_LABELS} would be labels of the rows. Name each column."
+            )
+
+
+def _find_record(text: str, begin: int) -> tuple[int, int]:
+    """Find where the first line from `begin` that is not blank starts and ends."""
+    quotes, at = 0, begin
+    while True:
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        quotes += text.count('"', at, end)
+        if end == len(text) or (quotes % 2 == 0 and (quotes or text[begin:end].strip())):
+            return min(begin, end), end
+        at = end + 1
+        if not quotes:
+            begin = at
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -190,8 +190,12 @@ def names(count: int, *, same: int = 0) -> str:
         '"' + "\n" * 2000 + '",b\n1,2\n',
         "",
         "a",
+        "a,b\n" + "1," * 1000 + "1,2\n",
+        "\n \r\n" + names(3000) + "\n1,2",
+        'a\n"' + "," * 5000 + '",2\n',
+        "a\n1\n" + "," * 5000,
     ],
-    ids=range(7),
+    ids=range(11),
 )
 def test_a_body_of_a_usual_size_is_read(text: str) -> None:
     check_csv(text)
@@ -206,8 +210,11 @@ def test_a_body_of_a_usual_size_is_read(text: str) -> None:
         (names(4000, same=900) + "," + ",".join(f"a.{at}" for at in range(700)), "700 names are"),
         (names(1000) + "\n" * 2000, "2001 rows and 1000 columns"),
         ('"' + names(1000) + "\n" + names(1000) + '"' + "\n" * 1200, "columns was sent"),
+        ("a,b\n" + "1," * 1002 + "1\n", "first row has 1003 cells, and the header 2"),
+        ("a\n\n \n" + "," * 80_000, "first row has 80001 cells, and the header 1"),
+        ('a\n"\n' + '",1' * 2 + ",1" * 1002, "labels of the rows"),
     ],
-    ids=range(6),
+    ids=range(9),
 )
 def test_a_body_that_would_take_minutes_is_refused(text: str, reason: str) -> None:
     with pytest.raises(TooLargeError, match=reason):
