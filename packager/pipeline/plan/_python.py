@@ -138,12 +138,13 @@ def _list_other_candidates(
         interpreter.minor: interpreter
         for interpreter in interpreters.available(tuple(r.python_minor for r in others))
     }
-    was = model.python_version or "an unknown Python"
+    version = model.python_version
+    was = f"the author's {version}" if version else "the author's, which is not written down"
     return [
         _candidate(
             runtime,
             by_minor[runtime.python_minor],
-            f"Python {runtime.python_minor} instead of the author's {was}: {join_names(unpickled)} "
+            f"Python {runtime.python_minor} instead of {was}: {join_names(unpickled)} "
             "is a pickle without compiled code, which another Python may load; replay proves it.",
             today,
         )

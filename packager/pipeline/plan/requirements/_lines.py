@@ -32,7 +32,9 @@ _WHEELLESS: Final = re.compile(
     r"|(?:all versions of )?([\w.-]+)(?:==\S+?)? (?:has no |have no |was not found))"
 )
 _DEPENDENT: Final = re.compile(r"([\w.-]+)(?:\[[\w.,-]{1,200}\])?(?:==\S+)? depends on ([\w.-]+)")
-_GARBLED: Final = re.compile(r"([A-Za-z0-9][\w.-]{0,200})\s*(?:===?|~=|[<>]=?|!=)\s*[^\s=].*")
+_GARBLED: Final = re.compile(
+    r"([A-Za-z0-9][\w.-]{0,200})\s*(?:===?|~=?|\^|[<>]=?|=[<>]|!=)\s*[^\s=].*"
+)
 """A name, and a version in a form that Python's index has never had, or has no more."""
 _MACHINES: Final[Mapping[Architecture, str]] = {"x86_64": "x86_64", "arm64": "aarch64"}
 _MINORS: Final = tuple(f"3.{minor}" for minor in range(8, 16))

@@ -61,7 +61,7 @@ LEFT_OUT = (
     *("numpy @ file:///croot/numpy_and_numpy_base_1682520569166/work",),
     *("churn @ file:///home/me/dist/churn-0.1.0-py3-none-any.whl",),
     *("own @ s3://bucket/own-1.0-py3-none-any.whl", "own @ https://example.com/own-1.0.tar.gz"),
-    *("https://example.com/own/archive/main.zip", "own===weird"),
+    *("https://example.com/own/archive/main.zip", "own===weird", "own^1.0"),
     *("distro-info==1.1build1", "pytz==2004d", "own==1.0-SNAPSHOT", "own >= 1.*"),
 )
 
