@@ -32,7 +32,14 @@ from packager.types._model import (
     TensorSpec,
     UpgradedPin,
 )
-from packager.types._plan import BuildPlan, Interpreter, Lock, LockedPackage, Spread
+from packager.types._plan import (
+    REQUIRED_BESIDE,
+    BuildPlan,
+    Interpreter,
+    Lock,
+    LockedPackage,
+    Spread,
+)
 from packager.types._report import (
     INTERFACE,
     Artifact,
@@ -98,6 +105,7 @@ from packager.types._target import (
 __all__ = [
     "BATCH_SOURCES",
     "INTERFACE",
+    "REQUIRED_BESIDE",
     "Architecture",
     "Artifact",
     "ArtifactCheck",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from packager.types._choices import Device, Engine, Frame, Shipped, Tier
 from packager.types._model import Compiled, LoaderSpec, ResolvedModel, UpgradedPin
@@ -53,6 +54,10 @@ class Spread:
     """Where nothing but last digits move, as the sums of threads do."""
     chance: Mapping[str, float] = field(default_factory=dict)
     """Where more than these does; 0 where what differs is no number."""
+
+
+REQUIRED_BESIDE: Final = "what is installed beside it requires it"
+"""The reason of a distribution until it is installed, and metadata tell by what it is required."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import PurePath
 
 from packager.pipeline import sizes
+from packager.pipeline.emit._requirers import explain_shipped
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.emit._text import public_uri
 from packager.types import (
@@ -57,7 +58,7 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
             "requirements": plan.shipped,
             "declared": plan.model.requirements.declared,
             "shipped": len(plan.lock.packages),
-            "reasons": dict(sorted(plan.kept_for.items())),
+            "reasons": explain_shipped(artifact.folder / plan.target.tree.home, plan),
             "left_out": list(plan.unshipped),
             "upgraded": [asdict(pin) for pin in plan.upgraded],
             "lines": [asdict(change) for change in plan.model.requirements.changes],

@@ -17,7 +17,7 @@ from packager.facts.modules import companions
 from packager.pipeline.plan._locks import Setting
 from packager.pipeline.plan.requirements import _requirements
 from packager.pipeline.plan.requirements._requirements import MLFLOW
-from packager.types import BuildPlan, Flavor, LoaderSpec, Lock, Shipped, Tier
+from packager.types import REQUIRED_BESIDE, BuildPlan, Flavor, LoaderSpec, Lock, Shipped, Tier
 
 KNOWN: Final = frozenset(
     {"catboost", "lightgbm", "onnx", "prophet", "python_function", "sklearn", "statsmodels"}
@@ -70,7 +70,7 @@ def explain_each(setting: Setting, loader: LoaderSpec, lock: Lock) -> Mapping[st
     for package in lock.packages:
         name = canonicalize_name(package.name)
         if (why := setting.named.distributions.get(name)) is None:
-            why = "what is installed beside it requires it"
+            why = REQUIRED_BESIDE
         if name in of_target:
             why = "the function's own code needs it"
         if name in required:

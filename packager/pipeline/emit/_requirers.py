@@ -1,0 +1,59 @@
+"""Reasons why each distribution ships, with the names of what requires it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from email.parser import HeaderParser
+from pathlib import Path
+
+from packaging.markers import default_environment
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from packager.types import REQUIRED_BESIDE, BuildPlan
+
+
+def explain_shipped(tree: Path, plan: BuildPlan) -> Mapping[str, str]:
+    """Distribution -> why it ships, by name; `tree` holds the installed metadata."""
+    requirers = _read_requirers(tree, plan)
+    return {
+        name: _name_requirers(requirers.get(name, [])) if why == REQUIRED_BESIDE else why
+        for name, why in sorted(plan.kept_for.items())
+    }
+
+
+def _name_requirers(names: list[str]) -> str:
+    if not names:
+        return REQUIRED_BESIDE
+    return f"{', '.join(names)} {'requires' if len(names) == 1 else 'require'} it"
+
+
+def _read_requirers(tree: Path, plan: BuildPlan) -> Mapping[str, list[str]]:
+    """Distribution -> those in the tree whose metadata require it on the function's Python."""
+    minor = plan.runtime.python_minor
+    function = {"python_version": minor, "python_full_version": f"{minor}.0"}
+    linux = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    environment = {**_read_environment(), **linux, **function, "extra": ""}
+    found: dict[str, list[str]] = {}
+    for path in sorted(tree.glob("*.dist-info/METADATA")):
+        message = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
+        owner = canonicalize_name(str(message["Name"]))
+        for name in dict.fromkeys(
+            _list_required(message.get_all("Requires-Dist", ()), environment)
+        ):
+            found.setdefault(name, []).append(owner)
+    return found
+
+
+def _read_environment() -> dict[str, str]:
+    return {name: str(value) for name, value in default_environment().items()}
+
+
+def _list_required(lines: list[str] | tuple[()], environment: dict[str, str]) -> Iterator[str]:
+    for line in lines:
+        try:
+            requirement = Requirement(str(line))
+        except InvalidRequirement:
+            continue
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            yield canonicalize_name(requirement.name)
