@@ -32,6 +32,7 @@ from packager.types import (
     BuildRequest,
     Device,
     EffectiveTarget,
+    Engine,
     Flavor,
     Lock,
     PassName,
@@ -257,7 +258,8 @@ def _plans(
             dropped += _explain_dropped(each, error)
             continue
         except PlanError as error:
-            if not plans or not _is_about_all(each, error):
+            is_served = any(plan.engine is Engine.NATIVE for plan in plans)
+            if not is_served or not _is_about_all(each, error):
                 raise
             dropped += _explain_dropped(each, error)
             continue

@@ -495,10 +495,10 @@ def test_a_build_that_does_not_load_without_a_gpu_s_libraries_is_refused(
     )
     model = _xgboost(tmp_path / "m", "mlflow", "numpy==2.4.6", "torch==2.13.0")
     with pytest.raises(PlanError, match=r"torch 2\.13\.0 .* nvidia-nccl-cu12.*\+cpu"):
-        _plan(model, requirements=Shipped.DECLARED)
+        _plan(model, requirements=Shipped.DECLARED, engine=Engine.NATIVE)
 
     # nothing in the model names torch
-    plans = _plan(model)
+    plans = _plan(model, engine=Engine.NATIVE)
     assert {plan.shipped for plan in plans} == {Shipped.SERVING}
     assert all("torch" not in _names(plan) for plan in plans)
 
