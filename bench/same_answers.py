@@ -1,12 +1,14 @@
-"""Answers of artifacts that another checkout builds and that this one builds, byte for byte.
+"""Answers of functions of another checkout and of this one, byte for byte.
 
-    python bench/same_answers.py CHECKOUT [--only NAME ...] [--work DIR] [--out bench/results]
+    python bench/same_answers.py CHECKOUT [--build] [--only NAME ...] [--work DIR] [--out FOLDER]
 
-Ten models of tests/models are built by both, booted by this checkout's emulator, and sent the same
+Both checkouts lay out ten models of tests/models as functions: the model, the manifest and
+handlers/ as each has them, with this environment's packages. --build has both build artifacts
+instead, which this checkout's emulator boots; it takes minutes a model. Each function gets the same
 events: HTTP in each of Lambda's forms, direct invokes, a queue's messages and a batch of Step
 Functions, and of each what is refused. What a function sends to its destination is recorded and
 compared too. Of an error that Lambda reports, `stackTrace` is left out: it names files and lines.
-A model's result is kept in --work when it is there, so that a stopped run goes on.
+Results, and artifacts while they are needed, are kept in --work, so that a stopped run goes on.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, TypeAlias, get_args
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -31,16 +33,29 @@ from packager.probes.aws_source_events import source_event  # noqa: E402
 from packager.targets.lambda_emulator import Emulator, EventKind, http_event  # noqa: E402
 from packager.types import Json  # noqa: E402
 from tests import models  # noqa: E402
+from tests.handlers.invoking import run  # noqa: E402
 
-MODELS: Final = (
-    "lightgbm_booster", "lightgbm_classifier", "onnx_columns", "pyfunc_code", "pyfunc_pickle",
-    "sklearn_pickle", "sklearn_skops", "sklearn_tensor", "statsmodels_formula",
-    "xgboost_classifier",
-)  # fmt: skip
+Answers: TypeAlias = dict[str, str]
+"""By the event's name; the last is what was sent to the destination."""
+
+MODELS: Final = {
+    "lightgbm_booster": "numpy",
+    "lightgbm_classifier": "pandas",
+    "onnx_columns": "numpy",
+    "onnx_tensor": "numpy",
+    "pyfunc_loader": "pandas",
+    "sklearn_skops": "pandas",
+    "sklearn_tensor": "numpy",
+    "statsmodels_formula": "pandas",
+    "xgboost_booster": "pandas",
+    "xgboost_classifier": "pandas",
+}
+"""And the frame in which a laid-out function hands each its rows."""
 OPTIONS: Final = (
-    "--engine", "native", "--rows", "20", "--event", "sqs", "--event", "stepfunctions",
-    "--output-to", "sqs://answers",
+    "--engine", "native", "--rows", "20", "--no-trace", "--event", "sqs", "--event",
+    "stepfunctions", "--output-to", "sqs://answers",
 )  # fmt: skip
+SENT: Final = "sent to the queue"
 _QUEUE: Final = "sqs:https://sqs.us-east-1.amazonaws.com/1/answers"
 _CLIENTS: Final = ("aws_clients", "clients")
 """Names that the module of AWS's clients has had in handlers/."""
@@ -54,6 +69,20 @@ _WRONG: Final[dict[str, bytes]] = {
     "rows of two lengths": b'{"dataframe_split": {"columns": ["a"], "data": [[1], [1, 2]]}}',
     "text for a number": b'{"inputs": "text"}',
 }
+_LAY_OUT: Final = """
+import json, sys
+from pathlib import Path
+from packager.types import Frame, Tier
+from tests import models
+from tests.handlers.modelling import laid_out, with_handlers
+folder = Path(sys.argv[2])
+folder.mkdir(parents=True)
+laid_out(models.folder(sys.argv[1]), folder, Tier.NATIVE, Frame(sys.argv[3]))
+file = folder / "model-manifest.json"
+told = json.loads(file.read_text()) | {"events": ["sqs", "stepfunctions"]}
+file.write_text(json.dumps(told))
+with_handlers(folder)
+"""
 
 
 def list_events(example: bytes) -> Iterator[tuple[str, Json]]:
@@ -81,75 +110,103 @@ def list_events(example: bytes) -> Iterator[tuple[str, Json]]:
     yield "stepfunctions: wrong", source_event("stepfunctions", {"inputs": "text"})
 
 
-def read_answer(body: bytes) -> bytes:
+def read_answer(body: bytes) -> str:
     """The answer, without what of an error names files and lines."""
     try:
         answer = json.loads(body)
     except ValueError:
-        return body
+        return body.decode()
     if isinstance(answer, dict) and answer.pop("stackTrace", None) is not None:
-        return json.dumps(answer).encode()
-    return body
+        return json.dumps(answer)
+    return body.decode()
 
 
-def ask(folder: Path, events: Mapping[str, Json]) -> tuple[dict[str, str], list[str]]:
-    """What a function answers to each event, and what it sent to its destination."""
+def make_variables(folder: Path, stand_in: Path) -> dict[str, str]:
+    """Fill the stand-in for AWS and return the variables that have a function use it."""
+    stand_in.mkdir(exist_ok=True)
+    _fill_stand_in(stand_in, stand_in / "none")
     clients = next(name for name in _CLIENTS if list((folder / "handlers").glob(f"{name}.*")))
-    with tempfile.TemporaryDirectory() as scratch:
-        stand_in = Path(scratch)
-        _fill_stand_in(stand_in, stand_in / "none")
-        with Emulator(
-            folder,
-            interpreter=interpreters.find(Manifest.read(folder).python),
-            env={"PACKAGER_STAND_IN": f"handlers.{clients}", "PACKAGER_OUTPUT": _QUEUE},
-            path_first=(stand_in,),
-        ) as running:
-            answers = {}
-            for name, event in events.items():
-                done = running.invoke(json.dumps(event).encode())
-                answers[name] = f"{done.status} {read_answer(done.body).decode()}"
-            sent = [json.dumps(each, sort_keys=True) for each in read_sent(running.log())]
-    return answers, sent
+    return {"PACKAGER_STAND_IN": f"handlers.{clients}", "PACKAGER_OUTPUT": _QUEUE}
 
 
-def compare(name: str, checkout: Path, work: Path) -> dict[str, Json]:
-    """Build a model by both, ask both, and keep no artifact."""
-    model = models.folder(name)
-    events = dict(list_events((model / "serving_input_example.json").read_bytes()))
-    found = []
-    for tree in (checkout, ROOT):
-        out = work / name
-        shutil.rmtree(out, ignore_errors=True)
+def ask_laid_out(folder: Path, events: Mapping[str, Json], work: Path) -> Answers:
+    """Send events to a laid-out function, in a process of its own with this environment."""
+    variables = make_variables(folder, work / "stand-in")
+    path = f"{work / 'stand-in'}:{folder}"
+    done = run(folder, list(events.values()), work, PYTHONPATH=path, **variables)
+    answers = {
+        name: json.dumps(each.get("answer", each.get("error")))
+        for name, each in zip(events, done.results, strict=True)
+    }
+    return answers | {SENT: json.dumps(read_sent(done.stdout))}
+
+
+def ask_artifact(folder: Path, events: Mapping[str, Json], work: Path) -> Answers:
+    """Boot a built function as Lambda does, and send it events."""
+    with Emulator(
+        folder,
+        interpreter=interpreters.find(Manifest.read(folder).python),
+        env=make_variables(folder, work / "stand-in"),
+        path_first=(work / "stand-in",),
+    ) as running:
+        answers = {}
+        for name, event in events.items():
+            done = running.invoke(json.dumps(event).encode())
+            answers[name] = f"{done.status} {read_answer(done.body)}"
+        return answers | {SENT: json.dumps(read_sent(running.log()))}
+
+
+def make_function(name: str, tree: Path, out: Path, *, build: bool) -> Path:
+    """The function's folder, as the code of `tree` makes it; one of an earlier run is taken."""
+    if not build:
+        sh(sys.executable, "-c", _LAY_OUT, name, out, MODELS[name], cwd=tree)
+        return out
+    if not (out / "function").is_dir():
+        model = models.folder(name)
         sh(sys.executable, "-m", "packager", "build", model, "-o", out, *OPTIONS, cwd=tree)
-        found.append(ask(out / "function", events))
-        shutil.rmtree(out)
-    (before, sent_before), (now, sent_now) = found
-    differing = {key: [before[key], now[key]] for key in events if before[key] != now[key]}
-    same = len(events) - len(differing)
+    return out / "function"
+
+
+def compare(name: str, trees: Sequence[Path], work: Path, *, build: bool) -> dict[str, Json]:
+    """Have a model's function made by both, ask both, and keep neither."""
+    events = dict(list_events((models.folder(name) / "serving_input_example.json").read_bytes()))
+    ask = ask_artifact if build else ask_laid_out
+    found = []
+    for number, tree in enumerate(trees):
+        out = work / f"{name}-{number}"
+        if not build:
+            shutil.rmtree(out, ignore_errors=True)
+        function = make_function(name, tree, out, build=build)
+        with tempfile.TemporaryDirectory() as scratch:
+            found.append(ask(function, events, Path(scratch)))
+    for number in range(len(trees)):
+        shutil.rmtree(work / f"{name}-{number}")
+    before, now = found
+    differing = {key: [before[key], now[key]] for key in now if before[key] != now[key]}
     return {
         "model": name,
-        "events": len(events),
-        "same": same,
-        "sent": len(sent_now),
-        "sent_same": sent_before == sent_now,
+        "built": build,
+        "compared": len(now),
+        "same": len(now) - len(differing),
+        "answered": sum('"predictions' in answer for answer in now.values()),
         "bytes": sum(len(answer.encode()) for answer in now.values()),
         "differing": differing,
     }
 
 
-def write_report(results: list[dict[str, Json]], called: str, out: Path) -> str:
+def write_report(results: Sequence[Mapping[str, Json]], called: str, out: Path) -> str:
     lines = [
-        f"Built by {called} and by this checkout",
+        f"Functions of {called} and of this checkout, sent the same events",
         "",
-        "| model | events | the same, byte for byte | bytes | sent to the queue | the same |",
+        "| model | made | compared | the same, byte for byte | of them predictions | bytes |",
         "|---|---|---|---|---|---|",
     ]
     for each in results:
-        cells = ("model", "events", "same", "bytes", "sent")
-        shown = [str(each[key]) for key in cells] + ["yes" if each["sent_same"] else "no"]
-        lines.append(f"| {' | '.join(shown)} |")
+        made = "built" if each["built"] else "laid out"
+        figures = (each[key] for key in ("compared", "same", "answered", "bytes"))
+        lines.append(f"| {each['model']} | {made} | {' | '.join(f'{n:,}' for n in figures)} |")
     names = sorted({name for each in results for name in each["differing"]})
-    lines += ["", *(f"- otherwise answered: {name}" for name in names)]
+    lines += ["", *(f"- Answered otherwise: {name}" for name in names)]
     text = "\n".join(lines).rstrip() + "\n"
     out.mkdir(parents=True, exist_ok=True)
     (out / "same_answers.json").write_text(json.dumps(results, indent=1) + "\n")
@@ -161,18 +218,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("checkout", type=Path)
     parser.add_argument("--called", default="another checkout", help="what the other checkout is")
-    parser.add_argument("--only", nargs="*", default=MODELS, choices=MODELS)
+    parser.add_argument("--build", action="store_true", help="build artifacts and boot them")
+    parser.add_argument("--only", nargs="*", default=[*MODELS], choices=[*MODELS])
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "same_answers")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    trees = (options.checkout.resolve(), ROOT)
     for name in options.only:
-        kept = options.work / f"{name}.json"
+        kept = work / f"{name}{'-built' if options.build else ''}.json"
         if not kept.is_file():
-            found = compare(name, options.checkout.resolve(), options.work.resolve())
+            found = compare(name, trees, work, build=options.build)
             kept.write_text(json.dumps(found, indent=1) + "\n")
-    done = [options.work / f"{name}.json" for name in MODELS]
-    results = [json.loads(path.read_text()) for path in done if path.is_file()]
+    results = [json.loads(path.read_text()) for path in sorted(work.glob("*.json"))]
     print(write_report(results, options.called, options.out))
 
 
