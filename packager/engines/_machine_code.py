@@ -131,7 +131,7 @@ def compile_model(plan: BuildPlan, work: Path) -> BuildPlan:
         folder=folder,
         evidence={**result["evidence"], "engine": "machine-code", "asked_on": here},
         adversarial=tuple(result["adversarial"]),
-        tolerance=None if form.exact else engine.tolerance,
+        tolerance=None if form.exact else _read_tolerance(result["evidence"], engine.tolerance),
     )
     return replace(plan, loader=replace(plan.loader, options=result["options"]), compiled=made)
 
@@ -193,6 +193,19 @@ def _prove(plan: BuildPlan, library: Path, out: Path) -> Json:
     if not all(isinstance(result.get(name), kind) for name, kind in _PROVEN.items()):
         raise _refuse(*_read_refusals(result))
     return result
+
+
+def _read_tolerance(evidence: Json, most: tuple[float, float]) -> tuple[float, float]:
+    """Return what the proof allowed, for the booted artifact too: relative and absolute.
+
+    It comes from a process that ran the model's code, so `most` is never passed. Raises
+    VerificationError where it is missing.
+    """
+    found = [evidence.get(name) for name in ("rtol", "atol")]
+    if not all(isinstance(each, float) and each >= 0 for each in found):
+        raise _refuse("the worker left no tolerance")
+    relative, absolute = (min(each, limit) for each, limit in zip(found, most, strict=True))
+    return relative, absolute
 
 
 def _run_worker(plan: BuildPlan, out: Path, arguments: tuple[Path, ...], *readable: Path) -> None:

@@ -25,7 +25,8 @@ from packager.system import resources
 from packager.types import BuildPlan, Engine, EngineOptions, Frame, HostKind
 from tests import fake_plan
 
-PROVEN = {"options": {"file": "model.so"}, "evidence": {"seed": 0}, "adversarial": []}
+ALLOWED = {"rtol": 1e-12, "atol": 1e-10}
+PROVEN = {"options": {"file": "model.so"}, "evidence": {"seed": 0, **ALLOWED}, "adversarial": []}
 _MACHINES = {"x86_64": 62, "aarch64": 183, "riscv64": 243}
 
 
@@ -125,7 +126,7 @@ def test_a_build_that_names_no_engine_takes_a_library(
     programs(worker_of(write_form(tmp_path / "form", exact=exact)))
     compiled = compile_by_itself(tmp_path, rtol).compiled
     assert compiled is not None
-    assert compiled.tolerance == (None if exact else (1e-3, 1e-6))
+    assert compiled.tolerance == (None if exact else (1e-12, 1e-10))
 
 
 WORKERS = {
@@ -244,7 +245,7 @@ def test_the_target_s_library_takes_the_model_s_place(
     assert targets == sorted({"x86_64", {"arm64": "aarch64"}.get(architecture, architecture)})
 
 
-@pytest.mark.parametrize(("exact", "tolerance"), [(True, None), (False, (1e-5, 1e-6))])
+@pytest.mark.parametrize(("exact", "tolerance"), [(True, None), (False, (1e-12, 1e-10))])
 def test_the_artifact_answers_to_the_last_bit_where_the_form_does(
     exact: bool,  # noqa: FBT001 - of a table
     tolerance: Any,
@@ -255,6 +256,32 @@ def test_the_artifact_answers_to_the_last_bit_where_the_form_does(
     compiled = compile_here(tmp_path).compiled
     assert compiled is not None
     assert compiled.tolerance == tolerance
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ({"rtol": 1e-12, "atol": 1e9}, (1e-12, 1e-6)),
+        ({"rtol": 1e9, "atol": 0.0}, (1e-5, 0.0)),
+    ],
+)
+def test_a_worker_widens_no_tolerance(
+    said: Any, taken: Any, programs: Callable[..., None], tmp_path: Path
+) -> None:
+    """It ran the model's code: what it says is a stranger's."""
+    programs(worker_of(write_form(tmp_path / "form", exact=False), {**PROVEN, "evidence": said}))
+    compiled = compile_here(tmp_path).compiled
+    assert compiled is not None
+    assert compiled.tolerance == taken
+
+
+@pytest.mark.parametrize("said", [{}, {"rtol": -1.0, "atol": 0.0}, {"rtol": True, "atol": "x"}])
+def test_a_proof_without_a_tolerance_is_none(
+    said: Any, programs: Callable[..., None], tmp_path: Path
+) -> None:
+    programs(worker_of(write_form(tmp_path / "form", exact=False), {**PROVEN, "evidence": said}))
+    with pytest.raises(VerificationError, match="left no tolerance"):
+        compile_here(tmp_path)
 
 
 def test_a_flavor_without_a_reader_is_refused_before_anything_is_installed() -> None:
