@@ -23,6 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from packager.engines.onnx.compilers import lightgbm_models, xgboost_models
+from packager.engines.proof.inputs import RefusedError
 from tests.engines.libraries import COMPILER, NO_COMPILER, Compared, compare
 
 pytestmark = [
@@ -356,3 +358,34 @@ def test_catboost_from_its_json(found: Any, tmp_path: Path) -> None:
 def test_what_catboost_has_beyond_numbers_is_refused(model: Any, why: str, tmp_path: Path) -> None:
     held = compare(model, TABLE[NUMBERS], TABLE[NUMBERS], "predict", tmp_path)
     assert held.refused == why
+
+
+SETTINGS: Final[dict[str, Any]] = {
+    "a number for missing values": (
+        lambda: xgboost.XGBRegressor(n_estimators=2, missing=-999.0, n_jobs=1), "missing=-999.0",
+    ),
+    "zero for missing values": (
+        lambda: xgboost.XGBRegressor(n_estimators=2, missing=0, n_jobs=1), "missing=0",
+    ),
+    "trees left out": (
+        lambda: lightgbm.LGBMRegressor(n_estimators=2, pred_early_stop=True, verbose=-1),
+        "pred_early_stop",
+    ),
+}  # fmt: skip
+"""Of the scikit-learn classes of boosters, which the booster itself does not know."""
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_answering_that_no_booster_has_are_refused(name: str, tmp_path: Path) -> None:
+    """By both engines: a proof's rows need not have the number."""
+    make, why = SETTINGS[name]
+    model = make()
+    assert why in hold(model, ANSWERS, tmp_path, NUMBERS).refused
+    read = xgboost_models.read if isinstance(model, xgboost.XGBModel) else lightgbm_models.read
+    with pytest.raises(RefusedError, match=why):
+        read(model)
+
+
+def test_missing_values_by_their_usual_name_are_none_of_these(tmp_path: Path) -> None:
+    model = xgboost.XGBRegressor(n_estimators=2, missing=np.nan, n_jobs=1)
+    assert hold(model, ANSWERS, tmp_path, NUMBERS).state == "compiled"

@@ -240,7 +240,8 @@ def _write_spline(step: Step) -> Iterable[str]:
     count = step.width + step.parameters["turns"]
     knots, ends, out = constant(step, "knots"), constant(step, "ends"), block(step)
     yield f"const double *const t = {knots};"
-    yield f"const double least = t[{degree}], most = t[{count}];"
+    if beyond != "continue":
+        yield f"const double least = t[{degree}], most = t[{count}];"
     yield f"double x = {block(step.inputs[0])}[{step.parameters['at']}];"
     yield f"for (int64_t i = 0; i < {step.width}; i++) {out}[i] = 0;"
     yield "if (x != x) return 0;"

@@ -53,12 +53,15 @@ def read(model: Booster | LGBMModel) -> ensembles.Ensemble:
     booster = getattr(model, "booster_", model)
     if booster.pandas_categorical:
         raise RefusedError("categories that pandas has numbered")
+    settings = model.get_params() if hasattr(model, "get_params") else {}
+    if settings.get("pred_early_stop"):
+        raise RefusedError("pred_early_stop: trees are left out for some rows")
     best = booster.best_iteration
     dump = booster.dump_model(num_iteration=best if best and best > 0 else None)
     words = str(dump.get("objective", "custom")).split()
     if words[0] not in _LINKS:
         raise RefusedError(f"the objective {words[0]}")
-    settings = dict(word.split(":", 1) for word in words[1:] if ":" in word)
+    given = dict(word.split(":", 1) for word in words[1:] if ":" in word)
     if "sqrt" in words:
         raise RefusedError("an objective over square roots")
     margins = int(dump["num_tree_per_iteration"])
@@ -79,7 +82,7 @@ def read(model: Booster | LGBMModel) -> ensembles.Ensemble:
         dtype=np.float64,
         whole="Truncate",
         link=_LINKS[words[0]],
-        scale=float(settings.get("sigmoid", 1.0)),
+        scale=float(given.get("sigmoid", 1.0)),
         divisor=float(iterations if average else 1),
         classes=tuple(getattr(model, "classes_", ())),
     )

@@ -61,6 +61,10 @@ def thresholds(model: object) -> Mapping[int, npt.NDArray[np.generic]]:
 
 def read(model: object) -> ensembles.Ensemble:
     """Raises RefusedError for linear boosters, categories of pandas and unknown objectives."""
+    missing = getattr(model, "missing", None)
+    if missing is not None and not np.isnan(missing):
+        # a number that random rows need not have, so that a proof would not see it
+        raise RefusedError(f"missing={missing!r}")
     learner = _read_saved_model(model)["learner"]
     objective = learner["objective"]["name"]
     if objective not in _LINKS:

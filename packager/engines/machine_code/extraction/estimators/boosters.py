@@ -52,6 +52,7 @@ _MISSING_ZERO = 1
 def estimate_lightgbm(model: Fitted, program: Program, table: Table) -> Answer:
     """Raises UnsupportedError for categories, linear leaves and unknown objectives."""
     booster: Fitted = getattr(model, "booster_", model)
+    _refuse_early_stop(model)
     if booster.pandas_categorical:
         raise UnsupportedError("categories that pandas has numbered")
     best = booster.best_iteration
@@ -74,6 +75,13 @@ def estimate_lightgbm(model: Fitted, program: Program, table: Table) -> Answer:
         sums = compute(program, sums, "*", np.float64(given["sigmoid"]))
     numbers = apply(program, link, sums) if link else sums
     return _add_labels(model, program, numbers)
+
+
+def _refuse_early_stop(model: Fitted) -> None:
+    """Raises UnsupportedError where trees are left out for a row whose sum is large enough."""
+    settings = model.get_params() if hasattr(model, "get_params") else {}
+    if settings.get("pred_early_stop"):
+        raise UnsupportedError("LightGBM's pred_early_stop")
 
 
 def _add_labels(model: Fitted, program: Program, numbers: Block) -> Answer:
@@ -140,6 +148,10 @@ _XGBOOST_LINKS = {
 def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
     """Raises UnsupportedError for linear boosters, categories and unknown objectives."""
     booster = model.get_booster() if hasattr(model, "get_booster") else model
+    missing = getattr(model, "missing", None)
+    if missing is not None and not np.isnan(missing):
+        # a number that random rows need not have, so that a proof would not see it
+        raise UnsupportedError(f"XGBoost's missing={missing!r}")
     learner = json.loads(bytes(booster.save_raw("json")).decode("utf-8"))["learner"]
     objective = learner["objective"]["name"]
     if objective not in _XGBOOST_LINKS:
@@ -190,6 +202,8 @@ def _read_gradient_booster(gradient: Fitted) -> tuple[Fitted, Array | None]:
         return gradient["gbtree"]["model"], np.array(gradient["weight_drop"], np.float32)
     if gradient["name"] != "gbtree":
         raise UnsupportedError("XGBoost's booster {}".format(gradient["name"]))
+    if gradient["model"].get("weight_drop"):
+        raise UnsupportedError("XGBoost's booster gbtree with weights of its own")
     return gradient["model"], None
 
 
