@@ -163,6 +163,7 @@ def test_the_page_tells_what_came_of_what_a_refusal_offers() -> None:
     [
         ("Log it again.", [{}]),
         ("Pass --engine machine-code.", [{}, {"engine": "machine-code"}]),
+        ("Pass --allow-unproven to build all the same.", [{}, {"allow_unproven": True}]),
         (
             "--upgrade-pins takes a newer one, or build with --target aws-lambda-image.",
             [{}, {"upgrade_pins": True}, {"target": "aws-lambda-image"}],

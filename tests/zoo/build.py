@@ -39,6 +39,7 @@ _WAYS: Final[dict[str, dict[str, object]]] = {
     "--upgrade-pins": {"upgrade_pins": True},
     "--engine machine-code": {"engine": Engine.MACHINE_CODE},
     "--target aws-lambda-image": {"target": "aws-lambda-image"},
+    "--allow-unproven": {"allow_unproven": True},
 }
 """What a refusal may offer that can be tried here -> the settings of it."""
 
