@@ -83,7 +83,7 @@ def test_the_page_tells_what_was_built_refused_and_not_run() -> None:
         "uv_three_columns": BUILT | {"added": ["scipy"]},
         "five_lines": BUILT | {"declared": 5, "unzipped_bytes": 100_000_000},
         "late": {"outcome": "refused", "sentence": "No such\nwheel."},
-        "soon": BUILT | {"outcome": "planned"},
+        "soon": BUILT | {"outcome": "planned", "engine": "machine-code"},
     }
 
     page = render_page(models, results)
@@ -92,7 +92,7 @@ def test_the_page_tells_what_was_built_refused_and_not_run() -> None:
     assert "is 100.0 MB (41.0 MB): +1.0%" in page
     assert "| 113, 17 (scipy after a miss) | 101, 41 | 1,020 | 0 |" in page
     assert "- **late** (a | b): No such wheel." in page
-    assert "| soon | project: a \\| b | aws-lambda, native numpy | 113, 17 |" in page
+    assert "| soon | project: a \\| b | aws-lambda, machine-code | 113, 17 |" in page
     assert "## Not run\n\ngone." in page
 
 

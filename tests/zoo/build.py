@@ -156,6 +156,7 @@ def _make_request(
 def _describe_plan(plan: BuildPlan) -> dict[str, Any]:
     return {
         "target": plan.target.name,
+        "engine": str(plan.engine),
         "tier": plan.tier,
         "frame": plan.frame,
         "requirements": str(plan.shipped),

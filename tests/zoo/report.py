@@ -100,16 +100,23 @@ def _render_built(model: Model, result: Mapping[str, Any]) -> str:
         difference = "; ".join(result["wrong"])
     else:
         difference = f"{result['largest']:.0e}" if result["largest"] else "0"
-    tier = f"{result['target']}, {result['tier']} {result['frame']}"
+    tier = f"{result['target']}, {_name_way(result)}"
     cells = (_mark(model, result), about, tier, counts, sizes, f"{result['rows']:,}", difference)
     return "| " + " | ".join(_cell(each) for each in cells) + " |"
+
+
+def _name_way(result: Mapping[str, Any]) -> str:
+    """Name how the model runs: by its framework, at a tier and with a frame, or compiled."""
+    if result.get("engine", "native") != "native":
+        return str(result["engine"])
+    return f"{result['tier']} {result['frame']}"
 
 
 def _render_planned(model: Model, result: Mapping[str, Any]) -> str:
     cells = (
         model.name,
         f"{model.environment}: {model.about}",
-        f"{result['target']}, {result['tier']} {result['frame']}",
+        f"{result['target']}, {_name_way(result)}",
         f"{result['declared']}, {result['shipped']}",
     )
     return "| " + " | ".join(_cell(each) for each in cells) + " |"

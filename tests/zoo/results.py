@@ -14,7 +14,17 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 FILE: Final = ROOT / "bench" / "results" / "zoo.json"
 _FIELDS: Final = frozenset(
     {
-        *("outcome", "target", "tier", "frame", "requirements", "declared", "shipped", "added"),
+        *(
+            "outcome",
+            "target",
+            "engine",
+            "tier",
+            "frame",
+            "requirements",
+            "declared",
+            "shipped",
+            "added",
+        ),
         *("unzipped_bytes", "size_bytes", "rows", "largest", "wrong", "tried", "seconds"),
         *("error", "sentence", "ways", "commit", "date"),
     }
