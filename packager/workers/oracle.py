@@ -78,8 +78,11 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
     body = base64.b64decode(probe["body"])
     if not hasattr(scoring_server, "invocations"):
         return answer_by_http(body, probe["content_type"], model)
+    # one that reads no parquet leaves the decoding to its server
+    is_decoded = hasattr(scoring_server, "parse_parquet_input")
     try:
-        done = scoring_server.invocations(body, probe["content_type"], model, schema)
+        data = body if is_decoded else body.decode("utf-8")
+        done = scoring_server.invocations(data, probe["content_type"], model, schema)
     except MlflowException as error:
         return {
             "status": error.get_http_status_code(),

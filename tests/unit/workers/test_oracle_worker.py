@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from itertools import count
 from typing import Any
 
@@ -133,6 +134,37 @@ class OldServer:
     def get_data(self, *, as_text: bool) -> str:
         assert as_text
         return self._body
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reads_parquet", [True, False])
+def test_a_server_that_reads_no_parquet_is_handed_text(
+    monkeypatch: pytest.MonkeyPatch, *, reads_parquet: bool
+) -> None:
+    from mlflow.pyfunc import scoring_server
+
+    def invocations(data: object, *_: object) -> object:
+        assert isinstance(data, bytes if reads_parquet else str)
+        return scoring_server.InvocationsResponse(response="[]", status=200, mimetype="")
+
+    monkeypatch.setattr(scoring_server, "invocations", invocations)
+    if not reads_parquet:
+        monkeypatch.delattr(scoring_server, "parse_parquet_input")
+    probe = {"body": base64.b64encode(b"a\n1\n").decode(), "content_type": "text/csv"}
+
+    assert oracle.answer(probe, None, None)["status"] == 200
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_body_that_such_a_server_cannot_decode_is_answered_with_500(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mlflow.pyfunc import scoring_server
+
+    monkeypatch.delattr(scoring_server, "parse_parquet_input")
+    probe = {"body": base64.b64encode(b"\xff").decode(), "content_type": "text/csv"}
+
+    assert oracle.answer(probe, None, None)["status"] == 500
 
 
 @pytest.mark.parametrize(
