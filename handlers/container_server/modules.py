@@ -38,13 +38,7 @@ def quick(predictor: Predictor, precision: str, tier: str, sizes: Sequence[int])
         raise UnsupportedError("CUDA graphs need a GPU, and torch sees none")
     made: Any = predictor
     if precision != "float32":
-        dtype = getattr(torch, precision)
-        try:
-            made = made.with_weights(lambda module: copy.deepcopy(module).to(dtype))
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise UnsupportedError(f"its weights cannot be {precision}: {error}") from error
-        if hasattr(made, "with_call"):
-            made = made.with_call(functools.partial(_cast_values, dtype=dtype))
+        made = _convert_weights(made, precision, getattr(torch, precision))
     if tier == "compile":
         _allow_sizes(len(sizes))
         made = made.with_call(
@@ -55,6 +49,16 @@ def quick(predictor: Predictor, precision: str, tier: str, sizes: Sequence[int])
             lambda call: Fixed(call, sizes, functools.partial(_capture_graph, torch))
         )
     return made  # type: ignore[no-any-return]
+
+
+def _convert_weights(predictor: Any, precision: str, dtype: object) -> Any:
+    try:
+        made = predictor.with_weights(lambda module: copy.deepcopy(module).to(dtype))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UnsupportedError(f"its weights cannot be {precision}: {error}") from error
+    if hasattr(made, "with_call"):
+        made = made.with_call(functools.partial(_cast_values, dtype=dtype))
+    return made
 
 
 def _cast_values(call: Call, dtype: torch.dtype) -> Call:

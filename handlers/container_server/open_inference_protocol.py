@@ -271,6 +271,11 @@ def _flatten_values(data: object, out: list[object]) -> None:
         out.append(data)
 
 
+def _flatten_column(array: Array) -> Array:
+    """The cells of a matrix of one column; any other array as it is."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
 def _make_data(tensors: dict[str, Array], manifest: Manifest) -> object:
     """As the body `inputs` of MLflow's own protocol would have been parsed."""
     schema = read_schema((manifest.signature or {}).get("inputs"))
@@ -278,10 +283,7 @@ def _make_data(tensors: dict[str, Array], manifest: Manifest) -> object:
         return next(iter(tensors.values())) if len(tensors) == 1 else tensors
     if schema.tensors:
         return tensors
-    columns = {
-        name: array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-        for name, array in tensors.items()
-    }
+    columns = {name: _flatten_column(array) for name, array in tensors.items()}
     if len(columns) == 1 and len(schema.columns) > 1:
         return next(iter(columns.values()))  # a matrix of all columns
     return columns
@@ -293,11 +295,17 @@ def _name_outputs(prediction: Any) -> dict[str, Array]:
         return {str(name): _make_array(prediction[name].to_numpy()) for name in prediction.columns}
     if isinstance(prediction, dict):
         return {str(name): _make_array(value) for name, value in prediction.items()}
-    if isinstance(prediction, list) and prediction and isinstance(prediction[0], dict):
-        names = prediction[0]
-        if all(isinstance(row, dict) and row.keys() == names.keys() for row in prediction):
-            return {str(n): _make_array([row[n] for row in prediction]) for n in names}
+    if isinstance(prediction, list) and _are_alike(prediction):
+        return {str(n): _make_array([row[n] for row in prediction]) for n in prediction[0]}
     return {"output-0": _make_array(prediction)}
+
+
+def _are_alike(rows: list[object]) -> bool:
+    """True for records of the same names."""
+    if not rows or not isinstance(rows[0], dict):
+        return False
+    names = rows[0].keys()
+    return all(isinstance(row, dict) and row.keys() == names for row in rows)
 
 
 def _make_array(value: object) -> Array:

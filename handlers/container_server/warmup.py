@@ -54,13 +54,14 @@ def warm_up(
     `alike` judges two answers to one row where `same` would be too strict. Raises ScoringError
     where the model cannot answer its own example.
     """
-    if example is None or request_merging.form(example) is None:
-        why = "the model has no example of rows to try it with" if example is None else ""
-        if example is not None:
-            predict(example.data, example.params)
-            why = "the model is not asked by rows"
-        return Warm(1, merges=False, why=why, sizes=())
+    if example is None:
+        return Warm(
+            1, merges=False, why="the model has no example of rows to try it with", sizes=()
+        )
     base, params = example.data, example.params
+    if request_merging.form(example) is None:
+        predict(base, params)
+        return Warm(1, merges=False, why="the model is not asked by rows", sizes=())
     sizes: list[tuple[int, float]] = []
     rows, fits = 1, 1
     while rows <= most_rows:
@@ -125,20 +126,25 @@ def vary_rows(data: object) -> object:
     return request_merging.join_rows([data, data])
 
 
+def _read_cells(table: Any) -> object:
+    """The arrays of a DataFrame by its columns' names, the array of a Series."""
+    if hasattr(table, "columns"):
+        return {name: value.to_numpy() for name, value in table.items()}
+    return table.to_numpy()
+
+
 def same(one: Any, other: Any) -> bool:
     """Equal, and numbers with a fraction within the tolerance."""
     if hasattr(one, "iloc"):
-        one, other = (
-            {name: value.to_numpy() for name, value in each.items()}
-            if hasattr(each, "columns")
-            else each.to_numpy()
-            for each in (one, other)
-        )
+        one, other = _read_cells(one), _read_cells(other)
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(v, other[k]) for k, v in one.items())
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
-    left, right = np.asarray(one), np.asarray(other)
+    return _are_close(np.asarray(one), np.asarray(other))
+
+
+def _are_close(left: np.ndarray, right: np.ndarray) -> bool:
     if left.shape != right.shape:
         return False
     if left.dtype.kind == "f" and right.dtype.kind in "fiu":

@@ -151,12 +151,9 @@ class EventProcessor:
         outcomes = self._deliver_answers(source, _preserve_group_order(outcomes))
         if table is not None:
             ours = [o for o in outcomes if o.record.id in fresh and o.record.fault is None]
-            table.done([outcome.record.id for outcome in ours if not outcome.retry])
-            again = [outcome.record.id for outcome in ours if outcome.retry]
-            table.release(again, context.aws_request_id)
-        found = {outcome.record.id: outcome for outcome in outcomes}
+            _settle_claims(table, ours, context.aws_request_id)
         known = sum(not outcome.retry for outcome in claimed.values())
-        return [replace(found[record.id], record=record) for record in records], known
+        return _repeat_outcomes(outcomes, records), known
 
     def _score_records(self, records: Sequence[Record], context: object) -> list[Outcome]:
         if any(record.file is not None for record in records):
@@ -342,6 +339,19 @@ def _claim_records(
         for record, claim in zip(records, claims, strict=True)
         if claim is not Claim.OURS
     }
+
+
+def _repeat_outcomes(outcomes: Sequence[Outcome], records: Sequence[Record]) -> list[Outcome]:
+    """An outcome for each record, those with the same id among them."""
+    found = {outcome.record.id: outcome for outcome in outcomes}
+    return [replace(found[record.id], record=record) for record in records]
+
+
+def _settle_claims(table: IdempotencyTable, outcomes: Sequence[Outcome], request_id: str) -> None:
+    """Mark what is answered, and let go of what is to come again."""
+    table.done([outcome.record.id for outcome in outcomes if not outcome.retry])
+    again = [outcome.record.id for outcome in outcomes if outcome.retry]
+    table.release(again, request_id)
 
 
 def _make_outcome(record: Record, result: Scored | ScoringError) -> Outcome:

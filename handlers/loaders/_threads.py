@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
 TYPE_CHECKING = False
@@ -141,14 +141,18 @@ def _slots(each: object) -> dict[str, object]:
     return found
 
 
+def _holds_plain(items: Collection[object]) -> bool:
+    """True for many items, the first of which can hold no threads' count."""
+    return len(items) >= _LONG and isinstance(next(iter(items)), _PLAIN)
+
+
 def _held_by(each: Any) -> Iterator[Any]:
     if isinstance(each, dict):
         yield from list(each.values())
     elif _is_of(each, "functools", "partial"):
         yield from (each.func, *each.args, *each.keywords.values())
     elif isinstance(each, (list, tuple, set, frozenset)) or _is_of(each, "collections", "deque"):
-        if len(each) < _LONG or not isinstance(next(iter(each)), _PLAIN):
-            yield from each
+        yield from () if _holds_plain(each) else each
     elif isinstance(each, MethodType):
         yield each.__self__
     elif isinstance(each, FunctionType):

@@ -104,8 +104,9 @@ class Compiled:
         ):
             msg = f"the model refuses a value of {name!r}"
             raise ValueError(msg)
-        if whole:
-            return column
+        return column if whole else self._fill_missing(values)
+
+    def _fill_missing(self, values: list[object]) -> Array:
         if self._missing is None or not all(type(v) is str or _is_null(v) for v in values):
             msg = "the model refuses a value that is no text"
             raise ValueError(msg)

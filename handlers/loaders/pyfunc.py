@@ -72,12 +72,15 @@ class _PythonModelPredictor:
                 raise MlflowException.invalid_parameter_value(msg)
             return data[words[0]].tolist()
         if typing.get_origin(element) is dict and typing.get_args(element) == (str, str):
-            if self._unnamed_column and words:
-                return data[[words[0]]].to_dict(orient="records")
-            if self._unnamed_column and len(data.columns) == 1:
-                return data.to_dict("list")[0]
-            return data.to_dict(orient="records")
+            return self._convert_to_records(data, words)
         return data
+
+    def _convert_to_records(self, data: pd.DataFrame, words: list[object]) -> object:
+        if self._unnamed_column and words:
+            return data[[words[0]]].to_dict(orient="records")
+        if self._unnamed_column and len(data.columns) == 1:
+            return data.to_dict("list")[0]
+        return data.to_dict(orient="records")
 
 
 def _is_frame(data: object) -> TypeGuard[pd.DataFrame]:

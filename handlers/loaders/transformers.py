@@ -118,16 +118,20 @@ def _features_of(data: pd.DataFrame) -> list[object]:
     return _list_first(data)
 
 
+def _check_keys(row: dict[object, object]) -> None:
+    if set(row) - _PAIR and not all(isinstance(key, int) for key in row):
+        raise _make_refusal(
+            "Text Classification pipelines may only define dictionary inputs with keys "
+            f"defined as { {*sorted(_PAIR)} }",
+            INTERNAL_ERROR,
+        )
+
+
 def _read_texts(data: pd.DataFrame) -> list[object]:
     """Texts, or pairs of texts as objects; each as Python's literal where all of them are one."""
     rows: list[Any] = data.to_dict(orient="records")
     for row in rows:
-        if set(row) - _PAIR and not all(isinstance(key, int) for key in row):
-            raise _make_refusal(
-                "Text Classification pipelines may only define dictionary inputs with keys "
-                f"defined as { {*sorted(_PAIR)} }",
-                INTERNAL_ERROR,
-            )
+        _check_keys(row)
     if rows and next(iter(rows[0])) == 0:
         rows = [row[0] for row in rows]
     try:

@@ -45,9 +45,13 @@ def columns(data: Any, step: int = 1, start: int = 0) -> dict[str, Array]:
         return {str(n): np.asarray(v)[start::step] for n, v in found if np.ndim(v) == 1}
     if isinstance(data, list):
         data = np.asarray(data) if data and isinstance(data[0], int | float | str) else None
-    if isinstance(data, np.ndarray) and data.ndim == 1:
+    return _list_columns(data, step, start) if isinstance(data, np.ndarray) else {}
+
+
+def _list_columns(data: Array, step: int, start: int) -> dict[str, Array]:
+    if data.ndim == 1:
         return {"0": data[start::step]}
-    if isinstance(data, np.ndarray) and data.ndim == 2:
+    if data.ndim == 2:
         return {str(i): data[start::step, i] for i in range(min(data.shape[1], MOST_COLUMNS))}
     return {}
 

@@ -165,9 +165,19 @@ def _are_distinct(header: Sequence[str]) -> list[str]:
     return names
 
 
+def _convert_to_booleans(numbers: np.ndarray) -> Column:
+    if not np.isin(numbers, (0, 1)).all():
+        raise ValueError("cannot safely convert numbers to bool")
+    return Column(numbers.astype(np.bool_))
+
+
+def _convert_to_texts(cells: Sequence[str]) -> Column:
+    return Column(objects((_NAN if c in NULLS else c for c in cells), len(cells)))
+
+
 def _column(cells: Sequence[str], wanted: Any) -> Column:
     if wanted is STRING or wanted is BINARY:
-        return Column(objects((_NAN if c in NULLS else c for c in cells), len(cells)))
+        return _convert_to_texts(cells)
     if wanted.dtype.kind == "M":
         raise ValueError("a CSV body cannot hold times: send JSON")
     if cells and cells[0].lower() in _TRUTH:
@@ -175,10 +185,7 @@ def _column(cells: Sequence[str], wanted: Any) -> Column:
         if None not in truths:  # pandas takes a whole column of them for numbers too
             return Column(np.array(truths, dtype=wanted.dtype))
     if wanted is BOOLEAN:
-        numbers = _parse_integers(cells, np.dtype(np.int64))
-        if not np.isin(numbers, (0, 1)).all():
-            raise ValueError("cannot safely convert numbers to bool")
-        return Column(numbers.astype(np.bool_))
+        return _convert_to_booleans(_parse_integers(cells, np.dtype(np.int64)))
     if wanted.dtype.kind == "i":
         return Column(_parse_integers(cells, wanted.dtype))
     values = np.array(_read_floats(cells), dtype=np.float64)

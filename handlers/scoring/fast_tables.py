@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = "np.ndarray[Any, np.dtype[np.generic]]"
 _NUMBERS = frozenset({int, float})
 _NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
+_SPECIAL = re.compile('["\r\0\ufeff]')
 """An integer, and so without a sign, to JSON; -0.0 to pandas."""
 EXACT = 2.0**53
 _BODIES = [{"dataframe_split"}, {"dataframe_split", "params"}, {"inputs"}, {"inputs", "params"}]
@@ -98,19 +99,21 @@ class Reader:
         given = [read.dataframe_split, read.dataframe_records, read.inputs]
         if sum(value is not None for value in given) != 1:
             return None
-        data: Any
+        data = self._tabulate(read)
+        return None if data is None else (data, read.params)
+
+    def _tabulate(self, read: Any) -> Table | dict[str, object] | None:
+        """The data of a decoded body, which has exactly one of the three."""
         if read.dataframe_split is not None:
             split = read.dataframe_split
-            data = self._table(self._stack_rows(split.data), split.columns)
-        elif read.dataframe_records:
+            return self._table(self._stack_rows(split.data), split.columns)
+        if read.dataframe_records:
             from msgspec.structs import astuple
 
             rows = list(map(astuple, read.dataframe_records))
-            data = self._table(self._stack_rows(rows), [*self._dtypes])
-        else:
-            inputs = read.inputs or {}
-            data = self._read_arrays({name: self._hold(cells) for name, cells in inputs.items()})
-        return None if data is None else (data, read.params)
+            return self._table(self._stack_rows(rows), [*self._dtypes])
+        inputs = read.inputs or {}
+        return self._read_arrays({name: self._hold(cells) for name, cells in inputs.items()})
 
     def _split(self, body: bytes) -> tuple[Table, Json] | None:
         """Read `dataframe_split` with rows as `json.dumps` writes them, with spaces or without.
@@ -124,8 +127,7 @@ class Reader:
         if not isinstance(split, dict) or set(split) != {"columns", "data"}:
             return None
         columns = split["columns"]
-        named = isinstance(columns, list) and all(isinstance(name, str) for name in columns)
-        if split["data"] != _CELLS or not named:
+        if split["data"] != _CELLS or not _are_texts(columns):
             return None
         rows = body[begin + 1 : end - 1]
         width = self._measure_rows(rows)
@@ -160,7 +162,7 @@ class Reader:
         header, _, lines = text.partition("\n")
         header = header.removesuffix("\r")
         names = header.split(",")
-        if not (all(names) and header.strip()) or any(mark in header for mark in '"\r\0\ufeff'):
+        if not (all(names) and header.strip()) or _SPECIAL.search(header):
             return None
         if not lines.isascii():
             return None
@@ -170,13 +172,18 @@ class Reader:
         cells = cells.removesuffix(b"\n")
         if b"\r" in cells:
             return None
+        matrix = self._read_lines(cells)
+        return None if matrix is None else self._table(matrix, names)
+
+    def _read_lines(self, cells: bytes) -> Array | None:
+        """Lines of numbers as rows; None where one is none, or a zero has a sign."""
         width = self._measure_lines(cells)
         large = len(cells) >= fast_json.LARGE_BYTES
         values = self._read_numbers(cells.replace(b"\n", b","), large=large) if width else None
         matrix = self._shape_rows(values, width)
         if matrix is None or (not matrix.all() and _NEGATIVE_ZERO.search(cells)):
             return None
-        return self._table(matrix, names)
+        return matrix
 
     def _measure_rows(self, rows: bytes) -> int | None:
         return measure_brackets(rows)
@@ -218,6 +225,10 @@ class Reader:
         if not inputs or not all(name in self._dtypes for name in inputs):
             return None
         return {name: _narrow_cells(cells, self._dtypes[name]) for name, cells in inputs.items()}
+
+
+def _are_texts(names: object) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def _find_around(parts: list[bytes]) -> dict[str, Json] | None:

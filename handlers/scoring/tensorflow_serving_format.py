@@ -7,6 +7,7 @@ there as here, so a value goes through the same constructor.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from functools import partial
 
 from handlers.scoring.errors import (
@@ -46,12 +47,9 @@ def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> object:
     if schema is not None:
         data = _name_input(data, schema)
     if isinstance(data, dict):
-        return {name: _convert_value(v, by_name.get(name), quirks) for name, v in data.items()}
+        return _convert_record(data, by_name, quirks)
     if isinstance(data, list) and all(isinstance(v, dict) for v in data):
-        return [
-            {name: _convert_value(v, by_name.get(name), quirks) for name, v in record.items()}
-            for record in data
-        ]
+        return [_convert_record(record, by_name, quirks) for record in data]
     first = schema.specs[0] if schema else None
     if isinstance(data, list):
         return _convert_value(data, first, quirks)
@@ -102,8 +100,15 @@ def parse_instances(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
     return parsed
 
 
-def _pivot_records(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
-    columns: dict[str, list[Any]] = {}
+def _convert_record(
+    record: dict[str, Json], by_name: Mapping[str, Spec], quirks: Quirks
+) -> dict[str, object]:
+    return {name: _convert_value(v, by_name.get(name), quirks) for name, v in record.items()}
+
+
+def _gather_cells(records: list[Json]) -> dict[str, list[Json]]:
+    """Cells by column. Raises InvalidInputError for a record that is no object."""
+    columns: dict[str, list[Json]] = {}
     for record in records:
         if not isinstance(record, dict):
             lacking = AttributeError(f"'{type(record).__name__}' object has no attribute 'items'")
@@ -112,9 +117,24 @@ def _pivot_records(records: list[Json], by_name: dict[str, Any], quirks: Quirks)
             )
         for name, value in record.items():
             columns.setdefault(name, []).append(value)
+    return columns
+
+
+def _stack_parts(cells: list[object]) -> object:
+    """An array of a column's parts. Raises InvalidInputError where they do not fit together."""
+    check_widths([c.tolist() if isinstance(c, np.ndarray) else c for c in cells])
+    try:
+        return np.array(cells)
+    except DATA_ERRORS as error:
+        raise InvalidInputError(
+            _NOT_VALID, whole=partial("{}\nError: {!r}".format, _NOT_VALID, error)
+        ) from error
+
+
+def _pivot_records(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
     made: dict[str, Any] = {}
     parts: dict[str, list[Any]] = {}
-    for name, values in columns.items():
+    for name, values in _gather_cells(records).items():
         spec = by_name.get(name)
         kinds = set(map(type, values))
         simple = (
@@ -133,13 +153,7 @@ def _pivot_records(records: list[Json], by_name: dict[str, Any], quirks: Quirks)
             made[name] = None  # its place among the others
             parts[name] = [_convert_value(value, spec, quirks) for value in values]
     for name, cells in parts.items():
-        check_widths([c.tolist() if isinstance(c, np.ndarray) else c for c in cells])
-        try:
-            made[name] = np.array(cells)
-        except DATA_ERRORS as error:
-            raise InvalidInputError(
-                _NOT_VALID, whole=partial("{}\nError: {!r}".format, _NOT_VALID, error)
-            ) from error
+        made[name] = _stack_parts(cells)
     return made
 
 
@@ -202,16 +216,10 @@ def _convert_value(data: Json, spec: Spec, quirks: Quirks) -> object:
 def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
     single = not isinstance(data, list)
     values = [data] if single else data
-    if _keeps_null(wanted, quirks) and any(v is None for v in values):
-        python = bool if wanted is BOOLEAN else str
-        made = np.array([None if v is None else python(v) for v in values], dtype=object)
+    if _keeps_null(wanted, quirks) and None in values:
+        made = _keep_nulls(values, bool if wanted is BOOLEAN else str)
     elif wanted is BINARY:
-        # numpy's own bytes would lose what ends in zeros
-        made = (
-            _texts(values, wanted)
-            if quirks.raw_base64
-            else np.array([*decode_base64(values), None], dtype=object)[:-1]
-        )
+        made = _texts(values, wanted) if quirks.raw_base64 else _decode_texts(values)
     elif wanted.dtype.kind == "M":
         with warnings.catch_warnings():
             # a time zone is dropped after the conversion to UTC, and numpy warns of it
@@ -222,6 +230,15 @@ def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
     else:
         made = _make_array(values, wanted.array_dtype)
     return made[0] if single else made
+
+
+def _keep_nulls(values: list[Json], kind: type) -> np.ndarray:
+    return np.array([None if v is None else kind(v) for v in values], dtype=object)
+
+
+def _decode_texts(values: list[Json]) -> np.ndarray:
+    # numpy's own bytes would lose what ends in zeros
+    return np.array([*decode_base64(values), None], dtype=object)[:-1]
 
 
 def _texts(values: list[Json], wanted: DataType) -> Any:

@@ -93,6 +93,17 @@ def score_part(scorer: Scorer, part: dict[str, object]) -> dict[str, object]:
         return told
 
 
+def _join_columns(found: Sequence[object]) -> dict[str, list[object]] | None:
+    """The parts' columns, each in one list; None where they are no columns of the same names."""
+    parts = [each for each in found if isinstance(each, dict)]
+    if len(parts) < len(found) or any(each.keys() != parts[0].keys() for each in parts):
+        return None
+    columns = {name: [each[name] for each in parts] for name in parts[0]}
+    if not all(isinstance(part, list) for cells in columns.values() for part in cells):
+        return None
+    return {name: _join_parts(cells) for name, cells in columns.items()}
+
+
 def join_answers(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The predictions of all parts; the first part's error where there is one."""
     for number, answer in enumerate(answers):
@@ -103,10 +114,8 @@ def join_answers(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {"predictions": found[0]}
     if all(isinstance(each, list) for each in found):
         return {"predictions": _join_parts(found)}
-    if all(isinstance(each, dict) and each.keys() == found[0].keys() for each in found):
-        columns = {name: [each[name] for each in found] for name in found[0]}
-        if all(isinstance(part, list) for parts in columns.values() for part in parts):
-            return {"predictions": {name: _join_parts(parts) for name, parts in columns.items()}}
+    if (columns := _join_columns(found)) is not None:
+        return {"predictions": columns}
     message = (
         "The model's answers to parts of the request cannot be joined. Send the request to the "
         "scoring route, or with `rows` as many as it has."

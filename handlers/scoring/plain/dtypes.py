@@ -244,10 +244,14 @@ def cast_cells(cells: Cells, have: DType, want: DType) -> Cells:
         return set_cells(cells, want)
     if want is BOOL:
         return list(map(bool, cells))
+    if want is FLOAT64:
+        return list(map(float, cells))
     if want.kind == "f":
-        if want is FLOAT64:
-            return list(map(float, cells))
         return narrow(list(map(_round_once, cells)) if have.kind in "iu" else cells)
+    return _cast_to_integers(cells, have, want)
+
+
+def _cast_to_integers(cells: Cells, have: DType, want: DType) -> Cells:
     least, most = limits_of(want)
     if have.kind == "f":
         return [int(cell) if least - 1 < cell < most + 1 else least for cell in cells]

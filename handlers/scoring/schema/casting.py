@@ -191,7 +191,7 @@ def _cast_tensor_column(column: Column, dtype: np.dtype[np.generic]) -> Column:
     if not len(values):
         raise IndexError("single positional indexer is out-of-bounds")
     if dtype == np.dtype(bytes):
-        return Column(objects((bytes(v, "utf8") for v in values), len(values)))
+        return _encode_texts(values)
     if isinstance(values[0], list):
         return column  # shaped and typed with the tensor's own spec, later
     if dtype.kind == "U" and not column.text:
@@ -201,6 +201,14 @@ def _cast_tensor_column(column: Column, dtype: np.dtype[np.generic]) -> Column:
     if dtype.kind in "mM" and (pandas := sys.modules.get("pandas")) is not None:
         series = pandas.Series(values, dtype="str" if column.text else values.dtype)
         return Column(series.astype(dtype).to_numpy())
+    return _cast_numbers(values, dtype)
+
+
+def _encode_texts(values: Cells) -> Column:
+    return Column(objects((bytes(v, "utf8") for v in values), len(values)))
+
+
+def _cast_numbers(values: Cells, dtype: np.dtype[np.generic]) -> Column:
     if dtype.kind in "iu" and values.dtype.kind == "f":
         _check_integers(values, dtype)
     with np.errstate(invalid="ignore", over="ignore"):

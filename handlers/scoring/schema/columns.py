@@ -219,10 +219,14 @@ def _texts(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column
     if quirks.text_dtype and kinds <= {str, float, _NULL}:
         nulls = [v for v in values if type(v) is not str]
         if all(v is None or v != v for v in nulls):  # noqa: PLR0124  true of NaN alone
-            check_text([v for v in values if type(v) is str], quirks)
-            filled = [v if type(v) is str else _NAN for v in values]
-            return Column(objects(filled, len(filled)), text=True)
+            return _fill_nulls(values, quirks)
     return Column(objects(values, len(values)))
+
+
+def _fill_nulls(values: Sequence[object], quirks: Quirks) -> Column:
+    check_text([v for v in values if type(v) is str], quirks)
+    filled = [v if type(v) is str else _NAN for v in values]
+    return Column(objects(filled, len(filled)), text=True)
 
 
 def _numbers(values: Sequence[object], kinds: set[type]) -> Column:
@@ -252,10 +256,8 @@ def _fits_no_integer(values: Sequence[object]) -> bool:
 
 def _infer_scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column:
     """Numpy scalars, NaN (a float) standing for what a record did not have."""
-    missing = [type(v) is float for v in values]
-    if float not in kinds:
-        missing = []
-    present = [v for v in values if type(v) is not float] if missing else values
+    missing = [type(v) is float for v in values] if float in kinds else []
+    present = _leave_out_floats(values) if missing else values
     if not present:
         return Column(np.array(values, dtype=np.float64))
     if kinds <= {np.str_, float}:  # an array of them would give each the bytes of the longest
@@ -266,19 +268,27 @@ def _infer_scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -
     else:
         array = np.array(present)
         made, array_kind = from_array(array, quirks), array.dtype.kind
-    kind = made.cells.dtype.kind
-    untouched = array_kind == "U" and not quirks.text_dtype
-    if untouched or (kind == "b" and missing):
+    if array_kind == "U" and not quirks.text_dtype:
         return Column(objects(values, len(values)))
-    if not missing:
-        return made
+    if missing and made.cells.dtype.kind == "b":
+        return Column(objects(values, len(values)))
+    return _spread_cells(made, missing) if missing else made
+
+
+def _leave_out_floats(values: Sequence[object]) -> list[object]:
+    return [v for v in values if type(v) is not float]
+
+
+def _spread_cells(made: Column, missing: Sequence[bool]) -> Column:
+    """The cells at the places that are not missing, NaN or NaT at the others."""
     dtype: Any = object
     fill: Any = _NAN
+    kind = made.cells.dtype.kind
     if kind in "iuf":  # beside Python's NaN pandas makes doubles of any number
         dtype = np.float64
     elif kind == "M":
         dtype, fill = made.cells.dtype, np.datetime64("NaT", "ns")
-    spread = np.full(len(values), fill, dtype=dtype)
+    spread = np.full(len(missing), fill, dtype=dtype)
     spread[~np.array(missing)] = made.cells
     return Column(spread, text=made.text)
 

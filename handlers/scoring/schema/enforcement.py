@@ -27,6 +27,7 @@ from handlers.scoring.schema.signature import (
     DOUBLE,
     STRING,
     AnyType,
+    ColumnSpec,
     DataType,
     Name,
     Schema,
@@ -118,10 +119,7 @@ def _table(data: object, schema: Schema, quirks: Quirks) -> Table:
 
 def _table_of_dict(data: dict[str, object], schema: Schema, quirks: Quirks) -> Table:
     """One row where the values read as one row's cells, columns otherwise."""
-    nested = any(
-        not isinstance(s.type, DataType) and s.type.__class__.__name__ in {"Array", "Object"}
-        for s in schema.columns
-    )
+    nested = _has_nested(schema)
     cells = all(
         _is_scalar(value) or (isinstance(value, list) and all(isinstance(v, str) for v in value))
         for value in data.values()
@@ -138,7 +136,15 @@ def _table_of_dict(data: dict[str, object], schema: Schema, quirks: Quirks) -> T
         raise SchemaError(NO_FRAME, whole=partial("{} {}".format, NO_FRAME, error)) from error
 
 
-def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
+def _has_nested(schema: Schema) -> bool:
+    return any(
+        not isinstance(s.type, DataType) and s.type.__class__.__name__ in {"Array", "Object"}
+        for s in schema.columns
+    )
+
+
+def _pair_columns(table: Table, schema: Schema) -> list[tuple[Name, ColumnSpec]]:
+    """The table's columns with their specs: by name, or by place where the specs have none."""
     if not schema.named:
         names: list[Name] = list(table.columns)
         if len(names) < len(schema.columns):
@@ -148,14 +154,17 @@ def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
                 "inputs. Note: the inputs were not named in the signature so we can only verify "
                 "their count."
             )
-        pairs = list(zip(names, schema.columns, strict=False))
-    else:
-        missing = [name for name in schema.required if name not in table.columns]
-        if missing:
-            extra = [name for name in table.columns if name not in schema.by_name]
-            note = f" Note that there were extra inputs: {extra}." if extra else ""
-            raise SchemaError(f"Model is missing inputs {missing}.", detail=note.strip())
-        pairs = [(spec.name, spec) for spec in schema.columns if spec.name in table.columns]
+        return list(zip(names, schema.columns, strict=False))
+    missing = [name for name in schema.required if name not in table.columns]
+    if missing:
+        extra = [name for name in table.columns if name not in schema.by_name]
+        note = f" Note that there were extra inputs: {extra}." if extra else ""
+        raise SchemaError(f"Model is missing inputs {missing}.", detail=note.strip())
+    return [(spec.name, spec) for spec in schema.columns if spec.name in table.columns]
+
+
+def _enforce_columns(table: Table, schema: Schema, quirks: Quirks) -> Table:
+    pairs = _pair_columns(table, schema)
     made: dict[Name, Column] = {}
     for name, spec in pairs:
         if table.repeats(name):
@@ -210,12 +219,15 @@ def enforce_scalars(name: Name, column: Column, wanted: DataType, quirks: Quirks
     kept = _keep_column(name, column, wanted)
     if kept is not None:
         return kept
-    if not column.text and values.dtype != object:
-        if _is_widening(values.dtype, wanted.dtype):
-            return Column(values.astype(wanted.dtype))
-        if values.dtype == np.int64 and wanted.dtype.kind == "f" and np.isin(values, (0, 1)).all():
-            return Column(values.astype(wanted.dtype))
+    if not column.text and values.dtype != object and _can_widen(values, wanted.dtype):
+        return Column(values.astype(wanted.dtype))
     raise _make_incompatible(name, column, wanted)
+
+
+def _can_widen(values: Cells, wanted: np.dtype[np.generic]) -> bool:
+    if _is_widening(values.dtype, wanted):
+        return True
+    return values.dtype == np.int64 and wanted.kind == "f" and bool(np.isin(values, (0, 1)).all())
 
 
 def _make_incompatible(name: Name, column: Column, wanted: DataType) -> SchemaError:
@@ -252,24 +264,28 @@ def _hint(column: Column, wanted: DataType) -> str:
     return _MISSING_VALUES
 
 
+def _keep_times(name: Name, column: Column, wanted: DataType) -> Column | None:
+    if column.aware:
+        raise SchemaError(_NAIVE, detail=_AWARE)
+    if column.cells.dtype.kind not in "MO":
+        return None
+    return _enforce_times(name, column.cells, wanted)
+
+
 def _keep_column(name: Name, column: Column, wanted: DataType) -> Column | None:
     """Return what passes without a look at the numbers, or None."""
     values = column.cells
-    loose = values.dtype == object and not column.text
-    if (wanted is STRING or wanted is BINARY) and (column.text or loose):
-        return column
     if column.text:
-        return None
+        return column if wanted is STRING or wanted is BINARY else None
     if values.dtype == wanted.dtype:
         return column
     if wanted is DATETIME:
-        if column.aware:
-            raise SchemaError(_NAIVE, detail=_AWARE)
-        if values.dtype.kind in "MO":
-            return _enforce_times(name, values, wanted)
-    if wanted is DOUBLE and loose:
+        return _keep_times(name, column, wanted)
+    if values.dtype != object:
+        return None
+    if wanted is DOUBLE:
         return _enforce_numeric(name, values)
-    return column if wanted is BOOLEAN and loose else None
+    return column if wanted is STRING or wanted is BINARY or wanted is BOOLEAN else None
 
 
 def _enforce_times(name: Name, values: Cells, wanted: DataType) -> Column:

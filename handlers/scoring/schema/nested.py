@@ -64,16 +64,26 @@ def _enforce_list(data: object, wanted: Array, *, required: bool, quirks: Quirks
     if not isinstance(data, list | np.ndarray):
         raise SchemaError(f"Expected data to be list or numpy array, got {type(data).__name__}")
     if not isinstance(wanted.items, DataType):
-        cells = [enforce_value(v, wanted.items, required=required, quirks=quirks) for v in data]
-        return np.array(cells) if isinstance(data, np.ndarray) else cells
+        return _enforce_each(data, wanted.items, required=required, quirks=quirks)
     if len(data) == 0:
         return data
     if isinstance(data, np.ndarray):
         return _enforce_array(data, wanted.items, quirks)
-    made = enforce_scalars("", infer(data, quirks), wanted.items, quirks)
-    if wanted.items is STRING and all(map(_is_text, made.cells)):
+    return _enforce_cells(data, wanted.items, quirks)
+
+
+def _enforce_each(
+    data: list[object] | np.ndarray, wanted: Type, *, required: bool, quirks: Quirks
+) -> object:
+    cells = [enforce_value(v, wanted, required=required, quirks=quirks) for v in data]
+    return np.array(cells) if isinstance(data, np.ndarray) else cells
+
+
+def _enforce_cells(data: list[object], wanted: DataType, quirks: Quirks) -> object:
+    made = enforce_scalars("", infer(data, quirks), wanted, quirks)
+    if wanted is STRING and all(map(_is_text, made.cells)):
         return [text.rstrip("\0") for text in made.cells]  # as an array of text would have it
-    return _as_array(made, wanted.items).tolist()
+    return _as_array(made, wanted).tolist()
 
 
 def _enforce_array(data: Cells, items: DataType, quirks: Quirks) -> Cells:

@@ -46,14 +46,7 @@ def enforce_params(
     """
     if specs is None:
         return None if params is None else {}
-    if params is None:
-        params = {}
-    if not isinstance(params, dict):
-        raise ParameterError(
-            f"Parameters must be a dictionary. Got type '{type(params).__name__}'."
-        )
-    known = {spec.name: spec for spec in specs}
-    made = {name: params[name] for name in params if name in known}
+    made = _select_known({} if params is None else params, specs)
     wrong: list[tuple[str, ScoringError]] = []
     for spec in specs:
         value = made.get(spec.name) if spec.name in made else spec.default
@@ -69,6 +62,15 @@ def enforce_params(
             whole=lambda: _list_wrong((name, error.get_whole()()) for name, error in wrong),
         )
     return made
+
+
+def _select_known(params: object, specs: Sequence[ParamSpec]) -> dict[str, object]:
+    if not isinstance(params, dict):
+        raise ParameterError(
+            f"Parameters must be a dictionary. Got type '{type(params).__name__}'."
+        )
+    known = {spec.name for spec in specs}
+    return {name: params[name] for name in params if name in known}
 
 
 def _list_wrong(wrong: Iterable[tuple[str, str]]) -> str:

@@ -75,14 +75,11 @@ def check_shape(data: Json) -> None:
     if not isinstance(inner, list):
         return
     sent = sum(len(v) if isinstance(v, list | dict) else 1 for v in inner)
-    if isinstance(data, dict):
-        labels = {key for v in inner if isinstance(v, dict) for key in v}
-        longest = max((len(v) for v in inner if isinstance(v, list)), default=0)
-        check_extent(max(longest, len(labels)), len(inner), sent)
-    else:
-        names = {key for v in inner if isinstance(v, dict) for key in v}
-        widest = max((len(v) for v in inner if isinstance(v, list)), default=0)
-        check_extent(len(inner), max(widest, len(names)), sent)
+    keys = {key for v in inner if isinstance(v, dict) for key in v}
+    longest = max((len(v) for v in inner if isinstance(v, list)), default=0)
+    outer, across = len(inner), max(longest, len(keys))
+    rows, columns = (across, outer) if isinstance(data, dict) else (outer, across)
+    check_extent(rows, columns, sent)
 
 
 def from_records(records: Sequence[Json], wanted: Sequence[Name], quirks: Quirks) -> Table:
@@ -97,12 +94,16 @@ def from_records(records: Sequence[Json], wanted: Sequence[Name], quirks: Quirks
     return Table({0: infer(records, quirks)}, len(records))
 
 
+def _fill_empty(records: Sequence[Json]) -> list[Json]:
+    """Empty records for what is empty, as pandas has it. Raises TypeError for anything else."""
+    if all(isinstance(record, dict) or record in ("", []) for record in records):
+        return [record or {} for record in records]
+    raise TypeError("every record must be an object where the first is one")
+
+
 def _from_dicts(records: Sequence[Json], wanted: Sequence[Name], quirks: Quirks) -> Table:
     if not all(isinstance(record, dict) for record in records):
-        if all(isinstance(record, dict) or record in ("", []) for record in records):
-            # what is empty is an empty record to pandas
-            return _from_dicts([record or {} for record in records], wanted, quirks)
-        raise TypeError("every record must be an object where the first is one")
+        records = _fill_empty(records)
     present = dict.fromkeys(name for record in records for name in record)
     check_text(present, quirks)
     names = [name for name in wanted if name in present] if wanted else list(present)
@@ -142,9 +143,8 @@ def from_rows(
     )
 
 
-def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks) -> Table:
-    """`data`, optionally `columns` and `index`, as `DataFrame.to_dict(orient="split")` has them."""
-    names, index, rows = data.get("columns"), data.get("index"), data["data"]
+def _check_split_labels(names: Json, index: Json, quirks: Quirks) -> None:
+    """Raises TypeError or ValueError for columns or an index that no table can have."""
     for key, value in (("columns", names), ("index", index)):
         if value is not None and not isinstance(value, list):
             raise TypeError(f"{key} must be a list")
@@ -153,6 +153,12 @@ def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks)
     for labels in (names, index):
         check_labels(labels or ())
         check_names(labels or (), quirks)
+
+
+def from_split(data: Mapping[str, Json], wanted: Sequence[Name], quirks: Quirks) -> Table:
+    """`data`, optionally `columns` and `index`, as `DataFrame.to_dict(orient="split")` has them."""
+    names, index, rows = data.get("columns"), data.get("index"), data["data"]
+    _check_split_labels(names, index, quirks)
     names = _labels(names)
     table = _split_table(rows, names, index, wanted or None, quirks)
     if index is not None:
@@ -176,9 +182,7 @@ def _split_table(
     rows: Json, names: list[Name] | None, index: list[Json] | None, wanted: object, quirks: Quirks
 ) -> Table:
     if isinstance(rows, dict):
-        kept = rows if names is None else set(names)
-        table = from_dict({k: rows[k] for k in rows if k in kept}, quirks)
-        return _select_columns(table, names, quirks)
+        return _select_columns(from_dict(_keep_named(rows, names), quirks), names, quirks)
     if rows is None or rows == []:
         return _label_nothing(names or (), len(index or ()), quirks)
     if not isinstance(rows, list):
@@ -187,9 +191,18 @@ def _split_table(
         return from_rows(rows, names, quirks, wanted=wanted)
     if isinstance(rows[0], dict):
         return _select_columns(_from_dicts(rows, (), quirks), names, quirks)
-    if names is not None and len(names) != 1:
+    return _label_column(rows, [0] if names is None else names, quirks)
+
+
+def _keep_named(columns: dict[Name, Json], names: list[Name] | None) -> dict[Name, Json]:
+    kept = columns if names is None else set(names)
+    return {name: columns[name] for name in columns if name in kept}
+
+
+def _label_column(cells: list[Json], names: list[Name], quirks: Quirks) -> Table:
+    if len(names) != 1:
         raise ValueError(f"data of one column, {len(names)} names")
-    return Table({(names or [0])[0]: infer(rows, quirks)}, len(rows))
+    return Table({names[0]: infer(cells, quirks)}, len(cells))
 
 
 def _label_nothing(names: Sequence[Name], rows: int, quirks: Quirks) -> Table:
@@ -219,6 +232,14 @@ def _select_columns(table: Table, names: list[Name] | None, quirks: Quirks) -> T
     return Table.name_columns(given, table.rows)
 
 
+def _count_rows(data: Mapping[Name, object], lengths: set[int]) -> int:
+    if data and not lengths:
+        raise ValueError("If using all scalar values, you must pass an index")
+    if len(lengths) > 1:
+        raise ValueError("All arrays must be of the same length")
+    return lengths.pop() if lengths else 0
+
+
 def from_dict(data: Mapping[Name, Any], quirks: Quirks) -> Table:
     """Lists and one-dimensional arrays of one length, scalars repeated to it."""
     sized = {
@@ -230,12 +251,7 @@ def from_dict(data: Mapping[Name, Any], quirks: Quirks) -> Table:
         if sized:
             raise ValueError("Mixing dicts with non-Series may lead to ambiguous ordering.")
         return _from_dict_of_dicts(data, quirks)
-    if data and not sized:
-        raise ValueError("If using all scalar values, you must pass an index")
-    lengths = {len(value) for value in sized.values()}
-    if len(lengths) > 1:
-        raise ValueError("All arrays must be of the same length")
-    rows = lengths.pop() if lengths else 0
+    rows = _count_rows(data, set(map(len, sized.values())))
     check_extent(rows, len(data), rows * len(sized) + len(data))
     check_names(list(data), quirks)
     columns: dict[Name, Column] = {}

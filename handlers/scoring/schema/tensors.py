@@ -5,12 +5,14 @@ Source: mlflow/models/utils.py, https://github.com/mlflow/mlflow.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 
 from handlers.scoring.errors import FOREIGN, SchemaError
 from handlers.scoring.schema.columns import Column, Table, check_widths
 from handlers.scoring.schema.quirks import Quirks
-from handlers.scoring.schema.signature import Schema, TensorSpec
+from handlers.scoring.schema.signature import Name, Schema, TensorSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,18 +28,32 @@ def enforce_tensors(data: Any, schema: Schema, quirks: Quirks) -> NDArray | dict
         return _enforce_unnamed(data, schema.tensors[0], quirks)
     if len(schema.tensors) == 1 and isinstance(data, np.ndarray):
         data = {schema.tensors[0].name: data}
-    present = data.columns if isinstance(data, Table) else data if isinstance(data, dict) else {}
+    present = _list_names(data)
     if isinstance(data, Table):
         _check_labels(data, quirks)
-    missing = [spec.name for spec in schema.tensors if spec.name not in present]
-    if missing:
-        extra = [name for name in present if name not in schema.by_name]
-        note = f"Note that there were extra inputs: {extra}." if extra else ""
-        raise SchemaError(f"Model is missing inputs {missing}.", detail=note)
+    if any(spec.name not in present for spec in schema.tensors):
+        raise _make_missing(present, schema)
     if isinstance(data, Table):
         if any(map(data.repeats, schema.by_name)):
             raise _make_unlabelled()
         return {str(s.name): _column(data.columns[s.name], s) for s in schema.tensors}
+    return _check_arrays(data, schema)
+
+
+def _list_names(data: object) -> Collection[Name]:
+    if isinstance(data, Table):
+        return data.columns
+    return data if isinstance(data, dict) else ()
+
+
+def _make_missing(present: Collection[Name], schema: Schema) -> SchemaError:
+    missing = [spec.name for spec in schema.tensors if spec.name not in present]
+    extra = [name for name in present if name not in schema.by_name]
+    note = f"Note that there were extra inputs: {extra}." if extra else ""
+    return SchemaError(f"Model is missing inputs {missing}.", detail=note)
+
+
+def _check_arrays(data: Mapping[Name, object], schema: Schema) -> dict[str, NDArray]:
     made = {}
     for spec in schema.tensors:
         value = data[spec.name]
@@ -128,14 +144,19 @@ def _make_misshapen(spec: TensorSpec, *, arrays: bool) -> str:
     )
 
 
+def _make_unfit(spec: TensorSpec) -> SchemaError:
+    called = f"input {spec.name}" if spec.name else "the unnamed input"
+    return SchemaError(
+        "For pandas dataframe input, the first dimension of shape must be a variable "
+        "dimension and other dimensions must be fixed, but in model signature the shape of "
+        f"{called} is {spec.shape}."
+    )
+
+
 def _column(column: Column, spec: TensorSpec) -> NDArray:
     """A tensor of a table's column, whose cells are scalars or flat lists."""
     if spec.shape[0] != -1 or -1 in spec.shape[1:]:
-        raise SchemaError(
-            "For pandas dataframe input, the first dimension of shape must be a variable "
-            "dimension and other dimensions must be fixed, but in model signature the shape of "
-            f"{'input ' + spec.name if spec.name else 'the unnamed input'} is {spec.shape}."
-        )
+        raise _make_unfit(spec)
     first = column.cells[0]
     if spec.dtype.kind in "US":
         check_widths(column.cells.tolist())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -99,14 +100,19 @@ def _read_iso(column: Column) -> Column:
     return _parse_iso(values)
 
 
+def _check_form(texts: Sequence[object]) -> None:
+    """Raises ValueError for texts that are no times, or not all of one form."""
+    if not all(v is None or (isinstance(v, str) and _ISO.fullmatch(v)) for v in texts):
+        raise ValueError("times must be ISO 8601")
+    forms = {_DIGIT.sub("0", str(v)) for v in texts if v is not None}
+    if len(forms) > 1:
+        raise ValueError("times must all be of one form")
+
+
 def _parse_iso(values: Array) -> Column:
     """Texts of one form, null and empty ones no time. Raises ValueError."""
     texts = [None if v is None or v != v or v == "" else v for v in values]  # noqa: PLR0124  NaN
-    if not all(v is None or (isinstance(v, str) and _ISO.fullmatch(v)) for v in texts):
-        raise ValueError("times must be ISO 8601")
-    forms = {_DIGIT.sub("0", v) for v in texts if v is not None}
-    if len(forms) > 1:
-        raise ValueError("times must all be of one form")
+    _check_form(texts)
     if any(v is not None and _ZONED.match(v) for v in texts):
         return Column(values, aware=True)
     filled = np.array(["NaT" if v is None else v for v in texts], dtype=np.str_)

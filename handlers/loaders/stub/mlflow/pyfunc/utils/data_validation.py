@@ -100,8 +100,12 @@ def _has_schema(hint: Any) -> bool:
         return len(args) == 1 and _has_schema(args[0])
     if origin is dict:
         return len(args) == 2 and args[0] is str and _has_schema(args[1])
+    return origin in _UNIONS and _has_union_schema(args)
+
+
+def _has_union_schema(args: tuple[object, ...]) -> bool:
     left = [arg for arg in args if arg is not type(None)]
-    return origin in _UNIONS and (len(left) > 1 or (len(args) > len(left) and _has_schema(left[0])))
+    return len(left) > 1 or (len(args) > len(left) and _has_schema(left[0]))
 
 
 def _from_frame(data: object, hint: object) -> object:
