@@ -51,7 +51,7 @@ def quick(predictor: Predictor, precision: str, tier: str, sizes: Sequence[int])
     return made  # type: ignore[no-any-return]
 
 
-def _convert_weights(predictor: Any, precision: str, dtype: object) -> Any:
+def _convert_weights(predictor: Any, precision: str, dtype: object) -> object:
     try:
         made = predictor.with_weights(lambda module: copy.deepcopy(module).to(dtype))
     except (RuntimeError, TypeError, ValueError) as error:

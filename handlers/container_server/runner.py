@@ -127,7 +127,7 @@ def slice_rows(data: object, start: int, stop: int) -> object:
     return part.reset_index(drop=True) if hasattr(part, "reset_index") else part
 
 
-def together(parts: Sequence[Any]) -> Any:
+def together(parts: Sequence[Any]) -> object:
     """Predictions of one kind as one."""
     first = parts[0]
     if len(parts) == 1:

@@ -100,7 +100,7 @@ def names_source(event: object, key: str, source: str) -> bool:
     return any(isinstance(each, dict) and each.get(key) == source for each in records)
 
 
-def dig(value: object, *names: str) -> Any:
+def dig(value: object, *names: str) -> object:
     """Return what lies under these names, one in the other; None where one does not."""
     for name in names:
         if not isinstance(value, dict):

@@ -146,7 +146,7 @@ def _holds_plain(items: Collection[object]) -> bool:
     return len(items) >= _LONG and isinstance(next(iter(items)), _PLAIN)
 
 
-def _held_by(each: Any) -> Iterator[Any]:
+def _held_by(each: Any) -> Iterator[object]:
     if isinstance(each, dict):
         yield from list(each.values())
     elif _is_of(each, "functools", "partial"):

@@ -115,7 +115,7 @@ class Reader:
         inputs = read.inputs or {}
         return self._read_arrays({name: self._hold(cells) for name, cells in inputs.items()})
 
-    def _split(self, body: bytes) -> tuple[Table, Json] | None:
+    def _split(self, body: bytes) -> tuple[Table, object] | None:
         """Read `dataframe_split` with rows as `json.dumps` writes them, with spaces or without.
 
         The rows are cut out, and a text that occurs nowhere else (no backslash could spell it
@@ -221,7 +221,7 @@ class Reader:
             columns[name] = Column(_narrow_cells(cells, dtype))
         return Table(columns, block.shape[1])
 
-    def _read_arrays(self, inputs: dict[str, Array]) -> dict[str, Any] | None:
+    def _read_arrays(self, inputs: dict[str, Array]) -> dict[str, object] | None:
         if not inputs or not all(name in self._dtypes for name in inputs):
             return None
         return {name: _narrow_cells(cells, self._dtypes[name]) for name, cells in inputs.items()}
@@ -231,7 +231,7 @@ def _are_texts(names: object) -> bool:
     return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
-def _find_around(parts: list[bytes]) -> dict[str, Json] | None:
+def _find_around(parts: list[bytes]) -> dict[str, object] | None:
     """A body of MLflow's in which `_CELLS` stands between the parts, and nowhere else."""
     token = f'"{_CELLS}"'.encode()
     if any(b"\\" in part or token in part for part in parts):

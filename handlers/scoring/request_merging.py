@@ -162,7 +162,7 @@ def length(data: Any) -> int:
     return len(next(iter(data.values()))) if isinstance(data, dict) else len(data)
 
 
-def join_rows(parts: Sequence[Any]) -> Any:
+def join_rows(parts: Sequence[Any]) -> object:
     first = parts[0]
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)
@@ -173,7 +173,7 @@ def join_rows(parts: Sequence[Any]) -> Any:
     return sys.modules["pandas"].concat(parts, ignore_index=True)
 
 
-def shares(prediction: object, lengths: Sequence[int]) -> list[Any] | None:
+def shares(prediction: object, lengths: Sequence[int]) -> list[object] | None:
     """The prediction cut by rows; None where it has not one row for each that was sent."""
     total = sum(lengths)
     bounds = np.cumsum([0, *lengths]).tolist()
@@ -194,5 +194,5 @@ def _has_rows(prediction: Any, total: int) -> bool:
     return False
 
 
-def cut(prediction: Any, start: int, stop: int) -> Any:
+def cut(prediction: Any, start: int, stop: int) -> object:
     return prediction.iloc[start:stop] if hasattr(prediction, "iloc") else prediction[start:stop]

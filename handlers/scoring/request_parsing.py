@@ -95,7 +95,7 @@ def media_type(header: str | None, quirks: Quirks) -> str:
     return mime
 
 
-def decode_json(body: bytes | str, quirks: Quirks) -> dict[str, Json]:
+def decode_json(body: bytes | str, quirks: Quirks) -> dict[str, object]:
     """Raises InvalidInputError for what is not a JSON object."""
     try:
         decoded = fast_json.decode(body)
@@ -109,7 +109,7 @@ def decode_json(body: bytes | str, quirks: Quirks) -> dict[str, Json]:
     return check_object(decoded)
 
 
-def check_object(decoded: Json) -> dict[str, Json]:
+def check_object(decoded: object) -> dict[str, object]:
     if isinstance(decoded, dict):
         return decoded
     if isinstance(decoded, list):
@@ -134,7 +134,7 @@ def parse_json_body(body: bytes, model: Model, reader: Reader | None) -> Request
     return parse_json(decode_json(body, model.quirks), model, sound=sound)
 
 
-def parse_json(decoded: dict[str, Json], model: Model, *, sound: bool = False) -> Request:
+def parse_json(decoded: dict[str, object], model: Model, *, sound: bool = False) -> Request:
     """Raises ScoringError for a body that is none of MLflow's formats.
 
     `sound` tells that no text has a lone surrogate, so that unknown columns need not be read.
@@ -159,7 +159,7 @@ def parse_json(decoded: dict[str, Json], model: Model, *, sound: bool = False) -
     return Request(_data(given[0], decoded[given[0]], model, sound=sound), params)
 
 
-def _data(key: str, value: Json, model: Model, *, sound: bool) -> object:
+def _data(key: str, value: object, model: Model, *, sound: bool) -> object:
     if key in {"inputs", "instances"}:
         from handlers.scoring.tensorflow_serving_format import parse_inputs, parse_instances
 
@@ -201,7 +201,7 @@ def _word_failure(said: str, error: Exception, key: str, value: Json) -> str:
     return f"{said} Error: '{error}'"
 
 
-def _name_kind(value: Json) -> str:
+def _name_kind(value: object) -> str:
     if isinstance(value, dict | list):
         return "dictionary" if isinstance(value, dict) else "list"
     return f"type {type(value)}"
@@ -252,7 +252,7 @@ def parse_csv_body(body: bytes, model: Model, reader: Reader) -> Request:
         raise _not_a_frame("CSV-formatted", "to_csv", error) from error
 
 
-def _csv(text: str, model: Model, reader: Reader) -> Any:
+def _csv(text: str, model: Model, reader: Reader) -> object:
     # pandas 2 rounds the last bit of a number in CSV another way
     found = reader.csv(text) if model.quirks.text_dtype else None
     if found is not None:

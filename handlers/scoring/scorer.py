@@ -146,7 +146,7 @@ class Scorer:
         except RecursionError as error:
             raise ScoringError("The input is nested too deeply.") from error
 
-    def row(self, value: dict[str, Any]) -> dict[str, Any]:
+    def row(self, value: dict[str, object]) -> dict[str, Any]:
         """The request for one row that is given as an object of column to value."""
         return {"inputs" if self._model.untyped else "dataframe_records": [value]}
 

@@ -41,7 +41,7 @@ _NOT_VALID = "Ensure that the input is a valid JSON-formatted string."
 Spec = ColumnSpec | TensorSpec | None
 
 
-def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> object:
+def parse_inputs(data: object, schema: Schema | None, quirks: Quirks) -> object:
     """A dict, a list of dicts, an ndarray or a numpy scalar, by the shape of `data`."""
     by_name = schema.by_name if schema else {}
     if schema is not None:
@@ -64,7 +64,7 @@ def parse_inputs(data: Json, schema: Schema | None, quirks: Quirks) -> object:
         ) from error
 
 
-def _name_input(data: Json, schema: Schema) -> Json:
+def _name_input(data: object, schema: Schema) -> object:
     """Put a lone input under its name. Raises InvalidInputError for names that nobody gave."""
     by_name = schema.by_name
     records = isinstance(data, list) and any(isinstance(v, dict) for v in data)
@@ -79,7 +79,7 @@ def _name_input(data: Json, schema: Schema) -> Json:
     return data
 
 
-def parse_instances(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
+def parse_instances(data: Json, schema: Schema | None, quirks: Quirks) -> object:
     """As `parse_inputs`, but records become columns, which must be of one length."""
     if isinstance(data, list) and data and isinstance(data[0], dict):
         by_name = schema.by_name if schema else {}
@@ -101,12 +101,12 @@ def parse_instances(data: Json, schema: Schema | None, quirks: Quirks) -> Any:
 
 
 def _convert_record(
-    record: dict[str, Json], by_name: Mapping[str, Spec], quirks: Quirks
+    record: dict[str, object], by_name: Mapping[str, Spec], quirks: Quirks
 ) -> dict[str, object]:
     return {name: _convert_value(v, by_name.get(name), quirks) for name, v in record.items()}
 
 
-def _gather_cells(records: list[Json]) -> dict[str, list[Json]]:
+def _gather_cells(records: list[object]) -> dict[str, list[object]]:
     """Cells by column. Raises InvalidInputError for a record that is no object."""
     columns: dict[str, list[Json]] = {}
     for record in records:
@@ -131,7 +131,9 @@ def _stack_parts(cells: list[object]) -> object:
         ) from error
 
 
-def _pivot_records(records: list[Json], by_name: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
+def _pivot_records(
+    records: list[Json], by_name: dict[str, Any], quirks: Quirks
+) -> dict[str, object]:
     made: dict[str, Any] = {}
     parts: dict[str, list[Any]] = {}
     for name, values in _gather_cells(records).items():
@@ -157,7 +159,7 @@ def _pivot_records(records: list[Json], by_name: dict[str, Any], quirks: Quirks)
     return made
 
 
-def _are_alike(values: list[Json], kinds: set[type]) -> bool:
+def _are_alike(values: list[object], kinds: set[type]) -> bool:
     """Tell whether an array of them is what an array of arrays of each is."""
     if int in kinds and any(type(v) is int and abs(v) >= 2**63 for v in values):
         return False
@@ -190,7 +192,7 @@ def _make_array(data: object, dtype: np.dtype[np.generic] | None = None) -> Any:
         raise InvalidInputError(FOREIGN, whole=partial(str, error)) from error
 
 
-def _convert_value(data: Json, spec: Spec, quirks: Quirks) -> object:
+def _convert_value(data: object, spec: Spec, quirks: Quirks) -> object:
     if spec is None:
         return _make_array(data)
     if isinstance(spec, TensorSpec):
@@ -213,7 +215,7 @@ def _convert_value(data: Json, spec: Spec, quirks: Quirks) -> object:
     return _make_array(made) if isinstance(wanted, Array) else made
 
 
-def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
+def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> object:
     single = not isinstance(data, list)
     values = [data] if single else data
     if _keeps_null(wanted, quirks) and None in values:
@@ -232,11 +234,11 @@ def _convert_scalars(data: Json, wanted: DataType, quirks: Quirks) -> Any:
     return made[0] if single else made
 
 
-def _keep_nulls(values: list[Json], kind: type) -> np.ndarray:
+def _keep_nulls(values: list[object], kind: type) -> np.ndarray:
     return np.array([None if v is None else kind(v) for v in values], dtype=object)
 
 
-def _decode_texts(values: list[Json]) -> np.ndarray:
+def _decode_texts(values: list[object]) -> np.ndarray:
     # numpy's own bytes would lose what ends in zeros
     return np.array([*decode_base64(values), None], dtype=object)[:-1]
 

@@ -219,7 +219,7 @@ def _list_figures(
     }
 
 
-def _read_ledger_row(entry: Mapping[str, Any]) -> LedgerRow:
+def _read_ledger_row(entry: Mapping[str, object]) -> LedgerRow:
     row = {name: entry[name] for name in LedgerRow.__annotations__}
     return cast("LedgerRow", row)
 

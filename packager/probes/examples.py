@@ -57,7 +57,7 @@ def _gather_columns(rows: Sequence[Mapping[str, object]]) -> dict[str, list[obje
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _split_columns(split: Mapping[str, Json]) -> dict[str, list[Json]]:
+def _split_columns(split: Mapping[str, Json]) -> dict[str, list[object]]:
     rows = [row for row in split["data"] if isinstance(row, list)]
     width = max((len(row) for row in rows), default=0)
     names = [str(name) for name in split.get("columns") or range(width)]

@@ -81,7 +81,7 @@ class Columns:
         return written(form, names if self._named else None, table)
 
 
-def written(form: str, names: Sequence[str] | None, table: Sequence[Sequence[Json]]) -> Made:
+def written(form: str, names: Sequence[str] | None, table: Sequence[Sequence[object]]) -> Made:
     """The table in one of MLflow's forms; `names` None for columns that have none."""
     if form == "csv":
         text = io.StringIO()

@@ -80,7 +80,7 @@ class Values:
             return " ".join(self.rng.choices(words, k=self.rng.randint(1, 2 * len(words))))
         return value
 
-    def _make_nested(self, kind: str, spec: Mapping[str, Json]) -> Json:
+    def _make_nested(self, kind: str, spec: Mapping[str, Json]) -> object:
         if kind == "array":
             length = self.rng.randint(1, _LONGEST)
             return [self.draw_typed(spec.get("items", {})) for _ in range(length)]

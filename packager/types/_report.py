@@ -101,7 +101,7 @@ class Evidence:
     checks: Mapping[str, str] = field(default_factory=dict)
     """Each further check with its result in a sentence: budget, linkage, glibc."""
 
-    def describe(self) -> dict[str, Json]:
+    def describe(self) -> dict[str, object]:
         """Return it as evidence.json has it: the replay's figures beside the others."""
         done = self.replay
         told = {each.name: getattr(of, each.name) for of in (done, self) for each in fields(of)}

@@ -113,7 +113,7 @@ class Worker:
         properties = {"host": "127.0.0.1", "protos": self._messages}
         return await getattr(self._library, name)(Request(name, streamed, properties))
 
-    def _make_typed_data(self, data: dict[str, Any]) -> Any:
+    def _make_typed_data(self, data: dict[str, Any]) -> object:
         """`{"string": "a"}`, `{"json": ...}`, `{"bytes": base64}`, `{"http": {...}}` and lists."""
         m = self._messages
         ((kind, value),) = data.items()

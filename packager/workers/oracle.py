@@ -100,7 +100,7 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
     return {"status": done.status, "body": done.response}
 
 
-def answer_by_http(body: bytes, content_type: str, model: Any) -> dict[str, Any]:
+def answer_by_http(body: bytes, content_type: str, model: object) -> dict[str, Any]:
     """The answer of the server of an MLflow before 2.4, which answers to nothing but HTTP.
 
     It says 500 where a signature refuses the data, as later ones and functions say 400. MLflow 1
@@ -141,7 +141,7 @@ def name_form(body: bytes, content_type: str) -> tuple[bytes, str]:
     return json.dumps(table).encode(), f"{content_type}; format={_FORMATS[form]}"
 
 
-def open_client(model: Any) -> Any:
+def open_client(model: object) -> Any:
     """The server of this MLflow for the model, asked without a socket."""
     from mlflow.pyfunc import scoring_server
 

@@ -22,7 +22,7 @@ def claims_event(event: object) -> bool:
     return names_source(event, "eventSource", "aws:dynamodb")
 
 
-def list_entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[object]:
     found: list[Any] = event["Records"]
     return found
 
@@ -54,7 +54,7 @@ def make_reply(_: object, outcomes: Sequence[Outcome]) -> dict[str, object]:
     return item_failures([outcome.record.item for outcome in outcomes if outcome.retry][:1])
 
 
-def _read_attribute(value: dict[str, Any]) -> Any:
+def _read_attribute(value: dict[str, Any]) -> object:
     """An attribute value as JSON has it; binary stays base64 text, as MLflow takes it.
 
     Raises TypeError, ValueError or AttributeError for what is none.

@@ -23,7 +23,7 @@ def claims_event(event: object) -> bool:
     return event.get("eventSource") in ("aws:kafka", "SelfManagedKafka")
 
 
-def list_entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[object]:
     """Pairs of a partition's name and a record of it."""
     return [
         (partition, record)

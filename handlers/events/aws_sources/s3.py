@@ -53,7 +53,7 @@ def claims_event(event: object) -> bool:
     )
 
 
-def list_entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[object]:
     if "detail" in event:
         return [event]
     found: list[Any] = [] if _is_test(event) else event["Records"]

@@ -19,7 +19,7 @@ def claims_event(event: object) -> bool:
     return names_source(event, "EventSource", "aws:sns")
 
 
-def list_entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[object]:
     found: list[Any] = event["Records"]
     return found
 

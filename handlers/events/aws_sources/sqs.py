@@ -33,7 +33,7 @@ def is_trusted(message: object) -> bool:
     return bool(arn) and dig(message, "eventSourceARN") == arn
 
 
-def list_entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[object]:
     found: list[Any] = event["Records"]
     return found
 

@@ -29,7 +29,7 @@ def claims_event(event: object) -> bool:
     return batch or (event.keys() == {"Item"} and isinstance(event["Item"], dict))
 
 
-def list_entries(event: Any) -> Sequence[Any]:
+def list_entries(event: Any) -> Sequence[object]:
     """Triples of an item's place, the item, and whether it is of a CSV file."""
     items = event["Items"] if "Items" in event else [event["Item"]]
     text = dig(event, "BatchInput", "format") == "csv"
@@ -45,7 +45,7 @@ def read_entry(entry: Any) -> list[Record]:
     return [Record(id=place, item=place, body=item, text=text)]
 
 
-def make_reply(event: Any, outcomes: Sequence[Outcome]) -> Any:
+def make_reply(event: Any, outcomes: Sequence[Outcome]) -> object:
     if "Item" in event:
         (outcome,) = outcomes
         if outcome.error is not None:

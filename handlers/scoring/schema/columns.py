@@ -81,7 +81,7 @@ class Table:
         self,
         columns: dict[Name, Column],
         rows: int,
-        index: list[Json] | None = None,
+        index: list[object] | None = None,
         given: list[tuple[Name, Column]] | None = None,
         places: dict[Name, list[int]] | None = None,
     ) -> None:
@@ -114,7 +114,7 @@ def objects(values: Iterable[object], count: int) -> Cells:
     return np.fromiter(values, dtype=_OBJECT, count=count)
 
 
-def check_widths(values: Json) -> None:
+def check_widths(values: object) -> None:
     """Raises TooLargeError where numpy's array of `values` as text would fill the memory.
 
     Each of its elements takes the bytes of the longest. `values` may be lists in lists.
@@ -125,7 +125,7 @@ def check_widths(values: Json) -> None:
         )
 
 
-def are_widened(values: Json) -> bool:
+def are_widened(values: object) -> bool:
     """Tell whether numpy's array of `values` as text takes far more bytes than they do."""
     count = longest = total = 0
     parts: list[Any] = [values] if isinstance(values, list) and values else []
@@ -143,7 +143,7 @@ def are_widened(values: Json) -> bool:
     return size > max(_FREE_BYTES, _FILL * total * _CHARACTER_BYTES)
 
 
-def _text_length(value: Json) -> int:
+def _text_length(value: object) -> int:
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, dict):
@@ -318,6 +318,6 @@ def from_objects(values: Cells, quirks: Quirks) -> Column:
     return Column(values)
 
 
-def broadcast(value: Json, rows: int, quirks: Quirks) -> Column:
+def broadcast(value: object, rows: int, quirks: Quirks) -> Column:
     made = infer([value], quirks)
     return Column(np.repeat(made.cells, rows), text=made.text)

@@ -44,7 +44,7 @@ def to_dataframe(table: Table) -> pd.DataFrame:
     return pd.DataFrame(data, index=index, copy=False)
 
 
-def _list_cells(column: Column, index: pd.Index[Any], pd: ModuleType) -> Any:
+def _list_cells(column: Column, index: pd.Index[Any], pd: ModuleType) -> object:
     if column.series is not None:
         return column.series.set_axis(index)
     if column.cells.dtype != object:

@@ -38,7 +38,7 @@ _WIDENED: dict[str, type] = {FLOAT.name: int, DOUBLE.name: int}
 
 
 def enforce_params(
-    params: Json, specs: Sequence[ParamSpec] | None, quirks: Quirks
+    params: object, specs: Sequence[ParamSpec] | None, quirks: Quirks
 ) -> dict[str, object] | None:
     """Return what the model is called with; unknown names are dropped.
 
@@ -101,7 +101,7 @@ def _check_value(value: Json, spec: ParamSpec, quirks: Quirks) -> object:
         raise ParameterError(f"{begin}{told}", whole=lambda: f"{begin}{whole()}") from error
 
 
-def _count_dimensions(value: Json) -> int:
+def _count_dimensions(value: object) -> int:
     check_widths(value)
     try:
         return np.array(value).ndim
@@ -109,7 +109,7 @@ def _count_dimensions(value: Json) -> int:
         return -1
 
 
-def _enforce_object(value: Json, spec: ParamSpec, quirks: Quirks) -> Json:
+def _enforce_object(value: object, spec: ParamSpec, quirks: Quirks) -> object:
     if spec.shape is not None:
         raise ParameterError(FOREIGN)
     from handlers.scoring.schema.nested import enforce_value
@@ -118,7 +118,7 @@ def _enforce_object(value: Json, spec: ParamSpec, quirks: Quirks) -> Json:
     return value
 
 
-def _enforce_scalar(value: Json, wanted: DataType) -> object:
+def _enforce_scalar(value: object, wanted: DataType) -> object:
     if value is None:
         return None
     if wanted is DATETIME:

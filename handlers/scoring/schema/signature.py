@@ -187,7 +187,7 @@ def _describe_need(required: bool) -> str:  # noqa: FBT001  what it says
     return "required" if required else "optional"
 
 
-def _show_default(spec: ParamSpec) -> Json:
+def _show_default(spec: ParamSpec) -> object:
     """A param's default as MLflow's messages have it: times as Python's own."""
     if spec.type is not DATETIME or spec.default is None:
         return spec.default
@@ -196,7 +196,7 @@ def _show_default(spec: ParamSpec) -> Json:
     return np.datetime64(spec.default).item()
 
 
-def read_schema(specs: Sequence[Mapping[str, Json]] | None) -> Schema | None:
+def read_schema(specs: Sequence[Mapping[str, object]] | None) -> Schema | None:
     """`specs`: a list as MLmodel has it. Raises KeyError or TypeError for what is not a spec."""
     if not specs:
         return None

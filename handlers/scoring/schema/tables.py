@@ -54,7 +54,7 @@ def check_extent(rows: int, columns: int, sent: int) -> None:
         )
 
 
-def check_labels(labels: Sequence[Json]) -> None:
+def check_labels(labels: Sequence[object]) -> None:
     """Raises TooLargeError for names or rows' labels that would take minutes to look up."""
     if sum(map(_is_extreme, labels)) > _MAX_EXTREME_LABELS:
         raise TooLargeError(
@@ -69,7 +69,7 @@ def _is_extreme(label: Json) -> bool:
     return not 1 / _LABEL_END < size < _LABEL_END and size == size  # noqa: PLR0124  NaN has a hash of its own
 
 
-def check_shape(data: Json) -> None:
+def check_shape(data: object) -> None:
     """`check_extent` for what is about to be given to pandas: rows, records, or columns."""
     inner = list(data.values()) if isinstance(data, dict) else data
     if not isinstance(inner, list):
@@ -82,7 +82,7 @@ def check_shape(data: Json) -> None:
     check_extent(rows, columns, sent)
 
 
-def from_records(records: Sequence[Json], wanted: Sequence[Name], quirks: Quirks) -> Table:
+def from_records(records: Sequence[object], wanted: Sequence[Name], quirks: Quirks) -> Table:
     """`wanted` empty takes every column; otherwise others are dropped unread."""
     if not records:
         return Table({}, 0)
@@ -94,7 +94,7 @@ def from_records(records: Sequence[Json], wanted: Sequence[Name], quirks: Quirks
     return Table({0: infer(records, quirks)}, len(records))
 
 
-def _fill_empty(records: Sequence[Json]) -> list[Json]:
+def _fill_empty(records: Sequence[object]) -> list[object]:
     """Empty records for what is empty, as pandas has it. Raises TypeError for anything else."""
     if all(isinstance(record, dict) or record in ("", []) for record in records):
         return [record or {} for record in records]
@@ -179,7 +179,11 @@ def _labels(names: list[Name] | None) -> list[Name] | None:
 
 
 def _split_table(
-    rows: Json, names: list[Name] | None, index: list[Json] | None, wanted: object, quirks: Quirks
+    rows: object,
+    names: list[Name] | None,
+    index: list[object] | None,
+    wanted: object,
+    quirks: Quirks,
 ) -> Table:
     if isinstance(rows, dict):
         return _select_columns(from_dict(_keep_named(rows, names), quirks), names, quirks)
@@ -194,12 +198,12 @@ def _split_table(
     return _label_column(rows, [0] if names is None else names, quirks)
 
 
-def _keep_named(columns: dict[Name, Json], names: list[Name] | None) -> dict[Name, Json]:
+def _keep_named(columns: dict[Name, object], names: list[Name] | None) -> dict[Name, object]:
     kept = columns if names is None else set(names)
     return {name: columns[name] for name in columns if name in kept}
 
 
-def _label_column(cells: list[Json], names: list[Name], quirks: Quirks) -> Table:
+def _label_column(cells: list[object], names: list[Name], quirks: Quirks) -> Table:
     if len(names) != 1:
         raise ValueError(f"data of one column, {len(names)} names")
     return Table({names[0]: infer(cells, quirks)}, len(cells))

@@ -163,7 +163,7 @@ def _counts(states: Client, arn: str) -> dict[str, int]:
     return total
 
 
-def _results(objects: Client, output: Json) -> dict[str, Json]:
+def _results(objects: Client, output: object) -> dict[str, Json]:
     """Files that the writer names in its manifest."""
     where = output.get("ResultWriterDetails") if isinstance(output, dict) else None
     if not where:

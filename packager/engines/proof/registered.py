@@ -68,7 +68,7 @@ class Registered:
         }
 
 
-def read_raw_model(theirs: Any) -> Any:
+def read_raw_model(theirs: Any) -> object:
     """Return the framework's own object; MLflow before 2.14 has it in a wrapper, or as it is."""
     if hasattr(theirs, "get_raw_model"):
         return theirs.get_raw_model()

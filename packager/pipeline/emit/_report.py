@@ -78,7 +78,7 @@ def report_json(
     plan: BuildPlan,
     sizing: Sizing,
     files: Iterable[tuple[str, str]],
-) -> Json:
+) -> object:
     """`files`: each file written beside the artifact with its sha256."""
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {

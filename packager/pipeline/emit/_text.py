@@ -123,7 +123,7 @@ class Scrubber:
             text = re.sub(re.escape(folder) + tail, name, text)
         return redact(text)
 
-    def json(self, value: Json) -> Json:
+    def json(self, value: object) -> Json:
         """The same through every string of a JSON value."""
         if isinstance(value, str):
             return self.text(value)

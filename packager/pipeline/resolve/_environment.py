@@ -17,7 +17,7 @@ from packager.pipeline.resolve._requirements_file import (
     read_lines,
     redact_files,
 )
-from packager.types import Json, Requirements
+from packager.types import Requirements
 
 _PYTHON: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
 _CONDA_PYTHON: Final = re.compile(r"(?:[\w./-]+::)?python\s*(?:<=|==|=|\s)\s*(\d+\.\d+(?:\.\d+)?)")
@@ -34,7 +34,7 @@ class Environment:
     notes: tuple[str, ...] = ()
 
 
-def read(root: Path, pyfunc: Mapping[str, Json], *, trust_index: bool = False) -> Environment:
+def read(root: Path, pyfunc: Mapping[str, object], *, trust_index: bool = False) -> Environment:
     """Read them, and take passwords out of the files of `root`, which is a copy.
 
     Raises ModelFormatError for a file that cannot be read, and for every line that is refused.

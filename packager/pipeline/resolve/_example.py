@@ -100,7 +100,7 @@ def _find(root: Path, name: str) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def _split_params(example: Json, info: dict[str, Json]) -> tuple[Json, Json]:
+def _split_params(example: object, info: dict[str, object]) -> tuple[Json, Json]:
     if info.get("params") and isinstance(example, dict) and "inputs" in example:
         return example["inputs"], example.get("params")
     return example, None

@@ -76,7 +76,7 @@ def _is_version(text: str) -> bool:
 
 
 def _check_table(
-    values: Mapping[str, Json], fields: Mapping[str, tuple[type, ...]], where: str
+    values: Mapping[str, object], fields: Mapping[str, tuple[type, ...]], where: str
 ) -> Iterator[str]:
     for key, types in fields.items():
         value = values.get(key)
@@ -88,7 +88,7 @@ def _check_table(
             yield f"{where}{key} is no name or path: {value[:40]!r}"
 
 
-def _check_inner(config: Mapping[str, Json], where: str) -> Iterator[str]:
+def _check_inner(config: Mapping[str, object], where: str) -> Iterator[str]:
     for key in ("skops_trusted_types", "providers"):
         value = config.get(key)
         if isinstance(value, list) and not all(isinstance(each, str) for each in value):
@@ -104,7 +104,7 @@ def _name_types(types: tuple[type, ...]) -> str:
     return " or ".join(_TYPE_NAMES[each] for each in types)
 
 
-def _name_type(value: Json) -> str:
+def _name_type(value: object) -> str:
     return _TYPE_NAMES.get(type(value), type(value).__name__)
 
 

@@ -12,7 +12,6 @@ from handlers.scoring.schema.parameters import enforce_params
 from handlers.scoring.schema.quirks import quirks
 from handlers.scoring.schema.signature import DATA_TYPES, read_params, read_schema
 from packager.errors import ModelFormatError
-from packager.types import Json
 
 _TENSOR: Final = "tensor"
 _NESTED: Final = ("array", "map", "object", "sparkml_vector", "any")
@@ -22,7 +21,7 @@ _MOST_SAID: Final = 10
 """Faults in a message; a table that was written by another program may have thousands."""
 
 
-def check_specs(part: str, specs: Sequence[Mapping[str, Json]]) -> None:
+def check_specs(part: str, specs: Sequence[Mapping[str, object]]) -> None:
     """Raises ModelFormatError for a part of the signature that MLflow could not read either."""
     faults = list(_find_faults(part, specs))
     if not faults:
@@ -37,7 +36,7 @@ def check_specs(part: str, specs: Sequence[Mapping[str, Json]]) -> None:
         )
 
 
-def _read_whole(part: str, specs: Sequence[Mapping[str, Json]]) -> list[str]:
+def _read_whole(part: str, specs: Sequence[Mapping[str, object]]) -> list[str]:
     try:
         read_schema(specs)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -45,7 +44,7 @@ def _read_whole(part: str, specs: Sequence[Mapping[str, Json]]) -> list[str]:
     return []
 
 
-def _find_bad_defaults(specs: Sequence[Mapping[str, Json]]) -> Iterator[str]:
+def _find_bad_defaults(specs: Sequence[Mapping[str, object]]) -> Iterator[str]:
     """A param whose default is none of its type would have every request refused."""
     for number, spec in enumerate(specs):
         try:
@@ -57,7 +56,7 @@ def _find_bad_defaults(specs: Sequence[Mapping[str, Json]]) -> Iterator[str]:
             yield f"{place}: `default` is {_show(spec['default'])}, and not {listed}{kind}"
 
 
-def _find_faults(part: str, specs: Sequence[Mapping[str, Json]]) -> Iterator[str]:
+def _find_faults(part: str, specs: Sequence[Mapping[str, object]]) -> Iterator[str]:
     if part == "params":
         yield from _find_params_faults(specs)
         return
@@ -77,7 +76,7 @@ def _find_faults(part: str, specs: Sequence[Mapping[str, Json]]) -> Iterator[str
         yield f"{part}: {named} of {len(specs)} have a name, and MLflow takes all or none"
 
 
-def _find_params_faults(specs: Sequence[Mapping[str, Json]]) -> Iterator[str]:
+def _find_params_faults(specs: Sequence[Mapping[str, object]]) -> Iterator[str]:
     seen: set[str] = set()
     for number, spec in enumerate(specs):
         name = spec.get("name")
@@ -99,7 +98,7 @@ def _find_params_faults(specs: Sequence[Mapping[str, Json]]) -> Iterator[str]:
             yield f"{place}: `shape` is {_show(shape)}, and not null or [-1]"
 
 
-def _find_tensor_faults(spec: Mapping[str, Json], place: str) -> Iterator[str]:
+def _find_tensor_faults(spec: Mapping[str, object], place: str) -> Iterator[str]:
     inner = spec.get("tensor-spec")
     if not isinstance(inner, dict):
         yield f"{place}: `tensor-spec` is {_show(inner)}, and not a table of `dtype` and `shape`"
@@ -113,7 +112,7 @@ def _find_tensor_faults(spec: Mapping[str, Json], place: str) -> Iterator[str]:
         yield f"{place}: `shape` is {_show(shape)}, and not a list of whole numbers"
 
 
-def _find_type_faults(spec: Mapping[str, Json], place: str) -> Iterator[str]:
+def _find_type_faults(spec: Mapping[str, object], place: str) -> Iterator[str]:
     """`place`: what the messages begin with; a nested type adds to it."""
     kind = spec.get("type")
     if not isinstance(kind, str) or (kind not in DATA_TYPES and kind not in _NESTED):
@@ -139,7 +138,7 @@ def _find_type_faults(spec: Mapping[str, Json], place: str) -> Iterator[str]:
                 yield f"{within} is {_show(each)}, and not a table"
 
 
-def _name_place(part: str, number: int, name: Json) -> str:
+def _name_place(part: str, number: int, name: object) -> str:
     return f"{part}[{number}]" + (f" {_show(name)}" if isinstance(name, str) else "")
 
 
@@ -151,11 +150,11 @@ def _is_dtype(name: str) -> bool:
     return True
 
 
-def _is_size(size: Json) -> bool:
+def _is_size(size: object) -> bool:
     return isinstance(size, int) and not isinstance(size, bool) and -1 <= size < 2**31
 
 
-def _show(value: Json) -> str:
+def _show(value: object) -> str:
     if value is None:
         return "missing"
     text = repr(value)

@@ -6,7 +6,7 @@ from packager.probes.aws_source_events._forms import EPOCH_SECONDS, ID, make_arn
 from packager.types import Json
 
 
-def make_event(request: Json) -> Json:
+def make_event(request: Json) -> object:
     return make_records(
         "aws:dynamodb",
         make_arn("dynamodb", "table/requests/stream/2000-01-01T00:00:00.000"),

@@ -6,7 +6,6 @@ import json
 from typing import Final
 
 from packager.probes.aws_source_events._forms import ACCOUNT, ID, REGION, make_arn, make_records
-from packager.types import Json
 
 NOTICES: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:objects"
 """The queue of a bucket's notices, as PACKAGER_NOTICES names it."""
@@ -34,7 +33,7 @@ def make_event(_: object) -> object:
     )
 
 
-def notice_event() -> Json:
+def notice_event() -> object:
     """A bucket's notification in the queue whose ARN is NOTICES."""
     return make_records(
         "aws:sqs", NOTICES, messageId=ID, body=json.dumps(make_event({})), attributes={}

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
 
 from .nodes import bound, imports, is_getattr, is_load, walk_executed
 
@@ -27,7 +26,7 @@ _SUSPICIOUS = re.compile(
 _ATTRIBUTE = re.compile(r"(?<![\w.])(\w+)\s*\.\s*(\w+)")
 
 
-def survey(source: bytes, module: str, *, package: bool) -> dict[str, Any]:
+def survey(source: bytes, module: str, *, package: bool) -> dict[str, object]:
     """Survey what could be moved out of one module.
 
     `moved`: for each name the [module, attribute or None] that it is imported from, names made

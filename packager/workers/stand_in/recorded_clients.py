@@ -69,7 +69,7 @@ def _sent(to: str, body: str | bytes, attributes: Mapping[str, Any] | None = Non
     sys.stdout.flush()
 
 
-def _put_object(values: dict[str, Any]) -> dict[str, Any]:
+def _put_object(values: dict[str, Any]) -> dict[str, object]:
     place = values["Bucket"], values["Key"]
     if values.get("IfNoneMatch") == "*" and place in _objects:
         raise StandInError("PreconditionFailed")
@@ -89,14 +89,14 @@ def _read_object(values: dict[str, Any]) -> bytes:
     raise StandInError("NoSuchKey")
 
 
-def _head_object(values: dict[str, Any]) -> dict[str, Any]:
+def _head_object(values: dict[str, Any]) -> dict[str, object]:
     body = _read_object(values)
     tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
     metadata = _metadata.get((values["Bucket"], values["Key"]), {})
     return {"ETag": f'"{tag}"', "ContentLength": len(body), "Metadata": metadata}
 
 
-def _get_object(values: dict[str, Any]) -> dict[str, Any]:
+def _get_object(values: dict[str, Any]) -> dict[str, object]:
     body = _read_object(values)
     first, _, last = values.get("Range", "").removeprefix("bytes=").partition("-")
     if first:
@@ -104,60 +104,60 @@ def _get_object(values: dict[str, Any]) -> dict[str, Any]:
     return {"Body": io.BytesIO(body)}
 
 
-def _create_upload(values: dict[str, Any]) -> dict[str, Any]:
+def _create_upload(values: dict[str, Any]) -> dict[str, object]:
     name = f"upload-{len(_parts)}"
     _parts[name] = bytearray()
     _metadata[values["Bucket"], values["Key"]] = values.get("Metadata", {})
     return {"UploadId": name}
 
 
-def _upload_part(values: dict[str, Any]) -> dict[str, Any]:
+def _upload_part(values: dict[str, Any]) -> dict[str, object]:
     _parts[values["UploadId"]] += values["Body"]
     return {"ETag": str(values["PartNumber"])}
 
 
-def _complete_upload(values: dict[str, Any]) -> dict[str, Any]:
+def _complete_upload(values: dict[str, Any]) -> dict[str, object]:
     place = values["Bucket"], values["Key"]
     whole = {"Body": bytes(_parts.pop(values["UploadId"])), "Metadata": _metadata.get(place, {})}
     return _put_object({**values, **whole})
 
 
-def _abort_upload(values: dict[str, Any]) -> dict[str, Any]:
+def _abort_upload(values: dict[str, Any]) -> dict[str, object]:
     _parts.pop(values["UploadId"], None)
     return {}
 
 
-def _send_message(values: dict[str, Any]) -> dict[str, Any]:
+def _send_message(values: dict[str, Any]) -> dict[str, object]:
     _sent(values["QueueUrl"], values["MessageBody"], values.get("MessageAttributes"))
     return {}
 
 
-def _send_messages(values: dict[str, Any]) -> dict[str, Any]:
+def _send_messages(values: dict[str, Any]) -> dict[str, object]:
     for entry in values["Entries"]:
         _send_message({**entry, "QueueUrl": values["QueueUrl"]})
     return {}
 
 
-def _put_events(values: dict[str, Any]) -> dict[str, Any]:
+def _put_events(values: dict[str, Any]) -> dict[str, object]:
     for entry in values["Entries"]:
         _sent(f"eventbridge:{entry['EventBusName']}", entry["Detail"])
     return {"Entries": [{} for _ in values["Entries"]]}
 
 
-def _put_records(values: dict[str, Any]) -> dict[str, Any]:
+def _put_records(values: dict[str, Any]) -> dict[str, object]:
     for record in values["Records"]:
         _sent(f"firehose:{values['DeliveryStreamName']}", record["Data"])
     return {"RequestResponses": [{} for _ in values["Records"]]}
 
 
-def _write_items(values: dict[str, Any]) -> dict[str, Any]:
+def _write_items(values: dict[str, Any]) -> dict[str, object]:
     for table, puts in values["RequestItems"].items():
         for put in puts:
             _sent(f"dynamodb:{table}", put["PutRequest"]["Item"]["answer"]["S"])
     return {}
 
 
-def _put_item(values: dict[str, Any]) -> dict[str, Any]:
+def _put_item(values: dict[str, Any]) -> dict[str, object]:
     """Put an item into the table of answered records."""
     item = values["Item"]
     held = _items.get(item["id"]["S"])
@@ -168,7 +168,7 @@ def _put_item(values: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _delete_item(values: dict[str, Any]) -> dict[str, Any]:
+def _delete_item(values: dict[str, Any]) -> dict[str, object]:
     _items.pop(values["Key"]["id"]["S"], None)
     return {}
 

@@ -134,7 +134,7 @@ def _scale_margins(ensemble: Ensemble, constants: list[object]) -> list[object]:
     return [helper.make_node(kind, ["margins", "scale"], ["scaled"])]
 
 
-def _constant(name: str, value: npt.NDArray[np.generic]) -> Any:
+def _constant(name: str, value: npt.NDArray[np.generic]) -> object:
     return numpy_helper.from_array(value, name)
 
 

@@ -10,7 +10,7 @@ _LOGGED: list[Any] = []
 
 
 class ModelConfig:
-    def __init__(self, *, development_config: str | dict[str, Any] | None = None) -> None:
+    def __init__(self, *, development_config: str | dict[str, object] | None = None) -> None:
         self.config = _LOGGED[0] if _LOGGED else development_config
         missing = isinstance(self.config, str) and not Path(self.config).is_file()
         if not self.config or missing:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any
 
 
 class ModelSignature:
     """Inputs, outputs and params; nothing here reads them."""
 
-    def __init__(self, inputs: Any = None, outputs: Any = None, params: Any = None) -> None:
+    def __init__(
+        self, inputs: object = None, outputs: object = None, params: object = None
+    ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.params = params
 
 
 class _TypeHints:
-    def __init__(self, input_: Any = None, output: Any = None) -> None:
+    def __init__(self, input_: object = None, output: object = None) -> None:
         self.input = input_
         self.output = output
 

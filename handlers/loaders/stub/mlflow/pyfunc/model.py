@@ -12,7 +12,7 @@ from mlflow.pyfunc.utils.data_validation import validate_inputs
 class PythonModel:
     """Base of a user's class; `predict` is checked against its type hint."""
 
-    def load_context(self, context: Any) -> None: ...
+    def load_context(self, context: object) -> None: ...
 
     def predict(
         self, context: Any, model_input: Any, params: dict[str, object] | None = None
@@ -44,7 +44,7 @@ class _FunctionPythonModel(PythonModel):
 
     _skip_type_hint_validation = True
 
-    def __init__(self, func: Callable[..., Any], signature: Any = None) -> None:
+    def __init__(self, func: Callable[..., Any], signature: object = None) -> None:
         self.func = func if getattr(func, "_is_pyfunc", False) else validate_inputs(func)
         self.signature = signature
 
@@ -57,7 +57,7 @@ class _FunctionPythonModel(PythonModel):
 
 
 class PythonModelContext:
-    def __init__(self, artifacts: Mapping[str, str], model_config: Any) -> None:
+    def __init__(self, artifacts: Mapping[str, str], model_config: object) -> None:
         self._artifacts = artifacts
         self._model_config = model_config
 

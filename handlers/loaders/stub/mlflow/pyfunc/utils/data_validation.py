@@ -119,7 +119,7 @@ def _from_frame(data: object, hint: object) -> object:
     return _without_arrays(data.iloc[:, 0].tolist())
 
 
-def _without_arrays(data: Any) -> Any:
+def _without_arrays(data: Any) -> object:
     """Arrays as lists, and NaN as null: what is asked by way of a table comes as such."""
     if type(data).__name__ == "ndarray":
         data = data.tolist()
@@ -208,7 +208,7 @@ def _parse_value(data: object, hint: object) -> object:
     return datetime.fromisoformat(data) if hint is datetime else data
 
 
-def _as_pydantic(data: Any, hint: Any) -> Any:
+def _as_pydantic(data: Any, hint: Any) -> object:
     """Held to the fields strictly ("5" is no int), then made as pydantic makes it."""
     import pydantic
 
