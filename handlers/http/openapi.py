@@ -6,7 +6,7 @@ Types are JSON Schema 2020-12, as OpenAPI 3.1 has them (https://spec.openapis.or
 from __future__ import annotations
 
 import json
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from handlers.manifest import Manifest
 from handlers.scoring.schema.signature import (
@@ -24,8 +24,8 @@ from handlers.scoring.schema.signature import (
     read_schema,
 )
 
-Json: TypeAlias = dict[str, Any]
-_SCALARS: dict[str, Json] = {
+JsonSchema: TypeAlias = dict[str, object]
+_SCALARS: dict[str, JsonSchema] = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer", "format": "int32"},
     "long": {"type": "integer", "format": "int64"},
@@ -36,7 +36,7 @@ _SCALARS: dict[str, Json] = {
     "datetime": {"type": "string", "format": "date-time"},
 }
 _TENSOR_KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
-_ERROR: Json = {
+_ERROR: JsonSchema = {
     "type": "object",
     "required": ["error_code", "message"],
     "properties": {
@@ -49,11 +49,11 @@ _ERRORS = {
 }
 
 
-def operation(manifest: Manifest, example: object = None) -> Json:
+def operation(manifest: Manifest, example: object = None) -> JsonSchema:
     """The operation object of POST /invocations; `example` is a JSON request body."""
     signature = manifest.signature or {}
     inputs = read_schema(signature.get("inputs"))
-    content: Json = {
+    content: dict[str, JsonSchema] = {
         "application/json": {"schema": request_schema(inputs, read_params(signature.get("params")))}
     }
     if example is not None:
@@ -69,7 +69,7 @@ def operation(manifest: Manifest, example: object = None) -> Json:
     }
 
 
-def request_schema(inputs: Schema | None, params: tuple[ParamSpec, ...] | None) -> Json:
+def request_schema(inputs: Schema | None, params: tuple[ParamSpec, ...] | None) -> JsonSchema:
     """One of the bodies that the signature allows, each with `params` where it has any."""
     formats = {"inputs": _describe_inputs(inputs)}
     if inputs is None or inputs.columns:
@@ -97,8 +97,8 @@ def _csv_header(inputs: Schema | None) -> str:
     return ",".join(map(str, inputs.by_name)) + "\n" if inputs is not None and inputs.named else ""
 
 
-def _describe_responses(outputs: Schema | None) -> Json:
-    answer: Json = {
+def _describe_responses(outputs: Schema | None) -> JsonSchema:
+    answer: JsonSchema = {
         "type": "object",
         "required": ["predictions"],
         "properties": {"predictions": _describe_predictions(outputs)},
@@ -120,22 +120,22 @@ def _describe_responses(outputs: Schema | None) -> Json:
     }
 
 
-def _describe_predictions(outputs: Schema | None) -> Json:
+def _describe_predictions(outputs: Schema | None) -> JsonSchema:
     if outputs is None:
         return {}
     if outputs.tensors:
         return _describe_inputs(outputs)
     if not outputs.named:
         return {"type": "array", "items": type_schema(outputs.columns[0].type)}
-    record: Json = {"type": "object", "properties": _describe_properties(outputs)}
+    record: JsonSchema = {"type": "object", "properties": _describe_properties(outputs)}
     return {"type": "array", "items": record}
 
 
-def _describe_properties(schema: Schema) -> Json:
+def _describe_properties(schema: Schema) -> JsonSchema:
     return {str(spec.name): type_schema(spec.type) for spec in schema.columns}
 
 
-def _describe_record(inputs: Schema | None) -> Json:
+def _describe_record(inputs: Schema | None) -> JsonSchema:
     if inputs is None:
         return {"type": "object"}
     if not inputs.named:
@@ -147,7 +147,7 @@ def _describe_record(inputs: Schema | None) -> Json:
     }
 
 
-def _describe_row(inputs: Schema) -> Json:
+def _describe_row(inputs: Schema) -> JsonSchema:
     return {
         "type": "array",
         "prefixItems": [type_schema(spec.type) for spec in inputs.columns],
@@ -155,16 +155,17 @@ def _describe_row(inputs: Schema) -> Json:
     }
 
 
-def _describe_split(inputs: Schema | None) -> Json:
-    columns: Json = {"type": "array", "items": {"type": "string"}}
-    row: Json = {"type": "array"}
+def _describe_split(inputs: Schema | None) -> JsonSchema:
+    name: JsonSchema = {"type": "string"}
+    columns: JsonSchema = {"type": "array", "items": name}
+    row: JsonSchema = {"type": "array"}
     if inputs is not None:
         row = _describe_row(inputs)
         if inputs.named:
             names = list(inputs.by_name)
-            if not all(isinstance(name, str) for name in names):
-                columns["items"]["type"] = ["string", "integer"]
-            columns["items"]["examples"] = names
+            if not all(isinstance(each, str) for each in names):
+                name["type"] = ["string", "integer"]
+            name["examples"] = names
             columns["default"] = names
     return {
         "type": "object",
@@ -178,7 +179,7 @@ def _describe_split(inputs: Schema | None) -> Json:
     }
 
 
-def _describe_inputs(schema: Schema | None) -> Json:
+def _describe_inputs(schema: Schema | None) -> JsonSchema:
     if schema is None:
         return {}
     if schema.tensors:
@@ -196,9 +197,9 @@ def _describe_inputs(schema: Schema | None) -> Json:
     return {"type": "object", "required": required, "properties": columns}
 
 
-def _describe_tensor(spec: TensorSpec) -> Json:
+def _describe_tensor(spec: TensorSpec) -> JsonSchema:
     kind = _TENSOR_KINDS.get(spec.dtype.kind, "string")
-    made: Json = {} if spec.dtype.kind == "O" else {"type": kind, "format": spec.dtype.name}
+    made: JsonSchema = {} if spec.dtype.kind == "O" else {"type": kind, "format": spec.dtype.name}
     for size in reversed(spec.shape):
         made = {"type": "array", "items": made}
         if size >= 0:
@@ -206,7 +207,7 @@ def _describe_tensor(spec: TensorSpec) -> Json:
     return made
 
 
-def _describe_params(params: tuple[ParamSpec, ...]) -> Json:
+def _describe_params(params: tuple[ParamSpec, ...]) -> JsonSchema:
     properties = {}
     for spec in params:
         schema = type_schema(spec.type)
@@ -216,7 +217,7 @@ def _describe_params(params: tuple[ParamSpec, ...]) -> Json:
     return {"type": "object", "properties": properties}
 
 
-def type_schema(wanted: Type) -> Json:
+def type_schema(wanted: Type) -> JsonSchema:
     """The JSON Schema of one value."""
     if isinstance(wanted, DataType):
         return dict(_SCALARS[wanted.name])

@@ -7,7 +7,6 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-stora
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import azure.functions as func
 
@@ -44,9 +43,9 @@ def list_entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 
-def identify_entry(blob: Any) -> tuple[object, object]:
+def identify_entry(blob: func.InputStream) -> tuple[object, object]:
     return blob.name, None
 
 
-def read_entry(blob: Any) -> list[Record]:
-    return [Record(id=blob.name, item=blob.name, body=blob.read())]
+def read_entry(blob: func.InputStream) -> list[Record]:
+    return [Record(id=blob.name or "", item=blob.name or "", body=blob.read())]

@@ -7,7 +7,6 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-event
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import azure.functions as func
 
@@ -42,9 +41,9 @@ def list_entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 
-def identify_entry(told: Any) -> tuple[object, object]:
+def identify_entry(told: func.EventGridEvent) -> tuple[object, object]:
     return told.id, None
 
 
-def read_entry(told: Any) -> list[Record]:
+def read_entry(told: func.EventGridEvent) -> list[Record]:
     return [Record(id=told.id, item=told.id, body=told.get_json())]

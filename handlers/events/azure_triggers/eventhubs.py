@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import typing
 from collections.abc import Sequence
-from typing import Any
 
 import azure.functions as func
 
@@ -60,18 +59,18 @@ def list_entries(event: Arguments) -> Sequence[object]:
     return found if isinstance(found, list) else [found]
 
 
-def identify_entry(event: Any) -> tuple[object, object]:
+def identify_entry(event: func.EventHubEvent) -> tuple[object, object]:
     """An event is named by its partition and its number there."""
     partition = _read_partition(event)
     return f"{partition}/{event.sequence_number}", partition
 
 
-def read_entry(event: Any) -> list[Record]:
+def read_entry(event: func.EventHubEvent) -> list[Record]:
     name, partition = identify_entry(event)
     return [Record(id=str(name), item=str(name), body=event.get_body(), group=str(partition))]
 
 
-def _read_partition(event: Any) -> str:
+def _read_partition(event: func.EventHubEvent) -> str:
     """Empty where the host does not tell it."""
     found = (event.metadata or {}).get("PartitionContext")
     if isinstance(found, str):

@@ -7,7 +7,6 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-stora
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import azure.functions as func
 
@@ -42,9 +41,9 @@ def list_entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 
-def identify_entry(message: Any) -> tuple[object, object]:
+def identify_entry(message: func.QueueMessage) -> tuple[object, object]:
     return message.id, None
 
 
-def read_entry(message: Any) -> list[Record]:
-    return [Record(id=message.id, item=message.id, body=message.get_body())]
+def read_entry(message: func.QueueMessage) -> list[Record]:
+    return [Record(id=message.id or "", item=message.id or "", body=message.get_body())]

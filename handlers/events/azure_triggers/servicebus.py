@@ -7,7 +7,6 @@ https://learn.microsoft.com/en-us/azure/azure-functions/functions-bindings-servi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import azure.functions as func
 
@@ -43,9 +42,9 @@ def list_entries(event: Arguments) -> Sequence[object]:
     return [event["event"]]
 
 
-def identify_entry(message: Any) -> tuple[object, object]:
+def identify_entry(message: func.ServiceBusMessage) -> tuple[object, object]:
     return message.message_id, None
 
 
-def read_entry(message: Any) -> list[Record]:
+def read_entry(message: func.ServiceBusMessage) -> list[Record]:
     return [Record(id=message.message_id, item=message.message_id, body=message.get_body())]
