@@ -173,7 +173,7 @@ def join_rows(parts: Sequence[Any]) -> object:
     return sys.modules["pandas"].concat(parts, ignore_index=True)
 
 
-def shares(prediction: object, lengths: Sequence[int]) -> list[object] | None:
+def shares(prediction: object, lengths: Sequence[int]) -> list[Any] | None:
     """The prediction cut by rows; None where it has not one row for each that was sent."""
     total = sum(lengths)
     bounds = np.cumsum([0, *lengths]).tolist()
@@ -194,5 +194,5 @@ def _has_rows(prediction: Any, total: int) -> bool:
     return False
 
 
-def cut(prediction: Any, start: int, stop: int) -> object:
+def cut(prediction: Any, start: int, stop: int) -> Any:
     return prediction.iloc[start:stop] if hasattr(prediction, "iloc") else prediction[start:stop]

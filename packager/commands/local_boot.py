@@ -16,7 +16,7 @@ from packager.errors import ConfigurationError
 from packager.system.resources import WORKERS
 from packager.system.scratch import make_scratch
 from packager.targets.hosts import Boot
-from packager.types import HostKind, Target
+from packager.types import HostKind, Sent, Target
 from packager.workers.stand_in.recorded_clients import MARK
 
 _STAND_IN: Final = WORKERS / "stand_in"
@@ -63,7 +63,7 @@ def prepare_boot(
         )
 
 
-def read_sent(log: str) -> list[dict[str, object]]:
+def read_sent(log: str) -> list[Sent]:
     """Read what a function sent to its destinations, in order: `to`, `body`, `attributes`."""
     marked = (line.removeprefix(MARK) for line in log.splitlines() if line.startswith(MARK))
     return [json.loads(line) for line in marked]

@@ -51,7 +51,7 @@ class AwsLambdaDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         flavor: str | None = None,
         config: Mapping[str, object] | None = None,
         endpoint: str | None = None,
-    ) -> dict[str, object]:
+    ) -> dict[str, Any]:
         """Build, prove and upload the model, and make a stack of it.
 
         Raises RESOURCE_ALREADY_EXISTS where the name is taken.

@@ -44,7 +44,7 @@ def find_obstacle(model: ResolvedModel, flavor: str) -> str:
     return ""
 
 
-def make_question(model: ResolvedModel, rows: int, seed: int, rtol: float, atol: float) -> object:
+def make_question(model: ResolvedModel, rows: int, seed: int, rtol: float, atol: float) -> Json:
     """Return what the worker is told: rows by column, drawn as those of a replay are."""
     values = Values(random.Random(seed), _columns(model))  # noqa: S311 - repeatable on purpose
     inputs = (model.signature or {}).get("inputs") or []

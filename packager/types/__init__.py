@@ -83,6 +83,7 @@ from packager.types._results import (
     MachineReport,
     PlanSummary,
     ReportSummary,
+    Sent,
     TargetRow,
     VersionRow,
 )
@@ -173,6 +174,7 @@ __all__ = [
     "Rollout",
     "Runtime",
     "SavedExample",
+    "Sent",
     "Shadow",
     "Shipped",
     "SlimmingOptions",

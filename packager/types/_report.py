@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from packager.types._bundle import Bundle
 from packager.types._choices import Check, Json
@@ -101,7 +101,7 @@ class Evidence:
     checks: Mapping[str, str] = field(default_factory=dict)
     """Each further check with its result in a sentence: budget, linkage, glibc."""
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> dict[str, Any]:
         """Return it as evidence.json has it: the replay's figures beside the others."""
         done = self.replay
         told = {each.name: getattr(of, each.name) for of in (done, self) for each in fields(of)}

@@ -99,11 +99,19 @@ class PlanSummary(TypedDict):
     attempts: list[AttemptRow]
 
 
+class Sent(TypedDict):
+    """What a function sent to a destination."""
+
+    to: str
+    body: str
+    attributes: NotRequired[dict[str, str]]
+
+
 class Invocation(TypedDict):
     """Answer of a booted artifact, and what it took."""
 
     response: str
-    sent: list[dict[str, Json]]
+    sent: list[Sent]
     failed: bool
     refused: bool
     init_wall_ms: float

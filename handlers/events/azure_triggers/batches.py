@@ -127,7 +127,7 @@ def _join_parts(parts: Sequence[list[object]]) -> list[object]:
     return [row for part in parts for row in part]
 
 
-def cut(request: dict[str, object], rows: int) -> list[dict[str, object]]:
+def cut(request: dict[str, Any], rows: int) -> list[dict[str, Any]]:
     """Requests of at most `rows` rows each; the whole where it is not a table of rows."""
     name = next((each for each in _TABLES if each in request), "")
     table, rest = request.get(name), {k: v for k, v in request.items() if k != name}

@@ -171,13 +171,13 @@ class Case:
             )
         return made, {"thresholds": total, "thresholds_asked": done}
 
-    def make_feed(self, table: Table) -> Any:
+    def make_feed(self, table: Table) -> object:
         if self.inputs.columns:
             return table
         stacked = test_rows.stack_columns(table, self.inputs)
         return {self.inputs.tensor: stacked} if self.inputs.tensor else stacked
 
-    def describe_answers(self) -> dict[str, Any]:
+    def describe_answers(self) -> dict[str, object]:
         """Loader options that say what is refused, and what form the model's answers have."""
         dtype = self.answer.dtype
         text = any(column.dtype == object for column in self.batches[0].table.values())
@@ -195,7 +195,7 @@ class Case:
         nulls = [each for each in self._special if each.name.endswith(" is missing")]
         return bool(nulls) and all(each.expected is not None for each in nulls)
 
-    def list_replay_rows(self) -> list[dict[str, Any]]:
+    def list_replay_rows(self) -> list[dict[str, object]]:
         """Rows at thresholds, and single special ones, for the booted artifact to answer too."""
         tables = [each.table for each in self._special[:_REPLAYED]]
         if self._edges is not None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import Protocol, cast
 
+from packager.types import Json
+
 
 class _Form(Protocol):
     def make_event(self, request: object) -> object: ...
 
 
-def source_event(name: str, request: object) -> object:
+def source_event(name: str, request: object) -> Json:
     """`name` is one of handlers.events.aws_sources; `request` is decoded JSON of MLflow's forms."""
     form = cast(_Form, importlib.import_module(f"{__name__}.{name}"))
     return form.make_event(request)

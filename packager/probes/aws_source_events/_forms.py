@@ -16,7 +16,7 @@ def make_arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
 
 
-def make_records(source: str, arn: str, **more: object) -> object:
+def make_records(source: str, arn: str, **more: object) -> dict[str, list[dict[str, object]]]:
     shared = {"eventSource": source, "eventSourceARN": arn, "awsRegion": REGION}
     return {"Records": [{**shared, **more}]}
 

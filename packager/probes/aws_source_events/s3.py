@@ -33,7 +33,7 @@ def make_event(_: object) -> object:
     )
 
 
-def notice_event() -> object:
+def notice_event() -> dict[str, list[dict[str, object]]]:
     """A bucket's notification in the queue whose ARN is NOTICES."""
     return make_records(
         "aws:sqs", NOTICES, messageId=ID, body=json.dumps(make_event({})), attributes={}

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from .nodes import bound, imports, is_getattr, is_load, walk_executed
 
@@ -26,7 +27,17 @@ _SUSPICIOUS = re.compile(
 _ATTRIBUTE = re.compile(r"(?<![\w.])(\w+)\s*\.\s*(\w+)")
 
 
-def survey(source: bytes, module: str, *, package: bool) -> dict[str, object]:
+class Survey(TypedDict):
+    """Imports of one module, as `survey` finds them."""
+
+    moved: dict[str, list[tuple[str, str | None]]]
+    served: bool
+    stars: list[str]
+    open: bool
+    borrowed: list[str]
+
+
+def survey(source: bytes, module: str, *, package: bool) -> Survey:
     """Survey what could be moved out of one module.
 
     `moved`: for each name the [module, attribute or None] that it is imported from, names made
@@ -76,7 +87,7 @@ class _Bindings:
     origins: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
     plain: set[str] = field(default_factory=set)
     """Bound by `import a` or `import a.b`."""
-    dotted: dict[str, list[tuple[str, None]]] = field(default_factory=dict)
+    dotted: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
     staying: set[str] = field(default_factory=set)
     """Bound by an `import a.b` that is there for what it does."""
 
