@@ -37,11 +37,11 @@ ALLOWED: Final[dict[str, float]] = {
     "docstrings that open with Of or a question word": 0,
     "functions over 60 lines": 0,
     "functions over 15 branches": 0,
-    "annotations with Any": 298,
-    "functions over 10 branches, %": 2.6,
-    "annotations with Any or Json, %": 10.6,
-    "one-word function names in packager, %": 38.0,
-    "one-word function names in handlers, %": 38.0,
+    "annotations with Any": 276,
+    "functions over 10 branches, %": 0.6,
+    "annotations with Any or Json, %": 8.0,
+    "one-word function names in packager, %": 36.0,
+    "one-word function names in handlers, %": 37.0,
 }
 
 
