@@ -100,7 +100,7 @@ class PlanSummary(TypedDict):
 
 
 class Sent(TypedDict):
-    """What a function sent to a destination."""
+    """A message to a destination, as a function sent it."""
 
     to: str
     body: str
