@@ -52,7 +52,7 @@ def read_text(path: Path, most_bytes: int = MOST_TEXT) -> str:
         raise ModelFormatError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
-def read_yaml(path: Path) -> Mapping[str, object]:
+def read_yaml(path: Path) -> Mapping[str, Json]:
     """The table in a YAML file. Raises ModelFormatError where it is none, or is too much."""
     text = read_text(path)
     try:
