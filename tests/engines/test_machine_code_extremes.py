@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import ColumnTransformer
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from packager.engines.machine_code import form
@@ -58,13 +61,13 @@ def test_labels_and_names_are_data(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_many_hostile_words_are_told_apart(tmp_path: Path) -> None:
-    words = np.array([f"{at}{HOSTILE}" for at in range(20_000)], dtype=object)
+    words = np.array([f"{at}{HOSTILE}" for at in range(100_000)], dtype=object)
     table = pd.DataFrame({HOSTILE: words})
     encoder = ColumnTransformer([("o", OrdinalEncoder(), [HOSTILE])])
     model = make_pipeline(encoder, DecisionTreeRegressor(max_depth=6))
-    expected, answer = answer_both(model.fit(table, np.arange(20_000.0) % 7), table, tmp_path)
+    expected, answer = answer_both(model.fit(table, np.arange(100_000.0) % 7), table, tmp_path)
     assert answer.tobytes() == expected.tobytes()
-    assert (tmp_path / "model.c").stat().st_size < 20_000
+    assert (tmp_path / "model.c").stat().st_size < 100_000
 
 
 @needs_compiler
@@ -74,6 +77,28 @@ def test_a_tree_of_thousands_of_levels_is_walked(tmp_path: Path) -> None:
     assert model.get_depth() > 3000
     expected, answer = answer_both(model, table, tmp_path)
     assert answer.tobytes() == expected.tobytes()
+
+
+@needs_compiler
+def test_a_tree_deeper_than_any_that_is_called_by_itself(tmp_path: Path) -> None:
+    """A chain of 11,000 splits, each of which parts one row."""
+    depth = 11_000
+    splits = 2 * np.arange(depth)
+    table = pd.DataFrame({"x": np.arange(depth + 1.0)})
+    model = DecisionTreeRegressor().fit(table[:2], [0.0, 1.0])
+    state = model.tree_.__getstate__()
+    model.tree_ = type(model.tree_)(1, np.array([1], np.intp), 1)
+    nodes = np.zeros(2 * depth + 1, state["nodes"].dtype)
+    nodes["left_child"] = nodes["right_child"] = -1
+    nodes["left_child"][splits], nodes["right_child"][splits] = splits + 1, splits + 2
+    nodes["threshold"][splits] = splits / 2 + 0.5
+    values = np.zeros((2 * depth + 1, 1, 1))
+    values[1::2, 0, 0], values[-1] = np.arange(depth), depth
+    state.update(max_depth=depth, node_count=len(nodes), nodes=nodes, values=values)
+    model.tree_.__setstate__(state)
+    expected, answer = answer_both(model, table, tmp_path)
+    assert expected.tolist() == table["x"].tolist()
+    assert answer.tolist() == expected.tolist()
 
 
 def test_more_than_an_artifact_holds_is_refused_with_the_limit(
@@ -151,3 +176,32 @@ def test_the_release_s_own_way_with_floats_is_found_by_asking_it(
 
     monkeypatch.setattr(StandardScaler, "transform", transform)
     assert scalers.rounds_constants.__wrapped__() is (kind is np.float32)
+
+
+WIDE: dict[str, tuple[Any, str]] = {
+    "a target that is taken back": (TransformedTargetRegressor(LinearRegression()), "predict"),
+    "a target that is scaled": (
+        TransformedTargetRegressor(Ridge(), transformer=StandardScaler()),
+        "predict",
+    ),
+    "scores that are calibrated by steps": (
+        CalibratedClassifierCV(LinearSVC(), method="isotonic", cv=2),
+        "predict_proba",
+    ),
+}
+
+
+@needs_compiler
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", WIDE)
+def test_what_is_estimated_beyond_any_double_is_refused_where_the_model_does(
+    name: str, tmp_path: Path
+) -> None:
+    """`compare` asks for rows that have the largest double, which a proof's own have not."""
+    model, method = WIDE[name]
+    chance = np.random.default_rng(0)
+    table = pd.DataFrame(chance.normal(size=(200, 3)) * 3, columns=list("abc"))
+    sums = 4 * table["a"] - 3 * table["b"] + 2.5 * table["c"] + chance.normal(size=200)
+    fitted = model.fit(table, sums if method == "predict" else sums > 0)
+    found = compare(fitted, table, table * 0.9, method, tmp_path)
+    assert (found.state, found.wrong) == ("compiled", [])

@@ -9,6 +9,7 @@ from typing import List
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.checks import check_values
 from packager.engines.machine_code.extraction.estimators.ensembles import (
     check_classes,
     require_block,
@@ -236,7 +237,8 @@ def _calibrate_one(model: Fitted, program: Program, score: Block) -> Block:
         moved = compute(program, compute(program, score, "*", model.a_), "+", model.b_)
         return apply(program, "expit", program.add("negative", [moved], "double", 1))
     if name == "IsotonicRegression":
-        return _draw_isotonic(model, program, score)
+        table = check_values(model, "predict", program, table_of(score))
+        return _draw_isotonic(model, program, table.columns[0].block)
     raise UnsupportedError(f"calibration by {name}")
 
 
