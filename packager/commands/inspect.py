@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from packager import targets
 from packager.commands import engine_comparison
 from packager.commands.artifact import read_manifest
+from packager.commands.artifact.description import EVIDENCE, read_json
 from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.next_steps import deploy_command, run_command
 from packager.commands.target_fit import Measured, Workload, needs_gpu
@@ -75,6 +76,8 @@ def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = 
     """
     report, evidence = _read_documents(folder)
     warn_of_changes(folder)
+    with _explain_missing(folder):
+        measured = measured_before(report, evidence, _example(folder, report))
     return {
         "summary": {
             key: value for key, value in report.items() if isinstance(value, str | int | bool)
@@ -82,14 +85,22 @@ def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = 
         "ledger": evidence.get("ledger", []),
         "largest": report.get("largest", []),
         "room": report.get("room", ""),
-        "targets": list_verdicts(
-            verdicts_of(
-                measured_before(report, evidence, _example(folder, report)), workload, facts_dir
-            )
-        ),
+        "targets": list_verdicts(verdicts_of(measured, workload, facts_dir)),
         "report": report,
         "evidence": evidence,
     }
+
+
+@contextmanager
+def _explain_missing(folder: Path) -> Iterator[None]:
+    """ModelFormatError for what a report or an evidence lacks that every build writes."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise ModelFormatError(
+            f"{folder} is not an artifact that can be read: its documents do not have what a build "
+            f"writes ({error!r}). Build it again."
+        ) from error
 
 
 def _example(folder: Path, report: dict[str, Any]) -> bytes | None:
@@ -161,6 +172,15 @@ def summarize_artifact(provided: Provided, facts_dir: Path | None = None) -> Rep
     """
     folder = provided.folder
     report, evidence = _read_documents(folder)
+    with _explain_missing(folder):
+        return _summarize(provided, report, evidence, facts_dir)
+
+
+def _summarize(
+    provided: Provided, report: dict[str, Any], evidence: dict[str, Any], facts_dir: Path | None
+) -> ReportSummary:
+    """Raises LookupError or TypeError where a document does not have what a build writes."""
+    folder = provided.folder
     done, plan, artifact = evidence["evidence"], report["plan"], report["artifact"]
     target = targets.load(report["target"]["name"], facts_dir)
     report_sha256 = sha256(folder / atomic_output.MARKER)
@@ -227,10 +247,7 @@ def _read_ledger_row(entry: Mapping[str, object]) -> LedgerRow:
 def _read_documents(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read an artifact's report and its evidence. Raises ModelFormatError."""
     try:
-        report = json.loads((folder / atomic_output.MARKER).read_text(encoding="utf-8"))
-        evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFormatError(
-            f"{folder} is not an artifact that can be read: {error}. Build it again."
-        ) from error
-    return report, evidence
+        report = read_json(folder / atomic_output.MARKER)
+        return dict(report), dict(read_json(folder / EVIDENCE))
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{folder} is not an artifact that can be read: {error}") from error

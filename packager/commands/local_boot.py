@@ -6,9 +6,9 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from packager.commands import artifact, template_environment
 from packager.environments import interpreters
@@ -64,9 +64,17 @@ def prepare_boot(
 
 
 def read_sent(log: str) -> list[Sent]:
-    """Read what a function sent to its destinations, in order: `to`, `body`, `attributes`."""
-    marked = (line.removeprefix(MARK) for line in log.splitlines() if line.startswith(MARK))
-    return [json.loads(line) for line in marked]
+    """Read what a function sent to its destinations, in order: `to`, `body`, `attributes`.
+
+    A line that the model wrote itself, and that only begins like one of these, is left out.
+    """
+    sent: list[Sent] = []
+    for line in log.splitlines():
+        with suppress(ValueError, RecursionError):
+            told = json.loads(line.removeprefix(MARK)) if line.startswith(MARK) else None
+            if isinstance(told, dict) and {"to", "body"} <= told.keys():
+                sent.append(cast("Sent", told))
+    return sent
 
 
 def without_sent(log: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any, Final
 
 import yaml
 
+from packager.commands.artifact.description import read_json, read_own_text
 from packager.errors import ModelFormatError
+from packager.models.model_documents import check_yaml
 from packager.types import HostKind
 
 _ACCOUNT: Final = "123456789012"
@@ -24,6 +25,10 @@ _PSEUDO: Final = {
 }
 _NAMED_BY_USER: Final = {"InputBucket": "data"}
 """Parameters without a default, as the example events have them."""
+_MOST_TEMPLATE: Final = 1 << 20
+_UNREADABLE: Final = (
+    *(ModelFormatError, ValueError, TypeError, LookupError, AttributeError, RecursionError),
+)
 _VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
@@ -113,9 +118,10 @@ class _Template:
 def _of_lambda(folder: Path) -> dict[str, str]:
     path = folder / "template.yaml"
     try:
-        template = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - of SafeLoader
-        return _Template(template).variables()
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        text = read_own_text(path, _MOST_TEMPLATE)
+        check_yaml(text, path.name)
+        return _Template(yaml.load(text, _Loader)).variables()  # noqa: S506 - of SafeLoader
+    except (*_UNREADABLE, yaml.YAMLError) as error:
         raise _make_unreadable(path, error) from error
 
 
@@ -123,9 +129,9 @@ def _of_azure(folder: Path) -> dict[str, str]:
     """Settings of ours; the platform's own are its host's."""
     path = folder / "function" / "local.settings.json.example"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))["Values"]
+        settings = read_json(path)["Values"]
         return {name: value for name, value in settings.items() if name.startswith("PACKAGER_")}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise _make_unreadable(path, error) from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from packager.commands.artifact import is_artifact
+from packager.commands.artifact.description import read_json
 from packager.commands.artifact.integrity import list_problems, verify_artifact
 from packager.deployments._errors import DeploymentError, wrong_setting
 from packager.deployments._parameters import TARGET
@@ -116,13 +116,15 @@ def _registry(settings: Settings) -> MlflowRegistry:
 def _read(folder: Path) -> Built:
     """Raises IntegrityError for an artifact that was changed since it was built."""
     try:
-        report = json.loads((folder / atomic_output.MARKER).read_text(encoding="utf-8"))
+        report = read_json(folder / atomic_output.MARKER)
         found = Built(folder, report)
         target = str(report["target"]["name"])
         _ = found.flavor, found.model_uri, found.architecture
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{folder} is not an artifact that can be read: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(
-            f"{folder} is not an artifact that can be read: {error}. Build it again."
+            f"{folder} is not an artifact that can be read: {error!r}. Build it again."
         ) from error
     if target != TARGET:
         raise wrong_setting(

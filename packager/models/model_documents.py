@@ -56,7 +56,7 @@ def read_yaml(path: Path) -> Mapping[str, Json]:
     """The table in a YAML file. Raises ModelFormatError where it is none, or is too much."""
     text = read_text(path)
     try:
-        _count_yaml(text, path.name)
+        check_yaml(text, path.name)
         values = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, in C where it is
     # ValueError: a date or a number that is none
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
@@ -137,7 +137,7 @@ class _Count:
     open: list[_Size] = field(default_factory=list)
 
 
-def _count_yaml(text: str, name: str) -> None:
+def check_yaml(text: str, name: str) -> None:
     """Raises ModelFormatError where the values of the text would be too many, or too deep."""
     count = _Count()
     for event in yaml.parse(text, Loader=_LOADER):
@@ -181,7 +181,9 @@ def _add(count: _Count, size: _Size, name: str) -> None:
 def _is_converted(event: yaml.events.ScalarEvent) -> bool:
     """Tell whether YAML reads the text as something other than a string."""
     plain = bool(event.implicit[0]) and event.value[:1] in _NUMBER_START
-    return plain or (event.tag is not None and event.tag != _STRING_TAG)
+    # a tag of its own, as CloudFormation's `!Sub`, is nobody's number
+    tag = event.tag or "!"
+    return plain or (tag != _STRING_TAG and not tag.startswith("!"))
 
 
 def _too_much(name: str, what: str) -> ModelFormatError:

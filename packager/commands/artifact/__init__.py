@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from handlers.manifest import Manifest
+from handlers.manifest import FILENAME, Manifest
+from packager.commands.artifact.description import find_inside, read_json
 from packager.errors import ModelFormatError
 from packager.system import atomic_output
 from packager.types import INTERFACE, Architecture
+
+_MINOR: Final = re.compile(r"3\.\d{1,3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,7 @@ def read(folder: Path) -> Built:
     """Raises ModelFormatError where `folder` holds no artifact that can be read."""
     folder = folder.absolute()
     try:
-        report = json.loads((folder / atomic_output.MARKER).read_text(encoding="utf-8"))
+        report = read_json(folder / atomic_output.MARKER)
         return Built(
             folder=folder / "function",
             home=folder,
@@ -44,9 +48,11 @@ def read(folder: Path) -> Built:
             packager=str(report.get("packager", "of an unknown version")),
             interface=int(report.get("interface", 1)),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{folder} is not an artifact: {error}") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ModelFormatError(
-            f"{folder} is not an artifact: {error}. Name the folder that a build made."
+            f"{folder} is not an artifact: {error!r}. Name the folder that a build made."
         ) from error
 
 
@@ -71,10 +77,32 @@ def is_artifact(folder: Path) -> bool:
 
 
 def read_manifest(function: Path) -> Manifest:
-    """Read a function's manifest. Raises ModelFormatError where there is none that can be read."""
+    """Read a function's manifest. Raises ModelFormatError where there is none that can be read.
+
+    Whoever changed an artifact could have it name any file of this machine as its example, or any
+    program as its Python.
+    """
     try:
-        return Manifest.read(function)
-    except (OSError, ValueError, TypeError) as error:
+        read_json(function / FILENAME)
+        found = Manifest.read(function)
+        problem = _find_problem(function, found)
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{function.parent} is not an artifact: {error}") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelFormatError(
             f"{function.parent} is not an artifact: {error}. Name the folder that a build made."
         ) from error
+    if problem:
+        raise ModelFormatError(
+            f"{function.parent} is not an artifact as it was built: {problem}. Build it again."
+        )
+    return found
+
+
+def _find_problem(function: Path, manifest: Manifest) -> str:
+    """Raises TypeError for a value of another type than a build writes."""
+    if manifest.example is not None and find_inside(function, manifest.example) is None:
+        return f"its example {manifest.example!r} is no file in it"
+    if not _MINOR.fullmatch(manifest.python):
+        return f"{manifest.python!r} is no version of Python"
+    return ""

@@ -11,12 +11,12 @@ from packaging.utils import canonicalize_name
 
 from packager.commands.artifact.description import (
     LOCK,
-    MOST_DOCUMENT,
     SBOM,
     DescribedArtifact,
     find_inside,
+    is_regular,
+    read_own_text,
 )
-from packager.models.model_documents import read_text
 from packager.system.file_tree import sha256
 from packager.types import Json
 
@@ -55,6 +55,8 @@ def _read_packages(tree: Path) -> dict[str, tuple[str, bool]]:
     """Name to version, and whether that is all: an answer for a package that was left out."""
     found: dict[str, tuple[str, bool]] = {}
     for path in sorted(tree.glob("*.dist-info/METADATA")):
+        if not is_regular(path):
+            continue  # the check of the function names it
         meta = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
         is_named_only = set(meta.keys()) == {"Metadata-Version", "Name", "Version"}
         found[canonicalize_name(str(meta["Name"]))] = str(meta["Version"]), is_named_only
@@ -78,7 +80,7 @@ def _read_hash(component: Mapping[str, Json]) -> str | None:
 def check_lock(artifact: DescribedArtifact) -> Iterator[str]:
     """Each package of the bill of materials is locked, at its version and with its digest."""
     locked: dict[tuple[str, str], set[str]] = {}
-    document = tomllib.loads(read_text(artifact.home / LOCK, MOST_DOCUMENT))
+    document = tomllib.loads(read_own_text(artifact.home / LOCK))
     for each in document.get("packages", ()):
         key = (str(canonicalize_name(each["name"])), str(each.get("version", "")))
         wheels = [*each.get("wheels", ()), *filter(None, [each.get("archive")])]

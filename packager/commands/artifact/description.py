@@ -42,14 +42,14 @@ class DescribedArtifact:
     def read(self, name: str) -> Mapping[str, Json]:
         """A JSON document beside the artifact, read once. Raises ModelFormatError."""
         if name not in self.documents:
-            self.documents[name] = _read_json(self.home / name)
+            self.documents[name] = read_json(self.home / name)
         return self.documents[name]
 
 
 def read_artifact(home: Path) -> DescribedArtifact:
     """Raises IntegrityError for a report that is damaged, or of a newer version."""
     try:
-        report = _read_json(home / MARKER)
+        report = read_json(home / MARKER)
         version = report["schema_version"]
         if not isinstance(version, int) or version > REPORT_VERSION:
             raise IntegrityError(
@@ -77,18 +77,23 @@ def read_artifact(home: Path) -> DescribedArtifact:
         ) from error
 
 
-def _read_json(path: Path) -> Mapping[str, Json]:
+def read_json(path: Path) -> Mapping[str, Json]:
     """The object in a regular file. Raises ModelFormatError for anything else."""
-    if not is_regular(path):
-        raise ModelFormatError(
-            f"{path.name} is missing, or is not a regular file. Build the artifact again."
-        )
-    value = parse_json(read_text(path, MOST_DOCUMENT), path.name)
+    value = parse_json(read_own_text(path), path.name)
     if not isinstance(value, dict):
         raise ModelFormatError(
             f"{path.name} does not hold a JSON object. Build the artifact again."
         )
     return value
+
+
+def read_own_text(path: Path, most_bytes: int = MOST_DOCUMENT) -> str:
+    """The text of a regular file, which a pipe or a link is not. Raises ModelFormatError."""
+    if not is_regular(path):
+        raise ModelFormatError(
+            f"{path.name} is missing, or is not a regular file. Build the artifact again."
+        )
+    return read_text(path, most_bytes)
 
 
 def _read_digest(value: object) -> str:

@@ -201,8 +201,8 @@ def _has_same_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path
 
 def _check_manifest(artifact: DescribedArtifact) -> Iterator[str]:
     """The function reads its manifest from the tree; the one beside it is what people read."""
-    inner = artifact.tree / MANIFEST
-    if not is_regular(inner) or inner.read_bytes() != (artifact.home / MANIFEST).read_bytes():
+    both = artifact.tree / MANIFEST, artifact.home / MANIFEST
+    if not all(map(is_regular, both)) or len({path.read_bytes() for path in both}) > 1:
         yield f"{MANIFEST} is not the one in the function."
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from packager import targets
 from packager.commands import artifact
+from packager.commands.artifact.description import read_artifact
 from packager.commands.cloud.stacks import (
     Client,
     MakeClient,
@@ -17,7 +18,6 @@ from packager.commands.cloud.stacks import (
 )
 from packager.commands.template_environment import read_environment
 from packager.errors import ConfigurationError
-from packager.models.model_documents import parse_json, read_text
 from packager.system.atomic_output import MARKER
 from packager.types import ArtifactCheck, HostKind, Json, Target
 
@@ -59,11 +59,11 @@ def _read_versions(functions: Client, alias_arn: str) -> Iterator[tuple[str, Map
 
 
 def _describe_artifact(folder: Path, built: artifact.Built) -> Mapping[str, Json]:
-    report = parse_json(read_text(folder / MARKER), MARKER)
+    described = read_artifact(folder.absolute())
     target: Target = targets.load(built.target)
     return {
-        "CodeSha256": base64.b64encode(bytes.fromhex(report["sha256"])).decode(),
-        "Runtime": report["runtime"],
+        "CodeSha256": base64.b64encode(bytes.fromhex(described.sha256)).decode(),
+        "Runtime": described.read(MARKER).get("runtime"),
         "Handler": target.program.entrypoint,
         "Architectures": [built.architecture],
         "Variables": sorted(read_environment(built.home, HostKind.LAMBDA)),

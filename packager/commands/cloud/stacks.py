@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from packager.commands import artifact
+from packager.commands.artifact.description import read_own_text
 from packager.errors import CloudError, ConfigurationError, ModelFormatError, PackagerError
 
 Client: TypeAlias = Any
@@ -22,9 +23,10 @@ def read_stack_name(folder: Path) -> str:
     """The name that the artifact's samconfig.toml gives. Raises ModelFormatError without one."""
     artifact.read(folder)
     try:
-        told = tomllib.loads((folder / "samconfig.toml").read_text(encoding="utf-8"))
+        told = tomllib.loads(read_own_text(folder / "samconfig.toml"))
         return str(told["default"]["global"]["parameters"]["stack_name"])
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    # RecursionError: tables that are deep in each other
+    except (ModelFormatError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFormatError(
             f"{folder}/samconfig.toml names no stack ({error!r}). Name the stack with --stack."
         ) from error

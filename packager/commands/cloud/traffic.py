@@ -10,6 +10,7 @@ from typing import Final
 
 from packager import targets
 from packager.commands import artifact
+from packager.commands.artifact.description import read_artifact
 from packager.commands.cloud.stacks import (
     Client,
     MakeClient,
@@ -18,8 +19,6 @@ from packager.commands.cloud.stacks import (
     make_client,
 )
 from packager.errors import CloudError, ConfigurationError
-from packager.models.model_documents import parse_json, read_text
-from packager.system.atomic_output import MARKER
 from packager.types import FunctionVersions, HostKind, VersionRow
 
 _WHOLE: Final = 100
@@ -278,7 +277,7 @@ def _read_code_digest(folder: Path) -> str | None:
     target = targets.load(artifact.read(folder).target)
     if target.deployment.compared_by_hand:
         return None
-    digest = bytes.fromhex(str(parse_json(read_text(folder / MARKER), MARKER)["sha256"]))
+    digest = bytes.fromhex(read_artifact(folder.absolute()).sha256)
     return base64.b64encode(digest).decode()
 
 
