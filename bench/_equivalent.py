@@ -19,7 +19,15 @@ EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
         "return {} | returns None": "it is only asked whether it is empty",
         "large = len(cells) >= fast_json.LARGE_BYTES | GtE becomes Gt": "either way reads the same",
     },
+    "handlers/loaders/_threads.py": {
+        "count = held.get(name, False) | False flips": "what is no number is passed over",
+    },
+    "handlers/scoring/schema/model_spec.py": {
+        "TYPE_CHECKING = False | False flips": "what is imported then is of annotations alone",
+    },
     "handlers/importer/stored_files.py": {
+        "def is_dir(self, *, follow_symlinks: bool = True) -> bool:"
+        "  # noqa: ARG002 - the protocol's | True flips": "there are no links to follow",
         "if real is None: | condition never holds": "each of them is there where the tests run",
     },
     "handlers/scoring/settings.py": {

@@ -47,6 +47,7 @@ _REGISTRY: Final = (
     "tests/unit/models/test_registry_versions.py",
     "tests/unit/models/test_registry_sources.py",
 )
+_INTEGRITY: Final = ("tests/unit/commands/artifact/test_integrity.py",)
 _STORE: Final = ("tests/unit/pipeline/slim/storing/test_store.py", "tests/property/test_store.py")
 
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -131,6 +132,10 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "handlers/importer/child_interpreters.py": ("tests/unit/handlers/test_child_interpreters.py",),
     "handlers/loaders/_threads.py": ("tests/handlers/loaders/test_threads.py",),
+    "handlers/loaders/compiled.py": ("tests/handlers/loaders/test_compiled.py",),
+    "packager/commands/artifact/description.py": _INTEGRITY,
+    "packager/commands/artifact/integrity.py": _INTEGRITY,
+    "packager/commands/cloud/traffic.py": ("tests/unit/commands/cloud/test_traffic.py",),
     "packager/models/registry.py": _REGISTRY,
     "packager/models/registry_sources.py": ("tests/unit/models/test_registry_sources.py",),
     "packager/models/registry_stores.py": ("tests/unit/models/test_registry_stores.py",),
@@ -141,6 +146,8 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/unit/pipeline/verify/test_replay.py",
     ),
     "packager/pipeline/answers/spread.py": ("tests/unit/pipeline/test_spread.py",),
+    "packager/pipeline/answers/samples.py": ("tests/unit/pipeline/emit/test_emit_rollout.py",),
+    "packager/pipeline/emit/_rollout.py": ("tests/unit/pipeline/emit/test_emit_rollout.py",),
     "packager/pipeline/emit/_sizing.py": ("tests/unit/pipeline/emit/test_emit_sizing.py",),
     "packager/pipeline/output/place.py": ("tests/unit/pipeline/output/test_place.py",),
     "packager/pipeline/verify/__init__.py": ("tests/unit/pipeline/verify/test_verify.py",),

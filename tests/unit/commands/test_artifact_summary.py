@@ -86,5 +86,5 @@ def test_why_nothing_was_built_is_shown_in_a_line(
 
 
 def test_a_folder_without_a_report_is_no_artifact(tmp_path: Path) -> None:
-    with pytest.raises(ModelFormatError, match="Build it again"):
+    with pytest.raises(ModelFormatError, match="Build the artifact again"):
         summarize_artifact(Provided(folder=tmp_path))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handlers.scoring.errors import SchemaError
+from handlers.scoring.errors import SchemaError, TooLargeError
 from handlers.scoring.schema.columns import Column, Table, objects
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Schema, read_schema
@@ -88,3 +88,15 @@ def test_pandas_times_are_no_scalars_for_a_tensor() -> None:
     with pytest.raises(SchemaError, match="should be either scalar value"):
         enforce(table(array=times), "float64", [-1])
     assert enforce(table(array=np.array([1, 2])), "float64", [-1]).tolist() == [1.0, 2.0]
+
+
+def test_a_text_far_longer_than_the_others_is_refused_before_it_is_an_array() -> None:
+    cells = ("x" * 200_000, *["y"] * 5000)
+
+    with pytest.raises(TooLargeError, match="far longer than the others"):
+        enforce(table(*cells), "str", [-1])
+
+
+def test_a_value_that_is_no_array_is_refused_in_mlflow_s_words() -> None:
+    with pytest.raises(SchemaError, match=r"a dict with value type <class 'list'> was found"):
+        enforce({"x": [1.0, 2.0]}, "float64", [-1])

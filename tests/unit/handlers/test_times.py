@@ -70,3 +70,11 @@ def test_null_among_times_is_no_time() -> None:
 
     assert np.isnat(made).tolist() == [True, False]
     assert made[1] == np.datetime64("2024-01-02", "ns")
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(1000, True), (1001, False)])
+def test_a_text_of_a_thousand_characters_is_the_longest(length: int, *, is_read: bool) -> None:
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - which words is what is asked
+        read("x" * length, None)
+
+    assert ("a time has at most 1000 characters" in str(raised.value)) is not is_read

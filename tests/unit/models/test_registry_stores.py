@@ -440,3 +440,27 @@ def test_the_demo_writes_to_no_registry_but_its_own(
         with pytest.raises(ConfigurationError, match=said):
             registry_stores.check_own(written.path, "wine")
     assert read_tree(tmp_path) == before
+
+
+def test_a_log_that_is_gone_is_gone_from_the_copy(tmp_path: Path) -> None:
+    """An earlier attempt's log would have its rows written into the later attempt's copy."""
+    source, copy = tmp_path / "mlflow.db", tmp_path / "copy.db"
+    log, copied = tmp_path / "mlflow.db-wal", tmp_path / "copy.db-wal"
+    source.write_bytes(b"pages")
+    log.write_bytes(b"rows")
+    sqlite_copy._copy_files(source, copy)
+    assert copied.read_bytes() == b"rows"
+    log.unlink()
+
+    sqlite_copy._copy_files(source, copy)
+
+    assert not copied.exists()
+
+
+def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    source = tmp_path / "mlflow.db"
+    source.write_bytes(b"pages")
+    (tmp_path / "mlflow.db-wal").mkdir()
+
+    with pytest.raises(RegistryUnavailableError, match=r"mlflow\.db-wal cannot be read: Is a dir"):
+        sqlite_copy._read_state(source)
