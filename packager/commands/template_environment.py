@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -15,6 +15,7 @@ from packager.errors import ModelFormatError
 from packager.models.model_documents import check_yaml
 from packager.types import HostKind
 
+_Read = TypeVar("_Read")
 _ACCOUNT: Final = "123456789012"
 _PSEUDO: Final = {
     "AWS::AccountId": _ACCOUNT,
@@ -23,6 +24,8 @@ _PSEUDO: Final = {
     "AWS::StackName": "stack",
     "AWS::URLSuffix": "amazonaws.com",
 }
+_NO_VALUE: Final = "AWS::NoValue"
+"""What has it is left out."""
 _NAMED_BY_USER: Final = {"InputBucket": "data"}
 """Parameters without a default, as the example events have them."""
 _MOST_TEMPLATE: Final = 1 << 20
@@ -69,9 +72,19 @@ class _Template:
         self._conditions: Mapping[str, Any] = template.get("Conditions", {})
         self._resources: Mapping[str, Any] = template["Resources"]
 
+    def names(self) -> list[str]:
+        return list(self._list_variables())
+
+    def _list_variables(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._resources["Function"]["Properties"]["Environment"][
+            "Variables"
+        ]
+        return found
+
     def variables(self) -> dict[str, str]:
-        found = self._resources["Function"]["Properties"]["Environment"]["Variables"]
-        return {name: str(self.value(value)) for name, value in found.items()}
+        found = self._list_variables()
+        told = {name: self.value(value) for name, value in found.items()}
+        return {name: str(value) for name, value in told.items() if value is not None}
 
     def value(self, found: Any) -> Any:
         """Raises KeyError for a function of templates that no variable has."""
@@ -98,6 +111,8 @@ class _Template:
         return bool(self.value(self._conditions[condition]))
 
     def _resolve_reference(self, name: str) -> object:
+        if name == _NO_VALUE:
+            return None
         if name in _PSEUDO:
             return _PSEUDO[name]
         if name in self._parameters:
@@ -115,12 +130,24 @@ class _Template:
         return f"arn:aws:{service}:{_PSEUDO['AWS::Region']}:{_ACCOUNT}:{name}"
 
 
+def list_names(folder: Path) -> list[str]:
+    """Every variable that a Lambda template may give, those too that only a parameter makes.
+
+    Raises ModelFormatError where the template cannot be read.
+    """
+    return _read_template(folder, _Template.names)
+
+
 def _of_lambda(folder: Path) -> dict[str, str]:
+    return _read_template(folder, _Template.variables)
+
+
+def _read_template(folder: Path, read: Callable[[_Template], _Read]) -> _Read:
     path = folder / "template.yaml"
     try:
         text = read_own_text(path, _MOST_TEMPLATE)
         check_yaml(text, path.name)
-        return _Template(yaml.load(text, _Loader)).variables()  # noqa: S506 - of SafeLoader
+        return read(_Template(yaml.load(text, _Loader)))  # noqa: S506 - of SafeLoader
     except (*_UNREADABLE, yaml.YAMLError) as error:
         raise _make_unreadable(path, error) from error
 

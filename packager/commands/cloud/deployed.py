@@ -16,10 +16,10 @@ from packager.commands.cloud.stacks import (
     find_alias,
     make_client,
 )
-from packager.commands.template_environment import read_environment
+from packager.commands.template_environment import list_names
 from packager.errors import ConfigurationError
 from packager.system.atomic_output import MARKER
-from packager.types import ArtifactCheck, HostKind, Json, Target
+from packager.types import ArtifactCheck, Json, Target
 
 
 def compare_deployed(
@@ -66,7 +66,7 @@ def _describe_artifact(folder: Path, built: artifact.Built) -> Mapping[str, Json
         "Runtime": described.read(MARKER).get("runtime"),
         "Handler": target.program.entrypoint,
         "Architectures": [built.architecture],
-        "Variables": sorted(read_environment(built.home, HostKind.LAMBDA)),
+        "Variables": sorted(list_names(built.home)),
     }
 
 

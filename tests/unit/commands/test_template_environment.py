@@ -11,10 +11,10 @@ from handlers.events import aws_sources, destinations
 from packager import targets
 from packager.commands import local_boot, template_environment
 from packager.commands.artifact import Built
-from packager.commands.template_environment import read_environment
+from packager.commands.template_environment import list_names, read_environment
 from packager.errors import ConfigurationError, ModelFormatError
 from packager.targets.hosts import HOSTS
-from packager.types import HostKind
+from packager.types import Front, HostKind
 from tests import fake_plan
 from tests.unit.pipeline.emit.test_emit_sources import TO, emitted
 
@@ -56,6 +56,13 @@ def test_the_queue_of_notices_is_named_where_it_is_made(tmp_path: Path) -> None:
     found = read_environment(out, HostKind.LAMBDA)
 
     assert found["PACKAGER_NOTICES"] == "arn:aws:sqs:us-east-1:123456789012:ObjectsQueue"
+
+
+def test_a_variable_that_only_a_parameter_makes_is_named_and_has_no_value(tmp_path: Path) -> None:
+    out = emitted(tmp_path, "sqs", front=Front.HTTP_API)
+
+    assert "PACKAGER_BASE_PATH" in list_names(out)
+    assert "PACKAGER_BASE_PATH" not in read_environment(out, HostKind.LAMBDA)
 
 
 def test_azure_s_settings_are_ours_alone(tmp_path: Path) -> None:

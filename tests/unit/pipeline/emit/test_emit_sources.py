@@ -48,7 +48,8 @@ RIGHTS = {
 
 
 def emitted(base: Path, *names: str, to: str | None = TO["s3"], **more: Any) -> Path:
-    request = fake_plan.request(front=Front.NONE, events=names, output_to=to, **more)
+    told = {"front": Front.NONE, **more}
+    request = fake_plan.request(events=names, output_to=to, **told)
     plan = fake_plan.plan(request=request)
     root = fake_plan.tree(base / "tree", plan)
     out = base / "out"
