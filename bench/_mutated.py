@@ -135,7 +135,6 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers/loaders/compiled.py": ("tests/handlers/loaders/test_compiled.py",),
     "packager/commands/artifact/description.py": _INTEGRITY,
     "packager/commands/artifact/integrity.py": _INTEGRITY,
-    "packager/commands/cloud/traffic.py": ("tests/unit/commands/cloud/test_traffic.py",),
     "packager/models/registry.py": _REGISTRY,
     "packager/models/registry_sources.py": ("tests/unit/models/test_registry_sources.py",),
     "packager/models/registry_stores.py": ("tests/unit/models/test_registry_stores.py",),

@@ -379,3 +379,29 @@ def test_a_digest_that_is_none_or_another_s_is_no_proof(tmp_path: Path, digest: 
 
     assert found.exit_code == 12
     assert json.loads(found.stdout)["checks"][0]["name"] == "report"
+
+
+def test_a_folder_without_a_report_is_no_artifact_and_not_a_damaged_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelFormatError, match="Name the folder that a build made"):
+        verify_artifact(tmp_path)
+
+
+def test_of_many_problems_twenty_are_named_and_the_rest_counted(artifact: Path) -> None:
+    for number in range(23):
+        (artifact / "function" / f"added-{number:02}.py").write_text("")
+
+    problems = list_problems(verify_artifact(artifact))
+
+    if (artifact / "function.zip").exists():
+        assert [each for each in problems if "added-19" in each]
+        assert not [each for each in problems if "added-20" in each]
+        assert "and 3 more of this kind" in problems
+    else:
+        assert "function/ was changed" in "\n".join(problems)
+
+
+def test_a_report_of_a_newer_version_is_not_guessed_at(artifact: Path) -> None:
+    _edit(artifact / "report.json", lambda told: told.update(schema_version=2))
+
+    with pytest.raises(IntegrityError, match="reads version 1 and older"):
+        verify_artifact(artifact)
