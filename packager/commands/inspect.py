@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from packager import targets
 from packager.commands import engine_comparison
@@ -34,6 +34,8 @@ from packager.types import (
     ReportSummary,
     ResolvedModel,
 )
+
+_Document: TypeAlias = dict[str, Any]
 
 
 def inspect_model(
@@ -177,7 +179,7 @@ def summarize_artifact(provided: Provided, facts_dir: Path | None = None) -> Rep
 
 
 def _summarize(
-    provided: Provided, report: dict[str, Any], evidence: dict[str, Any], facts_dir: Path | None
+    provided: Provided, report: _Document, evidence: _Document, facts_dir: Path | None
 ) -> ReportSummary:
     """Raises LookupError or TypeError where a document does not have what a build writes."""
     folder = provided.folder
@@ -244,7 +246,7 @@ def _read_ledger_row(entry: Mapping[str, object]) -> LedgerRow:
     return cast("LedgerRow", row)
 
 
-def _read_documents(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read_documents(folder: Path) -> tuple[_Document, _Document]:
     """Read an artifact's report and its evidence. Raises ModelFormatError."""
     try:
         report = read_json(folder / atomic_output.MARKER)

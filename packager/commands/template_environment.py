@@ -75,8 +75,8 @@ class _Template:
     def names(self) -> list[str]:
         return list(self._list_variables())
 
-    def _list_variables(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._resources["Function"]["Properties"]["Environment"][
+    def _list_variables(self) -> Mapping[str, object]:
+        found: Mapping[str, object] = self._resources["Function"]["Properties"]["Environment"][
             "Variables"
         ]
         return found
