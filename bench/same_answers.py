@@ -7,7 +7,8 @@ handlers/ as each has them, with this environment's packages. --build has both b
 instead, which this checkout's emulator boots; it takes minutes a model. Each function gets the same
 events: HTTP in each of Lambda's forms, direct invokes, a queue's messages and a batch of Step
 Functions, and of each what is refused. What a function sends to its destination is recorded and
-compared too. Of an error that Lambda reports, `stackTrace` is left out: it names files and lines.
+compared too. Of an error that Lambda reports, `stackTrace` (files and lines) and `requestId` (drawn
+by the runtime) are left out.
 Results, and artifacts while they are needed, are kept in --work, so that a stopped run goes on.
 """
 
@@ -111,12 +112,13 @@ def list_events(example: bytes) -> Iterator[tuple[str, Json]]:
 
 
 def read_answer(body: bytes) -> str:
-    """The answer, without what of an error names files and lines."""
+    """The answer; of an error neither the place in the code nor the runtime's id of the request."""
     try:
         answer = json.loads(body)
     except ValueError:
         return body.decode()
     if isinstance(answer, dict) and answer.pop("stackTrace", None) is not None:
+        answer.pop("requestId", None)
         return json.dumps(answer)
     return body.decode()
 
