@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 TOPS = ("packager", "handlers")
 OF_OTHERS = {"setup.py"}
@@ -57,6 +59,21 @@ def test_every_file_that_the_design_names_is_there() -> None:
     assert len(named) > 30
     missing = {name for name in named if not any(path.endswith(f"/{name}") for path in tree)}
     assert missing <= OF_OTHERS
+
+
+def list_pages() -> list[str]:
+    """Every page of docs/ and those beside it, relative to the project's folder."""
+    beside = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    return [path.relative_to(ROOT).as_posix() for path in (*pages, *beside)]
+
+
+@pytest.mark.parametrize("page", list_pages())
+def test_a_file_of_the_tree_that_a_page_names_is_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    tops = "packager|handlers|tests|bench|tools|templates"
+    named = set(re.findall(rf"\b(?:{tops})/(?:[\w.-]+/)*[\w-]+\.(?:py|toml|md|yaml)\b", text))
+    assert not [name for name in sorted(named) if not (ROOT / name).is_file()]
 
 
 def list_folders(top: str) -> set[str]:
