@@ -67,7 +67,7 @@ def test_many_hostile_words_are_told_apart(tmp_path: Path) -> None:
     model = make_pipeline(encoder, DecisionTreeRegressor(max_depth=6))
     expected, answer = answer_both(model.fit(table, np.arange(100_000.0) % 7), table, tmp_path)
     assert answer.tobytes() == expected.tobytes()
-    assert (tmp_path / "model.c").stat().st_size < 100_000
+    assert (tmp_path / "model.c").stat().st_size < 20_000
 
 
 @needs_compiler
