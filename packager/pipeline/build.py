@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,13 +33,14 @@ from packager.pipeline.output.place import check_place
 from packager.pipeline.package import package
 from packager.pipeline.plan import check, check_provable, plan
 from packager.pipeline.resolve import resolve
-from packager.pipeline.slim import slim
+from packager.pipeline.slim import begin_slimming, has_same_tree, slim
 from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
 from packager.system import atomic_output, process
 from packager.types import (
     BuildPlan,
     BuildReport,
     BuildRequest,
+    Bundle,
     Check,
     Engine,
     Finding,
@@ -224,9 +226,9 @@ def _first_proven(
         try:
             if attempt.engine is not Engine.NATIVE:
                 attempt = compile_model(attempt, folder)
-            attempt = baseline.measure_baseline(_ask_model(attempt))
+            attempt, begun = _ask_beside_slimming(attempt, folder)
             beside(work_for_later, attempt)
-            found = _proven(attempt, folder)
+            found = _proven(attempt, folder, begun)
         except UnprovenError as error:
             if attempt.upgraded:
                 raise UpgradeUnprovenError(error.why) from error
@@ -273,6 +275,36 @@ def _first_blamed(failed: _Failed, place: atomic_output.Place) -> tuple[BuildPla
             continue
         return _note_attempts(found, failed[:number])
     raise _with_history(failed)
+
+
+def _ask_beside_slimming(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, Bundle | None]:
+    """Ask the registered model, while a thread slims as far as no answer of it decides.
+
+    The tree is None where the answers changed what is installed. Raises what asking raises, else
+    what slimming raises.
+    """
+    work, unwanted = _name_work(folder, 0), threading.Event()
+    work.mkdir(parents=True)
+    with ThreadPoolExecutor(1, "slimming") as pool:
+        beginning = pool.submit(begin_slimming, attempt, work, lambda: not unwanted.is_set())
+        try:
+            asked = baseline.measure_baseline(_ask_model(attempt))
+            if not has_same_tree(attempt, asked):
+                unwanted.set()
+            beginning.exception()  # waited for here: nothing writes once an interrupt has come
+        except BaseException:
+            unwanted.set()
+            process.kill_current()
+            raise
+    if unwanted.is_set():
+        shutil.rmtree(work)
+        return asked, None
+    return asked, beginning.result()
+
+
+def _name_work(folder: Path, round_: int) -> Path:
+    """Return the folder that a round slims in."""
+    return folder / f"round-{round_}" / "slim"
 
 
 def _ask_model(attempt: BuildPlan) -> BuildPlan:
@@ -340,14 +372,21 @@ def _label(attempt: BuildPlan) -> str:
     return str(attempt.engine) if compiled else f"{attempt.tier}/{attempt.frame}{set_}"
 
 
-def _proven(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, VerifiedBundle]:
-    """Slim and verify; what is found missing becomes a keep-rule, a bounded number of times."""
+def _proven(
+    attempt: BuildPlan, folder: Path, begun: Bundle | None
+) -> tuple[BuildPlan, VerifiedBundle]:
+    """Slim and verify; what is found missing becomes a keep-rule, a bounded number of times.
+
+    `begun` is the tree of the first round, as far as it was slimmed while the model was asked.
+    """
     for round_ in range(_KEEP_ROUNDS):
-        work = folder / f"round-{round_}"
-        (work / "slim").mkdir(parents=True)
+        slimming = _name_work(folder, round_)
+        work = slimming.parent
+        slimming.mkdir(parents=True, exist_ok=begun is not None)
         (work / "verify").mkdir()
         _begin_stage(Stage.SLIM)
-        bundle = slim(attempt, work / "slim")
+        bundle = slim(attempt, slimming, begun) if begun else slim(attempt, slimming)
+        begun = None
         _begin_stage(Stage.VERIFY)
         try:
             return attempt, verify(bundle, attempt, work / "verify")

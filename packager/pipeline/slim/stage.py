@@ -16,7 +16,7 @@ from packager.environments import lockfile
 from packager.errors import ModelFormatError, PlanError, StorageError
 from packager.pipeline.slim import imports
 from packager.system import destination_uri, file_tree, resources
-from packager.types import BuildPlan, Bundle, Tier
+from packager.types import BuildPlan, Bundle, FileRecord, Tier
 
 MODEL: Final = "model"
 EXAMPLE: Final = "serving_input_example.json"
@@ -64,17 +64,49 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         _answer_for(plan, root)
         example = _write_example(plan, root)
         manifest = _manifest(plan, example, path_files=any(root.glob("*.pth")))
-        if plan.drift is not None:
-            (root / sketches.FILENAME).write_text(plan.drift, encoding="utf-8")
-            manifest = replace(manifest, baseline=sketches.FILENAME)
-        (root / FILENAME).write_text(manifest.text(), encoding="utf-8")
+        _write_manifest(manifest, plan, root)
     except OSError as error:
-        raise StorageError(
-            f"The function's folder cannot be written: {error}. Free space, or set TMPDIR to a "
-            "larger disk."
-        ) from error
+        raise _make_unwritable(error) from error
     _set_modes(root)
     return Bundle(root=root, files=tuple(file_tree.records(root)), tops=_tops(root))
+
+
+def describe_answers(bundle: Bundle, plan: BuildPlan) -> Bundle:
+    """The tree with what the registered model's answers decide: its threads, and its baseline.
+
+    Raises StorageError where it cannot be written.
+    """
+    manifest = replace(Manifest.read(bundle.root), threads=plan.threads)
+    try:
+        written = _write_manifest(manifest, plan, bundle.root)
+    except OSError as error:
+        raise _make_unwritable(error) from error
+    files = {file.path: file for file in bundle.files}
+    for path in written:
+        path.chmod(0o644)
+        own = PurePosixPath(path.relative_to(bundle.root))
+        files[own] = FileRecord(own, file_tree.sha256(path), path.stat().st_size)
+    ordered = sorted(files, key=PurePosixPath.as_posix)
+    return replace(bundle, files=tuple(files[path] for path in ordered))
+
+
+def _write_manifest(manifest: Manifest, plan: BuildPlan, root: Path) -> tuple[Path, ...]:
+    """Write it, and what drift is measured from, where there is such a thing; the files."""
+    table, own = root / sketches.FILENAME, root / FILENAME
+    written: tuple[Path, ...] = (own,)
+    if plan.drift is not None:
+        table.write_text(plan.drift, encoding="utf-8")
+        manifest = replace(manifest, baseline=sketches.FILENAME)
+        written = (table, own)
+    own.write_text(manifest.text(), encoding="utf-8")
+    return written
+
+
+def _make_unwritable(error: OSError) -> StorageError:
+    return StorageError(
+        f"The function's folder cannot be written: {error}. Free space, or set TMPDIR to a "
+        "larger disk."
+    )
 
 
 def _refuse_taken(root: Path, plan: BuildPlan) -> None:

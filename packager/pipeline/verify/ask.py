@@ -1,4 +1,4 @@
-"""Ask the registered model before anything is slimmed: does it answer, and twice the same."""
+"""Ask the registered model before anything hangs on it: does it answer, and twice the same."""
 
 from __future__ import annotations
 

@@ -84,7 +84,9 @@ class Stages:
         self.slimmed: list[Plan] = []
         self.measured: list[Plan] = []
         self.beside: list[str] = []
+        self.begun: list[str] = []
         self.guilty = ""
+        self.same_tree = False
         self.stop_at: str | None = None
         self.stop_with: BaseException = KeyboardInterrupt()
         self.plans = tuple(Plan(tier) for tier in tiers)
@@ -93,6 +95,8 @@ class Stages:
         for name in ("resolve", "plan", "slim", "verify", "package", "emit"):
             monkeypatch.setattr(build, name, getattr(self, name))
         monkeypatch.setattr(build, "ask_model", self.ask_model)
+        monkeypatch.setattr(build, "begin_slimming", self.begin_slimming)
+        monkeypatch.setattr(build, "has_same_tree", lambda *_: self.same_tree)
         for name in ("work_ahead", "work_for_later"):
             monkeypatch.setattr(build, name, lambda plan, name=name: self.beside.append(name))
         monkeypatch.setattr(build, "check_provable", lambda *_: None)
@@ -126,9 +130,15 @@ class Stages:
         self.measured.append(plan)
         return plan
 
-    def slim(self, plan: Plan, work: Path) -> str:
+    def begin_slimming(self, _plan: Plan, work: Path, _is_wanted: Callable[[], bool]) -> str:
+        (work / "begun").touch()
+        return "begun"
+
+    def slim(self, plan: Plan, work: Path, begun: str = "") -> str:
+        assert (work / "begun").is_file() is bool(begun)
         self._maybe_stop("slim", work)
         self.slimmed.append(plan)
+        self.begun.append(begun)
         return "bundle"
 
     def verify(self, _bundle: str, plan: Plan, work: Path) -> VerifiedBundle:
@@ -546,3 +556,88 @@ def test_what_fails_beside_is_left_to_who_needs_it(
     build.build(request(tmp_path), None)  # type: ignore[arg-type]
 
     assert "Not done beforehand: the index does not answer" in caplog.text
+
+
+def test_the_tree_is_begun_while_the_model_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    stages.same_tree = True
+    stages.findings["native"] = [[MISSING]]
+    started, asked = threading.Event(), threading.Event()
+
+    def begin(plan: Plan, work: Path, is_wanted: Callable[[], bool]) -> str:
+        assert not plan.asked
+        started.set()
+        assert asked.wait(20)
+        assert is_wanted()
+        return stages.begin_slimming(plan, work, is_wanted)
+
+    def ask_model(plan: Plan) -> Plan:
+        assert started.wait(20)
+        asked.set()
+        return stages.ask_model(plan)
+
+    monkeypatch.setattr(build, "begin_slimming", begin)
+    monkeypatch.setattr(build, "ask_model", ask_model)
+
+    run(tmp_path)
+
+    # the round with what was missing begins anew
+    assert stages.begun == ["begun", ""]
+    assert [plan.keep for plan in stages.slimmed] == [(), ("x/*",)]
+    assert all(plan.asked for plan in stages.slimmed)
+
+
+def test_a_tree_that_the_answers_changed_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+
+    def begin(plan: Plan, work: Path, is_wanted: Callable[[], bool]) -> str:
+        while is_wanted():
+            time.sleep(0.01)
+        raise ToolError("it was ended")
+
+    monkeypatch.setattr(build, "begin_slimming", begin)
+
+    run(tmp_path)
+
+    assert stages.begun == [""]
+
+
+def test_what_stops_the_asking_stops_what_was_begun_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    stages.stop_at, stages.stop_with = "ask_model", UnprovenError("It refuses everything.")
+    ended = threading.Event()
+
+    def begin(_plan: Plan, _work: Path, is_wanted: Callable[[], bool]) -> str:
+        while is_wanted():
+            time.sleep(0.01)
+        ended.set()
+        raise ToolError("it was ended")
+
+    monkeypatch.setattr(build, "begin_slimming", begin)
+
+    with pytest.raises(UnprovenError):
+        run(tmp_path)
+    assert ended.is_set()
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_stops_the_slimming_beside_the_asking_stops_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native", "stub")
+    stages.same_tree = True
+
+    def begin(*_: object) -> str:
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr(build, "begin_slimming", begin)
+
+    with pytest.raises(StorageError, match="full"):
+        run(tmp_path)
+    assert stages.slimmed == []

@@ -16,11 +16,17 @@ from handlers.manifest import Manifest
 from packager.environments import lockfile
 from packager.errors import ConfigurationError, ModelFormatError, PlanError, UntrustedTypesError
 from packager.pipeline.plan import _checks
-from packager.pipeline.slim import PASSES, slim
+from packager.pipeline.slim import (
+    PASSES,
+    UnwantedError,
+    begin_slimming,
+    has_same_tree,
+    slim,
+)
 from packager.pipeline.slim.native import libraries
 from packager.system import resources, sandbox
 from packager.system.process import Done
-from packager.types import BuildPlan, SavedExample, Tier
+from packager.types import BuildPlan, SavedExample, Spread, Tier
 from tests import fake_plan, tiny_elf
 
 
@@ -254,3 +260,53 @@ def test_what_is_supplied_does_not_count_as_missing(
     assert supplied.loaders == {}
     lacking = slim(plan(tmp_path, passes=()), tmp_path / "two")
     assert lacking.loaders == {PurePosixPath("pkg/core.so"): frozenset({"pkg"})}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {},
+        {"threads": 1, "spread": Spread(rounding={"predictions": 1e-16})},
+        {"drift": '{"rows": 100}\n', "system_libraries": ("/usr/lib/libx.so",)},
+        {"threads": 1, "drift": "{}", "declaring": {"numpy": "entry.points"}},
+    ],
+)
+@pytest.mark.usefixtures("installed")
+def test_a_tree_that_was_begun_before_the_answers_ends_as_one_that_was_not(
+    tmp_path: Path, answers: dict[str, Any]
+) -> None:
+    before = plan(tmp_path, passes=("weights", "prune"))
+    after = replace(before, **answers)
+
+    begun = begin_slimming(before, tmp_path / "begun")
+    assert has_same_tree(before, after)
+    ended = slim(after, tmp_path / "begun", begun)
+
+    whole = slim(after, tmp_path / "whole")
+    assert ended.files == whole.files
+    assert [entry.name for entry in ended.ledger] == [entry.name for entry in whole.ledger]
+    for file in whole.files:
+        one, other = ended.root / file.path, whole.root / file.path
+        assert one.read_bytes() == other.read_bytes()
+        assert one.stat().st_mode == other.stat().st_mode
+
+
+def test_another_lock_or_rule_is_another_tree(tmp_path: Path) -> None:
+    before = plan(tmp_path)
+    assert not has_same_tree(before, replace(before, keep=("a/*",)))
+    assert not has_same_tree(before, replace(before, lock=replace(before.lock, text="other")))
+    assert not has_same_tree(before, replace(before, kept_for={"numpy": "it was missed"}))
+
+
+@pytest.mark.usefixtures("installed")
+def test_nothing_more_is_done_once_nobody_waits(tmp_path: Path) -> None:
+    with pytest.raises(UnwantedError):
+        begin_slimming(plan(tmp_path), tmp_path / "work", lambda: False)
+
+
+def test_no_pass_that_runs_ahead_follows_one_that_needs_answers() -> None:
+    """`trace` and what goes by it come last, so that what was begun is a beginning."""
+    names = [*PASSES]
+    assert {*names[: names.index("trace")]} == {
+        *("weights", "libraries", "prune", "compact", "bytecode")
+    }
