@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Callable
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import numpy as np
@@ -221,8 +222,9 @@ class Case:
 
 def _versions() -> dict[str, str]:
     """Return the versions of the converters and the frameworks that are installed here."""
-    installed = {
-        str(each.metadata["Name"]).lower().replace("_", "-"): each.version
-        for each in distributions()
-    }
-    return {name: installed[name] for name in _NAMED if name in installed}
+    found: dict[str, str] = {}
+    for name in _NAMED:
+        # all that is installed would be read for `distributions()`: hundreds of files
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
