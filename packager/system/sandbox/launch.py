@@ -14,36 +14,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from packager.errors import SandboxError, ToolError
 from packager.system import process, procfs
 from packager.system.resources import WORKERS
 from packager.system.sandbox import endings, protections
-from packager.system.sandbox.confinement import Confinement, program_paths
+from packager.system.sandbox.confinement import Confinement
+from packager.system.sandbox.launch_spec import find_below, make_spec
 from packager.system.sandbox.protections import Features
-from packager.system.sandbox.system_files import interpreter_paths
 from packager.system.scratch import make_scratch
-
-if TYPE_CHECKING:
-    from packager.workers.confine.spec import Spec
 
 _CONFINE: Final = WORKERS / "confine"
 _FAILED: Final = 125
 _NOTHING: Final = -1
 _SIGNALLED: Final = 128
-_LANDLOCK_SYSTEM: Final = (
-    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"),
-    *("/etc/localtime", "/etc/mime.types", "/etc/fonts"),
-)
-_LANDLOCK_READABLE: Final = (
-    *("/proc", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ssl"),
-    *("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf"),
-    *("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"),
-)
-_LANDLOCK_CPUS: Final = ("/sys/devices/system", "/sys/fs/cgroup")
-"""Libraries that count CPUs see that these are there, and expect that they can be read."""
-_LANDLOCK_WRITABLE: Final = ("/dev/null", "/dev/zero", "/dev/full")
 _END_SECONDS: Final = 5.0
 
 
@@ -197,10 +182,10 @@ def _run_beside(
 ) -> process.Done:
     """Run where the system has no such walls: in an environment and folders of its own alone."""
     with make_scratch("beside") as scratch:
-        variables = {each: _below(scratch, value) for each, value in inside.variables.items()}
+        variables = {each: find_below(scratch, value) for each, value in inside.variables.items()}
         return process.run(
             argv,
-            cwd=Path(_below(scratch, str(cwd))) if str(cwd) in inside.scratch else cwd,
+            cwd=Path(find_below(scratch, str(cwd))) if str(cwd) in inside.scratch else cwd,
             env={**endings.FAULT_HANDLER, **env, "TMPDIR": str(scratch), **variables},
             timeout_seconds=timeout_seconds,
             check=False,
@@ -256,7 +241,7 @@ def _prepare_launch(
         scratch: Path | None = None
         if "mount" not in has:
             scratch = stack.enter_context(make_scratch("weak"))
-        spec = _spec(has, argv, inside, cwd, env, scratch, listens=listens)
+        spec = make_spec(has, argv, inside, cwd, env, scratch, listens=listens)
         told, report = (os.memfd_create(name) for name in ("spec", "report"))
         lifeline, held = os.pipe()
         for fd in (told, report, lifeline, held):
@@ -270,69 +255,6 @@ def _prepare_launch(
             report=report,
             scratch=scratch,
         )
-
-
-def _spec(
-    has: Features,
-    argv: Sequence[str | Path],
-    inside: Confinement,
-    cwd: Path,
-    env: Mapping[str, str],
-    scratch: Path | None,
-    *,
-    listens: bool,
-) -> Spec:
-    program = Path(argv[0])
-    paths_of = program_paths if inside.system is None else interpreter_paths
-    readable = [str(path.absolute()) for path in (*inside.readable, *paths_of(program))]
-    system = None if inside.system is None else [str(path) for path in inside.system]
-    writable = [str(path.absolute()) for path in inside.writable]
-    variables, places = dict(inside.variables), dict(inside.scratch)
-    if scratch is not None:
-        variables = {name: _below(scratch, value) for name, value in variables.items()}
-        variables.setdefault("TMPDIR", str(scratch))
-        cwd = Path(_below(scratch, str(cwd))) if str(cwd) in places else cwd
-        writable += [str(scratch), *_LANDLOCK_WRITABLE]
-        places = {}
-    return {
-        "argv": [str(each) for each in argv],
-        "env": {**endings.FAULT_HANDLER, **env, **variables},
-        "cwd": str(cwd),
-        "features": sorted(has),
-        "uid": inside.uid,
-        "gid": inside.gid,
-        "user": inside.user,
-        "home": inside.home,
-        "readable": [path for path in dict.fromkeys(readable) if Path(path).exists()],
-        "writable": writable,
-        "system": system,
-        "landlock_readable": [
-            *_LANDLOCK_READABLE,
-            *(_LANDLOCK_SYSTEM if system is None else _without_ldconfig(system)),
-            *readable,
-            *(_LANDLOCK_CPUS if inside.cpu_files else ()),
-        ],
-        "scratch": places,
-        "devices": list(inside.devices),
-        "cpu_files": inside.cpu_files,
-        "network": inside.network,
-        "listens": listens,
-        "memory_bytes": inside.memory_bytes,
-        "processes": inside.processes,
-        "open_files": inside.open_files,
-    }
-
-
-def _without_ldconfig(system: Sequence[str]) -> list[str]:
-    """Leave it out where none can be made that lists the platform's libraries alone."""
-    return [path for path in system if not path.endswith("/ldconfig")]
-
-
-def _below(scratch: Path, place: str) -> str:
-    """The folder that stands for `place`, made where it is not there."""
-    folder = scratch / place.strip("/").replace("/", "-")
-    folder.mkdir(exist_ok=True)
-    return str(folder)
 
 
 class Confined:
