@@ -158,12 +158,15 @@ def copy_folder(source: Path, into: Path) -> None:
             "Free some space, or set TMPDIR to a folder on a larger disk."
         )
     for path in found:
-        target = into / path.relative_to(root)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        except OSError as error:
-            raise storage_or_source(error, path, into) from error
+        _copy_file(path, into / path.relative_to(root), into)
+
+
+def _copy_file(path: Path, target: Path, into: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    except OSError as error:
+        raise storage_or_source(error, path, into) from error
 
 
 def check_model(folder: Path, named: str) -> None:

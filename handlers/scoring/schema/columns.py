@@ -256,7 +256,7 @@ def _fits_no_integer(values: Sequence[object]) -> bool:
 
 def _infer_scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -> Column:
     """Numpy scalars, NaN (a float) standing for what a record did not have."""
-    missing = [type(v) is float for v in values] if float in kinds else []
+    missing = list(map(_is_float, values)) if float in kinds else []
     present = _leave_out_floats(values) if missing else values
     if not present:
         return Column(np.array(values, dtype=np.float64))
@@ -273,6 +273,10 @@ def _infer_scalars(values: Sequence[object], kinds: set[type], quirks: Quirks) -
     if missing and made.cells.dtype.kind == "b":
         return Column(objects(values, len(values)))
     return _spread_cells(made, missing) if missing else made
+
+
+def _is_float(value: object) -> bool:
+    return type(value) is float
 
 
 def _leave_out_floats(values: Sequence[object]) -> list[object]:

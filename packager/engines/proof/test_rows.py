@@ -248,20 +248,24 @@ def specials(
     every = max(1, len(row) // _MOST_COLUMNS) if inputs.tail else 1
     for name, column in list(row.items())[::every]:
         kind = column.dtype.kind
-        if kind == "f":
-            for value in (*SPECIAL, *numbers):
+        if kind in "fiub":
+            for value in _list_extremes(row, name, numbers):
                 yield f"{name} is {value}", with_value(row, name, value)
-        elif kind in "iu":
-            ends = np.iinfo(column.dtype)
-            for whole in (0, -1, ends.min, ends.max, *(each for each in numbers if each % 1 == 0)):
-                yield f"{name} is {whole}", with_value(row, name, whole)
-        elif kind == "b":
-            for flag in (False, True):
-                yield f"{name} is {flag}", with_value(row, name, flag)
         elif types.get(name) == "string":
             for word in (*_UNSEEN, *words):
                 yield f"{name} is {word!r}", {**row, name: np.array([word], dtype=object)}
             yield f"{name} is missing", {**row, name: np.array([None], dtype=object)}
+
+
+def _list_extremes(row: Table, name: str, numbers: Sequence[float]) -> Sequence[float]:
+    """Values of a column of numbers or truths; `numbers` are those that the model has seen."""
+    dtype = row[name].dtype
+    if dtype.kind == "f":
+        return (*SPECIAL, *numbers)
+    if dtype.kind == "b":
+        return (False, True)
+    ends = np.iinfo(dtype)
+    return (0, -1, ends.min, ends.max, *(each for each in numbers if each % 1 == 0))
 
 
 def beyond(row: Table, within: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, Table]]:

@@ -113,10 +113,11 @@ def settle_packages(
         name = "" if line is None else _name(line)
         if shown in done or name in listed:
             continue
-        if line is None:
+        if package is None:
+            why = "it is in no form of conda's that is known"
+            changes.append(LineChange(line=shown, reason=why))
+        elif line is None:
             why = "conda's package, which no Python package index has"
-            if package is None:
-                why = "it is in no form of conda's that is known"
             changes.append(LineChange(line=shown, reason=why))
         elif need := explain_need(name):
             listed.add(name)
@@ -124,7 +125,7 @@ def settle_packages(
             changes.append(LineChange(line=shown, used=line, reason=need))
         else:
             why = "it is outside of the pip part, and nothing that the model names needs it"
-            if package is not None and package.specifier:
+            if package.specifier:
                 constraints.append(line)
                 why += "; what else requires it gets that version"
             changes.append(LineChange(line=shown, reason=why))

@@ -90,9 +90,10 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
     """
     if model.python_version is None:
         return model
-    machine = {"platform_machine": _MACHINES[architecture]}
-    environment = {**_refusals.describe_environment(model.python_version), **machine}
-    others = [{**_refusals.describe_environment(each), **machine} for each in _MINORS]
+    environment, *others = (
+        {**_refusals.describe_environment(each), "platform_machine": _MACHINES[architecture]}
+        for each in (model.python_version, *_MINORS)
+    )
     parsed = [(line, _parse(line)) for line in model.requirements.lines]
     taken = _find_taken((each for _, each in parsed), environment)
     lines: list[str] = []
