@@ -17,7 +17,7 @@ AWS_ERRORS = (BotoCoreError, ClientError)
 _CONNECTIONS = 16
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def client(service: str) -> Any:
     """One client a service, safe to use from several threads; the region is the function's."""
     return _session().create_client(
@@ -32,7 +32,7 @@ def client(service: str) -> Any:
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _session() -> Any:
     return botocore.session.get_session()
 

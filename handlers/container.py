@@ -222,8 +222,7 @@ def main(argv: list[str]) -> int:
             from handlers.container_server import job
 
             return job.run(folder, argv[1], argv[2])
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run_server(folder, ServiceSettings.read()))
+        return uvloop.run(_run_server(folder, ServiceSettings.read()))
     except ValueError as error:
         _LOG.error("%s", error)
         return 2

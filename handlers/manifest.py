@@ -79,10 +79,10 @@ class Manifest:
 
     def age_days(self, now: float) -> float | None:
         """Since the model was logged, with `now` in seconds since the epoch; None if unknown."""
-        from datetime import UTC, datetime
+        from datetime import datetime, timezone
 
         try:
-            created = datetime.fromisoformat(self.created or "").replace(tzinfo=UTC)
+            created = datetime.fromisoformat(self.created or "").replace(tzinfo=timezone.utc)
         except ValueError:
             return None
         return max(0.0, now - created.timestamp()) / 86_400

@@ -4,15 +4,22 @@
 what an empty function takes to start. Here one set of methods reads the fields' names. What is made
 is a dataclass to `dataclasses.replace`, `asdict` and `fields`, which learn of the fields when they
 ask. `slots` is taken and does nothing; there is no order, and no inheritance of fields.
+
+And what Python's own text and `zip` do from 3.9 and 3.10 on: images run Python 3.8 too.
 """
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from dataclasses import dataclass, field
-    from typing import NoReturn
+    from typing import AnyStr, NoReturn, TypeVar
+
+    First = TypeVar("First")
+    Second = TypeVar("Second")
 
 
 class _Factory:
@@ -97,7 +104,7 @@ def _decorate(
         "__repr__": _repr,
     }
     if frozen:
-        methods |= {"__setattr__": _refuse_change, "__delattr__": _refuse_change}
+        methods.update({"__setattr__": _refuse_change, "__delattr__": _refuse_change})
     for name, method in methods.items():
         if name != "__repr__" or name not in vars(cls):
             setattr(cls, name, method)
@@ -111,7 +118,7 @@ def _init(self: object, *given: object, **named: object) -> None:
         if described.kw_only or len(given) > len(names):
             msg = f"{type(self).__name__}() takes no {len(given)} positional arguments"
             raise TypeError(msg)
-        values.update(zip(names, given, strict=False))
+        values.update(zip(names, given))
     for name in named:
         if name in values or name not in names:
             msg = f"{type(self).__name__}() got an unexpected or a second {name!r}"
@@ -141,7 +148,7 @@ def _hash(self: object) -> int:
 
 
 def _repr(self: object) -> str:
-    pairs = zip(_describe(type(self)).names, _list_values(self), strict=True)
+    pairs = zip(_describe(type(self)).names, _list_values(self))
     shown = ", ".join(f"{name}={value!r}" for name, value in pairs)
     return f"{type(self).__qualname__}({shown})"
 
@@ -156,4 +163,27 @@ def _refuse_change(_self: object, name: str, *_value: object) -> NoReturn:
 if not TYPE_CHECKING:
     dataclass, field = _decorate, _Factory
 
-__all__ = ["dataclass", "field"]
+
+def zip_equal(first: Sequence[First], second: Sequence[Second]) -> zip[tuple[First, Second]]:
+    """As zip(first, second, strict=True). Raises ValueError where one is longer."""
+    if len(first) != len(second):
+        msg = f"{len(first)} values are not {len(second)}"
+        raise ValueError(msg)
+    return zip(first, second)
+
+
+def remove_prefix(text: AnyStr, prefix: AnyStr) -> AnyStr:
+    return text[len(prefix) :] if text.startswith(prefix) else text
+
+
+def remove_suffix(text: AnyStr, suffix: AnyStr) -> AnyStr:
+    return text[: len(text) - len(suffix)] if text.endswith(suffix) else text
+
+
+def relax_pattern(pattern: str) -> str:
+    """The pattern, without possessive quantifiers where `re` has none (before Python 3.11)."""
+    has_possessive = sys.version_info >= (3, 11)
+    return pattern if has_possessive else pattern.replace("++", "+").replace("*+", "*")
+
+
+__all__ = ["dataclass", "field", "relax_pattern", "remove_prefix", "remove_suffix", "zip_equal"]

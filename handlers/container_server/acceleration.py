@@ -27,14 +27,19 @@ from handlers.scoring.errors import ScoringError
 from handlers.scoring.predictor import Predictor
 from handlers.scoring.scorer import Checked, Scorer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
 _LOG = logging.getLogger(__name__)
 TOLERANCE: Final = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 5e-3}
 """Of the largest number of an answer: about ten units of half precision's last place."""
 _SPREAD: Final = 0.5
-Path = tuple[Any, ...]
+Path: TypeAlias = "tuple[Any, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proof:
     """Use of what was asked for, and what was seen."""
 
@@ -167,11 +172,11 @@ def _pair_leaves(
                 _pair_leaves(value, other[key], (*path, key), pairs) for key, value in one.items()
             )
         )
-    if isinstance(one, list) and any(isinstance(each, dict | list | np.ndarray) for each in one):
+    if isinstance(one, list) and any(isinstance(each, (dict, list, np.ndarray)) for each in one):
         return (
             isinstance(other, list)
             and len(one) == len(other)
-            and all(_pair_leaves(a, b, path, pairs) for a, b in zip(one, other, strict=True))
+            and all(_pair_leaves(a, b, path, pairs) for a, b in zip(one, other))
         )
     left, right = np.asarray(one), np.asarray(other)
     pairs.setdefault(path, []).append((left, right))

@@ -30,7 +30,7 @@ class NoAcceleratorError(Exception):
     """A GPU was asked for, and there is none or the model is not on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Memory:
     """Memory of one device, in bytes, as the driver counts it."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,16 +22,22 @@ from handlers.container_server import open_inference_protocol
 from handlers.container_server.batcher import FullError, LateError
 from handlers.container_server.metrics import CONTENT_TYPE
 from handlers.container_server.service import Service, State
-from handlers.http.asgi import DisconnectedError, Message, read_body
+from handlers.http.asgi import DisconnectedError, Message, read_body, run_in_thread
 from handlers.http.fastapi_app import create_app
+from handlers.http.timeouts import TIMED_OUT, timeout
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.request_parsing import JSON
 from handlers.scoring.scorer import Answer, Checked
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
 _NAME = "mlflow-model-server"
 _HEADER = "inference-header-content-length"
 _GONE = Answer(499, "text/plain; charset=utf-8", b"")  # to nobody
-Handle = Callable[[bytes, Request], Awaitable[Answer]]
+Handle: TypeAlias = "Callable[[bytes, Request], Awaitable[Answer]]"
 
 
 def service_app(service: Service, folder: Path) -> FastAPI:
@@ -60,6 +67,11 @@ def service_app(service: Service, folder: Path) -> FastAPI:
     ):
         app.add_route(path, routes.make_endpoint(handle), methods=["POST"], include_in_schema=False)
     return app
+
+
+def _withdraw_cancel(task: asyncio.Task[Answer]) -> int:
+    """Take back one cancellation of the task; return how many are left, 0 before Python 3.11."""
+    return task.uncancel() if sys.version_info >= (3, 11) else 0
 
 
 class _Routes:
@@ -116,9 +128,9 @@ class _Routes:
 
         try:
             try:
-                async with asyncio.timeout(scorer.settings.request_timeout_seconds):
+                async with timeout(scorer.settings.request_timeout_seconds):
                     body = await read_body(request.headers, receive, scorer)
-            except TimeoutError as error:
+            except TIMED_OUT as error:
                 raise LateError from error
             yield body
         finally:
@@ -131,7 +143,7 @@ class _Routes:
         try:
             return await handle(body, request)
         except asyncio.CancelledError:
-            if here is None or not left.done() or here.uncancel():
+            if here is None or not left.done() or _withdraw_cancel(here):
                 raise  # it is the server that ends
             return _GONE
         finally:
@@ -202,7 +214,7 @@ class _Routes:
         return _make_json({"name": name, "ready": ready}, 200 if ready else 503)
 
     async def metrics(self, _: Request) -> Response:
-        text = await asyncio.to_thread(self._service.metrics.text)
+        text = await run_in_thread(self._service.metrics.text)
         return Response(text, headers={"content-type": CONTENT_TYPE})
 
     def _refuse_unknown(self, request: Request) -> Answer | None:

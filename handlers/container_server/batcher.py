@@ -18,8 +18,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from handlers.http.timeouts import TIMED_OUT, timeout
+from handlers.values import zip_equal
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True)
 class Job:
     """One request's rows, as the model is handed them."""
 
@@ -32,7 +35,7 @@ class Job:
     """Of the request, for who observes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Limits:
     batch_rows: int = 64
     queue_rows: int = 2048
@@ -96,7 +99,7 @@ class Line:
         return per_row * rows + per_batch * batches
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class _Pending:
     job: Job
     answer: asyncio.Future[Any]
@@ -104,7 +107,7 @@ class _Pending:
     since: float
 
 
-@dataclass(slots=True)
+@dataclass
 class _Device:
     run: Callable[[Sequence[Job]], Sequence[Any]]
     busy_until: float = 0.0
@@ -184,9 +187,9 @@ class Batcher:
                 self._waking = True
                 loop.call_soon(self._wake_worker)
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout(seconds):
                 return await pending.answer
-        except TimeoutError:
+        except TIMED_OUT:
             self._observer.count_shed("deadline")
             raise LateError from None
         except asyncio.CancelledError:
@@ -299,7 +302,7 @@ class Batcher:
         took: float,
     ) -> None:
         self._observer.batch([pending.job for pending in batch], waits, took)
-        for pending, result in zip(batch, results, strict=True):
+        for pending, result in zip_equal(batch, results):
             if pending.answer.done():
                 continue
             if isinstance(result, Exception):

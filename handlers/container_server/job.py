@@ -33,6 +33,7 @@ from handlers.manifest import Manifest
 from handlers.scoring import predictor, request_merging
 from handlers.scoring.errors import InvalidInputError, ScoringError
 from handlers.scoring.scorer import Scorer
+from handlers.values import remove_prefix
 
 _LOG = logging.getLogger(__name__)
 DONE, AGAIN, NEVER = 0, 1, 2
@@ -44,7 +45,7 @@ _SHARES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Share:
     """The files whose place leaves `index`, divided by `of`."""
 
@@ -134,8 +135,8 @@ def _list_pairs(source: str, target: str, share: Share) -> Iterator[tuple[Addres
         if share.index == 0:
             yield Address.read(source), Address.read(target)
         return
-    bucket, _, prefix = source.removeprefix("s3://").partition("/")
-    to, _, folder = target.removeprefix("s3://").partition("/")
+    bucket, _, prefix = remove_prefix(source, "s3://").partition("/")
+    to, _, folder = remove_prefix(target, "s3://").partition("/")
     if not (source.startswith("s3://") and target.startswith("s3://") and bucket and to):
         raise InvalidInputError(
             "A folder and the folder for its answers are needed, each as s3://BUCKET/FOLDER/."
@@ -150,7 +151,7 @@ def _list_pairs(source: str, target: str, share: Share) -> Iterator[tuple[Addres
             "another folder for them."
         )
     for key in _list_keys(bucket, prefix)[share.index :: share.of]:
-        answers = f"{folder}{key.removeprefix(prefix)}.jsonl"
+        answers = f"{folder}{remove_prefix(key, prefix)}.jsonl"
         yield Address(bucket=bucket, key=key), Address(bucket=to, key=answers)
 
 

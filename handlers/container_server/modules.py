@@ -17,10 +17,11 @@ from handlers.scoring.predictor import Predictor
 
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import TypeAlias
 
     import torch
 
-Call = Callable[..., Any]
+Call: TypeAlias = "Callable[..., Any]"
 
 
 class UnsupportedError(Exception):

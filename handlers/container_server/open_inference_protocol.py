@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,7 +20,12 @@ from handlers.scoring.request_parsing import Request
 from handlers.scoring.responses import jsonable
 from handlers.scoring.schema.signature import DataType, Type, read_schema
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 _DTYPES: Final = {
     "BOOL": "bool",
     "UINT8": "uint8",
@@ -44,7 +49,7 @@ _OWN: Final = frozenset({"binary_data_output", "binary_data_size", "binary_data"
 """Parameters of the protocol; the others are the model's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Infer:
     """A request, read: what is scored, and how the answer is to be written."""
 
@@ -103,7 +108,7 @@ def _read_outputs(outputs: object, *, binary: bool) -> tuple[tuple[str, bool], .
         raise InvalidInputError("`outputs` names an output twice. Name each once.")
     return tuple(
         (name, bool(_read_parameters(each).get("binary_data", binary)))
-        for name, each in zip(names, outputs, strict=True)
+        for name, each in zip(names, outputs)
     )
 
 

@@ -17,11 +17,16 @@ from handlers.scoring.errors import ScoringError
 from handlers.scoring.request_parsing import JSON
 from handlers.scoring.scorer import Checked, Scorer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
 _LOG = logging.getLogger(__name__)
-Load = Callable[[Manifest, Path], predictor.Predictor]
+Load: TypeAlias = "Callable[[Manifest, Path], predictor.Predictor]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Copy:
     """On one device; nothing was run on it yet where `warm` is None."""
 

@@ -14,9 +14,14 @@ from handlers.container_server.batcher import Job
 from handlers.scoring.errors import ScoringError, TooLargeError
 from handlers.scoring.request_merging import cut, join_rows, shares
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
 _LOG = logging.getLogger(__name__)
 _FULL = ("out of memory", "failed to allocate memory", "bad_alloc", "cublas_status_alloc_failed")
-Predict = Callable[[Any, dict[str, Any] | None], Any]
+Predict: TypeAlias = "Callable[[Any, dict[str, Any] | None], Any]"
 
 
 class Runner:
@@ -96,7 +101,7 @@ def out_of_memory(error: BaseException) -> bool:
     while cause is not None:
         if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError":
             return True
-        if isinstance(cause, RuntimeError | ValueError) or "Error" in type(cause).__name__:
+        if isinstance(cause, (RuntimeError, ValueError)) or "Error" in type(cause).__name__:
             text = str(cause).lower()
             if any(mark in text for mark in _FULL):
                 return True

@@ -24,6 +24,8 @@ from handlers.container_server.batcher import (
 from handlers.container_server.metrics import Metrics
 from handlers.container_server.runner import Runner
 from handlers.container_server.settings import ServiceSettings
+from handlers.http.asgi import run_in_thread
+from handlers.http.timeouts import TIMED_OUT, timeout
 from handlers.manifest import Manifest
 from handlers.observability import log_redaction
 from handlers.scoring import predictor, request_merging
@@ -89,14 +91,11 @@ class Service:
     async def start(self) -> None:
         """Load one copy a device, warm each up, and be ready. Raises what a loader raises."""
         begun = time.monotonic()
-        loaded = await asyncio.to_thread(self._load_replicas)
+        loaded = await run_in_thread(self._load_replicas)
         ready = time.monotonic()
-        example = await asyncio.to_thread(replicas.example, self.scorer, self._folder)
+        example = await run_in_thread(replicas.example, self.scorer, self._folder)
         self.copies = tuple(
-            [
-                await asyncio.to_thread(replicas.warm, each, example, self.settings)
-                for each in loaded
-            ]
+            [await run_in_thread(replicas.warm, each, example, self.settings) for each in loaded]
         )
         self.warm = tuple(each.warm for each in self.copies if each.warm is not None)
         rows = min(each.batch_rows for each in self.warm)
@@ -137,8 +136,8 @@ class Service:
         self.state = State.DRAINING
         begun = time.monotonic()
         if self._batcher is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.drain_seconds):
+            with contextlib.suppress(*TIMED_OUT):
+                async with timeout(self.settings.drain_seconds):
                     await self._batcher.close()
         left = self.settings.linger_seconds - (time.monotonic() - begun)
         await asyncio.sleep(max(0.0, left))
@@ -240,4 +239,4 @@ class Service:
 
     async def off_loop(self, work: Callable[[], object], size_bytes: int) -> object:
         """`work` for a body of so many bytes, without holding up the other requests."""
-        return work() if size_bytes < _INLINE_BYTES else await asyncio.to_thread(work)
+        return work() if size_bytes < _INLINE_BYTES else await run_in_thread(work)

@@ -16,7 +16,7 @@ _PRECISIONS: Final = ("float32", "bfloat16", "float16")
 _TIERS: Final = ("eager", "compile", "graphs")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class ServiceSettings:
     port: int = 8080
     batch_rows: int = 64

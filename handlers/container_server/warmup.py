@@ -20,6 +20,11 @@ from handlers.scoring import request_merging
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Checked
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
 _LOG = logging.getLogger(__name__)
 RTOL: Final = 1e-4
 ATOL: Final = 1e-5
@@ -27,10 +32,10 @@ ATOL: Final = 1e-5
 _ROOM: Final = 0.9
 """Of the device's memory: what may be used at the largest batch."""
 _SHOWN: Final = 8
-Alike = Callable[[Any, Any], bool]
+Alike: TypeAlias = "Callable[[Any, Any], bool]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Warm:
     """Findings about one device."""
 
@@ -105,7 +110,7 @@ def by_row(
         return False, f"rows of the example could not be tried together: {error.message}"
     if whole is None:
         return False, "the model does not answer with one value a row"
-    for mine, single in zip(whole, alone, strict=True):
+    for mine, single in zip(whole, alone):
         if not alike(mine, single):
             return False, "a row is answered otherwise beside other rows"
     return True, f"{shown} rows were answered alike alone and together"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from handlers.events.destinations import Message
 
 _LOG = logging.getLogger(__name__)
-_TEXTS: Any = typing.List[str]  # noqa: UP006 - the worker knows no list[str]
+_TEXTS: Any = typing.List[str]  # the worker knows no list[str]
 _BYTES = {"blob": None, "queue": 48 * 1024, "servicebus": 240 * 1024}
 """Of one answer. A storage queue takes 64 KiB of base64, a standard Service Bus 256 KB:
 https://learn.microsoft.com/en-us/azure/service-bus-messaging/service-bus-azure-and-service-bus-queues-compared-contrasted

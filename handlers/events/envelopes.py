@@ -18,12 +18,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from handlers.events.records import dig, names_source
 from handlers.scoring.errors import InvalidInputError
 
-_Fields: TypeAlias = Mapping[str, object]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
+_Fields: TypeAlias = "Mapping[str, object]"
 _BINARY = {
     b"\x1f\x8b": "is compressed with gzip",
     b"\xf3\x89\x9a\xc2": "is aggregated by the Kinesis Producer Library",
@@ -34,7 +39,7 @@ _BINARY = {
 
 def decode_body(body: object) -> object:
     """JSON of text or bytes; anything else as it is. Raises InvalidInputError."""
-    if not isinstance(body, str | bytes):
+    if not isinstance(body, (str, bytes)):
         return body
     try:
         return json.loads(body)

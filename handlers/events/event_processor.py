@@ -28,6 +28,7 @@ from handlers.scoring import request_parsing
 from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
 from handlers.scoring.request_merging import RequestMerger, Scored
 from handlers.scoring.scorer import Scorer
+from handlers.values import zip_equal
 
 if TYPE_CHECKING:
     from handlers.events.destinations import Destination
@@ -40,7 +41,7 @@ _TRANSIENT = (MemoryError, OSError)
 """Of a model: the same record may be answered later."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Counts:
     records: int
     rows: int
@@ -167,7 +168,7 @@ class EventProcessor:
             return self._of_text(records)
         requests: list[dict[str, Any] | ScoringError] = [self._read_request(r) for r in records]
         results = iter(self._merger.score([r for r in requests if isinstance(r, dict)]))
-        pairs = zip(records, requests, strict=True)
+        pairs = zip(records, requests)
         return [_make_outcome(r, next(results) if isinstance(q, dict) else q) for r, q in pairs]
 
     def _of_s3(self, record: Record, context: Any) -> Outcome:
@@ -207,7 +208,7 @@ class EventProcessor:
                 found[place] = _make_outcome(record, fault)
         for places in groups.values():
             outcomes = self._of_file([records[place] for place in places])
-            found.update(zip(places, outcomes, strict=True))
+            found.update(zip(places, outcomes))
         return [found[place] for place in range(len(records))]
 
     def _of_file(self, records: Sequence[Record]) -> list[Outcome]:
@@ -217,7 +218,7 @@ class EventProcessor:
             results = text_rows(self._scorer, [record.body for record in records])
         except ScoringError as error:  # of the model as a whole
             return [_make_outcome(record, error) for record in records]
-        return [_make_outcome(r, result) for r, result in zip(records, results, strict=True)]
+        return [_make_outcome(r, result) for r, result in zip_equal(records, results)]
 
     def _read_request(self, record: Record) -> dict[str, object] | ScoringError:
         if record.fault is not None:
@@ -299,7 +300,7 @@ def _is_same(one: Record, other: Record) -> bool:
 
 def _payload_bytes(records: Sequence[Record]) -> int | None:
     bodies_ = [record.body for record in records]
-    if not all(isinstance(body, str | bytes) for body in bodies_):
+    if not all(isinstance(body, (str, bytes)) for body in bodies_):
         return None
     return sum(len(body) for body in bodies_)
 
@@ -336,7 +337,7 @@ def _claim_records(
     claims = table.claim([record.id for record in records], context.aws_request_id, seconds)
     return {
         record.id: Outcome(record=record, retry=claim is Claim.ELSEWHERE)
-        for record, claim in zip(records, claims, strict=True)
+        for record, claim in zip_equal(records, claims)
         if claim is not Claim.OURS
     }
 

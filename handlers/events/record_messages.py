@@ -70,7 +70,7 @@ def _write_attribute(text: str) -> str:
 
 def _write_body(body: object) -> tuple[str, str]:
     """The body as text that a queue takes, and how it is written."""
-    if not isinstance(body, str | bytes):
+    if not isinstance(body, (str, bytes)):
         try:
             return json.dumps(body), "text"
         except (TypeError, ValueError, RecursionError):

@@ -21,7 +21,7 @@ _NAME = 800
 _FORM = "The record does not have its source's form."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class FileRef:
     """A file of rows in S3."""
 
@@ -35,7 +35,7 @@ class FileRef:
     """`s3://bucket/key`; None has it named after the input."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Record:
     id: str
     """The same at each delivery, and no other record's: the answer's name."""
@@ -55,7 +55,7 @@ class Record:
     """Why it could not be read, where it could not: the body is then what came."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Outcome:
     record: Record
     answer: bytes | None = None

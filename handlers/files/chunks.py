@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from handlers.scoring import request_parsing
 from handlers.scoring.errors import InvalidInputError
 from handlers.scoring.schema import np
 from handlers.scoring.scorer import Checked, Scorer
+from handlers.values import relax_pattern
 
 
 class Chunk(Protocol):
@@ -26,7 +26,7 @@ class Chunk(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Csv:
     """Whole records below their header."""
 
@@ -50,19 +50,19 @@ class Csv:
         return [replace(self, records=b"".join(part)) for part in parts]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lines:
     """Lines of JSON, each a row or a request of MLflow's."""
 
     lines: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Items(Lines):
     """Texts of the items of one JSON list: rows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Rows of a Parquet file, as a pyarrow.RecordBatch."""
 
@@ -83,7 +83,7 @@ class Batch:
         return [Batch(self.rows.slice(0, middle)), Batch(self.rows.slice(middle))]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     """One request of MLflow's: all of a file."""
 
@@ -96,7 +96,7 @@ class Document:
         return ()
 
 
-_QUOTED = re.compile(rb'(?:\A|(?<=[,\r\n]))"[^"]*+(?:""[^"]*+)*+("?)')
+_QUOTED = re.compile(relax_pattern(r'(?:\A|(?<=[,\r\n]))"[^"]*+(?:""[^"]*+)*+("?)').encode())
 """A cell in quotes, which begins where a cell does: a quote within another is as it is."""
 
 
@@ -135,7 +135,7 @@ def split(records: bytes) -> list[bytes]:
         behind = [line + stop for stop in ends(records[line:])[0]]
         stops = [*stops, line, *behind]
     bounds = [0, *stops, len(records)]
-    found = [records[start:stop] for start, stop in itertools.pairwise(bounds)]
+    found = [records[start:stop] for start, stop in zip(bounds, bounds[1:])]
     return [record for record in found if record.strip(b"\r\n")]
 
 

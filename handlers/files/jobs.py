@@ -14,6 +14,7 @@ from handlers.files.readers import Part
 from handlers.files.scoring import Rows
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Scorer
+from handlers.values import remove_prefix
 
 _LOG = logging.getLogger(__name__)
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -24,7 +25,7 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "4
 _NAME = "AWS_LAMBDA_FUNCTION_NAME"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Limits:
     chunk_bytes: int = CHUNK_BYTES
     bad_rows: int = BAD_ROWS
@@ -47,7 +48,7 @@ class Files:
         self._scorer = scorer
         self._limits = Limits.read(environ, scorer.settings.request_bytes)
         self._own = environ.get(_NAME) or scorer.manifest.model_name
-        self._output = (output or "").removeprefix("s3:")
+        self._output = remove_prefix((output or ""), "s3:")
 
     def score(self, record: Record, file: FileRef, seconds_left: Callable[[], float]) -> Outcome:
         """Score one file; an error is why it can never be scored as it is."""
@@ -115,13 +116,13 @@ class Files:
     def _make_target(self, file: FileRef) -> storage.Address:
         if file.output is not None:
             return storage.Address.read(file.output)
-        bucket, _, prefix = self._output.removeprefix("//").partition("/")
+        bucket, _, prefix = remove_prefix(self._output, "//").partition("/")
         folder = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
         return storage.Address(bucket=bucket, key=f"{folder}{file.key}.jsonl")
 
     def _is_own(self, file: FileRef) -> bool:
         """Tell by its place alone whether an event is of what the function wrote itself."""
-        bucket, _, prefix = self._output.removeprefix("//").partition("/")
+        bucket, _, prefix = remove_prefix(self._output, "//").partition("/")
         folder = prefix.strip("/")
         inside = bool(folder) and file.key.startswith(f"{folder}/")
         return file.output is None and file.bucket == bucket and inside
@@ -135,7 +136,7 @@ def _summarize(file: FileRef, target: storage.Address, **told: object) -> bytes:
 
 
 def _is_transient(error: ScoringError) -> bool:
-    return isinstance(error.__cause__, MemoryError | OSError)
+    return isinstance(error.__cause__, (MemoryError, OSError))
 
 
 def _make_fault(error: Exception) -> ScoringError:

@@ -11,9 +11,12 @@ from typing import Protocol
 
 from handlers.files.chunks import Batch, Csv, Document, Items, Lines, count_cells, ends
 from handlers.scoring.errors import InvalidInputError, TooLargeError
+from handlers.values import relax_pattern, remove_prefix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -23,10 +26,10 @@ _ROW_BYTES = 16
 _PARQUET_ROWS, _PARQUET_STEP_ROWS = 65_536, 64
 """At most in a chunk, and read at a time."""
 _ESCAPED = re.compile("[\udc80-\udcff]")
-_MARKS = re.compile(r'[\[{]++|[\]}]++|,|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_MARKS = re.compile(relax_pattern(r'[\[{]++|[\]}]++|,|"(?:[^"\\]++|\\.)*+"?'), re.DOTALL)
 FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 
-Part = Csv | Lines | Batch | Document
+Part: TypeAlias = "Csv | Lines | Batch | Document"
 
 
 class Bytes(Protocol):
@@ -59,7 +62,7 @@ def _read_csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
     for records in _cut_lines(blocks, chunk_bytes, quoted=True):
         if header is None:
             end = _first_end(records)
-            header, rest = records[:end].removeprefix(_BOM), records[end:]
+            header, rest = remove_prefix(records[:end], _BOM), records[end:]
             if not header.endswith(b"\n"):
                 header += b"\n"
         else:
@@ -72,9 +75,8 @@ def _read_csv(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Csv]:
 def _read_lines(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Lines]:
     first = True
     for text in _cut_lines(blocks, chunk_bytes, quoted=False):
-        lines = [
-            line for line in text.removeprefix(_BOM if first else b"").split(b"\n") if line.strip()
-        ]
+        rest = remove_prefix(text, _BOM) if first else text
+        lines = [line for line in rest.split(b"\n") if line.strip()]
         first = False
         if lines:
             yield Lines(lines)

@@ -20,6 +20,11 @@ from handlers.scoring.responses import encode, jsonable
 from handlers.scoring.schema import np
 from handlers.scoring.scorer import Checked, Scorer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+
 _REQUEST_KEYS = frozenset({*FORMATS, *LLM_KEYS, "params"})
 _LOG = logging.getLogger(__name__)
 _TRANSIENT = (MemoryError, OSError)
@@ -27,7 +32,7 @@ _ALIKE = 16
 """Rows of one form that are worth a call to the model of their own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fault:
     """Reason why one row has no answer."""
 
@@ -35,7 +40,7 @@ class Fault:
     message: str
 
 
-Answers = Sequence[Any]
+Answers: TypeAlias = "Sequence[Any]"
 """For each row what JSON can hold, or a Fault."""
 
 
@@ -109,7 +114,7 @@ class Rows:
         good = [request for request in requests if isinstance(request, dict)]
         results = iter(self._merger.score(good))
         found: list[Any] = []
-        for value, request in zip(values, requests, strict=True):
+        for value, request in zip(values, requests):
             result = next(results) if isinstance(request, dict) else request
             if isinstance(result, ScoringError):
                 if isinstance(result.__cause__, _TRANSIENT):
@@ -168,7 +173,7 @@ def _parse_line(line: bytes) -> object:
 
 
 def _put(found: list[object], places: Iterable[int], answers: Iterable[object]) -> None:
-    for place, answer in zip(places, answers, strict=True):
+    for place, answer in zip(places, answers):
         found[place] = answer
 
 
@@ -188,7 +193,7 @@ def by_row(prediction: object, count: int) -> list[object]:
         columns = [_list_rows(column) for column in prediction.values()]
         if columns and all(len(column) == count for column in columns):
             names = list(prediction)
-            return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+            return [dict(zip(names, row)) for row in zip(*columns)]
     else:
         found = _list_rows(prediction)
         if len(found) == count:

@@ -15,6 +15,7 @@ from typing import Any, Self
 from handlers.aws_clients import AWS_ERRORS, client, code
 from handlers.events.records import FileRef
 from handlers.scoring.errors import InvalidInputError
+from handlers.values import remove_prefix
 
 _LOG = logging.getLogger(__name__)
 _BLOCK_BYTES = 1024 * 1024
@@ -28,7 +29,7 @@ _INPUT, _MODEL = "packager-input", "packager-model"
 _SEQUENCER, THROUGH = "packager-sequencer", "packager-through"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Address:
     bucket: str
     key: str
@@ -36,7 +37,7 @@ class Address:
     @classmethod
     def read(cls, text: str) -> Address:
         """`s3://bucket/key`. Raises InvalidInputError."""
-        bucket, _, key = text.removeprefix("s3://").partition("/")
+        bucket, _, key = remove_prefix(text, "s3://").partition("/")
         if not text.startswith("s3://") or not bucket or not key or key.endswith("/"):
             raise InvalidInputError("The address of a file must be s3://BUCKET/KEY.")
         return cls(bucket=bucket, key=key)
@@ -46,7 +47,7 @@ class Address:
         return f"s3://{self.bucket}/{self.key}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Stamp:
     """Input that an output answers, kept as its metadata."""
 
@@ -61,7 +62,7 @@ class Stamp:
 
     def metadata(self) -> dict[str, str]:
         made = {_INPUT: self.input, _MODEL: self.model, THROUGH: ",".join(self.through)}
-        return made | ({_SEQUENCER: self.sequencer} if self.sequencer else {})
+        return {**made, _SEQUENCER: self.sequencer} if self.sequencer else made
 
 
 class Source:

@@ -123,7 +123,7 @@ def _names(answer: object) -> list[str]:
 
 
 def _write_cell(value: object) -> object:
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
 
 
 def _show_answer(answer: object) -> Any:

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from contextvars import copy_context
+from functools import partial
+from typing import Any
 
 from handlers.http.router import Headers, Router, check_length, decode_headers, encode_headers
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.scorer import Answer, Scorer
 
-Message: TypeAlias = MutableMapping[str, Any]
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias, TypeVar
+
+    Result = TypeVar("Result")
+
+
+Message: TypeAlias = "MutableMapping[str, Any]"
+Scope: TypeAlias = "MutableMapping[str, Any]"
+Receive: TypeAlias = "Callable[[], Awaitable[Message]]"
+Send: TypeAlias = "Callable[[Message], Awaitable[None]]"
 
 TIMED_OUT = Answer(504, "application/json", b"Request processing time exceeded limit")
 
@@ -60,7 +69,7 @@ class App:
         work = self._read_and_score(headers, receive)
         try:
             return await asyncio.wait_for(work, self._scorer.settings.request_timeout_seconds)
-        except TimeoutError:
+        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
             return TIMED_OUT
 
     async def _read_and_score(self, headers: Headers, receive: Receive) -> Answer:
@@ -69,7 +78,13 @@ class App:
         except ScoringError as error:
             return self._scorer.refusal(error)
         content_type = headers.get("content-type")
-        return await asyncio.to_thread(self._scorer.invocations, body, content_type)
+        return await run_in_thread(self._scorer.invocations, body, content_type)
+
+
+async def run_in_thread(function: Callable[..., Result], *given: object) -> Result:
+    """As asyncio.to_thread, which Python has from 3.9 on."""
+    work = partial(copy_context().run, function, *given)
+    return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
 def route(scope: Scope) -> str:

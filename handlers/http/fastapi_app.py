@@ -81,7 +81,7 @@ def _describe_route(app: FastAPI, invocations: dict[str, object]) -> None:
                 description=app.description,
                 routes=app.routes,
             )
-            document["paths"]["/invocations"]["post"] |= invocations
+            document["paths"]["/invocations"]["post"].update(invocations)
             app.openapi_schema = document
         return app.openapi_schema
 

@@ -6,7 +6,6 @@ Types are JSON Schema 2020-12, as OpenAPI 3.1 has them (https://spec.openapis.or
 from __future__ import annotations
 
 import json
-from typing import TypeAlias
 
 from handlers.manifest import Manifest
 from handlers.scoring.schema.signature import (
@@ -24,7 +23,11 @@ from handlers.scoring.schema.signature import (
     read_schema,
 )
 
-JsonSchema: TypeAlias = dict[str, object]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+JsonSchema: TypeAlias = "dict[str, object]"
 _SCALARS: dict[str, JsonSchema] = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer", "format": "int32"},
@@ -203,7 +206,7 @@ def _describe_tensor(spec: TensorSpec) -> JsonSchema:
     for size in reversed(spec.shape):
         made = {"type": "array", "items": made}
         if size >= 0:
-            made |= {"minItems": size, "maxItems": size}
+            made.update({"minItems": size, "maxItems": size})
     return made
 
 

@@ -16,9 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-Headers: TypeAlias = Mapping[str, str]
+Headers: TypeAlias = "Mapping[str, str]"
 """A request's headers by their names in lower case."""
-Pairs: TypeAlias = Iterable[tuple[bytes, bytes]]
+Pairs: TypeAlias = "Iterable[tuple[bytes, bytes]]"
 """Headers as ASGI and Mangum have them."""
 ROUTES = {"/ping": "GET", "/health": "GET", "/version": "GET", "/invocations": "POST"}
 _JSON = "application/json"

@@ -29,6 +29,7 @@ from handlers.importer.bytecode_importer import COLD_FILE, DamagedStoreError
 MAGIC = b"coldst\0\1"
 FOOTER = struct.Struct("<QQ")
 _BLOCKS_HELD = 4
+_BLOCK_BYTES = 1024 * 1024
 _AGAIN = "Deploy the artifact again."
 
 
@@ -156,7 +157,10 @@ class CompressedStore:
     def _place(self, path: str, target: str) -> None:
         expected = self._digests.get(path) or hashlib.sha256(self.read(path) or b"").hexdigest()
         with contextlib.suppress(FileNotFoundError), Path(target).open("rb") as there:
-            if hashlib.file_digest(there, "sha256").hexdigest() == expected:
+            digest = hashlib.sha256()
+            while block := there.read(_BLOCK_BYTES):
+                digest.update(block)
+            if digest.hexdigest() == expected:
                 return
         data = self.read(path) or b""
         if hashlib.sha256(data).hexdigest() != expected:
@@ -178,7 +182,7 @@ class CompressedStore:
         link = Path(target)
         link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         source = f"{self._root}/{path}"
-        if link.is_symlink() and os.readlink(link) == source:  # noqa: PTH115
+        if link.is_symlink() and os.readlink(link) == source:
             return
         made = Path(f"{target}.{os.getpid()}.{get_ident()}")
         made.symlink_to(source)

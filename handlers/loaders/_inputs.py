@@ -43,7 +43,7 @@ def stack_columns(
     wanted = np.result_type(*arrays) if dtype is None else np.dtype(dtype)
     table = np.empty((len(arrays), len(arrays[0])), dtype=wanted)
     with np.errstate(over="ignore", invalid="ignore"):
-        for row, array in zip(table, arrays, strict=True):
+        for row, array in zip(table, arrays):
             row[:] = array
     return table.T
 

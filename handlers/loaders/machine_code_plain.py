@@ -65,7 +65,7 @@ class PlainLibrary:
         given = [data[name] for name in self._columns]
         self._entry.check_columns(self._entry.columns, list(map(len, given)))
         held: Buffers = []
-        forms = zip(given, self._dtypes, self._codes, strict=True)
+        forms = zip(given, self._dtypes, self._codes)
         columns = [self._make_column(*each, held) for each in forms]
         rows = len(given[0])
         if not rows and self._refuses_none:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from handlers.loaders import _inputs, _sessions
 from handlers.manifest import Manifest
+from handlers.values import zip_equal
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -44,7 +45,7 @@ class _Predictor:
             import pandas as pd
 
             return pd.DataFrame(self._flat(answers))
-        return dict(zip(self._outputs, answers, strict=True))
+        return dict(zip_equal(self._outputs, answers))
 
     def _feeds(self, data: Any) -> dict[str, Any]:
         only = next(iter(self._types))
@@ -67,7 +68,7 @@ class _Predictor:
     def _flat(self, answers: list[object]) -> dict[str, npt.NDArray[Any]]:
         return {
             name: np.asarray(answer).reshape(-1)
-            for name, answer in zip(self._outputs, answers, strict=True)
+            for name, answer in zip_equal(self._outputs, answers)
         }
 
 
@@ -83,8 +84,8 @@ def _records(columns: Mapping[str, npt.NDArray[np.generic]]) -> list[dict[str, o
     if len({len(column) for column in columns.values()}) > 1:
         msg = "All arrays must be of the same length"
         raise ValueError(msg)
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    rows = zip(*(column.tolist() for column in columns.values()))
+    return [dict(zip(columns, row)) for row in rows]
 
 
 def load(manifest: Manifest, folder: Path) -> _Predictor:

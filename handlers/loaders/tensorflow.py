@@ -40,7 +40,7 @@ class _Module:
         import numpy as np
         import tensorflow as tf
 
-        if not isinstance(data, np.ndarray | list):
+        if not isinstance(data, (np.ndarray, list)):
             msg = f"the module takes an array or a list, not {type(data).__name__}"
             raise TypeError(msg)
         answer = self._module(tf.convert_to_tensor(data))

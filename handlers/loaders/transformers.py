@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 from handlers.loaders import _serialized
 from handlers.manifest import Manifest
 from handlers.scoring.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, ScoringError
+from handlers.values import remove_prefix
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import pandas as pd
     from transformers import Pipeline, PreTrainedModel
 
-Rows = list[dict[Any, Any]]
+Rows: TypeAlias = "list[dict[Any, Any]]"
 _PAIR = frozenset({"text", "text_pair"})
 _LABELS = "candidate_labels"
 
@@ -51,7 +54,7 @@ class _Predictor:
         return _Predictor(pipeline, self._options)
 
     def predict(self, data: pd.DataFrame, params: dict[str, object] | None) -> object:
-        config = copy.deepcopy(self._config) | (params or {})
+        config = {**copy.deepcopy(self._config), **(params or {})}
         # for pipelines that are of no task here, and never for the pipeline itself
         config.pop("include_prompt", None)
         spaced = not config.pop("collapse_whitespace", False)
@@ -109,8 +112,8 @@ def _check_first(rows: Rows) -> None:
 
 def _is_text(cell: object) -> bool:
     if isinstance(cell, list):
-        return all(isinstance(item, str | bytes) for item in cell)
-    return isinstance(cell, str | bytes)
+        return all(isinstance(item, (str, bytes)) for item in cell)
+    return isinstance(cell, (str, bytes))
 
 
 def _features_of(data: pd.DataFrame) -> list[object]:
@@ -229,7 +232,7 @@ def _likelihoods(_asked: object, answer: Any) -> pd.DataFrame:
     rows = [
         {"sequence": one["sequence"], "labels": label, "scores": score}
         for one in ([answer] if isinstance(answer, dict) else answer)
-        for label, score in zip(one["labels"], one["scores"], strict=False)
+        for label, score in zip(one["labels"], one["scores"])
     ]
     return pd.DataFrame(rows)
 
@@ -279,7 +282,7 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
     version = tuple(map(int, transformers.__version__.split(".")[:2]))
     kept: dict[str, Any] = {}
     if options["dtype"] is not None:
-        dtype = getattr(torch, options["dtype"].removeprefix("torch."))
+        dtype = getattr(torch, remove_prefix(options["dtype"], "torch."))
         kept["dtype" if version >= (4, 56) else "torch_dtype"] = dtype
     model = model_class.from_pretrained(str(root / options["model"]), **kept)
     tokenizer = tokenizer_class.from_pretrained(str(root / options["tokenizer"]))

@@ -44,7 +44,7 @@ def columns(data: Any, step: int = 1, start: int = 0) -> dict[str, Array]:
         found = islice(data.items(), MOST_COLUMNS)
         return {str(n): np.asarray(v)[start::step] for n, v in found if np.ndim(v) == 1}
     if isinstance(data, list):
-        data = np.asarray(data) if data and isinstance(data[0], int | float | str) else None
+        data = np.asarray(data) if data and isinstance(data[0], (int, float, str)) else None
     return _list_columns(data, step, start) if isinstance(data, np.ndarray) else {}
 
 
@@ -59,7 +59,7 @@ def _list_columns(data: Array, step: int, start: int) -> dict[str, Array]:
 def answers(prediction: object, step: int = 1, start: int = 0) -> dict[str, Array]:
     """As `columns`; the only column of an answer has no name that is sure to stay."""
     found = columns(prediction, step, start)
-    return dict(zip("0", found.values(), strict=True)) if len(found) == 1 else found
+    return dict(zip("0", found.values())) if len(found) == 1 else found
 
 
 @dataclass(slots=True)

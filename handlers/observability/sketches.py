@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from handlers.scoring.schema import np
-from handlers.values import dataclass
+from handlers.values import dataclass, zip_equal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def compare(base: Sketch, values: Array) -> Moved:
 
 def _compare_words(base: Sketch, hashes: Sequence[int]) -> Moved:
     found = Counter(each for each in hashes if each >= 0)
-    total = found.total()
+    total = sum(found.values())
     missing = 1 - total / len(hashes)
     if not total or not base.shares:
         return Moved(None, missing)
@@ -137,7 +137,7 @@ def _measure_psi(expected: Sequence[float], counts: Sequence[int]) -> float | No
     total = sum(counts) + 0.5 * len(counts)
     base = [each + 0.5 / total for each in expected]
     whole = math.fsum(base)
-    pairs = (((n + 0.5) / total, each / whole) for n, each in zip(counts, base, strict=True))
+    pairs = (((n + 0.5) / total, each / whole) for n, each in zip_equal(counts, base))
     return math.fsum((seen - share) * math.log(seen / share) for seen, share in pairs)
 
 
@@ -150,7 +150,7 @@ def _read_numbers(values: Array) -> Array | None:
         return values.astype(np.float64)
     if values.dtype == object:
         try:
-            if any(isinstance(value, str | bytes) for value in values):
+            if any(isinstance(value, (str, bytes)) for value in values):
                 return None
             return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
         except (TypeError, ValueError):

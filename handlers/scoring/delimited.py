@@ -18,6 +18,7 @@ from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import Column, Table, objects
 from handlers.scoring.schema.signature import BINARY, BOOLEAN, DOUBLE, STRING, ColumnSpec, Schema
 from handlers.scoring.schema.tables import check_extent
+from handlers.values import relax_pattern, remove_prefix, zip_equal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ NULLS = frozenset(
 )  # fmt: skip
 _NUMBER = re.compile(
     # possessive: what was read once is not read again in another way, however long it is
-    r"[ \t\n\r\f\v]*+[+-]?(?:(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:e[+-]?[0-9]++)?|inf(?:inity)?)"
-    r"[ \t\n\r\f\v]*+",
+    relax_pattern(
+        r"[ \t\n\r\f\v]*+[+-]?"
+        r"(?:(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:e[+-]?[0-9]++)?|inf(?:inity)?)"
+        r"[ \t\n\r\f\v]*+"
+    ),
     re.ASCII | re.IGNORECASE,
 )
-_WHOLE = re.compile(r"[ \t]*+[+-]?[0-9]++[ \t]*+", re.ASCII)
+_WHOLE = re.compile(relax_pattern(r"[ \t]*+[+-]?[0-9]++[ \t]*+"), re.ASCII)
 _NAN = float("nan")
 _PLAIN = b"0123456789+-.eE"
 _MAX_REPEATED = 1000
@@ -108,21 +112,19 @@ def parse_csv(text: str, schema: Schema) -> Table:
     schema.check_scalars()
     header, rows = _read_rows(text)
     labels = len(rows[0]) - len(header) if rows else 0
-    series = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+    series = list(zip(*rows)) if rows else [()] * len(header)
     columns: dict[Any, Column] = {}
     if schema.named:
-        for name, cells in zip(header, series[labels:], strict=True):
+        for name, cells in zip_equal(header, series[labels:]):
             spec = schema.by_name.get(name)
             if isinstance(spec, ColumnSpec):
                 columns[name] = _column(cells, spec.type)
     else:
         # pandas counts the rows' labels as columns
-        typed = [
-            _column(cells, spec.type) for cells, spec in zip(series, schema.columns, strict=False)
-        ]
+        typed = [_column(cells, spec.type) for cells, spec in zip(series, schema.columns)]
         left = header[: len(schema.columns)]
         typed += map(_infer_column, series[len(typed) : labels + len(left)])
-        columns = dict(zip(left, typed[labels:], strict=True))
+        columns = dict(zip_equal(left, typed[labels:]))
     return Table(columns, len(rows), [row[labels - 1] for row in rows] if labels else None)
 
 
@@ -131,7 +133,7 @@ def _read_rows(text: str) -> tuple[list[str], list[list[str]]]:
     end = "\x00end of body\x00"
     lines = [
         row
-        for row in csv.reader(io.StringIO(f"{text.removeprefix(chr(0xFEFF))}\n{end}", newline=""))
+        for row in csv.reader(io.StringIO(f"{remove_prefix(text, chr(0xFEFF))}\n{end}", newline=""))
         if row and not (len(row) == 1 and not row[0].strip() and row[0] != "")
     ]
     if lines[-1] != [end]:

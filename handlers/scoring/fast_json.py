@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 
 from handlers.scoring.schema import PLAIN, np
 from handlers.scoring.schema.signature import Json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import Any, Final, TypeAlias
 
 LARGE_BYTES = 64 * 1024
 """From here on the parser's import is repaid within a few requests (docs/adr/0003)."""
 REPAID_BYTES = 4 * 1024 * 1024
 """Of small bodies so far: as many more repay the import, at 4 to 5 microseconds saved a KB."""
 
+FLOATS: Final[Any] = list[float] if sys.version_info >= (3, 9) else __import__("typing").List[float]
+"""As msgspec is told it."""
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 _SHORTEST, _LONGEST = 1e-4, 1e16
 """Between these `repr` writes a float without an exponent, and so does msgspec."""
@@ -75,7 +78,7 @@ def decode(body: bytes | str) -> Json:
     return json.loads(body)
 
 
-@cache
+@lru_cache(maxsize=None)
 def msgspec() -> Any:
     """The module, or None where it is not installed: looked for once."""
     try:

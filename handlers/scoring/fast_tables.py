@@ -21,6 +21,7 @@ from handlers.scoring.row_spans import lists_of, measure_brackets, measure_lines
 from handlers.scoring.schema import np
 from handlers.scoring.schema.columns import Column, Table
 from handlers.scoring.schema.signature import DataType, Json, Schema
+from handlers.values import remove_suffix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,19 +67,20 @@ class Reader:
         if msgspec is None:
             return None
         from typing import Any as Anything
+        from typing import Dict, List
 
         strict = {"forbid_unknown_fields": True, "gc": False}
         fields = [(f"f{i}", float) for i in range(len(self._dtypes))]
         renamed = {f"f{i}": name for i, name in enumerate(self._dtypes)}
         row: Any = msgspec.defstruct("Row", fields, rename=renamed, **strict)
-        rows = [("columns", list[str]), ("data", list[list[float]])]
+        rows = [("columns", List[str]), ("data", List[List[float]])]
         split: Any = msgspec.defstruct("Split", rows, **strict)
         body = msgspec.defstruct(
             "Body",
             [
                 ("dataframe_split", split, None),
-                ("dataframe_records", list[row], None),
-                ("inputs", dict[str, list[float]], None),
+                ("dataframe_records", List[row], None),
+                ("inputs", Dict[str, List[float]], None),
                 ("params", Anything, None),
             ],
             **strict,
@@ -147,7 +149,7 @@ class Reader:
         if any(value != _CELLS for value in inputs.values()):
             return None
         columns: dict[str, Array] = {}
-        for name, cells in zip(inputs, lists, strict=True):
+        for name, cells in zip(inputs, lists):
             values = self._read_numbers(cells, large=True)
             if values is None:
                 return None
@@ -160,7 +162,7 @@ class Reader:
         if not self._dtypes:
             return None
         header, _, lines = text.partition("\n")
-        header = header.removesuffix("\r")
+        header = remove_suffix(header, "\r")
         names = header.split(",")
         if not (all(names) and header.strip()) or _SPECIAL.search(header):
             return None
@@ -169,7 +171,7 @@ class Reader:
         cells = lines.encode("ascii")
         if b"\r" in cells:
             cells = cells.replace(b"\r\n", b"\n")
-        cells = cells.removesuffix(b"\n")
+        cells = remove_suffix(cells, b"\n")
         if b"\r" in cells:
             return None
         matrix = self._read_lines(cells)
@@ -215,7 +217,7 @@ class Reader:
 
     def _make_table(self, block: Array) -> Table | None:
         columns: dict[Any, Column] = {}
-        for (name, dtype), cells in zip(self._dtypes.items(), block, strict=True):
+        for (name, dtype), cells in zip(self._dtypes.items(), block):
             if dtype != cells.dtype and np.abs(cells).max(initial=0) >= EXACT:
                 return None  # an integer may have been rounded once already
             columns[name] = Column(_narrow_cells(cells, dtype))
@@ -253,7 +255,7 @@ def _numbers(cells: bytes, *, large: bool) -> Array | None:
         if parser is not None:
             return _read_buffer(cells, parser)
         if msgspec is not None:
-            return _read_doubles(msgspec.json.decode(text, type=list[float]))
+            return _read_doubles(msgspec.json.decode(text, type=fast_json.FLOATS))
         values = json.loads(text)
         return _read_doubles(values) if set(map(type, values)) <= _NUMBERS else None
     except REFUSALS:

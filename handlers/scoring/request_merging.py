@@ -7,7 +7,6 @@ halved until the requests that make it raise are alone.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import sys
@@ -23,7 +22,7 @@ from handlers.values import dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any
+    from typing import Any, TypeAlias
 
     import pandas as pd
 
@@ -37,7 +36,7 @@ class Scored:
     rows: int
 
 
-Result = Scored | ScoringError
+Result: TypeAlias = "Scored | ScoringError"
 _TEXT_BYTES = 4096
 """Of one text in an array: shorter ones of several requests go to the model together."""
 
@@ -177,7 +176,7 @@ def shares(prediction: object, lengths: Sequence[int]) -> list[Any] | None:
     """The prediction cut by rows; None where it has not one row for each that was sent."""
     total = sum(lengths)
     bounds = np.cumsum([0, *lengths]).tolist()
-    pairs = list(itertools.pairwise(bounds))
+    pairs = list(zip(bounds, bounds[1:]))
     if isinstance(prediction, dict):
         columns = list(prediction.values())
         if not columns or not all(_has_rows(column, total) for column in columns):

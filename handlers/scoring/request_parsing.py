@@ -23,7 +23,7 @@ from handlers.scoring.schema.columns import Table
 from handlers.scoring.schema.model_spec import Model
 from handlers.scoring.schema.quirks import Quirks
 from handlers.scoring.schema.signature import Json
-from handlers.values import dataclass
+from handlers.values import dataclass, remove_prefix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _data(key: str, value: object, model: Model, *, sound: bool) -> object:
     except DATA_ERRORS as error:
         said = (
             f"Provided {key} field is not a valid dataframe representation in "
-            f"'{key.removeprefix('dataframe_')}' format."
+            f"'{remove_prefix(key, 'dataframe_')}' format."
         )
         whole = partial(_word_failure, said, error, key, value)
         raise InvalidInputError(said, whole=whole) from error
@@ -202,7 +202,7 @@ def _word_failure(said: str, error: Exception, key: str, value: Json) -> str:
 
 
 def _name_kind(value: object) -> str:
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):
         return "dictionary" if isinstance(value, dict) else "list"
     return f"type {type(value)}"
 

@@ -67,7 +67,7 @@ def jsonable(prediction: object) -> object:
 
 def row_count(prediction: Any) -> int:
     """Rows answered: 1 for whatever is not a sequence."""
-    if isinstance(prediction, dict | str | bytes):
+    if isinstance(prediction, (dict, str, bytes)):
         return 1
     try:
         return len(prediction)
@@ -89,10 +89,10 @@ def _make_plain(value: object) -> object:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, (bytes, bytearray)):
         return _base64_lines(value)
     datetime = sys.modules.get("datetime")
-    if datetime is not None and isinstance(value, datetime.date | datetime.time):
+    if datetime is not None and isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     pydantic = sys.modules.get("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):

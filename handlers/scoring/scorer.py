@@ -16,7 +16,7 @@ from handlers.scoring.schema import PLAIN
 from handlers.scoring.schema.columns import Table
 from handlers.scoring.schema.model_spec import Model
 from handlers.scoring.settings import FIXED, Settings
-from handlers.values import dataclass
+from handlers.values import dataclass, remove_prefix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Scorer:
             return error
         from handlers.scoring.schema.enforcement import quote_data
 
-        said = error.get_whole()().removeprefix(_REFUSED)
+        said = remove_prefix(error.get_whole()(), _REFUSED)
         return ScoringError(
             error.message,
             error_code=error.error_code,

@@ -35,10 +35,10 @@ from handlers.scoring.schema.signature import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
 
 _NOT_VALID = "Ensure that the input is a valid JSON-formatted string."
-Spec = ColumnSpec | TensorSpec | None
+Spec: TypeAlias = "ColumnSpec | TensorSpec | None"
 
 
 def parse_inputs(data: object, schema: Schema | None, quirks: Quirks) -> object:
@@ -167,7 +167,7 @@ def _are_alike(values: list[object], kinds: set[type]) -> bool:
 
 
 def _same_lengths(parsed: dict[str, object], schema: Schema | None) -> None:
-    sized = {n: v for n, v in parsed.items() if isinstance(v, list | np.ndarray)}
+    sized = {n: v for n, v in parsed.items() if isinstance(v, (list, np.ndarray))}
     if schema is not None and schema.named:
         nested = {s.name for s in schema.columns if isinstance(s.type, Array)}
         names = [n for n in schema.required if n in sized and n not in nested]

@@ -22,6 +22,7 @@ def target(facts_dir: Path | None = None) -> Target:
             host=HostKind.SERVER,
             entrypoint="handlers.container.main",
             requires=(
+                "async-timeout>=4; python_version < '3.11'",
                 # `batch` reads and writes S3
                 "botocore>=1.40",
                 "fastapi>=0.120",
@@ -36,7 +37,7 @@ def target(facts_dir: Path | None = None) -> Target:
             ),
             handlers=(
                 "container.py",
-                *("http/router.py", "http/asgi.py", "http/fastapi_app.py"),
+                *("http/router.py", "http/asgi.py", "http/fastapi_app.py", "http/timeouts.py"),
                 "container_server/*.py",
             ),
             keep=("uvicorn", "httptools", "uvloop", "opentelemetry", "opentelemetry_*", "botocore"),

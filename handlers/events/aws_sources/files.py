@@ -13,6 +13,7 @@ from typing import Any
 
 from handlers.events.records import FileRef, Outcome, Record, RecordsFailedError, text_of
 from handlers.scoring.errors import InvalidInputError
+from handlers.values import remove_prefix
 
 NAME = "files"
 RETURNS = True
@@ -37,7 +38,7 @@ def identify_entry(event: Any) -> tuple[object, object]:
 
 def read_entry(event: Any) -> list[Record]:
     """Raises InvalidInputError for an address without a key."""
-    bucket, _, key = event["input"].removeprefix("s3://").partition("/")
+    bucket, _, key = remove_prefix(event["input"], "s3://").partition("/")
     if not bucket or not key or event["input"] == event["output"]:
         raise InvalidInputError(
             "The event must name two files, `input` and `output`, each as s3://BUCKET/KEY."

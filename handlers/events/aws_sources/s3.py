@@ -33,6 +33,7 @@ from handlers.events.records import (
     text_of,
 )
 from handlers.scoring.errors import InvalidInputError
+from handlers.values import remove_prefix
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _is_test(event: object) -> bool:
 def _of_bucket(found: Sequence[dict[str, Any]], item: str | None) -> list[Record]:
     made = []
     for record in found:
-        if not str(record.get("eventName", "")).removeprefix("s3:").startswith("ObjectCreated"):
+        if not remove_prefix(str(record.get("eventName", "")), "s3:").startswith("ObjectCreated"):
             continue
         thing = record["s3"]["object"]
         file = FileRef(
@@ -134,7 +135,7 @@ def _read_optional(value: object) -> str | None:
 
 
 def _list_records(file: FileRef, item: str | None, told: dict[str, object]) -> list[Record]:
-    bucket, _, prefix = os.environ.get("PACKAGER_INPUT", "").removeprefix("s3://").partition("/")
+    bucket, _, prefix = remove_prefix(os.environ.get("PACKAGER_INPUT", ""), "s3://").partition("/")
     if bucket and not (file.bucket == bucket and file.key.startswith(prefix)):
         _LOG.warning(
             "Passed over an object outside of PACKAGER_INPUT. Narrow the bucket's notices to that "

@@ -20,12 +20,14 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from handlers.events.records import Outcome, Reader, all_or_nothing
 from handlers.scoring.errors import suggest_name
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from azure.functions import Blueprint
 
 _LOG = logging.getLogger(__name__)
@@ -39,9 +41,9 @@ STORAGE = "AzureWebJobsStorage"
 SERVICE_BUS = "PACKAGER_SERVICEBUS"
 EVENT_HUBS = "PACKAGER_EVENTHUBS"
 
-Arguments: TypeAlias = Mapping[str, Any]
+Arguments: TypeAlias = "Mapping[str, Any]"
 """By name, as the worker hands them over; `context` is the invocation's."""
-Decorator: TypeAlias = Callable[[Any], Any]
+Decorator: TypeAlias = "Callable[[Any], Any]"
 
 
 class Trigger(Reader, Protocol):

@@ -31,7 +31,7 @@ __all__ = [
 
 NAME = "eventhubs"
 RETURNS = False
-TYPES = {"event": typing.List[func.EventHubEvent]}  # noqa: UP006 - the worker knows no list[...]
+TYPES = {"event": typing.List[func.EventHubEvent]}  # the worker knows no list[...]
 ANSWER = "{rand-guid}"
 BURIES = True
 

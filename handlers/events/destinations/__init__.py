@@ -15,7 +15,7 @@ from typing import Protocol, cast
 KINDS = ("s3", "sqs", "eventbridge", "dynamodb", "firehose")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Message:
     id: str
     body: bytes

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from handlers.aws_clients import AWS_ERRORS, client, code
 from handlers.events.destinations import Message, chunks
+from handlers.values import zip_equal
 
 _LOG = logging.getLogger(__name__)
 _COUNT = 10
@@ -43,7 +44,7 @@ class _Bus:
                 )
                 failed.update(chunk)
                 continue
-            found = zip(chunk, answer["Entries"], strict=True)
+            found = zip_equal(chunk, answer["Entries"])
             failed.update(place for place, entry in found if entry.get("ErrorCode"))
         return frozenset(failed)
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from handlers.aws_clients import AWS_ERRORS, client, code
 from handlers.events.destinations import Message
+from handlers.values import remove_prefix
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 16
@@ -74,5 +75,5 @@ class _Bucket:
 
 def open_at(address: str) -> _Bucket:
     """`//bucket/prefix`; the prefix is a folder, with a slash at its end or not."""
-    bucket, _, prefix = address.removeprefix("//").partition("/")
+    bucket, _, prefix = remove_prefix(address, "//").partition("/")
     return _Bucket(bucket, f"{prefix.rstrip('/')}/" if prefix.strip("/") else "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import GenericAlias
 
 from handlers.scoring.plain.dtypes import (
     BOOL,
@@ -23,12 +22,13 @@ from handlers.scoring.plain.dtypes import (
     limits_of,
     set_cells,
 )
+from handlers.values import zip_equal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, Self, TypeAlias
 
-Shape = tuple[int, ...]
+Shape: TypeAlias = "tuple[int, ...]"
 nan: Final = math.nan
 _MOST_DIMENSIONS: Final = 64
 _RAGGED: Final = (
@@ -41,7 +41,6 @@ class Array:
     """Cells in row order: a list, or a buffer of numbers as they were read."""
 
     __slots__ = ("cells", "dtype", "shape")
-    __class_getitem__: Cell = classmethod(GenericAlias)
     __hash__ = None  # type: ignore[assignment]  # what is equal is told cell by cell
 
     def __init__(self, cells: Cells, dtype: DType, shape: Shape | None = None) -> None:
@@ -89,6 +88,9 @@ class Array:
             raise ValueError(msg)
         return Array(self.cells, self.dtype, shape)
 
+    def __class_getitem__(cls, _: object) -> type[Self]:
+        return cls
+
     def copy(self) -> Array:
         return Array(list(self.cells), self.dtype, self.shape)
 
@@ -98,7 +100,7 @@ class Array:
             rows, column = key
             return Array(self.cells[column :: self.shape[1]], self.dtype)[rows]
         if isinstance(key, Array):
-            kept = [cell for cell, wanted in zip(self.cells, key.cells, strict=True) if wanted]
+            kept = [cell for cell, wanted in zip_equal(self.cells, key.cells) if wanted]
             return Array(kept, self.dtype)
         if isinstance(key, slice):
             width = math.prod(self.shape[1:])
@@ -114,7 +116,7 @@ class Array:
         """One cell by its place, or those that `key` has true, in order."""
         if isinstance(key, Array):
             new = iter(value.cells)
-            pairs = zip(self.cells, key.cells, strict=True)
+            pairs = zip_equal(self.cells, key.cells)
             self.cells = [next(new) if chosen else cell for cell, chosen in pairs]
         else:
             (self.cells[key],) = set_cells([value], self.dtype)
@@ -156,7 +158,7 @@ def array(data: Cell, dtype: object = None) -> Array:
     wanted = None if dtype is None else DType(dtype)
     shape: Shape
     leaves: Sequence[Cell]
-    if not isinstance(data, list | tuple):
+    if not isinstance(data, (list, tuple)):
         shape, leaves = (), [data]
     elif wanted is OBJECT:
         return Array(list(data), OBJECT)
@@ -182,7 +184,7 @@ def _flatten(data: Sequence[Cell], depth: int = 1) -> tuple[Shape, Sequence[Cell
 def _flatten_part(part: Cell, depth: int) -> tuple[Shape, Sequence[Cell]]:
     if isinstance(part, Array):
         return part.shape, part.cells
-    return _flatten(part, depth + 1) if isinstance(part, list | tuple) else ((), [part])
+    return _flatten(part, depth + 1) if isinstance(part, (list, tuple)) else ((), [part])
 
 
 def _infer(leaves: Sequence[Cell]) -> DType:
@@ -256,7 +258,7 @@ def ndim(value: Cell) -> int:
 
 
 def isscalar(value: object) -> bool:
-    return isinstance(value, int | float | complex | str | bytes | Generic)
+    return isinstance(value, (int, float, complex, str, bytes, Generic))
 
 
 def _test_cells(values: Cell, test: Callable[[Cell], bool]) -> Array:

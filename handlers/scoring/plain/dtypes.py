@@ -6,7 +6,6 @@ import builtins
 import itertools
 from array import array as buffer
 from collections.abc import Callable, Sequence
-from types import GenericAlias
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +25,14 @@ class DType:
     """One dtype; there is one object of each, whatever it is asked for by."""
 
     __slots__ = ("_shown", "itemsize", "kind", "name", "str")
-    __class_getitem__: Cell = classmethod(GenericAlias)
     name: builtins.str
     kind: builtins.str
     itemsize: int
     str: builtins.str
     _shown: builtins.str
+
+    def __class_getitem__(cls, _: object) -> type[Self]:
+        return cls
 
     def __new__(cls, spec: object) -> Self:
         """Raises TypeError for a dtype that tables of scalar columns do not have."""

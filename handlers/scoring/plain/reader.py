@@ -115,7 +115,7 @@ def _read_doubles(cells: bytes, *, large: bool) -> buffer[float] | None:
         return found
     text = b"[%s]" % cells
     if msgspec is not None:
-        return buffer("d", msgspec.json.decode(text, type=list[float]))
+        return buffer("d", msgspec.json.decode(text, type=fast_json.FLOATS))
     values = json.loads(text)
     return buffer("d", values) if set(map(type, values)) <= _NUMBERS else None
 

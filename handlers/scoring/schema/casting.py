@@ -61,7 +61,7 @@ def cast_table(table: Table, schema: Schema, quirks: Quirks) -> None:
         pairs: list[tuple[Name, Any]] = [(spec.name, spec) for spec in schema.columns]
     else:
         names = [name for name, _ in table.every]
-        pairs = list(zip(names, schema.columns, strict=False))
+        pairs = list(zip(names, schema.columns))
     alone = _cast_alone(quirks)
     for name, spec in pairs:
         if name in table.columns:

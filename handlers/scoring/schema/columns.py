@@ -144,7 +144,7 @@ def are_widened(values: object) -> bool:
 
 
 def _text_length(value: object) -> int:
-    if isinstance(value, str | bytes):
+    if isinstance(value, (str, bytes)):
         return len(value)
     if isinstance(value, dict):
         return len(str(value))

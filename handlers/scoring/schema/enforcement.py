@@ -154,7 +154,7 @@ def _pair_columns(table: Table, schema: Schema) -> list[tuple[Name, ColumnSpec]]
                 "inputs. Note: the inputs were not named in the signature so we can only verify "
                 "their count."
             )
-        return list(zip(names, schema.columns, strict=False))
+        return list(zip(names, schema.columns))
     missing = [name for name in schema.required if name not in table.columns]
     if missing:
         extra = [name for name in table.columns if name not in schema.by_name]
@@ -315,7 +315,7 @@ def _enforce_numeric(name: Name, values: Cells) -> Column:
     cells = [None if hasattr(v, "__len__") and len(v) == 0 else v for v in values]
     found = np.empty(len(cells))
     for i, value in enumerate(cells):
-        if isinstance(value, list | dict | np.ndarray):
+        if isinstance(value, (list, dict, np.ndarray)):
             said = f"Invalid object type at position {i}"
             raise SchemaError(FOREIGN, whole=partial(str, said)) from TypeError(said)
         try:

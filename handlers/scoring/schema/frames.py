@@ -32,7 +32,7 @@ def to_dataframe(table: Table) -> pd.DataFrame:
         and np.dtype(object) not in dtypes
     ):
         block = np.empty((len(columns), table.rows), dtype=dtypes.pop())
-        for row, column in zip(block, columns, strict=True):
+        for row, column in zip(block, columns):
             row[:] = column.cells
         # an Index would read numbers for names as labels of its own: only text goes this way
         return pd.DataFrame(block.T, columns=names, index=table.index, copy=False)

@@ -58,10 +58,10 @@ def _enforce_scalar(data: object, wanted: DataType, *, required: bool, quirks: Q
 
 
 def _enforce_list(data: object, wanted: Array, *, required: bool, quirks: Quirks) -> object:
-    empty = data is None or (isinstance(data, list | np.ndarray) and len(data) == 0)
+    empty = data is None or (isinstance(data, (list, np.ndarray)) and len(data) == 0)
     if empty and (not required or isinstance(wanted.items, AnyType)):
         return data
-    if not isinstance(data, list | np.ndarray):
+    if not isinstance(data, (list, np.ndarray)):
         raise SchemaError(f"Expected data to be list or numpy array, got {type(data).__name__}")
     if not isinstance(wanted.items, DataType):
         return _enforce_each(data, wanted.items, required=required, quirks=quirks)

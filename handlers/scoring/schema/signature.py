@@ -255,6 +255,6 @@ def _read_tensor(spec: Mapping[str, Json]) -> TensorSpec:
 def _param_type(spec: Mapping[str, Json]) -> DataType | Object:
     kind = spec.get("type") or spec["dtype"]
     found = read_type({**spec, "type": kind})
-    if not isinstance(found, DataType | Object):
+    if not isinstance(found, (DataType, Object)):
         raise TypeError(f"param {spec['name']!r} is of type {kind}")
     return found

@@ -74,7 +74,7 @@ def check_shape(data: object) -> None:
     inner = list(data.values()) if isinstance(data, dict) else data
     if not isinstance(inner, list):
         return
-    sent = sum(len(v) if isinstance(v, list | dict) else 1 for v in inner)
+    sent = sum(len(v) if isinstance(v, (list, dict)) else 1 for v in inner)
     keys = {key for v in inner if isinstance(v, dict) for key in v}
     longest = max((len(v) for v in inner if isinstance(v, list)), default=0)
     outer, across = len(inner), max(longest, len(keys))
@@ -130,13 +130,13 @@ def from_rows(
     check_extent(len(rows), width, len(rows) * width if len(widths) == 1 else sum(map(len, rows)))
     if names is not None and len(names) != width:
         raise ValueError(f"{len(names)} columns passed, passed data had {width} columns")
-    series = list(zip(*rows, strict=True)) if len(widths) == 1 else list(zip_longest(*rows))
+    series = list(zip(*rows)) if len(widths) == 1 else list(zip_longest(*rows))
     labels = range(width) if names is None else names
     kept = None if wanted is None else frozenset(wanted)
     return Table.name_columns(
         (
             (name, infer(values, quirks))
-            for name, values in zip(labels, series, strict=True)
+            for name, values in zip(labels, series)
             if kept is None or name in kept
         ),
         len(rows),
@@ -148,7 +148,7 @@ def _check_split_labels(names: Json, index: Json, quirks: Quirks) -> None:
     for key, value in (("columns", names), ("index", index)):
         if value is not None and not isinstance(value, list):
             raise TypeError(f"{key} must be a list")
-    if names is not None and not all(isinstance(n, str | int | float | None) for n in names):
+    if names is not None and not all(isinstance(n, (str, int, float, type(None))) for n in names):
         raise ValueError("columns must be names")
     for labels in (names, index):
         check_labels(labels or ())

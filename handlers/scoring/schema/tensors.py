@@ -119,7 +119,7 @@ def _check_shape(values: NDArray, spec: TensorSpec) -> NDArray:
         return values
     if len(shape) > 1 and -1 in shape[1:] and values.ndim == 1 and values.dtype == _OBJECT:
         return values  # ragged
-    sizes = zip(shape, values.shape, strict=False)
+    sizes = zip(shape, values.shape)
     if len(shape) != values.ndim or any(w not in {-1, h} for w, h in sizes):
         raise SchemaError(f"Shape of input {values.shape} does not match expected shape {shape}.")
     have = np.dtype(values.dtype.char) if values.dtype.char in "US" else values.dtype

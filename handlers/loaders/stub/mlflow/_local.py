@@ -9,7 +9,8 @@ from mlflow.exceptions import MlflowException
 
 def flavor(model_uri: str, name: str) -> tuple[Path, dict[str, object]]:
     """(folder, the flavor's part of MLmodel). Raises MlflowException for anything but a folder."""
-    folder = Path(str(model_uri).removeprefix("file://"))
+    text = str(model_uri)
+    folder = Path(text[len("file://") :] if text.startswith("file://") else text)
     if not (folder / "MLmodel").is_file():
         msg = "the stand-in for mlflow loads models from folders alone"
         raise MlflowException(msg)

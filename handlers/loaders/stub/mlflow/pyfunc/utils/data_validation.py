@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models.signature import hints_of, takes_context
 
 _SCALARS = (int, str, bool, float, bytes, datetime)
-_UNIONS = (typing.Union, types.UnionType)
+_UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))
 _NAMED = 5
 """Elements of a list that are refused by name."""
 
@@ -212,7 +212,7 @@ def _as_pydantic(data: Any, hint: Any) -> object:
     """Held to the fields strictly ("5" is no int), then made as pydantic makes it."""
     import pydantic
 
-    if not isinstance(data, dict | pydantic.BaseModel):
+    if not isinstance(data, (dict, pydantic.BaseModel)):
         raise _make_refusal(
             "Expecting example to be a dictionary or pydantic model instance for "
             f"Pydantic type hint, got {type(data)}"
