@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 if sys.version_info >= (3, 11):
-    from asyncio import timeout
+    from asyncio import timeout  # novm
 else:
     from async_timeout import timeout
 

@@ -126,10 +126,14 @@ def runtimes(target: str, folder: Path | None = None) -> tuple[Runtime, ...]:
                 libraries=frozenset(system.texts("libraries")),
                 source=table.source(),
                 as_of=table.day("as_of"),
+                base_image=table.text("base_image", optional=True),
+                requires=table.texts("requires", optional=True),
+                requires_for_events=table.texts("requires_for_events", optional=True),
+                keep=table.texts("keep", optional=True),
             )
         )
     root.done()
-    return tuple(sorted(found, key=lambda runtime: _read_minor(runtime.python_minor)))
+    return tuple(sorted(found, key=lambda runtime: read_minor(runtime.python_minor)))
 
 
 def base_image(target: str, folder: Path | None = None) -> BaseImage:
@@ -205,7 +209,7 @@ def _name_file(target: str) -> str:
     return target.replace("-", "_")
 
 
-def _read_minor(text: str) -> tuple[int, ...]:
+def read_minor(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 

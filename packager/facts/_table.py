@@ -43,8 +43,8 @@ class Table:
             self.wrong("source", "must be an https address")
         return value
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.values.get(key)
+    def texts(self, key: str, *, optional: bool = False) -> tuple[str, ...]:
+        value = self.values.get(key, [] if optional else None)
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
         self.wrong(key, "must be a list of texts")

@@ -23,11 +23,14 @@ def target(facts_dir: Path | None = None) -> Target:
             host=HostKind.LAMBDA,
             entrypoint="handlers.aws_lambda.handler",
             requires=(
-                "aws-lambda-powertools>=3.20",
+                # Python 3.8, which images have: the last versions with wheels for it
+                "aws-lambda-powertools>=3.20; python_version >= '3.9'",
+                "aws-lambda-powertools>=3.4; python_version < '3.9'",
                 "mangum>=0.19",
-                "msgspec>=0.20",
+                "msgspec>=0.20; python_version >= '3.9'",
+                "msgspec>=0.18.6; python_version < '3.9'",
                 # no wheels for later Pythons: done without there
-                "pysimdjson>=7; python_version < '3.14'",
+                "pysimdjson>=7; python_version >= '3.9' and python_version < '3.14'",
             ),
             handlers=("aws_lambda.py", "http/router.py", "http/api_gateway_events.py"),
         ),

@@ -11,7 +11,7 @@ from typing import Final
 
 from packager import facts
 from packager.targets import aws_lambda
-from packager.types import Deployment, Target
+from packager.types import Deployment, Runtime, Target
 
 NAME: Final = "aws-lambda-image"
 
@@ -25,7 +25,7 @@ def target(facts_dir: Path | None = None) -> Target:
         name=NAME,
         way_out="gpu-container",
         limits=replace(limits, unzipped_bytes=limits.unzipped_bytes - base.size_bytes),
-        runtimes=tuple(replace(runtime, snapstart=False) for runtime in function.runtimes),
+        runtimes=_list_runtimes(function, facts_dir),
         deployment=Deployment(
             templates="aws_lambda_image",
             shares=function.deployment.templates,
@@ -39,3 +39,12 @@ def target(facts_dir: Path | None = None) -> Target:
             ),
         ),
     )
+
+
+def _list_runtimes(function: Target, facts_dir: Path | None) -> tuple[Runtime, ...]:
+    """Those of the zip's on AWS's own bases, and older Pythons on bases of their own."""
+    own = facts.runtimes(NAME, facts_dir)
+    named = {runtime.python_minor for runtime in own}
+    managed = [each for each in function.runtimes if each.python_minor not in named]
+    every = (*own, *(replace(runtime, snapstart=False) for runtime in managed))
+    return tuple(sorted(every, key=lambda each: facts.read_minor(each.python_minor)))

@@ -24,16 +24,16 @@ def target(facts_dir: Path | None = None) -> Target:
             requires=(
                 "async-timeout>=4; python_version < '3.11'",
                 # `batch` reads and writes S3
-                "botocore>=1.40",
+                "botocore>=1.37",
                 "fastapi>=0.120",
                 # what uvicorn parses and waits with where it is there
-                "httptools>=0.7",
-                "msgspec>=0.20",
+                "httptools>=0.6.4",
+                "msgspec>=0.18.6",
                 "opentelemetry-exporter-otlp-proto-http>=1.30",
                 "opentelemetry-sdk>=1.30",
-                "prometheus-client>=0.22",
-                "uvicorn>=0.38",
-                "uvloop>=0.22",
+                "prometheus-client>=0.21",
+                "uvicorn>=0.33",
+                "uvloop>=0.21",
             ),
             handlers=(
                 "container.py",

@@ -129,7 +129,8 @@ class BuildPlan:
         """As `FROM` has it; empty where no image is built."""
         if self.target.deployment.base_image is None:
             return ""
-        return self.request.target.base_image or self.target.deployment.base_image.reference.format(
+        named = self.runtime.base_image or self.target.deployment.base_image.reference
+        return self.request.target.base_image or named.format(
             python=self.runtime.python_minor, architecture=self.request.target.architecture
         )
 

@@ -76,6 +76,14 @@ class Runtime:
     """Shared libraries (SONAMEs) that the runtime's system carries."""
     source: str
     as_of: date
+    base_image: str = ""
+    """As `FROM` has it, where it is another than the target's: `{python}` stands for its Python."""
+    requires: tuple[str, ...] = ()
+    """Distributions that the base image lacks and the platform's own has."""
+    requires_for_events: tuple[str, ...] = ()
+    """The same, where events are taken."""
+    keep: tuple[str, ...] = ()
+    """What of these is imported before the entry point, as globs: no pass may move it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +235,10 @@ class Target:
     tree: Tree
     events: EventSupport = field(default_factory=EventSupport)
     machine: Machine = field(default_factory=Machine)
+
+    def has_runtime(self, runtime: Runtime, today: date) -> bool:
+        """Tell whether that one can be deployed to: an image outlives its Python's end of life."""
+        return runtime.end_of_life > today or self.deployment.base_image is not None
 
     def required_for(self, sources: Iterable[str]) -> tuple[str, ...]:
         """Distributions of the entry point and of these sources."""

@@ -57,6 +57,7 @@ def context(
         "architecture": plan.request.target.architecture,
         "base_image": plan.base_image,
         "batch": plan.request.events.batch,
+        "brings_client": bool(plan.runtime.requires),
         "bundle": verified.bundle,
         **_describe_device(plan),
         "cold": verified.evidence.replay.cold_start,

@@ -284,7 +284,7 @@ def _plans(
                 entry_groups=tuple(setting.named.groups),
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),
                 passes=_passes(request, setting.target.target, flavor.name),
-                keep=(*request.slimming.keep, *setting.target.keep),
+                keep=(*request.slimming.keep, *setting.target.keep, *candidate.runtime.keep),
                 reasons=(*candidate.reasons, *earlier, *said, *dropped),
             )
         )

@@ -57,6 +57,13 @@ class Setting:
         return self.candidate.runtime.platforms[self.request.target.architecture]
 
     @property
+    def requires(self) -> tuple[str, ...]:
+        """Distributions of the target's, and what the runtime's base image lacks of them."""
+        runtime, events = self.candidate.runtime, self.request.events.sources
+        lacking = (*runtime.requires, *(runtime.requires_for_events if events else ()))
+        return (*self.target.requires, *lacking)
+
+    @property
     def locked_model(self) -> ResolvedModel:
         """The model with the requirements that are locked; its own where no pin is upgraded."""
         if not self.upgrades:
@@ -158,7 +165,7 @@ def list_needed(
         setting.locked_model,
         loader,
         frame,
-        setting.target.requires,
+        setting.requires,
         setting.builds.substitutes,
         named=setting.named.distributions,
         serving=serving,

@@ -55,28 +55,45 @@ def candidates(
                 ),
             )
         )
-    alive = [runtime for runtime in target.runtimes if runtime.end_of_life > today]
-    newest = sorted(alive, key=lambda runtime: _order(runtime.python_minor), reverse=True)
+    usable = [runtime for runtime in target.runtimes if target.has_runtime(runtime, today)]
+    newest = sorted(usable, key=lambda runtime: _order(runtime.python_minor), reverse=True)
     if not unpickled:
         return Candidates(found=_free(newest, model, today))
     bound = _pickles.why_bound(model.root, unpickled)
-    own = next((runtime for runtime in alive if runtime.python_minor == author), None)
+    own = next((runtime for runtime in usable if runtime.python_minor == author), None)
     if own is None and bound is not None:
         elsewhere = _list_others(request, model, target, unpickled, today)
         raise PlanError(_no_runtime(author, target, bound, elsewhere, today))
-    found: list[Candidate] = []
-    if own is not None:
-        why = (
-            f"Python {author} is kept: {join_names(unpickled)} was pickled under Python "
-            f"{model.python_version}."
-        )
-        found.append(_candidate(own, interpreters.find(own.python_minor), why, today))
+    kept = (
+        () if own is None else _keep_python(own, model, unpickled, today, alone=bound is not None)
+    )
+    others: list[Candidate] = []
     if bound is None:
-        others = [runtime for runtime in newest if runtime is not own]
-        found += _list_other_candidates(others, model, unpickled, today)
+        rest = [runtime for runtime in newest if runtime is not own]
+        others = _list_other_candidates(rest, model, unpickled, today)
+    # a Python that gets no more security fixes comes behind those that do
+    maintained = [each for each in (*kept, *others) if each.runtime.end_of_life > today]
+    found = [*maintained, *(each for each in (*kept, *others) if each not in maintained)]
     if not found:
         raise InterpreterNotFoundError(newest[0].python_minor, ("this machine",))
     return Candidates(found=tuple(found), bound=bound)
+
+
+def _keep_python(
+    own: Runtime, model: ResolvedModel, unpickled: tuple[str, ...], today: date, *, alone: bool
+) -> tuple[Candidate, ...]:
+    """The author's Python. Raises InterpreterNotFoundError where it is not here, and must be."""
+    try:
+        interpreter = interpreters.find(own.python_minor)
+    except InterpreterNotFoundError:
+        if alone or own.end_of_life > today:
+            raise
+        return ()
+    why = (
+        f"Python {own.python_minor} is kept: {join_names(unpickled)} was pickled under Python "
+        f"{model.python_version}."
+    )
+    return (_candidate(own, interpreter, why, today),)
 
 
 def _choose_requested(
@@ -89,14 +106,16 @@ def _choose_requested(
 ) -> Candidate:
     author = _minor(model.python_version)
     runtime = next(r for r in target.runtimes if r.python_minor == minor)
-    if runtime.end_of_life <= today:
+    if not target.has_runtime(runtime, today):
         raise PlanError(
             f"--python {minor}: {runtime.name} came to its end of life on {runtime.end_of_life} "
             f"({runtime.source}, {runtime.as_of}). Choose a later one."
         )
     if author not in {None, minor} and (name := _pickles.find_code(model.root, unpickled)):
-        alive = [each for each in target.runtimes if each.end_of_life > today]
-        own = any(each.python_minor == author for each in alive)
+        own = any(
+            each.python_minor == author and target.has_runtime(each, today)
+            for each in target.runtimes
+        )
         leave = " Leave --python out." if own else ""
         others = _list_others(request, model, target, unpickled, today)
         raise PlanError(
@@ -155,12 +174,16 @@ def _list_other_candidates(
 
 def _candidate(runtime: Runtime, interpreter: Interpreter, why: str, today: date) -> Candidate:
     glibc = ".".join(map(str, runtime.glibc))
+    kept = "is maintained until" if runtime.end_of_life > today else "has had no fixes since"
     about = (
-        f"{runtime.name} runs on {runtime.os} (glibc {glibc}) and is maintained until "
+        f"{runtime.name} runs on {runtime.os} (glibc {glibc}) and {kept} "
         f"{runtime.end_of_life} ({runtime.source}, {runtime.as_of})."
     )
     soon: tuple[str, ...] = ()
-    if runtime.end_of_life - today <= _SOON:
+    if runtime.end_of_life <= today:
+        minor = runtime.python_minor
+        soon = (f"Python {minor} gets no more fixes: log the model again under a later one.",)
+    elif runtime.end_of_life - today <= _SOON:
         soon = (f"{runtime.name} is near its end of life: {runtime.end_of_life}.",)
     return Candidate(runtime=runtime, interpreter=interpreter, reasons=(why, about, *soon))
 
@@ -203,8 +226,8 @@ def _list_others(
     found: list[str] = []
     for name in targets.TARGETS:
         other = targets.load(name, request.target.facts_dir)
-        alive = {each.python_minor for each in other.runtimes if each.end_of_life > today}
-        if name == target.name or author not in alive:
+        usable = {each.python_minor for each in other.runtimes if other.has_runtime(each, today)}
+        if name == target.name or author not in usable:
             continue
         asked = replace(request, target=replace(request.target, name=name, python_minor=None))
         try:

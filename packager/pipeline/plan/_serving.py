@@ -65,7 +65,7 @@ def _size_bytes(lock: Lock) -> int:
 def explain_each(setting: Setting, loader: LoaderSpec, lock: Lock) -> Mapping[str, str]:
     """Distribution -> why it is in the lock."""
     required = _requirements.find_required([loader])
-    of_target = {canonicalize_name(Requirement(line).name) for line in setting.target.requires}
+    of_target = {canonicalize_name(Requirement(line).name) for line in setting.requires}
     found: dict[str, str] = {}
     for package in lock.packages:
         name = canonicalize_name(package.name)

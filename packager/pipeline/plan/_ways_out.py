@@ -111,7 +111,7 @@ def _list_pythons(refused: Refused) -> Iterator[str]:
     others = [
         runtime
         for runtime in reversed(refused.target.runtimes)
-        if runtime.end_of_life > refused.today and runtime.python_minor not in tried
+        if refused.target.has_runtime(runtime, refused.today) and runtime.python_minor not in tried
     ]
     for runtime in others:
         if not _resolves(refused.question, refused.model, _stand_in(refused, runtime)):

@@ -111,7 +111,8 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
 def work_ahead(plan: BuildPlan) -> None:
     """Fetch what boots the function. Raises ToolError."""
     if why_not_bootable(plan.request.target.architecture) is None:
-        fetch_parts(plan.target.program.host, plan.interpreter, plan.provided)
+        brought = bool(plan.runtime.requires)
+        fetch_parts(plan.target.program.host, plan.interpreter, plan.provided, brought=brought)
 
 
 def work_for_later(plan: BuildPlan) -> None:

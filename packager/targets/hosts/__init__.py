@@ -49,10 +49,15 @@ HOSTS: Final[Mapping[HostKind, Callable[[Boot], Host]]] = MappingProxyType(
 )
 
 
-def fetch_parts(kind: HostKind, interpreter: Interpreter, provided: Sequence[str]) -> None:
-    """Put what boots a function into the cache, where a boot finds it. Raises ToolError."""
+def fetch_parts(
+    kind: HostKind, interpreter: Interpreter, provided: Sequence[str], *, brought: bool = False
+) -> None:
+    """Put what boots a function into the cache, where a boot finds it. Raises ToolError.
+
+    `brought` as of a function that brings its own runtime client.
+    """
     if kind is HostKind.LAMBDA:
-        parts.runtime_client(interpreter, provided)
+        parts.runtime_client(interpreter, provided, brought=brought)
         parts.emulator_binary(interpreter)
     elif kind is HostKind.WORKER:
         functions_worker_library.native(interpreter)

@@ -85,7 +85,8 @@ class Emulator(ConfinedProgram):
 
     def _boot_up(self, stack: contextlib.ExitStack) -> None:
         binary = parts.emulator_binary(self._interpreter)
-        client = parts.runtime_client(self._interpreter, self._provided)
+        brought = parts.brings_client(self._folder)
+        client = parts.runtime_client(self._interpreter, self._provided, brought=brought)
         for _ in range(_ATTEMPTS):
             self._start_emulator(binary, client)
             # an interrupt meanwhile ends it too

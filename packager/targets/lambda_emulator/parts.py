@@ -27,6 +27,7 @@ _MACHINES: Final[dict[str, Architecture]] = {
     "aarch64": "arm64",
     "arm64": "arm64",
 }
+_CLIENT: Final = "awslambdaric"
 _BINARY: Final = "samcli/local/rapid/aws-lambda-rie-{architecture}"
 
 
@@ -45,11 +46,25 @@ def why_not_bootable(architecture: Architecture) -> str | None:
     return None
 
 
-def runtime_client(interpreter: Interpreter, provided: Sequence[str] = ()) -> Path:
-    """The Python of an environment that holds awslambdaric, and what else the runtime provides."""
-    client = facts.tools()["awslambdaric"].requirement
-    wanted = [client, *sorted(provided)]
+def runtime_client(
+    interpreter: Interpreter, provided: Sequence[str] = (), *, brought: bool = False
+) -> Path:
+    """The Python of an environment that holds awslambdaric, and what else the runtime provides.
+
+    Without a client of its own where the function has `brought` one: that one is to be proven.
+    """
+    wanted = [*([] if brought else [f"{_CLIENT}=={_pin_client(interpreter)}"]), *sorted(provided)]
     return virtual_environments.ensure(interpreter, wanted, label="runtime-client", compiled=True)
+
+
+def brings_client(folder: Path) -> bool:
+    """Tell whether the function brings its runtime client, as on a base image that has none."""
+    return (folder / _CLIENT).is_dir()
+
+
+def _pin_client(interpreter: Interpreter) -> str:
+    tools = facts.tools()
+    return tools.get(f"{_CLIENT}-{interpreter.minor}", tools[_CLIENT]).version
 
 
 def emulator_binary(interpreter: Interpreter) -> Path:
@@ -168,7 +183,7 @@ def run_script(
     the environment; the folders `writable` keep what the script leaves there. Raises SandboxError
     where it ran into a limit, ToolError where it ran past `timeout_seconds`.
     """
-    python = runtime_client(interpreter, provided)
+    python = runtime_client(interpreter, provided, brought=brings_client(folder))
     env = environment(folder, interpreter=interpreter)
     return sandbox.run(
         [python, "-s", "-B", script, *arguments],
