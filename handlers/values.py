@@ -29,11 +29,20 @@ class _Factory:
         self.make = default_factory
 
 
+def _read_annotations(cls: type) -> dict[str, object]:
+    """Those of the class alone; of one that has none, Python before 3.10 would give its base's."""
+    if sys.version_info >= (3, 10):
+        found: dict[str, object] = cls.__annotations__
+    else:
+        found = vars(cls).get("__annotations__", {})
+    return found
+
+
 class _Described:
     """The fields of one class: their names in order, and what stands for those left out."""
 
     def __init__(self, cls: type, *, kw_only: bool) -> None:
-        self.names = tuple(cls.__annotations__)
+        self.names = tuple(_read_annotations(cls))
         self.kw_only = kw_only
         given = {name: vars(cls)[name] for name in self.names if name in vars(cls)}
         self.factories = {name: each.make for name, each in given.items() if type(each) is _Factory}

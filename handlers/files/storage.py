@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from handlers.aws_clients import AWS_ERRORS, client, code
 from handlers.events.records import FileRef
@@ -140,7 +140,7 @@ class Sink:
         self._upload: str | None = None
         self._parts: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Reading:
         return self
 
     def write(self, data: bytes) -> None:

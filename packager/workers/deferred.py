@@ -82,7 +82,7 @@ class State:
             now = tuple(space.values())
             if len(now) == len(values) and all(map(operator.is_, now, values)):
                 continue
-            before = dict(zip(names, values, strict=True))
+            before = dict(zip(names, values))
             yield from (f"{label}.{name}" for name in self._list_changed(label, space, before))
         for label, table, items in self._tables:
             if len(table) != len(items) and not self._has_only_gained(table, items):

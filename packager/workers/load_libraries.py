@@ -28,8 +28,9 @@ def why_not(path: str) -> str | None:
     with os.fdopen(reader, "rb") as pipe:
         said = pipe.read().decode(errors="replace")
     _, status = os.waitpid(child, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
-        return f"the process ended with {os.waitstatus_to_exitcode(status)}"
+    if status != 0:
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+        return f"the process ended with {code}"
     return said or None
 
 

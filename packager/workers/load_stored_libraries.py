@@ -46,7 +46,7 @@ def load_in_fork(paths: list[str]) -> list[str | None]:
         said = [json.loads(line) for line in pipe]
     _, status = os.waitpid(child, 0)
     if len(said) < len(paths):
-        code = os.waitstatus_to_exitcode(status)
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
         # the one that ended the process, and those that were not tried
         said += [f"{_ENDED} {code}"] * (len(paths) - len(said))
     return said
@@ -72,7 +72,7 @@ def load_alone(asked: dict[str, list[str]], unpacked: str) -> Iterator[tuple[str
 def load_together(places: dict[str, str]) -> dict[str, str]:
     """Those that do not load after the others; where one ends the process, that one alone."""
     wrong: dict[str, str] = {}
-    for path, said in zip(places, load_in_fork([*places.values()]), strict=True):
+    for path, said in zip(places, load_in_fork([*places.values()])):
         if said is not None:
             wrong[path] = said
             if said.startswith(_ENDED):
@@ -87,10 +87,10 @@ def main(root: str, listed: str) -> None:
     store = shipped.CompressedStore(root, f"{root}/handlers/{shipped.COLD_FILE}")
     places = {path: store.unpack_file(path) for path in asked}
     some = next(iter(asked))
-    unpacked = places[some].removesuffix(f"/{some}")
+    unpacked = places[some][: -len(f"/{some}")]
     failing = dict(load_alone(asked, unpacked))
     while more := load_together({p: places[p] for p in asked if p not in failing}):
-        failing |= more
+        failing.update(more)
     print(json.dumps(failing))
 
 

@@ -110,7 +110,8 @@ class Absent:
             path = arguments[0]
             ours = path.startswith(self._start) and not path.endswith(".pyc")
             if ours and not Path(path).exists():
-                self.files.add(path.removeprefix(self._start))
+                start = self._start
+                self.files.add(path[len(start) :] if path.startswith(start) else path)
 
 
 class Timer:
@@ -182,7 +183,7 @@ def found_in(folder: Path) -> dict[str, str]:
     for name, module in list(sys.modules.items()):
         origin = getattr(getattr(module, "__spec__", None), "origin", None)
         if isinstance(origin, str) and origin.startswith(f"{folder}/"):
-            found[name] = origin.removeprefix(f"{folder}/")
+            found[name] = origin[len(f"{folder}/") :]
     return found
 
 

@@ -7,16 +7,33 @@ import copy
 import importlib.util
 import marshal
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import takewhile
-from typing import Any, TypeAlias
+from typing import Any
 
-from .nodes import FunctionNode, bound, children, imports, is_getattr, list_loads, walk_executed
+from .nodes import (
+    FUNCTIONS,
+    FunctionNode,
+    bound,
+    children,
+    imports,
+    is_getattr,
+    list_loads,
+    walk_executed,
+)
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _UNCHECKED = (1).to_bytes(4, "little")
-_Guard: TypeAlias = Callable[[str, ast.stmt], ast.stmt]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+_Guard: TypeAlias = "Callable[[str, ast.stmt], ast.stmt]"
+_BRANCHES = (
+    (ast.ExceptHandler, ast.match_case) if sys.version_info >= (3, 10) else (ast.ExceptHandler,)
+)
 
 
 def sunk(source: bytes, names: Sequence[str], served: Sequence[str]) -> ast.Module:
@@ -163,10 +180,10 @@ def _guard_statements(
         if not top:
             done += [guard(name, node) for name in sorted(_list_needs(node) & names)]
         inner = names
-        if isinstance(node, FunctionNode):
+        if isinstance(node, FUNCTIONS):
             inner = names - _locals(node, lines)
         for block in _blocks(node):
-            below = top and not isinstance(node, FunctionNode)
+            below = top and not isinstance(node, FUNCTIONS)
             block[:] = _guard_statements(block, inner, lines, guard, top=below)
         done.append(node)
     return done
@@ -178,7 +195,7 @@ def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
             yield value
         elif isinstance(value, list):
             for each in value:
-                if isinstance(each, ast.ExceptHandler | ast.match_case):
+                if isinstance(each, _BRANCHES):
                     yield each.body
 
 
@@ -206,7 +223,7 @@ def _locals(function: FunctionNode, lines: set[int]) -> set[str]:
         if isinstance(node, ast.stmt) and lines.isdisjoint(_extent(node)):
             continue
         own.update(bound(node))
-        if isinstance(node, FunctionNode):
+        if isinstance(node, FUNCTIONS):
             todo += [*node.decorator_list, node.args]
             todo += [] if node.returns is None else [node.returns]
         elif not isinstance(node, ast.ClassDef):

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias, TypeGuard
 
-FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias, TypeGuard
+
+FunctionNode: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_NAMED = (
+    (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+    if sys.version_info >= (3, 10)
+    else (ast.ExceptHandler,)
+)
+_REST_OF_MATCH = (ast.MatchMapping,) if sys.version_info >= (3, 10) else ()
 
 
 def walk_executed(nodes: Sequence[ast.AST], *, classes: bool = True) -> Iterator[ast.AST]:
@@ -19,7 +30,7 @@ def walk_executed(nodes: Sequence[ast.AST], *, classes: bool = True) -> Iterator
     while todo:
         node = todo.pop()
         yield node
-        if isinstance(node, FunctionNode):
+        if isinstance(node, FUNCTIONS):
             todo += [*node.decorator_list, node.args]
             todo += [] if node.returns is None else [node.returns]
         elif classes or not isinstance(node, ast.ClassDef):
@@ -42,13 +53,13 @@ def bound(node: ast.AST) -> Iterator[str]:
     """The names that a node itself binds or deletes in its scope."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         yield node.id
-    elif isinstance(node, FunctionNode | ast.ClassDef):
+    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         yield node.name
     elif isinstance(node, ast.alias):
         yield node.asname or node.name.partition(".")[0]
-    elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+    elif isinstance(node, _NAMED) and node.name:
         yield node.name
-    elif isinstance(node, ast.MatchMapping) and node.rest:
+    elif isinstance(node, _REST_OF_MATCH) and node.rest:
         yield node.rest
 
 
