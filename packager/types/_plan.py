@@ -26,6 +26,16 @@ class Interpreter:
     def minor(self) -> str:
         return ".".join(self.version.split(".")[:2])
 
+    @property
+    def server_options(self) -> tuple[str, ...]:
+        """Of a Python that a server runs: no user's packages, and from 3.11 on no own folder."""
+        return ("-P", "-s") if self.is_from(3, 11) else ("-s",)
+
+    def is_from(self, major: int, minor: int) -> bool:
+        """Tell whether it is of that version or a later one."""
+        found = self.version.split(".")
+        return (int(found[0]), int(found[1])) >= (major, minor)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPackage:

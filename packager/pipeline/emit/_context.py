@@ -94,6 +94,7 @@ def context(
         "routes": _ROUTES,
         "runtime": plan.runtime.name,
         "scripts": plan.target.deployment.list_scripts(plan.request.events.sources),
+        "server_options": plan.interpreter.server_options,
         "sizing": sizing,
         "snapstart": plan.runtime.snapstart,
         "stack_name": _text.stack_name(model.name),

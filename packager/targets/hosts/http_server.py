@@ -45,7 +45,11 @@ class ServerHost(ConfinedProgram):
         begun = time.perf_counter()
         module = self._boot.entrypoint.rpartition(".")[0]
         self._start(
-            [self._boot.interpreter.path, "-P", "-s", "-m", module, "serve"],
+            [
+                self._boot.interpreter.path,
+                *self._boot.interpreter.server_options,
+                *("-m", module, "serve"),
+            ],
             env=self._environment(),
         )
         stack.callback(self._end)

@@ -31,6 +31,22 @@ _OPTIONS: Final = (
     *("-X", "no_debug_ranges", "-m", "compileall", "-q", "-f"),
     *("--invalidation-mode", "unchecked-hash"),
 )
+_WITHOUT_PLACE: Final = """
+import py_compile, sys
+listed, root, place, level = sys.argv[1:]
+failed = 0
+with open(listed, encoding="utf-8") as lines:
+    for name in lines.read().splitlines():
+        try:
+            py_compile.compile(
+                name, dfile=place + name[len(root):], doraise=True, optimize=int(level),
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
+        except py_compile.PyCompileError:
+            failed = 1
+sys.exit(failed)
+"""
+"""What compileall of Python 3.8 cannot be asked for: the place that a file will have."""
 _SECONDS: Final = 900
 _FULL: Final = "No space left on device"
 """compileall takes this for a source that does not compile."""
@@ -117,6 +133,11 @@ def _place(plan: BuildPlan) -> PurePosixPath:
     return plan.target.tree.root / plan.target.tree.home
 
 
+def _list_options(plan: BuildPlan, root: Path) -> tuple[str, ...]:
+    level = str(plan.request.slimming.optimize)
+    return (*_OPTIONS, "-o", level, "-s", str(root), "-p", str(_place(plan)))
+
+
 def _compile(files: Iterable[FileRecord], root: Path, plan: BuildPlan) -> None:
     sources = [root / file.path for file in files]
     if not sources:
@@ -127,16 +148,13 @@ def _compile(files: Iterable[FileRecord], root: Path, plan: BuildPlan) -> None:
         done = _python(
             plan.interpreter,
             [
-                *_OPTIONS,
-                *(
-                    "-o",
-                    str(plan.request.slimming.optimize),
-                    "-s",
-                    str(root),
-                    "-p",
-                    str(_place(plan)),
-                ),
+                *_list_options(plan, root),
                 *("-i", str(listed)),
+            ]
+            if plan.interpreter.is_from(3, 9)
+            else [
+                *("-c", _WITHOUT_PLACE, str(listed), str(root), str(_place(plan))),
+                str(plan.request.slimming.optimize),
             ],
         )
     if _FULL in done.stdout + done.stderr:
