@@ -140,7 +140,7 @@ class Sink:
         self._upload: str | None = None
         self._parts: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Reading:
+    def __enter__(self) -> Sink:
         return self
 
     def write(self, data: bytes) -> None:
