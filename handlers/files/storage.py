@@ -17,6 +17,10 @@ from handlers.events.records import FileRef
 from handlers.scoring.errors import InvalidInputError
 from handlers.values import remove_prefix
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 _LOG = logging.getLogger(__name__)
 _BLOCK_BYTES = 1024 * 1024
 _PART_BYTES = 8 * 1024 * 1024
@@ -140,7 +144,7 @@ class Sink:
         self._upload: str | None = None
         self._parts: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> Self:
         return self
 
     def write(self, data: bytes) -> None:

@@ -45,6 +45,26 @@ def test_a_lambda_function_is_booted_with_what_was_fetched(
     assert {name for name, _ in asked} == {"runtime-client", "tools"}
 
 
+@pytest.mark.parametrize(
+    ("minor", "pinned"), [("3.13", "4.2.2"), ("3.9", "4.0.4"), ("3.8", "2.2.1")]
+)
+def test_the_runtime_client_has_a_wheel_for_its_python(
+    asked: list[tuple[str, object]], minor: str, pinned: str
+) -> None:
+    python = Interpreter(path=Path(f"/python{minor}"), version=f"{minor}.1", found_by="test")
+    parts.runtime_client(python)
+    assert asked == [("runtime-client", (f"awslambdaric=={pinned}",))]
+
+
+def test_a_function_that_brings_its_runtime_client_is_booted_by_that_one(
+    asked: list[tuple[str, object]], tmp_path: Path
+) -> None:
+    assert not parts.brings_client(tmp_path)
+    (tmp_path / "awslambdaric").mkdir()
+    parts.runtime_client(PYTHON, (), brought=parts.brings_client(tmp_path))
+    assert asked == [("runtime-client", ())]
+
+
 def test_an_azure_function_is_booted_with_what_was_fetched(
     asked: list[tuple[str, object]],
 ) -> None:

@@ -19,10 +19,10 @@ from tests import fake_plan, sam
 _PINNED = "registry.example.org/python@sha256:" + "c" * 64
 
 
-def _plan(**changes: Any) -> BuildPlan:
+def _plan(minor: str = "3.13", **changes: Any) -> BuildPlan:
     target = targets.load("aws-lambda-image")
     request = fake_plan.request(target=target.name, **changes)
-    runtime = next(each for each in target.runtimes if each.python_minor == "3.13")
+    runtime = next(each for each in target.runtimes if each.python_minor == minor)
     return fake_plan.plan(request=request, target=target, runtime=runtime)
 
 
@@ -91,6 +91,17 @@ def test_the_model_is_the_last_thing_that_is_copied(tmp_path: Path) -> None:
     copied = [line.split()[2] for line in final if line.startswith("COPY")]
     assert copied == ["/parts/packages/", "/parts/model/"]
     assert [line for line in final if line.startswith("USER")] == ["USER 65534:65534"]
+
+
+@pytest.mark.parametrize(("minor", "brings"), [("3.9", True), ("3.13", False)])
+def test_a_base_without_a_runtime_client_starts_the_function_s(
+    tmp_path: Path, *, minor: str, brings: bool
+) -> None:
+    _emitted(tmp_path, _plan(minor))
+    text = (tmp_path / "out" / "Dockerfile").read_text(encoding="utf-8")
+    start = 'ENTRYPOINT ["python3", "-m", "awslambdaric"]\n'
+    assert (start in text, "PYTHONPATH=/var/task" in text) == (brings, brings)
+    assert text.endswith('USER 65534:65534\nCMD ["handlers.aws_lambda.handler"]\n')
 
 
 def test_the_base_counts_against_the_ceiling() -> None:
