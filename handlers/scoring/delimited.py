@@ -130,12 +130,16 @@ def parse_csv(text: str, schema: Schema) -> Table:
 
 def _read_rows(text: str) -> tuple[list[str], list[list[str]]]:
     """Names, and rows of one width: that of the names, or more where the first cells are labels."""
-    end = "\x00end of body\x00"
-    lines = [
-        row
-        for row in csv.reader(io.StringIO(f"{remove_prefix(text, chr(0xFEFF))}\n{end}", newline=""))
-        if row and not (len(row) == 1 and not row[0].strip() and row[0] != "")
-    ]
+    end = "\x1aend of body\x1a"
+    whole = io.StringIO(f"{remove_prefix(text, chr(0xFEFF))}\n{end}", newline="")
+    try:
+        lines = [
+            row
+            for row in csv.reader(whole)
+            if row and not (len(row) == 1 and not row[0].strip() and row[0] != "")
+        ]
+    except csv.Error as error:  # of a NUL, before Python 3.11
+        raise ValueError(str(error)) from error
     if lines[-1] != [end]:
         raise ValueError("a quote is opened and never closed")
     lines.pop()
