@@ -28,7 +28,7 @@ class Interpreter:
 
     @property
     def server_options(self) -> tuple[str, ...]:
-        """Of a Python that a server runs: no user's packages, and from 3.11 on no own folder."""
+        """Options of a server: no user's packages, and from Python 3.11 on no folder of its own."""
         return ("-P", "-s") if self.is_from(3, 11) else ("-s",)
 
     def is_from(self, major: int, minor: int) -> bool:

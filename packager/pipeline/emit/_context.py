@@ -55,9 +55,8 @@ def context(
     return {
         "artifact": artifact,
         "architecture": plan.request.target.architecture,
-        "base_image": plan.base_image,
+        **_describe_base(plan),
         "batch": plan.request.events.batch,
-        "brings_client": bool(plan.runtime.requires),
         "bundle": verified.bundle,
         **_describe_device(plan),
         "cold": verified.evidence.replay.cold_start,
@@ -94,7 +93,6 @@ def context(
         "routes": _ROUTES,
         "runtime": plan.runtime.name,
         "scripts": plan.target.deployment.list_scripts(plan.request.events.sources),
-        "server_options": plan.interpreter.server_options,
         "sizing": sizing,
         "snapstart": plan.runtime.snapstart,
         "stack_name": _text.stack_name(model.name),
@@ -115,6 +113,15 @@ def _dimensions(plan: BuildPlan) -> dict[str, str]:
     """Return the dimensions of the function's own metrics; see handlers.observability."""
     service = list_template_variables(plan)["POWERTOOLS_SERVICE_NAME"]
     return of_model(plan.model.name, plan.model.version, service)
+
+
+def _describe_base(plan: BuildPlan) -> dict[str, object]:
+    """Return what an image starts from, and how its Python is started."""
+    return {
+        "base_image": plan.base_image,
+        "brings_client": bool(plan.runtime.requires),
+        "server_options": plan.interpreter.server_options,
+    }
 
 
 def _describe_device(plan: BuildPlan) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cloudpickle
 import pytest
 
 from packager.errors import PlanError
@@ -90,6 +91,6 @@ def test_compiled_code_stays_with_a_python_that_images_alone_have(
     target: str, tmp_path: Path
 ) -> None:
     model = test_plan._pickled(
-        tmp_path / "m", lambda rows: rows, by=test_plan.cloudpickle, python_version="3.9.18"
+        tmp_path / "m", lambda rows: rows, by=cloudpickle, python_version="3.9.18"
     )
     assert _plan(model, target).runtime.python_minor == "3.9"
