@@ -9,7 +9,7 @@ import cloudpickle
 import pytest
 
 from packager.errors import PlanError
-from packager.types import BuildPlan, Requirements, ResolvedModel
+from packager.types import BuildPlan, Engine, Requirements, ResolvedModel
 from tests.unit.pipeline.plan import test_plan
 
 PINS = ("mlflow==1.30.0", "numpy==1.21.6", "pandas==1.3.5", "scikit-learn==0.24.2")
@@ -48,7 +48,7 @@ def _old(root: Path) -> ResolvedModel:
 
 def _plan(model: ResolvedModel, target: str) -> BuildPlan:
     device = {"device": "cpu"} if target == "gpu-container" else {}
-    return test_plan._plan(model, target=target, **device)[0]
+    return test_plan._plan(model, target=target, engine=Engine.NATIVE, **device)[0]
 
 
 @pytest.mark.parametrize("target", IMAGES)
