@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handlers.events import aws_sources
+from handlers.events.aws_sources import sqs
 from handlers.events.event_processor import EventProcessor
 from handlers.events.records import Outcome, read_records
 from handlers.scoring.errors import ScoringError
@@ -348,3 +349,14 @@ def test_no_event_makes_the_handler_raise_but_what_it_is_to_raise(event: Any) ->
 def _tolerant(asked: Asked, event: Any) -> None:
     with contextlib.suppress(ScoringError):
         asked(event)
+
+
+@pytest.mark.parametrize(("arn", "is_message"), [(NOTICES, False), (f"{NOTICES}-of-mine", True)])
+def test_a_notice_is_no_message_of_the_user_s_queue(
+    arn: str, monkeypatch: pytest.MonkeyPatch, *, is_message: bool
+) -> None:
+    """Whatever order the sources are asked in: the model would be asked what a bucket says."""
+    monkeypatch.setenv("PACKAGER_NOTICES", NOTICES)
+    message = {"messageId": "1", "body": "{}", "eventSource": "aws:sqs", "eventSourceARN": arn}
+
+    assert sqs.claims_event({"Records": [message]}) is is_message
