@@ -140,7 +140,7 @@ def build(
 
 def name_build(request: BuildRequest) -> str:
     """Name what takes as long the next time: any version of the same model, by the same engine."""
-    name = re.sub(r"(?<=[^/])[/@][^/@]+$", "", request.model.uri)
+    name = re.sub(r"^(models:/[^/@]+)[/@].*", r"\1", request.model.uri)
     return f"{request.engine.kind or 'auto'} {name}"
 
 

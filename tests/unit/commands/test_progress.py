@@ -22,9 +22,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from packager.cli._build import name_build
 from packager.commands.console import durations, live_progress
 from packager.system import cache
-from packager.types import Stage
+from packager.types import Stage, make_request
 
 WIDTH = 80
 LAST = {Stage.RESOLVE: 1.0, Stage.PLAN: 2.0, Stage.ASK: 10.0, Stage.SLIM: 40.0, Stage.EMIT: 7.0}
@@ -33,7 +34,7 @@ BUILD = """
 import logging, sys, time
 from packager.commands import console
 from packager.pipeline import build
-from packager.types import Stage
+from packager.types import Stage, make_request
 log = logging.getLogger("packager.pipeline")
 with console.progress(verbose=False, quiet="quiet" in sys.argv, about="build one"):
     for stage in Stage:
@@ -213,3 +214,19 @@ def test_a_terminal_without_unicode_gets_plain_marks() -> None:
     Console(file=out, width=WIDTH, force_terminal=True, legacy_windows=False).print(view)
     out.seek(0)
     assert out.read().splitlines()[0].startswith("+ resolve")
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("models:/wine/3", "models:/wine"),
+        ("models:/wine@champion", "models:/wine"),
+        ("models:/wine/latest", "models:/wine"),
+        ("models:/m-0123", "models:/m-0123"),
+        ("runs:/0123/model", "runs:/0123/model"),
+        ("/srv/models/wine", "/srv/models/wine"),
+        ("s3://bucket/wine", "s3://bucket/wine"),
+    ],
+)
+def test_versions_of_a_model_are_expected_to_take_as_long(uri: str, name: str) -> None:
+    assert name_build(make_request(model_uri=uri)) == f"auto {name}"
