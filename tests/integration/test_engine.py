@@ -12,7 +12,7 @@ from packager.commands import console, engine_comparison
 from packager.commands.inspect import inspect_model
 from packager.commands.target_fit import Workload
 from packager.models.registry import MlflowRegistry
-from packager.pipeline.build import build
+from packager.pipeline.build import build, plan_build
 from packager.types import BuildReport, BuildRequest, Engine, make_request
 from tests import models
 
@@ -96,3 +96,26 @@ def test_a_model_that_no_graph_stands_for_runs_in_its_framework(tmp_path: Path) 
     assert "CatBoost over categories" in tried
     evidence = json.loads((tmp_path / "out" / "evidence.json").read_text())
     assert evidence["evidence"]["tried"] == list(report.evidence.tried)
+
+
+def test_a_build_that_names_no_engine_ships_a_library_that_is_equal_to_the_last_bit(
+    tmp_path: Path,
+) -> None:
+    report = built("lightgbm_booster", tmp_path / "out", rows=100)
+    assert report.plan.engine is Engine.MACHINE_CODE
+    assert report.evidence.proven
+    assert report.evidence.replay.max_abs_error == 0.0
+    (taken,) = report.evidence.engine["candidates"]
+    assert taken["exact"]
+    assert taken["rows"] >= 10_000
+    assert {each.name for each in report.plan.lock.packages}.isdisjoint({"lightgbm", "numpy"})
+    assert report.artifact.unzipped_bytes < 4_000_000
+
+
+def test_a_build_that_names_no_engine_stays_with_a_framework_that_sums(tmp_path: Path) -> None:
+    with plan_build(
+        make_request(str(models.folder("sklearn_columns")), out_dir=tmp_path / "out"),
+        MlflowRegistry(None, None),
+    ) as (_, attempts, _):
+        assert {each.engine for each in attempts} == {Engine.NATIVE}
+        assert any("LogisticRegression" in reason for reason in attempts[0].reasons)
