@@ -7,7 +7,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from packager.errors import PlanError
+from packager.facts.modules import module_names
 from packager.models.model_imports import list_code_folders
 from packager.types import ResolvedModel, Target
 
@@ -18,15 +22,25 @@ def find_clashes(model: ResolvedModel, target: Target) -> tuple[str, ...]:
     """Modules that the artifact has too, so that the model would be given the artifact's.
 
     `handlers` answers the entry points, which are names that templates and users write down;
-    `mlflow` is MLflow's or what stands for it; the rest is what the target's host reads.
+    `mlflow` is MLflow's or what stands for it; the rest is what the target's host reads, and what
+    the handlers themselves import. A wheel in the model may be one of these.
     """
     taken = {"handlers", "mlflow", *(name.partition(".")[0] for name in target.tree.reserved)}
-    beside = {*taken, "model"}
+    beside, required = {*taken, "model"}, {*taken, *_list_required(target)}
     return tuple(
         f"{where} is imported as `{name}`, which is the artifact's own"
         for where, name in _modules(model)
-        if name in (beside if where.endswith(".whl") else taken)
+        if name in (beside if where.endswith(".whl") else required)
     )
+
+
+def _list_required(target: Target) -> Iterator[str]:
+    """Modules of the distributions that the target's handlers require."""
+    known = module_names()
+    for line in target.program.requires:
+        name = canonicalize_name(Requirement(line).name)
+        # `aws.lambda.powertools` is only a guess
+        yield from (each for each in known.modules_of(name) if "." not in each)
 
 
 def refuse_clashes(clashes: tuple[str, ...]) -> None:

@@ -33,6 +33,13 @@ def _model(root: Path, *files: str, code: Any = "code", **changes: Any) -> Resol
         ("code/handlers.py", "azure-functions", True),
         ("code/handlers.py", "gpu-container", True),
         ("code/mlflow/__init__.py", "aws-lambda", True),
+        ("code/mangum/__init__.py", "aws-lambda", True),
+        ("code/simdjson.py", "aws-lambda-image", True),
+        ("code/aws_lambda_powertools/x.py", "aws-lambda", True),
+        ("code/msgspec.py", "azure-functions", True),
+        ("code/mangum.py", "azure-functions", False),
+        ("code/aws/__init__.py", "aws-lambda", False),
+        ("code/uvicorn.py", "gpu-container", True),
         ("code/function_app.py", "azure-functions", True),
         ("code/function_app.py", "aws-lambda", False),
         ("code/own/handlers.py", "aws-lambda", False),
@@ -73,6 +80,13 @@ def test_a_wheel_in_the_model_is_looked_into(name: str, tmp_path: Path) -> None:
     model = _model(tmp_path, requirements=Requirements(lines=(line,)))
     found = _names.find_clashes(model, fake_plan.TARGET)
     assert bool(found) is (name != "own")
+
+
+def test_a_wheel_may_be_one_that_the_handlers_import(tmp_path: Path) -> None:
+    path = wheels.make(tmp_path / "code", "msgspec", {"msgspec/__init__.py": ""})
+    line = path.relative_to(tmp_path).as_posix()
+    model = _model(tmp_path, requirements=Requirements(lines=(line,)))
+    assert _names.find_clashes(model, fake_plan.TARGET) == ()
 
 
 def test_a_name_of_python_s_own_is_said(tmp_path: Path) -> None:
