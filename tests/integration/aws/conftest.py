@@ -54,8 +54,16 @@ def credentials() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def deployments_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the cloud's stand-in for CodeDeploy writes a line for each deployment."""
+    return tmp_path_factory.mktemp("deployments") / "log.jsonl"
+
+
+@pytest.fixture(scope="module")
 def endpoint(
-    tmp_path_factory: pytest.TempPathFactory, credentials: dict[str, str]
+    tmp_path_factory: pytest.TempPathFactory,
+    credentials: dict[str, str],
+    deployments_log: Path,
 ) -> Iterator[str]:
     """The address of a fresh cloud."""
     with socket.socket() as probe:
@@ -65,7 +73,7 @@ def endpoint(
     server = process.start(
         [sys.executable, "-m", "tests.integration.aws.server", str(port)],
         cwd=_ROOT,
-        env={**os.environ, **credentials},
+        env={**os.environ, **credentials, "CODEDEPLOY_LOG": str(deployments_log)},
         log=folder / "log",
     )
     # `localhost`, as moto takes only that for a host whose buckets are in the path

@@ -30,6 +30,7 @@ from moto.server import main as serve
 from packager.environments import interpreters
 from packager.targets.lambda_emulator import Emulator
 from tests.integration.aws import stacks
+from tests.integration.aws.code_deploy import CodeDeploy
 
 _Attributes = dict[str, str]
 _ALIAS: Final = "AWS::Lambda::Alias"
@@ -42,7 +43,30 @@ _RECORDED_ONLY: Final = (
     "AWS::ApiGatewayV2::Route",
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
 )
+
+
+_SHIFTING: Final[list[CodeDeploy]] = []
+"""The one of this server, once it serves."""
+
+
+def _name_versions() -> None:
+    """Have a version be its number as an attribute, and its ARN where it is referred to."""
+    kind = lambda_models.LambdaVersion
+    create = kind.create_from_cloudformation_json
+
+    def create_and_name(
+        name: str, resource: dict[str, Any], account: str, region: str, **more: Any
+    ) -> Any:
+        made = create(name, resource, account, region, **more)
+        function = get_backend(account, region).get_function(resource["Properties"]["FunctionName"])
+        made.physical_resource_id = f"{function.function_arn}:{made.version}"
+        return made
+
+    kind.create_from_cloudformation_json = staticmethod(create_and_name)
+    kind.get_cfn_attribute = lambda version, _: str(version.version)
 
 
 def _let_rules_invoke() -> None:
@@ -73,7 +97,12 @@ def _alias(_: str, properties: dict[str, Any], account: str, region: str) -> _Ma
     return f"{backend.get_function(function).function_arn}:{name}", {}
 
 
-def _move_alias(properties: dict[str, Any], account: str, region: str) -> None:
+def _move_alias(resource: dict[str, Any], account: str, region: str) -> None:
+    properties = resource["Properties"]
+    policy = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate")
+    if policy and _SHIFTING:
+        _SHIFTING[0].shift(properties, policy, account, region)
+        return
     backend = lambda_models.lambda_backends[account][region]
     name, function = properties["Name"], properties["FunctionName"]
     version = str(properties["FunctionVersion"])
@@ -140,7 +169,7 @@ def _model(kind: str, make: _Maker) -> type[CloudFormationModel]:
             **_: Any,
         ) -> Any:
             if kind == _ALIAS:
-                _move_alias(cloudformation_json["Properties"], account_id, region_name)
+                _move_alias(cloudformation_json, account_id, region_name)
             return original_resource
 
         @classmethod
@@ -159,6 +188,8 @@ class _Running:
         self._stack = contextlib.ExitStack()
         self._lock = threading.Lock()
         self._up: dict[tuple[str, str], Emulator] = {}
+        self._turns: dict[Emulator, threading.Lock] = {}
+        """An emulator takes one request at a time."""
 
     def emulator(self, function: Any) -> Emulator:
         key = (function.function_name, function.code_sha_256)
@@ -182,14 +213,17 @@ class _Running:
                             "AWS_SECRET_ACCESS_KEY": "testing",
                         },
                         network=True,
-                        provided=(f"botocore=={version('botocore')}",),
+                        provided=tuple(f"{n}=={version(n)}" for n in ("boto3", "botocore")),
                     )
                 )
+                self._turns[self._up[key]] = threading.Lock()
             return self._up[key]
 
     def invoke(self, function: Any, event: Any) -> tuple[str, bool, str]:
         """Moto's own answer: the payload, whether the function failed, and its log."""
-        answer = self.emulator(function).invoke(json.dumps(event).encode())
+        emulator = self.emulator(function)
+        with self._turns[emulator]:
+            answer = emulator.invoke(json.dumps(event).encode())
         text = answer.body.decode()
         try:
             value = json.loads(text)
@@ -209,12 +243,18 @@ def main(port: str) -> None:
     added += [_model(name, _recorded) for name in _RECORDED_ONLY]
     for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         cached.cache_clear()
-    lambda_models.LambdaVersion.get_cfn_attribute = lambda version, _: str(version.version)
+    _name_versions()
     running = _Running(f"http://localhost:{port}")
 
     def invoke(function: Any, event: Any = None) -> tuple[str, bool, str]:
-        return running.invoke(function, event)
+        answer = running.invoke(function, event)
+        if answer[1]:
+            shifting.count_failure(function)
+        return answer
 
+    shifting = CodeDeploy(invoke)
+    shifting.install()
+    _SHIFTING.append(shifting)
     lambda_models.LambdaFunction._invoke_lambda = invoke
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -68,6 +68,11 @@ def _update_in_order() -> None:
         changes = self.build_resource_diff(template, parameters)
         before, after = self._resource_json_map, template["Resources"]
         self._template, self.input_parameters = template, parameters or self.input_parameters
+        # moto keeps a list as a list, and reads it as text again
+        self.input_parameters = {
+            name: ",".join(value) if isinstance(value, list) else value
+            for name, value in self.input_parameters.items()
+        }
         self.load_mapping()
         self.load_parameters()
         self.load_conditions()
