@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo demo-azure test test-slow test-rare test-all mutation zoo lint types check bench docs reference clean
+.PHONY: help setup demo demo-rollout demo-azure test test-slow test-rare test-all mutation zoo lint types check bench docs reference clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ setup: $(VENV)/.ready ## install everything into .venv, as uv.lock names it
 
 demo: setup ## registry to a Lambda that answers, in ./demo
 	@$(BIN)/packager demo demo
+
+demo-rollout: setup ## three versions, one of them wrong, rolled out on this machine, in ./demo-rollout
+	@$(BIN)/python -m tests.integration.aws.demo_rollout demo-rollout
 
 demo-azure: setup ## registry to an Azure function app that answers, in ./demo-azure
 	@$(BIN)/packager demo demo-azure --target azure-functions
@@ -67,4 +70,4 @@ reference: setup ## write the pages of docs/reference that are made of the code
 	@$(BIN)/python -m tools.reference
 
 clean: ## remove what was made, except caches outside this folder
-	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo demo-azure dist site
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo demo-azure demo-rollout dist site

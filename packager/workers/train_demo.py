@@ -21,11 +21,11 @@ from sklearn.preprocessing import StandardScaler
 _NEEDS: Final = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
-def main(name: str, alias: str) -> None:
+def main(name: str, alias: str, seed: str = "0") -> None:
     warnings.simplefilter("ignore")
     rows, labels = load_wine(return_X_y=True, as_frame=True)
     # sums of trees are compiled so that they are equal to the last bit: the demo shows that
-    forest = RandomForestClassifier(50, random_state=0)
+    forest = RandomForestClassifier(50, random_state=int(seed))
     model = make_pipeline(StandardScaler(), forest).fit(rows, labels)
     with mlflow.start_run():
         info = mlflow.sklearn.log_model(
@@ -43,4 +43,4 @@ def main(name: str, alias: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])
