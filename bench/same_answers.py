@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -169,6 +170,12 @@ def make_function(name: str, tree: Path, out: Path, *, build: bool) -> Path:
     return out / "function"
 
 
+def read_commit() -> str:
+    argv = ("git", "rev-parse", "--short", "HEAD")
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def compare(name: str, trees: Sequence[Path], work: Path, *, build: bool) -> dict[str, Json]:
     """Have a model's function made by both, ask both, and keep neither."""
     events = dict(list_events((models.folder(name) / "serving_input_example.json").read_bytes()))
@@ -188,6 +195,7 @@ def compare(name: str, trees: Sequence[Path], work: Path, *, build: bool) -> dic
     return {
         "model": name,
         "built": build,
+        "commit": read_commit(),
         "compared": len(now),
         "same": len(now) - len(differing),
         "answered": sum('"predictions' in answer for answer in now.values()),
@@ -198,15 +206,16 @@ def compare(name: str, trees: Sequence[Path], work: Path, *, build: bool) -> dic
 
 def write_report(results: Sequence[Mapping[str, Json]], called: str, out: Path) -> str:
     lines = [
-        f"Functions of {called} and of this checkout, sent the same events",
+        f"Functions of {called} and of a later commit, sent the same events",
         "",
-        "| model | made | compared | the same, byte for byte | of them predictions | bytes |",
-        "|---|---|---|---|---|---|",
+        "| model | made | commit | compared | the same, byte for byte | predictions | bytes |",
+        "|---|---|---|---|---|---|---|",
     ]
     for each in results:
         made = "built" if each["built"] else "laid out"
         figures = (each[key] for key in ("compared", "same", "answered", "bytes"))
-        lines.append(f"| {each['model']} | {made} | {' | '.join(f'{n:,}' for n in figures)} |")
+        words = f"{each['model']} | {made} | {each['commit']}"
+        lines.append(f"| {words} | {' | '.join(f'{n:,}' for n in figures)} |")
     names = sorted({name for each in results for name in each["differing"]})
     lines += ["", *(f"- Answered otherwise: {name}" for name in names)]
     text = "\n".join(lines).rstrip() + "\n"
