@@ -24,6 +24,7 @@ MlflowException has its own status, anything else that escapes is a plain 500.
 from __future__ import annotations
 
 import base64
+import contextlib
 import faulthandler
 import importlib.util
 import json
@@ -78,11 +79,12 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
     body = base64.b64decode(probe["body"])
     if not hasattr(scoring_server, "invocations"):
         return answer_by_http(body, probe["content_type"], model)
-    # one that reads no parquet leaves the decoding to its server
-    is_decoded = hasattr(scoring_server, "parse_parquet_input")
+    # one that reads no parquet leaves the decoding to its server, and asks flask for the type
+    is_alone = hasattr(scoring_server, "parse_parquet_input")
     try:
-        data = body if is_decoded else body.decode("utf-8")
-        done = scoring_server.invocations(data, probe["content_type"], model, schema)
+        data = body if is_alone else body.decode("utf-8")
+        with contextlib.nullcontext() if is_alone else open_request(probe["content_type"]):
+            done = scoring_server.invocations(data, probe["content_type"], model, schema)
     except MlflowException as error:
         return {
             "status": error.get_http_status_code(),
@@ -98,6 +100,15 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
             **trace_refusal(error),
         }
     return {"status": done.status, "body": done.response}
+
+
+def open_request(content_type: str) -> Any:
+    """The context of a request of flask's, whose content type the server's messages quote."""
+    import flask
+
+    return flask.Flask("oracle").test_request_context(
+        "/invocations", method="POST", content_type=content_type
+    )
 
 
 def answer_by_http(body: bytes, content_type: str, model: object) -> dict[str, Any]:

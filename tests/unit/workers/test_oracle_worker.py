@@ -6,6 +6,7 @@ import base64
 from itertools import count
 from typing import Any
 
+import flask
 import pytest
 
 from packager.workers import oracle
@@ -145,6 +146,7 @@ def test_a_server_that_reads_no_parquet_is_handed_text(
 
     def invocations(data: object, *_: object) -> object:
         assert isinstance(data, bytes if reads_parquet else str)
+        assert reads_parquet or flask.request.content_type == "text/csv"
         return scoring_server.InvocationsResponse(response="[]", status=200, mimetype="")
 
     monkeypatch.setattr(scoring_server, "invocations", invocations)
