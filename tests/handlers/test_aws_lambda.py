@@ -270,5 +270,5 @@ def test_request_ids_of_another_s_making_stay_out_of_the_log() -> None:
 def test_without_a_manifest_the_handler_says_what_it_is() -> None:
     from handlers.aws_lambda import InternalError, handler
 
-    with pytest.raises(InternalError, match="no built function"):
+    with pytest.raises(InternalError, match="is not beside handlers"):
         handler({}, None)

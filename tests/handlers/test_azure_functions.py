@@ -169,7 +169,7 @@ def test_a_library_that_needs_what_is_not_there_is_an_error(
 
 
 def test_without_a_model_beside_it_the_function_says_so() -> None:
-    with pytest.raises(RuntimeError, match="no built function"):
+    with pytest.raises(RuntimeError, match="is not beside handlers"):
         azure_functions.http.build().get_user_function()(request(), None)
 
 
