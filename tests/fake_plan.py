@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from handlers.events import aws_sources, destinations
@@ -40,6 +41,7 @@ from packager.types import (
     SavedExample,
     Target,
     Tier,
+    Trace,
     Tree,
     VerifiedBundle,
     make_request,
@@ -258,3 +260,12 @@ def verified(root: Path, evidence: Evidence = EVIDENCE) -> VerifiedBundle:
         name="example", rows=1, request='{"inputs":{"x":[1.0]}}', answer='{"predictions":[1.0]}'
     )
     return VerifiedBundle(bundle=bundle, evidence=evidence, samples=(sample,))
+
+
+def trace(**seen: Any) -> Trace:
+    """A trace that saw nothing but what is given."""
+    nothing: dict[str, Any] = {
+        **dict.fromkeys(("init", "answering", "refusing", "opened", "answers"), ()),
+        **dict.fromkeys(("files", "own_cpu_ms"), MappingProxyType({})),
+    }
+    return Trace(**(nothing | seen))

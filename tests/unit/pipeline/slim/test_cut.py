@@ -15,14 +15,10 @@ from tests import fake_plan, tiny_elf
 
 
 def trace(*opened: str) -> Trace:
-    return Trace(
+    return fake_plan.trace(
         init=("used",),
-        answering=(),
-        refusing=(),
         files={"used": PurePosixPath("used/__init__.py")},
         opened=tuple(PurePosixPath(path) for path in opened),
-        own_cpu_ms={},
-        answers=(),
     )
 
 

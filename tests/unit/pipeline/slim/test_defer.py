@@ -17,7 +17,7 @@ from packager.pipeline.slim.import_deferral import Sinking
 from packager.pipeline.slim.tracing import side_effects
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
-from packager.types import Bundle, Interpreter, Trace
+from packager.types import Bundle, Interpreter
 from tests import fake_plan
 
 WORKER = WORKERS / "deferred.py"
@@ -138,14 +138,9 @@ def movable(tmp_path: Path, *keep: str) -> set[tuple[str, str]]:
         name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): PurePosixPath(name)
         for name in TREE
     }
-    trace = Trace(
+    trace = fake_plan.trace(
         init=(*files, "numpy", "json", "xml", "xml.dom"),
-        answering=(),
-        refusing=(),
         files=files,
-        opened=(),
-        own_cpu_ms={},
-        answers=(),
     )
     bundle = Bundle(root=tmp_path, files=tuple(records(tmp_path)), trace=trace)
     return set(Sinking(bundle, replace(plan, keep=keep), trace).movable())

@@ -38,13 +38,9 @@ class Tree:
             (root / name / "late.py").write_text("")
             files[name] = PurePosixPath(name, "__init__.py")
             files[f"{name}.late"] = PurePosixPath(name, "late.py")
-        self.before = Trace(
+        self.before = fake_plan.trace(
             init=tuple(files),
-            answering=(),
-            refusing=(),
             files=files,
-            opened=(),
-            own_cpu_ms={},
             answers=("1",),
         )
         self.moved: Moved = frozenset()

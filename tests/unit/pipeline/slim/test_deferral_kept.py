@@ -10,7 +10,7 @@ import pytest
 from packager.pipeline.slim.import_deferral import Sinking
 from packager.system import process
 from packager.system.file_tree import records
-from packager.types import Bundle, Interpreter, Trace
+from packager.types import Bundle, Interpreter
 from tests import fake_plan
 
 HERE = Interpreter(
@@ -39,14 +39,9 @@ def make(root: Path, text: str = FIRST) -> Sinking:
     (root / "pkg").mkdir(parents=True)
     (root / FILES["pkg"]).write_text(text)
     (root / FILES["pkg.late"]).write_text("")
-    before = Trace(
+    before = fake_plan.trace(
         init=tuple(FILES),
-        answering=(),
-        refusing=(),
         files=FILES,
-        opened=(),
-        own_cpu_ms={},
-        answers=(),
     )
     bundle = Bundle(root=root, files=tuple(records(root)), trace=before)
     return Sinking(bundle, fake_plan.plan(interpreter=HERE), before)

@@ -19,12 +19,10 @@ from packager.pipeline.slim.tracing.kept_deferral import (
 from packager.types import Bundle, FileRecord, LoaderSpec, Trace
 from tests import fake_plan
 
-BEFORE: Final = Trace(
+BEFORE: Final = fake_plan.trace(
     init=("a", "b"),
     answering=("c",),
-    refusing=(),
     files={"a": PurePosixPath("a.py")},
-    opened=(),
     own_cpu_ms={"a": 1.0},
     answers=("1",),
 )

@@ -19,7 +19,7 @@ from packager.pipeline.slim.passes import account_for
 from packager.pipeline.slim.tracing import trace
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
-from packager.types import BuildPlan, Bundle, Removal, Trace, change_request
+from packager.types import BuildPlan, Bundle, Removal, change_request
 from tests import fake_plan
 
 WORKER = WORKERS / "trace.py"
@@ -132,8 +132,7 @@ def test_what_a_pass_took_out_and_serving_asks_for_is_kept(
 ) -> None:
     names = ("p/inner/x.h", "p/other/z.h", "top.a", "p/tests/__init__.py", "p/tests/help.py")
     removed = tuple(Removal(PurePosixPath(name), 1, "rule") for name in names)
-    seen = Trace(init=(), answering=(), refusing=(), files={}, opened=(), own_cpu_ms={},
-                 answers=(), **absent)  # fmt: skip
+    seen = fake_plan.trace(**absent)
     bundle = Bundle(root=Path("unused"), files=(), removed=removed, trace=seen)
     assert trace.missed_files(bundle) == rules
 
@@ -151,8 +150,7 @@ def test_the_tree_is_made_anew_with_what_was_missed(
 
     def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         asked = (PurePosixPath("p/x.h"),)
-        seen = Trace(init=(), answering=(), refusing=(), files={}, opened=(), own_cpu_ms={},
-                     answers=(), absent_files=asked)  # fmt: skip
+        seen = fake_plan.trace(absent_files=asked)
         return replace(account_for(bundle, trace.PASS, proof=""), trace=seen)
 
     monkeypatch.setattr(packager.pipeline.slim, "stage", stage)

@@ -15,7 +15,7 @@ from packager.pipeline.slim.import_deferral import Sinking
 from packager.pipeline.slim.tracing import reachable_modules, trace_requests
 from packager.system.file_tree import records
 from packager.system.resources import WORKERS
-from packager.types import Bundle, Interpreter, SavedExample, Trace, change_request
+from packager.types import Bundle, Interpreter, SavedExample, change_request
 from tests import fake_plan
 
 WATCH = WORKERS / "watch.py"
@@ -75,14 +75,9 @@ def watched(
         name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): PurePosixPath(name)
         for name in TREE
     }
-    before = Trace(
+    before = fake_plan.trace(
         init=tuple(files),
-        answering=(),
-        refusing=(),
         files=files,
-        opened=(),
-        own_cpu_ms={},
-        answers=(),
     )
     bundle = Bundle(root=root, files=tuple(records(root)), trace=before)
     sinking = Sinking(bundle, fake_plan.plan(interpreter=HERE), before)

@@ -110,13 +110,22 @@ def read_gaussian(kernel: Fitted) -> tuple[float, Array, float]:
     raise UnsupportedError(f"the kernel {name} of a Gaussian process")
 
 
-@index.reads(ESTIMATORS, "sklearn.GaussianProcessRegressor")
-def estimate_process(model: Fitted, program: Program, table: Table) -> Answer:
-    factor, lengths, _noise = read_gaussian(model.kernel_)
+def compute_gaussian(model: Fitted, program: Program, table: Table) -> tuple[float, float, Block]:
+    """Factor and noise of a process's kernel, and the kernel of the rows with what it was fit on.
+
+    Raises UnsupportedError as `read_gaussian` does.
+    """
+    factor, lengths, noise = read_gaussian(model.kernel_)
     block = compute(program, as_numbers(program, table), "/", lengths)
     points = np.asarray(model.X_train_, np.float64) / lengths
-    kernels = compute_kernels(program, table_of(block), points, "rbf", (0.5, 0.0, 1))
-    weights = factor * np.asarray(model.alpha_, np.float64).reshape(len(points), -1).T
+    return factor, noise, compute_kernels(program, table_of(block), points, "rbf", (0.5, 0.0, 1))
+
+
+@index.reads(ESTIMATORS, "sklearn.GaussianProcessRegressor")
+def estimate_process(model: Fitted, program: Program, table: Table) -> Answer:
+    factor, _noise, kernels = compute_gaussian(model, program, table)
+    alpha = np.asarray(model.alpha_, np.float64)
+    weights = factor * alpha.reshape(len(model.X_train_), -1).T
     sums = weigh(program, table_of(kernels), weights, np.zeros(len(weights)))
     scaled = compute(program, sums, "*", np.ravel(model._y_train_std))
     return Answer(compute(program, scaled, "+", np.ravel(model._y_train_mean)))
@@ -135,10 +144,7 @@ def estimate_classes_of_process(model: Fitted, program: Program, table: Table) -
 @index.reads(ESTIMATORS, "sklearn._BinaryGaussianProcessClassifierLaplace")
 def estimate_latent_share(model: Fitted, program: Program, table: Table) -> Answer:
     """The latent mean's sign, and its logistic function's mean over the latent variance."""
-    factor, lengths, noise = read_gaussian(model.kernel_)
-    block = compute(program, as_numbers(program, table), "/", lengths)
-    points = np.asarray(model.X_train_, np.float64) / lengths
-    kernels = compute_kernels(program, table_of(block), points, "rbf", (0.5, 0.0, 1))
+    factor, noise, kernels = compute_gaussian(model, program, table)
     some = table_of(compute(program, kernels, "*", np.float64(factor)))
     mean = weigh(program, some, np.asarray(model.y_train_ - model.pi_, np.float64), np.zeros(1))
     inverse = np.linalg.inv(np.asarray(model.L_)) * np.asarray(model.W_sr_)

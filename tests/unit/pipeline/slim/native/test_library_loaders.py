@@ -100,14 +100,9 @@ def test_a_tree_that_lacks_nothing_has_none(tmp_path: Path) -> None:
 
 
 def _trace(*modules: str, opened: tuple[str, ...] = ()) -> Trace:
-    return Trace(
+    return fake_plan.trace(
         init=modules,
-        answering=(),
-        refusing=(),
-        files={},
         opened=tuple(PurePosixPath(path) for path in opened),
-        own_cpu_ms={},
-        answers=(),
     )
 
 

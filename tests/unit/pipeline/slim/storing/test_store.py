@@ -70,14 +70,10 @@ def trace(root: Path, names: tuple[str, ...]) -> Trace:
         files[name] = PurePosixPath(place)
     tag = sys.implementation.cache_tag
     opened = [path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc" for path in files.values()]
-    return Trace(
+    return fake_plan.trace(
         init=names,
-        answering=(),
-        refusing=(),
         files=files,
         opened=tuple(sorted(opened)),
-        own_cpu_ms={},
-        answers=(),
     )
 
 
