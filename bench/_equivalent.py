@@ -37,7 +37,7 @@ EQUIVALENT: Final[Mapping[str, Mapping[str, str]]] = {
         "if not len(lines): | condition never holds": "no row starts within nothing",
     },
     "handlers/events/azure_triggers/batches.py": {
-        "if all(isinstance(each, dict) and each.keys() == found[0].keys() for each in found):"
+        "if len(parts) < len(found) or any(each.keys() != parts[0].keys() for each in parts):"
         " | 0 + 1": "there are two at least, and all are compared with it",
     },
     "handlers/scoring/responses.py": {
