@@ -91,7 +91,6 @@ _ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "iam:TagRole",
         "iam:PassRole",
         "iam:PutRolePermissionsBoundary",
-        "iam:DeleteRolePermissionsBoundary",
     ),
     "AWS::Lambda::Alias": ("lambda:CreateAlias", "lambda:UpdateAlias", "lambda:DeleteAlias"),
     "AWS::Lambda::EventInvokeConfig": ("lambda:PutFunctionEventInvokeConfig",),

@@ -14,7 +14,7 @@ from packager.errors import ConfigurationError
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.pipeline.plan import check
-from packager.types import Front, HttpAuth
+from packager.types import Front, HttpAuth, Rollout
 from tests import fake_plan, sam
 
 _KEY: Final = "arn:aws:kms:us-east-1:123456789012:key/0f0f0f0f-1111-2222-3333-444444444444"
@@ -257,3 +257,55 @@ def test_the_page_shows_how_a_caller_proves_who_it_is(
     assert "authorization: Bearer $TOKEN" in pages[Front.HTTP_API]
     assert "x-api-key: $KEY" in pages[Front.REST_API]
     assert "--aws-sigv4" not in pages[Front.FUNCTION_URL]
+
+
+def test_a_versions_description_has_room_for_the_longest_values(
+    folders: dict[Front, Path],
+) -> None:
+    longest = {
+        "MemorySizeMb": "10240",
+        "TimeoutSeconds": "1800",
+        "LogLevel": "WARNING",
+        "Tracing": "disabled",
+        "EphemeralStorageMb": "10240",
+        "SnapStart": "PublishedVersions",
+        "Network": f", VPC subnet-{'0' * 17} sg-{'0' * 17}",
+        "Key": f", key {'0' * 36}",
+        "Path": f", path {'0' * 60}",
+    }
+    for front in folders:
+        template = sam.parse(_read_template(folders, front))
+        text, parts = template["Resources"]["Function"]["Properties"]["VersionDescription"][
+            "Fn::Sub"
+        ]
+        named = set(re.findall(r"\$\{(\w+)\}", text))
+        assert parts.keys() <= named <= longest.keys()
+        assert len(re.sub(r"\$\{(\w+)\}", lambda found: longest[found[1]], text)) <= 256
+
+
+def test_a_rest_api_has_one_stage(folders: dict[Front, Path]) -> None:
+    resources = _transformed(_read_template(folders, Front.REST_API))["Resources"]
+    stages = [
+        each["Properties"]["StageName"]
+        for each in resources.values()
+        if "StageName" in each.get("Properties", {})
+    ]
+
+    assert stages == ["live"]
+
+
+@pytest.mark.parametrize("name", ["Function", "RolloutCheck"])
+def test_every_function_keeps_the_rules_of_the_account(tmp_path: Path, name: str) -> None:
+    plan = fake_plan.plan(request=fake_plan.request(rollout=Rollout.CANARY))
+    out = tmp_path / "out"
+    out.mkdir()
+    verified = fake_plan.verified(fake_plan.tree(tmp_path / "tree", plan))
+    emit(package(verified, plan, out), verified, plan, out)
+    resources = sam.parse((out / "template.yaml").read_text("utf-8"))["Resources"]
+    policies = json.dumps(resources[f"{name}Role" if name != "Function" else "Role"])
+
+    found = resources[name]["Properties"]
+    for setting in ("KmsKeyArn", "CodeSigningConfigArn", "VpcConfig"):
+        assert found[setting]["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+    assert "attach-to-vpc" in policies
+    assert "use-key" in policies

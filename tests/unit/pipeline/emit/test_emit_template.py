@@ -145,9 +145,10 @@ def test_routes_are_the_four_that_the_function_answers(texts: dict[Front, str]) 
     }
 
 
-def test_a_changed_parameter_publishes_a_version(texts: dict[Front, str]) -> None:
+@pytest.mark.parametrize("front", list(Front))
+def test_a_changed_parameter_publishes_a_version(texts: dict[Front, str], front: Front) -> None:
     """A version's description is create-only: a new one replaces it, and the alias follows."""
-    resources = _resources(texts[Front.NONE])
+    resources = _resources(texts[front])
     version = next(r for r in resources.values() if r["Type"] == "AWS::Lambda::Version")
     described, extra = version["Properties"]["Description"]["Fn::Sub"]
     described += json.dumps(extra)
@@ -155,7 +156,7 @@ def test_a_changed_parameter_publishes_a_version(texts: dict[Front, str]) -> Non
 
     versioned = {
         name
-        for name in sam.parse(texts[Front.NONE])["Parameters"]
+        for name in sam.parse(texts[front])["Parameters"]
         if f'"{name}"' in function and name not in {"ReservedConcurrency", "CodeSigningConfigArn"}
     }
     assert {"MemorySizeMb", "LogLevel", "KmsKeyArn", "SubnetIds", "EphemeralStorageMb"} <= versioned
