@@ -18,7 +18,8 @@ limited time, a request the seconds given; after it the fault handler says where
 run ends.
 
 The rules of the answer are those of mlflow.pyfunc.scoring_server in MLflow 2 and 3: an
-MlflowException has its own status, anything else that escapes is a plain 500.
+MlflowException has its own status, anything else that escapes is a plain 500. Data that a signature
+refuses is a 400 whatever the version: before 2.10 it was the 500 of an error that has no code.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ _CLIENTS: dict[int, Any] = {}
 """The one server that a run opens, by its model."""
 _FORMATS = {"dataframe_split": "pandas-split", "dataframe_records": "pandas-records"}
 """Forms of tables, and what MLflow 1 calls them."""
+_CHECKS = ("mlflow.models.utils", "mlflow.types.", "mlflow.utils.proto_json_utils")
+"""Modules of MLflow that hold data to a signature."""
 _ENDED = 70
 """Exit code where the model's code tried to end the process."""
 
@@ -87,7 +90,7 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
             done = scoring_server.invocations(data, probe["content_type"], model, schema)
     except MlflowException as error:
         return {
-            "status": error.get_http_status_code(),
+            "status": 400 if is_unnamed_refusal(error) else error.get_http_status_code(),
             "body": error.serialize_as_json(),
             "raised": name_cause(error, MlflowException),
             **trace_refusal(error),
@@ -103,12 +106,31 @@ def answer(probe: dict[str, Any], model: Any, schema: Any) -> dict[str, Any]:
 
 
 def open_request(content_type: str) -> Any:
-    """The context of a request of flask's, whose content type the server's messages quote."""
+    """The context of a request of flask's, whose content type the server's messages quote.
+
+    Without flask none is needed: the server is fastapi's.
+    """
+    if importlib.util.find_spec("flask") is None:
+        return contextlib.nullcontext()
     import flask
 
     return flask.Flask("oracle").test_request_context(
         "/invocations", method="POST", content_type=content_type
     )
+
+
+def is_unnamed_refusal(error: Any) -> bool:
+    """Tell whether an MLflow before 2.10 refused data by a signature: it gave the error no code.
+
+    What a model raises with no code is an error of its own, to a function too.
+    """
+    from mlflow.utils import proto_json_utils
+
+    named = hasattr(proto_json_utils, "MlflowInvalidInputException")
+    if named or error.error_code != "INTERNAL_ERROR":
+        return False
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__")).startswith(_CHECKS)
 
 
 def answer_by_http(body: bytes, content_type: str, model: object) -> dict[str, Any]:

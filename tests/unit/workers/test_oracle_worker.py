@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import sys
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 import flask
+import pandas as pd
 import pytest
+from mlflow.types import ColSpec, Schema
 
 from packager.workers import oracle
 
@@ -167,6 +171,71 @@ def test_a_body_that_such_a_server_cannot_decode_is_answered_with_500(
     probe = {"body": base64.b64encode(b"\xff").decode(), "content_type": "text/csv"}
 
     assert oracle.answer(probe, None, None)["status"] == 500
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_server_of_fastapi_needs_no_flask(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.pyfunc import scoring_server
+
+    def invocations(*_: object) -> object:
+        return scoring_server.InvocationsResponse(response="[]", status=200, mimetype="")
+
+    monkeypatch.setattr(scoring_server, "invocations", invocations)
+    monkeypatch.delattr(scoring_server, "parse_parquet_input")
+    # as where it is not installed
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "flask", None)
+    probe = {"body": base64.b64encode(b"a\n1\n").decode(), "content_type": "text/csv"}
+
+    assert oracle.answer(probe, None, None) == {"status": 200, "body": "[]"}
+
+
+def refuse_by_signature() -> None:
+    from mlflow.models.utils import _enforce_schema
+
+    schema = Schema([ColSpec("double", "age")])
+    _enforce_schema(pd.DataFrame({"age?": [1.0]}), schema)
+
+
+def refuse_by_parsing() -> None:
+    """As MLflow 2.9 does; a later one names the error."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils import proto_json_utils
+
+    code = 'raise MlflowException("Failed to parse data as TF serving input.")'
+    exec(code, {"__name__": proto_json_utils.__name__, "MlflowException": MlflowException})  # noqa: S102
+
+
+def refuse_in_the_model() -> None:
+    from mlflow.exceptions import MlflowException
+
+    raise MlflowException("mine")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("refuse", "is_named", "status"),
+    [
+        (refuse_by_signature, False, 400),
+        (refuse_by_parsing, False, 400),
+        (refuse_in_the_model, False, 500),
+        (refuse_by_signature, True, 500),
+    ],
+)
+def test_data_that_a_signature_refuses_is_the_senders_fault_before_mlflow_2_10(
+    refuse: Callable[[], None], status: int, monkeypatch: pytest.MonkeyPatch, *, is_named: bool
+) -> None:
+    from mlflow.pyfunc import scoring_server
+    from mlflow.utils import proto_json_utils
+
+    monkeypatch.setattr(scoring_server, "invocations", lambda *_: refuse())
+    if not is_named:
+        monkeypatch.delattr(proto_json_utils, "MlflowInvalidInputException")
+    probe = {"body": "", "content_type": "application/json"}
+
+    found = oracle.answer(probe, None, None)
+
+    assert (found["status"], found["raised"]) == (status, "MlflowException INTERNAL_ERROR")
 
 
 @pytest.mark.parametrize(
