@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from packager.system.redaction import redact
-from packager.types import LineChange, ResolvedModel
+from packager.types import LineChange, Requirements, ResolvedModel
 
 _CHANNEL: Final = re.compile(r"[\w./:@-]{1,200}::")
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.-]*)\s*(.*)")
@@ -107,7 +107,7 @@ def settle_packages(
     lines, changes = [*requirements.lines], [*requirements.changes]
     constraints = [*requirements.constraints]
     for text in requirements.conda:
-        shown = _IN_YAML.format(redact(text))
+        shown = _show(text)
         package = parse_package(text)
         line = None if package is None else name_requirement(package, names)
         name = "" if line is None else _name(line)
@@ -136,6 +136,15 @@ def settle_packages(
         changes=tuple(changes),
     )
     return replace(model, requirements=found)
+
+
+def list_shown(requirements: Requirements) -> frozenset[str]:
+    """The lines of `changes` that stand for packages of conda.yaml's."""
+    return frozenset(map(_show, requirements.conda))
+
+
+def _show(text: str) -> str:
+    return _IN_YAML.format(redact(text))
 
 
 def _read_versions(text: str) -> tuple[str, str] | None:

@@ -181,10 +181,14 @@ def list_refused(
 
     What conda calls a package has a name of its own and no code unseen; a line of the author's
     machine may be anything. A requirement that is written as one left for having no wheel. What
-    conda built is no other code than the index has, so that what requires it leads to a version.
+    conda built is no other code than the index has, so that what requires it leads to a version;
+    nor is what conda.yaml lists outside of its pip part.
     """
     refused: list[str] = []
+    of_yaml = _conda.list_shown(model.requirements)
     for line in (change.line for change in model.requirements.changes if not change.used):
+        if line in of_yaml:
+            continue
         if _is_local(line) or _name_garbled(line):
             name = name_line(line) if _is_local(line) else _name_garbled(line)
             why = explain_unseen(name)

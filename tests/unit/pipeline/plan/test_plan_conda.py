@@ -141,6 +141,19 @@ def test_packages_are_settled_once() -> None:
     assert _conda.settle_packages(once, NAMES, lambda name: needs.get(name, "")) == once
 
 
+@pytest.mark.parametrize(
+    "package", ["tzdata>=2020", "tzdata==2020.1", "tzdata<2030", "tzdata>=1,<9999", "tzdata=2020"]
+)
+def test_a_package_of_conda_s_that_another_requires_is_not_refused(package: str) -> None:
+    model = fake_plan.model(requirements=Requirements(lines=("mlflow",), conda=(package,)))
+    settled = _conda.settle_packages(model, NAMES, lambda _: "")
+    assert [each.used for each in settled.requirements.changes] == [""]
+
+    refused = _lines.list_refused(settled, {"tzdata": "2024.1"}, lambda _: "", lambda _: "unseen")
+
+    assert refused == []
+
+
 @pytest.mark.usefixtures("index")
 def test_the_plan_ships_a_package_of_conda_s_that_the_loader_needs(tmp_path: Path) -> None:
     lines = ("mlflow==3.17.2", "numpy==2.4.6", "skops==0.16.0")
