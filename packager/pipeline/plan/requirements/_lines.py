@@ -33,7 +33,7 @@ _WHEELLESS: Final = re.compile(
 )
 _DEPENDENT: Final = re.compile(r"([\w.-]+)(?:\[[\w.,-]{1,200}\])?(?:==\S+)? depends on ([\w.-]+)")
 _GARBLED: Final = re.compile(
-    r"([A-Za-z0-9][\w.-]{0,200})\s*(?:===?|~=?|\^|[<>]=?|=[<>]|!=)\s*[^\s=].*"
+    r"([A-Za-z0-9][\w.-]{0,200})\s*(?:\[[^\[\]]{0,200}\]\s*)?(?:===?|~=?|\^|[<>]=?|=[<>]|!=)\s*[^\s=].*"
 )
 """A name, and a version in a form that Python's index has never had, or has no more."""
 _MACHINES: Final[Mapping[Architecture, str]] = {"x86_64": "x86_64", "arm64": "aarch64"}

@@ -24,8 +24,9 @@ _OTHERS: Final = frozenset({"python_version", "loader_version", "model_version"}
 
 
 def read_versions(model: ResolvedModel, conda: Mapping[str, str]) -> Mapping[str, str]:
-    """Distribution -> the one version that conda.yaml, or else a flavor of MLmodel, has of it.
+    """Distribution -> the one version that a flavor of MLmodel, or else conda.yaml, has of it.
 
+    A flavor has the version that was imported when the model was logged.
     `conda` has the distributions of conda's packages by their names.
     """
     return {**dict(_read_conda(model, conda)), **dict(_read_flavors(model))}

@@ -62,6 +62,7 @@ LEFT_OUT = (
     *("churn @ file:///home/me/dist/churn-0.1.0-py3-none-any.whl",),
     *("own @ s3://bucket/own-1.0-py3-none-any.whl", "own @ https://example.com/own-1.0.tar.gz"),
     *("https://example.com/own/archive/main.zip", "own===weird", "own^1.0"),
+    *("own[all]^0.23", "own[all, some] ^0.23", "own[all]==1.0-SNAPSHOT", "own [all] >= 1.*"),
     *("distro-info==1.1build1", "pytz==2004d", "own==1.0-SNAPSHOT", "own >= 1.*"),
 )
 
@@ -98,6 +99,11 @@ def test_a_line_is_left_out_with_a_reason(line: str) -> None:
     [
         ({"sklearn": {"sklearn_version": "1.5.2"}}, (), ("scikit-learn==1.5.2",)),
         ({"scikit_learn": {"scikit_learn_version": "1.5.2"}}, (), ("scikit-learn==1.5.2",)),
+        (
+            {"sklearn": {"sklearn_version": "1.5.2"}},
+            ("scikit-learn=1.6.0=py312_0",),
+            ("scikit-learn==1.5.2",),
+        ),
         ({}, ("scikit-learn=1.5.2=py312_0",), ("scikit-learn==1.5.2",)),
         ({"sklearn": {"sklearn_version": "unknown"}}, ("scikit-learn>=1.5",), ()),
     ],
@@ -121,6 +127,7 @@ def test_a_build_of_conda_has_the_version_that_the_model_s_other_files_have(
         "-e /home/me/churn",
         "churn @ file:///home/me/churn",
         "churn==1.0-SNAPSHOT",
+        "churn[all]^1.0",
         "churn @ file:///croot/churn_16/work",
     ],
 )
