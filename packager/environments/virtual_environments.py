@@ -267,7 +267,7 @@ def list_requirements(model: ResolvedModel) -> tuple[str, ...]:
 
     So is setuptools, whose pkg_resources MLflow imported before its version 3.
     """
-    lines = tuple(_pin_mlflow(line, model.mlflow_version) for line in model.requirements.lines)
+    lines = pin_mlflow(model)
     names = {_name(line) for line in lines}
     if not names & {"mlflow", "mlflow-skinny"}:
         pin = f"=={model.mlflow_version}" if model.mlflow_version else ""
@@ -275,6 +275,11 @@ def list_requirements(model: ResolvedModel) -> tuple[str, ...]:
     if re.match(r"[0-2]\.", model.mlflow_version or "") and "setuptools" not in names:
         lines = (*lines, _WITH_PKG_RESOURCES)
     return lines
+
+
+def pin_mlflow(model: ResolvedModel) -> tuple[str, ...]:
+    """The author's lines, MLflow's own at the version that the model says."""
+    return tuple(_pin_mlflow(line, model.mlflow_version) for line in model.requirements.lines)
 
 
 def _pin_mlflow(line: str, version: str | None) -> str:

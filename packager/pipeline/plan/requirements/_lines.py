@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from packager.environments import virtual_environments
 from packager.pipeline.plan.requirements import _conda, _pins, _recorded, _refusals
 from packager.system.redaction import redact
 from packager.types import Architecture, LineChange, ResolvedModel
@@ -162,13 +163,19 @@ def hold_pins(model: ResolvedModel, words: str) -> ResolvedModel | None:
     there, and pip installs what does not go together with a warning.
     """
     requirements = model.requirements
-    plain = (line for line in requirements.lines if ";" not in line and not line.endswith(".whl"))
-    pins = {line: _pins.read_pin(line) for line in plain}
-    if requirements.overrides or not pins or not all(pins.values()):
+    held = _list_held(model)
+    if requirements.overrides or not held:
         return None
     said = " ".join(words.partition("cause:")[2].partition("hint:")[0].split())
-    held = tuple(f"{_pins.name_line(line)}=={version}" for line, version in pins.items())
     return replace(model, requirements=replace(requirements, overrides=held, conflict=said))
+
+
+def _list_held(model: ResolvedModel) -> tuple[str, ...]:
+    """The lines' pins, each with its extras; () where not every line is one."""
+    every = virtual_environments.pin_mlflow(model)
+    plain = (line for line in every if ";" not in line and not line.endswith(".whl"))
+    pins = [_pins.state_pin(line) for line in plain]
+    return tuple(pins) if all(pins) else ()
 
 
 def list_refused(
@@ -237,14 +244,15 @@ def name_line(line: str) -> str:
 def _apply(model: ResolvedModel, change: LineChange) -> ResolvedModel:
     requirements = model.requirements
     kept = (change.used if line == change.line else line for line in requirements.lines)
-    return replace(
-        model,
-        requirements=replace(
-            requirements,
-            lines=tuple(dict.fromkeys(filter(None, kept))),
-            changes=(*requirements.changes, change),
-        ),
+    changed = replace(
+        requirements,
+        lines=tuple(dict.fromkeys(filter(None, kept))),
+        changes=(*requirements.changes, change),
     )
+    less = replace(model, requirements=changed)
+    if not requirements.overrides:
+        return less
+    return replace(model, requirements=replace(changed, overrides=_list_held(less)))
 
 
 def _replace_wheelless(

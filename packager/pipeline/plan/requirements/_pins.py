@@ -28,6 +28,7 @@ def loosen_requirements(requirements: Requirements, names: Collection[str]) -> R
         requirements,
         lines=tuple(loosen(requirements.lines)),
         constraints=tuple(loosen(requirements.constraints)),
+        overrides=tuple(loosen(requirements.overrides)),
     )
 
 
@@ -67,6 +68,16 @@ def _find_pin(requirement: Requirement | None) -> str | None:
 def read_pin(line: str) -> str:
     """The version that a line pins; empty for none."""
     return _find_pin(_parse(line)) or ""
+
+
+def state_pin(line: str) -> str:
+    """The pin of a line with its name and extras, and nothing else; empty for none."""
+    requirement = _parse(line)
+    version = _find_pin(requirement)
+    if requirement is None or version is None:
+        return ""
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{canonicalize_name(requirement.name)}{extras}=={version}"
 
 
 def name_line(line: str) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from packager.environments import lockfile
+from packager.environments import interpreters, lockfile
 from packager.environments.lockfile import Wanted
 from packager.errors import PlanError, UnresolvableError
 from packager.facts.modules import conda_names, module_names
 from packager.models.code_imports import Need
 from packager.models.model_imports import ImportedModule, ModelImports
+from packager.pipeline.plan import _locks
 from packager.pipeline.plan._modules import Needs
+from packager.pipeline.plan._python import Candidate
 from packager.pipeline.plan.requirements import _lines
 from packager.types import Architecture, LineChange, Lock, Requirements
-from tests import fake_plan
+from tests import fake_plan, wheels
 from tests.unit.pipeline.plan import test_plan
 from tests.unit.pipeline.plan.test_plan import PINS
 
@@ -386,7 +389,9 @@ CONFLICT = "No solution\n  cause: Because mlflow==2.9.2 depends on pandas<3.\n\n
     ("lines", "held"),
     [
         (("mlflow==2.9.2", "Pandas==3.0.6"), ("mlflow==2.9.2", "pandas==3.0.6")),
-        (("mlflow[extras]==2.9.2", "a.whl"), ("mlflow==2.9.2",)),
+        (("mlflow[x,extras]==2.9.2", "a.whl"), ("mlflow[extras,x]==2.9.2",)),
+        (("mlflow==2.9", "pandas==3.0.6"), ("mlflow==2.9.2", "pandas==3.0.6")),
+        (("mlflow", "pandas==3.0.6"), ("mlflow==2.9.2", "pandas==3.0.6")),
         (("mlflow==2.9.2", "tomli==2 ; python_version < '3.11'"), ("mlflow==2.9.2",)),
         (("mlflow==2.9.2", "pandas"), None),
         (("mlflow==2.9.2", "pandas>=3"), None),
@@ -396,7 +401,7 @@ CONFLICT = "No solution\n  cause: Because mlflow==2.9.2 depends on pandas<3.\n\n
 def test_pins_that_conflict_hold_as_they_are_listed(
     lines: tuple[str, ...], held: tuple[str, ...] | None
 ) -> None:
-    model = fake_plan.model(requirements=Requirements(lines=lines))
+    model = fake_plan.model(requirements=Requirements(lines=lines), mlflow_version="2.9.2")
 
     found = _lines.hold_pins(model, CONFLICT)
 
@@ -404,6 +409,56 @@ def test_pins_that_conflict_hold_as_they_are_listed(
     if found is not None:
         assert found.requirements.conflict == "Because mlflow==2.9.2 depends on pandas<3."
         assert _lines.hold_pins(found, CONFLICT) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "held"),
+    [
+        ("own[all]==1.0", ("other==1.0", "own==1.0")),
+        ("own==1.0+cu121", ("other==1.0", "own==1.0")),
+        ("docopt==0.6.2", ("other==1.0",)),
+    ],
+)
+def test_pins_that_hold_are_those_of_the_lines_that_are_left(
+    line: str, held: tuple[str, ...]
+) -> None:
+    model = fake_plan.model(requirements=Requirements(lines=("other==1.0", line)))
+    model = _lines.hold_pins(model, CONFLICT) or model
+    words = "there is no version of own==1.0+cu121 and you require" if "+" in line else ""
+    words = words or "docopt==0.6.2 has no usable wheels and own[all]==1.0 depends on docopt"
+
+    found = _lines.drop_wheelless(model, f"Because {words}", lambda name: "")
+
+    assert found is not None
+    assert found.requirements.overrides == held
+
+
+def test_pins_that_conflict_are_installed_with_their_extras(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    for name, metadata in (
+        ("own", "Provides-Extra: all\nRequires-Dist: extra; extra == 'all'\n"),
+        ("user", "Requires-Dist: own>=2\n"),
+        ("extra", ""),
+        ("mlflow", ""),
+    ):
+        wheels.make(tmp_path / "links", name, {f"{name}/__init__.py": ""}, metadata=metadata)
+    requirements = Requirements(
+        lines=("own[all]==1.0", "user==1.0", "mlflow==1.0"),
+        options=("--no-index", f"--find-links {tmp_path / 'links'}"),
+    )
+    model = fake_plan.model(
+        root=tmp_path, requirements=requirements, mlflow_version=None, python_version=None
+    )
+    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+    runtime = next(r for r in fake_plan.TARGET.runtimes if r.python_minor == minor)
+    candidate = Candidate(runtime=runtime, interpreter=interpreters.find(minor), reasons=())
+
+    held, declared = _locks.resolve_declared(fake_plan.request(), model, candidate, lambda _: "")
+
+    assert held.requirements.overrides
+    assert {"own", "user", "extra"} <= declared.keys()
 
 
 def test_a_freeze_of_what_conflicts_is_planned_at_its_own_versions(
