@@ -184,7 +184,7 @@ def _halve(group: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _resolves_alone(lines: tuple[str, ...], wanted: Wanted) -> bool:
-    alone = replace(wanted, requirements=lines, constraints=(), excluded=())
+    alone = replace(wanted, requirements=lines, constraints=(), overrides=(), excluded=())
     return _resolve(alone, "--no-deps").returncode == 0
 
 

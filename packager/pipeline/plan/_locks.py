@@ -243,7 +243,7 @@ def make_lock_request(setting: Setting, needed: Needed, pins: tuple[str, ...]) -
     return Wanted(
         requirements=needed.lines,
         constraints=(*_limit(setting, needed), *pins),
-        overrides=setting.model.requirements.overrides,
+        overrides=setting.locked_model.requirements.overrides,
         excluded=needed.excluded,
         options=(*setting.model.requirements.options, *_indexes(setting, needed)),
         digests=lockfile.read_digests(setting.model.requirements),

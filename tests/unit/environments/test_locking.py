@@ -102,6 +102,8 @@ def test_what_does_not_resolve_is_said_in_the_resolver_s_words(
     with pytest.raises(UnresolvableError, match="no-such-thing"):
         lockfile.lock(wanted)
     assert lockfile.unavailable(wanted) == ("no-such-thing==1",)
+    held = replace(wanted, overrides=("no-such-thing<9", "own==9"))
+    assert lockfile.unavailable(held) == ("no-such-thing==1",)
 
 
 @pytest.mark.parametrize("right", [True, False])

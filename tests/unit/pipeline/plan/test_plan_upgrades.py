@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
-from packager.errors import PlanError, UnprovenError, UpgradeUnprovenError
+from packager.environments import lockfile
+from packager.environments.lockfile import Wanted
+from packager.errors import PlanError, UnprovenError, UnresolvableError, UpgradeUnprovenError
 from packager.pipeline.plan import check_provable
 from packager.pipeline.plan.requirements._pins import loosen_line
 from packager.pipeline.verify import ask, replay
 from packager.pipeline.verify.oracle import Recorded
-from packager.types import BuildPlan, Requirements, Spread, UpgradedPin
+from packager.types import BuildPlan, Lock, Requirements, Spread, UpgradedPin
 from tests import fake_plan
 from tests.unit.pipeline.plan import test_plan
 
@@ -149,6 +152,25 @@ def test_a_pin_among_constraints_is_upgraded(index: test_plan.Index, tmp_path: P
     found = test_plan._plan(model, upgrade_pins=True)[0]
     assert found.lock.version("scikit-learn") == "1.1.3"
     assert [each.name for each in found.upgraded] == ["scikit-learn"]
+
+
+def test_a_pin_that_holds_whatever_others_require_is_upgraded(
+    index: test_plan.Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def lock(wanted: Wanted) -> Lock:
+        if not wanted.overrides:
+            raise UnresolvableError("cause: a conflict")
+        held = {Requirement(line).name: line for line in wanted.overrides}
+        lines = tuple(held.get(Requirement(line).name, line) for line in wanted.requirements)
+        return index.lock(replace(wanted, requirements=lines))
+
+    monkeypatch.setattr(lockfile, "lock", lock)
+
+    found = test_plan._plan(_model(tmp_path / "m"), upgrade_pins=True)[0]
+
+    assert found.lock.version("scikit-learn") == "1.1.3"
+    assert [each.name for each in found.upgraded] == ["numpy", "scikit-learn"]
+    assert found.model.requirements.overrides == PINS
 
 
 def test_a_file_that_is_pinned_by_its_digest_stays(index: test_plan.Index, tmp_path: Path) -> None:
