@@ -7,7 +7,7 @@ import hashlib
 import platform as host
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -161,13 +161,13 @@ def of_model(
     """The environment that the model declares, MLflow and `more` in it; returns its python.
 
     Where the requirements leave a version open it is the one that they lead to on the target's
-    `platform`: its newest pandas may be older than this machine's, and answer otherwise.
+    `platform`: its newest pandas may be older than this machine's, and answer otherwise. Preferred
+    versions hold where the rest allows them.
     Raises ToolError with uv's own words where they do not resolve, DigestError where a file is
     not the one that a --hash names.
     """
-    wanted = _describe_environment(model, interpreter)
 
-    def make(platform: str | None) -> Path:
+    def make(wanted: Wanted) -> Path:
         return ensure(
             interpreter,
             (*wanted.requirements, *more),
@@ -175,18 +175,19 @@ def of_model(
             constraints=wanted.constraints,
             overrides=wanted.overrides,
             digests=wanted.digests,
-            platform=platform,
+            platform=wanted.platform,
             base=wanted.base,
             label=label,
         )
 
-    if (near := choose_platform(platform)) is not None:
+    *nearer, last = _list_environments(model, interpreter, platform)
+    for wanted in nearer:
         try:
-            return make(near)
+            return make(wanted)
         except ToolError as error:
             if not isinstance(error.__cause__, UnresolvableError):
                 raise
-    return make(None)
+    return make(last)
 
 
 def check_model(model: ResolvedModel, interpreter: Interpreter, platform: str) -> None:
@@ -194,16 +195,15 @@ def check_model(model: ResolvedModel, interpreter: Interpreter, platform: str) -
 
     Raises what that raises.
     """
-    here = _describe_environment(model, interpreter)
-    wanted = replace(here, platform=choose_platform(platform))
-    if (cache.root() / _KIND / _name_entry(wanted, "model")).is_dir():
+    every = _list_environments(model, interpreter, platform)
+    if (cache.root() / _KIND / _name_entry(every[0], "model")).is_dir():
         return
-    if wanted != here:
+    for wanted in every[:-1]:
         with contextlib.suppress(UnresolvableError):
             lockfile.lock(wanted)
             return
     try:
-        lockfile.lock(here)
+        lockfile.lock(every[-1])
     except UnresolvableError as error:
         raise ToolError(str(error)) from error
 
@@ -222,16 +222,25 @@ def choose_platform(platform: str) -> str | None:
     return platform if tuple(map(int, glibc.split("_"))) <= here else None
 
 
-def _describe_environment(model: ResolvedModel, interpreter: Interpreter) -> Wanted:
-    return Wanted(
-        requirements=list_requirements(model),
-        constraints=model.requirements.constraints,
-        overrides=model.requirements.overrides,
-        options=model.requirements.options,
-        digests=lockfile.read_digests(model.requirements),
-        interpreter=interpreter,
-        platform=None,
-        base=model.root if _has_paths(model.requirements) else None,
+def _list_environments(
+    model: ResolvedModel, interpreter: Interpreter, platform: str
+) -> tuple[Wanted, ...]:
+    """The environment that the model declares, the nearest to the function's first."""
+    requirements = model.requirements
+    platforms = dict.fromkeys((choose_platform(platform), None))
+    preferences = dict.fromkeys((requirements.preferred, ()))
+    return tuple(
+        Wanted(
+            requirements=list_requirements(model),
+            constraints=(*requirements.constraints, *preferred),
+            overrides=requirements.overrides,
+            options=requirements.options,
+            digests=lockfile.read_digests(requirements),
+            interpreter=interpreter,
+            platform=each,
+            base=model.root if _has_paths(requirements) else None,
+        )
+        for each, preferred in product(platforms, preferences)
     )
 
 

@@ -69,6 +69,8 @@ class Requirements:
     lines: tuple[str, ...]
     """PEP 508 requirements, each on its own; paths to wheels are relative to the model."""
     constraints: tuple[str, ...] = ()
+    preferred: tuple[str, ...] = ()
+    """Versions for other systems or for conda: what else requires them gets these, if it can."""
     overrides: tuple[str, ...] = ()
     """Pins that hold whatever the packages require: of lines that do not go together otherwise."""
     conflict: str = ""

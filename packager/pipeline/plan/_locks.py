@@ -81,8 +81,9 @@ def resolve_declared(
     """Name -> version of the author's whole environment, resolved for the author's Python.
 
     With it the model without the lines that no wheel answers and that `explain_need` knows no need
-    of. Pins that conflict, as pip installs them with a warning, hold as they are; where anything
-    else does not resolve the model is as it was, and nothing is known.
+    of, and without preferred versions that do not go with the rest. Pins that conflict, as pip
+    installs them with a warning, hold as they are; where anything else does not resolve the model
+    has its lines as they were, and nothing is known.
     """
     if not model.requirements.lines:
         return model, {}
@@ -92,12 +93,14 @@ def resolve_declared(
             return slim, _resolve_all(request, slim, candidate)
         except UnresolvableError as error:
             _LOG.debug("The author's own environment does not resolve: %s", error.words)
-            less = _lines.drop_wheelless(slim, error.words, explain_need)
+            less = _lines.drop_preferred(slim, error.words)
+            less = less or _lines.drop_wheelless(slim, error.words, explain_need)
+            less = less or _lines.forget_preferred(slim)
             less = less or _lines.hold_pins(slim, error.words)
         if less is None:
             break
         slim = less
-    return model, {}
+    return _lines.forget_preferred(model) or model, {}
 
 
 def _resolve_all(
@@ -106,7 +109,7 @@ def _resolve_all(
     version = model.python_version
     wanted = Wanted(
         requirements=virtual_environments.list_requirements(model),
-        constraints=model.requirements.constraints,
+        constraints=(*model.requirements.constraints, *model.requirements.preferred),
         overrides=model.requirements.overrides,
         options=model.requirements.options,
         digests=lockfile.read_digests(model.requirements),

@@ -33,6 +33,7 @@ _PYTHONS: Final = re.compile(r"(?:^|_)py(?:\d|h|_)|^pypi_")
 _PARTS: Final = 3
 """Numbers of a whole version: `numpy=1.26` stands for every 1.26."""
 _IN_YAML: Final = "{} (conda.yaml)"
+PREFERRED: Final = "what else requires it gets that version where the rest allows it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +99,14 @@ def settle_packages(
     """The model with those packages of conda.yaml's that serving may need; `changes` say which.
 
     MLflow installs the pip part alone, conda the others too. `explain_need` says by what a
-    distribution is needed. Of what nothing needs the versions are constraints: what ships may
-    require it.
+    distribution is needed. Of what nothing needs the versions are preferred: what ships may
+    require it. They are no more than that: what conda created pip may have upgraded.
     """
     requirements = model.requirements
     listed = {name for line in requirements.lines if (name := _name(line))}
     done = {change.line for change in requirements.changes}
     lines, changes = [*requirements.lines], [*requirements.changes]
-    constraints = [*requirements.constraints]
+    preferred = [*requirements.preferred]
     for text in requirements.conda:
         shown = _show(text)
         package = parse_package(text)
@@ -126,13 +127,13 @@ def settle_packages(
         else:
             why = "it is outside of the pip part, and nothing that the model names needs it"
             if package.specifier:
-                constraints.append(line)
-                why += "; what else requires it gets that version"
+                preferred.append(line)
+                why += f"; {PREFERRED}"
             changes.append(LineChange(line=shown, reason=why))
     found = replace(
         requirements,
         lines=tuple(lines),
-        constraints=tuple(dict.fromkeys(constraints)),
+        preferred=tuple(dict.fromkeys(preferred)),
         changes=tuple(changes),
     )
     return replace(model, requirements=found)

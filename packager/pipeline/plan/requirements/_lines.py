@@ -32,6 +32,7 @@ _WHEELLESS: Final = re.compile(
     r"(?:Because|and) (?:there is no version of ([\w.-]+)(?:==\S+?)? and you require"
     r"|(?:all versions of )?([\w.-]+)(?:==\S+?)? (?:has no |have no |was not found))"
 )
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _DEPENDENT: Final = re.compile(r"([\w.-]+)(?:\[[\w.,-]{1,200}\])?(?:==\S+)? depends on ([\w.-]+)")
 _GARBLED: Final = re.compile(
     r"([A-Za-z0-9][\w.-]{0,200})\s*(?:\[[^\[\]]{0,200}\]\s*)?(?:===?|~=?|\^|[<>]=?|=[<>]|!=)\s*[^\s=].*"
@@ -87,7 +88,8 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
 
     Another Python would take other lines of the same name, and so other versions. A line of a name
     that the author's Python takes no line of keeps its marker: the function's may need it. What is
-    pinned for macOS or Windows alone is a constraint: what else requires it gets that version.
+    pinned for macOS or Windows alone is preferred: what else requires it gets that version, unless
+    the two have different ones.
     """
     if model.python_version is None:
         return model
@@ -98,7 +100,7 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
     parsed = [(line, _parse(line)) for line in model.requirements.lines]
     taken = _find_taken((each for _, each in parsed), environment)
     lines: list[str] = []
-    constraints = [*model.requirements.constraints]
+    pins: dict[str, list[str]] = {}
     changes = [*model.requirements.changes]
     for line, requirement in parsed:
         if requirement is None or requirement.marker is None:
@@ -113,16 +115,34 @@ def fix_markers(model: ResolvedModel, architecture: Architecture) -> ResolvedMod
         else:
             why = "its marker holds under no Python on Linux"
             if pin := _pins.read_pin(line):
-                constraints.append(f"{requirement.name}=={pin}")
-                why += "; what else requires it gets that version"
+                pins.setdefault(canonicalize_name(requirement.name), []).append(pin)
+                why += f"; {_conda.PREFERRED}"
             changes.append(LineChange(line=line, reason=why))
+    agreed = (f"{name}=={each[0]}" for name, each in pins.items() if len({*each}) == 1)
     requirements = replace(
         model.requirements,
         lines=tuple(dict.fromkeys(lines)),
-        constraints=tuple(dict.fromkeys(constraints)),
+        preferred=tuple(dict.fromkeys((*model.requirements.preferred, *agreed))),
         changes=tuple(changes),
     )
     return replace(model, requirements=requirements)
+
+
+def drop_preferred(model: ResolvedModel, words: str) -> ResolvedModel | None:
+    """The model without the preferred versions of what the resolver's words name; None for none."""
+    requirements = model.requirements
+    said = {canonicalize_name(each) for each in _NAME.findall(words)}
+    kept = tuple(line for line in requirements.preferred if _pins.name_line(line) not in said)
+    if kept == requirements.preferred:
+        return None
+    return replace(model, requirements=replace(requirements, preferred=kept))
+
+
+def forget_preferred(model: ResolvedModel) -> ResolvedModel | None:
+    """The model without any preferred version; None where it has none."""
+    if not model.requirements.preferred:
+        return None
+    return replace(model, requirements=replace(model.requirements, preferred=()))
 
 
 def drop_wheelless(

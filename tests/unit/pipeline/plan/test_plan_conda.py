@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from packager.environments import lockfile
+from packager.environments.lockfile import Wanted
+from packager.errors import UnresolvableError
 from packager.facts.modules import conda_names
 from packager.pipeline.plan.requirements import _conda, _lines
-from packager.types import Requirements
+from packager.types import Lock, Requirements
 from tests import fake_plan
 from tests.unit.pipeline.plan import test_plan
 
@@ -152,6 +156,48 @@ def test_a_package_of_conda_s_that_another_requires_is_not_refused(package: str)
     refused = _lines.list_refused(settled, {"tzdata": "2024.1"}, lambda _: "", lambda _: "unseen")
 
     assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("packages", "words", "version"),
+    [
+        (("scipy=1.11.4",), "", "1.11.4"),
+        (("scipy=1.10.0",), "scikit-learn==1.9.1 depends on scipy>=1.11.", "1.12.0"),
+        (("scipy=1.10.0",), "of something that names nothing", "1.12.0"),
+        (("scipy=0.1",), "there is no version of scipy==0.1 and", "1.12.0"),
+        (("scipy=1.11.4", "tzdata=1999"), "pandas depends on tzdata>=2022", "1.11.4"),
+    ],
+)
+def test_what_is_required_has_conda_s_version_where_the_rest_allows_it(
+    packages: tuple[str, ...],
+    words: str,
+    version: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    known = test_plan._index()
+    brings = {**known.brings, "scikit-learn": ("scipy>=1.11",), "pandas": ("tzdata>=2022",)}
+    versions = {
+        **known.versions,
+        "scipy": ("1.12.0", "1.11.4", "1.10.0"),
+        "tzdata": ("2025", "1999"),
+    }
+    index = test_plan._use(monkeypatch, replace(known, brings=brings, versions=versions))
+
+    def lock(wanted: Wanted) -> Lock:
+        try:
+            return index.lock(wanted)
+        except UnresolvableError:
+            raise UnresolvableError(f"cause: Because {words}") from None
+
+    monkeypatch.setattr(lockfile, "lock", lock)
+    requirements = Requirements(lines=test_plan.PINS, conda=packages)
+    found = test_plan._plan(test_plan._model(tmp_path / "m", requirements=requirements))[0]
+
+    assert found.lock.version("scipy") == version
+    assert found.model.requirements.constraints == ()
+    environment = found.model.requirements.preferred
+    assert environment == (("scipy==1.11.4",) if version == "1.11.4" else ())
 
 
 @pytest.mark.usefixtures("index")

@@ -221,19 +221,23 @@ def test_markers_hold_under_the_author_s_python(line: str, fixed: str | None) ->
 
 
 @pytest.mark.parametrize(
-    ("lines", "constraints"),
+    ("lines", "preferred"),
     [
         (("numpy==2.1.0 ; sys_platform == 'darwin'",), ("numpy==2.1.0",)),
+        (("a==1; sys_platform == 'darwin'", "A==2; sys_platform == 'win32'"), ()),
+        (("a==1; sys_platform == 'darwin'", "a==1; sys_platform == 'win32'"), ("a==1",)),
         (("numpy==2.1.0 ; sys_platform == 'darwin'", "numpy==2.0.0"), ()),
         (("numpy>=2.1.0 ; sys_platform == 'darwin'",), ()),
         (("tomli==2 ; python_version >= '3.12'",), ()),
     ],
 )
 def test_a_version_for_another_system_alone_is_the_one_that_others_get(
-    lines: tuple[str, ...], constraints: tuple[str, ...]
+    lines: tuple[str, ...], preferred: tuple[str, ...]
 ) -> None:
     model = fake_plan.model(requirements=Requirements(lines=lines), python_version="3.11.7")
-    assert _lines.fix_markers(model, "x86_64").requirements.constraints == constraints
+    found = _lines.fix_markers(model, "x86_64").requirements
+    assert found.preferred == preferred
+    assert found.constraints == ()
 
 
 @pytest.mark.parametrize(("architecture", "taken"), [("x86_64", "1.18.0"), ("arm64", "1.17.0")])
