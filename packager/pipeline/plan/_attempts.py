@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from packager import engines
 from packager.errors import ConfigurationError
+from packager.pipeline.plan import _names
 from packager.types import (
     BuildRequest,
     Device,
@@ -21,6 +23,7 @@ from packager.types import (
     Tier,
 )
 
+_LOG = logging.getLogger(__name__)
 _NAMED: Final = 3
 """Of the classes that an engine does not read, in a sentence."""
 
@@ -69,6 +72,27 @@ def list_attempts(
             for frame, loader in engines.list_loaders(engine, model, request, target)
         ]
     return (*compiled, *native), tuple(left_out)
+
+
+def leave_framework(
+    attempts: tuple[Attempt, ...], clashes: tuple[str, ...]
+) -> tuple[tuple[Attempt, ...], tuple[str, ...]]:
+    """The attempts that import nothing of the author's, and why the others are left out.
+
+    `clashes` are the author's modules that the framework could not import. Raises PlanError where
+    no attempt does without it.
+    """
+    alone = tuple(each for each in attempts if each.loader.alone)
+    if not alone:
+        _names.refuse_clashes(clashes)
+    if len(alone) == len(attempts):
+        return attempts, ()
+    _LOG.warning(
+        "Only a compiled model is tried: %s. If the model's own framework should serve, rename it "
+        "and log the model again.",
+        "; ".join(clashes),
+    )
+    return alone, tuple(f"engine {Engine.NATIVE}: {clash}." for clash in clashes)
 
 
 def _list_tried(request: BuildRequest, target: Target) -> tuple[Engine, ...]:

@@ -285,10 +285,11 @@ def _plans(
                 answered=() if each.loader.alone else tuple(setting.named.versions.items()),
                 passes=_passes(request, setting.target.target, flavor.name),
                 keep=(*request.slimming.keep, *setting.target.keep, *candidate.runtime.keep),
-                reasons=(*candidate.reasons, *earlier, *said, *dropped),
+                reasons=(*candidate.reasons, *earlier, *said),
             )
         )
-    return _serving.drop_idle(plans), words
+    named = [replace(plan, reasons=(*plan.reasons, *dropped)) for plan in plans]
+    return _serving.drop_idle(named), words
 
 
 def _explain_plan(
@@ -324,7 +325,8 @@ def _explain_dropped(attempt: Attempt, error: PlanError) -> list[str]:
     if attempt.shipped is not Shipped.DECLARED:
         return []
     if isinstance(error, UnresolvableError):
-        return [f"{kind} is left out: its wheels do not resolve."]
+        cause = _reasons.quote_cause(error.words)
+        return [f"{kind} is left out: its wheels do not resolve{cause and f' ({cause})'}."]
     return [f"{kind} with all that is listed is left out: {error}"]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from itertools import product
 
@@ -19,6 +20,7 @@ from packager.pipeline.plan import (
     _switches,
     _ways_out,
 )
+from packager.pipeline.plan._attempts import Attempt
 from packager.pipeline.plan._locked_plans import Outcome, Question
 from packager.pipeline.plan._python import Candidates
 from packager.pipeline.plan._ways_out import Refused
@@ -70,11 +72,9 @@ def _plan_once(
     flavor = flavors.choose(model)
     attempts, refused = _attempts.list_attempts(flavor, model, request, target)
     clashes = _names.find_clashes(model, target)
-    if clashes and any(each.loader.alone for each in attempts):
-        # a compiled model imports nothing of the author's
-        attempts = tuple(each for each in attempts if each.loader.alone)
-    else:
-        _names.refuse_clashes(clashes)
+    if clashes:
+        attempts, more = _attempts.leave_framework(attempts, clashes)
+        refused = (*refused, *more)
     unpickled = _attempts.list_unpickled(attempts)
     _switches.check_switches(
         model, _attempts.list_unpickled(_attempts.list_native(flavor, model, request.engine.tier))
@@ -111,16 +111,19 @@ def _plan_anywhere(
     failures: dict[str, None] = {}
     # other versions than the author's only where no Python of the target's has wheels of these
     variants = _lines.list_variants(model, request.target.architecture)
+    any_serves = bool(request.engine.kind) or not _has_framework(question.attempts)
     for (variant, strict), candidate in product(variants, candidates.found):
         found = _locked_plans.plan_under(
             question, variant, candidate, strict=strict, failures=failures
         )
-        if found.plans and (request.engine.kind or _has_framework(found)):
+        if found.plans and (any_serves or _has_framework(found.plans)):
             return found.plans
         compiled = compiled or found.plans
         outcomes.append(found)
         if found.why:
             failures[found.why] = None
+    if compiled and not request.model.upgrade_pins:
+        return compiled
     upgraded = _locked_plans.plan_upgraded(question, outcomes, [*failures])
     if upgraded and request.model.upgrade_pins:
         return upgraded
@@ -137,6 +140,6 @@ def _plan_anywhere(
     raise PlanError(_ways_out.explain_refusal(refusal))
 
 
-def _has_framework(found: Outcome) -> bool:
+def _has_framework(found: Iterable[Attempt | BuildPlan]) -> bool:
     """Tell whether the framework serves there: a compiled model alone may turn out not to."""
-    return any(not each.loader.alone for each in found.plans)
+    return any(not each.loader.alone for each in found)

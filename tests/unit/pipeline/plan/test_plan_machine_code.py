@@ -18,6 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from packager import targets
 from packager.errors import ConfigurationError, PlanError
+from packager.pipeline.plan import _locked_plans
 from packager.targets import TARGETS
 from packager.types import Engine, Requirements, Tier
 from tests.unit.pipeline.plan import test_plan
@@ -160,6 +161,57 @@ def test_compiled_code_names_targets_that_would_take_it(
 def test_a_model_without_wheels_is_compiled_where_no_engine_was_asked_for(tmp_path: Path) -> None:
     found = test_plan._plan(_model(tmp_path / "m", _fit(*KNOWN["trees"])), engine=None)
     assert {each.engine for each in found} == {Engine.MACHINE_CODE}
+    for each in found:
+        assert test_plan._said(each, "native/numpy is left out: its wheels do not resolve")
+
+
+@pytest.mark.parametrize("upgrade_pins", [False, True])
+@pytest.mark.usefixtures("index")
+def test_newer_releases_are_looked_for_where_they_may_be_taken(
+    *, upgrade_pins: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought: list[object] = []
+
+    def seek(question: object, *_: object) -> tuple[()]:
+        sought.append(question)
+        return ()
+
+    monkeypatch.setattr(_locked_plans, "plan_upgraded", seek)
+    made = _model(tmp_path / "m", _fit(*KNOWN["trees"]))
+    assert test_plan._plan(made, engine=None, upgrade_pins=upgrade_pins)
+    assert bool(sought) is upgrade_pins
+
+
+@pytest.mark.parametrize("engine", [None, Engine.MACHINE_CODE])
+@pytest.mark.usefixtures("index")
+def test_modules_that_clash_leave_the_compiled_model_and_one_python(
+    engine: Engine | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked: list[str] = []
+    plan_under = _locked_plans.plan_under
+
+    def count(question: Any, model: Any, candidate: Any, **more: Any) -> Any:
+        asked.append(candidate.runtime.python_minor)
+        return plan_under(question, model, candidate, **more)
+
+    monkeypatch.setattr(_locked_plans, "plan_under", count)
+    made = _model(tmp_path / "m", _fit(*KNOWN["trees"]))
+    (made.root / "code").mkdir()
+    (made.root / "code" / "handlers.py").touch()
+    pyfunc = {**made.flavors["python_function"], "code": "code"}
+
+    found = test_plan._plan(
+        replace(made, flavors={**made.flavors, "python_function": pyfunc}), engine=engine
+    )
+
+    assert {each.engine for each in found} == {Engine.MACHINE_CODE}
+    assert len(asked) == 1
+    told = "code/handlers.py is imported as `handlers`, which is the artifact's own."
+    assert test_plan._said(found[0], f"Not taken: engine native: {told}") is (engine is None)
+    assert ("Only a compiled model is tried: code/handlers.py" in caplog.text) is (engine is None)
 
 
 @pytest.mark.usefixtures("index")
