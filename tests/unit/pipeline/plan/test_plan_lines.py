@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from packager.pipeline.plan import _locks
 from packager.pipeline.plan._modules import Needs
 from packager.pipeline.plan._python import Candidate
 from packager.pipeline.plan.requirements import _lines
-from packager.types import Architecture, LineChange, Lock, Requirements
+from packager.types import Architecture, LineChange, Lock, Requirements, ResolvedModel
 from tests import fake_plan, wheels
 from tests.unit.pipeline.plan import test_plan
 from tests.unit.pipeline.plan.test_plan import PINS
@@ -448,21 +449,50 @@ def test_pins_that_conflict_are_installed_with_their_extras(
         ("mlflow", ""),
     ):
         wheels.make(tmp_path / "links", name, {f"{name}/__init__.py": ""}, metadata=metadata)
-    requirements = Requirements(
-        lines=("own[all]==1.0", "user==1.0", "mlflow==1.0"),
-        options=("--no-index", f"--find-links {tmp_path / 'links'}"),
+
+    held, declared = _resolve(tmp_path, lines=("own[all]==1.0", "user==1.0", "mlflow==1.0"))
+
+    assert held.requirements.overrides
+    assert {"own", "user", "extra"} <= declared.keys()
+
+
+def test_the_resolver_s_own_words_tell_which_preferred_version_does_not_go_along(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    for name, metadata in (
+        ("user", "Requires-Dist: python-own>=1\nRequires-Dist: gone\nRequires-Dist: other\n"),
+        ("python_own", ""),
+        ("gone", ""),
+        ("other", ""),
+        ("mlflow", ""),
+    ):
+        wheels.make(tmp_path / "links", name, {f"{name}/__init__.py": ""}, metadata=metadata)
+
+    found, declared = _resolve(
+        tmp_path,
+        lines=("user==1.0",),
+        preferred=("python-own==0.9", "gone==4.6.0", "other==1.0", "idle==9"),
     )
+
+    assert found.requirements.preferred == ("other==1.0", "idle==9")
+    assert found.requirements.lines == ("user==1.0",)
+    assert {"user", "python-own", "gone", "other"} <= declared.keys()
+
+
+def _resolve(root: Path, **requirements: Any) -> tuple[ResolvedModel, Mapping[str, str]]:
+    """Resolve the environment of a model for this Python, from the wheels in `root`/links alone."""
+    options = ("--no-index", f"--find-links {root / 'links'}")
     model = fake_plan.model(
-        root=tmp_path, requirements=requirements, mlflow_version=None, python_version=None
+        root=root,
+        requirements=Requirements(options=options, **requirements),
+        mlflow_version=None,
+        python_version=None,
     )
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
     runtime = next(r for r in fake_plan.TARGET.runtimes if r.python_minor == minor)
     candidate = Candidate(runtime=runtime, interpreter=interpreters.find(minor), reasons=())
-
-    held, declared = _locks.resolve_declared(fake_plan.request(), model, candidate, lambda _: "")
-
-    assert held.requirements.overrides
-    assert {"own", "user", "extra"} <= declared.keys()
+    return _locks.resolve_declared(fake_plan.request(), model, candidate, lambda _: "")
 
 
 def test_a_freeze_of_what_conflicts_is_planned_at_its_own_versions(
