@@ -11,6 +11,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from packager.errors import ToolError
 from packager.models import registered_model
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for
@@ -42,7 +43,10 @@ def _read_last_line(done: Done) -> str:
 
 
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
-    """Replace what the libraries then load alike; anything else stays as it was logged."""
+    """Replace what the libraries then load alike; anything else stays as it was logged.
+
+    Raises ToolError where a signal ended the worker: how much memory was left decides no artifact.
+    """
     if why := _explain_unconverted(bundle, plan):
         return account_for(bundle, PASS, proof=why)
     folder, name = _find_loaded_folder(bundle.root, plan)
@@ -62,6 +66,12 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     links = _remove_links(folder)
     if done.returncode != 0 or links:
         _put_back(folder, bundle)
+        if done.returncode < 0:
+            raise ToolError(
+                f"Replacing pickled weights was ended by signal {-done.returncode}. Where memory "
+                "is short, close other programs and build again. To ship the weights as they were "
+                f"logged, give --keep '**/{_PICKLED[0]}*'.\n{done.stderr.strip()[-2000:]}".rstrip()
+            )
         said = f"the model's code left {links} links" if links else _read_last_line(done)
         return account_for(bundle, PASS, proof=f"left as they were: {said[:300]}")
     at = PurePosixPath(folder.relative_to(bundle.root).as_posix())

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from packager.errors import ToolError
 from packager.models import registered_model
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for
@@ -28,6 +30,8 @@ _GPU_CODE: Final = (".nv_fatbin",)
 """Read by CUDA's driver alone, which no function of a CPU target has."""
 _WORKER: Final = WORKERS / "load_libraries.py"
 _SECONDS: Final = 600
+_KILLED: Final = f"the process ended with {-signal.SIGKILL}"
+"""Of the worker: a library ends its process by many a signal, and never by this one."""
 
 
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
@@ -87,7 +91,10 @@ def _put_back_what_fails(
 
 
 def failures(paths: Iterable[Path], root: Path, plan: BuildPlan) -> list[Path]:
-    """Those that the target's Python cannot load, each tried in a process of its own."""
+    """Those that the target's Python cannot load, each tried in a process of its own.
+
+    Raises ToolError where one of these was killed: how much memory was left decides no artifact.
+    """
     with make_scratch("load") as folder:
         listed = folder / "libraries.txt"
         listed.write_text("".join(f"{path}\n" for path in sorted(paths)), encoding="utf-8")
@@ -100,6 +107,11 @@ def failures(paths: Iterable[Path], root: Path, plan: BuildPlan) -> list[Path]:
         )
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     for path, said in found.items():
+        if said == _KILLED:
+            raise ToolError(
+                f"Loading {Path(path).name} was ended by SIGKILL; the system may be out of memory. "
+                "Close other programs, then build again."
+            )
         _LOG.debug("Does not load alone: %s: %s", path, said)
     return [Path(path) for path in found]
 

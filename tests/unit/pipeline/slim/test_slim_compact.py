@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from packager.environments import interpreters
+from packager.errors import ToolError
 from packager.pipeline.slim.native import strip_libraries
 from packager.system import file_tree
 from packager.system.elf_compact import compact_library
@@ -49,6 +50,19 @@ def test_every_library_shrinks_and_loads(bundle: Bundle) -> None:
     assert sizes(done)["data.so.txt"] == 10
     assert done.ledger[-1].reverted == ()
     assert "2 of 2 load in a clean process" in done.ledger[-1].proof
+
+
+def test_a_library_whose_process_is_killed_is_not_taken_for_one_that_does_not_load(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loading, killing = "ctypes.CDLL(path, mode=os.RTLD_NOW)", "os.kill(os.getpid(), 9)"
+    worker, text = tmp_path / "worker.py", strip_libraries._WORKER.read_text()
+    assert loading in text
+    worker.write_text(text.replace(loading, killing))
+    monkeypatch.setattr(strip_libraries, "_WORKER", worker)
+
+    with pytest.raises(ToolError, match=r"one.so was ended by SIGKILL"):
+        strip_libraries.PASS.apply(bundle, plan())
 
 
 def test_a_library_that_no_longer_loads_is_put_back(

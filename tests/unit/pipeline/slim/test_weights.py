@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from packager.errors import ToolError
 from packager.pipeline.slim import weights
 from packager.system import file_tree
 from packager.types import Bundle, Interpreter, LoaderSpec
@@ -56,7 +57,7 @@ def test_weights_that_no_library_reads_stay_as_they_were(tmp_path: Path, name: s
     assert not bundle.removed
 
 
-def test_a_worker_that_is_killed_leaves_the_weights_as_they_were(
+def test_a_worker_that_is_killed_ends_the_build_with_the_weights_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = tmp_path / "worker.py"
@@ -70,7 +71,7 @@ def test_a_worker_that_is_killed_leaves_the_weights_as_they_were(
     )
     monkeypatch.setattr(weights, "_WORKER", worker)
     root = tmp_path / "function"
-    bundle = passed(root, {PICKLED: b"x"})
-    assert bundle.ledger[-1].proof == "left as they were: it ended with -9"
+    with pytest.raises(ToolError, match=r"signal 9[^\n]*memory"):
+        passed(root, {PICKLED: b"x"})
     assert [path.name for path in (root / "model" / "net").iterdir()] == ["pytorch_model.bin"]
     assert (root / PICKLED).read_bytes() == b"x"
