@@ -7,7 +7,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -33,14 +33,13 @@ from packager.pipeline.output.place import check_place
 from packager.pipeline.package import package
 from packager.pipeline.plan import check, check_provable, plan
 from packager.pipeline.resolve import resolve
-from packager.pipeline.slim import begin_slimming, has_same_tree, slim
+from packager.pipeline.slim import Begun, begin_slimming, has_same_tree, leaves_memory, slim
 from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
 from packager.system import atomic_output, process
 from packager.types import (
     BuildPlan,
     BuildReport,
     BuildRequest,
-    Bundle,
     Check,
     Engine,
     Finding,
@@ -54,6 +53,7 @@ from packager.types import (
 
 _LOG = logging.getLogger(__name__)
 _KEEP_ROUNDS: Final = 3
+_KILLED_AGAIN_SECONDS: Final = 0.05
 _Beside: TypeAlias = Callable[[Callable[[BuildPlan], None], BuildPlan], object]
 """Has work of a plan's done in a thread."""
 
@@ -277,12 +277,14 @@ def _first_blamed(failed: _Failed, place: atomic_output.Place) -> tuple[BuildPla
     raise _with_history(failed)
 
 
-def _ask_beside_slimming(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, Bundle | None]:
+def _ask_beside_slimming(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, Begun | None]:
     """Ask the registered model, while a thread slims as far as no answer of it decides.
 
-    The tree is None where the answers changed what is installed. Raises what asking raises, else
-    what slimming raises.
+    The tree is None where the model is too large for both at once, or where the answers changed
+    what is installed. Raises what asking raises, else what slimming raises.
     """
+    if not leaves_memory(attempt):
+        return baseline.measure_baseline(_ask_model(attempt)), None
     work, unwanted = _name_work(folder, 0), threading.Event()
     work.mkdir(parents=True)
     with ThreadPoolExecutor(1, "slimming") as pool:
@@ -294,12 +296,19 @@ def _ask_beside_slimming(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, B
             beginning.exception()  # waited for here: nothing writes once an interrupt has come
         except BaseException:
             unwanted.set()
-            process.kill_current()
+            _end_work(beginning)
             raise
     if unwanted.is_set():
         shutil.rmtree(work)
         return asked, None
     return asked, beginning.result()
+
+
+def _end_work(running: Future[Begun]) -> None:
+    """Wait for it, and end each program that it has started or still starts."""
+    while not running.done():
+        process.kill_current()
+        wait([running], _KILLED_AGAIN_SECONDS)
 
 
 def _name_work(folder: Path, round_: int) -> Path:
@@ -373,7 +382,7 @@ def _label(attempt: BuildPlan) -> str:
 
 
 def _proven(
-    attempt: BuildPlan, folder: Path, begun: Bundle | None
+    attempt: BuildPlan, folder: Path, begun: Begun | None
 ) -> tuple[BuildPlan, VerifiedBundle]:
     """Slim and verify; what is found missing becomes a keep-rule, a bounded number of times.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -13,12 +13,23 @@ from typing import Final
 from packager.errors import ConfigurationError
 from packager.pipeline.slim import defer, prune, unused_distributions, weights
 from packager.pipeline.slim.native import libraries, library_loaders, strip_libraries
-from packager.pipeline.slim.passes import Pass
+from packager.pipeline.slim.passes import Pass, UnwantedError, check_wanted, working_while
 from packager.pipeline.slim.stage import describe_answers, stage
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store
 from packager.pipeline.slim.tracing import trace
 from packager.pipeline.slim.tracing.trusted_types import list_trusted_types
+from packager.system import file_tree, sandbox
 from packager.types import BuildPlan, Bundle, PassName
+
+__all__ = [
+    "PASSES",
+    "Begun",
+    "UnwantedError",
+    "begin_slimming",
+    "has_same_tree",
+    "leaves_memory",
+    "slim",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,30 +57,79 @@ _AHEAD: Final = frozenset(
 """Passes that hang on nothing that the registered model answers; no other one is before them."""
 
 
-class UnwantedError(Exception):
-    """Nobody waits any more for what was begun."""
+_SHARE: Final = 0.05
+"""Of the machine's memory, that a model, or the libraries of its tree, may have as files while
+slimming runs beside the asking: the asking itself may take almost all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A tree whose slimming was begun."""
+
+    bundle: Bundle
+    left: tuple[str, ...]
+    """Passes that it has not come to, in their order."""
+
+
+def leaves_memory(plan: BuildPlan) -> bool:
+    """Tell whether slimming may begin while the registered model is asked.
+
+    Not beside a large model, nor where the staging itself loads what the model names.
+    """
+    if plan.loader.options.get("format") == "skops":
+        return False
+    root = plan.model.root
+    return _is_small(root / relative for relative in file_tree.walk(root))
 
 
 def begin_slimming(
     plan: BuildPlan, work: Path, is_wanted: Callable[[], bool] = lambda: True
-) -> Bundle:
-    """Stage the function's folder under `work`, and run the passes that hang on no answer.
+) -> Begun:
+    """Stage the function's folder under `work`, and run passes until one hangs on an answer.
 
-    `slim` goes on from there; `is_wanted` is asked before each pass. Raises what `slim` raises, and
+    None is run that loads the model, or libraries of more than a share of the machine's memory.
+    `slim` goes on from there. `is_wanted` is asked all the time. Raises what `slim` raises, and
     UnwantedError.
     """
+    with working_while(is_wanted):
+        bundle, left = _stage(plan, work), [*PASSES]
+        while left[0] in _AHEAD and not _takes_memory(left[0], bundle, plan):
+            check_wanted()
+            bundle = _run_pass(left.pop(0), bundle, plan)
+    return Begun(bundle=bundle, left=tuple(left))
+
+
+def _is_small(files: Iterable[Path]) -> bool:
+    """Tell whether the files take little of this machine's memory."""
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    return size <= sandbox.machine_memory_bytes() * _SHARE
+
+
+def _takes_memory(name: str, bundle: Bundle, plan: BuildPlan) -> bool:
+    """Tell whether a pass loads the model, or libraries that are large."""
+    if name not in plan.passes:
+        return False
+    if name == weights.PASS.name:
+        return weights.loads_model(bundle, plan)
+    loaded = (bundle.root / file.path for file in bundle.files if ".so" in file.path.name)
+    return name == strip_libraries.PASS.name and not _is_small(loaded)
+
+
+def _stage(plan: BuildPlan, work: Path) -> Bundle:
+    """Raises ConfigurationError for a pass that does not exist, and what staging raises."""
     _check_passes(plan)
-    bundle = list_trusted_types(stage(plan, work / "function"), plan)
-    for name, each in PASSES.items():
-        if not is_wanted():
-            raise UnwantedError
-        if name == prune.PASS.name:
-            # sources are read, so before they go; what `libraries` supplied is not missing
-            loaders = library_loaders.find_loaders(bundle.root, plan.runtime.libraries)
-            bundle = replace(bundle, loaders=loaders)
-        if name in plan.passes and name in _AHEAD:
-            bundle = each.apply(bundle, plan)
-            _log(bundle)
+    return list_trusted_types(stage(plan, work / "function"), plan)
+
+
+def _run_pass(name: str, bundle: Bundle, plan: BuildPlan) -> Bundle:
+    """Run a pass, where it is one of the plan's, and what has to come before it in any case."""
+    if name == prune.PASS.name:
+        # sources are read, so before they go; what `libraries` supplied is not missing
+        loaders = library_loaders.find_loaders(bundle.root, plan.runtime.libraries)
+        bundle = replace(bundle, loaders=loaders)
+    if name in plan.passes:
+        bundle = PASSES[name].apply(bundle, plan)
+        _log(bundle)
     return bundle
 
 
@@ -86,7 +146,7 @@ def has_same_tree(begun: BuildPlan, plan: BuildPlan) -> bool:
     return answers == plan
 
 
-def slim(plan: BuildPlan, work: Path, begun: Bundle | None = None) -> Bundle:
+def slim(plan: BuildPlan, work: Path, begun: Begun | None = None) -> Bundle:
     """Stage the function's folder under `work`, then run the plan's passes over it.
 
     `begun` is the tree that `begin_slimming` made there by the same plan (`has_same_tree`).
@@ -94,16 +154,34 @@ def slim(plan: BuildPlan, work: Path, begun: Bundle | None = None) -> Bundle:
     Raises ConfigurationError for a pass that does not exist, ToolError or StorageError where
     installing fails, ModelFormatError for a model that would load types that nobody trusted.
     """
-    bundle = begin_slimming(plan, work) if begun is None else describe_answers(begun, plan)
-    for name, each in PASSES.items():
-        if name in plan.passes and name not in _AHEAD:
-            bundle = each.apply(bundle, plan)
-            _log(bundle)
+    if begun is None:
+        bundle, left = _stage(plan, work), tuple(PASSES)
+    else:
+        bundle, left = _add_answers(begun.bundle, plan), begun.left
+    for name in left:
+        bundle = _run_pass(name, bundle, plan)
         if name == trace.PASS.name and (missed := trace.missed_files(bundle)):
             _LOG.info("Needed after all, so kept: %s", ", ".join(missed))
             shutil.rmtree(bundle.root)
             return slim(replace(plan, keep=(*plan.keep, *missed)), work)
     return bundle
+
+
+def _add_answers(begun: Bundle, plan: BuildPlan) -> Bundle:
+    """The tree with what the answers decide, accounted for as if it had been there all along."""
+    bundle = describe_answers(begun, plan)
+    size, count = bundle.size_bytes - begun.size_bytes, len(bundle.files) - len(begun.files)
+    ledger = tuple(
+        replace(
+            entry,
+            bytes_before=entry.bytes_before + size,
+            bytes_after=entry.bytes_after + size,
+            files_before=entry.files_before + count,
+            files_after=entry.files_after + count,
+        )
+        for entry in bundle.ledger
+    )
+    return replace(bundle, ledger=ledger)
 
 
 def _check_passes(plan: BuildPlan) -> None:

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from packager.system import file_tree
-from packager.types import BuildPlan, Bundle, LedgerEntry, PassName, Removal
+from packager.types import BuildPlan, Bundle, FileRecord, LedgerEntry, PassName, Removal
+
+_IS_WANTED: Final[ContextVar[Callable[[], bool] | None]] = ContextVar("is_wanted", default=None)
+
+
+class UnwantedError(Exception):
+    """Nobody waits any more for what was begun."""
+
+
+@contextlib.contextmanager
+def working_while(is_wanted: Callable[[], bool]) -> Iterator[None]:
+    """Have `check_wanted` ask this, in this thread, while the block runs."""
+    before = _IS_WANTED.set(is_wanted)
+    try:
+        yield
+    finally:
+        _IS_WANTED.reset(before)
+
+
+def check_wanted() -> None:
+    """Asked in each loop over a tree's files. Raises UnwantedError."""
+    is_wanted = _IS_WANTED.get()
+    if is_wanted is not None and not is_wanted():
+        raise UnwantedError
+
+
+def read_records(root: Path) -> tuple[FileRecord, ...]:
+    """Describe each file of the tree, while somebody waits for it. Raises UnwantedError."""
+    found: list[FileRecord] = []
+    for record in file_tree.records(root):
+        check_wanted()
+        found.append(record)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +64,7 @@ def account_for(
     cpu_ms_saved: float | None = None,
 ) -> Bundle:
     """The tree as it is now, with one more line in the ledger."""
-    files = tuple(file_tree.records(before.root))
+    files = read_records(before.root)
     entry = LedgerEntry(
         name=done.name,
         bytes_before=before.size_bytes,

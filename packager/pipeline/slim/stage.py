@@ -15,6 +15,7 @@ from handlers.observability import sketches
 from packager.environments import lockfile
 from packager.errors import ModelFormatError, PlanError, StorageError
 from packager.pipeline.slim import imports
+from packager.pipeline.slim.passes import check_wanted, read_records
 from packager.system import destination_uri, file_tree, resources
 from packager.types import BuildPlan, Bundle, FileRecord, Tier
 
@@ -68,7 +69,7 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
     except OSError as error:
         raise _make_unwritable(error) from error
     _set_modes(root)
-    return Bundle(root=root, files=tuple(file_tree.records(root)), tops=_tops(root))
+    return Bundle(root=root, files=read_records(root), tops=_tops(root))
 
 
 def describe_answers(bundle: Bundle, plan: BuildPlan) -> Bundle:
@@ -155,7 +156,13 @@ def _copy_model(source: Path, target: Path) -> None:
             name for name in names if (at_top and name in _NOT_SHIPPED) or name == "__pycache__"
         ]
 
-    shutil.copytree(source, target, ignore=list_ignored)
+    shutil.copytree(source, target, ignore=list_ignored, copy_function=_copy_wanted)
+
+
+def _copy_wanted(source: str, target: str) -> None:
+    """Copy a file, its dates too, while somebody waits for it. Raises UnwantedError."""
+    check_wanted()
+    shutil.copy2(source, target)
 
 
 def _answer_for(plan: BuildPlan, root: Path) -> None:

@@ -37,6 +37,11 @@ def _explain_unconverted(bundle: Bundle, plan: BuildPlan) -> str:
     return f"left as they were: {why}" if why else ""
 
 
+def loads_model(bundle: Bundle, plan: BuildPlan) -> bool:
+    """Tell whether the pass would load the model."""
+    return not _explain_unconverted(bundle, plan)
+
+
 def _read_last_line(done: Done) -> str:
     said = [line for line in done.stderr.split("\n") if line]
     return said[-1] if said else f"it ended with {done.returncode}"

@@ -87,6 +87,7 @@ class Stages:
         self.begun: list[str] = []
         self.guilty = ""
         self.same_tree = False
+        self.leaves_memory = True
         self.stop_at: str | None = None
         self.stop_with: BaseException = KeyboardInterrupt()
         self.plans = tuple(Plan(tier) for tier in tiers)
@@ -96,6 +97,7 @@ class Stages:
             monkeypatch.setattr(build, name, getattr(self, name))
         monkeypatch.setattr(build, "ask_model", self.ask_model)
         monkeypatch.setattr(build, "begin_slimming", self.begin_slimming)
+        monkeypatch.setattr(build, "leaves_memory", lambda _: self.leaves_memory)
         monkeypatch.setattr(build, "has_same_tree", lambda *_: self.same_tree)
         for name in ("work_ahead", "work_for_later"):
             monkeypatch.setattr(build, name, lambda plan, name=name: self.beside.append(name))
@@ -625,6 +627,44 @@ def test_what_stops_the_asking_stops_what_was_begun_beside_it(
         run(tmp_path)
     assert ended.is_set()
     assert [*tmp_path.iterdir()] == []
+
+
+def test_beside_a_large_model_nothing_is_slimmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    stages.same_tree, stages.leaves_memory = True, False
+
+    run(tmp_path)
+
+    assert stages.begun == [""]
+    assert len(stages.asked) == len(stages.measured) == 1
+
+
+def test_what_stops_the_asking_ends_each_program_that_is_still_started_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch, "native")
+    begun = threading.Event()
+    codes: list[int] = []
+
+    def begin(_plan: Plan, _work: Path, _is_wanted: Callable[[], bool]) -> str:
+        begun.set()
+        sleep = ["sleep", "20"]
+        codes.extend(process.run(sleep, timeout_seconds=60, check=False).returncode for _ in "abc")
+        raise ToolError("it was ended")
+
+    def ask_model(_: Plan) -> Plan:
+        assert begun.wait(20)
+        raise UnprovenError("It refuses everything.")
+
+    monkeypatch.setattr(build, "begin_slimming", begin)
+    monkeypatch.setattr(build, "ask_model", ask_model)
+
+    with pytest.raises(UnprovenError):
+        run(tmp_path)
+    assert codes == [-9, -9, -9]
+    assert stages.slimmed == []
 
 
 def test_what_stops_the_slimming_beside_the_asking_stops_the_build(

@@ -18,7 +18,7 @@ from packager import facts
 from packager.environments import lockfile
 from packager.errors import PlanError, ToolError
 from packager.facts import Donor
-from packager.pipeline.slim.passes import Pass, account_for
+from packager.pipeline.slim.passes import Pass, account_for, check_wanted
 from packager.system import cache, elf, file_tree
 from packager.system.scratch import make_scratch
 from packager.types import BuildPlan, Bundle, Lock, LockedPackage, PassName
@@ -51,6 +51,7 @@ def missing(root: Path, provided: Iterable[str]) -> set[str]:
     present = set(provided)
     needed: set[str] = set()
     for relative in file_tree.walk(root):
+        check_wanted()
         path = root / relative
         present.add(relative.name)
         if ".so" in relative.name and elf.is_elf(path):

@@ -16,7 +16,7 @@ from typing import Final
 from packager.errors import ToolError
 from packager.models import registered_model
 from packager.pipeline.slim.globs import matches
-from packager.pipeline.slim.passes import Pass, account_for
+from packager.pipeline.slim.passes import Pass, account_for, check_wanted
 from packager.system import elf
 from packager.system.elf_compact import NotCompactableError, compact_library
 from packager.system.resources import WORKERS
@@ -42,6 +42,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         path = bundle.root / file.path
         if ".so" not in path.name or matches(file.path, plan.keep) or not elf.is_elf(path):
             continue
+        check_wanted()
         data = path.read_bytes()
         try:
             smaller = compact_library(data, _GPU_CODE)

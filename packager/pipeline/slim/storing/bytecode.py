@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager.errors import StorageError, ToolError
-from packager.pipeline.slim.passes import Pass, account_for
+from packager.pipeline.slim.passes import Pass, account_for, check_wanted
 from packager.pipeline.slim.storing import index
 from packager.pipeline.slim.storing.packed_files import pack_files, unpack_files
 from packager.system import cache, process
@@ -60,11 +60,7 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """
     sources = [bundle.root / file.path for file in bundle.files if file.path.suffix == ".py"]
     packages, others = _split(bundle)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = [pool.submit(_compile_once, each, bundle.root, plan) for each in packages]
-        running.append(pool.submit(_compile, others, bundle.root, plan))
-    for each in running:
-        each.result()
+    _compile_all(packages, others, bundle.root, plan)
     magic = bytes.fromhex(index.magic(plan.interpreter))
     compiled = 0
     for source in sources:
@@ -86,6 +82,22 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         + (f" at -O level {level}" if level else "")
         + (f"; {left} do not compile" if left else ""),
     )
+
+
+def _compile_all(
+    packages: list[list[FileRecord]], others: list[FileRecord], root: Path, plan: BuildPlan
+) -> None:
+    """Compile in as many processes as there are cores; what waits is dropped once one failed."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = [pool.submit(_compile_once, each, root, plan) for each in packages]
+        running.append(pool.submit(_compile, others, root, plan))
+        try:
+            for each in as_completed(running):
+                each.result()
+                check_wanted()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _split(bundle: Bundle) -> tuple[list[list[FileRecord]], list[FileRecord]]:

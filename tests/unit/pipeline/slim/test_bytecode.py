@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import marshal
+import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -51,6 +53,25 @@ def test_two_builds_on_two_paths_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = (compiled(tmp_path / name) for name in ("one", "a longer path/two"))
     assert first.files == second.files
     assert len([file for file in first.files if file.path.suffix == ".pyc"]) > 6
+
+
+def test_nothing_more_is_compiled_once_one_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {f"pkg{top}/m{each}.py": b"x = 1\n" for top in range(40) for each in range(20)}
+    tiny_elf.write(tmp_path, many)
+    bundle = Bundle(root=tmp_path, files=tuple(file_tree.records(tmp_path)))
+    started: list[int] = []
+
+    def run(*_: object, **__: object) -> Done:
+        started.append(1)
+        time.sleep(0.05)
+        return Done(returncode=-9, stdout="", stderr="")
+
+    monkeypatch.setattr(process, "run", run)
+    with pytest.raises(ToolError):
+        bytecode.PASS.apply(bundle, fake_plan.plan(interpreter=HERE))
+    assert len(started) <= 4 * (os.cpu_count() or 1)
 
 
 def test_it_is_unchecked_and_names_where_it_will_lie(tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ from packager.pipeline.slim import (
     UnwantedError,
     begin_slimming,
     has_same_tree,
+    leaves_memory,
     slim,
+    weights,
 )
-from packager.pipeline.slim.native import libraries
+from packager.pipeline.slim.native import libraries, strip_libraries
 from packager.system import resources, sandbox
 from packager.system.process import Done
 from packager.types import BuildPlan, SavedExample, Spread, Tier
@@ -284,7 +286,7 @@ def test_a_tree_that_was_begun_before_the_answers_ends_as_one_that_was_not(
 
     whole = slim(after, tmp_path / "whole")
     assert ended.files == whole.files
-    assert [entry.name for entry in ended.ledger] == [entry.name for entry in whole.ledger]
+    assert ended.ledger == whole.ledger
     for file in whole.files:
         one, other = ended.root / file.path, whole.root / file.path
         assert one.read_bytes() == other.read_bytes()
@@ -302,6 +304,79 @@ def test_another_lock_or_rule_is_another_tree(tmp_path: Path) -> None:
 def test_nothing_more_is_done_once_nobody_waits(tmp_path: Path) -> None:
     with pytest.raises(UnwantedError):
         begin_slimming(plan(tmp_path), tmp_path / "work", lambda: False)
+
+
+@pytest.mark.usefixtures("installed")
+def test_no_more_of_a_large_model_is_copied_once_nobody_waits(tmp_path: Path) -> None:
+    build = plan(tmp_path)
+    for number in range(20):
+        (build.model.root / f"part-{number}").write_bytes(b"x")
+    model = tmp_path / "work" / "function" / "model"
+
+    with pytest.raises(UnwantedError):
+        begin_slimming(build, tmp_path / "work", lambda: len([*model.rglob("*")]) < 3)
+    assert len([*model.rglob("*")]) == 3
+
+
+def test_no_more_libraries_are_rewritten_once_nobody_waits(
+    tmp_path: Path, installed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed.update({f"numpy/{name}.so": tiny_elf.library() for name in "abcdef"})
+    seen: list[int] = []
+
+    def compact(data: bytes, _: object) -> bytes:
+        seen.append(len(data))
+        return data
+
+    monkeypatch.setattr(strip_libraries, "compact_library", compact)
+    with pytest.raises(UnwantedError):
+        begin_slimming(
+            plan(tmp_path, passes=("compact",)), tmp_path / "work", lambda: len(seen) < 2
+        )
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("memory", "pickled", "done"),
+    [
+        (1 << 40, False, ["weights", "prune", "compact"]),
+        # what loads the model waits until the model is no longer asked
+        (1 << 40, True, []),
+        # and what loads libraries, where these are much of the memory
+        (1 << 10, False, ["weights", "prune"]),
+    ],
+)
+def test_what_takes_memory_is_left_to_the_slimming_itself(
+    tmp_path: Path,
+    installed: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    memory: int,
+    pickled: bool,  # noqa: FBT001
+    done: list[str],
+) -> None:
+    installed["numpy/core.so"] = tiny_elf.library()
+    monkeypatch.setattr(sandbox, "machine_memory_bytes", lambda: memory)
+    monkeypatch.setattr(weights, "loads_model", lambda *_: pickled)
+    passes = ("weights", "prune", "compact")
+
+    begun = begin_slimming(plan(tmp_path, passes=passes), tmp_path / "work")
+
+    assert [entry.name for entry in begun.bundle.ledger] == done
+    ended = slim(plan(tmp_path / "other", passes=passes), tmp_path / "work", begun)
+    assert [entry.name for entry in ended.ledger] == [*passes]
+
+
+def test_slimming_begins_beside_small_models_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = plan(tmp_path)
+    assert leaves_memory(build)
+    assert not leaves_memory(
+        replace(build, loader=replace(build.loader, options={"format": "skops"}))
+    )
+    (build.model.root / "large").write_bytes(bytes(6_000))
+    monkeypatch.setattr(sandbox, "machine_memory_bytes", lambda: 100_000)
+    assert not leaves_memory(build)
 
 
 def test_no_pass_that_runs_ahead_follows_one_that_needs_answers() -> None:
