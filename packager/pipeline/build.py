@@ -37,6 +37,7 @@ from packager.pipeline.slim import Begun, begin_slimming, has_same_tree, leaves_
 from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
 from packager.system import atomic_output, process
 from packager.types import (
+    BESIDE,
     BuildPlan,
     BuildReport,
     BuildRequest,
@@ -73,9 +74,13 @@ _ATTEMPT: Final = {"attempt": True}
 """Of the record that says what is tried now."""
 
 
-def _begin_stage(stage: Stage) -> None:
-    """Say that it begins: whoever shows the progress reads `stage` from the record."""
-    _LOG.info("%s", _SAID[stage], extra={"stage": stage})
+_PLANNED: Final = (Stage.RESOLVE, Stage.PLAN)
+"""All stages of what is planned and not built."""
+
+
+def _begin_stage(stage: Stage, among: tuple[Stage, ...] = tuple(Stage)) -> None:
+    """Say that it begins: who shows the progress reads `stage` and `stages` from the record."""
+    _LOG.info("%s", _SAID[stage], extra={"stage": stage, "stages": among})
 
 
 def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
@@ -152,7 +157,7 @@ def _working_beside() -> Iterator[_Beside]:
 
     What fails there is done again by who needs it, and raised then.
     """
-    pool = ThreadPoolExecutor(1, "beside")
+    pool = ThreadPoolExecutor(1, BESIDE)
 
     def do(work: Callable[[BuildPlan], None], plan: BuildPlan) -> None:
         try:
@@ -183,9 +188,9 @@ def plan_build(
         atomic_output.refuse_foreign(request.output.folder.absolute())
         atomic_output.check_writable(request.output.folder.absolute())
     with atomic_output.scratch() as place, _resolving(request):
-        _begin_stage(Stage.RESOLVE)
+        _begin_stage(Stage.RESOLVE, _PLANNED)
         model = resolve(request, registry, place.stage("model"))
-        _begin_stage(Stage.PLAN)
+        _begin_stage(Stage.PLAN, _PLANNED)
         attempts = plan(request, model, target)
         if as_built:
             _check_end(request, model, attempts)
@@ -287,7 +292,7 @@ def _ask_beside_slimming(attempt: BuildPlan, folder: Path) -> tuple[BuildPlan, B
         return baseline.measure_baseline(_ask_model(attempt)), None
     work, unwanted = _name_work(folder, 0), threading.Event()
     work.mkdir(parents=True)
-    with ThreadPoolExecutor(1, "slimming") as pool:
+    with ThreadPoolExecutor(1, f"{BESIDE}-slimming") as pool:
         beginning = pool.submit(begin_slimming, attempt, work, lambda: not unwanted.is_set())
         try:
             asked = baseline.measure_baseline(_ask_model(attempt))

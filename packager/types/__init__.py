@@ -3,6 +3,7 @@
 from packager.types._bundle import Bundle, LedgerEntry, Removal, Trace
 from packager.types._choices import (
     BATCH_SOURCES,
+    BESIDE,
     Architecture,
     Check,
     Device,
@@ -105,6 +106,7 @@ from packager.types._target import (
 
 __all__ = [
     "BATCH_SOURCES",
+    "BESIDE",
     "INTERFACE",
     "REQUIRED_BESIDE",
     "Architecture",

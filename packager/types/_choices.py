@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 BATCH_SOURCES = ("files", "stepfunctions")
 """What the function of a batch must take: files by name, and items of a map."""
 Architecture: TypeAlias = Literal["x86_64", "arm64"]
+BESIDE: Final = "beside"
+"""Begins the name of a thread whose work is not the present stage's."""
 Door: TypeAlias = Literal["direct", "http"]
 """How a function is asked: with a request as its event, or over HTTP."""
 Json: TypeAlias = Any

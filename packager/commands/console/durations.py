@@ -17,7 +17,7 @@ def recall(about: str) -> dict[Stage, float]:
     """Return the seconds by stage; {} where none were kept, or none can be read."""
     from packager.system import cache  # noqa: PLC0415 - not every command has a cache
 
-    with suppress(StorageError, OSError, ValueError, AttributeError):
+    with suppress(StorageError, OSError, ValueError, AttributeError, TypeError):
         kept = json.loads(cache.recall(_KIND, cache.make_key(about)) or b"{}")
         return {Stage(name): float(each) for name, each in kept.items()}
     return {}

@@ -17,7 +17,7 @@ from rich.text import Text
 from packager.commands.console import durations
 from packager.commands.console.printable import escape
 from packager.system.redaction import escape_controls, redact
-from packager.types import Stage
+from packager.types import BESIDE, Stage
 
 _ERR: Final = Console(stderr=True, highlight=False, emoji=False)
 _COUNT_SECONDS: Final = 5.0
@@ -33,6 +33,8 @@ class Timeline:
 
     def __init__(self, expected: Mapping[Stage, float]) -> None:
         self._expected = expected
+        self.order = _ORDER
+        """Stages that the command runs."""
         self.started = self._since = time.monotonic()
         self.current: Stage | None = None
         self.seconds: dict[Stage, float] = {}
@@ -57,7 +59,7 @@ class Timeline:
         if self.current is None or not self._expected:
             return None
         left = max(0.0, self._expected.get(self.current, 0.0) - self.measure(self.current))
-        later = _ORDER[_ORDER.index(self.current) + 1 :]
+        later = self.order[self.order.index(self.current) + 1 :]
         return self.elapse() + left + sum(self._expected.get(each, 0.0) for each in later)
 
 
@@ -78,7 +80,7 @@ class View:
         if self._timeline.current is None:
             yield self._cut(f"{mark} {self.text}", options)
         else:
-            for stage in _ORDER:
+            for stage in self._timeline.order:
                 yield self._cut(self._describe(stage, mark, "+" if plain else "✓"), options)
         if self.stopping.is_set():
             yield self._cut(_STOPPING, options)
@@ -120,10 +122,16 @@ class _Progress(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = escape_controls(redact(record.getMessage()))
         stage = getattr(record, "stage", None)
+        beside = record.levelno <= logging.INFO and str(record.threadName).startswith(BESIDE)
         if isinstance(stage, Stage):
+            self._timeline.order = getattr(record, "stages", _ORDER)
             self._timeline.begin(stage)
-            text = text if self._view else f"{_number(stage)}: {text}"
+            text = text if self._view else f"{_number(stage, self._timeline.order)}: {text}"
+        elif beside:
+            text = f"Meanwhile: {text}"
         if self._view is not None and record.levelno == logging.INFO:
+            if beside:
+                return  # the view says what the present stage does
             if getattr(record, "attempt", False):
                 self._view.attempt = text
             else:
@@ -196,5 +204,5 @@ def write_time(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def _number(stage: Stage) -> str:
-    return f"{_ORDER.index(stage) + 1} of {len(_ORDER)}"
+def _number(stage: Stage, order: tuple[Stage, ...]) -> str:
+    return f"{order.index(stage) + 1} of {len(order)}"

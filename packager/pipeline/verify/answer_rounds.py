@@ -112,9 +112,11 @@ def compare_all(
     done = Round()
     for unseen in (False, True):
         asked = [pair for pair in pairs if pair[0].unseen is unseen]
-        done = done.followed_by(_replay_probes(trial, asked))
+        before = len(pairs) - len(asked) if unseen else 0
+        done = done.followed_by(_replay_probes(trial, asked, before, len(pairs)))
         if done.ended is not None:
             return done, (*done.list_differing(), *done.ended)
+    _LOG.info("Replayed %d of %d requests", len(pairs), len(pairs))
     findings = done.list_differing()
     count = sum(each.finding is not None for each in done.comparisons)
     if count:
@@ -141,8 +143,13 @@ def _ask_why(trial: Trial, call: Call, answer: Answered, *, asks: bool) -> Answe
     return (trial.ask_why(call) if asks else None) or answer
 
 
-def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Round:
-    """Compare each, until the function is gone or is refused something."""
+def _replay_probes(
+    trial: Trial, pairs: Sequence[tuple[Probe, Recorded]], before: int, total: int
+) -> Round:
+    """Compare each, until the function is gone or is refused something.
+
+    `before` of `total` requests were replayed already.
+    """
     limits = trial.plan.target.limits
     most = min(limits.request_bytes, limits.response_bytes)
     comparisons: list[Comparison] = []
@@ -151,7 +158,7 @@ def _replay_probes(trial: Trial, pairs: Sequence[tuple[Probe, Recorded]]) -> Rou
     refused: frozenset[int] = frozenset()
     explained = False
     for number, (probe, expected) in enumerate(pairs):
-        _LOG.info("Replayed %d of %d requests", number, len(pairs), extra=_COUNTED)
+        _LOG.info("Replayed %d of %d requests", before + number, total, extra=_COUNTED)
         call = Call.of(probe)
         if max(trial.function.size_bytes(call), len(expected.body)) > most:
             notes.append(f"{probe.name} was not sent: it is larger than the target allows.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from fcntl import ioctl
 from pathlib import Path
@@ -24,8 +26,9 @@ from rich.console import Console
 
 from packager.cli._build import name_build
 from packager.commands.console import durations, live_progress
+from packager.pipeline import build
 from packager.system import cache
-from packager.types import Stage, make_request
+from packager.types import BESIDE, Stage, make_request
 
 WIDTH = 80
 LAST = {Stage.RESOLVE: 1.0, Stage.PLAN: 2.0, Stage.ASK: 10.0, Stage.SLIM: 40.0, Stage.EMIT: 7.0}
@@ -138,6 +141,9 @@ def test_a_damaged_note_of_durations_expects_nothing(kept: Path) -> None:
     cache.forget("durations", key)
     cache.remember("durations", key, lambda: json.dumps(["no", "seconds"]).encode())
     assert durations.recall("build one") == {}
+    cache.forget("durations", key)
+    cache.remember("durations", key, lambda: json.dumps({"plan": None}).encode())
+    assert durations.recall("build one") == {}
 
 
 def test_without_colour_nothing_is_coloured(kept: Path) -> None:
@@ -169,6 +175,50 @@ def test_a_pipe_gets_a_line_with_its_time_for_each_stage(
         f"{number} " for number in range(1, 8)
     ]
     assert sum("Attempt 1 of 2" in line for line in lines) == 2
+
+
+def _log_beside() -> None:
+    def work() -> None:
+        logging.getLogger("packager.pipeline").info("prune: 300 -> 200 MB")
+        logging.getLogger("packager.pipeline").warning("It is odd.")
+
+    thread = threading.Thread(target=work, name=f"{BESIDE}-slimming_0")
+    thread.start()
+    thread.join()
+
+
+def test_work_of_another_stage_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    with live_progress.progress(verbose=False):
+        build._begin_stage(Stage.ASK)
+        _log_beside()
+    _, line, warning = capsys.readouterr().err.splitlines()
+    assert line.endswith("s  Meanwhile: prune: 300 -> 200 MB")
+    assert warning.endswith("s  It is odd.")
+
+
+def test_the_view_says_what_the_present_stage_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(
+        live_progress, "_ERR", Console(file=out, force_terminal=True, _environ={"TERM": "xterm"})
+    )
+    with live_progress.progress(verbose=False):
+        build._begin_stage(Stage.ASK)
+        _log_beside()
+        assert [view.text for view in live_progress._shown] == ["Asking the registered model"]
+    assert "It is odd." in out.getvalue()
+
+
+def test_what_is_planned_alone_has_two_stages(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("check", "resolve", "plan"):
+        monkeypatch.setattr(build, name, lambda *_: ())
+    with (
+        live_progress.progress(verbose=False),
+        build.plan_build(make_request(model_uri="models:/one/1"), None),  # type: ignore[arg-type]
+    ):
+        pass
+    assert [line[10:16] for line in capsys.readouterr().err.splitlines()] == ["1 of 2", "2 of 2"]
 
 
 def test_a_stop_is_answered_in_the_view_within_300_ms(tmp_path: Path) -> None:

@@ -98,6 +98,18 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Repl
 GOOD = {"predictions": [1.5, float("nan")]}
 
 
+def test_requests_are_counted_through_to_the_last(
+    check: Callable[..., Replayed], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "packager")
+    unseen = (replace(probe(), unseen=True), recorded(GOOD))
+    check(lambda _: http(GOOD), (probe(), recorded(GOOD)), unseen, (probe(), recorded(GOOD)))
+    said = [each for each in caplog.messages if each.startswith("Replayed")]
+    assert said == [f"Replayed {number} of 3 requests" for number in (0, 1, 2, 3)]
+    # a pipe's progress leaves out counts, never the last one
+    assert not hasattr(caplog.records[-1], "counted")
+
+
 @pytest.mark.parametrize(
     ("door", "answer"),
     [
