@@ -72,12 +72,7 @@ class Begun:
 
 
 def leaves_memory(plan: BuildPlan) -> bool:
-    """Tell whether slimming may begin while the registered model is asked.
-
-    Not beside a large model, nor where the staging itself loads what the model names.
-    """
-    if plan.loader.options.get("format") == "skops":
-        return False
+    """Tell whether the model is so small that slimming may begin while it is asked."""
     root = plan.model.root
     return _is_small(root / relative for relative in file_tree.walk(root))
 
@@ -92,7 +87,8 @@ def begin_slimming(
     UnwantedError.
     """
     with working_while(is_wanted):
-        bundle, left = _stage(plan, work), [*PASSES]
+        _check_passes(plan)
+        bundle, left = stage(plan, work / "function"), [*PASSES]
         while left[0] in _AHEAD and not _takes_memory(left[0], bundle, plan):
             check_wanted()
             bundle = _run_pass(left.pop(0), bundle, plan)
@@ -106,19 +102,15 @@ def _is_small(files: Iterable[Path]) -> bool:
 
 
 def _takes_memory(name: str, bundle: Bundle, plan: BuildPlan) -> bool:
-    """Tell whether a pass loads the model, or libraries that are large."""
+    """Tell whether a pass, or what has to come before it, loads the model or large libraries."""
+    if plan.loader.options.get("format") == "skops":
+        return True  # its types are asked of the whole tree
     if name not in plan.passes:
         return False
     if name == weights.PASS.name:
         return weights.loads_model(bundle, plan)
     loaded = (bundle.root / file.path for file in bundle.files if ".so" in file.path.name)
     return name == strip_libraries.PASS.name and not _is_small(loaded)
-
-
-def _stage(plan: BuildPlan, work: Path) -> Bundle:
-    """Raises ConfigurationError for a pass that does not exist, and what staging raises."""
-    _check_passes(plan)
-    return list_trusted_types(stage(plan, work / "function"), plan)
 
 
 def _run_pass(name: str, bundle: Bundle, plan: BuildPlan) -> Bundle:
@@ -155,9 +147,12 @@ def slim(plan: BuildPlan, work: Path, begun: Begun | None = None) -> Bundle:
     installing fails, ModelFormatError for a model that would load types that nobody trusted.
     """
     if begun is None:
-        bundle, left = _stage(plan, work), tuple(PASSES)
+        _check_passes(plan)
+        bundle, left = stage(plan, work / "function"), tuple(PASSES)
     else:
         bundle, left = _add_answers(begun.bundle, plan), begun.left
+    if len(left) == len(PASSES):
+        bundle = list_trusted_types(bundle, plan)
     for name in left:
         bundle = _run_pass(name, bundle, plan)
         if name == trace.PASS.name and (missed := trace.missed_files(bundle)):

@@ -28,7 +28,7 @@ from packager.pipeline.slim import (
 from packager.pipeline.slim.native import libraries, strip_libraries
 from packager.system import resources, sandbox
 from packager.system.process import Done
-from packager.types import BuildPlan, SavedExample, Spread, Tier
+from packager.types import BuildPlan, Bundle, SavedExample, Spread, Tier
 from tests import fake_plan, tiny_elf
 
 
@@ -366,14 +366,32 @@ def test_what_takes_memory_is_left_to_the_slimming_itself(
     assert [entry.name for entry in ended.ledger] == [*passes]
 
 
+@pytest.mark.usefixtures("installed")
+def test_the_types_of_skops_are_asked_once_the_model_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def list_types(bundle: Bundle, _: BuildPlan) -> Bundle:
+        asked.append("types")
+        return bundle
+
+    monkeypatch.setattr("packager.pipeline.slim.list_trusted_types", list_types)
+    build = plan(tmp_path, passes=("prune",))
+    loader = replace(build.loader, options={"file": "model.skops", "format": "skops"})
+    build = replace(build, loader=loader)
+
+    begun = begin_slimming(build, tmp_path / "work")
+    assert (asked, begun.bundle.ledger) == ([], ())
+    assert [entry.name for entry in slim(build, tmp_path / "work", begun).ledger] == ["prune"]
+    assert asked == ["types"]
+
+
 def test_slimming_begins_beside_small_models_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build = plan(tmp_path)
     assert leaves_memory(build)
-    assert not leaves_memory(
-        replace(build, loader=replace(build.loader, options={"format": "skops"}))
-    )
     (build.model.root / "large").write_bytes(bytes(6_000))
     monkeypatch.setattr(sandbox, "machine_memory_bytes", lambda: 100_000)
     assert not leaves_memory(build)
