@@ -12,20 +12,30 @@ from urllib.parse import urlsplit
 
 from packager.types import Json
 
+_VARIABLE: Final = r"\$(?:(?-i:[A-Z_]+)|\{(?-i:[A-Z_]+)\})"
+"""A shell's variable is no secret: a page shows where a caller puts its own."""
 _USER: Final = re.compile(
-    r"(?<=://)(?:[^/\s\"'<>]*@"
-    # a database's password may have a slash; what is a port is none
-    r"|[^\s/:@\"'<>]+:(?!\d{1,5}(?:[/?#\s\"'<>]|$))[^\s@\"'<>]{0,256}@)"
+    # a database's password may have a slash and a sign; of what leads to files, a path may have @
+    r"(?i)(?<=://)(?<!http://)(?<!https://)(?<!ssh://)(?<!git://)(?<!ftp://)(?<!svn://)"
+    r"(?::|[^\s/:@\"'<>]+:(?!\d{1,5}(?:[/?#\s\"'<>]|$)))(?:(?!://)[^\s\"'<>]){0,256}@"
+    r"|(?<=://)(?:[^/\s\"'<>]*@"
+    # what is a port is no password
+    r"|[^\s/:@\"'<>]*:(?!\d{1,5}(?:[/?#\s\"'<>]|$))[^\s@\"'<>]{0,256}@)"
 )
-_QUERY: Final = re.compile(
-    r"(?i)(?<=[?&;])((?:[\w.-]{0,64}[-_.])?(?:code|sig|auth|pwd|passwd|password|(?:client_?)?secret|"
+_KINDS: Final = (
     r"(?:aws|account|api|auth|private|secret|shared|subscription|function)?(?:access)?"
-    r"(?:token|signature|credentials?|key(?:id)?))=)(?!\$)[^&#;\s\"'<>]+"
+    r"(?:token|signature|credentials?|key(?:id)?)"
+)
+_PASSWORDS: Final = r"pwd|passwd|password|(?:client_?)?secret"
+_QUERY: Final = re.compile(
+    rf"(?i)((?:(?<=[?&;#])(?:[\w.-]{{0,64}}[-_.])?(?:code|sig|auth|{_PASSWORDS}|{_KINDS})"
+    # no requirement, which begins with a name too: google-auth==2.0
+    rf"|\A(?!key=|signature=)(?:\w{{0,64}}_)?(?:{_PASSWORDS}|{_KINDS})(?==[^=]))=)"
+    rf"(?!{_VARIABLE}(?:[&#;\s\"'<>]|$))[^&#;\s\"'<>]+"
 )
 _HEADER: Final = re.compile(
-    r"(?i)(\bauthorization\b\W{1,6}(?:basic|bearer|token)\s+|\bbearer\s+(?=[\w.~+/=-]{16}))"
-    # a shell's variable is no secret: a page shows where a caller puts its own
-    r"(?!\$[A-Z_]+\b)[^\s\"',;]+"
+    r"(?i)(\bauthorization\b\W{1,6}(?:basic|bearer|token)\s+|\bbearer\s+(?=\$?[\w.~+/=-]{16}))"
+    rf"(?!{_VARIABLE}(?:[\s\"',;`]|$))[^\s\"',;`]+"
 )
 _TOKEN: Final = re.compile(
     r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|dapi[0-9a-f]{32}|hf_[A-Za-z0-9]{30,})"

@@ -35,7 +35,31 @@ from packager.system.redaction import name_host, redact, redact_values
         ("https://h.org/x?monkey=abc&keys=b&coded=c", "https://h.org/x?monkey=abc&keys=b&coded=c"),
         ("Authorization: Basic bWU6cHc=", "Authorization: Basic ***"),
         ("{'Authorization': 'Bearer abc'}", "{'Authorization': 'Bearer ***'}"),
-        ("https://h.org/x?code=$key", "https://h.org/x?code=$key"),
+        ("https://h.org/x?code=$KEY&a=b", "https://h.org/x?code=$KEY&a=b"),
+        ("https://h.org/x?code=${KEY}", "https://h.org/x?code=${KEY}"),
+        ("https://h.org/x?code=$key", "https://h.org/x?code=***"),
+        ("https://h.org/x?password=$3cret", "https://h.org/x?password=***"),
+        ("https://h.org/x?password=$CRET9", "https://h.org/x?password=***"),
+        ("https://h.org/x?password=${CRET", "https://h.org/x?password=***"),
+        ("Authorization: Basic $abc", "Authorization: Basic ***"),
+        ("Bearer $Abc.defghijklmnopq", "Bearer ***"),
+        ("redis://:p/w@host/0", "redis://host/0"),
+        ("redis://:6379/0", "redis://:6379/0"),
+        ("redis://:12345/x@host/0", "redis://host/0"),
+        ("https://:p/w@host/0", "https://host/0"),
+        ("postgres://u:p@ss/w@h/d", "postgres://h/d"),
+        ("postgres://u:p@ss/w@h, postgres://u:p@k/d", "postgres://h, postgres://k/d"),
+        # of what leads to files, an address leads to the same file as before
+        ("git+https://u:p@h.org/o/r.git@v1", "git+https://h.org/o/r.git@v1"),
+        ("git+ssh://u:p@h.org/o/r.git@v1", "git+ssh://h.org/o/r.git@v1"),
+        ("https://h.org/x#access_token=abc", "https://h.org/x#access_token=***"),
+        ("AccountKey=abc;AccountName=a", "AccountKey=***;AccountName=a"),
+        ("SharedAccessKey=a/b==", "SharedAccessKey=***"),
+        ("password=abc", "password=***"),
+        # requirements, of pip and of conda
+        ("google-auth==2.0", "google-auth==2.0"),
+        ("x_token==2.0", "x_token==2.0"),
+        ("azure-keyvault-secret=4.7", "azure-keyvault-secret=4.7"),
         ("a bearer of bad news", "a bearer of bad news"),
         (f"token ghp_{'a' * 36}", "token ***"),
         (f"dapi{'0' * 32}", "***"),
@@ -46,7 +70,7 @@ def test_an_address_loses_its_password(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["://a:b", "://a:", "://", "?a_", "&sig", "bearer ", "://a:b/", "ghp_"]
+    "unit", ["://a:b", "://a:", "://", "?a_", "&sig", "bearer ", "://a:b/", "ghp_", "://:a@", "a_", "$A"]
 )
 def test_a_text_is_read_in_a_time_by_its_length(unit: str) -> None:
     def measure(size: int) -> float:
@@ -86,4 +110,5 @@ def test_a_variable_in_a_header_is_no_secret() -> None:
     line = 'curl -H "authorization: Bearer $TOKEN"'
 
     assert redact(line) == line
+    assert redact(f"`{line[9:-1]}`") == f"`{line[9:-1]}`"
     assert redact('"authorization: Bearer $e_cret9"') == '"authorization: Bearer ***"'
