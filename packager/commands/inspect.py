@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from packager import targets
 from packager.commands import engine_comparison
-from packager.commands.artifact import read_manifest
+from packager.commands.artifact import read_manifest, report_values
 from packager.commands.artifact.description import EVIDENCE, read_json
 from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.next_steps import deploy_command, run_command
@@ -80,17 +80,17 @@ def inspect_artifact(folder: Path, workload: Workload, facts_dir: Path | None = 
     warn_of_changes(folder)
     with _explain_missing(folder):
         measured = measured_before(report, evidence, _example(folder, report))
-    return {
-        "summary": {
-            key: value for key, value in report.items() if isinstance(value, str | int | bool)
-        },
-        "ledger": evidence.get("ledger", []),
-        "largest": report.get("largest", []),
-        "room": report.get("room", ""),
-        "targets": list_verdicts(verdicts_of(measured, workload, facts_dir)),
-        "report": report,
-        "evidence": evidence,
-    }
+        return {
+            "summary": {
+                key: value for key, value in report.items() if isinstance(value, str | int | bool)
+            },
+            "ledger": report_values.read_ledger(evidence.get("ledger", [])),
+            "largest": report_values.read_sizes(report.get("largest", [])),
+            "room": report_values.read_text(report.get("room", "")),
+            "targets": list_verdicts(verdicts_of(measured, workload, facts_dir)),
+            "report": report,
+            "evidence": evidence,
+        }
 
 
 @contextmanager
@@ -181,7 +181,7 @@ def summarize_artifact(provided: Provided, facts_dir: Path | None = None) -> Rep
 def _summarize(
     provided: Provided, report: _Document, evidence: _Document, facts_dir: Path | None
 ) -> ReportSummary:
-    """Raises LookupError or TypeError where a document does not have what a build writes."""
+    """Raises LookupError, TypeError or ValueError where a document lacks what a build writes."""
     folder = provided.folder
     done, plan, artifact = evidence["evidence"], report["plan"], report["artifact"]
     target = targets.load(report["target"]["name"], facts_dir)
@@ -200,12 +200,12 @@ def _summarize(
             "reused": provided.reused,
             "resolved": provided.resolved,
         },
-        "evidence": done,
-        "ledger": [_read_ledger_row(entry) for entry in evidence["ledger"]],
-        "reasons": plan["reasons"],
-        "notes": [*plan["notes"], *done["notes"]],
-        "largest": [(name, size) for name, size in report["largest"]],
-        "room": report["room"],
+        "evidence": {**done, "tried": report_values.read_texts(done["tried"])},
+        "ledger": report_values.read_ledger(evidence["ledger"]),
+        "reasons": report_values.read_texts(plan["reasons"]),
+        "notes": report_values.read_texts(plan["notes"]) + report_values.read_texts(done["notes"]),
+        "largest": report_values.read_sizes(report["largest"]),
+        "room": report_values.read_text(report["room"]),
         "summary": _list_figures(report, done, report_sha256),
         "next": [
             run_command("invoke", folder),
@@ -239,11 +239,6 @@ def _list_figures(
         if cold
         else None,
     }
-
-
-def _read_ledger_row(entry: Mapping[str, object]) -> LedgerRow:
-    row = {name: entry[name] for name in LedgerRow.__annotations__}
-    return cast("LedgerRow", row)
 
 
 def _read_documents(folder: Path) -> tuple[_Document, _Document]:

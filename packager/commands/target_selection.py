@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from packager import targets
 from packager.commands import target_fit
+from packager.commands.artifact.report_values import read_amount, read_count
 from packager.commands.target_fit import Measured, Verdict, Workload
 from packager.errors import PlanError, VerificationError
 from packager.models.registry import ModelRegistry
@@ -116,16 +117,20 @@ def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
 def measured_before(
     report: Mapping[str, Any], evidence: Mapping[str, Any], body: bytes | None
 ) -> Measured:
-    """The same, of an artifact's own report.json and evidence.json."""
+    """The same, of an artifact's own report.json and evidence.json.
+
+    Raises LookupError, TypeError, AttributeError or ValueError for what no build writes.
+    """
     cold = evidence.get("evidence", {}).get("cold_start") or {}
+    memory, response = cold.get("peak_rss_bytes"), cold.get("response_bytes")
     return Measured(
-        unzipped_bytes=int(report["unzipped_bytes"]),
-        memory_bytes=cold.get("peak_rss_bytes"),
-        init_seconds=_seconds(cold.get("init_cpu_ms")),
-        answer_seconds=_seconds(cold.get("warm_invoke_ms")),
+        unzipped_bytes=read_count(report["unzipped_bytes"]),
+        memory_bytes=None if memory is None else read_count(memory),
+        init_seconds=_seconds(read_amount(cold.get("init_cpu_ms"))),
+        answer_seconds=_seconds(read_amount(cold.get("warm_invoke_ms"))),
         rows=_rows(body),
         request_bytes=None if body is None else len(body),
-        response_bytes=None if body is None else cold.get("response_bytes"),
+        response_bytes=None if body is None or response is None else read_count(response),
     )
 
 

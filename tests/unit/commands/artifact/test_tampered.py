@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from packager.commands import artifact as artifacts
+from packager.commands import console
 from packager.commands.artifact.integrity import verify_artifact
 from packager.commands.cloud.stacks import read_stack_name
 from packager.commands.inspect import inspect_artifact, summarize_artifact
@@ -30,8 +31,8 @@ COMMANDS: Final[dict[str, Callable[[Path], object]]] = {
     "read": artifacts.read,
     "manifest": lambda folder: artifacts.read_manifest(folder / "function"),
     "verify": verify_artifact,
-    "inspect": lambda folder: inspect_artifact(folder, Workload()),
-    "summarize": lambda folder: summarize_artifact(Provided(folder=folder)),
+    "inspect": lambda folder: console.show_inspection(inspect_artifact(folder, Workload())),
+    "summarize": lambda folder: console.show_report(summarize_artifact(Provided(folder=folder))),
     "environment": lambda folder: read_environment(folder, HostKind.LAMBDA),
     "stack": read_stack_name,
     "deployments": _artifact._read,
@@ -123,6 +124,64 @@ def test_a_value_of_another_type_is_an_error_of_ours(artifact: Path, document: s
             for name in ("read", "inspect", "summarize", "deployments"):
                 with contextlib.suppress(PackagerError, DeploymentError):
                     COMMANDS[name](artifact)
+
+
+def _replace_value(told: dict[str, Any], place: str, wrong: object) -> None:
+    *holders, last = place.split(".")
+    held: Any = told
+    for name in holders:
+        held = held[int(name)] if isinstance(held, list) else held[name]
+    held[last] = wrong
+
+
+@pytest.mark.parametrize(
+    ("document", "place", "wrong"),
+    [
+        ("evidence.json", "evidence.cold_start.peak_rss_bytes", "x"),
+        ("evidence.json", "evidence.cold_start.init_cpu_ms", ["x"]),
+        ("evidence.json", "evidence.cold_start", "x"),
+        ("evidence.json", "ledger", "x"),
+        ("evidence.json", "ledger", [5]),
+        ("evidence.json", "ledger.0.name", ["x"]),
+        ("evidence.json", "ledger.0.bytes_after", "x"),
+        ("evidence.json", "ledger.0.files_after", None),
+        ("evidence.json", "ledger.0.reason", 5),
+        ("evidence.json", "ledger.0.reverted", 5),
+        ("evidence.json", "ledger.0.reverted", [5]),
+        ("evidence.json", "ledger.0.cpu_ms_saved", "x"),
+        ("report.json", "largest", 5),
+        ("report.json", "largest", ["x"]),
+        ("report.json", "largest", [[5, 5]]),
+        ("report.json", "largest", [["x", "y"]]),
+        ("report.json", "room", 5),
+    ],
+)
+def test_a_figure_of_another_type_is_refused_before_it_is_shown(
+    artifact: Path, document: str, place: str, wrong: object
+) -> None:
+    _edit(artifact / document, lambda told: _replace_value(told, place, wrong))
+
+    for command in ("inspect", "summarize"):
+        with pytest.raises(ModelFormatError, match="do not have what a build writes"):
+            COMMANDS[command](artifact)
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ("evidence.json", "evidence.notes"),
+        ("evidence.json", "evidence.tried"),
+        ("report.json", "plan.notes"),
+        ("report.json", "plan.reasons"),
+    ],
+)
+def test_a_note_that_is_no_text_is_refused_before_it_is_shown(
+    artifact: Path, document: str, place: str
+) -> None:
+    _edit(artifact / document, lambda told: _replace_value(told, place, [5]))
+
+    with pytest.raises(ModelFormatError, match="do not have what a build writes"):
+        COMMANDS["summarize"](artifact)
 
 
 @pytest.mark.parametrize("example", ["/etc/passwd", "../../secret", "model/link", "model"])
