@@ -58,6 +58,9 @@ def prepare_boot(
             memory_mb=memory_mb or built.memory_mb,
             memory_limit_mb=memory_mb or built.memory_mb,
             network=network,
+            brings_client=any(
+                each.brings_client for each in target.runtimes if each.python_minor == minor
+            ),
             env={**told, **recorded, **given},
             path_first=(folder,) if recorded else (),
         )

@@ -85,6 +85,14 @@ class Runtime:
     keep: tuple[str, ...] = ()
     """What of these is imported before the entry point, as globs: no pass may move it."""
 
+    @property
+    def brings_client(self) -> bool:
+        """Tell whether a function brings what calls it, as on a base image that has none.
+
+        Elsewhere the platform's own client calls it, whatever the function ships.
+        """
+        return bool(self.requires)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:

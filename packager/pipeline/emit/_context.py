@@ -119,7 +119,7 @@ def _describe_base(plan: BuildPlan) -> dict[str, object]:
     """Return what an image starts from, and how its Python is started."""
     return {
         "base_image": plan.base_image,
-        "brings_client": bool(plan.runtime.requires),
+        "brings_client": plan.runtime.brings_client,
         "server_options": plan.interpreter.server_options,
     }
 

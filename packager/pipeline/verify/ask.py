@@ -111,7 +111,7 @@ def record_answers(plan: BuildPlan, requests: Sequence[Probe]) -> Answers:
 def work_ahead(plan: BuildPlan) -> None:
     """Fetch what boots the function. Raises ToolError."""
     if why_not_bootable(plan.request.target.architecture) is None:
-        brought = bool(plan.runtime.requires)
+        brought = plan.runtime.brings_client
         fetch_parts(plan.target.program.host, plan.interpreter, plan.provided, brought=brought)
 
 

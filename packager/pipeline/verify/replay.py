@@ -65,6 +65,7 @@ def prepare_boot(plan: BuildPlan, folder: Path) -> Boot:
         network=request.model.allow_network,
         timeout_seconds=request.target.timeout_seconds or _TIMEOUT_SECONDS,
         provided=plan.provided,
+        brings_client=plan.runtime.brings_client,
         env=list_boot_variables(plan),
     )
 

@@ -31,6 +31,8 @@ class Boot:
     timeout_seconds: int = 60
     provided: tuple[str, ...] = ()
     """Distributions that the runtime carries and the function leaves to it."""
+    brings_client: bool = False
+    """As its runtime has it: a runtime that has a client uses its own, whatever is shipped."""
     env: Mapping[str, str] = field(default_factory=dict)
     path_first: tuple[Path, ...] = ()
     """Folders outside the function that its Python looks into first.

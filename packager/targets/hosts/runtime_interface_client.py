@@ -35,6 +35,7 @@ class LambdaHost:
             timeout_seconds=boot.timeout_seconds,
             env=boot.env,
             provided=boot.provided,
+            brings_client=boot.brings_client,
             path_first=boot.path_first,
             memory_limit_mb=boot.memory_limit_mb,
             network=boot.network,

@@ -66,6 +66,7 @@ class Emulator(ConfinedProgram):
         timeout_seconds: int = 60,
         env: Mapping[str, str] | None = None,
         provided: Sequence[str] = (),
+        brings_client: bool = False,
         path_first: Sequence[Path] = (),
         memory_limit_mb: int | None = None,
         network: bool = False,
@@ -78,6 +79,7 @@ class Emulator(ConfinedProgram):
         self._timeout_seconds = timeout_seconds
         self._env = dict(env or {})
         self._provided = tuple(provided)
+        self._brings_client = brings_client
         self._path_first = tuple(path_first)
         self._one_at_a_time = threading.Lock()
         self._limit_mb = memory_limit_mb
@@ -85,8 +87,9 @@ class Emulator(ConfinedProgram):
 
     def _boot_up(self, stack: contextlib.ExitStack) -> None:
         binary = parts.emulator_binary(self._interpreter)
-        brought = parts.brings_client(self._folder)
-        client = parts.runtime_client(self._interpreter, self._provided, brought=brought)
+        client = parts.runtime_client(
+            self._interpreter, self._provided, brought=self._brings_client
+        )
         for _ in range(_ATTEMPTS):
             self._start_emulator(binary, client)
             # an interrupt meanwhile ends it too
@@ -166,7 +169,10 @@ class Emulator(ConfinedProgram):
                 *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
                 *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
                 *("--log-level", "info"),
-                *(client, "-m", "awslambdaric", self._handler),
+                client,
+                *parts.list_client_arguments(
+                    self._folder, self._handler, brought=self._brings_client
+                ),
             ],
             env={**env, **self._first(), **self._env},
             readable=(binary, *interpreter_paths(client), *self._path_first),

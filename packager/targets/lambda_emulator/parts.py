@@ -28,6 +28,15 @@ _MACHINES: Final[dict[str, Architecture]] = {
     "arm64": "arm64",
 }
 _CLIENT: Final = "awslambdaric"
+_OWN_CLIENT: Final = f"""
+import os, sys
+shipped = os.getcwd()
+path = [shipped, *sys.path[1:]]
+sys.path[:] = [each for each in path if each != shipped]
+from {_CLIENT}.__main__ import main
+sys.path[:] = path
+main(sys.argv)
+"""
 _BINARY: Final = "samcli/local/rapid/aws-lambda-rie-{architecture}"
 
 
@@ -57,9 +66,14 @@ def runtime_client(
     return virtual_environments.ensure(interpreter, wanted, label="runtime-client", compiled=True)
 
 
-def brings_client(folder: Path) -> bool:
-    """Tell whether the function brings its runtime client, as on a base image that has none."""
-    return (folder / _CLIENT).is_dir()
+def list_client_arguments(folder: Path, handler: str, *, brought: bool) -> tuple[str, ...]:
+    """List what a Python is started with, so that its runtime client calls the handler.
+
+    The runtime's own is imported before anything of the folder can be, as Lambda does it.
+    """
+    if brought or not (folder / _CLIENT).exists():
+        return ("-m", _CLIENT, handler)
+    return ("-c", _OWN_CLIENT, handler)
 
 
 def _pin_client(interpreter: Interpreter) -> str:
@@ -173,6 +187,7 @@ def run_script(
     *,
     interpreter: Interpreter,
     provided: Sequence[str] = (),
+    brings_client: bool = False,
     variables: Mapping[str, str] | None = None,
     writable: Sequence[Path] = (),
     timeout_seconds: float,
@@ -183,7 +198,7 @@ def run_script(
     the environment; the folders `writable` keep what the script leaves there. Raises SandboxError
     where it ran into a limit, ToolError where it ran past `timeout_seconds`.
     """
-    python = runtime_client(interpreter, provided, brought=brings_client(folder))
+    python = runtime_client(interpreter, provided, brought=brings_client)
     env = environment(folder, interpreter=interpreter)
     return sandbox.run(
         [python, "-s", "-B", script, *arguments],

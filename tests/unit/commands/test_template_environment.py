@@ -119,3 +119,18 @@ def test_a_function_reaches_the_network_where_that_is_allowed_alone(
 
     with local_boot.prepare_boot(built, target, "3.13", network=network) as boot:
         assert boot.network is network
+
+
+@pytest.mark.parametrize(("minor", "brings"), [("3.10", True), ("3.13", False)])
+def test_an_artifact_is_booted_by_the_client_that_its_runtime_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, minor: str, brings: bool
+) -> None:
+    name = "aws-lambda-image"
+    built = Built(folder=tmp_path, home=tmp_path, target=name, architecture="x86_64", memory_mb=1)
+    monkeypatch.setattr(template_environment, "read_environment", lambda *_: {})
+    monkeypatch.setattr(local_boot, "_fill_stand_in", lambda *_: None)
+    interpreter = fake_plan.plan().interpreter
+    monkeypatch.setattr("packager.environments.interpreters.find", lambda _: interpreter)
+
+    with local_boot.prepare_boot(built, targets.load(name), minor) as boot:
+        assert boot.brings_client is brings

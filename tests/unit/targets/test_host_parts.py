@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from packager import targets
 from packager.environments import virtual_environments
+from packager.pipeline.verify import work_ahead
+from packager.pipeline.verify.replay import prepare_boot
 from packager.system import cache
 from packager.targets.hosts import fetch_parts, functions_worker_library
-from packager.targets.lambda_emulator import parts
+from packager.targets.hosts.runtime_interface_client import LambdaHost
+from packager.targets.lambda_emulator import Emulator, parts
 from packager.types import HostKind, Interpreter
+from tests import fake_plan
 
 PYTHON = Interpreter(path=Path("/python3.13"), version="3.13.1", found_by="test")
 
@@ -56,13 +61,44 @@ def test_the_runtime_client_has_a_wheel_for_its_python(
     assert asked == [("runtime-client", (f"awslambdaric=={pinned}",))]
 
 
-def test_a_function_that_brings_its_runtime_client_is_booted_by_that_one(
-    asked: list[tuple[str, object]], tmp_path: Path
+@pytest.mark.parametrize(
+    ("target", "name", "brought"),
+    [
+        ("aws-lambda-image", "python3.10", True),
+        ("aws-lambda-image", "python3.13", False),
+        # one among a zip's requirements is not what calls it there
+        ("aws-lambda", "python3.13", False),
+    ],
+)
+def test_a_function_is_booted_by_the_client_that_its_runtime_uses(
+    target: str,
+    name: str,
+    *,
+    brought: bool,
+    asked: list[tuple[str, object]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert not parts.brings_client(tmp_path)
+    found = targets.load(target)
+    runtime = next(each for each in found.runtimes if each.name == name)
+    plan = fake_plan.plan(target=found, runtime=runtime, interpreter=PYTHON)
     (tmp_path / "awslambdaric").mkdir()
-    parts.runtime_client(PYTHON, (), brought=parts.brings_client(tmp_path))
-    assert asked == [("runtime-client", ())]
+    started: list[str | Path] = []
+    monkeypatch.setattr(Emulator, "_start", lambda _, argv, **__: started.extend(argv))
+    monkeypatch.setattr(Emulator, "_listens", lambda _: True)
+    monkeypatch.setattr(Emulator, "_end", lambda _: None)
+
+    monkeypatch.setattr("packager.pipeline.verify.ask.why_not_bootable", lambda _: None)
+
+    work_ahead(plan)
+    fetched, asked[:] = {*asked}, []
+    with LambdaHost(prepare_boot(plan, tmp_path)):
+        pass
+
+    assert {*asked} == fetched
+    (wanted,) = (wanted for label, wanted in asked if label == "runtime-client")
+    assert ("awslambdaric==4.2.2" in str(wanted)) is not brought
+    assert ("-m" in started) is brought
 
 
 def test_an_azure_function_is_booted_with_what_was_fetched(

@@ -131,6 +131,21 @@ class TestRunning:
 
 
 @pytest.mark.slow
+def test_a_client_among_what_is_shipped_calls_no_function(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(CODE)
+    (shipped := tmp_path / "awslambdaric").mkdir()
+    (shipped / "__init__.py").write_text("raise ImportError('shipped')")
+    found = interpreters.available(("3.13", "3.12"))[0]
+
+    with Emulator(tmp_path, interpreter=found, handler="app.handler") as function:
+        answer = ask(function, {"a": 1})
+
+    assert isinstance(answer, dict)
+    assert answer["event"] == {"a": 1}
+    assert answer["cwd"] == answer["path"][0] == str(tmp_path)
+
+
+@pytest.mark.slow
 def test_nothing_is_left_running(folder: Path) -> None:
     found = interpreters.available(("3.13", "3.12"))[0]
     with Emulator(folder, interpreter=found, handler="app.handler") as function:

@@ -56,6 +56,7 @@ def of_loading(
             [bundle.root, plan.target.program.entrypoint, question, answer],
             interpreter=plan.interpreter,
             provided=plan.provided,
+            brings_client=plan.runtime.brings_client,
             writable=(folder,),
             timeout_seconds=_SECONDS,
         )

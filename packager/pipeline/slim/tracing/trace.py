@@ -117,6 +117,7 @@ def _run(
                 [bundle.root, plan.target.program.entrypoint, events, traced, used],
                 interpreter=plan.interpreter,
                 provided=plan.provided,
+                brings_client=plan.runtime.brings_client,
                 variables=trace_requests.environment(plan),
                 writable=(name,),
                 timeout_seconds=_SECONDS,
