@@ -70,7 +70,8 @@ def test_an_address_loses_its_password(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["://a:b", "://a:", "://", "?a_", "&sig", "bearer ", "://a:b/", "ghp_", "://:a@", "a_", "$A"]
+    "unit",
+    ["://a:b", "://a:", "://", "?a_", "&sig", "bearer ", "://a:b/", "ghp_", "://:a@", "a_", "$A"],
 )
 def test_a_text_is_read_in_a_time_by_its_length(unit: str) -> None:
     def measure(size: int) -> float:
