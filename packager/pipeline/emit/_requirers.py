@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from email.parser import HeaderParser
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from packager.types import REQUIRED_BESIDE, BuildPlan
+from packager.types import REQUIRED_BESIDE, Architecture, BuildPlan
+
+_MACHINES: Final[Mapping[Architecture, str]] = MappingProxyType(
+    {"x86_64": "x86_64", "arm64": "aarch64"}
+)
+"""As Linux calls them."""
+_LINUX: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "extra": "",
+    }
+)
 
 
 def explain_shipped(tree: Path, plan: BuildPlan) -> Mapping[str, str]:
@@ -29,11 +46,15 @@ def _name_requirers(names: list[str]) -> str:
 
 
 def _read_requirers(tree: Path, plan: BuildPlan) -> Mapping[str, list[str]]:
-    """Distribution -> those in the tree whose metadata require it on the function's Python."""
+    """Distribution -> those in the tree whose metadata require it where the function runs."""
     minor = plan.runtime.python_minor
-    function = {"python_version": minor, "python_full_version": f"{minor}.0"}
-    linux = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
-    environment = {**_read_environment(), **linux, **function, "extra": ""}
+    function = {
+        "python_version": minor,
+        "python_full_version": f"{minor}.0",
+        "implementation_version": f"{minor}.0",
+        "platform_machine": _MACHINES[plan.request.target.architecture],
+    }
+    environment = {**_read_environment(), **_LINUX, **function}
     found: dict[str, list[str]] = {}
     for path in sorted(tree.glob("*.dist-info/METADATA")):
         message = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))

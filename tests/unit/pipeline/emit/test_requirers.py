@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
+import pytest
+
 from packager.pipeline.emit._requirers import explain_shipped
-from packager.types import REQUIRED_BESIDE
+from packager.types import REQUIRED_BESIDE, Architecture
 from tests import fake_plan
 
 METADATA = {
@@ -24,6 +27,33 @@ def _make_tree(root: Path) -> Path:
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n{lines}", encoding="utf-8")
     return root
+
+
+@pytest.mark.parametrize("here", ["x86_64", "aarch64", "arm64"])
+@pytest.mark.parametrize(("architecture", "required"), [("x86_64", "mkl"), ("arm64", "openblas")])
+def test_markers_are_read_for_the_machine_that_runs_the_function(
+    architecture: Architecture,
+    required: str,
+    here: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: here)
+    info = tmp_path / "numpy-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Name: numpy\nVersion: 1.0\n"
+        "Requires-Dist: mkl; platform_machine == 'x86_64'\n"
+        "Requires-Dist: openblas; platform_machine == 'aarch64'\n",
+        encoding="utf-8",
+    )
+    plan = fake_plan.plan(
+        request=fake_plan.request(architecture=architecture),
+        kept_for=dict.fromkeys(("mkl", "openblas"), REQUIRED_BESIDE),
+    )
+
+    others = {"mkl": REQUIRED_BESIDE, "openblas": REQUIRED_BESIDE}
+    assert explain_shipped(tmp_path, plan) == {**others, required: "numpy requires it"}
 
 
 def test_a_distribution_is_told_by_what_it_is_required(tmp_path: Path) -> None:
