@@ -23,6 +23,8 @@ TABLES: Final = (".csv", ".parquet", ".jsonl", ".ndjson")
 _MLMODEL: Final = "MLmodel"
 _PROXIED: Final = frozenset({"http", "https", "mlflow-artifacts"})
 """Schemes under which MLflow sends the tracking server's credentials to the host in the address."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Halves of a letter too, which no request can be written with."""
 _AZURE: Final = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 _HOST: Final = re.compile(r"[\w.~!$&'()*+,;=:@%\[\]-]*")
 """https://datatracker.ietf.org/doc/html/rfc3986#section-3.2, and letters of other scripts."""
@@ -114,7 +116,10 @@ def _is_readable(address: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    if "\0" in address or ("://" in address and not address.isprintable()):
+    if "\0" in address or ("://" in address and _CONTROL.search(address)):
+        return False
+    # a host whose letters nobody sees, or sees in another order, is another than it seems
+    if not parts.netloc.isprintable():
         return False
     if parts.scheme in {"http", "https"} and not parts.hostname:
         return False

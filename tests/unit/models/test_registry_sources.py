@@ -40,6 +40,9 @@ AT_AZURE = "@acct.dfs.core.windows.net/a"
         "wasbs://c@acct.blob.core.windows.net/a",
         "abfss://w@onelake.dfs.fabric.microsoft.com/a",
         "abfss://c@acct.z12.dfs.core.usgovcloudapi.net/a",
+        # a folder's name may have what a host's may not
+        "s3://bucket/e\u00a0x/model",
+        "s3://bucket/\u200fx\u3000y/model",
     ],
 )
 def test_stores_that_a_user_expects_are_opened(source: str) -> None:
@@ -67,6 +70,11 @@ def test_stores_that_a_user_expects_are_opened(source: str) -> None:
         ("mlflow-artifacts://evil.example\\@mlflow.example:8443/x", "which is no address"),
         ("https://evil.example\t@mlflow.example:8443/x", "which is no address"),
         ("https:evil.example/x", "which is no address"),
+        ("https://mlflow.example\u00a0:8443/x", "which is no address"),
+        ("s3://bucket\u202e/x", "which is no address"),
+        ("s3://bucket/x\r\ny", "which is no address"),
+        ("s3://bucket/x\x9by", "which is no address"),
+        ("s3://bucket/x\ud800y", "which is no address"),
         ("https:///evil.example/x", "which is no address"),
     ],
 )
@@ -87,6 +95,8 @@ def test_a_local_folder_is_opened_where_it_holds_a_model(form: str, tmp_path: Pa
     ("address", "store", "expected"),
     [
         ("s3://bucket/data/train.csv", "s3://bucket/mlruns/1/artifacts", True),
+        ("s3://bucket/e\u00a0x/train.csv", "s3://bucket/mlruns/1/artifacts", True),
+        ("s3://bucket/e\x1bx/train.csv", "s3://bucket/mlruns/1/artifacts", False),
         ("mlflow-artifacts:/1/x/train.csv", "mlflow-artifacts:/1/y/artifacts", True),
         (f"abfss://c{AT_AZURE}/train.csv", f"abfss://c{AT_AZURE}", True),
         ("s3://other/train.csv", "s3://bucket/mlruns", False),
