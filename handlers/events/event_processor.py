@@ -168,7 +168,7 @@ class EventProcessor:
             return self._of_text(records)
         requests: list[dict[str, Any] | ScoringError] = [self._read_request(r) for r in records]
         results = iter(self._merger.score([r for r in requests if isinstance(r, dict)]))
-        pairs = zip(records, requests)
+        pairs = zip_equal(records, requests)
         return [_make_outcome(r, next(results) if isinstance(q, dict) else q) for r, q in pairs]
 
     def _of_s3(self, record: Record, context: Any) -> Outcome:
@@ -208,7 +208,7 @@ class EventProcessor:
                 found[place] = _make_outcome(record, fault)
         for places in groups.values():
             outcomes = self._of_file([records[place] for place in places])
-            found.update(zip(places, outcomes))
+            found.update(zip_equal(places, outcomes))
         return [found[place] for place in range(len(records))]
 
     def _of_file(self, records: Sequence[Record]) -> list[Outcome]:

@@ -19,6 +19,7 @@ from handlers.scoring.request_parsing import FORMATS, LLM_KEYS
 from handlers.scoring.responses import encode, jsonable
 from handlers.scoring.schema import np
 from handlers.scoring.scorer import Checked, Scorer
+from handlers.values import zip_equal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Rows:
         good = [request for request in requests if isinstance(request, dict)]
         results = iter(self._merger.score(good))
         found: list[Any] = []
-        for value, request in zip(values, requests):
+        for value, request in zip_equal(values, requests):
             result = next(results) if isinstance(request, dict) else request
             if isinstance(result, ScoringError):
                 if isinstance(result.__cause__, _TRANSIENT):
@@ -172,8 +173,8 @@ def _parse_line(line: bytes) -> object:
         return InvalidInputError("The row is not JSON.")
 
 
-def _put(found: list[object], places: Iterable[int], answers: Iterable[object]) -> None:
-    for place, answer in zip(places, answers):
+def _put(found: list[object], places: Sequence[int], answers: Sequence[object]) -> None:
+    for place, answer in zip_equal(places, answers):
         found[place] = answer
 
 
@@ -230,8 +231,12 @@ def _by_names(rows: Sequence[object]) -> Iterable[list[int]]:
 def _text_table(scorer: Scorer, rows: Sequence[dict[str, object]]) -> list[Scored | ScoringError]:
     names = list(rows[0])
     text = io.StringIO()
-    # quoted are the characters of the line end: a lone carriage return is one, before 3.13 too
-    write = csv.writer(text, lineterminator="\r\n").writerow
+    # quoted are the characters of the line end: a lone carriage return is one, before 3.13 too;
+    # and a lone cell, since a line of blanks is no row
+    lone = len(names) == 1
+    write = csv.writer(
+        text, lineterminator="\r\n", quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL
+    ).writerow
     write(names)
     header = text.getvalue()
     for row in rows:
@@ -240,6 +245,12 @@ def _text_table(scorer: Scorer, rows: Sequence[dict[str, object]]) -> list[Score
     # a lone surrogate is no UTF-8, which its row alone is refused for
     head, body = (part.encode("utf-8", "surrogatepass") for part in (header, records))
     found = Rows(scorer, len(rows)).answers(Csv(head, body, len(names)))
+    if len(found) != len(rows):
+        raise ScoringError(
+            f"{len(rows)} rows of text were read as {len(found)}, so no answer is sure to be its "
+            "row's. Send each row alone.",
+            error_code=INTERNAL_ERROR,
+        )
     return [
         ScoringError(answer.message, error_code=answer.error_code)
         if isinstance(answer, Fault)

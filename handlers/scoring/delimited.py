@@ -131,12 +131,14 @@ def parse_csv(text: str, schema: Schema) -> Table:
 def _read_rows(text: str) -> tuple[list[str], list[list[str]]]:
     """Names, and rows of one width: that of the names, or more where the first cells are labels."""
     end = "\x1aend of body\x1a"
-    whole = io.StringIO(f"{remove_prefix(text, chr(0xFEFF))}\n{end}", newline="")
+    whole = io.StringIO(f"{remove_prefix(text, chr(0xFEFF))}\n{end}", newline="").readlines()
+    reader = csv.reader(whole)
     try:
         lines = [
             row
-            for row in csv.reader(whole)
-            if row and not (len(row) == 1 and not row[0].strip() and row[0] != "")
+            for row in reader
+            # a line of blanks is no row, and blanks in quotes are one
+            if row and (row[0].strip() or len(row) > 1 or '"' in whole[reader.line_num - 1])
         ]
     except csv.Error as error:  # of a NUL, before Python 3.11
         raise ValueError(str(error)) from error

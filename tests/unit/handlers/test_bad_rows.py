@@ -212,6 +212,39 @@ def test_a_bad_row_of_text_costs_itself(bad: Any) -> None:
     } == {3.0}
 
 
+class Echo:
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        return [f"{value}." for value in data["a"]]
+
+
+ONE_TEXT: Any = {"inputs": [column("string", "a")]}
+
+
+@pytest.mark.parametrize("frame", ["numpy", "pandas"])
+@pytest.mark.parametrize("blank", [" ", "\t", "\n", "\r", "\r\n", " \n\n "])
+def test_a_row_whose_only_text_is_blank_has_an_answer_of_its_own(frame: str, blank: str) -> None:
+    texts = ["x", blank, "z", blank]
+
+    found = text_rows(ours(ONE_TEXT, Echo(), frame=frame), [{"a": text} for text in texts])
+
+    bodies = [each.body for each in found if not isinstance(each, Exception)]
+    assert [json.loads(body)["predictions"] for body in bodies] == [[f"{t}."] for t in texts]
+
+
+@pytest.mark.parametrize("frame", ["numpy", "pandas"])
+def test_a_line_of_blanks_is_no_row_of_a_file(frame: str) -> None:
+    body = b'a\nx\n \n"\t"\n\n\t\nz\n'
+
+    assert answers("a.csv", body, frame, signature=ONE_TEXT) == ["xx", "\t\t", "zz"]
+
+
+def test_rows_of_text_that_are_read_as_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rows, "answers", lambda *_: [1.0])
+
+    with pytest.raises(ScoringError, match="2 rows of text were read as 1"):
+        text_rows(ours(SIGNATURE, Twice()), [{"a": "1", "b": "2"}] * 2)
+
+
 @pytest.mark.parametrize(
     ("text", "records"),
     [
