@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from handlers.scoring.errors import InvalidInputError
 from handlers.scoring.schema import np
 from handlers.scoring.scorer import Checked, Scorer
 from handlers.values import relax_pattern
+
+csv.field_size_limit(sys.maxsize)
 
 
 class Chunk(Protocol):
@@ -141,11 +144,15 @@ def split(records: bytes) -> list[bytes]:
 
 def count_cells(records: bytes) -> int:
     """Count the cells of the first record that is not empty."""
-    text = records.decode("utf-8", "replace")
-    try:
-        return next((len(row) for row in csv.reader(io.StringIO(text, newline="")) if row), 0)
-    except csv.Error:
-        return 0
+    # a NUL is refused before Python 3.11, and an open quote makes one cell of all that follows
+    text = records.decode("utf-8", "replace").replace("\0", "?")
+    return next((len(row) for row in csv.reader(io.StringIO(text, newline="")) if row), 0)
+
+
+def quote_record(cells: Iterable[object]) -> str:
+    """All cells in quotes, for what csv.writer refuses: before Python 3.11 a NUL."""
+    texts = ("" if cell is None else str(cell).replace('"', '""') for cell in cells)
+    return ",".join(f'"{text}"' for text in texts)
 
 
 def length(data: Any) -> int:

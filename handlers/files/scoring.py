@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.files.chunks import Chunk, Csv, Items, Lines, length
+from handlers.files.chunks import Chunk, Csv, Items, Lines, length, quote_record
 from handlers.files.readers import Part
 from handlers.observability import log_redaction
 from handlers.scoring.errors import INTERNAL_ERROR, InvalidInputError, ScoringError
@@ -231,16 +231,20 @@ def _by_names(rows: Sequence[object]) -> Iterable[list[int]]:
 def _text_table(scorer: Scorer, rows: Sequence[dict[str, object]]) -> list[Scored | ScoringError]:
     names = list(rows[0])
     text = io.StringIO()
+    end = "\r\n"
     # quoted are the characters of the line end: a lone carriage return is one, before 3.13 too;
     # and a lone cell, since a line of blanks is no row
     lone = len(names) == 1
     write = csv.writer(
-        text, lineterminator="\r\n", quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL
+        text, lineterminator=end, quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL
     ).writerow
-    write(names)
-    header = text.getvalue()
-    for row in rows:
-        write(row.values())
+    header = ""
+    for cells in (names, *(row.values() for row in rows)):
+        try:
+            write(cells)
+        except csv.Error:
+            text.write(quote_record(cells) + end)
+        header = header or text.getvalue()
     records = text.getvalue()[len(header) :]
     # a lone surrogate is no UTF-8, which its row alone is refused for
     head, body = (part.encode("utf-8", "surrogatepass") for part in (header, records))

@@ -5,10 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from handlers.files.chunks import quote_record
 from handlers.files.scoring import Fault, numbers, texts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+Write: TypeAlias = "Callable[[Sequence[object]], None]"
 
 
 class Writer(Protocol):
@@ -80,7 +87,7 @@ class Csv:
 
     def rows(self, answers: Sequence[Any]) -> bytes:
         text = io.StringIO()
-        write = csv.writer(text, lineterminator="\n").writerow
+        write = _make_writer(text)
         for answer in answers:
             if self._names is None:
                 if isinstance(answer, Fault):
@@ -94,10 +101,10 @@ class Csv:
         if self._names is not None:
             return b""
         text = io.StringIO()
-        self._begin(["prediction"], csv.writer(text, lineterminator="\n").writerow)
+        self._begin(["prediction"], _make_writer(text))
         return text.getvalue().encode()
 
-    def _begin(self, names: list[str], write: Any) -> None:
+    def _begin(self, names: list[str], write: Write) -> None:
         self._names = names
         write([*names, "error"])
         for fault in self._waiting:
@@ -112,6 +119,18 @@ class Csv:
         else:
             values = answer if isinstance(answer, list) else [answer]
         return [*map(_write_cell, values), ""]
+
+
+def _make_writer(text: io.StringIO) -> Write:
+    write_row = csv.writer(text, lineterminator="\n").writerow
+
+    def write(cells: Sequence[object]) -> None:
+        try:
+            write_row(cells)
+        except csv.Error:
+            text.write(quote_record(cells) + "\n")
+
+    return write
 
 
 def _names(answer: object) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -13,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handlers.files import readers
-from handlers.files.chunks import split
+from handlers.files import readers, writers
+from handlers.files.chunks import Csv, split
 from handlers.files.scoring import Fault, Rows, text_rows
-from handlers.scoring.errors import ScoringError
+from handlers.scoring.errors import InvalidInputError, ScoringError
 from tests.conformance.asking import ours
 from tests.conformance.cases import column
 
@@ -243,6 +246,76 @@ def test_rows_of_text_that_are_read_as_others_are_refused(monkeypatch: pytest.Mo
 
     with pytest.raises(ScoringError, match="2 rows of text were read as 1"):
         text_rows(ours(SIGNATURE, Twice()), [{"a": "1", "b": "2"}] * 2)
+
+
+class _OldWriter:
+    """As csv.writer before Python 3.11."""
+
+    def __init__(self, text: io.StringIO, **options: Any) -> None:
+        self._write = _WRITER(text, **options).writerow
+
+    def writerow(self, cells: Any) -> None:
+        if any("\0" in cell for cell in cells if isinstance(cell, str)):
+            msg = "need to escape, but no escapechar set"
+            raise csv.Error(msg)
+        self._write(cells)
+
+
+def _read_as_before(lines: Any) -> Iterator[list[str]]:
+    for line in lines:
+        if "\0" in line:
+            msg = "line contains NUL"
+            raise csv.Error(msg)
+        yield from _READER([line])
+
+
+_READER, _WRITER = csv.reader, csv.writer
+
+
+@pytest.mark.parametrize("others", [{}, {"b": "2"}])
+def test_a_nul_in_an_item_costs_no_other(
+    others: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv, "writer", _OldWriter)
+    specs = [column("string", "a"), *(column("long", name) for name in others)]
+    scorer = ours({"inputs": specs}, Echo(), frame="pandas")
+
+    found = text_rows(scorer, [{"a": text, **others} for text in ("x", 'y\0"', "z")])
+
+    bodies = [each.body for each in found if not isinstance(each, Exception)]
+    assert [json.loads(body)["predictions"] for body in bodies] == [["x."], ['y\0".'], ["z."]]
+
+
+def test_a_nul_in_an_answer_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv, "writer", _OldWriter)
+    told = [{"a\0": "x", "b": 1.5}, {"a\0": '"\0', "b": None}, Fault("BAD_REQUEST", "a \0, b")]
+    writer = writers.Csv()
+
+    text = (writer.rows(told) + writer.end(3)).decode()
+
+    assert text.splitlines() == [
+        '"a\0","b","error"',
+        "x,1.5,",
+        '"""\0","",""',
+        '"","","BAD_REQUEST: a \0, b"',
+    ]
+
+
+def test_a_row_with_a_nul_is_held_to_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv, "reader", _read_as_before)
+
+    with pytest.raises(InvalidInputError, match="has 3 cells, and the first has 2"):
+        Csv(b"a,b\n", b"1\0,2,3\n4,5\n", 2).read(ours(SIGNATURE, Twice(), frame="pandas"))
+
+
+def test_cells_are_counted_however_long_they_are() -> None:
+    code = (
+        "from handlers.files.chunks import count_cells; print(count_cells(b'x' * 200_000 + b',2'))"
+    )
+
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert told.stdout == b"2\n"
 
 
 @pytest.mark.parametrize(
