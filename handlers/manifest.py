@@ -51,7 +51,7 @@ class Manifest:
     path_files: bool = False
     """Whether packages left .pth files, which Python itself reads in site-packages alone."""
     events: list[str] = field(default_factory=list)
-    """What it was built for beside HTTP: modules of handlers.events.aws_sources or .triggers."""
+    """Built for beside HTTP: modules of handlers.events.aws_sources or .azure_triggers."""
     output: str | None = None
     """The kind of destination that answers go to which no caller waits for."""
     baseline: str | None = None
