@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Array: TypeAlias = "np.ndarray[Any, np.dtype[np.generic]]"
 _NUMBERS = frozenset({int, float})
 _NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
-_SPECIAL = re.compile('["\r\0\ufeff]')
 """An integer, and so without a sign, to JSON; -0.0 to pandas."""
+_SPECIAL = re.compile('["\r\0\ufeff]')
 EXACT = 2.0**53
 _BODIES = [{"dataframe_split"}, {"dataframe_split", "params"}, {"inputs"}, {"inputs", "params"}]
 _PIECE_BYTES = 128 * 1024
