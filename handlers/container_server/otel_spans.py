@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext, Tracer
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_SCOPE = "handlers.service"
+"""Name of the tracer, which whoever filters spans may know: no module's."""
 
 
 class Span(Protocol):
@@ -101,4 +103,4 @@ def start(manifest: Manifest, environ: Mapping[str, str] = os.environ) -> Traces
     )
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Traces(provider.get_tracer("handlers.container_server"))
+    return Traces(provider.get_tracer(_SCOPE))

@@ -90,3 +90,7 @@ def test_an_exporter_is_what_turns_them_on() -> None:
     made = otel_spans.start(manifest(), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
 
     assert made._tracer is not None
+    span = made._tracer.start_span("batch")
+    assert isinstance(span, ReadableSpan)
+    assert span.instrumentation_scope is not None
+    assert span.instrumentation_scope.name == "handlers.service"
