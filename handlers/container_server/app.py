@@ -22,9 +22,9 @@ from handlers.container_server import open_inference_protocol
 from handlers.container_server.batcher import FullError, LateError
 from handlers.container_server.metrics import CONTENT_TYPE
 from handlers.container_server.service import Service, State
-from handlers.http.asgi import DisconnectedError, Message, read_body, run_in_thread
+from handlers.http.asgi import TIMED_OUT, DisconnectedError, Message, read_body, run_in_thread
 from handlers.http.fastapi_app import create_app
-from handlers.http.timeouts import TIMED_OUT, timeout
+from handlers.http.timeouts import timeout
 from handlers.scoring.errors import ScoringError
 from handlers.scoring.request_parsing import JSON
 from handlers.scoring.scorer import Answer, Checked

@@ -18,7 +18,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from handlers.http.timeouts import TIMED_OUT, timeout
+from handlers.http.asgi import TIMED_OUT
+from handlers.http.timeouts import timeout
 from handlers.values import zip_equal
 
 

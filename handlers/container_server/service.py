@@ -24,8 +24,8 @@ from handlers.container_server.batcher import (
 from handlers.container_server.metrics import Metrics
 from handlers.container_server.runner import Runner
 from handlers.container_server.settings import ServiceSettings
-from handlers.http.asgi import run_in_thread
-from handlers.http.timeouts import TIMED_OUT, timeout
+from handlers.http.asgi import TIMED_OUT, run_in_thread
+from handlers.http.timeouts import timeout
 from handlers.manifest import Manifest
 from handlers.observability import log_redaction
 from handlers.scoring import predictor, request_merging

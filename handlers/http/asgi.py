@@ -28,7 +28,9 @@ Scope: TypeAlias = "MutableMapping[str, Any]"
 Receive: TypeAlias = "Callable[[], Awaitable[Message]]"
 Send: TypeAlias = "Callable[[Message], Awaitable[None]]"
 
-TIMED_OUT = Answer(504, "application/json", b"Request processing time exceeded limit")
+TIMED_OUT = (TimeoutError, asyncio.TimeoutError)
+"""What is raised where the time is up: two classes before Python 3.11."""
+_TOO_LATE = Answer(504, "application/json", b"Request processing time exceeded limit")
 
 
 class DisconnectedError(Exception):
@@ -69,8 +71,8 @@ class App:
         work = self._read_and_score(headers, receive)
         try:
             return await asyncio.wait_for(work, self._scorer.settings.request_timeout_seconds)
-        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
-            return TIMED_OUT
+        except TIMED_OUT:
+            return _TOO_LATE
 
     async def _read_and_score(self, headers: Headers, receive: Receive) -> Answer:
         try:

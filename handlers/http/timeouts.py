@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 if sys.version_info >= (3, 11):
@@ -10,7 +9,4 @@ if sys.version_info >= (3, 11):
 else:
     from async_timeout import timeout
 
-TIMED_OUT = (TimeoutError, asyncio.TimeoutError)
-"""What is raised where the time is up: two classes before Python 3.11."""
-
-__all__ = ["TIMED_OUT", "timeout"]
+__all__ = ["timeout"]
