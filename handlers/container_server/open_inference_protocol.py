@@ -288,7 +288,9 @@ def _make_data(tensors: dict[str, Array], manifest: Manifest) -> object:
         return next(iter(tensors.values())) if len(tensors) == 1 else tensors
     if schema.tensors:
         return tensors
-    columns = {name: _flatten_column(array) for name, array in tensors.items()}
+    columns = {
+        schema.numbered.get(name, name): _flatten_column(array) for name, array in tensors.items()
+    }
     if len(columns) == 1 and len(schema.columns) > 1:
         return next(iter(columns.values()))  # a matrix of all columns
     return columns

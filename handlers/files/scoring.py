@@ -137,10 +137,9 @@ class Rows:
             return None
         if {list, dict} & set(map(type, first.values())):
             return None
-        request = self._scorer.row(first)
-        (key,) = request
+        alike = [value for value in values if isinstance(value, dict)]  # all: they have one form
         try:
-            checked = self._scorer.check({key: values})
+            checked = self._scorer.check(self._scorer.wrap_rows(alike))
             prediction = self._scorer.predict(checked.data, checked.params)
             return by_row(prediction, len(values))
         except ScoringError as error:

@@ -61,7 +61,9 @@ def operation(manifest: Manifest, example: object = None) -> JsonSchema:
     }
     if example is not None:
         content["application/json"]["example"] = example
-    if inputs is None or all(isinstance(_type_of(spec), DataType) for spec in inputs.specs):
+    if _takes_text_names(inputs) and (
+        inputs is None or all(isinstance(_type_of(spec), DataType) for spec in inputs.specs)
+    ):
         content["text/csv"] = {"schema": {"type": "string"}}
         header = _csv_header(inputs)
         if header:
@@ -74,10 +76,13 @@ def operation(manifest: Manifest, example: object = None) -> JsonSchema:
 
 def request_schema(inputs: Schema | None, params: tuple[ParamSpec, ...] | None) -> JsonSchema:
     """One of the bodies that the signature allows, each with `params` where it has any."""
-    formats = {"inputs": _describe_inputs(inputs)}
+    formats = {}
+    if _takes_text_names(inputs):
+        formats["inputs"] = _describe_inputs(inputs)
     if inputs is None or inputs.columns:
         formats["dataframe_split"] = _describe_split(inputs)
-        formats["dataframe_records"] = {"type": "array", "items": _describe_record(inputs)}
+        if _takes_text_names(inputs):
+            formats["dataframe_records"] = {"type": "array", "items": _describe_record(inputs)}
     extra = {"params": _describe_params(params)} if params else {}
     return {
         "oneOf": [
@@ -90,6 +95,11 @@ def request_schema(inputs: Schema | None, params: tuple[ParamSpec, ...] | None) 
             for key, schema in formats.items()
         ]
     }
+
+
+def _takes_text_names(inputs: Schema | None) -> bool:
+    """False where a column's name is a number, which only `dataframe_split` can send."""
+    return inputs is None or all(isinstance(name, str) for name in inputs.by_name)
 
 
 def _type_of(spec: ColumnSpec | TensorSpec) -> Type | None:
@@ -166,7 +176,7 @@ def _describe_split(inputs: Schema | None) -> JsonSchema:
         row = _describe_row(inputs)
         if inputs.named:
             names = list(inputs.by_name)
-            if not all(isinstance(each, str) for each in names):
+            if not _takes_text_names(inputs):
                 name["type"] = ["string", "integer"]
             name["examples"] = names
             columns["default"] = names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from handlers.manifest import Manifest
@@ -148,7 +149,16 @@ class Scorer:
 
     def row(self, value: dict[str, object]) -> dict[str, Any]:
         """The request for one row that is given as an object of column to value."""
-        return {"inputs" if self._model.untyped else "dataframe_records": [value]}
+        return self.wrap_rows([value])
+
+    def wrap_rows(self, values: Sequence[Mapping[str, object]]) -> dict[str, Any]:
+        """The request for rows as objects; their text stands for a name that is a number."""
+        if self._model.untyped:
+            return {"inputs": values}
+        names = {} if self._model.inputs is None else self._model.inputs.numbered
+        if names:
+            values = [{names.get(name, name): row[name] for name in row} for row in values]
+        return {"dataframe_records": values}
 
     def _parse_body(self, body: bytes, content_type: str | None) -> request_parsing.Request:
         self.check_size(len(body))

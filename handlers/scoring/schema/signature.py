@@ -165,6 +165,12 @@ class Schema:
             return {}
         return {spec.name: spec for spec in self.specs}
 
+    @cached_property
+    def numbered(self) -> dict[str, Name]:
+        """Names that are no text, by the text that stands for each where only text can."""
+        others = {str(name): name for name in self.by_name if not isinstance(name, str)}
+        return {text: name for text, name in others.items() if text not in self.by_name}
+
     def check_scalars(self) -> None:
         """Raises ValueError, in MLflow's words, where a column is not of one dtype of pandas."""
         if self.tensors:

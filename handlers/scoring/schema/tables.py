@@ -105,7 +105,7 @@ def _from_dicts(records: Sequence[Json], wanted: Sequence[Name], quirks: Quirks)
     if not all(isinstance(record, dict) for record in records):
         records = _fill_empty(records)
     present = dict.fromkeys(name for record in records for name in record)
-    check_text(present, quirks)
+    check_text(list(map(str, present)), quirks)
     names = [name for name in wanted if name in present] if wanted else list(present)
     check_extent(len(records), len(names), sum(map(len, records)))
     columns: dict[Name, Column] = {}

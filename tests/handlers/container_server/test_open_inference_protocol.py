@@ -15,7 +15,7 @@ from handlers.container_server.open_inference_protocol import Infer
 from handlers.scoring.request_parsing import Request
 from tests.handlers import serving
 from tests.handlers.container_server.test_service import TENSOR, Squares
-from tests.handlers.scorers import TWO_COLUMNS, Recording, manifest
+from tests.handlers.scorers import TWO_COLUMNS, Recording, manifest, scorer
 
 INFER = "/v2/models/m/infer"
 HEADER = "inference-header-content-length"
@@ -206,3 +206,20 @@ def test_zeros_before_the_headers_length_count_nothing(tmp_path: Path, zeros: st
 
     assert found.status_code == 200
     assert asked(tmp_path, content, {HEADER: zeros or "x"}).status_code == 400
+
+
+@pytest.mark.parametrize("frame", ["numpy", "pandas"])
+def test_columns_that_are_numbers_are_asked_as_they_are_described(frame: str) -> None:
+    specs = [{"type": "double", "name": each, "required": True} for each in (0, 1)]
+    made = scorer(signature={"inputs": specs}, frame=frame)
+    described = open_inference_protocol.metadata(made.manifest)["inputs"]
+    assert isinstance(described, list)
+    assert [each["name"] for each in described] == ["0", "1"]
+    inputs = [{**each, "shape": [2], "data": [1, 2.5]} for each in described]
+
+    infer = open_inference_protocol.read(
+        json.dumps({"inputs": inputs}).encode(), None, made.manifest
+    )
+
+    data = made.enforce_request(infer.request).data
+    assert {name: list(data[name]) for name in data} == {0: [1.0, 2.5], 1: [1.0, 2.5]}

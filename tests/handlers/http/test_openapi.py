@@ -121,6 +121,16 @@ def test_nested_columns_and_tensors_are_described() -> None:
     }
 
 
+def test_columns_that_are_numbers_are_offered_in_the_form_that_can_name_them() -> None:
+    names = [{"type": "double", "name": each, "required": True} for each in (0, 1)]
+    made = document(signature={"inputs": names})
+
+    assert formats(made).keys() == {"dataframe_split"}
+    split = formats(made)["dataframe_split"]["dataframe_split"]["properties"]
+    assert split["columns"]["default"] == [0, 1]
+    assert made["requestBody"]["content"].keys() == {"application/json"}
+
+
 def test_a_model_without_a_signature_is_described_too() -> None:
     assert formats(document(signature=None)).keys() == {
         "inputs",

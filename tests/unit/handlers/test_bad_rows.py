@@ -318,6 +318,27 @@ def test_cells_are_counted_however_long_they_are() -> None:
     assert told.stdout == b"2\n"
 
 
+@pytest.mark.parametrize("frame", ["numpy", "pandas"])
+@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_rows_name_columns_that_are_numbers_by_their_text(
+    name: str, count: int, frame: str
+) -> None:
+    class Sum:
+        def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+            return np.asarray(data[2023]) + np.asarray(data[2024])
+
+    specs = [{**column("double"), "name": each} for each in (2023, 2024)]
+    rows = [json.dumps({"2023": 1.5, "2024": at}) for at in range(count)]
+    text = "\n".join(rows) if name == "a.jsonl" else f"[{', '.join(rows)}]"
+    scorer = ours({"inputs": specs}, Sum(), frame=frame)
+
+    chunks = readers.read(Source(name, text.encode()), 200_000)
+
+    found = [answer for chunk in chunks for answer in Rows(scorer, 0).answers(chunk)]
+    assert found == [1.5 + at for at in range(count)]
+
+
 @pytest.mark.parametrize(
     ("text", "records"),
     [
