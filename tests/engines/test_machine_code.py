@@ -278,7 +278,12 @@ def test_a_table_that_leads_out_of_its_tree_becomes_no_c(name: str, tmp_path: Pa
         generate_c(read_form(tmp_path))
 
 
-def proven(folder: Path, model: Any, change: Callable[[Any], None] = lambda _program: None) -> Any:
+def proven(
+    folder: Path,
+    model: Any,
+    change: Callable[[Any], None] = lambda _program: None,
+    tolerance: tuple[float, float] = (1e-5, 1e-6),
+) -> Any:
     """What the proof makes of the model's library, its program changed before it was compiled."""
     program = write(model, folder)
     changed = write(model, folder)
@@ -297,8 +302,8 @@ def proven(folder: Path, model: Any, change: Callable[[Any], None] = lambda _pro
         method="predict",
         table=table,
         example=None,
-        rtol=1e-5,
-        atol=1e-6,
+        rtol=tolerance[0],
+        atol=tolerance[1],
         seed=0,
     )
     return prove(case, folder / "model.so")
@@ -321,6 +326,31 @@ def test_a_library_is_proven_beside_every_threshold(
     assert taken["max_abs_error"] == 0.0 or not exact
     assert (evidence["thresholds_asked"] > 0) is exact
     assert found["options"]["missing_text"] == "\0missing"
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("allowed", "taken"),
+    [((1e-5, 1e-6), (1e-12, 1e-6)), ((1e-5, 1.0), (1e-12, None)), ((1e-13, 1e-9), (1e-13, 1e-9))],
+)
+def test_a_proof_allows_no_more_than_the_replay(
+    allowed: tuple[float, float], taken: tuple[float, float | None], tmp_path: Path
+) -> None:
+    """Answers of 1e7 would have 1e-5 near zero, to which no booted artifact is held."""
+    model = make_pipeline(prepared(), Ridge()).fit(TABLE, Y * 1e7)
+    found = proven(tmp_path, model, tolerance=allowed)
+    assert "refused" not in found
+    evidence = found["evidence"]
+    relative, absolute = taken
+    assert evidence["rtol"] == relative
+    assert evidence["atol"] == absolute if absolute else 1e-6 < evidence["atol"] < 1.0
+    assert evidence["candidates"][0]["atol"] == evidence["atol"]
+
+
+@needs_compiler
+def test_sums_are_refused_where_no_difference_is_allowed(tmp_path: Path) -> None:
+    model = make_pipeline(prepared(), Ridge()).fit(TABLE, Y)
+    assert "rows differ" in proven(tmp_path, model, tolerance=(0.0, 0.0))["refused"][0]
 
 
 @needs_compiler
