@@ -37,7 +37,7 @@ class Exceeded:
     """A limit that the program ran into, for which it was ended."""
 
     what: str
-    """`memory` (bytes) or `processes`."""
+    """`memory` (bytes), `processes`, `mappings`, or `hidden` (processes)."""
     allowed: int
     used: int
 
@@ -46,6 +46,10 @@ class Exceeded:
             return (
                 f"it used {self.used >> 20} MB of memory, and {self.allowed >> 20} MB are allowed"
             )
+        if self.what == "mappings":
+            return f"it mapped {self.used:,} ranges of memory, and {self.allowed:,} are allowed"
+        if self.what == "hidden":
+            return "it hid which memory a process of its own maps, as by PR_SET_DUMPABLE"
         return f"it ran {self.used} {self.what} and threads, and {self.allowed} are allowed"
 
 

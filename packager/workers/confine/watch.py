@@ -18,6 +18,8 @@ _SHARED_EVERY = 10
 """Of so many looks, one is at what processes share: it takes the list of all that they map."""
 _SHARED_MAPPING = b" /dev/zero (deleted)\n"
 """https://docs.kernel.org/filesystems/proc.html: a mapping that is shared, and of no file."""
+_MOST_MAPPINGS = 500_000
+"""Of all processes together: reading as many takes a quarter of a second, in which nobody looks."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -51,6 +53,8 @@ class _Held:
         self.shared: dict[bytes, int] = {}
         """Shared memory by its inode: the most bytes of it that were mapped at once."""
         self.looks = 0
+        self.reads_others: bool | None = None
+        """Known from the first process on whose mappings were refused."""
 
 
 def _hold(leader: int, spec: Spec, tell: Callable[..., None], held: _Held) -> None:
@@ -66,16 +70,28 @@ def _hold(leader: int, spec: Spec, tell: Callable[..., None], held: _Held) -> No
         return
     if spec["memory_bytes"] is None:
         return
-    sizes = {pid: _private_bytes(pid) for pid in members}
-    if held.looks % _SHARED_EVERY == 0:
-        _look_at_shared(members, held)
+    looked = held.looks % _SHARED_EVERY == 0
     held.looks += 1
-    used = sum(sizes.values()) + sum(held.shared.values()) + _segment_bytes(spec)
+    if looked and not _look_at_shared(leader, members, tell, held):
+        return
+    sizes, used = _measure(members, spec, held)
+    if used > spec["memory_bytes"] and not looked:
+        # what was shared at an earlier look may have been given back
+        if not _look_at_shared(leader, members, tell, held):
+            return
+        sizes, used = _measure(members, spec, held)
     if used > spec["memory_bytes"]:
-        largest = max(sizes, key=lambda pid: sizes[pid])
+        largest = max(sizes, key=lambda pid: sizes[pid], default=leader)
         tell(exceeded="memory", allowed=spec["memory_bytes"], used=used)
-        _send(largest, signal.SIGKILL if largest in held.warned else signal.SIGABRT)
+        is_last = largest == leader or largest in held.warned
+        _send(largest, signal.SIGKILL if is_last else signal.SIGABRT)
         held.warned.add(largest)
+
+
+def _measure(members: list[int], spec: Spec, held: _Held) -> tuple[dict[int, int], int]:
+    """Each member's own bytes, and those of all together with what is no member's own."""
+    sizes = {pid: _private_bytes(pid) for pid in members}
+    return sizes, sum(sizes.values()) + sum(held.shared.values()) + _segment_bytes(spec)
 
 
 def descendants(leader: int) -> Iterator[int]:
@@ -103,25 +119,76 @@ def end_all(reaper: int) -> None:
 
 def _private_bytes(pid: int) -> int:
     """Memory that is no file's, which cannot be given back when it is short."""
+    _, resident, shared = _count_pages(pid)
+    return (resident - shared) * _PAGE
+
+
+def _count_pages(pid: int) -> tuple[int, int, int]:
+    """Mapped, resident, and resident of files and what is shared; zeros of one that ended."""
     with contextlib.suppress(OSError, ValueError):
         with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
-            _, resident, shared, *_ = map(int, statm.read().split())
-        return (resident - shared) * _PAGE
-    return 0
+            mapped, resident, shared, *_ = map(int, statm.read().split())
+        return mapped, resident, shared
+    return 0, 0, 0
 
 
-def _look_at_shared(members: list[int], held: _Held) -> None:
-    """Memory that is no process's own stays as long as anybody maps a page of it, in use or not."""
+def _look_at_shared(
+    leader: int, members: list[int], tell: Callable[..., None], held: _Held
+) -> bool:
+    """Memory that is no process's own stays as long as anybody maps a page of it, in use or not.
+
+    False where it cannot be counted, for which all are killed: a process refuses to be read, or
+    there are so many mappings that nobody would look at anything else.
+    """
     found: dict[bytes, int] = {}
+    seen = 0
     for pid in members:
-        with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/maps", "rb") as maps:
-            for line in maps:
-                if line.endswith(_SHARED_MAPPING):
-                    span, _, offset, _, inode = line.split()[:5]
-                    start, end = (int(each, 16) for each in span.split(b"-"))
-                    size = int(offset, 16) + end - start
-                    found[inode] = max(found.get(inode, 0), size)
+        try:
+            with open(f"/proc/{pid}/maps", "rb") as maps:
+                for line in maps:
+                    seen += 1
+                    if line.endswith(_SHARED_MAPPING):
+                        span, _, offset, _, inode = line.split()[:5]
+                        start, end = (int(each, 16) for each in span.split(b"-"))
+                        size = int(offset, 16) + end - start
+                        found[inode] = max(found.get(inode, 0), size)
+                    if seen > _MOST_MAPPINGS:
+                        tell(exceeded="mappings", allowed=_MOST_MAPPINGS, used=seen)
+                        _send(leader, signal.SIGKILL)
+                        return False
+        except PermissionError:
+            if held.reads_others is None:
+                held.reads_others = _reads_others()
+            if held.reads_others and _count_pages(pid)[0]:
+                tell(exceeded="hidden", allowed=0, used=1)
+                _send(leader, signal.SIGKILL)
+                return False
+        except (OSError, ValueError):
+            pass
     held.shared = {inode: max(size, held.shared.get(inode, 0)) for inode, size in found.items()}
+    return True
+
+
+def _reads_others() -> bool:
+    """Tell whether this machine shows us the mappings of a process that does not hide them."""
+    try:
+        child = os.fork()
+    except OSError:
+        return False
+    if child == 0:
+        time.sleep(5)
+        os._exit(0)
+    try:
+        with open(f"/proc/{child}/maps", "rb") as maps:
+            maps.readline()
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    finally:
+        _send(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return True
 
 
 def _segment_bytes(spec: Spec) -> int:

@@ -37,6 +37,34 @@ before = find_session()
 launcher._separate({"features": [], "network": True})
 print(json.dumps([before, find_session()]))
 """
+HELD = """
+import ctypes, encodings.ascii, json, os, sys, time
+sys.path.insert(0, sys.argv[1])
+from confine import kernel, watch
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    kernel.control(kernel.PR_SET_DUMPABLE, 1)
+if len(sys.argv) > 3:
+    watch._reads_others = lambda: False
+leader = os.fork()
+if leader == 0:
+    child = os.fork()
+    if child == 0:
+        exec(sys.argv[2])
+        time.sleep(1)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os._exit(7)
+told = []
+spec = {"memory_bytes": 1 << 40, "processes": 100, "features": []}
+status = watch.wait(leader, None, spec, lambda **what: told.append(what["exceeded"]))
+watch.end_all(os.getpid())
+print(json.dumps([sorted(set(told)), os.WIFSIGNALED(status)]))
+"""
+"""A program of an ordinary user's that is watched without namespaces."""
+HIDE = "kernel.control(kernel.PR_SET_DUMPABLE, 0)"
 
 
 def run(code: str, *arguments: str) -> str:
@@ -62,3 +90,17 @@ def test_the_process_above_a_program_cannot_be_read() -> None:
 
 def test_a_program_gains_no_right_by_what_it_starts() -> None:
     assert run(LED, "grep NoNewPrivs /proc/self/status").split() == ["NoNewPrivs:", "1"]
+
+
+def test_a_program_that_hides_its_memory_is_ended() -> None:
+    assert json.loads(run(HELD, HIDE)) == [["hidden"], True]
+    assert json.loads(run(HELD, "pass")) == [[], False]
+
+
+def test_where_nobody_s_memory_can_be_read_nothing_counts_as_hidden() -> None:
+    assert json.loads(run(HELD, HIDE, "unreadable")) == [[], False]
+
+
+def test_processes_that_end_while_they_are_read_hide_nothing() -> None:
+    ending = "[os.fork() or os._exit(0) for _ in range(50)]"
+    assert json.loads(run(HELD, ending)) == [[], False]
