@@ -310,6 +310,9 @@ def main(argv: list[str]) -> int:
 
     _choose_backend(mlflow.models.Model.load(folder))
     model = mlflow.pyfunc.load_model(folder)
+    # a server has it before its first request, whose time is limited
+    if importlib.util.find_spec("flask") is not None:
+        importlib.import_module("flask")
     if one:
         limits.limit_model(model)
     threaded = limits.read_threaded(model)
