@@ -6,6 +6,8 @@ import ast
 import ctypes
 import json
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from mlflow.models import infer_signature
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -395,3 +398,30 @@ def test_extraction_is_read_by_python_3_8() -> None:
 
 def test_a_column_is_three_pointers() -> None:
     assert ctypes.sizeof(_libraries.Column) == 3 * ctypes.sizeof(ctypes.c_void_p)
+
+
+@needs_compiler
+def test_a_forest_of_several_threads_is_held_to_one_while_it_is_compared(tmp_path: Path) -> None:
+    mlflow_sklearn = pytest.importorskip("mlflow.sklearn")
+    table = pd.DataFrame(RNG.normal(size=(300, 4)), columns=list("abcd"))
+    forest = RandomForestRegressor(60, n_jobs=2, random_state=0).fit(table, table["a"] * 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow_sklearn.save_model(
+            forest, tmp_path / "model", serialization_format="cloudpickle",
+            signature=infer_signature(table, forest.predict(table)), pip_requirements=[],
+        )  # fmt: skip
+    rows = {name: column.tolist() for name, column in table.items()}
+    asked = tmp_path / "asked.json"
+    asked.write_text(json.dumps({"table": rows, "example": None, "rtol": 0, "atol": 0, "seed": 0}))
+    out = tmp_path / "out"
+    out.mkdir()
+    worker = (sys.executable, "-m", "packager.engines.machine_code.worker", tmp_path / "model", out)
+
+    subprocess.run(worker, check=True, capture_output=True)
+    subprocess.run((*worker, asked, compile_form(out)), check=True, capture_output=True)
+
+    found = json.loads((out / "result.json").read_text())
+    assert "refused" not in found
+    (candidate,) = found["evidence"]["candidates"]
+    assert candidate["max_abs_error"] == 0.0

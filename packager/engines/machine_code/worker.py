@@ -19,6 +19,7 @@ from typing import Final
 
 import mlflow.pyfunc
 
+from handlers.loaders import _threads
 from packager.engines.machine_code.extraction.families import extract_program
 from packager.engines.machine_code.extraction.program import Program, UnsupportedError
 from packager.engines.machine_code.library_under_test import LibraryCase, prove
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
     folder, out, *proof = (Path(each) for each in argv)
     try:
         registered = Registered(mlflow.pyfunc.load_model(str(folder), suppress_warnings=True))
+        _threads.limit_model(registered.model)  # a library's sums have the order of one thread
         program = read_program(registered)
         if not proof:
             program.write(out)

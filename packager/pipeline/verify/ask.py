@@ -17,7 +17,7 @@ from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe, of_rows, probes, unseen
 from packager.targets.hosts import fetch_parts
 from packager.targets.lambda_emulator import why_not_bootable
-from packager.types import BuildPlan, Spread
+from packager.types import BuildPlan, Engine, Spread
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def _check_that_it_repeats(plan: BuildPlan) -> None:
 def _hold_to_threads(plan: BuildPlan, requests: Sequence[Probe], answers: Answers) -> BuildPlan:
     """The plan on one thread, where the model's answers are the same on it but for last digits."""
     sums = bool(answers.threaded) or bool(plan.spread.rounding)
-    if not sums or plan.target.machine.many_cores or plan.compiled is not None:
+    if not sums or plan.target.machine.many_cores or _is_graph(plan):
         return plan
     alone = record_answers(replace(plan, threads=_ONE), requests)
     if not _differ_by_rounding(answers, alone):
@@ -84,6 +84,11 @@ def _hold_to_threads(plan: BuildPlan, requests: Sequence[Probe], answers: Answer
         return plan
     _LOG.info("Serving the model on one thread, so that its sums keep one order")
     return replace(plan, threads=_ONE, spread=alone.spread)
+
+
+def _is_graph(plan: BuildPlan) -> bool:
+    """Tell whether onnxruntime adds up; a library does as the model does on one thread."""
+    return plan.compiled is not None and plan.engine is not Engine.MACHINE_CODE
 
 
 def requests_of(plan: BuildPlan) -> tuple[Probe, ...]:

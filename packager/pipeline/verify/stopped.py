@@ -23,6 +23,7 @@ _LOG_TAIL: Final = 2500
 _TRACEBACK: Final = "Traceback (most recent call last):\n"
 _RAISED: Final = re.compile(r"(?:[ \t].*\n)+([A-Za-z_][\w.]*)(?=:|\n|$)")
 """Frames, which are indented, and the class after them; a text of several lines may follow."""
+_STOPS: Final = (".", "!", "?")
 _MORE: Final = (
     "Give it more with --memory where it is memory that was short; else take what takes so much "
     "out of the model's code."
@@ -96,7 +97,8 @@ def _describe(answer: Answered, name: str, limit: str, log: str) -> tuple[str, s
         place = endings.name_place(log)
         return f"While it {step}, the function's process was ended{place}: {limit}.", _MORE
     if answer.ending is None:
-        return f"The function does not start: {answer.failure}", ""
+        why = f"{answer.failure}"
+        return f"The function does not start: {why}{'' if why.endswith(_STOPS) else '.'}", ""
     return f"While it {step}, the function's process {answer.ending.cause}.", answer.ending.hint
 
 

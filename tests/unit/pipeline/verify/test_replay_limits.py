@@ -226,6 +226,15 @@ def test_a_log_is_shown_by_its_end(run: Run) -> None:
     assert found.hint == "Its log ends:\n" + "b" * 2500
 
 
+@pytest.mark.parametrize("failure", ["Runtime.Unknown", "It is gone."])
+def test_what_a_function_died_of_is_a_sentence_before_the_next(failure: str, run: Run) -> None:
+    host = FakeHost(answered(failure=failure), None)
+    host.words = "line"
+    (found,) = run(host, (probe(), recorded())).findings
+    ended = f"{failure.rstrip('.')}."
+    assert str(found) == f"boot: The function does not start: {ended} Its log ends:\nline"
+
+
 @pytest.mark.parametrize(
     ("error", "mismatches"), [(0.0, 0), (0.01, 0), (-0.01, 0), (0.03, 1), (-0.03, 1)]
 )

@@ -14,7 +14,7 @@ from packager.errors import UnprovenError
 from packager.pipeline.verify import ask, ask_model, oracle
 from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe
-from packager.types import BuildPlan, Compiled, Json, Machine, change_request
+from packager.types import BuildPlan, Compiled, Engine, Json, Machine, change_request
 from tests import fake_plan
 
 ULP = 2.0**-52
@@ -110,6 +110,16 @@ def test_a_server_with_many_cores_keeps_the_authors_threads(settle: Settle) -> N
     plan = settle(recorded(1.5, 1.5 + ULP), None, FOREST, fake_plan.plan(target=target))
     assert plan.threads is None
     assert plan.spread.rounding == {"predictions, any row": ULP}
+
+
+@pytest.mark.parametrize(("engine", "threads"), [(Engine.MACHINE_CODE, 1), (Engine.ONNX, None)])
+def test_a_library_adds_up_as_the_model_does_on_one_thread(
+    settle: Settle, engine: Engine, threads: int | None
+) -> None:
+    compiled = Compiled(folder=Path("library"), evidence={}, adversarial=())
+    plan = replace(fake_plan.plan(compiled=compiled), engine=engine)
+    settled = settle(recorded(1.5, 1.5 + ULP), recorded(1.5, 1.5), FOREST, plan)
+    assert settled.threads == threads
 
 
 def test_a_model_that_refuses_everything_is_told_with_the_class_of_its_exception(
