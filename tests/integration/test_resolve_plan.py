@@ -13,7 +13,7 @@ from packager.errors import InterpreterNotFoundError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.plan import check, plan
 from packager.pipeline.resolve import resolve
-from packager.types import Architecture, BuildPlan, Frame, Tier, make_request
+from packager.types import Architecture, BuildPlan, Engine, Frame, Tier, make_request
 from tests import models
 
 
@@ -46,7 +46,9 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_logged_model_has_attempts(name: str, tmp_path: Path) -> None:
-    request = make_request(model_uri=str(models.folder(name)), out_dir=tmp_path / "out")
+    request = make_request(
+        model_uri=str(models.folder(name)), out_dir=tmp_path / "out", engine=Engine.NATIVE
+    )
     model = resolve(request, MlflowRegistry(), tmp_path)
     found = plan(request, model, check(request))
     assert found[-1].tier is Tier.SKINNY
