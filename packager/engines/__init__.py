@@ -30,6 +30,7 @@ __all__ = [
     "compile_model",
     "find_form",
     "find_summed",
+    "keeps_order",
     "list_loaders",
     "list_tried",
     "list_unread",
@@ -47,6 +48,10 @@ class Compiler(Protocol):
     @property
     def ALREADY(self) -> str:  # noqa: N802 - a module's constant
         """The flavor whose model has that form as it was logged; empty where there is none."""
+
+    @property
+    def KEEPS_ORDER(self) -> bool:  # noqa: N802 - a module's constant
+        """True where sums are taken in the order in which the model takes them on one thread."""
 
     def why_not(self, model: ResolvedModel, flavor: str) -> str:
         """Explain why there is no use in trying to compile this model; empty where there is."""
@@ -82,6 +87,11 @@ def list_tried(options: EngineOptions) -> tuple[Engine, ...]:
 def find_form(flavor: str) -> Engine | None:
     """The engine whose form the flavor's models have as they are logged; None for other flavors."""
     return next((name for name, each in COMPILERS.items() if flavor == each.ALREADY), None)
+
+
+def keeps_order(engine: Engine) -> bool:
+    """Tell whether the engine takes sums in the order of the model on one thread."""
+    return COMPILERS[engine].KEEPS_ORDER
 
 
 def why_not(model: ResolvedModel, flavor: str, engine: Engine) -> str:

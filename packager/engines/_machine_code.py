@@ -39,6 +39,7 @@ FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "stats
 FORM: Final = "machine code"
 ALREADY: Final = ""
 """No flavor's model is a library as it was logged."""
+KEEPS_ORDER: Final = True
 _OLDEST: Final = (3, 8)
 """Python that the worker runs on."""
 _HINT: Final = "Build with --engine native, or with --engine onnx if a graph will do."

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from handlers.loaders import _sessions
+from packager import engines
 from packager.environments.entry_points import list_declaring
 from packager.errors import UnprovenError
 from packager.pipeline.answers.spread import describe_outputs, measure_spread
@@ -17,7 +18,7 @@ from packager.pipeline.verify.oracle import Answers, Recorded
 from packager.probes import Probe, of_rows, probes, unseen
 from packager.targets.hosts import fetch_parts
 from packager.targets.lambda_emulator import why_not_bootable
-from packager.types import BuildPlan, Engine, Spread
+from packager.types import BuildPlan, Spread
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,8 +88,8 @@ def _hold_to_threads(plan: BuildPlan, requests: Sequence[Probe], answers: Answer
 
 
 def _is_graph(plan: BuildPlan) -> bool:
-    """Tell whether onnxruntime adds up; a library does as the model does on one thread."""
-    return plan.compiled is not None and plan.engine is not Engine.MACHINE_CODE
+    """Tell whether a runtime of graphs adds up, which has an order of its own."""
+    return plan.compiled is not None and not engines.keeps_order(plan.engine)
 
 
 def requests_of(plan: BuildPlan) -> tuple[Probe, ...]:
