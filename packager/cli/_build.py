@@ -29,7 +29,7 @@ from packager.types import (
 )
 
 if TYPE_CHECKING:
-    from packager.commands.target_fit import Workload
+    from packager.commands.targets.fit import Workload
 
 
 def inspect(
@@ -58,7 +58,7 @@ def inspect(
     """
     from packager.commands.artifact import is_artifact
     from packager.commands.inspect import inspect_artifact, inspect_model
-    from packager.commands.target_fit import Workload
+    from packager.commands.targets.fit import Workload
 
     workload = Workload(requests_per_second=rate, rows=request_rows)
     with console.progress(verbose=verbose, quiet=quiet):
@@ -109,7 +109,7 @@ def build(
     The artifact appears in --out whole or not at all; a build that fails leaves an earlier artifact
     as it is. Environments and recorded answers are cached, so a second run is faster.
     """
-    from packager.commands.target_fit import Workload
+    from packager.commands.targets.fit import Workload
 
     automatic = _is_automatic(target.name, dry_run=dry_run)
     request = check_request(
@@ -146,7 +146,7 @@ def name_build(request: BuildRequest) -> str:
 
 def _is_automatic(target: str, *, dry_run: bool) -> bool:
     """Raises UnknownTargetError, and BadParameter where nothing would be measured."""
-    from packager.commands.target_selection import AUTO
+    from packager.commands.targets.selection import AUTO
     from packager.targets import TARGETS, check_target
 
     check_target(target, (*TARGETS, AUTO))
@@ -177,7 +177,7 @@ def _build_artifact(request: BuildRequest) -> ReportSummary:
 
 def _build_for_any(request: BuildRequest, workload: Workload) -> ReportSummary:
     from packager.commands.inspect import summarize_artifact
-    from packager.commands.target_selection import build_auto, list_verdicts
+    from packager.commands.targets.selection import build_auto, list_verdicts
     from packager.pipeline.plan import check
 
     check(request)  # before the model is fetched, which tells what to build for

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from packager.commands.console.printable import escape
-from packager.commands.target_fit import format_quantity, format_share
+from packager.commands.targets.fit import format_quantity, format_share
 from packager.errors import PackagerError
 from packager.system.redaction import escape_controls
 from packager.types import (

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from packager import targets
-from packager.commands import target_selection
-from packager.commands.target_fit import Workload
-from packager.commands.target_selection import (
+from packager.commands.targets import selection
+from packager.commands.targets.fit import Workload
+from packager.commands.targets.selection import (
     build_auto,
     list_verdicts,
     read_measurements,
@@ -59,7 +59,7 @@ def report(request: BuildRequest, **changes: Any) -> BuildReport:
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
     """Every request that is built; the model is resolved to a made-up one."""
-    monkeypatch.setattr(target_selection, "resolve", lambda *_: fake_plan.model())
+    monkeypatch.setattr(selection, "resolve", lambda *_: fake_plan.model())
     return []
 
 
@@ -68,7 +68,7 @@ def building(monkeypatch: pytest.MonkeyPatch, tried: list[BuildRequest], make: M
         tried.append(request)
         return make(request)
 
-    monkeypatch.setattr(target_selection, "build", build)
+    monkeypatch.setattr(selection, "build", build)
 
 
 def run(**changes: Any) -> Any:
@@ -122,7 +122,7 @@ def test_a_model_for_a_gpu_is_built_for_nothing_else(
 ) -> None:
     building(monkeypatch, tried, report)
     lines = Requirements(lines=("vllm==1.0",))
-    monkeypatch.setattr(target_selection, "resolve", lambda *_: fake_plan.model(requirements=lines))
+    monkeypatch.setattr(selection, "resolve", lambda *_: fake_plan.model(requirements=lines))
 
     decided = run()
 
@@ -203,4 +203,4 @@ def test_the_answer_that_was_timed_is_held_to_what_a_target_sends_back() -> None
     ],
 )
 def test_rows_of_an_example(body: bytes | None, rows: int) -> None:
-    assert target_selection._rows(body) == rows
+    assert selection._rows(body) == rows

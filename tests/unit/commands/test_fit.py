@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from packager import targets
-from packager.commands.target_fit import (
+from packager.commands.targets.fit import (
     Margin,
     Measured,
     Workload,

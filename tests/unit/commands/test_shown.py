@@ -14,8 +14,8 @@ import pytest
 from packager.commands import console
 from packager.commands.console import results
 from packager.commands.inspect import list_ledger
-from packager.commands.target_fit import Measured, Workload
-from packager.commands.target_selection import list_verdicts, verdicts_of
+from packager.commands.targets.fit import Measured, Workload
+from packager.commands.targets.selection import list_verdicts, verdicts_of
 from packager.errors import ConfigurationError
 from packager.system.resources import own_command
 from packager.types import Inspection, LedgerEntry

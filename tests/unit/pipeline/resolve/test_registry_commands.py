@@ -19,7 +19,8 @@ from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
 from packager import cli, deployments
-from packager.commands import demo, target_selection
+from packager.commands import demo
+from packager.commands.targets import selection
 from packager.deployments import _aws, _stacks
 from packager.errors import PackagerError, ToolError
 from packager.models import registry_stores
@@ -109,7 +110,7 @@ def owner(
 
     monkeypatch.setattr(registry_stores, "_upgrade", upgrade_once)
     monkeypatch.setattr(build, "resolve", stop)
-    monkeypatch.setattr(target_selection, "resolve", stop)
+    monkeypatch.setattr(selection, "resolve", stop)
     monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)

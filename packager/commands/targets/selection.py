@@ -1,7 +1,7 @@
 """`--target auto`: build for one target after the other, until what was measured fits.
 
 What a build has found out is not guessed: the artifact is built and proven, then held to the
-target's ceilings (packager/commands/target_fit.py). A target that a build is too large for is
+target's ceilings (packager/commands/targets/fit.py). A target that a build is too large for is
 passed over with the size that was found; every other failure is a failure.
 """
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from packager import targets
-from packager.commands import target_fit
 from packager.commands.artifact.report_values import read_amount, read_count
-from packager.commands.target_fit import Measured, Verdict, Workload
+from packager.commands.targets import fit
+from packager.commands.targets.fit import Measured, Verdict, Workload
 from packager.errors import PlanError, VerificationError
 from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
@@ -63,7 +63,7 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
     """
     with atomic_output.scratch() as place:
         model = resolve(request, registry, place.stage("model"))
-        gpu = target_fit.needs_gpu(model, request.target.facts_dir)
+        gpu = fit.needs_gpu(model, request.target.facts_dir)
     passed: list[str] = []
     for name in targets.TARGETS:
         target = targets.load(name, request.target.facts_dir)
@@ -93,7 +93,7 @@ def verdicts_of(
     found: Measured, workload: Workload, facts_dir: Path | None = None
 ) -> tuple[Verdict, ...]:
     every = [targets.load(name, facts_dir) for name in targets.TARGETS]
-    return target_fit.judge(found, workload, every, facts_dir)
+    return fit.judge(found, workload, every, facts_dir)
 
 
 def read_measurements(report: BuildReport, gpu: str = "") -> Measured:

@@ -1,0 +1,1 @@
+"""Choice between targets: how a model fits each, and at what cost."""
