@@ -27,6 +27,9 @@ _LOG = logging.getLogger(__name__)
 
 _COMPILE_SECONDS: Final = 600
 _INSTALL_SECONDS: Final = 1800
+_PACKAGE: Final = "[[packages]]\n"
+_PUBLIC_FILES: Final = 'url = "https://files.pythonhosted.org/'
+_PUBLIC_INDEX: Final = 'index = "https://pypi.org/simple"\n'
 _AT_ONCE: Final = 4
 """Runs of the resolver, which waits for indexes most of the time."""
 
@@ -143,7 +146,8 @@ def _install(
     _LOG.info("Installing %d packages", len(lock.packages))
     with make_scratch("install") as name:
         written = name / "pylock.toml"
-        written.write_text(_with_absolute_paths(lock.text, base), encoding="utf-8")
+        text = name_public_index(_with_absolute_paths(lock.text, base))
+        written.write_text(text, encoding="utf-8")
         return install_wheels(
             [*where, "--no-deps", "-r", written],
             into,
@@ -277,6 +281,21 @@ def _with_absolute_paths(text: str, base: Path | None) -> str:
             raise ToolError(f"The lock names {path}, and no folder was given to find it in.")
         text = text.replace(f"path = {json.dumps(path)}", f"path = {json.dumps(str(base / path))}")
     return text
+
+
+def name_public_index(text: str) -> str:
+    """The lock with PyPI's address at each package whose files lie there.
+
+    uv writes no index into a lock. Where none is named it takes the folder of each file for one,
+    and keeps the wheel under that: it would download what any other program had it download.
+    https://packaging.python.org/en/latest/specifications/pylock-toml/#packages-index
+    """
+    top, *packages = text.split(_PACKAGE)
+    named = (
+        f"{_PUBLIC_INDEX}{each}" if _PUBLIC_FILES in each and "\nindex = " not in each else each
+        for each in packages
+    )
+    return _PACKAGE.join((top, *named))
 
 
 def _local_paths(text: str) -> tuple[str, ...]:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from packager.environments import interpreters, lockfile
+from packager.environments import interpreters, lockfile, uv_command
 from packager.environments.lockfile import Wanted
 from packager.errors import DigestError, IndexUnavailableError, ToolError, UnresolvableError
 from packager.types import Interpreter, Lock, Requirements
@@ -225,3 +226,57 @@ def test_what_was_fetched_once_is_installed_without_an_index(
     other = Lock(text=found.text.replace('sha256 = "', 'sha256 = "0'), packages=())
     with pytest.raises(ToolError):
         lockfile.install(other, tmp_path / "other", interpreter=interpreter, platform=PLATFORM)
+
+
+@pytest.mark.slow
+def test_what_another_program_fetched_is_not_fetched_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    interpreter = interpreters.find(HERE)
+    wanted = Wanted(requirements=("jmespath==1.1.0",), interpreter=interpreter, platform=PLATFORM)
+    found = lockfile.lock(wanted)
+    (wheel,) = tomllib.loads(found.text)["packages"][0]["wheels"]
+    listed = tmp_path / "requirements.txt"
+    listed.write_text(f"jmespath==1.1.0 --hash=sha256:{wheel['hashes']['sha256']}\n")
+    uv_command.run_pip("install", ["--target", tmp_path / "theirs", "-r", listed])
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    lockfile.install(found, tmp_path / "ours", interpreter=interpreter, platform=PLATFORM)
+    assert (tmp_path / "ours" / "jmespath" / "__init__.py").is_file()
+
+
+LOCKED = """lock-version = "1.0"
+
+[[packages]]
+name = "public"
+wheels = [{ url = "https://files.pythonhosted.org/packages/a/public-1.0-py3-none-any.whl" }]
+
+[[packages]]
+name = "mirrored"
+wheels = [{ url = "https://index.example/files.pythonhosted.org/mirrored-1.0-py3-none-any.whl" }]
+
+[[packages]]
+name = "told"
+index = "https://index.example/simple"
+wheels = [{ url = "https://files.pythonhosted.org/packages/b/told-1.0-py3-none-any.whl" }]
+
+[[packages]]
+name = "own"
+archive = { path = "code/own-1.0-py3-none-any.whl" }
+"""
+
+
+def test_the_public_index_is_named_where_its_files_are() -> None:
+    packages = tomllib.loads(lockfile.name_public_index(LOCKED))["packages"]
+    assert {each["name"]: each.get("index") for each in packages} == {
+        "public": "https://pypi.org/simple",
+        "mirrored": None,
+        "told": "https://index.example/simple",
+        "own": None,
+    }
+
+
+def test_a_lock_of_nothing_names_no_index() -> None:
+    text = 'lock-version = "1.0"\npackages = []\n'
+    assert lockfile.name_public_index(text) == text
