@@ -13,7 +13,7 @@ from packager.probes.unseen import ROWS, Extremes, Gaps, Widest
 from packager.probes.values import Values, parameter
 from packager.types import Door, Json, ResolvedModel
 
-__all__ = ["NOTHING_TO_REPLAY", "Probe", "of_rows", "probes", "unseen"]
+__all__ = ["NOTHING_TO_REPLAY", "Probe", "of_rows", "of_sizes", "probes", "unseen"]
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
@@ -116,6 +116,29 @@ def of_rows(tables: Sequence[Mapping[str, object]], model: ResolvedModel) -> tup
         content = json.dumps(body).encode()
         name = f"adversarial {number}: {len(rows)} rows"
         found.append(_make_probe(name, content, JSON, len(rows), "http"))
+    return tuple(found)
+
+
+def of_sizes(model: ResolvedModel, sizes: Sequence[int], seed: int) -> tuple[Probe, ...]:
+    """A request over HTTP of each size in rows, in one form; a size that is too large is left out.
+
+    () as for `probes`.
+    """
+    rng = random.Random(f"sizes {seed}")  # noqa: S311 - repeatable on purpose, no secret
+    body = None if model.example is None else examples.decode_example(model.example)
+    inputs = (model.signature or {}).get("inputs")
+    if not inputs:
+        drawn = () if body is None else _draw_rows(body, rng, sizes, "request")
+        return tuple(replace(probe, door="http") for probe in drawn)
+    values = Values(rng, examples.columns(body))
+    maker = forms.maker(inputs, values, raw=model.signature_from_type_hints)
+    room = max(1, _BODY_BYTES // (len(maker.one().body) + 1))
+    found = []
+    for size in sizes:
+        made = maker.make(maker.forms[0], min(size, room))
+        if made.rows == size:
+            name = f"request of {size} rows as {maker.forms[0]}"
+            found.append(_make_probe(name, made.body, made.content_type, size, "http"))
     return tuple(found)
 
 

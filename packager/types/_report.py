@@ -41,6 +41,8 @@ class ColdStart:
     modules: int | None = None
     response_bytes: int | None = None
     """Of the answer to the request that was timed."""
+    invoke_ms_by_rows: Mapping[str, float] = field(default_factory=dict)
+    """Rows of a generated request -> the time of its answer, once the function is warm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -197,10 +197,12 @@ def test_what_only_this_machine_refuses_is_no_fault_of_the_model_s(
 
 def test_starts_are_measured_by_the_median_of_seven(run: Run) -> None:
     warm = [answered(seconds=each) for each in (0.009, 0.001, 0.003, 0.002, 0.004, 0.008, 0.007)]
-    host = FakeHost([answered(seconds=0.25), answered(), *warm, answered()], None)
+    host = FakeHost([answered(seconds=0.25), answered(), *warm, answered(status=500)], None)
     start = run(host, (probe(), recorded())).replay.cold_start
     assert start is not None
-    assert len(host.sent) == 2 + 7
+    # and one more, of a single row, for the time by rows
+    assert len(host.sent) == 2 + 7 + 1
+    assert start.invoke_ms_by_rows == {}
     assert (start.first_invoke_ms, start.warm_invoke_ms) == pytest.approx((150.0, 4.0))
     assert (start.init_wall_ms, start.init_cpu_ms, start.peak_rss_bytes) == (100.0, 90.0, 7)
     assert start.response_bytes == len(TEXT)
