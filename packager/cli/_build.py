@@ -29,7 +29,7 @@ from packager.types import (
 )
 
 if TYPE_CHECKING:
-    from packager.commands.targets.fit import Workload
+    from packager.commands.targets.workload import Workload
 
 
 def inspect(
@@ -44,6 +44,7 @@ def inspect(
     architecture: to.Arch = "x86_64",
     rate: to.Rate = 1.0,
     request_rows: to.RequestRows = 1,
+    front: to.CostFront = None,
     facts_dir: to.FactsDir = None,
     tier: to.Tier = None,
     engines: to.Engines = False,
@@ -58,9 +59,9 @@ def inspect(
     """
     from packager.commands.artifact import is_artifact
     from packager.commands.inspect import inspect_artifact, inspect_model
-    from packager.commands.targets.fit import Workload
+    from packager.commands.targets.workload import Workload
 
-    workload = Workload(requests_per_second=rate, rows=request_rows)
+    workload = Workload(requests_per_second=rate, rows=request_rows, front=front)
     with console.progress(verbose=verbose, quiet=quiet):
         if is_artifact(Path(model_uri)):
             found: Inspection = inspect_artifact(Path(model_uri), workload, facts_dir)
@@ -109,7 +110,7 @@ def build(
     The artifact appears in --out whole or not at all; a build that fails leaves an earlier artifact
     as it is. Environments and recorded answers are cached, so a second run is faster.
     """
-    from packager.commands.targets.fit import Workload
+    from packager.commands.targets.workload import Workload
 
     automatic = _is_automatic(target.name, dry_run=dry_run)
     request = check_request(
@@ -131,7 +132,9 @@ def build(
     about = f"build {'auto' if automatic else target.name} {name_build(request)}"
     with console.progress(verbose=verbose, quiet=quiet, about=about):
         if automatic:
-            workload = Workload(requests_per_second=rate, rows=request_rows)
+            workload = Workload(
+                requests_per_second=rate, rows=request_rows, front=request.http.front
+            )
             report = _build_for_any(request, workload)
         else:
             report = _build_artifact(request)

@@ -122,6 +122,17 @@ RequestRows: TypeAlias = Annotated[
         help="Rows per request assumed when estimating cost.",
     ),
 ]
+CostFront: TypeAlias = Annotated[
+    HttpFront | None,
+    typer.Option(
+        "--http",
+        **define_enum_choice(HttpFront, metavar="<endpoint>"),
+        rich_help_panel=Panel.HTTP,
+        help="HTTP endpoint assumed when estimating cost: http-api, function-url, rest-api or "
+        "none. Without it, the artifact's own; for a model, http-api.",
+        show_default=False,
+    ),
+]
 BaseImage: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -13,8 +13,9 @@ from packager.commands.artifact import read_manifest, report_values
 from packager.commands.artifact.description import EVIDENCE, read_json
 from packager.commands.artifact.integrity import warn_of_changes
 from packager.commands.next_steps import deploy_command, run_command
-from packager.commands.targets.fit import Measured, Workload, needs_gpu
+from packager.commands.targets.fit import needs_gpu
 from packager.commands.targets.selection import list_verdicts, measured_before, verdicts_of
+from packager.commands.targets.workload import Measured, Workload
 from packager.environments import resolver_memory
 from packager.errors import ModelFormatError
 from packager.models.registry import ModelRegistry

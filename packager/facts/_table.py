@@ -66,11 +66,12 @@ class Table:
             self.wrong(key, "must be a whole number above 0")
         return 0
 
-    def number(self, key: str) -> float:
+    def number(self, key: str, *, optional: bool = False) -> float:
         value = self.values.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
             return float(value)
-        self.wrong(key, "must be a number above 0")
+        if value is not None or not optional:
+            self.wrong(key, "must be a number above 0")
         return 0.0
 
     def pair(self, key: str) -> tuple[int, int]:
@@ -88,8 +89,8 @@ class Table:
         self.wrong(key, "must be a list of whole numbers above 0")
         return ()
 
-    def flag(self, key: str) -> bool:
-        value = self.values.get(key)
+    def flag(self, key: str, *, optional: bool = False) -> bool:
+        value = self.values.get(key, False if optional else None)
         if isinstance(value, bool):
             return value
         self.wrong(key, "must be true or false")
@@ -109,8 +110,8 @@ class Table:
             value = {}
         return Table(f"{self.where} [{key}]", value, self.problems)
 
-    def tables(self, key: str) -> tuple[Table, ...]:
-        value = self.values.get(key)
+    def tables(self, key: str, *, optional: bool = False) -> tuple[Table, ...]:
+        value = self.values.get(key, [] if optional else None)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.wrong(key, "must be a list of tables")
             return ()

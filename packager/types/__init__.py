@@ -87,6 +87,7 @@ from packager.types._results import (
     Sent,
     TargetRow,
     VersionRow,
+    WayRow,
 )
 from packager.types._target import (
     BaseImage,
@@ -194,6 +195,7 @@ __all__ = [
     "UpgradedPin",
     "VerifiedBundle",
     "VersionRow",
+    "WayRow",
     "change_request",
     "list_settings",
     "make_request",

@@ -51,6 +51,36 @@ class CeilingRow(TypedDict):
     left: float
 
 
+class MonthRow(TypedDict):
+    """Dollars of a month, by what they are paid for."""
+
+    compute: float
+    http: float
+    starts: float
+    standby: float
+    total: float
+
+
+class WayRow(TypedDict):
+    """Cost of one way of running an artifact on a target."""
+
+    name: str
+    label: str
+    architecture: str
+    memory_mb: int | None
+    request_ms: float
+    cold_share: float
+    instances: int
+    dollars_a_month: MonthRow
+    dollars_per_million: float
+    checked: bool
+    """Whether every price was read at its vendor's page."""
+    prices: list[str]
+    idle_seconds: float | None
+    """Time after which an instance that nobody asks is taken to be gone."""
+    idle_source: str
+
+
 class TargetRow(TypedDict):
     """Verdict on one target."""
 
@@ -62,6 +92,8 @@ class TargetRow(TypedDict):
     dollars_per_million: float | None
     reckoned: str
     limits: str
+    ways: list[WayRow]
+    """The cheapest first."""
 
 
 class EngineRow(TypedDict):

@@ -10,7 +10,7 @@ import pytest
 
 from packager.commands import console, engine_comparison
 from packager.commands.inspect import inspect_model
-from packager.commands.targets.fit import Workload
+from packager.commands.targets.workload import Workload
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build, plan_build
 from packager.types import BuildReport, BuildRequest, Engine, make_request

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from packager.commands.console import costs
 from packager.commands.console.printable import escape
 from packager.commands.targets.fit import format_quantity, format_share
 from packager.errors import PackagerError
@@ -325,17 +326,10 @@ def show_demo(found: DemoResult) -> None:
 
 
 def _print_targets(found: Inspection | ReportSummary) -> None:
-    """Show which targets take it, by how much, and what each would cost."""
+    """Show what each way of running it would cost, and which targets take it by how much."""
     if not found.get("targets"):
         return
-    table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)
-    for name in ("target", "fits", "dollars a million"):
-        table.add_column(name, justify="right" if name.startswith("dollars") else "left")
-    for row in found["targets"]:
-        fits = "[green]yes[/]" if row["fits"] else "[red]no[/]"
-        dollars = row["dollars_per_million"]
-        table.add_row(row["target"], fits, "-" if dollars is None else f"{dollars:,.2f}")
-    _OUT.print(table)
+    costs.print_costs(_OUT, found["targets"])
     _print_margins(found["targets"])
     for row in found["targets"]:
         lines = [reason for reason in row["reasons"] if reason not in row["margins"]]

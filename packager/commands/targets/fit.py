@@ -7,53 +7,19 @@ would cost. Ceilings and prices are facts, with their source and date.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packager.commands.targets.costs import Way, estimate_need_mb, list_ways
+from packager.commands.targets.workload import Measured, Workload
 from packager.errors import VerificationError
-from packager.facts import prices
 from packager.facts.devices import gpu_only
 from packager.types import Check, Device, Finding, ResolvedModel, Target
 
-_MB: Final = 1 << 20
-_HEADROOM: Final = 1.3
-"""As the templates' own default memory has it."""
-_LEAST_MB: Final = 512
-_USED: Final = 0.7
-"""Of a machine's capacity: what can be used before requests wait for each other."""
 _SNAPSHOT_SECONDS: Final = 130.0
 """Init where a snapshot is made of it: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """Measurements of one artifact; None for what was not measured."""
-
-    unzipped_bytes: int
-    memory_bytes: int | None = None
-    """The most that it held: after its load, and at the largest batch that was replayed."""
-    init_seconds: float | None = None
-    """With one whole CPU."""
-    answer_seconds: float | None = None
-    """For `rows`, with one whole CPU."""
-    rows: int = 1
-    request_bytes: int | None = None
-    """For `rows`."""
-    response_bytes: int | None = None
-    needs_gpu: str = ""
-    """Why it runs on a GPU alone; empty where a CPU will do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """Requests that it will be asked."""
-
-    requests_per_second: float = 1.0
-    rows: int = 1
-    """Of a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +68,11 @@ def format_share(left: float) -> str:
     return f"{text} % {'over' if left < 0 else 'left'}"
 
 
+def format_percent(share: float) -> str:
+    """Write a share that may be small: 54.9 %, 0.012 %."""
+    return f"{share * 100:.3g} %" if share >= 1e-5 else "<0.001 %"
+
+
 def _round_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0")
 
@@ -116,11 +87,16 @@ class Verdict:
     margins: tuple[Margin, ...]
     refused: tuple[str, ...]
     """Why it is not taken, beside the margins."""
-    dollars: float | None
-    """For a million predictions; None where nothing was measured to reckon with."""
+    ways: tuple[Way, ...]
+    """The cheapest first; () where nothing was measured to reckon with."""
     reckoned: str
-    """How, in a sentence."""
+    """How the cheapest was reckoned, in a sentence."""
     source: str
+
+    @property
+    def dollars(self) -> float | None:
+        """For a million predictions, the cheapest way; None where nothing was measured."""
+        return self.ways[0].per_million if self.ways else None
 
     @property
     def fits(self) -> bool:
@@ -182,14 +158,14 @@ def _make_verdict(
     refused = []
     if measured.needs_gpu and Device.CUDA not in target.machine.devices:
         refused.append(f"no GPU, and {measured.needs_gpu}")
-    dollars, reckoned = _estimate_cost(measured, workload, target, facts_dir)
+    ways = list_ways(measured, workload, target, facts_dir)
     limits = target.limits
     return Verdict(
         target=target.name,
         margins=tuple(_list_margins(measured, workload, target)),
         refused=tuple(refused),
-        dollars=dollars,
-        reckoned=reckoned,
+        ways=ways,
+        reckoned=_explain_cost(measured, workload, ways),
         source=f"{limits.source}, {limits.as_of}",
     )
 
@@ -198,16 +174,15 @@ def _list_margins(measured: Measured, workload: Workload, target: Target) -> Ite
     limits = target.limits
     yield _make_margin("unpacked", measured.unzipped_bytes / 1e6, limits.unzipped_bytes / 1e6, "MB")
     if measured.memory_bytes is not None:
-        # the headroom is what a template would add: without it the first large request ends it
-        need = measured.memory_bytes * _HEADROOM / _MB
+        need = estimate_need_mb(measured.memory_bytes)
         yield _make_margin("memory, with room", need, limits.memory_mb[1], "MB")
     if measured.init_seconds is not None:
         snapshots = any(runtime.snapstart for runtime in target.runtimes)
         most = max(limits.init_seconds, _SNAPSHOT_SECONDS) if snapshots else limits.init_seconds
         yield _make_margin("start", measured.init_seconds, most, "s of a whole CPU")
     share = workload.rows / measured.rows
-    if measured.answer_seconds is not None:
-        seconds = measured.answer_seconds * share
+    seconds = measured.estimate_seconds(workload.rows)
+    if seconds is not None:
         yield _make_margin("answer", seconds, limits.timeout_seconds, "s of a whole CPU")
     for what, size, limit in (
         ("request", measured.request_bytes, limits.request_bytes),
@@ -221,36 +196,21 @@ def _make_margin(what: str, used: float, limit: float, unit: str) -> Margin:
     return Margin(what=what, used=used, limit=limit, unit=unit)
 
 
-def _memory_mb(measured: Measured, target: Target) -> int:
-    need = max(_LEAST_MB, math.ceil((measured.memory_bytes or 0) * _HEADROOM / _MB / 64) * 64)
-    sizes = target.limits.memory_sizes_mb or (need,)
-    return min((size for size in sizes if size >= need), default=max(sizes))
-
-
-def _estimate_cost(
-    measured: Measured, workload: Workload, target: Target, facts_dir: Path | None
-) -> tuple[float | None, str]:
-    """Dollars for a million rows, and how they were reckoned."""
-    if measured.answer_seconds is None:
-        return None, "not reckoned: no answer was timed"
-    whole = measured.answer_seconds * workload.rows / measured.rows
-    function = prices.function(target.name, facts_dir)
-    if function is not None:
-        memory = _memory_mb(measured, target)
-        seconds = whole / min(1.0, memory / target.limits.whole_cpu_mb)
-        each = function.million_requests / 1e6 + memory / 1024 * seconds * function.gb_second
-        return each / workload.rows * 1e6, (
-            f"{memory} MB for {seconds * 1000:.3g} ms a request, {workload.rows} rows each "
-            f"({function.told})"
+def _explain_cost(measured: Measured, workload: Workload, ways: Sequence[Way]) -> str:
+    """Tell how the cheapest way was reckoned, by whose prices."""
+    if not ways:
+        timed = measured.estimate_seconds(workload.rows) is not None
+        return f"not reckoned: no {'price is known' if timed else 'answer was timed'}"
+    way = ways[0]
+    if way.memory_mb is None:
+        return (
+            f"{way.instances} x {way.name}, day and night, by its CPUs' speed; a GPU that answers "
+            "faster takes fewer; without a load balancer"
         )
-    machine = prices.machine(target.name, facts_dir)
-    if machine is None:
-        return None, "not reckoned: no price is known"
-    # its GPU was not measured: reckoned with its CPUs, which is the most that it can cost
-    busy = workload.requests_per_second * whole / machine.vcpu / _USED
-    count = max(1, math.ceil(busy))
-    per_second = workload.requests_per_second * workload.rows
-    return machine.hour * count / 3600 / per_second * 1e6, (
-        f"{count} x {machine.name}, day and night, by its CPUs' speed; a GPU that answers faster "
-        f"takes fewer ({machine.told})"
+    rows = f"{workload.rows:,} row{'s' if workload.rows > 1 else ''}"
+    cold = f", {format_percent(way.cold_share)} of them cold" if way.idle else ""
+    return (
+        f"{way.label} on {way.architecture}, {way.memory_mb} MB for "
+        f"{way.request_seconds * 1000:.3g} ms a request of {rows} "
+        f"({measured.explain_seconds(workload.rows)}){cold}"
     )

@@ -17,7 +17,9 @@ from typing import Any, Final
 from packager import targets
 from packager.commands.artifact.report_values import read_amount, read_count
 from packager.commands.targets import fit
-from packager.commands.targets.fit import Measured, Verdict, Workload
+from packager.commands.targets.costs import Way
+from packager.commands.targets.fit import Verdict
+from packager.commands.targets.workload import Measured, Workload
 from packager.errors import PlanError, VerificationError
 from packager.models.registry import ModelRegistry
 from packager.pipeline.build import build
@@ -30,7 +32,9 @@ from packager.types import (
     Check,
     Device,
     Finding,
+    Front,
     TargetRow,
+    WayRow,
     change_request,
 )
 
@@ -107,10 +111,14 @@ def read_measurements(report: BuildReport, gpu: str = "") -> Measured:
         init_seconds=None if cold is None else cold.init_cpu_ms / 1000,
         answer_seconds=None if cold is None else cold.warm_invoke_ms / 1000,
         rows=_rows(body),
+        seconds_by_rows={} if cold is None else _read_times(cold.invoke_ms_by_rows),
         request_bytes=None if body is None else len(body),
         # the first question is the example, where there is one
         response_bytes=None if body is None or cold is None else cold.response_bytes,
         needs_gpu=gpu,
+        python_minor=report.plan.runtime.python_minor,
+        architecture=report.plan.request.target.architecture,
+        front=report.plan.request.http.front,
     )
 
 
@@ -123,14 +131,19 @@ def measured_before(
     """
     cold = evidence.get("evidence", {}).get("cold_start") or {}
     memory, response = cold.get("peak_rss_bytes"), cold.get("response_bytes")
+    target = report.get("target") or {}
     return Measured(
         unzipped_bytes=read_count(report["unzipped_bytes"]),
         memory_bytes=None if memory is None else read_count(memory),
         init_seconds=_seconds(read_amount(cold.get("init_cpu_ms"))),
         answer_seconds=_seconds(read_amount(cold.get("warm_invoke_ms"))),
         rows=_rows(body),
+        seconds_by_rows=_read_times(cold.get("invoke_ms_by_rows") or {}),
         request_bytes=None if body is None else len(body),
         response_bytes=None if body is None or response is None else read_count(response),
+        python_minor=".".join(str(target.get("python") or "").split(".")[:2]),
+        architecture=str(target.get("architecture") or "x86_64"),
+        front=Front(target.get("front") or Front.HTTP_API),
     )
 
 
@@ -156,9 +169,40 @@ def list_verdicts(verdicts: Sequence[Verdict]) -> list[TargetRow]:
             "dollars_per_million": verdict.dollars,
             "reckoned": verdict.reckoned,
             "limits": verdict.source,
+            "ways": [_describe_way(way) for way in verdict.ways],
         }
         for verdict in verdicts
     ]
+
+
+def _describe_way(way: Way) -> WayRow:
+    return {
+        "name": way.name,
+        "label": way.label,
+        "architecture": way.architecture,
+        "memory_mb": way.memory_mb,
+        "request_ms": way.request_seconds * 1000,
+        "cold_share": way.cold_share,
+        "instances": way.instances,
+        "dollars_a_month": {
+            "compute": way.compute,
+            "http": way.http,
+            "starts": way.starts,
+            "standby": way.standby,
+            "total": way.dollars,
+        },
+        "dollars_per_million": way.per_million,
+        "checked": way.is_checked,
+        "prices": list(dict.fromkeys(each.told for each in way.prices)),
+        "idle_seconds": None if way.idle is None else way.idle.seconds,
+        "idle_source": "" if way.idle is None else way.idle.told,
+    }
+
+
+def _read_times(by_rows: Mapping[str, object]) -> dict[int, float]:
+    """Seconds by rows. Raises ValueError or TypeError for what no build writes."""
+    times = {int(rows): read_amount(value) for rows, value in by_rows.items()}
+    return {rows: value / 1000 for rows, value in times.items() if rows > 0 and value is not None}
 
 
 def _seconds(milliseconds: float | None) -> float | None:

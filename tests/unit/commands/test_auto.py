@@ -12,13 +12,13 @@ import pytest
 
 from packager import targets
 from packager.commands.targets import selection
-from packager.commands.targets.fit import Workload
 from packager.commands.targets.selection import (
     build_auto,
     list_verdicts,
     read_measurements,
     verdicts_of,
 )
+from packager.commands.targets.workload import Workload
 from packager.errors import PlanError, ToolError, VerificationError
 from packager.types import (
     Artifact,

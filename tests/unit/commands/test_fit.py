@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +10,13 @@ import pytest
 from packager import targets
 from packager.commands.targets.fit import (
     Margin,
-    Measured,
-    Workload,
     choose,
     format_quantity,
     format_share,
     judge,
     needs_gpu,
 )
+from packager.commands.targets.workload import Measured, Workload
 from packager.errors import VerificationError
 from packager.types import Requirements
 from tests import fake_plan
@@ -111,48 +109,11 @@ def test_what_fits_nowhere_is_said_with_every_reason() -> None:
     assert {finding.message.partition(":")[0] for finding in error.value.findings} == set(BY_NAME)
 
 
-def test_a_price_that_was_not_read_at_its_source_says_so() -> None:
-    for verdict in judge(SMALL, Workload(), TARGETS):
-        assert "unchecked: read at https://" in verdict.reckoned
-
-
 def test_what_was_not_measured_is_not_held_against_anyone() -> None:
     verdicts = judge(Measured(unzipped_bytes=1), Workload(), TARGETS)
 
     assert [len(verdict.margins) for verdict in verdicts] == [1] * len(TARGETS)
     assert all(verdict.fits and verdict.dollars is None for verdict in verdicts)
-
-
-def test_a_function_is_paid_by_use_and_a_machine_by_the_hour() -> None:
-    def dollars(workload: Workload) -> dict[str, float]:
-        return {each.target: each.dollars or 0.0 for each in judge(SMALL, workload, TARGETS)}
-
-    rare, often = (
-        dollars(Workload(requests_per_second=0.01)),
-        dollars(Workload(requests_per_second=500)),
-    )
-    # 512 MB have 512 / 1769 of a CPU, so 5 ms become 17.3 ms
-    seconds = 0.005 * 1769 / 512
-    assert rare["aws-lambda"] == pytest.approx(0.20 + 0.5 * seconds * 0.0000166667 * 1e6)
-    assert rare["aws-lambda"] == often["aws-lambda"]
-    assert rare["gpu-container"] == pytest.approx(1.006 / 3600 / 0.01 * 1e6)
-    assert rare["gpu-container"] > rare["aws-lambda"]
-    # 500 requests of 5 ms are 2.5 CPUs of 4, at 0.7 of their capacity one machine
-    assert often["gpu-container"] == pytest.approx(1.006 / 3600 / 500 * 1e6)
-
-
-def test_prices_and_ceilings_can_be_overridden(tmp_path: Path) -> None:
-    (tmp_path / "prices.toml").write_text(
-        '[[functions]]\ntarget = "aws-lambda"\ngb_second = 1.0\nmillion_requests = 0.1\n'
-        'source = "https://example.org"\nas_of = 2026-01-01\n[[machines]]\n'
-        'target = "gpu-container"\nname = "x"\nhour = 1.0\nvcpu = 1\n'
-        'source = "https://example.org"\nas_of = 2026-01-01\n',
-        encoding="utf-8",
-    )
-    verdicts = {v.target: v for v in judge(SMALL, Workload(), TARGETS, tmp_path)}
-
-    assert verdicts["aws-lambda"].reckoned.endswith("(https://example.org, 2026-01-01)")
-    assert verdicts["azure-functions"].dollars is None
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import pytest
 from packager.commands import console
 from packager.commands.console import results
 from packager.commands.inspect import list_ledger
-from packager.commands.targets.fit import Measured, Workload
 from packager.commands.targets.selection import list_verdicts, verdicts_of
+from packager.commands.targets.workload import Measured, Workload
 from packager.errors import ConfigurationError
 from packager.system.resources import own_command
 from packager.types import Inspection, LedgerEntry
@@ -108,6 +108,38 @@ def test_margins_are_one_table_in_units_that_people_read(
     # what a program reads is whole
     ceiling = targets[0]["ceilings"][0]
     assert (ceiling["what"], ceiling["used"], ceiling["unit"]) == ("unpacked", 84.123456, "MB")
+
+
+def test_costs_are_one_table_the_cheapest_target_that_fits_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measured = Measured(
+        unzipped_bytes=300_000_000,
+        memory_bytes=301_234_567,
+        init_seconds=0.6,
+        answer_seconds=0.005,
+        seconds_by_rows={1: 0.005, 10: 0.007},
+    )
+    targets = list_verdicts(verdicts_of(measured, Workload(requests_per_second=0.01, rows=10)))
+    console.show_inspection({"summary": {}, "ledger": [], "targets": targets})
+
+    out = capsys.readouterr().out
+    table = out.partition("Targets")[2].partition("compute, HTTP")[0].splitlines()
+    lines = [" ".join(line.split()) for line in table]
+    named = [line for line in lines if line.endswith(("fits", "does not fit"))]
+    assert named == [
+        "aws-lambda-image fits", "azure-functions fits", "gpu-container fits",
+        "aws-lambda does not fit",
+    ]  # fmt: skip
+    dollars = [float(line.split()[-1].rstrip("?").replace(",", "")) for line in lines[3:6]]
+    assert dollars == sorted(dollars)
+    assert max(map(len, table)) <= 80
+    assert "…" not in out
+    assert "?: a price in it was not read at its vendor's page" in out
+    assert "price: https://aws.amazon.com/lambda/pricing/, 2026-11-30\n" in out
+    assert "cold: an instance is taken to be gone after 10 min without a request" in out
+    assert "512 MB for 24.2 ms a request of 10 rows (measured), 0.0" not in out
+    assert "of 10 rows (measured)" in out
 
 
 def test_of_a_model_that_was_only_planned_there_is_one_margin_a_target(

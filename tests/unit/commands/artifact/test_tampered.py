@@ -19,7 +19,7 @@ from packager.commands.artifact.integrity import verify_artifact
 from packager.commands.cloud.stacks import read_stack_name
 from packager.commands.inspect import inspect_artifact, summarize_artifact
 from packager.commands.local_boot import read_sent
-from packager.commands.targets.fit import Workload
+from packager.commands.targets.workload import Workload
 from packager.commands.template_environment import read_environment
 from packager.deployments import _artifact
 from packager.deployments._errors import DeploymentError

@@ -1,0 +1,83 @@
+"""The table of what each way of running an artifact would cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from packager.commands.targets.fit import format_percent
+from packager.types import TargetRow, WayRow
+
+_UNCHECKED: Final = "?"
+_COLUMNS: Final = ("CPU", "cold", "compute", "HTTP", "starting", "$/month", "$/1M")
+
+
+def print_costs(out: Console, rows: Sequence[TargetRow]) -> None:
+    """Show every way, the cheapest target that fits first, and whose prices stand behind it."""
+    ordered = sorted(rows, key=_rank)
+    ways = [way for row in ordered for way in row["ways"]]
+    table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)
+    for name in ("target", *(_COLUMNS if ways else _COLUMNS[-1:])):
+        left = name in {"target", "CPU"}
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for row in ordered:
+        fits = "[green]fits[/]" if row["fits"] else "[red]does not fit[/]"
+        table.add_row(f"[bold]{row['target']}[/] {fits}", *([] if row["ways"] else ["-"]))
+        for way in row["ways"]:
+            table.add_row(*_format_way(way))
+    out.print(table)
+    if ways:
+        _print_notes(out, ways)
+
+
+def _rank(row: TargetRow) -> tuple[bool, float]:
+    dollars = row["dollars_per_million"]
+    return not row["fits"], math.inf if dollars is None else dollars
+
+
+def _format_way(way: WayRow) -> tuple[str, ...]:
+    month = way["dollars_a_month"]
+    starting = month["starts"] + month["standby"]
+    mark = " " if way["checked"] else _UNCHECKED
+    return (
+        f"  {way['label']}",
+        "arm" if way["architecture"] == "arm64" else "x86",
+        "-" if way["idle_seconds"] is None else format_percent(way["cold_share"]),
+        *map(_format_dollars, (month["compute"], month["http"], starting, month["total"])),
+        f"{_format_dollars(way['dollars_per_million'])}{mark}",
+    )
+
+
+def _format_dollars(dollars: float) -> str:
+    if dollars == 0:
+        return "-"
+    if dollars < 0.005:
+        return "<0.01"
+    return f"{dollars:,.2f}" if dollars < 1000 else f"{dollars:,.0f}"
+
+
+def _print_notes(out: Console, ways: Sequence[WayRow]) -> None:
+    """Say what the columns are, what is assumed, and whose prices stand behind them."""
+    lines = [
+        "compute, HTTP endpoint, starting (cold starts, and what is kept started): dollars a month",
+        "$/1M: dollars for a million predictions",
+    ]
+    if not all(way["checked"] for way in ways):
+        lines.append(f"{_UNCHECKED}: a price in it was not read at its vendor's page")
+    if any(way["architecture"] == "arm64" for way in ways):
+        lines.append("arm: by the times that were measured for the artifact's own processor")
+    idle = {way["idle_seconds"]: way["idle_source"] for way in ways if way["idle_seconds"]}
+    lines += [
+        f"cold: an instance is taken to be gone after {seconds / 60:g} min without a request "
+        f"({source})"
+        for seconds, source in idle.items()
+    ]
+    lines += [
+        f"price: {each}" for each in dict.fromkeys(it for way in ways for it in way["prices"])
+    ]
+    for line in lines:
+        out.print(line, style="dim", soft_wrap=True)

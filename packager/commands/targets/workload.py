@@ -1,0 +1,73 @@
+"""Measurements of an artifact, and the requests that it will be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from packager.types import Front
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Measurements of one artifact; None for what was not measured."""
+
+    unzipped_bytes: int
+    memory_bytes: int | None = None
+    """The most that it held: after its load, and at the largest batch that was replayed."""
+    init_seconds: float | None = None
+    """With one whole CPU."""
+    answer_seconds: float | None = None
+    """For `rows`, with one whole CPU."""
+    rows: int = 1
+    seconds_by_rows: Mapping[int, float] = field(default_factory=dict)
+    """Rows of a request -> the time of its answer, with one whole CPU."""
+    request_bytes: int | None = None
+    """For `rows`."""
+    response_bytes: int | None = None
+    needs_gpu: str = ""
+    """Why it runs on a GPU alone; empty where a CPU will do."""
+    python_minor: str = ""
+    """Of the runtime that it was built for; empty where none was chosen."""
+    architecture: str = "x86_64"
+    """Processor on which its times were measured."""
+    front: Front = Front.HTTP_API
+    """HTTP endpoint that it was built for."""
+
+    def estimate_seconds(self, rows: int) -> float | None:
+        """Return the time of an answer of so many rows; None where no answer was timed.
+
+        Between two sizes that were timed it is on the line between them, beyond the largest on the
+        line of the last two. Where only one answer was timed it is that one's, by its rows.
+        """
+        points = sorted(self.seconds_by_rows.items())
+        if len(points) < 2:
+            whole = self.answer_seconds
+            return None if whole is None else whole * rows / self.rows
+        if rows <= points[0][0]:
+            return points[0][1]
+        pairs = list(pairwise(points))
+        (low, fast), (high, slow) = next((pair for pair in pairs if rows <= pair[1][0]), pairs[-1])
+        # a larger request that was timed faster tells of the machine, not of the model
+        return fast + max(0.0, slow - fast) * (rows - low) / (high - low)
+
+    def explain_seconds(self, rows: int) -> str:
+        """Tell how the time of so many rows is known."""
+        sizes = sorted(self.seconds_by_rows)
+        if len(sizes) < 2:
+            return f"scaled from {self.rows} rows"
+        if rows in sizes:
+            return "measured"
+        return f"by those measured at {', '.join(f'{size:,}' for size in sizes)} rows"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Requests that it will be asked."""
+
+    requests_per_second: float = 1.0
+    rows: int = 1
+    """Of a request."""
+    front: Front | None = None
+    """HTTP endpoint that they come by; None for that of the artifact, or of a build by default."""
