@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from packager.types import Engine
 from tests import models
 from tests.zoo import environments
 from tests.zoo.build import Listed, ask_model, build_model, list_models, try_model
@@ -50,7 +51,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", TENTH)
 def test_it_answers_as_its_author_s_does(work: Path, name: str) -> None:
-    result = try_model(LISTED[name], work, plan_only=False)
+    result = try_model(LISTED[name], work, plan_only=False, engine=Engine.NATIVE)
 
     assert result["outcome"] == "built", result
     assert result["rows"] >= 1000
@@ -62,7 +63,7 @@ def test_it_answers_as_its_author_s_does(work: Path, name: str) -> None:
 def test_what_only_running_it_tells_is_added_and_named(work: Path) -> None:
     model = LISTED[WIDENED]
 
-    built = build_model(model, work)
+    built = build_model(model, work, engine=Engine.NATIVE)
 
     asked = ask_model(model, work)
     assert (asked["outcome"], asked["wrong"]) == ("built", ())

@@ -39,6 +39,7 @@ _WAYS: Final[dict[str, dict[str, object]]] = {
     "--upgrade-pins": {"upgrade_pins": True},
     "--engine machine-code": {"engine": Engine.MACHINE_CODE},
     "--target aws-lambda-image": {"target": "aws-lambda-image"},
+    "--allow-network": {"allow_network": True},
     "--allow-unproven": {"allow_unproven": True},
 }
 """What a refusal may offer that can be tried here -> the settings of it."""
@@ -76,14 +77,17 @@ def log_missing(models: list[Listed], work: Path) -> None:
             environments.log_models(environment, folder, registry, names, python)
 
 
-def try_model(model: Listed, work: Path, *, plan_only: bool) -> dict[str, Any]:
+def try_model(
+    model: Listed, work: Path, *, plan_only: bool, **settings: object
+) -> dict[str, Any]:
     """Plan or build a model, and ask it; one that is refused is built by what its refusal offers.
 
-    What stops a build is the result, and no error.
+    What stops a build is the result, and no error. `settings` are a build's, in place of its
+    defaults.
     """
     if plan_only:
         return _plan_model(model, work)
-    result = _build_and_ask(model, work)
+    result = _build_and_ask(model, work, **settings)
     offered = [way for way in _WAYS if way in result.get("sentence", "")]
     if offered:
         ways = {way: _build_and_ask(model, work, **_WAYS[way]) for way in offered}
@@ -147,9 +151,7 @@ def _make_request(
     address = f"sqlite:///{_registry(work, model.environment) / 'mlflow.db'}"
     out = work / "built" / model.name
     uri = f"models:/{model.name}/latest"
-    # the zoo asks what becomes of frameworks; `settings` name another engine
-    given = {"engine": Engine.NATIVE, **settings}
-    request = make_request(uri, out_dir=out, tracking_uri=address, **given)
+    request = make_request(uri, out_dir=out, tracking_uri=address, **settings)
     return request, MlflowRegistry(address)
 
 
