@@ -77,9 +77,7 @@ def log_missing(models: list[Listed], work: Path) -> None:
             environments.log_models(environment, folder, registry, names, python)
 
 
-def try_model(
-    model: Listed, work: Path, *, plan_only: bool, **settings: object
-) -> dict[str, Any]:
+def try_model(model: Listed, work: Path, *, plan_only: bool, **settings: object) -> dict[str, Any]:
     """Plan or build a model, and ask it; one that is refused is built by what its refusal offers.
 
     What stops a build is the result, and no error. `settings` are a build's, in place of its

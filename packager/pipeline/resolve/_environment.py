@@ -76,6 +76,7 @@ def read(root: Path, pyfunc: Mapping[str, object], *, trust_index: bool = False)
             unused_indexes=tuple(dict.fromkeys(found.indexes.unused)),
             source=source,
             conda=_list_packages(in_conda),
+            changes=tuple(dict.fromkeys(found.changes)),
         ),
         notes=tuple(found.notes),
     )

@@ -11,8 +11,10 @@ from typing import Final
 
 from packager.errors import ModelFormatError
 from packager.models import model_documents
+from packager.pipeline.resolve import _printed_lines
 from packager.pipeline.resolve._indexes import Indexes
 from packager.system.redaction import redact
+from packager.types import LineChange
 
 # each is linear in a line's length: no two repeats meet
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*$")
@@ -44,6 +46,8 @@ _AWAY: Final = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]+:(?=/)|(?=[^./~\\]))")
 _MOST_INCLUDES: Final = 20
 _MOST_NOTES: Final = 100
 _MOST_LINES: Final = 50_000
+_SHOWN: Final = 100
+"""Letters of a line in a note."""
 _MOST_LETTERS: Final = 2000
 """Of a requirement without its hashes; markers are parsed by a program that calls itself."""
 _LEAST_WIDE: Final = 4
@@ -69,6 +73,8 @@ class Reading:
     constraints: list[str] = field(default_factory=list)
     hashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Digests by line."""
+    changes: list[LineChange] = field(default_factory=list)
+    """Lines that are read as others."""
     notes: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
@@ -111,30 +117,54 @@ def read_lines(
 
     Raises ModelFormatError as `read_file` does.
     """
+    table = None
     for line in _logical_lines(texts):
+        table = _printed_lines.find_heading(line) or table
         if not line.isprintable() and _UNPRINTABLE.search(line):
             reading.refused.append(f"{redact(line)[:60]!r} holds a zero byte or another control")
-        elif _PLACEHOLDER.search(line):
-            reading.refused.append(
-                f"{redact(line)}: a placeholder such as ${{NAME}} is never filled in, as it would "
-                "send a variable of this machine to whoever the line names; write the value itself"
-            )
-        elif include := _INCLUDE.match(line):
-            _include(reading, include, base, constraint=constraint)
-        elif _INCLUDE_START.match(line):
-            reading.refused.append(
-                f"{redact(line)[:60]}: name one file of the model's folder on a line of its own, "
-                "as -r FILE or -c FILE"
-            )
-        elif index := _INDEX.match(line):
-            reading.indexes.add(index.group(1), index.group(2), base)
-        elif not constraint and (editable := _EDITABLE.match(line)):
-            # the plan says whether the model can do without
-            reading.lines.append(redact(f"-e {line[editable.end() :].lstrip(' =')}"))
-        elif line.startswith("-"):
-            _drop_option(reading, line.split()[0].partition("=")[0])
-        else:
-            _add_requirement(reading, line, constraint=constraint)
+        elif not _read_printed(reading, line, table, constraint=constraint):
+            _read_plain(reading, line, base, constraint=constraint)
+
+
+def _read_printed(
+    reading: Reading, line: str, table: _printed_lines.Table | None, *, constraint: bool
+) -> bool:
+    """Read a line that a program printed; False for any other."""
+    shown = redact(line)[:_SHOWN]
+    if why := _printed_lines.explain_noise(line):
+        _add_note(reading, f"The requirements' line `{shown}` is not used: {why}.")
+    elif why := _printed_lines.explain_refusal(line):
+        reading.refused.append(f"{shown}: {why}")
+    elif found := _printed_lines.read_line(line, table):
+        _add_changed(reading, line, found, constraint=constraint)
+    else:
+        return False
+    return True
+
+
+def _read_plain(reading: Reading, line: str, base: Path, *, constraint: bool) -> None:
+    """Read an option, another file, or a requirement. Raises as `read_file` does."""
+    if _PLACEHOLDER.search(line):
+        reading.refused.append(
+            f"{redact(line)}: a placeholder such as ${{NAME}} is never filled in, as it would "
+            "send a variable of this machine to whoever the line names; write the value itself"
+        )
+    elif include := _INCLUDE.match(line):
+        _include(reading, include, base, constraint=constraint)
+    elif _INCLUDE_START.match(line):
+        reading.refused.append(
+            f"{redact(line)[:60]}: name one file of the model's folder on a line of its own, "
+            "as -r FILE or -c FILE"
+        )
+    elif index := _INDEX.match(line):
+        reading.indexes.add(index.group(1), index.group(2), base)
+    elif not constraint and (editable := _EDITABLE.match(line)):
+        # the plan says whether the model can do without
+        reading.lines.append(redact(f"-e {line[editable.end() :].lstrip(' =')}"))
+    elif line.startswith("-"):
+        _drop_option(reading, line.split(maxsplit=1)[0].partition("=")[0])
+    else:
+        _add_requirement(reading, line, constraint=constraint)
 
 
 def _logical_lines(texts: Iterable[str]) -> Iterator[str]:
@@ -142,7 +172,9 @@ def _logical_lines(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         joined = re.sub(r"\\[ \t]*(?:\r\n|\r|\n)", " ", text)
         for raw in joined.splitlines():
-            if line := _COMMENT.sub("", raw.strip()).strip():
+            line = _COMMENT.sub("", raw.strip()).strip()
+            # as pip does, where nothing follows
+            if line := line.rstrip("\\").rstrip():
                 yield line
 
 
@@ -198,9 +230,26 @@ def _include(reading: Reading, found: re.Match[str], base: Path, *, constraint: 
 
 def _drop_option(reading: Reading, name: str) -> None:
     why = _UNUSED.get(name, "only where packages come from, and which, is read")
-    note = f"The requirements' option `{name}` is not used: {why}."
+    _add_note(reading, f"The requirements' option `{name}` is not used: {why}.")
+
+
+def _add_note(reading: Reading, note: str) -> None:
     if len(reading.notes) < _MOST_NOTES and note not in reading.notes:
         reading.notes.append(note)
+
+
+def _add_changed(
+    reading: Reading, line: str, found: _printed_lines.Reading, *, constraint: bool
+) -> None:
+    """Add what a line stands for; each may be anything that a line may be, but for an option."""
+    for used in found.used:
+        reading.changes.append(
+            LineChange(line=redact(line), used=redact(used), reason=found.reason)
+        )
+        if _PLACEHOLDER.search(used):
+            reading.refused.append(f"{redact(used)}: a placeholder is never filled in")
+        else:
+            _add_requirement(reading, used, constraint=constraint)
 
 
 def _add_requirement(reading: Reading, line: str, *, constraint: bool) -> None:

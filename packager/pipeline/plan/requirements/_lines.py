@@ -24,7 +24,7 @@ from packager.types import Architecture, LineChange, ResolvedModel
 
 _EDITABLE: Final = "-e "
 _LISTED_APART: Final = 5
-"""Lines that are left out for one reason; more are one sentence."""
+"""Lines that are left out, or read as others, for one reason; more are one sentence."""
 _EGG: Final = re.compile(r"[#&]egg=([\w.-]+)")
 _BUILDER: Final = re.compile(r"feedstock_root|/croot/|conda-bld|/tmp/build/|[\\/]b[\\/]abs_")
 """Folders in which conda's packages are built."""
@@ -234,11 +234,18 @@ def list_refused(
 def explain_changes(model: ResolvedModel) -> Iterator[str]:
     """Say what became of each line that is not used as it was written."""
     left_out: dict[str, list[str]] = {}
+    read: dict[str, list[LineChange]] = {}
     for change in model.requirements.changes:
         if change.used:
-            yield f"Requirement {change.line} is read as {change.used}: {change.reason}."
+            read.setdefault(change.reason, []).append(change)
         else:
             left_out.setdefault(change.reason, []).append(change.line)
+    for reason, changes in read.items():
+        told = [f"{each.line} is read as {each.used}" for each in changes]
+        if len(told) > _LISTED_APART:
+            yield f"{len(told)} requirements are read as others, so {told[0]}: {reason}."
+        else:
+            yield from (f"Requirement {each}: {reason}." for each in told)
     for reason, lines in left_out.items():
         if len(lines) > _LISTED_APART:
             yield f"{len(lines)} requirements are left out: {', '.join(lines)}: {reason}."
