@@ -187,3 +187,32 @@ def test_what_a_refusal_offers_is_tried(
 
     assert (result["outcome"], result["sentence"], seen) == ("refused", sentence, asked)
     assert len(result.get("ways", {})) == len(asked) - 1
+
+
+def test_a_run_that_was_ended_goes_on_with_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = Listed(name="big", environment="project", about="a")
+    asked = tmp_path / "registries" / "project" / "asked" / "big.json"
+    asked.parent.mkdir(parents=True)
+    asked.write_text("{}", encoding="utf-8")
+    seen: list[dict[str, object]] = []
+
+    def refuse(model: Listed, work: Path, **settings: object) -> BuildReport:
+        seen.append(settings)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        raise PlanError("Build with --target aws-lambda-image.")
+
+    monkeypatch.setattr(zoo, "build_model", refuse)
+    monkeypatch.setattr(results, "find_commit", lambda: "abc1234")
+    monkeypatch.setattr(results, "keep_result", lambda name, result: None)
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run_models([model], tmp_path, plan_only=False, again=False)
+
+    found = zoo.run_models([model], tmp_path, plan_only=False, again=False)
+
+    image = {"target": "aws-lambda-image"}
+    assert seen == [{}, image, image]
+    assert list(found["big"]["ways"]) == ["--target aws-lambda-image"]
+    assert list((tmp_path / "steps").iterdir()) == []

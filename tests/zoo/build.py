@@ -88,7 +88,9 @@ def try_model(model: Listed, work: Path, *, plan_only: bool, **settings: object)
     result = _build_and_ask(model, work, **settings)
     offered = [way for way in _WAYS if way in result.get("sentence", "")]
     if offered:
-        ways = {way: _build_and_ask(model, work, **_WAYS[way]) for way in offered}
+        ways = {
+            way: _build_and_ask(model, work, way=way, **settings, **_WAYS[way]) for way in offered
+        }
         result["ways"] = ways
         if any(each["outcome"] == "wrong" for each in ways.values()):
             result["outcome"] = "wrong"
@@ -106,7 +108,29 @@ def _plan_model(model: Listed, work: Path) -> dict[str, Any]:
     return result | {"seconds": round(time.perf_counter() - began, 1), "is_plan": True}
 
 
-def _build_and_ask(model: Listed, work: Path, **settings: object) -> dict[str, Any]:
+def _build_and_ask(model: Listed, work: Path, way: str = "", **settings: object) -> dict[str, Any]:
+    """Build it and ask it, unless a run that was ended did so for the same code."""
+    kept = _step_file(model, work, way)
+    if kept is not None and kept.is_file():
+        read: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return read
+    result = _try_once(model, work, **settings)
+    if kept is not None:
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(result, ensure_ascii=False), encoding="utf-8")
+    return result
+
+
+def _step_file(model: Listed, work: Path, way: str) -> Path | None:
+    """Where a build of a model with several is kept; None for one that could not be found again."""
+    result, commit = _result_file(model, work, plan_only=False), results.find_commit()
+    if result is None or commit.endswith("+"):
+        return None
+    name = f"{result.stem}.{commit}{way.replace(' ', '')}.json"
+    return work / "steps" / name
+
+
+def _try_once(model: Listed, work: Path, **settings: object) -> dict[str, Any]:
     out = work / "built" / model.name
     shutil.rmtree(out, ignore_errors=True)
     began = time.perf_counter()
@@ -208,6 +232,8 @@ def run_models(
             results.keep_result(model.name, result)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+            for step in (work / "steps").glob(f"{path.stem}.*"):
+                step.unlink()
             sentence = result.get("sentence") or result.get("wrong") or ""
             told = f"{number}/{len(models)} {model.name}: {result['outcome']} {result['seconds']} s"
             print(told, sentence, file=sys.stderr, flush=True)

@@ -65,7 +65,7 @@ def _shorten(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def stamp_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The result with the commit of the code that it is of, and today's date."""
-    return {**result, "commit": _find_commit(), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    return {**result, "commit": find_commit(), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
 
 
 def count_runs(results: Iterable[Mapping[str, Any]]) -> list[tuple[int, str, str]]:
@@ -80,7 +80,7 @@ def find_run(result: Mapping[str, Any]) -> tuple[str, str]:
     return result.get("commit", ""), result.get("date", "")
 
 
-def _find_commit() -> str:
+def find_commit() -> str:
     """The last commit that changed the code, with `+` where files of it are changed since."""
     last = _run_git("log", "-1", "--format=%h", "--", *_CODE)
     changed = _run_git("status", "--porcelain", "--untracked-files=no", "--", *_CODE)
