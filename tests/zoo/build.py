@@ -17,6 +17,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -85,11 +86,11 @@ def try_model(model: Listed, work: Path, *, plan_only: bool, **settings: object)
     """
     if plan_only:
         return _plan_model(model, work)
-    result = _build_and_ask(model, work, **settings)
+    result = _build_and_ask(model, work, settings)
     offered = [way for way in _WAYS if way in result.get("sentence", "")]
     if offered:
         ways = {
-            way: _build_and_ask(model, work, way=way, **settings, **_WAYS[way]) for way in offered
+            way: _build_and_ask(model, work, {**settings, **_WAYS[way]}, way) for way in offered
         }
         result["ways"] = ways
         if any(each["outcome"] == "wrong" for each in ways.values()):
@@ -108,7 +109,9 @@ def _plan_model(model: Listed, work: Path) -> dict[str, Any]:
     return result | {"seconds": round(time.perf_counter() - began, 1), "is_plan": True}
 
 
-def _build_and_ask(model: Listed, work: Path, way: str = "", **settings: object) -> dict[str, Any]:
+def _build_and_ask(
+    model: Listed, work: Path, settings: Mapping[str, object], way: str = ""
+) -> dict[str, Any]:
     """Build it and ask it, unless a run that was ended did so for the same code."""
     kept = _step_file(model, work, way)
     if kept is not None and kept.is_file():

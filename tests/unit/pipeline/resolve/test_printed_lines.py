@@ -13,7 +13,7 @@ from packager.pipeline.resolve import _environment
 from tests import fake_plan
 
 PINS = ("numpy==2.2.0", "six==1.16.0")
-LISTS = {
+LISTS: dict[str, str | bytes] = {
     "pip list": "Package Version\n------- -------\nnumpy   2.2.0\nsix     1.16.0\n",
     "pip list -v": (
         "Package    Version  Location          Installer\n"

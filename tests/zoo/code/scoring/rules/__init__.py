@@ -1,0 +1,1 @@
+"""Rules, each in a module of its own."""
