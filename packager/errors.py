@@ -185,8 +185,16 @@ class SandboxError(ToolError):
     """A run of a model's code could not be confined, or was ended at one of its limits."""
 
 
+class ReplayDiffersError(VerificationError):
+    """A deployed app does not answer as the proof asks, or was not asked every request."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(())
+        self.args = (redact(message),)
+
+
 class CloudError(PackagerError):
-    """AWS refused, or did not answer."""
+    """A cloud, or what is deployed there, refused or did not answer."""
 
     exit_code = 11
 

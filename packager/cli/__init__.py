@@ -15,7 +15,7 @@ from packager.cli._build import build, inspect
 from packager.cli._cache import cache
 from packager.cli._common import join_lines
 from packager.cli._doctor import doctor
-from packager.cli._operate import rollback, traffic, verify, versions
+from packager.cli._operate import replay, rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
 from packager.commands import console
 from packager.errors import PackagerError
@@ -36,6 +36,7 @@ for _command in (
     invoke,
     batch,
     serve,
+    replay,
     versions,
     traffic,
     rollback,

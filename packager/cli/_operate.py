@@ -1,7 +1,8 @@
-"""`packager verify`, `versions`, `traffic` and `rollback`: what operators ask of an artifact."""
+"""`packager verify`, `replay`, `versions`, `traffic` and `rollback`: operators' commands."""
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from packager.cli import _request_options as ask
 from packager.cli._common import show
 from packager.cli._panels import Panel
 from packager.commands import console
-from packager.errors import IntegrityError
+from packager.errors import IntegrityError, ReplayDiffersError
 
 ReportDigest = Annotated[
     str | None,
@@ -73,6 +74,39 @@ def verify(
         if as_json:
             raise typer.Exit(IntegrityError.exit_code)
         raise IntegrityError.of_problems(found["folder"], list_problems(found))
+
+
+def replay(
+    artifact: opt.Artifact,
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="Address of the deployed app, as https://APP.azurewebsites.net.",
+            show_default=False,
+        ),
+    ],
+    *,
+    header: ask.HeaderFrom = None,
+    timeout: ask.ReplayTime = 600.0,
+    verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Ask a deployed app the recorded requests of its proof, and compare the answers.
+
+    For a pipeline, before it sends traffic to a new version. An app that starts or is busy is asked
+    again until the time is up. A redirect is not followed.
+
+    Prints one line of JSON, without any value of a request or an answer. Ends with 7 where an
+    answer differs by more than the proof allows, and with 11 where the app cannot be asked.
+    """
+    from packager.commands.cloud.replay import describe_problem, replay_deployed
+
+    with console.progress(verbose=verbose, quiet=quiet):
+        found = replay_deployed(artifact, url, headers=header or (), seconds=timeout)
+    typer.echo(json.dumps(found))
+    if not found["passed"]:
+        raise ReplayDiffersError(describe_problem(found))
 
 
 def versions(

@@ -74,6 +74,28 @@ Stack: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+HeaderFrom: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header",
+        metavar="NAME=VARIABLE",
+        rich_help_panel=Panel.REQUEST,
+        help="Header to send, and the environment variable that has its value, for example "
+        "x-functions-key=FUNCTION_KEY. Repeatable.",
+        show_default=False,
+    ),
+]
+ReplayTime: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        min=1,
+        max=86_400,
+        metavar="<seconds>",
+        rich_help_panel=Panel.REQUEST,
+        help="Time for all requests together, the app's start among it.",
+    ),
+]
 Concurrency: TypeAlias = Annotated[
     int,
     typer.Option(

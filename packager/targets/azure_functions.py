@@ -7,7 +7,16 @@ from typing import Final
 
 from handlers.events import azure_triggers
 from packager import facts
-from packager.types import Deployment, EventSupport, HostKind, Program, Target, Telemetry, Tree
+from packager.types import (
+    Deployment,
+    EventSupport,
+    HostKind,
+    HttpAuth,
+    Program,
+    Target,
+    Telemetry,
+    Tree,
+)
 
 NAME: Final = "azure-functions"
 _DISTRO: Final = Telemetry(
@@ -58,6 +67,8 @@ def target(facts_dir: Path | None = None) -> Target:
             templates="azure_functions",
             deploy="azd up",
             infra="azure",
+            replays=True,
+            callers=(HttpAuth.JWT, HttpAuth.API_KEY),
             scripts={"subscribe.sh": frozenset({"blob", "eventgrid"})},
             compared_by_hand=(
                 "Azure states no digest of what an app runs: compare the sha256 of "

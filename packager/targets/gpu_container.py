@@ -6,7 +6,17 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager import facts
-from packager.types import Deployment, Device, HostKind, Machine, Program, Target, Tree
+from packager.types import (
+    Deployment,
+    Device,
+    HostKind,
+    HttpAuth,
+    Machine,
+    Program,
+    Target,
+    TokenCheck,
+    Tree,
+)
 
 NAME: Final = "gpu-container"
 
@@ -38,13 +48,23 @@ def target(facts_dir: Path | None = None) -> Target:
             handlers=(
                 "container.py",
                 *("http/router.py", "http/asgi.py", "http/fastapi_app.py", "http/timeouts.py"),
+                "http/bearer_tokens.py",
                 "container_server/*.py",
             ),
             keep=("uvicorn", "httptools", "uvloop", "opentelemetry", "opentelemetry_*", "botocore"),
+            token_check=TokenCheck(
+                requires=("pyjwt[crypto]>=2.8,<3",),
+                keep=(
+                    *("jwt*", "pyjwt*", "cryptography*", "_cffi_backend*", "cffi*"),
+                    *("pycparser*", "typing_extensions*"),
+                ),
+            ),
         ),
         deployment=Deployment(
             templates="gpu_container",
             deploy="docker build -t model .",
+            replays=True,
+            callers=(HttpAuth.JWT, HttpAuth.NONE),
             base_image=facts.base_image(NAME, facts_dir),
             compared_by_hand=(
                 "The registry that you push to makes the digest of an image: compare the one that "

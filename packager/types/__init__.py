@@ -102,6 +102,7 @@ from packager.types._target import (
     Surroundings,
     Target,
     Telemetry,
+    TokenCheck,
     Tree,
 )
 
@@ -190,6 +191,7 @@ __all__ = [
     "Telemetry",
     "TensorSpec",
     "Tier",
+    "TokenCheck",
     "Trace",
     "Tree",
     "UpgradedPin",

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Final
 
-from packager.types._choices import Architecture, Device, Door, HostKind
+from packager.types._choices import Architecture, Device, Door, HostKind, HttpAuth
 
 _TOP: Final = PurePosixPath()
 _LIBRARIES: Final = PurePosixPath("lib")
@@ -122,6 +122,15 @@ class Telemetry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCheck:
+    """Library that checks the tokens of a target's callers, where `--auth jwt` asks for it."""
+
+    requires: tuple[str, ...]
+    keep: tuple[str, ...]
+    """What it imports, as globs: the proof asks without a token, and never sees it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseImage:
     """Image that a target's images are built on, where nothing else is asked for."""
 
@@ -148,6 +157,8 @@ class Program:
     """What the host imports before the entry point, as globs: no pass may move it."""
     telemetry: Telemetry | None = None
     """None where `--opentelemetry` has nothing to add."""
+    token_check: TokenCheck | None = None
+    """None where the platform checks tokens itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +179,13 @@ class Deployment:
     """None where a zip is deployed; else a container image is, which is built on this."""
     rolls_out: bool = False
     """Whether its template can move traffic to a new version step by step."""
+    replays: bool = False
+    """Whether the check of what is deployed goes along as a program that asks over HTTP."""
     makes_endpoint: bool = False
     """Whether its template makes the HTTP endpoint, and can say who may call."""
+    callers: tuple[HttpAuth, ...] = ()
+    """What it can ask of HTTP callers in place of its default, where no template makes the
+    endpoint."""
     compared_by_hand: str = ""
     """How to compare what runs with the artifact; empty where a stack of ours states its digest."""
 

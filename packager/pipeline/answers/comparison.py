@@ -1,6 +1,7 @@
 """Comparison of two decoded JSON answers: whether they are the same, and where they part.
 
-This file imports the standard library alone: a rollout's check takes it along as it is.
+This file imports the standard library alone, and runs on Python 3.8: an artifact takes it along as
+it is, for the check of what is deployed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _LONGEST: Final = 60
 _INDEX: Final = re.compile(r"\b(row|item) \d+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Difference:
     where: str
     """`predictions, row 3, "score"`"""
@@ -103,7 +104,7 @@ def _compare_lists(
         yield Difference(where or "answer", *counts)
         return
     kind = "row" if where == "predictions" else "item"
-    for at, (left, right) in enumerate(zip(expected, actual, strict=True)):
+    for at, (left, right) in enumerate(zip(expected, actual)):
         yield from differences(left, right, f"{where}, {kind} {at}" if where else f"row {at}")
 
 

@@ -7,13 +7,18 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from handlers.manifest import FILENAME
 from packager.pipeline.emit import _text
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._report import evidence_json, report_json, to_json
 from packager.pipeline.emit._requests import list_requests
-from packager.pipeline.emit._rollout import list_rollout_files
+from packager.pipeline.emit._rollout import (
+    has_replay,
+    list_replay_files,
+    list_rollout_files,
+)
 from packager.pipeline.emit._sizing import size
 from packager.pipeline.emit._text import stack_name, tag_value
 from packager.system import resources, templates
@@ -23,6 +28,8 @@ from packager.types import Artifact, BuildPlan, BuildReport, VerifiedBundle
 __all__ = ["emit", "stack_name", "tag_value"]
 
 _LOG = logging.getLogger(__name__)
+_REPLAY_SCRIPT: Final = "replay.sh"
+"""Runs the check over HTTP after a deployment, in each folder of infra/ that is emitted."""
 
 
 def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Path) -> BuildReport:
@@ -36,12 +43,14 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     _LOG.info("Writing the template, the evidence and the bill of materials")
     sizing = size(plan, verified.evidence)
     scrub = _make_scrubber(verified, plan, out)
+    exact = _keep_exact_samples(verified, scrub)
     files = {
-        **_render_templates(plan, context(artifact, verified, plan, sizing)),
+        **_render_templates(plan, context(artifact, exact, plan, sizing)),
         **{name: to_json(value) for name, value in list_requests(plan).items()},
-        **_read_infrastructure(plan),
+        **_read_infrastructure(plan, replays=has_replay(exact, plan)),
         **_read_engine_scripts(plan),
-        **list_rollout_files(_keep_exact_samples(verified, scrub), plan),
+        **list_rollout_files(exact, plan),
+        **list_replay_files(exact, plan),
         "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, plan),
@@ -73,7 +82,7 @@ def _render_templates(plan: BuildPlan, values: Mapping[str, object]) -> dict[str
     return templates.render([resources.TEMPLATES / name for name in names], values, filters)
 
 
-def _read_infrastructure(plan: BuildPlan) -> dict[str, str]:
+def _read_infrastructure(plan: BuildPlan, *, replays: bool) -> dict[str, str]:
     """Read what makes the resources that the artifact runs on; its values are parameters."""
     if plan.target.deployment.infra is None:
         return {}
@@ -81,6 +90,8 @@ def _read_infrastructure(plan: BuildPlan) -> dict[str, str]:
     scripts = [
         folder / name for name in plan.target.deployment.list_scripts(plan.request.events.sources)
     ]
+    if replays:
+        scripts.append(folder / _REPLAY_SCRIPT)
     return {
         f"infra/{path.name}": path.read_text(encoding="utf-8")
         for path in (*sorted(folder.glob("*.bicep")), *scripts)

@@ -13,7 +13,7 @@ from packager.facts import devices
 from packager.pipeline import sizes
 from packager.pipeline.emit import _dashboard, _state_machine, _text
 from packager.pipeline.emit._requests import list_requests
-from packager.pipeline.emit._rollout import name_preference
+from packager.pipeline.emit._rollout import has_replay, name_preference
 from packager.pipeline.emit._sample_events import payload
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.function_variables import list_template_variables
@@ -88,6 +88,7 @@ def context(
         "model_uri": _text.public_uri(model.uri),
         "parquet": any(package.name == "pyarrow" for package in plan.lock.packages),
         "plan": plan,
+        "replays": has_replay(verified, plan),
         "rollout": name_preference(plan),
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "routes": _ROUTES,

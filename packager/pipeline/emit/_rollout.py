@@ -1,13 +1,14 @@
-"""A rollout's check: its program, and the requests of the proof that it asks a new version."""
+"""Checks of what is deployed: their programs, and the requests of the proof that they ask."""
 
 from __future__ import annotations
 
 import inspect
 import json
+from pathlib import Path
 from typing import Final
 
 from packager.errors import ConfigurationError
-from packager.pipeline.answers import comparison
+from packager.pipeline.answers import comparison, over_http, recorded
 from packager.system import resources
 from packager.types import BuildPlan, Rollout, VerifiedBundle
 
@@ -26,7 +27,7 @@ def name_preference(plan: BuildPlan) -> str | None:
 
 
 def list_rollout_files(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, str]:
-    """Return the check's files by their path in the artifact; none without a rollout.
+    """Return the files of a rollout's function by their path; none without a rollout.
 
     Raises ConfigurationError where the proof has no request that the check could ask.
     """
@@ -38,14 +39,37 @@ def list_rollout_files(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, s
             "can be asked by a direct invoke within 100 kB. Leave --rollout out, or give a smaller "
             "example with --example."
         )
-    folder = resources.TEMPLATES / (
-        plan.target.deployment.shares or plan.target.deployment.templates
-    )
-    scripts = sorted((folder / "_rollout").glob("*.py"))
+    shared = plan.target.deployment.shares or plan.target.deployment.templates
+    return _list_check(verified, plan, "rollout", resources.TEMPLATES / shared / "_rollout")
+
+
+def list_replay_files(verified: VerifiedBundle, plan: BuildPlan) -> dict[str, str]:
+    """Return the files of the check that a pipeline runs over HTTP, by their path.
+
+    There are none where the target's own template checks a new version, or nothing was recorded.
+    """
+    if not has_replay(verified, plan):
+        return {}
+    found = _list_check(verified, plan, "replay", resources.TEMPLATES / "_replay")
+    return {**found, "replay/over_http.py": inspect.getsource(over_http)}
+
+
+def has_replay(verified: VerifiedBundle, plan: BuildPlan) -> bool:
+    """Tell whether the artifact takes the check over HTTP along."""
+    return plan.target.deployment.replays and bool(verified.samples)
+
+
+def _list_check(
+    verified: VerifiedBundle, plan: BuildPlan, name: str, programs: Path
+) -> dict[str, str]:
     return {
-        "rollout/answer_comparison.py": inspect.getsource(comparison),
-        "rollout/replay.jsonl": _write_replay(verified, plan),
-        **{f"rollout/{path.name}": path.read_text(encoding="utf-8") for path in scripts},
+        f"{name}/answer_comparison.py": inspect.getsource(comparison),
+        f"{name}/recorded_requests.py": inspect.getsource(recorded),
+        f"{name}/replay.jsonl": _write_replay(verified, plan),
+        **{
+            f"{name}/{path.name}": path.read_text(encoding="utf-8")
+            for path in sorted(programs.glob("*.py"))
+        },
     }
 
 

@@ -11,13 +11,13 @@ Environment: NEW_VERSION (ARN of the version), FUNCTION_TIMEOUT_SECONDS.
 import json
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import answer_comparison
 import boto3
+import recorded_requests
 from botocore.config import Config
 
 _REPLAY: Final = Path(__file__).with_name("replay.jsonl")
@@ -26,8 +26,6 @@ _RESERVE_SECONDS: Final = 10
 _LONGEST_SECONDS: Final = 300
 """That one request is waited for, however long the function may take."""
 _ATTEMPTS: Final = 2
-_LISTED: Final = 5
-"""Differences that the log names."""
 
 
 def check_version(event: Mapping[str, str], context: Any) -> dict[str, Any]:
@@ -53,67 +51,20 @@ def check_version(event: Mapping[str, str], context: Any) -> dict[str, Any]:
 
 def replay_requests(version: str, functions: Any, context: Any) -> dict[str, Any]:
     """Ask all recorded requests, one after the other; say what differs."""
-    rule, samples = read_replay(_REPLAY)
-    started = time.monotonic()
-    found: dict[str, Any] = {
-        "model_digest": rule["model_digest"],
-        "requests": len(samples),
-        "asked": 0,
-        "rows": 0,
-        "differing": 0,
-        "largest_difference": 0.0,
-        "differences": [],
-    }
-    seconds = _RESERVE_SECONDS + _ATTEMPTS * _read_wait()
-    for sample in samples:
-        if context.get_remaining_time_in_millis() < seconds * 1000:
-            found["problem"] = "The check ran out of time before every request was asked."
-            break
-        found["asked"] += 1
-        found["rows"] += sample["rows"]
-        _add_differences(found, sample["name"], list(_compare(sample, rule, version, functions)))
-    found["seconds"] = round(time.monotonic() - started, 3)
-    found["passed"] = 0 < len(samples) == found["asked"] and not found["differing"]
-    return found
+    least = 1000 * (_RESERVE_SECONDS + _ATTEMPTS * _read_wait())
 
+    def ask(request: object) -> tuple[object, str]:
+        told = functions.invoke(FunctionName=version, Payload=json.dumps(request).encode())
+        if "FunctionError" in told:
+            return None, f"the function failed ({told['FunctionError']})"
+        return json.loads(told["Payload"].read()), ""
 
-def read_replay(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Read (rule of the comparison, requests and their answers)."""
-    with path.open(encoding="utf-8") as lines:
-        rule, *samples = map(json.loads, lines)
-    return rule, samples
-
-
-def _compare(
-    sample: Mapping[str, Any], rule: Mapping[str, Any], version: str, functions: Any
-) -> Iterator[tuple[str, float, bool]]:
-    """Yield (where, how far apart, whether it is allowed) for each leaf that differs."""
-    payload = json.dumps(sample["request"]).encode()
-    told = functions.invoke(FunctionName=version, Payload=payload)
-    if "FunctionError" in told:
-        yield f"the function failed ({told['FunctionError']})", 0.0, False
-        return
-    wrong, near = answer_comparison.split_differences(
-        sample["answer"],
-        json.loads(told["Payload"].read()),
-        rounding=rule["rounding"],
-        chance=rule["chance"],
-        tolerance=rule["tolerance"],
+    return recorded_requests.ask_again(
+        _REPLAY,
+        ask,
+        answer_comparison.split_differences,
+        has_time=lambda: context.get_remaining_time_in_millis() >= least,
     )
-    for differences, allowed in ((wrong, False), (near, True)):
-        for each in differences:
-            yield each.where, each.error, allowed
-
-
-def _add_differences(
-    found: dict[str, Any], name: str, differences: list[tuple[str, float, bool]]
-) -> None:
-    errors = [error for _, error, _ in differences]
-    found["largest_difference"] = max([found["largest_difference"], *errors])
-    wrong = [(where, error) for where, error, allowed in differences if not allowed]
-    found["differing"] += bool(wrong)
-    for where, error in wrong[: _LISTED - len(found["differences"])]:
-        found["differences"].append({"request": name, "where": where, "apart": error})
 
 
 def _make_client(service: str) -> Any:

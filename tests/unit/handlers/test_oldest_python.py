@@ -42,7 +42,15 @@ print(json.dumps(wrong))
 def _files() -> list[Path]:
     packager = HANDLERS.parent / "packager" / RAN
     ran = [path for path in packager.rglob("*.py") if "confine" not in path.parts]
-    return sorted([*HANDLERS.rglob("*.py"), *ran])
+    return sorted([*HANDLERS.rglob("*.py"), *ran, *_list_taken_along()])
+
+
+def _list_taken_along() -> list[Path]:
+    """Files that an artifact has beside its function, for the check of what is deployed."""
+    answers = HANDLERS.parent / "packager" / "pipeline" / "answers"
+    names = ("comparison.py", "recorded.py", "over_http.py")
+    programs = HANDLERS.parent / "templates" / "_replay"
+    return [*(answers / name for name in names), *programs.glob("*.py")]
 
 
 def _is_checking(node: ast.AST) -> bool:

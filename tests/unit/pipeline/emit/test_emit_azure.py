@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
+import yaml
 
 from handlers.events import azure_triggers
 from handlers.events.azure_trigger_functions import TriggerFunctions
@@ -19,7 +21,7 @@ from packager.pipeline import layout
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package
 from packager.system import resources
-from packager.types import BuildPlan
+from packager.types import BuildPlan, HttpAuth, ReplaySample
 from tests import bicep, fake_plan
 from tests.handlers.scorers import scorer
 
@@ -28,23 +30,35 @@ SETTING = re.compile(r"%(\w+)%")
 
 
 def plan(
-    *events: str, to: str | None = "blob://answers/churn", opentelemetry: bool = False
+    *events: str,
+    to: str | None = "blob://answers/churn",
+    opentelemetry: bool = False,
+    auth: HttpAuth = HttpAuth.IAM,
 ) -> BuildPlan:
     request = fake_plan.request(
         target="azure-functions",
         events=events,
         output_to=to if {*events} - {"batches"} else None,
         opentelemetry=opentelemetry,
+        auth=auth,
     )
     return replace(fake_plan.plan(request=request), target=targets.load("azure-functions"))
 
 
-def emitted(base: Path, *events: str, opentelemetry: bool = False) -> dict[str, str]:
-    made = plan(*events, opentelemetry=opentelemetry)
+def emitted(
+    base: Path,
+    *events: str,
+    opentelemetry: bool = False,
+    samples: tuple[ReplaySample, ...] | None = None,
+    auth: HttpAuth = HttpAuth.IAM,
+) -> dict[str, str]:
+    made = plan(*events, opentelemetry=opentelemetry, auth=auth)
     root = fake_plan.tree(base / "tree", made)
     out = base / "out"
     out.mkdir()
     verified = fake_plan.verified(root)
+    if samples is not None:
+        verified = replace(verified, samples=samples)
     report = emit(package(verified, made, out), verified, made, out)
     return {p.relative_to(out).as_posix(): p.read_text(encoding="utf-8") for p in report.emitted}
 
@@ -96,7 +110,7 @@ def test_an_app_that_is_asked_over_http_alone_has_nothing_of_events(tmp_path: Pa
     parameters = json.loads(texts["infra/main.parameters.json"])["parameters"]
     assert "events" not in parameters
     assert "infra/subscribe.sh" not in texts
-    assert "hooks" not in texts["azure.yaml"]
+    assert "subscribe.sh" not in texts["azure.yaml"]
     assert "## Events" not in texts["README.md"]
 
 
@@ -108,7 +122,7 @@ def test_what_was_built_for_is_deployed_for(tmp_path: Path) -> None:
     assert parameters["events"]["value"] == list(azure_triggers.TRIGGERS)
     assert parameters["outputKind"]["value"] == "blob"
     assert parameters["outputName"]["value"] == "answers/churn"
-    assert "sh infra/subscribe.sh" in texts["azure.yaml"]
+    assert "run: sh infra/replay.sh && sh infra/subscribe.sh\n" in texts["azure.yaml"]
     assert all(f"| {name} |" in texts["README.md"] for name in azure_triggers.TRIGGERS)
 
 
@@ -134,6 +148,74 @@ def test_batches_alone_need_no_destination(tmp_path: Path) -> None:
     assert "events" not in json.loads(texts["infra/main.parameters.json"])["parameters"]
     assert "POST /batches" in texts["README.md"]
     assert "## Events" not in texts["README.md"]
+
+
+def test_the_app_is_asked_the_proof_after_each_deployment(tmp_path: Path) -> None:
+    texts = emitted(tmp_path)
+    hook = yaml.safe_load(texts["azure.yaml"])["hooks"]["postdeploy"]
+    script = texts["infra/replay.sh"]
+    outputs = set(bicep.parse(texts["infra/main.bicep"])["outputs"])
+    set_here = set(re.findall(r"^ *(?:export )?([A-Z_]+)=", script, re.MULTILINE)) | {"REPLAY"}
+
+    assert hook == {"shell": "sh", "run": "sh infra/replay.sh"}
+    assert {name for name in texts if name.startswith("replay/")} == {
+        "replay/answer_comparison.py",
+        "replay/over_http.py",
+        "replay/recorded_requests.py",
+        "replay/replay.jsonl",
+        "replay/replay_check.py",
+    }
+    assert set(re.findall(r"\$\{?([A-Z_]+)", script)) <= outputs | set_here
+    assert "replay/replay_check.py" in texts["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "value"), [(HttpAuth.IAM, None), (HttpAuth.JWT, "entra"), (HttpAuth.API_KEY, "key")]
+)
+def test_what_callers_bring_is_the_parameter_of_the_template(
+    tmp_path: Path, auth: HttpAuth, value: str | None
+) -> None:
+    texts = emitted(tmp_path, auth=auth)
+    parameters = json.loads(texts["infra/main.parameters.json"])["parameters"]
+    declared = bicep.parse(texts["infra/main.bicep"])["parameters"]["httpAuth"]
+    (allowed,) = [each["argument"] for each in declared["decorators"] if each["type"] == "allowed"]
+
+    assert parameters.get("httpAuth", {}).get("value") == value
+    assert value is None or value in allowed
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        (None, "function"),
+        ("key", "function"),
+        ("key-and-entra", "function"),
+        ("entra", "anonymous"),
+    ],
+)
+def test_a_key_is_asked_for_unless_the_platform_asks_for_a_token(
+    value: str | None, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PACKAGER_HTTP_AUTH", raising=False)
+    if value is not None:
+        monkeypatch.setenv("PACKAGER_HTTP_AUTH", value)
+    names: dict[str, Any] = {}
+    # a function keeps the level of the app that it was first registered with
+    monkeypatch.delitem(sys.modules, "handlers.azure_functions", raising=False)
+
+    exec(layout.entry_files(plan())["function_app.py"], names)  # noqa: S102 - as the worker does
+
+    (http,) = names["app"].get_functions()
+    (trigger,) = [each for each in http.get_bindings() if each.type == "httpTrigger"]
+    assert str(trigger.auth_level).lower().rpartition(".")[2] == level
+
+
+def test_an_app_without_a_proof_has_nothing_to_ask(tmp_path: Path) -> None:
+    texts = emitted(tmp_path, samples=())
+
+    assert not [name for name in texts if "replay" in name]
+    assert "hooks" not in texts["azure.yaml"]
+    assert "replay" not in texts["README.md"]
 
 
 def test_event_grid_is_pointed_at_functions_of_these_names() -> None:

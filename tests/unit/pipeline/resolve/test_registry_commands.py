@@ -49,6 +49,7 @@ WITHOUT = {
     "invoke": "invoke .",
     "verify": "verify .",
     "batch": "batch . s3://b/in/ s3://b/out",
+    "replay": "replay . http://127.0.0.1:9",
     "versions": "versions .",
     "traffic": "traffic . 2=10",
     "rollback": "rollback .",

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Ask the deployed app the recorded requests of the proof, and compare its answers. `azd` runs this
+# after each deployment, with the outputs of main.bicep as variables; a difference fails `azd deploy`.
+# Needs python3 and `az`. REPLAY=off (`azd env set REPLAY off`) leaves it out.
+set -eu
+cd "$(dirname "$0")/.."
+
+if [ "${REPLAY:-on}" = off ]; then
+  echo "REPLAY=off: the deployed app was not asked." >&2
+  exit 0
+fi
+
+auth=${HTTP_AUTH:-key}
+if [ "$auth" != entra ]; then
+  REPLAY_KEY=$(az functionapp keys list --resource-group "$RESOURCE_GROUP" --name "$FUNCTION_APP_NAME" \
+    --query functionKeys.default --output tsv)
+  export REPLAY_KEY
+  set -- "$@" --header x-functions-key=REPLAY_KEY
+fi
+if [ "$auth" != key ]; then
+  REPLAY_TOKEN="Bearer $(az account get-access-token --resource "$ENTRA_AUDIENCE" --query accessToken --output tsv)"
+  export REPLAY_TOKEN
+  set -- "$@" --header authorization=REPLAY_TOKEN
+fi
+
+# functions and keys of a new app are known everywhere after a minute or so
+if ! python3 replay/replay_check.py "$FUNCTION_APP_URL" --settle 120 "$@"; then
+  echo "$FUNCTION_APP_NAME does not answer as the registered model does, and it is deployed." >&2
+  echo "To go back, run 'azd deploy' in the folder of the artifact that was deployed before." >&2
+  exit 1
+fi

@@ -1,0 +1,165 @@
+"""An endpoint of MLflow's protocol that is asked recorded requests.
+
+This file imports the standard library alone, and runs on Python 3.8: an artifact takes it along as
+it is. What the endpoint is given beside a request (a key, a token) comes from the environment.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+_PATH: Final = "/invocations"
+_JSON: Final = "application/json"
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A header's: https://www.rfc-editor.org/rfc/rfc9110#name-tokens"""
+_BUSY: Final = frozenset({429, 502, 503, 504})
+"""An endpoint that starts, or has no instance yet, answers so: it is asked again."""
+_CLOSED: Final = frozenset({401, 403, 404, 405})
+"""It is another address, or lets nobody in; just after a deployment it may not be so for long."""
+_MOST_BYTES: Final = 64_000_000
+"""Of an answer; the recorded ones have 100 kB."""
+_LONGEST_SECONDS: Final = 120.0
+"""That one request is waited for."""
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 8.0
+
+
+class EndpointError(Exception):
+    """The endpoint cannot be asked; the message says what to do."""
+
+
+class UsageError(ValueError):
+    """An address, a header or a time that cannot be used as it is."""
+
+
+class Endpoint:
+    """An address that is asked until the time is up; calling it asks one request."""
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str], seconds: float, settle: float = 0.0
+    ) -> None:
+        """`seconds` is the time for all requests together.
+
+        In the first `settle` of them a deployment is not yet known everywhere: an app that is not
+        found, or lets nobody in, is asked again. Raises UsageError.
+        """
+        if not 1 <= seconds <= 86_400:
+            raise UsageError(f"{seconds:g} seconds for the replay: give 1 to 86400.")
+        self.url = read_address(url)
+        self._headers = {"accept": "application/json", **headers, "content-type": _JSON}
+        self._deadline = time.monotonic() + seconds
+        self._settled = time.monotonic() + min(settle, seconds)
+        self._open = urllib.request.build_opener(_NoRedirect).open
+
+    def has_time(self) -> bool:
+        return time.monotonic() < self._deadline
+
+    def __call__(self, request: object) -> tuple[object, str]:
+        """Return (answer, why there is none or ""). Raises EndpointError."""
+        body, pause = json.dumps(request).encode(), _FIRST_PAUSE
+        while True:
+            status, answer, why = self._ask_once(body)
+            settles = status in _CLOSED and time.monotonic() + pause < self._settled
+            if status is not None and status not in _BUSY and not settles:
+                return self._read_answer(status, answer)
+            if time.monotonic() + pause >= self._deadline:
+                raise EndpointError(
+                    f"{self.url} was not ready in the time that was given ({why}). Look into its "
+                    "log, or give more time with --timeout."
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _ask_once(self, body: bytes) -> tuple[int | None, bytes, str]:
+        """Return (status or None, answer, what to say of it)."""
+        asked = urllib.request.Request(self.url, body, self._headers, method="POST")  # noqa: S310 - read_address takes http and https alone
+        wait = min(max(self._deadline - time.monotonic(), 1.0), _LONGEST_SECONDS)
+        try:
+            with self._open(asked, timeout=wait) as told:
+                return told.status, told.read(_MOST_BYTES + 1), ""
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, b"", f"it answered {error.code}"
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            return None, b"", f"{type(reason).__name__}: {reason}"
+
+    def _read_answer(self, status: int, answer: bytes) -> tuple[object, str]:
+        if status in _CLOSED:
+            raise EndpointError(
+                f"{self.url} answered {status}. Give the address of the deployed app, and what it "
+                "asks of callers with --header NAME=VARIABLE."
+            )
+        if 300 <= status < 400:
+            raise EndpointError(
+                f"{self.url} answered {status}, which leads elsewhere. It is not followed, as it "
+                "would take the headers along: give the address that it leads to."
+            )
+        if status != 200:
+            return None, f"the endpoint answered {status}"
+        if len(answer) > _MOST_BYTES:
+            return None, f"the answer has more than {_MOST_BYTES} bytes"
+        try:
+            return json.loads(answer), ""
+        except (ValueError, RecursionError):
+            return None, "the answer is not JSON"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Follow nothing: a redirect becomes an HTTPError of its status."""
+
+
+def read_address(url: str) -> str:
+    """Return the address of the route that predicts, of an app's or of the route's own.
+
+    Raises UsageError for what is no such address, or holds a secret.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, usable = urlsplit(""), False
+    if not usable or any(each <= " " or each > "~" for each in url):
+        raise UsageError(
+            f"{url!r} is no address of an app: give one that begins with https:// or http://."
+        )
+    if parts.username is not None or parts.query or parts.fragment:
+        raise UsageError(
+            "The address has a password, a query or a fragment, which would be logged. Give the "
+            "bare address, and a key or a token with --header NAME=VARIABLE."
+        )
+    bare = url.rstrip("/")
+    return bare if bare.endswith(_PATH) else f"{bare}{_PATH}"
+
+
+def read_headers(words: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Read `NAME=VARIABLE`: a header, and the variable that has its value.
+
+    Raises UsageError; no message has a value.
+    """
+    headers: dict[str, str] = {}
+    for word in words:
+        name, _, variable = word.partition("=")
+        if not _NAME.fullmatch(name) or not variable:
+            raise UsageError(
+                f"--header {word!r}: give NAME=VARIABLE, a header and the environment variable "
+                "that has its value, as x-functions-key=FUNCTION_KEY."
+            )
+        value = environ.get(variable, "").strip()
+        if not value:
+            raise UsageError(f"--header {word}: the environment variable {variable} is not set.")
+        if not value.isascii() or not value.isprintable():
+            raise UsageError(
+                f"--header {word}: the value of {variable} has characters that no header carries."
+            )
+        headers[name.lower()] = value
+    return headers
