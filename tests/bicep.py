@@ -25,6 +25,7 @@ def _models() -> Mapping[str, Any]:
     web, apps = _clients()
     return {
         "Microsoft.Web/sites": web.Site,
+        "Microsoft.Web/sites/config": web.SiteAuthSettingsV2,
         "Microsoft.Web/serverfarms": web.AppServicePlan,
         "Microsoft.App/managedEnvironments": apps.ManagedEnvironment,
         "Microsoft.App/containerApps": apps.ContainerApp,
@@ -54,17 +55,18 @@ def unknown_names(parsed: dict[str, Any]) -> list[str]:
 
 
 def _unconditional(config: dict[str, Any]) -> dict[str, Any]:
-    """What follows `if (...)`, where a resource or a module has that."""
-    inner: dict[str, Any] = config["config"] if set(config) == {"condition", "config"} else config
+    """What follows `if (...)` or `[for ...]`, where a resource or a module has that."""
+    wrapped = "config" in config and set(config) <= {"condition", "config", "loop_type"}
+    inner: dict[str, Any] = config["config"] if wrapped else config
     return inner
 
 
-def modules(parsed: dict[str, Any]) -> dict[str, set[str]]:
-    """File of each module to the parameters that it is given."""
-    return {
-        each["detail"]["path"]: set(_unconditional(each["config"])["params"])
+def modules(parsed: dict[str, Any]) -> list[tuple[str, set[str]]]:
+    """(file of each module, the parameters that it is given)."""
+    return [
+        (each["detail"]["path"], set(_unconditional(each["config"])["params"]))
         for each in parsed.get("modules", {}).values()
-    }
+    ]
 
 
 def _unknown(value: Any, model: Any, where: str) -> Iterator[str]:

@@ -13,6 +13,17 @@ param outputKind string
 param outputName string
 param schedule string
 param openTelemetry bool
+param httpAuth string
+param entraClientId string
+param entraAudience string
+param entraTenantId string
+param entraAllowedClients array
+param subnetId string
+param privateEndpoints string
+param privateEndpointSubnetId string
+param privateDnsZoneIds object
+param storageKeyUri string
+param storageKeyIdentityId string
 param tags object
 
 var suffix = uniqueString(resourceGroup().id, name)
@@ -21,6 +32,27 @@ var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var queueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 var tableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
+var asksForToken = httpAuth != 'key'
+var isStoragePrivate = privateEndpoints != 'none'
+var isAppPrivate = privateEndpoints == 'storage-and-app'
+var keyParts = split(storageKeyUri, '/keys/')
+var ownKey = {
+  keySource: 'Microsoft.Keyvault'
+  identity: {
+    userAssignedIdentity: storageKeyIdentityId
+  }
+  keyvaultproperties: {
+    keyvaulturi: keyParts[0]
+    keyname: last(keyParts)
+  }
+  services: {
+    blob: { enabled: true, keyType: 'Account' }
+    file: { enabled: true, keyType: 'Account' }
+    // these two take another key only while the account is made
+    queue: { enabled: true, keyType: 'Account' }
+    table: { enabled: true, keyType: 'Account' }
+  }
+}
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: 'id-${suffix}'
@@ -36,7 +68,19 @@ resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   sku: {
     name: 'Standard_LRS'
   }
+  identity: empty(storageKeyUri) ? null : {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${storageKeyIdentityId}': {}
+    }
+  }
   properties: {
+    encryption: empty(storageKeyUri) ? null : ownKey
+    publicNetworkAccess: isStoragePrivate ? 'Disabled' : 'Enabled'
+    networkAcls: {
+      bypass: 'AzureServices'
+      defaultAction: isStoragePrivate ? 'Deny' : 'Allow'
+    }
     allowBlobPublicAccess: false
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
@@ -84,6 +128,21 @@ module doors 'events.bicep' = if (!empty(events)) {
     schedule: schedule
   }
 }
+
+module storageEndpoints 'endpoint.bicep' = [
+  for group in (isStoragePrivate ? ['blob', 'queue', 'table'] : []): {
+    name: 'endpoint-${group}'
+    params: {
+      name: 'pe-${group}-${suffix}'
+      location: location
+      tags: tags
+      serviceId: storage.id
+      group: group
+      subnetId: privateEndpointSubnetId
+      zoneId: contains(privateDnsZoneIds, group) ? privateDnsZoneIds[group] : ''
+    }
+  }
+]
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   name: 'log-${suffix}'
@@ -143,6 +202,10 @@ var ownSettings = [
   { name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', value: 'ClientId=${identity.properties.clientId};Authorization=AAD' }
 ]
 
+var authSettings = [
+  { name: 'PACKAGER_HTTP_AUTH', value: httpAuth }
+]
+
 var telemetrySettings = openTelemetry ? [
   { name: 'PYTHON_ENABLE_OPENTELEMETRY', value: 'true' }
 ] : []
@@ -161,9 +224,11 @@ resource site 'Microsoft.Web/sites@2025-05-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    publicNetworkAccess: isAppPrivate ? 'Disabled' : 'Enabled'
     siteConfig: {
       minTlsVersion: '1.2'
-      appSettings: concat(ownSettings, telemetrySettings, empty(events) ? [] : doors.outputs.settings)
+      appSettings: concat(ownSettings, authSettings, telemetrySettings, empty(events) ? [] : doors.outputs.settings)
     }
     functionAppConfig: {
       deployment: {
@@ -192,7 +257,58 @@ resource site 'Microsoft.Web/sites@2025-05-01' = {
       }
     }
   }
-  dependsOn: [container, storageRoles, insightsRole]
+  dependsOn: [container, storageRoles, insightsRole, storageEndpoints]
+}
+
+// there in any case: a template that leaves it out would leave an earlier one enabled
+resource authentication 'Microsoft.Web/sites/config@2025-05-01' = {
+  parent: site
+  name: 'authsettingsV2'
+  properties: {
+    platform: {
+      enabled: asksForToken
+    }
+    globalValidation: {
+      requireAuthentication: asksForToken
+      unauthenticatedClientAction: asksForToken ? 'Return401' : 'AllowAnonymous'
+    }
+    httpSettings: {
+      requireHttps: true
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: asksForToken
+        registration: {
+          clientId: entraClientId
+          openIdIssuer: '${environment().authentication.loginEndpoint}${entraTenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: [entraAudience, entraClientId]
+          defaultAuthorizationPolicy: {
+            allowedApplications: entraAllowedClients
+          }
+        }
+      }
+    }
+    login: {
+      tokenStore: {
+        enabled: false
+      }
+    }
+  }
+}
+
+module appEndpoint 'endpoint.bicep' = if (isAppPrivate) {
+  name: 'endpoint-sites'
+  params: {
+    name: 'pe-sites-${suffix}'
+    location: location
+    tags: tags
+    serviceId: site.id
+    group: 'sites'
+    subnetId: privateEndpointSubnetId
+    zoneId: contains(privateDnsZoneIds, 'sites') ? privateDnsZoneIds.sites : ''
+  }
 }
 
 resource failures 'Microsoft.Insights/metricAlerts@2018-03-01' = {

@@ -9,7 +9,8 @@ param outputKind string
 param outputName string
 param schedule string
 
-var serviceBusDataOwner = '090c5cfd-751d-490a-894a-3ce6f1109419'
+var serviceBusDataReceiver = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
+var serviceBusDataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
 var eventHubsDataReceiver = 'a638d3c7-ab3a-418d-83e6-5f17a39d4fde'
 var requests = 'requests'
 var failures = 'failures'
@@ -132,13 +133,34 @@ resource busAnswers 'Microsoft.ServiceBus/namespaces/queues@2022-10-01-preview' 
   name: outputName
 }
 
-resource busRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (usesServiceBus) {
-  name: guid('sb-${suffix}', identityName, serviceBusDataOwner)
-  scope: bus
+// no more than it does: it takes messages here, and sends them there
+resource busQueueRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (contains(events, 'servicebus')) {
+  name: guid('sb-${suffix}', identityName, serviceBusDataReceiver, 'busQueue')
+  scope: busQueue
   properties: {
     principalId: identity.properties.principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', serviceBusDataOwner)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', serviceBusDataReceiver)
+  }
+}
+
+resource busSubscriptionRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (contains(events, 'topic')) {
+  name: guid('sb-${suffix}', identityName, serviceBusDataReceiver, 'busSubscription')
+  scope: busSubscription
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', serviceBusDataReceiver)
+  }
+}
+
+resource busAnswersRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (outputKind == 'servicebus') {
+  name: guid('sb-${suffix}', identityName, serviceBusDataSender, 'busAnswers')
+  scope: busAnswers
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', serviceBusDataSender)
   }
 }
 

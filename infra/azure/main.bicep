@@ -50,7 +50,55 @@ param schedule string = '0 0 * * * *'
 @description('The worker hands traces over to the app, which sends them, as the package was built')
 param openTelemetry bool = false
 
+@description('What an HTTP caller has to bring: a function key, a token of Entra ID, or both of them')
+@allowed(['key', 'entra', 'key-and-entra'])
+param httpAuth string = 'key'
+
+@description('Client ID of the app registration that tokens are issued for; needed with entra')
+param entraClientId string = ''
+
+@description('Audience that a token has to name; empty for api://CLIENT_ID')
+param entraAudience string = ''
+
+@description('Tenant whose tokens are accepted; empty for that of the subscription')
+param entraTenantId string = ''
+
+@description('Client IDs of the applications that may call; empty for all that the tenant gives a token')
+param entraAllowedClients array = []
+
+@description('Resource ID of a subnet that the app calls out of, delegated to Microsoft.App/environments; empty for none')
+param subnetId string = ''
+
+@description('What is reached by private endpoints alone: nothing, the storage account, or the app as well; needs both subnets')
+@allowed(['none', 'storage', 'storage-and-app'])
+param privateEndpoints string = 'none'
+
+@description('Resource ID of the subnet that private endpoints lie in; empty for none')
+param privateEndpointSubnetId string = ''
+
+@description('Resource IDs of private DNS zones by what they are for: blob, queue, table, sites; what is left out is left to a policy of yours')
+param privateDnsZoneIds object = {}
+
+@description('Address of a key in Key Vault that encrypts the storage account, as https://VAULT.vault.azure.net/keys/NAME; empty for a key of Microsoft')
+param storageKeyUri string = ''
+
+@description('Resource ID of a user-assigned identity that may use this key; needed with storageKeyUri')
+param storageKeyIdentityId string = ''
+
 param tags object = {}
+
+// a combination that cannot be is refused before anything is made
+var wantsEntra = httpAuth != 'key'
+var wantsPrivate = privateEndpoints != 'none'
+var lacksClient = wantsEntra && empty(entraClientId)
+var lacksSubnet = wantsPrivate && (empty(subnetId) || empty(privateEndpointSubnetId))
+var lacksKey = empty(storageKeyUri) != empty(storageKeyIdentityId)
+var isNoKey = !empty(storageKeyUri) && length(split(storageKeyUri, '/keys/')) != 2
+var clientId = lacksClient ? fail('httpAuth=entra needs entraClientId, the client ID of an app registration.') : entraClientId
+var endpoints = lacksSubnet ? fail('privateEndpoints needs subnetId and privateEndpointSubnetId, the resource IDs of two subnets.') : privateEndpoints
+var keyIdentityId = lacksKey ? fail('storageKeyUri and storageKeyIdentityId go together: give both or none.') : storageKeyIdentityId
+var keyUri = isNoKey ? fail('storageKeyUri is a key without its version, as https://VAULT.vault.azure.net/keys/NAME.') : storageKeyUri
+var audience = empty(entraAudience) ? 'api://${entraClientId}' : entraAudience
 
 var allTags = union(tags, { 'azd-env-name': environmentName })
 
@@ -78,6 +126,17 @@ module app 'app.bicep' = {
     outputName: outputName
     schedule: schedule
     openTelemetry: openTelemetry
+    httpAuth: httpAuth
+    entraClientId: clientId
+    entraAudience: audience
+    entraTenantId: empty(entraTenantId) ? tenant().tenantId : entraTenantId
+    entraAllowedClients: entraAllowedClients
+    subnetId: subnetId
+    privateEndpoints: endpoints
+    privateEndpointSubnetId: privateEndpointSubnetId
+    privateDnsZoneIds: privateDnsZoneIds
+    storageKeyUri: keyUri
+    storageKeyIdentityId: keyIdentityId
     tags: allTags
   }
 }
@@ -87,3 +146,5 @@ output BLOB_TOPIC_NAME string = app.outputs.blobTopicName
 output GRID_TOPIC_NAME string = app.outputs.gridTopicName
 output FUNCTION_APP_NAME string = app.outputs.functionAppName
 output FUNCTION_APP_URL string = app.outputs.functionAppUrl
+output HTTP_AUTH string = httpAuth
+output ENTRA_AUDIENCE string = wantsEntra ? audience : ''

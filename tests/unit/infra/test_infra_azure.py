@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,10 @@ def test_it_parses_and_every_property_of_the_app_exists(path: Path) -> None:
         ("userAssignedIdentityResourceId:", "identityId:"),
         ("instanceCount:", "count:"),
         ("minTlsVersion: '1.2'", "minTls: '1.2'"),
+        ("virtualNetworkSubnetId:", "subnet:"),
+        ("unauthenticatedClientAction:", "clientAction:"),
+        ("openIdIssuer:", "issuer:"),
+        ("allowedApplications:", "applications:"),
     ],
 )
 def test_a_misspelt_property_is_found(name: str, typo: str) -> None:
@@ -38,9 +43,11 @@ def test_a_misspelt_property_is_found(name: str, typo: str) -> None:
 
 
 def test_each_module_is_given_exactly_its_parameters() -> None:
-    given = {k: v for path in FILES for k, v in bicep.modules(bicep.read(path)).items()}
+    given = [each for path in FILES for each in bicep.modules(bicep.read(path))]
     declared = {path.name: set(bicep.read(path)["parameters"]) for path in FILES}
-    assert given == {name: declared[name] for name in ("app.bicep", "events.bicep")}
+    assert sorted({name for name, _ in given}) == sorted({*declared} - {"main.bicep"})
+    for name, names in given:
+        assert names == declared[name], name
 
 
 def test_no_connection_holds_a_key() -> None:
@@ -58,3 +65,112 @@ def test_no_connection_holds_a_key() -> None:
     assert {"AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId"} <= {
         each["name"] for each in settings
     }
+
+
+def _resources(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = bicep.read(FOLDER / name)["resources"]
+    return found
+
+
+def _condition(value: Any) -> tuple[Any, Any, Any]:
+    """(condition, value where it holds, value where it does not)."""
+    operands = value["operator"]["operands"]
+    return operands["condition"], operands["true_value"], operands["false_value"]
+
+
+def test_the_bus_is_received_from_and_sent_to_and_nobody_owns_it() -> None:
+    parsed = bicep.read(FOLDER / "events.bicep")
+    roles = {
+        name: each["config"]["config"]
+        for name, each in parsed["resources"].items()
+        if each["type"].endswith("roleAssignments")
+    }
+    # https://learn.microsoft.com/en-us/azure/role-based-access-control/built-in-roles/integration
+    named = {name: each["value"] for name, each in parsed["variables"].items()}
+    assert named["serviceBusDataReceiver"] == "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0"
+    assert named["serviceBusDataSender"] == "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39"
+    assert {name: (each["scope"], _read_role(each)) for name, each in roles.items()} == {
+        "busQueueRole": ("busQueue", "serviceBusDataReceiver"),
+        "busSubscriptionRole": ("busSubscription", "serviceBusDataReceiver"),
+        "busAnswersRole": ("busAnswers", "serviceBusDataSender"),
+        "hubsRole": ("hubs", "eventHubsDataReceiver"),
+    }
+    assert "090c5cfd" not in (FOLDER / "events.bicep").read_text(encoding="utf-8")
+
+
+def _read_role(assignment: dict[str, Any]) -> Any:
+    given = assignment["properties"]["roleDefinitionId"]["function"]["parameters"]
+    return given["resource_name_1"] if "resource_name_1" in given else [*given.values()][-1]
+
+
+def test_the_rules_of_an_account_are_off_by_default() -> None:
+    parameters = bicep.read(FOLDER / "main.bicep")["parameters"]
+    defaults = {name: each["default"] for name, each in parameters.items()}
+    for name in (
+        *("entraClientId", "entraAudience", "entraTenantId", "subnetId"),
+        *("privateEndpointSubnetId", "storageKeyUri", "storageKeyIdentityId"),
+    ):
+        assert defaults[name] == ""
+    assert (defaults["httpAuth"], defaults["privateEndpoints"]) == ("key", "none")
+    assert (defaults["entraAllowedClients"], defaults["privateDnsZoneIds"]) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("clientId", "needs entraClientId"),
+        ("endpoints", "needs subnetId and privateEndpointSubnetId"),
+        ("keyIdentityId", "give both or none"),
+        ("keyUri", "https://VAULT.vault.azure.net/keys/NAME"),
+    ],
+)
+def test_a_combination_that_cannot_be_fails_with_the_reason(variable: str, said: str) -> None:
+    parsed = bicep.read(FOLDER / "main.bicep")
+    condition, refused, taken = _condition(parsed["variables"][variable]["value"])
+
+    assert condition in parsed["variables"]
+    assert refused["function"]["type"] == "fail"
+    assert said in str(refused["function"]["parameters"])
+    # what is refused is handed on by its checked name alone
+    given = parsed["modules"]["app"]["config"]["params"]
+    assert variable in given.values()
+    assert taken not in given.values()
+
+
+def test_tokens_are_asked_for_by_the_platform_and_an_earlier_setting_does_not_stay() -> None:
+    site, auth = (_resources("app.bicep")[name]["config"] for name in ("site", "authentication"))
+    properties = auth["properties"]
+
+    # unconditional: what a template leaves out stays as it was
+    assert (auth["parent"], auth["name"]) == ("site", "authsettingsV2")
+    validation = properties["globalValidation"]
+    asked = "asksForToken"
+    assert properties["platform"]["enabled"] == validation["requireAuthentication"] == asked
+    assert properties["identityProviders"]["azureActiveDirectory"]["enabled"] == asked
+    action = _condition(validation["unauthenticatedClientAction"])
+    assert action == (asked, "Return401", "AllowAnonymous")
+    settings = str(site["properties"]["siteConfig"]["appSettings"])
+    assert "authSettings" in settings
+
+
+def test_private_means_that_nothing_else_reaches_it() -> None:
+    found = _resources("app.bicep")
+    storage, site = (found[name]["config"]["properties"] for name in ("storage", "site"))
+
+    assert _condition(storage["publicNetworkAccess"]) == ("isStoragePrivate", "Disabled", "Enabled")
+    assert _condition(storage["networkAcls"]["defaultAction"])[1:] == ("Deny", "Allow")
+    assert _condition(site["publicNetworkAccess"]) == ("isAppPrivate", "Disabled", "Enabled")
+    assert "storageEndpoints" in found["site"]["config"]["dependsOn"]
+
+
+def test_your_own_key_is_for_queues_and_tables_too() -> None:
+    parsed = bicep.read(FOLDER / "app.bicep")
+    key = parsed["variables"]["ownKey"]["value"]
+
+    assert key["keySource"] == "Microsoft.Keyvault"
+    assert set(key["services"]) == {"blob", "file", "queue", "table"}
+    assert {each["keyType"] for each in key["services"].values()} == {"Account"}
+    _, without, given = _condition(
+        parsed["resources"]["storage"]["config"]["properties"]["encryption"]
+    )
+    assert (without, given) == (None, "ownKey")
