@@ -27,6 +27,15 @@ from handlers.container_server.service import Service
 from handlers.container_server.settings import ServiceSettings
 from handlers.manifest import FILENAME, Manifest
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
+
+    from handlers.http.asgi import Receive, Scope, Send
+
+    App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
 _LOG = logging.getLogger(__name__)
 _FORMAT = '{"level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}'
 
@@ -167,10 +176,29 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+def make_app(service: Service, folder: Path) -> App:
+    """Return the application, which asks for a token where that is set.
+
+    Raises ValueError where the image lacks what checks a token.
+    """
+    app = service_app(service, folder)
+    tokens = service.settings.tokens
+    if tokens is None:
+        return app
+    try:
+        from handlers.http.bearer_tokens import TokenGuard
+    except ImportError as error:
+        raise ValueError(
+            f"PACKAGER_AUTH=jwt needs PyJWT, which this image lacks ({error}). Build the artifact "
+            "with --auth jwt."
+        ) from error
+    return TokenGuard(app, tokens, service.count_refused_token)
+
+
 def make_config(service: Service, folder: Path, port: int) -> uvicorn.Config:
     """Configure uvicorn for a port that strangers may reach."""
     return uvicorn.Config(
-        service_app(service, folder),
+        make_app(service, folder),
         host="0.0.0.0",  # noqa: S104 - a container is asked from outside
         port=port,
         http=_Connection,

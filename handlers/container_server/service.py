@@ -237,6 +237,9 @@ class Service:
     def count_shed(self, reason: str) -> None:
         self.metrics.count_shed(reason)
 
+    def count_refused_token(self, status: int) -> None:
+        self.metrics.record_answer("token", status, 0.0)
+
     async def off_loop(self, work: Callable[[], object], size_bytes: int) -> object:
         """`work` for a body of so many bytes, without holding up the other requests."""
         return work() if size_bytes < _INLINE_BYTES else await run_in_thread(work)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from handlers.scoring.errors import suggest_name
 
@@ -14,6 +15,29 @@ _PORTS: Final = ("SAGEMAKER_BIND_TO_PORT", "FUNCTIONS_CUSTOMHANDLER_PORT", "PORT
 
 _PRECISIONS: Final = ("float32", "bfloat16", "float16")
 _TIERS: Final = ("eager", "compile", "graphs")
+
+
+_AUTH: Final = ("none", "jwt")
+_ALGORITHMS: Final = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+"""Of a public key: with a shared secret whoever checks a token could make one."""
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True)
+class TokenSettings:
+    """The tokens that a server takes: see handlers.http.bearer_tokens."""
+
+    issuer: str
+    audiences: tuple[str, ...]
+    """One of them is enough."""
+    keys: str
+    """Address of the issuer's JSON Web Key Set."""
+    algorithms: tuple[str, ...] = ("RS256",)
+    leeway_seconds: float = 60.0
+    """By which clocks may differ."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +58,8 @@ class ServiceSettings:
     """How a torch module is run: see handlers.container_server.acceleration."""
     tolerance: float = 0.0
     """Within which it must answer as it was logged; 0 is the precision's own."""
+    tokens: TokenSettings | None = None
+    """None where callers need no token."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> ServiceSettings:
@@ -59,6 +85,8 @@ class ServiceSettings:
                 )
             return text
 
+        auth = choice("PACKAGER_AUTH", _AUTH)
+        leeway = number("PACKAGER_JWT_LEEWAY_SECONDS", 60, 0)
         port = next((name for name in _PORTS if environ.get(name, "").strip()), "PORT")
         made = cls(
             port=int(number(port, 8080, 0)),
@@ -71,7 +99,60 @@ class ServiceSettings:
             precision=choice("PACKAGER_PRECISION", _PRECISIONS),
             tier=choice("PACKAGER_TIER", _TIERS),
             tolerance=number("PACKAGER_TOLERANCE", 0, 0),
+            tokens=_read_tokens(environ, wrong, leeway) if auth == "jwt" else None,
         )
         if wrong:
             raise ValueError(" ".join(wrong))
         return made
+
+
+def _read_tokens(
+    environ: Mapping[str, str], wrong: list[str], leeway_seconds: float
+) -> TokenSettings:
+    """Read the settings of tokens; adds to `wrong` what cannot be used."""
+
+    def require(name: str) -> str:
+        text = environ.get(name, "").strip()
+        if not text:
+            wrong.append(f"PACKAGER_AUTH=jwt needs {name}, and it is not set.")
+        return text
+
+    issuer, keys = require("PACKAGER_JWT_ISSUER"), require("PACKAGER_JWT_KEYS")
+    audience = require("PACKAGER_JWT_AUDIENCE")
+    audiences = tuple(filter(None, (each.strip() for each in audience.split(","))))
+    if audience and not audiences:
+        wrong.append(
+            "PACKAGER_AUTH=jwt needs PACKAGER_JWT_AUDIENCE, and it has nothing but commas."
+        )
+    if keys and not _is_trusted(keys):
+        wrong.append(
+            "PACKAGER_JWT_KEYS must be an address that begins with https://, as "
+            "https://ISSUER/.well-known/jwks.json: whoever can change the keys makes tokens."
+        )
+    text = environ.get("PACKAGER_JWT_ALGORITHMS", "").strip() or "RS256"
+    algorithms = tuple(each.strip() for each in text.split(","))
+    wrong += [
+        f"PACKAGER_JWT_ALGORITHMS must be of {', '.join(_ALGORITHMS)}, and it has {each!r}."
+        f"{suggest_name(each, _ALGORITHMS)}"
+        for each in algorithms
+        if each not in _ALGORITHMS
+    ]
+    if leeway_seconds > 300:
+        wrong.append(f"PACKAGER_JWT_LEEWAY_SECONDS must be 0 to 300, and it is {leeway_seconds:g}.")
+    return TokenSettings(
+        issuer=issuer,
+        audiences=audiences,
+        keys=keys,
+        algorithms=algorithms,
+        leeway_seconds=leeway_seconds,
+    )
+
+
+def _is_trusted(address: str) -> bool:
+    """Tell whether nobody on the way can answer in its place."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOCAL))

@@ -239,8 +239,8 @@ Auth: TypeAlias = Annotated[
         rich_help_panel=Panel.HTTP,
         help="What a caller of the HTTP endpoint has to bring: iam (a signed request), jwt (a "
         "token of your issuer, with http-api), api-key (a key in the header x-api-key, with "
-        "rest-api) or "
-        "none. You can change it when you deploy, by the template's parameter HttpAuth.",
+        "rest-api) or none. On Azure jwt is a token of Entra ID, and api-key a function key. You "
+        "can change it when you deploy, by the template's parameter HttpAuth, on Azure httpAuth.",
     ),
 ]
 OpenTelemetry: TypeAlias = Annotated[

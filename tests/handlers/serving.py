@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from handlers.container_server.app import service_app
+from handlers.container import make_app
 from handlers.container_server.service import Service
 from handlers.container_server.settings import ServiceSettings
 from handlers.manifest import FILENAME
@@ -40,7 +40,7 @@ def service(
 
 @asynccontextmanager
 async def client(service: Service, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(service_app(service, folder))
+    transport = httpx.ASGITransport(make_app(service, folder))
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as made:
         yield made
 

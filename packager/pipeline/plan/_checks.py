@@ -153,10 +153,8 @@ def _auth(request: BuildRequest, target: Target) -> Iterator[str]:
     if auth is HttpAuth.IAM:
         return
     if not target.deployment.makes_endpoint:
-        yield (
-            f"--auth {auth}: {target.name} has no HTTP endpoint that a template makes; aws-lambda "
-            "and aws-lambda-image have. Leave it out."
-        )
+        if auth not in (known := target.deployment.callers):
+            yield f"--auth {auth}: {target.name} takes {' or '.join(known)}. Or leave it out."
     elif auth not in _AUTH_OF_FRONT[front]:
         taken = " or ".join(_AUTH_OF_FRONT[front]) or "no HTTP caller at all"
         fitting = " or ".join(each for each, known in _AUTH_OF_FRONT.items() if auth in known)

@@ -34,6 +34,7 @@ from packager.types import (
     EffectiveTarget,
     Engine,
     Flavor,
+    HttpAuth,
     Lock,
     PassName,
     ResolvedModel,
@@ -82,15 +83,17 @@ class Outcome:
 
 def extend_target(request: BuildRequest, target: Target, builds: devices.Builds) -> EffectiveTarget:
     """Return the target with what this build adds to it."""
-    more = target.program.telemetry if request.http.opentelemetry else None
+    telemetry = target.program.telemetry if request.http.opentelemetry else None
+    token_check = target.program.token_check if request.http.auth is HttpAuth.JWT else None
+    more = [each for each in (telemetry, token_check) if each is not None]
     return EffectiveTarget(
         target=target,
         requires=(
             *target.required_for(request.events.sources),
-            *(more.requires if more else ()),
+            *(line for each in more for line in each.requires),
             *builds.requires,
         ),
-        keep=(*target.program.keep, *(more.keep if more else ())),
+        keep=(*target.program.keep, *(name for each in more for name in each.keep)),
     )
 
 

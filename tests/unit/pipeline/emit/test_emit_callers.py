@@ -241,11 +241,19 @@ def test_what_an_endpoint_cannot_ask_for_is_refused_at_once(
         check(fake_plan.request(front=front, auth=auth))
 
 
-@pytest.mark.parametrize("name", ["azure-functions", "gpu-container"])
-def test_other_targets_say_that_they_make_no_endpoint(name: str) -> None:
-    request = fake_plan.request(target=name, auth=HttpAuth.JWT)
+@pytest.mark.parametrize(
+    ("name", "auth", "words"),
+    [
+        ("azure-functions", HttpAuth.NONE, "azure-functions takes jwt or api-key. Or leave it"),
+        ("gpu-container", HttpAuth.API_KEY, "gpu-container takes jwt or none. Or leave it out."),
+    ],
+)
+def test_other_targets_say_what_they_can_ask_of_callers(
+    name: str, auth: HttpAuth, words: str
+) -> None:
+    request = fake_plan.request(target=name, auth=auth)
 
-    with pytest.raises(ConfigurationError, match=f"--auth jwt: {name} has no HTTP endpoint"):
+    with pytest.raises(ConfigurationError, match=re.escape(f"--auth {auth}: {words}")):
         check(request)
 
 

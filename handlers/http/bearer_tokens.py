@@ -1,0 +1,202 @@
+"""Bearer tokens of an issuer, checked before a request reaches the server's routes.
+
+A token is a JWT, signed by a key that the issuer publishes (JWKS). PyJWT checks the signature, the
+issuer, the audience and the times; the algorithms are the deployer's, and never a shared secret's.
+Keys are read once an hour, and again for a key that is not known, at most twice a minute. A server
+that asks for no token does not import this module.
+
+https://www.rfc-editor.org/rfc/rfc8725 (JWT's best practices), rfc6750 (the answers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+
+import jwt
+
+from handlers.http.asgi import Receive, Scope, Send, run_in_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
+
+    from handlers.container_server.settings import TokenSettings
+
+    App: TypeAlias = "Callable[[Scope, Receive, Send], Awaitable[None]]"
+
+_LOG = logging.getLogger(__name__)
+OPEN = frozenset({"/ping", "/health", "/v2/health/live", "/v2/health/ready"})
+"""Paths that a platform's probes ask without a token."""
+_KEYS_SECONDS = 3600.0
+"""After which keys are read again: the issuer may have withdrawn one."""
+_PAUSE_SECONDS = 30.0
+"""Between two readings at least: whoever sends unknown keys makes no traffic for the issuer."""
+_LONG_PAUSE_SECONDS = 300.0
+"""The same, while there are keys: requests wait for a reading, and a silent issuer is slow."""
+_STALE_SECONDS = 86_400.0
+"""For which keys are kept where the issuer does not answer."""
+_WAIT_SECONDS = 5.0
+_MOST_BYTES = 1_000_000
+_LONGEST_TOKEN = 16_384
+_KINDS = frozenset({"RSA", "EC", "OKP"})
+
+
+class TokenError(Exception):
+    """The request has no valid token; `description` says why, and nothing of what was expected."""
+
+    def __init__(self, description: str, error: str = "invalid_token") -> None:
+        super().__init__(description)
+        self.description, self.error = description, error
+
+
+class KeysUnavailableError(Exception):
+    """The issuer's keys could not be read."""
+
+
+class Keys:
+    """The issuer's public keys, as often read as they may have changed."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._keys: list[Mapping[str, object]] = []
+        self._read_at = self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def find(self, name: str | None, algorithm: str) -> jwt.PyJWK:
+        """Return the key of that `kid`; raises TokenError and KeysUnavailableError."""
+        await self._refresh(_KEYS_SECONDS, _LONG_PAUSE_SECONDS if self._keys else _PAUSE_SECONDS)
+        found = self._choose(name, algorithm)
+        if found is None:
+            await self._refresh(_PAUSE_SECONDS, _PAUSE_SECONDS)
+            found = self._choose(name, algorithm)
+        if found is None:
+            raise TokenError("The token is not valid here")
+        return found
+
+    def _choose(self, name: str | None, algorithm: str) -> jwt.PyJWK | None:
+        fitting = [key for key in self._keys if name is None or key.get("kid") == name]
+        if len(fitting) != 1 or fitting[0].get("alg", algorithm) != algorithm:
+            return None
+        try:
+            return jwt.PyJWK(dict(fitting[0]), algorithm=algorithm)
+        except jwt.PyJWTError:
+            return None
+
+    async def _refresh(self, seconds: float, pause: float) -> None:
+        """Read the keys where they are older than that; the last try lies a pause behind."""
+        async with self._lock:
+            now = time.monotonic()
+            if now - self._read_at < seconds:
+                return
+            if now - self._tried_at >= pause:
+                self._tried_at = now
+                try:
+                    self._keys = await run_in_thread(read_keys, self._address)
+                    self._read_at = now
+                except (OSError, ValueError) as error:
+                    _LOG.warning("The issuer's keys could not be read: %s", type(error).__name__)
+            if now - self._read_at > _STALE_SECONDS:
+                raise KeysUnavailableError
+
+
+def read_keys(address: str) -> list[Mapping[str, object]]:
+    """Read the public keys that signatures are checked with. Raises OSError and ValueError."""
+    with urllib.request.build_opener(_NoRedirect).open(address, timeout=_WAIT_SECONDS) as told:
+        text = told.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        raise ValueError("the keys have more than a megabyte")
+    try:
+        found = json.loads(text)["keys"]
+        return [each for each in found if each["kty"] in _KINDS and each.get("use", "sig") == "sig"]
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("the address has no JSON Web Key Set") from error
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Follow nothing: the keys are those of the address that was set."""
+
+
+class TokenGuard:
+    """An ASGI application that asks for a token, around one that does not."""
+
+    def __init__(
+        self, app: App, settings: TokenSettings, count_refused: Callable[[int], None]
+    ) -> None:
+        """`count_refused` is told the status of each answer that is given here."""
+        self._app, self._settings = app, settings
+        self._keys = Keys(settings.keys)
+        self._count_refused = count_refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            try:
+                await self.check(scope["headers"])
+            except TokenError as error:
+                challenge = "Bearer"
+                if error.error:
+                    challenge = f'Bearer error="{error.error}", error_description="{error}"'
+                await self._refuse(send, 401, str(error), ("www-authenticate", challenge))
+                return
+            except KeysUnavailableError:
+                message = "Tokens cannot be checked now: the issuer's keys are not there"
+                await self._refuse(send, 503, message, ("retry-after", str(int(_PAUSE_SECONDS))))
+                return
+        await self._app(scope, receive, send)
+
+    async def check(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Raises TokenError, and KeysUnavailableError where nothing can be said of the token."""
+        token = _read_token(headers)
+        settings = self._settings
+        try:
+            head = jwt.get_unverified_header(token)
+            algorithm, name = head.get("alg"), head.get("kid")
+            if algorithm not in settings.algorithms:
+                raise TokenError("The token is not valid here")
+            jwt.decode(
+                token,
+                (await self._keys.find(name, algorithm)).key,
+                algorithms=[algorithm],
+                audience=list(settings.audiences),
+                issuer=settings.issuer,
+                leeway=settings.leeway_seconds,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise TokenError("The token has expired") from None
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            raise TokenError("The token is not valid here") from None
+
+    async def _refuse(self, send: Send, status: int, message: str, header: tuple[str, str]) -> None:
+        self._count_refused(status)
+        code = "UNAUTHENTICATED" if status == 401 else "TEMPORARILY_UNAVAILABLE"
+        body = json.dumps({"error_code": code, "message": f"{message}."}).encode()
+        pairs = (("content-type", "application/json"), ("content-length", str(len(body))), header)
+        sent = [(key.encode(), value.encode()) for key, value in pairs]
+        await send({"type": "http.response.start", "status": status, "headers": sent})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _read_token(headers: list[tuple[bytes, bytes]]) -> str:
+    """Raises TokenError for a request with no token, or with several."""
+    found = list(_find_values(headers))
+    if len(found) != 1:
+        raise TokenError("The request needs one bearer token", error="")
+    scheme, _, token = found[0].partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenError("The request needs one bearer token", error="")
+    if len(token) > _LONGEST_TOKEN or not token.isascii():
+        raise TokenError("The token is not valid here")
+    return token.strip()
+
+
+def _find_values(headers: list[tuple[bytes, bytes]]) -> Iterator[str]:
+    for key, value in headers:
+        if key.lower() == b"authorization":
+            yield value.decode("latin-1")

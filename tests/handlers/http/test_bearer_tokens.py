@@ -1,0 +1,499 @@
+"""A container that asks for tokens: of its issuer, for it, in time, by a key that is published."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from handlers import container
+from handlers.container_server.settings import ServiceSettings, TokenSettings
+from handlers.http import bearer_tokens
+from tests.handlers import serving
+
+ISSUER = "https://login.example.org/"
+AUDIENCE = "churn"
+KEYS = "https://login.example.org/keys"
+SETTINGS = TokenSettings(issuer=ISSUER, audiences=(AUDIENCE, "other"), keys=KEYS)
+VARIABLES = {
+    "PACKAGER_AUTH": "jwt",
+    "PACKAGER_JWT_ISSUER": ISSUER,
+    "PACKAGER_JWT_AUDIENCE": AUDIENCE,
+    "PACKAGER_JWT_KEYS": KEYS,
+}
+NOT_VALID = 'Bearer error="invalid_token", error_description="The token is not valid here"'
+
+
+@cache
+def _private(name: str) -> Any:
+    if name.startswith("ec"):
+        return ec.generate_private_key(ec.SECP256R1())
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _public(name: str, **more: str) -> Mapping[str, Any]:
+    algorithms = jwt.algorithms
+    kind = algorithms.ECAlgorithm if name.startswith("ec") else algorithms.RSAAlgorithm
+    return {**kind.to_jwk(_private(name).public_key(), as_dict=True), "kid": name, **more}
+
+
+def _encode(payload: Mapping[str, Any], key: Any, algorithm: str, **more: Any) -> str:
+    made: str = jwt.encode(dict(payload), key, algorithm, **more)
+    return made
+
+
+def _make_token(
+    name: str = "first",
+    algorithm: str = "RS256",
+    head: Mapping[str, Any] | None = None,
+    key: Any = None,
+    **claims: Any,
+) -> str:
+    now = time.time()
+    given = {"iss": ISSUER, "aud": AUDIENCE, "exp": now + 300, "sub": "secret subject", **claims}
+    payload = {key: value for key, value in given.items() if value is not None}
+    return _encode(
+        payload, key or _private(name), algorithm, headers={"kid": name} if head is None else head
+    )
+
+
+@dataclass
+class _Issuer:
+    keys: list[Mapping[str, Any]] = field(default_factory=lambda: [_public("first")])
+    asked: int = 0
+    error: Exception | None = None
+
+    def read(self, address: str) -> list[Mapping[str, Any]]:
+        assert address == KEYS
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return self.keys
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+@pytest.fixture
+def issuer(monkeypatch: pytest.MonkeyPatch) -> _Issuer:
+    made = _Issuer()
+    monkeypatch.setattr(bearer_tokens, "read_keys", made.read)
+    return made
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    made = _Clock()
+    monkeypatch.setattr(bearer_tokens, "time", made)
+    return made
+
+
+class _Constant:
+    def predict(self, data: Any, params: dict[str, Any] | None) -> list[float]:
+        return [1.0] * len(data)
+
+
+def _ask(folder: Path, ask: Callable[[httpx.AsyncClient], Awaitable[Any]], **changes: Any) -> Any:
+    settings = TokenSettings(**{**SETTINGS.__dict__, **changes})
+    return serving.run(serving.service(_Constant(), folder, tokens=settings), folder, ask)
+
+
+async def _post(client: httpx.AsyncClient, token: str | None) -> httpx.Response:
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    return await client.post("/invocations", json=serving.EXAMPLE, headers=headers)
+
+
+def _post_once(folder: Path, token: str | None, **changes: Any) -> httpx.Response:
+    found: httpx.Response = _ask(folder, lambda client: _post(client, token), **changes)
+    return found
+
+
+def test_a_valid_token_is_answered(issuer: _Issuer, tmp_path: Path) -> None:
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await _post(client, _make_token(aud=aud)) for aud in (AUDIENCE, ["x", "other"])]
+
+    answers = _ask(tmp_path, ask)
+
+    assert [each.status_code for each in answers] == [200, 200]
+    assert answers[0].json() == {"predictions": [1.0, 1.0]}
+    assert issuer.asked == 1
+
+
+_NOW = time.time()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        _make_token(iss="https://login.example.org.evil/"),
+        _make_token(iss=None),
+        _make_token(aud="churn2"),
+        _make_token(aud=None),
+        _make_token(exp=None),
+        _make_token(nbf=_NOW + 3600),
+        _make_token("second"),
+        _make_token("second", head={"kid": "first"}),
+        _make_token("ec", "ES256"),
+        _make_token(algorithm="RS512"),
+        _make_token(algorithm="HS256", key="k" * 64),
+        jwt.encode({"iss": ISSUER, "aud": AUDIENCE, "exp": _NOW + 300}, None, "none"),
+        _make_token()[:-8] + "AAAAAAAA",
+        "x",
+        "a.b.c",
+        "..",
+        "x" * 20_000,
+    ],
+    ids=[
+        *("another issuer", "no issuer", "another audience", "no audience", "no end"),
+        *("not yet", "an unknown key", "a wrong key by a known name", "another kind of key"),
+        *("an algorithm that is not set", "a shared secret", "no signature", "a wrong signature"),
+        *("no token", "no parts", "empty parts", "too long"),
+    ],
+)
+def test_what_is_no_token_of_the_issuer_for_us_is_refused(
+    issuer: _Issuer, tmp_path: Path, token: str
+) -> None:
+    answer = _post_once(tmp_path, token)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == NOT_VALID
+    assert answer.json() == {
+        "error_code": "UNAUTHENTICATED",
+        "message": "The token is not valid here.",
+    }
+    for word in (ISSUER, AUDIENCE, "RS256", "secret subject", "login"):
+        assert word not in answer.text + str(answer.headers)
+
+
+def test_the_public_key_is_no_shared_secret(issuer: _Issuer, tmp_path: Path) -> None:
+    """The well-known attack: whoever reads the key signs with it, as if it were a secret."""
+    pem = (
+        _private("first").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=")
+        for each in (
+            {"alg": "HS256", "kid": "first"},
+            {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 300},
+        )
+    ]
+    signed = hmac.new(pem, b".".join(parts), hashlib.sha256).digest()
+    token = b".".join([*parts, base64.urlsafe_b64encode(signed).rstrip(b"=")]).decode()
+
+    assert _post_once(tmp_path, token).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": ""},
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer "},
+        {"authorization": "Basic abc"},
+        [("authorization", f"Bearer {_make_token()}"), ("authorization", "Bearer x")],
+    ],
+)
+def test_a_request_without_one_token_is_told_to_bring_one(
+    issuer: _Issuer, tmp_path: Path, headers: Any
+) -> None:
+    answer = _ask(tmp_path, lambda client: client.post("/invocations", json={}, headers=headers))
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert issuer.asked == 0
+
+
+@pytest.mark.parametrize(("late", "leeway", "status"), [(30, 60, 200), (90, 60, 401), (1, 0, 401)])
+def test_clocks_may_differ_by_the_leeway(
+    issuer: _Issuer, tmp_path: Path, late: int, leeway: int, status: int
+) -> None:
+    answer = _post_once(tmp_path, _make_token(exp=time.time() - late), leeway_seconds=leeway)
+
+    assert answer.status_code == status
+    if status == 401:
+        assert "The token has expired" in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/ping", 200),
+        ("GET", "/health", 200),
+        ("GET", "/v2/health/live", 200),
+        ("GET", "/v2/health/ready", 200),
+        ("GET", "/version", 401),
+        ("GET", "/metrics", 401),
+        ("GET", "/docs", 401),
+        ("GET", "/openapi.json", 401),
+        ("GET", "/v2", 401),
+        ("POST", "/events", 401),
+        ("POST", "/v2/models/churn/infer", 401),
+        ("POST", "/invocations/", 401),
+        ("POST", "//invocations", 401),
+        ("GET", "/ping/../metrics", 401),
+        ("GET", "/nowhere", 401),
+    ],
+)
+def test_probes_need_no_token_and_all_else_does(
+    issuer: _Issuer, tmp_path: Path, method: str, path: str, status: int
+) -> None:
+    answer = _ask(tmp_path, lambda client: client.request(method, f"http://server{path}"))
+
+    assert answer.status_code == status
+
+
+def test_a_key_that_comes_later_is_read_and_unknown_ones_make_no_traffic(
+    issuer: _Issuer, clock: _Clock, tmp_path: Path
+) -> None:
+    async def ask(client: httpx.AsyncClient) -> list[tuple[int, int]]:
+        seen = []
+
+        async def post(name: str) -> None:
+            seen.append(((await _post(client, _make_token(name))).status_code, issuer.asked))
+
+        await post("first")
+        await post("second")
+        clock.now += 31
+        issuer.keys = [_public("first"), _public("second")]
+        for _ in range(3):
+            await post("second")
+        for _ in range(3):
+            await post("unknown 0")
+        clock.now += 31
+        await post("unknown 0")
+        await post("unknown 0")
+        return seen
+
+    assert _ask(tmp_path, ask) == [
+        (200, 1),
+        (401, 1),
+        *[(200, 2)] * 3,
+        *[(401, 2)] * 3,
+        *[(401, 3)] * 2,
+    ]
+
+
+def test_a_key_that_was_withdrawn_is_not_taken_after_an_hour(
+    issuer: _Issuer, clock: _Clock, tmp_path: Path
+) -> None:
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        seen = [(await _post(client, _make_token())).status_code]
+        issuer.keys = [_public("second")]
+        clock.now += 3601
+        return [*seen, (await _post(client, _make_token())).status_code]
+
+    assert _ask(tmp_path, ask) == [200, 401]
+
+
+def test_keys_are_kept_for_a_day_where_the_issuer_is_silent(
+    issuer: _Issuer, clock: _Clock, tmp_path: Path
+) -> None:
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        seen = [(await _post(client, _make_token())).status_code]
+        issuer.error = OSError("no route")
+        for seconds in (7200, 70_000, 10_000):
+            clock.now += seconds
+            seen.append((await _post(client, _make_token())).status_code)
+        return seen
+
+    assert _ask(tmp_path, ask) == [200, 200, 200, 503]
+
+
+@pytest.mark.parametrize("error", [OSError("no route"), ValueError("no JSON")])
+def test_without_keys_nothing_is_said_of_a_token(
+    issuer: _Issuer, clock: _Clock, tmp_path: Path, error: Exception
+) -> None:
+    issuer.error = error
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        made = [await _post(client, _make_token()), await _post(client, _make_token())]
+        issuer.error = None
+        clock.now += 31
+        return [*made, await _post(client, _make_token())]
+
+    first, second, third = _ask(tmp_path, ask)
+
+    assert [each.status_code for each in (first, second, third)] == [503, 503, 200]
+    assert first.headers["retry-after"] == "30"
+    assert "no " not in first.text
+    assert issuer.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "algorithm", "more"), [("ec", "ES256", {}), ("first", "PS256", {"alg": "PS256"})]
+)
+def test_other_algorithms_are_the_deployers_choice(
+    issuer: _Issuer, tmp_path: Path, name: str, algorithm: str, more: dict[str, str]
+) -> None:
+    issuer.keys = [_public(name, **more)]
+
+    answer = _post_once(tmp_path, _make_token(name, algorithm), algorithms=("RS256", algorithm))
+
+    assert answer.status_code == 200
+
+
+def test_a_key_is_for_its_own_algorithm(issuer: _Issuer, tmp_path: Path) -> None:
+    issuer.keys = [_public("first", alg="RS256")]
+
+    token = _make_token(algorithm="PS256")
+    assert _post_once(tmp_path, token, algorithms=("RS256", "PS256")).status_code == 401
+
+
+def test_a_refused_token_is_counted_and_its_body_not_read(issuer: _Issuer, tmp_path: Path) -> None:
+    async def ask(client: httpx.AsyncClient) -> str:
+        async def body() -> Any:
+            yield b"{}"
+            pytest.fail("the body was read on")
+
+        await client.post("/invocations", content=body(), headers={"authorization": "Bearer x"})
+        headers = {"authorization": f"Bearer {_make_token()}"}
+        return (await client.get("/metrics", headers=headers)).text
+
+    assert 'route="token",status="401"' in _ask(tmp_path, ask)
+
+
+def test_settings_are_read() -> None:
+    more = {
+        "PACKAGER_JWT_AUDIENCE": "churn, other",
+        "PACKAGER_JWT_ALGORITHMS": "ES256, RS256",
+        "PACKAGER_JWT_LEEWAY_SECONDS": "5",
+    }
+
+    assert ServiceSettings.read({}).tokens is None
+    assert ServiceSettings.read(VARIABLES).tokens == TokenSettings(
+        issuer=ISSUER, audiences=(AUDIENCE,), keys=KEYS
+    )
+    assert ServiceSettings.read(VARIABLES | more).tokens == TokenSettings(
+        issuer=ISSUER,
+        audiences=("churn", "other"),
+        keys=KEYS,
+        algorithms=("ES256", "RS256"),
+        leeway_seconds=5.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PACKAGER_AUTH", "jtw", "none, jwt, and it is 'jtw'. Did you mean"),
+        ("PACKAGER_JWT_ISSUER", "", "needs PACKAGER_JWT_ISSUER"),
+        ("PACKAGER_JWT_AUDIENCE", " ", "needs PACKAGER_JWT_AUDIENCE"),
+        ("PACKAGER_JWT_AUDIENCE", ",", "needs PACKAGER_JWT_AUDIENCE"),
+        ("PACKAGER_JWT_KEYS", "", "needs PACKAGER_JWT_KEYS"),
+        ("PACKAGER_JWT_KEYS", "http://login.example.org/keys", "begins with https://"),
+        ("PACKAGER_JWT_KEYS", "file:///etc/passwd", "begins with https://"),
+        ("PACKAGER_JWT_KEYS", "https://[", "begins with https://"),
+        ("PACKAGER_JWT_ALGORITHMS", "HS256", "must be of RS256"),
+        ("PACKAGER_JWT_ALGORITHMS", "RS256,none", "it has 'none'"),
+        ("PACKAGER_JWT_LEEWAY_SECONDS", "301", "must be 0 to 300"),
+        ("PACKAGER_JWT_LEEWAY_SECONDS", "-1", "at least 0"),
+    ],
+)
+def test_settings_that_cannot_be_used_stop_the_server(variable: str, value: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said.replace("[", r"\[")) as raised:
+        ServiceSettings.read(VARIABLES | {variable: value})
+
+    assert variable in str(raised.value)
+
+
+def test_an_image_that_checks_no_tokens_does_not_serve_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "handlers.http.bearer_tokens", None)
+    service = serving.service(_Constant(), tmp_path, tokens=SETTINGS)
+
+    with pytest.raises(ValueError, match="Build the artifact with --auth jwt"):
+        container.make_app(service, tmp_path)
+
+
+def test_a_server_without_tokens_imports_nothing_of_them() -> None:
+    asked = "import sys, handlers.container; print({'jwt', 'cryptography'} & {*sys.modules})"
+
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"
+
+
+@contextmanager
+def _publishing(body: bytes, status: int = 200) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("location", "/elsewhere")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/keys"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_keys_are_read_that_sign() -> None:
+    keys = [
+        _public("first", use="sig"),
+        _public("second", use="enc"),
+        {"kty": "oct", "k": "c2VjcmV0", "kid": "shared"},
+        _public("ec"),
+    ]
+    with _publishing(json.dumps({"keys": keys}).encode()) as address:
+        found = bearer_tokens.read_keys(address)
+
+    assert [each["kid"] for each in found] == ["first", "ec"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 200),
+        (b"{}", 200),
+        (b"[]", 200),
+        (b'{"keys": [1]}', 200),
+        (b'{"keys": [{}]}', 200),
+        (b"[" * 100_000, 200),
+        (b"x" * 1_000_001, 200),
+        (b"", 302),
+        (b"", 404),
+    ],
+)
+def test_what_has_no_keys_is_refused(body: bytes, status: int) -> None:
+    with (
+        _publishing(body, status) as address,
+        pytest.raises((OSError, ValueError)),
+    ):
+        bearer_tokens.read_keys(address)
