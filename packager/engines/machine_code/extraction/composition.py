@@ -10,12 +10,16 @@ from packager.engines.machine_code.extraction import index
 from packager.engines.machine_code.extraction.index import ESTIMATORS, TRANSFORMERS, Answer, Fitted
 from packager.engines.machine_code.extraction.program import Program, UnsupportedError
 from packager.engines.machine_code.extraction.tables import (
+    NUMPY,
     Table,
     common_kind,
+    compute,
     gather,
     join_tables,
     table_of,
 )
+
+_REAL = {"float64": "double", "float32": "float"}
 
 
 @index.reads(TRANSFORMERS, "sklearn.Pipeline")
@@ -43,9 +47,14 @@ def estimate_search(model: Fitted, program: Program, table: Table) -> Answer:
 
 @index.reads(TRANSFORMERS, "sklearn.ColumnTransformer")
 def transform_columns(model: Fitted, program: Program, table: Table) -> Table:
+    weights = model.transformer_weights or {}
     parts = [
-        index.transform(step, program, select_columns(model, table, columns))
-        for _name, step, columns in model.transformers_
+        _weigh(
+            program,
+            index.transform(step, program, select_columns(model, table, columns)),
+            weights.get(name),
+        )
+        for name, step, columns in model.transformers_
         if not (isinstance(step, str) and step == "drop") and np.size(columns) != 0
     ]
     return _stack(program, [part for part in parts if part.width], as_table=_answers_table(model))
@@ -58,15 +67,27 @@ def transform_union(model: Fitted, program: Program, table: Table) -> Table:
     for name, step in model.transformer_list:
         if isinstance(step, str) and step == "drop":
             continue
-        part = index.transform(step, program, table)
-        if weights.get(name) is not None:
-            block = gather(program, part, common_kind(part))
-            by = np.full(block.width, float(weights[name]))
-            part = table_of(
-                program.add("arithmetic", [block], "double", block.width, sign="*", constants=by)
-            )
-        parts.append(part)
+        parts.append(_weigh(program, index.transform(step, program, table), weights.get(name)))
     return _stack(program, parts, as_table=_answers_table(model))
+
+
+def _weigh(program: Program, part: Table, weight: Fitted) -> Table:
+    """Each column times the part's weight, in the kind that numpy multiplies them in.
+
+    Raises UnsupportedError for words, and for whole numbers times a whole number.
+    """
+    if weight is None:
+        return part
+    weighed = []
+    for column in part.columns:
+        common = common_kind(Table((column,))) if column.block.kind != "bool" else "bool"
+        name = (np.ones(1, NUMPY[common]) * weight).dtype.name
+        if name not in _REAL:
+            raise UnsupportedError(f"columns of {common} times a weight of {weight!r}")
+        block = gather(program, Table((column,)), _REAL[name])
+        by = np.full(1, weight).astype(name)
+        weighed.append(column._replace(block=compute(program, block, "*", by), at=0))
+    return Table(tuple(weighed))
 
 
 def _answers_table(model: Fitted) -> bool:
