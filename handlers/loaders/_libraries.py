@@ -20,12 +20,15 @@ _DTYPES: Final = {1: "<f8", 2: "<f4", 3: "<i8", 4: "<i4", 5: "|b1", 6: "|O"}
 """By the code of a kind: what a buffer of it holds. Text is an array of words before it is one."""
 _HEAD: Final = 5
 _MOST_COLUMNS: Final = 1 << 20
+NONE: Final = 1
+NAN: Final = 2
+"""Of a missing word: what it is in the model's own frame."""
 _ALL_ANSWERED: Final = -1
 _NO_MEMORY: Final = -2
 
 
 class Column(ctypes.Structure):
-    """Addresses of one column's buffers: numbers, or bytes of text with offsets and truths."""
+    """Addresses of one column's buffers: numbers, or bytes of text, offsets and what is missing."""
 
     # ctypes reads it once, when the class is made
     _fields_ = (  # type: ignore[mutable-override]

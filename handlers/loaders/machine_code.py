@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from handlers.loaders._libraries import Column, Entry
+from handlers.loaders._libraries import NAN, NONE, Column, Entry
 from handlers.loaders.compiled import Compiled
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ else:
 class Library:
     """A compiled model as `compiled.Compiled` asks a session.
 
-    `options` has `labels` (what a position stands for, and their `label_dtype`) and
-    `missing_text`. How wide an answer is and which columns are read the library itself says.
+    `options` has `labels` (what a position stands for, and their `label_dtype`), `missing_text`
+    and `nan_beside_words` (a null in a column with words is NaN, as pandas 3 reads it). How wide
+    an answer is and which columns are read the library itself says.
     """
 
     def __init__(self, path: Path, options: Options) -> None:
@@ -39,6 +40,7 @@ class Library:
         self._entry = Entry(path, options)
         self._written = np.dtype(self._entry.written)
         self._missing: str | None = options.get("missing_text")
+        self._beside_words = NAN if options.get("nan_beside_words") else NONE
         labels = options.get("labels")
         self._labels = None if labels is None else np.array(labels, options["label_dtype"])
 
@@ -72,7 +74,8 @@ class Library:
         np.cumsum([len(part) for part in parts], out=offsets[1:])
         # never empty: a pointer to nothing is read nowhere, but may not be null
         whole = np.frombuffer(b"".join(parts) + b"\0", np.uint8)
-        missing = np.array([word == self._missing for word in words], np.uint8)
+        null = [word == self._missing for word in words]
+        missing = np.array(null, np.uint8) * (NONE if all(null) else self._beside_words)
         held += [offsets, whole, missing]
         return Column(whole.ctypes.data, offsets.ctypes.data, missing.ctypes.data)
 

@@ -11,7 +11,7 @@ from array import array as buffer
 from collections.abc import Mapping
 from itertools import accumulate
 
-from handlers.loaders._libraries import Column, Entry
+from handlers.loaders._libraries import NAN, NONE, Column, Entry
 from handlers.scoring.schema import np
 
 TYPE_CHECKING = False
@@ -54,6 +54,7 @@ class PlainLibrary:
         self._tail: tuple[int, ...] = tuple(options["shape"])
         self._labels: list[object] | None = options.get("labels")
         self._missing: str | None = options.get("missing_text")
+        self._beside_words = NAN if options.get("nan_beside_words") else NONE
         self._names: list[str] | None = options.get("names")
         self._refuses_none = bool(options.get("empty"))
 
@@ -109,7 +110,9 @@ class PlainLibrary:
         whole = buffer("b", text.encode("utf-8", "surrogatepass") + b"\0")
         missing = buffer("b", bytes(len(words)))
         if self._missing in words:
-            missing = buffer("b", [word == self._missing for word in words])
+            null = [word == self._missing for word in words]
+            code = NONE if all(null) else self._beside_words
+            missing = buffer("b", [code if each else 0 for each in null])
         held += [offsets, whole, missing]
         return Column(*(each.buffer_info()[0] for each in (whole, offsets, missing)))
 

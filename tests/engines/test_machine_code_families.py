@@ -17,9 +17,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -389,3 +389,60 @@ def test_settings_of_answering_that_no_booster_has_are_refused(name: str, tmp_pa
 def test_missing_values_by_their_usual_name_are_none_of_these(tmp_path: Path) -> None:
     model = xgboost.XGBRegressor(n_estimators=2, missing=np.nan, n_jobs=1)
     assert hold(model, ANSWERS, tmp_path, NUMBERS).state == "compiled"
+
+
+WEIGHED: Final = (
+    {"n": 2.5},
+    {"n": 0.3, "f": 2},
+    {"n": 1e-3, "f": 0.3, "w": 0.7, "p": 1.5},
+)
+
+
+@pytest.mark.parametrize("weights", WEIGHED)
+def test_the_weights_of_parts_are_multiplied_with(
+    weights: dict[str, float], tmp_path: Path
+) -> None:
+    parts = [
+        ("n", StandardScaler(), ["num 0"]),
+        ("f", "passthrough", ["f.32"]),
+        ("w", OneHotEncoder(handle_unknown="ignore"), ['word "*/']),
+        ("p", "passthrough", ["flag"]),
+    ]
+    prepare = ColumnTransformer(parts, transformer_weights=weights)
+    found = hold(make_pipeline(prepare, KNeighborsRegressor(1)), ANSWERS, tmp_path)
+    assert found.state == "compiled", found.refused
+    assert found.wrong == []
+
+
+def test_a_weight_of_floats_is_multiplied_in_floats(tmp_path: Path) -> None:
+    union = FeatureUnion(
+        [("a", "passthrough"), ("b", StandardScaler())], transformer_weights={"a": 0.3}
+    )
+    model = make_pipeline(union, DecisionTreeRegressor())
+    found = hold(model, TABLE["f.32"] * 7, tmp_path, ["f.32"])
+    assert found.state == "compiled", found.refused
+    assert found.exact
+
+
+FILLED: Final = {
+    "words": SimpleImputer(strategy="constant", fill_value="none"),
+    "the usual": SimpleImputer(strategy="most_frequent"),
+}
+
+
+@pytest.mark.parametrize("name", [*sorted(FILLED), "a category"])
+def test_a_null_is_what_the_frame_makes_of_it(name: str, tmp_path: Path) -> None:
+    """From version 3 on pandas has NaN for a null that has words beside it."""
+    words = np.array(["a", None, "été"], dtype=object)[np.arange(ROWS) % 3]
+    table = pd.DataFrame({"word": pd.Series(words, dtype=object), "n": np.arange(ROWS) / 7})
+    trained = table if name == "a category" else table.fillna({"word": "b"})
+    steps = [FILLED[name]] if name in FILLED else []
+    prepare = ColumnTransformer(
+        [("w", make_pipeline(*steps, OneHotEncoder(handle_unknown="ignore")), ["word"])]
+    )
+    model = make_pipeline(prepare, DecisionTreeRegressor())
+    model.fit(
+        pd.DataFrame({n: each.to_numpy() for n, each in trained.items()}), np.arange(ROWS) % 3
+    )
+    found = compare(model, table, trained, "predict", tmp_path)
+    assert found.state == "compiled", found.refused

@@ -48,7 +48,8 @@ __asm__(".section .rodata\\n.balign 64\\n.globl constants\\n.hidden constants\\n
         ".incbin \\"constants.bin\\"\\n.byte 0\\n.previous\\n");
 extern const unsigned char constants[] __attribute__((visibility("hidden")));
 
-/* One column of a request; text has offsets (one more than rows), and missing may be null. */
+/* One column of a request; text has offsets (one more than rows), and missing may be null: it has
+   1 where a word is None, 2 where it is NaN. */
 struct column { const void *values; const int64_t *offsets; const uint8_t *missing; };
 struct text { const uint8_t *bytes; int64_t length; int64_t missing; };
 
@@ -56,7 +57,7 @@ __attribute__((unused))
 static void read_text(const struct column *column, int64_t row, struct text *found) {
   found->bytes = (const uint8_t *)column->values + column->offsets[row];
   found->length = column->offsets[row + 1] - column->offsets[row];
-  found->missing = column->missing != 0 && column->missing[row] != 0;
+  found->missing = column->missing ? column->missing[row] : 0;
 }
 
 __attribute__((unused))

@@ -10,6 +10,7 @@ import numpy as np
 from handlers.loaders import machine_code
 from packager.engines.machine_code.edges import Edges
 from packager.engines.machine_code.extraction.program import Program
+from packager.engines.machine_code.extraction.tables import version_of
 from packager.engines.proof import parity, test_rows
 from packager.engines.proof.inputs import Inputs
 from packager.engines.proof.model_under_test import Case
@@ -36,6 +37,10 @@ class LibraryCase(Case):
 
     def _ends(self, row: Table) -> dict[str, list[float]]:  # noqa: ARG002 - of the base
         return {}
+
+    def _takes_null(self) -> bool:
+        """One column may take what another refuses: the library refuses it by itself."""
+        return any(each.expected is not None for each in self._list_nulls())
 
     @classmethod
     def of_registered(cls, registered: Registered, program: Program, wanted: Entry) -> LibraryCase:
@@ -101,6 +106,8 @@ def describe_options(case: LibraryCase) -> Entry:
         labels = np.asarray(case.model.classes_)
         options["labels"] = labels.tolist()
         options["label_dtype"] = "object" if labels.dtype.kind in "UO" else labels.dtype.str
+    if "missing_text" in options and version_of("pandas") >= (3, 0):
+        options["nan_beside_words"] = True
     return options
 
 

@@ -55,9 +55,11 @@ def join_tables(tables: Sequence[Table]) -> Table:
 
 
 def with_value(row: Table, name: str, value: object) -> Table:
-    """The same single row with one cell changed, of the column's dtype."""
+    """The same rows with one column changed, of the column's dtype."""
+    dtype = row[name].dtype
+    cells = np.full(size(row), value, dtype=object if dtype.kind == "O" else None)
     with np.errstate(over="ignore", invalid="ignore"):
-        return {**row, name: np.array([value]).astype(row[name].dtype)}
+        return {**row, name: cells.astype(dtype)}
 
 
 def neighbours(threshold: float, dtype: npt.DTypeLike) -> list[float]:
@@ -237,29 +239,32 @@ def _bisect_thresholds(
 
 
 def specials(
-    row: Table, inputs: Inputs, seen: frozenset[str | float]
+    rows: Table, inputs: Inputs, seen: frozenset[str | float]
 ) -> Iterator[tuple[str, Table]]:
-    """Single rows with one cell that is missing, extreme, unseen, or a category that was seen."""
+    """The rows with one column that is missing, extreme, unseen, or a category that was seen."""
     words = sorted(each for each in seen if isinstance(each, str))
     numbers = sorted(each for each in seen if not isinstance(each, str))
     numbers = [*numbers[:_MOST_NUMBERS], numbers[-1] + 1, numbers[0] - 1] if numbers else []
     types = {column.name: column.type for column in inputs.columns}
     # of a picture some cells will do
-    every = max(1, len(row) // _MOST_COLUMNS) if inputs.tail else 1
-    for name, column in list(row.items())[::every]:
+    every = max(1, len(rows) // _MOST_COLUMNS) if inputs.tail else 1
+    for name, column in list(rows.items())[::every]:
         kind = column.dtype.kind
         if kind in "fiub":
-            for value in _list_extremes(row, name, numbers):
-                yield f"{name} is {value}", with_value(row, name, value)
+            for value in _list_extremes(rows, name, numbers):
+                yield f"{name} is {value}", with_value(rows, name, value)
         elif types.get(name) == "string":
             for word in (*_UNSEEN, *words):
-                yield f"{name} is {word!r}", {**row, name: np.array([word], dtype=object)}
-            yield f"{name} is missing", {**row, name: np.array([None], dtype=object)}
+                yield f"{name} is {word!r}", with_value(rows, name, word)
+            null = with_value(rows, name, None)
+            yield f"{name} is missing", null
+            # pandas 3 makes NaN of a null that has words beside it
+            yield f"{name} is missing beside words", join_tables([null, rows])
 
 
-def _list_extremes(row: Table, name: str, numbers: Sequence[float]) -> Sequence[float]:
+def _list_extremes(rows: Table, name: str, numbers: Sequence[float]) -> Sequence[float]:
     """Values of a column of numbers or truths; `numbers` are those that the model has seen."""
-    dtype = row[name].dtype
+    dtype = rows[name].dtype
     if dtype.kind == "f":
         return (*SPECIAL, *numbers)
     if dtype.kind == "b":

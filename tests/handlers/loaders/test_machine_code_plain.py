@@ -114,6 +114,14 @@ def test_text_is_bytes_with_offsets_and_what_is_missing(tmp_path: Path) -> None:
         ask_both(path, options, [5])
 
 
+def test_a_null_is_another_value_beside_words_where_pandas_makes_it_one(tmp_path: Path) -> None:
+    path = build(tmp_path, (1, 1, 1, 0, 1, 6), "((double *)out)[at] = columns[0].missing[at];")
+    for more, beside in (({}, 1.0), ({"nan_beside_words": True}, 2.0)):
+        options = describe_options("object", missing_text="\0missing", **more)
+        assert ask_both(path, options, [None, "a", None]) == f"[{beside}, 0.0, {beside}]"
+        assert ask_both(path, options, [None, None]) == "[1.0, 1.0]"
+
+
 def test_what_the_model_refuses_is_refused(tmp_path: Path) -> None:
     path = build(tmp_path, (1, 1, 1, 0, 1, 1), "if (at == 1) return at;")
     with pytest.raises(ValueError, match="value of row 1"):

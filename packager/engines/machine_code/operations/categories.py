@@ -41,6 +41,8 @@ def _check_word(step: Step) -> None:
     check_array(step, "words", len(step.array("words")), "|u1")
     check_starts(step, "offsets", len(step.array("words")))
     _check_position(step, len(offsets) - 1)
+    if "missing_nan" in step.parameters:
+        check_whole(step, "missing_nan", -1, _MOST)
 
 
 def _write_word(step: Step) -> Iterable[str]:
@@ -50,13 +52,15 @@ def _write_word(step: Step) -> Iterable[str]:
         f"int64_t found = x->missing ? -1 : find_word(x, {constant(step, 'words')}, "
         f"{constant(step, 'offsets')}, {count});"
     )
-    yield from _finish(step, "x->missing")
+    none = step.parameters["missing"]
+    nan = step.parameters.get("missing_nan", none)
+    yield from _finish(step, "x->missing", f"x->missing == 2 ? {nan} : {none}")
 
 
-def _finish(step: Step, missing: str) -> Iterable[str]:
+def _finish(step: Step, missing: str, place: str) -> Iterable[str]:
     positions = constant(step, "positions")
     yield f"int64_t position = found < 0 ? -1 : {positions}[found];"
-    yield f"if ({missing}) position = {step.parameters['missing']};"
+    yield f"if ({missing}) position = {place};"
     if step.parameters["refuses"]:
         yield "if (position < 0) return 1;"
     yield f"{block(step)}[0] = position;"
@@ -82,7 +86,7 @@ def _write_number(step: Step) -> Iterable[str]:
         f"int64_t found = find_number(x, {constant(step, 'numbers')}, "
         f"{len(step.array('numbers'))});"
     )
-    yield from _finish(step, "x != x")
+    yield from _finish(step, "x != x", str(step.parameters["missing"]))
 
 
 def _check_one_hot(step: Step) -> None:
@@ -126,11 +130,13 @@ def _check_fill_text(step: Step) -> None:
     if step.kind != "text" or step.width != 1:
         raise step.fail("words of another form")
     check_array(step, "word", len(step.array("word")), "|u1")
+    if "fills" in step.parameters:
+        check_whole(step, "fills", 1, 4)
 
 
 def _write_fill_text(step: Step) -> Iterable[str]:
     yield f"{block(step)}[0] = {block(step.inputs[0])}[0];"
-    yield f"if ({block(step)}[0].missing) {{"
+    yield f"if ({block(step)}[0].missing & {step.parameters.get('fills', 3)}) {{"
     yield f"  {block(step)}[0].bytes = {constant(step, 'word')};"
     yield f"  {block(step)}[0].length = {len(step.array('word'))};"
     yield f"  {block(step)}[0].missing = 0;"

@@ -67,7 +67,7 @@ def _find_word(program: Program, column: Column, known: Array, *, refuses: bool)
         for at, each in enumerate(values)
         if isinstance(each, str)
     }
-    if len(nulls) > 1 or len(words) + len(nulls) != len(values):
+    if len(words) + len(nulls) != len(values):
         raise UnsupportedError("categories of a text column that are no words")
     ordered = sorted(words)
     offsets = np.cumsum([0] + [len(each) for each in ordered]).astype(np.int64)
@@ -79,7 +79,8 @@ def _find_word(program: Program, column: Column, known: Array, *, refuses: bool)
         words=np.frombuffer(b"".join(ordered), np.uint8),
         offsets=offsets,
         positions=np.array([words[each] for each in ordered], np.int64),
-        missing=nulls[0] if nulls else UNKNOWN,
+        missing=next((at for at in nulls if values[at] is None), UNKNOWN),
+        missing_nan=next((at for at in nulls if values[at] is not None), UNKNOWN),
         refuses=bool(refuses),
     )
 

@@ -18,6 +18,7 @@ from packager.engines.machine_code.extraction.tables import (
     gather,
     join_tables,
     table_of,
+    version_of,
 )
 
 _FLOATS = ("double", "float")
@@ -167,29 +168,33 @@ def _with_indicator(model: Fitted, program: Program, table: Table, filled: Table
 def _impute_text(model: Fitted, program: Program, table: Table) -> Table:
     if getattr(model, "add_indicator", False):
         raise UnsupportedError("an indicator of missing words")
-    if not _fills_null(model, table.width):
+    # a request's null is None alone, and with pandas 3 NaN in a column that has words too
+    nulls = [(1, None), (2, np.nan)][: 2 if version_of("pandas") >= (3, 0) else 1]
+    kinds = [bit for bit, null in nulls if _fills_null(model, table.width, null)]
+    if not kinds:
         return table
     found = []
     for column, word in zip(table.columns, model.statistics_):
         if column.block.kind != "text" or not isinstance(word, str):
             raise UnsupportedError("a SimpleImputer over words and numbers")
-        found.append(program.add("fill_text", [column.block], "text", 1, word=_encode(word)))
+        given = {"word": _encode(word), "fills": sum(kinds)}
+        found.append(program.add("fill_text", [column.block], "text", 1, **given))
     return Table(
         tuple(column._replace(block=block, at=0) for column, block in zip(table.columns, found))
     )
 
 
-def _fills_null(model: Fitted, width: int) -> bool:
-    """Tell whether a null counts as missing: where NaN does, null may stay as it is.
+def _fills_null(model: Fitted, width: int, null: object) -> bool:
+    """Tell whether None, or NaN, counts as missing: where one does, the other may stay as it is.
 
     Raises UnsupportedError where it is refused.
     """
-    row = np.full((1, width), None, dtype=object)
+    row = np.full((1, width), null, dtype=object)
     try:
         filled = np.asarray(model.transform(row), dtype=object)
     except (TypeError, ValueError) as error:
         raise UnsupportedError("a SimpleImputer that refuses a missing word") from error
-    return all(each is not None for each in filled.ravel())
+    return all(isinstance(each, str) for each in filled.ravel())
 
 
 def _encode(word: str) -> Array:
