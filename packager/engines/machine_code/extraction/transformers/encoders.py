@@ -122,7 +122,8 @@ def encode_as_ones(model: Fitted, program: Program, table: Table) -> Table:
         groups = group_infrequent(model, at, len(known))
         count = max(groups) + 1
         place = block
-        if groups != list(range(len(known))):
+        # a group of one category that is the last moves none, and takes unseen words all the same
+        if has_infrequent(model, at):
             rest = UNKNOWN if unknown in ("ignore", "error") else count - 1
             codes = np.array([*groups, rest], np.float64)
             place = program.add("look_up", [block], "int64", 1, at=0, constants=codes)
@@ -135,12 +136,16 @@ def encode_as_ones(model: Fitted, program: Program, table: Table) -> Table:
     return join_tables(parts)
 
 
+def has_infrequent(model: Fitted, at: int) -> bool:
+    """Tell whether some categories of a column share a place."""
+    enabled = getattr(model, "_infrequent_enabled", False)
+    return bool(enabled) and model._default_to_infrequent_mappings[at] is not None
+
+
 def group_infrequent(model: Fitted, at: int, count: int) -> list[int]:
     """By category its place among the frequent ones; all infrequent ones share the last."""
-    if getattr(model, "_infrequent_enabled", False):
-        mapping = model._default_to_infrequent_mappings[at]
-        if mapping is not None:
-            return [int(each) for each in mapping]
+    if has_infrequent(model, at):
+        return [int(each) for each in model._default_to_infrequent_mappings[at]]
     return list(range(count))
 
 
