@@ -266,11 +266,12 @@ def _plans(
                 raise
             dropped += _explain_dropped(each, error)
             continue
-        said = _explain_plan(setting, question, each, (lock, decided))
+        model = _lines.tell_versions(setting.model, lock)
+        said = _explain_plan(replace(setting, model=model), question, each, (lock, decided))
         plans.append(
             BuildPlan(
                 request=request,
-                model=setting.model,
+                model=model,
                 flavor=flavor.name,
                 engine=each.engine,
                 tier=each.tier,

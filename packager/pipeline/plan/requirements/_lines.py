@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 from packager.environments import virtual_environments
 from packager.pipeline.plan.requirements import _conda, _pins, _recorded, _refusals
 from packager.system.redaction import redact
-from packager.types import Architecture, LineChange, ResolvedModel
+from packager.types import Architecture, LineChange, Lock, ResolvedModel
 
 _EDITABLE: Final = "-e "
 _LISTED_APART: Final = 5
@@ -38,6 +38,7 @@ _GARBLED: Final = re.compile(
     r"([A-Za-z0-9][\w.-]{0,200})\s*(?:\[[^\[\]]{0,200}\]\s*)?(?:===?|~=?|\^|[<>]=?|=[<>]|!=)\s*[^\s=].*"
 )
 """A name, and a version in a form that Python's index has never had, or has no more."""
+_NO_WHEEL: Final = "no wheel answers it"
 _MACHINES: Final[Mapping[Architecture, str]] = {"x86_64": "x86_64", "arm64": "aarch64"}
 _MINORS: Final = tuple(f"3.{minor}" for minor in range(8, 16))
 """Pythons that a marker may be meant for."""
@@ -198,6 +199,29 @@ def _list_held(model: ResolvedModel) -> tuple[str, ...]:
     return tuple(pins) if all(pins) else ()
 
 
+def tell_versions(model: ResolvedModel, lock: Lock) -> ResolvedModel:
+    """The model with the version that ships of a pin that no wheel answers: others require it."""
+    return replace(
+        model,
+        requirements=replace(
+            model.requirements,
+            changes=tuple(_tell_version(each, lock) for each in model.requirements.changes),
+        ),
+    )
+
+
+def _tell_version(change: LineChange, lock: Lock) -> LineChange:
+    shipped = lock.version(_pins.name_line(change.line))
+    if change.used or shipped is None or not change.reason.startswith(_NO_WHEEL):
+        return change
+    why = (
+        f"{_NO_WHEEL}; what else is installed requires it and gets {shipped}, with which your "
+        "registered model is asked too. For your version, build a wheel of it with `pip wheel` "
+        "and name its folder in UV_FIND_LINKS"
+    )
+    return replace(change, reason=why)
+
+
 def list_refused(
     model: ResolvedModel,
     declared: Mapping[str, str],
@@ -292,8 +316,7 @@ def _replace_wheelless(
         return LineChange(line=line, used=public, reason="no index that is asked has that build")
     if explain_need(canonicalize_name(requirement.name)):
         return None
-    why = "no wheel answers it, and nothing that the model names needs it"
-    return LineChange(line=line, reason=why)
+    return LineChange(line=line, reason=f"{_NO_WHEEL}, and nothing that the model names needs it")
 
 
 def _replace_dependent(

@@ -579,6 +579,32 @@ def test_a_package_without_wheels_leaves_the_plan(
     assert "docopt==0.6.2" not in found.model.requirements.lines
 
 
+def test_a_pin_without_wheels_that_another_requires_says_which_version_ships(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = test_plan._index(brings={"scikit-learn": ("autograd-gamma",)})
+    index = test_plan._use(
+        monkeypatch, replace(known, versions={**known.versions, "autograd-gamma": ("0.4.2",)})
+    )
+
+    def lock(wanted: Wanted) -> Lock:
+        if "autograd-gamma==0.5.0" in wanted.requirements:
+            raise UnresolvableError("Because autograd-gamma==0.5.0 has no usable wheels")
+        return index.lock(wanted)
+
+    monkeypatch.setattr(lockfile, "lock", lock)
+    lines = (*PINS, "autograd-gamma==0.5.0")
+    found = test_plan._plan(
+        test_plan._model(tmp_path / "m", requirements=Requirements(lines=lines))
+    )[0]
+
+    assert found.lock.version("autograd-gamma") == "0.4.2"
+    assert not test_plan._said(found, "nothing that the model names needs it")
+    assert test_plan._said(found, "requires it and gets 0.4.2, with which your registered model")
+    (change,) = found.model.requirements.changes
+    assert "UV_FIND_LINKS" in change.reason
+
+
 def test_a_package_without_wheels_that_idle_ones_require_leaves_the_plan(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
