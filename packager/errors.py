@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
@@ -35,6 +37,20 @@ _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule": ("timer",),
 }
 """Other names of the same thing: spelling alone would lead from amd64 to arm64."""
+
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL_IN_WORDS: Final = re.compile(rf"\[Errno (?:{'|'.join(map(str, sorted(_FULL)))})\]")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether a failure of the system is that the disk, or the user's share of it, is full.
+
+    `shutil` makes one error without a number of all that failed while it copied a tree.
+    """
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in _FULL or (error.errno is None and bool(_FULL_IN_WORDS.search(str(error))))
 
 
 class PackagerError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from inspect import getdoc
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -18,7 +18,7 @@ from packager.cli._doctor import doctor
 from packager.cli._operate import replay, rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
 from packager.commands import console
-from packager.errors import PackagerError
+from packager.errors import PackagerError, StorageError, is_disk_full
 
 app = typer.Typer(
     name="packager",
@@ -67,18 +67,32 @@ def _run_top(
     pass
 
 
+def _end_failed(error: PackagerError) -> NoReturn:
+    """Say what failed, and end with its exit code."""
+    if "--json" in sys.argv:
+        kind = type(error).__name__.removesuffix("Error")
+        message = str(error).encode("utf-8", "backslashreplace").decode()
+        typer.echo(json.dumps({"error": kind, "message": message}, ensure_ascii=False))
+    console.show_error(error)
+    sys.exit(error.exit_code)
+
+
 def main() -> None:
     """Run a command; a PackagerError becomes its exit code and, with --json, an object."""
     answer_signals()
     try:
         app()
     except PackagerError as error:
-        if "--json" in sys.argv:
-            kind = type(error).__name__.removesuffix("Error")
-            message = str(error).encode("utf-8", "backslashreplace").decode()
-            typer.echo(json.dumps({"error": kind, "message": message}, ensure_ascii=False))
-        console.show_error(error)
-        sys.exit(error.exit_code)
+        _end_failed(error)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        _end_failed(
+            StorageError(
+                f"The disk is full: {error}. Free space (`packager cache prune --max-size 10GB`), "
+                "or set TMPDIR or PACKAGER_CACHE to a larger disk."
+            )
+        )
     except SystemExit as end:
         # typer makes an exit of an interrupt
         if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):

@@ -22,20 +22,17 @@ cache = typer.Typer(
     help="What is kept between builds: environments, recorded answers, tools, served models.",
     no_args_is_help=True,
 )
-_BYTES: Final = (
-    {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-    | {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-    | {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
-)
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def read_bytes(text: str) -> int:
     """A size as a person writes it. Raises BadParameter for anything else."""
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([A-Za-z]*)", text.strip())
-    if found is None or found[2].upper() not in _BYTES:
+    from packager.system import cache as _cache
+
+    size = _cache.parse_size(text)
+    if size is None:
         raise typer.BadParameter(f"{text!r} is not a size: write 10GB or 500MB, for example")
-    return int(float(found[1]) * _BYTES[found[2].upper()])
+    return size
 
 
 def read_seconds(text: str) -> int:

@@ -6,19 +6,16 @@ import importlib.util
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from packager.environments import interpreters, uv_command
+from packager.environments import disk_room, interpreters, uv_command
 from packager.errors import PackagerError
-from packager.system import cache, sandbox
+from packager.system import sandbox
 from packager.types import MachineCheck, MachineReport
 
-LEAST_FREE_BYTES: Final = 5_000_000_000
-"""Room that a build of a usual model takes: its environments, the tree and the zip."""
 _INDEX_SECONDS: Final = 60.0
 _PROBE: Final = b"packaging\n"
 """A small package that every index with wheels has."""
@@ -131,26 +128,16 @@ def _check_index() -> Iterable[MachineCheck]:
 
 def _check_room(folder: Path) -> Iterable[MachineCheck]:
     """Check the three places that a build writes to."""
-    places = {"TMPDIR": Path(tempfile.gettempdir()), "output folder": folder}
-    try:
-        places["cache"] = cache.root()
-    except PackagerError as error:
-        yield _describe_room("cache", None, str(error))
-    for name, path in places.items():
-        there = next((each for each in (path, *path.parents) if each.is_dir()), Path("/"))
-        yield _describe_room(name, shutil.disk_usage(there).free, str(path))
-
-
-def _describe_room(name: str, free: int | None, about: str) -> MachineCheck:
-    return MachineCheck(
-        name=f"disk, {name}",
-        works=free is not None and free >= LEAST_FREE_BYTES,
-        needed=free is None,
-        found=about if free is None else f"{free / 1e9:.1f} GB free in {about}",
-        lost="a build of a large model stops with exit code 9",
-        remedy="free space (`packager cache prune --max-size 10GB`), or set TMPDIR or "
-        "PACKAGER_CACHE to a larger disk",
-    )
+    for room in disk_room.list_rooms(folder):
+        free = room.free_bytes
+        yield MachineCheck(
+            name=f"disk, {room.name}",
+            works=room.is_enough,
+            needed=free is None,
+            found=room.about if free is None else f"{free / 1e9:.1f} GB free in {room.path}",
+            lost="a build of a large model stops with exit code 9",
+            remedy=disk_room.REMEDY,
+        )
 
 
 def _check_programs() -> Iterable[MachineCheck]:

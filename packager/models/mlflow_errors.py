@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import re
@@ -13,7 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from packager.errors import ModelNotFoundError, RegistryUnavailableError, StorageError
+from packager.errors import (
+    ModelNotFoundError,
+    RegistryUnavailableError,
+    StorageError,
+    is_disk_full,
+)
 from packager.system.redaction import hide_users
 
 # only where the user has not set them: answer within seconds, send nothing home, draw no bars
@@ -111,8 +115,7 @@ def explain_error(
 ) -> ModelNotFoundError | RegistryUnavailableError | StorageError:
     words = without_password(_first_words(str(error)))
     text = f"{type(error).__name__} {error}"
-    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
-    if full or _FULL.search(text):
+    if is_disk_full(error) or _FULL.search(text):
         return StorageError(f"{uri} does not fit on the disk under {into}.\n{words}")
     if isinstance(error, ImportError):
         module = (error.name or "").partition(".")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from packager.errors import (
     ModelNotFoundError,
     RegistryUnavailableError,
     StorageError,
+    is_disk_full,
 )
 from packager.models.model_documents import MOST_TEXT
 
@@ -221,7 +221,7 @@ def storage_or_source(
 ) -> StorageError | RegistryUnavailableError:
     """Tell whose fault a failed copy was: our disk's, or the source's."""
     named = str(error.filename or "")
-    if error.errno in {errno.ENOSPC, errno.EDQUOT} or named.startswith(str(into)):
+    if is_disk_full(error) or named.startswith(str(into)):
         return StorageError(
             f"{path.name} cannot be written to {into}: {error.strerror}.\n"
             "Free some space, or set TMPDIR to a folder on a larger disk."

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from packager.engines import compile_model
 from packager.environments import resolver_memory
+from packager.environments.disk_room import warn_of_room
 from packager.errors import (
     PackagerError,
     UnprovenError,
@@ -35,7 +36,7 @@ from packager.pipeline.plan import check, check_provable, plan
 from packager.pipeline.resolve import resolve
 from packager.pipeline.slim import Begun, begin_slimming, has_same_tree, leaves_memory, slim
 from packager.pipeline.verify import ask_model, verify, work_ahead, work_for_later
-from packager.system import atomic_output, process
+from packager.system import atomic_output, cache, process
 from packager.types import (
     BESIDE,
     BuildPlan,
@@ -109,6 +110,7 @@ def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
             _check_end(request, model, attempts)
             _build_planned(attempts, place)
             reuse.keep_artifact(key, place.out)
+            cache.keep_within_limit()
         resolved = resolver_memory.explain_age()
     if said:
         _LOG.info("%s", said)
@@ -119,9 +121,14 @@ def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
 def _planning(
     request: BuildRequest, registry: ModelRegistry
 ) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], atomic_output.Place]]:
-    """Yield the first two stages' results; the place's output becomes the output folder."""
+    """Yield the first two stages' results; the place's output becomes the output folder.
+
+    Raises ConfigurationError for a size of the cache that is none.
+    """
     target = check(request)
     check_place(request)
+    cache.read_limit()
+    warn_of_room(request.output.folder)
     with atomic_output.replacing(request.output.folder) as place, _resolving(request):
         _begin_stage(Stage.RESOLVE)
         model = resolve(request, registry, place.stage("model"))
@@ -185,6 +192,7 @@ def plan_build(
     target = check(request)
     if as_built:
         check_place(request)
+        cache.read_limit()
         atomic_output.refuse_foreign(request.output.folder.absolute())
         atomic_output.check_writable(request.output.folder.absolute())
     with atomic_output.scratch() as place, _resolving(request):

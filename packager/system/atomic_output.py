@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packager.errors import ConfigurationError, StorageError
+from packager.errors import ConfigurationError, StorageError, is_disk_full
 from packager.system.scratch import make_scratch, remove_tree
 
 MARKER: Final = "report.json"
 """The file by which a folder is known as one of ours, which a new build may replace."""
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _MOST_NAME: Final = 200
 """Bytes of a partial folder's own part of its name: file systems take 255 in all."""
 _OF_PLACE: Final = {
@@ -148,7 +147,7 @@ def _disk_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_disk_full(error):
             raise StorageError(
                 f"The disk is full under {where}: {error}. Nothing was left behind; free space, "
                 "or set TMPDIR, PACKAGER_CACHE and --out to a larger disk."

@@ -29,7 +29,10 @@ from packager.types import BuildPlan, BuildRequest, ModelOptions, ResolvedModel
 _PREFIXES: Final = ("PACKAGER_", "MLFLOW_", "UV_", "OPENBLAS_", "OMP_", "MKL_", "BLIS_", "NPY_")
 _NAMES: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONHASHSEED", "PYTHONPATH")
 _WITHOUT_EFFECT: Final = frozenset(
-    {"PACKAGER_CACHE", "UV_CACHE_DIR", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"}
+    {
+        *("PACKAGER_CACHE", "PACKAGER_CACHE_MAX_SIZE", "UV_CACHE_DIR"),
+        *("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"),
+    }
 )
 """Where things are kept, and where the model is from: its content is what counts."""
 _PLACES: Final[Mapping[type, frozenset[str]]] = MappingProxyType(

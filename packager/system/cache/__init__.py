@@ -2,7 +2,7 @@
 
 An entry is a folder ROOT/KIND/KEY. It holds a manifest of its files (`_manifest`), which is
 compared with them whenever the entry is used (`_entries`). A process holds what it uses; `_upkeep`
-measures, checks and removes what nobody holds.
+measures, checks and removes what nobody holds, and `_limit` has it do so after a build.
 """
 
 from packager.system.cache._copies import copy_entry, is_copy, keep_copy
@@ -14,6 +14,7 @@ from packager.system.cache._entries import (
     remember,
     reserve_folder,
 )
+from packager.system.cache._limit import keep_within_limit, parse_size, read_limit
 from packager.system.cache._place import root
 from packager.system.cache._upkeep import (
     Entry,
@@ -34,8 +35,11 @@ __all__ = [
     "forget",
     "is_copy",
     "keep_copy",
+    "keep_within_limit",
     "list_entries",
     "make_key",
+    "parse_size",
+    "read_limit",
     "recall",
     "remember",
     "remove_entries",

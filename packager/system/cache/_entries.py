@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from packager.errors import StorageError
+from packager.errors import StorageError, is_disk_full
 from packager.system.cache import _manifest, _place
 
 _LOG = logging.getLogger(__name__)
@@ -24,7 +23,6 @@ PARTIAL: Final = ".partial-"
 """How the folders begin that are being made, or being removed."""
 _CONTENT: Final = "content"
 """The file of an entry that is nothing but bytes."""
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _held: Final[dict[Path, int]] = {}
 """Entries that this process uses, each with an open and locked descriptor, until it ends."""
 
@@ -284,7 +282,7 @@ def _reporting_storage(final: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if not is_disk_full(error):
             raise
         raise StorageError(
             f"The disk is full under {final.parent}: {error}. Nothing was left behind; free space "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,9 @@ _SMALL_BYTES: Final = 32_000_000
 _UNREADABLE: Final = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What a manifest that someone cut short or filled with something else leads to."""
 _NAMED: Final = 3
+_BLOCK_BYTES: Final = 4096
+_HEAD_BYTES: Final = 200
+_SIZE: Final = re.compile(rb'"disk_bytes":([0-9]{1,18}),"files"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,12 @@ class Manifest:
     @property
     def size_bytes(self) -> int:
         return sum(file.size_bytes for file in self.files.values())
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes that the files take on a disk, in whole blocks."""
+        blocks = (-(-file.size_bytes // _BLOCK_BYTES) for file in self.files.values())
+        return sum(blocks) * _BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +124,19 @@ def read_manifest(folder: Path) -> Manifest | None:
         )
     except _UNREADABLE:
         return None
+
+
+def read_size(folder: Path) -> int | None:
+    """Read how many bytes an entry takes on a disk, as its manifest says; None where none does."""
+    try:
+        with (folder / FILENAME).open("rb") as file:
+            found = _SIZE.search(file.read(_HEAD_BYTES))
+    except OSError:
+        return None
+    if found:
+        return int(found[1])
+    manifest = read_manifest(folder)  # of an earlier version
+    return None if manifest is None else manifest.disk_bytes
 
 
 def compare_manifest(folder: Path, manifest: Manifest, *, full: bool = False) -> Difference:
@@ -230,6 +253,7 @@ def _save(folder: Path, manifest: Manifest) -> None:
     document = {
         "format": _FORMAT,
         "made": manifest.made,
+        "disk_bytes": manifest.disk_bytes,
         "files": {
             name: [
                 *(file.size_bytes, file.modified_ns, file.changed_ns),

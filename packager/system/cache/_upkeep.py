@@ -49,17 +49,18 @@ class Removed:
         return sum(entry.size_bytes for entry in self.removed)
 
 
-def list_entries(kind: str | None = None) -> tuple[Entry, ...]:
+def list_entries(kind: str | None = None, *, by_manifest: bool = False) -> tuple[Entry, ...]:
     """Every entry, or those of one kind, in order; folders of other programs are left out.
 
-    Raises StorageError where the cache cannot be read, or is none.
+    With `by_manifest` sizes are those that were written down when an entry was made. Else every
+    file is measured. Raises StorageError where the cache cannot be read, or is none.
     """
     found: list[Entry] = []
     for path in _list_folders(kind):
         # one that goes meanwhile, as another process removes it, is passed over
         with _place.reporting_unreadable(_place.root()):
             if _is_entry(path):
-                found.append(_measure_entry(path))
+                found.append(_measure_entry(path, by_manifest=by_manifest))
     return tuple(found)
 
 
@@ -153,13 +154,14 @@ def _is_entry(path: Path) -> bool:
     return (path / _manifest.FILENAME).exists() or _DIGEST.fullmatch(path.name) is not None
 
 
-def _measure_entry(path: Path) -> Entry:
+def _measure_entry(path: Path, *, by_manifest: bool) -> Entry:
     stamp = path / _manifest.FILENAME
+    written = _manifest.read_size(path) if by_manifest else None
     with _entries.claim_entry(path) as free:
         return Entry(
             kind=path.parent.name,
             path=path,
-            size_bytes=_size_bytes(path),
+            size_bytes=_size_bytes(path) if written is None else written,
             used=(stamp if stamp.exists() else path).stat().st_mtime,
             in_use=not free,
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import subprocess
@@ -212,6 +213,32 @@ def test_an_error_becomes_its_exit_code_and_with_json_an_object(
     out, err = capsys.readouterr()
     assert json.loads(out)["message"] == str(error)
     assert "Traceback" not in err
+
+
+def test_a_full_disk_that_nobody_else_noticed_ends_with_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+
+    monkeypatch.setattr(cli, "app", stop)
+    monkeypatch.setattr(sys, "argv", ["packager", "serve"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 9
+    err = " ".join(capsys.readouterr().err.split())
+    assert "The disk is full: [Errno 28] No space left on device: '/some/file'. Free" in err
+
+
+def test_any_other_failure_of_the_system_is_a_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop() -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(cli, "app", stop)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        cli.main()
 
 
 def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from packager import cli
 from packager.environments import interpreters, machine_check, uv_command
-from packager.environments.machine_check import LEAST_FREE_BYTES, check_machine
+from packager.environments.disk_room import LEAST_FREE_BYTES
+from packager.environments.machine_check import check_machine
 from packager.errors import IndexUnavailableError
 from packager.system import sandbox
 from packager.types import Interpreter, MachineCheck, MachineReport
