@@ -34,14 +34,35 @@ class _Predictor:
 
     def find_device(self) -> str:
         """By XGBoost's own configuration: what it found rather than what it was told."""
-        config = json.loads(self._booster.save_config())
-        return str(config["learner"]["generic_param"]["device"])
+        return _read_device(self._booster)
 
     def predict(self, data: object, params: dict[str, object] | None) -> object:
         given = params or {}
         if self._accepts is not None:
             given = {key: value for key, value in given.items() if key in self._accepts}
         return self._predict(data, **given)
+
+
+def _read_device(booster: Booster) -> str:
+    """The device of a booster; XGBoost 1 knows a number of a GPU alone, -1 without one."""
+    told = json.loads(booster.save_config())["learner"]["generic_param"]
+    if "device" in told:
+        return str(told["device"])
+    number = int(told.get("gpu_id", -1))
+    return "cpu" if number < 0 else f"cuda:{number}"
+
+
+def _move(booster: Booster, device: str) -> None:
+    """Have it predict on a GPU. XGBoost 1 is told how too, where it sees one: it would fail.
+
+    https://xgboost.readthedocs.io/en/release_1.7.0/gpu/index.html
+    """
+    if "device" in json.loads(booster.save_config())["learner"]["generic_param"]:
+        booster.set_param({"device": device})
+        return
+    booster.set_param({"gpu_id": device.partition(":")[2] or "0"})
+    if _read_device(booster) != "cpu":
+        booster.set_param({"predictor": "gpu_predictor"})
 
 
 def _list_parameters(function: Callable[..., object]) -> frozenset[str] | None:
@@ -61,7 +82,7 @@ def load(manifest: Manifest, folder: Path) -> _Predictor:
     model.load_model(str(path))
     booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
     if (device := os.environ.get("MLFLOW_DEFAULT_PREDICTION_DEVICE", "")).startswith("cuda"):
-        booster.set_param({"device": device})
+        _move(booster, device)
     columns = _inputs.gets_columns(manifest)
     if isinstance(model, xgboost.Booster):
         return _booster(xgboost, model, manifest, columns=columns)
