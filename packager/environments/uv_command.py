@@ -39,6 +39,8 @@ _SETTINGS: Final = (
     "UV_REQUEST_TIMEOUT",
     "UV_SYSTEM_CERTS",
 )
+_NO_INDEX: Final = "UV_NO_INDEX"
+_OFF: Final = frozenset({"", "0", "false", "no", "off"})
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _NETWORK: Final = (
     *_PROXIES,
@@ -113,7 +115,9 @@ def run_pip(
     StorageError where uv cannot write, with `check` or without, and what `_process.run` raises.
     """
     env = _add_indexes(build_environment(), options)
-    fixed = ("--quiet", "--no-config", "--no-python-downloads", "--only-binary", ":all:")
+    fixed = ["--quiet", "--no-config", "--no-python-downloads", "--only-binary", ":all:"]
+    # uv reads no variable of that name
+    fixed += ["--no-index"] if env.pop(_NO_INDEX, "").lower() not in _OFF else []
     try:
         done = process.run(
             [path(), "pip", verb, *fixed, *arguments],
@@ -185,5 +189,5 @@ def _add_indexes(env: dict[str, str], options: Sequence[str]) -> dict[str, str]:
     if links:
         env["UV_FIND_LINKS"] = ",".join(filter(None, [env.get("UV_FIND_LINKS", ""), *links]))
     if "--no-index" in values:
-        env["UV_NO_INDEX"] = "1"
+        env[_NO_INDEX] = "1"
     return env

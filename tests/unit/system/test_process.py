@@ -6,7 +6,7 @@ import ast
 import functools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -121,6 +121,32 @@ def test_a_model_s_index_is_never_asked_before_one_of_the_user_s(
 ) -> None:
     found = uv_command._add_indexes(dict(own), options)
     assert {name: found.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "options", "expected"),
+    [
+        ("", ("--no-index",), True),
+        ("1", (), True),
+        ("true", ("--find-links w",), True),
+        ("0", (), False),
+        ("", (), False),
+    ],
+)
+def test_no_index_is_asked_where_the_user_or_the_model_says_so(
+    own: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, *, expected: bool
+) -> None:
+    started: list[Sequence[str | Path]] = []
+
+    def run(command: Sequence[str | Path], **_: object) -> process.Done:
+        started.append(command)
+        return process.Done(returncode=0, stdout="", stderr="")
+
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setenv("UV_NO_INDEX", own)
+    uv_command.run_pip("compile", ["-"], options=options)
+    # uv heeds no variable for it
+    assert ("--no-index" in started[0]) is expected
 
 
 def test_what_uv_says_has_none_of_the_passwords_that_it_was_given() -> None:
