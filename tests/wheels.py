@@ -17,18 +17,19 @@ def make(
     metadata: str = "",
     hashed: bool = False,
     unlisted: Mapping[str, str] | None = None,
+    version: str = "1.0",
 ) -> Path:
-    """Write `folder`/NAME-1.0-py3-none-any.whl with these files and a dist-info; returns its path.
+    """Write `folder`/NAME-VERSION-py3-none-any.whl of these files with a dist-info.
 
     `metadata` is appended to METADATA: lines as `Requires-Dist: numpy`. RECORD lists all files but
     the `unlisted`, with their digests where `hashed`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-1.0-py3-none-any.whl"
-    info = f"{name}-1.0.dist-info"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
     whole = {
         **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{metadata}",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     rows = [f"{inside},{_digest(whole[inside]) if hashed else ''},\n" for inside in whole]

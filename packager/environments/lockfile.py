@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from packager.environments import resolver_memory, uv_command
@@ -41,6 +43,8 @@ class Wanted:
     requirements: tuple[str, ...]
     """PEP 508 lines, or paths of wheels relative to `base`."""
     constraints: tuple[str, ...] = ()
+    preferred: tuple[str, ...] = ()
+    """Pins that hold where all else allows them."""
     overrides: tuple[str, ...] = ()
     """Pins that hold whatever others require."""
     excluded: tuple[str, ...] = ()
@@ -182,13 +186,29 @@ def _write_option_file(path: Path, option: str, lines: tuple[str, ...]) -> list[
     return [option, path]
 
 
+def _write_preferred(path: Path, pins: tuple[str, ...]) -> Path | None:
+    """An earlier lock, whose versions uv takes where it may; None for no pins.
+
+    https://docs.astral.sh/uv/pip/compile/#upgrading-requirements
+    """
+    if not pins:
+        return None
+    pairs = [(each.name, str(each.specifier).removeprefix("==")) for each in map(Requirement, pins)]
+    packages = (f'\n[[packages]]\nname = "{name}"\nversion = "{at}"\n' for name, at in pairs)
+    text = 'lock-version = "1.0"\ncreated-by = "packager"\n' + "".join(packages)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def _halve(group: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     middle = len(group) // 2
     return group[:middle], group[middle:]
 
 
 def _resolves_alone(lines: tuple[str, ...], wanted: Wanted) -> bool:
-    alone = replace(wanted, requirements=lines, constraints=(), overrides=(), excluded=())
+    alone = replace(
+        wanted, requirements=lines, constraints=(), preferred=(), overrides=(), excluded=()
+    )
     return _resolve(alone, "--no-deps").returncode == 0
 
 
@@ -198,7 +218,8 @@ def _resolve(wanted: Wanted, *more: str) -> process.Done:
 
     def ask() -> process.Done:
         with make_scratch("lock") as folder:
-            return uv_command.run_pip(
+            written = _write_preferred(folder / "pylock.toml", wanted.preferred)
+            done = uv_command.run_pip(
                 "compile",
                 [
                     *machine,
@@ -208,6 +229,7 @@ def _resolve(wanted: Wanted, *more: str) -> process.Done:
                     ),
                     *_write_option_file(folder / "overrides.txt", "--overrides", wanted.overrides),
                     *_write_option_file(folder / "excludes.txt", "--excludes", wanted.excluded),
+                    *(("--output-file", written) if written else ()),
                 ],
                 options=wanted.options,
                 cwd=wanted.base or folder,
@@ -215,12 +237,17 @@ def _resolve(wanted: Wanted, *more: str) -> process.Done:
                 stdin=_lines(wanted.requirements).encode(),
                 check=False,
             )
+            if written and done.returncode == 0:
+                text = written.read_text(encoding="utf-8")
+                return replace(done, stdout=_move_paths(text, folder, wanted.base or folder))
+            return done
 
     if _reads_files(wanted):
         return ask()
     # a platform and a version say all that the interpreter would
     asked = machine[2:] if wanted.platform else [*machine, wanted.interpreter.version]
-    held = (wanted.overrides,) if wanted.overrides else ()
+    held = [wanted.overrides] if wanted.overrides else []
+    held += [("preferred", *wanted.preferred)] if wanted.preferred else []
     lines = (wanted.requirements, wanted.constraints, wanted.excluded, wanted.options, more, *held)
     own = tuple(sorted(uv_command.build_environment().items()))
     return resolver_memory.ask_once((*map(str, asked), lines, own), ask)
@@ -296,6 +323,14 @@ def name_public_index(text: str) -> str:
         for each in packages
     )
     return _PACKAGE.join((top, *named))
+
+
+def _move_paths(text: str, old: Path, new: Path) -> str:
+    """The lock with its local wheels' paths relative to `new`; they are to `old`, its folder."""
+    for path in _local_paths(text):
+        moved = os.path.relpath(old / path, new)  # noqa: TID251 - pathlib walks up from 3.12 on
+        text = text.replace(f"path = {json.dumps(path)}", f"path = {json.dumps(moved)}")
+    return text
 
 
 def _local_paths(text: str) -> tuple[str, ...]:

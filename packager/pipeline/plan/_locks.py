@@ -178,7 +178,7 @@ def list_needed(
 
 
 def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
-    """With all of the author's versions, else with those that have a wheel, else with none."""
+    """With all of the author's versions, else with those that have a wheel and go together."""
     declared = {
         name: version for name, version in setting.declared.items() if name not in setting.upgrades
     }
@@ -202,6 +202,8 @@ def _nearest(setting: Setting, needed: Needed) -> tuple[Lock, list[str]]:
         loose, reasons = _without_gpu(near, setting.builds)
     except UnresolvableError:
         _LOG.debug("The author's versions do not go together under this Python")
+        near = replace(wanted, constraints=_limit(setting, needed), preferred=left)
+        loose, reasons = _without_gpu(near, setting.builds)
     different = [
         f"{package.name} {package.version} (the author's requirements lead to "
         f"{declared[package.name]})"

@@ -96,6 +96,27 @@ def test_a_pin_that_overrides_holds_whatever_another_requires(
     assert [(p.name, p.version) for p in found.packages] == [("more", "1.0"), ("own", "1.0")]
 
 
+def test_preferred_pins_hold_where_the_rest_allows_them(offline: None, tmp_path: Path) -> None:
+    path = _wheel(tmp_path, requires="Requires-Dist: more\nRequires-Dist: other>=2\n")
+    for name in ("more", "other"):
+        for version in ("1.0", "2.0"):
+            wheels.make(tmp_path / "links", name, {f"{name}/__init__.py": ""}, version=version)
+    options = ("--no-index", f"--find-links {tmp_path / 'links'}")
+    wanted = replace(_wanted(path, base=tmp_path), options=options)
+    pins = ("more==1.0", "other==1.0", "absent==3")
+
+    found = lockfile.lock(replace(wanted, preferred=pins))
+
+    assert [(p.name, p.version) for p in found.packages] == [
+        *(("more", "1.0"), ("other", "2.0"), ("own", "1.0"))
+    ]
+    newest = lockfile.lock(wanted)
+    assert [p.version for p in newest.packages] == ["2.0", "2.0", "1.0"]
+    # paths are relative to the model's folder, though uv writes the lock elsewhere
+    agreed = replace(wanted, preferred=("more==2.0", "other==2.0"))
+    assert lockfile.lock(agreed).text == newest.text
+
+
 def test_what_does_not_resolve_is_said_in_the_resolver_s_words(
     offline: None, tmp_path: Path
 ) -> None:

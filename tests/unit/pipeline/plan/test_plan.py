@@ -79,7 +79,7 @@ class Index:
             ]
             if not fit:
                 raise UnresolvableError(f"no wheel of {each}")
-            chosen[name] = fit[0]
+            chosen[name] = next((at for at in fit if f"{name}=={at}" in wanted.preferred), fit[0])
             todo += [Requirement(line) for line in self.brings.get(name, ())]
         packages = [LockedPackage(name=n, version=v) for n, v in sorted(chosen.items())]
         return Lock(text="".join(map(str, packages)), packages=tuple(packages))

@@ -94,3 +94,32 @@ def test_compiled_code_stays_with_a_python_that_images_alone_have(
         tmp_path / "m", lambda rows: rows, by=cloudpickle, python_version="3.9.18"
     )
     assert _plan(model, target).runtime.python_minor == "3.9"
+
+
+def test_one_version_that_does_not_go_with_the_server_changes_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # what uvicorn requires is not the author's click; scikit-learn 0.24 fails with numpy 2
+    index = test_plan._index()
+    versions = {
+        **index.versions,
+        "click": ("8.1", "7.0"),
+        "mlflow": ("1.30.0",),
+        "numpy": ("2.4.6", "1.24.4"),
+        "scikit-learn": ("0.24.2",),
+        "setuptools": ("69.0.0",),
+        **dict.fromkeys(SERVER, ("99",)),
+    }
+    brings = {"scikit-learn": ("numpy",), "mlflow": ("click<8", "numpy<2"), "uvicorn": ("click>8",)}
+    own = {"scikit-learn==0.24.2": ("3.8", "3.9")}
+    changed = replace(index, versions=versions, minors=own, brings=brings, glibc={})
+    test_plan._use(monkeypatch, changed)
+    test_plan._have(monkeypatch, "3.8", "3.9", "3.11", "3.12", "3.13")
+    lines = Requirements(lines=("scikit-learn==0.24.2", "mlflow==1.30.0"))
+    model = test_plan._model(tmp_path / "m", requirements=lines, python_version="3.8.18")
+
+    found = _plan(model, "gpu-container")
+
+    assert found.lock.version("numpy") == "1.24.4"
+    assert found.lock.version("click") == "8.1"
+    assert test_plan._said(found, "click 8.1 (the author's requirements lead to 7.0).")
