@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import aiohttp
 from ray import serve
@@ -78,6 +80,13 @@ class Model:
             self._server.kill()
 
 
+def _read_minor(function: str) -> tuple[int, int]:
+    """The Python that the function was proven with, and that serves it."""
+    manifest = json.loads((Path(function) / "model-manifest.json").read_text(encoding="utf-8"))
+    major, minor = manifest["python"].split(".")[:2]
+    return int(major), int(minor)
+
+
 def _started(function: str, port: int) -> subprocess.Popen[bytes]:
     """The GPU is the one that Ray gave the replica: CUDA_VISIBLE_DEVICES goes along."""
     env = {
@@ -88,7 +97,9 @@ def _started(function: str, port: int) -> subprocess.Popen[bytes]:
         "PACKAGER_LINGER_SECONDS": "0",
     }
     python = os.environ.get("PACKAGER_PYTHON") or sys.executable
-    argv = [python, "-P", "-s", "-m", "handlers.container", "serve"]
+    # Pythons before 3.11 do not know -P, which leaves out a folder that PYTHONPATH has anyway
+    options = ["-P", "-s"] if _read_minor(function) >= (3, 11) else ["-s"]
+    argv = [python, *options, "-m", "handlers.container", "serve"]
     return subprocess.Popen(argv, cwd=function, env=env)
 
 
