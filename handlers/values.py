@@ -74,11 +74,12 @@ class _Fields:
             fields[name] = dataclasses.field(default=default)
         for name, make in described.factories.items():
             fields[name] = dataclasses.field(default_factory=make)
-        made = dataclasses.make_dataclass(
-            owner.__name__,
-            [(name, owner.__annotations__[name], each) for name, each in fields.items()],
-            kw_only=described.kw_only,
-        )
+        types = _read_annotations(owner)
+        listed = [(name, types[name], each) for name, each in fields.items()]
+        if sys.version_info >= (3, 10):
+            made = dataclasses.make_dataclass(owner.__name__, listed, kw_only=described.kw_only)
+        else:  # without a method of its own, fields may come in any order
+            made = dataclasses.make_dataclass(owner.__name__, listed, init=False)
         found = made.__dict__["__dataclass_fields__"]
         owner.__dataclass_fields__ = found  # type: ignore[attr-defined]
         return found

@@ -73,7 +73,7 @@ def decode(body: bytes | str) -> Json:
         if parser is not None:
             try:
                 return parser.json.decode(body)
-            except (ValueError, RecursionError):
+            except list_refusals():
                 pass  # for json to read, or to say what is wrong with it
     return json.loads(body)
 
@@ -86,6 +86,16 @@ def msgspec() -> Any:
     except ImportError:
         return None
     return found
+
+
+def list_refusals(more: tuple[type[Exception], ...] = ()) -> tuple[type[Exception], ...]:
+    """Errors of a decoder of msgspec, and `more`: its own are no ValueError before 0.21.
+
+    Python 3.9 has no later one than 0.20.
+    """
+    parser = msgspec()
+    own = () if parser is None else (parser.MsgspecError,)
+    return (ValueError, RecursionError, *own, *more)
 
 
 def number_parser() -> object:

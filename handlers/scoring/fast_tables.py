@@ -96,7 +96,7 @@ class Reader:
             return found
         try:
             read = self._decoder.decode(body)
-        except (ValueError, RecursionError):
+        except fast_json.list_refusals():
             return None
         given = [read.dataframe_split, read.dataframe_records, read.inputs]
         if sum(value is not None for value in given) != 1:
@@ -258,7 +258,7 @@ def _numbers(cells: bytes, *, large: bool) -> Array | None:
             return _read_doubles(msgspec.json.decode(text, type=fast_json.FLOATS))
         values = json.loads(text)
         return _read_doubles(values) if set(map(type, values)) <= _NUMBERS else None
-    except REFUSALS:
+    except fast_json.list_refusals(REFUSALS):
         return None
 
 

@@ -331,5 +331,7 @@ def _not_a_frame(what: str, method: str, error: Exception) -> ScoringError:
         "Failed to parse input as a Pandas DataFrame. Ensure that the input is a valid "
         f"{what} Pandas DataFrame produced using the `pandas.DataFrame.{method}()` method.",
         detail=f"Error: '{error}'",
-        stack_trace=lambda: "".join(traceback.format_exception(error)),
+        stack_trace=lambda: "".join(
+            traceback.format_exception(type(error), error, error.__traceback__)
+        ),
     )

@@ -286,5 +286,7 @@ class Scorer:
         return ScoringError(
             "Encountered an unexpected error while evaluating the model. Verify that the "
             "serialized input Dataframe is compatible with the model for inference.",
-            stack_trace=lambda: "".join(traceback.format_exception(error)),
+            stack_trace=lambda: "".join(
+                traceback.format_exception(type(error), error, error.__traceback__)
+            ),
         )

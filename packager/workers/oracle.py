@@ -204,7 +204,11 @@ def trace_refusal(error: BaseException) -> dict[str, str]:
     each: BaseException | None = error
     while each is not None:
         if isinstance(each, (OSError, MemoryError)):
-            return {"trace": "".join(traceback.format_exception(error))[-_TRACE:]}
+            return {
+                "trace": "".join(
+                    traceback.format_exception(type(error), error, error.__traceback__)
+                )[-_TRACE:]
+            }
         each = each.__cause__ or each.__context__
     return {}
 

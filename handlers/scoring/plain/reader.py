@@ -50,7 +50,7 @@ class PlainReader(Reader):
     def _read_numbers(self, cells: bytes, *, large: bool) -> Cells:
         try:
             return _read_doubles(cells, large=large)
-        except REFUSALS:
+        except fast_json.list_refusals(REFUSALS):
             return None
 
     def _shape_rows(self, values: Cells, width: int | None) -> Cells:
