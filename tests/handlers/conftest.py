@@ -1,4 +1,7 @@
-"""With only what ships installed, tests that need the packager or MLflow are left out by name."""
+"""With only what ships installed, tests that need the packager or MLflow are left out by name.
+
+So are those that need the packager under a Python that only what ships runs on.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ settings.load_profile("steady")
 
 _HERE = Path(__file__).parent
 _ALL = find_spec("mlflow") is not None
-_NEEDS = re.compile(r"^(?:from|import) (?:mlflow\b|tests\.handlers\.modelling\b)", re.MULTILINE)
+_PACKAGER = r"|packager\b" if sys.version_info < (3, 11) else ""
+_NEEDS = re.compile(
+    rf"^(?:from|import) (?:mlflow\b|tests\.handlers\.modelling\b{_PACKAGER})", re.MULTILINE
+)
 
 collect_ignore = (
     []

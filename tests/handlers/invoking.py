@@ -13,7 +13,7 @@ from typing import Any
 HERE = Path(__file__).parent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ran:
     results: list[dict[str, Any]]
     stdout: str

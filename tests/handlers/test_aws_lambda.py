@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from handlers.http import api_gateway_events
+from handlers.values import zip_equal
 from packager.types import Frame, Tier
 from tests import models
 from tests.handlers.invoking import Ran, event, run
@@ -123,7 +124,7 @@ def ran(function: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     done = run(
         function, list(sent.values()), tmp_path_factory.mktemp("run"), AWS_REGION="us-east-1"
     )
-    return {"ran": done, **dict(zip(sent, done.results, strict=True))}
+    return {"ran": done, **dict(zip_equal([*sent], done.results))}
 
 
 @pytest.fixture(scope="module")

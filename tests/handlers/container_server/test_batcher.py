@@ -21,6 +21,7 @@ from handlers.container_server.batcher import (
     Limits,
     Line,
 )
+from handlers.http.asgi import run_in_thread
 
 
 @dataclass
@@ -85,7 +86,7 @@ def run(
 async def busy(device: Device, batcher: Batcher) -> asyncio.Task[Any]:
     """The device, held by one job."""
     first = asyncio.create_task(batcher.submit(job("first", form="other"), 30))
-    await asyncio.to_thread(device.entered.wait, 30)
+    await run_in_thread(device.entered.wait, 30)
     return first
 
 

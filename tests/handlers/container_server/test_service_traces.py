@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from handlers.container_server import otel_spans
+from handlers.http.asgi import run_in_thread
 from tests.handlers import serving
 from tests.handlers.container_server.test_service import JSON, Held, body
 from tests.handlers.scorers import Recording, manifest
@@ -58,7 +59,7 @@ def test_a_batch_is_linked_to_the_requests_that_went_in_it(tmp_path: Path) -> No
         model.let.clear()
         model.entered.clear()
         first = post(1)
-        await asyncio.to_thread(model.entered.wait, 30)
+        await run_in_thread(model.entered.wait, 30)
         rest = [post(1, 2), post(3)]
         for _ in range(50):
             await asyncio.sleep(0)

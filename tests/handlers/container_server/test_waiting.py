@@ -32,7 +32,7 @@ def test_they_sleep_unless_the_user_says_otherwise(
     env = {name: value for name, value in os.environ.items() if name not in found}
     done = subprocess.run(
         [sys.executable, "-c", _CODE],
-        env=env | given,
+        env={**env, **given},
         capture_output=True,
         text=True,
         check=True,

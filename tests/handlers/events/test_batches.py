@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -181,7 +181,7 @@ def test_a_number_of_rows_has_up_to_nine_digits(rows: str) -> None:
 
 def test_the_orchestrator_gives_back_the_actions_that_the_platform_runs() -> None:
     parts = batches.cut(BODIES["split"], 10)
-    begun = {"Timestamp": datetime.now(UTC).isoformat(), "IsPlayed": False, "EventId": -1}
+    begun = {"Timestamp": datetime.now(timezone.utc).isoformat(), "IsPlayed": False, "EventId": -1}
     started = {"EventType": 0, "Name": batches.FAN_OUT, "Input": json.dumps(parts), "Version": ""}
     context = {
         "history": [{**begun, "EventType": 12}, {**begun, **started}],

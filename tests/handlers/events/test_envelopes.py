@@ -182,7 +182,7 @@ def test_a_path_reads_what_is_text_on_its_way() -> None:
         (many(sns, {"Records": [{"eventSource": "aws:sqs"}]}, 2), "event of aws:sqs"),
         ({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}, "event of aws:sns"),
         (destination(row(1.5), "RetriesExhausted"), "a function failed"),
-        (piped("aws:kinesis", "data", sequenceNumber="1", data=7)(1) | {"data": "é"}, "base64"),
+        ({**piped("aws:kinesis", "data", sequenceNumber="1", data=7)(1), "data": "é"}, "base64"),
         (sns(row(1.5), Message=7), "missing inputs"),
         ([event_grid(row(1.5))] * 2, "a batch of 2 events of Event Grid"),
         ([cloud_event(row(1.5)), event_grid(row(1.5))], "a batch of 2 events"),

@@ -18,6 +18,7 @@ from handlers.events.event_processor import EventProcessor, NoOutputError
 from handlers.events.records import Claim, Outcome, Record, RecordsFailedError, read_records
 from handlers.http import api_gateway_events
 from handlers.scoring.errors import InvalidInputError, ScoringError
+from handlers.values import zip_equal
 from tests.handlers.invoking import event
 from tests.handlers.scorers import scorer
 from tests.handlers.scoring.test_together import POISON, Doubling
@@ -69,7 +70,7 @@ class Book:
         return [self.states.get(name, Claim.OURS) for name in ids]
 
     def done(self, ids: Sequence[str]) -> None:
-        self.states |= dict.fromkeys(ids, Claim.DONE)
+        self.states.update(dict.fromkeys(ids, Claim.DONE))
 
     def release(self, ids: Sequence[str], owner: str) -> None:
         self.released.extend(ids)
@@ -181,7 +182,7 @@ def test_ids_are_the_same_at_each_delivery_and_differ(name: str, source: str, co
 def outcomes(source: Any, sent: Any, retry: Sequence[bool]) -> list[Outcome]:
     return [
         Outcome(record=record, answer=b"{}", retry=again)
-        for record, again in zip(read_records(source, sent), retry, strict=True)
+        for record, again in zip_equal(read_records(source, sent), retry)
     ]
 
 
@@ -463,7 +464,7 @@ def test_every_record_ends_in_one_place(kinds: list[tuple[str, str]], *, ordered
     )
     named = {kind: [str(i) for i, (k, _) in enumerate(kinds) if k == kind] for kind, _ in kinds}
     claims = dict.fromkeys(named.get("done", ()), Claim.DONE)
-    claims |= dict.fromkeys(named.get("held", ()), Claim.ELSEWHERE)
+    claims.update(dict.fromkeys(named.get("held", ()), Claim.ELSEWHERE))
     output, failures = Box(named.get("refused", ())), Box()
     box = inbox(output=output, failures=failures, model=Model(), book=Book(claims))
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -42,7 +42,7 @@ VARIABLES = {
 NOT_VALID = 'Bearer error="invalid_token", error_description="The token is not valid here"'
 
 
-@cache
+@lru_cache(maxsize=None)
 def _private(name: str) -> Any:
     if name.startswith("ec"):
         return ec.generate_private_key(ec.SECP256R1())
@@ -390,7 +390,7 @@ def test_settings_are_read() -> None:
     assert ServiceSettings.read(VARIABLES).tokens == TokenSettings(
         issuer=ISSUER, audiences=(AUDIENCE,), keys=KEYS
     )
-    assert ServiceSettings.read(VARIABLES | more).tokens == TokenSettings(
+    assert ServiceSettings.read({**VARIABLES, **more}).tokens == TokenSettings(
         issuer=ISSUER,
         audiences=("churn", "other"),
         keys=KEYS,
@@ -418,7 +418,7 @@ def test_settings_are_read() -> None:
 )
 def test_settings_that_cannot_be_used_stop_the_server(variable: str, value: str, said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("[", r"\[")) as raised:
-        ServiceSettings.read(VARIABLES | {variable: value})
+        ServiceSettings.read({**VARIABLES, variable: value})
 
     assert variable in str(raised.value)
 
@@ -492,8 +492,5 @@ def test_keys_are_read_that_sign() -> None:
     ],
 )
 def test_what_has_no_keys_is_refused(body: bytes, status: int) -> None:
-    with (
-        _publishing(body, status) as address,
-        pytest.raises((OSError, ValueError)),
-    ):
+    with _publishing(body, status) as address, pytest.raises((OSError, ValueError)):
         bearer_tokens.read_keys(address)

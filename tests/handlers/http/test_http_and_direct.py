@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,7 +25,8 @@ from tests.handlers.scorers import (
     scorer,
 )
 
-Door = Callable[[Scorer], Any]
+if TYPE_CHECKING:
+    Door = Callable[[Scorer], Any]
 GOOD = b'{"dataframe_split": {"columns": ["x", "kind"], "data": [[1, "a"], [2.5, "b"]]}}'
 JSON = "application/json"
 

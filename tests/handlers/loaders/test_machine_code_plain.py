@@ -13,6 +13,7 @@ import pytest
 from handlers.loaders.machine_code import open_library
 from handlers.loaders.machine_code_plain import PlainLibrary
 from handlers.scoring import plain
+from handlers.values import zip_equal
 
 CC = shutil.which("cc")
 pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler on this machine")
@@ -58,7 +59,7 @@ def ask_both(path: Path, options: dict[str, Any], *columns: Any) -> Any:
         dtypes = [feed["dtype"] for feed in options["feeds"]]
         data = {
             f"c{at}": made.array(cells, dtype)
-            for at, (cells, dtype) in enumerate(zip(columns, dtypes, strict=True))
+            for at, (cells, dtype) in enumerate(zip_equal(columns, dtypes))
         }
         answer: Any = library.predict(data, None)
         found.append(repr(answer if isinstance(answer, list) else answer.tolist()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import Any
+from typing import Any, Dict
 
 import numpy as np
 import pytest
@@ -147,7 +147,7 @@ def test_no_more_is_spent_than_a_share_of_what_calls_take() -> None:
     watch = Watch()
     calls = 0
 
-    class Slow(dict[str, Any]):
+    class Slow(Dict[str, Any]):
         def items(self) -> Any:
             nonlocal calls
             calls += 1

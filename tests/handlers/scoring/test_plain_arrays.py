@@ -37,6 +37,7 @@ def attempt(make: Callable[[], Any]) -> Any:
         return type(error)
 
 
+@pytest.mark.skipif(np.__version__.startswith("1."), reason="numpy 1 wraps what is beyond a width")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_value_becomes_the_cell_that_it_becomes_in_numpy(name: str, value: Any) -> None:

@@ -28,7 +28,7 @@ class Label(pydantic.BaseModel):
         ([np.array([[1, 2], [3, 4]])], [[[1, 2], [3, 4]]]),
         ([np.array([1, "a", np.int64(2), None], dtype=object)], [[1, "a", 2, None]]),
         ([dt.date(2026, 1, 2), dt.time(3, 4)], ["2026-01-02", "03:04:00"]),
-        ([dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)], ["2026-01-02T03:04:05+00:00"]),
+        ([dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.timezone.utc)], ["2026-01-02T03:04:05+00:00"]),
         ([b"abc", bytearray(b"abc")], ["YWJj\n", "YWJj\n"]),
         ([b""], [""]),
         ([Label(name="a", score=0.5)], [{"name": "a", "score": 0.5}]),
