@@ -1,0 +1,411 @@
+"""Rollouts of containers and of Azure apps: the check comes first, and traffic moves only after it.
+
+The scripts run as they are. Programs of the same names stand for kubectl, gcloud and az; each
+writes down what it was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from packager.system import resources
+from tests.unit.infra.test_infra_gpu import SERVER, inference_service, validate
+
+GPU = resources.INFRA / "gpu"
+IMAGE = f"registry.example.org/churn@sha256:{'ab' * 32}"
+STAND_IN = """#!{python}
+import json, os, sys
+from pathlib import Path
+home = Path(os.environ["HOME_OF_TEST"])
+name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
+text = sys.stdin.read() if arguments[-2:] == ["-f", "-"] else ""
+with (home / "asked.jsonl").open("a") as file:
+    file.write(json.dumps({{"name": name, "arguments": arguments, "text": text}}) + "\\n")
+answers = json.loads((home / "answers.json").read_text())
+line = " ".join([name, *arguments])
+for number, (part, given) in enumerate(answers):
+    if part in line:
+        # each answer but the last is given once
+        print(given[0])
+        answers[number][1] = given[1:] or given
+        (home / "answers.json").write_text(json.dumps(answers))
+        break
+"""
+CHECK = """import json, os, sys
+print(json.dumps({"argv": sys.argv[1:], "secret": os.environ.get("REPLAY_INVOKER")}))
+sys.exit(int(os.environ["CHECK_ENDS_WITH"]))
+"""
+
+
+class _Shell:
+    """A script of infra/ with stand-ins on its PATH, and an artifact that has recorded requests."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.artifact = home / "artifact with a blank"
+        (self.artifact / "replay").mkdir(parents=True)
+        (self.artifact / "replay" / "replay.jsonl").write_text("{}\n")
+        (self.artifact / "replay" / "replay_check.py").write_text(CHECK)
+        (home / "bin").mkdir()
+        for name in ("kubectl", "gcloud", "az"):
+            path = home / "bin" / name
+            path.write_text(STAND_IN.format(python=sys.executable))
+            path.chmod(0o755)
+
+    def run(
+        self,
+        script: Path,
+        *words: str,
+        answers: dict[str, list[str]] | None = None,
+        passes: bool = True,
+        **variables: str,
+    ) -> subprocess.CompletedProcess[str]:
+        (self.home / "answers.json").write_text(json.dumps([*(answers or {}).items()]))
+        given = {
+            "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
+            "HOME_OF_TEST": str(self.home),
+            "POLL_SECONDS": "0",
+            "CHECK_ENDS_WITH": "0" if passes else "1",
+        }
+        return subprocess.run(
+            ["sh", script, *words],
+            env={**given, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        path = self.home / "asked.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def list_lines(self, *words: str) -> list[str]:
+        """Lines that were asked, of those that have all these words."""
+        lines = [" ".join([each["name"], *each["arguments"]]) for each in self.asked]
+        return [line for line in lines if all(word in line for word in words)]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> _Shell:
+    return _Shell(tmp_path)
+
+
+ROLLOUTS = {name: GPU / name / "rollout.sh" for name in ("cloud-run", "kserve", "gateway")}
+MOVES = {
+    "cloud-run": "update-traffic",
+    "kserve": 'canaryTrafficPercent","value":10',
+    "gateway": '/backendRefs/1/weight","value":10',
+}
+TRAFFIC = [
+    {"revisionName": "model-1", "percent": 100, "url": "https://model.run.app"},
+    {"revisionName": "model-2", "tag": "candidate", "url": "https://candidate---model.run.app"},
+]
+ANSWERS = {
+    "jsonpath={.status.components.predictor.latestCreatedRevision}": [
+        "model-1",
+        "model-1",
+        "model-2",
+    ],
+    "jsonpath={.status.components.predictor.latestReadyRevision}": ["model-1", "model-2"],
+    "get job model-replay": ["", "Complete"],
+    "run services describe": [json.dumps({"status": {"traffic": TRAFFIC}})],
+    "print-identity-token": ["identity"],
+}
+
+
+@pytest.mark.parametrize("name", ROLLOUTS)
+def test_a_version_that_passes_gets_its_share_last(name: str, shell: _Shell) -> None:
+    done = shell.run(ROLLOUTS[name], str(shell.artifact), IMAGE, "10", answers=ANSWERS, REGION="r")
+
+    assert done.returncode == 0, done.stderr
+    lines = shell.list_lines()
+    moved = shell.list_lines(MOVES[name])
+    assert moved == lines[-1:]
+    assert "10" in moved[0]
+
+
+@pytest.mark.parametrize("name", ROLLOUTS)
+def test_a_version_that_fails_gets_no_traffic(name: str, shell: _Shell) -> None:
+    answers = {**ANSWERS, "get job model-replay": ["", "FailureTarget Failed"]}
+
+    done = shell.run(
+        ROLLOUTS[name], str(shell.artifact), IMAGE, "10", answers=answers, passes=False, REGION="r"
+    )
+
+    assert done.returncode == 1
+    assert shell.list_lines(MOVES[name]) == []
+    assert "The new version gets no traffic." in done.stderr
+
+
+@pytest.mark.parametrize("name", ["kserve", "gateway"])
+def test_an_earlier_candidate_loses_its_traffic_before_it_is_replaced(
+    name: str, shell: _Shell
+) -> None:
+    shell.run(ROLLOUTS[name], str(shell.artifact), IMAGE, "10", answers=ANSWERS)
+
+    changes = shell.list_lines(" patch ") + shell.list_lines("apply -f -")
+    first = shell.list_lines(" patch ")[0]
+    assert changes[0] == first
+    assert '"value":0' in first
+    assert '"value":100' in first or name == "kserve"
+
+
+@pytest.mark.parametrize("name", ROLLOUTS)
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "there are 0"),
+        (("{artifact}", IMAGE), "there are 2"),
+        (("{home}", IMAGE, "10"), "has no recorded requests"),
+        (("{artifact}", "churn:latest", "10"), "no image by its digest"),
+        (("{artifact}", f"{IMAGE}; id", "10"), "no image by its digest"),
+        (("{artifact}", f"x\n{IMAGE}\n", "10"), "no image by its digest"),
+        (("{artifact}", IMAGE, "101"), "no percentage"),
+        (("{artifact}", IMAGE, "-1"), "no percentage"),
+        (("{artifact}", IMAGE, "1.5"), "no percentage"),
+        (("{artifact}", IMAGE, "ten"), "no percentage"),
+        (("{artifact}", IMAGE, "010"), "no percentage"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_asked(
+    name: str, words: tuple[str, ...], said: str, shell: _Shell
+) -> None:
+    given = [each.format(artifact=shell.artifact, home=shell.home) for each in words]
+
+    done = shell.run(ROLLOUTS[name], *given, REGION="r")
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "usage: rollout.sh" in done.stderr
+    assert shell.asked == []
+
+
+def test_the_job_asks_the_version_by_its_own_image(shell: _Shell) -> None:
+    shell.run(ROLLOUTS["gateway"], str(shell.artifact), IMAGE, "10", answers=ANSWERS)
+
+    texts = [each["text"] for each in shell.asked if each["arguments"][-2:] == ["-f", "-"]]
+    made = {each["kind"]: each for text in texts for each in yaml.safe_load_all(text) if each}
+    (asks,) = made["Job"]["spec"]["template"]["spec"]["containers"]
+    (serves,) = made["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert asks["image"] == serves["image"] == IMAGE
+    assert asks["command"][:3] == ["python3", "/replay/replay_check.py", "http://model-candidate"]
+    (configured,) = shell.list_lines("create configmap")
+    assert f"--from-file={shell.artifact}/replay" in configured
+
+
+def test_the_job_of_kserve_asks_the_tag_and_waits_for_the_new_revision(shell: _Shell) -> None:
+    shell.run(ROLLOUTS["kserve"], str(shell.artifact), IMAGE, "10", answers=ANSWERS)
+
+    (text,) = [each["text"] for each in shell.asked if "kind: Job" in each["text"]]
+    assert '"http://latest-model-predictor.models.svc.cluster.local"' in text
+    assert len(shell.list_lines("latestReadyRevision")) == 2
+
+
+def test_kserve_without_a_new_revision_asks_nothing(shell: _Shell) -> None:
+    answers = {**ANSWERS, "predictor.latestCreatedRevision}": ["model-1"]}
+
+    done = shell.run(
+        ROLLOUTS["kserve"], str(shell.artifact), IMAGE, "10", answers=answers, WAIT_SECONDS="0"
+    )
+
+    assert done.returncode == 1
+    assert "No new revision became ready" in done.stderr
+    assert shell.list_lines("Job") == []
+    assert shell.list_lines(MOVES["kserve"]) == []
+
+
+def test_all_traffic_takes_the_canary_away_in_kserve(shell: _Shell) -> None:
+    shell.run(ROLLOUTS["kserve"], str(shell.artifact), IMAGE, "100", answers=ANSWERS)
+
+    assert '"op":"remove","path":"/spec/predictor/canaryTrafficPercent"' in shell.list_lines()[-1]
+
+
+def test_cloud_run_is_asked_at_its_tag_with_a_token_that_no_argument_has(shell: _Shell) -> None:
+    done = shell.run(
+        ROLLOUTS["cloud-run"], str(shell.artifact), IMAGE, "10", answers=ANSWERS, REGION="r"
+    )
+
+    told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    assert told["argv"][0] == "https://candidate---model.run.app"
+    assert told["secret"] == "Bearer identity"
+    assert "identity" not in " ".join(told["argv"])
+    (deployed,) = shell.list_lines("run deploy")
+    assert "--no-traffic" in deployed
+    assert "--tag candidate" in deployed
+
+
+def test_a_region_that_is_not_set_is_asked_for(shell: _Shell) -> None:
+    done = shell.run(ROLLOUTS["cloud-run"], str(shell.artifact), IMAGE, "10")
+
+    assert done.returncode != 0
+    assert "set REGION" in done.stderr
+    assert shell.asked == []
+
+
+# --- what they apply
+
+
+def _read(name: str) -> list[dict[str, Any]]:
+    text = (GPU / name).read_text(encoding="utf-8")
+    return [each for each in yaml.safe_load_all(text) if each]
+
+
+CANDIDATE = {each["kind"]: each for each in _read("gateway/candidate.yaml")}
+
+
+@pytest.mark.parametrize("manifest", [*CANDIDATE.values(), *_read("replay/replay-job.yaml")])
+def test_kubernetes_own_schema_takes_it(manifest: dict[str, Any]) -> None:
+    assert validate(manifest)
+
+
+def test_the_candidate_is_what_serves_but_for_its_name() -> None:
+    def normalise(value: Any) -> Any:
+        return json.loads(json.dumps(value).replace("model-candidate", "model"))
+
+    for kind in ("Service", "NetworkPolicy"):
+        assert normalise(CANDIDATE[kind]) == SERVER[kind]
+    ours = normalise(CANDIDATE["Deployment"])
+    assert ours["spec"].pop("replicas") == 1
+    ours["spec"]["template"]["spec"]["containers"][0]["image"] = "model"
+    assert ours == SERVER["Deployment"]
+
+
+def test_the_job_has_no_rights_and_is_not_repeated() -> None:
+    (job,) = _read("replay/replay-job.yaml")
+    pod = job["spec"]["template"]["spec"]
+    (asks,) = pod["containers"]
+    (serves,) = SERVER["Deployment"]["spec"]["template"]["spec"]["containers"]
+
+    assert job["spec"]["backoffLimit"] == 0
+    assert (
+        pod["securityContext"]
+        == SERVER["Deployment"]["spec"]["template"]["spec"]["securityContext"]
+    )
+    assert asks["securityContext"] == serves["securityContext"]
+    assert pod["automountServiceAccountToken"] is False
+    assert "nvidia.com/gpu" not in str(asks["resources"])
+    # the program ends by itself before the Job is ended
+    assert float(asks["command"][-1]) < job["spec"]["activeDeadlineSeconds"]
+
+
+# https://gateway-api.sigs.k8s.io/reference/spec/: HTTPRouteSpec, HTTPRouteRule, HTTPBackendRef
+ROUTE = {"parentRefs", "hostnames", "rules", "useDefaultGateways"}
+RULE = {"name", "matches", "filters", "backendRefs", "timeouts", "retry", "sessionPersistence"}
+BACKEND = {"name", "namespace", "group", "kind", "port", "weight", "filters"}
+
+
+def test_the_route_divides_between_the_two_services() -> None:
+    (route,) = _read("gateway/route.yaml")
+    (rule,) = route["spec"]["rules"]
+    first, second = rule["backendRefs"]
+
+    assert (route["apiVersion"], route["kind"]) == ("gateway.networking.k8s.io/v1", "HTTPRoute")
+    assert set(route["spec"]) <= ROUTE
+    assert set(rule) <= RULE
+    assert set(first) | set(second) <= BACKEND
+    assert (first["name"], first["weight"]) == (SERVER["Service"]["metadata"]["name"], 100)
+    assert (second["name"], second["weight"]) == (CANDIDATE["Service"]["metadata"]["name"], 0)
+    for backend, service in ((first, SERVER["Service"]), (second, CANDIDATE["Service"])):
+        assert backend["port"] == service["spec"]["ports"][0]["port"]
+
+
+def test_the_inference_service_has_an_address_of_a_new_version() -> None:
+    annotations = inference_service()["metadata"]["annotations"]
+    assert annotations["serving.kserve.io/enable-tag-routing"] == "true"
+
+
+# beside a pod's own: https://cloud.google.com/run/docs/reference/yaml/v1
+REVISION = {"containerConcurrency", "timeoutSeconds"}
+TARGET = {"latestRevision", "revisionName", "percent", "tag"}
+
+
+def test_the_service_of_cloud_run_is_a_pod_and_divides_its_traffic() -> None:
+    (service,) = _read("cloud-run/service.yaml")
+    revision = service["spec"]["template"]["spec"]
+    pod = {name: value for name, value in revision.items() if name not in REVISION}
+    (container,) = pod["containers"]
+
+    assert (service["apiVersion"], service["kind"]) == ("serving.knative.dev/v1", "Service")
+    assert set(service["spec"]) == {"template", "traffic"}
+    assert validate({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "m"}, "spec": pod})
+    assert all(set(each) <= TARGET for each in service["spec"]["traffic"])
+    assert sum(each["percent"] for each in service["spec"]["traffic"]) == 100
+    probe = container["startupProbe"]
+    assert probe["httpGet"]["path"] == "/v2/health/ready"
+    # https://cloud.google.com/run/docs/configuring/healthchecks: 240 seconds at most
+    assert probe["periodSeconds"] * probe["failureThreshold"] <= 240
+
+
+# --- Azure
+
+
+def _deploy_azure(shell: _Shell, **variables: str) -> subprocess.CompletedProcess[str]:
+    infra = shell.artifact / "infra"
+    infra.mkdir(exist_ok=True)
+    script = Path(shutil.copy(resources.INFRA / "azure" / "replay.sh", infra))
+    given = {
+        "RESOURCE_GROUP": "rg-churn",
+        "FUNCTION_APP_NAME": "func-churn",
+        "FUNCTION_APP_URL": "https://func-churn.azurewebsites.net",
+        "ENTRA_AUDIENCE": "api://client",
+        "HTTP_AUTH": "key",
+        **variables,
+    }
+    passes = given.pop("PASSES", "yes") == "yes"
+    answers = {"keys list": ["secret key"], "get-access-token": ["secret token"]}
+    return shell.run(script, answers=answers, passes=passes, **given)
+
+
+@pytest.mark.parametrize(
+    ("auth", "headers", "asked"),
+    [
+        ("key", ["x-functions-key=REPLAY_KEY"], ["keys list"]),
+        ("entra", ["authorization=REPLAY_TOKEN"], ["get-access-token --resource api://client"]),
+        (
+            "key-and-entra",
+            ["x-functions-key=REPLAY_KEY", "authorization=REPLAY_TOKEN"],
+            ["keys list", "get-access-token"],
+        ),
+    ],
+)
+def test_the_app_is_asked_with_what_it_asks_for(
+    shell: _Shell, auth: str, headers: list[str], asked: list[str]
+) -> None:
+    done = _deploy_azure(shell, HTTP_AUTH=auth)
+
+    assert done.returncode == 0, done.stderr
+    argv = json.loads(done.stdout)["argv"]
+    assert argv[0] == "https://func-churn.azurewebsites.net"
+    assert [argv[at + 1] for at, each in enumerate(argv) if each == "--header"] == headers
+    assert "secret" not in " ".join(argv)
+    assert [len(shell.list_lines(each)) for each in asked] == [1] * len(asked)
+    assert len(shell.asked) == len(asked)
+
+
+def test_an_app_that_answers_otherwise_fails_the_deployment_and_the_way_back_is_said(
+    shell: _Shell,
+) -> None:
+    done = _deploy_azure(shell, PASSES="no")
+
+    assert done.returncode == 1
+    assert "does not answer as the registered model does" in done.stderr
+    assert "azd deploy" in done.stderr
+
+
+def test_the_check_is_left_out_by_name_alone(shell: _Shell) -> None:
+    done = _deploy_azure(shell, REPLAY="off", PASSES="no")
+
+    assert done.returncode == 0
+    assert "was not asked" in done.stderr
+    assert shell.asked == []
