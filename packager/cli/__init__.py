@@ -14,7 +14,7 @@ from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
 from packager.cli._cache import cache
 from packager.cli._common import join_lines
-from packager.cli._doctor import doctor
+from packager.cli._doctor import doctor, facts
 from packager.cli._operate import replay, rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
 from packager.commands import console
@@ -42,6 +42,7 @@ for _command in (
     rollback,
     demo,
     doctor,
+    facts,
 ):
     app.command()(_command)
 app.add_typer(cache)

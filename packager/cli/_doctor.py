@@ -1,14 +1,28 @@
-"""`packager doctor`: a look at the machine before a build."""
+"""`packager doctor` and `packager facts`: the machine and the platforms that builds count on."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from packager.cli import _options as opt
+from packager.cli import _target_options as to
 from packager.cli._common import show
+from packager.cli._panels import Panel
 from packager.commands import console
+
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check",
+        rich_help_panel=Panel.PROOF,
+        help="Compare limits and runtimes with the models of the vendors' APIs, and say what is "
+        "old.",
+    ),
+]
 
 
 def doctor(
@@ -33,3 +47,26 @@ def doctor(
 
 def _order_minor(minor: str) -> tuple[int, ...]:
     return tuple(map(int, minor.split(".")))
+
+
+def facts(
+    *,
+    check: Check = False,
+    facts_dir: to.FactsDir = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Print what is known of the platforms: limits, runtimes, prices, each with source and day.
+
+    With --check every limit and runtime of Lambda is held to the model in the installed botocore,
+    and settings of Azure Functions to the one in azure-mgmt-web if that is installed. Facts that
+    were last read more than 90 days ago are listed. Ends with 1 if a fact differs or is old.
+    """
+    from packager.commands.facts_check import report_facts
+
+    with console.progress(verbose=verbose, quiet=quiet):
+        found = report_facts(facts_dir, today=datetime.now(UTC).date(), check=check)
+    show(found, as_json=as_json, human=console.show_facts)
+    if not found["holds"]:
+        raise typer.Exit(1)

@@ -13,7 +13,7 @@ from packager.deployments._errors import DeploymentError, code_of, explain_error
 from packager.deployments._settings import Account
 
 _LOG = logging.getLogger(__name__)
-_LONGEST_ANSWER_SECONDS: Final = 900 + 30
+_LONGEST_ANSWER_SECONDS: Final = 1800 + 30
 """Lambda's longest timeout, and some more: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html"""
 _LARGEST_TEMPLATE_BYTES: Final = 51_200
 

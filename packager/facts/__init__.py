@@ -7,7 +7,7 @@ there replaces ours whole. What is wrong with a file is said all together, as a 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -20,6 +20,14 @@ from packager.system.resources import FACTS
 from packager.types import Architecture, BaseImage, Limits, Runtime, Shadow, Surroundings
 
 _ARCHITECTURES: Final = {"x86_64", "arm64"}
+OLD_DAYS: Final = 90
+"""Facts that were read longer ago are said to be old."""
+_ABOUT: Final = frozenset({"source", "unchecked", "as_of"})
+_TITLES: Final = (
+    "name", "target", "targets", "architecture", "library", "distribution", "version", "pattern",
+    "major", "names",
+)  # fmt: skip
+"""What a table of a list is of, by the first two of these that it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +211,63 @@ def donors(folder: Path | None = None) -> tuple[Donor, ...]:
     )
     root.done()
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One table of a file of facts, as it is."""
+
+    file: str
+    name: str
+    """`limits`, or of a list's table what it is of: `runtimes python3.13`."""
+    values: Mapping[str, object]
+    """Without its source and date."""
+    source: str
+    unchecked: str
+    """Where it was read in place of its source; empty where it was read there."""
+    as_of: date
+
+    def count_days(self, today: date) -> int:
+        """Return its age."""
+        return (today - self.as_of).days
+
+    def is_old(self, today: date) -> bool:
+        return self.count_days(today) > OLD_DAYS
+
+
+def list_facts(folder: Path | None = None, files: Sequence[str] | None = None) -> tuple[Fact, ...]:
+    """List every dated table of every file, or of the named ones, a folder's own in its place.
+
+    Raises FactsError for a table without a source or a day.
+    """
+    found: list[Fact] = []
+    for stem in files or sorted(path.stem for path in FACTS.glob("*.toml")):
+        root = read(stem, folder)
+        for key, value in root.values.items():
+            tables = root.tables(key) if isinstance(value, list) else (root.table(key),)
+            found += [_describe_fact(root.where, key, table) for table in tables]
+        root.done()
+    return tuple(found)
+
+
+def list_old(target: str, today: date, folder: Path | None = None) -> tuple[Fact, ...]:
+    """List what is known of a target and was last read more than OLD_DAYS days ago."""
+    return tuple(fact for fact in list_facts(folder, [_name_file(target)]) if fact.is_old(today))
+
+
+def _describe_fact(file: str, key: str, table: Table) -> Fact:
+    found = [table.values[name] for name in _TITLES if name in table.values]
+    words = [", ".join(each) if isinstance(each, list) else str(each) for each in found[:2]]
+    # `names` is a table of its own in some files
+    about = "" if any(isinstance(each, dict) for each in found) else " ".join(words)
+    return Fact(
+        file=file,
+        name=f"{key} {about}".strip(),
+        values={name: value for name, value in table.values.items() if name not in _ABOUT},
+        source=table.source(),
+        unchecked=table.text("unchecked", optional=True),
+        as_of=table.day("as_of"),
+    )
 
 
 def _name_file(target: str) -> str:

@@ -182,6 +182,44 @@ class MachineReport(TypedDict):
     checks: list[MachineCheck]
 
 
+class FactRow(TypedDict):
+    """One table of facts."""
+
+    file: str
+    name: str
+    values: dict[str, Json]
+    source: str
+    unchecked: str
+    """Where it was read in place of its source; empty where it was read there."""
+    as_of: str
+    days: int
+    """Its age."""
+
+
+class FactCheck(TypedDict):
+    """A fact beside what a vendor's own model states."""
+
+    fact: str
+    stated: str
+    model: str
+    holds: bool
+    remedy: str
+    """Empty where it holds."""
+
+
+class FactsReport(TypedDict):
+    """Every fact; with a check, what was compared with the vendors' models, and what is old."""
+
+    facts: list[FactRow]
+    checks: list[FactCheck]
+    old: list[FactRow]
+    old_days: int
+    models: list[str]
+    """Models that were read, and what was not compared because one is not installed."""
+    checked: bool
+    holds: bool
+
+
 class DemoResult(TypedDict):
     table: list[list[str]]
     doors: list[DoorAnswer]

@@ -1,5 +1,6 @@
 """Output for a person: progress on stderr, results on stdout."""
 
+from packager.commands.console.facts import show_facts
 from packager.commands.console.live_progress import progress, show_stopping
 from packager.commands.console.results import (
     show_batch,
@@ -26,6 +27,7 @@ __all__ = [
     "show_checked",
     "show_demo",
     "show_error",
+    "show_facts",
     "show_inspection",
     "show_interrupted",
     "show_invocation",

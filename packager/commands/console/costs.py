@@ -13,20 +13,22 @@ from packager.commands.targets.fit import format_percent
 from packager.types import TargetRow, WayRow
 
 _UNCHECKED: Final = "?"
-_COLUMNS: Final = ("CPU", "cold", "compute", "HTTP", "starting", "$/month", "$/1M")
+_COLUMNS: Final = ("cold", "compute", "HTTP", "starting", "$/month", "$/1M ")
 
 
 def print_costs(out: Console, rows: Sequence[TargetRow]) -> None:
     """Show every way, the cheapest target that fits first, and whose prices stand behind it."""
     ordered = sorted(rows, key=_rank)
     ways = [way for row in ordered for way in row["ways"]]
-    table = Table(title="\nTargets", title_justify="left", box=None, pad_edge=False)
-    for name in ("target", *(_COLUMNS if ways else _COLUMNS[-1:])):
-        left = name in {"target", "CPU"}
+    table = Table(
+        title="\nTargets", title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    for name in ("target", "fits", *(_COLUMNS if ways else _COLUMNS[-1:])):
+        left = name in {"target", "fits"}
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     for row in ordered:
-        fits = "[green]fits[/]" if row["fits"] else "[red]does not fit[/]"
-        table.add_row(f"[bold]{row['target']}[/] {fits}", *([] if row["ways"] else ["-"]))
+        fits = "[green]yes[/]" if row["fits"] else "[red]no[/]"
+        table.add_row(f"[bold]{row['target']}[/]", fits, *([] if row["ways"] else ["-"]))
         for way in row["ways"]:
             table.add_row(*_format_way(way))
     out.print(table)

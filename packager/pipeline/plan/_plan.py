@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from itertools import product
+from pathlib import Path
+from typing import Final
 
-from packager import targets
+from packager import facts, targets
 from packager.environments import resolver_memory
 from packager.errors import PackagerError, PlanError
 from packager.facts import devices
@@ -32,6 +35,8 @@ from packager.types import (
     Target,
 )
 
+_LOG: Final = logging.getLogger(__name__)
+
 
 def check(request: BuildRequest) -> Target:
     """Refuse what can be refused before anything is fetched; return the target.
@@ -41,6 +46,18 @@ def check(request: BuildRequest) -> Target:
     target = targets.load(request.target.name, request.target.facts_dir)
     _checks.settings(request, target)
     return target
+
+
+def _warn_of_age(target: Target, today: date, facts_dir: Path | None) -> None:
+    """Say in one line that limits and runtimes of a target were last read long ago."""
+    old = facts.list_old(target.name, today, facts_dir)
+    if old:
+        days = max(fact.count_days(today) for fact in old)
+        _LOG.warning(
+            "%d facts about %s were last read more than %d days ago, the oldest %d days: "
+            "`packager facts --check` lists them",
+            len(old), target.name, facts.OLD_DAYS, days,
+        )  # fmt: skip
 
 
 def plan(
@@ -54,6 +71,7 @@ def plan(
     Python is not on this machine, ToolError where the package index does not answer.
     """
     day = today or datetime.now(UTC).date()
+    _warn_of_age(target, day, request.target.facts_dir)
     try:
         return _plan_once(request, model, target, day)
     except PackagerError:

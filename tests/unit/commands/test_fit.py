@@ -79,8 +79,8 @@ def model(**changes: Any) -> Measured:
         (model(response_bytes=1000), Workload(rows=6_000), "aws-lambda"),
         (model(response_bytes=1000), Workload(rows=7_000), "azure-functions"),
         # 9 the time for one answer
-        (model(answer_seconds=900.0), Workload(), "aws-lambda"),
-        (model(answer_seconds=900.1), Workload(), "gpu-container"),
+        (model(answer_seconds=1800.0), Workload(), "aws-lambda"),
+        (model(answer_seconds=1800.1), Workload(), "gpu-container"),
         # 10 a GPU
         (model(), Workload(), "aws-lambda"),
         (model(needs_gpu="it requires vllm"), Workload(), "gpu-container"),

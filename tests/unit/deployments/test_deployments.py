@@ -209,7 +209,7 @@ def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatc
         ({"memory": "512.5"}, "give a whole number"),
         ({"DriftPsiAlarm": "0"}, "at least 0.01"),
         ({"memory": "20000"}, "at most 10240"),
-        ({"timeout": "901"}, "at most 900"),
+        ({"timeout": "1801"}, "at most 1800"),
         ({"LogLevel": "LOUD"}, "one of DEBUG, INFO, WARNING, ERROR"),
         ({"LogRetentionDays": "2"}, "one of 1, 3, 5"),
         ({"SnapStart": "yes"}, "one of PublishedVersions, None"),

@@ -35,7 +35,7 @@ def test_lambda_s_limits() -> None:
     assert limits.unzipped_bytes == 262_144_000
     assert limits.request_bytes == 6 * 2**20
     assert limits.memory_mb == (128, 10_240)
-    assert limits.timeout_seconds == 900
+    assert limits.timeout_seconds == 1800
 
 
 def test_runtimes_come_in_the_order_of_their_python() -> None:
@@ -81,7 +81,7 @@ def test_xgboost_has_a_build_for_machines_without_a_gpu() -> None:
 
 def test_a_folder_overrides_file_by_file(tmp_path: Path) -> None:
     text = (FACTS / "aws_lambda.toml").read_text(encoding="utf-8")
-    own = text.replace("timeout_seconds = 900", "timeout_seconds = 60")
+    own = text.replace("timeout_seconds = 1800", "timeout_seconds = 60")
     (tmp_path / "aws_lambda.toml").write_text(own, encoding="utf-8")
     assert facts.limits("aws-lambda", tmp_path).timeout_seconds == 60
     assert facts.tools(tmp_path) == facts.tools()
@@ -116,7 +116,7 @@ def test_a_runtime_on_an_unknown_system_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["0", "-1", "true", '"900"'])
 def test_a_limit_is_a_whole_number_above_zero(tmp_path: Path, value: str) -> None:
     text = (FACTS / "aws_lambda.toml").read_text(encoding="utf-8")
-    own = text.replace("timeout_seconds = 900", f"timeout_seconds = {value}")
+    own = text.replace("timeout_seconds = 1800", f"timeout_seconds = {value}")
     (tmp_path / "aws_lambda.toml").write_text(own, encoding="utf-8")
     with pytest.raises(FactsError, match="timeout_seconds must be a whole number above 0"):
         facts.limits("aws-lambda", tmp_path)

@@ -439,6 +439,18 @@ def test_a_runtime_near_its_end_is_said(index: Index, tmp_path: Path) -> None:
     assert not _said(_plan(model)[0], "near its end of life")
 
 
+@pytest.mark.parametrize(("today", "said"), [(date(2026, 12, 1), 0), (date(2027, 6, 1), 1)])
+def test_facts_that_were_read_long_ago_are_said_in_one_line(
+    today: date, said: int, index: Index, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = make_request(model_uri="u", out_dir=Path("out"))
+    plan(asked, _model(tmp_path / "m"), check(asked), today=today)
+
+    lines = [each.getMessage() for each in caplog.records if "last read" in each.getMessage()]
+    assert len(lines) == said
+    assert all("aws-lambda" in line and "packager facts --check" in line for line in lines)
+
+
 def test_every_pin_without_a_wheel_is_listed(index: Index, tmp_path: Path) -> None:
     pins = ("mlflow", "numpy==1.19.5", "scikit-learn==0.24.0", "skops==0.16.0")
     with pytest.raises(PlanError) as caught:
@@ -562,8 +574,8 @@ def test_what_is_no_wheel_is_refused(line: str, index: Index, tmp_path: Path) ->
     [
         ({"memory_mb": 64}, "takes 128 to 10240 MB"),
         ({"memory_mb": 20_000}, "takes 128 to 10240 MB"),
-        ({"timeout_seconds": 901}, "takes 1 to 900 seconds"),
-        ({"timeout_seconds": 0}, "takes 1 to 900 seconds"),
+        ({"timeout_seconds": 1801}, "takes 1 to 1800 seconds"),
+        ({"timeout_seconds": 0}, "takes 1 to 1800 seconds"),
         ({"passes": ("prune", "polish")}, "No slimming pass polish"),
         ({"target": "azure-functions", "memory_mb": 1024}, "takes 512, 2048, 4096 MB"),
         ({"target": "azure-functions", "architecture": "arm64"}, "runs on x86_64"),
@@ -611,8 +623,8 @@ def test_a_setting_beyond_the_limits_is_refused(
 
 
 def test_wrong_settings_are_said_all_together(index: Index, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"(?s)--memory 1.*--timeout 1000"):
-        _plan(_model(tmp_path / "m"), memory_mb=1, timeout_seconds=1000)
+    with pytest.raises(ConfigurationError, match=r"(?s)--memory 1.*--timeout 2000"):
+        _plan(_model(tmp_path / "m"), memory_mb=1, timeout_seconds=2000)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ WITHOUT = {
     "rollback": "rollback .",
     "demo": "demo .",
     "doctor": "doctor",
+    "facts": "facts",
     "cache info": "cache info",
     "cache prune": "cache prune",
     "cache clear": "cache clear --yes",

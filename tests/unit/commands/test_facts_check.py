@@ -1,0 +1,154 @@
+"""What is known of the platforms, held to the vendors' models, and to its age."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from packager import cli, facts
+from packager.commands.facts_check import report_facts
+from packager.errors import FactsError
+from packager.system.resources import FACTS
+from packager.types import FactsReport
+
+TODAY = date(2026, 11, 30)
+RUN = CliRunner()
+
+
+def change_lambda(folder: Path, old: str, new: str) -> Path:
+    text = (FACTS / "aws_lambda.toml").read_text(encoding="utf-8")
+    assert old in text
+    (folder / "aws_lambda.toml").write_text(text.replace(old, new), encoding="utf-8")
+    return folder
+
+
+def list_differing(found: FactsReport) -> list[str]:
+    return [each["fact"] for each in found["checks"] if not each["holds"]]
+
+
+def check(folder: Path | None = None, today: date = TODAY) -> FactsReport:
+    return report_facts(folder, today=today, check=True)
+
+
+def test_our_facts_hold_to_the_models_that_are_installed() -> None:
+    found = check()
+
+    assert list_differing(found) == []
+    names = {each["fact"] for each in found["checks"]}
+    assert {
+        "aws_lambda.toml limits timeout_seconds",
+        "aws_lambda_image.toml limits memory_mb",
+        "aws_lambda.toml managed_instances concurrency",
+        "aws_lambda.toml runtimes python3.14",
+        "azure_functions.toml runtimes",
+    } <= names
+    assert all("botocore" in each or "azure-mgmt-web" in each for each in found["models"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "differs"),
+    [
+        ("timeout_seconds = 1800 ", "timeout_seconds = 9000 ", "limits timeout_seconds"),
+        ("timeout_seconds = 5400", "timeout_seconds = 5401", "managed_instances timeout_seconds"),
+        ("memory_mb = [128, 10240]", "memory_mb = [64, 10240]", "limits memory_mb"),
+        ("memory_mb = [2048, 32768]", "memory_mb = [2048, 16384]", "managed_instances memory_mb"),
+        ("tmp_bytes = 536870912", "tmp_bytes = 268435456", "limits tmp_bytes"),
+        ("concurrency = 1600", "concurrency = 100", "managed_instances concurrency"),
+        ('name = "python3.14"', 'name = "python3.99"', "runtimes python3.99"),
+        ('runtimes = ["python3.15"]', "runtimes = []", "left_out python3.15"),
+    ],
+)
+def test_a_fact_that_the_model_does_not_have_is_found(
+    tmp_path: Path, old: str, new: str, differs: str
+) -> None:
+    found = check(change_lambda(tmp_path, old, new))
+
+    assert f"aws_lambda.toml {differs}" in list_differing(found)
+    assert not found["holds"]
+    assert all(each["remedy"] for each in found["checks"] if not each["holds"])
+
+
+def test_what_a_folder_does_not_state_differs_too(tmp_path: Path) -> None:
+    text = (FACTS / "aws_lambda.toml").read_text(encoding="utf-8")
+    start, end = text.index("# Lambda Managed Instances"), text.index("# The sandbox that")
+    (tmp_path / "aws_lambda.toml").write_text(text[:start] + text[end:], encoding="utf-8")
+
+    assert "aws_lambda.toml managed_instances concurrency" in list_differing(check(tmp_path))
+
+
+def test_a_fact_is_old_after_ninety_days(tmp_path: Path) -> None:
+    (tmp_path / "cpu.toml").write_text(
+        '[[excluded]]\npattern = "x"\nsource = "https://example.org"\nas_of = 2026-01-01\n',
+        encoding="utf-8",
+    )
+
+    def names(today: date) -> list[str]:
+        return [each["name"] for each in check(tmp_path, today)["old"]]
+
+    assert "excluded x" not in names(date(2026, 4, 1))
+    assert "excluded x" in names(date(2026, 4, 2))
+    assert not check(tmp_path, date(2026, 4, 2))["holds"]
+    assert report_facts(tmp_path, today=TODAY, check=False)["old"] == []
+
+
+def test_without_botocore_nothing_is_said_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.import_module
+
+    def refuse(name: str, package: str | None = None) -> Any:
+        if name.startswith(("botocore", "azure.mgmt")):
+            raise ImportError(name)
+        return real(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    found = check()
+
+    assert list_differing(found) == ["Lambda's limits and runtimes"]
+    assert "pip install botocore" in found["checks"][0]["remedy"]
+    assert any("azure-mgmt-web is not installed" in each for each in found["models"])
+
+
+def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path) -> None:
+    folder = change_lambda(tmp_path, "as_of = 2026-11-28", 'as_of = "soon"')
+
+    for wanted in (True, False):
+        with pytest.raises(FactsError, match="as_of must be a day"):
+            report_facts(folder, today=TODAY, check=wanted)
+
+
+def test_facts_are_printed_with_their_source_and_day() -> None:
+    found = RUN.invoke(cli.app, ["facts"])
+
+    assert found.exit_code == 0
+    lines = [line.strip() for line in found.output.splitlines()]
+    assert "timeout_seconds = 1800" in lines
+    limits = "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, 2026-11-22"
+    assert limits in lines
+    assert "functions azure-functions x86_64" not in lines
+    assert any("unchecked: read at https://modal.com" in line for line in lines)
+
+
+def test_a_check_ends_with_one_where_a_fact_differs(tmp_path: Path) -> None:
+    folder = change_lambda(tmp_path, "timeout_seconds = 1800 ", "timeout_seconds = 9000 ")
+
+    said = RUN.invoke(cli.app, ["facts", "--check", "--facts-dir", str(folder)])
+    told = RUN.invoke(cli.app, ["facts", "--check", "--facts-dir", str(folder), "--json"])
+
+    assert said.exit_code == told.exit_code == 1
+    assert (
+        "differs aws_lambda.toml limits timeout_seconds: 9000 (model: Timeout 1 to" in said.output
+    )
+    assert "aws_lambda.toml limits timeout_seconds" in list_differing(json.loads(told.output))
+
+
+def test_only_the_target_s_own_facts_are_told_of_in_a_build() -> None:
+    day = date(2027, 3, 15)
+    assert {fact.file for fact in facts.list_old("azure-functions", day)} == {
+        "azure_functions.toml"
+    }
+    assert facts.list_old("azure-functions", TODAY) == ()
