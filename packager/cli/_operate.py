@@ -12,7 +12,7 @@ from packager.cli import _request_options as ask
 from packager.cli._common import show
 from packager.cli._panels import Panel
 from packager.commands import console
-from packager.errors import IntegrityError, ReplayDiffersError
+from packager.errors import CloudError, IntegrityError, ReplayDiffersError
 
 ReportDigest = Annotated[
     str | None,
@@ -102,8 +102,12 @@ def replay(
     """
     from packager.commands.cloud.replay import describe_problem, replay_deployed
 
-    with console.progress(verbose=verbose, quiet=quiet):
-        found = replay_deployed(artifact, url, headers=header or (), seconds=timeout)
+    try:
+        with console.progress(verbose=verbose, quiet=quiet):
+            found = replay_deployed(artifact, url, headers=header or (), seconds=timeout)
+    except CloudError as error:
+        typer.echo(json.dumps({"check": "replay", "passed": False, "problem": str(error)}))
+        raise
     typer.echo(json.dumps(found))
     if not found["passed"]:
         raise ReplayDiffersError(describe_problem(found))

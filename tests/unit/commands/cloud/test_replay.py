@@ -216,9 +216,10 @@ def test_an_address_where_nothing_listens_is_said(artifact: Path) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
 def test_an_app_that_lets_nobody_in_is_not_asked_on(artifact: Path, status: int) -> None:
     with _serving(lambda *_: (status, b"")) as running:
-        _, error = _replay(artifact, running.url)
+        found, error = _replay(artifact, running.url)
 
     assert isinstance(error, CloudError)
+    assert found == {"check": "replay", "passed": False, "problem": str(error)}
     assert f"answered {status}" in str(error)
     assert "--header" in str(error)
     assert len(running.asked) == 1
