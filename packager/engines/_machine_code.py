@@ -17,7 +17,6 @@ from packager.engines.machine_code.form import Form, FormError, read_form
 from packager.engines.machine_code.generator import generate_c
 from packager.environments import virtual_environments
 from packager.errors import SandboxError, ToolError, VerificationError
-from packager.models import registered_model
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
 from packager.targets.lambda_emulator.parts import host_architecture
@@ -53,7 +52,8 @@ _HINT_INEXACT: Final = (
 _HINT_COMPILER: Final = (
     "Try again once the package index, memory and disk allow it, or build with --engine native."
 )
-_PARTS: Final = ("machine_code", "proof")
+_ENGINE: Final = "machine_code"
+"""The folder with the worker."""
 _FORM: Final = ("form.json", "constants.bin")
 _RESULT: Final = "result.json"
 _SCALARS: Final = frozenset({"boolean", "integer", "long", "float", "double", "string"})
@@ -214,17 +214,14 @@ def _run_worker(plan: BuildPlan, out: Path, arguments: tuple[Path, ...], *readab
     interpreter, _ = virtual_environments.interpreter_of(plan.model, plan.interpreter)
     try:
         python = virtual_environments.of_model(plan.model, interpreter, plan.platform)
-        with make_scratch("engine") as given:
-            _worker_call.copy_sources(given / "site", _PARTS)
-            module = "packager.engines.machine_code.worker"
-            registered_model.run(
-                [python, "-s", "-m", module, plan.model.root, out, *arguments],
-                readable=(plan.model.root, given, *readable),
-                writable=(out,),
-                network=plan.request.model.allow_network,
-                more={"PYTHONPATH": str(given / "site")},
-                timeout_seconds=_worker_call.SECONDS,
-            )
+        _worker_call.run_worker(
+            plan,
+            (python, interpreter),
+            _ENGINE,
+            (out, *arguments),
+            readable=readable,
+            writable=out,
+        )
     except ToolError as error:
         raise _refuse(str(error)) from error
 

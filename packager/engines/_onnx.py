@@ -14,7 +14,6 @@ from packager import facts
 from packager.engines import _worker_call
 from packager.environments import virtual_environments
 from packager.errors import ToolError
-from packager.models import registered_model
 from packager.system.sandbox import check_plain, read_result
 from packager.system.scratch import make_scratch
 from packager.types import (
@@ -117,15 +116,14 @@ def _run(plan: BuildPlan, wanted: object, out: Path) -> None:
     python = virtual_environments.of_model(
         plan.model, interpreter, plan.platform, more=more, label="onnx"
     )
-    with make_scratch("engine") as given:
-        _worker_call.copy_sources(given / "site", ("onnx", "proof"))
+    with make_scratch("asked") as given:
         question = given / "asked.json"
         question.write_text(json.dumps(wanted), encoding="utf-8")
-        registered_model.run(
-            [python, "-s", "-m", "packager.engines.onnx.worker", plan.model.root, question, out],
-            readable=(plan.model.root, given),
-            writable=(out,),
-            network=plan.request.model.allow_network,
-            more={"PYTHONPATH": str(given / "site")},
-            timeout_seconds=_worker_call.SECONDS,
+        _worker_call.run_worker(
+            plan,
+            (python, interpreter),
+            "onnx",
+            (question, out),
+            readable=(given,),
+            writable=out,
         )

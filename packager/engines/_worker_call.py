@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from packager.environments import kept_bytecode
 from packager.errors import VerificationError
+from packager.models import registered_model
 from packager.probes import examples
 from packager.probes.values import Values
 from packager.system import resources
-from packager.types import Check, Finding, Json, ResolvedModel
+from packager.system.scratch import make_scratch
+from packager.types import BuildPlan, Check, Finding, Interpreter, Json, ResolvedModel
 
 _TYPES: Final = frozenset({"double", "float", "long", "integer", "boolean", "string"})
 _HANDS_ON: Final = frozenset({"pytorch", "xgboost"})
@@ -87,6 +90,38 @@ def copy_sources(site: Path, parts: Sequence[str]) -> None:
     for package in (site / "packager", target):
         (package / "__init__.py").touch()
     shutil.copytree(resources.handlers_root(), site / "handlers", ignore=skipped)
+
+
+def run_worker(
+    plan: BuildPlan,
+    environment: tuple[Path, Interpreter],
+    engine: str,
+    arguments: Sequence[Path],
+    *,
+    readable: Sequence[Path] = (),
+    writable: Path,
+) -> None:
+    """Run an engine's worker where the model is, with the bytecode of an earlier run.
+
+    `environment` is the Python that the model is in, and the interpreter that it was made from.
+    Raises ToolError.
+    """
+    python, interpreter = environment
+    use = kept_bytecode.name_use(engine, plan.model.flavors)
+    with (
+        make_scratch("engine") as given,
+        kept_bytecode.lending_bytecode(python, interpreter, use) as (bytecode, is_written),
+    ):
+        copy_sources(given / "site", (engine, "proof"))
+        lent = (writable, bytecode) if is_written else (writable,)
+        registered_model.run(
+            [python, "-s", "-m", f"packager.engines.{engine}.worker", plan.model.root, *arguments],
+            readable=(plan.model.root, given, *readable, *(() if is_written else (bytecode,))),
+            writable=lent,
+            network=plan.request.model.allow_network,
+            more={"PYTHONPATH": str(given / "site"), "PYTHONPYCACHEPREFIX": str(bytecode)},
+            timeout_seconds=SECONDS,
+        )
 
 
 def refuse_model(form: str, why: Sequence[str], hint: str) -> VerificationError:

@@ -9,9 +9,10 @@ source's time and size.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,32 @@ _KIND: Final = "compiled"
 _MOST: Final = 20_000
 """Sources of one environment: more than any model imports."""
 _SECONDS: Final = 900
+_PROGRAMS: Final = ("oracle.py", "machine_code", "onnx")
+"""Programs that load a model in its own environment, which import much the same."""
+
+
+def name_use(program: str, flavors: Iterable[str]) -> str:
+    """Name what a process does: another program, or another flavor's loader, imports others."""
+    return " ".join([program, *sorted(flavors)])
+
+
+@contextlib.contextmanager
+def lending_bytecode(
+    python: Path, interpreter: Interpreter, use: str
+) -> Iterator[tuple[Path, bool]]:
+    """Yield a folder for PYTHONPYCACHEPREFIX, and whether it is to be written to.
+
+    Where nobody knows yet what is imported it is, and what was is kept for the next process.
+    Raises what `provide_bytecode` raises.
+    """
+    store = provide_bytecode(python, interpreter, use)
+    if store is not None:
+        yield store, False
+        return
+    with make_scratch("bytecode") as written:
+        copy_known(python, interpreter, use, written)
+        yield written, True
+        keep_imported(python, interpreter, use, written)
 
 
 def keep_imported(python: Path, interpreter: Interpreter, use: str, written: Path) -> None:
@@ -45,16 +72,15 @@ def provide_bytecode(python: Path, interpreter: Interpreter, use: str) -> Path |
 
     Raises what `cache.ensure` raises.
     """
-    key = _make_key(python, interpreter, use)
-    kept = cache.recall(_NAMES, key)
-    if kept is None:
+    names = _recall_names(python, interpreter, use)
+    if names is None:
         return None
-    names: list[str] = json.loads(kept)
 
     def make(folder: Path) -> None:
-        _compile_sources(names, interpreter, folder)
+        known = copy_known(python, interpreter, use, folder)
+        _compile_sources(sorted({*names} - known), interpreter, folder)
 
-    return cache.ensure(_KIND, cache.make_key([key, names]), make)
+    return cache.ensure(_KIND, _name_store(python, interpreter, use, names), make)
 
 
 def check_compiled(done: process.Done) -> None:
@@ -72,6 +98,34 @@ def check_compiled(done: process.Done) -> None:
 def _make_key(python: Path, interpreter: Interpreter, use: str) -> str:
     """Return a key of an environment where it lies: bytecode is found by its source's path."""
     return cache.make_key([str(python), interpreter.version, str(interpreter.path), use])
+
+
+def _recall_names(python: Path, interpreter: Interpreter, use: str) -> list[str] | None:
+    """The sources that a process of this use was seen to import; None where none was seen."""
+    kept = cache.recall(_NAMES, _make_key(python, interpreter, use))
+    if kept is None:
+        return None
+    names: list[str] = json.loads(kept)
+    return names
+
+
+def _name_store(python: Path, interpreter: Interpreter, use: str, names: Sequence[str]) -> str:
+    return cache.make_key([_make_key(python, interpreter, use), names])
+
+
+def copy_known(python: Path, interpreter: Interpreter, use: str, folder: Path) -> set[str]:
+    """Copy into the empty `folder` what is compiled for another program of the environment.
+
+    Returns the sources of that.
+    """
+    program, _, flavors = use.partition(" ")
+    for other in (f"{each} {flavors}" for each in _PROGRAMS if each != program):
+        names = _recall_names(python, interpreter, other)
+        if names is None:
+            continue
+        if cache.copy_entry(_KIND, _name_store(python, interpreter, other, names), folder):
+            return {*names}
+    return set()
 
 
 def _list_sources(python: Path, interpreter: Interpreter, written: Path) -> Iterator[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from handlers.loaders import _threads
 from handlers.observability.drift import MOST_COLUMNS, answers
 from handlers.observability.sketches import LEAST_BASELINE, Sketch, sketch
-from packager.environments import virtual_environments
+from packager.environments import kept_bytecode, virtual_environments
 from packager.errors import ConfigurationError, ToolError
 from packager.models import registered_model
 from packager.system.resources import WORKERS
@@ -148,15 +148,19 @@ def _ask_model(plan: BuildPlan, frame: pd.DataFrame) -> list[Json]:
     model = plan.model
     interpreter, _ = virtual_environments.interpreter_of(model, plan.interpreter)
     python = virtual_environments.of_model(model, interpreter, plan.platform)
+    use = kept_bytecode.name_use(_WORKER.name, model.flavors)
+    store = kept_bytecode.provide_bytecode(python, interpreter, use)
+    more = {} if store is None else {"PYTHONPYCACHEPREFIX": str(store)}
     with make_scratch("baseline") as name:
         asked, answered = name / "asked.jsonl", name / "answered.jsonl"
         asked.write_text("".join(_make_probes(frame)), encoding="utf-8")
         registered_model.run(
             [python, "-s", _WORKER, model.root, asked, answered, "--seconds", f"{_SECONDS}"],
-            readable=(model.root, _WORKER, _THREADS),
+            readable=(model.root, _WORKER, _THREADS, *(() if store is None else (store,))),
             writable=(name,),
             network=plan.request.model.allow_network,
             timeout_seconds=_SECONDS,
+            more=more,
         )
         _, *lines = (json.loads(each) for each in read_result(answered).splitlines())
     return [row for line in lines for row in _rows(line)]

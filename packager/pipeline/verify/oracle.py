@@ -141,7 +141,7 @@ def keep_bytecode(model: ResolvedModel, otherwise: Interpreter, platform: str) -
     """
     interpreter, _ = virtual_environments.interpreter_of(model, otherwise)
     python = virtual_environments.of_model(model, interpreter, platform)
-    use = oracle_runs.name_use(tuple(sorted(model.flavors)))
+    use = kept_bytecode.name_use(oracle_runs.WORKER.name, model.flavors)
     kept_bytecode.provide_bytecode(python, interpreter, use)
 
 

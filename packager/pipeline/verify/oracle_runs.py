@@ -69,7 +69,7 @@ def write_answers(asked: Asked, folder: Path) -> None:
     Where the bytecode is known from an earlier build one run does both: its own start is measured.
     Else the first run writes the bytecode, and a second one is started with it in place.
     """
-    use = name_use(asked.flavors)
+    use = kept_bytecode.name_use(WORKER.name, asked.flavors)
     store = kept_bytecode.provide_bytecode(asked.python, asked.interpreter, use)
     if store is not None:
         given = Given(readable=(asked.root, store), bytecode=store)
@@ -79,15 +79,11 @@ def write_answers(asked: Asked, folder: Path) -> None:
             (folder / FIRST).write_text(f"{first}\n", encoding="utf-8")
         return
     with make_scratch("bytecode") as bytecode:
+        kept_bytecode.copy_known(asked.python, asked.interpreter, use, bytecode)
         given = Given(readable=(asked.root,), writable=(bytecode,), bytecode=bytecode)
         _ask(asked, (), folder / ANSWERS, given)
         _ask(asked, ("--first",), folder / FIRST, given)
         kept_bytecode.keep_imported(asked.python, asked.interpreter, use, bytecode)
-
-
-def name_use(flavors: Sequence[str]) -> str:
-    """Name what the worker does: another flavor's loader imports other modules."""
-    return " ".join([WORKER.name, *flavors])
 
 
 def _ask(asked: Asked, options: Sequence[str], answers: Path, given: Given) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from packager.environments import kept_bytecode, virtual_environments
-from packager.environments.kept_bytecode import keep_imported, provide_bytecode
+from packager.environments.kept_bytecode import keep_imported, lending_bytecode, provide_bytecode
 from packager.errors import ToolError
 from packager.system import process
 from packager.types import Interpreter
@@ -156,3 +156,67 @@ def test_a_compiler_that_is_killed_leaves_no_half_of_the_bytecode(
     store = provide_bytecode(python, interpreter, USE)
     assert store is not None
     assert _list(store) == [f"good.{TAG}.pyc"]
+
+
+def test_what_another_program_of_the_environment_imports_is_compiled_once(
+    python: Path, interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "venv" / "lib" / "site-packages"
+    _write(tmp_path / "theirs", packages / "good.py")
+    keep_imported(python, interpreter, "machine_code sklearn", tmp_path / "theirs")
+    assert provide_bytecode(python, interpreter, "machine_code sklearn") is not None
+    for name in ("good", "unused"):
+        _write(tmp_path / "ours", packages / f"{name}.py")
+    keep_imported(python, interpreter, USE, tmp_path / "ours")
+    compiled: list[list[str]] = []
+
+    def compile_sources(names: list[str], interpreter: Interpreter, folder: Path) -> None:
+        compiled.append([Path(name).name for name in names])
+        real(names, interpreter, folder)
+
+    real = kept_bytecode._compile_sources
+    monkeypatch.setattr(kept_bytecode, "_compile_sources", compile_sources)
+    store = provide_bytecode(python, interpreter, USE)
+    assert store is not None
+    assert _list(store) == [f"good.{TAG}.pyc", f"unused.{TAG}.pyc"]
+    assert compiled == [["unused.py"]]
+
+
+def test_a_process_is_lent_what_is_known_and_else_what_it_writes_to(
+    python: Path, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    packages = tmp_path / "venv" / "lib" / "site-packages"
+    with lending_bytecode(python, interpreter, USE) as (folder, is_written):
+        assert (_list(folder), is_written) == ([], True)
+        _write(folder, packages / "good.py", b"a stranger's code")
+    assert not folder.exists()
+    with lending_bytecode(python, interpreter, USE) as (folder, is_written):
+        assert (_list(folder), is_written) == ([f"good.{TAG}.pyc"], False)
+        assert b"a stranger's code" not in next(folder.rglob("*.pyc")).read_bytes()
+    # another program begins with that, in a folder of its own
+    with lending_bytecode(python, interpreter, "onnx sklearn") as (other, is_written):
+        assert (_list(other), is_written) == ([f"good.{TAG}.pyc"], True)
+        assert other != folder
+        next(other.rglob("*.pyc")).write_bytes(b"a stranger's code")
+    with lending_bytecode(python, interpreter, USE) as (folder, _):
+        assert b"a stranger's code" not in next(folder.rglob("*.pyc")).read_bytes()
+
+
+def test_what_a_process_imported_is_not_kept_where_it_failed(
+    python: Path, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    packages = tmp_path / "venv" / "lib" / "site-packages"
+
+    def fail(folder: Path) -> None:
+        _write(folder, packages / "good.py")
+        raise ToolError("It was ended.")
+
+    with pytest.raises(ToolError), lending_bytecode(python, interpreter, USE) as (folder, _):
+        fail(folder)
+    assert provide_bytecode(python, interpreter, USE) is None
+
+
+def test_a_use_is_named_by_the_program_and_the_flavors_in_any_order() -> None:
+    assert kept_bytecode.name_use("oracle.py", ["sklearn", "python_function"]) == (
+        kept_bytecode.name_use("oracle.py", ("python_function", "sklearn"))
+    )
