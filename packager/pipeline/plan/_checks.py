@@ -33,6 +33,7 @@ from packager.types import (
 )
 
 PASSES: Final = tuple(map(str, PassName))
+_DISTRIBUTION: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,200}[A-Za-z0-9])?")
 _REFERENCE: Final = re.compile(
     r"[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
@@ -71,6 +72,12 @@ def settings(request: BuildRequest, target: Target) -> None:
             f"No slimming pass {', '.join(unknown)}.{suggest_names(unknown, PASSES)} "
             f"There are: {', '.join(PASSES)}."
         )
+    wrong.extend(
+        f"--keep-package {name!r}: give a distribution's name alone, as scikit-learn; the model's "
+        "requirements have its version."
+        for name in request.slimming.keep_packages
+        if not _DISTRIBUTION.fullmatch(name)
+    )
     if wrong:
         raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
 

@@ -20,6 +20,7 @@ from packager.pipeline.plan._locks import Setting
 from packager.pipeline.plan._modules import Named, Needs
 from packager.pipeline.plan._python import Candidate
 from packager.pipeline.plan.requirements import (
+    _kept,
     _lines,
     _refusals,
     _requirements,
@@ -185,8 +186,12 @@ def _list_hopeless(setting: Setting, question: Question) -> tuple[str, ...]:
 
 
 def _prepare(setting: Setting, question: Question) -> Setting:
-    """The setting with the author's environment. Raises PlanError for what nothing has."""
+    """The setting with the author's environment.
+
+    Raises PlanError for what nothing has, and ConfigurationError for a name to keep as that.
+    """
     setting = _resolve_declared(setting, question)
+    _kept.refuse_unknown(setting)
     return replace(setting, named=_name(setting, question))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from packager.environments import lockfile
 from packager.environments.lockfile import Wanted
+from packager.errors import ConfigurationError
+from packager.pipeline.plan import _ways_out
 from packager.types import BuildPlan, Lock, LockedPackage, Requirements, Shipped
 from tests.unit.pipeline.plan import test_plan
 from tests.unit.pipeline.plan.test_plan import PINS
@@ -100,6 +103,25 @@ def test_a_package_that_is_to_be_kept_ships(index: test_plan.Index, tmp_path: Pa
     first = _plans(tmp_path / "m", *IDLE, keep_packages=("seaborn", "AnyIO"))[0]
     assert first.shipped is Shipped.SERVING
     assert first.kept_for["seaborn"] == first.kept_for["anyio"] == "--keep-package names it"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("scikit-lern", "Did you mean 'scikit-learn'?"),
+        ("sklearn", "Did you mean 'scikit-learn', which is imported by that name?"),
+        ("nothing-like-it", "no package index that is asked has a wheel of it"),
+        ("numpy==1.0", "give a distribution's name alone"),
+        ("../numpy", "give a distribution's name alone"),
+        ("", "give a distribution's name alone"),
+    ],
+)
+def test_a_package_that_nothing_has_is_refused_before_other_targets_are_asked(
+    monkeypatch: pytest.MonkeyPatch, index: test_plan.Index, tmp_path: Path, name: str, said: str
+) -> None:
+    monkeypatch.setattr(_ways_out, "explain_refusal", lambda refused: pytest.fail("asked"))
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        _plans(tmp_path / "m", *IDLE, keep_packages=(name,))
 
 
 def test_a_companion_that_is_left_out_is_named(index: test_plan.Index, tmp_path: Path) -> None:
