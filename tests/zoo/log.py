@@ -80,10 +80,9 @@ def _answer_plainly(model, split):
 
 def main():
     import mlflow
+    import service
 
     folder, names = Path(sys.argv[1]).resolve(), sys.argv[2:]
-    from models import _registry
-
     for module in os.environ["ZOO_MODULES"].split():
         importlib.import_module("models." + module)
     lines = os.environ.get("ZOO_REQUIREMENTS")
@@ -93,6 +92,15 @@ def main():
         mlflow.create_experiment("zoo", artifact_location=(folder / "artifacts").as_uri())
     mlflow.set_experiment("zoo")
     (folder / "asked").mkdir(exist_ok=True)
+    with service.run_service():
+        failed = log_models(folder, names, requirements)
+    sys.exit(bool(failed))
+
+
+def log_models(folder, names, requirements):
+    """Log models and ask them; answers with how many could not be logged."""
+    from models import _registry
+
     failed = 0
     for name in names:
         entry = _registry.ENTRIES[name]
@@ -110,7 +118,7 @@ def main():
         except Exception:  # what one author does wrong keeps nobody else from logging
             failed += 1
             print(name, "NOT LOGGED", traceback.format_exc()[-1500:], flush=True)
-    sys.exit(bool(failed))
+    return failed
 
 
 if __name__ == "__main__":

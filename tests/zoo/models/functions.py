@@ -338,7 +338,7 @@ def calls_a_service():
         def predict(self, context, model_input, params=None):
             import requests
 
-            answer = requests.get("http://127.0.0.1:9/rates", timeout=2)
+            answer = requests.get("http://127.0.0.1:18099/rates", timeout=5)
             return [answer.json()["rate"]] * len(model_input)
 
     return _case(Asking())
