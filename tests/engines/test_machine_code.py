@@ -267,7 +267,7 @@ def test_a_form_that_breaks_its_rules_becomes_no_c(name: str, tmp_path: Path) ->
         generate_c(read_form(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["lefts", "rights", "splits", "node_starts", "features"])
+@pytest.mark.parametrize("name", ["skips", "splits", "node_starts", "asked"])
 def test_a_table_that_leads_out_of_its_tree_becomes_no_c(name: str, tmp_path: Path) -> None:
     form = _forest(tmp_path)
     place = form["arrays"][_trees(form)["arrays"][name]]

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from packager.engines.machine_code.extraction.program import Array, Program
+from packager.engines.machine_code.extraction.tree_tables import FLAGS
 from packager.engines.proof.inputs import Before
 
 _STEPS: Final = 2
@@ -59,7 +60,7 @@ class Edges:
             return []
         values = self.program.array(number, names[operation]).astype(np.float64)
         if operation == "trees":
-            columns = self.program.array(number, "features")
+            columns = self.program.array(number, "asked") // FLAGS
             chosen = slice(None, None, max(1, len(values) // _MOST_TURNS))
             return list(zip(columns[chosen].tolist(), values[chosen].tolist()))
         return list(enumerate(values.tolist()))
