@@ -15,7 +15,7 @@ from packager.cli._build import build, inspect
 from packager.cli._cache import cache
 from packager.cli._common import join_lines
 from packager.cli._doctor import doctor, facts
-from packager.cli._operate import replay, rollback, traffic, verify, versions
+from packager.cli._operate import follow, replay, rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
 from packager.commands import console
 from packager.errors import PackagerError, StorageError, is_disk_full
@@ -40,6 +40,7 @@ for _command in (
     versions,
     traffic,
     rollback,
+    follow,
     demo,
     doctor,
     facts,

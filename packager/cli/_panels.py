@@ -9,6 +9,7 @@ class Panel(StrEnum):
     """A heading under which --help lists options."""
 
     REQUEST = "Request"
+    FOLLOWING = "Following"
     MODEL = "Model"
     TARGET = "Target"
     ENGINE = "Engine"

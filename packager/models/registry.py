@@ -86,6 +86,15 @@ class MlflowRegistry:
             self._keep(question, model_uri, fetched)
         return fetched
 
+    def read_alias(self, model: Registered) -> str:
+        """Read the number of the version that `model.alias` names now.
+
+        Raises ModelNotFoundError, RegistryUnavailableError, StorageError or ConfigurationError.
+        """
+        model_uri = f"models:/{model.name}@{model.alias}"
+        with self._explain_errors(model, model_uri, Path()) as session:
+            return session.read_alias(model)
+
     def _identify(self, model_uri: str) -> registry_memory.Question | None:
         return registry_memory.identify_question(self.tracking_uri, self.registry_uri, model_uri)
 
@@ -100,15 +109,21 @@ class MlflowRegistry:
 
     def _ask(self, found: _Found, model_uri: str, into: Path) -> Fetched:
         """Ask MLflow. Raises as `fetch` does."""
+        with self._explain_errors(found, model_uri, into) as session:
+            fetched = session.fetch(found, into)
+            training, notes = session.training(fetched.run_id, into)
+            return replace(fetched, training=training, notes=notes)
+
+    @contextmanager
+    def _explain_errors(self, found: _Found, model_uri: str, into: Path) -> Iterator[_Session]:
+        """Yield a session with the registry. Raises as `fetch` does."""
         with mlflow_errors.quiet():
             told = self.registry_uri or self.tracking_uri or "MLflow's own address"
             where = mlflow_errors.without_password(told)
             try:
                 with _open_session(self.tracking_uri, self.registry_uri, found) as session:
                     where = session.where
-                    fetched = session.fetch(found, into)
-                    training, notes = session.training(fetched.run_id, into)
-                    return replace(fetched, training=training, notes=notes)
+                    yield session
             except mlflow_errors.client_errors() as error:
                 raise mlflow_errors.explain_error(error, model_uri, where, into) from error
             except ValueError as error:
@@ -255,6 +270,16 @@ class _Session:
             folder=folder,
             source=place,
         )
+
+    def read_alias(self, model: Registered) -> str:
+        """Ask for the aliases alone: a follower asks again and again."""
+        registered = self._or_none(self.client.get_registered_model, model.name)
+        if registered is None:
+            raise ModelNotFoundError(self._no_model(model.name))
+        aliases = dict(registered.aliases)
+        if model.alias not in aliases:
+            raise ModelNotFoundError(self._no_version(model, aliases))
+        return str(aliases[model.alias])
 
     def _version(self, model: Registered) -> Any:
         registered = self._or_none(self.client.get_registered_model, model.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -138,6 +139,17 @@ def start(
             start_new_session=True,
             pass_fds=tuple(pass_fds),
         )
+
+
+def end_group(running: subprocess.Popen[bytes], patience_seconds: float) -> None:  # noqa: TID251
+    """End what `start` started, with all that it started: asked first, then killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.wait(patience_seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
 
 
 def inherit(names: Iterable[str] = (), prefixes: tuple[str, ...] = ()) -> dict[str, str]:

@@ -10,6 +10,8 @@ from packager import facts
 from packager.types import Deployment, EventSupport, HostKind, Machine, Program, Target, Tree
 
 NAME: Final = "aws-lambda"
+SAM_UNATTENDED: Final = "sam deploy --no-confirm-changeset --no-fail-on-empty-changeset"
+"""Deploys where nobody answers a question; samconfig.toml has the rest."""
 
 
 def target(facts_dir: Path | None = None) -> Target:
@@ -37,6 +39,7 @@ def target(facts_dir: Path | None = None) -> Target:
         deployment=Deployment(
             templates="aws_lambda",
             deploy="sam deploy --guided",
+            unattended=(SAM_UNATTENDED,),
             rolls_out=True,
             makes_endpoint=True,
         ),

@@ -30,6 +30,7 @@ def target(facts_dir: Path | None = None) -> Target:
             templates="aws_lambda_image",
             shares=function.deployment.templates,
             deploy="sam build && sam deploy --guided",
+            unattended=("sam build", aws_lambda.SAM_UNATTENDED),
             base_image=base,
             rolls_out=True,
             makes_endpoint=True,

@@ -66,6 +66,7 @@ def target(facts_dir: Path | None = None) -> Target:
         deployment=Deployment(
             templates="azure_functions",
             deploy="azd up",
+            unattended=("azd up --no-prompt",),
             infra="azure",
             replays=True,
             callers=(HttpAuth.JWT, HttpAuth.API_KEY),

@@ -153,6 +153,26 @@ class OutputOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """Options of a follower, beside the request of each build."""
+
+    own_command: bool = False
+    """The target's own command deploys."""
+    commands: tuple[str, ...] = ()
+    """Commands that deploy in its place."""
+    passed: tuple[str, ...] = ()
+    """Names of further variables that they see."""
+    interval_seconds: float = 60.0
+    listen: tuple[str, int] | None = None
+    """Host and port for webhooks."""
+    tag: str | None = None
+    """Name of the place, for the tag of the version that runs there; None writes none."""
+    once: bool = False
+    """End when there is nothing left to do."""
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
     """Request of the caller, parsed and checked; the only way in."""
 

@@ -272,6 +272,34 @@ class VersionRow(TypedDict):
     """Whether its code is that of the artifact that was named; None where nobody here can tell."""
 
 
+class FollowEvent(TypedDict, total=False):
+    """A step of `packager follow`: a line of its --json."""
+
+    event: str
+    time: str
+    """In UTC."""
+    model: str
+    alias: str
+    version: str
+    by: str
+    """Version that the alias names instead."""
+    sha256: str
+    """Of the artifact's deployed files."""
+    stage: str
+    """`build`, `deploy` or `registry`."""
+    error: str
+    message: str
+    exit_code: int
+    retry_at: str
+    """When the same version is tried again; without it, never."""
+    serving: str
+    """Version that was deployed last."""
+    deploys: str
+    """The command that deploys."""
+    address: str
+    sender: str
+
+
 class FunctionVersions(TypedDict):
     """Versions of a deployed function, newest first."""
 

@@ -169,6 +169,8 @@ class Deployment:
     """Folder under templates/."""
     deploy: str
     """The command that deploys, in the artifact's folder."""
+    unattended: tuple[str, ...] = ()
+    """Commands that deploy where nobody answers a question; empty where the place decides them."""
     shares: str | None = None
     """Folder under templates/ whose templates are taken too, where `templates` has none such."""
     infra: str | None = None

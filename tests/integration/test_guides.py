@@ -28,6 +28,7 @@ GUIDES: Final = sorted(path.name for path in (ROOT / "docs" / "guides").glob("*.
 SUPPORT: Final = ROOT / "docs" / "support"
 NOT_RUN: Final = {
     "packager batch": "asks AWS",
+    "packager follow": "deploys, and runs until it is interrupted; test_follow.py has it",
     "packager rollback": "asks AWS",
     "packager traffic": "asks AWS",
     "packager versions": "asks AWS",

@@ -17,6 +17,7 @@ from packager.types import (
     ArtifactVerification,
     DemoResult,
     EngineRow,
+    FollowEvent,
     FunctionVersions,
     Inspection,
     Invocation,
@@ -308,6 +309,37 @@ def show_versions(found: FunctionVersions) -> None:
             style="" if row["percent"] else "dim",
         )  # fmt: skip
     _OUT.print(table)
+
+
+_STEPS: Final = {
+    "started": "Following {model}@{alias}; what deploys: {deploys}",
+    "listening": "Taking deliveries at {address}",
+    "webhook": "MLflow says that the alias moved",
+    "unchanged": "Version {version} is deployed",
+    "building": "Building version {version}",
+    "superseded": "Version {version} is not deployed: the alias names {by} by now",
+    "deploying": "Deploying version {version}",
+    "deployed": "Version {version} is deployed now",
+    "tagged": "Version {version} has the tag",
+    "skipped": "Version {version} failed before ({stage}: {error}) and is not tried now",
+    "failed": "Failed ({stage}: {error})",
+}
+
+
+def show_step(found: FollowEvent) -> None:
+    """Show one step of a follower as a line; an error's own words go to stderr."""
+    line = _STEPS[found["event"]].format(**found)
+    ends = {
+        "retry_at": "the next try is at {}",
+        "serving": "version {} was deployed last",
+    }
+    more = [text.format(found[key]) for key, text in ends.items() if key in found]  # type: ignore[literal-required]
+    if "version" in found and found["version"] not in line:
+        more.insert(0, f"version {found['version']}")
+    _OUT.print(escape("; ".join([f"{found['time']}  {line}", *more])), soft_wrap=True)
+    if found["event"] == "failed":
+        text = found["message"].encode("utf-8", "backslashreplace").decode()
+        _ERR.print(f"[bold red]error[/] {escape(text)}", soft_wrap=True)
 
 
 def show_demo(found: DemoResult) -> None:

@@ -20,6 +20,8 @@ RUN = CliRunner()
 TOP: Any = typer.main.get_command(cli.app)
 GROUP = TOP.commands["cache"]
 COMMANDS = {name: command for name, command in TOP.commands.items() if name != "cache"}
+OTHERS = {Panel.REQUEST, Panel.FOLLOWING}
+"""Panels of other commands than a build, which are the first ones."""
 ALL = {**COMMANDS, **{f"cache {name}": command for name, command in GROUP.commands.items()}}
 
 
@@ -37,12 +39,14 @@ def test_each_option_is_in_a_panel(name: str) -> None:
 def test_the_panels_of_a_build_are_in_its_order() -> None:
     found = list(dict.fromkeys(one.rich_help_panel for one in options(COMMANDS["build"])))
 
-    assert found == [panel for panel in Panel if panel is not Panel.REQUEST]
+    assert found == [panel for panel in Panel if panel not in OTHERS]
 
 
 def test_the_panels_of_a_build_are_the_groups_of_a_request() -> None:
     panels = {one.name: one.rich_help_panel for one in options(COMMANDS["build"])}
-    groups = dict(zip((each.name for each in fields(BuildRequest)), list(Panel)[1:], strict=True))
+    groups = dict(
+        zip((each.name for each in fields(BuildRequest)), [*Panel][len(OTHERS) :], strict=True)
+    )
 
     for name, group, _ in list_settings():
         assert panels.get(name, Panel.MODEL) == groups[group], name

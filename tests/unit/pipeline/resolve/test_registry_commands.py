@@ -45,6 +45,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "serve": ("serve models:/churn/1", "serve models:/churn@champion --registry-uri {uri}"),
 }
 """Lines that read a model of the registry, which lies where MLflow looks by default."""
+FOLLOW = "follow models:/churn@champion --run-once --deploy-command true -o {out}"
 WITHOUT = {
     "invoke": "invoke .",
     "verify": "verify .",
@@ -131,7 +132,19 @@ def ask(line: str, owner: registries.Written, out: Path) -> PackagerError | None
 
 
 def test_every_command_has_a_line() -> None:
-    assert sorted(list_commands()) == sorted({*LINES, *WITHOUT})
+    assert sorted(list_commands()) == sorted({*LINES, *WITHOUT, "follow"})
+
+
+@pytest.mark.parametrize("more", ["", " --tracking-uri {uri}", " --registry-uri {uri} --json"])
+def test_a_follower_leaves_the_registry_as_it_is(
+    more: str, owner: registries.Written, tmp_path: Path
+) -> None:
+    """It goes on after a failure; its exit code is the failed build's."""
+    given = {"out": tmp_path / "out", "uri": owner.uri}
+    done = RUN.invoke(cli.app, [word.format(**given) for word in shlex.split(FOLLOW + more)])
+
+    assert done.exit_code == ToolError.exit_code
+    assert READ in done.output
 
 
 @pytest.mark.parametrize("line", [line for lines in LINES.values() for line in lines])

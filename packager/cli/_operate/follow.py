@@ -1,0 +1,214 @@
+"""`packager follow`: its options, and what shows each step."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Annotated, Final, TypeAlias
+
+import typer
+
+from packager.cli import _build_groups as group
+from packager.cli import _options as opt
+from packager.cli._common import check_request
+from packager.cli._groups import OptionGroup, expand_groups
+from packager.cli._panels import Panel
+from packager.commands import console
+from packager.errors import ConfigurationError
+from packager.system.redaction import redact_values
+from packager.types import BuildRequest, FollowEvent, Following, ModelOptions
+
+_LONGEST_INTERVAL_SECONDS: Final = 86_400
+
+Model: TypeAlias = Annotated[
+    str, typer.Argument(metavar="MODEL", help="models:/NAME@ALIAS, the alias that is followed.")
+]
+Deploy: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--deploy",
+        rich_help_panel=Panel.FOLLOWING,
+        help="Deploy by the target's own command: `sam deploy`, or `azd up` on Azure.",
+    ),
+]
+DeployCommands: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deploy-command",
+        metavar="<command>",
+        rich_help_panel=Panel.FOLLOWING,
+        help="Command that deploys, run in the artifact's folder without a shell. Repeatable: they "
+        "run one after the other until one fails.",
+        show_default=False,
+    ),
+]
+DeployEnv: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deploy-env",
+        metavar="<name>",
+        rich_help_panel=Panel.FOLLOWING,
+        help="Variable that the command sees beside those of AWS, Azure, Google, Docker and "
+        "proxies. Repeatable.",
+        show_default=False,
+    ),
+]
+RunOnce: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--run-once",
+        rich_help_panel=Panel.FOLLOWING,
+        help="End when what the alias names is deployed or has failed, for cron and CI.",
+    ),
+]
+Retry: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--retry",
+        rich_help_panel=Panel.FOLLOWING,
+        help="Try again a version that failed before.",
+    ),
+]
+Interval: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        metavar="<seconds>",
+        rich_help_panel=Panel.FOLLOWING,
+        help="Time between two looks at the alias, at least 1.",
+    ),
+]
+Listen: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<host:port>",
+        rich_help_panel=Panel.FOLLOWING,
+        help="Take MLflow's webhooks there too, signed with the secret in PACKAGER_WEBHOOK_SECRET.",
+        show_default=False,
+    ),
+]
+Tag: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<place>",
+        rich_help_panel=Panel.FOLLOWING,
+        help="Tag the version that runs with packager.deployed.<place>. Without it nothing is "
+        "written to the registry.",
+        show_default=False,
+    ),
+]
+
+
+def _read_model(
+    *,
+    model_uri: Model,
+    tracking_uri: opt.TrackingUri = None,
+    registry_uri: opt.RegistryUri = None,
+    trust_model_index: opt.TrustModelIndex = False,
+    upgrade_pins: opt.UpgradePins = False,
+    allow_network: opt.AllowNetwork = False,
+) -> ModelOptions:
+    return ModelOptions(
+        uri=model_uri,
+        tracking_uri=tracking_uri,
+        registry_uri=registry_uri,
+        trust_model_index=trust_model_index,
+        upgrade_pins=upgrade_pins,
+        allow_network=allow_network,
+    )
+
+
+def _read_following(
+    *,
+    deploy: Deploy = False,
+    deploy_command: DeployCommands = None,
+    deploy_env: DeployEnv = None,
+    run_once: RunOnce = False,
+    retry: Retry = False,
+    interval: Interval = 60.0,
+    listen: Listen = None,
+    tag: Tag = None,
+) -> Following:
+    """Raises BadParameter and ConfigurationError."""
+    from packager.commands.cloud.follow.webhook_server import parse_address
+
+    if run_once and listen is not None:
+        raise typer.BadParameter(
+            "--run-once ends when there is nothing left to do, and waits for no delivery. Leave "
+            "one of the two out.",
+            param_hint="--listen",
+        )
+    if not 1 <= interval <= _LONGEST_INTERVAL_SECONDS:
+        raise typer.BadParameter(
+            f"{interval:g} is not between 1 and {_LONGEST_INTERVAL_SECONDS:,} seconds",
+            param_hint="--interval",
+        )
+    return Following(
+        own_command=deploy,
+        commands=tuple(deploy_command or ()),
+        passed=tuple(deploy_env or ()),
+        interval_seconds=interval,
+        listen=None if listen is None else parse_address(listen),
+        tag=tag,
+        once=run_once,
+        retry=retry,
+    )
+
+
+@expand_groups
+def follow(
+    *,
+    model: Annotated[ModelOptions, OptionGroup(_read_model)],
+    following: Annotated[Following, OptionGroup(_read_following)],
+    target: group.Target,
+    engine: group.Compiler,
+    http: group.Http,
+    events: group.Events,
+    proof: group.Proof,
+    slimming: group.Slimming,
+    output: group.Output,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Deploy the version that an alias names, and each one that it is moved to.
+
+    Builds and proves the version, looks whether the alias still names it, deploys it, and writes
+    down what runs. A version that fails is left out until the alias moves or your options change;
+    what was deployed before goes on serving.
+
+    MODEL is models:/NAME@ALIAS. Runs until you interrupt it; with --run-once it ends when there is
+    nothing left to do, and its exit code says how. --out keeps the state and the artifacts.
+    """
+    from packager.commands.cloud.follow.run import Shown, follow_alias
+
+    if target.name == "auto":
+        raise ConfigurationError(
+            "--target auto may choose another target for each version, and no command deploys all "
+            "of them. Name one target."
+        )
+    request = check_request(
+        BuildRequest(
+            model=model,
+            target=target,
+            engine=engine,
+            http=http,
+            events=events,
+            proof=proof,
+            slimming=slimming,
+            output=output,
+        )
+    )
+    shown = Shown(
+        partial(_show_event, as_json=as_json),
+        lambda about: console.progress(verbose=verbose, quiet=quiet, about=about),
+    )
+    raise typer.Exit(follow_alias(request, following, shown))
+
+
+def _show_event(event: FollowEvent, *, as_json: bool) -> None:
+    """Print a step as it happens: a line of JSON, or a sentence."""
+    shown = redact_values(event)
+    if as_json:
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+    else:
+        console.show_step(shown)

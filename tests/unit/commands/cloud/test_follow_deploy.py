@@ -1,0 +1,213 @@
+"""Commands that deploy run without a shell, in the artifact's folder, and see few variables."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from packager.commands.cloud.follow.deploy_command import (
+    DeploymentFailedError,
+    build_environment,
+    parse_commands,
+    run_commands,
+)
+from packager.errors import ConfigurationError, StorageError
+from packager.system import process
+from packager.targets import TARGETS, load
+from packager.types import Following
+
+
+def make(*commands: str, passed: tuple[str, ...] = ()) -> Following:
+    return Following(commands=commands, passed=passed)
+
+
+def run(folder: Path, *commands: str, env: Mapping[str, str] | None = None) -> None:
+    deploy = parse_commands(make(*commands), load("aws-lambda"))
+    environment = build_environment(deploy, "churn", "7") if env is None else env
+    run_commands(deploy, folder, environment, folder / "deploy.log")
+
+
+def write_script(path: Path, text: str) -> str:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return shlex.quote(str(path))
+
+
+def test_it_runs_in_the_artifact_s_folder_and_no_shell_reads_it(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.getcwd(), sys.argv[1:])"
+    run(tmp_path, f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} '$HOME' '*' ';' '&& x'")
+
+    said = (tmp_path / "deploy.log").read_text()
+    assert said == f"{tmp_path} ['$HOME', '*', ';', '&& x']\n"
+
+
+def test_commands_run_one_after_the_other_until_one_fails(tmp_path: Path) -> None:
+    script = write_script(tmp_path / "d", 'echo "$1"; exit "$2"')
+    with pytest.raises(
+        DeploymentFailedError, match=r"d second 3` ended with exit code 3"
+    ) as failed:
+        run(tmp_path, f"{script} first 0", f"{script} second 3", f"{script} third 0")
+
+    assert (tmp_path / "deploy.log").read_text() == "first\nsecond\n"
+    # its own last lines, and not those of a command before it
+    assert str(failed.value).endswith("say otherwise:\n  second")
+
+
+def test_what_it_prints_is_said_line_by_line_without_orders_to_the_terminal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "packager")
+    script = write_script(
+        tmp_path / "d", r"printf 'to https://me:pw@host/\n\033[31mred\r\n\377'; printf half >&2"
+    )
+    run(tmp_path, script)
+
+    lines = [each.getMessage() for each in caplog.records][1:]
+    assert lines == ["  to https://host/", "  \\x1b[31mred\\x0d", "  \ufffdhalf"]
+
+
+def test_its_log_is_its_owner_s_alone(tmp_path: Path) -> None:
+    (tmp_path / "deploy.log").write_text("of an earlier one")
+    run(tmp_path, write_script(tmp_path / "d", "echo done"))
+
+    mode = (tmp_path / "deploy.log").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+    assert (tmp_path / "deploy.log").read_text() == "done\n"
+
+
+def test_a_program_by_its_path_is_found_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_script(tmp_path / "deploy.sh", "pwd")
+    (artifact := tmp_path / "artifact").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run(artifact, "./deploy.sh")
+
+    assert (artifact / "deploy.log").read_text() == f"{artifact}\n"
+
+
+def test_it_sees_the_variables_that_the_guide_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AZURE_CLIENT_ID", "https_proxy", "MY_ACCOUNT"):
+        monkeypatch.setenv(name, "seen")
+    for name in ("MLFLOW_TRACKING_TOKEN", "PACKAGER_WEBHOOK_SECRET", "GITHUB_TOKEN", "PGPASSWORD"):
+        monkeypatch.setenv(name, "hidden")
+    deploy = parse_commands(make("true", passed=("MY_ACCOUNT", "ABSENT")), load("aws-lambda"))
+    found = build_environment(deploy, "churn", "7")
+
+    assert "hidden" not in found.values()
+    assert [key for key in found if found[key] == "seen"] == [
+        each for each in os.environ if os.environ[each] == "seen"
+    ]
+    assert (found["PACKAGER_MODEL_NAME"], found["PACKAGER_MODEL_VERSION"]) == ("churn", "7")
+
+
+@pytest.mark.parametrize(
+    ("following", "said"),
+    [
+        (Following(), "Give one of the two"),
+        (Following(own_command=True, commands=("true",)), "Give one of the two"),
+        (make(""), "--deploy-command is empty"),
+        (make("  "), "--deploy-command is empty"),
+        (make("sam 'deploy"), "No closing quotation"),
+        (make("no-such-program-at-all x"), "not on PATH"),
+        (make("./no-such-file"), "there is no such file, or it may not be run"),
+        (make("true", passed=("PACKAGER_WEBHOOK_SECRET",)), "it signs deliveries"),
+    ],
+)
+def test_what_cannot_deploy_is_refused_before_anything_is_built(
+    following: Following, said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        parse_commands(following, load("aws-lambda"))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_has_its_own_command_or_asks_for_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tool in ("sam", "azd"):
+        write_script(tmp_path / tool, "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    target = load(name)
+    if not target.deployment.unattended:
+        with pytest.raises(ConfigurationError, match=f"no command that deploys {name} everywhere"):
+            parse_commands(Following(own_command=True), target)
+        return
+    found = parse_commands(Following(own_command=True), target)
+
+    # the tool of the command that the artifact's README shows, without its questions
+    assert {words[0] for words in found.commands} == {target.deployment.deploy.split()[0]}
+    assert "--guided" not in str(found.commands)
+
+
+def test_an_interrupt_ends_the_command_and_what_it_started(tmp_path: Path) -> None:
+    script = write_script(
+        tmp_path / "d", "trap 'echo asked to end; exit 1' TERM\nsleep 60 &\necho $!\nwait"
+    )
+    (folder := tmp_path / "artifact").mkdir()
+    log = folder / "deploy.log"
+    deploy = parse_commands(make(script), load("aws-lambda"))
+    running = process.start(deploy.commands[0], cwd=folder, env=os.environ, log=log)
+    until(lambda: log.read_text().strip().isdigit())
+    child = int(log.read_text())
+    process.end_group(running, 5)
+
+    assert running.returncode == 1
+    assert "asked to end" in log.read_text()
+    until(lambda: not Path(f"/proc/{child}").exists() or is_dead(child))
+
+
+def test_one_that_does_not_end_when_asked_is_killed(tmp_path: Path) -> None:
+    script = write_script(tmp_path / "d", "trap '' TERM\necho on\nsleep 60")
+    log = tmp_path / "log"
+    running = process.start([shlex.split(script)[0]], cwd=tmp_path, env=os.environ, log=log)
+    until(lambda: log.read_text() == "on\n")
+    process.end_group(running, 0.05)
+
+    assert running.returncode == -9
+
+
+def test_a_program_that_stays_behind_does_not_hold_the_follower(tmp_path: Path) -> None:
+    """It has the log open, as it would have a pipe."""
+    script = write_script(tmp_path / "d", "sleep 5 &\necho $! done")
+    started = time.monotonic()
+    run(tmp_path, script)
+
+    assert time.monotonic() - started < 4
+    os.kill(int((tmp_path / "deploy.log").read_text().split()[0]), 9)
+
+
+def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "deploy.log").mkdir()
+    with pytest.raises(StorageError, match=r"deploy\.log cannot be written"):
+        run(tmp_path, "true")
+
+
+def test_a_program_of_another_machine_fails_as_a_deployment(tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    path.write_bytes(b"\x7fELF of nowhere")
+    path.chmod(0o755)
+    with pytest.raises(DeploymentFailedError, match="cannot be started"):
+        run(tmp_path, str(path))
+
+
+def until(holds: object) -> None:
+    assert callable(holds)
+    waited = threading.Event()
+    for _ in range(500):
+        if holds():
+            return
+        waited.wait(0.01)
+    raise AssertionError("it did not happen within 5 seconds")
+
+
+def is_dead(number: int) -> bool:
+    return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
