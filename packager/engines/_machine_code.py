@@ -166,13 +166,14 @@ def _compile_form(
         why = f"the C compiler {tool} cannot be installed: {error}"
         raise _worker_call.refuse_model(FORM, [why], _HINT_COMPILER) from error
     try:
-        with make_scratch("zig") as cache:
-            return {
-                arch: toolchain.compile_library(
-                    compiler, source, form.constants, work / f"library-{arch}", arch, cache
+        with make_scratch("zig") as own:
+            made: dict[str, Path] = {}
+            for arch in sorted(architectures):
+                toolchain.fill_cache(compiler, arch, own / arch)
+                made[arch] = toolchain.compile_library(
+                    compiler, source, form.constants, work / f"library-{arch}", arch, own / arch
                 )
-                for arch in sorted(architectures)
-            }
+            return made
     except ToolError as error:
         why = f"the C compiler {tool} failed: {error}"
         raise _worker_call.refuse_model(FORM, [why], _HINT_COMPILER) from error

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from packager.errors import ToolError
-from packager.system import elf, process
+from packager.errors import StorageError, ToolError
+from packager.system import cache, elf, process
+from packager.system.scratch import make_scratch
+
+_LOG = logging.getLogger(__name__)
 
 GLIBC: Final = "2.17"
 """The oldest that both architectures have: the library is loaded by any later one."""
@@ -19,14 +24,38 @@ _FLAGS: Final = (
     "-Wl,--build-id=none",
 )  # fmt: skip
 _SECONDS: Final = 300
+_KIND: Final = "compilers"
+_EMPTY: Final = "typedef int empty;\n"
+_NOT_KEPT: Final = ("tmp", "z")
+"""Of the compiler's own files: what it read of its library, which no later run needs."""
+
+
+def fill_cache(python: Path, arch: str, folder: Path) -> None:
+    """Fill the empty `folder` with what the compiler makes of itself before it compiles anything.
+
+    These are C's start files and the stubs of its library for `arch`: seconds of CPU, the same for
+    every model, and kept. Raises what `compile_library` raises.
+    """
+    key = cache.make_key([str(python), TRIPLES[arch], GLIBC, _FLAGS])
+    folder.mkdir(parents=True)
+    if cache.copy_entry(_KIND, key, folder):
+        return
+    with make_scratch("zig") as work:
+        compile_library(python, _EMPTY, b"", work / "empty", arch, folder)
+    for name in _NOT_KEPT:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    try:
+        cache.keep_copy(_KIND, key, folder)
+    except StorageError as error:
+        _LOG.debug("The compiler's own files are not kept: %s", error)
 
 
 def compile_library(
-    python: Path, source: str, constants: bytes, folder: Path, arch: str, cache: Path
+    python: Path, source: str, constants: bytes, folder: Path, arch: str, own: Path
 ) -> Path:
     """Compile C with `python -m ziglang`; the same text and constants are the same bytes.
 
-    `cache` is where the compiler keeps its own files.
+    `own` is where the compiler keeps its own files.
 
     Raises ToolError with the compiler's own words, or where it leaves no library of `arch`;
     StorageError where it says that the disk is full.
@@ -43,8 +72,8 @@ def compile_library(
             **process.inherit(),
             # its environment is compared with what was installed, whenever it is used
             "PYTHONDONTWRITEBYTECODE": "1",
-            "ZIG_GLOBAL_CACHE_DIR": str(cache),
-            "ZIG_LOCAL_CACHE_DIR": str(cache),
+            "ZIG_GLOBAL_CACHE_DIR": str(own),
+            "ZIG_LOCAL_CACHE_DIR": str(own),
         },
         timeout_seconds=_SECONDS,
     )
