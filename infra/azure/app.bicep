@@ -32,6 +32,9 @@ var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var queueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 var tableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
+var takesGridEvents = contains(events, 'blob') || contains(events, 'eventgrid')
+// Event Grid brings no token there: the host asks it for a key of its own
+var gridPaths = ['/runtime/webhooks/blobs', '/runtime/webhooks/EventGrid', '/runtime/webhooks/eventgrid']
 var asksForToken = httpAuth != 'key'
 var isStoragePrivate = privateEndpoints != 'none'
 var isAppPrivate = privateEndpoints == 'storage-and-app'
@@ -271,6 +274,7 @@ resource authentication 'Microsoft.Web/sites/config@2025-05-01' = {
     globalValidation: {
       requireAuthentication: asksForToken
       unauthenticatedClientAction: asksForToken ? 'Return401' : 'AllowAnonymous'
+      excludedPaths: takesGridEvents ? gridPaths : []
     }
     httpSettings: {
       requireHttps: true

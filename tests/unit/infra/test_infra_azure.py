@@ -149,6 +149,8 @@ def test_tokens_are_asked_for_by_the_platform_and_an_earlier_setting_does_not_st
     assert properties["identityProviders"]["azureActiveDirectory"]["enabled"] == asked
     action = _condition(validation["unauthenticatedClientAction"])
     assert action == (asked, "Return401", "AllowAnonymous")
+    # https://github.com/MicrosoftDocs/azure-docs/issues/99036
+    assert _condition(validation["excludedPaths"]) == ("takesGridEvents", "gridPaths", [])
     settings = str(site["properties"]["siteConfig"]["appSettings"])
     assert "authSettings" in settings
 
