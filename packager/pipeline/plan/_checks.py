@@ -131,7 +131,7 @@ def _rollout(request: BuildRequest, target: Target) -> Iterator[str]:
     if not target.deployment.rolls_out:
         yield (
             f"--rollout: {target.name} has no alias whose traffic a template moves; aws-lambda and "
-            "aws-lambda-image have. Leave it out."
+            "aws-lambda-image have. Leave it out, and ask what you deploy with `packager replay`."
         )
     elif request.proof.allow_unproven:
         yield (
