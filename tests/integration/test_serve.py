@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,3 +69,29 @@ def test_an_artifact(artifact: Path, tmp_path: Path) -> None:
     with served(os.path.relpath(artifact, tmp_path), tmp_path) as address:
         check(address, (models.folder(SHARED) / "serving_input_example.json").read_bytes())
     assert sorted(os.walk(artifact)) == before
+
+
+def test_what_is_served_is_asked_its_proof_again(artifact_of_rollout: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(artifact_of_rollout, tmp_path / "other")
+    replay = other / "rollout" / "replay.jsonl"
+    rule, first, *rest = replay.read_text().splitlines()
+    sample = json.loads(first)
+    sample["answer"]["predictions"][0] += 1e-9
+    replay.write_text("\n".join([rule, json.dumps(sample), *rest]) + "\n")
+
+    with served(artifact_of_rollout, tmp_path) as address:
+        done, differing = (_replay(each, address) for each in (artifact_of_rollout, other))
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["passed"]
+    assert found["requests"] == found["asked"] > 10
+    assert differing.returncode == 7
+    assert json.loads(differing.stdout)["differing"] == 1
+
+
+def _replay(folder: Path, address: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "packager", "replay", folder, address, "--quiet"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip

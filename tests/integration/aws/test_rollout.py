@@ -61,7 +61,8 @@ def _check(
     """(result, statuses that CodeDeploy was told) of the check in `folder`."""
     cloud = _Cloud(function)
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "answer_comparison", raising=False)
+    for name in ("answer_comparison", "recorded_requests"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(boto3, "client", lambda *_, **__: cloud)
     monkeypatch.setenv("NEW_VERSION", "arn:aws:lambda:us-east-1:123456789012:function:churn:7")
     monkeypatch.setenv("FUNCTION_TIMEOUT_SECONDS", "30")

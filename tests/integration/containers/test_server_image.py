@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import http.server
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import jwt
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from packager.commands.invoke import invoke_artifact
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build
-from packager.types import BuildReport, Device, make_request
+from packager.types import BuildReport, Device, HttpAuth, make_request
 from packager.types import Engine as ModelEngine
 from tests import models
 from tests.integration.containers import base
@@ -49,10 +54,10 @@ class Server:
         finally:
             connection.close()
 
-    def ready(self) -> list[int]:
+    def ready(self, seconds: float = 60) -> list[int]:
         """Waits until it is; what /ping answered meanwhile."""
         seen: list[int] = []
-        until = time.monotonic() + 60
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             with contextlib.suppress(OSError):
                 seen.append(self.ask("GET", "/ping")[0])
@@ -72,6 +77,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> BuildRep
         engine=ModelEngine.NATIVE,
         python_minor=base.PYTHON,
         base_image=_BASE,
+        auth=HttpAuth.JWT,
     )
     return build(request, MlflowRegistry(None, None))
 
@@ -86,13 +92,22 @@ def image(engine: Engine, report: BuildReport) -> str:
 
 @pytest.fixture
 def server(engine: Engine, image: str) -> Iterator[Server]:
+    """As little as a host gives; it asks for no token, which the image does."""
+    with _running(engine, image, {"PACKAGER_AUTH": "none"}) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _running(engine: Engine, image: str, variables: dict[str, str]) -> Iterator[Server]:
     """As little as a host gives: no rights, no file but in /tmp, 512 MB, SageMaker's argument."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    given = {"PORT": str(port), **variables}
     options = [
         *("--read-only", "--tmpfs", "/tmp", "--memory", "512m", "--cap-drop", "ALL"),  # noqa: S108
-        *("--network", "host", "--env", f"PORT={port}"),
+        *("--network", "host"),
+        *(word for name, value in given.items() for word in ("--env", f"{name}={value}")),
     ]
     with engine.container(image, *options, args=["serve"]) as name:
         yield Server(name, port)
@@ -134,6 +149,64 @@ def test_it_meets_every_hosts_contract(engine: Engine, report: BuildReport, serv
     assert (host["ReadonlyRootfs"], host["Memory"]) == (True, 512 << 20)
     assert engine.run("exec", server.name, "id", "-u") == "1000"
     assert engine.tried("exec", server.name, "touch", "/opt/model/written").returncode != 0
+
+
+def test_it_asks_for_a_token_and_answers_its_proof_with_one(
+    engine: Engine, image: str, report: BuildReport
+) -> None:
+    out = report.artifact.folder.parent
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = {**jwt.algorithms.RSAAlgorithm.to_jwk(private.public_key(), as_dict=True), "kid": "a"}
+    claims = {"iss": "https://issuer/", "aud": "model", "exp": time.time() + 600}
+    token = jwt.encode(claims, private, "RS256", headers={"kid": "a"})
+    with _publishing(json.dumps({"keys": [key]}).encode()) as address:
+        variables = {
+            "PACKAGER_JWT_ISSUER": "https://issuer/",
+            "PACKAGER_JWT_AUDIENCE": "model",
+            "PACKAGER_JWT_KEYS": address,
+        }
+        with _running(engine, image, variables) as server:
+            server.ready()
+            without = server.ask("POST", "/invocations", b"{}")
+            done = subprocess.run(
+                [
+                    *(sys.executable, out / "replay" / "replay_check.py"),
+                    *(f"http://127.0.0.1:{server.port}", "--header", "authorization=TOKEN"),
+                ],
+                env={"TOKEN": f"Bearer {token}"},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+
+    assert without[0] == 401
+    assert without[2]["www-authenticate"] == "Bearer"
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["passed"] is True
+
+
+def test_without_an_issuer_it_does_not_serve(engine: Engine, image: str) -> None:
+    with pytest.raises(AssertionError, match="not ready"), _running(engine, image, {}) as server:
+        server.ready(seconds=5)
+
+
+@contextlib.contextmanager
+def _publishing(body: bytes) -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/keys"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _by_tensors(
