@@ -9,6 +9,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -90,7 +92,18 @@ class Endpoint:
                 return error.code, b"", f"it answered {error.code}"
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
+            if self._lasts(reason):
+                raise EndpointError(
+                    f"{self.url} cannot be reached ({reason}). Check the name of the app, and the "
+                    "certificates that this machine trusts (SSL_CERT_FILE)."
+                ) from error
             return None, b"", f"{type(reason).__name__}: {reason}"
+
+    def _lasts(self, reason: object) -> bool:
+        """Tell whether asking again would come to the same: no such name, or no trust in it."""
+        if isinstance(reason, socket.gaierror):
+            return time.monotonic() >= self._settled
+        return isinstance(reason, (ssl.SSLCertVerificationError, http.client.InvalidURL))
 
     def _read_answer(self, status: int, answer: bytes) -> tuple[object, str]:
         if status in _CLOSED:
@@ -129,8 +142,9 @@ def read_address(url: str) -> str:
     except ValueError:
         parts, usable = urlsplit(""), False
     if not usable or any(each <= " " or each > "~" for each in url):
+        shown = "What was given" if "@" in url else repr(url)
         raise UsageError(
-            f"{url!r} is no address of an app: give one that begins with https:// or http://."
+            f"{shown} is no address of an app: give one that begins with https:// or http://."
         )
     if parts.username is not None or parts.query or parts.fragment:
         raise UsageError(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -213,6 +216,30 @@ def test_an_address_where_nothing_listens_is_said(artifact: Path) -> None:
     assert "refused" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "Check the name of the app"),
+        (ssl.SSLCertVerificationError(1, "self-signed certificate"), "SSL_CERT_FILE"),
+    ],
+)
+def test_what_asking_again_does_not_mend_is_said_at_once(
+    artifact: Path, reason: OSError, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fail(_: object, address: str, *__: object, **___: object) -> None:
+        asked.append(address)
+        raise reason
+
+    monkeypatch.setattr(http.client.HTTPConnection, "request", fail)
+    _, error = _replay(artifact, "http://app.example.org")
+
+    assert isinstance(error, CloudError)
+    assert said in str(error)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
 def test_an_app_that_lets_nobody_in_is_not_asked_on(artifact: Path, status: int) -> None:
     with _serving(lambda *_: (status, b"")) as running:
@@ -247,6 +274,7 @@ def test_a_redirect_takes_no_header_along(artifact: Path, monkeypatch: pytest.Mo
         (["https://"], "begins with https://"),
         (["https://app:port"], "begins with https://"),
         (["https://app/\n"], "begins with https://"),
+        (["https://me:s3cret@app:port"], "begins with https://"),
         (["https://me:s3cret@app"], "--header NAME=VARIABLE"),
         (["https://app/?code=s3cret"], "--header NAME=VARIABLE"),
         (["https://app", "--header", "x-functions-key"], "give NAME=VARIABLE"),
