@@ -251,7 +251,7 @@ def _first_proven(
                 shutil.rmtree(tree, ignore_errors=True)
             failed.append((attempt, error))
             waiting = _leave_out_engine(waiting, attempt, error)
-            if not _answers_differ(error):
+            if not _may_do_better(attempt, error):
                 raise _with_history(failed) from error
             why = " ".join(f"{error.findings[0].check}: {error.findings[0].message}".split())
             _LOG.warning("Attempt %d of %d is given up: %s", number + 1, total, why)
@@ -440,8 +440,15 @@ def _rebuild_without_cause(
     return without_cause(attempt, prove, error.findings[0].message)
 
 
-def _answers_differ(error: VerificationError) -> bool:
-    """Tell whether another attempt could do better: not where the tree itself is at fault."""
+def _may_do_better(attempt: BuildPlan, error: VerificationError) -> bool:
+    """Tell whether another attempt could: not where the tree itself is at fault.
+
+    Attempts by the framework hold more, one after the other: no later one fits where one does not.
+    """
+    if attempt.engine is Engine.NATIVE and any(
+        finding.check is Check.BUDGET for finding in error.findings
+    ):
+        return False
     return any(finding.check.retryable for finding in error.findings)
 
 

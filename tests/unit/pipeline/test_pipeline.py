@@ -260,11 +260,12 @@ def test_the_report_names_files_where_they_lie_now(
     assert report.emitted == (tmp_path / "dist" / "report.json",)
 
 
+@pytest.mark.parametrize("others", [(), (REPLAY,)])
 def test_a_tree_at_fault_is_not_tried_again_with_more_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: tuple[Finding, ...]
 ) -> None:
     stages = Stages(monkeypatch, "native", "stub")
-    stages.findings["native"] = [[BUDGET]]
+    stages.findings["native"] = [[BUDGET, *others]]
 
     with pytest.raises(VerificationError, match=r"Too big\. Use an image\."):
         run(tmp_path)
