@@ -154,8 +154,21 @@ def test_the_page_tells_what_came_of_what_a_refusal_offers() -> None:
 
     page = render_page([Listed(name="big", environment="project", about="a")], {"big": result})
 
-    assert "- **big** (a): Too big. **--engine machine-code**: 0.7 MB, 1,020 rows, differ" in page
-    assert "**--target aws-lambda-image**: refused too: No disk." in page
+    assert "- **big** (a): Too big.\n" in page
+    assert (
+        "| big | --engine machine-code | aws-lambda, native numpy | 0.7, 41.0 | 1,020 | 0 |" in page
+    )
+    assert "| big | --target aws-lambda-image | refused too |  |  | No disk. |" in page
+
+
+def test_the_page_tells_of_models_that_were_logged_as_a_refusal_says() -> None:
+    names = ("code_path_missing", "code_path_with_data")
+    models = [Listed(name=name, environment="project", about="a") for name in names]
+    refused = {"outcome": "refused", "sentence": "Log it with code_paths."}
+
+    page = render_page(models, {"code_path_missing": refused, "code_path_with_data": BUILT})
+
+    assert "| code_path_missing | logged with code_paths: code_path_with_data | aws-lambda," in page
 
 
 @pytest.mark.parametrize(

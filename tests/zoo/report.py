@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -61,6 +61,8 @@ def render_page(models: Sequence[Model], results: Mapping[str, Mapping[str, Any]
     if by_outcome["refused"]:
         parts += [_REFUSED_HEAD]
         parts += [_render_refused(each, results[each.name]) for each in by_outcome["refused"]]
+        offered = [row for each in by_outcome["refused"] for row in _list_offered(each, results)]
+        parts += [_OFFERED_HEAD, *offered] if offered else []
     if by_outcome["planned"]:
         parts += ["\n## Planned, not built yet\n", _PLANNED_HEAD]
         parts += [_render_planned(each, results[each.name]) for each in by_outcome["planned"]]
@@ -82,8 +84,24 @@ _PLANNED_HEAD: Final = """\
 _REFUSED_HEAD: Final = """
 ## Refused
 
-Each with the sentence that you get, and with what came of the options that it offers.
+Each with the sentence that you get.
 """
+
+
+_OFFERED_HEAD: Final = """
+## Refused, then built as the sentence offers
+
+| model | what was done | target, tier | MB unzipped, zipped | rows | difference |
+|---|---|---|---|---|---|"""
+
+
+_LOGGED_AGAIN: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "code_path_missing": (("logged with code_paths", "code_path_with_data"),),
+    "draws_at_random": (("logged with a fixed seed", "seeded_each_time"),),
+    "goes_on_drawing": (("logged with a fixed seed", "seeded_each_time"),),
+    "calls_a_service": (("logged with its file (artifacts=)", "reads_json"),),
+}
+"""What a refusal offers beside options, done: another model of the zoo, logged as it says."""
 
 
 def _mark(model: Model, result: Mapping[str, Any]) -> str:
@@ -96,12 +114,16 @@ def _render_built(model: Model, result: Mapping[str, Any]) -> str:
     counts = f"{result['declared']}, {result['shipped']}"
     if result.get("added"):
         counts += f" ({', '.join(result['added'])} after a miss)"
-    if result["wrong"]:
-        difference = "; ".join(result["wrong"])
-    else:
-        difference = f"{result['largest']:.0e}" if result["largest"] else "0"
     tier = f"{result['target']}, {_name_way(result)}"
-    cells = (_mark(model, result), about, tier, counts, sizes, f"{result['rows']:,}", difference)
+    cells = (
+        _mark(model, result),
+        about,
+        tier,
+        counts,
+        sizes,
+        f"{result['rows']:,}",
+        _tell_difference(result),
+    )
     return "| " + " | ".join(_cell(each) for each in cells) + " |"
 
 
@@ -123,17 +145,40 @@ def _render_planned(model: Model, result: Mapping[str, Any]) -> str:
 
 
 def _render_refused(model: Model, result: Mapping[str, Any]) -> str:
-    ways = "".join(_tell_way(way, tried) for way, tried in result.get("ways", {}).items())
-    return f"- **{_mark(model, result)}** ({model.about}): {_cell(str(result['sentence']))}{ways}"
+    return f"- **{_mark(model, result)}** ({model.about}): {_cell(str(result['sentence']))}"
 
 
-def _tell_way(way: str, tried: Mapping[str, Any]) -> str:
-    """Tell what became of the model by one of the ways that its refusal offers."""
+def _list_offered(model: Model, results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """List what became of a refused model by each of the ways that its refusal offers."""
+    result = results[model.name]
+    for way, tried in result.get("ways", {}).items():
+        yield _render_offered(model, result, way, tried)
+    for done, name in _LOGGED_AGAIN.get(model.name, ()):
+        if name in results and results[name]["outcome"] != "planned":
+            yield _render_offered(model, results[name], f"{done}: {name}", results[name])
+
+
+def _render_offered(
+    model: Model, result: Mapping[str, Any], way: str, tried: Mapping[str, Any]
+) -> str:
+    cells: tuple[str, ...]
     if tried["outcome"] == "refused":
-        return f" **{way}**: refused too: {_cell(str(tried['sentence']))}"
-    size = f"{tried['unzipped_bytes'] / 1e6:.1f} MB" if "unzipped_bytes" in tried else "built"
-    difference = "; ".join(tried["wrong"]) or (f"{tried['largest']:.0e}" if tried["largest"] else 0)
-    return f" **{way}**: {size}, {tried['rows']:,} rows, difference {_cell(str(difference))}."
+        cells = (_mark(model, result), way, "refused too", "", "", str(tried["sentence"]))
+    else:
+        told = [f"{tried['target']}, {_name_way(tried)}"] if "target" in tried else ["not built"]
+        sizes = ", ".join(
+            f"{tried[each] / 1e6:.1f}" for each in ("unzipped_bytes", "size_bytes") if each in tried
+        )
+        cells = (
+            _mark(model, result), way, *told, sizes, f"{tried['rows']:,}", _tell_difference(tried)
+        )  # fmt: skip
+    return "| " + " | ".join(_cell(each) for each in cells) + " |"
+
+
+def _tell_difference(result: Mapping[str, Any]) -> str:
+    if result["wrong"]:
+        return "; ".join(result["wrong"])
+    return f"{result['largest']:.0e}" if result["largest"] else "0"
 
 
 def _mark_others(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
