@@ -63,6 +63,17 @@ def test_a_file_is_scored_by_no_more_rows_than_fit(folder: Path, model: Small) -
     assert max(model.calls) == 8
 
 
+def test_an_image_that_asks_callers_for_tokens_scores_files_without(
+    folder: Path, model: Small
+) -> None:
+    put("in/a.csv", table(ROWS))
+    environ = {**ENVIRON, "PACKAGER_AUTH": "jwt"}
+
+    code = job.run(folder, "s3://data/in/a.csv", "s3://data/out/a.jsonl", environ)
+
+    assert (code, answers("out/a.jsonl")) == (job.DONE, EXPECTED)
+
+
 def test_running_out_of_memory_takes_smaller_steps(folder: Path, model: Small) -> None:
     put("in/a.csv", table(ROWS))
     model.room = 5
