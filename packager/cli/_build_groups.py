@@ -17,6 +17,7 @@ from packager.types import (
     Front,
     HttpAuth,
     HttpOptions,
+    InfrastructureTool,
     ModelOptions,
     OutputOptions,
     ProofOptions,
@@ -57,6 +58,7 @@ def _read_target(
     device: to.Device = None,
     driver: to.Driver = None,
     rollout: to.Rollout = None,
+    emit: to.Emit = None,
     facts_dir: to.FactsDir = None,
 ) -> TargetOptions:
     return TargetOptions(
@@ -69,6 +71,7 @@ def _read_target(
         device=None if device is None else Device(device),
         driver=driver,
         rollout=None if rollout is None else Rollout(rollout),
+        emit=tuple(InfrastructureTool(each) for each in dict.fromkeys(emit or ())),
         facts_dir=facts_dir,
     )
 

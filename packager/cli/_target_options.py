@@ -12,7 +12,7 @@ import typer
 
 from packager.cli._choices import define_choice, define_enum_choice
 from packager.cli._panels import Panel
-from packager.types import Architecture, HttpAuth
+from packager.types import Architecture, HttpAuth, InfrastructureTool
 from packager.types import Engine as EngineName
 from packager.types import Front as HttpFront
 from packager.types import Rollout as TrafficRollout
@@ -100,6 +100,18 @@ Rollout: TypeAlias = Annotated[
         "tenth more each minute). Without it, all traffic moves at once, unchecked.",
         show_default=False,
         **define_enum_choice(TrafficRollout, metavar="<rollout>"),
+    ),
+]
+Emit: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--emit",
+        **(define_choice(*InfrastructureTool) | {"metavar": "<tool>"}),
+        rich_help_panel=Panel.TARGET,
+        help="Write the deployment for another tool too: terraform or cdk. It has the same "
+        "resources and parameters as template.yaml. For aws-lambda and aws-lambda-image. "
+        "Repeatable.",
+        show_default=False,
     ),
 ]
 Rate: TypeAlias = Annotated[

@@ -7,7 +7,16 @@ from typing import Final
 
 from handlers.events import aws_sources, destinations
 from packager import facts
-from packager.types import Deployment, EventSupport, HostKind, Machine, Program, Target, Tree
+from packager.types import (
+    Deployment,
+    EventSupport,
+    HostKind,
+    InfrastructureTool,
+    Machine,
+    Program,
+    Target,
+    Tree,
+)
 
 NAME: Final = "aws-lambda"
 SAM_UNATTENDED: Final = "sam deploy --no-confirm-changeset --no-fail-on-empty-changeset"
@@ -42,6 +51,7 @@ def target(facts_dir: Path | None = None) -> Target:
             unattended=(SAM_UNATTENDED,),
             rolls_out=True,
             makes_endpoint=True,
+            emits=tuple(InfrastructureTool),
         ),
         tree=Tree(root=PurePosixPath("/var/task"), shadows=facts.shadows(NAME, facts_dir)),
         events=EventSupport(

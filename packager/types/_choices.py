@@ -102,6 +102,13 @@ class Rollout(StrEnum):
     """A tenth of the requests more each minute."""
 
 
+class InfrastructureTool(StrEnum):
+    """Tool that can deploy an artifact in the place of its target's own."""
+
+    TERRAFORM = "terraform"
+    CDK = "cdk"
+
+
 class HostKind(StrEnum):
     """Program that runs a function on its platform, and calls its entry point."""
 

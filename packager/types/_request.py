@@ -13,6 +13,7 @@ from packager.types._choices import (
     Engine,
     Front,
     HttpAuth,
+    InfrastructureTool,
     Rollout,
     Shipped,
     Tier,
@@ -53,6 +54,8 @@ class TargetOptions:
     """The NVIDIA driver of the machines that it will run on, as `580`, or a known host's name."""
     rollout: Rollout | None = None
     """How a new version takes over the traffic; None moves all of it, and checks nothing."""
+    emit: tuple[InfrastructureTool, ...] = ()
+    """Tools that are written for too, beside the target's own."""
     facts_dir: Path | None = None
     """A folder whose TOML files override those in packager/facts."""
 

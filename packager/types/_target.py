@@ -8,7 +8,14 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Final
 
-from packager.types._choices import Architecture, Device, Door, HostKind, HttpAuth
+from packager.types._choices import (
+    Architecture,
+    Device,
+    Door,
+    HostKind,
+    HttpAuth,
+    InfrastructureTool,
+)
 
 _TOP: Final = PurePosixPath()
 _LIBRARIES: Final = PurePosixPath("lib")
@@ -188,6 +195,8 @@ class Deployment:
     callers: tuple[HttpAuth, ...] = ()
     """What it can ask of HTTP callers in place of its default, where no template makes the
     endpoint."""
+    emits: tuple[InfrastructureTool, ...] = ()
+    """Tools that its template can be written for."""
     compared_by_hand: str = ""
     """How to compare what runs with the artifact; empty where a stack of ours states its digest."""
 

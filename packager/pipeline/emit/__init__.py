@@ -21,6 +21,7 @@ from packager.pipeline.emit._rollout import (
 )
 from packager.pipeline.emit._sizing import size
 from packager.pipeline.emit._text import stack_name, tag_value
+from packager.pipeline.emit.infrastructure import write_infrastructure
 from packager.system import resources, templates
 from packager.system.file_tree import sha256
 from packager.types import Artifact, BuildPlan, BuildReport, VerifiedBundle
@@ -56,6 +57,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         "sbom.cdx.json": sbom(artifact, plan),
     }
     emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
+    emitted += write_infrastructure(artifact, plan, out)
     emitted.append(_copy_file(artifact.folder / plan.target.tree.home / FILENAME, out))
     digests = [(path.relative_to(out).as_posix(), sha256(path)) for path in emitted]
     report = report_json(artifact, verified, plan, sizing, digests)

@@ -37,18 +37,18 @@ def tag_value(text: str) -> str:
     return ascii_words(text, limit=_TAG_VALUE)
 
 
-def stack_name(model: str) -> str:
-    """A CloudFormation stack's name: `[a-zA-Z][-a-zA-Z0-9]*`, at most 74 characters.
+def stack_name(model: str, *, limit: int = _STACK_NAME) -> str:
+    """A CloudFormation stack's name: `[a-zA-Z][-a-zA-Z0-9]*`, nine characters over `limit` at most.
 
     Two models never share one: where the name had to change, a digest of it is added.
     """
     slug = re.sub(r"[^a-zA-Z0-9]+", "-", model).strip("-")
     if not slug[:1].isalpha():
         slug = f"model-{slug}".rstrip("-")
-    if slug == model and len(slug) <= _STACK_NAME:
+    if slug == model and len(slug) <= limit:
         return slug
     suffix = hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{slug[:_STACK_NAME].rstrip('-')}-{suffix}"
+    return f"{slug[:limit].rstrip('-')}-{suffix}"
 
 
 def quote_scalar(value: str | int) -> str:

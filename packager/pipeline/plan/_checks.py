@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Final
 
 from handlers.events import aws_sources
@@ -58,6 +59,7 @@ def settings(request: BuildRequest, target: Target) -> None:
         *_check_timeout(request.target.timeout_seconds, target),
         *_image(request, target),
         *_rollout(request, target),
+        *_check_tools(request, target),
         *_device(request, target),
     ]
     if request.http.opentelemetry and target.program.telemetry is None:
@@ -137,6 +139,22 @@ def _rollout(request: BuildRequest, target: Target) -> Iterator[str]:
         yield (
             "--rollout asks a new version what was proven of it, and --allow-unproven lets a build "
             "go without a proof: leave one of them out."
+        )
+
+
+def _check_tools(request: BuildRequest, target: Target) -> Iterator[str]:
+    asked = request.target.emit
+    if others := [tool for tool in asked if tool not in target.deployment.emits]:
+        own = f"{target.deployment.deploy.split()[0]} deploys it"
+        yield (
+            f"--emit {', '.join(others)}: {target.name} has no template for it, {own}; aws-lambda "
+            "and aws-lambda-image have. Leave it out."
+        )
+    elif asked and find_spec("samtranslator") is None:
+        yield (
+            f"--emit {', '.join(asked)} needs aws-sam-translator, which is not installed. Install "
+            "it beside packager: `uv tool install '.[terraform]'` in a clone of packager, or "
+            "`pip install aws-sam-translator` in its environment."
         )
 
 

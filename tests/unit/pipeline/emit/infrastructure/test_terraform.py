@@ -1,0 +1,300 @@
+"""Terraform's files have the resources, parameters and conditions of the SAM template."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from packager.pipeline.emit.infrastructure.terraform import list_terraform_files
+from packager.pipeline.emit.infrastructure.terraform._kinds import KINDS
+from packager.pipeline.emit.infrastructure.terraform._template import UntranslatableError
+from tests.unit.pipeline.emit.infrastructure.builds import (
+    BUILDS,
+    PARSED,
+    Configuration,
+    emit_build,
+    load_schema,
+    read_sam,
+)
+
+Emitted = Callable[[str], Path]
+_ARGUMENTS: Final = frozenset({"count", "depends_on", "lifecycle"})
+_NEWER: Final = {("aws_lambda_permission", "invoked_via_function_url")}
+"""Arguments that came after the recorded version of the provider: 6.29
+(https://github.com/hashicorp/terraform-provider-aws/pull/44858)."""
+every_build = pytest.mark.parametrize("name", list(BUILDS))
+parsed_builds = pytest.mark.parametrize("name", PARSED)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _configuration(out: Path) -> Configuration:
+    return Configuration(out / "terraform")
+
+
+def _list_cases(value: Any) -> Iterator[Any]:
+    """Yield each thing that a list has, or may have by a condition."""
+    for each in value:
+        match each:
+            case {"Fn::If": [_, yes, no]}:
+                yield from (case for case in (yes, no) if case != {"Ref": "AWS::NoValue"})
+            case _:
+                yield each
+
+
+def _count_parts(resource: Mapping[str, Any]) -> Counter[str]:
+    """Count what Terraform has beside a resource, of what CloudFormation has inside of it."""
+    properties = resource["Properties"]
+    match resource["Type"]:
+        case "AWS::IAM::Role":
+            return Counter(aws_iam_role_policy=len([*_list_cases(properties["Policies"])]))
+        case "AWS::Events::Rule":
+            return Counter(aws_cloudwatch_event_target=len(properties["Targets"]))
+        case "AWS::ApplicationAutoScaling::ScalableTarget":
+            return Counter(aws_appautoscaling_scheduled_action=2)
+        case "AWS::ApiGateway::Stage":
+            return Counter(aws_api_gateway_method_settings=1)
+        case "AWS::Lambda::Alias":
+            return Counter(aws_lambda_provisioned_concurrency_config=1)
+        case "AWS::Lambda::Function":
+            zipped = properties.get("Code", {}).get("S3Key") == "Function.zip"
+            return Counter(aws_s3_object=1) if zipped else Counter()
+        case _:
+            return Counter()
+
+
+@every_build
+def test_each_resource_is_there_once(emitted: Emitted, name: str) -> None:
+    out = emitted(name)
+    resources = read_sam(out)["Resources"]
+    # a function publishes its versions itself
+    versions = [key for key, each in resources.items() if each["Type"] == "AWS::Lambda::Version"]
+    expected = {
+        (KINDS[each["Type"]].resource, _snake(key))
+        for key, each in resources.items()
+        if key not in versions
+    }
+    parts = sum(map(_count_parts, resources.values()), Counter[str]())
+    found = _configuration(out).find_texts("resource")
+
+    assert expected <= found.keys()
+    assert Counter(kind for kind, _ in found.keys() - expected) == parts
+    published = [
+        body for body in found.values() if re.search(r"^  publish += true$", body, re.MULTILINE)
+    ]
+    assert len(published) == len(versions) == 1
+
+
+@every_build
+def test_what_has_a_condition_is_counted_by_it(emitted: Emitted, name: str) -> None:
+    out = emitted(name)
+    template = read_sam(out)
+    found = _configuration(out).find_texts("resource")
+
+    for key, each in template["Resources"].items():
+        if each["Type"] != "AWS::Lambda::Version":
+            body = found[KINDS[each["Type"]].resource, _snake(key)]
+            counted = re.findall(r"^  count = local\.(\w+) \? 1 : 0$", body, re.MULTILINE)
+            assert counted == [_snake(each[word]) for word in ("Condition",) if word in each], key
+
+
+@parsed_builds
+def test_each_condition_is_a_local_value(emitted: Emitted, name: str) -> None:
+    out = emitted(name)
+
+    assert set(_configuration(out).locals) == set(map(_snake, read_sam(out)["Conditions"]))
+
+
+@every_build
+def test_each_parameter_and_each_output_is_there(emitted: Emitted, name: str) -> None:
+    out = emitted(name)
+    template = read_sam(out)
+    found = _configuration(out)
+    own = {"stack_name", "image_uri" if "image" in name else "code_bucket"}
+    rolled_out = {"deployment"} if BUILDS[name].get("rollout") else set()
+
+    variables = {name for (name,) in found.find_texts("variable")}
+    assert variables == {*map(_snake, template["Parameters"]), *own}
+    outputs = {name for (name,) in found.find_texts("output")}
+    assert outputs == {*map(_snake, template["Outputs"]), *rolled_out}
+
+
+@parsed_builds
+def test_each_variable_has_the_default_and_the_bounds(emitted: Emitted, name: str) -> None:
+    out = emitted(name)
+    parameters = read_sam(out)["Parameters"]
+    variables = _configuration(out).find_blocks("variable")
+
+    for key, spec in parameters.items():
+        variable = variables[_snake(key)]
+        assert ("default" in variable) == ("Default" in spec), key
+        if spec["Type"] == "CommaDelimitedList":
+            assert variable["default"] == [each for each in spec["Default"].split(",") if each]
+        elif spec["Type"] == "Number":
+            assert float(variable["default"]) == float(spec["Default"])
+        bounds = {"MinValue", "AllowedValues", "AllowedPattern", "MaxLength"} & spec.keys()
+        assert len(variable.get("validation", [])) == len(bounds), key
+
+
+@parsed_builds
+def test_each_rule_is_a_precondition_of_the_function(emitted: Emitted, name: str) -> None:
+    out = emitted(name)
+    rules = read_sam(out)["Rules"].values()
+
+    (lifecycle,) = _configuration(out).resources["aws_lambda_function", "function"]["lifecycle"]
+    assert len(lifecycle["precondition"]) == sum(len(each["Assertions"]) for each in rules) > 0
+
+
+@parsed_builds
+def test_each_argument_is_one_that_the_provider_takes(emitted: Emitted, name: str) -> None:
+    schema = load_schema()
+    resources = _configuration(emitted(name)).resources
+
+    unknown = [
+        f"{kind}.{label}: {wrong}"
+        for (kind, label), body in resources.items()
+        for wrong in _list_wrong(body, schema[kind], _ARGUMENTS)
+        if (kind, wrong) not in _NEWER
+    ]
+    assert unknown == []
+
+
+def _list_wrong(
+    body: Mapping[str, Any], schema: Mapping[str, Any], others: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Yield what a block has and the provider does not take, and what it misses."""
+    blocks = {key: each for key, each in body.items() if key in schema["blocks"]}
+    dynamic = [
+        (key, block["content"][0])
+        for each in body.get("dynamic", [])
+        for key, block in each.items()
+    ]
+    known = {*schema["arguments"], *schema["blocks"], "dynamic", *others}
+    yield from sorted(body.keys() - known)
+    required = {key for key, needed in schema["arguments"].items() if needed}
+    yield from (f"no {key}" for key in sorted(required - body.keys()))
+    needed = {key for key, each in schema["blocks"].items() if each["required"]}
+    yield from (f"no {key}" for key in sorted(needed - blocks.keys() - {key for key, _ in dynamic}))
+    for key, found in [*((key, one) for key, each in blocks.items() for one in each), *dynamic]:
+        yield from (f"{key}.{wrong}" for wrong in _list_wrong(found, schema["blocks"][key]))
+
+
+def test_the_provider_has_every_type_of_the_table() -> None:
+    types = {kind.resource for kind in KINDS.values() if kind.resource}
+
+    assert types <= load_schema().keys()
+
+
+def test_a_name_cannot_become_an_expression(emitted: Emitted) -> None:
+    found = _configuration(emitted("hostile names"))
+
+    whole = "".join(found.texts.values())
+    places = set(re.findall(r"\$\{([\w.]+?)[.\[}(]", whole))
+    assert places <= {"var", "data", "path", "filesha256"} | {kind for kind, _ in found.resources}
+    assert "${var.x}" not in whole
+    assert "%{" not in whole
+
+
+def test_text_of_a_template_cannot_become_an_expression() -> None:
+    hostile = '${var.x} %{if true} "q" \\ \n'
+    template: dict[str, dict[str, object]] = {
+        "Parameters": {"Odd": {"Type": "String", "Default": hostile, "Description": hostile}},
+        "Resources": {
+            "Function": {
+                "Type": "AWS::Lambda::Function",
+                "Properties": {
+                    "Code": {"S3Key": "function.zip"},
+                    "Description": hostile,
+                    "Environment": {"Variables": {hostile: hostile}},
+                },
+            }
+        },
+        "Outputs": {"Odd": {"Value": hostile, "Description": hostile}},
+    }
+
+    files = list_terraform_files(template, "churn", uploads=False)
+
+    quoted = r'"$${var.x} %%{if true} \"q\" \\ \n"'
+    assert files["main.tf"].count(quoted) == 3
+    assert files["variables.tf"].count(quoted) == files["outputs.tf"].count(quoted) == 2
+
+
+def test_a_rollout_leaves_the_alias_to_codedeploy(emitted: Emitted) -> None:
+    found = _configuration(emitted("http-api with jwt and a canary"))
+    alias = found.resources["aws_lambda_alias", "function_aliaslive"]
+    group = found.resources["aws_codedeploy_deployment_group", "function_deployment_group"]
+
+    (lifecycle,) = alias["lifecycle"]
+    assert lifecycle["ignore_changes"] == ["function_version", "routing_config"]
+    assert group["deployment_config_name"] == "CodeDeployDefault.Lambda${var.rollout}"
+    request = found.find_blocks("output")["deployment"]["value"]
+    for part in ("BeforeAllowTraffic", "rollout_check.function_name", "function.version"):
+        assert part in request
+
+
+def test_without_a_rollout_the_alias_has_the_new_version(emitted: Emitted) -> None:
+    alias = _configuration(emitted("http-api")).resources["aws_lambda_alias", "function_aliaslive"]
+
+    assert "lifecycle" not in alias
+    assert alias["function_version"] == "${aws_lambda_function.function.version}"
+
+
+def test_what_has_a_role_waits_for_the_policies_of_the_role(emitted: Emitted) -> None:
+    found = _configuration(emitted("every source")).resources
+
+    policies = {f"${{{kind}.{name}}}" for kind, name in found if name.startswith("role_")}
+    assert set(found["aws_lambda_function", "function"]["depends_on"]) == policies
+    assert found["aws_scheduler_schedule", "schedule"]["depends_on"] == [
+        "${aws_iam_role_policy.schedule_role_invoke_function}",
+        "${aws_iam_role_policy.schedule_role_use_key}",
+    ]
+
+
+def test_a_zip_that_lambda_does_not_take_directly_needs_a_bucket(tmp_path: Path) -> None:
+    small = _configuration(emit_build(tmp_path / "small", "http-api", archive_bytes=50 << 20))
+    large = _configuration(emit_build(tmp_path / "large", "http-api", archive_bytes=(50 << 20) + 1))
+
+    assert small.find_blocks("variable")["code_bucket"]["default"] == ""
+    assert "default" not in large.find_blocks("variable")["code_bucket"]
+
+
+@pytest.mark.parametrize(("name", "least"), [("function-url", ">= 6.29"), ("http-api", ">= 5.100")])
+def test_a_public_url_needs_the_provider_that_limits_it(
+    emitted: Emitted, name: str, least: str
+) -> None:
+    found = _configuration(emitted(name)).texts["versions.tf"]
+
+    assert f'version = "{least}, < 7.0"' in found
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "said"),
+    [
+        ("Resources", {"Type": "AWS::EC2::Instance", "Properties": {}}, "AWS::EC2::Instance"),
+        ("Resources", {"Type": "AWS::SQS::Queue", "Properties": {"Fifo": True}}, "Fifo"),
+        ("Outputs", {"Value": {"Fn::Base64": "x"}}, "Fn::Base64"),
+        ("Outputs", {"Value": {"Ref": "Nothing"}}, "Nothing"),
+        ("Conditions", {"Fn::Contains": [["x"], "x"]}, "Fn::Contains"),
+    ],
+)
+def test_what_has_no_translation_is_not_left_out(
+    section: str, value: dict[str, Any], said: str
+) -> None:
+    code = {"Code": {"S3Key": "function.zip"}}
+    template: dict[str, dict[str, object]] = {
+        "Parameters": {},
+        "Conditions": {},
+        "Outputs": {},
+        "Resources": {"Function": {"Type": "AWS::Lambda::Function", "Properties": code}},
+    }
+    template[section]["Odd"] = value
+
+    with pytest.raises(UntranslatableError, match=said):
+        list_terraform_files(template, "churn", uploads=False)
