@@ -64,7 +64,6 @@ def context(
         "description": _write_description(plan),
         "dimensions": named,
         "drift": drift,
-        "emits": [tool.value for tool in plan.request.target.emit],
         "environment": list_template_variables(plan),
         "event_names": _event_names(plan),
         "events": plan.request.events.sources,
