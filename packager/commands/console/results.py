@@ -111,13 +111,16 @@ def show_plan(found: PlanSummary) -> None:
     """The first attempt in full; of the others what is different about them."""
     _pairs("Model", found["model"])
     said: set[str] = set()
+    shown = ""
     for number, attempt in enumerate(found["attempts"], start=1):
         _OUT.print()
         heading = f"Attempt {number}: {attempt['tier']} tier, {attempt['frame']}"
         heading += ", what serving needs" if attempt["requirements"] == "serving" else ""
         facts = {key: attempt[key] for key in ("runtime", "platform", "interpreter", "packages")}
         if number > 1:
-            facts = {"packages": f"{attempt['packages'].count(',') + 1}"}
+            again = {"packages": f"{attempt['packages'].count(',') + 1}"}
+            facts = again if attempt["runtime"] == shown else {**facts, **again}
+        shown = attempt["runtime"]
         _pairs(heading, facts)
         _print_bullets("Why", [reason for reason in attempt["reasons"] if reason not in said])
         said.update(attempt["reasons"])

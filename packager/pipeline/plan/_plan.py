@@ -135,7 +135,7 @@ def _plan_anywhere(
             question, variant, candidate, strict=strict, failures=failures
         )
         if found.plans and (any_serves or _has_framework(found.plans)):
-            return found.plans
+            return _join_plans(compiled, found.plans)
         compiled = compiled or found.plans
         outcomes.append(found)
         if found.why:
@@ -156,6 +156,13 @@ def _plan_anywhere(
         today=day,
     )
     raise PlanError(_ways_out.explain_refusal(refusal))
+
+
+def _join_plans(
+    compiled: tuple[BuildPlan, ...], plans: tuple[BuildPlan, ...]
+) -> tuple[BuildPlan, ...]:
+    """Plans of which those of a library keep the first Python: it needs no framework's wheels."""
+    return (*compiled, *(each for each in plans if not (compiled and each.loader.alone)))
 
 
 def _has_framework(found: Iterable[Attempt | BuildPlan]) -> bool:

@@ -123,3 +123,16 @@ def test_one_version_that_does_not_go_with_the_server_changes_no_other(
     assert found.lock.version("numpy") == "1.24.4"
     assert found.lock.version("click") == "8.1"
     assert test_plan._said(found, "click 8.1 (the author's requirements lead to 7.0).")
+
+
+def test_a_library_in_an_image_has_a_maintained_python(tmp_path: Path) -> None:
+    model = test_plan._known(
+        tmp_path / "m", requirements=Requirements(lines=PINS), python_version="3.8.18"
+    )
+
+    found = test_plan._plan(model, target="aws-lambda-image")
+
+    bases = {each.engine: each.base_image for each in found}
+    assert bases[Engine.MACHINE_CODE] == "public.ecr.aws/lambda/python:3.13-x86_64"
+    assert bases[Engine.NATIVE].startswith("docker.io/library/python:3.9-slim")
+    assert found[0].engine is Engine.MACHINE_CODE
