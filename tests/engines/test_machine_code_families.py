@@ -12,17 +12,23 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import xgboost
-from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.compose import (
+    ColumnTransformer,
+    TransformedTargetRegressor,
+    make_column_selector,
+)
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, QuantileTransformer, StandardScaler
+from sklearn.svm import SVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from packager.engines.machine_code.extraction.program import Program, UnsupportedError
 from packager.engines.onnx.compilers import lightgbm_models, xgboost_models
 from packager.engines.proof.inputs import RefusedError
 from tests.engines.libraries import COMPILER, NO_COMPILER, Compared, compare
@@ -446,3 +452,38 @@ def test_a_null_is_what_the_frame_makes_of_it(name: str, tmp_path: Path) -> None
     )
     found = compare(model, table, trained.dropna(), "predict", tmp_path)
     assert found.state == "compiled", found.refused
+
+
+def test_a_linear_classifier_of_several_labels_answers_them_all(tmp_path: Path) -> None:
+    found = hold(RidgeClassifier(), LABELS, tmp_path, NUMBERS)
+    assert found.state == "compiled", found.refused
+
+
+def test_a_support_vector_machine_without_vectors_answers_one_number(tmp_path: Path) -> None:
+    model = make_pipeline(StandardScaler(), SVR(epsilon=100.0))
+    found = hold(model, ANSWERS, tmp_path, NUMBERS)
+    assert found.state == "compiled", found.refused
+
+
+def test_whole_numbers_are_restored_as_doubles(tmp_path: Path) -> None:
+    model = TransformedTargetRegressor(
+        OneClassSVM(), transformer=QuantileTransformer(n_quantiles=9)
+    )
+    found = hold(model, ANSWERS, tmp_path, NUMBERS)
+    assert found.state == "compiled", found.refused
+
+
+def test_a_step_that_leaves_no_column_is_refused_by_name() -> None:
+    program = Program()
+    with pytest.raises(UnsupportedError, match=r"a step without columns \(kernels\)"):
+        program.add("kernels", [program.add_input("double")], "double", 0)
+
+
+def test_a_probability_next_to_nothing_is_held_as_a_share_of_one(tmp_path: Path) -> None:
+    """Its exponent is a difference of large numbers: as a share of itself it is a few digits."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1e9, max_iter=5000))
+    far = pd.DataFrame({"num 0": TABLE["num 0"] * 1e3, "f.32": TABLE["f.32"]})
+    model.fit(TABLE[["num 0", "f.32"]], np.digitize(TABLE["num 0"], (-0.5, 0.5)))
+    found = compare(model, far, far, "predict_proba", tmp_path)
+    assert found.state == "compiled", found.refused
+    assert found.wrong == []

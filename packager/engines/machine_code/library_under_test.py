@@ -128,7 +128,8 @@ def _list_feeds(inputs: Inputs) -> list[Entry]:
 def _tolerate(case: LibraryCase) -> tuple[float, float]:
     """Relative and absolute tolerance: near zero an answer counts as large as the usual one.
 
-    Neither is above the case's own, to which the booted artifact is held.
+    Probabilities are shares of one: most of them may be next to nothing. Neither tolerance is
+    above the case's own, to which the booted artifact is held.
     """
     if case.answer.dtype.kind != "f":
         return 0.0, 0.0
@@ -141,6 +142,8 @@ def _tolerate(case: LibraryCase) -> tuple[float, float]:
     if case.answer.dtype == np.float32:
         rtol = _LAST_PLACES * float(np.finfo(np.float32).eps)
     usual = float(np.nanmedian(np.concatenate(answers))) if answers else 0.0
+    if case.method == "predict_proba":
+        usual = 1.0
     atol = rtol * usual if np.isfinite(usual) else 0.0
     return min(rtol, case.rtol), min(atol, case.atol)
 

@@ -11,7 +11,7 @@ from packager.engines.machine_code.extraction.program import (
     Program,
     UnsupportedError,
 )
-from packager.engines.machine_code.extraction.tables import Table, table_of
+from packager.engines.machine_code.extraction.tables import Table, gather, table_of
 
 Transform = Callable[[Fitted, Program, Table], Table]
 
@@ -104,6 +104,8 @@ def invert(model: Fitted, program: Program, block: Block) -> Block:
     name = name_class(model)
     if name not in INVERSES:
         raise UnsupportedError(f"no operation for the inverse of {name}")
+    if block.kind not in ("double", "float"):
+        block = gather(program, table_of(block), "double")
     if name not in COMPOSED:
         # what was estimated may be too large for it
         table = check_values(model, "inverse_transform", program, table_of(block))

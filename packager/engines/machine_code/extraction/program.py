@@ -86,12 +86,17 @@ class Program:
         width: int,
         **parameters: Parameter,
     ) -> Block:
-        """Append an operation; numpy arrays among the parameters become constants."""
+        """Append an operation; numpy arrays among the parameters become constants.
+
+        Raises UnsupportedError for one of no columns.
+        """
         return self._append(operation, tuple(inputs), kind, width, parameters)
 
     def _append(
         self, operation: str, inputs: tuple[Block, ...], kind: str, width: int, given: Entry
     ) -> Block:
+        if width < 1:
+            raise UnsupportedError(f"a step without columns ({operation})")
         arrays = {n: self._keep(each) for n, each in given.items() if isinstance(each, np.ndarray)}
         plain = {n: each for n, each in given.items() if not isinstance(each, np.ndarray)}
         self.operations.append(

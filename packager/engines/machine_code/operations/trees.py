@@ -64,7 +64,7 @@ def _values_of_leaf(step: Step) -> int:
 
 
 def _check_skips(step: Step) -> None:
-    """Hold every left side to ending what is below its node, so that walks end."""
+    """Hold every left side to what is below its node, so that walks end."""
     starts, skips = (step.array(name).astype(np.int64) for name in ("node_starts", "skips"))
     first, end = starts[:-1], starts[1:]
     while (inner := first < end).any():

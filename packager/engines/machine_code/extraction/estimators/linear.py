@@ -108,6 +108,10 @@ def estimate_margins(model: Fitted, program: Program, table: Table) -> Answer:
     if np.ndim(model.classes_) > 1 or isinstance(model.classes_, list):
         raise UnsupportedError("labels of several outputs")
     scores = weigh(program, table, model.coef_, model.intercept_)
+    kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", "")
+    if kind.startswith("multilabel"):
+        zero = np.zeros(scores.width)
+        return Answer(program.add("above", [scores], "int64", scores.width, constants=zero))
     return Answer(None, pick_label(program, scores), scores)
 
 
