@@ -89,6 +89,9 @@ class Compared:
     wrong: list[str] = field(default_factory=list)
     largest: float = 0.0
     """Relative difference."""
+    rtol: float = 0.0
+    atol: float = 0.0
+    """What the proof allowed."""
 
     @property
     def state(self) -> str:
@@ -117,7 +120,7 @@ def compare(
         found.exact = program.exact
         ours = open_library(library, proof["options"])
         candidate = proof["evidence"]["candidates"][0]
-        atol, rtol = candidate["atol"], candidate["rtol"]
+        found.atol, found.rtol = atol, rtol = candidate["atol"], candidate["rtol"]
         for part in [fresh, *_list_extremes(fresh)]:
             _hold(found, model, part, ours, method, (rtol, atol))
     return found
