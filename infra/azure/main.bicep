@@ -93,9 +93,11 @@ var wantsPrivate = privateEndpoints != 'none'
 var lacksClient = wantsEntra && empty(entraClientId)
 var lacksSubnet = wantsPrivate && (empty(subnetId) || empty(privateEndpointSubnetId))
 var lacksKey = empty(storageKeyUri) != empty(storageKeyIdentityId)
+var isOutOfReach = privateEndpoints == 'storage-and-app' && (contains(events, 'blob') || contains(events, 'eventgrid'))
 var isNoKey = !empty(storageKeyUri) && length(split(storageKeyUri, '/keys/')) != 2
 var clientId = lacksClient ? fail('httpAuth=entra needs entraClientId, the client ID of an app registration.') : entraClientId
 var endpoints = lacksSubnet ? fail('privateEndpoints needs subnetId and privateEndpointSubnetId, the resource IDs of two subnets.') : privateEndpoints
+var sources = isOutOfReach ? fail('Event Grid reaches no private app: privateEndpoints=storage-and-app goes with neither blob nor eventgrid.') : events
 var keyIdentityId = lacksKey ? fail('storageKeyUri and storageKeyIdentityId go together: give both or none.') : storageKeyIdentityId
 var keyUri = isNoKey ? fail('storageKeyUri is a key without its version, as https://VAULT.vault.azure.net/keys/NAME.') : storageKeyUri
 var audience = empty(entraAudience) ? 'api://${entraClientId}' : entraAudience
@@ -121,7 +123,7 @@ module app 'app.bicep' = {
     updateStrategy: updateStrategy
     logRetentionDays: logRetentionDays
     actionGroupId: actionGroupId
-    events: events
+    events: sources
     outputKind: outputKind
     outputName: outputName
     schedule: schedule

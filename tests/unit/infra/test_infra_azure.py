@@ -120,6 +120,7 @@ def test_the_rules_of_an_account_are_off_by_default() -> None:
     [
         ("clientId", "needs entraClientId"),
         ("endpoints", "needs subnetId and privateEndpointSubnetId"),
+        ("sources", "Event Grid reaches no private app"),
         ("keyIdentityId", "give both or none"),
         ("keyUri", "https://VAULT.vault.azure.net/keys/NAME"),
     ],
