@@ -132,6 +132,11 @@ def run_pip(
         _raise_known_failure(said)
         raise ToolError(said) from None
     done = replace(done, stderr=_hide_secrets(done.stderr, env))
+    if done.returncode < 0:
+        # it said nothing of the packages: that is no refusal of them
+        raise ToolError(
+            f"uv {process.name_ending(done.returncode)}, before it answered. Run the command again."
+        )
     if done.returncode != 0:
         _raise_known_failure(done.stderr)
     return done

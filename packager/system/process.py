@@ -96,10 +96,10 @@ def _explain_failure(name: str, result: Done) -> StorageError | ToolError:
     tail = (result.stderr or result.stdout).strip()[-4000:]
     if any(mark in tail for mark in _FULL):
         return StorageError(f"{name}: the disk is full.\n{tail}")
-    return ToolError(f"{name} {_name_ending(result.returncode)}.\n{tail}".rstrip())
+    return ToolError(f"{name} {name_ending(result.returncode)}.\n{tail}".rstrip())
 
 
-def _name_ending(code: int) -> str:
+def name_ending(code: int) -> str:
     if code >= 0:
         return f"failed with exit code {code}"
     names = {each.value: each.name for each in signal.Signals}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from packager.environments import interpreters, lockfile, uv_command
 from packager.environments.index_failures import explain_index_failure, explain_storage_failure
 from packager.environments.lockfile import Wanted
-from packager.errors import IndexUnavailableError, StorageError, UnresolvableError
+from packager.errors import IndexUnavailableError, StorageError, ToolError, UnresolvableError
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -171,3 +171,19 @@ def test_a_cache_of_uv_that_cannot_be_made_is_not_a_missing_wheel(
     with pytest.raises(StorageError, match="UV_CACHE_DIR") as caught:
         lockfile.lock(_wanted())
     assert caught.value.exit_code == 9
+
+
+@pytest.mark.parametrize("ask", [lockfile.lock, lockfile.unavailable])
+def test_a_resolver_that_was_killed_has_refused_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Wanted], object]
+) -> None:
+    killed = tmp_path / "uv"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n", encoding="utf-8")
+    killed.chmod(0o755)
+    monkeypatch.setattr(uv_command, "path", lambda: killed)
+    wanted = Wanted(
+        requirements=("killed-before==1.0",), interpreter=interpreters.find(HERE), platform=""
+    )
+
+    with pytest.raises(ToolError, match=r"uv was ended by SIGKILL.*, before it answered"):
+        ask(wanted)
