@@ -11,6 +11,16 @@ from packager.facts import read
 
 _ALIKE: Final = 3
 """Letters of a distribution's name that its module has too, where nothing is known of it."""
+_OWN: Final = frozenset(
+    {
+        *("app", "classes", "code", "common", "config", "constants", "core", "data", "features"),
+        *("functions", "helper", "helpers", "inference", "lib", "main", "model", "modeling"),
+        *("models", "module", "modules", "pipeline", "pipelines", "predict", "preprocess"),
+        *("preprocessing", "project", "schemas", "scoring", "scripts", "serving", "settings"),
+        *("source", "src", "tests", "train", "training", "transform", "util", "utils"),
+    }
+)
+"""Names that authors give to code of their own: statsmodels has no module `models`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +39,21 @@ class ModuleNames:
     def may_have(self, distribution: str, module: str) -> bool:
         """True where nothing is known of a distribution but its name, and that is like a module's.
 
-        `scikit-surprise` may be imported as `surprise`.
+        `scikit-surprise` may be imported as `surprise`. What authors call their own code is only
+        of a distribution that has the very name.
         """
         if distribution in self.by_distribution:
             return False
+        if is_own_code(module):
+            return distribution == module.partition(".")[0].lower()
         word = module.partition(".")[0].lower().replace("_", "")
         parts = (*distribution.split("-"), distribution.replace("-", ""))
         return any(len(part) >= _ALIKE and (part in word or word in part) for part in parts)
+
+
+def is_own_code(module: str) -> bool:
+    """Tell whether a module is called as authors call code of their own: models, utils."""
+    return module.partition(".")[0].lower() in _OWN
 
 
 def companions(folder: Path | None = None) -> Mapping[str, frozenset[str]]:

@@ -17,7 +17,7 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 from packager.errors import PlanError
-from packager.facts.modules import ModuleNames
+from packager.facts.modules import ModuleNames, is_own_code
 from packager.models.code_imports import Need
 from packager.models.model_imports import ImportedModule, ModelImports
 from packager.pipeline.plan import _names
@@ -132,8 +132,11 @@ class Needs:
             return "--keep-package names it"
         return find_need(self.model, self.imports, name, self.names)
 
-    def explain_unseen(self, name: str) -> str:
-        """Say the same of one whose code nobody has read, and whose modules may have any name."""
+    def explain_unseen(self, name: str, *, is_published: bool = False) -> str:
+        """Say the same of one whose code nobody has read, and whose modules may have any name.
+
+        One that `is_published` on an index has none that authors give to code of their own.
+        """
         if self._is_open():
             return "only running the model tells what it imports"
         if why := self.explain(name):
@@ -142,7 +145,7 @@ class Needs:
             return ""
         listed = {each.name for each in _requirements.parse_lines(self.model.requirements.lines)}
         there = {*listed, *self.required} - {name}
-        why = find_unmatched(self.model, self.imports, there, self.names)
+        why = find_unmatched(self.model, self.imports, there, self.names, is_own=not is_published)
         return why and f"{why}, which it may have"
 
     def explain_listed(self, name: str) -> str:
@@ -157,7 +160,7 @@ class Needs:
         """Say the same of one that no index which was asked has a wheel of."""
         if self.model.requirements.unused_indexes:
             return "an index that only the model names was not asked for it"
-        return self.explain_unseen(name)
+        return self.explain_unseen(name, is_published=True)
 
     def _is_open(self) -> bool:
         listed = {each.name for each in _requirements.parse_lines(self.model.requirements.lines)}
@@ -188,11 +191,17 @@ def find_need(model: ResolvedModel, imports: ModelImports, name: str, names: Mod
 
 
 def find_unmatched(
-    model: ResolvedModel, imports: ModelImports, there: Iterable[str], names: ModuleNames
+    model: ResolvedModel,
+    imports: ModelImports,
+    there: Iterable[str],
+    names: ModuleNames,
+    *,
+    is_own: bool = True,
 ) -> str:
     """Where the model's files import a module that none of `there` is known, or alike, to have.
 
-    A distribution of which only the name is known may be the one that has it.
+    A distribution of which only the name is known may be the one that has it. Without `is_own`
+    modules that are called as authors' own code do not count.
     """
     by_module = _by_module(there, names)
     _, absent = _match(_foreign(model, imports), by_module)
@@ -200,6 +209,7 @@ def find_unmatched(
         (
             _explain(each)
             for each in absent
+            if is_own or not is_own_code(each.name)
             if not any(names.may_have(name, each.name) for name in there)
         ),
         "",

@@ -303,6 +303,17 @@ def test_a_distribution_that_may_have_a_module_comes_along(
     assert {*named.distributions} == {"anyio", name}
 
 
+@pytest.mark.parametrize("module", ["models.scores", "features", "utils", "src.churn.data"])
+def test_what_authors_call_their_own_code_is_of_no_distribution_that_is_alike(
+    tmp_path: Path, module: str
+) -> None:
+    model = _model(tmp_path, {"code/serve.py": f"import {module}"})
+    imports = read_model_imports(model, [LoaderSpec(loader="pyfunc", options={})])
+    declared = {**DECLARED, "statsmodels": "0.15", "feature-engine": "1.9", "utilsforecast": "1.0"}
+    with pytest.raises(PlanError, match=rf"code_paths=\['path/to/{module.partition('.')[0]}'\]"):
+        _modules.name_distributions(model, imports, declared, module_names())
+
+
 @pytest.mark.parametrize(
     "text",
     [
