@@ -9,7 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 PORT: Final = 18_099
-"""Also in `calls_a_service`, which holds its address as its author would have written it."""
+"""Also in that model, which holds the address as its author would have written it."""
+ASKED_BY: Final = "calls_a_service"
+"""The model that asks it."""
 
 
 class _Rates(BaseHTTPRequestHandler):
