@@ -54,8 +54,18 @@ def uploaded(text: str) -> dict[str, Any]:
 
 def lint(text: str) -> list[str]:
     """cfn-lint's findings of every severity, one line each."""
-    from cfnlint.api import lint as cfn_lint
-    from cfnlint.config import ManualArgs
+    from cfnlint.decode import decode_str
 
-    found = cfn_lint(text, config=ManualArgs(regions=[REGION]))
+    template, found = decode_str(text)
+    if not found and template is not None:
+        found = list(_runner().validate_template(template))
     return [f"{match.rule.id}: {match.message}" for match in found]
+
+
+@functools.cache
+def _runner() -> Any:
+    """One for all templates, as cfn-lint's own command has it: half of a run is to load rules."""
+    from cfnlint.config import ConfigMixIn, ManualArgs
+    from cfnlint.runner import Runner
+
+    return Runner(ConfigMixIn(**ManualArgs(regions=[REGION])))
