@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, Final
 
 from packager.system.redaction import redact
@@ -51,6 +53,22 @@ def is_disk_full(error: BaseException) -> bool:
     if not isinstance(error, OSError):
         return False
     return error.errno in _FULL or (error.errno is None and bool(_FULL_IN_WORDS.search(str(error))))
+
+
+def describe_full_disk(error: OSError, folder: object) -> str:
+    """Say which disk is full; `folder` is what was written to if the error names no file.
+
+    Of a tree that was copied the first file that there was no room for stands for all.
+    """
+    listed = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    full = [each for each in listed if _FULL_IN_WORDS.search(str(each[-1]))]
+    file = full[0][1] if full else error.filename2 or error.filename
+    if file is None:
+        return f"The disk is full under {folder}"
+    path = Path(os.fsdecode(file))
+    disk = next((each for each in path.parents if each.is_mount()), path.parent)
+    is_below = path.is_relative_to(str(folder)) and Path(str(folder)).is_relative_to(disk)
+    return f"The disk is full under {folder if is_below else disk}: no room for {path.name}"
 
 
 class PackagerError(Exception):

@@ -18,7 +18,7 @@ from packager.cli._doctor import doctor, facts
 from packager.cli._operate import follow, replay, rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
 from packager.commands import console
-from packager.errors import PackagerError, StorageError, is_disk_full
+from packager.errors import PackagerError, StorageError, describe_full_disk, is_disk_full
 
 app = typer.Typer(
     name="packager",
@@ -91,8 +91,9 @@ def main() -> None:
             raise
         _end_failed(
             StorageError(
-                f"The disk is full: {error}. Free space (`packager cache prune --max-size 10GB`), "
-                "or set TMPDIR or PACKAGER_CACHE to a larger disk."
+                f"{describe_full_disk(error, 'TMPDIR or PACKAGER_CACHE')}. Free space "
+                "(`packager cache prune --max-size 10GB`), or set TMPDIR or PACKAGER_CACHE to a "
+                "larger disk."
             )
         )
     except SystemExit as end:

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packager.errors import ConfigurationError, StorageError, is_disk_full
+from packager.errors import (
+    ConfigurationError,
+    StorageError,
+    describe_full_disk,
+    is_disk_full,
+)
 from packager.system.scratch import make_scratch, remove_tree
 
 MARKER: Final = "report.json"
@@ -149,7 +154,7 @@ def _disk_errors(where: Path) -> Iterator[None]:
     except OSError as error:
         if is_disk_full(error):
             raise StorageError(
-                f"The disk is full under {where}: {error}. Nothing was left behind; free space, "
+                f"{describe_full_disk(error, where)}. Nothing was left behind; free space, "
                 "or set TMPDIR, PACKAGER_CACHE and --out to a larger disk."
             ) from error
         if isinstance(error, PermissionError) or error.errno in {errno.EROFS, errno.EIO}:

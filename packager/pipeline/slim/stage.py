@@ -13,7 +13,13 @@ from packaging.utils import canonicalize_name
 from handlers.manifest import FILENAME, Manifest
 from handlers.observability import sketches
 from packager.environments import lockfile
-from packager.errors import ModelFormatError, PlanError, StorageError
+from packager.errors import (
+    ModelFormatError,
+    PlanError,
+    StorageError,
+    describe_full_disk,
+    is_disk_full,
+)
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.passes import check_wanted, read_records
 from packager.system import destination_uri, file_tree, resources
@@ -104,6 +110,11 @@ def _write_manifest(manifest: Manifest, plan: BuildPlan, root: Path) -> tuple[Pa
 
 
 def _make_unwritable(error: OSError) -> StorageError:
+    if is_disk_full(error):
+        return StorageError(
+            f"{describe_full_disk(error, 'the output folder')}. Free space there, or name a "
+            "folder on a larger disk with --out."
+        )
     return StorageError(
         f"The function's folder cannot be written: {error}. Free space, or set TMPDIR to a "
         "larger disk."

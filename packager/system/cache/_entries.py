@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from packager.errors import StorageError, is_disk_full
+from packager.errors import StorageError, describe_full_disk, is_disk_full
 from packager.system.cache import _manifest, _place
 
 _LOG = logging.getLogger(__name__)
@@ -285,7 +285,7 @@ def _reporting_storage(final: Path) -> Iterator[None]:
         if not is_disk_full(error):
             raise
         raise StorageError(
-            f"The disk is full under {final.parent}: {error}. Nothing was left behind; free space "
+            f"{describe_full_disk(error, final.parent)}. Nothing was left behind; free space "
             "(`packager cache prune --older-than 30d`), or set PACKAGER_CACHE to a larger disk."
         ) from error
 

@@ -227,7 +227,7 @@ def test_a_full_disk_that_nobody_else_noticed_ends_with_its_exit_code(
         cli.main()
     assert stopped.value.code == 9
     err = " ".join(capsys.readouterr().err.split())
-    assert "The disk is full: [Errno 28] No space left on device: '/some/file'. Free" in err
+    assert "The disk is full under /: no room for file. Free space" in err
 
 
 def test_any_other_failure_of_the_system_is_a_fault_of_ours(
