@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,7 +132,9 @@ def list_ledger(ledger: Sequence[LedgerEntry]) -> list[LedgerRow]:
 
 
 def plan_summary(model: ResolvedModel, attempts: Sequence[BuildPlan]) -> PlanSummary:
+    locks = "\0".join(dict.fromkeys(attempt.lock.text for attempt in attempts))
     return {
+        "locks_sha256": hashlib.sha256(locks.encode()).hexdigest(),
         "model": {
             "name": model.name,
             "version": model.version,

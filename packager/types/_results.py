@@ -126,9 +126,14 @@ class AttemptRow(TypedDict):
     reasons: list[str]
 
 
-class PlanSummary(TypedDict):
+class PlanRows(TypedDict):
     model: dict[str, Json]
     attempts: list[AttemptRow]
+
+
+class PlanSummary(PlanRows):
+    locks_sha256: str
+    """Of all attempts' locks: the same while what may ship is."""
 
 
 class Sent(TypedDict):

@@ -23,7 +23,7 @@ from packager.types import (
     Invocation,
     LedgerRow,
     MachineReport,
-    PlanSummary,
+    PlanRows,
     ReportSummary,
     TargetRow,
 )
@@ -107,7 +107,7 @@ def _print_commands(title: str, lines: Sequence[str]) -> None:
         _OUT.print(f"    {escape_controls(line)}", markup=False, soft_wrap=True)
 
 
-def show_plan(found: PlanSummary) -> None:
+def show_plan(found: PlanRows) -> None:
     """The first attempt in full; of the others what is different about them."""
     _pairs("Model", found["model"])
     said: set[str] = set()
