@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from packager.environments import uv_command
+from packager.system import resources
 from tests.unit.pipeline.emit.infrastructure.builds import BUILDS, read_sam
 
 Emitted = Callable[[str], Path]
@@ -70,3 +76,91 @@ def _read(out: Path) -> Mapping[str, Any]:
     template = json.loads((out / "cdk" / "template.json").read_text("utf-8"))
     resources: Mapping[str, Any] = template["Resources"]
     return resources
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Python with what the app requires; it is removed at the end, as it has 250 MB."""
+    if shutil.which("node") is None:
+        pytest.skip("CDK needs Node, which is not installed")
+    folder = tmp_path_factory.mktemp("cdk") / "environment"
+    requirements = resources.TEMPLATES / "aws_lambda" / "_cdk" / "requirements.txt"
+    uv_command.run(["venv", "--python", sys.executable, folder])
+    uv_command.run(["pip", "install", "--python", folder, "-r", requirements])
+    yield folder / "bin" / "python"
+    shutil.rmtree(folder)
+
+
+def _synthesise(python: Path, out: Path, tmp_path: Path, **context: str) -> dict[str, Any]:
+    """Return the stack that the app writes, as `cdk synth` has it do."""
+    settings = json.loads((out / "cdk" / "cdk.json").read_text("utf-8"))
+    made = tmp_path / "cdk.out"
+    subprocess.run(
+        [python, "app.py"],
+        cwd=out / "cdk",
+        env={
+            **os.environ,
+            "CDK_CONTEXT_JSON": json.dumps(settings["context"] | context),
+            "CDK_OUTDIR": str(made),
+            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+        },
+        check=True,
+        capture_output=True,
+        timeout=240,
+    )
+    (stack,) = made.glob("*.template.json")
+    found: dict[str, Any] = json.loads(stack.read_text("utf-8"))
+    return found
+
+
+def _order(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Return resources without what CDK writes in an order of its own: tags, and one dependency."""
+    found = {}
+    for key, each in resources.items():
+        properties = dict(each["Properties"])
+        if isinstance(properties.get("Tags"), list):
+            properties["Tags"] = {tag["Key"]: tag["Value"] for tag in properties["Tags"]}
+        wanted = each.get("DependsOn", [])
+        listed = [wanted] if isinstance(wanted, str) else wanted
+        found[key] = {**each, "Properties": properties, "DependsOn": listed}
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["http-api with jwt and a canary", "image with a rollout"])
+def test_the_app_keeps_all_but_the_code(
+    emitted: Emitted, python: Path, tmp_path: Path, name: str
+) -> None:
+    out = emitted(name)
+    expected = json.loads((out / "cdk" / "template.json").read_text("utf-8"))
+
+    found = _synthesise(python, out, tmp_path)
+
+    codes = {}
+    for key in ("Function", "RolloutCheck"):
+        codes[key] = found["Resources"][key]["Properties"].pop("Code")
+        expected["Resources"][key]["Properties"].pop("Code")
+    assert _order(found["Resources"]) == _order(expected["Resources"])
+    for section in ("Conditions", "Rules", "Outputs"):
+        theirs = {key: found[section][key] for key in expected[section]}
+        assert theirs == expected[section], section
+    assert expected["Parameters"].items() <= found["Parameters"].items()
+    assert codes["RolloutCheck"].keys() == {"S3Bucket", "S3Key"}
+    wanted = {"ImageUri"} if "image" in name else {"S3Bucket", "S3Key"}
+    assert codes["Function"].keys() == wanted
+
+
+@pytest.mark.slow
+def test_code_may_stay_in_a_bucket(emitted: Emitted, python: Path, tmp_path: Path) -> None:
+    stored = {"code_bucket": "mine", "code_key": "a/function.zip", "code_version": "v1"}
+
+    found = _synthesise(python, emitted("http-api"), tmp_path, **stored)
+
+    assert found["Resources"]["Function"]["Properties"]["Code"] == {
+        "S3Bucket": "mine",
+        "S3Key": "a/function.zip",
+        "S3ObjectVersion": "v1",
+        "S3ObjectStorageMode": "REFERENCE",
+    }
+    with pytest.raises(subprocess.CalledProcessError):
+        _synthesise(python, emitted("http-api"), tmp_path / "other", code_bucket="mine")
