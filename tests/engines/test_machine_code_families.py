@@ -12,19 +12,30 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import xgboost
+from sklearn.base import clone
 from sklearn.compose import (
     ColumnTransformer,
     TransformedTargetRegressor,
     make_column_selector,
 )
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PowerTransformer,
+    QuantileTransformer,
+    StandardScaler,
+)
 from sklearn.svm import SVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -486,3 +497,43 @@ def test_a_probability_next_to_nothing_is_held_as_a_share_of_one(tmp_path: Path)
     found = compare(model, TABLE[["num 0"]], TABLE[["num 0"]], "predict_proba", tmp_path)
     assert found.state == "compiled", found.refused
     assert (found.rtol, found.atol) == (1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("encode", ["ordinal", "onehot-dense"])
+def test_bins_are_sorted_in_the_dtype_that_is_asked_for(encode: str, tmp_path: Path) -> None:
+    bins = KBinsDiscretizer(2, encode=encode, strategy="uniform", dtype=np.float32)
+    table = pd.DataFrame({"n": np.arange(ROWS) % 5.0})
+    model = make_pipeline(bins, DecisionTreeRegressor()).fit(table, table["n"] > 1)
+    beside = pd.DataFrame({"n": np.nextafter(np.repeat(np.arange(5.0), 2), [-9.0, 9.0] * 5)})
+    found = compare(model, table, beside, "predict", tmp_path)
+    assert found.state == "compiled", found.refused
+    assert found.wrong == []
+
+
+BEHIND: Final = {
+    "trees behind power": (PowerTransformer(), HistGradientBoostingRegressor(max_iter=3)),
+    "trees behind weigh": (PCA(2), lightgbm.LGBMRegressor(n_estimators=3, verbose=-1)),
+    "digitize behind weigh": (PCA(2), KBinsDiscretizer(3, encode="ordinal")),
+    "find_number behind weigh": (PCA(2), OneHotEncoder(handle_unknown="ignore")),
+    "above behind weigh": (PCA(2), Binarizer()),
+    "floor behind exp": (FunctionTransformer(np.exp), FunctionTransformer(np.floor)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BEHIND))
+def test_what_turns_behind_another_rounding_is_refused(name: str, tmp_path: Path) -> None:
+    """A threshold may be a value of training: the last digit decides which side its row takes."""
+    first, second = (clone(each) for each in BEHIND[name])
+    last = [] if hasattr(second, "predict") else [Ridge()]
+    columns = ["num 0", "часы"]
+    found = hold(make_pipeline(first, second, *last), ANSWERS, tmp_path, columns)
+    operation, _, _ = name.partition(" behind ")
+    assert operation in found.refused
+    assert "behind" in found.refused
+    assert "threshold" in found.refused
+
+
+def test_trees_in_float_are_compiled_behind_another_rounding(tmp_path: Path) -> None:
+    model = make_pipeline(PCA(2), DecisionTreeRegressor(max_depth=4))
+    found = hold(model, ANSWERS, tmp_path, ["num 0", "часы"])
+    assert found.state == "compiled", found.refused

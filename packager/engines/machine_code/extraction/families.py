@@ -22,6 +22,7 @@ from packager.engines.machine_code.extraction.estimators import (
 )
 from packager.engines.machine_code.extraction.index import Fitted
 from packager.engines.machine_code.extraction.program import Program, UnsupportedError
+from packager.engines.machine_code.extraction.rounding import check_turns
 from packager.engines.machine_code.extraction.tables import Column, Table
 from packager.engines.machine_code.extraction.transformers import (
     distributions,
@@ -74,4 +75,5 @@ def extract_program(
     if wanted is None or (method == "predict_proba" and found.best is None):
         raise UnsupportedError(f"{method} of {type(model).__name__}")
     program.set_answer(wanted, len(model.classes_) if wanted == found.best else 0)
+    check_turns(program)
     return program

@@ -31,8 +31,13 @@ _BOUND = 1e-7
 
 @index.reads(TRANSFORMERS, "sklearn.KBinsDiscretizer")
 def sort_into_bins(model: Fitted, program: Program, table: Table) -> Table:
-    """Before 1.1 scikit-learn moved each value up a little before it was sorted."""
-    source = as_numbers(program, table, _FLOATS)
+    """Before 1.1 scikit-learn moved each value up a little before it was sorted.
+
+    Values are read in the dtype that is answered, where one is given.
+    """
+    given = getattr(model, "dtype", None)
+    kind = {None: "", "float64": "double", "float32": "float"}[given and np.dtype(given).name]
+    source = as_numbers(program, table, (kind,) if kind else _FLOATS)
     if version_of("sklearn") < (1, 1):
         sizes = program.add("absolute", [source], source.kind, source.width)
         shares = compute(program, sizes, "*", np.float64(1e-5))
