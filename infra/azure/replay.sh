@@ -10,6 +10,13 @@ if [ "${REPLAY:-on}" = off ]; then
   exit 0
 fi
 
+for program in python3 az; do
+  command -v "$program" >/dev/null || {
+    echo "The check of the deployed app needs $program. Install it, or leave the check out: azd env set REPLAY off" >&2
+    exit 1
+  }
+done
+
 auth=${HTTP_AUTH:-key}
 if [ "$auth" != entra ]; then
   REPLAY_KEY=$(az functionapp keys list --resource-group "$RESOURCE_GROUP" --name "$FUNCTION_APP_NAME" \
@@ -25,7 +32,7 @@ fi
 
 # functions and keys of a new app are known everywhere after a minute or so
 if ! python3 replay/replay_check.py "$FUNCTION_APP_URL" --settle 120 "$@"; then
-  echo "$FUNCTION_APP_NAME does not answer as the registered model does, and it is deployed." >&2
+  echo "$FUNCTION_APP_NAME is deployed, and it was not shown to answer as the registered model does: see above." >&2
   echo "To go back, run 'azd deploy' in the folder of the artifact that was deployed before." >&2
   exit 1
 fi

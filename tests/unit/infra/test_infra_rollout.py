@@ -399,8 +399,21 @@ def test_an_app_that_answers_otherwise_fails_the_deployment_and_the_way_back_is_
     done = _deploy_azure(shell, PASSES="no")
 
     assert done.returncode == 1
-    assert "does not answer as the registered model does" in done.stderr
+    assert "was not shown to answer as the registered model does" in done.stderr
     assert "azd deploy" in done.stderr
+
+
+def test_a_machine_without_a_program_is_told_which_it_needs(shell: _Shell) -> None:
+    (shell.home / "bin" / "az").unlink()
+    (shell.home / "bin" / "sh").symlink_to("/bin/sh")
+    for name in ("dirname", "python3"):
+        (shell.home / "bin" / name).symlink_to(shutil.which(name) or name)
+
+    done = _deploy_azure(shell, PATH=str(shell.home / "bin"))
+
+    assert done.returncode == 1
+    assert "needs az." in done.stderr
+    assert "REPLAY off" in done.stderr
 
 
 def test_the_check_is_left_out_by_name_alone(shell: _Shell) -> None:
