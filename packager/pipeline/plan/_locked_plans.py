@@ -105,9 +105,11 @@ def plan_under(
     *,
     strict: bool,
     failures: Iterable[str] = (),
+    briefly: bool = False,
 ) -> Outcome:
     """Plan every attempt under the Python of `candidate`; `failures` are those of others.
 
+    `briefly` asks whether there is any: what is missing is not looked for then.
     Raises PlanError for what no Python mends: lines of the author's machine, missing modules.
     """
     runtime = candidate.runtime
@@ -127,11 +129,13 @@ def plan_under(
         declared={},
         strict=strict,
     )
-    if gone := _list_hopeless(setting, question):
+    if briefly and _is_hopeless(setting, question):
+        return Outcome(setting=setting)
+    if not briefly and (gone := _list_hopeless(setting, question)):
         return _explain_none(setting, gone, "")
     setting = _prepare(setting, question)
     plans, words = _plans(setting, question, failures)
-    if plans:
+    if plans or briefly:
         return Outcome(plans=plans, setting=setting)
     last = question.attempts[-1]
     missing = _wheelless.list_missing(setting, last.loader, last.frame)
@@ -177,12 +181,19 @@ def _list_hopeless(setting: Setting, question: Question) -> tuple[str, ...]:
     author = setting.model.python_version or ""
     if setting.candidate.runtime.python_minor == ".".join(author.split(".")[:2]):
         return ()
+    if not _is_hopeless(setting, question):
+        return ()
     last = question.attempts[-1]
-    gone = _wheelless.list_missing(setting, last.loader, last.frame)
+    return _wheelless.list_missing(setting, last.loader, last.frame)
+
+
+def _is_hopeless(setting: Setting, question: Question) -> bool:
+    """Tell whether every attempt needs a line that no wheel answers: few lines are asked for."""
     needed = [
         _wheelless.list_certain(setting, each.loader, each.frame) for each in question.attempts
     ]
-    return gone if all(not each.isdisjoint(gone) for each in needed) else ()
+    gone = frozenset(_wheelless.list_wheelless(setting, sorted(frozenset().union(*needed))))
+    return all(not each.isdisjoint(gone) for each in needed)
 
 
 def _prepare(setting: Setting, question: Question) -> Setting:

@@ -246,7 +246,7 @@ def _resolves(question: Question, model: ResolvedModel, candidate: Candidate) ->
     """Tell whether any attempt has wheels under that Python, at the author's versions."""
     try:
         return any(
-            plan_under(question, variant, candidate, strict=strict).plans
+            plan_under(question, variant, candidate, strict=strict, briefly=True).plans
             for variant, strict in _lines.list_variants(model, question.request.target.architecture)
         )
     except (PlanError, UnresolvableError):
