@@ -117,7 +117,7 @@ def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None
         "s3": {
             "ObjectsRule",
             "ObjectsRulePermission",
-            "ObjectsRuleFailures",
+            "FailuresPolicy",
             "BucketPermission",
             "ObjectsQueue",
             "ObjectsQueuePolicy",
@@ -130,6 +130,27 @@ def test_each_source_brings_its_own_trigger_and_no_other(tmp_path: Path) -> None
         (tmp_path / name).mkdir()
         made = sam.parse(template(tmp_path / name, name))["Resources"]
         assert set(made) == base | resources, name
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("s3",), ("s3", "sns"), ("eventbridge", "s3"), aws_sources.SOURCES],
+    ids="+".join,
+)
+def test_a_queue_has_one_policy_with_a_statement_for_each_sender(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    """A second resource's policy would take the place of the first one's."""
+    made = sam.parse(template(tmp_path, *names))["Resources"]
+    policies = [each for each in made.values() if each["Type"] == "AWS::SQS::QueuePolicy"]
+    queues = [queue["Ref"] for each in policies for queue in each["Properties"]["Queues"]]
+    text = json.dumps(made["FailuresPolicy"])
+
+    assert len(queues) == len(set(queues))
+    senders = {"s3": "ObjectsRule", "eventbridge": "EventRule", "sns": "TopicArn"}
+    assert [name for name, of in senders.items() if f'"{of}"' in text or f"{of}.Arn" in text] == [
+        name for name in senders if name in names
+    ]
 
 
 @pytest.mark.parametrize("kind", destinations.KINDS)
