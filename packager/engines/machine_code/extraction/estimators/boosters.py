@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -143,6 +145,25 @@ _XGBOOST_LINKS = {
 }
 
 
+def _write_json(booster: Fitted) -> dict[str, Fitted]:
+    """XGBoost's own dump; before 1.6 it writes JSON to a file alone."""
+    try:
+        text = bytes(booster.save_raw("json"))
+    except TypeError:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.json"
+            booster.save_model(str(path))
+            text = path.read_bytes()
+    found: dict[str, Fitted] = json.loads(text.decode("utf-8"))
+    return found
+
+
+def _count_trees(inner: Fitted, rounds: int, attributes: dict[str, str], margins: int) -> int:
+    """Trees of the first `rounds`; before 2.0 each model says how many count, for one margin."""
+    ends = inner.get("iteration_indptr")
+    return int(ends[rounds]) if ends else int(attributes["best_ntree_limit"]) * margins
+
+
 @index.reads(ESTIMATORS, "xgboost.Booster", "xgboost.XGBRegressor", "xgboost.XGBClassifier")
 @index.reads(ESTIMATORS, "xgboost.XGBRFRegressor", "xgboost.XGBRFClassifier", "xgboost.XGBRanker")
 def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
@@ -152,7 +173,7 @@ def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
     if missing is not None and not np.isnan(missing):
         # a number that random rows need not have, so that a proof would not see it
         raise UnsupportedError(f"XGBoost's missing={missing!r}")
-    learner = json.loads(bytes(booster.save_raw("json")).decode("utf-8"))["learner"]
+    learner = _write_json(booster)["learner"]
     objective = learner["objective"]["name"]
     if objective not in _XGBOOST_LINKS:
         raise UnsupportedError(f"XGBoost's objective {objective}")
@@ -162,7 +183,7 @@ def estimate_xgboost(model: Fitted, program: Program, table: Table) -> Answer:
     count = len(inner["trees"])
     best = booster.attributes().get("best_iteration") if booster is not model else None
     if best is not None:
-        count = int(inner["iteration_indptr"][int(best) + 1])
+        count = _count_trees(inner, int(best) + 1, booster.attributes(), margins)
     trees = [_read_xgboost_tree(each) for each in inner["trees"][:count]]
     targets = [int(each) for each in inner["tree_info"][:count]]
     link = _XGBOOST_LINKS[objective]
