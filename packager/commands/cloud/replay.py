@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from packager.errors import CloudError, ConfigurationError, ModelFormatError
 from packager.pipeline.answers.comparison import split_differences
 from packager.pipeline.answers.over_http import Endpoint, EndpointError, UsageError, read_headers
 from packager.pipeline.answers.recorded import Found, ask_again
+from packager.system import process
 
 _PLACES: Final = ("replay/replay.jsonl", "rollout/replay.jsonl")
 
@@ -35,7 +35,9 @@ def replay_deployed(
     """
     recorded = _find_recorded(folder)
     try:
-        endpoint = Endpoint(url, read_headers(headers, os.environ), seconds)
+        words = tuple(headers)
+        named = process.inherit(word.partition("=")[2] for word in words)
+        endpoint = Endpoint(url, read_headers(words, named), seconds)
     except UsageError as error:
         raise ConfigurationError(str(error)) from error
     try:
