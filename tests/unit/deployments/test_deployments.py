@@ -132,6 +132,8 @@ def test_whatever_a_request_has_can_be_set_or_is_the_targets() -> None:
     other = {"base_image", "device", "driver", "opentelemetry", "target"}
     # and an artifact that is kept is always taken
     other |= {"memory_mb", "timeout_seconds", "reuse", "refresh"}
+    # nor is it deployed by another tool
+    other |= {"emit"}
 
     settable = {field for field, _ in _BUILD.values()} | {"model_uri", "out_dir"}
 
