@@ -18,7 +18,8 @@ invocation; its `errorType` is the class's name, to match on in a Step Functions
 
 Environment: PACKAGER_HTTP=1 loads the HTTP side at init too; PACKAGER_BASE_PATH is what a load
 balancer or a custom domain leaves before the routes (`/models/churn`); a stage is known by itself.
-Nothing random is made at init: a snapshot of it may be started many times.
+Nothing random is made at init: a snapshot of it may be started many times. Under SnapStart
+(AWS_LAMBDA_INITIALIZATION_TYPE=snap-start) the HTTP side is loaded before the snapshot is taken.
 """
 
 from __future__ import annotations
@@ -122,6 +123,14 @@ class Function:
             import handlers.http.api_gateway_events  # noqa: F401 - now, not at the first request
 
             self._load_http()
+
+    def prepare_snapshot(self) -> None:
+        """Do before a snapshot is taken what each copy of it would have to do for itself."""
+        self._load_http()
+        if self._scorer.manifest.draws:
+            from handlers.loaders import _snapshots
+
+            _snapshots.register()
 
     def __call__(self, event: object, context: object) -> object:
         return self._handle(event, context)
@@ -344,6 +353,8 @@ def _start_function(folder: Folder) -> Function:
 
 _ROOT = __file__.rpartition("/")[0].rpartition("/")[0]
 _FUNCTION = _start_function(_ROOT) if os.access(f"{_ROOT}/{FILENAME}", os.F_OK) else None
+if _FUNCTION is not None and os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    _FUNCTION.prepare_snapshot()
 
 
 def handler(event: object, context: object) -> object:

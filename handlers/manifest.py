@@ -48,6 +48,8 @@ class Manifest:
     """A request body to show in the OpenAPI document."""
     threads: int | None = None
     """1 where the model is served on one thread, as it was proven; None leaves it its own."""
+    draws: bool = False
+    """Whether the registered model answered otherwise when asked again: it draws at random."""
     path_files: bool = False
     """Whether packages left .pth files, which Python itself reads in site-packages alone."""
     events: list[str] = field(default_factory=list)

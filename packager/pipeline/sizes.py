@@ -33,7 +33,7 @@ def by_package(files: Iterable[tuple[PurePosixPath, int]]) -> list[tuple[str, in
 def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runtime) -> str:
     """Explain how far the tree is from fitting, by package; or how much room is left.
 
-    What fits can start from a snapshot, which an image cannot:
+    What fits can start from a snapshot:
     https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
     """
     limit = target.limits.unzipped_bytes

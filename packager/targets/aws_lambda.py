@@ -43,7 +43,12 @@ def target(facts_dir: Path | None = None) -> Target:
                 # no wheels for later Pythons: done without there
                 "pysimdjson>=7; python_version >= '3.9' and python_version < '3.14'",
             ),
-            handlers=("aws_lambda.py", "http/router.py", "http/api_gateway_events.py"),
+            handlers=(
+                "aws_lambda.py",
+                "http/router.py",
+                "http/api_gateway_events.py",
+                "loaders/_snapshots.py",
+            ),
         ),
         deployment=Deployment(
             templates="aws_lambda",

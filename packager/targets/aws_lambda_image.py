@@ -17,7 +17,12 @@ NAME: Final = "aws-lambda-image"
 
 
 def target(facts_dir: Path | None = None) -> Target:
-    """SnapStart is not for images (https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html)."""
+    """Return the target.
+
+    An image starts from a snapshot too. AWS's own bases of Python 3.12 and later need nothing for
+    it, others a label:
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-custom.html
+    """
     function = aws_lambda.target(facts_dir)
     limits, base = facts.limits(NAME, facts_dir), facts.base_image(NAME, facts_dir)
     return replace(
@@ -48,5 +53,8 @@ def _list_runtimes(function: Target, facts_dir: Path | None) -> tuple[Runtime, .
     own = facts.runtimes(NAME, facts_dir)
     named = {runtime.python_minor for runtime in own}
     managed = [each for each in function.runtimes if each.python_minor not in named]
-    every = (*own, *(replace(runtime, snapstart=False) for runtime in managed))
-    return tuple(sorted(every, key=lambda each: facts.read_minor(each.python_minor)))
+    labelled = [
+        each if each.snapstart else replace(each, snapstart=True, snapstart_by_label=True)
+        for each in (*own, *managed)
+    ]
+    return tuple(sorted(labelled, key=lambda each: facts.read_minor(each.python_minor)))

@@ -73,6 +73,8 @@ class Replay:
     """What held while it ran, a sentence each."""
     doors: str = ""
     """By which sources a message was answered, in a sentence; empty where there are none."""
+    snapshot: str = ""
+    """What was asked after a start as from a snapshot, in a sentence; empty where none is taken."""
     notes: tuple[str, ...] = ()
 
 
@@ -107,9 +109,10 @@ class Evidence:
         """Return it as evidence.json has it: the replay's figures beside the others."""
         done = self.replay
         told = {each.name: getattr(of, each.name) for of in (done, self) for each in fields(of)}
-        for name in ("replay", "spread", "host", "doors", "protections", "oracle_protections"):
+        apart = ("replay", "spread", "host", "doors", "snapshot")
+        for name in (*apart, "protections", "oracle_protections"):
             del told[name]
-        booted = {"host": done.host, "doors": done.doors}
+        booted = {"host": done.host, "doors": done.doors, "snapshot": done.snapshot}
         sandbox = {} if self.oracle_protections is None else {"oracle": self.oracle_protections}
         return told | {
             "rounding": dict(done.spread.rounding),

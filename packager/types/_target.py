@@ -83,6 +83,8 @@ class Runtime:
     """Shared libraries (SONAMEs) that the runtime's system carries."""
     source: str
     as_of: date
+    snapstart_by_label: bool = False
+    """Whether an image of it has to say by a label that it may start from a snapshot."""
     base_image: str = ""
     """As `FROM` has it, where it is another than the target's: `{python}` stands for its Python."""
     requires: tuple[str, ...] = ()

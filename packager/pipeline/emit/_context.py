@@ -121,6 +121,8 @@ def _describe_base(plan: BuildPlan) -> dict[str, object]:
     return {
         "base_image": plan.base_image,
         "brings_client": plan.runtime.brings_client,
+        "snapstart_label": plan.runtime.snapstart_by_label
+        or (plan.runtime.snapstart and plan.request.target.base_image is not None),
         "server_options": plan.interpreter.server_options,
     }
 

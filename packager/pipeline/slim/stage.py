@@ -79,11 +79,13 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
 
 
 def describe_answers(bundle: Bundle, plan: BuildPlan) -> Bundle:
-    """The tree with what the registered model's answers decide: its threads, and its baseline.
+    """The tree with what the registered model's answers decide: threads, chance, baseline.
 
     Raises StorageError where it cannot be written.
     """
-    manifest = replace(Manifest.read(bundle.root), threads=plan.threads)
+    manifest = replace(
+        Manifest.read(bundle.root), threads=plan.threads, draws=bool(plan.spread.chance)
+    )
     try:
         written = _write_manifest(manifest, plan, bundle.root)
     except OSError as error:

@@ -18,6 +18,7 @@ from packager.pipeline.layout import lay_out
 from packager.pipeline.verify import stopped
 from packager.pipeline.verify.answer_comparison import (
     Measure,
+    compare_answer,
     compare_message,
 )
 from packager.pipeline.verify.answer_rounds import Round, Trial, compare_all, count_comparisons
@@ -110,13 +111,12 @@ def check(
             if not findings:
                 cold_start = _measure_cold_start(function, first, answer, start)
                 doors, findings = _deliver_all(trial, probes, answers)
-                # last: what is asked here is compared with nothing
-                sized = of_sizes(plan.model, SIZES, plan.request.proof.seed)
-                by_rows = measure_by_rows(function, sized)
-                cold_start = replace(cold_start, invoke_ms_by_rows=by_rows)
+                cold_start = _time_rows(function, plan, cold_start)
         limit = function.read_exceeded() if findings else ""
         if limit and not any(limit in each.message for each in findings):
             findings = (*findings, stopped.name_limit(limit))
+    snapshot = ""
+    snapshot, findings = _start_from_snapshot(trial, folder, probes, answers, findings)
     read_only, changed = _compare_tree(bundle, folder / plan.target.tree.home, host.read_only)
     replay = replace(
         count_comparisons(done),
@@ -126,10 +126,46 @@ def check(
         host=host.about,
         protections=protections,
         doors=doors,
+        snapshot=snapshot,
         notes=(*([_ONE_THREAD] if plan.threads == 1 else []), *describe_spread(measure.spread)),
     )
     replay = replace(replay, notes=(*replay.notes, *done.notes))
     return Replayed(replay=replay, findings=(*findings, *changed))
+
+
+def _start_from_snapshot(
+    trial: Trial,
+    folder: Path,
+    probes: Sequence[Probe],
+    answers: Sequence[Recorded],
+    findings: tuple[Finding, ...],
+) -> tuple[str, tuple[Finding, ...]]:
+    """Start it once more as SnapStart would, and compare one answer by each way in.
+
+    ("", findings) where something is wrong already, where its runtime is not started from
+    snapshots, or where nothing was answered that can be compared.
+    """
+    answered = zip(probes, answers, strict=True)
+    chosen = {probe.door: (probe, each) for probe, each in answered if each.status == 200}
+    if findings or not chosen or not trial.plan.runtime.snapstart:
+        return "", findings
+    _LOG.info("Starting it as from a snapshot")
+    boot = replace(prepare_boot(trial.plan, folder), snapshot=True)
+    found: list[Finding] = []
+    with HOSTS[trial.plan.target.program.host](boot) as function:
+        again = replace(trial, function=function)
+        for probe, expected in chosen.values():
+            answer = function.ask(Call.of(probe))
+            if answer.failure is not None:
+                found += again.explain_stop(answer, probe.name)
+                break
+            compared = compare_answer(probe, expected, answer, trial.measure).finding
+            found += [] if compared is None else [compared]
+    said = "Started as from a snapshot (SnapStart): "
+    ways = " and ".join(sorted(chosen))
+    return f"its hooks ran, and {ways} answered the same", tuple(
+        replace(finding, message=f"{said}{finding.message}") for finding in found
+    )
 
 
 def _ask_with_details(plan: BuildPlan, folder: Path, call: Call) -> Answered | None:
@@ -202,6 +238,12 @@ def _measure_cold_start(
         peak_rss_bytes=function.stats().peak_rss_bytes,
         response_bytes=len(answer.text.encode()),
     )
+
+
+def _time_rows(function: Host, plan: BuildPlan, cold_start: ColdStart) -> ColdStart:
+    """Add the times by rows; last of all, as what is asked here is compared with nothing."""
+    sized = of_sizes(plan.model, SIZES, plan.request.proof.seed)
+    return replace(cold_start, invoke_ms_by_rows=measure_by_rows(function, sized))
 
 
 def _compare_tree(bundle: Bundle, home: Path, how: str) -> tuple[str, tuple[Finding, ...]]:

@@ -31,6 +31,8 @@ class Boot:
     timeout_seconds: int = 60
     provided: tuple[str, ...] = ()
     """Distributions that the runtime carries and the function leaves to it."""
+    snapshot: bool = False
+    """Whether it starts as from a snapshot, where its platform takes one (SnapStart)."""
     brings_client: bool = False
     """As its runtime has it: a runtime that has a client uses its own, whatever is shipped."""
     env: Mapping[str, str] = field(default_factory=dict)

@@ -39,6 +39,7 @@ class LambdaHost:
             path_first=boot.path_first,
             memory_limit_mb=boot.memory_limit_mb,
             network=boot.network,
+            snapshot=boot.snapshot,
         )
         self.read_only = self._emulator.read_only
 

@@ -70,8 +70,14 @@ class Emulator(ConfinedProgram):
         path_first: Sequence[Path] = (),
         memory_limit_mb: int | None = None,
         network: bool = False,
+        snapshot: bool = False,
     ) -> None:
-        """The function's Python reads the folders `path_first` before the function's own."""
+        """The function's Python reads the folders `path_first` before the function's own.
+
+        With `snapshot` it starts as SnapStart has it: it is initialised, comes to where its
+        snapshot is taken, and runs the hooks of a restore before it is asked. It stays the same
+        process, as nothing here can copy one.
+        """
         super().__init__(folder, purpose="boot")
         self._interpreter = interpreter
         self._handler = handler
@@ -84,6 +90,7 @@ class Emulator(ConfinedProgram):
         self._one_at_a_time = threading.Lock()
         self._limit_mb = memory_limit_mb
         self._network = network
+        self._snapshot = snapshot
 
     def _boot_up(self, stack: contextlib.ExitStack) -> None:
         binary = parts.emulator_binary(self._interpreter)
@@ -171,7 +178,10 @@ class Emulator(ConfinedProgram):
                 *("--log-level", "info"),
                 client,
                 *parts.list_client_arguments(
-                    self._folder, self._handler, brought=self._brings_client
+                    self._folder,
+                    self._handler,
+                    brought=self._brings_client,
+                    snapshot=self._snapshot,
                 ),
             ],
             env={**env, **self._first(), **self._env},

@@ -37,6 +37,26 @@ from {_CLIENT}.__main__ import main
 sys.path[:] = path
 main(sys.argv)
 """
+SNAPSHOT_TAKEN: Final = "The snapshot would be taken here"
+_SNAPSHOT_CLIENT: Final = f"""
+import os, sys
+# the emulator sets it too, to what it can do itself
+os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
+shipped = os.getcwd()
+path = [shipped, *sys.path[1:]]
+if "{{own}}":
+    sys.path[:] = [each for each in path if each != shipped]
+from {_CLIENT} import lambda_runtime_client as client
+from {_CLIENT}.__main__ import main
+sys.path[:] = path
+for found in vars(client).values():
+    if "restore_next" in getattr(found, "__dict__", {{}}):
+        found.restore_next = lambda self: print("{SNAPSHOT_TAKEN}", flush=True)
+main(sys.argv)
+"""
+"""AWS's emulator does not answer `GET /runtime/restore/next`, the call that returns in a restored
+copy: with --enable-init-caching (aws-sam-cli 1.170.0) the next invocation never reaches the
+function. All else is the client's own: when it calls the hooks, and what it does if one fails."""
 _BINARY: Final = "samcli/local/rapid/aws-lambda-rie-{architecture}"
 
 
@@ -66,11 +86,16 @@ def runtime_client(
     return virtual_environments.ensure(interpreter, wanted, label="runtime-client", compiled=True)
 
 
-def list_client_arguments(folder: Path, handler: str, *, brought: bool) -> tuple[str, ...]:
+def list_client_arguments(
+    folder: Path, handler: str, *, brought: bool, snapshot: bool = False
+) -> tuple[str, ...]:
     """List what a Python is started with, so that its runtime client calls the handler.
 
     The runtime's own is imported before anything of the folder can be, as Lambda does it.
     """
+    if snapshot:
+        own = "" if brought else "yes"
+        return ("-c", _SNAPSHOT_CLIENT.replace("{own}", own), handler)
     if brought or not (folder / _CLIENT).exists():
         return ("-m", _CLIENT, handler)
     return ("-c", _OWN_CLIENT, handler)

@@ -145,6 +145,44 @@ def test_a_client_among_what_is_shipped_calls_no_function(tmp_path: Path) -> Non
     assert answer["cwd"] == answer["path"][0] == str(tmp_path)
 
 
+SNAPSHOT = """
+import os
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+said = ["init"]
+register_before_snapshot(said.append, "before")
+register_after_restore(said.append, "after")
+if os.path.exists("fails"):
+    register_after_restore(lambda: 1 / 0)
+def handler(event, context):
+    return {"said": said, "type": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]}
+"""
+
+
+@pytest.mark.slow
+def test_a_start_from_a_snapshot_runs_the_hooks_around_it(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SNAPSHOT)
+    found = interpreters.available(("3.13", "3.12"))[0]
+
+    with Emulator(tmp_path, interpreter=found, handler="app.handler", snapshot=True) as function:
+        answer = ask(function, {})
+        log = function.log()
+
+    assert answer == {"said": ["init", "before", "after"], "type": "snap-start"}
+    assert parts.SNAPSHOT_TAKEN in log
+
+
+@pytest.mark.slow
+def test_a_hook_that_fails_after_a_restore_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SNAPSHOT)
+    (tmp_path / "fails").touch()
+    found = interpreters.available(("3.13", "3.12"))[0]
+
+    with Emulator(tmp_path, interpreter=found, handler="app.handler", snapshot=True) as function:
+        answer = function.invoke(b"{}")
+
+    assert answer.status == 502 or b"errorType" in answer.body
+
+
 @pytest.mark.slow
 def test_nothing_is_left_running(folder: Path) -> None:
     found = interpreters.available(("3.13", "3.12"))[0]

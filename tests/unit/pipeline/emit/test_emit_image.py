@@ -65,7 +65,9 @@ def test_cfn_lint_finds_nothing(tmp_path: Path, front: Front) -> None:
     assert sam.lint(text) == []
     assert function["PackageType"] == "Image"
     assert function["ImageConfig"] == {"Command": ["handlers.aws_lambda.handler"]}
-    assert {"Runtime", "Handler", "SnapStart", "Layers"} & set(function) == set()
+    assert {"Runtime", "Handler", "Layers"} & set(function) == set()
+    # as the parameter says, which is the default
+    assert function["SnapStart"] == {"ApplyOn": {"Ref": "SnapStart"}}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,29 @@ def test_a_base_without_a_runtime_client_starts_the_function_s(
     start = 'ENTRYPOINT ["python3", "-m", "awslambdaric"]\n'
     assert (start in text, "PYTHONPATH=/var/task" in text) == (brings, brings)
     assert text.endswith('USER 65534:65534\nCMD ["handlers.aws_lambda.handler"]\n')
+
+
+@pytest.mark.parametrize(
+    ("minor", "asked", "labelled"),
+    [
+        ("3.13", None, False),
+        ("3.12", None, False),
+        ("3.11", None, True),
+        ("3.9", None, True),
+        ("3.13", _PINNED, True),
+    ],
+)
+def test_an_image_on_another_base_says_that_it_may_start_from_a_snapshot(
+    tmp_path: Path, *, minor: str, asked: str | None, labelled: bool
+) -> None:
+    _emitted(tmp_path, _plan(minor, base_image=asked))
+    text = (tmp_path / "out" / "Dockerfile").read_text(encoding="utf-8")
+    lines = text[text.rindex("\nFROM") :].splitlines()
+
+    label = 'LABEL com.amazonaws.lambda.feature.snapstart="Allow"'
+    assert (label in lines) is labelled
+    template = (tmp_path / "out" / "template.yaml").read_text(encoding="utf-8")
+    assert sam.parse(template)["Parameters"]["SnapStart"]["Default"] == "PublishedVersions"
 
 
 def test_the_base_counts_against_the_ceiling() -> None:

@@ -197,15 +197,52 @@ def test_what_only_this_machine_refuses_is_no_fault_of_the_model_s(
 
 def test_starts_are_measured_by_the_median_of_seven(run: Run) -> None:
     warm = [answered(seconds=each) for each in (0.009, 0.001, 0.003, 0.002, 0.004, 0.008, 0.007)]
-    host = FakeHost([answered(seconds=0.25), answered(), *warm, answered(status=500)], None)
+    host = FakeHost(
+        [answered(seconds=0.25), answered(), *warm, answered(status=500), answered()], None
+    )
     start = run(host, (probe(), recorded())).replay.cold_start
     assert start is not None
-    # and one more, of a single row, for the time by rows
-    assert len(host.sent) == 2 + 7 + 1
+    # and one more of a single row, for the time by rows, and one after a start from a snapshot
+    assert len(host.sent) == 2 + 7 + 2
     assert start.invoke_ms_by_rows == {}
     assert (start.first_invoke_ms, start.warm_invoke_ms) == pytest.approx((150.0, 4.0))
     assert (start.init_wall_ms, start.init_cpu_ms, start.peak_rss_bytes) == (100.0, 90.0, 7)
     assert start.response_bytes == len(TEXT)
+
+
+def test_it_is_started_once_more_as_from_a_snapshot_and_asked_by_each_way_in(run: Run) -> None:
+    host = FakeHost(answered(), None)
+    by_http = probe("h", door="http")
+    found = run(host, (probe(), recorded()), (by_http, recorded()), (probe("q"), recorded()))
+
+    assert found.findings == ()
+    assert found.replay.snapshot == "its hooks ran, and direct and http answered the same"
+    assert host.boot.snapshot
+    assert [call.door for call in host.sent[-2:]] == ["direct", "http"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (answered({"predictions": [2.5]}), "Started as from a snapshot (SnapStart): "),
+        (answered(status=502, failure="a hook failed"), "a hook failed"),
+    ],
+)
+def test_another_answer_after_a_restore_is_found(wrong: Answered, said: str, run: Run) -> None:
+    host = FakeHost([*[answered()] * (2 + 7), answered(status=500), wrong], None)
+    found = run(host, (probe(), recorded()))
+
+    (finding, *_) = found.findings
+    assert finding.message.startswith("Started as from a snapshot (SnapStart): ")
+    assert said in finding.message
+
+
+def test_a_runtime_without_snapshots_is_started_once(run: Run) -> None:
+    host = FakeHost(answered(), None)
+    plan = fake_plan.plan(runtime=fake_plan.OLD_RUNTIME)
+    found = run(host, (probe(), recorded()), plan=plan)
+
+    assert (found.replay.snapshot, host.boot.snapshot) == ("", False)
 
 
 def test_a_first_answer_is_never_quicker_than_nothing(run: Run) -> None:
