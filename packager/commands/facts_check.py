@@ -16,14 +16,15 @@ from typing import Final, Protocol, cast
 
 from packager import facts, targets
 from packager.facts import Fact, prices
+from packager.targets import aws_lambda, aws_lambda_image
 from packager.types import FactCheck, FactRow, FactsReport, Json, Limits
 
 _MB: Final = 1 << 20
 _LAMBDA: Final = {
-    "aws-lambda": "aws_lambda.toml",
-    "aws-lambda-image": "aws_lambda_image.toml",
+    aws_lambda.NAME: "aws_lambda.toml",
+    aws_lambda_image.NAME: "aws_lambda_image.toml",
 }
-_ZIP: Final = _LAMBDA["aws-lambda"]
+_ZIP: Final = _LAMBDA[aws_lambda.NAME]
 _AZURE: Final = "azure_functions.toml"
 
 
