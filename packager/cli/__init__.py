@@ -14,6 +14,7 @@ from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
 from packager.cli._cache import cache
 from packager.cli._common import join_lines
+from packager.cli._configuration import ConfiguredCommand, init
 from packager.cli._doctor import doctor, facts
 from packager.cli._operate import follow, replay, rollback, traffic, verify, versions
 from packager.cli._signals import answer_signals
@@ -29,9 +30,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command()(init)
+app.command()(inspect)
+app.command(cls=ConfiguredCommand)(build)
 for _command in (
-    inspect,
-    build,
     verify,
     invoke,
     batch,

@@ -82,6 +82,22 @@ DryRun: TypeAlias = Annotated[
         help="Print the plan with its reasons and build nothing.",
     ),
 ]
+Config: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        dir_okay=False,
+        metavar="<file>",
+        rich_help_panel=Panel.OUTPUT,
+        help="File with builds and their options. Without it: packager.toml, or [tool.packager] in "
+        "pyproject.toml, here or above in the same repository.",
+        show_default=False,
+    ),
+]
+NoConfig: TypeAlias = Annotated[
+    bool,
+    typer.Option("--no-config", rich_help_panel=Panel.OUTPUT, help="Read no options from a file."),
+]
 TrackingUri: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -126,9 +126,18 @@ class AttemptRow(TypedDict):
     reasons: list[str]
 
 
+class OptionRow(TypedDict):
+    """An option of a run that is not the default, and where it was given."""
+
+    option: str
+    value: str
+    source: str
+
+
 class PlanRows(TypedDict):
     model: dict[str, Json]
     attempts: list[AttemptRow]
+    options: NotRequired[list[OptionRow]]
 
 
 class PlanSummary(PlanRows):

@@ -41,7 +41,7 @@ def test_every_page_that_says_it_is_made_is_made() -> None:
         for path in (ROOT / "docs").glob("*/*.md")
         if path.read_text(encoding="utf-8").startswith("<!-- made by `python -m tools.reference`")
     }
-    assert marked == {*PAGES}
+    assert marked == {name for name in PAGES if name.endswith(".md")}
 
 
 def test_every_variable_is_described() -> None:

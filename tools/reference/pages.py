@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry
 from handlers.container_server.metrics import Metrics
 from packager import cli, targets
 from packager.cli._common import join_lines
+from packager.cli._configuration.options import list_options, name_kind, takes_several
+from packager.cli._configuration.starter import make_schema
 from packager.cli._panels import Panel
 from packager.deployments._parameters import Declared, source_parameters, template_parameters
 from packager.deployments._settings import AWS_OPTIONS, BUILD_OPTIONS, LOCAL_OPTIONS
@@ -39,6 +41,42 @@ def make_command_line() -> str:
         parts.append(join_lines(command.help or ""))
         parts += _list_panels(command)
     return _join(parts)
+
+
+def make_configuration() -> str:
+    """Every key that a build in packager.toml may have."""
+    columns = ("key", "value", "meaning")
+    rows = [("`model`", "string, required", "Address of the model, or a folder from the file.")]
+    for key, option in list_options(_find_build()).items():
+        kind = name_kind(option)
+        rows.append(
+            (
+                f"`{key}`",
+                f"{kind} or list" if takes_several(option, key) else kind,
+                option.help or "",
+            )
+        )
+    return _join(
+        [
+            _open(
+                "packager.toml",
+                "Every key of `[build.NAME]`, and of `[defaults]` without `model`. "
+                "[Keep options in a file](../guides/configuration-file.md) says how you write one; "
+                "[packager.schema.json](../packager.schema.json) is its JSON schema.",
+            ),
+            _table(columns, rows),
+        ]
+    )
+
+
+def make_configuration_schema() -> str:
+    """The JSON schema of packager.toml."""
+    return json.dumps(make_schema(_find_build()), indent=2, ensure_ascii=False) + "\n"
+
+
+def _find_build() -> Any:
+    top: Any = typer.main.get_command(cli.app)
+    return top.get_command(typer.Context(top), "build")
 
 
 def make_variables() -> str:
@@ -403,6 +441,8 @@ def _read_type(
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/command-line.md": make_command_line,
+    "reference/packager-toml.md": make_configuration,
+    "packager.schema.json": make_configuration_schema,
     "reference/environment-variables.md": make_variables,
     "reference/template-parameters.md": make_parameters,
     "reference/deployments-settings.md": make_settings,

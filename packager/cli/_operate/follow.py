@@ -8,8 +8,8 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
-from packager.cli import _build_groups as group
 from packager.cli import _options as opt
+from packager.cli._build import groups as group
 from packager.cli._common import check_request
 from packager.cli._groups import OptionGroup, expand_groups
 from packager.cli._panels import Panel

@@ -110,6 +110,11 @@ def _print_commands(title: str, lines: Sequence[str]) -> None:
 def show_plan(found: PlanRows) -> None:
     """The first attempt in full; of the others what is different about them."""
     _pairs("Model", found["model"])
+    given = [
+        f"{each['option']} = {each['value']}, from {each['source']}"
+        for each in found.get("options", [])
+    ]
+    _print_bullets("Options", given)
     said: set[str] = set()
     shown = ""
     for number, attempt in enumerate(found["attempts"], start=1):

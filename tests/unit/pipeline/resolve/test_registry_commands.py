@@ -47,6 +47,7 @@ LINES: dict[str, tuple[str, ...]] = {
 """Lines that read a model of the registry, which lies where MLflow looks by default."""
 FOLLOW = "follow models:/churn@champion --run-once --deploy-command true -o {out}"
 WITHOUT = {
+    "init": "init models:/churn@champion --config {out}",
     "invoke": "invoke .",
     "verify": "verify .",
     "batch": "batch . s3://b/in/ s3://b/out",

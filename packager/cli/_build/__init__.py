@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from packager.cli import _build_groups as group
+from packager.cli._build import groups as group
 from packager.cli import _options as opt
 from packager.cli import _target_options as to
 from packager.cli._common import check_request, registry, show
+from packager.cli._configuration import list_given
 from packager.cli._groups import expand_groups
 from packager.commands import console
 from packager.types import (
@@ -89,6 +90,7 @@ def inspect(
 
 @expand_groups
 def build(
+    ctx: typer.Context,
     *,
     model: group.Model,
     target: group.Target,
@@ -101,6 +103,8 @@ def build(
     slimming: group.Slimming,
     output: group.Output,
     dry_run: opt.DryRun = False,
+    config: opt.Config = None,  # noqa: ARG001 - the command reads it before its options
+    no_config: opt.NoConfig = False,  # noqa: ARG001
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
@@ -108,7 +112,8 @@ def build(
     """Build, prove and emit a deployable artifact.
 
     The artifact appears in --out whole or not at all; a build that fails leaves an earlier artifact
-    as it is. Environments and recorded answers are cached, so a second run is faster.
+    as it is. Environments and recorded answers are cached, so a second run is faster. MODEL may be
+    the name of a build in packager.toml, and its options are read from there.
     """
     from packager.commands.targets.workload import Workload
 
@@ -127,7 +132,7 @@ def build(
     )
     if dry_run:
         with console.progress(verbose=verbose, quiet=quiet):
-            summary = _summarise_plan(request)
+            summary = _summarise_plan(request) | {"options": list_given(ctx)}
         return show(summary, as_json=as_json, human=console.show_plan)
     about = f"build {'auto' if automatic else target.name} {name_build(request)}"
     with console.progress(verbose=verbose, quiet=quiet, about=about):

@@ -1,0 +1,194 @@
+"""Find and read packager.toml, or the table `[tool.packager]` of pyproject.toml.
+
+Every value keeps the line that it is from, so that what is wrong with it can be found.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packager.errors import ConfigurationError, suggest_name
+
+FILENAME: Final = "packager.toml"
+_PROJECT: Final = "pyproject.toml"
+_PROJECT_TABLE: Final = ("tool", "packager")
+_TABLES: Final = ("defaults", "build")
+_MOST_BYTES: Final = 1_000_000
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Of a build: it is a folder's name too."""
+_WORD: Final = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+_PATH: Final = rf"{_WORD}(?:[ \t]*\.[ \t]*{_WORD})*"
+_HEADER: Final = re.compile(rf"[ \t]*\[[ \t]*({_PATH})[ \t]*\]")
+_KEY: Final = re.compile(rf"[ \t]*({_PATH})[ \t]*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value of the file, as TOML has it."""
+
+    value: object
+    table: str
+    """`build.churn` or `defaults`."""
+    place: str
+    """`packager.toml, line 4`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationFile:
+    """The tables of a file, not yet held to the options that there are."""
+
+    path: Path
+    defaults: Mapping[str, Setting]
+    builds: Mapping[str, Mapping[str, Setting]]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that its relative paths start from."""
+        return self.path.parent
+
+
+def find_configuration(folder: Path) -> ConfigurationFile | None:
+    """Return the file of the folder, or of the closest one above it in the same repository.
+
+    Raises ConfigurationError for a file that cannot be read.
+    """
+    for each in _list_folders(folder.absolute()):
+        if (own := each / FILENAME).is_file():
+            return read_configuration(own)
+        if (project := each / _PROJECT).is_file() and _has_table(project):
+            return read_configuration(project)
+    return None
+
+
+def read_configuration(path: Path) -> ConfigurationFile:
+    """Read a file. Raises ConfigurationError, which names the line."""
+    text = _read_text(path)
+    try:
+        found: object = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
+    prefix = _PROJECT_TABLE if path.name == _PROJECT else ()
+    for key in prefix:
+        found = found.get(key, {}) if isinstance(found, Mapping) else {}
+    lines = dict(_list_lines(text))
+    top = _Table(path, prefix, lines).read(found)
+    for key, setting in top.items():
+        if key not in _TABLES:
+            raise ConfigurationError(
+                f"{setting.place}: {key!r} is no table of it. It has [defaults], for every build, "
+                f"and [build.NAME].{suggest_name(key, _TABLES)}"
+            )
+    defaults = _Table(path, (*prefix, "defaults"), lines).read(_value(top, "defaults"))
+    builds = {}
+    for name, setting in _Table(path, (*prefix, "build"), lines).read(_value(top, "build")).items():
+        if not NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"{setting.place}: {name!r} cannot name a build. Take letters, digits, '.', '-' "
+                "and '_', 64 of them at most; the first is a letter or a digit."
+            )
+        builds[name] = _Table(path, (*prefix, "build", name), lines).read(setting.value)
+    return ConfigurationFile(path=path, defaults=defaults, builds=builds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table's place in the file."""
+
+    path: Path
+    keys: tuple[str, ...]
+    lines: Mapping[tuple[str, ...], int]
+
+    def read(self, value: object) -> dict[str, Setting]:
+        """Return its values with their places. Raises ConfigurationError for what is no table."""
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(
+                f"{self._find_place(self.keys)}: {self.keys[-1]!r} has to be a table, for example "
+                f"[{'.'.join(self.keys)}]."
+            )
+        return {
+            key: Setting(each, _name_table(self.keys), self._find_place((*self.keys, key)))
+            for key, each in value.items()
+        }
+
+    def _find_place(self, keys: tuple[str, ...]) -> str:
+        """Name the line of a key; of an inline table, the line that the table begins at."""
+        for length in range(len(keys), 0, -1):
+            if line := self.lines.get(keys[:length]):
+                return f"{self.path.name}, line {line}"
+        return self.path.name
+
+
+def _name_table(keys: tuple[str, ...]) -> str:
+    own = keys[len(_PROJECT_TABLE) :] if keys[: len(_PROJECT_TABLE)] == _PROJECT_TABLE else keys
+    return ".".join(own)
+
+
+def _value(table: Mapping[str, Setting], key: str) -> object:
+    return table[key].value if key in table else {}
+
+
+def _list_folders(folder: Path) -> list[Path]:
+    """The folder, and those above it as far as its repository goes; without one, it alone."""
+    above = [folder, *folder.parents]
+    for count, each in enumerate(above, start=1):
+        if (each / ".git").exists():
+            return above[:count]
+    return above[:1]
+
+
+def _has_table(project: Path) -> bool:
+    """Tell whether a pyproject.toml speaks of builds; one that is broken is not ours to judge."""
+    try:
+        tools = tomllib.loads(_read_text(project)).get("tool", {})
+    except (ConfigurationError, tomllib.TOMLDecodeError, RecursionError):
+        return False
+    return isinstance(tools, Mapping) and "packager" in tools
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            read = file.read(_MOST_BYTES + 1)
+        if len(read) > _MOST_BYTES:
+            raise ConfigurationError(f"{path} has more than a megabyte: it is no configuration.")
+        # an editor of Windows may write a mark of byte order, which TOML does not know
+        return read.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8: {error}.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _list_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield each table and key with its line."""
+    table: tuple[str, ...] = ()
+    seen: set[tuple[str, ...]] = set()
+    for number, line in enumerate(text.split("\n"), start=1):
+        if header := _HEADER.match(line):
+            table = found = _split_keys(header[1])
+        elif key := _KEY.match(line):
+            found = (*table, *_split_keys(key[1]))
+        else:
+            continue
+        for length in range(1, len(found) + 1):
+            if found[:length] not in seen:
+                seen.add(found[:length])
+                yield found[:length], number
+
+
+def _split_keys(text: str) -> tuple[str, ...]:
+    """Return the keys of `a."b c".d`."""
+    try:
+        at: object = tomllib.loads(f"{text}=0")
+    except tomllib.TOMLDecodeError:
+        return (text,)
+    keys = []
+    while isinstance(at, Mapping):
+        [(key, at)] = at.items()
+        keys.append(str(key))
+    return tuple(keys)

@@ -1,0 +1,235 @@
+"""`packager init`: begin a packager.toml, with every option and what it is for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from packager.cli import _options as opt
+from packager.cli import _target_options as to
+from packager.cli._configuration.file import FILENAME, NAME, read_configuration
+from packager.cli._configuration.options import list_options, name_kind, takes_several
+from packager.cli._panels import Panel
+from packager.errors import ConfigurationError, is_disk_full
+from packager.system.redaction import drop_users
+
+Name = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<name>",
+        rich_help_panel=Panel.OUTPUT,
+        help="Name of the build, as in `packager build NAME`. Without it, the model's own.",
+        show_default=False,
+    ),
+]
+Config = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        dir_okay=False,
+        metavar="<file>",
+        rich_help_panel=Panel.OUTPUT,
+        help="File to write. If it is there, the build is added to it.",
+    ),
+]
+Schema = Annotated[
+    bool,
+    typer.Option(
+        "--schema",
+        is_eager=True,
+        rich_help_panel=Panel.OUTPUT,
+        help="Print the file's JSON schema instead, for an editor.",
+    ),
+]
+
+
+def init(
+    ctx: typer.Context,
+    model_uri: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="A model's address, as `build` takes it.")
+    ] = None,
+    *,
+    name: Name = None,
+    target: to.Target = "aws-lambda",
+    config: Config = Path(FILENAME),
+    schema: Schema = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Begin a packager.toml: a build of the model, and every option with what it is for.
+
+    Asks no registry and installs nothing. A file that is there keeps what it has.
+    """
+    command = _find_build_command(ctx)
+    if schema:
+        typer.echo(json.dumps(make_schema(command), indent=2, ensure_ascii=False))
+        return
+    if model_uri is None:
+        raise ConfigurationError("No model was given: `packager init MODEL`.")
+    if drop_users(model_uri) != model_uri:
+        raise ConfigurationError(
+            "The model's address has a user or a password, which no file should have. Set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+        )
+    called = name or _name_model(model_uri)
+    if not NAME.fullmatch(called):
+        raise ConfigurationError(
+            f"{called!r} cannot name a build. Give another with --name: letters, digits, '.', '-' "
+            "and '_', 64 of them at most; the first is a letter or a digit."
+        )
+    path = config.absolute()
+    before = _read_before(path, called)
+    text = before + write_build(called, model_uri, target, command)
+    _replace(path, text)
+    if as_json:
+        typer.echo(json.dumps({"file": str(path), "build": called}, ensure_ascii=False))
+    else:
+        typer.echo(f"Wrote [build.{called}] to {config}. Next: packager build {called} --dry-run")
+
+
+def write_build(name: str, model_uri: str, target: str, command: TyperCommand) -> str:
+    """Return the table of one build, with each option of the command as a comment."""
+    lines = [
+        f"# `packager build {name}` builds this. The command line wins over this file, and this",
+        "# table over [defaults]. Take the # from an option's line to set it.",
+        f"[build.{_quote_key(name)}]",
+        f"model = {_quote(model_uri)}",
+        f"target = {_quote(target)}",
+    ]
+    panel = ""
+    for key, option in list_options(command).items():
+        if key == "target":
+            continue
+        own = str(getattr(option, "rich_help_panel", "") or "")
+        if own != panel:
+            panel = own
+            lines += ["", f"# -- {panel} --"]
+        lines += textwrap.wrap(option.help or "", 96, initial_indent="# ", subsequent_indent="# ")
+        lines.append(f"# {key} = {_show_default(option)}")
+    return "\n".join(lines) + "\n"
+
+
+def make_schema(command: TyperCommand) -> dict[str, object]:
+    """Return the JSON schema of packager.toml, of the options that the command has."""
+    options = {key: _describe(key, option) for key, option in list_options(command).items()}
+    model = {"type": "string", "description": "Address of the model, or a folder from the file."}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "packager.toml",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "defaults": {
+                "type": "object",
+                "description": "Options of every build.",
+                "additionalProperties": False,
+                "properties": options,
+            },
+            "build": {
+                "type": "object",
+                "description": "Builds, by their names.",
+                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+                "additionalProperties": {
+                    "type": "object",
+                    "required": ["model"],
+                    "additionalProperties": False,
+                    "properties": {"model": model} | options,
+                },
+            },
+        },
+    }
+
+
+def _describe(key: str, option: TyperOption) -> dict[str, object]:
+    """The schema of one option's value."""
+    kind = "string" if name_kind(option) == "path" else name_kind(option)
+    value: dict[str, object] = {"type": kind}
+    limits = {"minimum": option.min, "maximum": option.max}
+    value |= {bound: limit for bound, limit in limits.items() if limit is not None}
+    if (names := _list_choices(option)) and not option.is_flag:
+        value["enum"] = names
+    if takes_several(option, key):
+        value = {"anyOf": [value, {"type": "array", "items": value}]}
+    return value | {"description": option.help or ""}
+
+
+def _list_choices(option: TyperOption) -> list[str]:
+    """The names that a choice's parser takes: it completes an empty beginning with all of them."""
+    context = typer.Context(TyperCommand("build"))
+    return [str(getattr(each, "value", each)) for each in option.shell_complete(context, "")]
+
+
+def _find_build_command(ctx: typer.Context) -> TyperCommand:
+    top = ctx.find_root().command
+    found = top.get_command(ctx, "build") if isinstance(top, TyperGroup) else None
+    if not isinstance(found, TyperCommand):
+        raise TypeError("the command line has no build")
+    return found
+
+
+def _name_model(uri: str) -> str:
+    """Propose a name: of models:/churn@champion it is churn."""
+    found = re.match(r"models:/([^/@]+)", uri)
+    name = found[1] if found else uri.rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._")[:64]
+
+
+def _read_before(path: Path, name: str) -> str:
+    """Return what the file has. Raises ConfigurationError where it has that build."""
+    if not path.exists():
+        return ""
+    if path.name == "pyproject.toml":
+        raise ConfigurationError(
+            f"{path} is left alone: write [tool.packager.build.{name}] into it by hand, or give "
+            "--config another file."
+        )
+    if name in read_configuration(path).builds:
+        raise ConfigurationError(
+            f"{path} has a build {name!r} already, and keeps it. Give this one another name with "
+            "--name."
+        )
+    before = path.read_text(encoding="utf-8-sig")
+    return before.rstrip("\n") + "\n\n" if before.strip() else ""
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file whole, or leave it as it is. Raises ConfigurationError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        if path.exists():
+            partial.chmod(path.stat().st_mode & 0o777)
+        partial.replace(path)
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _quote_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quote(name)
+
+
+def _quote(text: str) -> str:
+    """A text as TOML has it; its escapes are JSON's."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _show_default(option: TyperOption) -> str:
+    """The default as TOML; of an option that has none, what it takes, to be filled in."""
+    value = option.default() if callable(option.default) else option.default
+    if option.is_flag:
+        return "true" if value else "false"
+    if option.multiple:
+        return "[]"
+    if value is None:
+        return str(option.metavar)
+    return str(value) if isinstance(value, int | float) else _quote(str(value))

@@ -1,0 +1,303 @@
+"""packager.toml: what it sets, what wins over it, and what is refused with its line."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from packager import cli
+from packager.cli import _build
+from packager.cli._configuration.file import read_configuration
+from packager.cli._configuration.starter import make_schema
+from packager.errors import ConfigurationError
+from packager.types import BuildRequest, Front, make_request
+from tools.reference import pages
+
+RUN = CliRunner()
+FILE = """\
+[defaults]
+target = "azure-functions"
+rows = 50
+
+[build.churn]
+model = "models:/churn@champion"
+rows = 30
+keep = ["*.txt", "*.md"]
+cache = false
+http = "none"
+
+[build."a.b"]
+model = "models:/other/2"
+out = "artifacts/b"
+example = "row.json"
+passes = ["prune", "bytecode"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "packager.toml").write_text(FILE)
+    (tmp_path / "row.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[BuildRequest]:
+    """The requests that `packager build` came to, none of which is built."""
+    requests: list[BuildRequest] = []
+
+    def note(request: BuildRequest) -> dict[str, object]:
+        requests.append(request)
+        return {}
+
+    monkeypatch.setattr(_build, "_build_artifact", note)
+    return requests
+
+
+def fail(*arguments: str) -> str:
+    """The words of a refusal, which is a usage error."""
+    error = RUN.invoke(cli.app, ["build", *arguments]).exception
+    assert isinstance(error, ConfigurationError), error
+    return str(error)
+
+
+def test_a_build_is_asked_for_by_its_name(folder: Path, asked: list[BuildRequest]) -> None:
+    RUN.invoke(cli.app, ["build", "churn", "--json"])
+
+    [request] = asked
+    assert request.model.uri == "models:/churn@champion"
+    assert request.target.name == "azure-functions"
+    assert request.proof.rows == 30
+    assert request.slimming.keep == ("*.txt", "*.md")
+    assert not request.output.reuse
+    assert request.http.front is Front.NONE
+    assert request.output.folder == folder / "dist" / "churn"
+
+
+def test_the_command_line_wins_over_the_file(folder: Path, asked: list[BuildRequest]) -> None:
+    line = "build churn --rows 7 --target aws-lambda --keep x --cache --out elsewhere"
+    RUN.invoke(cli.app, line.split())
+
+    [request] = asked
+    assert request.proof.rows == 7
+    assert request.target.name == "aws-lambda"
+    assert request.slimming.keep == ("x",)
+    assert request.output.reuse
+    assert request.output.folder == Path("elsewhere")
+
+
+def test_paths_start_from_the_file(
+    folder: Path, asked: list[BuildRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".git").mkdir()
+    (folder / "deep" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(folder / "deep" / "deeper")
+    RUN.invoke(cli.app, ["build", "a.b"])
+
+    [request] = asked
+    assert request.output.folder == folder / "artifacts" / "b"
+    assert request.proof.example == folder / "row.json"
+    assert request.slimming.passes == ("prune", "bytecode")
+
+
+def test_no_file_above_the_repository_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, asked: list[BuildRequest]
+) -> None:
+    (folder / "own" / ".git").mkdir(parents=True)
+    monkeypatch.chdir(folder / "own")
+    RUN.invoke(cli.app, ["build", "models:/churn/1"])
+
+    assert asked == [make_request("models:/churn/1")]
+
+
+def test_defaults_are_of_a_model_s_address_too(folder: Path, asked: list[BuildRequest]) -> None:
+    RUN.invoke(cli.app, ["build", "models:/churn/1"])
+    RUN.invoke(cli.app, ["build", "models:/churn/1", "--no-config"])
+
+    assert asked[0] == make_request("models:/churn/1", target="azure-functions", rows=50)
+    assert asked[1] == make_request("models:/churn/1")
+
+
+def test_a_project_s_table_is_read(tmp_path: Path, asked: list[BuildRequest]) -> None:
+    project = tmp_path / "pyproject.toml"
+    project.write_text(
+        '[project]\nname = "x"\n[tool.packager.build.churn]\nmodel = "models:/c/1"\n'
+    )
+    RUN.invoke(cli.app, ["build", "churn", "--config", str(project)])
+    RUN.invoke(cli.app, ["build", "--config", str(project)])
+
+    assert [each.model.uri for each in asked] == ["models:/c/1", "models:/c/1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[build.x]\nmodel = "models:/x/1"\nrowz = 5', "line 3: [build.x] has 'rowz'"),
+        ('[build.x]\nmodel = "models:/x/1"\nrowz = 5', "Did you mean 'rows'?"),
+        ('[build.x]\nmodel = "models:/x/1"\nbase_image = "a"', "Did you mean 'base-image'?"),
+        ('[build.x]\nmodel = "models:/x/1"\nno-cache = true', "Did you mean cache = false?"),
+        ('[build.x]\nmodel = "models:/x/1"\njson = true', "give it on the command line"),
+        ('[build.x]\nmodel = "models:/x/1"\nrows = "5"', "line 3: rows has to be a whole number"),
+        ('[build.x]\nmodel = "models:/x/1"\nrows = true', "rows has to be a whole number"),
+        ('[build.x]\nmodel = "models:/x/1"\nrows = -1', "line 3: rows: Input should be greater"),
+        ('[build.x]\nmodel = "models:/x/1"\ncache = "no"', "cache has to be true or false"),
+        ('[build.x]\nmodel = "models:/x/1"\ntarget = ["a"]', "target has to be a text"),
+        ('[build.x]\nmodel = "models:/x/1"\narch = "arm"', "'arm' is not one of x86_64, arm64."),
+        ('[build.x]\nmodel = "models:/x/1"\nexample = "gone.json"', "line 3: example:"),
+        ("[build.x]\nmodel = 5", "line 2: model has to be a model's address"),
+        ("[build.x]\nrows = 5", "[build.x] has no model"),
+        ('[biuld.x]\nmodel = "m"', "line 1: 'biuld' is no table of it"),
+        ('build = "x"', "line 1: 'build' has to be a table"),
+        ('[build]\nx = "models:/x/1"', "line 2: 'x' has to be a table"),
+        ('[build."../x"]\nmodel = "models:/x/1"', "cannot name a build"),
+        ("[build.x\nmodel = 5", "is not valid TOML"),
+        ('[build.x]\nmodel = "m"\nmodel = "n"', "is not valid TOML"),
+        ('[build.x]\nmodel="models:/x/1"\n[build.y]\nmodel="models:/y/1"\nrow = 1', "line 5"),
+        ('build.x.model = "models:/x/1"\nbuild.x.rows = "many"', "line 2"),
+        ('[build.x]\nmodel = "models:/x/1"\ntracking-uri = "http://me:word@h"', "a password"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "packager.toml"
+    path.write_text(text)
+    told = fail("x", "--config", str(path))
+
+    assert words in told
+    assert "word@" not in told
+
+
+def test_a_name_that_is_none_is_answered_with_the_closest(folder: Path) -> None:
+    told = fail("chrn")
+
+    assert "it has churn, a.b" in told
+    assert "Did you mean 'churn'?" in told
+
+
+def test_a_build_has_to_be_chosen_where_there_are_several(folder: Path) -> None:
+    assert "name one of churn, a.b" in fail()
+
+
+def test_a_broken_file_keeps_nobody_from_help(folder: Path) -> None:
+    (folder / "packager.toml").write_text("[[[")
+
+    assert RUN.invoke(cli.app, ["build", "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("written", [b"\xff\xfe[", b"[build.x]\n" + b"#" * 1_000_001])
+def test_what_is_no_text_of_that_kind_is_refused(tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "packager.toml").write_bytes(written)
+
+    assert "packager.toml" in fail("x", "--config", str(tmp_path / "packager.toml"))
+
+
+def test_a_file_of_windows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "packager.toml"
+    path.write_bytes(b'\xef\xbb\xbf[build.x]\r\nmodel = "m"\r\n')
+
+    assert read_configuration(path).builds["x"]["model"].place == "packager.toml, line 2"
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True),
+        st.dictionaries(st.sampled_from(["rows", "model", "out"]), st.text(max_size=8), min_size=1),
+        max_size=4,
+    )
+)
+def test_every_key_has_the_line_that_it_is_on(
+    tmp_path_factory: pytest.TempPathFactory, builds: dict[str, dict[str, str]]
+) -> None:
+    lines = [""]
+    at = {}
+    for name, values in builds.items():
+        lines.append(f"[build.{json.dumps(name)}]  # a comment = no key")
+        for key, value in values.items():
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False).replace(chr(127), '')}")
+            at[name, key] = f"packager.toml, line {len(lines)}"
+    path = tmp_path_factory.mktemp("lines") / "packager.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+    read = read_configuration(path)
+    assert {(n, k): s.place for n, values in read.builds.items() for k, s in values.items()} == at
+
+
+def test_a_begun_file_is_valid_and_is_added_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[BuildRequest]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in ("init models:/churn@champion", "init models:/b.c/1 --target azure-functions"):
+        assert RUN.invoke(cli.app, line.split()).exit_code == 0
+    before = (tmp_path / "packager.toml").read_text()
+    again = RUN.invoke(cli.app, ["init", "models:/churn/2"])
+
+    assert isinstance(again.exception, ConfigurationError)
+    assert (tmp_path / "packager.toml").read_text() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["packager.toml"]
+    RUN.invoke(cli.app, ["build", "churn"])
+    RUN.invoke(cli.app, ["build", "b.c"])
+    assert asked[0] == make_request("models:/churn@champion", out_dir=tmp_path / "dist" / "churn")
+    assert asked[1].target.name == "azure-functions"
+
+
+def test_every_comment_of_a_begun_file_is_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    RUN.invoke(cli.app, ["init", "models:/churn/1"])
+    text = (tmp_path / "packager.toml").read_text()
+    # without those that wait for a value
+    set_all = re.sub(r"(?m)^# ([a-z-]+ = [^<\n]*)$", r"\1", text)
+
+    found = tomllib.loads(set_all)
+    jsonschema.validate(found, make_schema(pages._find_build()))
+    assert found["build"]["churn"]["rows"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        (FILE, True),
+        ('[build.x]\nmodel = "m"\nrows = "5"', False),
+        ('[build.x]\nmodel = "m"\nrowz = 5', False),
+        ('[build.x]\nmodel = "m"\narch = "arm"', False),
+        ('[build.x]\nmodel = "m"\noptimize = 3', False),
+        ("[build.x]\nrows = 5", False),
+        ("[other]", False),
+    ],
+)
+def test_the_schema_takes_what_a_build_takes(text: str, *, valid: bool) -> None:
+    schema = json.loads(RUN.invoke(cli.app, ["init", "--schema"]).stdout)
+    errors = [*jsonschema.Draft202012Validator(schema).iter_errors(tomllib.loads(text))]
+
+    assert (not errors) == valid
+
+
+def test_init_writes_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = RUN.invoke(cli.app, ["init", "https://me:word@host/model"])
+
+    assert isinstance(ended.exception, ConfigurationError)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_api_is_imported_without_a_build() -> None:
+    """And has what its page says."""
+    code = (
+        "import sys, packager; from packager import BuildRequest, build, make_request;"
+        "print(len([m for m in sys.modules if m.startswith('packager.pipeline')]),"
+        "'mlflow' in sys.modules, make_request('models:/a/1', rows=5).proof.rows)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert told.stdout.split() == ["0", "False", "5"]
