@@ -57,7 +57,7 @@ def test_our_facts_hold_to_the_models_that_are_installed() -> None:
         ("timeout_seconds = 1800 ", "timeout_seconds = 9000 ", "limits timeout_seconds"),
         ("timeout_seconds = 5400", "timeout_seconds = 5401", "managed_instances timeout_seconds"),
         ("memory_mb = [128, 10240]", "memory_mb = [64, 10240]", "limits memory_mb"),
-        ("memory_mb = [2048, 32768]", "memory_mb = [2048, 16384]", "managed_instances memory_mb"),
+        ("memory_mb = [128, 32768]", "memory_mb = [128, 16384]", "managed_instances memory_mb"),
         ("tmp_bytes = 536870912", "tmp_bytes = 268435456", "limits tmp_bytes"),
         ("concurrency = 1600", "concurrency = 100", "managed_instances concurrency"),
         ('name = "python3.14"', 'name = "python3.99"', "runtimes python3.99"),
