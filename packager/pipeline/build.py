@@ -417,6 +417,10 @@ def _proven(
             rules = tuple(sorted(missing - set(attempt.keep)))
             if not rules or round_ + 1 == _KEEP_ROUNDS:
                 raise
+            if any(finding.check is Check.BUDGET for finding in error.findings):
+                # what is missing would only make it larger
+                rest = [finding for finding in error.findings if finding.missing not in rules]
+                raise VerificationError(rest, error.rejected) from error
             _LOG.info("Needed after all, so kept: %s", ", ".join(rules))
             attempt = replace(attempt, keep=(*attempt.keep, *rules))
             shutil.rmtree(work, ignore_errors=True)

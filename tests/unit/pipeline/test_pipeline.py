@@ -260,17 +260,18 @@ def test_the_report_names_files_where_they_lie_now(
     assert report.emitted == (tmp_path / "dist" / "report.json",)
 
 
-@pytest.mark.parametrize("others", [(), (REPLAY,)])
+@pytest.mark.parametrize("others", [(), (REPLAY,), (MISSING,)])
 def test_a_tree_at_fault_is_not_tried_again_with_more_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: tuple[Finding, ...]
 ) -> None:
     stages = Stages(monkeypatch, "native", "stub")
     stages.findings["native"] = [[BUDGET, *others]]
 
-    with pytest.raises(VerificationError, match=r"Too big\. Use an image\."):
+    with pytest.raises(VerificationError, match=r"Too big\. Use an image\.") as refused:
         run(tmp_path)
 
     assert len(stages.slimmed) == 1
+    assert refused.value.findings == (BUDGET, *(each for each in others if each is not MISSING))
 
 
 def test_the_last_failure_carries_the_earlier_ones(
