@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import AffinityPropagation, MeanShift
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
@@ -205,3 +207,23 @@ def test_what_is_estimated_beyond_any_double_is_refused_where_the_model_does(
     fitted = model.fit(table, sums if method == "predict" else sums > 0)
     found = compare(fitted, table, table * 0.9, method, tmp_path)
     assert (found.state, found.wrong) == ("compiled", [])
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "model", [NearestCentroid(), MeanShift(bandwidth=0.5), AffinityPropagation(random_state=0)]
+)
+def test_the_nearest_of_points_that_rounding_alone_tells_apart(model: Any, tmp_path: Path) -> None:
+    """Squares of 1e28 and more: as far as a cell is from all points, few bits tell which."""
+    rng = np.random.default_rng(5)
+    classes = rng.integers(0, 4, 200)
+    table = pd.DataFrame(rng.random((200, 4)), columns=list("abcd"))
+    table["a"] += classes * 0.3
+    write(model.fit(table, classes), tmp_path, table=table)
+    library = compiled(tmp_path, model)
+    for name in table:
+        for value in (1e14, 1e15, 1e16, 1e17, -1e14, -1e15, -1e16, -1e17):
+            # one row at a time: of many the model takes roots, by how a table lies in memory
+            for at in range(3):
+                row = table.iloc[at : at + 1].assign(**{str(name): value})
+                assert ask(library, row).ravel().tolist() == model.predict(row).tolist()

@@ -27,7 +27,10 @@ DTYPES: Final[Mapping[str, Any]] = {
     "boolean": np.bool_,
     "string": object,
 }
-SPECIAL: Final = (np.nan, np.inf, -np.inf, 1e300, -1e300, 1e30, 0.0, -0.0, 5e-324, 1e6, -1e6)
+SPECIAL: Final = (
+    np.nan, np.inf, -np.inf, 1e300, -1e300, 1e30, 1e15, -1e15, 1e6, -1e6, 0.0, -0.0, 5e-324,
+)  # fmt: skip
+"""At 1e15 a distance to a value round 1, made of squares, has lost all but its last bits."""
 _UNSEEN: Final = ("", "a category that was never seen", "\u00e9t\u00e9")
 _MOST_COLUMNS: Final = 64
 """Cells of a tensor that extremes are tried in."""

@@ -288,7 +288,8 @@ def transform_to_distances(model: Fitted, program: Program, table: Table) -> Tab
 
 @index.reads(ESTIMATORS, "sklearn.AffinityPropagation", "sklearn.MeanShift")
 def estimate_exemplar(model: Fitted, program: Program, table: Table) -> Answer:
-    far = measure(program, as_numbers(program, table), model.cluster_centers_, "squared")
+    block = as_numbers(program, table)
+    far = measure_as_product(program, block, model.cluster_centers_, own=True)
     return Answer(_pick_least(program, far))
 
 
@@ -307,6 +308,9 @@ def estimate_centroid(model: Fitted, program: Program, table: Table) -> Answer:
     priors = getattr(model, "priors", None)
     if model.metric not in ("euclidean", "manhattan") or priors not in (None, "uniform"):
         raise UnsupportedError("centroids by another metric or priors")
-    metric = METRICS[model.metric]
-    far = measure(program, as_numbers(program, table), model.centroids_, metric)
+    block = as_numbers(program, table)
+    if model.metric == "manhattan":
+        far = measure(program, block, model.centroids_, model.metric)
+    else:  # as the search for the nearest point does, which rounds otherwise far from all of them
+        far = measure_as_product(program, block, model.centroids_, own=True)
     return Answer(None, _pick_least(program, far))
