@@ -133,53 +133,9 @@ def _write_convolve(step: Step) -> Iterable[str]:
     yield f"    {out}[(i + j) % {width}] += {left}[i] * {right}[j];"
 
 
-def _check_impute(step: Step) -> None:
-    check_inputs(step, 1, _DOUBLE)
-    points, rest = divmod(len(step.array("points")), step.inputs[0].width)
-    if step.kind != "double" or rest or step.width != step.inputs[0].width:
-        raise step.fail("points of another width")
-    check_whole(step, "count", 1, points + 1)
-    check_array(step, "means", step.width, "<f8")
-
-
-def _write_impute(step: Step) -> Iterable[str]:
-    """A missing value is the mean of those that the nearest points have there, or of all.
-
-    Distances are of the columns that both have (https://scikit-learn.org, nan_euclidean_distances).
-    """
-    width, out = step.width, block(step)
-    points = len(step.array("points")) // width
-    yield f"enum {{ width = {width}, points = {points}, most = {step.parameters['count']} }};"
-    yield f"const double *const x = {block(step.inputs[0])};"
-    yield f"const double *const p = {constant(step, 'points')};"
-    yield "double far[most];"
-    yield "int64_t near[most];"
-    yield "for (int64_t c = 0; c < width; c++) {"
-    yield f"  {out}[c] = x[c];"
-    yield "  if (x[c] == x[c]) continue;"
-    yield "  for (int64_t n = 0; n < most; n++) far[n] = INFINITY, near[n] = -1;"
-    yield "  for (int64_t q = 0; q < points; q++) {"
-    yield "    double sum = 0;"
-    yield "    int64_t both = 0;"
-    yield "    if (p[q * width + c] != p[q * width + c]) continue;"
-    yield "    for (int64_t i = 0; i < width; i++) {"
-    yield "      const double apart = x[i] - p[q * width + i];"
-    yield "      if (apart == apart) sum += apart * apart, both++;"
-    yield "    }"
-    yield "    if (both) keep_near(far, near, most, sum / (double)both * width, q);"
-    yield "  }"
-    yield "  double total = 0;"
-    yield "  int64_t found = 0;"
-    yield "  for (int64_t n = 0; n < most; n++)"
-    yield "    if (near[n] >= 0) total += p[near[n] * width + c], found++;"
-    yield f"  {out}[c] = found ? total / (double)found : {constant(step, 'means')}[c];"
-    yield "}"
-
-
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "within": Operation(_check_within, _write_within),
     "spread": Operation(_check_spread, _write_spread, (HEAP,)),
     "paths": Operation(_check_paths, _write_paths),
     "convolve": Operation(_check_convolve, _write_convolve),
-    "impute": Operation(_check_impute, _write_impute, (HEAP,)),
 }

@@ -19,7 +19,6 @@ from packager.engines.machine_code.extraction.tables import (
     as_numbers,
     compute,
     table_of,
-    take,
 )
 
 _MOST_WAYS = 4_000_000
@@ -76,31 +75,3 @@ def unroll(model: Fitted, program: Program, table: Table) -> Table:
     squares = program.add("square", [shortest], "double", shortest.width)
     kernels = compute(program, squares, "*", np.float64(-0.5))
     return project_centered(model.kernel_pca_, program, kernels)
-
-
-@index.reads(TRANSFORMERS, "sklearn.KNNImputer")
-def fill_from_neighbors(model: Fitted, program: Program, table: Table) -> Table:
-    """Raises UnsupportedError for other metrics and weights, marked values and indicators."""
-    missing = model.missing_values
-    if model.metric != "nan_euclidean" or model.weights != "uniform" or model.add_indicator:
-        raise UnsupportedError("a KNNImputer by another metric or weights, or with indicators")
-    if not (isinstance(missing, float) and np.isnan(missing)):
-        raise UnsupportedError(f"a KNNImputer of {missing!r}")
-    valid = np.asarray(model._valid_mask, bool)
-    points = np.asarray(model._fit_X, np.float64)
-    means = np.array([np.nanmean(each) if ok else 0.0 for each, ok in zip(points.T, valid)])
-    block = as_numbers(program, table)
-    filled = program.add(
-        "impute",
-        [block],
-        "double",
-        block.width,
-        count=min(int(model.n_neighbors), len(points)),
-        points=np.ascontiguousarray(points).ravel(),
-        means=means,
-    )
-    if valid.all():
-        return table_of(filled)
-    if getattr(model, "keep_empty_features", False):
-        raise UnsupportedError("a KNNImputer that keeps columns without any value")
-    return table_of(take(program, filled, np.flatnonzero(valid).tolist()))
