@@ -129,7 +129,11 @@ class Folder:
         self._prefix = f"{folder}/" if folder else ""
 
     def find_spec(self, name: str, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
-        entry = self._store.modules.get(self._prefix + name.rpartition(".")[2])
+        tail = name.rpartition(".")[2]
+        entry = self._store.modules.get(self._prefix + tail)
+        if entry is None and tail == "__init__":  # a package's file, imported as a module of it
+            entry = self._store.modules.get(self._prefix[:-1])
+            entry = None if entry is None or entry[0] == FOLDER else entry
         return None if entry is None else self._store.spec(name, entry)
 
     def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
@@ -205,7 +209,8 @@ class Store:
             spec.submodule_search_locations = [path]
             return spec
         folder, _, file = path.rpartition("/")
-        within = [folder] if file.startswith("__init__.") else None
+        package = file.startswith("__init__.") and not name.endswith(".__init__")
+        within = [folder] if package else None
         if kind == CODE:
             # what spec_from_file_location does, without what is known here
             loader = CodeLoader(name, path, self, (entry[2], entry[3]))

@@ -163,6 +163,21 @@ def test_a_module_in_the_archive_is_as_it_would_be_in_its_place(function: Path) 
     ]
 
 
+@pytest.mark.parametrize("seen", [SEEN, ()], ids=["in the archive", "unpacked"])
+def test_a_package_s_file_is_a_module_of_it_too(tmp_path: Path, seen: tuple[str, ...]) -> None:
+    files = {**TREE, "used/c.py": b"from .__init__ import A\n", "bare/d.py": b""}
+    code = (
+        "import importlib.util as u, used.c, sys\n"
+        "again = sys.modules['used.__init__']\n"
+        "print(used.c.A, again is used, hasattr(again, '__path__'), again.__package__)\n"
+        "print(again.__file__.rpartition('/')[2], u.find_spec('bare.__init__'))"
+    )
+    stored = built(tmp_path / "f", files, seen).root
+    plain = built(tmp_path / "p", files, None, plan(())).root
+    answers = [ask(root, code).stdout for root in (stored, plain)]
+    assert answers == ["1 False False used\n__init__.py None\n"] * 2
+
+
 def test_a_package_lists_what_it_would_in_a_full_environment(tmp_path: Path) -> None:
     full = {**TREE, "used/tests/__init__.py": b"", "used/tests/test_a.py": b"import pytest\n"}
     full |= {"used/conftest.py": b"import pytest\n", "used/more/__init__.py": b""}
