@@ -80,10 +80,13 @@ def _show(value: object) -> str:
 
 
 def _find_file(given: Mapping[str, object]) -> ConfigurationFile | None:
-    """Raises ConfigurationError for a file that is named, and cannot be read."""
+    """Raises ConfigurationError for a file that is named, and cannot or should not be read."""
+    named = given.get("config")
     if given.get("no_config"):
+        if isinstance(named, str):
+            raise ConfigurationError("--config and --no-config exclude each other: give one.")
         return None
-    if isinstance(named := given.get("config"), str):
+    if isinstance(named, str):
         return read_configuration(Path(named).absolute())
     return find_configuration(Path.cwd())
 

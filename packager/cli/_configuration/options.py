@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ _OF_A_RUN: Final = frozenset({"help", "json", "verbose", "quiet", "dry-run", "co
 """Options that are of one run, not of a build."""
 _JOINED: Final = frozenset({"passes"})
 """Options that take several names in one text."""
+_PLACEHOLDER: Final = re.compile(r"<[^<>]+>")
+"""What `packager init` writes for an option without a default."""
 _KINDS: Final[Mapping[object, str]] = {int: "integer", float: "number", Path: "path"}
 _FITTING: Final[Mapping[str, tuple[type, ...]]] = {
     "boolean": (bool,),
@@ -76,6 +79,10 @@ def _check_value(
     option: TyperOption, key: str, setting: Setting, folder: Path, ctx: typer.Context
 ) -> object:
     value = setting.value
+    if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
+        raise ConfigurationError(
+            f"{setting.place}: {key} has no value yet. Write yours in the place of {value}."
+        )
     wanted = _describe_wanted(option, key)
     items = value if isinstance(value, list) else [value]
     if (isinstance(value, list) and not takes_several(option, key)) or not all(

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -86,6 +87,7 @@ def init(
     path = config.absolute()
     before = _read_before(path, called)
     text = before + write_build(called, model_uri, target, command)
+    _check_whole(path, text, called)
     _replace(path, text)
     if as_json:
         typer.echo(json.dumps({"file": str(path), "build": called}, ensure_ascii=False))
@@ -198,6 +200,17 @@ def _read_before(path: Path, name: str) -> str:
     return before.rstrip("\n") + "\n\n" if before.strip() else ""
 
 
+def _check_whole(path: Path, text: str, name: str) -> None:
+    """Raises ConfigurationError where a table cannot follow what the file has."""
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f"{path} cannot get a table [build.{name}], as `build` is written as one value there "
+            f"({error}). Write its builds as tables, [build.NAME], or give --config another file."
+        ) from error
+
+
 def _replace(path: Path, text: str) -> None:
     """Write the file whole, or leave it as it is. Raises ConfigurationError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -231,5 +244,5 @@ def _show_default(option: TyperOption) -> str:
     if option.multiple:
         return "[]"
     if value is None:
-        return str(option.metavar)
+        return _quote(str(option.metavar))
     return str(value) if isinstance(value, int | float) else _quote(str(value))

@@ -256,12 +256,31 @@ def test_every_comment_of_a_begun_file_is_an_option(
     monkeypatch.chdir(tmp_path)
     RUN.invoke(cli.app, ["init", "models:/churn/1"])
     text = (tmp_path / "packager.toml").read_text()
-    # without those that wait for a value
-    set_all = re.sub(r"(?m)^# ([a-z-]+ = [^<\n]*)$", r"\1", text)
+    lines = re.findall(r"(?m)^# ([a-z-]+ = .*)$", text)
+    has_value = [line for line in lines if not re.search('= "<.*>"$', line)]
+    assert len(lines) > 30
+    assert tomllib.loads("\n".join(lines))
 
-    found = tomllib.loads(set_all)
+    found = {"build": {"churn": {"model": "m"} | tomllib.loads("\n".join(has_value))}}
     jsonschema.validate(found, make_schema(pages._find_build()))
-    assert found["build"]["churn"]["rows"] == 1000
+    for line in {*lines} - {*has_value}:
+        Path("packager.toml").write_text(f'[build.churn]\nmodel = "models:/c/1"\n{line}')
+        assert "line 3" in fail("churn")
+
+
+@pytest.mark.parametrize("before", ['build = { a = { model = "m" } }\n', "[defaults]\nrows = "])
+def test_a_file_that_can_take_no_table_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("packager.toml").write_text(before)
+
+    assert isinstance(RUN.invoke(cli.app, ["init", "models:/b/1"]).exception, ConfigurationError)
+    assert Path("packager.toml").read_text() == before
+
+
+def test_a_file_cannot_be_given_and_forbidden(folder: Path) -> None:
+    assert "exclude each other" in fail("churn", "--config", "packager.toml", "--no-config")
 
 
 @pytest.mark.parametrize(
