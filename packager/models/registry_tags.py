@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "packager.deployed."
 _PLACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_VERSION: Final = re.compile(r"[0-9]{1,20}")
 _SERVERS: Final = ("http://", "https://", "databricks")
 _PAGE: Final = 200
 
@@ -37,6 +38,8 @@ class DeployedTag:
     sha256: str
     at: float
     """Seconds since 1970."""
+    deploying: str | None = None
+    """Version whose deployment was begun since: a part of that may run, whatever became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,13 @@ class DeploymentTags:
                 f"--tag {self.place!r} is no name of a place: use 1 to 64 letters, digits and "
                 "_.-, for example --tag production."
             )
-        with self._open_client() as (_, registry):
-            if not registry.startswith(_SERVERS):
-                raise ConfigurationError(
-                    f"--tag writes through an MLflow server, and the registry is "
-                    f"{mlflow_errors.without_password(registry)}. Name the server with "
-                    "--tracking-uri http://..., or leave --tag out."
-                )
+        _, registry = self._find_addresses()
+        if not registry.startswith(_SERVERS):
+            raise ConfigurationError(
+                f"--tag writes through an MLflow server, and the registry is "
+                f"{mlflow_errors.without_password(registry)}. Name the server with "
+                "--tracking-uri http://..., or leave --tag out."
+            )
 
     def find(self) -> DeployedTag | None:
         """Find what runs there: the tag that was written last, if several versions have one.
@@ -79,7 +82,8 @@ class DeploymentTags:
     def write(self, tag: DeployedTag) -> None:
         """Tag the version that runs there now, and then no other. Raises as `find` does."""
         told = asdict(tag)
-        value = json.dumps({key: told[key] for key in ("at", "settings", "sha256")})
+        stated = ("at", "settings", "sha256", *(("deploying",) if tag.deploying else ()))
+        value = json.dumps({key: told[key] for key in stated})
         with self._open_client() as (client, _):
             client.set_model_version_tag(self.name, tag.version, self.key, value)
             for each in self._list_versions(client):
@@ -94,8 +98,7 @@ class DeploymentTags:
         with mlflow_errors.quiet():
             for name in mlflow_errors.NOISY:
                 logging.getLogger(name).setLevel(logging.CRITICAL)
-            tracking = self.tracking_uri or mlflow.get_tracking_uri()
-            registry = self.registry_uri or os.environ.get("MLFLOW_REGISTRY_URI") or tracking
+            tracking, registry = self._find_addresses()
             try:
                 yield mlflow.MlflowClient(tracking, registry), registry
             except mlflow_errors.client_errors() as error:
@@ -105,6 +108,14 @@ class DeploymentTags:
                     f"{mlflow_errors.without_password(registry)}: {words}\nCheck that the server "
                     "is up and lets you write tags; it is tried again."
                 ) from error
+
+    def _find_addresses(self) -> tuple[str, str]:
+        """Find MLflow's tracking server and registry; a client that opens one may change it."""
+        import mlflow  # noqa: PLC0415 - costs seconds
+
+        with mlflow_errors.quiet():
+            tracking = self.tracking_uri or mlflow.get_tracking_uri()
+        return tracking, self.registry_uri or os.environ.get("MLFLOW_REGISTRY_URI") or tracking
 
     def _list_versions(self, client: MlflowClient) -> Iterable[ModelVersion]:
         quote = '"' if "'" in self.name else "'"
@@ -122,11 +133,15 @@ class DeploymentTags:
         """Read a version's tag; None where it has none, or one that nobody here wrote."""
         try:
             told = json.loads(version.tags[self.key])
+            deploying = told.get("deploying")
+            if deploying is not None and not _VERSION.fullmatch(deploying):
+                return None
             return DeployedTag(
                 version=str(version.version),
                 settings=str(told["settings"]),
                 sha256=str(told["sha256"]),
                 at=float(told["at"]),
+                deploying=deploying,
             )
-        except (KeyError, ValueError, TypeError, RecursionError):
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "it's churn"
 KEY = "packager.deployed.prod"
+DEPLOYING = '{"at": 1, "settings": "s", "sha256": "s", "deploying": "../../etc"}'
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +115,7 @@ def test_other_places_and_tags_stay(tags: DeploymentTags, client: MlflowClient) 
     assert set(client.get_model_version(NAME, "1").tags) == {"owner", "packager.deployed.test"}
 
 
-@pytest.mark.parametrize("value", ["", "yes", "{}", "[1]", '{"at": "x", "settings": 1}'])
+@pytest.mark.parametrize("value", ["", "yes", "{}", "[1]", '{"at": "x", "settings": 1}', DEPLOYING])
 def test_a_tag_that_nobody_here_wrote_says_nothing(
     value: str, tags: DeploymentTags, client: MlflowClient
 ) -> None:
@@ -133,6 +135,28 @@ def test_a_database_is_never_written_to(address: str) -> None:
     with pytest.raises(ConfigurationError, match="writes through an MLflow server"):
         DeploymentTags(NAME, "prod", address).check()
     assert path.read_bytes() == before
+
+
+def test_a_database_that_is_not_there_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    for address in (f"sqlite:///{tmp_path}/old.db", None):
+        with pytest.raises(ConfigurationError, match="writes through an MLflow server"):
+            DeploymentTags(NAME, "prod", address).check()
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_tag_says_which_version_is_being_deployed(
+    tags: DeploymentTags, client: MlflowClient
+) -> None:
+    begun = replace(make_tag("1", 5.0), deploying="2")
+    tags.write(begun)
+    assert tags.find() == begun
+    tags.write(make_tag("2", 6.0))
+    assert tags.find() == make_tag("2", 6.0)
 
 
 def test_a_server_that_refuses_is_said_without_its_password(

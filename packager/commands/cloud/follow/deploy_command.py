@@ -119,11 +119,19 @@ def build_environment(deploy: DeployCommand, name: str, version: str) -> dict[st
     }
 
 
-def run_commands(deploy: DeployCommand, folder: Path, env: Mapping[str, str], log: Path) -> None:
+def run_commands(
+    deploy: DeployCommand,
+    folder: Path,
+    env: Mapping[str, str],
+    log: Path,
+    *,
+    pass_fds: Sequence[int] = (),
+) -> None:
     """Run each command to its end, in the artifact's folder; their output goes to `log` and on.
 
-    An interrupt ends the command that runs. Raises DeploymentFailedError where one does not end
-    with 0, StorageError where the log cannot be written.
+    Each is handed the descriptors. An interrupt ends the command that runs. Raises
+    DeploymentFailedError where one does not end with 0, StorageError where the log cannot be
+    written.
     """
     try:
         log.unlink(missing_ok=True)
@@ -133,7 +141,7 @@ def run_commands(deploy: DeployCommand, folder: Path, env: Mapping[str, str], lo
     for argv in deploy.commands:
         _LOG.info("Deploying: %s", shlex.join(argv))
         output = _Output(log)
-        if why := _run_command(argv, folder, env, output):
+        if why := _run_command(argv, folder, env, output, pass_fds):
             lines = "\n".join(f"  {line}" for line in output.tail)
             raise DeploymentFailedError(
                 f"`{shlex.join(argv)}` {why}. What was deployed before still serves, unless these "
@@ -165,10 +173,16 @@ class _Output:
             _LOG.info("  %s", text)
 
 
-def _run_command(argv: Sequence[str], folder: Path, env: Mapping[str, str], output: _Output) -> str:
+def _run_command(
+    argv: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str],
+    output: _Output,
+    pass_fds: Sequence[int],
+) -> str:
     """Run one command; why it failed, empty if it did not."""
     try:
-        running = process.start(argv, cwd=folder, env=env, log=output.log)
+        running = process.start(argv, cwd=folder, env=env, log=output.log, pass_fds=pass_fds)
     except OSError as error:
         return f"cannot be started ({error.strerror})"
     code, end = None, time.monotonic() + _LONGEST_SECONDS

@@ -156,7 +156,7 @@ class Follower:
             self._save(failed=None)
             failed = None
         if deployed is not None and deployed.is_of(wanted) and self.state.deploying is None:
-            self._write_tag()
+            self._finish_deployment()
             self._tell_once(Event.UNCHANGED, wanted.version)
             return False
         if failed is not None and not self._is_due(failed):
@@ -181,6 +181,7 @@ class Follower:
         if now_named != version:
             self._tell(Event.SUPERSEDED, version, by=now_named)
             return True
+        self._mark_tag(version)
         self._save(deploying=version)
         self._tell(Event.DEPLOYING, version, sha256=sha256)
         try:
@@ -188,11 +189,13 @@ class Follower:
         except PackagerError as error:
             self._note_failure(wanted, "deploy", error)
             raise
-        self._note_deployed(
-            Deployed(version=version, settings=wanted.settings, sha256=sha256, at=self.now())
-        )
-        self._tell(Event.DEPLOYED, version, sha256=sha256)
-        self._write_tag()
+        try:
+            self._note_deployed(
+                Deployed(version=version, settings=wanted.settings, sha256=sha256, at=self.now())
+            )
+        finally:  # it is true, whether it could be written down or not
+            self._tell(Event.DEPLOYED, version, sha256=sha256)
+        self._finish_deployment()
         return True
 
     def _note_deployed(self, deployed: Deployed) -> None:
@@ -202,16 +205,21 @@ class Follower:
             deployed=deployed, previous=previous, deploying=None, failed=None,
             untagged=self.tags is not None,
         )  # fmt: skip
-        self._link_current(deployed.version)
-        self._remove_old()
+
+    def _finish_deployment(self) -> None:
+        """Do what comes after one, or what an earlier run did not come to."""
+        try:
+            self._write_tag()
+        finally:
+            self._link_current()
+            self._remove_old()
 
     def _note_failure(self, wanted: Wanted, stage: str, error: PackagerError) -> None:
-        """Write it down; a deployment that was interrupted before stays one that may have ended."""
+        """Write it down; `deploying` stays: a part of a deployment that failed may serve."""
         before = self.state.failed
         attempts = before.attempts + 1 if before and before.is_of(wanted) else 1
         passing = isinstance(error, _PASSING) and not isinstance(error, DeploymentFailedError)
         self._save(
-            deploying=None if stage == "deploy" else self.state.deploying,
             failed=Failed(
                 version=wanted.version,
                 settings=wanted.settings,
@@ -240,7 +248,16 @@ class Follower:
         if found is None:
             self._save(untagged=self.state.deployed is not None)
         else:
-            self._save(deployed=Deployed(**asdict(found)))
+            told = asdict(found)
+            self._save(deploying=told.pop("deploying"), deployed=Deployed(**told))
+
+    def _mark_tag(self, version: str) -> None:
+        """Say in the tag what is about to be deployed: this machine's state may be lost meanwhile.
+
+        Without a tag there is nothing that could be taken for what runs.
+        """
+        if self.tags is not None and (found := self.tags.find()) is not None:
+            self.tags.write(replace(found, deploying=version))
 
     def _write_tag(self) -> None:
         deployed = self.state.deployed
@@ -250,13 +267,18 @@ class Follower:
         self._save(untagged=False)
         self._tell(Event.TAGGED, deployed.version)
 
-    def _link_current(self, version: str) -> None:
+    def _link_current(self) -> None:
+        """Have the link lead to what runs; there is none where another machine deployed that."""
         link = self.folder.root / _CURRENT
         partial = link.with_name(f".{_CURRENT}.partial")
+        version = self.state.deployed.version if self.state.deployed else ""
         try:
-            partial.unlink(missing_ok=True)
-            partial.symlink_to(version)
-            partial.replace(link)
+            if not version or not self.folder.artifact(version).is_dir():
+                link.unlink(missing_ok=True)
+            elif not link.is_symlink() or str(link.readlink()) != version:
+                partial.unlink(missing_ok=True)
+                partial.symlink_to(version)
+                partial.replace(link)
         except OSError as error:
             raise StorageError(f"{link} cannot be written: {error.strerror}.") from error
 

@@ -64,13 +64,13 @@ def follow_alias(request: BuildRequest, following: Following, shown: Shown) -> i
     tags = _make_tags(following, request, model)
     secret = _take_secret() if following.listen else ""
     folder = StateFolder(request.output.folder.absolute(), model)
-    with folder.hold():
+    with folder.hold() as lock:
         follower = Follower(
             model=model,
             settings=digest_settings(request, deploy),
             folder=folder,
             registry=MlflowRegistry(request.model.tracking_uri, request.model.registry_uri),
-            actions=_make_actions(request, deploy, folder, shown),
+            actions=_make_actions(request, deploy, folder, shown, lock),
             tags=tags,
             interval_seconds=following.interval_seconds,
             state=folder.read(),
@@ -118,7 +118,7 @@ def _take_secret() -> str:
 
 
 def _make_actions(
-    request: BuildRequest, command: DeployCommand, folder: StateFolder, shown: Shown
+    request: BuildRequest, command: DeployCommand, folder: StateFolder, shown: Shown, lock: int
 ) -> Actions:
     model = folder.model
     registry = MlflowRegistry(request.model.tracking_uri, request.model.registry_uri)
@@ -143,7 +143,7 @@ def _make_actions(
     def deploy(version: str, artifact: Path) -> None:
         env = build_environment(command, model.name, version)
         with shown.progress(""):
-            run_commands(command, artifact, env, folder.root / _LOG_FILE)
+            run_commands(command, artifact, env, folder.root / _LOG_FILE, pass_fds=(lock,))
 
     return Actions(build=build, deploy=deploy, tell=shown.tell)
 

@@ -75,7 +75,7 @@ class State:
     previous: Deployed | None = None
     """The one before: its artifact is kept, to go back to."""
     deploying: str | None = None
-    """Version whose deployment was begun and has not ended yet."""
+    """Version whose deployment was begun and has not ended well: a part of it may serve."""
     failed: Failed | None = None
     untagged: bool = False
     """Whether the registry has yet to be told of what was deployed."""
@@ -89,8 +89,10 @@ class StateFolder:
     model: Registered
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
-        """Keep other followers away while the block runs.
+    def hold(self) -> Iterator[int]:
+        """Keep other followers away while the block runs; yields the lock's descriptor.
+
+        A command that is handed the descriptor keeps them away too, should this process be killed.
 
         Raises ConfigurationError where another one works there or the folder is something else's,
         StorageError where it cannot be written.
@@ -106,10 +108,14 @@ class StateFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise ConfigurationError(
-                    f"Another `packager follow` works in {self.root}. Wait until it ends, or name "
-                    "another folder with --out."
+                    f"Another `packager follow` works in {self.root}, or a command that deploys "
+                    "has outlived one that was killed. Wait until it ends (`fuser "
+                    f"{self.root / _LOCK}` names it), or name another folder with --out."
                 ) from error
-            yield
+            try:
+                yield lock
+            finally:  # for whoever has it too: what a command left running keeps nobody away
+                fcntl.flock(lock, fcntl.LOCK_UN)
         finally:
             os.close(lock)
 

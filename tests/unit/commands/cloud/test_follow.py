@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -244,6 +249,80 @@ def test_a_build_that_fails_does_not_hide_an_interrupted_deployment(world: World
     assert world.deployed == ["1", "1"]
 
 
+def test_a_deployment_that_failed_half_way_is_undone_by_the_version_before(world: World) -> None:
+    """Its first command may have replaced what served."""
+    world.run()
+    world.named, world.deploy_error = "2", DeploymentFailedError("the second command failed")
+    assert world.run() == 11
+    world.named, world.deploy_error = "1", None
+
+    assert [world.run(), world.run()] == [0, 0]
+    assert world.deployed == ["1", "1"]
+    assert world.start().state.deploying is None
+
+
+def test_a_machine_without_a_state_learns_of_a_deployment_whose_end_nobody_saw(
+    world: World, tmp_path: Path
+) -> None:
+    world.run(tagged=True)
+    world.named, world.deploy_error = "2", KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        world.run(tagged=True)
+    elsewhere = World(tmp_path / "another machine", tags=world.tags, named="1")
+
+    assert [elsewhere.run(tagged=True), elsewhere.run(tagged=True)] == [0, 0]
+    assert elsewhere.deployed == ["1"]
+    again = World(tmp_path / "a third one", tags=elsewhere.tags, named="1")
+    assert (again.run(tagged=True), again.deployed) == (0, [])
+
+
+def test_nothing_is_deployed_that_the_tag_could_not_tell_of(world: World) -> None:
+    def lose_rights() -> None:
+        world.tag_error = RegistryUnavailableError("read only")
+
+    world.run(tagged=True)
+    world.named, world.while_building = "2", lose_rights
+
+    assert world.run(tagged=True) == RegistryUnavailableError.exit_code
+    assert world.deployed == ["1"]
+    world.tag_error, world.while_building = None, lambda: None
+    assert world.run(tagged=True) == 0
+    assert world.deployed == ["1", "2"]
+
+
+def test_a_link_that_was_not_moved_is_moved_by_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run()
+    world.named = "2"
+
+    def stop(follower: Follower) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(Follower, "_link_current", stop)
+        assert world.run() == StorageError.exit_code
+    assert world.list_events()[-2:] == ["deployed", "failed"]
+    assert (world.root / "current").readlink() == Path("1")
+
+    assert world.run() == 0
+    assert world.deployed == ["1", "2"]
+    assert (world.root / "current").readlink() == Path("2")
+
+
+def test_the_link_leads_to_nothing_where_another_machine_deployed(
+    world: World, tmp_path: Path
+) -> None:
+    world.run(tagged=True)
+    elsewhere = World(tmp_path / "another machine", tags=world.tags, named="2")
+    elsewhere.run(tagged=True)
+    world.named, world.tags = "2", elsewhere.tags
+
+    assert world.run(tagged=True) == 0
+    assert world.deployed == ["1"]
+    assert not (world.root / "current").is_symlink()
+
+
 def test_artifacts_of_what_runs_and_ran_before_are_kept(world: World) -> None:
     for version in ("1", "2", "3"):
         world.named = version
@@ -400,6 +479,61 @@ def test_two_followers_never_work_in_one_folder(tmp_path: Path) -> None:
         pass
     with folder.hold():
         pass
+
+
+def test_a_command_that_outlives_its_follower_keeps_the_next_one_away(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from packager.commands.cloud.follow.deploy_command import DeployCommand, run_commands\n"
+        "from packager.commands.cloud.follow.state import StateFolder\n"
+        "from packager.models.model_uri import Registered\n"
+        "root = Path(sys.argv[1]); words = ('sh', '-c', 'echo $$; exec sleep 60')\n"
+        "folder = StateFolder(root, Registered(name='churn', alias='champion'))\n"
+        "with folder.hold() as lock:\n"
+        "    run_commands(DeployCommand(texts=('sh',), commands=(words,)), root,\n"
+        "                 {'PATH': '/usr/bin:/bin'}, root / 'deploy.log', pass_fds=(lock,))\n"
+    )
+    root, log = tmp_path / "out", tmp_path / "out" / "deploy.log"
+    follower = subprocess.Popen([sys.executable, "-c", code, str(root)])
+    try:
+        end = time.monotonic() + 30
+        while not (log.exists() and log.read_text().endswith("\n")):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    finally:
+        follower.kill()
+        follower.wait()
+    folder = StateFolder(root, MODEL)
+    with pytest.raises(ConfigurationError, match="has outlived one"), folder.hold():
+        pass
+
+    os.kill(int(log.read_text()), signal.SIGKILL)
+    end = time.monotonic() + 10
+    while not is_free(folder):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_free(folder: StateFolder) -> bool:
+    try:
+        with folder.hold():
+            return True
+    except ConfigurationError:
+        return False
+
+
+def test_what_a_command_left_running_keeps_nobody_away_once_the_follower_ended(
+    tmp_path: Path,
+) -> None:
+    folder = StateFolder(tmp_path / "out", MODEL)
+    with folder.hold() as lock:
+        left = subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
+    try:
+        with folder.hold():
+            pass
+    finally:
+        left.kill()
+        left.wait()
 
 
 def test_a_folder_of_something_else_stays_as_it_is(tmp_path: Path) -> None:
