@@ -56,7 +56,7 @@ def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runt
         found += size_bytes
         if found >= over:
             break
-    start = ", and SnapStart with it" if snapshots else ""
+    start = ", and SnapStart with it" if runtime.snapstart else ""
     return (
         f"{_mb(over)} less would fit {target.name}{start}: as much as "
         f"{' and '.join(named)} {'take' if len(named) > 1 else 'takes'}."

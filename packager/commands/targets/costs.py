@@ -140,9 +140,7 @@ def list_ways(
         front=front,
         http=_reckon_front(front, measured, workload),
     )
-    runtimes = [
-        each for each in target.runtimes if measured.python_minor in {"", each.python_minor}
-    ]
+    runtimes = measured.list_runtimes(target)
     found = [
         way
         for function in known.functions

@@ -177,7 +177,7 @@ def _list_margins(measured: Measured, workload: Workload, target: Target) -> Ite
         need = estimate_need_mb(measured.memory_bytes)
         yield _make_margin("memory, with room", need, limits.memory_mb[1], "MB")
     if measured.init_seconds is not None:
-        snapshots = any(runtime.snapstart for runtime in target.runtimes)
+        snapshots = any(runtime.snapstart for runtime in measured.list_runtimes(target))
         most = max(limits.init_seconds, _SNAPSHOT_SECONDS) if snapshots else limits.init_seconds
         yield _make_margin("start", measured.init_seconds, most, "s of a whole CPU")
     share = workload.rows / measured.rows

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from packager.types import Front
+from packager.types import Front, Runtime, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,10 @@ class Measured:
     """Processor on which its times were measured."""
     front: Front = Front.HTTP_API
     """HTTP endpoint that it was built for."""
+
+    def list_runtimes(self, target: Target) -> list[Runtime]:
+        """Runtimes of a target that it can run on: of its own Python, where one was chosen."""
+        return [each for each in target.runtimes if self.python_minor in {"", each.python_minor}]
 
     def estimate_seconds(self, rows: int) -> float | None:
         """Return the time of an answer of so many rows; None where no answer was timed.

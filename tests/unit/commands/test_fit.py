@@ -61,6 +61,10 @@ def model(**changes: Any) -> Measured:
         # 5 start of an image, from a snapshot too
         (model(unzipped_bytes=300_000_000, init_seconds=130.0), Workload(), "aws-lambda-image"),
         (model(unzipped_bytes=300_000_000, init_seconds=130.1), Workload(), "gpu-container"),
+        # of a Python that has snapshots in an image alone
+        (model(init_seconds=10.0, python_minor="3.11"), Workload(), "aws-lambda"),
+        (model(init_seconds=10.1, python_minor="3.11"), Workload(), "aws-lambda-image"),
+        (model(init_seconds=130.0, python_minor="3.12"), Workload(), "aws-lambda"),
         # 6 Azure's disk
         (
             model(unzipped_bytes=FLEX.unzipped_bytes, request_bytes=7_000_000),

@@ -60,6 +60,8 @@ def test_what_is_over_is_told_in_packages() -> None:
         "210.0 MB less would fit aws-lambda, and SnapStart with it: as much as torch (200.0 MB) "
         "and numpy (60.0 MB) take."
     )
+    old = replace(fake_plan.RUNTIME, snapstart=False)
+    assert sizes.unlocking(SIZES, target, old) == said.replace(", and SnapStart with it", "")
 
 
 def test_what_fits_is_told_its_room() -> None:
