@@ -119,6 +119,7 @@ Rate: TypeAlias = Annotated[
     typer.Option(
         "--rate",
         min=1e-6,
+        max=1e6,
         metavar="<per second>",
         rich_help_panel=Panel.TARGET,
         help="Requests per second assumed when estimating cost.",
@@ -216,6 +217,7 @@ Rtol: TypeAlias = Annotated[
     float | None,
     typer.Option(
         min=0,
+        max=1,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
         help="Relative error allowed in the numbers of a compiled model. Given with "
@@ -227,6 +229,7 @@ Atol: TypeAlias = Annotated[
     float | None,
     typer.Option(
         min=0,
+        max=1e12,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
         help="Absolute error allowed in the numbers of a compiled model.",

@@ -20,6 +20,7 @@ _REFUSED: Final = 0.01
 """The share of requests that may find every instance busy, where instances are kept started."""
 _NEGLIGIBLE: Final = 1e-9
 _MOST: Final = 100_000
+"""Instances that are counted: far more than a region gives anybody."""
 
 
 def list_overflow(load: float) -> Iterator[float]:
@@ -40,12 +41,15 @@ def find_overflow(load: float, instances: int) -> float:
     return 0.0
 
 
-def count_instances(load: float) -> int:
-    """Return how many instances take all but a hundredth of the requests; at least one."""
+def count_instances(load: float) -> int | None:
+    """Return how many instances take all but a hundredth of the requests; at least one.
+
+    None where they are more than are counted.
+    """
     for count, share in enumerate(list_overflow(load)):
         if count and share <= _REFUSED:
             return count
-    return _MOST
+    return None
 
 
 def estimate_cold_share(

@@ -193,19 +193,20 @@ def _list_function_ways(
             paid=(*fixed, known.snapshot),
         )  # fmt: skip
     for each in known.standby:
-        if each.architecture == function.architecture:
-            yield _reckon_standby(load, function, each, start, fixed)
+        count = count_instances(load.busy)
+        if each.architecture == function.architecture and count is not None:
+            yield _reckon_standby(load, function, each, count, start, fixed)
 
 
 def _reckon_standby(
     load: _Load,
     function: Function,
     standby: Standby,
+    count: int,
     start: float,
     fixed: tuple[Sourced, ...],
 ) -> Way:
-    """As many instances as take all but a hundredth of the requests; the rest is on demand."""
-    count = count_instances(load.busy)
+    """`count` take all but a hundredth of the requests; the rest is on demand."""
     beyond = find_overflow(load.busy, count)
     cold = load.find_cold(count)
     within = _reckon_work(
@@ -282,7 +283,8 @@ def _count_billed_seconds(
     least = function.billed_least_seconds
     if period >= least:
         return rate * period
-    count = instances or count_instances(rate * load.seconds)
+    # so many that none can be counted are at work all the time
+    count = instances or count_instances(rate * load.seconds) or math.ceil(rate * load.seconds)
     each = rate / count * least
     return max(rate * load.seconds, count * each / (1 + each))
 

@@ -35,6 +35,15 @@ from packager.types import (
 RUN = CliRunner()
 
 
+@pytest.mark.parametrize("option", ["--rate", "--rtol", "--atol"])
+@pytest.mark.parametrize("value", ["inf", "1e400", "nan", "-1"])
+def test_a_number_without_an_end_is_refused(option: str, value: str) -> None:
+    """A build without any bound to its answers' errors would prove nothing."""
+    result = RUN.invoke(cli.app, ["build", "no-such-model", option, value])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.output
+
+
 def test_every_command_has_help() -> None:
     for command in ("inspect", "build", "invoke", "batch", "serve", "demo", "cache"):
         result = RUN.invoke(cli.app, [command, "--help"])

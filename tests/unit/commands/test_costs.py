@@ -150,6 +150,21 @@ def test_a_machine_is_paid_by_the_hour_and_by_how_many_it_takes() -> None:
     assert one.per_million == pytest.approx(1.006 / 3600 / 0.01 * 1e6)
 
 
+@pytest.mark.parametrize(
+    ("target", "standby"), [("aws-lambda", "provisioned"), ("azure-functions", "always ready")]
+)
+def test_more_instances_than_are_counted_are_not_priced_as_those_that_are(
+    target: str, standby: str
+) -> None:
+    def list_names(rate: float) -> set[str]:
+        workload = Workload(requests_per_second=rate)
+        return {way.name for way in list_ways(SMALL, workload, targets.load(target))}
+
+    assert standby in list_names(1e5)  # 10,000 at work
+    assert standby not in list_names(1e7)
+    assert "on demand" in list_names(1e7)
+
+
 def test_the_cheapest_way_comes_first() -> None:
     for name in targets.TARGETS:
         for rate in (1e-4, 1.0, 300.0):
