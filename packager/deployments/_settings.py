@@ -114,14 +114,21 @@ def _error(text: str) -> float:
     return found
 
 
+def _look(ask: Callable[[], bool]) -> bool:
+    try:
+        return ask()
+    except OSError as error:
+        raise ValueError(f"{error.strerror}; name one that can be read") from error
+
+
 def _folder(text: str) -> Path:
-    if not Path(text).is_dir():
+    if not _look(Path(text).is_dir):
         raise ValueError("there is no such folder; name one that exists")
     return Path(text)
 
 
 def _file(text: str) -> Path:
-    if not Path(text).is_file():
+    if not _look(Path(text).is_file):
         raise ValueError("there is no such file; name one that exists")
     return Path(text)
 

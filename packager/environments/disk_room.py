@@ -68,9 +68,14 @@ def warn_of_room(output: Path) -> None:
 
 
 def _measure_room(name: str, path: Path) -> Room:
-    there = next((each for each in (path, *path.parents) if each.is_dir()), Path("/"))
-    free = shutil.disk_usage(there).free
-    return Room(name=name, path=path, free_bytes=free, device=there.stat().st_dev)
+    try:
+        there = next((each for each in (path, *path.parents) if each.is_dir()), Path("/"))
+        free, device = shutil.disk_usage(there).free, there.stat().st_dev
+    except OSError as error:
+        # who writes there says what to do
+        about = f"{error.filename or path}: {error.strerror}"
+        return Room(name=name, path=path, free_bytes=None, about=about)
+    return Room(name=name, path=path, free_bytes=free, device=device)
 
 
 def _describe_disk(rooms: list[Room]) -> str:

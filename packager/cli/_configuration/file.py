@@ -58,9 +58,17 @@ def find_configuration(folder: Path) -> ConfigurationFile | None:
     Raises ConfigurationError for a file that cannot be read.
     """
     for each in _list_folders(folder.absolute()):
-        if (own := each / FILENAME).is_file():
+        own, project = each / FILENAME, each / _PROJECT
+        try:
+            has_own, has_project = own.is_file(), project.is_file()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{each} cannot be read: {error.strerror}. It may have a {FILENAME}: name one with "
+                "--config, or give --no-config."
+            ) from error
+        if has_own:
             return read_configuration(own)
-        if (project := each / _PROJECT).is_file() and _has_table(project):
+        if has_project and _has_table(project):
             return read_configuration(project)
     return None
 
@@ -136,8 +144,11 @@ def _list_folders(folder: Path) -> list[Path]:
     """The folder, and those above it as far as its repository goes; without one, it alone."""
     above = [folder, *folder.parents]
     for count, each in enumerate(above, start=1):
-        if (each / ".git").exists():
-            return above[:count]
+        try:
+            if (each / ".git").exists():
+                return above[:count]
+        except OSError:
+            break  # a folder above that nobody may look into is no repository of the user's
     return above[:1]
 
 

@@ -184,8 +184,11 @@ def _name_model(uri: str) -> str:
 
 def _read_before(path: Path, name: str) -> str:
     """Return what the file has. Raises ConfigurationError where it has that build."""
-    if not path.exists():
-        return ""
+    try:
+        if not path.exists():
+            return ""
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
     if path.name == "pyproject.toml":
         raise ConfigurationError(
             f"{path} is left alone: write [tool.packager.build.{name}] into it by hand, or give "

@@ -53,7 +53,13 @@ def verify_artifact(folder: Path, *, report_sha256: str | None = None) -> Artifa
     `folder`, IntegrityError where its report cannot be read: then nothing is known of the rest.
     """
     home = folder.absolute()
-    if not (home / MARKER).exists():
+    try:
+        built = (home / MARKER).exists()
+    except OSError as error:
+        raise ModelFormatError(
+            f"{home} cannot be read: {error.strerror}. Name the folder that a build made."
+        ) from error
+    if not built:
         raise ModelFormatError(
             f"{home} is not an artifact: it has no {MARKER}. Name the folder that a build made."
         )

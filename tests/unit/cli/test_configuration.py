@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from typer.testing import CliRunner
 
 from packager import cli
 from packager.cli import _build
-from packager.cli._configuration.file import read_configuration
+from packager.cli._configuration.file import find_configuration, read_configuration
 from packager.cli._configuration.starter import make_schema
 from packager.errors import ConfigurationError
 from packager.types import BuildRequest, Front, make_request
@@ -248,6 +250,42 @@ def test_a_begun_file_is_valid_and_is_added_to(
     RUN.invoke(cli.app, ["build", "b.c"])
     assert asked[0] == make_request("models:/churn@champion", out_dir=tmp_path / "dist" / "churn")
     assert asked[1].target.name == "azure-functions"
+
+
+def test_init_says_that_it_cannot_look_at_a_file() -> None:
+    ended = RUN.invoke(cli.app, ["init", "models:/churn/1", "--config", "x" * 300])
+
+    assert isinstance(ended.exception, ConfigurationError)
+    assert "File name too long" in str(ended.exception)
+
+
+def _refuse_below(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> None:
+    ask = getattr(Path, name)
+
+    def refuse(path: Path) -> object:
+        if path.parent == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return ask(path)
+
+    monkeypatch.setattr(Path, name, refuse)
+
+
+def test_a_folder_above_that_may_not_be_entered_is_no_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    _refuse_below(monkeypatch, "exists", tmp_path)
+    assert find_configuration(tmp_path / "home") is None
+
+
+def test_a_folder_of_the_repository_that_may_not_be_entered_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "models").mkdir()
+    _refuse_below(monkeypatch, "is_file", tmp_path)
+    with pytest.raises(ConfigurationError, match=f"{tmp_path} cannot be read.*--no-config"):
+        find_configuration(tmp_path / "models")
 
 
 def test_every_comment_of_a_begun_file_is_an_option(

@@ -206,6 +206,7 @@ def test_the_region_is_taken_from_what_is_nearest(monkeypatch: pytest.MonkeyPatc
         ({"rtol": "x"}, "rtol=x cannot be used"),
         ({"optimize": "3"}, "0 to 2"),
         ({"facts_dir": "/no/such/folder"}, "no such folder"),
+        ({"facts_dir": "x" * 300}, "File name too long"),
         ({"memory": "much"}, "MemorySizeMb=much cannot be used: give a number"),
         ({"memory": "64"}, "at least 128"),
         ({"memory": "512.5"}, "give a whole number"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +65,44 @@ def test_places_on_several_disks_are_named_apart(
     monkeypatch.setattr(disk_room, "_measure_room", measure)
     said = _warn(0, tmp_path / "out", monkeypatch, caplog)
     assert f"left: 1.0 GB for cache ({tmp_path}/cache). A" in said
+
+
+@pytest.mark.parametrize(
+    "fault", [(errno.EACCES, "is_dir"), (errno.ENAMETOOLONG, "is_dir"), (errno.EIO, "stat")]
+)
+def test_a_place_that_cannot_be_looked_at_is_left_to_the_build(
+    fault: tuple[int, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    number, name = fault
+    closed, ask = tmp_path / "closed" / "out", getattr(Path, name)
+    (tmp_path / "closed").mkdir()
+
+    def refuse(path: Path, **options: bool) -> object:
+        if path.is_relative_to(closed.parent):
+            raise OSError(number, os.strerror(number), str(path))
+        return ask(path, **options)
+
+    monkeypatch.setattr(Path, name, refuse)
+    assert _warn(LEAST_FREE_BYTES, closed, monkeypatch, caplog) == ""
+    rooms = {room.name: room for room in disk_room.list_rooms(closed)}
+    assert os.strerror(number) in rooms["output folder"].about
+    assert not rooms["output folder"].is_enough
+    assert rooms["TMPDIR"].is_enough
+
+
+def test_a_disk_that_does_not_answer_is_left_to_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: Path) -> Usage:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(shutil, "disk_usage", refuse)
+    with caplog.at_level(logging.WARNING):
+        warn_of_room(tmp_path)
+    assert caplog.text == ""
 
 
 def test_a_cache_that_has_no_place_is_left_to_the_build(

@@ -405,3 +405,8 @@ def test_a_report_of_a_newer_version_is_not_guessed_at(artifact: Path) -> None:
 
     with pytest.raises(IntegrityError, match="reads version 1 and older"):
         verify_artifact(artifact)
+
+
+def test_a_folder_that_cannot_be_looked_at_is_no_artifact(tmp_path: Path) -> None:
+    with pytest.raises(ModelFormatError, match="cannot be read: File name too long"):
+        verify_artifact(tmp_path / ("x" * 300))
