@@ -53,7 +53,7 @@ def target(facts_dir: Path | None = None) -> Target:
             ),
             keep=("uvicorn", "httptools", "uvloop", "opentelemetry", "opentelemetry_*", "botocore"),
             token_check=TokenCheck(
-                requires=("pyjwt[crypto]>=2.8,<3",),
+                requires=("pyjwt[crypto]>=2.8,!=2.10.0,<3",),
                 keep=(
                     *("jwt*", "pyjwt*", "cryptography*", "_cffi_backend*", "cffi*"),
                     *("pycparser*", "typing_extensions*"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from packager import targets
 from packager.errors import UnknownTargetError
@@ -36,3 +37,13 @@ def test_every_kind_of_host_is_known_and_runs_a_target() -> None:
 def test_an_unknown_target_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownTargetError, match=r"'gcp'.*Known targets: aws-lambda"):
         targets.load("gcp")
+
+
+def test_the_release_of_pyjwt_that_takes_parts_of_an_issuer_is_not_installed() -> None:
+    """Version 2.10.0 does (CVE-2024-53861), and a model may pin it."""
+    check = targets.load("gpu-container").program.token_check
+
+    assert check is not None
+    (pyjwt,) = (Requirement(each) for each in check.requires if each.startswith("pyjwt"))
+    allowed = pyjwt.specifier.filter(["2.8.0", "2.9.0", "2.10.0", "2.10.1"])
+    assert list(allowed) == ["2.8.0", "2.9.0", "2.10.1"]
