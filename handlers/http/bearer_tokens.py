@@ -11,6 +11,7 @@ https://www.rfc-editor.org/rfc/rfc8725 (JWT's best practices), rfc6750 (the answ
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import logging
 import time
@@ -38,10 +39,11 @@ _KEYS_SECONDS = 3600.0
 _PAUSE_SECONDS = 30.0
 """Between two readings at least: whoever sends unknown keys makes no traffic for the issuer."""
 _LONG_PAUSE_SECONDS = 300.0
-"""The same, while there are keys: requests wait for a reading, and a silent issuer is slow."""
+"""The same for keys that are only old: they are good while the issuer is silent."""
 _STALE_SECONDS = 86_400.0
 """For which keys are kept where the issuer does not answer."""
 _WAIT_SECONDS = 5.0
+"""For which a request waits for the keys, however slowly the issuer sends them."""
 _MOST_BYTES = 1_000_000
 _LONGEST_TOKEN = 16_384
 _KINDS = frozenset({"RSA", "EC", "OKP"})
@@ -65,21 +67,30 @@ class Keys:
     def __init__(self, address: str) -> None:
         self._address = address
         self._keys: list[Mapping[str, object]] = []
-        self._read_at = self._tried_at = float("-inf")
+        self._read_at = self._tried_at = self._began_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[list[Mapping[str, object]]] | None = None
 
     async def find(self, name: str | None, algorithm: str) -> jwt.PyJWK:
-        """Return the key of that `kid`; raises TokenError and KeysUnavailableError."""
-        await self._refresh(_KEYS_SECONDS, _LONG_PAUSE_SECONDS if self._keys else _PAUSE_SECONDS)
+        """Return the key of that `kid`; raises TokenError and KeysUnavailableError.
+
+        Only who needs a reading waits for it: whoever sends unknown keys holds up nobody else.
+        """
         found = self._choose(name, algorithm)
         if found is None:
             await self._refresh(_PAUSE_SECONDS, _PAUSE_SECONDS)
-            found = self._choose(name, algorithm)
+        elif self._is_due(_KEYS_SECONDS, _LONG_PAUSE_SECONDS):
+            await self._refresh(_KEYS_SECONDS, _LONG_PAUSE_SECONDS)
+        else:
+            return found
+        found = self._choose(name, algorithm)
         if found is None:
             raise TokenError("The token is not valid here")
         return found
 
     def _choose(self, name: str | None, algorithm: str) -> jwt.PyJWK | None:
+        if self._are_stale():
+            return None
         fitting = [key for key in self._keys if name is None or key.get("kid") == name]
         if len(fitting) != 1 or fitting[0].get("alg", algorithm) != algorithm:
             return None
@@ -88,34 +99,63 @@ class Keys:
         except jwt.PyJWTError:
             return None
 
+    def _are_stale(self) -> bool:
+        return time.monotonic() - self._read_at > _STALE_SECONDS
+
+    def _is_due(self, seconds: float, pause: float) -> bool:
+        """Say if the keys are older than that, and the last try lies a pause behind."""
+        now = time.monotonic()
+        return now - self._read_at >= seconds and now - self._tried_at >= pause
+
     async def _refresh(self, seconds: float, pause: float) -> None:
-        """Read the keys where they are older than that; the last try lies a pause behind."""
         async with self._lock:
-            now = time.monotonic()
-            if now - self._read_at < seconds:
-                return
-            if now - self._tried_at >= pause:
-                self._tried_at = now
+            if self._is_due(seconds, pause):
+                self._tried_at = time.monotonic()
                 try:
-                    self._keys = await run_in_thread(read_keys, self._address)
-                    self._read_at = now
+                    await self._read()
                 except (OSError, ValueError) as error:
                     _LOG.warning("The issuer's keys could not be read: %s", type(error).__name__)
-            if now - self._read_at > _STALE_SECONDS:
+            if self._are_stale():
                 raise KeysUnavailableError
+
+    async def _read(self) -> None:
+        """Read the keys, or go on with a reading that took too long. Raises OSError, ValueError."""
+        if self._reading is None:
+            self._began_at = self._tried_at
+            self._reading = asyncio.create_task(run_in_thread(read_keys, self._address))
+        done, _ = await asyncio.wait({self._reading}, timeout=_WAIT_SECONDS)
+        if not done:
+            raise TimeoutError("the issuer sends its keys too slowly")
+        reading, self._reading = self._reading, None
+        self._keys, self._read_at = reading.result(), self._began_at
 
 
 def read_keys(address: str) -> list[Mapping[str, object]]:
     """Read the public keys that signatures are checked with. Raises OSError and ValueError."""
-    with urllib.request.build_opener(_NoRedirect).open(address, timeout=_WAIT_SECONDS) as told:
-        text = told.read(_MOST_BYTES + 1)
+    opener = urllib.request.build_opener(_NoRedirect)
+    try:
+        with opener.open(address, timeout=_WAIT_SECONDS) as answer:
+            text = answer.read(_MOST_BYTES + 1)
+    except http.client.HTTPException as error:
+        raise ValueError("the address does not answer as HTTP does") from error
     if len(text) > _MOST_BYTES:
         raise ValueError("the keys have more than a megabyte")
     try:
-        found = json.loads(text)["keys"]
-        return [each for each in found if each["kty"] in _KINDS and each.get("use", "sig") == "sig"]
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("the address has no JSON Web Key Set") from error
+        told = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the address has no JSON") from error
+    found = told.get("keys") if isinstance(told, dict) else None
+    if isinstance(found, list):
+        return [each for each in found if _signs(each)]
+    raise ValueError("the address has no JSON Web Key Set")
+
+
+def _signs(entry: object) -> bool:
+    """Say if it is a public key for signatures; others are passed over (RFC 7517, section 5)."""
+    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
+        return False
+    kind = entry.get("kty")
+    return isinstance(kind, str) and kind in _KINDS
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -159,7 +199,7 @@ class TokenGuard:
             algorithm, name = head.get("alg"), head.get("kid")
             if algorithm not in settings.algorithms:
                 raise TokenError("The token is not valid here")
-            jwt.decode(
+            payload = jwt.decode(
                 token,
                 (await self._keys.find(name, algorithm)).key,
                 algorithms=[algorithm],
@@ -168,6 +208,9 @@ class TokenGuard:
                 leeway=settings.leeway_seconds,
                 options={"require": ["exp", "iss", "aud"]},
             )
+            # PyJWT 2.10.0 takes any part of the issuer's address (CVE-2024-53861)
+            if payload["iss"] != settings.issuer:
+                raise TokenError("The token is not valid here")
         except jwt.ExpiredSignatureError:
             raise TokenError("The token has expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -27,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from handlers import container
 from handlers.container_server.settings import ServiceSettings, TokenSettings
 from handlers.http import bearer_tokens
+from handlers.http.asgi import run_in_thread
 from tests.handlers import serving
 
 ISSUER = "https://login.example.org/"
@@ -469,6 +472,11 @@ def test_keys_are_read_that_sign() -> None:
         _public("first", use="sig"),
         _public("second", use="enc"),
         {"kty": "oct", "k": "c2VjcmV0", "kid": "shared"},
+        {"kid": "of another kind"},
+        {"kty": ["RSA"], "kid": "of an odd kind"},
+        {"kty": "RSA", "use": ["sig"], "kid": "for an odd use"},
+        "no entry",
+        1,
         _public("ec"),
     ]
     with _publishing(json.dumps({"keys": keys}).encode()) as address:
@@ -483,8 +491,8 @@ def test_keys_are_read_that_sign() -> None:
         (b"", 200),
         (b"{}", 200),
         (b"[]", 200),
-        (b'{"keys": [1]}', 200),
-        (b'{"keys": [{}]}', 200),
+        (b'{"keys": {"kty": "RSA"}}', 200),
+        (b'{"keys": "RSA"}', 200),
         (b"[" * 100_000, 200),
         (b"x" * 1_000_001, 200),
         (b"", 302),
@@ -494,3 +502,108 @@ def test_keys_are_read_that_sign() -> None:
 def test_what_has_no_keys_is_refused(body: bytes, status: int) -> None:
     with _publishing(body, status) as address, pytest.raises((OSError, ValueError)):
         bearer_tokens.read_keys(address)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200,
+        b"",
+    ],
+    ids=["no HTTP", "a body cut short", "chunks cut short", "too many headers", "nothing"],
+)
+def test_who_does_not_answer_as_http_does_has_no_keys(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            found, _ = server.accept()
+            with found:
+                found.recv(4096)
+                found.sendall(answer)
+
+        thread = Thread(target=serve)
+        thread.start()
+        with pytest.raises((OSError, ValueError)):
+            bearer_tokens.read_keys(f"http://127.0.0.1:{server.getsockname()[1]}/keys")
+        thread.join()
+
+
+@pytest.mark.parametrize("named", [ISSUER[:-1], "https", "", ISSUER + "x"])
+def test_the_issuer_is_compared_whatever_the_library_does(
+    issuer: _Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """As PyJWT 2.10.0, which takes each part of the issuer's address."""
+    decode = jwt.decode
+
+    def decode_laxly(token: str, key: Any, **given: Any) -> Any:
+        return decode(token, key, **{**given, "issuer": None})
+
+    monkeypatch.setattr(jwt, "decode", decode_laxly)
+
+    assert _post_once(tmp_path, _make_token(iss=named)).status_code == 401
+    assert _post_once(tmp_path, _make_token()).status_code == 200
+
+
+@dataclass
+class _Silent:
+    """An issuer that answers its first question, and others once it is told to."""
+
+    go_on: Event = field(default_factory=Event)
+    is_asked: Event = field(default_factory=Event)
+    asked: int = 0
+
+    def read(self, _: str) -> list[Mapping[str, Any]]:
+        self.asked += 1
+        if self.asked > 1:
+            self.is_asked.set()
+            assert self.go_on.wait(10)
+        return [_public("first"), *([_public("second")] if self.asked > 1 else [])]
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Silent]:
+    made = _Silent()
+    monkeypatch.setattr(bearer_tokens, "read_keys", made.read)
+    yield made
+    made.go_on.set()
+
+
+@pytest.mark.parametrize("seconds", [31, 3601], ids=["fresh keys", "old keys"])
+def test_an_unknown_key_holds_up_nobody_else(
+    silent: _Silent, clock: _Clock, tmp_path: Path, seconds: int
+) -> None:
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        seen = [(await _post(client, _make_token())).status_code]
+        clock.now += seconds
+        unknown = asyncio.create_task(_post(client, _make_token("second")))
+        assert await run_in_thread(silent.is_asked.wait, 2)
+        known = [_post(client, _make_token()), _post(client, _make_token())]
+        seen += [each.status_code for each in await asyncio.wait_for(asyncio.gather(*known), 2)]
+        assert not unknown.done()
+        silent.go_on.set()
+        return [*seen, (await unknown).status_code]
+
+    assert _ask(tmp_path, ask) == [200, 200, 200, 200]
+
+
+def test_a_slow_issuer_is_waited_for_in_all_and_asked_once(
+    silent: _Silent, clock: _Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bearer_tokens, "_WAIT_SECONDS", 0.05)
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        seen = [(await _post(client, _make_token())).status_code]
+        for _ in range(2):
+            clock.now += 3601
+            seen.append((await _post(client, _make_token())).status_code)
+        assert silent.asked == 2
+        silent.go_on.set()
+        clock.now += 31
+        seen.append((await _post(client, _make_token("second"))).status_code)
+        assert silent.asked == 2
+        return seen
+
+    assert _ask(tmp_path, ask) == [200, 200, 200, 200]
