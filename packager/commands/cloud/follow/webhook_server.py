@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar, Final
@@ -23,7 +24,7 @@ from packager.system.redaction import escape_controls
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE_SECONDS: Final = 10
-"""Longest silence in the middle of a request."""
+"""Longest time for a whole request."""
 _MOST_CONNECTIONS: Final = 32
 _WARN_SECONDS: Final = 60.0
 """Between two warnings of refused deliveries: whoever reaches the port could fill the log."""
@@ -69,7 +70,8 @@ class WebhookServer(ThreadingHTTPServer):
         self.address = f"http://{shown}:{self.server_address[1]}/"
         self._check = check
         self._accept = accept
-        self._slots = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._guard = threading.Lock()
+        self._open: dict[object, None] = {}
         self._warned_at = -_WARN_SECONDS
 
     def judge(self, request: _Deliveries, body: bytes) -> Verdict:
@@ -89,18 +91,20 @@ class WebhookServer(ThreadingHTTPServer):
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket],
                         client_address: object) -> None:  # fmt: skip
-        """Serve in a thread, unless too many are served now: then the connection ends."""
-        if not self._slots.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+        """Serve in a thread; where there are too many, the oldest one, the slowest, makes room."""
+        with self._guard:
+            self._open[request] = None
+            oldest = next(iter(self._open)) if len(self._open) > _MOST_CONNECTIONS else None
+            self._open.pop(oldest, None)
+        if isinstance(oldest, socket.socket):
+            with suppress(OSError):  # it ended just now
+                oldest.shutdown(socket.SHUT_RDWR)
         super().process_request(request, client_address)
 
-    def process_request_thread(self, request: socket.socket | tuple[bytes, socket.socket],
-                               client_address: object) -> None:  # fmt: skip
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        with self._guard:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
         _LOG.debug("A connection of %s failed", client_address, exc_info=True)
@@ -112,12 +116,36 @@ class WebhookServer(ThreadingHTTPServer):
             _LOG.warning("A delivery from %s was refused: %s", sender, verdict.why)
 
 
+class _Timely(io.RawIOBase):
+    """What a connection says within a time: a byte now and then holds nobody."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection = connection
+        self._end = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer, there
+        """Raises TimeoutError."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"a request may take {_PATIENCE_SECONDS} seconds")
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
 class _Deliveries(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "packager"
     sys_version = ""
     timeout: ClassVar[float | None] = _PATIENCE_SECONDS
     server: WebhookServer  # type: ignore[mutable-override]  # the only one that makes these
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Timely(self.connection, _PATIENCE_SECONDS))
 
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "")

@@ -57,11 +57,13 @@ class DeliveryCheck:
 
     def check(self, headers: Mapping[str, str], body: bytes, now: float) -> Verdict:
         """Judge one delivery. Raises StorageError where it cannot be remembered."""
-        delivery, stamp = headers.get(_DELIVERY) or "", headers.get(_TIMESTAMP) or ""
+        # a proxy may write names in lower case, and HTTP/2 has no other
+        named = {name.lower(): value for name, value in headers.items()}
+        delivery, stamp = (named.get(each.lower()) or "" for each in (_DELIVERY, _TIMESTAMP))
         if not _ID.fullmatch(delivery) or not _SECONDS.fullmatch(stamp):
             return Verdict(400, f"{_DELIVERY} or {_TIMESTAMP} is missing or malformed")
         if not self._is_signed(
-            headers.get(_SIGNATURE) or "", f"{delivery}.{stamp}.".encode(), body
+            named.get(_SIGNATURE.lower()) or "", f"{delivery}.{stamp}.".encode(), body
         ):
             return Verdict(401, "the signature is not of this secret")
         if abs(now - int(stamp)) > TOLERANCE_SECONDS:

@@ -12,12 +12,14 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
+from packager.commands.cloud.follow import webhook_server
 from packager.commands.cloud.follow.webhook_server import (
     WebhookServer,
     listen_for_webhooks,
@@ -65,6 +67,12 @@ def test_what_mlflow_signed_is_taken(check: DeliveryCheck) -> None:
     verdict = check.check(sign(make_body()), make_body(), NOW)
 
     assert (verdict.status, verdict.wakes) == (202, True)
+
+
+def test_names_of_headers_come_in_any_case(served: tuple[Address, list[str]]) -> None:
+    for change in (str.lower, str.upper, str.title):
+        headers = {change(key): value for key, value in sign(make_body()).items()}
+        assert post(served[0], headers, make_body())[0] == 202
 
 
 def test_a_delivery_that_comes_again_is_ignored(check: DeliveryCheck, tmp_path: Path) -> None:
@@ -259,10 +267,37 @@ def test_whoever_says_nothing_keeps_nobody_waiting_and_gets_no_more_than_a_place
     try:
         assert post(served[0], sign(make_body()), make_body())[0] == 202
         silent += [socket.create_connection(served[0], 5) for _ in range(30)]
-        assert any(each.recv(1) == b"" for each in silent[-5:])
+        assert all(each.recv(1) == b"" for each in silent[:10])
+        # whoever asks now is answered, however many are silent
+        with socket.create_connection(served[0], 5) as made:
+            made.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+            assert made.recv(1000).split(b" ")[1] == b"200"
     finally:
         for each in silent:
             each.close()
+
+
+@pytest.mark.parametrize(
+    "said", [b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9999\r\n\r\n", b"POST /"]
+)
+def test_a_byte_now_and_then_holds_a_connection_no_longer_than_silence(
+    said: bytes, served: tuple[Address, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_server, "_PATIENCE_SECONDS", 0.5)
+    with socket.create_connection(served[0], 5) as slow:
+        slow.sendall(said)
+        slow.settimeout(0.05)
+        ended = time.monotonic() + 5
+        while time.monotonic() < ended:
+            try:
+                if slow.recv(1000) == b"":
+                    return
+            except TimeoutError:
+                with suppress(OSError):
+                    slow.sendall(b"x")
+            except ConnectionError:
+                return
+    raise AssertionError("it was held for 5 seconds")
 
 
 @pytest.mark.parametrize(
