@@ -100,6 +100,7 @@ def main() -> None:
         )
     except SystemExit as end:
         # typer makes an exit of an interrupt
-        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+        interrupted = isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt)
+        if interrupted or console.is_changing():
             console.show_interrupted()
         raise

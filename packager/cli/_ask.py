@@ -91,7 +91,14 @@ def batch(
         batch=rows,
         tolerated_percentage=tolerate,
     )
-    with console.progress(verbose=verbose, quiet=quiet):
+    left = (
+        "Interrupted: a batch that was started goes on. `aws stepfunctions list-executions` shows "
+        "it, and `aws stepfunctions stop-execution` ends it."
+    )
+    with (
+        console.progress(verbose=verbose, quiet=quiet),
+        console.change_outside("the batch", left),
+    ):
         found = run_batch(artifact, order, stack=stack)
     show(found, as_json=as_json, human=console.show_batch)
 

@@ -11,7 +11,6 @@ from typing import Final, NoReturn
 from packager.commands import console
 from packager.system import process
 
-_SAID: Final = b"\nStopping: what is half made is being removed.\n"
 _PATIENCE: Final = 3
 """Signals after which nothing is tidied any more."""
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,7 +30,7 @@ class _Stop:
                 return
             # whoever closed standard error hears of nothing
             with contextlib.suppress(OSError):
-                os.write(2, _SAID)
+                os.write(2, f"\n{console.describe_stopping()}\n".encode())
 
     def watch(self, reading: int) -> None:
         """Say it for the first of our signals; a child's end wakes this too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 import typer
@@ -156,7 +157,7 @@ def traffic(
     """
     from packager.commands.cloud.traffic import parse_shares, shift_traffic
 
-    with console.progress(verbose=verbose, quiet=quiet):
+    with console.progress(verbose=verbose, quiet=quiet), _moving_traffic():
         found = shift_traffic(artifact, parse_shares(shares), stack=stack)
     show(found, as_json=as_json, human=console.show_versions)
 
@@ -187,6 +188,14 @@ def rollback(
     """
     from packager.commands.cloud.traffic import roll_back
 
-    with console.progress(verbose=verbose, quiet=quiet):
+    with console.progress(verbose=verbose, quiet=quiet), _moving_traffic():
         found = roll_back(artifact, to=to, stack=stack)
     show(found, as_json=as_json, human=console.show_versions)
+
+
+def _moving_traffic() -> AbstractContextManager[None]:
+    return console.change_outside(
+        "the change of the traffic",
+        "Interrupted while the traffic was being moved: nobody knows whether it was. `packager "
+        "versions` shows what each version gets now.",
+    )

@@ -201,6 +201,11 @@ def follow(
     shown = Shown(
         partial(_show_event, as_json=as_json),
         lambda about: console.progress(verbose=verbose, quiet=quiet, about=about),
+        lambda version: console.change_outside(
+            f"the deployment of version {version}",
+            f"The deployment of version {version} was interrupted; it may go on at the cloud. The "
+            "next start deploys again.",
+        ),
     )
     raise typer.Exit(follow_alias(request, following, shown))
 

@@ -1,6 +1,11 @@
 """Output for a person: progress on stderr, results on stdout."""
 
 from packager.commands.console.facts import show_facts
+from packager.commands.console.interruption import (
+    change_outside,
+    describe_stopping,
+    is_changing,
+)
 from packager.commands.console.live_progress import progress, show_stopping
 from packager.commands.console.results import (
     show_batch,
@@ -22,6 +27,9 @@ from packager.commands.console.results import (
 )
 
 __all__ = [
+    "change_outside",
+    "describe_stopping",
+    "is_changing",
     "progress",
     "show_batch",
     "show_cache",

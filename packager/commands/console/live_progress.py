@@ -15,6 +15,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from packager.commands.console import durations
+from packager.commands.console.interruption import describe_stopping
 from packager.commands.console.printable import escape
 from packager.system.redaction import escape_controls, redact
 from packager.types import BESIDE, Stage
@@ -24,7 +25,6 @@ _COUNT_SECONDS: Final = 5.0
 """Between lines of a pipe that only count on: `512 of 1,013`."""
 _REFRESHES: Final = 8
 """A second. A stop is seen in the view, so it has to be well within 300 ms."""
-_STOPPING: Final = "Stopping: what is half made is being removed."
 _ORDER: Final = tuple(Stage)
 
 
@@ -83,7 +83,7 @@ class View:
             for stage in self._timeline.order:
                 yield self._cut(self._describe(stage, mark, "+" if plain else "✓"), options)
         if self.stopping.is_set():
-            yield self._cut(_STOPPING, options)
+            yield self._cut(describe_stopping(), options)
         elif self._timeline.current is not None:
             more = f"  {self.attempt}" if self.attempt else ""
             yield self._cut(f"{self._describe_time()}{more}", options)

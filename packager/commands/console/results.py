@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from packager.commands.console import costs
+from packager.commands.console.interruption import describe_left
 from packager.commands.console.printable import escape
 from packager.commands.targets.fit import format_quantity, format_share
 from packager.errors import PackagerError
@@ -57,7 +58,7 @@ def show_error(error: PackagerError) -> None:
 
 
 def show_interrupted() -> None:
-    _ERR.print("Interrupted; nothing half-made was left behind. Run it again to go on from caches.")
+    _ERR.print(escape(describe_left()), soft_wrap=True)
 
 
 def size(count: float | None) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from packager.commands import console
+
 _AT_ONCE_SECONDS, _NO_WAIT_SECONDS = 10, 25
 """Well below what is waited for otherwise, and well above what a busy machine takes."""
 _BEFORE = "from packager.cli._signals import answer_signals\nanswer_signals()\n"
@@ -133,3 +135,52 @@ def test_an_interrupt_while_the_commands_are_imported_leaves_no_traceback() -> N
     _, said = started.communicate(timeout=_NO_WAIT_SECONDS)
     assert said == b""
     assert started.returncode == -signal.SIGINT
+
+
+_DEPLOYING = """
+import sys, typer
+from pathlib import Path
+from packager import cli
+from packager.cli import console
+from packager.commands.cloud.follow.deploy_command import DeployCommand, run_commands
+folder = Path(sys.argv[1])
+def wait():
+    with console.change_outside("the deployment of version 7", "It may go on at the cloud."):
+        command = DeployCommand(texts=("sleep",), commands=(("sleep", "60"),))
+        print("ready", flush=True)
+        run_commands(command, folder, {"PATH": "/usr/bin:/bin"}, folder / "deploy.log")
+cli.app.command(name="wait")(wait)
+sys.argv = ["packager", "wait"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_interrupts_a_deployment_hears_that_it_may_go_on(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    started = subprocess.Popen(
+        [sys.executable, "-c", _DEPLOYING, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    time.sleep(0.3)
+    started.send_signal(number)
+    said = started.communicate(timeout=60)[1].decode()
+
+    assert started.returncode == 128 + number
+    assert "Stopping: the deployment of version 7 is interrupted and may go on." in said
+    assert "It may go on at the cloud." in said
+    assert "half" not in said
+
+
+def test_what_ended_is_no_longer_said_to_go_on() -> None:
+    with console.change_outside("the batch", "it goes on"):
+        assert console.is_changing()
+    with pytest.raises(ValueError, match="refused"), console.change_outside("the batch", "it"):
+        raise ValueError("refused")
+    assert not console.is_changing()
+    assert "half made" in console.describe_stopping()

@@ -50,6 +50,8 @@ class Shown:
     tell: Callable[[FollowEvent], None]
     progress: Callable[[str], AbstractContextManager[None]]
     """Shows what the stages say while its block runs; takes the name of what is done."""
+    deploying: Callable[[str], AbstractContextManager[None]]
+    """Has an interrupt of its block say that the deployment of this version may go on."""
 
 
 def follow_alias(request: BuildRequest, following: Following, shown: Shown) -> int:
@@ -142,7 +144,7 @@ def _make_actions(
 
     def deploy(version: str, artifact: Path) -> None:
         env = build_environment(command, model.name, version)
-        with shown.progress(""):
+        with shown.progress(""), shown.deploying(version):
             run_commands(command, artifact, env, folder.root / _LOG_FILE, pass_fds=(lock,))
 
     return Actions(build=build, deploy=deploy, tell=shown.tell)
