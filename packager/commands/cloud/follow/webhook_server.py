@@ -117,7 +117,7 @@ class WebhookServer(ThreadingHTTPServer):
 
 
 class _Timely(io.RawIOBase):
-    """What a connection says within a time: a byte now and then holds nobody."""
+    """Reads a connection within a time in all: a byte now and then holds nobody."""
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:
         self._connection = connection
