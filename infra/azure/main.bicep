@@ -94,7 +94,9 @@ var lacksClient = wantsEntra && empty(entraClientId)
 var lacksSubnet = wantsPrivate && (empty(subnetId) || empty(privateEndpointSubnetId))
 var lacksKey = empty(storageKeyUri) != empty(storageKeyIdentityId)
 var isOutOfReach = privateEndpoints == 'storage-and-app' && (contains(events, 'blob') || contains(events, 'eventgrid'))
-var isNoKey = !empty(storageKeyUri) && length(split(storageKeyUri, '/keys/')) != 2
+var keyParts = split(storageKeyUri, '/keys/')
+var isKey = length(keyParts) == 2 && startsWith(storageKeyUri, 'https://') && !empty(last(keyParts)) && !contains(last(keyParts), '/')
+var isNoKey = !empty(storageKeyUri) && !isKey
 var clientId = lacksClient ? fail('httpAuth=entra needs entraClientId, the client ID of an app registration.') : entraClientId
 var endpoints = lacksSubnet ? fail('privateEndpoints needs subnetId and privateEndpointSubnetId, the resource IDs of two subnets.') : privateEndpoints
 var sources = isOutOfReach ? fail('Event Grid reaches no private app: privateEndpoints=storage-and-app goes with neither blob nor eventgrid.') : events

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,42 @@ def test_a_combination_that_cannot_be_fails_with_the_reason(variable: str, said:
     given = parsed["modules"]["app"]["config"]["params"]
     assert variable in given.values()
     assert taken not in given.values()
+
+
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        ("", False),
+        ("https://v.vault.azure.net/keys/name", False),
+        ("https://v.managedhsm.azure.net/keys/name", False),
+        ("https://v.vault.azure.net/keys/name/0123456789abcdef0123456789abcdef", True),
+        ("https://v.vault.azure.net/keys/name/", True),
+        ("https://v.vault.azure.net/keys/", True),
+        ("https://v.vault.azure.net/secrets/name", True),
+        ("https://v.vault.azure.net/keys/name/keys/name", True),
+        ("v.vault.azure.net/keys/name", True),
+        ("name", True),
+    ],
+)
+def test_an_address_that_is_no_key_without_a_version_is_refused(
+    address: str, *, refused: bool
+) -> None:
+    """Counted as Bicep does: `!`, `&&` and these functions mean the same there."""
+    functions = {
+        "contains": operator.contains,
+        "empty": operator.not_,
+        "last": lambda of: of[-1],
+        "length": len,
+        "split": str.split,
+        "startsWith": str.startswith,
+    }
+    known: dict[str, Any] = {"storageKeyUri": address}
+    text = (FOLDER / "main.bicep").read_text(encoding="utf-8")
+    for name, value in re.findall(r"^var (keyParts|isKey|isNoKey) = (.*)$", text, re.MULTILINE):
+        said = re.sub(r"!(?!=)", " not ", value).replace("&&", " and ").strip()
+        known[name] = eval(said, {**functions, **known})  # noqa: S307 - a line of this repository
+
+    assert known["isNoKey"] is refused
 
 
 def test_tokens_are_asked_for_by_the_platform_and_an_earlier_setting_does_not_stay() -> None:
