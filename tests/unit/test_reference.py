@@ -15,6 +15,7 @@ from handlers.container_server import accelerator, settings
 from handlers.files import jobs
 from handlers.observability import drift, lambda_telemetry
 from packager.targets import TARGETS
+from tests import bicep
 from tools.reference import pages
 from tools.reference.pages import PAGES, ROOT, read_groups, read_metrics, read_variables
 
@@ -33,6 +34,21 @@ def read_tree() -> Iterator[str]:
 def test_a_page_is_as_the_code_makes_it(name: str) -> None:
     """`make reference` writes it anew."""
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+def test_the_values_of_a_parameter_are_those_of_the_template() -> None:
+    """Read by another parser than the page's: `key-and-entra` is one value."""
+    page = PAGES["reference/template-parameters.md"]()
+    declared = bicep.read(ROOT / "infra" / "azure" / "main.bicep")["parameters"]
+    found = {}
+    for name, each in declared.items():
+        for said in each["decorators"]:
+            if said["type"] == "allowed":
+                found[name] = ", ".join(f"`{value}`" for value in said["argument"])
+
+    assert {"httpAuth", "instanceMemoryMB"} <= {*found}
+    for name, values in found.items():
+        assert re.search(rf"^\| `{name}` \| [^|]* \| {re.escape(values)} \|", page, re.MULTILINE)
 
 
 def test_every_page_that_says_it_is_made_is_made() -> None:

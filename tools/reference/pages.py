@@ -375,7 +375,8 @@ def _read_bicep(path: Path) -> Iterable[tuple[str, str, str, str]]:
     for found in _PARAMETER.finditer(path.read_text(encoding="utf-8")):
         default = found["default"]
         rules = dict(re.findall(r"@(\w+)\((.*)\)", found["rules"]))
-        allowed = re.findall(r"[\w.]+", rules.get("allowed", ""))
+        listed = re.finditer(r"'([^']*)'|([\w.]+)", rules.get("allowed", ""))
+        allowed = [text or plain for text, plain in (each.groups() for each in listed)]
         spec = {"AllowedValues": allowed, "MinValue": rules.get("minValue")}
         spec["MaxValue"] = rules.get("maxValue")
         shown = _FROM_FILE if default is None else _show_value(default.strip("'"))
