@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 _PATH: Final = "/invocations"
 _JSON: Final = "application/json"
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A header's: https://www.rfc-editor.org/rfc/rfc9110#name-tokens"""
 _BUSY: Final = frozenset({429, 502, 503, 504})
@@ -158,19 +159,23 @@ def read_address(url: str) -> str:
 def read_headers(words: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
     """Read `NAME=VARIABLE`: a header, and the variable that has its value.
 
-    Raises UsageError; no message has a value.
+    Raises UsageError; no message has a value, nor what may be one in a variable's place.
     """
     headers: dict[str, str] = {}
     for word in words:
         name, _, variable = word.partition("=")
-        if not _NAME.fullmatch(name) or not variable:
+        if not _NAME.fullmatch(name) or not _VARIABLE.fullmatch(variable):
             raise UsageError(
-                f"--header {word!r}: give NAME=VARIABLE, a header and the environment variable "
-                "that has its value, as x-functions-key=FUNCTION_KEY."
+                "--header: give NAME=VARIABLE, a header and the environment variable that has its "
+                "value, as x-functions-key=FUNCTION_KEY. What you gave is not shown, as it may be "
+                "the value."
             )
         value = environ.get(variable, "").strip()
         if not value:
-            raise UsageError(f"--header {word}: the environment variable {variable} is not set.")
+            raise UsageError(
+                f"--header {name}: the environment variable that you named is not set, or empty. "
+                f"Set it, or correct its name: --header {name}=VARIABLE takes no value itself."
+            )
         if not value.isascii() or not value.isprintable():
             raise UsageError(
                 f"--header {word}: the value of {variable} has characters that no header carries."
