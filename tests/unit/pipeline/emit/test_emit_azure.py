@@ -185,20 +185,25 @@ def test_what_callers_bring_is_the_parameter_of_the_template(
 
 
 @pytest.mark.parametrize(
-    ("value", "level"),
+    ("value", "enabled", "level"),
     [
-        (None, "function"),
-        ("key", "function"),
-        ("key-and-entra", "function"),
-        ("entra", "anonymous"),
+        (None, "True", "function"),
+        ("key", "True", "function"),
+        ("key-and-entra", "True", "function"),
+        ("entra", "True", "anonymous"),
+        ("entra", "true", "anonymous"),
+        ("entra", "False", "function"),
+        ("entra", "", "function"),
+        ("entra", None, "function"),
     ],
 )
-def test_a_key_is_asked_for_unless_the_platform_asks_for_a_token(
-    value: str | None, level: str, monkeypatch: pytest.MonkeyPatch
+def test_a_key_is_asked_for_unless_the_platform_says_that_it_asks_for_a_token(
+    value: str | None, enabled: str | None, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("PACKAGER_HTTP_AUTH", raising=False)
-    if value is not None:
-        monkeypatch.setenv("PACKAGER_HTTP_AUTH", value)
+    for name, told in (("PACKAGER_HTTP_AUTH", value), ("WEBSITE_AUTH_ENABLED", enabled)):
+        monkeypatch.delenv(name, raising=False)
+        if told is not None:
+            monkeypatch.setenv(name, told)
     names: dict[str, Any] = {}
     # a function keeps the level of the app that it was first registered with
     monkeypatch.delitem(sys.modules, "handlers.azure_functions", raising=False)
