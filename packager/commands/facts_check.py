@@ -37,6 +37,8 @@ class _Shape(Protocol):
 class _ServiceModel(Protocol):
     """Botocore's model of a service."""
 
+    shape_names: Iterable[str]
+
     def shape_for(self, shape_name: str) -> _Shape: ...
 
 
@@ -123,10 +125,15 @@ def _compare_limits(file: str, limits: Limits, model: _ServiceModel) -> Iterator
         ("memory_mb", memory[0], memory[1], "MemorySize"),
         ("tmp_bytes", tmp, tmp, "EphemeralStorageSize"),
     ):
-        low, high = _read_range(model, shape)
+        fact = f"{file} limits {name}"
+        stated = f"{most}" if least in {None, most} else f"{least} to {most}"
+        if (found := _read_range(model, shape)) is None:
+            yield _make_unknown(fact, stated, shape)
+            continue
+        low, high = found
         yield _make_check(
-            f"{file} limits {name}",
-            f"{most}" if least in {None, most} else f"{least} to {most}",
+            fact,
+            stated,
             f"{shape} {low} to {high}",
             holds=low <= most <= high and least in {None, low},
             remedy="Read the limit at its source, and set it and its day.",
@@ -142,13 +149,18 @@ def _compare_managed(managed: Mapping[str, object], model: _ServiceModel) -> Ite
         ("concurrency", "PerExecutionEnvironmentMaxConcurrency"),
         ("memory_gib_per_vcpu", "ExecutionEnvironmentMemoryGiBPerVCpu"),
     ):
-        low, high = _read_range(model, shape)
-        stated = managed.get(name)
+        value = managed.get(name)
+        fact = f"{_ZIP} managed_instances {name}"
+        stated = " to ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+        if (found := _read_range(model, shape)) is None:
+            yield _make_unknown(fact, stated, shape)
+            continue
+        low, high = found
         yield _make_check(
-            f"{_ZIP} managed_instances {name}",
-            " to ".join(map(str, stated)) if isinstance(stated, list) else str(stated or ""),
+            fact,
+            stated,
             f"{shape} {low} to {high}",
-            holds=(stated[-1] if isinstance(stated, list) else stated) == high,
+            holds=(value[-1] if isinstance(value, list) else value) == high,
             remedy="Read at AWS which kind of function the API's new limit is of, and set that.",
         )
 
@@ -176,10 +188,17 @@ def _compare_runtimes(
             holds=stated,
             remedy="Lambda has a new runtime: add it, or list it under left_out with the reason.",
         )  # fmt: skip
+    yield _compare_snapshots(runtimes, model)
+
+
+def _compare_snapshots(runtimes: Sequence[Fact], model: _ServiceModel) -> FactCheck:
+    fact = f"{_ZIP} runtimes snapstart"
     snapshots = [fact for fact in runtimes if fact.values["snapstart"]]
     applies = _read_names(model, "SnapStartApplyOn")
-    yield _make_check(
-        f"{_ZIP} runtimes snapstart", f"{len(snapshots)} runtimes",
+    if not applies:
+        return _make_unknown(fact, f"{len(snapshots)} runtimes", "SnapStartApplyOn")
+    return _make_check(
+        fact, f"{len(snapshots)} runtimes",
         f"SnapStartApplyOn {', '.join(applies)}",
         holds="PublishedVersions" in applies or not snapshots,
         remedy="Lambda's API does not take PublishedVersions any more: change the template.",
@@ -193,6 +212,10 @@ def _check_azure() -> tuple[list[FactCheck], str]:
     except ImportError:
         return [], "azure-mgmt-web is not installed: nothing of Azure Functions was compared"
     version = importlib.metadata.version("azure-mgmt-web")
+    said = f"Azure's API as azure-mgmt-web {version} has it, which lists no Pythons and no sizes"
+    for shape in ("FunctionsScaleAndConcurrency", "RuntimeName"):
+        if not hasattr(models, shape):
+            return [_make_unknown(f"{_AZURE} limits", "", shape, "azure-mgmt-web")], said
     fields = vars(models.FunctionsScaleAndConcurrency)
     found = [
         _make_check(
@@ -215,17 +238,34 @@ def _check_azure() -> tuple[list[FactCheck], str]:
             remedy="Azure's API has no Python any more: read its page on supported languages.",
         )
     )
-    said = f"Azure's API as azure-mgmt-web {version} has it, which lists no Pythons and no sizes"
     return found, said
 
 
-def _read_range(model: _ServiceModel, shape: str) -> tuple[int, int]:
-    metadata = model.shape_for(shape).metadata
+def _read_range(model: _ServiceModel, shape: str) -> tuple[int, int] | None:
+    """Return the least and the most; None for what an older model does not have."""
+    metadata = _read_metadata(model, shape)
+    if not {"min", "max"} <= metadata.keys():
+        return None
     return int(str(metadata["min"])), int(str(metadata["max"]))
 
 
 def _read_names(model: _ServiceModel, shape: str) -> list[str]:
-    return list(cast(Iterable[str], model.shape_for(shape).metadata["enum"]))
+    """Return the names that it takes; none for what an older model does not have."""
+    return list(cast(Iterable[str], _read_metadata(model, shape).get("enum", ())))
+
+
+def _read_metadata(model: _ServiceModel, shape: str) -> Mapping[str, object]:
+    return model.shape_for(shape).metadata if shape in model.shape_names else {}
+
+
+def _make_unknown(fact: str, stated: str, shape: str, package: str = "botocore") -> FactCheck:
+    """Tell that the installed model is older than what is compared."""
+    version = importlib.metadata.version(package)
+    return _make_check(
+        fact, stated, f"{shape} is unknown", holds=False,
+        remedy=f"The installed {package} {version} does not know it. Install a newer one, as with "
+        f"`pip install --upgrade {package}`, and check again.",
+    )  # fmt: skip
 
 
 def _order(runtime: str) -> tuple[int, ...]:

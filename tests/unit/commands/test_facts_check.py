@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 from datetime import date
@@ -111,6 +112,50 @@ def test_without_botocore_nothing_is_said_to_hold(monkeypatch: pytest.MonkeyPatc
     assert list_differing(found) == ["Lambda's limits and runtimes"]
     assert "pip install botocore" in found["checks"][0]["remedy"]
     assert any("azure-mgmt-web is not installed" in each for each in found["models"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "unknown"),
+    [
+        ("PerExecutionEnvironmentMaxConcurrency", "managed_instances concurrency"),
+        ("EphemeralStorageSize", "limits tmp_bytes"),
+        ("SnapStartApplyOn", "runtimes snapstart"),
+    ],
+)
+@pytest.mark.parametrize("has_shape", [True, False])
+def test_an_older_botocore_is_said_to_be_old(
+    shape: str, unknown: str, *, has_shape: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = importlib.import_module("botocore.session").get_session().get_service_model("lambda")
+    description = copy.deepcopy(model._service_description)
+    described = description["shapes"]
+    if has_shape:  # with no limits of it
+        described[shape] = {"type": described[shape]["type"]}
+    else:
+        del described[shape]
+    older = type(model)(description, "lambda")
+    monkeypatch.setattr("botocore.session.Session.get_service_model", lambda *_: older)
+    found = check()
+
+    (old,) = (each for each in found["checks"] if each["fact"] == f"aws_lambda.toml {unknown}")
+    assert not old["holds"]
+    assert old["model"] == f"{shape} is unknown"
+    assert "pip install --upgrade botocore" in old["remedy"]
+    everywhere = {f"aws_lambda.toml {unknown}", f"aws_lambda_image.toml {unknown}"}
+    managed = {"aws_lambda.toml managed_instances tmp_mb"}
+    assert {*list_differing(found)} <= everywhere | managed
+
+
+@pytest.mark.parametrize("shape", ["FunctionsScaleAndConcurrency", "RuntimeName"])
+def test_an_older_model_of_azure_is_said_to_be_old(
+    shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = pytest.importorskip("azure.mgmt.web.models")
+    monkeypatch.delattr(models, shape)
+
+    (old,) = (each for each in check()["checks"] if not each["holds"])
+    assert old["model"] == f"{shape} is unknown"
+    assert "pip install --upgrade azure-mgmt-web" in old["remedy"]
 
 
 def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path) -> None:
