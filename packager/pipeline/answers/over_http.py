@@ -99,6 +99,11 @@ class Endpoint:
                     "certificates that this machine trusts (SSL_CERT_FILE)."
                 ) from error
             return None, b"", f"{type(reason).__name__}: {reason}"
+        except ValueError as error:  # a proxy's address, as that of the app was read
+            raise EndpointError(
+                f"{self.url} cannot be asked ({error}). Check the proxy that is set for it "
+                "(HTTP_PROXY, HTTPS_PROXY)."
+            ) from error
 
     def _lasts(self, reason: object) -> bool:
         """Tell whether asking again would come to the same: no such name, or no trust in it."""
@@ -139,13 +144,16 @@ def read_address(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        # a host's name with an empty label, or one of more than 63 characters, cannot be encoded
+        host = (parts.hostname or "").encode("idna")
+        usable = parts.scheme in {"http", "https"} and host != b"" and parts.port != 0
     except ValueError:
         parts, usable = urlsplit(""), False
     if not usable or any(each <= " " or each > "~" for each in url):
         shown = "What was given" if "@" in url else repr(url)
         raise UsageError(
-            f"{shown} is no address of an app: give one that begins with https:// or http://."
+            f"{shown} is no address of an app: give one that begins with https:// or http:// and "
+            "the name of a host."
         )
     if parts.username is not None or parts.query or parts.fragment:
         raise UsageError(

@@ -266,6 +266,21 @@ def test_a_redirect_takes_no_header_along(artifact: Path, monkeypatch: pytest.Mo
     assert other.asked == []
 
 
+def test_a_proxy_without_a_name_is_not_the_artifact_s_fault(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://.proxy.example.org:80")
+    monkeypatch.delenv("no_proxy", raising=False)
+    _, error = _replay(artifact, "http://app.example.org")
+    code, told, _ = _run(
+        artifact, "http://app.example.org", http_proxy="http://.proxy.example.org:80"
+    )
+
+    assert isinstance(error, CloudError)
+    assert "HTTP_PROXY" in str(error)
+    assert (code, "HTTP_PROXY" in told) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -273,6 +288,9 @@ def test_a_redirect_takes_no_header_along(artifact: Path, monkeypatch: pytest.Mo
         (["app.azurewebsites.net"], "begins with https://"),
         (["https://"], "begins with https://"),
         (["https://app:port"], "begins with https://"),
+        (["https://.azurewebsites.net"], "the name of a host"),
+        (["https://app..azurewebsites.net"], "the name of a host"),
+        ([f"https://{'a' * 64}.azurewebsites.net"], "the name of a host"),
         (["https://app/\n"], "begins with https://"),
         (["https://me:s3cret@app:port"], "begins with https://"),
         (["https://me:s3cret@app"], "--header NAME=VARIABLE"),
