@@ -110,7 +110,6 @@ def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
             _check_end(request, model, attempts)
             _build_planned(attempts, place)
             reuse.keep_artifact(key, place.out)
-            cache.keep_within_limit()
         resolved = resolver_memory.explain_age()
     if said:
         _LOG.info("%s", said)
@@ -129,11 +128,26 @@ def _planning(
     check_place(request)
     cache.read_limit()
     warn_of_room(request.output.folder)
-    with atomic_output.replacing(request.output.folder) as place, _resolving(request):
+    with (
+        _bounding_cache(),
+        atomic_output.replacing(request.output.folder) as place,
+        _resolving(request),
+    ):
         _begin_stage(Stage.RESOLVE)
         model = resolve(request, registry, place.stage("model"))
         _begin_stage(Stage.PLAN)
         yield model, plan(request, model, target), place
+
+
+@contextlib.contextmanager
+def _bounding_cache() -> Iterator[None]:
+    """Have the cache within its limit once the block has ended, well or not; an interrupt ends."""
+    try:
+        yield
+    except Exception:
+        cache.keep_within_limit()
+        raise
+    cache.keep_within_limit()
 
 
 @contextlib.contextmanager

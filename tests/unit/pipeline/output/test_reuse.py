@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from packager.errors import VerificationError
 from packager.pipeline import baseline, build
 from packager.pipeline.output import reuse
 from packager.system import atomic_output, cache
+from packager.system.cache._entries import release_entry
 from packager.types import Provided, make_request
 
 Make = Callable[..., Provided]
@@ -133,6 +135,33 @@ def test_a_build_that_fails_keeps_nothing(
 
     assert not cache.list_entries()
     assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize("ended", ["by auto", "reused", "refused"])
+def test_the_cache_is_kept_within_its_limit_however_a_build_ended(
+    ended: str, provide: Make, stages: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise VerificationError([])
+
+    def fill(folder: Path) -> None:
+        (folder / "file").write_bytes(b"0" * 100_000)
+
+    if ended == "reused":
+        provide()
+    entry = cache.ensure("tools", "old", fill)
+    release_entry(entry)
+    monkeypatch.setenv("PACKAGER_CACHE_MAX_SIZE", "1KB")
+    if ended == "by auto":
+        monkeypatch.setattr(build, "_move_paths", lambda *_: None)
+        build.build(make_request("models:/x/1", out_dir=tmp_path / "dist"), None)  # type: ignore[arg-type]
+    elif ended == "reused":
+        assert provide().reused
+    else:
+        monkeypatch.setattr(build, "_build_planned", refuse)
+        with pytest.raises(VerificationError):
+            provide()
+    assert not entry.exists()
 
 
 def test_where_the_cache_takes_nothing_the_build_is_good_all_the_same(
