@@ -66,6 +66,14 @@ def make_key(attempts: Sequence[BuildPlan]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def describe_request(request: BuildRequest) -> object:
+    """Describe what a request asks for, its files by their content; not where anything lies.
+
+    Raises OSError where one of the files cannot be read.
+    """
+    return _describe(request)
+
+
 def _describe(value: object) -> object:
     """Return any value of a plan as JSON that is the same whenever the value is.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import shlex
 import shutil
 import subprocess
@@ -39,6 +40,9 @@ _END_SECONDS: Final = 10.0
 """Time that an interrupted command has to end by itself."""
 _SHOWN_LINES: Final = 20
 _MOST_LINE: Final = 2000
+_MOST_READ: Final = 1_000_000
+_LINE_END: Final = re.compile(rb"\r?\n|\r(?!\Z)")
+"""A bar of progress is drawn again after a carriage return; at the end, a new line may follow."""
 
 
 class DeploymentFailedError(CloudError):
@@ -55,6 +59,15 @@ class DeployCommand:
     """The same in words, each program where it lies."""
     passed: tuple[str, ...] = ()
     """Names of further variables that they see."""
+
+    def describe(self) -> str:
+        return " && ".join(map(describe_command, self.commands))
+
+
+def describe_command(words: Sequence[str]) -> str:
+    """Name the program alone: an argument may be a password, and a log is read by many."""
+    program, count = Path(words[0]).name, len(words) - 1
+    return f"{program} (with {count} argument{'s'[: count > 1]})" if count else program
 
 
 def parse_commands(following: Following, target: Target) -> DeployCommand:
@@ -90,8 +103,8 @@ def _split_command(text: str) -> tuple[str, ...]:
         words = shlex.split(text)
     except ValueError as error:  # a quote that is not closed
         raise ConfigurationError(
-            f"--deploy-command {text!r} is no command: {error}. Write a program and its arguments."
-        ) from error
+            f"A --deploy-command is no command: {error}. Write a program and its arguments."
+        ) from None  # the text may have a password
     if not words:
         raise ConfigurationError(
             "--deploy-command is empty. Write a program and its arguments, for example "
@@ -139,13 +152,13 @@ def run_commands(
     except OSError as error:
         raise StorageError(f"{log} cannot be written: {error.strerror}.") from error
     for argv in deploy.commands:
-        _LOG.info("Deploying: %s", shlex.join(argv))
+        _LOG.info("Deploying: %s", describe_command(argv))
         output = _Output(log)
         if why := _run_command(argv, folder, env, output, pass_fds):
             lines = "\n".join(f"  {line}" for line in output.tail)
             raise DeploymentFailedError(
-                f"`{shlex.join(argv)}` {why}. What was deployed before still serves, unless these "
-                f"last lines of {log} say otherwise:\n{lines}"
+                f"`{describe_command(argv)}` {why}. What was deployed before still serves, unless "
+                f"these last lines of {log} say otherwise:\n{lines}"
             )
 
 
@@ -162,11 +175,16 @@ class _Output:
         """Say the lines that were written since the last call; half a line only at the end."""
         with self.log.open("rb") as said:
             said.seek(self._read)
-            new = said.read()
-        self._read += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
+            while new := said.read(_MOST_READ):
+                self._read += len(new)
+                *lines, rest = _LINE_END.split(self._rest + new)
+                # of a line that never ends, its beginning
+                self._rest = rest[:_MOST_LINE]
+                self._say(lines)
         if ended and self._rest:
-            lines.append(self._rest)
+            self._say([self._rest])
+
+    def _say(self, lines: Sequence[bytes]) -> None:
         for line in lines:
             text = escape_controls(redact(line.decode(errors="replace")[:_MOST_LINE])).rstrip()
             self.tail.append(text)

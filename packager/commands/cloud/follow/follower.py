@@ -13,9 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol, cast
 
+from packager import __version__
 from packager.commands.cloud.follow.deploy_command import DeployCommand, DeploymentFailedError
 from packager.commands.cloud.follow.state import Deployed, Failed, State, StateFolder, Wanted
 from packager.errors import (
+    ConfigurationError,
     IndexUnavailableError,
     ModelNotFoundError,
     PackagerError,
@@ -25,6 +27,7 @@ from packager.errors import (
 )
 from packager.models.model_uri import Registered
 from packager.models.registry_tags import DeployedTag
+from packager.pipeline.output.inputs import describe_request
 from packager.types import BuildRequest, FollowEvent, change_request
 
 _PASSING: Final = (RegistryUnavailableError, IndexUnavailableError, StorageError, ToolError)
@@ -349,13 +352,18 @@ def write_time(at: float | None) -> str | None:
 
 
 def digest_settings(request: BuildRequest, deploy: DeployCommand) -> str:
-    """Digest all options by which a version is built and deployed; not where the registry is."""
-    neutral = change_request(
-        request, model_uri="", tracking_uri=None, registry_uri=None, out_dir=Path(),
-        reuse=True, refresh=False,
-    )  # fmt: skip
-    told = [asdict(neutral), deploy.texts, deploy.passed]
-    text = json.dumps(told, default=str, sort_keys=True)
+    """Digest all options by which a version is built and deployed; not where the registry is.
+
+    A file counts by its content, and so does packager's version. Raises ConfigurationError for a
+    file that cannot be read.
+    """
+    try:
+        asked = describe_request(change_request(request, model_uri=""))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename} cannot be read: {error.strerror}. Name files that are there."
+        ) from error
+    text = json.dumps([asked, deploy.texts, deploy.passed, __version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

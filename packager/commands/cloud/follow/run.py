@@ -77,7 +77,7 @@ def follow_alias(request: BuildRequest, following: Following, shown: Shown) -> i
             interval_seconds=following.interval_seconds,
             state=folder.read(),
         )
-        shown.tell(_say(model, Event.STARTED, deploys=" && ".join(deploy.texts)))
+        shown.tell(_say(model, Event.STARTED, deploys=deploy.describe()))
         with _listen(following.listen, folder, secret, follower.wake, shown):
             run = follower.follow_once if following.once else follower.follow
             return run(retry=following.retry)

@@ -126,7 +126,8 @@ class StateFolder:
         """Raises ConfigurationError for a state that is not this model's, or no state at all."""
         path = self.root / _STATE
         try:
-            text = path.read_bytes()[: _MOST_BYTES + 1]
+            with path.open("rb") as file:
+                text = file.read(_MOST_BYTES + 1)
         except FileNotFoundError:
             return State()
         except OSError as error:
@@ -175,10 +176,12 @@ class StateFolder:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file that nobody ever sees half written. Raises StorageError."""
+    """Write a file of its owner's that nobody ever sees half written. Raises StorageError."""
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as out:
+        partial.unlink(missing_ok=True)
+        made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(made, "w", encoding="utf-8") as out:
             out.write(text)
             out.flush()
             os.fsync(out.fileno())

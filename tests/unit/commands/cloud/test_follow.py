@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -590,6 +591,31 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
 
     assert folder.read() == state
     assert sorted(each.name for each in tmp_path.iterdir()) == ["follow.json"]
+
+
+def test_a_state_has_what_a_command_printed_and_is_its_owner_s_alone(tmp_path: Path) -> None:
+    (tmp_path / ".follow.json.partial").write_text("left, and open to all")
+    StateFolder(tmp_path, MODEL).write(State())
+
+    assert stat.S_IMODE((tmp_path / "follow.json").stat().st_mode) == 0o600
+
+
+def test_the_content_of_a_file_and_packager_s_version_are_options_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example := tmp_path / "row.json").write_text("[1]")
+    request = make_request("models:/churn@champion", example=example)
+    command = DeployCommand(texts=("true",), commands=(("true",),))
+    digests = [digest_settings(request, command), digest_settings(request, command)]
+    assert len({*digests}) == 1
+    example.write_text("[2]")
+    digests.append(digest_settings(request, command))
+    monkeypatch.setattr(follower_module, "__version__", "999")
+    digests.append(digest_settings(request, command))
+    assert len({*digests}) == 3
+    example.unlink()
+    with pytest.raises(ConfigurationError, match=r"row\.json cannot be read"):
+        digest_settings(request, command)
 
 
 @pytest.mark.parametrize("uri", ["models:/churn/1", "models:/churn/latest", "runs:/a/b", "folder"])

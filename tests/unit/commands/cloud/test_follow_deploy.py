@@ -15,6 +15,7 @@ import pytest
 
 from packager.commands.cloud.follow.deploy_command import (
     DeploymentFailedError,
+    _Output,
     build_environment,
     parse_commands,
     run_commands,
@@ -52,7 +53,7 @@ def test_it_runs_in_the_artifact_s_folder_and_no_shell_reads_it(tmp_path: Path) 
 def test_commands_run_one_after_the_other_until_one_fails(tmp_path: Path) -> None:
     script = write_script(tmp_path / "d", 'echo "$1"; exit "$2"')
     with pytest.raises(
-        DeploymentFailedError, match=r"d second 3` ended with exit code 3"
+        DeploymentFailedError, match=r"`d \(with 2 arguments\)` ended with exit code 3"
     ) as failed:
         run(tmp_path, f"{script} first 0", f"{script} second 3", f"{script} third 0")
 
@@ -71,7 +72,42 @@ def test_what_it_prints_is_said_line_by_line_without_orders_to_the_terminal(
     run(tmp_path, script)
 
     lines = [each.getMessage() for each in caplog.records][1:]
-    assert lines == ["  to https://host/", "  \\x1b[31mred\\x0d", "  \ufffdhalf"]
+    assert lines == ["  to https://host/", "  \\x1b[31mred", "  \ufffdhalf"]
+
+
+def test_arguments_are_in_no_log_and_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "packager")
+    script = write_script(tmp_path / "d", "exit 1")
+    with pytest.raises(DeploymentFailedError) as failed:
+        run(tmp_path, f"{script} --password hunter2 --set db.password=hunter2")
+    with pytest.raises(ConfigurationError) as refused:
+        parse_commands(make("sam --password 'hunter2"), load("aws-lambda"))
+    shown = parse_commands(make(f"{script} hunter2", script), load("aws-lambda")).describe()
+
+    assert shown == "d (with 1 argument) && d"
+    for each in (caplog.text, str(failed.value), str(refused.value)):
+        assert "hunter2" not in each
+
+
+def test_a_line_that_never_ends_takes_no_more_memory_than_one_that_does(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    output = _Output(log)
+    for _ in range(50):
+        with log.open("ab") as out:
+            out.write(b"." * 100_000)
+        output.tell_new()
+        assert len(output._rest) <= 2000
+    with log.open("ab") as out:
+        out.write(b"\r10%\r20%\r\ndone\r")
+    output.tell_new()
+    with log.open("ab") as out:
+        out.write(b"\nlast")
+    output.tell_new(ended=True)
+
+    assert [line[:4] for line in output.tail] == ["....", "10%", "20%", "done", "last"]
 
 
 def test_its_log_is_its_owner_s_alone(tmp_path: Path) -> None:
