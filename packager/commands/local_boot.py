@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, cast
 
-from packager.commands import artifact, template_environment
+from packager.commands import artifact
+from packager.commands.artifact import template_environment
 from packager.environments import interpreters
 from packager.errors import ConfigurationError
 from packager.system.resources import WORKERS

@@ -9,6 +9,7 @@ from pathlib import Path
 from packager import targets
 from packager.commands import artifact
 from packager.commands.artifact.description import read_artifact
+from packager.commands.artifact.template_environment import list_names
 from packager.commands.cloud.stacks import (
     Client,
     MakeClient,
@@ -16,7 +17,6 @@ from packager.commands.cloud.stacks import (
     find_alias,
     make_client,
 )
-from packager.commands.template_environment import list_names
 from packager.errors import ConfigurationError
 from packager.system.atomic_output import MARKER
 from packager.types import ArtifactCheck, Json, Target

@@ -11,7 +11,7 @@ import pytest
 
 from handlers.events import azure_triggers
 from packager import targets
-from packager.commands.template_environment import read_environment
+from packager.commands.artifact.template_environment import read_environment
 from packager.environments import interpreters
 from packager.pipeline.verify.replay import prepare_boot
 from packager.system.resources import TEMPLATES

@@ -16,11 +16,11 @@ import pytest
 from packager.commands import artifact as artifacts
 from packager.commands import console
 from packager.commands.artifact.integrity import verify_artifact
+from packager.commands.artifact.template_environment import read_environment
 from packager.commands.cloud.stacks import read_stack_name
 from packager.commands.inspect import inspect_artifact, summarize_artifact
 from packager.commands.local_boot import read_sent
 from packager.commands.targets.workload import Workload
-from packager.commands.template_environment import read_environment
 from packager.deployments import _artifact
 from packager.deployments._errors import DeploymentError
 from packager.errors import ModelFormatError, PackagerError

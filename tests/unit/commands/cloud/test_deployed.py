@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from packager import targets
 from packager.cli import app
+from packager.commands.artifact.template_environment import read_environment
 from packager.commands.cloud.deployed import compare_deployed
-from packager.commands.template_environment import read_environment
 from packager.errors import CloudError, ConfigurationError, ModelFormatError
 from packager.pipeline.emit import emit
 from packager.pipeline.package import package

@@ -9,9 +9,9 @@ import pytest
 
 from handlers.events import aws_sources, destinations
 from packager import targets
-from packager.commands import local_boot, template_environment
-from packager.commands.artifact import Built
-from packager.commands.template_environment import list_names, read_environment
+from packager.commands import local_boot
+from packager.commands.artifact import Built, template_environment
+from packager.commands.artifact.template_environment import list_names, read_environment
 from packager.errors import ConfigurationError, ModelFormatError
 from packager.targets.hosts import HOSTS
 from packager.types import Front, HostKind
