@@ -251,6 +251,12 @@ class IntegrityError(PackagerError):
         )
 
 
+class DifferenceError(PackagerError):
+    """Two artifacts differ by more than `packager diff --fail-on` allows."""
+
+    exit_code = 13
+
+
 class UntrustedTypesError(ModelFormatError):
     def __init__(self, types: str) -> None:
         super().__init__(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 from packager.commands import artifact
-from packager.commands.artifact.description import find_inside
+from packager.commands.artifact.recorded_requests import find_recorded
 from packager.errors import CloudError, ConfigurationError, ModelFormatError
 from packager.pipeline.answers.comparison import split_differences
 from packager.pipeline.answers.over_http import Endpoint, EndpointError, UsageError, read_headers
 from packager.pipeline.answers.recorded import Found, ask_again
 from packager.system import process
-
-_PLACES: Final = ("replay/replay.jsonl", "rollout/replay.jsonl")
 
 
 class ReplayResult(Found):
@@ -53,10 +50,8 @@ def replay_deployed(
 
 
 def _find_recorded(folder: Path) -> Path:
-    built = artifact.read(folder)
-    for name in _PLACES:
-        if (found := find_inside(built.home, name)) is not None:
-            return found
+    if (found := find_recorded(artifact.read(folder).home)) is not None:
+        return found
     raise ConfigurationError(
         f"{folder} has no recorded requests. An artifact for azure-functions or gpu-container has "
         "them if it is proven, one for AWS if it was built with --rollout: build it again."

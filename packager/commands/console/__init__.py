@@ -1,5 +1,6 @@
 """Output for a person: progress on stderr, results on stdout."""
 
+from packager.commands.console.differences import show_difference
 from packager.commands.console.facts import show_facts
 from packager.commands.console.interruption import (
     change_outside,
@@ -35,6 +36,7 @@ __all__ = [
     "show_cache",
     "show_checked",
     "show_demo",
+    "show_difference",
     "show_error",
     "show_facts",
     "show_inspection",

@@ -42,6 +42,7 @@ LINES: dict[str, tuple[str, ...]] = {
         "build runs:/{run}/model -o {out} --tracking-uri {uri}",
         "build models:/churn/1 -o {out} --tracking-uri {uri} --registry-uri {uri} --engine auto",
     ),
+    "diff": ("diff models:/churn/1 models:/churn@champion",),
     "serve": ("serve models:/churn/1", "serve models:/churn@champion --registry-uri {uri}"),
 }
 """Lines that read a model of the registry, which lies where MLflow looks by default."""
