@@ -17,7 +17,8 @@ _SEEDS = (("random", "seed"), ("numpy.random", "seed"), ("torch", "seed"))
 
 def register() -> None:
     """Have the runtime draw new seeds in each copy, before its first invocation."""
-    # AWS's runtimes have it, and so has any image that has AWS's runtime client
+    # AWS's runtimes have it, and so has AWS's runtime client for Python 3.9 and later: an image of
+    # an older one is not built to start from a snapshot
     __import__("snapshot_restore_py").register_after_restore(draw_seeds)
 
 

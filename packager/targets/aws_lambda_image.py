@@ -14,13 +14,15 @@ from packager.targets import aws_lambda
 from packager.types import Deployment, Runtime, Target
 
 NAME: Final = "aws-lambda-image"
+_HOOKS: Final = "snapshot_restore_py*"
+"""What a runtime client that starts from snapshots comes with."""
 
 
 def target(facts_dir: Path | None = None) -> Target:
     """Return the target.
 
     An image starts from a snapshot too. AWS's own bases of Python 3.12 and later need nothing for
-    it, others a label:
+    it, others a label, and a runtime client that runs the hooks of a restore:
     https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-custom.html
     """
     function = aws_lambda.target(facts_dir)
@@ -54,7 +56,14 @@ def _list_runtimes(function: Target, facts_dir: Path | None) -> tuple[Runtime, .
     named = {runtime.python_minor for runtime in own}
     managed = [each for each in function.runtimes if each.python_minor not in named]
     labelled = [
-        each if each.snapstart else replace(each, snapstart=True, snapstart_by_label=True)
+        replace(each, snapstart=True, snapstart_by_label=True)
+        if not each.snapstart and _has_hooks(each)
+        else each
         for each in (*own, *managed)
     ]
     return tuple(sorted(labelled, key=lambda each: facts.read_minor(each.python_minor)))
+
+
+def _has_hooks(runtime: Runtime) -> bool:
+    """Say if the client that calls a function of it runs hooks: AWS's own does on its bases."""
+    return not runtime.brings_client or _HOOKS in runtime.keep

@@ -38,6 +38,10 @@ sys.path[:] = path
 main(sys.argv)
 """
 SNAPSHOT_TAKEN: Final = "The snapshot would be taken here"
+_NO_HOOKS: Final = (
+    "This runtime client runs no hooks of a restore: a function under it cannot start from a "
+    "snapshot (SnapStart)."
+)
 _SNAPSHOT_CLIENT: Final = f"""
 import os, sys
 # the emulator sets it too, to what it can do itself
@@ -49,9 +53,12 @@ if "{{own}}":
 from {_CLIENT} import lambda_runtime_client as client
 from {_CLIENT}.__main__ import main
 sys.path[:] = path
-for found in vars(client).values():
-    if "restore_next" in getattr(found, "__dict__", {{}}):
-        found.restore_next = lambda self: print("{SNAPSHOT_TAKEN}", flush=True)
+named = vars(client).values()
+callers = [each for each in named if "restore_next" in getattr(each, "__dict__", {{}})]
+if not callers:
+    sys.exit("{_NO_HOOKS}")
+for found in callers:
+    found.restore_next = lambda self: print("{SNAPSHOT_TAKEN}", flush=True)
 main(sys.argv)
 """
 """AWS's emulator does not answer `GET /runtime/restore/next`, the call that returns in a restored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -156,6 +157,26 @@ if os.path.exists("fails"):
 def handler(event, context):
     return {"said": said, "type": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]}
 """
+
+
+@pytest.mark.parametrize(("hooks", "said"), [("restore_next = None", "started"), ("", "no hooks")])
+def test_a_client_without_hooks_does_not_start_from_a_snapshot(
+    tmp_path: Path, hooks: str, said: str
+) -> None:
+    client = tmp_path / "awslambdaric"
+    client.mkdir()
+    (client / "__init__.py").touch()
+    (client / "lambda_runtime_client.py").write_text(f"class Client:\n    next = None\n    {hooks}")
+    (client / "__main__.py").write_text("def main(argv):\n    print('started')")
+    argv = parts.list_client_arguments(tmp_path, "app.handler", brought=True, snapshot=True)
+
+    done = subprocess.run(
+        [sys.executable, *argv], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert said in done.stdout + done.stderr
+    assert (done.returncode == 0) is bool(hooks)
+    assert ("started" in done.stdout) is bool(hooks)
 
 
 @pytest.mark.slow

@@ -129,6 +129,20 @@ def test_an_image_on_another_base_says_that_it_may_start_from_a_snapshot(
     assert sam.parse(template)["Parameters"]["SnapStart"]["Default"] == "PublishedVersions"
 
 
+@pytest.mark.parametrize("asked", [None, _PINNED])
+def test_an_image_whose_client_has_no_hooks_does_not_start_from_a_snapshot(
+    tmp_path: Path, asked: str | None
+) -> None:
+    """The last runtime client for Python 3.8 is of before SnapStart."""
+    _emitted(tmp_path, _plan("3.8", base_image=asked))
+    out = tmp_path / "out"
+
+    assert "snapstart" not in (out / "Dockerfile").read_text(encoding="utf-8").lower()
+    template = sam.parse((out / "template.yaml").read_text(encoding="utf-8"))
+    assert "SnapStart" not in template["Parameters"]
+    assert "SnapStart" not in template["Resources"]["Function"]["Properties"]
+
+
 def test_the_base_counts_against_the_ceiling() -> None:
     plan = _plan()
     base = plan.target.deployment.base_image
