@@ -52,7 +52,10 @@ class Metrics:
             }
         )
         self._requests = Counter(
-            "requests", "Requests answered", ["route", "status"], registry=registry
+            "requests",
+            "Requests answered; those refused for their token have the route token",
+            ["route", "status"],
+            registry=registry,
         )
         seconds = partial(Histogram, registry=registry, buckets=_SECONDS)
         self._latency = seconds(
@@ -92,8 +95,12 @@ class Metrics:
     def count_shed(self, reason: str) -> None:
         self._shed.labels(reason).inc()
 
-    def record_answer(self, route: str, status: int, seconds: float) -> None:
+    def count_answer(self, route: str, status: int) -> None:
+        """Count one that took no time of this server: it is none of the latencies."""
         self._requests.labels(route, str(status)).inc()
+
+    def record_answer(self, route: str, status: int, seconds: float) -> None:
+        self.count_answer(route, status)
         self._latency.labels(route).observe(seconds)
 
     def record_start(

@@ -238,7 +238,7 @@ class Service:
         self.metrics.count_shed(reason)
 
     def count_refused_token(self, status: int) -> None:
-        self.metrics.record_answer("token", status, 0.0)
+        self.metrics.count_answer("token", status)
 
     async def off_loop(self, work: Callable[[], object], size_bytes: int) -> object:
         """`work` for a body of so many bytes, without holding up the other requests."""
