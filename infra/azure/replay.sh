@@ -18,6 +18,8 @@ for program in python3 az; do
 done
 
 auth=${HTTP_AUTH:-key}
+# by which users come; a pipeline comes by its service principal
+cli=04b07795-8ddb-461a-bbee-02f9e1bf7b46
 if [ "$auth" != entra ]; then
   REPLAY_KEY=$(az functionapp keys list --resource-group "$RESOURCE_GROUP" --name "$FUNCTION_APP_NAME" \
     --query functionKeys.default --output tsv)
@@ -25,7 +27,12 @@ if [ "$auth" != entra ]; then
   set -- "$@" --header x-functions-key=REPLAY_KEY
 fi
 if [ "$auth" != key ]; then
-  REPLAY_TOKEN="Bearer $(az account get-access-token --resource "$ENTRA_AUDIENCE" --query accessToken --output tsv)"
+  token=$(az account get-access-token --resource "$ENTRA_AUDIENCE" --query accessToken --output tsv) || {
+    echo "No token for $ENTRA_AUDIENCE, which the check of the deployed app brings. For a user, the app registration has to" >&2
+    echo "authorize the Azure CLI, client $cli (Expose an API). To leave the check out: azd env set REPLAY off" >&2
+    exit 1
+  }
+  REPLAY_TOKEN="Bearer $token"
   export REPLAY_TOKEN
   set -- "$@" --header authorization=REPLAY_TOKEN
 fi
@@ -33,6 +40,9 @@ fi
 # functions and keys of a new app are known everywhere after a minute or so
 if ! python3 replay/replay_check.py "$FUNCTION_APP_URL" --settle 120 "$@"; then
   echo "$FUNCTION_APP_NAME is deployed, and it was not shown to answer as the registered model does: see above." >&2
+  if [ "$auth" != key ]; then
+    echo "If it answered 401 or 403: entraAllowedClients has to name the client that asked, $cli (Azure CLI) for a user." >&2
+  fi
   echo "To go back, run 'azd deploy' in the folder of the artifact that was deployed before." >&2
   exit 1
 fi

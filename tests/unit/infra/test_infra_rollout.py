@@ -403,6 +403,23 @@ def test_an_app_that_answers_otherwise_fails_the_deployment_and_the_way_back_is_
     assert "azd deploy" in done.stderr
 
 
+def test_an_app_that_asks_for_tokens_names_the_client_that_it_has_to_allow(shell: _Shell) -> None:
+    refused = _deploy_azure(shell, HTTP_AUTH="entra", PASSES="no")
+    (shell.home / "bin" / "az").write_text("#!/bin/sh\nexit 1\n")
+    untold = _deploy_azure(shell, HTTP_AUTH="entra")
+    keyed = _deploy_azure(shell, HTTP_AUTH="key")
+
+    assert [each.returncode for each in (refused, untold, keyed)] == [1, 1, 1]
+    assert "entraAllowedClients has to name" in refused.stderr
+    assert "No token for api://client" in untold.stderr
+    assert "REPLAY off" in untold.stderr
+    for said in (refused.stderr, untold.stderr):
+        assert "04b07795-8ddb-461a-bbee-02f9e1bf7b46" in said
+    assert "04b07795" not in keyed.stderr
+    # a token that was not given is not asked with
+    assert untold.stdout == ""
+
+
 def test_a_machine_without_a_program_is_told_which_it_needs(shell: _Shell) -> None:
     (shell.home / "bin" / "az").unlink()
     (shell.home / "bin" / "sh").symlink_to("/bin/sh")
