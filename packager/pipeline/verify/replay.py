@@ -142,7 +142,7 @@ def _start_from_snapshot(
 ) -> tuple[str, tuple[Finding, ...]]:
     """Start it once more as SnapStart would, and compare one answer by each way in.
 
-    ("", findings) where something is wrong already, where its runtime is not started from
+    ("", findings) where something is wrong already or then, where its runtime is not started from
     snapshots, or where nothing was answered that can be compared.
     """
     answered = zip(probes, answers, strict=True)
@@ -161,11 +161,10 @@ def _start_from_snapshot(
                 break
             compared = compare_answer(probe, expected, answer, trial.measure).finding
             found += [] if compared is None else [compared]
-    said = "Started as from a snapshot (SnapStart): "
-    ways = " and ".join(sorted(chosen))
-    return f"its hooks ran, and {ways} answered the same", tuple(
-        replace(finding, message=f"{said}{finding.message}") for finding in found
-    )
+    if found:
+        said = "Started as from a snapshot (SnapStart): "
+        return "", tuple(replace(each, message=f"{said}{each.message}") for each in found)
+    return f"its hooks ran, and {' and '.join(sorted(chosen))} answered the same", ()
 
 
 def _ask_with_details(plan: BuildPlan, folder: Path, call: Call) -> Answered | None:
@@ -212,7 +211,9 @@ def _deliver_all(
             findings += compare_message(source, came, wanted, trial.measure)
     except EmulatorError as error:
         return "", (*findings, stopped.name_gone("a message", error))
-    return f"one message each by {', '.join(sources)}: answered as over HTTP", findings
+    if findings:
+        return "", findings
+    return f"one message each by {', '.join(sources)}: answered as over HTTP", ()
 
 
 def _deliverable(probe: Probe, recorded: Recorded) -> tuple[bytes, object] | None:

@@ -235,6 +235,7 @@ def test_another_answer_after_a_restore_is_found(wrong: Answered, said: str, run
     (finding, *_) = found.findings
     assert finding.message.startswith("Started as from a snapshot (SnapStart): ")
     assert said in finding.message
+    assert found.replay.snapshot == ""
 
 
 def test_a_runtime_without_snapshots_is_started_once(run: Run) -> None:
@@ -344,10 +345,10 @@ def test_no_source_is_asked_where_none_is_named_or_something_differs(
 def test_a_message_that_is_not_answered_as_a_request_is_a_finding(
     came: Delivered, said: str, run: Run
 ) -> None:
-    (found,) = run(
-        FakeHost(answered(), came), (probe(), recorded()), plan=events_plan("sqs")
-    ).findings
+    done = run(FakeHost(answered(), came), (probe(), recorded()), plan=events_plan("sqs"))
+    (found,) = done.findings
     assert found.message.startswith(said)
+    assert done.replay.doors == ""
 
 
 @pytest.mark.parametrize(
