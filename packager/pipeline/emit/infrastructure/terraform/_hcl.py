@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, TypeAlias
 
 _INDENT: Final = "  "
@@ -17,6 +18,8 @@ _LINE: Final = 90
 _OPERAND: Final = 60
 """Longest list or choice on one line."""
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_MARKS: Final = re.compile(r"\$+\Z")
+"""Text that would make text of an expression that follows: $${ is no expression."""
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -192,9 +195,14 @@ def _render_filter(value: Value, depth: int) -> str:
 def _render_template(parts: Sequence[Value]) -> str:
     if len(parts) == 1 and not isinstance(parts[0], str):
         return render_line(parts[0])
-    texts = (
-        _escape(part) if isinstance(part, str) else f"${{{render_line(part)}}}" for part in parts
-    )
+    texts: list[str] = []
+    for literal, group in groupby(parts, lambda part: isinstance(part, str)):
+        if literal:
+            texts.append(_escape("".join(map(str, group))))
+            continue
+        if texts:
+            texts[-1] = _MARKS.sub(r'${"\g<0>"}', texts[-1])
+        texts += [f"${{{render_line(part)}}}" for part in group]
     return f'"{"".join(texts)}"'
 
 

@@ -10,6 +10,7 @@ from packager.pipeline.emit.infrastructure.terraform._hcl import (
     Attribute,
     Block,
     Code,
+    Template,
     quote,
     render,
     render_file,
@@ -36,6 +37,25 @@ from packager.pipeline.emit.infrastructure.terraform._variables import rename_pa
 def test_text_is_quoted(text: str, quoted: str) -> None:
     assert quote(text) == quoted
     assert hcl2.loads(f"x = {quoted}\n")["x"] == quoted
+
+
+@pytest.mark.parametrize(
+    ("parts", "rendered"),
+    [
+        (("a", Code("var.x"), "b"), '"a${var.x}b"'),
+        # "a$${var.x}" is no expression
+        (("a$", Code("var.x")), '"a${"$"}${var.x}"'),
+        (("a$$", Code("var.x"), "$"), '"a${"$$"}${var.x}$"'),
+        (("a%", Code("var.x"), Code("var.y")), '"a%${var.x}${var.y}"'),
+        # and what two texts make together is one
+        (("a$", "{b}", Code("var.x")), '"a$${b}${var.x}"'),
+        (("a%", "{b}"), '"a%%{b}"'),
+    ],
+)
+def test_text_before_an_expression_leaves_it_one(
+    parts: tuple[str | Code, ...], rendered: str
+) -> None:
+    assert render(Template(parts)) == rendered
 
 
 def test_signs_stand_below_each_other_where_lines_are_neighbours() -> None:
