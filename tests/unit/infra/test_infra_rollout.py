@@ -22,16 +22,25 @@ from tests.unit.infra.test_infra_gpu import SERVER, inference_service, validate
 
 GPU = resources.INFRA / "gpu"
 IMAGE = f"registry.example.org/churn@sha256:{'ab' * 32}"
-STAND_IN = """#!{python}
+STAND_IN = """#!{python} -IS
 import json, os, sys
 from pathlib import Path
 home = Path(os.environ["HOME_OF_TEST"])
 name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
 text = sys.stdin.read() if arguments[-2:] == ["-f", "-"] else ""
-with (home / "asked.jsonl").open("a") as file:
-    file.write(json.dumps({{"name": name, "arguments": arguments, "text": text}}) + "\\n")
+first, last = map(int, os.environ["FAILS"].split("-"))
+path = home / "asked.jsonl"
+number = len(path.read_text().splitlines()) + 1 if path.exists() else 1
+fails = first <= number <= last or (arguments[-2:] == ["-f", "-"] and not text)
+with path.open("a") as file:
+    asked = {{"name": name, "arguments": arguments, "text": text, "fails": fails}}
+    file.write(json.dumps(asked) + "\\n")
+if fails:
+    sys.exit(f"{{name}}: the connection was lost")
 answers = json.loads((home / "answers.json").read_text())
 line = " ".join([name, *arguments])
+if "--dry-run=client" in line:
+    print("kind: Dry")
 for number, (part, given) in enumerate(answers):
     if part in line:
         # each answer but the last is given once
@@ -41,7 +50,8 @@ for number, (part, given) in enumerate(answers):
         break
 """
 CHECK = """import json, os, sys
-print(json.dumps({"argv": sys.argv[1:], "secret": os.environ.get("REPLAY_INVOKER")}))
+names = ("REPLAY_INVOKER", "REPLAY_TOKEN")
+print(json.dumps({"argv": sys.argv[1:], "secrets": [os.environ.get(name) for name in names]}))
 sys.exit(int(os.environ["CHECK_ENDS_WITH"]))
 """
 
@@ -75,6 +85,7 @@ class _Shell:
             "HOME_OF_TEST": str(self.home),
             "POLL_SECONDS": "0",
             "CHECK_ENDS_WITH": "0" if passes else "1",
+            "FAILS": "0-0",
         }
         return subprocess.run(
             ["sh", script, *words],
@@ -111,13 +122,15 @@ TRAFFIC = [
     {"revisionName": "model-1", "percent": 100, "url": "https://model.run.app"},
     {"revisionName": "model-2", "tag": "candidate", "url": "https://candidate---model.run.app"},
 ]
+CREATED = "jsonpath={.status.components.predictor.latestCreatedRevision}"
+READY = "jsonpath={.status.components.predictor.latestReadyRevision}"
 ANSWERS = {
-    "jsonpath={.status.components.predictor.latestCreatedRevision}": [
+    CREATED: [
         "model-1",
         "model-1",
         "model-2",
     ],
-    "jsonpath={.status.components.predictor.latestReadyRevision}": ["model-1", "model-2"],
+    READY: ["model-1", "model-2"],
     "get job model-replay": ["", "Complete"],
     "run services describe": [json.dumps({"status": {"traffic": TRAFFIC}})],
     "print-identity-token": ["identity"],
@@ -213,16 +226,119 @@ def test_the_job_of_kserve_asks_the_tag_and_waits_for_the_new_revision(shell: _S
 
 
 def test_kserve_without_a_new_revision_asks_nothing(shell: _Shell) -> None:
-    answers = {**ANSWERS, "predictor.latestCreatedRevision}": ["model-1"]}
+    answers = {**ANSWERS, CREATED: ["model-1"]}
 
     done = shell.run(
         ROLLOUTS["kserve"], str(shell.artifact), IMAGE, "10", answers=answers, WAIT_SECONDS="0"
     )
 
     assert done.returncode == 1
-    assert "No new revision became ready" in done.stderr
+    assert "did not become ready" in done.stderr
+    assert "The new version gets no traffic." in done.stderr
     assert shell.list_lines("Job") == []
     assert shell.list_lines(MOVES["kserve"]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROLLOUTS)
+@pytest.mark.parametrize("often", ["once", "from then on"])
+def test_a_call_that_fails_moves_no_traffic_to_what_was_not_asked(
+    name: str, often: str, tmp_path: Path
+) -> None:
+    def roll_out(home: Path, fails: str) -> tuple[_Shell, subprocess.CompletedProcess[str]]:
+        home.mkdir()
+        shell = _Shell(home)
+        words = [str(shell.artifact), IMAGE, "10"]
+        variables = {"REGION": "r", "WAIT_SECONDS": "3", "JOB_SECONDS": "3", "POLL_SECONDS": "1"}
+        answers = {
+            **ANSWERS,
+            CREATED: ["model-1", "model-2"],
+            READY: ["model-2"],
+            "get job model-replay": ["Complete"],
+        }
+        variables["PATH"] = f"{home / 'bin'}:{os.environ['PATH']}"
+        (home / "bin" / "sleep").symlink_to("/bin/true")
+        return shell, shell.run(ROLLOUTS[name], *words, answers=answers, FAILS=fails, **variables)
+
+    whole, done = roll_out(tmp_path / "whole", "0-0")
+    assert done.returncode == 0, done.stderr
+    # by the calls' own numbers: each may be the one that fails
+    for number in range(1, len(whole.asked) + 1):
+        last = number if often == "once" else 1000
+        shell, done = roll_out(tmp_path / str(number), f"{number}-{last}")
+
+        moved = [
+            each
+            for each in shell.asked
+            if MOVES[name] in " ".join(each["arguments"]) and not each["fails"]
+        ]
+        assert bool(moved) == (done.returncode == 0), (number, done.stderr)
+        if moved:
+            assert moved == shell.asked[-1:]
+            assert done.stdout.count('"argv"') + len(shell.list_lines("logs job/")) == 1
+        else:
+            assert done.stderr
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_a_call_that_fails_is_no_new_revision(number: int, shell: _Shell) -> None:
+    done = shell.run(
+        ROLLOUTS["kserve"],
+        *(str(shell.artifact), IMAGE, "10"),
+        answers={**ANSWERS, CREATED: ["model-1"]},
+        FAILS=f"{number}-{number}",
+        WAIT_SECONDS="0",
+    )
+
+    assert done.returncode == 1
+    assert shell.list_lines("Job") == []
+    assert shell.list_lines(MOVES["kserve"]) == []
+
+
+PRESENT = {
+    "predictor.containers[0].image}": [IMAGE],
+    CREATED: ["model-2"],
+    READY: ["model-2"],
+    "get job model-replay": ["Complete"],
+}
+
+
+@pytest.mark.parametrize("percent", ["50", "100"])
+def test_a_canary_in_kserve_keeps_its_share_until_it_gets_more(percent: str, shell: _Shell) -> None:
+    done = shell.run(
+        ROLLOUTS["kserve"],
+        *(str(shell.artifact), IMAGE, percent),
+        answers=PRESENT,
+        WAIT_SECONDS="0",
+    )
+
+    assert done.returncode == 0, done.stderr
+    (patched,) = shell.list_lines(" patch ")
+    assert f'canaryTrafficPercent","value":{percent}' in patched
+    assert patched.endswith('"remove","path":"/spec/predictor/canaryTrafficPercent"}]') == (
+        percent == "100"
+    )
+
+
+def test_a_canary_in_kserve_that_fails_its_check_is_left_and_the_way_out_is_said(
+    shell: _Shell,
+) -> None:
+    answers = {**PRESENT, "get job model-replay": ["Failed"]}
+
+    done = shell.run(ROLLOUTS["kserve"], str(shell.artifact), IMAGE, "50", answers=answers)
+
+    assert done.returncode == 1
+    assert shell.list_lines(" patch ") == []
+    assert "keeps the share that it has" in done.stderr
+    assert "gets no traffic" not in done.stderr
+    assert '"path":"/spec/predictor/canaryTrafficPercent","value":0' in done.stderr
+
+
+def test_the_share_goes_to_the_image_that_was_asked_alone(shell: _Shell) -> None:
+    shell.run(ROLLOUTS["kserve"], str(shell.artifact), IMAGE, "10", answers=ANSWERS)
+
+    test = f'"op":"test","path":"/spec/predictor/containers/0/image","value":"{IMAGE}"'
+    assert test in shell.list_lines(" patch ")[-1]
 
 
 def test_all_traffic_takes_the_canary_away_in_kserve(shell: _Shell) -> None:
@@ -238,11 +354,105 @@ def test_cloud_run_is_asked_at_its_tag_with_a_token_that_no_argument_has(shell: 
 
     told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
     assert told["argv"][0] == "https://candidate---model.run.app"
-    assert told["secret"] == "Bearer identity"
+    assert told["secrets"] == ["Bearer identity", None]
     assert "identity" not in " ".join(told["argv"])
     (deployed,) = shell.list_lines("run deploy")
     assert "--no-traffic" in deployed
     assert "--tag candidate" in deployed
+
+
+def _describe(**shares: int) -> str:
+    """Write the traffic as gcloud does: a tag is a target of its own, without a share."""
+    named = [{"revisionName": name, "percent": share} for name, share in shares.items()]
+    tagged = {"revisionName": "two", "tag": "candidate", "url": "https://candidate---model.run.app"}
+    return json.dumps({"status": {"traffic": [*named, tagged]}})
+
+
+def test_an_earlier_candidate_of_cloud_run_loses_its_share_before_its_tag(shell: _Shell) -> None:
+    described = [_describe(one=90, two=10), _describe(one=100), _describe(one=100)]
+    answers = {**ANSWERS, "run services describe": described}
+
+    done = shell.run(
+        ROLLOUTS["cloud-run"], str(shell.artifact), IMAGE, "10", answers=answers, REGION="r"
+    )
+
+    assert done.returncode == 0, done.stderr
+    lines = shell.list_lines()
+    (cleared,) = shell.list_lines("--to-tags candidate=0")
+    (deployed,) = shell.list_lines("run deploy")
+    assert lines.index(cleared) < lines.index(deployed)
+    assert "--to-revisions one=100" in done.stdout
+
+
+def test_the_way_back_in_cloud_run_names_what_serves(shell: _Shell) -> None:
+    answers = {**ANSWERS, "run services describe": [_describe(two=100)]}
+
+    done = shell.run(
+        ROLLOUTS["cloud-run"], str(shell.artifact), IMAGE, "10", answers=answers, REGION="r"
+    )
+
+    # a candidate with all requests is the version that serves: it keeps them
+    assert shell.list_lines("--to-tags candidate=0") == []
+    assert (
+        "Back: gcloud run services update-traffic model --region r --to-revisions two=100"
+        in done.stdout
+    )
+
+
+def test_cloud_run_is_asked_with_the_server_s_own_token_too(shell: _Shell) -> None:
+    done = shell.run(
+        ROLLOUTS["cloud-run"],
+        *(str(shell.artifact), IMAGE, "10"),
+        answers=ANSWERS,
+        REGION="r",
+        REPLAY_TOKEN="s3cr3t",
+    )
+
+    told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    assert "authorization=REPLAY_TOKEN" in told["argv"]
+    assert told["secrets"] == ["Bearer identity", "Bearer s3cr3t"]
+    assert "s3cr3t" not in " ".join([*told["argv"], *shell.list_lines()])
+
+
+@pytest.mark.parametrize("name", ["kserve", "gateway"])
+@pytest.mark.parametrize("token", ["", "s3cr3t"])
+def test_the_job_gets_a_token_by_a_secret(name: str, token: str, shell: _Shell) -> None:
+    words = [str(shell.artifact), IMAGE, "10"]
+    done = shell.run(ROLLOUTS[name], *words, answers=ANSWERS, REPLAY_TOKEN=token)
+
+    assert done.returncode == 0, done.stderr
+    (text,) = [each["text"] for each in shell.asked if "kind: Job" in each["text"]]
+    job = yaml.safe_load(text)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert ("authorization=REPLAY_TOKEN" in container["command"]) == bool(token)
+    assert container["command"][-2:] == ["--timeout", "900"]
+    (variable,) = container["env"]
+    named = job["metadata"]["name"]
+    assert variable["valueFrom"]["secretKeyRef"]["name"] == named
+    assert len(shell.list_lines(f"create secret generic {named}")) == bool(token)
+    assert "s3cr3t" not in " ".join([*shell.list_lines(), text])
+    (removed,) = shell.list_lines("delete configmap,secret", named)
+    assert shell.list_lines().index(removed) > shell.list_lines().index(
+        shell.list_lines("logs job/")[0]
+    )
+    assert validate(job)
+
+
+def test_rollouts_of_a_namespace_have_jobs_of_their_own(shell: _Shell) -> None:
+    other = IMAGE.replace("ab", "cd")
+    for service, image in (("churn", IMAGE), ("churn", other), ("fraud", IMAGE), ("a" * 63, IMAGE)):
+        words = [str(shell.artifact), image, "10"]
+        # each answer is given once
+        shell.run(ROLLOUTS["kserve"], *words, answers=ANSWERS, SERVICE=service)
+
+    jobs = [yaml.safe_load(each["text"]) for each in shell.asked if "kind: Job" in each["text"]]
+    names = [job["metadata"]["name"] for job in jobs]
+    assert len(set(names)) == 4
+    assert all(len(name) <= 63 for name in names)
+    for job, name in zip(jobs, names, strict=True):
+        (volume,) = job["spec"]["template"]["spec"]["volumes"]
+        assert volume["configMap"]["name"] == name
+        assert len(shell.list_lines(f"create configmap {name} ")) == 1
 
 
 def test_a_region_that_is_not_set_is_asked_for(shell: _Shell) -> None:
