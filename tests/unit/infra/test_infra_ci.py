@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -100,3 +103,73 @@ def test_runs_of_a_recipe_wait_for_each_other() -> None:
     assert gitlab["follow"]["resource_group"]
     assert gitlab["follow"]["interruptible"] is False
     assert azure["lockBehavior"] == "sequential"
+
+
+@pytest.mark.parametrize("name", ["azure-pipelines.yml", "github-actions.yml"])
+@pytest.mark.parametrize(("plan", "ends"), [('{"locks_sha256": "abc"}', 0), ("{}", 1)])
+def test_a_plan_without_a_digest_fails_its_step(
+    name: str, plan: str, ends: int, tmp_path: Path
+) -> None:
+    found = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+    (script,) = [text for text in list_texts(found) if "locks_sha256" in text and "\n" in text]
+    (tmp_path / "bin").mkdir()
+    # jq reads one name here, and ends with an error for null as -e asks
+    programs = {
+        "packager": f"echo '{plan}'",
+        "jq": (
+            """sed -n 's/.*"locks_sha256": "\\(.*\\)".*/\\1/p' plan.json | grep . ||"""
+            " { echo null; exit 1; }"
+        ),
+    }
+    for each, body in programs.items():
+        path = tmp_path / "bin" / each
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+    output = tmp_path / "output"
+
+    # GitHub's shell has -e; on Azure the script sets it
+    done = subprocess.run(
+        ["bash", "-e", "-c", script] if name.startswith("github") else ["bash", "-c", script],
+        cwd=tmp_path,
+        env={
+            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "GITHUB_OUTPUT": str(output),
+            "MODEL": "models:/churn@champion",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    written = done.stdout + (output.read_text() if output.exists() else "")
+    assert done.returncode == ends, done.stderr
+    assert ("abc" in written) == (ends == 0)
+    assert "null" not in written
+
+
+def test_what_may_use_the_deploy_role_is_named_exactly() -> None:
+    for name in RECIPES:
+        found = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+        for text in list_texts(found):
+            assert not re.match(r"[\w-]+/[\w-]+@(?![0-9a-f]{40}$)", text), text
+            for line in text.splitlines():
+                assert not re.search(r"aws-sam-cli(?!==\d)", line), line
+                if re.search(r"curl .*\|", line):
+                    assert re.search(r"--version \d", line)
+                    assert "pipefail" in text
+
+
+def test_a_job_with_other_packages_begins_with_a_cache_that_some_job_stores() -> None:
+    gitlab = yaml.safe_load((FOLDER / "gitlab-ci.yml").read_text(encoding="utf-8"))
+    caches = gitlab["follow"]["cache"]
+
+    # GitLab's keys are no prefixes
+    stored = {each["key"] for each in caches if each.get("policy", "pull-push") != "pull"}
+    assert {key for each in caches for key in each.get("fallback_keys", [])} <= stored
+    assert len({str(each["paths"]) for each in caches}) == 1
+
+
+def test_the_lock_that_azure_needs_is_asked_for() -> None:
+    for name in ("azure-pipelines.yml", "README.md"):
+        assert "Exclusive Lock" in (FOLDER / name).read_text(encoding="utf-8")

@@ -649,3 +649,40 @@ def test_the_check_is_left_out_by_name_alone(shell: _Shell) -> None:
     assert done.returncode == 0
     assert "was not asked" in done.stderr
     assert shell.asked == []
+
+
+# --- what the pages say
+
+PAGES = {
+    path: path.read_text(encoding="utf-8")
+    for path in (
+        *resources.INFRA.glob("*/README.md"),
+        resources.INFRA.parent / "docs" / "guides" / "rollout.md",
+    )
+}
+
+
+def _list_commands(word: str) -> list[str]:
+    return [
+        line
+        for text in PAGES.values()
+        for line in text.splitlines()
+        if line.startswith("    ") and word in line
+    ]
+
+
+def test_a_deployment_to_live_runs_only_after_the_check() -> None:
+    lines = _list_commands("azd deploy")
+
+    assert len(lines) == 2
+    assert all("-e check" in line.split(" && azd deploy")[0] for line in lines)
+
+
+def test_a_rollout_is_called_by_a_path_that_is_there() -> None:
+    lines = _list_commands("rollout.sh ")
+
+    assert len(lines) == 6
+    for line in lines:
+        (script,) = [word for word in line.split() if word.endswith("rollout.sh")]
+        assert script.startswith("CHECKOUT/infra/")
+        assert (resources.INFRA / script.removeprefix("CHECKOUT/infra/")).exists()
