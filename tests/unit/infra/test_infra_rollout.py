@@ -249,16 +249,23 @@ def test_a_call_that_fails_moves_no_traffic_to_what_was_not_asked(
         home.mkdir()
         shell = _Shell(home)
         words = [str(shell.artifact), IMAGE, "10"]
-        variables = {"REGION": "r", "WAIT_SECONDS": "3", "JOB_SECONDS": "3", "POLL_SECONDS": "1"}
         answers = {
             **ANSWERS,
             CREATED: ["model-1", "model-2"],
             READY: ["model-2"],
             "get job model-replay": ["Complete"],
         }
-        variables["PATH"] = f"{home / 'bin'}:{os.environ['PATH']}"
         (home / "bin" / "sleep").symlink_to("/bin/true")
-        return shell, shell.run(ROLLOUTS[name], *words, answers=answers, FAILS=fails, **variables)
+        return shell, shell.run(
+            ROLLOUTS[name],
+            *words,
+            answers=answers,
+            FAILS=fails,
+            REGION="r",
+            WAIT_SECONDS="3",
+            JOB_SECONDS="3",
+            POLL_SECONDS="1",
+        )
 
     whole, done = roll_out(tmp_path / "whole", "0-0")
     assert done.returncode == 0, done.stderr
