@@ -32,7 +32,7 @@ def typed(tmp_path: Path) -> Callable[[str, Path], list[str]]:
     """`typed(line, folder)`: the program that a shell started there, where, and its arguments."""
     programs, asked = tmp_path / "bin", tmp_path / "asked"
     programs.mkdir()
-    for name in ("packager", "sam", "azd", "docker", "aws", "curl", "func", "az"):
+    for name in ("packager", "sam", "azd", "docker", "aws", "curl", "func", "az", "python3"):
         (programs / name).write_text(STUB)
         (programs / name).chmod(0o755)
 
@@ -125,6 +125,8 @@ def test_every_command_of_an_artifact_s_page_can_be_typed(
         assert Path(where).is_relative_to(out)
         if program == "packager":
             parse(given[0], given[1:])
+        if program == "python3":
+            assert (out / given[0]).is_file(), line
         files = [each for each in given if each.startswith(("@", "file://"))]
         for each in files:
             assert (out / each.removeprefix("@").removeprefix("file://")).is_file(), line

@@ -207,10 +207,11 @@ class Plan:
 def planned(monkeypatch: pytest.MonkeyPatch) -> Plan:
     found = Plan()
     monkeypatch.setattr(_plan, "_plan_once", found)
+    monkeypatch.setattr(_plan, "_warn_of_age", lambda *_: None)  # of facts, not of answers
     return found
 
 
-REQUEST: Any = None
+REQUEST: Any = make_request("models:/churn/1")
 
 
 def _plan_any() -> tuple[object, ...]:

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -150,9 +151,11 @@ def test_a_stack_trace_is_made_only_to_be_shown(monkeypatch: pytest.MonkeyPatch)
     made = []
     own = traceback.format_exception
 
-    def noting(error: BaseException) -> list[str]:
-        made.append(type(error))
-        return own(error)
+    def noting(
+        kind: type[BaseException], error: BaseException, place: TracebackType | None
+    ) -> list[str]:
+        made.append(kind)
+        return own(kind, error, place)
 
     monkeypatch.setattr(traceback, "format_exception", noting)
     body = HEAD + b"1,2,z\n"
