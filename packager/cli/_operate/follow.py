@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from packager.cli import _options as opt
 from packager.cli._build import groups as group
 from packager.cli._common import check_request
+from packager.cli._configuration.file import find_configuration
 from packager.cli._groups import OptionGroup, expand_groups
 from packager.cli._panels import Panel
 from packager.commands import console
@@ -186,6 +188,7 @@ def follow(
             "--target auto may choose another target for each version, and no command deploys all "
             "of them. Name one target."
         )
+    _warn_of_configuration()
     request = check_request(
         BuildRequest(
             model=model,
@@ -208,6 +211,20 @@ def follow(
         ),
     )
     raise typer.Exit(follow_alias(request, following, shown))
+
+
+def _warn_of_configuration() -> None:
+    """Say that a file of builds is not read: `packager build` here would build by it."""
+    try:
+        found = find_configuration(Path.cwd())
+    except ConfigurationError:  # which `packager build` says
+        return
+    if found is not None:
+        typer.echo(
+            f"warning: {found.path} is for `packager build`; `packager follow` reads no options "
+            "from it. Give those that you mean on the command line.",
+            err=True,
+        )
 
 
 def _show_event(event: FollowEvent, *, as_json: bool) -> None:
