@@ -257,6 +257,20 @@ class DifferenceError(PackagerError):
     exit_code = 13
 
 
+class AttestationError(PackagerError):
+    """A statement about an artifact does not hold, is missing, or is not what is required."""
+
+    exit_code = 14
+
+    @classmethod
+    def of_problems(cls, folder: str, problems: Sequence[str]) -> AttestationError:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        return cls(
+            f"{folder} is not attested as you require:\n{lines}\n"
+            "Do not deploy it. Ask who built it to sign it, or build it and sign it yourself."
+        )
+
+
 class UntrustedTypesError(ModelFormatError):
     def __init__(self, types: str) -> None:
         super().__init__(

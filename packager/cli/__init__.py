@@ -16,7 +16,16 @@ from packager.cli._cache import cache
 from packager.cli._common import join_lines
 from packager.cli._configuration import ConfiguredCommand, init
 from packager.cli._doctor import doctor, facts
-from packager.cli._operate import diff, follow, replay, rollback, traffic, verify, versions
+from packager.cli._operate import (
+    diff,
+    follow,
+    replay,
+    rollback,
+    sign,
+    traffic,
+    verify,
+    versions,
+)
 from packager.cli._signals import answer_signals
 from packager.commands import console
 from packager.errors import PackagerError, StorageError, describe_full_disk, is_disk_full
@@ -34,6 +43,7 @@ app.command()(init)
 app.command()(inspect)
 app.command(cls=ConfiguredCommand)(build)
 for _command in (
+    sign,
     verify,
     diff,
     invoke,

@@ -116,6 +116,7 @@ class Evidence:
         sandbox = {} if self.oracle_protections is None else {"oracle": self.oracle_protections}
         return told | {
             "rounding": dict(done.spread.rounding),
+            "random": sorted(done.spread.chance),
             "cold_start": None if done.cold_start is None else asdict(done.cold_start),
             "notes": (*done.notes, *self.notes),
             "sandbox": sandbox | ({"boot": done.protections} if done.host else {}),

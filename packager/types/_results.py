@@ -26,6 +26,17 @@ class ArtifactVerification(TypedDict):
     notes: list[str]
 
 
+class SignedArtifact(TypedDict):
+    """Statements that were signed of an artifact; `key` is the id of the public key."""
+
+    folder: str
+    file: str
+    key: str
+    scheme: str
+    statements: list[str]
+    notes: list[str]
+
+
 class LedgerRow(TypedDict):
     """Account of one slimming pass."""
 

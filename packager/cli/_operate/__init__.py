@@ -1,7 +1,8 @@
 """Commands of operators: what is asked of an artifact that is deployed, and what deploys it."""
 
-from packager.cli._operate.deployed import replay, rollback, traffic, verify, versions
+from packager.cli._operate.check import sign, verify
+from packager.cli._operate.deployed import replay, rollback, traffic, versions
 from packager.cli._operate.difference import diff
 from packager.cli._operate.follow import follow
 
-__all__ = ["diff", "follow", "replay", "rollback", "traffic", "verify", "versions"]
+__all__ = ["diff", "follow", "replay", "rollback", "sign", "traffic", "verify", "versions"]

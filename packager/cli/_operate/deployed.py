@@ -1,4 +1,4 @@
-"""`packager verify`, `replay`, `versions`, `traffic` and `rollback`: operators' commands."""
+"""`packager replay`, `versions`, `traffic` and `rollback`: operators' commands."""
 
 from __future__ import annotations
 
@@ -13,68 +13,7 @@ from packager.cli import _request_options as ask
 from packager.cli._common import show
 from packager.cli._panels import Panel
 from packager.commands import console
-from packager.errors import CloudError, IntegrityError, ReplayDiffersError
-
-ReportDigest = Annotated[
-    str | None,
-    typer.Option(
-        "--sha256",
-        metavar="<digest>",
-        rich_help_panel=Panel.PROOF,
-        help="The sha256 that report.json must have. A build prints it, and so does `verify`.",
-        show_default=False,
-    ),
-]
-Deployed = Annotated[
-    bool,
-    typer.Option(
-        "--deployed",
-        rich_help_panel=Panel.PROOF,
-        help="Compare also the function that is deployed.",
-    ),
-]
-
-
-def verify(
-    artifact: opt.Artifact,
-    *,
-    sha256: ReportDigest = None,
-    deployed: Deployed = False,
-    stack: ask.Stack = None,
-    as_json: opt.AsJson = False,
-    verbose: opt.Verbose = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Check that no file of an artifact was changed since it was built.
-
-    The zip, the unpacked function and every file beside them are held to the digests in
-    report.json. The evidence, the bill of materials and the lock must tell of this function and of
-    this model.
-
-    Somebody who rewrites all of the files can rewrite report.json too. Keep its sha256 elsewhere,
-    and give it with --sha256. Ends with 12 where anything differs.
-
-    With --deployed the function that the artifact's stack runs is compared too: the digest of its
-    code, its runtime, entry point, layers and variables. Lambda alone tells these.
-    """
-    from packager.commands.artifact.integrity import add_check, list_problems, verify_artifact
-    from packager.commands.cloud.deployed import compare_deployed
-
-    if stack and not deployed:
-        raise typer.BadParameter(
-            "it has no effect without --deployed: add --deployed, or leave it out",
-            param_hint="--stack",
-        )
-    with console.progress(verbose=verbose, quiet=quiet):
-        found = verify_artifact(artifact, report_sha256=sha256)
-        if deployed:
-            found = add_check(found, compare_deployed(artifact, stack=stack))
-    if as_json or found["verified"]:
-        show(found, as_json=as_json, human=console.show_verification)
-    if not found["verified"]:
-        if as_json:
-            raise typer.Exit(IntegrityError.exit_code)
-        raise IntegrityError.of_problems(found["folder"], list_problems(found))
+from packager.errors import CloudError, ReplayDiffersError
 
 
 def replay(

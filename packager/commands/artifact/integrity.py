@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from packager.commands.artifact.attestations.envelopes import ATTESTATIONS
 from packager.commands.artifact.bill_of_materials import check_lock, check_sbom
 from packager.commands.artifact.description import (
     EVIDENCE,
@@ -241,7 +242,9 @@ def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
         path = find_inside(artifact.home, name)
         if path is not None and sha256(path) != artifact.emitted[name]:
             yield f"{name} was changed. It holds your own settings, so this is no fault."
-    known = {*artifact.emitted, MARKER, "function", "function.zip"}
+    if (artifact.home / ATTESTATIONS).exists():
+        yield f"{ATTESTATIONS} is signed: `packager verify --key` holds it to a public key."
+    known = {*artifact.emitted, MARKER, ATTESTATIONS, "function", "function.zip"}
     tops = {PurePosixPath(name).parts[0] for name in known if PurePosixPath(name).parts}
     others = sorted(entry.name for entry in os.scandir(artifact.home) if entry.name not in tops)
     if others:

@@ -26,6 +26,7 @@ from packager.types import (
     MachineReport,
     PlanRows,
     ReportSummary,
+    SignedArtifact,
     TargetRow,
 )
 
@@ -300,6 +301,18 @@ def show_verification(found: ArtifactVerification) -> None:
     }
     _pairs("", rows)
     _print_bullets("Notes", found["notes"])
+
+
+def show_signed(made: SignedArtifact) -> None:
+    """Show by which key what was stated."""
+    _OUT.print(f"[bold green]signed[/]  {escape(made['folder'])}", soft_wrap=True)
+    rows = {
+        "file": made["file"],
+        "key": f"{made['key']} ({made['scheme']})",
+        "states": ", ".join(made["statements"]),
+    }
+    _pairs("", rows)
+    _print_bullets("Notes", made["notes"])
 
 
 def show_versions(found: FunctionVersions) -> None:

@@ -50,6 +50,7 @@ FOLLOW = "follow models:/churn@champion --run-once --deploy-command true -o {out
 WITHOUT = {
     "init": "init models:/churn@champion --config {out}",
     "invoke": "invoke .",
+    "sign": "sign . --key key.pem",
     "verify": "verify .",
     "batch": "batch . s3://b/in/ s3://b/out",
     "replay": "replay . http://127.0.0.1:9",

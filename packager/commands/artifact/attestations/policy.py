@@ -1,0 +1,172 @@
+"""Policy of a reader for an artifact's statements: by whom they are, and how well it was proven."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from packager.commands.artifact.attestations.envelopes import (
+    ATTESTATIONS,
+    read_envelopes,
+)
+from packager.commands.artifact.attestations.statements import (
+    EQUIVALENCE,
+    PROVENANCE,
+    Statement,
+    read_statement,
+)
+from packager.commands.artifact.description import DescribedArtifact, read_artifact
+from packager.commands.artifact.report_values import read_amount, read_count
+from packager.errors import AttestationError, ConfigurationError, ModelFormatError
+from packager.types import ArtifactCheck, Json
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key
+
+BIT_EQUAL: Final = "bit-equal"
+CHECK: Final = "attestations"
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Bound on how far answers may differ, and the rows that it must have been held over."""
+
+    largest_difference: float | None
+    """None asks for every bit."""
+    least_rows: int = 1
+
+    @classmethod
+    def parse(cls, text: str, least_rows: int) -> Equivalence:
+        """Raises ConfigurationError for what is neither `bit-equal` nor a difference."""
+        if text == BIT_EQUAL:
+            return cls(None, least_rows)
+        try:
+            largest = float(text)
+        except ValueError:
+            largest = math.nan
+        if not (math.isfinite(largest) and largest >= 0):
+            raise ConfigurationError(
+                f"--require-equivalence {text!r} is neither {BIT_EQUAL} nor the largest difference "
+                "that you allow, as 1e-6."
+            )
+        return cls(largest, least_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Keys by whose holders statements are believed, and what these must state."""
+
+    trusted: Sequence[Key]
+    """One of them must have signed, if any are given."""
+    required: Sequence[Key] = ()
+    """Each of them must have signed."""
+    equivalence: Equivalence | None = None
+
+
+def check_attestations(folder: Path, policy: Policy) -> ArtifactCheck:
+    """Hold the artifact's statements to the policy. Raises IntegrityError for a damaged report."""
+    artifact = read_artifact(folder.absolute())
+    try:
+        problems = list(_list_problems(artifact, policy))
+    except (AttestationError, ModelFormatError) as error:
+        problems = [str(error)]
+    return {"name": CHECK, "passed": not problems, "problems": problems}
+
+
+def _list_problems(artifact: DescribedArtifact, policy: Policy) -> Iterator[str]:
+    envelopes = read_envelopes(artifact.home)
+    if not envelopes:
+        yield f"Nobody signed it: there is no {ATTESTATIONS}. `packager sign` makes one."
+        return
+    keys = list({key.keyid: key for key in (*policy.trusted, *policy.required)}.values())
+    signers: dict[str, set[str]] = {PROVENANCE: set(), EQUIVALENCE: set()}
+    proofs: list[Statement] = []
+    others: list[str] = []
+    for envelope in envelopes:
+        found = {key.keyid for key in envelope.find_signers(keys)}
+        if broken := {key.keyid for key in keys} & {*envelope.list_key_ids()} - found:
+            yield (
+                f"{envelope.place} was changed since it was signed: the signature by the key "
+                f"{', '.join(sorted(broken))} does not hold."
+            )
+        if not found:
+            others += envelope.list_key_ids()
+            continue
+        statement = read_statement(envelope)
+        if differences := list(statement.list_differences(artifact)):
+            yield from differences
+            continue
+        signers.setdefault(statement.kind, set()).update(found)
+        if statement.kind == EQUIVALENCE:
+            proofs.append(statement)
+    yield from _check_signers(signers[PROVENANCE], policy, others)
+    if policy.equivalence is not None:
+        yield from _check_equivalence(proofs, policy.equivalence)
+
+
+def _check_signers(found: set[str], policy: Policy, others: Sequence[str]) -> Iterator[str]:
+    """Provenance is what makes a signer answer for an artifact; another statement does not."""
+    by = f" It is signed by another key: {', '.join(sorted({*others}))[:200]}." if others else ""
+    trusted = {key.keyid for key in policy.trusted}
+    if trusted and not trusted & found:
+        yield f"No provenance is signed by a key of --key ({', '.join(sorted(trusted))}).{by}"
+    for key in policy.required:
+        if key.keyid not in found:
+            yield f"No provenance is signed by the key {key.keyid} of --require-signed-by.{by}"
+
+
+def _check_equivalence(proofs: Sequence[Statement], wanted: Equivalence) -> Iterator[str]:
+    """One statement that satisfies is enough."""
+    if not proofs:
+        yield "No model equivalence is stated by these keys, which --require-equivalence asks for."
+        return
+    failed: list[str] = []
+    for proof in proofs:
+        why = _explain_unequal(proof, wanted)
+        if not why:
+            return
+        failed.append(why)
+    yield from failed
+
+
+def _explain_unequal(proof: Statement, wanted: Equivalence) -> str:
+    """Say why the statement is not what is asked for; empty where it is."""
+    try:
+        told = proof.predicate["comparison"]
+        rows, mismatches = read_count(told["rows"]), read_count(told["mismatches"])
+        largest, equal = _read_largest(told["largestDifference"]), told["bitEqual"] is True
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return f"{proof.place} is no model equivalence as it is specified ({error!r})."
+    if mismatches:
+        return f"{proof.place} states {mismatches} answers that differ."
+    if rows < wanted.least_rows:
+        return (
+            f"{proof.place} states {rows} rows, fewer than the {wanted.least_rows} of --min-rows."
+        )
+    if wanted.largest_difference is None:
+        if not equal or largest:
+            return (
+                f"{proof.place} does not state that the answers are equal to the last bit: the "
+                f"largest difference is {largest:g}, and {_count_random(told)} outputs were "
+                "compared by type."
+            )
+    elif largest > wanted.largest_difference:
+        return (
+            f"{proof.place} states a largest difference of {largest:g}, more than the "
+            f"{wanted.largest_difference:g} of --require-equivalence."
+        )
+    return ""
+
+
+def _read_largest(value: Json) -> float:
+    if (largest := read_amount(value)) is None:
+        raise TypeError("largestDifference is null")
+    return largest
+
+
+def _count_random(told: Mapping[str, object]) -> str:
+    by_type = told.get("comparedByType")
+    return str(len(by_type)) if isinstance(by_type, list) else "an unknown number of"
