@@ -15,12 +15,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from packager.pipeline.emit.infrastructure.terraform._kinds import KINDS
 from packager.system import resources
 from packager.types import Json
 
 OUT: Final = (
     resources.TEMPLATES.parent / "tests/unit/pipeline/emit/infrastructure/provider_schema.json"
 )
+_APART: Final = (
+    *("aws_api_gateway_method_settings", "aws_appautoscaling_scheduled_action"),
+    *("aws_cloudwatch_event_target", "aws_iam_role_policy"),
+    *("aws_lambda_provisioned_concurrency_config", "aws_s3_object"),
+)
+"""Types that are written beside those that CloudFormation's resources become."""
 _PROVIDER: Final = "registry.terraform.io/hashicorp/aws"
 
 
@@ -41,11 +48,16 @@ def keep_arguments(block: Mapping[str, Json]) -> dict[str, Json]:
     return {"arguments": arguments, "blocks": blocks}
 
 
+def list_types() -> list[str]:
+    """Return the types that are written."""
+    own = {kind.resource for kind in KINDS.values() if kind.resource}
+    return sorted(own.union(_APART))
+
+
 def main() -> None:
     schema = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     known = schema["provider_schemas"][_PROVIDER]["resource_schemas"]
-    wanted = sorted(json.loads(OUT.read_text("utf-8"))) if OUT.exists() else sorted(sys.argv[2:])
-    kept = {name: keep_arguments(known[name]["block"]) for name in wanted}
+    kept = {name: keep_arguments(known[name]["block"]) for name in list_types()}
     OUT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from packager.pipeline.emit.infrastructure.terraform import list_terraform_files
-from packager.pipeline.emit.infrastructure.terraform._kinds import KINDS
+from packager.pipeline.emit.infrastructure.terraform._kinds import KINDS, Kind
 from packager.pipeline.emit.infrastructure.terraform._template import UntranslatableError
 from tests.unit.pipeline.emit.infrastructure.builds import (
     BUILDS,
@@ -21,6 +22,7 @@ from tests.unit.pipeline.emit.infrastructure.builds import (
     load_schema,
     read_sam,
 )
+from tools import terraform_schema
 
 Emitted = Callable[[str], Path]
 _ARGUMENTS: Final = frozenset({"count", "depends_on", "lifecycle"})
@@ -298,3 +300,19 @@ def test_what_has_no_translation_is_not_left_out(
 
     with pytest.raises(UntranslatableError, match=said):
         list_terraform_files(template, "churn", uploads=False)
+
+
+def test_a_type_that_is_new_is_recorded_of_the_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert terraform_schema.list_types() == sorted(load_schema())
+    new = Kind(resource="aws_new", properties={})
+    monkeypatch.setattr(terraform_schema, "KINDS", {"AWS::New": new})
+    types: Any = {name: {"block": {}} for name in terraform_schema.list_types()}
+    known = {"provider_schemas": {terraform_schema._PROVIDER: {"resource_schemas": types}}}
+    (tmp_path / "all.json").write_text(json.dumps(known))
+    monkeypatch.setattr(terraform_schema, "OUT", tmp_path / "kept.json")
+    monkeypatch.setattr("sys.argv", ["terraform_schema", str(tmp_path / "all.json")])
+    terraform_schema.main()
+
+    assert "aws_new" in json.loads((tmp_path / "kept.json").read_text())
