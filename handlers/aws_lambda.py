@@ -182,7 +182,11 @@ class Function:
     def _carry_trace(self, event: dict[str, object]) -> None:
         """The caller's trace, where it named one, into the log."""
         headers = event.get("headers")
-        if isinstance(headers, dict) and (given := headers.get("traceparent")):
+        if not isinstance(headers, dict):
+            return
+        # a REST API leaves the caller's case
+        given = next((headers[key] for key in headers if key.lower() == "traceparent"), None)
+        if given:
             from handlers.observability.trace_context import parent
 
             if found := parent(given):

@@ -214,6 +214,16 @@ def test_http_log_lines_carry_the_front_s_request_id(ran: dict[str, Any]) -> Non
     assert {"77375676-xmpl-4b79-853a-f982474efe18", "JKJaXmPLvHcESHA=", None} <= found
 
 
+def test_a_caller_s_trace_is_logged_whatever_its_case(function: Path, tmp_path: Path) -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    names = ("traceparent", "Traceparent", "TRACEPARENT")
+    sent = [_changed("apigateway_rest", _header(name, trace)) for name in names]
+    done = run(function, sent, tmp_path)
+
+    answered = [record for record in done.logs if record["message"] == "answered"]
+    assert [record["traceparent"] for record in answered] == [trace] * 3
+
+
 def test_a_direct_invoke_imports_nothing_of_http_or_events(function: Path, tmp_path: Path) -> None:
     done = run(function, [event("direct")], tmp_path)
     packages = {name.split(".")[1] for name in done.results[0]["ours"]}
