@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo demo-rollout demo-azure test test-slow test-rare test-all mutation zoo lint types check bench docs reference clean
+.PHONY: help setup demo demo-rollout demo-azure test test-slow test-rare test-all mutation zoo lint types check bench docs reference charts clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ bench: setup ## cold start, side by side, into bench/results
 docs: setup ## the site of docs/, into ./site; every link is checked
 	@$(BIN)/uv sync --quiet --frozen --inexact --extra onnx --group docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+charts: ## make the chart library of report.html again, of tools/charts; needs npm
+	@sh tools/charts/build.sh
 
 reference: setup ## write the pages of docs/reference that are made of the code
 	@$(BIN)/python -m tools.reference

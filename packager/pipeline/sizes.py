@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Final
@@ -11,6 +11,8 @@ from handlers.importer import bytecode_importer
 from packager.types import Runtime, Target
 
 SHOWN: Final = 10
+REST: Final = "other files"
+_SHARE: Final = 0.01
 _HOME: Final = PurePosixPath("handlers")
 _ARCHIVES: Final = {
     _HOME / bytecode_importer.COLD_FILE: "compressed store",
@@ -26,8 +28,34 @@ def by_package(files: Iterable[tuple[PurePosixPath, int]]) -> list[tuple[str, in
     """
     sizes: Counter[str] = Counter()
     for path, size_bytes in files:
-        sizes[_ARCHIVES.get(path) or path.parts[0].removesuffix(".libs")] += size_bytes
+        sizes[_name_package(path)] += size_bytes
     return sorted(sizes.items(), key=lambda each: (-each[1], each[0]))
+
+
+def by_part(files: Iterable[tuple[PurePosixPath, int]]) -> dict[str, dict[str, int]]:
+    """Bytes by top-level name, as `by_package` has them, and below it by the next name.
+
+    Parts below a hundredth of their package are summed up, and all those of a package that is
+    below a hundredth of the whole.
+    """
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for path, size_bytes in files:
+        found[_name_package(path)][path.parts[min(1, len(path.parts) - 1)]] += size_bytes
+    least = sum(sum(parts.values()) for parts in found.values()) * _SHARE
+    return {name: _sum_up(parts, least) for name, parts in sorted(found.items())}
+
+
+def _sum_up(parts: Counter[str], least: float) -> dict[str, int]:
+    whole = sum(parts.values())
+    if whole < least:
+        return {REST: whole}
+    kept = {name: size for name, size in sorted(parts.items()) if size >= whole * _SHARE}
+    rest = whole - sum(kept.values())
+    return kept | ({REST: rest + kept.get(REST, 0)} if rest else {})
+
+
+def _name_package(path: PurePosixPath) -> str:
+    return _ARCHIVES.get(path) or path.parts[0].removesuffix(".libs")
 
 
 def unlocking(packages: Sequence[tuple[str, int]], target: Target, runtime: Runtime) -> str:

@@ -71,6 +71,8 @@ class Bundle:
 
     root: Path
     files: tuple[FileRecord, ...]
+    staged: tuple[FileRecord, ...] = ()
+    """The files before any pass."""
     removed: tuple[Removal, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     trace: Trace | None = None

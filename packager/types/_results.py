@@ -37,6 +37,14 @@ class SignedArtifact(TypedDict):
     notes: list[str]
 
 
+class ReportPage(TypedDict):
+    """Where the page of an artifact lies, and whether it was made just now."""
+
+    folder: str
+    page: str
+    made: bool
+
+
 class LedgerRow(TypedDict):
     """Account of one slimming pass."""
 

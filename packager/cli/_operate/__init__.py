@@ -4,5 +4,16 @@ from packager.cli._operate.check import sign, verify
 from packager.cli._operate.deployed import replay, rollback, traffic, versions
 from packager.cli._operate.difference import diff
 from packager.cli._operate.follow import follow
+from packager.cli._operate.report import report
 
-__all__ = ["diff", "follow", "replay", "rollback", "sign", "traffic", "verify", "versions"]
+__all__ = [
+    "diff",
+    "follow",
+    "replay",
+    "report",
+    "rollback",
+    "sign",
+    "traffic",
+    "verify",
+    "versions",
+]

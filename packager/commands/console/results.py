@@ -25,6 +25,7 @@ from packager.types import (
     LedgerRow,
     MachineReport,
     PlanRows,
+    ReportPage,
     ReportSummary,
     SignedArtifact,
     TargetRow,
@@ -288,6 +289,11 @@ def show_checked(found: dict[str, Any]) -> None:
         line = f"[red]damaged[/] {escape(row['name'])}: {escape(row['why'])} ({gone})"
         _OUT.print(line, soft_wrap=True)
     _OUT.print(f"{found['checked']} entries read, {len(found['damaged'])} damaged")
+
+
+def show_page(found: ReportPage) -> None:
+    """Show where an artifact's page lies."""
+    _OUT.print(escape(found["page"]), soft_wrap=True)
 
 
 def show_verification(found: ArtifactVerification) -> None:

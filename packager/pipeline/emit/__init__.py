@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from handlers.manifest import FILENAME
+from packager.commands.artifact.report_page import PAGE, render_page
 from packager.pipeline.emit import _text
 from packager.pipeline.emit._context import context
 from packager.pipeline.emit._report import evidence_json, report_json, to_json
@@ -24,7 +26,7 @@ from packager.pipeline.emit._text import stack_name, tag_value
 from packager.pipeline.emit.infrastructure import write_infrastructure
 from packager.system import resources, templates
 from packager.system.file_tree import sha256
-from packager.types import Artifact, BuildPlan, BuildReport, VerifiedBundle
+from packager.types import Artifact, BuildPlan, BuildReport, Json, VerifiedBundle
 
 __all__ = ["emit", "stack_name", "tag_value"]
 
@@ -45,6 +47,8 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     sizing = size(plan, verified.evidence)
     scrub = _make_scrubber(verified, plan, out)
     exact = _keep_exact_samples(verified, scrub)
+    evidence = scrub.json(evidence_json(artifact, verified, plan))
+    report = scrub.json(report_json(artifact, verified, plan, sizing))
     files = {
         **_render_templates(plan, context(artifact, exact, plan, sizing)),
         **{name: to_json(value) for name, value in list_requests(plan).items()},
@@ -52,16 +56,16 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         **_read_engine_scripts(plan),
         **list_rollout_files(exact, plan),
         **list_replay_files(exact, plan),
-        "evidence.json": to_json(scrub.json(evidence_json(artifact, verified, plan))),
+        "evidence.json": to_json(evidence),
         "pylock.toml": plan.lock.text,
         "sbom.cdx.json": sbom(artifact, plan),
     }
     emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
     emitted += write_infrastructure(artifact, plan, out)
     emitted.append(_copy_file(artifact.folder / plan.target.tree.home / FILENAME, out))
-    digests = [(path.relative_to(out).as_posix(), sha256(path)) for path in emitted]
-    report = report_json(artifact, verified, plan, sizing, digests)
-    emitted.append(_write(out, "report.json", to_json(scrub.json(report))))
+    emitted.append(_write(out, PAGE, _render_page(evidence, report, plan)))
+    digests = {path.relative_to(out).as_posix(): sha256(path) for path in emitted}
+    emitted.append(_write(out, "report.json", to_json({**report, "emitted": digests})))
     return BuildReport(
         plan=plan,
         bundle=verified.bundle,
@@ -117,6 +121,12 @@ def _keep_exact_samples(verified: VerifiedBundle, scrub: _text.Scrubber) -> Veri
         if (each.request, each.answer) == (scrub.text(each.request), scrub.text(each.answer))
     ]
     return replace(verified, samples=tuple(samples))
+
+
+def _render_page(evidence: Json, report: Json, plan: BuildPlan) -> str:
+    """Render the page of what the files hold: no figure in it is another than theirs."""
+    drift = None if plan.drift is None else json.loads(plan.drift)
+    return render_page(json.loads(to_json(evidence)), json.loads(to_json(report)), drift)
 
 
 def _copy_file(source: Path, out: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from enum import StrEnum
@@ -65,6 +64,10 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
         },
         "evidence": _make_plain(verified.evidence.describe()),
         "ledger": [_describe_entry(entry) for entry in verified.bundle.ledger],
+        "sizes": {
+            "before": sizes.by_part((f.path, f.size_bytes) for f in verified.bundle.staged),
+            "after": sizes.by_part((f.path, f.size_bytes) for f in verified.bundle.files),
+        },
     }
 
 
@@ -73,13 +76,9 @@ def _describe_entry(entry: LedgerEntry) -> object:
 
 
 def report_json(
-    artifact: Artifact,
-    verified: VerifiedBundle,
-    plan: BuildPlan,
-    sizing: Sizing,
-    files: Iterable[tuple[str, str]],
-) -> object:
-    """`files`: each file written beside the artifact with its sha256."""
+    artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, sizing: Sizing
+) -> Json:
+    """Report everything but the files that are written beside the artifact."""
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {
         **evidence_json(artifact, verified, plan),
@@ -116,7 +115,6 @@ def report_json(
         "largest": packages[: sizes.SHOWN],
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
         "defaults": asdict(sizing),
-        "emitted": dict(sorted(files)),
     }
 
 

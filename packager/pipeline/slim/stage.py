@@ -75,7 +75,8 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
     except OSError as error:
         raise _make_unwritable(error) from error
     _set_modes(root)
-    return Bundle(root=root, files=read_records(root), tops=_tops(root))
+    files = read_records(root)
+    return Bundle(root=root, files=files, staged=files, tops=_tops(root))
 
 
 def describe_answers(bundle: Bundle, plan: BuildPlan) -> Bundle:

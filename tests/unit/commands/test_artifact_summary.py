@@ -52,7 +52,7 @@ def test_an_artifact_tells_what_its_build_did(tmp_path: Path, evidence: Evidence
         "emitted": [
             *("README.md", "alb.json", "direct.json", "function-url.json", "http-api.json"),
             *("rest-api.json", "evidence.json", "model-manifest.json", "pylock.toml"),
-            *("report.json", "samconfig.toml", "sbom.cdx.json", "template.yaml"),
+            *("report.html", "report.json", "samconfig.toml", "sbom.cdx.json", "template.yaml"),
         ],
         "reused": "",
         "resolved": "",

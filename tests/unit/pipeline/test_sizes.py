@@ -30,3 +30,17 @@ def test_the_largest_comes_first() -> None:
     files = [(PurePosixPath("a/x"), 1), (PurePosixPath("b/x"), 2), (PurePosixPath("b/y"), 3)]
 
     assert sizes.by_package(files) == [("b", 5), ("a", 1)]
+
+
+def test_parts_are_named_and_small_ones_summed_up() -> None:
+    files = [
+        *((PurePosixPath(name), size) for name, size in (("big/a/x.py", 600), ("big/a/y.py", 100))),
+        *((PurePosixPath(name), size) for name, size in (("big/b.so", 290), ("big/c.py", 5))),
+        *((PurePosixPath(name), size) for name, size in (("big.libs/d.so", 4), ("six.py", 1))),
+    ]
+
+    assert sizes.by_part(files) == {
+        "big": {"a": 700, "b.so": 290, "other files": 9},
+        "six.py": {"other files": 1},
+    }
+    assert sizes.by_part([]) == {}

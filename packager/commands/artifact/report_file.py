@@ -1,0 +1,96 @@
+"""The page of an artifact: the one that its build wrote, or one that is made of its evidence."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+import webbrowser
+from pathlib import Path
+
+from handlers.observability import sketches
+from packager.commands.artifact.description import (
+    EVIDENCE,
+    DescribedArtifact,
+    is_regular,
+    read_artifact,
+    read_json,
+)
+from packager.commands.artifact.report_page import PAGE, render_page
+from packager.errors import IntegrityError, ModelFormatError, StorageError
+from packager.system.atomic_output import MARKER
+from packager.system.file_tree import sha256
+from packager.types import ReportPage
+
+_LOG = logging.getLogger(__name__)
+
+
+def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
+    """Return the page that lies in `folder`, or make it: in `out`, where that is given.
+
+    Raises ModelFormatError where no build made `folder` or a document is missing, IntegrityError
+    where one is damaged or the page was changed, StorageError where it cannot be written.
+    """
+    home = folder.absolute()
+    if not (home / MARKER).exists():
+        raise ModelFormatError(
+            f"{home} is not an artifact: it has no {MARKER}. Name the folder that a build made."
+        )
+    artifact = read_artifact(home)
+    own = home / PAGE
+    if out is None and PAGE in artifact.emitted:
+        _check_page(own, artifact.emitted[PAGE])
+        return {"folder": str(home), "page": str(own), "made": False}
+    text = _render(artifact)
+    _write(own if out is None else out.absolute(), text)
+    return {"folder": str(home), "page": str(out.absolute() if out else own), "made": True}
+
+
+def open_page(page: Path) -> None:
+    """Show it in the user's browser; log where there is none."""
+    if not webbrowser.open(page.as_uri()):
+        _LOG.warning("No browser was found here. Open %s in one yourself.", page)
+
+
+def _check_page(path: Path, expected: str) -> None:
+    """Raises IntegrityError for a page that is not the one that the build wrote."""
+    remedy = "Give --out FILE to make another one of evidence.json, or build the artifact again."
+    if not is_regular(path):
+        raise IntegrityError(f"{path} is missing, or is not a regular file. {remedy}")
+    if sha256(path) != expected:
+        raise IntegrityError(f"{path} was changed since it was built. {remedy}")
+
+
+def _render(artifact: DescribedArtifact) -> str:
+    table = artifact.tree / sketches.FILENAME
+    try:
+        evidence, report = artifact.read(EVIDENCE), artifact.read(MARKER)
+        return render_page(evidence, report, read_json(table) if table.exists() else None)
+    except ModelFormatError as error:
+        raise IntegrityError(f"{artifact.home} is damaged: {error}") from error
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise IntegrityError(
+            f"{EVIDENCE} or {MARKER} in {artifact.home} is damaged: it does not have what a build "
+            f"writes ({error!r}). Build the artifact again."
+        ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write it whole or not at all. Raises StorageError."""
+    try:
+        with contextlib.suppress(FileExistsError):  # a file: what follows says so
+            path.parent.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(text.encode("utf-8", "replace"))
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}. Name another file with --out."
+        ) from error

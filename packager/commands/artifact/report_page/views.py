@@ -1,0 +1,443 @@
+"""Sections of the page, each of figures that evidence.json, report.json or drift.json has.
+
+Each raises LookupError, TypeError, AttributeError or ValueError for what no build writes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+
+from packager.commands.artifact.report_page.figures import format_bytes, format_ms, format_share
+from packager.commands.artifact.report_page.sections import (
+    Cell,
+    Chart,
+    Row,
+    Section,
+    Table,
+    make_table,
+)
+from packager.commands.artifact.report_values import (
+    read_amount,
+    read_count,
+    read_ledger,
+    read_text,
+    read_texts,
+)
+from packager.types import Json
+
+_COLD: Final = (
+    ("init_cpu_ms", "Start, CPU"),
+    ("init_wall_ms", "Start, wall clock"),
+    ("first_invoke_ms", "First answer"),
+    ("warm_invoke_ms", "Answer once warm"),
+)
+_HERE: Final = "Times are of the machine that built it, not of the cloud."
+
+
+def list_sections(evidence: Json, report: Json, drift: Json) -> list[Section]:
+    """Every section that there are figures for."""
+    found = [
+        describe_sizes(evidence),
+        describe_passes(evidence),
+        describe_proof(evidence),
+        describe_start(evidence),
+        describe_limits(evidence, report),
+        describe_decisions(evidence, report),
+        None if drift is None else describe_drift(drift),
+    ]
+    return [each for each in found if each is not None]
+
+
+def describe_sizes(evidence: Json) -> Section | None:
+    """None for an artifact of before there were sizes in evidence.json."""
+    if "sizes" not in evidence:
+        return None
+    before, after = (_read_parts(evidence["sizes"][each]) for each in ("before", "after"))
+    sums = [{name: sum(parts.values()) for name, parts in each.items()} for each in (before, after)]
+    totals = [sum(each.values()) for each in sums]
+    order = sorted(
+        {*before, *after}, key=lambda name: (-max(each.get(name, 0) for each in sums), name)
+    )
+    charts = tuple(
+        Chart(
+            key=key,
+            title=f"{title}: {format_bytes(total)}",
+            label=(
+                f"Treemap of {format_bytes(total)} in {len(parts)} packages. {_name_largest(own)}"
+            ),
+            data={
+                "kind": "treemap",
+                "nodes": [
+                    {"name": name, "color": order.index(name), "parts": parts[name]}
+                    for name in order
+                    if name in parts
+                ],
+            },
+            is_half=True,
+        )
+        for key, title, parts, own, total in (
+            ("before", "Before", before, sums[0], totals[0]),
+            ("after", "After", after, sums[1], totals[1]),
+        )
+        if total
+    )
+    rows: list[Row] = [
+        [name, *(_bytes_cell(each.get(name, 0)) for each in sums), _change_cell(name, *sums)]
+        for name in order
+    ]
+    return Section(
+        key="sizes",
+        title="Where the bytes went",
+        lead=(
+            f"{format_bytes(totals[0])} were installed, {format_bytes(totals[1])} ship, unzipped. "
+            "Choose a package to see its parts. A pass may move what rarely runs into a compressed "
+            "store, which is then named by itself."
+        ),
+        charts=charts,
+        tables=(make_table("Every package", ("Package", "Before", "After", "Change"), rows),),
+    )
+
+
+def _read_parts(value: Json) -> dict[str, dict[str, int]]:
+    return {
+        read_text(name): {read_text(part): read_count(size) for part, size in parts.items()}
+        for name, parts in value.items()
+    }
+
+
+def _name_largest(sums: dict[str, int]) -> str:
+    named = sorted(sums, key=lambda name: (-sums[name], name))[:3]
+    return "The largest: " + ", ".join(f"{name} {format_bytes(sums[name])}" for name in named) + "."
+
+
+def _change_cell(name: str, before: dict[str, int], after: dict[str, int]) -> Cell:
+    change = after.get(name, 0) - before.get(name, 0)
+    return Cell(f"{'+' if change > 0 else ''}{format_bytes(change)}", change)
+
+
+def describe_passes(evidence: Json) -> Section:
+    ledger = read_ledger(evidence["ledger"])
+    steps: list[dict[str, Json]] = [
+        {"name": each["name"], "before": each["bytes_before"], "after": each["bytes_after"]}
+        for each in ledger
+    ]
+    rows: list[Row] = [
+        [
+            each["name"],
+            _bytes_cell(each["bytes_before"]),
+            _bytes_cell(each["bytes_after"]),
+            Cell(f"{each['files_before']:,} → {each['files_after']:,}", each["files_after"]),
+            "" if each["cpu_ms_saved"] is None else _ms_cell(each["cpu_ms_saved"]),
+            each["reason"],
+            each["proof"],
+            ", ".join(each["reverted"][:10]) + (" …" if len(each["reverted"]) > 10 else ""),
+        ]
+        for each in ledger
+    ]
+    first, last = (steps[0]["before"], steps[-1]["after"]) if steps else (0, 0)
+    chart = Chart(
+        key="passes",
+        title="Size after each pass",
+        label=f"Waterfall from {format_bytes(first)} to {format_bytes(last)}, {len(steps)} passes.",
+        data={"kind": "waterfall", "steps": steps},
+    )
+    columns = (
+        "Pass",
+        "Before",
+        "After",
+        "Files",
+        "Start saved",
+        "Why",
+        "Proof",
+        "Put back or kept",
+    )
+    return Section(
+        key="passes",
+        title="The passes",
+        lead="Each pass takes out what was shown not to be needed, or packs what is.",
+        charts=(chart,) if steps else (),
+        tables=(make_table("Every pass, with its reason and proof", columns, rows),),
+    )
+
+
+def describe_proof(evidence: Json) -> Section:
+    found = evidence["evidence"]
+    seen, unseen = read_count(found["rows_compared"]), read_count(found.get("unseen_rows", 0))
+    counts = (
+        ("Rows compared that the build slimmed by", seen),
+        ("Rows compared that it never slimmed by", unseen),
+        ("Requests compared", read_count(found["requests_compared"])),
+        ("Requests held out", read_count(found.get("unseen_requests", 0))),
+        ("Requests that both sides refused alike", read_count(found["refusals_agreed"])),
+        ("Answers that differ", read_count(found["mismatches"])),
+    )
+    rows: list[Row] = [[name, Cell(f"{count:,}", count)] for name, count in counts]
+    error = read_amount(found["max_abs_error"]) or 0.0
+    rows.append(["Largest difference", Cell(f"{error:.3g}", error)])
+    rows.append(["Seed of the drawn rows", Cell(str(found["seed"]), read_count(found["seed"]))])
+    chart = Chart(
+        key="rows",
+        title="Rows that both sides answered",
+        label=f"{seen:,} rows that the build slimmed by, and {unseen:,} that it did not.",
+        data={
+            "kind": "bars",
+            "unit": "",
+            "rows": [{"name": "slimmed by", "value": seen}, {"name": "held out", "value": unseen}],
+        },
+    )
+    oracle = read_text(found["oracle"])
+    verdict = (
+        "The booted artifact and the registered model were asked the same."
+        if found["proven"] is True
+        else f"This artifact is not proven: {read_text(found['why_unproven'])}"
+    )
+    return Section(
+        key="proof",
+        title="The proof",
+        lead=f"{verdict} The model answered in {oracle}." if oracle else verdict,
+        charts=(chart,) if seen or unseen else (),
+        tables=(
+            make_table("Comparison", ("Figure", "Value"), rows, is_open=True),
+            *_list_checks(found),
+        ),
+    )
+
+
+def _list_checks(found: Json) -> Iterator[Table]:
+    checks = [[read_text(name), read_text(said)] for name, said in found["checks"].items()]
+    yield make_table("Further checks", ("Check", "Result"), checks)
+    sandbox = [
+        ["the registered model" if side == "oracle" else "the artifact", said]
+        for side, every in found.get("sandbox", {}).items()
+        for said in read_texts(every)
+    ]
+    yield make_table("What held while the model's code ran", ("Side", "Protection"), sandbox)
+    if engine := list(_flatten("", found.get("engine") or {})):
+        yield make_table("Compiled model", ("Figure", "Value"), engine)
+
+
+def _flatten(prefix: str, value: Json) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _flatten(f"{prefix}.{name}" if prefix else str(name), each)
+    elif isinstance(value, list):
+        yield prefix, ", ".join(str(each) for each in value[:50])
+    else:
+        yield prefix, str(value)
+
+
+def describe_start(evidence: Json) -> Section | None:
+    """None where nothing was booted."""
+    found = evidence["evidence"]
+    cold = found["cold_start"]
+    if cold is None:
+        return None
+    start_ms = read_amount(cold["init_cpu_ms"]) or 0.0
+    rows = _list_times(cold)
+    bars = [{"name": "this artifact", "value": start_ms}]
+    declared = read_amount(found.get("declared_start_cpu_ms"))
+    saved = ""
+    if declared is not None:
+        bars.insert(0, {"name": "declared environment", "value": declared})
+        rows.append(["Start of the declared environment, CPU", _ms_cell(declared)])
+        saved = f"The environment that the model declares takes {format_ms(declared)}. "
+    by_rows = [
+        (int(size), read_amount(each) or 0.0)
+        for size, each in (cold.get("invoke_ms_by_rows") or {}).items()
+    ]
+    charts = [
+        Chart(
+            key="start",
+            title="CPU of a start",
+            label=f"This artifact starts in {format_ms(start_ms)} of CPU. {saved}",
+            data={"kind": "bars", "unit": "ms", "rows": bars},
+            is_half=bool(by_rows),
+        )
+    ]
+    if by_rows:
+        charts.append(_chart_rows(sorted(by_rows)))
+        rows += [
+            [f"Answer to {_count_rows(size)}", _ms_cell(each)] for size, each in sorted(by_rows)
+        ]
+    return Section(
+        key="start",
+        title="Start and answers",
+        lead=f"A start takes {format_ms(start_ms)} of CPU. {saved}{_HERE}",
+        charts=tuple(charts),
+        tables=(make_table("Measurements", ("Figure", "Value"), rows),),
+    )
+
+
+def _list_times(cold: Json) -> list[Row]:
+    rows: list[Row] = [[title, _ms_cell(read_amount(cold[name]) or 0.0)] for name, title in _COLD]
+    rows.append(["Most memory", _bytes_cell(read_count(cold["peak_rss_bytes"]))])
+    if (modules := cold.get("modules")) is not None:
+        rows.append(["Modules loaded", Cell(f"{read_count(modules):,}", modules)])
+    return rows
+
+
+def _count_rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _chart_rows(points: list[tuple[int, float]]) -> Chart:
+    told = ", ".join(f"{_count_rows(size)} {format_ms(each)}" for size, each in points)
+    return Chart(
+        key="answers",
+        title="Time of an answer by rows",
+        label=f"{told}.",
+        data={
+            "kind": "bars",
+            "unit": "ms",
+            "rows": [{"name": _count_rows(size), "value": each} for size, each in points],
+        },
+        is_half=True,
+    )
+
+
+def describe_limits(evidence: Json, report: Json) -> Section:
+    target = report["target"]
+    limits, defaults = target["limits"], report["defaults"]
+    memory_mb = read_count(defaults["memory_mb"])
+    cold = evidence["evidence"]["cold_start"] or {}
+    init = read_amount(cold.get("init_wall_ms"))
+    pairs = (
+        ("Unzipped", report["unzipped_bytes"], limits.get("unzipped_bytes"), format_bytes),
+        ("Zipped", report["zipped_bytes"], limits.get("zipped_bytes"), format_bytes),
+        ("Memory used, of that set", cold.get("peak_rss_bytes"), memory_mb << 20, format_bytes),
+        ("Memory set, of the most", memory_mb << 20, limits["memory_mb"][1] << 20, format_bytes),
+        ("Start", init, (limits.get("init_seconds") or 0) * 1000, format_ms),
+        ("Response", cold.get("response_bytes"), limits.get("response_bytes"), format_bytes),
+    )
+    known = [
+        (name, used, limit, form)
+        for name, used_value, limit_value, form in pairs
+        if (used := read_amount(used_value)) is not None and (limit := read_amount(limit_value))
+    ]
+    chart = Chart(
+        key="limits",
+        title=f"Share of what {read_text(target['name'])} allows",
+        label="; ".join(f"{name} {format_share(used, of)}" for name, used, of, _ in known) + ".",
+        data={
+            "kind": "bars",
+            "unit": "%",
+            "rows": [{"name": name, "value": 100 * used / of} for name, used, of, _ in known],
+        },
+    )
+    rows: list[Row] = [
+        [name, Cell(form(used), used), Cell(form(of), of), format_share(used, of)]
+        for name, used, of, form in known
+    ]
+    settings: list[Row] = [
+        ["Memory", Cell(f"{memory_mb:,} MB", memory_mb), read_text(defaults["memory_reason"])],
+        [
+            "Timeout",
+            Cell(f"{defaults['timeout_seconds']:,} s", read_count(defaults["timeout_seconds"])),
+            read_text(defaults["timeout_reason"]),
+        ],
+        [
+            "Alarm on the 99th percentile",
+            Cell(f"{defaults['p99_ms']:,} ms", read_count(defaults["p99_ms"])),
+            read_text(defaults["p99_reason"]),
+        ],
+    ]
+    return Section(
+        key="limits",
+        title="Limits and settings",
+        lead=f"{read_text(report['room'])} {_HERE}",
+        charts=(chart,) if known else (),
+        tables=(
+            make_table("Margins", ("Limit", "Used", "Allowed", "Share"), rows),
+            make_table("Settings", ("Setting", "Value", "Why"), settings, is_open=True),
+        ),
+    )
+
+
+def describe_decisions(evidence: Json, report: Json) -> Section:
+    plan, shipped = report["plan"], evidence["distributions"]
+    versions = {read_text(each["name"]): read_text(each["version"]) for each in report["packages"]}
+    reasons = [
+        [read_text(name), versions.get(name, ""), read_text(why)]
+        for name, why in shipped["reasons"].items()
+    ]
+    upgraded = [
+        [each["name"], each["old"], each["new"], each["reason"]] for each in shipped["upgraded"]
+    ]
+    lines = [[each["line"], each["reason"]] for each in shipped["lines"]]
+    said = [
+        *(["Decision", each] for each in read_texts(plan["reasons"])),
+        *(["Tried before", each] for each in read_texts(evidence["evidence"]["tried"])),
+        *(["Note", each] for each in read_texts(plan["notes"])),
+        *(["Note", each] for each in read_texts(evidence["evidence"]["notes"])),
+    ]
+    left_out = [[each] for each in read_texts(shipped["left_out"])]
+    tables = [
+        make_table("What was decided, and why", ("Kind", "Reason"), said, is_open=True),
+        make_table("What ships, and what needs it", ("Package", "Version", "Reason"), reasons),
+        make_table("Installed by the author, and not shipped", ("Package",), left_out),
+        make_table("Versions that were raised", ("Package", "Old", "New", "Why"), upgraded),
+        make_table("Lines of the requirements that were read otherwise", ("Line", "Why"), lines),
+    ]
+    return Section(
+        key="decisions",
+        title="Decisions",
+        lead=f"{len(reasons)} packages ship; {len(left_out)} that the author had do not.",
+        tables=tuple(each for each in tables if each.rows),
+    )
+
+
+def describe_drift(drift: Json) -> Section:
+    columns = [
+        *(("input", each) for each in drift["inputs"]),
+        *(("prediction", each) for each in drift["predictions"]),
+    ]
+    rows: list[Row] = []
+    choices: list[Json] = []
+    for kind, each in columns:
+        name, shares = read_text(each["name"]), [read_amount(v) or 0.0 for v in each["shares"]]
+        low, high = _read_edge(each["low"]), _read_edge(each["high"])
+        told = "" if math.isnan(low) else f"{low:.6g} to {high:.6g}"
+        rows.append([kind, name, Cell(str(len(shares)), len(shares)), told])
+        if shares:
+            bins = _name_bins(each, len(shares), low, high)
+            choices.append({"name": f"{kind}: {name}", "bins": bins, "shares": shares})
+    count = read_count(drift["rows"])
+    chart = Chart(
+        key="drift",
+        title="Share of the values in each bin",
+        label=f"Histogram of one of {len(choices)} columns at a time.",
+        data={"kind": "histogram", "columns": choices},
+    )
+    return Section(
+        key="drift",
+        title="What drift is measured from",
+        lead=f"{count:,} rows of {read_text(drift['source'])}. Categories are kept as hashes.",
+        charts=(chart,) if choices else (),
+        tables=(make_table("Columns", ("Kind", "Name", "Bins", "Range"), rows),),
+    )
+
+
+def _name_bins(column: Json, count: int, low: float, high: float) -> list[str]:
+    """Names of its bins: between the edges, or of the hashed categories and all others."""
+    if (known := column["categories"]) is not None:
+        return [*(f"#{read_count(each):08x}" for each in known), "others"][:count]
+    every = [low, *map(_read_edge, column["edges"]), high]
+    if len(every) != count + 1:
+        return [str(number) for number in range(1, count + 1)]
+    return [f"{left:.4g} to {right:.4g}" for left, right in pairwise(every)]
+
+
+def _read_edge(value: Json) -> float:
+    """A number, which may be infinite; not a number where there is none."""
+    return math.nan if value is None else float(value)
+
+
+def _bytes_cell(size_bytes: float) -> Cell:
+    return Cell(format_bytes(size_bytes), size_bytes)
+
+
+def _ms_cell(milliseconds: float) -> Cell:
+    return Cell(format_ms(milliseconds), milliseconds)

@@ -1,0 +1,240 @@
+"""report.html: figures of the evidence, nothing from elsewhere, and names that stay text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager.commands.artifact.report_page import embed_json, render_page
+from packager.commands.artifact.report_page.figures import (
+    format_bytes,
+    format_ms,
+    show_controls,
+)
+from packager.commands.artifact.report_page.views import describe_drift, list_sections
+from packager.system import resources
+from tests.unit.commands.artifact.report_pages import (
+    DRIFT,
+    HOSTILE,
+    Parsed,
+    build,
+    make_hostile,
+    read,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def documents(folder: Path) -> tuple[Any, Any]:
+    return read(folder)
+
+
+@pytest.fixture(scope="module")
+def page(documents: tuple[Any, Any]) -> Parsed:
+    return Parsed(render_page(*documents, DRIFT))
+
+
+def test_the_build_writes_the_page_of_its_own_documents(
+    folder: Path, documents: tuple[Any, Any]
+) -> None:
+    written = (folder / "report.html").read_text(encoding="utf-8")
+
+    assert written == render_page(*documents)
+    assert "report.html" in documents[1]["emitted"]
+    assert not list((folder / "function").rglob("report.html"))
+
+
+def test_two_builds_write_the_same_page(folder: Path, tmp_path: Path) -> None:
+    again = build(tmp_path)
+
+    assert (again / "report.html").read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_every_section_is_there(page: Parsed) -> None:
+    keys = [given["id"] for tag, given in page.elements if tag == "section"]
+
+    assert keys == ["sizes", "passes", "proof", "start", "limits", "decisions", "drift"]
+
+
+def test_the_treemaps_have_the_sizes_of_the_evidence(
+    page: Parsed, documents: tuple[Any, Any]
+) -> None:
+    for side in ("before", "after"):
+        nodes = page.charts[side]["nodes"]
+
+        assert {each["name"]: each["parts"] for each in nodes} == documents[0]["sizes"][side]
+
+
+def test_the_waterfall_has_the_passes_of_the_evidence(
+    page: Parsed, documents: tuple[Any, Any]
+) -> None:
+    assert page.charts["passes"]["steps"] == [
+        {"name": each["name"], "before": each["bytes_before"], "after": each["bytes_after"]}
+        for each in documents[0]["ledger"]
+    ]
+
+
+def test_the_other_charts_have_the_figures_of_the_evidence(
+    page: Parsed, documents: tuple[Any, Any]
+) -> None:
+    evidence, report = documents[0]["evidence"], documents[1]
+    bars = {
+        key: {each["name"]: each["value"] for each in chart["rows"]}
+        for key, chart in page.charts.items()
+        if chart["kind"] == "bars"
+    }
+
+    assert bars["rows"] == {
+        "slimmed by": evidence["rows_compared"],
+        "held out": evidence["unseen_rows"],
+    }
+    assert bars["start"] == {
+        "declared environment": evidence["declared_start_cpu_ms"],
+        "this artifact": evidence["cold_start"]["init_cpu_ms"],
+    }
+    assert bars["answers"] == {"1 row": 4.5, "100 rows": 9.0}
+    limits = report["target"]["limits"]
+    assert bars["limits"]["Unzipped"] == pytest.approx(
+        100 * report["unzipped_bytes"] / limits["unzipped_bytes"]
+    )
+
+
+def test_the_tables_have_every_figure_of_the_proof_and_the_passes(
+    page: Parsed, documents: tuple[Any, Any]
+) -> None:
+    found = documents[0]["evidence"]
+    figures = [
+        *(each[key] for each in documents[0]["ledger"] for key in ("bytes_before", "bytes_after")),
+        *(found[key] for key in ("rows_compared", "unseen_rows", "requests_compared")),
+        *(found[key] for key in ("unseen_requests", "refusals_agreed", "mismatches")),
+        *(found["cold_start"][key] for key in ("init_cpu_ms", "init_wall_ms", "peak_rss_bytes")),
+        documents[1]["defaults"]["memory_mb"],
+    ]
+
+    assert {str(each) for each in figures} <= set(page.values)
+
+
+def test_nothing_is_asked_of_any_other_place(page: Parsed) -> None:
+    named = [
+        value or ""
+        for _, given in page.elements
+        for name, value in given.items()
+        if name in {"src", "href", "srcset", "action", "data", "poster", "background"}
+    ]
+
+    assert {value for value in named if not value.startswith("#")} == {"data:,"}
+    assert not re.search(r"url\(|@import", page.texts["style"][0])
+    assert not [name for _, given in page.elements for name in given if name.startswith("on")]
+
+
+def test_the_policy_allows_the_scripts_and_the_style_of_the_page_alone(page: Parsed) -> None:
+    (policy,) = (
+        given["content"] or ""
+        for tag, given in page.elements
+        if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy"
+    )
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+
+    def digest(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    data, *scripts = page.texts["script"]
+    assert json.loads(data)
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"].split() == [digest(each) for each in scripts]
+    assert rules["style-src"].split() == [digest(each) for each in page.texts["style"]]
+    assert rules["base-uri"] == rules["form-action"] == "'none'"
+
+
+def test_a_hostile_name_stays_text(page: Parsed, documents: tuple[Any, Any]) -> None:
+    found = Parsed(render_page(*make_hostile(*documents)))
+
+    assert {tag for tag, _ in found.elements} == {tag for tag, _ in page.elements}
+    assert len(found.texts["script"]) == len(page.texts["script"]) == 3
+    assert found.texts["script"][1:] == page.texts["script"][1:]
+    shown = HOSTILE.replace("\u2028", "\\u2028").replace("\u202e", "\\u202e")
+    assert shown in found.texts["h1"][0]
+    assert any(shown in each["name"] for each in found.charts["before"]["nodes"])
+    assert "\u202e" not in found.page
+    assert "\u2028" not in found.page
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "<!--<script>", "]]>", "&amp;"])
+def test_data_cannot_end_their_element(text: str) -> None:
+    made = embed_json({text: text})
+
+    assert json.loads(made) == {text: text}
+    assert not set("<>&\u2028") & set(made)
+
+
+def test_what_cannot_be_seen_is_written_out() -> None:
+    assert show_controls({"a\u202eb": ["\x1b[1m", "\ud800", "naïve 名 שלום"]}) == {
+        "a\\u202eb": ["\\u001b[1m", "\\ud800", "naïve 名 שלום"]
+    }
+
+
+def test_an_artifact_of_before_has_no_treemap(documents: tuple[Any, Any]) -> None:
+    evidence = {name: each for name, each in documents[0].items() if name != "sizes"}
+    sections = list_sections(evidence, documents[1], None)
+
+    assert [each.key for each in sections][:2] == ["passes", "proof"]
+
+
+def test_an_unproven_artifact_says_so(documents: tuple[Any, Any]) -> None:
+    evidence, report = json.loads(json.dumps(documents))
+    evidence["evidence"] |= {
+        "proven": False,
+        "why_unproven": "It was not asked.",
+        "cold_start": None,
+    }
+    found = Parsed(render_page(evidence, report | {"proven": False}))
+
+    assert ("span", {"class": "badge unproven"}) in found.elements
+    assert "It was not asked." in found.page
+    assert "start" not in [given.get("id") for tag, given in found.elements if tag == "section"]
+
+
+def test_a_baseline_is_shown_by_column() -> None:
+    (chart,) = describe_drift(DRIFT).charts
+    columns = {each["name"]: each for each in chart.data["columns"]}
+
+    assert list(columns) == ["input: age", "input: town", "prediction: answer"]
+    assert columns["input: age"]["bins"] == ["18 to 30", "30 to 50", "50 to 99"]
+    assert columns["input: town"]["bins"] == ["#00000007", "#00000009", "others"]
+    assert columns["prediction: answer"]["bins"] == ["0 to 0.5", "0.5 to inf"]
+    assert columns["input: age"]["shares"] == [0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (format_bytes(0), "0 B"),
+        (format_bytes(1_500), "1.5 kB"),
+        (format_bytes(-2_340_000), "-2.3 MB"),
+        (format_bytes(3.21e9), "3.2 GB"),
+        (format_ms(4.5), "4.50 ms"),
+        (format_ms(353.4), "353 ms"),
+        (format_ms(2376), "2.38 s"),
+    ],
+)
+def test_figures_have_units(made: str, expected: str) -> None:
+    assert made == expected
+
+
+def test_the_chart_library_goes_with_its_licences() -> None:
+    text = (resources.TEMPLATES / "_report" / "charts.js").read_text(encoding="utf-8")
+    licence = text[: text.index("*/")]
+
+    assert "Apache License" in licence
+    assert "Bostock" in licence
+    assert "Baidu" in licence
