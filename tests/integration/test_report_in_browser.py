@@ -1,0 +1,141 @@
+"""report.html in headless Chromium: what is drawn, what is asked of others, and what runs.
+
+Screenshots stay in the folder that PACKAGER_SCREENSHOTS names, where it names one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packager.commands.artifact.report_page import render_page
+from tests.browser import Page, find_browser, open_page
+from tests.unit.commands.artifact.report_pages import DRIFT, build, make_hostile, read
+
+BROWSER = find_browser()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
+]
+DRAWN = (
+    "document.querySelectorAll('[data-chart]').length > 0 && "
+    "[...document.querySelectorAll('[data-chart]')].every((each) => each.dataset.drawn)"
+)
+TEXTS = "[...document.querySelectorAll('[data-chart=\"{}\"] text')].map((each) => each.textContent)"
+CONTRAST = """(() => {
+  const light = (text) => {
+    const parts = text.match(/[\\d.]+/g).slice(0, 3).map((each) => each / 255)
+      .map((each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const behind = (element) => {
+    const color = getComputedStyle(element).backgroundColor;
+    return color === "rgba(0, 0, 0, 0)" ? behind(element.parentElement) : color;
+  };
+  return [...document.querySelectorAll("body *")]
+    .filter((each) => each.checkVisibility() && each.textContent.trim())
+    .filter((each) => !each.closest("svg, script"))
+    .map((each) => {
+      const [one, other] = [light(getComputedStyle(each).color), light(behind(each))].sort();
+      return [each.outerHTML.slice(0, 80), (other + 0.05) / (one + 0.05)];
+    }).filter(([, ratio]) => ratio < 4.5);
+})()"""
+"""Texts with less contrast than https://www.w3.org/TR/WCAG22/#contrast-minimum asks for."""
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    return read(build(tmp_path_factory.mktemp("artifact")))
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    assert BROWSER is not None
+    with open_page(BROWSER, tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+def _open(tab: Page, path: Path, text: str, **how: Any) -> None:
+    """Load the page, and wait until every chart is drawn."""
+    path.write_text(text, encoding="utf-8")
+    tab.events.clear()
+    tab.open(path.as_uri(), height=6000, **how)
+    tab.wait(DRAWN)
+
+
+def _keep(tab: Page, name: str) -> None:
+    if folder := os.environ.get("PACKAGER_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tab.draw(Path(folder) / name)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_chart_is_drawn_in_silence(
+    tab: Page,
+    documents: tuple[Any, Any],
+    tmp_path: Path,
+    dark: bool,  # noqa: FBT001
+) -> None:
+    _open(tab, tmp_path / "page.html", render_page(*documents, DRIFT), dark=dark)
+    _keep(tab, f"report-{'dark' if dark else 'light'}.png")
+
+    assert tab.list_complaints() == []
+    assert set(tab.list_requests()) <= {(tmp_path / "page.html").as_uri(), "data:,"}
+    assert tab.ask(CONTRAST) == []
+
+
+def test_the_charts_show_the_figures_of_the_evidence(
+    tab: Page, documents: tuple[Any, Any], tmp_path: Path
+) -> None:
+    _open(tab, tmp_path / "page.html", render_page(*documents, DRIFT))
+
+    assert {"1,018", "1,209"} <= set(tab.ask(TEXTS.format("rows")))
+    assert {"2,376 ms", "350 ms"} <= set(tab.ask(TEXTS.format("start")))
+    assert {"-1.0 kB", "+500 B", "prune", "bytecode"} <= set(tab.ask(TEXTS.format("passes")))
+    assert "18 to 30" in tab.ask(TEXTS.format("drift"))
+
+
+def test_a_package_is_entered_and_a_column_chosen_by_the_keyboard(
+    tab: Page, documents: tuple[Any, Any], tmp_path: Path
+) -> None:
+    evidence, report = documents
+    sizes = {"numpy": {"_core": 600, "lib": 400}, "six": {"other files": 300}}
+    evidence = evidence | {"sizes": {"before": sizes, "after": sizes}}
+    _open(tab, tmp_path / "page.html", render_page(evidence, report, DRIFT))
+    assert not any("_core" in each for each in tab.ask(TEXTS.format("after")))
+
+    tab.ask("document.querySelector('[data-controls=\"after\"] select').focus()")
+    tab.press("ArrowDown")
+    tab.wait(f"{TEXTS.format('after')}.some((each) => each.includes('_core'))")
+    tab.press("ArrowUp")
+    tab.wait(f"{TEXTS.format('after')}.some((each) => each.includes('six'))")
+    tab.ask("document.querySelector('[data-controls=\"drift\"] select').focus()")
+    tab.press("ArrowDown")
+    tab.wait(f"{TEXTS.format('drift')}.includes('others')")
+
+    assert tab.list_complaints() == []
+
+
+def test_a_hostile_name_runs_nothing(tab: Page, documents: tuple[Any, Any], tmp_path: Path) -> None:
+    _open(tab, tmp_path / "page.html", render_page(*make_hostile(*documents)))
+    _keep(tab, "report-hostile.png")
+
+    assert tab.list_complaints() == []
+    assert set(tab.list_requests()) <= {(tmp_path / "page.html").as_uri(), "data:,"}
+    assert tab.ask("document.title") != "taken"
+    assert tab.ask("document.querySelectorAll('img, iframe, object').length") == 0
+
+
+def test_the_policy_refuses_a_script_that_somebody_adds(
+    tab: Page, documents: tuple[Any, Any], tmp_path: Path
+) -> None:
+    added = "<script>document.title = 'taken'</script><img src='http://127.0.0.1:9/x'></body>"
+    text = render_page(*documents).replace("</body>", added)
+    _open(tab, tmp_path / "page.html", text)
+
+    assert tab.ask("document.title") != "taken"
+    assert any("Content Security Policy" in each for each in tab.list_complaints())
