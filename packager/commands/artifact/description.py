@@ -46,6 +46,20 @@ class DescribedArtifact:
         return self.documents[name]
 
 
+def check_built(home: Path) -> None:
+    """Raises ModelFormatError for a folder that no build made, or that cannot be read."""
+    try:
+        built = (home / MARKER).exists()
+    except OSError as error:
+        raise ModelFormatError(
+            f"{home} cannot be read: {error.strerror}. Name the folder that a build made."
+        ) from error
+    if not built:
+        raise ModelFormatError(
+            f"{home} is not an artifact: it has no {MARKER}. Name the folder that a build made."
+        )
+
+
 def read_artifact(home: Path) -> DescribedArtifact:
     """Raises IntegrityError for a report that is damaged, or of a newer version."""
     try:

@@ -25,6 +25,7 @@ from packager.commands.artifact.description import (
     MANIFEST,
     SBOM,
     DescribedArtifact,
+    check_built,
     find_inside,
     is_regular,
     read_artifact,
@@ -54,16 +55,7 @@ def verify_artifact(folder: Path, *, report_sha256: str | None = None) -> Artifa
     `folder`, IntegrityError where its report cannot be read: then nothing is known of the rest.
     """
     home = folder.absolute()
-    try:
-        built = (home / MARKER).exists()
-    except OSError as error:
-        raise ModelFormatError(
-            f"{home} cannot be read: {error.strerror}. Name the folder that a build made."
-        ) from error
-    if not built:
-        raise ModelFormatError(
-            f"{home} is not an artifact: it has no {MARKER}. Name the folder that a build made."
-        )
+    check_built(home)
     artifact = read_artifact(home)
     checks = [] if report_sha256 is None else [_check_report(home, report_sha256)]
     checks += [_run_check(name, check, artifact) for name, check in _CHECKS.items()]

@@ -13,6 +13,7 @@ from handlers.observability import sketches
 from packager.commands.artifact.description import (
     EVIDENCE,
     DescribedArtifact,
+    check_built,
     is_regular,
     read_artifact,
     read_json,
@@ -33,10 +34,7 @@ def provide_page(folder: Path, out: Path | None = None) -> ReportPage:
     where one is damaged or the page was changed, StorageError where it cannot be written.
     """
     home = folder.absolute()
-    if not (home / MARKER).exists():
-        raise ModelFormatError(
-            f"{home} is not an artifact: it has no {MARKER}. Name the folder that a build made."
-        )
+    check_built(home)
     artifact = read_artifact(home)
     own = home / PAGE
     if out is None and PAGE in artifact.emitted:
