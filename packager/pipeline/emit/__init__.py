@@ -26,7 +26,7 @@ from packager.pipeline.emit._text import stack_name, tag_value
 from packager.pipeline.emit.infrastructure import write_infrastructure
 from packager.system import resources, templates
 from packager.system.file_tree import sha256
-from packager.types import Artifact, BuildPlan, BuildReport, Json, VerifiedBundle
+from packager.types import Artifact, BuildPlan, BuildReport, VerifiedBundle
 
 __all__ = ["emit", "stack_name", "tag_value"]
 
@@ -123,7 +123,7 @@ def _keep_exact_samples(verified: VerifiedBundle, scrub: _text.Scrubber) -> Veri
     return replace(verified, samples=tuple(samples))
 
 
-def _render_page(evidence: Json, report: Json, plan: BuildPlan) -> str:
+def _render_page(evidence: object, report: object, plan: BuildPlan) -> str:
     """Render the page of what the files hold: no figure in it is another than theirs."""
     drift = None if plan.drift is None else json.loads(plan.drift)
     return render_page(json.loads(to_json(evidence)), json.loads(to_json(report)), drift)

@@ -77,7 +77,7 @@ def _describe_entry(entry: LedgerEntry) -> object:
 
 def report_json(
     artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, sizing: Sizing
-) -> Json:
+) -> object:
     """Report everything but the files that are written beside the artifact."""
     packages = sizes.by_package((f.path, f.size_bytes) for f in verified.bundle.files)
     return {

@@ -74,7 +74,7 @@ def make_policy(scripts: list[str], style: str) -> str:
     )
 
 
-def embed_json(value: Mapping[str, Json]) -> str:
+def embed_json(value: Mapping[str, object]) -> str:
     """JSON that cannot end the element it is in, whatever its texts are."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -12,7 +12,7 @@ _ALLOWED: Final = frozenset("\n\u200d")
 _STEPS: Final = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
-def show_controls(value: Json) -> Json:
+def show_controls(value: object) -> Json:
     """Every text of a JSON value, with what has no shape or turns the direction written out."""
     if isinstance(value, str):
         return "".join(map(_show_character, value))

@@ -120,7 +120,7 @@ def _change_cell(name: str, before: dict[str, int], after: dict[str, int]) -> Ce
 
 def describe_passes(evidence: Json) -> Section:
     ledger = read_ledger(evidence["ledger"])
-    steps: list[dict[str, Json]] = [
+    steps = [
         {"name": each["name"], "before": each["bytes_before"], "after": each["bytes_after"]}
         for each in ledger
     ]
@@ -137,7 +137,7 @@ def describe_passes(evidence: Json) -> Section:
         ]
         for each in ledger
     ]
-    first, last = (steps[0]["before"], steps[-1]["after"]) if steps else (0, 0)
+    first, last = (ledger[0]["bytes_before"], ledger[-1]["bytes_after"]) if ledger else (0, 0)
     chart = Chart(
         key="passes",
         title="Size after each pass",
@@ -219,7 +219,7 @@ def _list_checks(found: Json) -> Iterator[Table]:
         yield make_table("Compiled model", ("Figure", "Value"), engine)
 
 
-def _flatten(prefix: str, value: Json) -> Iterator[tuple[str, str]]:
+def _flatten(prefix: str, value: object) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, each in value.items():
             yield from _flatten(f"{prefix}.{name}" if prefix else str(name), each)
@@ -395,7 +395,7 @@ def describe_drift(drift: Json) -> Section:
         *(("prediction", each) for each in drift["predictions"]),
     ]
     rows: list[Row] = []
-    choices: list[Json] = []
+    choices: list[dict[str, object]] = []
     for kind, each in columns:
         name, shares = read_text(each["name"]), [read_amount(v) or 0.0 for v in each["shares"]]
         low, high = _read_edge(each["low"]), _read_edge(each["high"])
@@ -430,7 +430,7 @@ def _name_bins(column: Json, count: int, low: float, high: float) -> list[str]:
     return [f"{left:.4g} to {right:.4g}" for left, right in pairwise(every)]
 
 
-def _read_edge(value: Json) -> float:
+def _read_edge(value: float | None) -> float:
     """A number, which may be infinite; not a number where there is none."""
     return math.nan if value is None else float(value)
 
