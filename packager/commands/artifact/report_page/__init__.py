@@ -17,7 +17,7 @@ from packager.commands.artifact.report_page.figures import (
     format_ms,
     show_controls,
 )
-from packager.commands.artifact.report_page.sections import Cell
+from packager.commands.artifact.report_page.sections import Cell, Documents
 from packager.commands.artifact.report_page.views import list_sections
 from packager.commands.artifact.report_values import read_amount, read_count, read_text
 from packager.system import resources
@@ -35,8 +35,9 @@ def render_page(evidence: Json, report: Json, drift: Json = None) -> str:
     import jinja2  # noqa: PLC0415 - most commands make no page
     from markupsafe import Markup  # noqa: PLC0415
 
-    evidence, report, drift = map(show_controls, (evidence, report, drift))
-    sections = list_sections(evidence, report, drift)
+    documents = Documents(*map(show_controls, (evidence, report, drift)))
+    report = documents.report
+    sections = list_sections(documents)
     scripts = [_read(name) for name in ("charts.js", "page.js")]
     style = _read("page.css")
     data = {chart.key: chart.data for section in sections for chart in section.charts}
@@ -46,8 +47,8 @@ def render_page(evidence: Json, report: Json, drift: Json = None) -> str:
     return environment.from_string(_read("page.html.j2")).render(
         policy=make_policy(scripts, style),
         title=f"{read_text(report['name'])} {read_text(report['version'])}".strip(),
-        summary=_summarize(evidence, report),
-        facts=_list_facts(evidence, report),
+        summary=_summarize(documents),
+        facts=_list_facts(documents),
         sections=sections,
         data=Markup(embed_json(data)),  # noqa: S704 - no character of HTML is left in it
         scripts=[Markup(each) for each in scripts],  # noqa: S704 - our own files
@@ -89,8 +90,9 @@ def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-def _summarize(evidence: Json, report: Json) -> list[tuple[str, Cell, str]]:
+def _summarize(documents: Documents) -> list[tuple[str, Cell, str]]:
     """Figures at the top, each with its title and a remark."""
+    evidence, report = documents.evidence, documents.report
     found, cold = evidence["evidence"], evidence["evidence"]["cold_start"]
     unzipped, zipped = read_count(report["unzipped_bytes"]), read_count(report["zipped_bytes"])
     declared = read_amount(found.get("declared_bytes"))
@@ -112,7 +114,8 @@ def _summarize(evidence: Json, report: Json) -> list[tuple[str, Cell, str]]:
     return tiles
 
 
-def _list_facts(evidence: Json, report: Json) -> dict[str, str]:
+def _list_facts(documents: Documents) -> dict[str, str]:
+    evidence, report = documents.evidence, documents.report
     target, attempt = report["target"], evidence["attempt"]
     return {
         "verdict": "proven" if report["proven"] is True else "unproven",

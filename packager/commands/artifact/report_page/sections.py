@@ -12,6 +12,15 @@ Value: TypeAlias = "float | str | None"
 
 
 @dataclass(frozen=True, slots=True)
+class Documents:
+    """Contents of an artifact's own files; `drift` is None where there is no baseline."""
+
+    evidence: Json
+    report: Json
+    drift: Json = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     text: str
     value: Value = None

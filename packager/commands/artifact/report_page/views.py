@@ -14,6 +14,7 @@ from packager.commands.artifact.report_page.figures import format_bytes, format_
 from packager.commands.artifact.report_page.sections import (
     Cell,
     Chart,
+    Documents,
     Row,
     Section,
     Table,
@@ -37,22 +38,23 @@ _COLD: Final = (
 _HERE: Final = "Times are of the machine that built it, not of the cloud."
 
 
-def list_sections(evidence: Json, report: Json, drift: Json) -> list[Section]:
+def list_sections(documents: Documents) -> list[Section]:
     """Every section that there are figures for."""
     found = [
-        describe_sizes(evidence),
-        describe_passes(evidence),
-        describe_proof(evidence),
-        describe_start(evidence),
-        describe_limits(evidence, report),
-        describe_decisions(evidence, report),
-        None if drift is None else describe_drift(drift),
+        describe_sizes(documents),
+        describe_passes(documents),
+        describe_proof(documents),
+        describe_start(documents),
+        describe_limits(documents),
+        describe_decisions(documents),
+        None if documents.drift is None else describe_drift(documents),
     ]
     return [each for each in found if each is not None]
 
 
-def describe_sizes(evidence: Json) -> Section | None:
+def describe_sizes(documents: Documents) -> Section | None:
     """None for an artifact of before there were sizes in evidence.json."""
+    evidence = documents.evidence
     if "sizes" not in evidence:
         return None
     before, after = (_read_parts(evidence["sizes"][each]) for each in ("before", "after"))
@@ -118,8 +120,8 @@ def _change_cell(name: str, before: dict[str, int], after: dict[str, int]) -> Ce
     return Cell(f"{'+' if change > 0 else ''}{format_bytes(change)}", change)
 
 
-def describe_passes(evidence: Json) -> Section:
-    ledger = read_ledger(evidence["ledger"])
+def describe_passes(documents: Documents) -> Section:
+    ledger = read_ledger(documents.evidence["ledger"])
     steps = [
         {"name": each["name"], "before": each["bytes_before"], "after": each["bytes_after"]}
         for each in ledger
@@ -163,8 +165,8 @@ def describe_passes(evidence: Json) -> Section:
     )
 
 
-def describe_proof(evidence: Json) -> Section:
-    found = evidence["evidence"]
+def describe_proof(documents: Documents) -> Section:
+    found = documents.evidence["evidence"]
     seen, unseen = read_count(found["rows_compared"]), read_count(found.get("unseen_rows", 0))
     counts = (
         ("Rows compared that the build slimmed by", seen),
@@ -229,9 +231,9 @@ def _flatten(prefix: str, value: object) -> Iterator[tuple[str, str]]:
         yield prefix, str(value)
 
 
-def describe_start(evidence: Json) -> Section | None:
+def describe_start(documents: Documents) -> Section | None:
     """None where nothing was booted."""
-    found = evidence["evidence"]
+    found = documents.evidence["evidence"]
     cold = found["cold_start"]
     if cold is None:
         return None
@@ -298,7 +300,8 @@ def _chart_rows(points: list[tuple[int, float]]) -> Chart:
     )
 
 
-def describe_limits(evidence: Json, report: Json) -> Section:
+def describe_limits(documents: Documents) -> Section:
+    evidence, report = documents.evidence, documents.report
     target = report["target"]
     limits, defaults = target["limits"], report["defaults"]
     memory_mb = read_count(defaults["memory_mb"])
@@ -356,7 +359,8 @@ def describe_limits(evidence: Json, report: Json) -> Section:
     )
 
 
-def describe_decisions(evidence: Json, report: Json) -> Section:
+def describe_decisions(documents: Documents) -> Section:
+    evidence, report = documents.evidence, documents.report
     plan, shipped = report["plan"], evidence["distributions"]
     versions = {read_text(each["name"]): read_text(each["version"]) for each in report["packages"]}
     reasons = [
@@ -389,7 +393,8 @@ def describe_decisions(evidence: Json, report: Json) -> Section:
     )
 
 
-def describe_drift(drift: Json) -> Section:
+def describe_drift(documents: Documents) -> Section:
+    drift = documents.drift
     columns = [
         *(("input", each) for each in drift["inputs"]),
         *(("prediction", each) for each in drift["predictions"]),

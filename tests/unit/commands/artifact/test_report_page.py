@@ -17,6 +17,7 @@ from packager.commands.artifact.report_page.figures import (
     format_ms,
     show_controls,
 )
+from packager.commands.artifact.report_page.sections import Documents
 from packager.commands.artifact.report_page.views import describe_drift, list_sections
 from packager.system import resources
 from tests.unit.commands.artifact.report_pages import (
@@ -185,7 +186,7 @@ def test_what_cannot_be_seen_is_written_out() -> None:
 
 def test_an_artifact_of_before_has_no_treemap(documents: tuple[Any, Any]) -> None:
     evidence = {name: each for name, each in documents[0].items() if name != "sizes"}
-    sections = list_sections(evidence, documents[1], None)
+    sections = list_sections(Documents(evidence, documents[1]))
 
     assert [each.key for each in sections][:2] == ["passes", "proof"]
 
@@ -205,7 +206,7 @@ def test_an_unproven_artifact_says_so(documents: tuple[Any, Any]) -> None:
 
 
 def test_a_baseline_is_shown_by_column() -> None:
-    (chart,) = describe_drift(DRIFT).charts
+    (chart,) = describe_drift(Documents({}, {}, DRIFT)).charts
     columns = {each["name"]: each for each in chart.data["columns"]}
 
     assert list(columns) == ["input: age", "input: town", "prediction: answer"]
