@@ -34,10 +34,13 @@ _START_SECONDS: Final = 60
 
 
 def ensure_sam() -> Path:
-    """Return the pinned SAM CLI, in an environment of its own that is made once."""
+    """Return the pinned SAM CLI, in an environment of its own that is made once.
+
+    It is compiled then: bytecode that a run added would be damage to whoever looks at it meanwhile.
+    """
     listed = _REQUIREMENTS.read_bytes()
     python = interpreters.find(f"{sys.version_info.major}.{sys.version_info.minor}")
-    key = hashlib.sha256(listed + python.version.encode()).hexdigest()[:20]
+    key = hashlib.sha256(listed + python.version.encode() + b" compiled").hexdigest()[:20]
 
     def make(folder: Path) -> None:
         venv = folder / "venv"
@@ -45,6 +48,7 @@ def ensure_sam() -> Path:
         env = dict(os.environ)  # a tool of ours, from the index of whoever runs the tests
         process.run([uv, "venv", "-q", "--relocatable", "--python", python.path, venv], env=env)
         install: list[str | Path] = [uv, "pip", "install", "-q", "--require-hashes"]
+        install.append("--compile-bytecode")
         process.run([*install, "--python", venv / "bin" / "python", "-r", _REQUIREMENTS], env=env)
 
     return cache.ensure("tools", f"sam-{key}", make) / "venv" / "bin" / "sam"
