@@ -18,10 +18,16 @@ class OptionGroup:
     """A function from options, each with typer's annotation, to one value."""
 
     reader: Callable[..., object]
+    changed: tuple[tuple[str, object], ...] = ()
+    """Annotations that a command has of its own for some of them."""
 
     def list_options(self) -> Iterator[inspect.Parameter]:
+        own = dict(self.changed)
         for option in inspect.signature(self.reader, eval_str=True).parameters.values():
-            yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            yield option.replace(
+                kind=inspect.Parameter.KEYWORD_ONLY,
+                annotation=own.get(option.name, option.annotation),
+            )
 
 
 def expand_groups(command: Callable[..., None]) -> Callable[..., None]:

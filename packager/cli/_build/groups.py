@@ -28,7 +28,7 @@ from packager.types import (
 )
 
 
-def _read_model(
+def read_model(
     *,
     model_uri: opt.Model,
     tracking_uri: opt.TrackingUri = None,
@@ -150,7 +150,7 @@ def _read_output(
     return OutputOptions(folder=out_dir, reuse=reuse, refresh=refresh)
 
 
-Model: TypeAlias = Annotated[ModelOptions, OptionGroup(_read_model)]
+Model: TypeAlias = Annotated[ModelOptions, OptionGroup(read_model)]
 Target: TypeAlias = Annotated[TargetOptions, OptionGroup(_read_target)]
 Compiler: TypeAlias = Annotated[EngineOptions, OptionGroup(_read_engine)]
 Http: TypeAlias = Annotated[HttpOptions, OptionGroup(_read_http)]

@@ -100,25 +100,6 @@ Tag: TypeAlias = Annotated[
 ]
 
 
-def _read_model(
-    *,
-    model_uri: Model,
-    tracking_uri: opt.TrackingUri = None,
-    registry_uri: opt.RegistryUri = None,
-    trust_model_index: opt.TrustModelIndex = False,
-    upgrade_pins: opt.UpgradePins = False,
-    allow_network: opt.AllowNetwork = False,
-) -> ModelOptions:
-    return ModelOptions(
-        uri=model_uri,
-        tracking_uri=tracking_uri,
-        registry_uri=registry_uri,
-        trust_model_index=trust_model_index,
-        upgrade_pins=upgrade_pins,
-        allow_network=allow_network,
-    )
-
-
 def _read_following(
     *,
     deploy: Deploy = False,
@@ -159,7 +140,7 @@ def _read_following(
 @expand_groups
 def follow(
     *,
-    model: Annotated[ModelOptions, OptionGroup(_read_model)],
+    model: Annotated[ModelOptions, OptionGroup(group.read_model, (("model_uri", Model),))],
     following: Annotated[Following, OptionGroup(_read_following)],
     target: group.Target,
     engine: group.Compiler,
