@@ -83,6 +83,24 @@ def scratch() -> Iterator[Place]:
         yield Place(root)
 
 
+def replace_file(path: Path, body: bytes, mode: int = 0o644) -> None:
+    """Write one file that nobody ever sees half written. A link of that name is not followed.
+
+    Raises OSError, and leaves what was there.
+    """
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    partial = Path(name)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.chmod(mode)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def check_writable(final: Path) -> None:
     """Raises StorageError where `final` cannot be made, as `replacing` does; nothing is made."""
     with _disk_errors(final.parent):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import textwrap
 import tomllib
@@ -19,6 +18,7 @@ from packager.cli._configuration.file import FILENAME, NAME, read_configuration
 from packager.cli._configuration.options import list_options, name_kind, takes_several
 from packager.cli._panels import Panel
 from packager.errors import ConfigurationError, is_disk_full
+from packager.system.atomic_output import replace_file
 from packager.system.redaction import drop_users
 
 Name = Annotated[
@@ -216,18 +216,13 @@ def _check_whole(path: Path, text: str, name: str) -> None:
 
 def _replace(path: Path, text: str) -> None:
     """Write the file whole, or leave it as it is. Raises ConfigurationError."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        if path.exists():
-            partial.chmod(path.stat().st_mode & 0o777)
-        partial.replace(path)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        replace_file(path, text.encode(), mode)
     except OSError as error:
         if is_disk_full(error):
             raise
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _quote_key(name: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import tempfile
 import webbrowser
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from packager.commands.artifact.description import (
 )
 from packager.commands.artifact.report_page import PAGE, render_page
 from packager.errors import IntegrityError, ModelFormatError, StorageError
-from packager.system.atomic_output import MARKER
+from packager.system.atomic_output import MARKER, replace_file
 from packager.system.file_tree import sha256
 from packager.types import ReportPage
 
@@ -79,15 +77,7 @@ def _write(path: Path, text: str) -> None:
     try:
         with contextlib.suppress(FileExistsError):  # a file: what follows says so
             path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(text.encode("utf-8", "replace"))
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_file(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}. Name another file with --out."

@@ -152,3 +152,21 @@ def test_an_error_of_the_place_is_explained_and_any_other_goes_on(
     with pytest.raises(kind):
         build()
     assert names(tmp_path) == []
+
+
+def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, other = tmp_path / "state.json", tmp_path / "other"
+    other.write_text("theirs")
+    path.symlink_to(other)
+    atomic_output.replace_file(path, b"one", 0o600)
+    assert (path.read_bytes(), path.is_symlink(), other.read_text()) == (b"one", False, "theirs")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    def fill(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fill)
+    with pytest.raises(OSError, match="No space"):
+        atomic_output.replace_file(path, b"two")
+    assert path.read_bytes() == b"one"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["other", "state.json"]

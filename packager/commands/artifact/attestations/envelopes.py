@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from packager.commands.artifact.description import is_regular
 from packager.errors import AttestationError, ModelFormatError, StorageError, is_disk_full
 from packager.models.model_documents import parse_json
+from packager.system.atomic_output import replace_file
 from packager.types import Json
 
 if TYPE_CHECKING:
@@ -110,19 +110,14 @@ def read_envelopes(home: Path) -> list[Envelope]:
 def write_envelopes(home: Path, lines: Sequence[str]) -> Path:
     """Raises StorageError where the artifact's folder cannot be written."""
     path = home / ATTESTATIONS
-    partial = home / f".{ATTESTATIONS}.{os.getpid()}"
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-        partial.replace(path)  # a link of this name is replaced, and not followed
+        replace_file(path, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
         if is_disk_full(error):
             raise
         raise StorageError(
             f"{path} cannot be written: {error.strerror}. Sign where the folder can be written."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

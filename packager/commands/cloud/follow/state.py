@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from packager.errors import ConfigurationError, StorageError
 from packager.models.model_uri import Registered
+from packager.system import atomic_output
 
 _FORMAT: Final = 1
 _STATE: Final = "follow.json"
@@ -177,15 +178,8 @@ class StateFolder:
 
 def replace_file(path: Path, text: str) -> None:
     """Write a file of its owner's that nobody ever sees half written. Raises StorageError."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.unlink(missing_ok=True)
-        made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(made, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(path)
+        atomic_output.replace_file(path, text.encode(), 0o600)
     except OSError as error:
         raise _make_storage_error(path, error) from error
 
