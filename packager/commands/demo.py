@@ -95,10 +95,11 @@ def _train(folder: Path, tracking_uri: str) -> None:
     try:
         process.run([sys.executable, worker, _NAME, _ALIAS], cwd=folder, env=env)
     except ToolError as error:
-        if "ModuleNotFoundError" in str(error):
+        if any(kind in str(error) for kind in ("ModuleNotFoundError", "PackageNotFoundError")):
             raise ConfigurationError(
-                "The demo trains with scikit-learn and saves with skops: install them with "
-                "`pip install scikit-learn skops` (the extra `demo`)."
+                "The demo trains a model with MLflow, scikit-learn and skops, and one of them is "
+                "not installed. Install packager with its extra: "
+                "`uv tool install 'serverless-model-packager[demo]'`."
             ) from error
         raise
 

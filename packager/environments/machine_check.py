@@ -35,12 +35,12 @@ _EXTRAS: Final[Mapping[str, tuple[str, str, str]]] = {
     "boto3": (
         "aws",
         "you cannot use `mlflow deployments`, a store on S3, or what asks AWS (`packager batch`)",
-        "in a clone of packager: uv tool install '.[aws,demo]'",
+        "uv tool install 'serverless-model-packager[aws,demo]'",
     ),
     "skops": (
         "demo",
         "you cannot run `packager demo`",
-        "in a clone of packager: uv tool install '.[aws,demo]'",
+        "uv tool install 'serverless-model-packager[aws,demo]'",
     ),
 }
 

@@ -53,7 +53,15 @@ def identify_question(
     if None in digests:
         return None
     hangs_on = [
-        *(_FORMAT, version("mlflow"), str(Path.cwd()), tracking, registry, model_uri, digests),
+        *(
+            _FORMAT,
+            version("mlflow-skinny"),
+            str(Path.cwd()),
+            tracking,
+            registry,
+            model_uri,
+            digests,
+        ),
         sorted(process.inherit(prefixes=("MLFLOW_",)).items()),
     ]
     return Question(key=cache.make_key(hangs_on), asked=asked)

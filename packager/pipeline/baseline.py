@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -78,6 +79,17 @@ def check_table(request: BuildRequest, model: ResolvedModel) -> None:
 def _read_table(request: BuildRequest, model: ResolvedModel) -> _Table | None:
     """The table, the signature's columns, and those to watch; None for nothing to measure from."""
     if model.baseline is None:
+        return None
+    if model.baseline.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        why = (
+            f"{model.baseline_source} is a Parquet file, and pyarrow, which reads it, is not "
+            "installed. Install packager with its extra: `uv tool install "
+            "'serverless-model-packager[parquet]'`, or name a CSV or JSON Lines file with "
+            "--baseline."
+        )
+        if request.events.baseline is not None:
+            raise ConfigurationError(f"--baseline {why}")
+        _LOG.warning("No drift is measured: %s", why)
         return None
     frame = _read(model.baseline, model.baseline_source)
     names = [

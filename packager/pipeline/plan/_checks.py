@@ -153,7 +153,7 @@ def _check_tools(request: BuildRequest, target: Target) -> Iterator[str]:
     elif asked and find_spec("samtranslator") is None:
         yield (
             f"--emit {', '.join(asked)} needs aws-sam-translator, which is not installed. Install "
-            "it beside packager: `uv tool install '.[terraform]'` in a clone of packager, or "
+            "it beside packager: `uv tool install 'serverless-model-packager[terraform]'`, or "
             "`pip install aws-sam-translator` in its environment."
         )
 

@@ -190,3 +190,26 @@ def test_an_example_without_names_of_columns_is_a_table(
 
     assert found.drift is None
     assert "300 rows and the columns [0, 1]" in caplog.text
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_parquet_file_without_its_reader_says_what_to_install(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    doubled: list[list[str]],
+    *,
+    named: bool,
+) -> None:
+    """A file that you name is refused; a run's training set is left out with a warning."""
+    monkeypatch.setattr(baseline, "find_spec", lambda name: None)
+    path = tmp_path / "t.parquet"
+    table().to_parquet(path)
+    asked = plan(path, "the file t.parquet", **({"baseline": path} if named else {}))
+    if named:
+        with pytest.raises(ConfigurationError, match=r"--baseline .*\[parquet\]"):
+            baseline.make(asked)
+        return
+    assert baseline.make(asked) is None
+    assert "[parquet]" in caplog.text
+    assert not doubled
