@@ -28,8 +28,8 @@ class ModuleNames:
     """Distributions whose modules have other names, and modules that a use imports."""
 
     by_distribution: Mapping[str, tuple[str, ...]]
-    uses: Mapping[str, str]
-    """Name of a library's function or attribute -> the module that it imports when it is used."""
+    uses: Mapping[str, tuple[str, ...]]
+    """Name of a library's function or attribute -> the modules that it may import when used."""
 
     def modules_of(self, distribution: str) -> tuple[str, ...]:
         """Dotted names; a distribution that is not known is imported by its own name."""
@@ -48,7 +48,9 @@ class ModuleNames:
             return distribution == module.partition(".")[0].lower()
         word = module.partition(".")[0].lower().replace("_", "")
         parts = (*distribution.split("-"), distribution.replace("-", ""))
-        return any(len(part) >= _ALIKE and (part in word or word in part) for part in parts)
+        return len(word) >= _ALIKE and any(
+            len(part) >= _ALIKE and (part in word or word in part) for part in parts
+        )
 
 
 def is_own_code(module: str) -> bool:
@@ -94,7 +96,7 @@ def module_names(folder: Path | None = None) -> ModuleNames:
     names = modules.texts_by_name("names")
     found = ModuleNames(
         by_distribution={name: tuple(text.split()) for name, text in names.items()},
-        uses=uses.texts_by_name("names"),
+        uses={name: tuple(text.split()) for name, text in uses.texts_by_name("names").items()},
     )
     root.done()
     return found

@@ -30,8 +30,12 @@ _FILE: Final = re.compile(
 _EXPLICIT: Final = "@EXPLICIT"
 _PYTHONS: Final = re.compile(r"(?:^|_)py(?:\d|h|_)|^pypi_")
 """Builds of conda that belong to a Python; others are libraries."""
+_LIBRARY: Final = re.compile(r"([A-Za-z_][\w.-]*)\s*=\s*[\w.!+*]+(?:\s*=\s*(\w+))?")
+"""A name, a version of any form (`openssl=1.1.1w`), a build."""
 _PARTS: Final = 3
 """Numbers of a whole version: `numpy=1.26` stands for every 1.26."""
+_NUMBERED: Final = frozenset({"opencv-python", "opencv-python-headless"})
+"""Distributions whose versions have a fourth number: which wheel of the three it is."""
 _IN_YAML: Final = "{} (conda.yaml)"
 PREFERRED: Final = "what else requires it gets that version where the rest allows it"
 
@@ -72,14 +76,24 @@ def read_line(line: str, names: Mapping[str, str]) -> LineChange | None:
     """Read a requirement line that is one of conda's; None for other lines."""
     if line == _EXPLICIT:
         return LineChange(line=line, reason="the heading of conda's list of files")
-    if _is_requirement(line) or (package := parse_package(line)) is None:
+    package = parse_package(line)
+    found = package or _parse_library(line)
+    if _is_requirement(line) or found is None:
         return None
-    used = name_requirement(package, names)
+    used = name_requirement(found, names)
     if used is None:
         why = "conda's package, which no Python package index has"
         return LineChange(line=redact(line), reason=why)
+    if package is None:
+        return None  # a version that Python cannot read: it is refused where the line is needed
     why = f"conda's form, without its {'file' if '://' in line else 'channel and build'}"
     return LineChange(line=redact(line), used=used, reason=why)
+
+
+def _parse_library(line: str) -> CondaPackage | None:
+    """Read the name and the build where the version is none of Python's; None for other forms."""
+    found = _LIBRARY.fullmatch(_CHANNEL.sub("", line, count=1).strip())
+    return found and CondaPackage(name=found[1], build=found[2] or "")
 
 
 def name_requirement(package: CondaPackage, names: Mapping[str, str]) -> str | None:
@@ -90,7 +104,10 @@ def name_requirement(package: CondaPackage, names: Mapping[str, str]) -> str | N
     known = names.get(package.name.lower())
     if known == "" or (known is None and package.build and not _PYTHONS.search(package.build)):
         return None
-    return f"{known or package.name}{package.specifier}"
+    name, specifier = known or package.name, package.specifier
+    if name in _NUMBERED and re.fullmatch(r"==\d+\.\d+\.\d+", specifier):
+        specifier += ".*"
+    return f"{name}{specifier}"
 
 
 def settle_packages(

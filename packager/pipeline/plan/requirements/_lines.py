@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -26,8 +27,13 @@ _EDITABLE: Final = "-e "
 _LISTED_APART: Final = 5
 """Lines that are left out, or read as others, for one reason; more are one sentence."""
 _EGG: Final = re.compile(r"[#&]egg=([\w.-]+)")
-_BUILDER: Final = re.compile(r"feedstock_root|/croot/|conda-bld|/tmp/build/|[\\/]b[\\/]abs_")
-"""Folders in which conda's packages are built."""
+_BUILDER: Final = re.compile(
+    r"feedstock_root|conda-bld|/croots?/|/tmp/build/|[\\/](?:tmp|b|T)[\\/]abs_"
+    r"|[\\/][\w.-]{1,200}_\d{10,13}[\\/]work(?:[\\/]|$)"
+)
+"""Folders in which conda's packages are built: NAME_TIME/work, wherever that lies."""
+_DEBIAN: Final = re.compile(r"pkg[-_]resources\s*===?\s*0(?:\.0){0,2}\s*(?:;.*)?", re.IGNORECASE)
+"""Line that pip lists in the environments of Debian and Ubuntu; there is no such package."""
 _WHEELLESS: Final = re.compile(
     r"(?:Because|and) (?:there is no version of ([\w.-]+)(?:==\S+?)? and you require"
     r"|(?:all versions of )?([\w.-]+)(?:==\S+?)? (?:has no |have no |was not found))"
@@ -53,7 +59,7 @@ def settle_lines(model: ResolvedModel, conda: Mapping[str, str]) -> ResolvedMode
     changes = [*model.requirements.changes]
     recorded = _recorded.read_versions(model, conda)
     for line in model.requirements.lines:
-        change = _conda.read_line(line, conda) or _read_local(line, recorded) or _read_garbled(line)
+        change = _read_listed(line, conda, recorded)
         if change is None:
             lines.append(line)
             continue
@@ -64,6 +70,22 @@ def settle_lines(model: ResolvedModel, conda: Mapping[str, str]) -> ResolvedMode
         model.requirements, lines=tuple(dict.fromkeys(lines)), changes=tuple(changes)
     )
     return replace(model, requirements=requirements)
+
+
+def _read_listed(
+    line: str, conda: Mapping[str, str], recorded: Mapping[str, str]
+) -> LineChange | None:
+    """Read a line that no resolver can read; None for any other."""
+    if _DEBIAN.fullmatch(line):
+        why = "Debian's pip lists it, and there is no such package: setuptools has what it names"
+        return LineChange(line=line, reason=why)
+    readers = (
+        _conda.read_line(line, conda),
+        _read_local(line, recorded),
+        _read_garbled(line),
+        _read_address(line),
+    )
+    return next(filter(None, readers), None)
 
 
 def list_variants(
@@ -338,6 +360,21 @@ def _read_garbled(line: str) -> LineChange | None:
         return None
     why = "its version cannot be read, and nothing that the model names needs it"
     return LineChange(line=line, reason=why)
+
+
+def _read_address(line: str) -> LineChange | None:
+    """A wheel's address without a name, read with the name that the wheel has."""
+    if not re.match(r"https?://", line):
+        return None
+    address, semicolon, marker = line.partition(";")
+    path = urlsplit(address).path
+    pin = _read_wheel_name(unquote(path)) if path.endswith(".whl") else ""
+    if not pin:
+        return None
+    used = f"{pin.partition('==')[0]} @ {address.strip()}"
+    if semicolon:
+        used += f" ; {marker.strip()}"
+    return LineChange(line=redact(line), used=used, reason="the wheel's own name is before it")
 
 
 def _name_garbled(line: str) -> str:

@@ -49,6 +49,18 @@ READ = (
         "numpy @ file:///C:/b/abs_f0/croot/dist/numpy-1.26.4-cp311-cp311-win_amd64.whl",
         "numpy==1.26.4",
     ),
+    ("python-graphviz=0.20.1=pyh22cad53_0", "graphviz==0.20.1"),
+    ("pytables=3.8.0=py311h3e8b7c9_0", "tables==3.8.0"),
+    ("python-tzdata=2023.3=pyhd8ed1ab_0", "tzdata==2023.3"),
+    ("py-opencv=4.8.0=py311hd1d1c7f_0", "opencv-python-headless==4.8.0.*"),
+    (
+        "https://example.com/dist/own-1.0-py3-none-any.whl",
+        "own @ https://example.com/dist/own-1.0-py3-none-any.whl",
+    ),
+    (
+        "https://example.com/own-1.0%2Bcu121-py3-none-any.whl#sha256=0a; os_name == 'posix'",
+        "own @ https://example.com/own-1.0%2Bcu121-py3-none-any.whl#sha256=0a ; os_name == 'posix'",
+    ),
 )
 LEFT_OUT = (
     *("_libgcc_mutex=0.1=main", "_openmp_mutex=5.1=1_gnu", "libgcc-ng=11.2.0=h1234567_1"),
@@ -67,6 +79,8 @@ LEFT_OUT = (
     *("own @ s3://bucket/own-1.0-py3-none-any.whl", "own @ https://example.com/own-1.0.tar.gz"),
     *("https://example.com/own/archive/main.zip", "own===weird", "own^1.0"),
     *("own[all]^0.23", "own[all, some] ^0.23", "own[all]==1.0-SNAPSHOT", "own [all] >= 1.*"),
+    *("jpeg=9e=h5eee18b_1", "openssl=1.1.1w=h7f8727e_0", "openssl=1.1.1w", "libodd=2b_c=h0a_0"),
+    *("pkg-resources==0.0.0", "pkg_resources == 0.0.0", "pkg-resources===0.0.0"),
     *("distro-info==1.1build1", "pytz==2004d", "own==1.0-SNAPSHOT", "own >= 1.*"),
 )
 
@@ -112,10 +126,22 @@ def test_a_line_is_left_out_with_a_reason(line: str) -> None:
         ({"sklearn": {"sklearn_version": "unknown"}}, ("scikit-learn>=1.5",), ()),
     ],
 )
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "/home/conda/feedstock_root/build_artifacts/scikit-learn_17/work",
+        "/tmp/abs_653_j00fmm/croots/recipe/scikit-learn_and_more/work",  # noqa: S108 - conda's
+        "/private/var/folders/nz/j6p8/T/abs_35uvogxh/croot/scikit-learn_1680/work",
+        "/work/ci_py311/scikit-learn_1676822698822/work",
+        "/opt/concourse/worker/volumes/live/0b9/volume/scikit-learn_1625/../x_1637314298/work",
+        "/D:/bld/scikit-learn_1691056431258/work",
+        "/C:/ci_310/scikit-learn_1642601761909/work/dist/any",
+    ],
+)
 def test_a_build_of_conda_has_the_version_that_the_model_s_other_files_have(
-    flavors: dict[str, Any], conda: tuple[str, ...], used: tuple[str, ...]
+    flavors: dict[str, Any], conda: tuple[str, ...], used: tuple[str, ...], folder: str
 ) -> None:
-    line = "scikit-learn @ file:///home/conda/feedstock_root/build_artifacts/scikit-learn_17/work"
+    line = f"scikit-learn @ file://{folder}"
     requirements = Requirements(lines=(line,), conda=conda)
     model = fake_plan.model(requirements=requirements, flavors=flavors, mlflow_version=None)
 
