@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-NOT_RUN: Final = frozenset({"TYPE_CHECKING", "__name__"})
-"""What guards code that serving never reaches: `if __name__ == "__main__"`."""
+_TYPES_ALONE: Final = "TYPE_CHECKING"
+_SCRIPT_ALONE: Final = ("__name__", "__main__")
 _EXPECTED: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _IMPORTERS: Final = frozenset({"import_module", "__import__", "find_spec", "importorskip"})
 FINDERS: Final = frozenset(
@@ -23,9 +23,18 @@ _GROUPED: Final = frozenset({"entry_points", "iter_entry_points"})
 """Those of them that take a group of entry points."""
 _RESOLVERS: Final = frozenset(
     {"import_string", "locate", "resolve_name", "run_module", "run_path"}
+    | {"dictConfig", "get_class", "get_object", "import_from_string", "import_object"}
+    | {"instantiate", "load_class", "load_object"}
     | {"files", "get_data", "resource_filename", "resource_stream", "resource_string"}
 )
 """Functions that find by a name in a text: objects, scripts, and files that lie beside modules."""
+_FILE_LOADERS: Final = frozenset(
+    {"SourceFileLoader", "execfile", "load_source", "run_path", "spec_from_file_location"}
+)
+"""Functions that load a file of Python by its path."""
+_GETTERS: Final = frozenset({"attrgetter", "getattr", "methodcaller"})
+_LAZY: Final = frozenset({"attach", "attach_stub"})
+"""Functions by which a package imports its modules when they are used (lazy_loader)."""
 RUNNERS: Final = frozenset({"Popen", "check_call", "check_output", "popen", "system"})
 """Functions that run a command, which may be Python."""
 _STARTERS: Final = frozenset({"runpy", "subprocess"})
@@ -35,12 +44,26 @@ _STATEMENT: Final = re.compile(
     r"|__import__\(\s*['\"]([\w.]+)|-m\s+([\w.]+)|^([\w.]+):[\w.]+$"
 )
 """Modules in a text that is code, a command, or an object's place: `package.module:name`."""
+_COMPUTED: Final = re.compile(
+    r"(?:(?:^|[\n;])\s*(?:from|import)\s+|\b(?:__import__|import_module)\(\s*['\"]?)(?:$|%|\{)"
+)
+"""The end of a text that a module's name is put behind: `exec(f"import {name}")`."""
 _METADATA: Final = ("importlib.metadata", "importlib_metadata", "pkg_resources")
 _CHOICES: Final = frozenset({"backend", "dtype_backend", "engine"})
 """Arguments that pandas and others take a module's name by."""
+_ENGINES: Final = frozenset(
+    {"calamine", "fastparquet", "h5netcdf", "html5lib", "lxml", "netcdf4", "numba", "numexpr"}
+    | {"odf", "openpyxl", "polars", "pyarrow", "pyogrio", "pyxlsb", "xlrd", "xlsxwriter"}
+)
+"""Texts that libraries choose another by, however they reach it."""
 _OWN_PACKAGE: Final = frozenset({"__package__", "__name__"})
 _MOST_BYTES: Final = 20_000_000
 """Of a source that is read: no parser takes more in a reasonable time."""
+_LIBRARY_WORD: Final = re.compile(rb"(?<![\w.])([A-Za-z_][A-Za-z0-9_.]{1,80})\0")
+_BYTECODE_WORD: Final = re.compile(
+    rb"[zZ\xda\xfa]([\x02-\x50])(?=([A-Za-z_][A-Za-z0-9_.]{1,80}))", re.DOTALL
+)
+"""https://docs.python.org/3/library/marshal.html: a short text, its length before it."""
 _LATER_NODES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -85,6 +108,10 @@ class CodeImports:
     imports_by_text: bool = False
     """Texts may name modules, or be code that imports them."""
     asks_metadata: bool = False
+    gets_by_text: bool = False
+    """Texts may name attributes."""
+    loads_files: bool = False
+    """It runs files of Python, which may be any that the model has."""
     open_line: int = 0
     """Where it imports what only running it tells; 0 for nowhere."""
 
@@ -105,6 +132,20 @@ def parse_file(path: Path) -> ast.Module | None:
     except OSError:
         return None
     return parse_source(text) if len(text) <= _MOST_BYTES else None
+
+
+def read_words(path: Path) -> set[str]:
+    """Read the names in compiled code: of a library's strings, and of Python's bytecode."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES)
+    except OSError:
+        return set()
+    words = {match[1] for match in _LIBRARY_WORD.finditer(content)}
+    for match in _BYTECODE_WORD.finditer(content):
+        length = match[1][0]
+        words |= {match[2][:length]} if len(match[2]) >= length else set()
+    return {word.decode("ascii") for word in words}
 
 
 def list_modules(folders: Iterable[Path]) -> dict[str, Path]:
@@ -134,6 +175,8 @@ def read_imports(path: Path) -> CodeImports:
     if tree is None:
         return found
     _note_references(tree, found)
+    if path.stem == "__init__":
+        _note_package(tree, found)
     waiting: list[tuple[ast.AST, Need]] = [(tree, Need.LOAD)]
     while waiting:
         node, need = waiting.pop()
@@ -141,6 +184,11 @@ def read_imports(path: Path) -> CodeImports:
         waiting.extend(_children(node, need))
     if any(each.name.partition(".")[0] in _STARTERS for each in found.modules):
         found.imports_by_text = True
+    if found.imports_by_text:
+        _note_computed_texts(found)
+    if found.gets_by_text:
+        for text, line in found.texts.items():
+            found.attributes.setdefault(text, line)
     found.asks_metadata = any(
         f"{each.name}.".startswith(f"{name}.") for each in found.modules for name in _METADATA
     )
@@ -162,6 +210,37 @@ def _note_references(tree: ast.Module, found: CodeImports) -> None:
             found.imports_by_text = True
 
 
+def _note_package(tree: ast.Module, found: CodeImports) -> None:
+    """Note modules of a package that `from package import *`, or its `__getattr__`, imports."""
+    for line in tree.body:
+        if isinstance(line, ast.FunctionDef) and line.name == "__getattr__":
+            found.families.setdefault(".", line.lineno)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and name_last(node.func) in _LAZY:
+            found.families.setdefault(".", node.lineno)
+        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and _is_all(node):
+            found.modules |= {
+                CodeImport(f".{text}", node.lineno, Need.LATER, is_guess=True)
+                for each in ast.walk(node)
+                if isinstance(each, ast.Constant) and (text := _read_text(each)).isidentifier()
+            }
+
+
+def _is_all(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:
+    """True for what is put into `__all__`."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(name_last(each) == "__all__" for each in targets)
+
+
+def _note_computed_texts(found: CodeImports) -> None:
+    """Note texts that are code with a name left out, and those that name files of Python."""
+    for text, line in found.texts.items():
+        if _COMPUTED.search(text):
+            found.open_line = line
+        if text.endswith(".py"):
+            found.loads_files = True
+
+
 def _name_reference(node: ast.AST) -> str:
     """Name what a node refers to, by `getattr(importlib, "import_module")` too; "" for nothing."""
     if isinstance(node, ast.Constant):
@@ -174,8 +253,7 @@ def _children(node: ast.AST, need: Need) -> Iterator[tuple[ast.AST, Need]]:
     later = max(need, Need.LATER, key=_rank)
     parts: list[tuple[Iterable[ast.AST], Need]]
     if isinstance(node, ast.If):
-        run = node.body if NOT_RUN.isdisjoint(list_identifiers(node.test)) else []
-        parts = [([node.test], need), (run, later), (node.orelse, later)]
+        parts = [([node.test], need), *((run, later) for run in list_run(node))]
     elif isinstance(node, ast.Try):
         expected = any(_expects(handler.type) for handler in node.handlers)
         inside = Need.OPTIONAL if expected else need
@@ -189,6 +267,27 @@ def _children(node: ast.AST, need: Need) -> Iterator[tuple[ast.AST, Need]]:
         parts = [(ast.iter_child_nodes(node), inside)]
     for nodes, own in parts:
         yield from ((each, own) for each in nodes)
+
+
+def list_run(node: ast.If) -> tuple[list[ast.stmt], ...]:
+    """The branches of a condition that serving may reach: none that is for type checkers alone."""
+    if is_never(node.test):
+        return (node.orelse,)
+    match node.test:
+        case ast.UnaryOp(op=ast.Not(), operand=test) if is_never(test):
+            return (node.body,)
+    return node.body, node.orelse
+
+
+def is_never(test: ast.expr) -> bool:
+    """True for a condition that never holds in serving: `__name__ == "__main__"`."""
+    if isinstance(test, ast.BoolOp):
+        each = map(is_never, test.values)
+        return any(each) if isinstance(test.op, ast.And) else all(each)
+    if isinstance(test, ast.Compare):
+        sides = {name_last(each) or _read_text(each) for each in (test.left, *test.comparators)}
+        return isinstance(test.ops[0], ast.Eq) and sides == {*_SCRIPT_ALONE}
+    return name_last(test) == _TYPES_ALONE
 
 
 def _suppresses(node: ast.With | ast.AsyncWith) -> bool:
@@ -227,6 +326,9 @@ def _note(node: ast.AST, need: Need, found: CodeImports) -> None:
         found.attributes.setdefault(node.attr, node.lineno)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         found.texts.setdefault(node.value, node.lineno)
+        if node.value in _ENGINES:
+            later = max(need, Need.LATER, key=_rank)
+            found.modules.add(CodeImport(node.value, node.lineno, later, is_guess=True))
     elif isinstance(node, ast.Call):
         _note_call(node, need, found)
 
@@ -240,6 +342,8 @@ def _note_import_from(node: ast.ImportFrom, need: Need, found: CodeImports) -> N
         CodeImport(f"{base}{dot}{alias.name}", node.lineno, need, is_guess=True)
         for alias in node.names
     }
+    for alias in node.names:
+        found.attributes.setdefault(alias.name, node.lineno)
 
 
 def _note_import_call(node: ast.Call, found: CodeImports) -> None:
@@ -254,22 +358,47 @@ def _note_import_call(node: ast.Call, found: CodeImports) -> None:
 
 
 def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
-    later = max(need, Need.LATER, key=_rank)
     function = name_last(node.func)
     function = found.aliases.get(function, function)
+    _note_choices(function, node, max(need, Need.LATER, key=_rank), found)
     if function in _IMPORTERS:
         _note_import_call(node, found)
     elif function in _GROUPED and (group := _read_group(node)):
         found.groups.setdefault(group, node.lineno)
     elif function in FINDERS and id(node) not in found.grouped:
         found.open_line = node.lineno
-    elif function in _RESOLVERS | RUNNERS or getattr(node.func, "id", "") in EVALUATORS:
-        # `eval(...)`, and not `model.eval()`
-        found.imports_by_text = True
-    for keyword in node.keywords:
-        value = keyword.value
-        if keyword.arg in _CHOICES and isinstance(value, ast.Constant) and value.value:
-            found.modules.add(CodeImport(str(value.value), node.lineno, later, is_guess=True))
+    elif function in _GETTERS:
+        _note_getter(node, found)
+    else:
+        _note_runner(function, node, found)
+
+
+def _note_choices(function: str, node: ast.Call, need: Need, found: CodeImports) -> None:
+    """Note modules that a call names in a text: `spacy.load("en_core_web_sm")`."""
+    named = [each.value for each in node.keywords if each.arg in _CHOICES]
+    if function == "load":
+        named += [each for each in node.args[:1] if _read_text(each).isidentifier()]
+    for value in named:
+        if isinstance(value, ast.Constant) and value.value:
+            found.modules.add(CodeImport(str(value.value), node.lineno, need, is_guess=True))
+
+
+def _note_runner(function: str, node: ast.Call, found: CodeImports) -> None:
+    """Note a call that runs code of a text, or of a file."""
+    is_evaluator = getattr(node.func, "id", "") in EVALUATORS  # and not `model.eval()`
+    found.imports_by_text |= is_evaluator or function in _RESOLVERS | RUNNERS
+    is_read = is_evaluator and function != "eval" and not _read_text(next(iter(node.args), None))
+    found.loads_files |= is_read or function in _FILE_LOADERS
+
+
+def _note_getter(node: ast.Call, found: CodeImports) -> None:
+    """Note attributes that are got by a text; what a computed one begins with ends in a star."""
+    for each in node.args[name_last(node.func) == "getattr" :][:1]:
+        if prefix := _read_prefix(each):
+            star = "" if isinstance(each, ast.Constant) else "*"
+            found.attributes.setdefault(f"{prefix}{star}", node.lineno)
+        elif not isinstance(each, ast.Constant):
+            found.gets_by_text = True
 
 
 def _read_group(node: ast.Call) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -19,10 +19,16 @@ from packager.models.code_imports import (
     list_imports_of_text,
     list_modules,
     read_imports,
+    read_words,
     resolve_relative,
 )
 from packager.models.flavors import _look
-from packager.models.pickles.pickle_files import is_pickle, read_names
+from packager.models.pickles.pickle_files import (
+    find_codec,
+    has_pickle_suffix,
+    is_pickle,
+    read_names,
+)
 from packager.models.pickles.pickle_names import PickleNames
 from packager.models.pickles.pickled_code import IMPORTERS, READ, read_named_imports
 from packager.types import LoaderSpec, ResolvedModel
@@ -71,6 +77,8 @@ class ModelImports:
     """Groups of entry points that are asked for -> where."""
     open_at: str = ""
     """Where code imports what only running it tells, if anywhere."""
+    loads_files: bool = False
+    """Code runs files of Python by their paths."""
 
 
 def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> ModelImports:
@@ -93,7 +101,8 @@ def read_model_imports(model: ResolvedModel, loaders: Iterable[LoaderSpec]) -> M
         _read_skops_into(path, place, found, start, is_loaded=place in named)
     for path in _scripts(model, specs):
         _read_file_into(path, model.root, "", found, start, Need.LOAD)
-    _follow(list_modules(list_code_folders(model)), model.root, found, start)
+    _read_compiled(model, found)
+    _follow(_OwnCode(model), found, start)
     return found
 
 
@@ -131,38 +140,84 @@ def list_code_folders(model: ResolvedModel) -> list[Path]:
     return [place for place in places if place.resolve().is_relative_to(root) and place.is_dir()]
 
 
-def _follow(
-    every: Mapping[str, Path], root: Path, found: ModelImports, start: dict[str, bool]
-) -> None:
+class _OwnCode:
+    """The model's files of Python: those that are on the path by their names, and the others."""
+
+    def __init__(self, model: ResolvedModel) -> None:
+        self.root = model.root
+        self.modules = list_modules(list_code_folders(model))
+        self._within: dict[str, list[str]] = {}
+        for name in self.modules:
+            parts = name.split(".")
+            for count in range(1, len(parts)):
+                self._within.setdefault(".".join(parts[count:]), []).append(name)
+        on_path = {*self.modules.values()}
+        paths = [model.root / file.path for file in model.files if file.path.suffix == ".py"]
+        self._others = [path for path in paths if path not in on_path and path.is_file()]
+
+    def find(self, module: str) -> tuple[list[str], bool]:
+        """The modules of that name; those of folders that code puts on the path are not certain."""
+        if module in self.modules:
+            return [module], True
+        return self._within.get(module, []), False
+
+    def read(self, module: str, found: ModelImports, need: Need) -> dict[str, bool]:
+        """Read a module; the modules that it asks for -> whether loading asks for them."""
+        path, more = self.modules[module], dict[str, bool]()
+        package = module if path.stem == "__init__" else module.rpartition(".")[0]
+        _read_file_into(path, self.root, package, found, more, need)
+        return more
+
+    def read_others(self, found: ModelImports) -> dict[str, bool]:
+        """Read, once, the files that are not on the path: code may run them by their paths."""
+        more = dict[str, bool]()
+        while self._others:
+            _read_file_into(self._others.pop(), self.root, "", found, more, Need.LATER)
+        return more
+
+    def list_members(self, found: ModelImports, followed: set[str]) -> Iterator[tuple[str, bool]]:
+        """The modules of packages whose names begin a computed one; others are noted."""
+        for family in sorted(found.families.keys() - followed):
+            followed.add(family)
+            members = [name for name in self.modules if name.startswith(f"{family}.")]
+            yield from ((name, False) for name in members)
+            if not members and family not in self.modules:
+                found.elsewhere[family] = found.families[family]
+
+
+def _follow(code: _OwnCode, found: ModelImports, start: dict[str, bool]) -> None:
     """Read the modules of the model's code that are asked for, directly or not."""
     done: dict[str, bool] = {}
     followed: set[str] = set()
-    waiting = [*start.items(), *_list_members(every, found, followed)]
+    waiting = [*start.items(), *code.list_members(found, followed)]
     while waiting:
         name, certain = waiting.pop()
         parts = name.split(".")
-        for module in (".".join(parts[:count]) for count in range(1, len(parts) + 1)):
-            if module not in every or done.get(module) in {certain, True}:
-                continue
-            done[module] = certain
-            more: dict[str, bool] = {}
-            path = every[module]
-            package = module if path.stem == "__init__" else module.rpartition(".")[0]
-            need = Need.LOAD if certain else Need.LATER
-            _read_file_into(path, root, package, found, more, need)
-            waiting.extend((*more.items(), *_list_members(every, found, followed)))
+        for asked in (".".join(parts[:count]) for count in range(1, len(parts) + 1)):
+            modules, is_whole = code.find(asked)
+            sure = certain and is_whole
+            for module in modules:
+                if done.get(module) in {sure, True}:
+                    continue
+                done[module] = sure
+                more = code.read(module, found, Need.LOAD if sure else Need.LATER)
+                waiting.extend((*more.items(), *code.list_members(found, followed)))
+        if found.loads_files and not waiting:
+            waiting.extend((module, False) for module in code.modules if module not in done)
+            waiting.extend(code.read_others(found).items())
 
 
-def _list_members(
-    every: Mapping[str, Path], found: ModelImports, followed: set[str]
-) -> Iterator[tuple[str, bool]]:
-    """The model's own modules of packages whose names begin a computed one; others are noted."""
-    for family in sorted(found.families.keys() - followed):
-        followed.add(family)
-        members = [name for name in every if name.startswith(f"{family}.")]
-        yield from ((name, False) for name in members)
-        if not members:
-            found.elsewhere[family] = found.families[family]
+def _read_compiled(model: ResolvedModel, found: ModelImports) -> None:
+    """Note the words of code that has no source: it may import what is called so."""
+    folders = list_code_folders(model)
+    paths = sorted(path for folder in folders for path in folder.rglob("*"))
+    for path in paths:
+        if path.suffix in {".pyc", ".pyd", ".so"} and path.parent.name != "__pycache__":
+            place = path.relative_to(model.root).as_posix()
+            found.modules += (
+                ImportedModule(name=word, place=place, need=Need.LATER, is_guess=True)
+                for word in sorted(read_words(path))
+            )
 
 
 def _read_file_into(
@@ -194,6 +249,7 @@ def _read_file_into(
 
 def _note_computed(read: CodeImports, where: str, package: str, found: ModelImports) -> None:
     """Take over what a file imports by names that it computes, or finds."""
+    found.loads_files |= read.loads_files
     if read.open_line:
         found.open_at = f"{where}:{read.open_line}"
     for family, line in read.families.items():
@@ -234,6 +290,7 @@ def _read_pickle_into(
             ImportedModule(name=name, place=place, need=need, is_guess=not certain)
         )
         start[name] = start.get(name, False) or certain
+    _note_opaque(path, place, names, need, found)
     for name in sorted(_guesses(names)):
         found.modules.append(ImportedModule(name=name, place=place, need=Need.LATER, is_guess=True))
         start.setdefault(name, False)
@@ -241,6 +298,18 @@ def _read_pickle_into(
         _note_code(names, place, found)
         if any(not READ.isdisjoint(each) for each in names.tuples):
             _read_code_into(path, place, found, start, model)
+
+
+def _note_opaque(
+    path: Path, place: str, names: PickleNames, need: Need, found: ModelImports
+) -> None:
+    """Note what loading a pickle imports though it names no module for it."""
+    for name in names.globals:
+        found.attributes.setdefault(name.rpartition(".")[2], place)
+    if codec := find_codec(path):
+        found.modules.append(ImportedModule(name=codec, place=place, need=need, is_guess=True))
+    if names.is_open or (codec and has_pickle_suffix(path)):
+        found.open_at = place
 
 
 def _note_code(names: PickleNames, place: str, found: ModelImports) -> None:
@@ -298,6 +367,8 @@ def _guesses(names: PickleNames) -> Iterator[str]:
     brackets = (_IN_BRACKETS.search(word) for word in names.words)
     yield from {inside.group(1) for inside in brackets if inside}
     yield from (word for word in names.inner if _DOTTED.fullmatch(word))
+    if names.is_persistent:
+        yield from filter(_DOTTED.fullmatch, names.words)
     if _OUTPUT in names.words:
         yield from names.words & _CONTAINERS
     if _holds_code(names):

@@ -10,14 +10,14 @@ import ast
 import importlib.util
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import IO, Final, TypeGuard
 
 import handlers
 from packager.models.code_imports import (
-    NOT_RUN,
-    list_identifiers,
     list_modules,
+    list_run,
     name_last,
     parse_file,
     resolve_relative,
@@ -65,8 +65,8 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
     while waiting:
         node = waiting.pop()
         yield node
-        if isinstance(node, ast.If) and not NOT_RUN.isdisjoint(list_identifiers(node.test)):
-            waiting.extend(node.orelse)
+        if isinstance(node, ast.If):
+            waiting.extend([node.test, *chain.from_iterable(list_run(node))])
         else:
             waiting.extend(ast.iter_child_nodes(node))
 

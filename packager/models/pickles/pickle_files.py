@@ -8,12 +8,19 @@ import io
 import itertools
 import lzma
 import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from packager.models.pickles.pickle_names import PROTOCOLS, PickleNames, read_pickle
+from packager.models.pickles.pickle_names import (
+    OLD_START,
+    PROTOCOLS,
+    ZLIB,
+    PickleNames,
+    read_pickle,
+)
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -38,6 +45,7 @@ _OLD_GLOBAL: Final = re.compile(rb"c([A-Za-z_][\w.]*)\Z")
 """The same before: `c`, the module, a line end, the name, a line end."""
 _IDENTIFIER: Final = re.compile(rb"[A-Za-z_]\w*")
 _NAME_BYTES: Final = 255
+_HEAD_BYTES: Final = 600
 
 
 class _ZlibFile(io.RawIOBase):
@@ -70,17 +78,42 @@ def _open_zlib(path: Path) -> io.BufferedReader:
     return io.BufferedReader(_ZlibFile(path), _CHUNK_BYTES)
 
 
+def _open_zip(path: Path) -> IO[bytes]:
+    """Open the first pickle in an archive, as torch writes one. Raises ValueError for none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = next((each for each in archive.namelist() if each.endswith(".pkl")), None)
+            if name is not None:
+                return archive.open(name)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{path.name} cannot be read: {error}") from error
+    raise ValueError(f"{path.name} holds no pickle")
+
+
+def _open_array(path: Path) -> IO[bytes]:
+    """Open the pickle of an array of objects. Raises ValueError for an array of numbers."""
+    file = path.open("rb")
+    head = file.read(12)
+    size, start = (head[8:10], 10) if head[6:7] == b"\x01" else (head[8:12], 12)
+    file.seek(start)
+    if b"|O" in file.read(int.from_bytes(size, "little")):
+        return file
+    file.close()
+    raise ValueError(f"{path.name} is an array of numbers")
+
+
 _OPENERS: Final[tuple[tuple[bytes, Callable[[Path], object]], ...]] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
     (b"\xfd7zXZ", lzma.open),
     (b"\x5d\x00\x00", lzma.open),
-    (b"\x78\x01", _open_zlib),
-    (b"\x78\x5e", _open_zlib),
-    (b"\x78\x9c", _open_zlib),
-    (b"\x78\xda", _open_zlib),
+    *((head, _open_zlib) for head in ZLIB),
+    (b"PK\x03\x04", _open_zip),
+    (b"\x93NUMPY", _open_array),
 )
-"""First bytes of a compressed file, as joblib and MLflow write one."""
+"""First bytes of a compressed file, as joblib and MLflow write one, and of what holds a pickle."""
+_CODECS: Final = ((b"\x04\x22\x4d\x18", "lz4"), (b"\x28\xb5\x2f\xfd", "zstandard"))
+"""First bytes of files that only a module of this name decompresses."""
 
 
 def open_unpacked(path: Path) -> IO[bytes]:
@@ -97,9 +130,25 @@ def is_pickle(path: Path) -> bool:
         return True
     try:
         with open_unpacked(path) as file:
-            return file.read(2) in PROTOCOLS
+            head = file.read(_HEAD_BYTES)
     except BROKEN:
         return False
+    return head[:2] in PROTOCOLS or bool(OLD_START.match(head)) or _name_codec(head) is not None
+
+
+def has_pickle_suffix(path: Path) -> bool:
+    """True for `model.pkl`, and `model.pkl.lz4`."""
+    return not _SUFFIXES.isdisjoint(suffix.lower() for suffix in path.suffixes)
+
+
+def find_codec(path: Path) -> str:
+    """The module that alone decompresses a file; empty for what is read without one."""
+    with path.open("rb") as file:
+        return _name_codec(file.read(4)) or ""
+
+
+def _name_codec(head: bytes) -> str | None:
+    return next((module for magic, module in _CODECS if head.startswith(magic)), None)
 
 
 def read_names(path: Path) -> tuple[PickleNames, bool]:
@@ -113,9 +162,12 @@ def read_names(path: Path) -> tuple[PickleNames, bool]:
         with open_unpacked(path) as file:
             read_pickle(file, names, most=_MOST_OPCODES)
             if not file.read(1):
+                if names.has_long:
+                    names.inner.update(_search_modules(path))
                 return names, True
     except BROKEN:
         pass  # what follows finds what it can; or loading says what is wrong with it
+    names.is_open = False  # what is read of an array's bytes is no opcode
     names.globals.update(f"{module}.?" for module in _search_modules(path))
     return names, False
 

@@ -5,10 +5,15 @@ https://docs.python.org/3/library/pickletools.html
 
 from __future__ import annotations
 
+import base64
+import bz2
 import contextlib
 import io
+import lzma
 import math
 import pickletools
+import re
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +25,21 @@ _NAME_BYTES: Final = 1 << 20
 """Longer arguments hold arrays and texts: they are passed over, not read."""
 _MOST_BYTES: Final = 4_000_000_000
 """Of what a pickle comes to once it is decompressed: a small file may stand for terabytes."""
+OLD_START: Final = re.compile(
+    rb"c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n(?:p\d+\n|q.|\()|\([dl]p\d+\n|[\]}]q\x00", re.DOTALL
+)
+"""First bytes of most pickles of the protocols 0 and 1."""
+ZLIB: Final = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_ANY_HEADER: Final = zlib.MAX_WBITS | 32
+_EXTENSIONS: Final = frozenset({"EXT1", "EXT2", "EXT4"})
+_HEAD_BYTES: Final = 6
+_MOST_INNER_BYTES: Final = 100_000_000
+"""Of pickles that are held compressed, once they are decompressed."""
+_MOST_DEPTH: Final = 4
+"""Of pickles in pickles."""
+_BASE64: Final = re.compile(r"gA[IJNQRSUVWX][A-Za-z0-9+/_-]{8,}={0,2}")
+"""The bytes that a pickle begins with, as text."""
+_HEX: Final = re.compile(r"800[2-5](?:[0-9a-f]{2})+", re.IGNORECASE)
 _EMPTY_LINE: Final = b"''\n"
 """Text of the protocols 0 and 1, with its quotes."""
 _DEPTH: Final = 4096
@@ -38,12 +58,19 @@ class PickleNames:
     tuples: list[tuple[str, ...]] = field(default_factory=list)
     inner: set[str] = field(default_factory=set)
     """Words of pickles that are held as bytes: who loads these, and whether, nobody knows."""
+    is_open: bool = False
+    """It names an object by what only the process that wrote it knows (copyreg's extensions)."""
+    is_persistent: bool = False
+    """It leaves objects to whoever loads it."""
+    has_long: bool = False
+    """It holds bytes that were passed over, and may be a pickle."""
 
 
 class _Blank(bytes):
-    """Stand-in for an argument that was passed over: of its length, and empty."""
+    """Stand-in for an argument that was passed over: of its length, with its first bytes alone."""
 
     length = 0
+    head = b""
 
     def __len__(self) -> int:
         return self.length
@@ -62,10 +89,11 @@ class _NamesOnly:
         self._spend(size)
         if size <= _NAME_BYTES:
             return self._file.read(size)
-        if self._skip(size - 1) and len(self._file.read(1)) != 1:
+        head = self._file.read(_HEAD_BYTES)
+        if self._skip(size - 1 - _HEAD_BYTES) and len(self._file.read(1)) != 1:
             return b""  # it ends before: pickletools says so
         blank = _Blank()
-        blank.length = size
+        blank.length, blank.head = size, head
         return blank
 
     def readline(self) -> bytes:
@@ -116,6 +144,7 @@ def read_pickle(
         if name in {"GLOBAL", "INST", "STACK_GLOBAL"}:
             text = _join_last(stack) if argument is None else str(argument)
             seen.globals.add(text.replace(" ", "."))
+            seen.is_open |= text.startswith("None.")
             stack.append(None)
         elif name == "MEMOIZE":
             memo[len(memo)] = stack[-1]
@@ -128,20 +157,70 @@ def read_pickle(
         elif isinstance(argument, str):
             stack.append(argument)
             seen.words.add(argument)
+            _read_inner(argument, seen)
+            seen.is_persistent |= name == "PERSID"
         elif name not in {"PROTO", "FRAME"}:
             stack.append(None)
             _read_inner(argument, seen)
+            seen.is_open |= name in _EXTENSIONS
+            seen.is_persistent |= name == "BINPERSID"
     return seen
 
 
-def _read_inner(argument: object, seen: PickleNames) -> None:
-    """Take over the globals of a pickle that is held as bytes."""
-    if not isinstance(argument, bytes) or argument[:2] not in PROTOCOLS:
+def _read_inner(argument: object, seen: PickleNames, depth: int = 0) -> None:
+    """Take over the globals of a pickle that is held as bytes or text, and of those in it."""
+    if isinstance(argument, _Blank):
+        seen.has_long |= _may_be_pickle(argument.head)
+        return
+    content = _unpack(argument)
+    if content is None or depth == _MOST_DEPTH:
         return
     with contextlib.suppress(ValueError):
-        for _, text in read_opcodes(io.BytesIO(argument)):
+        for _, text in read_opcodes(io.BytesIO(content)):
             if isinstance(text, str):
                 seen.inner.add(text.partition(" ")[0])
+            _read_inner(text, seen, depth + 1)
+
+
+def _may_be_pickle(content: bytes) -> bool:
+    return content[:2] in PROTOCOLS or bool(OLD_START.match(content)) or _is_packed(content)
+
+
+def _is_packed(content: bytes) -> bool:
+    return content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", *ZLIB))
+
+
+def _unpack(argument: object) -> bytes | None:
+    """The pickle that bytes or a text are, compressed or not; None for what is none."""
+    if isinstance(argument, str):
+        content = _decode(argument) if argument[:2] in {"gA", "80"} else b""
+    else:
+        content = bytes(argument) if isinstance(argument, bytes | bytearray) else b""
+    if _is_packed(content):
+        content = _decompress(content)
+    return content if content[:2] in PROTOCOLS or OLD_START.match(content) else None
+
+
+def _decode(text: str) -> bytes:
+    bare = "".join(text.split())
+    with contextlib.suppress(ValueError):
+        if _BASE64.fullmatch(bare):
+            return base64.b64decode(bare, altchars=b"-_" if {*bare} & {*"-_"} else None)
+        if _HEX.fullmatch(bare):
+            return bytes.fromhex(bare)
+    return b""
+
+
+def _decompress(content: bytes) -> bytes:
+    """Empty for what is not what it begins as; no more than a bounded part of much."""
+    try:
+        if content.startswith(b"BZh"):
+            return bz2.BZ2Decompressor().decompress(content, _MOST_INNER_BYTES)
+        if content.startswith(b"\xfd7zXZ"):
+            return lzma.LZMADecompressor().decompress(content, _MOST_INNER_BYTES)
+        return zlib.decompressobj(_ANY_HEADER).decompress(content, _MOST_INNER_BYTES)
+    except (OSError, lzma.LZMAError, zlib.error):
+        return b""
 
 
 def _close_tuple(stack: deque[str | None], seen: PickleNames) -> None:

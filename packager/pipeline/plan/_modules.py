@@ -68,7 +68,10 @@ def name_distributions(
     listed = {each.name for each in _requirements.parse_lines(model.requirements.lines)}
     there = {*declared, *listed}
     by_module = _by_module(there, names)
-    found, absent = _match(_foreign(model, imports), by_module)
+    # a file of the model's that is called as a library (`churn/xgboost.py`) does not stand for it
+    found, absent = _match(_foreign(model, imports, list_importable(model)), by_module)
+    own = list_own_modules(model)
+    absent = [each for each in absent if each.name.partition(".")[0] not in own]
     found = _match_alike(absent, there, names) | _match_families(imports, by_module) | found
     kept_names = {canonicalize_name(name) for name in kept}
     found |= dict.fromkeys(kept_names, "--keep-package names it")
@@ -104,10 +107,20 @@ def _find_used(
     imports: ModelImports, by_module: Mapping[str, str], names: ModuleNames
 ) -> Iterator[tuple[str, str]]:
     """Distributions that an attribute imports when the model's files use it, each with why."""
-    for attribute, module in sorted(names.uses.items()):
-        place = imports.attributes.get(attribute)
-        if place and (name := _find(module, by_module)) is not None:
-            yield name, f"{place} uses {attribute}, which imports {module}"
+    for attribute, modules in sorted(names.uses.items()):
+        place = _find_use(attribute, imports)
+        for module in modules:
+            if place and (name := _find(module, by_module)) is not None:
+                yield name, f"{place} uses {attribute}, which imports {module}"
+
+
+def _find_use(attribute: str, imports: ModelImports) -> str:
+    """Where an attribute is used, by its name or by one that begins as it does; "" for nowhere."""
+    if place := imports.attributes.get(attribute):
+        return place
+    stars = (name for name in imports.attributes if name.endswith("*"))
+    begun = (imports.attributes[name] for name in stars if attribute.startswith(name[:-1]))
+    return next(begun, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +191,10 @@ def find_need(model: ResolvedModel, imports: ModelImports, name: str, names: Mod
     )
     users = (
         f"{place} uses {attribute}, which imports {module}"
-        for attribute, module in names.uses.items()
+        for attribute, modules in names.uses.items()
+        for module in modules
         if module.partition(".")[0].lower() in tops
-        if (place := imports.attributes.get(attribute))
+        if (place := _find_use(attribute, imports))
     )
     askers = (
         f"{place} asks for its version"
@@ -227,9 +241,14 @@ def _brings_unknown(model: ResolvedModel) -> bool:
     )
 
 
-def _foreign(model: ResolvedModel, imports: ModelImports) -> Iterator[ImportedModule]:
-    """Modules that are neither Python's, nor the model's own, nor the artifact's; by place."""
-    own = list_own_modules(model) | _ARTIFACTS
+def _foreign(
+    model: ResolvedModel, imports: ModelImports, own: Collection[str] | None = None
+) -> Iterator[ImportedModule]:
+    """Modules that are neither Python's, nor the model's `own`, nor the artifact's; by place.
+
+    Without `own`, a name of any file or folder of the model is its own.
+    """
+    own = {*(list_own_modules(model) if own is None else own), *_ARTIFACTS}
     for each in sorted(imports.modules, key=lambda each: (each.place, each.name)):
         top = each.name.partition(".")[0]
         if top not in own and not _is_python(top):
@@ -320,6 +339,11 @@ def _find(module: str, by_module: Mapping[str, str]) -> str | None:
 
 def _is_python(top: str) -> bool:
     return top in sys.stdlib_module_names or top in _OLD or top in IMPORT_MAPPING
+
+
+def list_importable(model: ResolvedModel) -> frozenset[str]:
+    """Top-level modules of the model's folders of code and its wheels, as MLflow imports them."""
+    return frozenset(name for _, name in _names.list_modules(model))
 
 
 def list_own_modules(model: ResolvedModel) -> frozenset[str]:

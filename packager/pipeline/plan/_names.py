@@ -29,7 +29,7 @@ def find_clashes(model: ResolvedModel, target: Target) -> tuple[str, ...]:
     beside, required = {*taken, "model"}, {*taken, *_list_required(target)}
     return tuple(
         f"{where} is imported as `{name}`, which is the artifact's own"
-        for where, name in _modules(model)
+        for where, name in list_modules(model)
         if name in (beside if where.endswith(".whl") else required)
     )
 
@@ -55,7 +55,9 @@ def refuse_clashes(clashes: tuple[str, ...]) -> None:
 
 def explain_shadows(model: ResolvedModel) -> tuple[str, ...]:
     """Explain which of the model's modules are called as ones of Python's own."""
-    found = sorted({where for where, name in _modules(model) if name in sys.stdlib_module_names})
+    found = sorted(
+        {where for where, name in list_modules(model) if name in sys.stdlib_module_names}
+    )
     if not found:
         return ()
     line = (
@@ -65,7 +67,7 @@ def explain_shadows(model: ResolvedModel) -> tuple[str, ...]:
     return (line,)
 
 
-def _modules(model: ResolvedModel) -> Iterator[tuple[str, str]]:
+def list_modules(model: ResolvedModel) -> Iterator[tuple[str, str]]:
     """Find where each top-level module lies, and its name."""
     for place in list_code_folders(model):
         folder = place.relative_to(model.root)
