@@ -17,7 +17,7 @@ from packager.pipeline.slim.passes import Pass, UnwantedError, check_wanted, wor
 from packager.pipeline.slim.stage import describe_answers, stage
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store
 from packager.pipeline.slim.tracing import trace
-from packager.pipeline.slim.tracing.trusted_types import list_trusted_types
+from packager.pipeline.slim.tracing.trusted_types import list_trusted_types, recall_trusted_types
 from packager.system import file_tree, sandbox
 from packager.types import BuildPlan, Bundle, PassName
 
@@ -69,6 +69,8 @@ class Begun:
     bundle: Bundle
     left: tuple[str, ...]
     """Passes that it has not come to, in their order."""
+    has_types: bool
+    """Whether its manifest lists the types of its skops file; True where it has none."""
 
 
 def leaves_memory(plan: BuildPlan) -> bool:
@@ -83,16 +85,20 @@ def begin_slimming(
     """Stage the function's folder under `work`, and run passes until one hangs on an answer.
 
     None is run that loads the model, or libraries of more than a share of the machine's memory.
+    Nor is any before the types of a skops file are known, which are asked of the whole tree.
     `slim` goes on from there. `is_wanted` is asked all the time. Raises what `slim` raises, and
     UnwantedError.
     """
     with working_while(is_wanted):
         _check_passes(plan)
-        bundle, left = stage(plan, work / "function"), [*PASSES]
+        staged, left = stage(plan, work / "function"), [*PASSES]
+        bundle = recall_trusted_types(staged, plan)
+        if bundle is None:
+            return Begun(bundle=staged, left=tuple(left), has_types=False)
         while left[0] in _AHEAD and not _takes_memory(left[0], bundle, plan):
             check_wanted()
             bundle = _run_pass(left.pop(0), bundle, plan)
-    return Begun(bundle=bundle, left=tuple(left))
+    return Begun(bundle=bundle, left=tuple(left), has_types=True)
 
 
 def _is_small(files: Iterable[Path]) -> bool:
@@ -102,9 +108,7 @@ def _is_small(files: Iterable[Path]) -> bool:
 
 
 def _takes_memory(name: str, bundle: Bundle, plan: BuildPlan) -> bool:
-    """Tell whether a pass, or what has to come before it, loads the model or large libraries."""
-    if plan.loader.options.get("format") == "skops":
-        return True  # its types are asked of the whole tree
+    """Tell whether a pass loads the model, or large libraries."""
     if name not in plan.passes:
         return False
     if name == weights.PASS.name:
@@ -151,7 +155,7 @@ def slim(plan: BuildPlan, work: Path, begun: Begun | None = None) -> Bundle:
         bundle, left = stage(plan, work / "function"), tuple(PASSES)
     else:
         bundle, left = _add_answers(begun.bundle, plan), begun.left
-    if len(left) == len(PASSES):
+    if begun is None or not begun.has_types:
         bundle = list_trusted_types(bundle, plan)
     for name in left:
         bundle = _run_pass(name, bundle, plan)

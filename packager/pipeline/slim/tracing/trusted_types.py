@@ -36,7 +36,7 @@ def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
     Raises UntrustedTypesError, which names those that neither skops nor the model trusts, and
     ModelFormatError for a file that cannot be read.
     """
-    if plan.loader.options.get("format") != "skops":
+    if not _is_skops(plan):
         return bundle
     manifest = Manifest.read(bundle.root)
 
@@ -44,7 +44,28 @@ def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
         return json.dumps(_ask(plan, bundle.root, manifest.options)).encode()
 
     key = _make_key(bundle, plan, manifest.options)
-    trusted = json.loads(cache.remember(_KIND, key, ask))
+    return _write_types(bundle, manifest, cache.remember(_KIND, key, ask))
+
+
+def recall_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle | None:
+    """What `list_trusted_types` returns, where no model is loaded for that; None where one is.
+
+    Raises ModelFormatError for a schema that cannot be read.
+    """
+    if not _is_skops(plan):
+        return bundle
+    manifest = Manifest.read(bundle.root)
+    kept = cache.recall(_KIND, _make_key(bundle, plan, manifest.options))
+    return None if kept is None else _write_types(bundle, manifest, kept)
+
+
+def _is_skops(plan: BuildPlan) -> bool:
+    return bool(plan.loader.options.get("format") == "skops")
+
+
+def _write_types(bundle: Bundle, manifest: Manifest, types: bytes) -> Bundle:
+    """The tree whose manifest lists these types, as JSON. Raises StorageError."""
+    trusted = json.loads(types)
     text = replace(manifest, options={**manifest.options, "trusted": trusted}).text()
     path = bundle.root / FILENAME
     try:

@@ -366,9 +366,10 @@ def test_what_takes_memory_is_left_to_the_slimming_itself(
     assert [entry.name for entry in ended.ledger] == [*passes]
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.usefixtures("installed")
-def test_the_types_of_skops_are_asked_once_the_model_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_slimming_begins_once_the_types_of_skops_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
 ) -> None:
     asked: list[str] = []
 
@@ -376,15 +377,21 @@ def test_the_types_of_skops_are_asked_once_the_model_is_not(
         asked.append("types")
         return bundle
 
+    def recall_types(bundle: Bundle, _: BuildPlan) -> Bundle | None:
+        return bundle if known else None
+
     monkeypatch.setattr("packager.pipeline.slim.list_trusted_types", list_types)
+    monkeypatch.setattr("packager.pipeline.slim.recall_trusted_types", recall_types)
     build = plan(tmp_path, passes=("prune",))
     loader = replace(build.loader, options={"file": "model.skops", "format": "skops"})
     build = replace(build, loader=loader)
 
     begun = begin_slimming(build, tmp_path / "work")
-    assert (asked, begun.bundle.ledger) == ([], ())
+    assert asked == []
+    assert [entry.name for entry in begun.bundle.ledger] == (["prune"] if known else [])
     assert [entry.name for entry in slim(build, tmp_path / "work", begun).ledger] == ["prune"]
-    assert asked == ["types"]
+    # the model is asked no more by now
+    assert asked == ([] if known else ["types"])
 
 
 def test_slimming_begins_beside_small_models_alone(

@@ -14,7 +14,7 @@ import pytest
 from handlers.manifest import Manifest
 from packager.errors import ModelFormatError, UntrustedTypesError
 from packager.models import registered_model
-from packager.pipeline.slim.tracing.trusted_types import list_trusted_types
+from packager.pipeline.slim.tracing.trusted_types import list_trusted_types, recall_trusted_types
 from packager.system import process
 from packager.system.file_tree import records
 from packager.types import BuildPlan, Bundle, Json, LoaderSpec, Lock
@@ -110,6 +110,32 @@ def test_another_fit_of_the_same_estimators_is_not_asked_again(
 
     assert audit.times == 1
     assert Manifest.read(bundle.root).options["trusted"] == ["own.Type"]
+
+
+def test_types_that_were_asked_are_recalled_and_no_model_is_loaded(
+    audit: Audit, ask: Callable[..., Bundle]
+) -> None:
+    listed = ask(_schema())
+    loader = LoaderSpec(loader="sklearn", options=OPTIONS)
+    plan = replace(fake_plan.plan(), loader=loader)
+    path = listed.root / "model-manifest.json"
+    text = path.read_text()
+    manifest = Manifest.read(listed.root)
+    path.write_text(replace(manifest, options=dict(OPTIONS)).text())
+    unlisted = Bundle(root=listed.root, files=tuple(records(listed.root)))
+
+    recalled = recall_trusted_types(unlisted, plan)
+    assert recalled is not None
+    assert (recalled.files, path.read_text()) == (listed.files, text)
+    other = replace(plan, lock=Lock(text="another", packages=()))
+    assert recall_trusted_types(unlisted, other) is None
+    assert audit.times == 1
+
+
+def test_a_model_that_is_not_of_skops_has_no_types(tmp_path: Path) -> None:
+    bundle = Bundle(root=tmp_path, files=())
+    plan = replace(fake_plan.plan(), loader=LoaderSpec(loader="onnx", options={}))
+    assert recall_trusted_types(bundle, plan) is bundle
 
 
 @pytest.mark.parametrize("name", sorted(OF_ANOTHER_FORM))
