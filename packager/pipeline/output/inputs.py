@@ -7,13 +7,11 @@ it, variables of the environment, and the machine.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
 import platform
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import Enum
@@ -22,7 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.environments import virtual_environments
-from packager.system import process, resources, sandbox
+from packager.system import cache, process, sandbox
 from packager.system.file_tree import sha256, walk
 from packager.types import BuildPlan, BuildRequest, ModelOptions, ResolvedModel
 
@@ -55,7 +53,7 @@ def make_key(attempts: Sequence[BuildPlan]) -> str:
     parts = {
         "attempts": [_describe(attempt) for attempt in attempts],
         "author's interpreter": _describe(author),
-        "program": _describe_program(),
+        "program": cache.digest_program(),
         "variables": {
             name: value
             for name, value in process.inherit(_NAMES, _PREFIXES).items()
@@ -119,27 +117,3 @@ def _describe_path(path: Path) -> object:
     if path.is_dir():
         return [[each.as_posix(), sha256(path / each)] for each in walk(path)]
     return [path.name, sha256(path)]
-
-
-@functools.cache
-def _describe_program() -> str:
-    """Return the digest of this program's own files, and of the names of what is beside it."""
-    total = hashlib.sha256(sys.version.encode())
-    folders = (resources.PACKAGE, resources.handlers_root(), resources.TEMPLATES, resources.INFRA)
-    for folder in folders:
-        for each in walk(folder):
-            if "__pycache__" not in each.parts:
-                total.update(f"{each}\0{sha256(folder / each)}\n".encode())
-    total.update("\n".join(sorted(_list_distributions())).encode())
-    return total.hexdigest()
-
-
-def _list_distributions() -> Iterator[str]:
-    """List what is installed where this program imports from, by names that have the versions."""
-    for folder in map(Path, filter(None, sys.path)):
-        if folder.is_dir():
-            yield from (
-                each.name
-                for each in folder.iterdir()
-                if each.name.endswith((".dist-info", ".egg-info"))
-            )

@@ -41,9 +41,9 @@ from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.native import stored_libraries
 from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
 from packager.pipeline.slim.prune import LICENCES, is_set_aside
-from packager.pipeline.slim.storing import archive, index
+from packager.pipeline.slim.storing import archive, index, kept_results
 from packager.system import cache
-from packager.types import BuildPlan, Bundle, PassName, Removal, Trace
+from packager.types import BuildPlan, Bundle, Json, PassName, Removal, Trace
 
 _LOG = logging.getLogger(__name__)
 _COUNTED: Final = {"counted": True}
@@ -69,6 +69,19 @@ class Chosen:
     """A library to those in the tree that it is linked to, directly or not."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A store that gives back what was put in."""
+
+    chosen: Chosen
+    spared: set[str]
+    """Files that were found not to bear it."""
+    loaded: str
+    """A sentence on its libraries."""
+    is_kept: bool = False
+    """Whether an earlier build made it."""
+
+
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Move files; without a trace none.
 
@@ -78,36 +91,74 @@ def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
         return account_for(bundle, PASS, proof=f"nothing is cold: {bundle.untraced}")
     root, sizes = bundle.root, index.by_path(bundle.files)
     path = root / index.HOME / bytecode_importer.COLD_FILE
-    spared: set[str] = set()
-    while True:
-        chosen = choose(bundle, plan, bundle.trace, spared)
-        going = sorted(chosen.files | chosen.dropped)
-        if not going:
-            path.unlink(missing_ok=True)
-            return account_for(
-                bundle, PASS, proof="everything was opened", reverted=tuple(sorted(spared))
-            )
-        write(path, root, chosen, plan.request.target.architecture)
-        _read_back(path, root, chosen.files)
-        failing, loaded = stored_libraries.load_libraries(root, plan, chosen.needs, chosen.files)
-        if failing <= spared:
-            break
-        spared |= failing
+    made = _provide_store(path, bundle, plan, bundle.trace)
+    chosen, going = made.chosen, sorted(made.chosen.files | made.chosen.dropped)
+    if not going:
+        return account_for(
+            bundle, PASS, proof="everything was opened", reverted=tuple(sorted(made.spared))
+        )
     removed = [Removal(PurePosixPath(each), sizes[each].size_bytes, "cold") for each in going]
     for each in going:
         (root / each).unlink()
     drop_empty_folders(root)
     index.write(root, plan, code={})
     size = sum(sizes[each].size_bytes for each in chosen.files)
+    before = " (in an earlier build of the same files)" if made.is_kept else ""
     return account_for(
         bundle,
         PASS,
         removed=removed,
         proof=f"{len(chosen.files)} files that no traced request opened, {size / 1e6:.1f} MB as "
-        f"{path.stat().st_size / 1e6:.1f}, each read back the same; {loaded}; "
+        f"{path.stat().st_size / 1e6:.1f}, each read back the same; {made.loaded}{before}; "
         f"{len(chosen.dropped)} bytecode files that a miss makes anew",
-        reverted=tuple(sorted(spared)),
+        reverted=tuple(sorted(made.spared)),
     )
+
+
+def _provide_store(path: Path, bundle: Bundle, plan: BuildPlan, trace: Trace) -> Made:
+    """Make the store, or take the one that an earlier build made of the same files.
+
+    What is kept was read back, and its libraries loaded, when it was made. Raises ToolError.
+    """
+    seen = [sorted(map(str, trace.opened)), sorted(trace.modules), sys.version_info[:2]]
+    key = kept_results.make_key(PASS.name, bundle, plan, seen)
+    about = kept_results.recall_store(key, path, bundle.root.parent)
+    if about is not None:
+        return _read_made(about)
+    made = _make_store(path, bundle, plan, trace)
+    if made.chosen.files:
+        kept_results.keep_store(key, path, _describe_made(made))
+    return made
+
+
+def _make_store(path: Path, bundle: Bundle, plan: BuildPlan, trace: Trace) -> Made:
+    """Write it, read it back and load its libraries; without the file where nothing goes."""
+    root, spared = bundle.root, set[str]()
+    while True:
+        chosen = choose(bundle, plan, trace, spared)
+        if not chosen.files | chosen.dropped:
+            path.unlink(missing_ok=True)
+            return Made(chosen=chosen, spared=spared, loaded="")
+        write(path, root, chosen, plan.request.target.architecture)
+        _read_back(path, root, chosen.files)
+        failing, loaded = stored_libraries.load_libraries(root, plan, chosen.needs, chosen.files)
+        if failing <= spared:
+            return Made(chosen=chosen, spared=spared, loaded=loaded)
+        spared |= failing
+
+
+def _describe_made(made: Made) -> Mapping[str, Json]:
+    return {
+        "files": sorted(made.chosen.files),
+        "dropped": sorted(made.chosen.dropped),
+        "spared": sorted(made.spared),
+        "loaded": made.loaded,
+    }
+
+
+def _read_made(about: Mapping[str, Json]) -> Made:
+    chosen = Chosen(files={*about["files"]}, dropped={*about["dropped"]})
+    return Made(chosen=chosen, spared={*about["spared"]}, loaded=about["loaded"], is_kept=True)
 
 
 def choose(bundle: Bundle, plan: BuildPlan, trace: Trace, spared: Collection[str] = ()) -> Chosen:

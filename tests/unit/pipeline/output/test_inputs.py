@@ -10,7 +10,7 @@ import pytest
 
 from packager.environments import virtual_environments
 from packager.pipeline.output import inputs
-from packager.system import resources, sandbox
+from packager.system import cache, resources, sandbox
 from packager.types import (
     BuildPlan,
     Engine,
@@ -176,9 +176,9 @@ def test_the_program_counts_by_its_files(
     keys = []
     for text in ("one", "other"):
         (tmp_path / "own" / "x.j2").write_text(text)
-        inputs._describe_program.cache_clear()
+        cache.digest_program.cache_clear()
         keys.append(inputs.make_key([_plan(python)]))
-    inputs._describe_program.cache_clear()
+    cache.digest_program.cache_clear()
 
     assert keys[0] != keys[1]
 

@@ -97,6 +97,12 @@ def built(
     return bundle
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another test made of the same files is not taken."""
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="module")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory.mktemp("made")).root
@@ -259,8 +265,12 @@ def test_what_is_kept_lies_in_its_place(tmp_path: Path, keep: str) -> None:
     assert done.stdout == "2 words\n", done.stderr
 
 
-def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
-    first, second = (built(tmp_path / name) for name in ("one", "a longer path"))
+def test_the_same_tree_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = built(tmp_path / "one")
+    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "another cache"))
+    second = built(tmp_path / "a longer path")
     assert first.files == second.files
 
 
