@@ -48,7 +48,7 @@ def list_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle:
 
 
 def recall_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle | None:
-    """What `list_trusted_types` returns, where no model is loaded for that; None where one is.
+    """Return what `list_trusted_types` does, with no model loaded; None where one would be.
 
     Raises ModelFormatError for a schema that cannot be read.
     """
