@@ -31,6 +31,7 @@ __all__ = [
     "find_form",
     "find_summed",
     "keeps_order",
+    "list_compiling_tools",
     "list_loaders",
     "list_tried",
     "list_unread",
@@ -48,6 +49,10 @@ class Compiler(Protocol):
     @property
     def ALREADY(self) -> str:  # noqa: N802 - a module's constant
         """The flavor whose model has that form as it was logged; empty where there is none."""
+
+    @property
+    def TOOLS(self) -> tuple[str, ...]:  # noqa: N802 - a module's constant
+        """Distributions of packager/facts/tools.toml that may compile, and do not ship."""
 
     @property
     def KEEPS_ORDER(self) -> bool:  # noqa: N802 - a module's constant
@@ -87,6 +92,11 @@ def list_tried(options: EngineOptions) -> tuple[Engine, ...]:
 def find_form(flavor: str) -> Engine | None:
     """The engine whose form the flavor's models have as they are logged; None for other flavors."""
     return next((name for name, each in COMPILERS.items() if flavor == each.ALREADY), None)
+
+
+def list_compiling_tools(engine: Engine) -> tuple[str, ...]:
+    """Distributions that a model may be compiled with; none for its own framework."""
+    return COMPILERS[engine].TOOLS if engine in COMPILERS else ()
 
 
 def keeps_order(engine: Engine) -> bool:

@@ -38,6 +38,7 @@ FLAVORS: Final = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "stats
 FORM: Final = "machine code"
 ALREADY: Final = ""
 """No flavor's model is a library as it was logged."""
+TOOLS: Final = ("ziglang",)
 KEEPS_ORDER: Final = True
 _OLDEST: Final = (3, 8)
 """Python that the worker runs on."""

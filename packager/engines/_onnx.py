@@ -42,6 +42,7 @@ CONVERTERS: Final[Mapping[str, tuple[str, ...]]] = {
 FORM: Final = "a graph"
 ALREADY: Final = "onnx"
 """The flavor whose model is a graph: it passes through as it was logged."""
+TOOLS: Final = ("onnx", "skl2onnx", "onnxscript", "tf2onnx")
 KEEPS_ORDER: Final = False
 _HINT: Final = "Build with --engine native, or set --rtol and --atol if the difference is small."
 

@@ -7,11 +7,16 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from packager.errors import ConfigurationError, ModelNotFoundError, RegistryUnavailableError
+from packager.errors import (
+    ConfigurationError,
+    ModelFormatError,
+    ModelNotFoundError,
+    RegistryUnavailableError,
+)
 from packager.models import (
     mlflow_errors,
     model_documents,
@@ -23,11 +28,22 @@ from packager.models import (
     model_uri as _model_uri,
 )
 from packager.models.model_uri import Folder, Logged, OfRun, Registered, Stored
+from packager.system.redaction import is_secret_name, redact
+from packager.types import TrainingData, TrainingRecord
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
 
 _LOG = logging.getLogger(__name__)
 _SHOWN: Final = 20
 _KEPT: Final = ("name", "version", "aliases", "run_id", "model_id", "source", "notes")
 """What is kept of a fetched model, where the registry need not be asked again."""
+_MOST_ENTRIES: Final = 200
+"""Of each kind that is kept of a run."""
+_LONGEST: Final = 500
+"""Letters of a value that is kept; longer ones are cut there."""
+_MLFLOW_TAGS: Final = "mlflow."
+_REMOTE: Final = "://"
 _Found: TypeAlias = Registered | Logged | OfRun | Stored
 
 
@@ -44,6 +60,8 @@ class Fetched:
     source: Path | None = None
     """The folder on this machine that the files were copied from; None where they came from
     elsewhere."""
+    record: TrainingRecord | None = None
+    """What is known of the run that logged it."""
     training: Path | None = None
     """The training set that was logged with its run, where it lies in the run's own store."""
     notes: tuple[str, ...] = ()
@@ -105,14 +123,18 @@ class MlflowRegistry:
         if (
             self._identify(model_uri) == question
         ):  # somebody may have registered another version meanwhile
-            registry_memory.keep_answer(question, {name: getattr(fetched, name) for name in _KEPT})
+            answer = {name: getattr(fetched, name) for name in _KEPT}
+            record = None if fetched.record is None else asdict(fetched.record)
+            registry_memory.keep_answer(question, {**answer, "record": record})
 
     def _ask(self, found: _Found, model_uri: str, into: Path) -> Fetched:
         """Ask MLflow. Raises as `fetch` does."""
         with self._explain_errors(found, model_uri, into) as session:
             fetched = session.fetch(found, into)
-            training, notes = session.training(fetched.run_id, into)
-            return replace(fetched, training=training, notes=notes)
+            run = session.read_run(fetched.run_id)
+            training, notes = session.training(run, into)
+            record = None if run is None else read_record(run)
+            return replace(fetched, training=training, notes=notes, record=record)
 
     @contextmanager
     def _explain_errors(self, found: _Found, model_uri: str, into: Path) -> Iterator[_Session]:
@@ -137,7 +159,80 @@ class MlflowRegistry:
 def _fetch_again(answer: Mapping[str, Any], into: Path) -> Fetched:
     folder = into / "model"
     _model_uri.copy_folder(answer["source"], folder)
-    return Fetched(**{**answer, "notes": tuple(answer["notes"])}, folder=folder)
+    kept = answer["record"]
+    if kept is not None:
+        datasets = tuple(TrainingData(**each) for each in kept["datasets"])
+        kept = TrainingRecord(**{**kept, "datasets": datasets})
+    return Fetched(
+        **{**answer, "notes": tuple(answer["notes"]), "record": kept},
+        folder=folder,
+    )
+
+
+def read_record(run: Run) -> TrainingRecord:
+    """Read what a run of MLflow's says that is no secret, bounded, as a bill of materials has it.
+
+    Shapes are those of https://mlflow.org/docs/latest/api_reference/python_api/mlflow.entities.html.
+    """
+    metrics = {str(name): float(value) for name, value in run.data.metrics.items()}
+    own = {
+        str(name): str(value)
+        for name, value in run.data.tags.items()
+        if not str(name).startswith(_MLFLOW_TAGS)
+    }
+    params = {str(name): str(value) for name, value in run.data.params.items()}
+    inputs = list(run.inputs.dataset_inputs) if run.inputs else []
+    kept = [_bound_entries(each) for each in (params, own)]
+    measured = dict(sorted(metrics.items())[:_MOST_ENTRIES])
+    datasets = tuple(_read_dataset(each) for each in inputs[:_MOST_ENTRIES])
+    whole = len(metrics) + len(params) + len(own) + len(inputs)
+    shown = len(measured) + sum(map(len, kept)) + len(datasets)
+    return TrainingRecord(
+        metrics={_cut(name): value for name, value in measured.items()},
+        params=kept[0],
+        tags=kept[1],
+        datasets=datasets,
+        left_out=whole - shown,
+    )
+
+
+def _bound_entries(entries: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries whose names are not those of secrets, their values without credentials."""
+    shown = sorted((name, value) for name, value in entries.items() if not is_secret_name(name))
+    return {_cut(redact(name)): _cut(redact(value)) for name, value in shown[:_MOST_ENTRIES]}
+
+
+def _read_dataset(given: DatasetInput) -> TrainingData:
+    data = given.dataset
+    tags = {tag.key: tag.value for tag in given.tags}
+    source = registry_sources.read_address(data.source)
+    return TrainingData(
+        name=_cut(str(data.name)),
+        digest=_cut(str(data.digest)),
+        context=_cut(str(tags.get("mlflow.data.context", ""))),
+        source=_cut(redact(source.partition("?")[0])) if _is_remote(source) else "",
+        rows=_count_rows(data.profile),
+    )
+
+
+def _count_rows(profile: object) -> int | None:
+    """Read the rows that a data set's profile states; it is JSON of whoever logged it."""
+    if not isinstance(profile, str) or len(profile) > model_documents.MOST_TEXT:
+        return None
+    try:
+        told = model_documents.parse_json(profile, "a data set's profile")
+    except ModelFormatError:
+        return None
+    rows = told.get("num_rows") if isinstance(told, dict) else None
+    return rows if isinstance(rows, int) and not isinstance(rows, bool) else None
+
+
+def _is_remote(address: str) -> bool:
+    return _REMOTE in address and _model_uri.local_path(address) is None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _fetch_folder(path: Path, into: Path) -> Fetched:
@@ -192,13 +287,16 @@ class _Session:
     where: str
     """Who is asked, as a message may say it."""
 
-    def training(self, run_id: str | None, into: Path) -> tuple[Path | None, tuple[str, ...]]:
+    def read_run(self, run_id: str | None) -> Run | None:
+        """Ask for the run that logged the model; None where there is none."""
+        return None if run_id is None else self._or_none(self.client.get_run, run_id)
+
+    def training(self, run: Run | None, into: Path) -> tuple[Path | None, tuple[str, ...]]:
         """The run's training set, where it is read, else a note that says why it is not.
 
         Only the store that the run's artifacts are in is asked for it: whoever writes to the
         registry chooses the address.
         """
-        run = None if run_id is None else self._or_none(self.client.get_run, run_id)
         address = registry_sources.read_table_address(run)
         if run is None or not address:
             return None, ()

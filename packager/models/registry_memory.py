@@ -22,7 +22,7 @@ from packager.system import cache, file_tree, process
 from packager.system.scratch import make_scratch
 
 _KIND: Final = "registries"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _ADDRESS: Final = re.compile(r"sqlite:///([^?#%:]+)")
 """A file's path and nothing else."""
 _SET: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")

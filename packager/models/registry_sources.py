@@ -93,11 +93,11 @@ def read_table_address(run: Any) -> str:
     """
     found = list(run.inputs.dataset_inputs) if run is not None and run.inputs else []
     found.sort(key=lambda each: not any(tag.value == "training" for tag in each.tags))
-    addresses = (_read_address(each.dataset.source) for each in found)
+    addresses = (read_address(each.dataset.source) for each in found)
     return next((each for each in addresses if each.lower().endswith(TABLES)), "")
 
 
-def _read_address(source: str) -> str:
+def read_address(source: str) -> str:
     """Read the address in a logged dataset's source, which is JSON; empty where it has none."""
     try:
         told = json.loads(source)

@@ -43,6 +43,12 @@ _TOKEN: Final = re.compile(
 """Of GitHub, GitLab, Databricks and Hugging Face, which are known by how they begin."""
 
 
+_SECRET_NAME: Final = re.compile(
+    rf"(?i)(?:^|[^a-z])(?:{_PASSWORDS}|{_KINDS}|connection_?string|private_?key|credentials?)$"
+)
+_NO_SECRET: Final = frozenset({"key", "keyid", "key_id", "signature"})
+"""Names of columns and of schemas, as often as not."""
+
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -52,6 +58,12 @@ def redact(text: str) -> str:
     Nor has it a header's credentials, or a token that can be told by its form.
     """
     return _TOKEN.sub("***", _HEADER.sub(r"\1***", _QUERY.sub(r"\1***", drop_users(text))))
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether what goes by that name is likely to be a password, a token or a key."""
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace("-", "_")
+    return plain not in _NO_SECRET and _SECRET_NAME.search(plain) is not None
 
 
 def drop_users(text: str) -> str:

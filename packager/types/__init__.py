@@ -1,6 +1,6 @@
 """The values that pass from stage to stage, in the order in which they appear."""
 
-from packager.types._bundle import Bundle, LedgerEntry, Removal, Trace
+from packager.types._bundle import Bundle, LedgerEntry, Removal, Trace, WheelDocument
 from packager.types._choices import (
     BATCH_SOURCES,
     BESIDE,
@@ -32,6 +32,8 @@ from packager.types._model import (
     ResolvedModel,
     SavedExample,
     TensorSpec,
+    TrainingData,
+    TrainingRecord,
     UpgradedPin,
 )
 from packager.types._plan import (
@@ -213,11 +215,14 @@ __all__ = [
     "Tier",
     "TokenCheck",
     "Trace",
+    "TrainingData",
+    "TrainingRecord",
     "Tree",
     "UpgradedPin",
     "VerifiedBundle",
     "VersionRow",
     "WayRow",
+    "WheelDocument",
     "change_request",
     "list_settings",
     "make_request",

@@ -65,6 +65,17 @@ class Trace:
         return frozenset((*self.init, *self.answering, *self.refusing))
 
 
+@dataclass(frozen=True, slots=True)
+class WheelDocument:
+    """A bill of materials that a wheel brings of itself (PEP 770), which no pass leaves there."""
+
+    path: PurePosixPath
+    """Relative to the function's folder: `NAME-VERSION.dist-info/sboms/FILE`."""
+    content: bytes
+    unread: str = ""
+    """Why it was not read, as a sentence; empty where it was."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """A staged file tree: what ships, and what was left out and why."""
@@ -80,6 +91,8 @@ class Bundle:
     untraced: str = "no trace was asked for"
     tops: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Top-level names of the folder by the installed distribution that they are of."""
+    documents: tuple[WheelDocument, ...] = ()
+    """Bills of materials of the wheels that were installed."""
     loaders: Mapping[PurePosixPath, frozenset[str]] = field(default_factory=dict)
     """For each library that lacks one of the system's, the modules that cannot do without it."""
 

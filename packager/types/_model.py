@@ -104,6 +104,33 @@ class SavedExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """A data set that was logged with a run."""
+
+    name: str
+    digest: str
+    """As MLflow computes it: it tells one version of the data from another."""
+    context: str = ""
+    """What it was used for, in the author's word: `training`, `eval`."""
+    source: str = ""
+    """Its address, without credentials; empty where it lies on a machine."""
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecord:
+    """Record of the run that logged a model, as MLflow keeps it, without what may be a secret."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Those of the author: none that MLflow writes."""
+    datasets: tuple[TrainingData, ...] = ()
+    left_out: int = 0
+    """Entries that may be secrets, or that are beyond the bounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedModel:
     """A model folder of our own, and what its MLmodel says."""
 
@@ -129,6 +156,8 @@ class ResolvedModel:
     """A table of rows that the model is usually asked."""
     baseline_source: str = ""
     """Where that table is from, in words."""
+    training: TrainingRecord | None = None
+    """None where no registry or tracking server knows a run of it."""
     root: Path
     """The model folder: ours alone, author's paths removed; later stages only read it."""
     files: tuple[FileRecord, ...]

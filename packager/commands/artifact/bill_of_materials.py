@@ -17,6 +17,7 @@ from packager.commands.artifact.description import (
     is_regular,
     read_own_text,
 )
+from packager.commands.artifact.supply_chain.shipped_files import STORED, list_shipped
 from packager.system.file_tree import sha256
 from packager.types import Json
 
@@ -65,11 +66,24 @@ def _read_packages(tree: Path) -> dict[str, tuple[str, bool]]:
 
 def _compare_libraries(parts: Sequence[Mapping[str, object]], tree: Path) -> Iterator[str]:
     """Compare by digest each library that is told, and each in lib/, which the build supplies."""
-    told = {str(each["name"]): _read_hash(each) for each in parts if each.get("type") == "file"}
+    files = [each for each in parts if each.get("type") == "file"]
+    stored = {str(each["name"]): _read_hash(each) for each in files if _is_stored(each)}
+    if stored:
+        there = {each.path: each.sha256 for each in list_shipped(tree).list_libraries()}
+        for name in sorted(stored):
+            if there.get(name) != stored[name]:
+                yield f"{SBOM} and the function's compressed store differ in {name}."
+    told = {
+        str(each["name"]): _read_hash(each) for each in files if str(each["name"]) not in stored
+    }
     for name in sorted(told.keys() | {f"lib/{each.name}" for each in (tree / "lib").glob("*.so*")}):
         path = find_inside(tree, name)
         if path is None or told.get(name) != sha256(path):
             yield f"{SBOM} and the function differ in {name}."
+
+
+def _is_stored(component: Mapping[str, Json]) -> bool:
+    return any(each.get("name") == STORED for each in component.get("properties", ()))
 
 
 def _read_hash(component: Mapping[str, Json]) -> str | None:

@@ -30,7 +30,7 @@ from packager.commands.artifact.description import (
     is_regular,
     read_artifact,
 )
-from packager.errors import ModelFormatError
+from packager.errors import IntegrityError, ModelFormatError
 from packager.system.atomic_output import MARKER
 from packager.system.file_tree import digest, records, sha256, walk
 from packager.types import ArtifactCheck, ArtifactVerification
@@ -96,7 +96,7 @@ def _run_check(
 ) -> ArtifactCheck:
     try:
         problems = list(check(artifact))
-    except ModelFormatError as error:
+    except (ModelFormatError, IntegrityError) as error:
         problems = [str(error)]
     except OSError as error:
         problems = [f"{error.filename or artifact.home} cannot be read: {error.strerror}."]

@@ -41,7 +41,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
     No file states a time, a path of this machine or a credential. Raises ConfigurationError for a
     memory or timeout that the target does not give, VerificationError for a need beyond it.
     """
-    from packager.pipeline.emit._sbom import sbom  # noqa: PLC0415 - half a second of imports
+    from packager.pipeline.emit.bill_of_materials import sbom  # noqa: PLC0415 - half a second
 
     _LOG.info("Writing the template, the evidence and the bill of materials")
     sizing = size(plan, verified.evidence)
@@ -58,7 +58,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         **list_replay_files(exact, plan),
         "evidence.json": to_json(evidence),
         "pylock.toml": plan.lock.text,
-        "sbom.cdx.json": sbom(artifact, plan),
+        "sbom.cdx.json": sbom(artifact, verified.bundle, plan),
     }
     emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
     emitted += write_infrastructure(artifact, plan, out)

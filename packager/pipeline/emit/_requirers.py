@@ -32,7 +32,7 @@ _LINUX: Final[Mapping[str, str]] = MappingProxyType(
 
 def explain_shipped(tree: Path, plan: BuildPlan) -> Mapping[str, str]:
     """Distribution -> why it ships, by name; `tree` holds the installed metadata."""
-    requirers = _read_requirers(tree, plan)
+    requirers = read_requirers(tree, plan)
     return {
         name: _name_requirers(requirers.get(name, [])) if why == REQUIRED_BESIDE else why
         for name, why in sorted(plan.kept_for.items())
@@ -45,7 +45,7 @@ def _name_requirers(names: list[str]) -> str:
     return f"{', '.join(names)} {'requires' if len(names) == 1 else 'require'} it"
 
 
-def _read_requirers(tree: Path, plan: BuildPlan) -> Mapping[str, list[str]]:
+def read_requirers(tree: Path, plan: BuildPlan) -> Mapping[str, list[str]]:
     """Distribution -> those in the tree whose metadata require it where the function runs."""
     minor = plan.runtime.python_minor
     function = {

@@ -66,6 +66,7 @@ def resolve(request: BuildRequest, registry: ModelRegistry, work: Path) -> Resol
         created=mlmodel.text("utc_time_created"),
         baseline=baseline,
         baseline_source=baseline_source,
+        training=fetched.record,
         requirements=environment.requirements,
         root=root,
         files=files,

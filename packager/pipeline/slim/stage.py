@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -23,7 +24,7 @@ from packager.errors import (
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.passes import check_wanted, read_records
 from packager.system import destination_uri, file_tree, resources
-from packager.types import BuildPlan, Bundle, FileRecord, Tier
+from packager.types import BuildPlan, Bundle, FileRecord, Tier, WheelDocument
 
 MODEL: Final = "model"
 EXAMPLE: Final = "serving_input_example.json"
@@ -48,6 +49,9 @@ _NOT_SHIPPED: Final = frozenset(
         "wheels",
     }
 )
+_MOST_DOCUMENTS: Final = 200
+_MOST_DOCUMENT_BYTES: Final = 4 << 20
+"""Of a wheel's own bill of materials; one of 400 crates has 0.4 MB."""
 _SHARED: Final = frozenset({"..", "bin", "etc", "share"})
 """Folders that many wheels put something into."""
 
@@ -76,7 +80,8 @@ def stage(plan: BuildPlan, root: Path) -> Bundle:
         raise _make_unwritable(error) from error
     _set_modes(root)
     files = read_records(root)
-    return Bundle(root=root, files=files, staged=files, tops=_tops(root))
+    documents = tuple(_read_documents(root))
+    return Bundle(root=root, files=files, staged=files, tops=_tops(root), documents=documents)
 
 
 def describe_answers(bundle: Bundle, plan: BuildPlan) -> Bundle:
@@ -153,6 +158,24 @@ def _tops(root: Path) -> dict[str, frozenset[str]]:
             rows = [PurePosixPath(row[0]).parts for row in csv.reader(file) if row]
         found[name] = frozenset(parts[0] for parts in rows if parts and parts[0] not in _SHARED)
     return found
+
+
+def _read_documents(root: Path) -> Iterator[WheelDocument]:
+    """Read what wheels list of their own parts: prune takes it out with the install's records.
+
+    https://peps.python.org/pep-0770/
+    """
+    paths = [path for path in sorted(root.glob("*.dist-info/sboms/**/*")) if path.is_file()]
+    for number, path in enumerate(paths):
+        name = PurePosixPath(path.relative_to(root))
+        size, unread = path.stat().st_size, ""
+        if path.is_symlink():
+            unread = "it is a link"
+        elif size > _MOST_DOCUMENT_BYTES:
+            unread = f"it has {size:,} bytes, and no more than {_MOST_DOCUMENT_BYTES:,} are read"
+        elif number >= _MOST_DOCUMENTS:
+            unread = f"no more than {_MOST_DOCUMENTS} such files are read"
+        yield WheelDocument(name, b"" if unread else path.read_bytes(), unread)
 
 
 def _copy_model(source: Path, target: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from packager import targets
-from packager.pipeline.emit._sbom import sbom
-from packager.pipeline.emit._wheels import wheel_digests
+from packager.pipeline.emit.bill_of_materials import sbom
+from packager.pipeline.emit.bill_of_materials._wheels import wheel_digests
 from packager.pipeline.package import package
 from packager.types import Architecture
 from tests import fake_plan
@@ -39,8 +39,9 @@ def _sbom(base: Path, **changes: Any) -> tuple[str, dict[str, dict[str, Any]]]:
     root = fake_plan.tree(base / "tree", plan, _MORE)
     out = base / "out"
     out.mkdir()
-    artifact = package(fake_plan.verified(root), plan, out)
-    text = sbom(artifact, plan)
+    verified = fake_plan.verified(root)
+    artifact = package(verified, plan, out)
+    text = sbom(artifact, verified.bundle, plan)
     return text, {part["name"]: part for part in json.loads(text)["components"]}
 
 
@@ -77,7 +78,7 @@ def test_every_installed_package_is_listed_with_its_wheel(tmp_path: Path) -> Non
     ("name", "licences"),
     [
         ("numpy", [{"license": {"id": "BSD-3-Clause"}}]),
-        ("old", [{"license": {"name": "MIT License"}}]),
+        ("old", [{"license": {"id": "MIT"}}]),
         ("short-thing", [{"license": {"name": "BSD"}}]),
         ("none", None),
         ("both", [{"expression": "MIT AND Apache-2.0"}]),
@@ -160,17 +161,24 @@ def test_libraries_that_wheels_bring_are_listed_with_their_package(tmp_path: Pat
     root = fake_plan.tree(tmp_path / "tree", plan, more)
     out = tmp_path / "out"
     out.mkdir()
-    found = json.loads(sbom(package(fake_plan.verified(root), plan, out), plan))["components"]
+    verified = fake_plan.verified(root)
+    artifact = package(verified, plan, out)
+    found = json.loads(sbom(artifact, verified.bundle, plan))["components"]
 
     files = {part["name"]: part for part in found if part["type"] == "file"}
     owners = {
-        name: [each["value"] for each in part.get("properties", ())] for name, part in files.items()
+        name: [
+            each["value"]
+            for each in part.get("properties", ())
+            if each["name"] in {"packager:package", "packager:wheel"}
+        ]
+        for name, part in files.items()
     }
     assert owners == {
         "lib/libgomp.so.1": [],
         "model/libmine.so": [],
-        "numpy.libs/libopenblas64_p-r0-742d56dc.3.20.so": ["numpy"],
-        "numpy/lib/libnative.so.1": ["numpy"],
+        "numpy.libs/libopenblas64_p-r0-742d56dc.3.20.so": ["numpy", "pkg:pypi/numpy@2.5.5"],
+        "numpy/lib/libnative.so.1": ["numpy", "pkg:pypi/numpy@2.5.5"],
     }
     digest = hashlib.sha256(b"\x7fELF blas").hexdigest()
     assert files["numpy.libs/libopenblas64_p-r0-742d56dc.3.20.so"]["hashes"] == [

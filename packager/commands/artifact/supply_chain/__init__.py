@@ -1,0 +1,1 @@
+"""Supply chain of a function: its files in every form, their licences, known vulnerabilities."""

@@ -1,0 +1,84 @@
+"""Tools that a compiled model was made with, none of which ships.
+
+Plain JSON, as the model's card is: https://cyclonedx.org/docs/1.6/json/#formulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from cyclonedx.model import HashAlgorithm, HashType, Property
+from cyclonedx.model.component import Component, ComponentType, Pedigree
+
+from packager import facts
+from packager.engines import list_compiling_tools
+from packager.system.file_tree import sha256
+from packager.types import Artifact, BuildPlan
+
+_SAID: Final = "The model was compiled, and answered as the registered one does row by row."
+
+
+def describe_formulation(plan: BuildPlan) -> list[object]:
+    """Return `formulation`; empty where the model ships as it was registered.
+
+    Of several converters the evidence of the engine names those that were there.
+    """
+    names = list_compiling_tools(plan.engine)
+    if not names or plan.compiled is None:
+        return []
+    tools = facts.tools(plan.request.target.facts_dir)
+    told = plan.compiled.evidence.get("versions")
+    there = told.keys() if isinstance(told, Mapping) else names
+    wanted = [tools[name] for name in names if name in tools and name in there] or [
+        tools[name] for name in names if name in tools
+    ]
+    return [
+        {
+            "bom-ref": "compilation",
+            "components": [
+                {
+                    "type": "application",
+                    "bom-ref": f"tool:{tool.name}",
+                    "name": tool.name,
+                    "version": tool.version,
+                    "purl": f"pkg:pypi/{tool.name}@{tool.version}",
+                }
+                for tool in wanted
+            ],
+            "properties": [
+                {"name": "packager:engine", "value": plan.engine.value},
+                {"name": "packager:description", "value": _SAID},
+            ],
+        }
+    ]
+
+
+def list_compiled(artifact: Artifact, plan: BuildPlan, model: Component) -> Iterator[Component]:
+    """Yield each file that ships in the model's place, with the model as its ancestor."""
+    if plan.compiled is None:
+        return
+    home = artifact.folder / plan.target.tree.home
+    for name in sorted(each.name for each in plan.compiled.folder.iterdir() if each.is_file()):
+        path = home / "model" / name
+        if not path.is_file():
+            continue
+        yield Component(
+            name=f"model/{name}",
+            type=ComponentType.FILE,
+            bom_ref=f"model/{name}",
+            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256(path))],
+            properties=[Property(name="packager:engine", value=plan.engine.value)],
+            pedigree=Pedigree(
+                ancestors=[
+                    Component(
+                        name=model.name,
+                        version=model.version,
+                        type=ComponentType.MACHINE_LEARNING_MODEL,
+                        bom_ref="model#registered",
+                        hashes=list(model.hashes),
+                    )
+                ],
+                notes=_SAID,
+            ),
+        )
