@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.cluster import Birch, BisectingKMeans, FeatureAgglomeration
-from sklearn.decomposition import DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
+from sklearn.decomposition import (
+    DictionaryLearning,
+    LatentDirichletAllocation,
+    MiniBatchDictionaryLearning,
+    MiniBatchSparsePCA,
+    SparseCoder,
+    SparsePCA,
+)
 from sklearn.ensemble import RandomTreesEmbedding
 from sklearn.feature_selection import SelectKBest, SelectPercentile
 from sklearn.gaussian_process import GaussianProcessClassifier
@@ -23,12 +32,13 @@ from sklearn.kernel_approximation import (
     SkewedChi2Sampler,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.manifold import Isomap
+from sklearn.manifold import Isomap, LocallyLinearEmbedding
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier, OutputCodeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import (
     KNeighborsTransformer,
+    LocalOutlierFactor,
     RadiusNeighborsClassifier,
     RadiusNeighborsRegressor,
     RadiusNeighborsTransformer,
@@ -38,9 +48,18 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import all_estimators
 
+from handlers.loaders.machine_code import Library
 from packager.engines import _known_classes
+from packager.engines.machine_code.extraction.program import Program, UnsupportedError
 from tests.engines import asking, estimators
-from tests.engines.libraries import COMPILER, NO_COMPILER, Compared, compare, extract
+from tests.engines.libraries import (
+    COMPILER,
+    NO_COMPILER,
+    Compared,
+    compare,
+    compile_form,
+    extract,
+)
 
 pytestmark = [
     pytest.mark.skipif(not COMPILER, reason=NO_COMPILER),
@@ -50,6 +69,8 @@ ROWS: Final = 256
 """A power of two: a manifold's means of as many equal numbers are not rounded."""
 TABLE: Final = pd.DataFrame(asking.table(ROWS))
 CLASSES, NUMBERS = asking.targets(asking.table(ROWS))
+OPTIONS: Final = {"dtype": "float64", "shape": []}
+ROOT: Final = Path(__file__).resolve().parents[2]
 MISSING: Final = TABLE.mask(np.random.default_rng(0).random(TABLE.shape) < 0.1)
 
 TRANSFORMERS: Final = {
@@ -66,6 +87,13 @@ TRANSFORMERS: Final = {
     "leaves of random trees": RandomTreesEmbedding(n_estimators=5, random_state=0),
     "atoms": DictionaryLearning(3, transform_n_nonzero_coefs=2, max_iter=5, random_state=0),
     "atoms by batches": MiniBatchDictionaryLearning(3, max_iter=5, random_state=0),
+    "topics": LatentDirichletAllocation(3, max_iter=2, random_state=0),
+    "an embedding": LocallyLinearEmbedding(n_neighbors=6, random_state=0),
+    "an embedding by all points": LocallyLinearEmbedding(
+        n_neighbors=4, neighbors_algorithm="brute", random_state=0
+    ),
+    "sparse components": SparsePCA(random_state=0),
+    "one sparse component": MiniBatchSparsePCA(1, random_state=0),
     "given atoms": SparseCoder(np.eye(4)[:3] + 0.1, transform_n_nonzero_coefs=3),
 }
 ESTIMATORS: Final = {
@@ -76,6 +104,14 @@ ESTIMATORS: Final = {
     "labels of a process": (GaussianProcessClassifier(), CLASSES, "predict"),
     "codes of classes": (
         OutputCodeClassifier(LogisticRegression(), random_state=0), CLASSES, "predict",
+    ),
+    "outliers by density": (LocalOutlierFactor(novelty=True), NUMBERS, "predict"),
+    "outliers among all points": (
+        LocalOutlierFactor(5, novelty=True, algorithm="brute", contamination=0.1),
+        NUMBERS, "predict",
+    ),
+    "outliers by another metric": (
+        LocalOutlierFactor(7, novelty=True, metric="manhattan"), NUMBERS, "predict",
     ),
     "votes around": (RadiusNeighborsClassifier(3.0), CLASSES, "predict_proba"),
     "votes around, the nearer the more": (
@@ -109,6 +145,62 @@ def test_an_estimator_by_itself(name: str, tmp_path: Path) -> None:
     estimator, answers, method = ESTIMATORS[name]
     found = hold(estimator, answers, tmp_path, method)
     assert (found.refused, found.wrong) == ("", [])
+
+
+def test_a_row_that_a_model_refuses_alone_is_refused_alone(tmp_path: Path) -> None:
+    """The regression within drops an axis where it has one answer."""
+    model = make_pipeline(SparsePCA(2, random_state=0), LinearRegression()).fit(TABLE, NUMBERS)
+    program = extract(model, TABLE, "predict")
+    program.write(tmp_path)
+    library = Library(compile_form(tmp_path), OPTIONS)
+    feeds = {name: TABLE[name].to_numpy()[:2] for name in TABLE}
+    np.testing.assert_allclose(library.run([], feeds)[0].ravel(), model.predict(TABLE.head(2)))
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        model.predict(TABLE.head(1))
+    with pytest.raises(ValueError, match="refuses a value of row 0"):
+        library.run([], {name: values[:1] for name, values in feeds.items()})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LocalOutlierFactor(novelty=True),
+        make_pipeline(LocallyLinearEmbedding(), LinearRegression()),
+        make_pipeline(LatentDirichletAllocation(2), LinearRegression()),
+    ],
+    ids=str,
+)
+def test_what_is_computed_in_floats_is_refused(model: Any) -> None:
+    table = TABLE.astype(np.float32)
+    with pytest.raises(UnsupportedError, match="over floats"):
+        extract(model.fit(table, NUMBERS), table, "predict")
+
+
+def test_outliers_of_the_training_rows_alone_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="without novelty"):
+        extract(LocalOutlierFactor().fit(TABLE), TABLE, "predict")
+
+
+def test_a_step_may_compute_with_more_than_a_stack_holds(tmp_path: Path) -> None:
+    program = Program()
+    block = program.add_input("double")
+    points = np.zeros(1_200_000)
+    wide = program.add(
+        "distances", [block], "double", len(points), metric="manhattan", points=points
+    )
+    total = program.add("norm", [wide], "double", 1, how="sum", least=np.zeros(1))
+    program.set_answer(total)
+    program.write(tmp_path)
+    compile_form(tmp_path)
+    asked = (
+        "import numpy as np, sys; from pathlib import Path;"
+        "from handlers.loaders.machine_code import Library;"
+        f"ask = Library(Path(sys.argv[1]), {OPTIONS}).run;"
+        "print(ask([], {'a': np.full(1, 2.0)})[0].item())"
+    )
+    given = [sys.executable, "-c", asked, str(tmp_path / "model.so")]
+    done = subprocess.run(given, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "2400000.0\n")
 
 
 def test_missing_values_from_neighbours_are_refused(tmp_path: Path) -> None:

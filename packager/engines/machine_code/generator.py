@@ -19,6 +19,7 @@ from packager.engines.machine_code.operations import (
     points,
     pursuit,
     scores,
+    topics,
     trees,
     votes,
 )
@@ -34,6 +35,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     **graphs.OPERATIONS,
     **points.OPERATIONS,
     **pursuit.OPERATIONS,
+    **topics.OPERATIONS,
     **votes.OPERATIONS,
     **trees.OPERATIONS,
 }
@@ -88,6 +90,8 @@ static int64_t find_number(double x, const double *numbers, int64_t count) {
 }
 """
 LAYOUT: Final = 1
+MOST_SCRATCH: Final = 16_000_000
+"""Numbers that all steps of a row compute with, beside its blocks."""
 _CODES: Final[Mapping[str, int]] = {
     "double": 1, "float": 2, "long": 3, "int64": 3, "integer": 4, "boolean": 5, "string": 6,
 }  # fmt: skip
@@ -98,6 +102,7 @@ __attribute__((visibility("default")))
 int64_t answer(int64_t rows, const struct column *columns, void *out) {
   struct row *v = malloc(sizeof *v);
   if (!v) return -2;
+  v->rows = rows;
   for (int64_t row = 0; row < rows; row++) {
 """
 
@@ -113,6 +118,9 @@ def generate_c(form: Form) -> str:
             raise step.fail(f"parameters that are not as they should be: {error!r}") from error
         if step.operation == "input":
             _check_column(step, form.columns)
+    arrays = (OPERATIONS[step.operation].scratch(step) for step in form.steps)
+    if sum(each.count for several in arrays for each in several) > MOST_SCRATCH:
+        raise FormError(f"rows that are computed with more than {MOST_SCRATCH} numbers beside them")
     return "\n".join(_write_lines(form)) + "\n"
 
 
@@ -130,12 +138,17 @@ def _write_lines(form: Form) -> Iterator[str]:
         helper for step in form.steps for helper in OPERATIONS[step.operation].helpers
     )
     yield "struct row {"
+    yield "  int64_t rows;"
     for step in form.steps:
         yield f"  {C_TYPES[step.kind]} b{step.number}[{step.width}];"
+        for array in OPERATIONS[step.operation].scratch(step):
+            yield f"  {array.kind} s{step.number}_{array.name}[{array.count}];"
     yield "};\n"
     inner = [step for step in form.steps if step.operation != "input"]
     for step in inner:
         yield f"static int step_{step.number}(struct row *v) {{ /* {step.operation} */"
+        for array in OPERATIONS[step.operation].scratch(step):
+            yield f"  {array.kind} *const {array.name} = v->s{step.number}_{array.name};"
         yield from (f"  {line}" for line in OPERATIONS[step.operation].write(step))
         yield "  return 0;\n}\n"
     yield _write_layout(form)

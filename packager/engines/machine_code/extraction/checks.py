@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from packager.engines.machine_code.extraction.program import Array, Fitted, Program
+from packager.engines.machine_code.extraction.program import Array, Block, Fitted, Program
 from packager.engines.machine_code.extraction.tables import Table, as_numbers
 
 _FLOATS = ("double", "float")
@@ -67,3 +67,17 @@ def refuses(ask: Fitted, row: Array) -> bool:
         except Exception:  # noqa: BLE001 - a model may raise anything: that is its answer
             return True
     return False
+
+
+def refuse_below(program: Program, block: Block, least: float, *, equal: bool) -> Block:
+    """Refuse a row with a number below the least, or at it."""
+    constants = np.full(block.width, least)
+    return program.add(
+        "refuse_below",
+        [block],
+        block.kind,
+        block.width,
+        constants=constants,
+        equal=equal,
+        refuses=True,
+    )

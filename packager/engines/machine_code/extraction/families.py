@@ -35,13 +35,14 @@ from packager.engines.machine_code.extraction.transformers import (
     scalers,
     selection,
     target_encoder,
+    topics,
 )
 
 FILES = (
     boosters, catboost_models, composition, discriminants, distributions, encoders, ensembles,
     expansions, functions, kernels, linear, naive_bayes, neighbor_graphs, neighbors, networks,
     outliers, projections, sampled_kernels, scalers, selection, sklearn_trees, support_vectors,
-    target_encoder, wrappers,
+    target_encoder, topics, wrappers,
 )  # fmt: skip
 _METHODS = ("predict", "predict_proba")
 

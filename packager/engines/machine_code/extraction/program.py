@@ -34,7 +34,7 @@ INEXACT = frozenset(
         "cos", "tan", "tanh", "arctan", "sinh", "cosh", "cbrt", "norm", "power", "yeo_johnson",
         "yeo_johnson_back", "box_cox", "normal_quantile", "normal_share", "kernels", "distances",
         "log_shares", "couple", "nearest", "walk", "within", "spread", "paths", "convolve",
-        "erf", "pursue",
+        "erf", "pursue", "settle", "balance", "isolation",
     }
 )  # fmt: skip
 """Operations whose result depends on a library's own rounding, or on its order of sums."""

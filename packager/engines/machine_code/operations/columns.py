@@ -155,6 +155,18 @@ def _write_refuse(step: Step) -> Iterable[str]:
     yield "}"
 
 
+def _check_alone(step: Step) -> None:
+    check_alike(step)
+    if step.kind != step.inputs[0].kind:
+        raise step.fail("a guard of another form")
+
+
+def _write_alone(step: Step) -> Iterable[str]:
+    """Refuse a request of one row."""
+    yield "if (v->rows == 1) return 1;"
+    yield from each(step, "x")
+
+
 def write_input(step: Step, kind: str) -> str:
     """The line that reads one cell of a request's column of MLflow's type `kind`."""
     number = step.parameters["column"]
@@ -173,5 +185,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "clip": Operation(_check_clip, _write_clip),
     "refuse": Operation(_check_refuse, _write_refuse),
     "refuse_below": Operation(_check_least, _write_least),
+    "refuse_alone": Operation(_check_alone, _write_alone),
     "is_missing": Operation(check_alike, _write_is_missing),
 }

@@ -10,6 +10,7 @@ from packager.engines.machine_code.operations.interface import (
     PAIRWISE,
     REAL,
     Operation,
+    Scratch,
     block,
     check_alike,
     check_array,
@@ -104,13 +105,17 @@ def _check_norm(step: Step) -> None:
     check_array(step, "least", 1, "<f8")
 
 
+def _list_terms(step: Step) -> Iterable[Scratch]:
+    if step.kind == "double" and step.parameters["how"] in {"l1", "sum"}:
+        yield Scratch("double", "terms", step.inputs[0].width)
+
+
 def _write_norm(step: Step) -> Iterable[str]:
     """Norm of the row; one below `least` counts as 1, so that what it divides stays as it is."""
     how, width, single = step.parameters["how"], step.inputs[0].width, step.kind == "float"
     size = "fabsf" if single else "fabs"
     source = block(step.inputs[0])
     if how in {"l1", "sum"} and not single:
-        yield f"double terms[{width}];"
         term = f"terms[i] = {f'fabs({source}[i])' if how == 'l1' else f'{source}[i]'};"
         yield f"for (int64_t i = 0; i < {width}; i++) {term}"
         yield f"double sum = add_pairwise(terms, {width});"
@@ -141,5 +146,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     },
     "combine": Operation(_check_combine, _write_combine),
     "power": Operation(_check_power, _write_power),
-    "norm": Operation(_check_norm, _write_norm, (PAIRWISE,)),
+    "norm": Operation(_check_norm, _write_norm, (PAIRWISE,), _list_terms),
 }

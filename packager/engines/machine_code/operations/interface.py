@@ -30,6 +30,15 @@ _C_DTYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Scratch:
+    """An array that a step computes with. It lies beside the row: no stack is as large."""
+
+    kind: str
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     check: Callable[[Step], None]
     """Raises FormError for a step whose C would read or write beyond what is its own."""
@@ -37,6 +46,8 @@ class Operation:
     """The body of a function that has the row's blocks as `v`; it returns 1 to refuse the row."""
     helpers: tuple[str, ...] = ()
     """C functions that the body calls."""
+    scratch: Callable[[Step], Iterable[Scratch]] = lambda _step: ()
+    """Arrays that the body has by their names, with whatever the row before has left in them."""
 
 
 def block(step: Step) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from packager.engines.machine_code.form import Step
 from packager.engines.machine_code.operations.interface import (
     Operation,
+    Scratch,
     block,
     check_array,
     check_inputs,
@@ -165,12 +166,17 @@ def _write_walk(step: Step) -> Iterable[str]:
     yield from _finish(step, "sqrt(far[n])" if root else "far[n]")
 
 
+def list_near(step: Step) -> Iterable[Scratch]:
+    """Distances of the nearest, and which points they are."""
+    if step.parameters["count"]:
+        yield Scratch("double", "far", step.parameters["count"])
+        yield Scratch("int64_t", "near", step.parameters["count"])
+
+
 def _begin(step: Step, farthest: str) -> Iterable[str]:
     """Nothing is near yet: the model's first point stands for what is missing."""
     count = step.parameters["count"]
     yield f"enum {{ count = {count} }};"
-    yield "double far[count];"
-    yield "int64_t near[count];"
     yield "for (int64_t n = 0; n < count; n++) {"
     yield f"  far[n] = {farthest}, near[n] = {step.parameters['first']};"
     yield "}"
@@ -205,6 +211,6 @@ def _finish(step: Step, distance: str) -> Iterable[str]:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "nearest": Operation(_check_nearest, _write_nearest, (HEAP,)),
-    "walk": Operation(_check_walk, _write_walk, (HEAP, _WALK)),
+    "nearest": Operation(_check_nearest, _write_nearest, (HEAP,), list_near),
+    "walk": Operation(_check_walk, _write_walk, (HEAP, _WALK), list_near),
 }

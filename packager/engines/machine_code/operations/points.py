@@ -12,6 +12,7 @@ from packager.engines.machine_code.operations.interface import (
     PAIRWISE,
     REAL,
     Operation,
+    Scratch,
     block,
     check_array,
     check_inputs,
@@ -63,7 +64,6 @@ def _write_sums(step: Step, metric: str, last: str) -> Iterable[str]:
     yield f"const int64_t count = {count};"
     if metric == "scaled":
         yield f"const double *const scales = {constant(step, 'scales')};"
-        yield f"double terms[{count}];"
     if step.parameters.get("own"):
         yield "double own = 0;"
         yield "for (int64_t i = 0; i < count; i++) own = fma(x[i], x[i], own);"
@@ -73,6 +73,11 @@ def _write_sums(step: Step, metric: str, last: str) -> Iterable[str]:
     yield f"  for (int64_t i = 0; i < count; i++) {{ {_STEPS[metric]}; }}"
     yield f"  {block(step)}[k] = {last};"
     yield "}"
+
+
+def _list_terms(step: Step) -> Iterable[Scratch]:
+    if step.parameters["metric"] == "scaled":
+        yield Scratch("double", "terms", step.inputs[0].width)
 
 
 def _write_distances(step: Step) -> Iterable[str]:
@@ -146,7 +151,7 @@ def _write_products(step: Step) -> Iterable[str]:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "distances": Operation(_check_distances, _write_distances, (PAIRWISE,)),
+    "distances": Operation(_check_distances, _write_distances, (PAIRWISE,), _list_terms),
     "kernels": Operation(_check_kernels, _write_kernels, (_POWER,)),
     "products": Operation(_check_products, _write_products),
 }

@@ -8,6 +8,7 @@ from typing import Final
 from packager.engines.machine_code.form import Step
 from packager.engines.machine_code.operations.interface import (
     Operation,
+    Scratch,
     block,
     check_array,
     check_inputs,
@@ -71,10 +72,16 @@ static void pursue(int64_t atoms, int64_t most, const double *products, const do
 """
 
 
+def _list_parts(step: Step) -> Iterable[Scratch]:
+    count = step.parameters["count"]
+    yield Scratch("double", "rest", step.width)
+    yield Scratch("double", "lower", count * count)
+    yield Scratch("double", "chosen", count)
+    yield Scratch("int64_t", "active", count)
+
+
 def _write_pursue(step: Step) -> Iterable[str]:
     count, atoms = step.parameters["count"], step.width
-    yield f"double rest[{atoms}], lower[{count * count}], chosen[{count}];"
-    yield f"int64_t active[{count}];"
     yield (
         f"pursue({atoms}, {count}, {constant(step, 'products')}, {block(step.inputs[0])}, "
         f"{block(step)}, rest, lower, chosen, active);"
@@ -82,5 +89,5 @@ def _write_pursue(step: Step) -> Iterable[str]:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "pursue": Operation(_check_pursue, _write_pursue, (_PURSUE,)),
+    "pursue": Operation(_check_pursue, _write_pursue, (_PURSUE,), _list_parts),
 }

@@ -9,6 +9,7 @@ from packager.engines.machine_code.form import Step
 from packager.engines.machine_code.operations.interface import (
     REAL,
     Operation,
+    Scratch,
     block,
     check_array,
     check_inputs,
@@ -49,10 +50,13 @@ def _check_median(step: Step) -> None:
     check_array(step, "weights", step.inputs[0].width, "<f8")
 
 
+def _list_order(step: Step) -> Iterable[Scratch]:
+    yield Scratch("int32_t", "order", step.inputs[0].width)
+
+
 def _write_median(step: Step) -> Iterable[str]:
     """The least value at which half of all weights lies below or at it."""
     source = step.inputs[0]
-    yield f"int32_t order[{source.width}];"
     yield f"const {source.kind} *const x = {block(source)};"
     yield f"for (int32_t i = 0; i < {source.width}; i++) {{"
     yield "  int32_t at = i;"
@@ -94,12 +98,15 @@ def _check_ranks(step: Step) -> None:
     _check_pairs(step)
 
 
+def _list_sums(step: Step) -> Iterable[Scratch]:
+    yield Scratch("double", "sums", step.parameters["classes"])
+
+
 def _write_ranks(step: Step) -> Iterable[str]:
     """Votes, with the sum of the scores moved into less than half a vote."""
     classes = step.parameters["classes"]
     out = block(step)
-    yield f"double sums[{classes}] = {{0}};"
-    yield f"for (int64_t k = 0; k < {classes}; k++) {out}[k] = 0;"
+    yield f"for (int64_t k = 0; k < {classes}; k++) {out}[k] = sums[k] = 0;"
     yield "int64_t pair = 0;"
     yield f"for (int64_t i = 0; i < {classes}; i++)"
     yield f"  for (int64_t j = i + 1; j < {classes}; j++) {{"
@@ -156,11 +163,16 @@ static void couple(int64_t count, const double *pairs, double *shares, double *q
 """
 
 
+def _list_shares(step: Step) -> Iterable[Scratch]:
+    classes = step.parameters["classes"]
+    yield Scratch("double", "pairs", classes * classes)
+    yield Scratch("double", "q", classes * classes)
+    yield Scratch("double", "qp", classes)
+
+
 def _write_couple(step: Step) -> Iterable[str]:
     """Each pair's score through its logistic function, and shares that agree with all pairs."""
     classes = step.parameters["classes"]
-    yield f"double pairs[{classes * classes}] = {{0}};"
-    yield f"double q[{classes * classes}], qp[{classes}];"
     yield "int64_t at = 0;"
     yield f"for (int64_t i = 0; i < {classes}; i++)"
     yield f"  for (int64_t j = i + 1; j < {classes}; j++, at++) {{"
@@ -179,8 +191,8 @@ def _write_couple(step: Step) -> Iterable[str]:
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "tally": Operation(_check_tally, _write_tally),
-    "weighted_median": Operation(_check_median, _write_median),
+    "weighted_median": Operation(_check_median, _write_median, scratch=_list_order),
     "duels": Operation(_check_pairs, _write_duels),
-    "ranks": Operation(_check_ranks, _write_ranks),
-    "couple": Operation(_check_couple, _write_couple, (_COUPLE,)),
+    "ranks": Operation(_check_ranks, _write_ranks, scratch=_list_sums),
+    "couple": Operation(_check_couple, _write_couple, (_COUPLE,), _list_shares),
 }

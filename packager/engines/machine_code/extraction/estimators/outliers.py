@@ -16,11 +16,13 @@ from packager.engines.machine_code.extraction.tables import (
     Table,
     as_numbers,
     combine,
+    common_kind,
     compute,
     narrow_columns,
     stack,
     table_of,
 )
+from packager.engines.machine_code.extraction.transformers.neighbor_graphs import spread_points
 from packager.engines.machine_code.extraction.tree_tables import add_trees
 
 _EULER = 0.5772156649015329
@@ -70,6 +72,26 @@ def enclose(model: Fitted, program: Program, table: Table) -> Answer:
     products = combine(program, turned, "*", moved)
     far = program.add("norm", [products], "double", 1, how="sum", least=np.zeros(1))
     score = program.add("negative", [far], "double", 1)
+    return judge(program, compute(program, score, "-", np.float64(model.offset_)))
+
+
+@index.reads(ESTIMATORS, "sklearn.LocalOutlierFactor")
+def compare_densities(model: Fitted, program: Program, table: Table) -> Answer:
+    """Raises UnsupportedError for a model of its own rows alone, and for floats."""
+    if not model.novelty:
+        raise UnsupportedError("predict of a LocalOutlierFactor without novelty")
+    if common_kind(table) == "float":
+        raise UnsupportedError("a LocalOutlierFactor over floats")
+    count = int(model.n_neighbors_)
+    score = program.add(
+        "isolation",
+        [spread_points(model, program, table, count, "reach")],
+        "double",
+        1,
+        count=count,
+        reaches=np.ascontiguousarray(model._distances_fit_X_[:, count - 1], np.float64),
+        densities=np.ascontiguousarray(model._lrd, np.float64),
+    )
     return judge(program, compute(program, score, "-", np.float64(model.offset_)))
 
 

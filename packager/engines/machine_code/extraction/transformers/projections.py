@@ -104,8 +104,14 @@ def sample_kernel(model: Fitted, program: Program, table: Table) -> Table:
 
 @index.reads(TRANSFORMERS, "sklearn.SparsePCA", "sklearn.MiniBatchSparsePCA")
 def project_on_sparse(model: Fitted, program: Program, table: Table) -> Table:
-    """A ridge regression of each row on the components, solved once for all."""
-    block = compute(program, as_numbers(program, table, ("double",)), "-", model.mean_)
+    """A ridge regression of each row on the components, solved once for all.
+
+    Versions whose regression drops an axis of a single row's answer refuse that row.
+    """
+    block = as_numbers(program, table, ("double",))
+    if np.ndim(model.transform(np.zeros((1, table.width)))) < 2:
+        block = program.add("refuse_alone", [block], block.kind, block.width, refuses=True)
+    block = compute(program, block, "-", model.mean_)
     components = np.asarray(model.components_, np.float64)
     inner = components @ components.T + float(model.ridge_alpha) * np.eye(len(components))
     return table_of(project(program, block, np.linalg.solve(inner, components)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from packager.engines.machine_code.extraction import index
+from packager.engines.machine_code.extraction.checks import refuse_below
 from packager.engines.machine_code.extraction.estimators.linear import weigh
 from packager.engines.machine_code.extraction.index import TRANSFORMERS, Fitted
 from packager.engines.machine_code.extraction.program import Block, Program, UnsupportedError
@@ -24,27 +25,13 @@ def _apply(program: Program, name: str, block: Block) -> Block:
     return program.add(name, [block], block.kind, block.width)
 
 
-def _refuse_below(program: Program, block: Block, least: float, *, equal: bool) -> Block:
-    """Refuse a row with a number below the least, or at it."""
-    constants = np.full(block.width, least)
-    return program.add(
-        "refuse_below",
-        [block],
-        block.kind,
-        block.width,
-        constants=constants,
-        equal=equal,
-        refuses=True,
-    )
-
-
 @index.reads(TRANSFORMERS, "sklearn.AdditiveChi2Sampler")
 def sample_additive(model: Fitted, program: Program, table: Table) -> Table:
     """Roots, and waves over the logarithm; what is below zero is refused."""
     known = getattr(model, "sample_interval_", None)
     known = model.sample_interval if known is None else known
     interval = {1: 0.8, 2: 0.5, 3: 0.4}[model.sample_steps] if known is None else float(known)
-    block = _refuse_below(program, as_numbers(program, table), 0.0, equal=False)
+    block = refuse_below(program, as_numbers(program, table), 0.0, equal=False)
     parts = [_apply(program, "sqrt", compute(program, block, "*", np.float64(interval)))]
     waves = compute(program, _apply(program, "log", block), "*", np.float64(interval))
     doubled = compute(program, compute(program, block, "*", np.float64(2.0)), "*", interval)
@@ -63,7 +50,7 @@ def sample_additive(model: Fitted, program: Program, table: Table) -> Table:
 def sample_skewed(model: Fitted, program: Program, table: Table) -> Table:
     """Waves over logarithms; what is at or below minus the skewedness is refused."""
     block = as_numbers(program, table, ("double", "float"))
-    block = _refuse_below(program, block, -float(model.skewedness), equal=True)
+    block = refuse_below(program, block, -float(model.skewedness), equal=True)
     block = compute(program, block, "+", np.float64(model.skewedness))
     weights = np.asarray(model.random_weights_).T
     block = weigh(program, table_of(_apply(program, "log", block)), weights, model.random_offset_)
