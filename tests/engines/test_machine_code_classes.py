@@ -153,7 +153,7 @@ def test_a_row_that_a_model_refuses_alone_is_refused_alone(tmp_path: Path) -> No
     program = extract(model, TABLE, "predict")
     program.write(tmp_path)
     library = Library(compile_form(tmp_path), OPTIONS)
-    feeds = {name: TABLE[name].to_numpy()[:2] for name in TABLE}
+    feeds = {str(name): TABLE[name].to_numpy()[:2] for name in TABLE}
     np.testing.assert_allclose(library.run([], feeds)[0].ravel(), model.predict(TABLE.head(2)))
     with pytest.raises(ValueError, match="Expected 2D array"):
         model.predict(TABLE.head(1))

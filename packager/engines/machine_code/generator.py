@@ -137,20 +137,10 @@ def _write_lines(form: Form) -> Iterator[str]:
     yield from dict.fromkeys(
         helper for step in form.steps for helper in OPERATIONS[step.operation].helpers
     )
-    yield "struct row {"
-    yield "  int64_t rows;"
-    for step in form.steps:
-        yield f"  {C_TYPES[step.kind]} b{step.number}[{step.width}];"
-        for array in OPERATIONS[step.operation].scratch(step):
-            yield f"  {array.kind} s{step.number}_{array.name}[{array.count}];"
-    yield "};\n"
+    yield from _write_row(form)
     inner = [step for step in form.steps if step.operation != "input"]
     for step in inner:
-        yield f"static int step_{step.number}(struct row *v) {{ /* {step.operation} */"
-        for array in OPERATIONS[step.operation].scratch(step):
-            yield f"  {array.kind} *const {array.name} = v->s{step.number}_{array.name};"
-        yield from (f"  {line}" for line in OPERATIONS[step.operation].write(step))
-        yield "  return 0;\n}\n"
+        yield from _write_step(step)
     yield _write_layout(form)
     yield _ENTRY.rstrip("\n")
     for step in form.steps:
@@ -161,6 +151,25 @@ def _write_lines(form: Form) -> Iterator[str]:
         yield f"    if (step_{step.number}(v)) {{ free(v); return row; }}"
     yield from _write_answer(form.answer)
     yield "  }\n  free(v);\n  return -1;\n}"
+
+
+def _write_row(form: Form) -> Iterator[str]:
+    """Write what is held while a row is answered: blocks, and what steps compute with."""
+    yield "struct row {"
+    yield "  int64_t rows;"
+    for step in form.steps:
+        yield f"  {C_TYPES[step.kind]} b{step.number}[{step.width}];"
+        for array in OPERATIONS[step.operation].scratch(step):
+            yield f"  {array.kind} s{step.number}_{array.name}[{array.count}];"
+    yield "};\n"
+
+
+def _write_step(step: Step) -> Iterator[str]:
+    yield f"static int step_{step.number}(struct row *v) {{ /* {step.operation} */"
+    for array in OPERATIONS[step.operation].scratch(step):
+        yield f"  {array.kind} *const {array.name} = v->s{step.number}_{array.name};"
+    yield from (f"  {line}" for line in OPERATIONS[step.operation].write(step))
+    yield "  return 0;\n}\n"
 
 
 def _write_layout(form: Form) -> str:
