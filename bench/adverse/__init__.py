@@ -1,0 +1,1 @@
+"""The second generator of pipelines: values and settings that few draw."""
