@@ -112,6 +112,7 @@ class Recorder:
         self._is_disabled = _is_disabled()
         self._units: dict[str, str] = {}
         self._values: dict[str, list[float]] = {}
+        self._described: tuple[tuple[tuple[str, str], ...], str] = ((), "")
 
     @property
     def cold(self) -> bool:
@@ -164,13 +165,22 @@ class Recorder:
         self._units, self._values = {}, {}
         if self._is_disabled:
             return
+        kinds = tuple(units.items())
+        if kinds != self._described[0]:
+            self._described = kinds, self._describe_metrics(units)
+        told = _WRITER.encode(values)[1:]
+        # a request's metrics are those of the request before, nearly always
+        print(f'{{"_aws":{{"Timestamp":{int(time.time() * 1000)},{self._described[1]},{told}')  # noqa: T201 - where the agent reads
+
+    def _describe_metrics(self, units: Mapping[str, str]) -> str:
+        """The line from after its time up to its first value."""
         directive = {
             "Namespace": self._namespace,
             "Dimensions": [list(self._dimensions)],
             "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
         }
-        told = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        print(_WRITER.encode({"_aws": told, **self._dimensions, **values}))  # noqa: T201 - where the agent reads
+        named = _WRITER.encode(self._dimensions)[1:-1]
+        return f'"CloudWatchMetrics":{_WRITER.encode([directive])}}},{named}'
 
 
 def _is_disabled() -> bool:

@@ -27,6 +27,8 @@ _STANDARD = frozenset(
 )
 """Attributes of a record that are not what a caller added to it."""
 _TIME = "%Y-%m-%d %H:%M:%S,{:03d}%z"
+_BEGINS = ' \t\n\r{["-0123456789tfnNI'
+"""How a text begins that may be JSON; an empty one is none, and is written as it is."""
 _WRITER = json.JSONEncoder(default=str, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -69,7 +71,7 @@ def _read_message(record: logging.LogRecord) -> object:
         return record.msg
     if record.args:
         return record.getMessage()
-    if isinstance(record.msg, str):
+    if isinstance(record.msg, str) and record.msg[:1] in _BEGINS:
         try:
             return json.loads(record.msg)
         except ValueError:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LARGE_BYTES = 64 * 1024
 """From here on the parser's import is repaid within a few requests (docs/adr/0003)."""
+MANY_BYTES = 8 * 1024
+"""From here on a body makes so many objects that a search for cycles begins meanwhile."""
 REPAID_BYTES = 4 * 1024 * 1024
 """Of small bodies so far: as many more repay the import, at 4 to 5 microseconds saved a KB."""
 

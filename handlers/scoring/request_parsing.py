@@ -130,7 +130,7 @@ def parse_json_body(body: bytes, model: Model, reader: Reader | None) -> Request
     found = None if model.untyped or reader is None else reader.json(body)
     if found is not None:
         return Request(*found)
-    sound = not any(escape in body for escape in _SURROGATES)
+    sound = b"\\" not in body or not any(escape in body for escape in _SURROGATES)
     return parse_json(decode_json(body, model.quirks), model, sound=sound)
 
 

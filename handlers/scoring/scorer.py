@@ -99,7 +99,7 @@ class Scorer:
     def read(self, body: bytes, content_type: str | None) -> Checked:
         """A body of any of MLflow's content types, held to the signature. Raises ScoringError."""
         try:
-            with fast_json.collector_paused(when=len(body) >= fast_json.LARGE_BYTES):
+            with fast_json.collector_paused(when=len(body) >= fast_json.MANY_BYTES):
                 return self.enforce_request(self._parse_body(body, content_type))
         except RecursionError as error:
             raise ScoringError("The input is nested too deeply.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from array import array as buffer
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from handlers.scoring.plain.dtypes import (
@@ -35,6 +36,8 @@ _RAGGED: Final = (
     "setting an array element with a sequence. The requested array has an inhomogeneous shape."
 )
 _NUMBERS: Final = frozenset({bool, int, float})
+_CODES: Final = {FLOAT64: "d", INT64: "q"}
+"""Of buffers that take JSON's numbers as `set_cells` does, and refuse whatever else it is for."""
 
 
 class Array:
@@ -75,7 +78,7 @@ class Array:
         """Python's own values, in lists in lists."""
         if self.ndim == 1:
             return list(self.cells)
-        return _nest(self.cells, self.shape) if self.shape else self.cells[0]
+        return _nest(list(self.cells), self.shape) if self.shape else self.cells[0]
 
     def astype(self, dtype: object, *, copy: bool = True) -> Array:  # noqa: ARG002  always one
         wanted = DType(dtype)
@@ -162,6 +165,8 @@ def array(data: Cell, dtype: object = None) -> Array:
         shape, leaves = (), [data]
     elif wanted is OBJECT:
         return Array(list(data), OBJECT)
+    elif wanted is not None and (cells := _fill_buffer(data, wanted)) is not None:
+        return Array(cells, wanted)
     else:
         shape, leaves = _flatten(data)
     if wanted is None:
@@ -169,6 +174,17 @@ def array(data: Cell, dtype: object = None) -> Array:
         if wanted is OBJECT and len(shape) == 1:
             leaves = data  # arrays of no dimension stay arrays among objects
     return Array(set_cells(leaves, wanted), wanted, shape)
+
+
+def _fill_buffer(data: Sequence[Cell], wanted: DType) -> buffer[float] | None:
+    """None for what is not numbers alone, or for another dtype than a buffer is of."""
+    code = _CODES.get(wanted)
+    if code is None:
+        return None
+    try:
+        return buffer(code, data)
+    except (TypeError, OverflowError):
+        return None
 
 
 def _flatten(data: Sequence[Cell], depth: int = 1) -> tuple[Shape, Sequence[Cell]]:
@@ -230,7 +246,8 @@ def full(count: int, fill: Cell, dtype: object = None) -> Array:
 
 def fromiter(values: Iterable[Cell], dtype: object, count: int) -> Array:  # noqa: ARG001  numpy's
     wanted = DType(dtype)
-    return Array(set_cells(list(values), wanted), wanted)
+    cells = list(values)
+    return Array(cells if wanted is OBJECT else set_cells(cells, wanted), wanted)
 
 
 def repeat(values: Array, count: int) -> Array:

@@ -204,7 +204,7 @@ def infer(values: Sequence[object], quirks: Quirks) -> Column:
 def _infer_nulls(values: Sequence[object], present: set[type], quirks: Quirks) -> Column:
     """Values of the kinds `present`, and null among them, which becomes NaN among numbers."""
     if present <= _NUMBERS:
-        if _fits_no_integer(values):
+        if int in present and _fits_no_integer(values):
             return Column(objects(values, len(values)))
         return _numbers([_NAN if v is None else v for v in values], {*present, float})
     if all(issubclass(kind, np.number) for kind in present):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +70,13 @@ def test_lists_have_the_shape_and_dtype_that_they_have_in_numpy(
 def test_an_array_is_cast_as_numpy_casts_it(have: str, values: list[Any], want: str) -> None:
     cast = attempt(lambda: plain.array(values, have).astype(want))
     assert cast == attempt(lambda: np.array(values, have).astype(want))
+
+
+@pytest.mark.parametrize("name", ["float64", "int64"])
+def test_numbers_in_rows_are_lists_in_lists(name: str) -> None:
+    """However the cells are held, an answer is written from lists."""
+    made = plain.array([1, 2, 3, 4], name).reshape(2, 2)
+    assert json.dumps(made.tolist()) == json.dumps(np.array([[1, 2], [3, 4]], name).tolist())
 
 
 def test_arrays_of_arrays_are_stacked_or_refused() -> None:
