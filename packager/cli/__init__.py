@@ -12,11 +12,13 @@ import typer
 from packager import __version__
 from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
+from packager.cli._build.several import BuildCommand
 from packager.cli._cache import cache
-from packager.cli._common import join_lines
-from packager.cli._configuration import ConfiguredCommand, init
+from packager.cli._common import explain_full_disk, join_lines
+from packager.cli._configuration import init
 from packager.cli._doctor import doctor, facts
 from packager.cli._operate import (
+    FollowCommand,
     diff,
     follow,
     replay,
@@ -29,7 +31,8 @@ from packager.cli._operate import (
 )
 from packager.cli._signals import answer_signals
 from packager.commands import console
-from packager.errors import PackagerError, StorageError, describe_full_disk, is_disk_full
+from packager.errors import PackagerError, is_disk_full
+from packager.system.redaction import escape_json
 
 app = typer.Typer(
     name="packager",
@@ -42,7 +45,7 @@ app = typer.Typer(
 
 app.command()(init)
 app.command()(inspect)
-app.command(cls=ConfiguredCommand)(build)
+app.command(cls=BuildCommand)(build)
 for _command in (
     sign,
     verify,
@@ -60,7 +63,7 @@ for _command in (
     doctor,
     facts,
 ):
-    app.command()(_command)
+    app.command(cls=FollowCommand if _command is follow else None)(_command)
 app.add_typer(cache)
 for _each in (*app.registered_commands, *cache.registered_commands):
     # typer keeps the line breaks of a docstring, and breaks the lines of a narrow terminal again
@@ -89,7 +92,8 @@ def _end_failed(error: PackagerError) -> NoReturn:
     if "--json" in sys.argv:
         kind = type(error).__name__.removesuffix("Error")
         message = str(error).encode("utf-8", "backslashreplace").decode()
-        typer.echo(json.dumps({"error": kind, "message": message}, ensure_ascii=False))
+        told = json.dumps({"error": kind, "message": message}, ensure_ascii=False)
+        typer.echo(escape_json(told))
     console.show_error(error)
     sys.exit(error.exit_code)
 
@@ -104,13 +108,7 @@ def main() -> None:
     except OSError as error:
         if not is_disk_full(error):
             raise
-        _end_failed(
-            StorageError(
-                f"{describe_full_disk(error, 'TMPDIR or PACKAGER_CACHE')}. Free space "
-                "(`packager cache prune --max-size 10GB`), or set TMPDIR or PACKAGER_CACHE to a "
-                "larger disk."
-            )
-        )
+        _end_failed(explain_full_disk(error))
     except SystemExit as end:
         # typer makes an exit of an interrupt
         interrupted = isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt)

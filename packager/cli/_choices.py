@@ -58,3 +58,18 @@ def _define_choice(names: Sequence[str], read: Callable[[str], str]) -> Choice:
 
     # typer shows a parser by its name where it has no metavar
     return Choice(parser=read, metavar=f"<{'|'.join(names)}>", autocompletion=complete)
+
+
+def read_target(text: str) -> str:
+    """Return the name of a target, or auto. Raises BadParameter, with the closest name."""
+    return read_choice(text, _list_targets())
+
+
+def complete_target(begun: str) -> Sequence[str]:
+    return [name for name in _list_targets() if name.startswith(begun)]
+
+
+def _list_targets() -> tuple[str, ...]:
+    from packager.targets import AUTO, TARGETS
+
+    return (*TARGETS, AUTO)

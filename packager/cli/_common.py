@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import typer
 
-from packager.system.redaction import redact_values
+from packager.errors import StorageError, describe_full_disk
+from packager.system.redaction import escape_json, redact_values
 from packager.types import BuildRequest
 
 _Result = TypeVar("_Result", bound=Mapping[str, object])
@@ -27,6 +28,14 @@ def check_request(request: BuildRequest) -> BuildRequest:
     return request
 
 
+def explain_full_disk(error: OSError) -> StorageError:
+    return StorageError(
+        f"{describe_full_disk(error, 'TMPDIR or PACKAGER_CACHE')}. Free space "
+        "(`packager cache prune --max-size 10GB`), or set TMPDIR or PACKAGER_CACHE to a larger "
+        "disk."
+    )
+
+
 def join_lines(text: str) -> str:
     """Make one line of each paragraph."""
     return "\n\n".join(" ".join(each.split()) for each in text.split("\n\n"))
@@ -42,6 +51,7 @@ def show(found: _Result, *, as_json: bool, human: Callable[[_Result], None]) -> 
     """Print a result; no address in it has a password."""
     shown: _Result = redact_values(found)
     if as_json:
-        typer.echo(json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False))
+        told = json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False)
+        typer.echo(escape_json(told))
     else:
         human(shown)

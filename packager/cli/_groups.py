@@ -30,7 +30,7 @@ class OptionGroup:
             )
 
 
-def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
+def expand_groups(command: Callable[..., object]) -> Callable[..., object]:
     """Return the command as typer sees it: with the options of its groups in their place."""
     parameters = inspect.signature(command, eval_str=True).parameters
     groups = {
@@ -42,11 +42,11 @@ def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
     places = {name: [*group.list_options()] for name, group in groups.items()}
 
     @wraps(command)
-    def run(**options: object) -> None:
+    def run(**options: object) -> object:
         for name, group in groups.items():
             taken = {option.name: options.pop(option.name) for option in places[name]}
             options[name] = group.reader(**taken)
-        command(**options)
+        return command(**options)
 
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # where inspect looks first
         [

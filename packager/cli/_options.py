@@ -74,6 +74,14 @@ Refresh: TypeAlias = Annotated[
         help="Ask the package index again instead of taking its answers of the last 24 hours.",
     ),
 ]
+Every: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        rich_help_panel=Panel.OUTPUT,
+        help="Build every build of the file, each for all its targets.",
+    ),
+]
 DryRun: TypeAlias = Annotated[
     bool,
     typer.Option(

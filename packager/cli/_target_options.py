@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from packager.cli._choices import define_choice, define_enum_choice
+from packager.cli._choices import complete_target, define_choice, define_enum_choice
 from packager.cli._panels import Panel
 from packager.types import Architecture, HttpAuth, InfrastructureTool
 from packager.types import Engine as EngineName
@@ -24,6 +24,7 @@ Target: TypeAlias = Annotated[
         "--target",
         "-t",
         metavar="<target>",
+        autocompletion=complete_target,
         rich_help_panel=Panel.TARGET,
         help="Where the artifact will run: aws-lambda, aws-lambda-image, azure-functions, "
         "gpu-container or auto. With auto, packager builds for each target in turn and keeps the "

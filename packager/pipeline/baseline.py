@@ -80,16 +80,7 @@ def _read_table(request: BuildRequest, model: ResolvedModel) -> _Table | None:
     """The table, the signature's columns, and those to watch; None for nothing to measure from."""
     if model.baseline is None:
         return None
-    if model.baseline.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
-        why = (
-            f"{model.baseline_source} is a Parquet file, and pyarrow, which reads it, is not "
-            "installed. Install packager with its extra: `uv tool install "
-            "'serverless-model-packager[parquet]'`, or name a CSV or JSON Lines file with "
-            "--baseline."
-        )
-        if request.events.baseline is not None:
-            raise ConfigurationError(f"--baseline {why}")
-        _LOG.warning("No drift is measured: %s", why)
+    if not _can_read(request, model.baseline, model.baseline_source):
         return None
     frame = _read(model.baseline, model.baseline_source)
     names = [
@@ -114,6 +105,21 @@ def _round_sketch(made: Sketch) -> dict[str, Json]:
         name: [float(f"{v:.9g}") for v in value] if name in {"shares", "edges"} else value
         for name, value in asdict(made).items()
     }
+
+
+def _can_read(request: BuildRequest, path: Path, source: str) -> bool:
+    """Raises ConfigurationError where --baseline names a file that nothing here reads."""
+    if path.suffix.lower() != ".parquet" or find_spec("pyarrow") is not None:
+        return True
+    why = (
+        f"{source} is a Parquet file, and pyarrow, which reads it, is not installed. Install "
+        "packager with its extra: `uv tool install 'serverless-model-packager[parquet]'`, or name "
+        "a CSV or JSON Lines file with --baseline."
+    )
+    if request.events.baseline is not None:
+        raise ConfigurationError(f"--baseline {why}")
+    _LOG.warning("No drift is measured: %s", why)
+    return False
 
 
 def _read(path: Path, source: str) -> pd.DataFrame:

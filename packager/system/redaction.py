@@ -96,6 +96,14 @@ def escape_controls(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
+def escape_json(document: str) -> str:
+    """The JSON document, whose control characters and turns of direction are JSON's own escapes.
+
+    json.dumps leaves those above the first 32 as they are, and a terminal obeys some of them.
+    """
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
 def name_host(address: str) -> str:
     """The host and port of an address, or the address itself where it has none."""
     try:

@@ -23,6 +23,8 @@ TARGETS: Final[Mapping[str, Callable[[Path | None], Target]]] = MappingProxyType
         gpu_container.NAME: gpu_container.target,
     }
 )
+AUTO: Final = "auto"
+"""In the place of a target's name: the first that the measured artifact fits."""
 
 
 def check_target(name: str, known: Collection[str]) -> None:

@@ -291,6 +291,21 @@ class ReportSummary(TypedDict):
     targets: NotRequired[list[TargetRow]]
 
 
+class BuildOutcome(TypedDict):
+    """Result of one of several builds of a run."""
+
+    build: str
+    """Its name in the file, or the model's address."""
+    target: str
+    folder: str
+    exit_code: int
+    report: NotRequired[ReportSummary]
+    plan: NotRequired[PlanSummary]
+    """In the place of `report`, of a dry run."""
+    error: NotRequired[str]
+    message: NotRequired[str]
+
+
 class VersionRow(TypedDict):
     """One published version of a deployed function."""
 

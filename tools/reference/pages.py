@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from handlers.container_server.metrics import Metrics
 from packager import cli, targets
 from packager.cli._common import join_lines
-from packager.cli._configuration.options import list_options, name_kind, takes_several
+from packager.cli._configuration.options import TARGET, list_options, name_kind, takes_several
 from packager.cli._configuration.starter import make_schema
 from packager.cli._panels import Panel
 from packager.deployments._parameters import Declared, source_parameters, template_parameters
@@ -52,15 +52,17 @@ def make_configuration() -> str:
         rows.append(
             (
                 f"`{key}`",
-                f"{kind} or list" if takes_several(option, key) else kind,
+                f"{kind} or list" if takes_several(option, key) or key == TARGET else kind,
                 option.help or "",
             )
         )
+    about = "Tables of a target's own options, `[build.NAME.targets.TARGET]`: every key but `model`"
+    rows.append(("`targets`", "table", f"{about} and `target`."))
     return _join(
         [
             _open(
                 "packager.toml",
-                "Every key of `[build.NAME]`, and of `[defaults]` without `model`. "
+                "Every key of `[build.NAME]`, and of `[defaults]` without `model` and `targets`. "
                 "[Keep options in a file](../guides/configuration-file.md) says how you write one; "
                 "[packager.schema.json](../packager.schema.json) is its JSON schema.",
             ),

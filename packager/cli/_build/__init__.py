@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -13,7 +14,7 @@ from packager.cli._build import groups as group
 from packager.cli import _options as opt
 from packager.cli import _target_options as to
 from packager.cli._common import check_request, registry, show
-from packager.cli._configuration import list_given
+from packager.cli._configuration import Job, list_given
 from packager.cli._groups import expand_groups
 from packager.commands import console
 from packager.types import (
@@ -31,6 +32,8 @@ from packager.types import (
 
 if TYPE_CHECKING:
     from packager.commands.targets.workload import Workload
+
+_Result = TypeVar("_Result", PlanSummary, ReportSummary)
 
 
 def inspect(
@@ -102,18 +105,21 @@ def build(
     proof: group.Proof,
     slimming: group.Slimming,
     output: group.Output,
+    every: opt.Every = False,  # noqa: ARG001 - the command reads it before its options
     dry_run: opt.DryRun = False,
-    config: opt.Config = None,  # noqa: ARG001 - the command reads it before its options
+    config: opt.Config = None,  # noqa: ARG001
     no_config: opt.NoConfig = False,  # noqa: ARG001
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
-) -> None:
+) -> ReportSummary | PlanSummary | None:
     """Build, prove and emit a deployable artifact.
 
     The artifact appears in --out whole or not at all; a build that fails leaves an earlier artifact
     as it is. Environments and recorded answers are cached, so a second run is faster. MODEL may be
-    the name of a build in packager.toml, and its options are read from there.
+    the name of a build in packager.toml, and its options are read from there. A build with several
+    targets has an artifact for each; --all builds all that the file has. The exit code is then that
+    of the first that failed, after all were tried.
     """
     from packager.commands.targets.workload import Workload
 
@@ -133,7 +139,7 @@ def build(
     if dry_run:
         with console.progress(verbose=verbose, quiet=quiet):
             summary = _summarise_plan(request) | {"options": list_given(ctx)}
-        return show(summary, as_json=as_json, human=console.show_plan)
+        return _show(ctx, summary, as_json=as_json, human=console.show_plan)
     about = f"build {'auto' if automatic else target.name} {name_build(request)}"
     with console.progress(verbose=verbose, quiet=quiet, about=about):
         if automatic:
@@ -143,7 +149,17 @@ def build(
             report = _build_for_any(request, workload)
         else:
             report = _build_artifact(request)
-    return show(report, as_json=as_json, human=console.show_report)
+    return _show(ctx, report, as_json=as_json, human=console.show_report)
+
+
+def _show(
+    ctx: typer.Context, found: _Result, *, as_json: bool, human: Callable[[_Result], None]
+) -> _Result | None:
+    """Show a result; one of several is handed back, for whoever shows all of them."""
+    if isinstance(ctx.obj, Job) and ctx.obj.is_listed:
+        return found
+    show(found, as_json=as_json, human=human)
+    return None
 
 
 def name_build(request: BuildRequest) -> str:
@@ -154,8 +170,7 @@ def name_build(request: BuildRequest) -> str:
 
 def _is_automatic(target: str, *, dry_run: bool) -> bool:
     """Raises UnknownTargetError, and BadParameter where nothing would be measured."""
-    from packager.commands.targets.selection import AUTO
-    from packager.targets import TARGETS, check_target
+    from packager.targets import AUTO, TARGETS, check_target
 
     check_target(target, (*TARGETS, AUTO))
     if target == AUTO and dry_run:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, cast
+from typing import ClassVar, Final, TypeAlias, cast
 
 import typer
 from typer.core import TyperCommand
@@ -16,63 +16,123 @@ from packager.cli._configuration.file import (
     find_configuration,
     read_configuration,
 )
-from packager.cli._configuration.options import MODEL, check_settings, list_options
+from packager.cli._configuration.jobs import Job, check_file, check_outputs, list_jobs
+from packager.cli._configuration.options import (
+    MODEL,
+    check_settings,
+    find_build_command,
+    list_options,
+)
 from packager.errors import ConfigurationError, suggest_name
 from packager.types import OptionRow
 
-_GIVEN: Final = "packager.configuration"
-"""Of a context: the places of what the file set, by parameter."""
+Jobs: TypeAlias = tuple[typer.Context, ...]
+"""The context of each artifact, where a run makes several."""
 _ARGUMENT: Final = "model_uri"
+_OUTPUT: Final = "out_dir"
 _BARE: Final = re.compile(r"[\w.-]+")
 
 
 class ConfiguredCommand(TyperCommand):
     """Takes the name of a build in a file as MODEL, and its options from there."""
 
+    output: ClassVar[str] = "dist"
+    """Folder beside the file that has a folder for each build."""
+    takes_output: ClassVar[bool] = True
+    """The file's `out` is meant for this command."""
+    hint: ClassVar[str] = "or all with --all, "
+    """What may be done where several builds could be meant."""
+
     # typer makes every context one of its own
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Raises ConfigurationError for a file, a name or a value that cannot be used."""
         if ctx.resilient_parsing:
             return super().parse_args(ctx, args)
+        if isinstance(ctx.obj, Job):
+            return self._parse_job(ctx, args, ctx.obj)
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         if given.get("help"):
             return super().parse_args(ctx, args)
         file = _find_file(given)
         if file is None:
             return super().parse_args(ctx, args)
+        check_file(file, list_options(find_build_command(ctx)), ctx)
+        jobs = self.choose_jobs(file, given)
+        if len(jobs) == 1 and not jobs[0].is_listed:
+            ctx.obj = jobs[0]
+            return self._parse_job(ctx, args, jobs[0])
+        ctx.obj = self._parse_each(ctx, args, jobs)
+        return []
+
+    def _parse_each(self, ctx: typer.Context, args: list[str], jobs: tuple[Job, ...]) -> Jobs:
+        """Read the options of every artifact, before the first is built."""
+        contexts: Jobs = tuple(
+            cast("typer.Context", self.make_context(ctx.info_name, [*args], ctx.parent, obj=job))
+            for job in jobs
+        )
+        titles = {
+            " for ".join(filter(None, (job.build or "the model", job.target))): each
+            for job, each in zip(jobs, contexts, strict=True)
+        }
+        check_outputs({title: each.params[_OUTPUT] for title, each in titles.items()})
+        return contexts
+
+    def choose_jobs(self, file: ConfigurationFile, given: Mapping[str, object]) -> tuple[Job, ...]:
+        """List what the command line asks of the file. Raises ConfigurationError."""
+        named, chosen = given.get(_ARGUMENT), given.get("target")
+        target = chosen if isinstance(chosen, str) else None
+        if given.get("every"):
+            if isinstance(named, str):
+                raise ConfigurationError(
+                    f"--all builds every build of {file.path.name}: leave {named!r} out, or --all."
+                )
+            if not file.builds:
+                raise ConfigurationError(f"{file.path} has no build. Write a table [build.NAME].")
+            return tuple(
+                job for each in file.builds for job in list_jobs(file, each, target, is_of_all=True)
+            )
+        name = named if isinstance(named, str) else _choose_only(file, hint=self.hint)
+        return tuple(list_jobs(file, name if _has_build(file, name) else "", target))
+
+    def _parse_job(self, ctx: typer.Context, args: list[str], job: Job) -> list[str]:
+        """Read the options of one artifact: the command line's, then the file's."""
+        options = list_options(find_build_command(ctx))
+        checked = check_settings(job.settings, job.file, options, ctx)
+        if not self.takes_output:
+            checked.pop(_OUTPUT, None)
+        own = {each.name for each in list_options(self).values()}
+        ctx.default_map = {name: value for name, value in checked.items() if name in own}
+        if job.build:
+            folder = job.file.folder / self.output / job.folder
+            ctx.default_map.setdefault(_OUTPUT, str(folder))
+        given, _, _ = self.make_parser(ctx).parse_args(list(args))
         named = given.get(_ARGUMENT)
-        name = named if isinstance(named, str) else _choose_only(file)
-        options = list_options(self)
-        entry = _find_build(file, name)
-        for each in (*([entry] if entry else []), *file.builds.values()):
-            # all of the file is held to what there is: a mistake shows before it is built
-            check_settings(_drop_model(each), file, options, ctx)
-        settings = {**file.defaults, **_drop_model(entry or {})}
-        ctx.default_map = check_settings(settings, file, options, ctx)
-        ctx.meta[_GIVEN] = {options[key].name: each for key, each in settings.items()}
-        if entry is None:
-            return super().parse_args(ctx, args)
-        ctx.default_map.setdefault("out_dir", str(file.folder / "dist" / name))
-        left = super().parse_args(ctx, args if isinstance(named, str) else [name, *args])
-        ctx.params[_ARGUMENT] = _read_model(file, name, entry)
+        left = super().parse_args(ctx, args if isinstance(named, str) else [job.build, *args])
+        if job.build:
+            ctx.params[_ARGUMENT] = _read_model(job.file, job.build, job.file.builds[job.build])
+        source = getattr(ctx.get_parameter_source(_OUTPUT), "name", "")
+        if self.takes_output:
+            ctx.params[_OUTPUT] = job.choose_output(ctx.params[_OUTPUT], source)
         return left
 
 
 def list_given(ctx: typer.Context) -> list[OptionRow]:
     """List the options of a run that are not the command's defaults, each with where it is from."""
-    places: Mapping[str, Setting] = ctx.meta.get(_GIVEN, {})
-    found: list[OptionRow] = []
+    places: Mapping[str, Setting] = ctx.obj.settings if isinstance(ctx.obj, Job) else {}
+    return [*_list_given(ctx, places)]
+
+
+def _list_given(ctx: typer.Context, places: Mapping[str, Setting]) -> Iterator[OptionRow]:
     for key, option in list_options(cast("TyperCommand", ctx.command)).items():
         name = option.name or ""
         source = getattr(ctx.get_parameter_source(name), "name", "")
         value = ctx.params.get(name)
         if source == "COMMANDLINE":
-            found.append({"option": key, "value": _show(value), "source": "command line"})
+            yield {"option": key, "value": _show(value), "source": "command line"}
         elif source == "DEFAULT_MAP":
-            setting = places.get(name)
+            setting = places.get(key)
             place = f"{setting.place}, [{setting.table}]" if setting else "name of the build"
-            found.append({"option": key, "value": _show(value), "source": place})
-    return found
+            yield {"option": key, "value": _show(value), "source": place}
 
 
 def _show(value: object) -> str:
@@ -82,42 +142,44 @@ def _show(value: object) -> str:
 def _find_file(given: Mapping[str, object]) -> ConfigurationFile | None:
     """Raises ConfigurationError for a file that is named, and cannot or should not be read."""
     named = given.get("config")
-    if given.get("no_config"):
-        if isinstance(named, str):
-            raise ConfigurationError("--config and --no-config exclude each other: give one.")
-        return None
+    if given.get("no_config") and isinstance(named, str):
+        raise ConfigurationError("--config and --no-config exclude each other: give one.")
+    file = None
     if isinstance(named, str):
-        return read_configuration(Path(named).absolute())
-    return find_configuration(Path.cwd())
+        file = read_configuration(Path(named).absolute())
+    elif not given.get("no_config"):
+        file = find_configuration(Path.cwd())
+    if file is None and given.get("every"):
+        raise ConfigurationError(
+            "--all builds every build of a packager.toml, and none was read. Begin one with "
+            "`packager init MODEL`, or name it with --config."
+        )
+    return file
 
 
-def _choose_only(file: ConfigurationFile) -> str:
+def _choose_only(file: ConfigurationFile, hint: str) -> str:
     """The name of the only build. Raises ConfigurationError where there are several, or none."""
     if len(file.builds) == 1:
         return next(iter(file.builds))
-    has = f"name one of {', '.join(file.builds)}, or" if file.builds else "it has no build:"
+    has = f"name one of {', '.join(file.builds)}, {hint}or" if file.builds else "it has no build:"
     raise ConfigurationError(
         f"No model was given. {file.path.name} was read; {has} give a model's address."
     )
 
 
-def _find_build(file: ConfigurationFile, name: str) -> Mapping[str, Setting] | None:
-    """The build of that name; None for a model's address.
+def _has_build(file: ConfigurationFile, name: str) -> bool:
+    """Tell whether it is the name of a build, and not a model's address.
 
     Raises ConfigurationError for what is neither.
     """
     if name in file.builds:
-        return file.builds[name]
+        return True
     if _BARE.fullmatch(name) and file.builds and not Path(name).exists():
         raise ConfigurationError(
             f"{name!r} is no build of {file.path} (it has {', '.join(file.builds)}), no folder, "
             f"and no model's address, as models:/{name}/1.{suggest_name(name, file.builds)}"
         )
-    return None
-
-
-def _drop_model(entry: Mapping[str, Setting]) -> dict[str, Setting]:
-    return {key: each for key, each in entry.items() if key != MODEL}
+    return False
 
 
 def _read_model(file: ConfigurationFile, name: str, entry: Mapping[str, Setting]) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from packager.cli._configuration.positions import Keys, list_positions
 from packager.errors import ConfigurationError, suggest_name
 
 FILENAME: Final = "packager.toml"
@@ -21,10 +22,8 @@ _TABLES: Final = ("defaults", "build")
 _MOST_BYTES: Final = 1_000_000
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """Of a build: it is a folder's name too."""
-_WORD: Final = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
-_PATH: Final = rf"{_WORD}(?:[ \t]*\.[ \t]*{_WORD})*"
-_HEADER: Final = re.compile(rf"[ \t]*\[[ \t]*({_PATH})[ \t]*\]")
-_KEY: Final = re.compile(rf"[ \t]*({_PATH})[ \t]*=")
+TARGETS: Final = "targets"
+"""The key of a build's tables by target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,17 @@ class Setting:
     table: str
     """`build.churn` or `defaults`."""
     place: str
-    """`packager.toml, line 4`."""
+    """`packager.toml, line 4, column 1`."""
+    items: tuple[str, ...] = ()
+    """Places of a list's items."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """Options of a build for one target, in the place of the build's own."""
+
+    place: str
+    settings: Mapping[str, Setting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,8 @@ class ConfigurationFile:
     path: Path
     defaults: Mapping[str, Setting]
     builds: Mapping[str, Mapping[str, Setting]]
+    targets: Mapping[str, Mapping[str, TargetTable]] = field(default_factory=dict)
+    """Tables of a build by target."""
 
     @property
     def folder(self) -> Path:
@@ -83,7 +94,7 @@ def read_configuration(path: Path) -> ConfigurationFile:
     prefix = _PROJECT_TABLE if path.name == _PROJECT else ()
     for key in prefix:
         found = found.get(key, {}) if isinstance(found, Mapping) else {}
-    lines = dict(_list_lines(text))
+    lines = list_positions(text)
     top = _Table(path, prefix, lines).read(found)
     for key, setting in top.items():
         if key not in _TABLES:
@@ -92,15 +103,26 @@ def read_configuration(path: Path) -> ConfigurationFile:
                 f"and [build.NAME].{suggest_name(key, _TABLES)}"
             )
     defaults = _Table(path, (*prefix, "defaults"), lines).read(_value(top, "defaults"))
-    builds = {}
+    builds: dict[str, Mapping[str, Setting]] = {}
+    targets: dict[str, Mapping[str, TargetTable]] = {}
     for name, setting in _Table(path, (*prefix, "build"), lines).read(_value(top, "build")).items():
         if not NAME.fullmatch(name):
             raise ConfigurationError(
                 f"{setting.place}: {name!r} cannot name a build. Take letters, digits, '.', '-' "
                 "and '_', 64 of them at most; the first is a letter or a digit."
             )
-        builds[name] = _Table(path, (*prefix, "build", name), lines).read(setting.value)
-    return ConfigurationFile(path=path, defaults=defaults, builds=builds)
+        keys = (*prefix, "build", name)
+        build = _Table(path, keys, lines).read(setting.value)
+        if (tables := build.pop(TARGETS, None)) is not None:
+            each = _Table(path, (*keys, TARGETS), lines).read(tables.value)
+            targets[name] = {
+                key: TargetTable(
+                    table.place, _Table(path, (*keys, TARGETS, key), lines).read(table.value)
+                )
+                for key, table in each.items()
+            }
+        builds[name] = build
+    return ConfigurationFile(path=path, defaults=defaults, builds=builds, targets=targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +131,7 @@ class _Table:
 
     path: Path
     keys: tuple[str, ...]
-    lines: Mapping[tuple[str, ...], int]
+    positions: Mapping[Keys, tuple[int, int]]
 
     def read(self, value: object) -> dict[str, Setting]:
         """Return its values with their places. Raises ConfigurationError for what is no table."""
@@ -119,15 +141,23 @@ class _Table:
                 f"[{'.'.join(self.keys)}]."
             )
         return {
-            key: Setting(each, _name_table(self.keys), self._find_place((*self.keys, key)))
+            key: Setting(
+                each,
+                _name_table(self.keys),
+                self._find_place((*self.keys, key)),
+                tuple(
+                    self._find_place((*self.keys, key, number))
+                    for number in range(len(each) if isinstance(each, list) else 0)
+                ),
+            )
             for key, each in value.items()
         }
 
-    def _find_place(self, keys: tuple[str, ...]) -> str:
-        """Name the line of a key; of an inline table, the line that the table begins at."""
+    def _find_place(self, keys: Keys) -> str:
+        """Name the line and the column of a key, or of the closest table around it."""
         for length in range(len(keys), 0, -1):
-            if line := self.lines.get(keys[:length]):
-                return f"{self.path.name}, line {line}"
+            if position := self.positions.get(keys[:length]):
+                return f"{self.path.name}, line {position[0]}, column {position[1]}"
         return self.path.name
 
 
@@ -173,33 +203,3 @@ def _read_text(path: Path) -> str:
         raise ConfigurationError(f"{path} is not UTF-8: {error}.") from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _list_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yield each table and key with its line."""
-    table: tuple[str, ...] = ()
-    seen: set[tuple[str, ...]] = set()
-    for number, line in enumerate(text.split("\n"), start=1):
-        if header := _HEADER.match(line):
-            table = found = _split_keys(header[1])
-        elif key := _KEY.match(line):
-            found = (*table, *_split_keys(key[1]))
-        else:
-            continue
-        for length in range(1, len(found) + 1):
-            if found[:length] not in seen:
-                seen.add(found[:length])
-                yield found[:length], number
-
-
-def _split_keys(text: str) -> tuple[str, ...]:
-    """Return the keys of `a."b c".d`."""
-    try:
-        at: object = tomllib.loads(f"{text}=0")
-    except tomllib.TOMLDecodeError:
-        return (text,)
-    keys = []
-    while isinstance(at, Mapping):
-        [(key, at)] = at.items()
-        keys.append(str(key))
-    return tuple(keys)

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from packager.cli._configuration.file import ConfigurationFile, Setting
 from packager.errors import ConfigurationError, suggest_name
 from packager.system.redaction import drop_users
 
 MODEL: Final = "model"
-_OF_A_RUN: Final = frozenset({"help", "json", "verbose", "quiet", "dry-run", "config", "no-config"})
+TARGET: Final = "target"
+_OF_A_RUN: Final = frozenset(
+    {"help", "json", "verbose", "quiet", "dry-run", "config", "no-config", "all"}
+)
 """Options that are of one run, not of a build."""
 _JOINED: Final = frozenset({"passes"})
 """Options that take several names in one text."""
@@ -30,6 +33,15 @@ _FITTING: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
 }
 _WANTED: Final = {"boolean": "true or false", "integer": "a whole number", "number": "a number"}
+
+
+def find_build_command(ctx: typer.Context) -> TyperCommand:
+    """Return `packager build`, whose options a file has."""
+    top = ctx.find_root().command
+    found = top.get_command(ctx, "build") if isinstance(top, TyperGroup) else None
+    if not isinstance(found, TyperCommand):
+        raise TypeError("the command line has no build")
+    return found
 
 
 def list_options(command: TyperCommand) -> dict[str, TyperOption]:

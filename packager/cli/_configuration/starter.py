@@ -6,20 +6,27 @@ import json
 import re
 import textwrap
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperOption
 
 from packager.cli import _options as opt
-from packager.cli import _target_options as to
+from packager.cli._choices import complete_target, read_target
 from packager.cli._configuration.file import FILENAME, NAME, read_configuration
-from packager.cli._configuration.options import list_options, name_kind, takes_several
+from packager.cli._configuration.options import (
+    TARGET,
+    find_build_command,
+    list_options,
+    name_kind,
+    takes_several,
+)
 from packager.cli._panels import Panel
 from packager.errors import ConfigurationError, is_disk_full
 from packager.system.atomic_output import replace_file
-from packager.system.redaction import drop_users
+from packager.system.redaction import drop_users, escape_json
 
 Name = Annotated[
     str | None,
@@ -40,6 +47,22 @@ Config = Annotated[
         help="File to write. If it is there, the build is added to it.",
     ),
 ]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        "-t",
+        metavar="<target>",
+        parser=read_target,
+        autocompletion=complete_target,
+        rich_help_panel=Panel.TARGET,
+        help="Where the artifact will run: aws-lambda, aws-lambda-image, azure-functions, "
+        "gpu-container or auto. Without it, aws-lambda. Repeatable: a build has an artifact for "
+        "each.",
+        show_default=False,
+    ),
+]
+_USUAL: Final = "aws-lambda"
 Schema = Annotated[
     bool,
     typer.Option(
@@ -53,56 +76,100 @@ Schema = Annotated[
 
 def init(
     ctx: typer.Context,
-    model_uri: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A model's address, as `build` takes it.")
+    model_uris: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Addresses of models, as `build` takes them."),
     ] = None,
     *,
     name: Name = None,
-    target: to.Target = "aws-lambda",
+    target: Targets = None,
     config: Config = Path(FILENAME),
     schema: Schema = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Begin a packager.toml: a build of the model, and every option with what it is for.
+    """Begin a packager.toml: a build of each model, and every option with what it is for.
 
     Asks no registry and installs nothing. A file that is there keeps what it has.
     """
-    command = _find_build_command(ctx)
+    command = find_build_command(ctx)
     if schema:
         typer.echo(json.dumps(make_schema(command), indent=2, ensure_ascii=False))
         return
-    if model_uri is None:
-        raise ConfigurationError("No model was given: `packager init MODEL`.")
-    if drop_users(model_uri) != model_uri:
-        raise ConfigurationError(
-            "The model's address has a user or a password, which no file should have. Set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
-        )
-    called = name or _name_model(model_uri)
-    if not NAME.fullmatch(called):
-        raise ConfigurationError(
-            f"{called!r} cannot name a build. Give another with --name: letters, digits, '.', '-' "
-            "and '_', 64 of them at most; the first is a letter or a digit."
-        )
+    named = _name_builds(model_uris or [], name)
+    targets = _check_targets(target or [_USUAL])
     path = config.absolute()
-    before = _read_before(path, called)
-    text = before + write_build(called, model_uri, target, command)
-    _check_whole(path, text, called)
+    text = _read_before(path, [*named])
+    text += "\n".join(
+        # every option is explained once
+        write_build(called, uri, targets, command, is_first=number == 0)
+        for number, (called, uri) in enumerate(named.items())
+    )
+    _check_whole(path, text, ", ".join(named))
     _replace(path, text)
     if as_json:
-        typer.echo(json.dumps({"file": str(path), "build": called}, ensure_ascii=False))
-    else:
-        typer.echo(f"Wrote [build.{called}] to {config}. Next: packager build {called} --dry-run")
+        one = {"build": next(iter(named))} if len(named) == 1 else {}
+        told = {"file": str(path), **one, "builds": [*named]}
+        typer.echo(escape_json(json.dumps(told, ensure_ascii=False)))
+        return
+    tables = ", ".join(f"[build.{each}]" for each in named)
+    following = next(iter(named)) if len(named) == 1 else "--all"
+    typer.echo(f"Wrote {tables} to {config}. Next: packager build {following} --dry-run")
 
 
-def write_build(name: str, model_uri: str, target: str, command: TyperCommand) -> str:
-    """Return the table of one build, with each option of the command as a comment."""
+def _check_targets(names: Sequence[str]) -> list[str]:
+    """Return each once. Raises ConfigurationError for auto among others."""
+    targets = list(dict.fromkeys(names))
+    if "auto" in targets and len(targets) > 1:
+        raise ConfigurationError(
+            "--target auto chooses one target by itself: give it alone, or name the targets."
+        )
+    return targets
+
+
+def _name_builds(model_uris: Sequence[str], name: str | None) -> dict[str, str]:
+    """Return the models by the names of their builds. Raises ConfigurationError."""
+    if not model_uris:
+        raise ConfigurationError("No model was given: `packager init MODEL`.")
+    if name is not None and len(model_uris) > 1:
+        raise ConfigurationError(
+            "--name names one build, and several models were given. Leave it out: each is called "
+            "as its model."
+        )
+    named: dict[str, str] = {}
+    for uri in model_uris:
+        if drop_users(uri) != uri:
+            raise ConfigurationError(
+                "The model's address has a user or a password, which no file should have. Set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+            )
+        called = name or _name_model(uri)
+        if not NAME.fullmatch(called):
+            raise ConfigurationError(
+                f"{called!r} cannot name a build. Give another with --name: letters, digits, '.', "
+                "'-' and '_', 64 of them at most; the first is a letter or a digit."
+            )
+        if called in named:
+            raise ConfigurationError(
+                f"{named[called]} and {uri} would both be called {called!r}. Add one of them by "
+                "itself, with --name."
+            )
+        named[called] = uri
+    return named
+
+
+def write_build(
+    name: str, model_uri: str, targets: Sequence[str], command: TyperCommand, *, is_first: bool
+) -> str:
+    """Return the table of one build; the first has each option of the command as a comment."""
+    value = _quote(targets[0]) if len(targets) == 1 else f"[{', '.join(map(_quote, targets))}]"
+    if not is_first:
+        return f"[build.{_quote_key(name)}]\nmodel = {_quote(model_uri)}\ntarget = {value}\n"
     lines = [
         f"# `packager build {name}` builds this. The command line wins over this file, and this",
         "# table over [defaults]. Take the # from an option's line to set it.",
         f"[build.{_quote_key(name)}]",
         f"model = {_quote(model_uri)}",
-        f"target = {_quote(target)}",
+        f"target = {value}",
     ]
     panel = ""
     for key, option in list_options(command).items():
@@ -119,8 +186,27 @@ def write_build(name: str, model_uri: str, target: str, command: TyperCommand) -
 
 def make_schema(command: TyperCommand) -> dict[str, object]:
     """Return the JSON schema of packager.toml, of the options that the command has."""
+    from packager.targets import AUTO, TARGETS
+
     options = {key: _describe(key, option) for key, option in list_options(command).items()}
     model = {"type": "string", "description": "Address of the model, or a folder from the file."}
+    of_target = {key: each for key, each in options.items() if key != TARGET}
+    names = {"type": "string", "enum": list(TARGETS)}
+    several = {"type": "array", "items": names, "minItems": 1, "uniqueItems": True}
+    options[TARGET] = {
+        "anyOf": [{"type": "string", "enum": [*TARGETS, AUTO]}, several],
+        "description": options[TARGET]["description"],
+    }
+    targets = {
+        "type": "object",
+        "description": "Options of one target, in the place of the build's own.",
+        "propertyNames": names,
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": of_target,
+        },
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "packager.toml",
@@ -141,7 +227,7 @@ def make_schema(command: TyperCommand) -> dict[str, object]:
                     "type": "object",
                     "required": ["model"],
                     "additionalProperties": False,
-                    "properties": {"model": model} | options,
+                    "properties": {"model": model, "targets": targets} | options,
                 },
             },
         },
@@ -167,14 +253,6 @@ def _list_choices(option: TyperOption) -> list[str]:
     return [str(getattr(each, "value", each)) for each in option.shell_complete(context, "")]
 
 
-def _find_build_command(ctx: typer.Context) -> TyperCommand:
-    top = ctx.find_root().command
-    found = top.get_command(ctx, "build") if isinstance(top, TyperGroup) else None
-    if not isinstance(found, TyperCommand):
-        raise TypeError("the command line has no build")
-    return found
-
-
 def _name_model(uri: str) -> str:
     """Propose a name: of models:/churn@champion it is churn."""
     found = re.match(r"models:/([^/@]+)", uri)
@@ -182,8 +260,8 @@ def _name_model(uri: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._")[:64]
 
 
-def _read_before(path: Path, name: str) -> str:
-    """Return what the file has. Raises ConfigurationError where it has that build."""
+def _read_before(path: Path, names: Sequence[str]) -> str:
+    """Return what the file has. Raises ConfigurationError where it has one of these builds."""
     try:
         if not path.exists():
             return ""
@@ -191,13 +269,13 @@ def _read_before(path: Path, name: str) -> str:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
     if path.name == "pyproject.toml":
         raise ConfigurationError(
-            f"{path} is left alone: write [tool.packager.build.{name}] into it by hand, or give "
-            "--config another file."
+            f"{path} is left alone: write [tool.packager.build.{names[0]}] into it by hand, or "
+            "give --config another file."
         )
-    if name in read_configuration(path).builds:
+    if taken := [each for each in names if each in read_configuration(path).builds]:
         raise ConfigurationError(
-            f"{path} has a build {name!r} already, and keeps it. Give this one another name with "
-            "--name."
+            f"{path} has a build {taken[0]!r} already, and keeps it. Give this one another name "
+            "with --name."
         )
     before = path.read_text(encoding="utf-8-sig")
     return before.rstrip("\n") + "\n\n" if before.strip() else ""

@@ -3,10 +3,11 @@
 from packager.cli._operate.check import sign, verify
 from packager.cli._operate.deployed import replay, rollback, traffic, versions
 from packager.cli._operate.difference import diff
-from packager.cli._operate.follow import follow
+from packager.cli._operate.follow import FollowCommand, follow
 from packager.cli._operate.report import report
 
 __all__ = [
+    "FollowCommand",
     "diff",
     "follow",
     "replay",

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 import typer
 
 from packager.cli import _options as opt
 from packager.cli._build import groups as group
 from packager.cli._common import check_request
-from packager.cli._configuration.file import find_configuration
+from packager.cli._configuration import ConfiguredCommand, Job
+from packager.cli._configuration.file import ConfigurationFile
 from packager.cli._groups import OptionGroup, expand_groups
 from packager.cli._panels import Panel
 from packager.commands import console
 from packager.errors import ConfigurationError
-from packager.system.redaction import redact_values
+from packager.system.redaction import escape_json, redact_values
 from packager.types import BuildRequest, FollowEvent, Following, ModelOptions
 
 _LONGEST_INTERVAL_SECONDS: Final = 86_400
@@ -137,6 +138,24 @@ def _read_following(
     )
 
 
+class FollowCommand(ConfiguredCommand):
+    """`packager follow`, whose --out is a folder of its own beside what `packager build` writes."""
+
+    output: ClassVar[str] = "followed"
+    takes_output: ClassVar[bool] = False
+    hint: ClassVar[str] = ""
+
+    def choose_jobs(self, file: ConfigurationFile, given: Mapping[str, object]) -> tuple[Job, ...]:
+        """Raises ConfigurationError for a build of several targets, of which none was chosen."""
+        jobs = super().choose_jobs(file, given)
+        if any(job.is_listed for job in jobs):
+            raise ConfigurationError(
+                "`packager follow` deploys to one target, and the build has "
+                f"{', '.join(job.target for job in jobs)}: choose one with --target."
+            )
+        return jobs
+
+
 @expand_groups
 def follow(
     *,
@@ -151,6 +170,8 @@ def follow(
     output: group.Output,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
+    config: opt.Config = None,  # noqa: ARG001 - the command reads it before its options
+    no_config: opt.NoConfig = False,  # noqa: ARG001
     quiet: opt.Quiet = False,
 ) -> None:
     """Deploy the version that an alias names, and each one that it is moved to.
@@ -159,7 +180,8 @@ def follow(
     down what runs. A version that fails is left out until the alias moves or your options change;
     what was deployed before goes on serving.
 
-    MODEL is models:/NAME@ALIAS. Runs until you interrupt it; with --run-once it ends when there is
+    MODEL is models:/NAME@ALIAS, or the name of a build in packager.toml, whose options are read
+    from there but for --out. Runs until you interrupt it; with --run-once it ends when there is
     nothing left to do, and its exit code says how. --out keeps the state and the artifacts.
     """
     from packager.commands.cloud.follow.run import Shown, follow_alias
@@ -169,7 +191,6 @@ def follow(
             "--target auto may choose another target for each version, and no command deploys all "
             "of them. Name one target."
         )
-    _warn_of_configuration()
     request = check_request(
         BuildRequest(
             model=model,
@@ -194,24 +215,10 @@ def follow(
     raise typer.Exit(follow_alias(request, following, shown))
 
 
-def _warn_of_configuration() -> None:
-    """Say that a file of builds is not read: `packager build` here would build by it."""
-    try:
-        found = find_configuration(Path.cwd())
-    except ConfigurationError:  # which `packager build` says
-        return
-    if found is not None:
-        typer.echo(
-            f"warning: {found.path} is for `packager build`; `packager follow` reads no options "
-            "from it. Give those that you mean on the command line.",
-            err=True,
-        )
-
-
 def _show_event(event: FollowEvent, *, as_json: bool) -> None:
     """Print a step as it happens: a line of JSON, or a sentence."""
     shown = redact_values(event)
     if as_json:
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        typer.echo(escape_json(json.dumps(shown, ensure_ascii=False)))
     else:
         console.show_step(shown)

@@ -8,6 +8,12 @@ from packager.commands.console.interruption import (
     is_changing,
 )
 from packager.commands.console.live_progress import progress, show_stopping
+from packager.commands.console.outcomes import (
+    show_begun,
+    show_failure,
+    show_outcomes,
+    show_plan_of,
+)
 from packager.commands.console.results import (
     show_batch,
     show_cache,
@@ -35,18 +41,22 @@ __all__ = [
     "is_changing",
     "progress",
     "show_batch",
+    "show_begun",
     "show_cache",
     "show_checked",
     "show_demo",
     "show_difference",
     "show_error",
     "show_facts",
+    "show_failure",
     "show_inspection",
     "show_interrupted",
     "show_invocation",
     "show_machine",
+    "show_outcomes",
     "show_page",
     "show_plan",
+    "show_plan_of",
     "show_removed",
     "show_report",
     "show_signed",

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from packager import targets
 from packager.commands.artifact.report_values import read_amount, read_count
@@ -38,7 +38,6 @@ from packager.types import (
     change_request,
 )
 
-AUTO: Final = "auto"
 _LOG = logging.getLogger(__name__)
 
 

@@ -145,23 +145,38 @@ def test_a_project_s_table_is_read(tmp_path: Path, asked: list[BuildRequest]) ->
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[build.x]\nmodel = "models:/x/1"\nrowz = 5', "line 3: [build.x] has 'rowz'"),
+        ('[build.x]\nmodel = "models:/x/1"\nrowz = 5', "line 3, column 1: [build.x] has 'rowz'"),
         ('[build.x]\nmodel = "models:/x/1"\nrowz = 5', "Did you mean 'rows'?"),
         ('[build.x]\nmodel = "models:/x/1"\nbase_image = "a"', "Did you mean 'base-image'?"),
         ('[build.x]\nmodel = "models:/x/1"\nno-cache = true', "Did you mean cache = false?"),
         ('[build.x]\nmodel = "models:/x/1"\njson = true', "give it on the command line"),
-        ('[build.x]\nmodel = "models:/x/1"\nrows = "5"', "line 3: rows has to be a whole number"),
+        ('[build.x]\nmodel = "models:/x/1"\nrows = "5"', "line 3, column 1: rows has to be"),
         ('[build.x]\nmodel = "models:/x/1"\nrows = true', "rows has to be a whole number"),
-        ('[build.x]\nmodel = "models:/x/1"\nrows = -1', "line 3: rows: Input should be greater"),
+        ('[build.x]\nmodel = "models:/x/1"\nrows = -1', "line 3, column 1: rows: Input should"),
         ('[build.x]\nmodel = "models:/x/1"\ncache = "no"', "cache has to be true or false"),
-        ('[build.x]\nmodel = "models:/x/1"\ntarget = ["a"]', "target has to be a text"),
+        ('[build.x]\nmodel = "models:/x/1"\ntarget = ["a"]', "line 3, column 11: 'a' is no target"),
+        ('[build.x]\nmodel = "models:/x/1"\ntarget = "aws"', "Did you mean 'aws-lambda'?"),
+        ('[build.x]\nmodel = "models:/x/1"\ntarget = []', "column 1: target is an empty list"),
+        ('[build.x]\nmodel = "m"\ntarget = ["auto"]', "auto chooses one target by itself"),
+        ('[build.x]\nmodel = "m"\ntarget = [\n "aws-lambda",\n 5]', "line 5, column 2: target"),
+        ('[build.x]\nmodel = "m"\ntarget = ["aws-lambda", "aws-lambda"]', "aws-lambda twice"),
+        ('[build.x]\nmodel = "m"\n[build.x.targets.aws]\nmemory = 5', "line 3, column 18: 'aws'"),
+        ('[build.x]\nmodel = "m"\n[build.x.targets.aws-lambda]\nmemry = 5', "Did you mean 'mem"),
+        ('[build.x]\nmodel = "m"\n[build.x.targets.aws-lambda]\nmodel = "n"', "whole build"),
+        ('[build.x]\nmodel = "m"\ntargets = "aws-lambda"', "'targets' has to be a table"),
+        (
+            '[build.x]\nmodel = "m"\ntarget = "aws-lambda"\n[build.x.targets.azure-functions]\n',
+            "azure-functions is no target of the build, which has aws-lambda",
+        ),
+        ('[defaults]\ntarget = ["aws"]\n[build.x]\nmodel = "m"', "line 2, column 11: 'aws'"),
+        ('build.x = { model = "m", rowz = 5 }', "line 1, column 26: [build.x] has 'rowz'"),
         ('[build.x]\nmodel = "models:/x/1"\narch = "arm"', "'arm' is not one of x86_64, arm64."),
-        ('[build.x]\nmodel = "models:/x/1"\nexample = "gone.json"', "line 3: example:"),
-        ("[build.x]\nmodel = 5", "line 2: model has to be a model's address"),
+        ('[build.x]\nmodel = "models:/x/1"\nexample = "gone.json"', "line 3, column 1: example:"),
+        ("[build.x]\nmodel = 5", "line 2, column 1: model has to be a model's address"),
         ("[build.x]\nrows = 5", "[build.x] has no model"),
-        ('[biuld.x]\nmodel = "m"', "line 1: 'biuld' is no table of it"),
-        ('build = "x"', "line 1: 'build' has to be a table"),
-        ('[build]\nx = "models:/x/1"', "line 2: 'x' has to be a table"),
+        ('[biuld.x]\nmodel = "m"', "line 1, column 2: 'biuld' is no table of it"),
+        ('build = "x"', "line 1, column 1: 'build' has to be a table"),
+        ('[build]\nx = "models:/x/1"', "line 2, column 1: 'x' has to be a table"),
         ('[build."../x"]\nmodel = "models:/x/1"', "cannot name a build"),
         ("[build.x\nmodel = 5", "is not valid TOML"),
         ('[build.x]\nmodel = "m"\nmodel = "n"', "is not valid TOML"),
@@ -207,7 +222,7 @@ def test_a_file_of_windows_is_read(tmp_path: Path) -> None:
     path = tmp_path / "packager.toml"
     path.write_bytes(b'\xef\xbb\xbf[build.x]\r\nmodel = "m"\r\n')
 
-    assert read_configuration(path).builds["x"]["model"].place == "packager.toml, line 2"
+    assert read_configuration(path).builds["x"]["model"].place == "packager.toml, line 2, column 1"
 
 
 @given(
@@ -226,7 +241,7 @@ def test_every_key_has_the_line_that_it_is_on(
         lines.append(f"[build.{json.dumps(name)}]  # a comment = no key")
         for key, value in values.items():
             lines.append(f"{key} = {json.dumps(value, ensure_ascii=False).replace(chr(127), '')}")
-            at[name, key] = f"packager.toml, line {len(lines)}"
+            at[name, key] = f"packager.toml, line {len(lines)}, column 1"
     path = tmp_path_factory.mktemp("lines") / "packager.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
 

@@ -66,23 +66,3 @@ def test_each_step_is_a_line_of_json(tmp_path: Path) -> None:
     assert (started["event"], started["deploys"]) == ("started", "true")
     assert (failed["event"], failed["stage"], failed["exit_code"]) == ("failed", "registry", 4)
     assert "There is no registry" in failed["message"]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "warned"),
-    [
-        ("packager.toml", "[defaults]\nmemory = 512\n", True),
-        ("pyproject.toml", "[tool.packager.defaults]\nmemory = 512\n", True),
-        ("pyproject.toml", "[project]\n", False),
-        ("other.toml", "", False),
-    ],
-)
-def test_a_file_of_builds_that_is_not_read_is_said(
-    name: str, text: str, *, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / name).write_text(text)
-    monkeypatch.chdir(tmp_path)
-    done = RUN.invoke(cli.app, ["follow", "models:/churn/3", "--deploy-command", "true"])
-
-    assert isinstance(done.exception, ConfigurationError)
-    assert ("`packager follow` reads no options from it" in done.stderr) is warned
