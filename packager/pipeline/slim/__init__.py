@@ -17,7 +17,11 @@ from packager.pipeline.slim.passes import Pass, UnwantedError, check_wanted, wor
 from packager.pipeline.slim.stage import describe_answers, stage
 from packager.pipeline.slim.storing import archive, bytecode, compressed_store
 from packager.pipeline.slim.tracing import trace
-from packager.pipeline.slim.tracing.trusted_types import list_trusted_types, recall_trusted_types
+from packager.pipeline.slim.tracing.trusted_types import (
+    list_trusted_types,
+    measure_unpacked,
+    recall_trusted_types,
+)
 from packager.system import file_tree, sandbox
 from packager.types import BuildPlan, Bundle, PassName
 
@@ -85,14 +89,15 @@ def begin_slimming(
     """Stage the function's folder under `work`, and run passes until one hangs on an answer.
 
     None is run that loads the model, or libraries of more than a share of the machine's memory.
-    Nor is any before the types of a skops file are known, which are asked of the whole tree.
+    Nor is any before the types of a skops file are known, which are asked of the whole tree: here
+    where that takes little memory.
     `slim` goes on from there. `is_wanted` is asked all the time. Raises what `slim` raises, and
     UnwantedError.
     """
     with working_while(is_wanted):
         _check_passes(plan)
         staged, left = stage(plan, work / "function"), [*PASSES]
-        bundle = recall_trusted_types(staged, plan)
+        bundle = _list_types_ahead(staged, plan)
         if bundle is None:
             return Begun(bundle=staged, left=tuple(left), has_types=False)
         while left[0] in _AHEAD and not _takes_memory(left[0], bundle, plan):
@@ -101,10 +106,30 @@ def begin_slimming(
     return Begun(bundle=bundle, left=tuple(left), has_types=True)
 
 
+def _list_types_ahead(bundle: Bundle, plan: BuildPlan) -> Bundle | None:
+    """The tree with the types of its skops file; None where asking for them takes memory.
+
+    The audit reads the file's arrays, and imports the libraries of the tree.
+    """
+    recalled = recall_trusted_types(bundle, plan)
+    if recalled is not None:
+        return recalled
+    if _has_small_libraries(bundle) and _fits(measure_unpacked(bundle, plan)):
+        return list_trusted_types(bundle, plan)
+    return None
+
+
 def _is_small(files: Iterable[Path]) -> bool:
     """Tell whether the files take little of this machine's memory."""
-    size = sum(path.stat().st_size for path in files if path.is_file())
-    return size <= sandbox.machine_memory_bytes() * _SHARE
+    return _fits(sum(path.stat().st_size for path in files if path.is_file()))
+
+
+def _fits(size_bytes: int) -> bool:
+    return size_bytes <= sandbox.machine_memory_bytes() * _SHARE
+
+
+def _has_small_libraries(bundle: Bundle) -> bool:
+    return _is_small(bundle.root / file.path for file in bundle.files if ".so" in file.path.name)
 
 
 def _takes_memory(name: str, bundle: Bundle, plan: BuildPlan) -> bool:
@@ -113,8 +138,7 @@ def _takes_memory(name: str, bundle: Bundle, plan: BuildPlan) -> bool:
         return False
     if name == weights.PASS.name:
         return weights.loads_model(bundle, plan)
-    loaded = (bundle.root / file.path for file in bundle.files if ".so" in file.path.name)
-    return name == strip_libraries.PASS.name and not _is_small(loaded)
+    return name == strip_libraries.PASS.name and not _has_small_libraries(bundle)
 
 
 def _run_pass(name: str, bundle: Bundle, plan: BuildPlan) -> Bundle:

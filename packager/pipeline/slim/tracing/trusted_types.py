@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -57,6 +58,21 @@ def recall_trusted_types(bundle: Bundle, plan: BuildPlan) -> Bundle | None:
     manifest = Manifest.read(bundle.root)
     kept = cache.recall(_KIND, _make_key(bundle, plan, manifest.options))
     return None if kept is None else _write_types(bundle, manifest, kept)
+
+
+def measure_unpacked(bundle: Bundle, plan: BuildPlan) -> int:
+    """Return the bytes of what is in the skops file, as its directory says: an audit reads it all.
+
+    Raises ModelFormatError for a file that is none.
+    """
+    path = bundle.root / MODEL / plan.loader.options["file"]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(each.file_size for each in archive.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelFormatError(
+            f"{path.name} is not a skops file: {error}. Log the model again."
+        ) from error
 
 
 def _is_skops(plan: BuildPlan) -> bool:

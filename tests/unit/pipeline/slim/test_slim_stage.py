@@ -366,32 +366,51 @@ def test_what_takes_memory_is_left_to_the_slimming_itself(
     assert [entry.name for entry in ended.ledger] == [*passes]
 
 
-@pytest.mark.parametrize("known", [False, True])
-@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("known", "unpacked_bytes", "memory", "ahead", "asked"),
+    [
+        (True, 1 << 40, 1 << 10, ["prune"], []),
+        (False, 1 << 10, 1 << 40, ["prune"], ["ahead"]),
+        # what takes memory waits until the model is no longer asked
+        (False, 1 << 40, 1 << 40, [], ["later"]),
+        (False, 0, 1 << 10, [], ["later"]),
+    ],
+)
 def test_slimming_begins_once_the_types_of_skops_are_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+    tmp_path: Path,
+    installed: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    known: bool,
+    unpacked_bytes: int,
+    memory: int,
+    ahead: list[str],
+    asked: list[str],
 ) -> None:
-    asked: list[str] = []
+    installed["numpy/core.so"] = tiny_elf.library()
+    times: list[str] = []
+    now = "ahead"
 
     def list_types(bundle: Bundle, _: BuildPlan) -> Bundle:
-        asked.append("types")
+        times.append(now)
         return bundle
 
     def recall_types(bundle: Bundle, _: BuildPlan) -> Bundle | None:
         return bundle if known else None
 
+    monkeypatch.setattr(sandbox, "machine_memory_bytes", lambda: memory)
     monkeypatch.setattr("packager.pipeline.slim.list_trusted_types", list_types)
     monkeypatch.setattr("packager.pipeline.slim.recall_trusted_types", recall_types)
+    monkeypatch.setattr("packager.pipeline.slim.measure_unpacked", lambda *_: unpacked_bytes)
     build = plan(tmp_path, passes=("prune",))
     loader = replace(build.loader, options={"file": "model.skops", "format": "skops"})
     build = replace(build, loader=loader)
 
     begun = begin_slimming(build, tmp_path / "work")
-    assert asked == []
-    assert [entry.name for entry in begun.bundle.ledger] == (["prune"] if known else [])
+    now = "later"
+    assert [entry.name for entry in begun.bundle.ledger] == ahead
     assert [entry.name for entry in slim(build, tmp_path / "work", begun).ledger] == ["prune"]
-    # the model is asked no more by now
-    assert asked == ([] if known else ["types"])
+    assert times == asked
 
 
 def test_slimming_begins_beside_small_models_alone(

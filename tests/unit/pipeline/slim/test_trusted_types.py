@@ -14,7 +14,11 @@ import pytest
 from handlers.manifest import Manifest
 from packager.errors import ModelFormatError, UntrustedTypesError
 from packager.models import registered_model
-from packager.pipeline.slim.tracing.trusted_types import list_trusted_types, recall_trusted_types
+from packager.pipeline.slim.tracing.trusted_types import (
+    list_trusted_types,
+    measure_unpacked,
+    recall_trusted_types,
+)
 from packager.system import process
 from packager.system.file_tree import records
 from packager.types import BuildPlan, Bundle, Json, LoaderSpec, Lock
@@ -130,6 +134,21 @@ def test_types_that_were_asked_are_recalled_and_no_model_is_loaded(
     other = replace(plan, lock=Lock(text="another", packages=()))
     assert recall_trusted_types(unlisted, other) is None
     assert audit.times == 1
+
+
+def test_a_skops_file_counts_as_what_it_unpacks_to(ask: Callable[..., Bundle]) -> None:
+    bundle = ask(_schema())
+    path = bundle.root / "model" / "model.skops"
+    plan = replace(fake_plan.plan(), loader=LoaderSpec(loader="sklearn", options=OPTIONS))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("one.npy", bytes(100_000))
+        archive.writestr("other.npy", bytes(5))
+    assert path.stat().st_size < 1_000
+    assert measure_unpacked(bundle, plan) == 100_005
+
+    path.write_bytes(b"no archive")
+    with pytest.raises(ModelFormatError, match="not a skops file"):
+        measure_unpacked(bundle, plan)
 
 
 def test_a_model_that_is_not_of_skops_has_no_types(tmp_path: Path) -> None:
