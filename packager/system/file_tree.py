@@ -24,24 +24,26 @@ def sha256(path: Path) -> str:
 
 def walk(root: Path) -> Iterator[Path]:
     """Each file under `root`, relative, in an order that no file system decides."""
+    yield from map(Path, _list_names(root))
+
+
+def _list_names(root: Path) -> list[str]:
     start = len(str(root)) + 1  # a path object for each folder and file would be slow
     found = (f"{folder}/{name}"[start:] for folder, _, names in os.walk(root) for name in names)
-    for relative in sorted(found):
-        yield Path(relative)
+    return sorted(found)
 
 
 def records(root: Path) -> Iterator[FileRecord]:
     """Describe each file. One whose inode and times are as they were is not read again."""
-    for relative in walk(root):
-        path = root / relative
-        now = path.stat()
+    for name in _list_names(root):
+        now = os.stat(f"{root}/{name}")  # noqa: PTH116 - a path object for each would be slow
         state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
         if (known := _READ.get(state)) is None:
             before = time.time_ns()
-            known = sha256(path)
+            known = sha256(root / name)
             if before - now.st_ctime_ns > _TICK_NS:
                 _READ[state] = known
-        yield FileRecord(PurePosixPath(relative.as_posix()), known, now.st_size)
+        yield FileRecord(PurePosixPath(name), known, now.st_size)
 
 
 def digest(files: Iterable[FileRecord]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ def account_for(
 
 
 def drop_empty_folders(root: Path) -> None:
-    folders = [path for path in root.rglob("*") if path.is_dir()]
-    for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    """Remove each folder below that has no file, nor a folder with one."""
+    for folder, _, names in os.walk(root, topdown=False):
+        if not names and folder != str(root) and not any(Path(folder).iterdir()):
+            Path(folder).rmdir()

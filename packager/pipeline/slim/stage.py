@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -301,6 +303,10 @@ def _manifest(plan: BuildPlan, example: str | None, *, path_files: bool) -> Mani
 
 
 def _set_modes(root: Path) -> None:
-    for path in (root, *root.rglob("*")):
-        executable = path.is_dir() or path.stat().st_mode & 0o100
-        path.chmod(0o755 if executable else 0o644)
+    for folder, _, names in os.walk(root):
+        Path(folder).chmod(0o755)
+        for path in (Path(folder, name) for name in names):
+            mode = path.stat().st_mode
+            wanted = 0o755 if mode & 0o100 else 0o644
+            if stat.S_IMODE(mode) != wanted:
+                path.chmod(wanted)

@@ -8,8 +8,9 @@ runtime carries itself (boto3) goes though code names it: the runtime's copy is 
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Final
@@ -121,7 +122,8 @@ def _compile_naming(modules: Iterable[str]) -> re.Pattern[bytes]:
 def _needs(bundle: Bundle, idle: Mapping[str, frozenset[str]]) -> dict[str, set[str]]:
     """List what each distribution requires, or names of these; `` is the model and our code."""
     owners = {top: name for name, tops in bundle.tops.items() for top in tops}
-    needs: dict[str, set[str]] = {name: set(_requires(bundle.root, name)) for name in bundle.tops}
+    required = _read_requires(bundle.root)
+    needs: dict[str, set[str]] = {name: required.get(name, set()) for name in bundle.tops}
     needs[""] = set()
     modules = _name_modules(idle)
     if not modules:
@@ -136,18 +138,16 @@ def _needs(bundle: Bundle, idle: Mapping[str, frozenset[str]]) -> dict[str, set[
     return needs
 
 
-def _requires(root: Path, name: str) -> Iterator[str]:
-    """Distributions that the metadata asks for; extras are asked for by whoever names them."""
+def _read_requires(root: Path) -> dict[str, set[str]]:
+    """By distribution, what its metadata asks for; extras are asked for by whoever names them."""
+    found: dict[str, set[str]] = {}
     for path in root.glob("*.dist-info/METADATA"):
         message = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
-        if canonicalize_name(str(message["Name"])) != name:
-            continue
+        needed = found.setdefault(canonicalize_name(str(message["Name"])), set())
         for line in message.get_all("Requires-Dist") or ():
-            try:
-                requirement = Requirement(line)
-            except InvalidRequirement:
-                continue
-            yield canonicalize_name(requirement.name)
+            with contextlib.suppress(InvalidRequirement):
+                needed.add(canonicalize_name(Requirement(line).name))
+    return found
 
 
 def _proof(going: Iterable[str], provided: Collection[str], idle: Collection[str]) -> str:

@@ -225,10 +225,9 @@ def _read(path: Path) -> list[Json]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+@functools.cache
 def _installed_bytes(python: Path) -> int:
+    """Bytes of an environment, which is the same as long as this process holds it."""
     packages = python.parent.parent / "lib"
-    return sum(
-        path.stat().st_size
-        for path in packages.rglob("*")
-        if path.suffix != ".pyc" and path.is_file()
-    )
+    files = (packages / name for name in file_tree.walk(packages) if name.suffix != ".pyc")
+    return sum(path.stat().st_size for path in files if path.is_file())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -25,6 +26,7 @@ _UNREADABLE: Final = (OSError, ValueError, TypeError, KeyError, AttributeError, 
 _NAMED: Final = 3
 _BLOCK_BYTES: Final = 4096
 _HEAD_BYTES: Final = 200
+_LARGE_BYTES: Final = 100_000
 _SIZE: Final = re.compile(rb'"disk_bytes":([0-9]{1,18}),"files"')
 
 
@@ -114,7 +116,15 @@ def write_manifest(folder: Path, digests: Mapping[str, str] | None = None) -> No
 def read_manifest(folder: Path) -> Manifest | None:
     """Read the manifest of an entry; None where it cannot be understood."""
     try:
-        document = json.loads((folder / FILENAME).read_bytes())
+        content = (folder / FILENAME).read_bytes()
+    except OSError:
+        return None
+    return (_parse_again if len(content) > _LARGE_BYTES else _parse)(content)
+
+
+def _parse(content: bytes) -> Manifest | None:
+    try:
+        document = json.loads(content)
         if document["format"] != _FORMAT:
             return None
         return Manifest(
@@ -124,6 +134,10 @@ def read_manifest(folder: Path) -> Manifest | None:
         )
     except _UNREADABLE:
         return None
+
+
+_parse_again = functools.lru_cache(maxsize=2)(_parse)
+"""Of large ones: a build uses the model's environment several times."""
 
 
 def read_size(folder: Path) -> int | None:
@@ -192,7 +206,7 @@ def _compare_stats(
     for name, file in manifest.files.items():
         if name not in found:
             continue
-        now = found[name].lstat()
+        now = os.lstat(found[name])
         if not stat.S_ISREG(now.st_mode) or not file.same_form(now):
             changed.append(name)
         elif full or file.is_touched(now):
