@@ -111,6 +111,7 @@ def serve(
     port: ask.Port = 8080,
     host: ask.Host = "127.0.0.1",
     as_deployed: ask.AsDeployed = False,
+    env: ask.Variables = None,
     tracking_uri: opt.TrackingUri = None,
     registry_uri: opt.RegistryUri = None,
     python: to.Python = None,
@@ -142,7 +143,9 @@ def serve(
                 engine=EngineOptions(kind=Engine.NATIVE),
             )
         )
-        server = prepare(source, request, lambda: registry(request), deployed=as_deployed)
+        server = prepare(
+            source, request, lambda: registry(request), deployed=as_deployed, variables=env or ()
+        )
     with console.progress(verbose=True):
         code = run(server, host=host, port=port)
     raise typer.Exit(code)

@@ -42,7 +42,7 @@ def prepare_boot(
     ConfigurationError for what is no variable, ModelFormatError where the template cannot be read,
     InterpreterNotFoundError where that Python is not on this machine.
     """
-    given = dict(map(_split_variable, variables))
+    given = parse_variables(variables)
     told = template_environment.read_environment(built.home, target.program.host)
     interpreter = interpreters.find(minor)
     with make_scratch("stand-in") as folder:
@@ -92,6 +92,11 @@ def _fill_stand_in(folder: Path, request: Path) -> None:
         shutil.copyfile(path, folder / path.name)
     if request.is_file():
         shutil.copyfile(request, folder / "object.json")
+
+
+def parse_variables(texts: Sequence[str]) -> dict[str, str]:
+    """Parse variables, each `NAME=VALUE`. Raises ConfigurationError for what is none."""
+    return dict(map(_split_variable, texts))
 
 
 def _split_variable(text: str) -> tuple[str, str]:

@@ -9,15 +9,15 @@ import json
 import logging
 import shutil
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from packager import targets
 from packager.commands import artifact
 from packager.commands.artifact.integrity import warn_of_changes
-from packager.commands.local_boot import prepare_boot
+from packager.commands.local_boot import parse_variables, prepare_boot
 from packager.commands.local_http_server import Front, listen
 from packager.environments import interpreters, virtual_environments
 from packager.errors import ConfigurationError, EmulatorError, ToolError
@@ -57,6 +57,8 @@ class Server:
     python: Path
     network: bool = False
     """Whether the model's code reaches what this machine reaches."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Those of `--env`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,25 @@ class Deployed:
     built: artifact.Built
     minor: str
     network: bool
+    variables: tuple[str, ...] = ()
 
 
 def prepare(
-    source: str, request: BuildRequest, registry: Callable[[], ModelRegistry], *, deployed: bool
+    source: str,
+    request: BuildRequest,
+    registry: Callable[[], ModelRegistry],
+    *,
+    deployed: bool,
+    variables: Sequence[str] = (),
 ) -> Server | Deployed:
     """Find or stage the function's folder, and an environment with a web server for it.
 
     A model's folder is staged once per model, plan and version of this program, and kept in the
-    cache; it is slimmed but not proven: `packager build` does that. Raises ConfigurationError where
-    what is not built should be served as `deployed`.
+    cache; it is slimmed but not proven: `packager build` does that. `variables` are `NAME=VALUE`.
+    Raises ConfigurationError where what is not built should be served as `deployed`, and for what
+    is no variable.
     """
+    given = parse_variables(variables)
     folder = Path(source)
     if artifact.is_artifact(folder):
         built = artifact.read(folder)
@@ -90,7 +100,7 @@ def prepare(
             artifact.check_interface(built)
         else:
             minor = artifact.read_manifest(function).python
-            return Deployed(target, built, minor, request.model.allow_network)
+            return Deployed(target, built, minor, request.model.allow_network, tuple(variables))
     elif deployed:
         raise ConfigurationError(
             "--as-deployed needs an artifact. Build one first, and give its folder."
@@ -101,7 +111,7 @@ def prepare(
     interpreter = interpreters.find(manifest.python)
     python = virtual_environments.ensure(interpreter, _NEEDS, label="serve", compiled=True)
     # the function knows its modules by their full paths: neither links nor `..` may be in them
-    return Server(function.resolve(), python, request.model.allow_network)
+    return Server(function.resolve(), python, request.model.allow_network, given)
 
 
 def run(server: Server | Deployed, *, host: str, port: int) -> int:
@@ -120,7 +130,7 @@ def run(server: Server | Deployed, *, host: str, port: int) -> int:
             [server.python, _WORKER, *arguments],
             readable=(server.function, handlers_root(), _WORKER),
             network=server.network,
-            env=_environment(server.function),
+            env={**_environment(server.function), **server.variables},
             pass_fds=(fd,),
         )
     if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
@@ -130,7 +140,13 @@ def run(server: Server | Deployed, *, host: str, port: int) -> int:
 
 def _run_deployed(server: Deployed, host: str, port: int) -> int:
     with (
-        prepare_boot(server.built, server.target, server.minor, network=server.network) as boot,
+        prepare_boot(
+            server.built,
+            server.target,
+            server.minor,
+            variables=server.variables,
+            network=server.network,
+        ) as boot,
         HOSTS[server.target.program.host](boot) as function,
     ):
         _LOG.info("%s", function.about)

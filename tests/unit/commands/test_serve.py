@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -47,6 +48,35 @@ def test_a_server_that_was_told_to_end_has_ended_well(
     ended: Callable[..., int], code: int, exit_code: int
 ) -> None:
     assert ended(code) == exit_code
+
+
+def test_variables_of_the_command_line_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: dict[str, str] = {}
+
+    def note(_: object, **more: object) -> int:
+        seen.update(cast("dict[str, str]", more["env"]))
+        return 0
+
+    monkeypatch.setenv("LOG_LEVEL", "WARNING")
+    monkeypatch.setattr(registered_model, "serve", note)
+    server = serve.Server(
+        tmp_path, Path(sys.executable), variables={"LOG_LEVEL": "DEBUG", "THRESHOLD": "a=b"}
+    )
+    serve.run(server, host="127.0.0.1", port=0)
+
+    assert (seen["LOG_LEVEL"], seen["THRESHOLD"]) == ("DEBUG", "a=b")
+
+
+@pytest.mark.parametrize("text", ["THRESHOLD", "=1", "9=1", "A B=1", "A=\0"])
+def test_what_is_no_variable_is_refused_before_anything_is_asked(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not NAME=VALUE"):
+        serve.prepare(
+            "models:/churn/1",
+            fake_plan.request(),
+            lambda: pytest.fail("asked"),
+            deployed=False,
+            variables=[text],
+        )
 
 
 @pytest.mark.parametrize("code", [1, 3, -9])
