@@ -12,7 +12,7 @@ import typer
 
 from packager.cli._choices import define_enum_choice
 from packager.cli._panels import Panel
-from packager.types import Shipped
+from packager.types import BOUNDS, Shipped
 
 Model: TypeAlias = Annotated[
     str,
@@ -162,7 +162,7 @@ Example: TypeAlias = Annotated[
 Rows: TypeAlias = Annotated[
     int,
     typer.Option(
-        min=0,
+        min=BOUNDS["rows"].low,
         metavar="<rows>",
         rich_help_panel=Panel.PROOF,
         help="Number of rows generated for replay.",
@@ -226,8 +226,8 @@ Trace: TypeAlias = Annotated[
 Optimize: TypeAlias = Annotated[
     int,
     typer.Option(
-        min=0,
-        max=2,
+        min=BOUNDS["optimize"].low,
+        max=BOUNDS["optimize"].high,
         metavar="<0|1|2>",
         rich_help_panel=Panel.SLIMMING,
         help="Python's -O for bytecode: 1 drops asserts, 2 also drops docstrings. Code that relies "

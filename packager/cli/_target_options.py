@@ -12,7 +12,7 @@ import typer
 
 from packager.cli._choices import complete_target, define_choice, define_enum_choice
 from packager.cli._panels import Panel
-from packager.types import Architecture, HttpAuth, InfrastructureTool
+from packager.types import BOUNDS, Architecture, HttpAuth, InfrastructureTool
 from packager.types import Engine as EngineName
 from packager.types import Front as HttpFront
 from packager.types import Rollout as TrafficRollout
@@ -217,8 +217,8 @@ Engines: TypeAlias = Annotated[
 Rtol: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1,
+        min=BOUNDS["rtol"].low,
+        max=BOUNDS["rtol"].high,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
         help="Relative error allowed in the numbers of a compiled model. Given with "
@@ -229,8 +229,8 @@ Rtol: TypeAlias = Annotated[
 Atol: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1e12,
+        min=BOUNDS["atol"].low,
+        max=BOUNDS["atol"].high,
         metavar="<number>",
         rich_help_panel=Panel.ENGINE,
         help="Absolute error allowed in the numbers of a compiled model.",

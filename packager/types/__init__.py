@@ -58,6 +58,8 @@ from packager.types._report import (
     VerifiedBundle,
 )
 from packager.types._request import (
+    BOUNDS,
+    Bound,
     BuildRequest,
     EngineOptions,
     EventOptions,
@@ -122,6 +124,7 @@ from packager.types._target import (
 __all__ = [
     "BATCH_SOURCES",
     "BESIDE",
+    "BOUNDS",
     "INTERFACE",
     "REQUIRED_BESIDE",
     "Architecture",
@@ -130,6 +133,7 @@ __all__ = [
     "ArtifactVerification",
     "AttemptRow",
     "BaseImage",
+    "Bound",
     "BuildOutcome",
     "BuildPlan",
     "BuildReport",

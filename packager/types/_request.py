@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -207,6 +208,39 @@ _NAMES: Final = {
     ("output", "folder"): "out_dir",
 }
 """Settings that are called otherwise where they stand alone, as options do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Numbers that a setting may have."""
+
+    low: float
+    high: float | None = None
+    is_whole: bool = False
+
+    def refuse(self, value: object) -> str:
+        """Say what the value would have to be; empty where it is that."""
+        kinds = (int,) if self.is_whole else (int, float)
+        kind = "a whole number" if self.is_whole else "a number"
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            return kind
+        # what is no number at all is on neither side
+        if not value >= self.low or not value <= (math.inf if self.high is None else self.high):
+            return (
+                f"{kind} of at least {self.low:g}"
+                if self.high is None
+                else (f"{kind} from {self.low:g} to {self.high:g}")
+            )
+        return ""
+
+
+BOUNDS: Final = {
+    "rows": Bound(0, is_whole=True),
+    "rtol": Bound(0, 1),
+    "atol": Bound(0, 1e12),
+    "optimize": Bound(0, 2, is_whole=True),
+}
+"""Settings with bounds, by their names as options: a tolerance without an end proves nothing."""
 
 
 def list_settings() -> Iterator[tuple[str, str, str]]:

@@ -23,6 +23,7 @@ from packager.system import destination_uri
 from packager.targets.lambda_emulator import why_not_bootable
 from packager.types import (
     BATCH_SOURCES,
+    BOUNDS,
     BuildPlan,
     BuildRequest,
     Device,
@@ -31,6 +32,7 @@ from packager.types import (
     PassName,
     ResolvedModel,
     Target,
+    list_settings,
 )
 
 PASSES: Final = tuple(map(str, PassName))
@@ -53,6 +55,7 @@ def settings(request: BuildRequest, target: Target) -> None:
     """Raises ConfigurationError for every setting beyond the target's limits, all together."""
     limits = target.limits
     wrong = [
+        *_check_bounds(request),
         *_check_python(request, target),
         *_memory(request.target.memory_mb, target),
         *_check_machine(request, target),
@@ -82,6 +85,14 @@ def settings(request: BuildRequest, target: Target) -> None:
     )
     if wrong:
         raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
+
+
+def _check_bounds(request: BuildRequest) -> Iterator[str]:
+    """Hold numbers to the bounds that the command line has: a request may be made without it."""
+    for name, group, key in list_settings():
+        value = getattr(getattr(request, group), key)
+        if name in BOUNDS and value is not None and (wanted := BOUNDS[name].refuse(value)):
+            yield f"--{name} {value}: it has to be {wanted}."
 
 
 def _check_python(request: BuildRequest, target: Target) -> Iterator[str]:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
 from packager.errors import ConfigurationError
-from packager.system.redaction import name_host, redact, redact_values
+from packager.system.redaction import escape_json, name_host, redact, redact_values
 
 
 @pytest.mark.parametrize(
@@ -113,3 +114,13 @@ def test_a_variable_in_a_header_is_no_secret() -> None:
     assert redact(line) == line
     assert redact(f"`{line[9:-1]}`") == f"`{line[9:-1]}`"
     assert redact('"authorization: Bearer $e_cret9"') == '"authorization: Bearer ***"'
+
+
+def test_a_json_document_gives_a_terminal_no_order() -> None:
+    """It is the same document: its escapes are JSON's."""
+    value = {"na\x9bme": "a\x1b[2J \x85 \x7f \u202e \u2066 é 漢 \n\t"}
+    told = escape_json(json.dumps(value, ensure_ascii=False, indent=2))
+
+    assert json.loads(told) == value
+    assert "é 漢" in told
+    assert all(each == "\n" or each.isprintable() for each in told)
