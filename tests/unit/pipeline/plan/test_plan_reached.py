@@ -202,6 +202,16 @@ def test_a_short_name_is_like_none(tmp_path: Path, module: str) -> None:
         _name(tmp_path, {"code/serve.py": f"import {module}"})
 
 
+@pytest.mark.parametrize("module", ["core_lib", "datasets", "api_client", "typing_utils"])
+def test_a_module_is_not_alike_what_is_known_to_have_others(tmp_path: Path, module: str) -> None:
+    model = _model(tmp_path, {"code/serve.py": f"import {module}"})
+    imports = read_model_imports(model, [LoaderSpec(loader="pyfunc", options={})])
+    brought = ("pydantic-core", "stack-data", "jupyter-client", "typing-extensions")
+    declared = {**DECLARED, **dict.fromkeys(brought, "1.0")}
+    with pytest.raises(PlanError, match=f"imports {module}"):
+        _modules.name_distributions(model, imports, declared, module_names())
+
+
 def test_code_without_its_source_names_what_it_has(tmp_path: Path) -> None:
     source = tmp_path / "fast.py"
     source.write_text("def f():\n    import anyio.abc\n")
