@@ -19,20 +19,22 @@ FINDERS: Final = frozenset(
     | {"walk_packages"}
 )
 """Functions that find modules which no name in the code tells of."""
+_WALKERS: Final = frozenset({"iter_modules", "walk_packages"})
+"""Those of them that take a package's folders."""
 _GROUPED: Final = frozenset({"entry_points", "iter_entry_points"})
 """Those of them that take a group of entry points."""
-_RESOLVERS: Final = frozenset(
+RESOLVERS: Final = frozenset(
     {"import_string", "locate", "resolve_name", "run_module", "run_path"}
     | {"dictConfig", "get_class", "get_object", "import_from_string", "import_object"}
     | {"instantiate", "load_class", "load_object"}
     | {"files", "get_data", "resource_filename", "resource_stream", "resource_string"}
 )
 """Functions that find by a name in a text: objects, scripts, and files that lie beside modules."""
-_FILE_LOADERS: Final = frozenset(
+FILE_LOADERS: Final = frozenset(
     {"SourceFileLoader", "execfile", "load_source", "run_path", "spec_from_file_location"}
 )
 """Functions that load a file of Python by its path."""
-_GETTERS: Final = frozenset({"attrgetter", "getattr", "methodcaller"})
+GETTERS: Final = frozenset({"attrgetter", "getattr", "methodcaller"})
 _LAZY: Final = frozenset({"attach", "attach_stub"})
 """Functions by which a package imports its modules when they are used (lazy_loader)."""
 RUNNERS: Final = frozenset({"Popen", "check_call", "check_output", "popen", "system"})
@@ -44,14 +46,14 @@ _STATEMENT: Final = re.compile(
     r"|__import__\(\s*['\"]([\w.]+)|-m\s+([\w.]+)|^([\w.]+):[\w.]+$"
 )
 """Modules in a text that is code, a command, or an object's place: `package.module:name`."""
-_COMPUTED: Final = re.compile(
+COMPUTED: Final = re.compile(
     r"(?:(?:^|[\n;])\s*(?:from|import)\s+|\b(?:__import__|import_module)\(\s*['\"]?)(?:$|%|\{)"
 )
 """The end of a text that a module's name is put behind: `exec(f"import {name}")`."""
 _METADATA: Final = ("importlib.metadata", "importlib_metadata", "pkg_resources")
 _CHOICES: Final = frozenset({"backend", "dtype_backend", "engine"})
 """Arguments that pandas and others take a module's name by."""
-_ENGINES: Final = frozenset(
+ENGINES: Final = frozenset(
     {"calamine", "fastparquet", "h5netcdf", "html5lib", "lxml", "netcdf4", "numba", "numexpr"}
     | {"odf", "openpyxl", "polars", "pyarrow", "pyogrio", "pyxlsb", "xlrd", "xlsxwriter"}
 )
@@ -99,6 +101,8 @@ class CodeImports:
     texts: dict[str, int] = field(default_factory=dict)
     families: dict[str, int] = field(default_factory=dict)
     """Packages any module of which may be imported -> the first line: `f"churn.plugins.{name}"`."""
+    walked: dict[str, int] = field(default_factory=dict)
+    """Packages whose modules it lists -> the first line."""
     groups: dict[str, int] = field(default_factory=dict)
     """Groups of entry points that it asks for -> the first line."""
     grouped: set[int] = field(default_factory=set)
@@ -235,7 +239,7 @@ def _is_all(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:
 def _note_computed_texts(found: CodeImports) -> None:
     """Note texts that are code with a name left out, and those that name files of Python."""
     for text, line in found.texts.items():
-        if _COMPUTED.search(text):
+        if COMPUTED.search(text):
             found.open_line = line
         if text.endswith(".py"):
             found.loads_files = True
@@ -326,7 +330,7 @@ def _note(node: ast.AST, need: Need, found: CodeImports) -> None:
         found.attributes.setdefault(node.attr, node.lineno)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         found.texts.setdefault(node.value, node.lineno)
-        if node.value in _ENGINES:
+        if node.value in ENGINES:
             later = max(need, Need.LATER, key=_rank)
             found.modules.add(CodeImport(node.value, node.lineno, later, is_guess=True))
     elif isinstance(node, ast.Call):
@@ -366,8 +370,11 @@ def _note_call(node: ast.Call, need: Need, found: CodeImports) -> None:
     elif function in _GROUPED and (group := _read_group(node)):
         found.groups.setdefault(group, node.lineno)
     elif function in FINDERS and id(node) not in found.grouped:
-        found.open_line = node.lineno
-    elif function in _GETTERS:
+        if (family := _read_walked(node)) and function in _WALKERS:
+            found.walked.setdefault(family, node.lineno)
+        else:
+            found.open_line = node.lineno
+    elif function in GETTERS:
         _note_getter(node, found)
     else:
         _note_runner(function, node, found)
@@ -386,9 +393,9 @@ def _note_choices(function: str, node: ast.Call, need: Need, found: CodeImports)
 def _note_runner(function: str, node: ast.Call, found: CodeImports) -> None:
     """Note a call that runs code of a text, or of a file."""
     is_evaluator = getattr(node.func, "id", "") in EVALUATORS  # and not `model.eval()`
-    found.imports_by_text |= is_evaluator or function in _RESOLVERS | RUNNERS
+    found.imports_by_text |= is_evaluator or function in RESOLVERS | RUNNERS
     is_read = is_evaluator and function != "eval" and not _read_text(next(iter(node.args), None))
-    found.loads_files |= is_read or function in _FILE_LOADERS
+    found.loads_files |= is_read or function in FILE_LOADERS
 
 
 def _note_getter(node: ast.Call, found: CodeImports) -> None:
@@ -425,6 +432,17 @@ def _read_text(node: ast.expr | None) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
+def _read_walked(node: ast.Call) -> str:
+    """The package that `iter_modules(package.__path__)` lists, "." for its own; "" for others."""
+    named = [each.value for each in node.keywords if each.arg == "path"]
+    first = next(iter([*named, *node.args]), None)
+    if first is None:
+        return ""
+    if "__file__" in list_identifiers(first) or name_last(first) == "__path__":
+        return _read_dotted(first).rpartition(".")[0] or "."
+    return ""
+
+
 def _read_family(node: ast.Call) -> str:
     """The package that a computed name begins with, relative ones with dots; "" for none."""
     prefix = _read_prefix(node.args[0])
@@ -439,28 +457,50 @@ def _read_family(node: ast.Call) -> str:
 
 def _read_prefix(node: ast.expr) -> str:
     """The text that a computed one begins with, as far as the code has it."""
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else ""
-    if isinstance(node, ast.JoinedStr):
-        return _read_parts(node.values)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _read_parts([node.left, node.right])
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        return _read_prefix(node.left).partition("%")[0]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        text = _read_prefix(node.func.value) if node.func.attr == "format" else ""
-        return text.partition("{")[0]
-    return ""
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.JoinedStr(values=parts):
+            return _read_parts(parts)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _read_parts([left, right])
+        case ast.BinOp(left=left, op=ast.Mod(), right=right):
+            values = right.elts if isinstance(right, ast.Tuple) else [right]
+            return _fill(_read_prefix(left), "%", "%s", values)
+        case ast.Call(func=ast.Attribute(value=of, attr="format"), args=values):
+            return _fill(_read_prefix(of), "{", r"\{0?\}", values)
+        case _:
+            return ""
+
+
+def _fill(text: str, mark: str, pattern: str, values: list[ast.expr]) -> str:
+    """The text up to the first value that is put into it; that one where the text begins so."""
+    if values and (first := re.match(pattern, text)):
+        rest = text[first.end() :].partition(mark)[0]
+        return _read_parts([values[0], ast.Constant(rest)])
+    return text.partition(mark)[0]
 
 
 def _read_parts(parts: list[ast.expr]) -> str:
-    """The first part's text; what follows `__package__` is relative, and begins with a dot."""
+    """The first part's text; what follows `__package__` is relative, and begins with a dot.
+
+    `__name__` is the package's in its `__init__`, where it is followed by a module's name.
+    """
     first = parts[0] if parts else None
     own = first.value if isinstance(first, ast.FormattedValue) else first
-    if isinstance(own, ast.Name) and own.id == "__package__":
+    if own is not None and name_last(own) in _OWN_PACKAGE:
         rest = _read_prefix(parts[1]) if len(parts) > 1 else ""
-        return rest if rest.startswith(".") else ""
+        of = _read_dotted(own.value) if isinstance(own, ast.Attribute) else ""
+        return f"{of}{rest}" if rest.startswith(".") and (of or isinstance(own, ast.Name)) else ""
     return _read_prefix(first) if first is not None else ""
+
+
+def _read_dotted(node: ast.expr) -> str:
+    """Read `a.b`; "" for what is no name."""
+    if isinstance(node, ast.Attribute):
+        of = _read_dotted(node.value)
+        return of and f"{of}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def list_imports_of_text(text: str) -> set[str]:

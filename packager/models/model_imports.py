@@ -11,8 +11,13 @@ from typing import Final
 
 from packager.errors import ModelFormatError
 from packager.models.code_imports import (
+    COMPUTED,
+    ENGINES,
     EVALUATORS,
+    FILE_LOADERS,
     FINDERS,
+    GETTERS,
+    RESOLVERS,
     RUNNERS,
     CodeImports,
     Need,
@@ -38,6 +43,8 @@ _CODE: Final = frozenset({"CodeType", "_builtin_type", "_make_function", "subimp
 _OUTPUT: Final = "_sklearn_output_config"
 """Attribute of estimators by which `set_output` has them import a library when they are called."""
 _CONTAINERS: Final = frozenset({"pandas", "polars"})
+_NAMING: Final = RESOLVERS | {"spacy"}
+"""Words of functions that take a module's name, or an object's."""
 _RUNNING: Final = RUNNERS | EVALUATORS | {"resolve_name", "runpy", "subprocess"}
 _METADATA: Final = frozenset({"importlib.metadata", "importlib_metadata", "pkg_resources"})
 _GIVING: Final = frozenset({"builtins", "importlib", "importlib_metadata", "pkgutil"})
@@ -71,6 +78,8 @@ class ModelImports:
     """Texts of code that asks importlib.metadata -> where; some name distributions."""
     families: dict[str, str] = field(default_factory=dict)
     """Packages any module of which may be imported -> where."""
+    walked: dict[str, str] = field(default_factory=dict)
+    """Packages whose modules are listed when the code runs -> where."""
     elsewhere: dict[str, str] = field(default_factory=dict)
     """Those of them that are not in the model's own code -> where."""
     groups: dict[str, str] = field(default_factory=dict)
@@ -183,6 +192,12 @@ class _OwnCode:
             yield from ((name, False) for name in members)
             if not members and family not in self.modules:
                 found.elsewhere[family] = found.families[family]
+        for package, place in found.walked.items():
+            members = [name for name in self.modules if name.startswith(f"{package}.")]
+            yield from ((name, False) for name in members if name not in followed)
+            followed.update(members)
+            if not members:
+                found.open_at = place  # what a library's modules are is not known here
 
 
 def _follow(code: _OwnCode, found: ModelImports, start: dict[str, bool]) -> None:
@@ -257,6 +272,11 @@ def _note_computed(read: CodeImports, where: str, package: str, found: ModelImpo
             found.families.setdefault(name, f"{where}:{line}")
         else:
             found.open_at = f"{where}:{line}"
+    for walked, line in read.walked.items():
+        if name := resolve_relative(walked, package):
+            found.walked.setdefault(name, f"{where}:{line}")
+        else:
+            found.open_at = f"{where}:{line}"
     for group, line in read.groups.items():
         found.groups.setdefault(group, f"{where}:{line}")
 
@@ -319,9 +339,24 @@ def _note_code(names: PickleNames, place: str, found: ModelImports) -> None:
         found.attributes.setdefault(word, place)
     if not words.isdisjoint(FINDERS - READ) or _hands_on(names, words):
         found.open_at = place
+    _note_texts_of_code(names, words, place, found)
     if not words.isdisjoint(_METADATA):
         for text in sorted(names.words):
             found.distributions.setdefault(text, place)
+
+
+def _note_texts_of_code(
+    names: PickleNames, words: set[str], place: str, found: ModelImports
+) -> None:
+    """Take over what pickled functions reach by a text: attributes, files, more code."""
+    if not words.isdisjoint(GETTERS):
+        for text in sorted(names.words):
+            found.attributes.setdefault(text, place)
+    if not words.isdisjoint(EVALUATORS) and any(map(COMPUTED.search, names.words)):
+        found.open_at = place
+    found.loads_files |= not words.isdisjoint(FILE_LOADERS)
+    if not words.isdisjoint(_RUNNING):
+        found.loads_files |= any(text.endswith(".py") for text in names.words)
 
 
 def _hands_on(names: PickleNames, words: set[str]) -> bool:
@@ -377,8 +412,8 @@ def _guesses(names: PickleNames) -> Iterator[str]:
 
 def _list_words_of_code(names: PickleNames) -> set[str]:
     """Words of pickled functions, and those that they may import by."""
-    words = {word for each in names.tuples for word in each}
-    if not words.isdisjoint(IMPORTERS):
+    words = {word for each in names.tuples for word in each} | (names.words & ENGINES)
+    if not words.isdisjoint(IMPORTERS | _NAMING):
         words |= names.words
     if not words.isdisjoint(_RUNNING):
         words |= {name for text in names.words for name in list_imports_of_text(text)}

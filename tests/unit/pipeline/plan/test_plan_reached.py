@@ -25,7 +25,7 @@ from packager.models.pickles import pickle_names
 from packager.pipeline.plan import _modules
 from packager.pipeline.plan._modules import Named
 from packager.types import LoaderSpec
-from tests.unit.pipeline.plan.test_plan_modules import DECLARED, _model
+from tests.unit.pipeline.plan.test_plan_modules import DECLARED, _by_value, _model
 
 MORE = {
     **DECLARED,
@@ -223,6 +223,36 @@ def test_code_without_its_source_names_what_it_has(tmp_path: Path) -> None:
         "code/__pycache__/serve.cpython-311.pyc": b"\0tabulate\0",
     }
     assert {*_name(tmp_path / "model", files).distributions} == {"anyio", "pyyaml"}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import runpy\n    return runpy.run_path(x)", "anyio"),
+        ("import subprocess, sys\n    subprocess.run([sys.executable, 'job.py'])", "anyio"),
+        ("from importlib.util import spec_from_file_location as s\n    s('x', x)", "anyio"),
+        ("kinds = {'a': 'read_parquet'}\n    return getattr(x, kinds[x])(x)", "pyarrow"),
+        ("engine = 'numba'\n    return x.apply(x, engine=engine)", "numba"),
+        ("import spacy\n    return spacy.load('en_core_web_sm')", "en-core-web-sm"),
+        (
+            "import logging.config as c\n    c.dictConfig({'': 'pythonjsonlogger.core.F'})",
+            "python-json-logger",
+        ),
+    ],
+)
+def test_what_pickled_code_uses_by_a_text_comes_along(
+    tmp_path: Path, source: str, name: str
+) -> None:
+    files: dict[str, bytes | str] = {
+        "m.pkl": _by_value(f"def served(x):\n    {source}"),
+        "artifacts/job.py": "import anyio",
+    }
+    assert name in _name(tmp_path, files, "m.pkl").distributions
+
+
+def test_pickled_code_with_a_name_left_out_is_open(tmp_path: Path) -> None:
+    code = _by_value("def served(x):\n    exec(f'import {x}')")
+    assert _name(tmp_path, {"m.pkl": code}, "m.pkl").open_at == "m.pkl"
 
 
 def _pickle(protocol: int = 4, module: str = "anyio.abc", name: str = "Event") -> bytes:
