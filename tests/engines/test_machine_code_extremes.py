@@ -12,10 +12,11 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import AffinityPropagation, MeanShift
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
+from sklearn.multioutput import RegressorChain
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -227,3 +228,18 @@ def test_the_nearest_of_points_that_rounding_alone_tells_apart(model: Any, tmp_p
             for at in range(3):
                 row = table.iloc[at : at + 1].assign(**{str(name): value})
                 assert ask(library, row).ravel().tolist() == model.predict(row).tolist()
+
+
+@needs_compiler
+@pytest.mark.filterwarnings("ignore")
+def test_the_largest_numbers_are_part_of_the_proof(tmp_path: Path) -> None:
+    """A chain over a sparse table goes on with a sum that has overflowed."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=200), "w": np.array(["a", "b"] * 100, object)})
+    answers = np.stack([2 * table["x"], -3 * table["x"] + 1, table["x"] ** 2], axis=1)
+    parts = [("words", OneHotEncoder(), ["w"]), ("numbers", "passthrough", ["x"])]
+    prepared = ColumnTransformer(parts, sparse_threshold=1)
+    model = make_pipeline(prepared, RegressorChain(ElasticNet(alpha=0.01))).fit(table, answers)
+    found = compare(model, table, table.head(20), "predict", tmp_path)
+    assert (found.wrong, found.state) == ([], "refused")
+    assert "1.7976931348623157e+308" in found.refused

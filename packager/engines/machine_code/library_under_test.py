@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import Any, Dict, Final
+from typing import Any, Dict, Final, Iterable
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from packager.engines.proof.test_rows import Table
 Entry = Dict[str, Any]
 FILE: Final = "model.so"
 RELATIVE: Final = 1e-12
+_MOST_WIDEST: Final = 64
+"""Columns that the largest numbers are tried in."""
 _LAST_PLACES: Final = 4
 """Units of the last place that sums in another order, and another exp, may part by in floats."""
 
@@ -37,6 +40,13 @@ class LibraryCase(Case):
 
     def _ends(self, row: Table) -> dict[str, list[float]]:  # noqa: ARG002 - of the base
         return {}
+
+    def _list_widest(self, rows: Table) -> Iterable[tuple[str, Table]]:
+        """Where sums may overflow, as their order decides."""
+        for name, column in itertools.islice(rows.items(), _MOST_WIDEST):
+            if column.dtype.kind == "f":
+                for value in (np.finfo(column.dtype).min, np.finfo(column.dtype).max):
+                    yield f"{name} is {value}", test_rows.with_value(rows, name, value)
 
     def _takes_null(self) -> bool:
         """One column may take what another refuses: the library refuses it by itself."""
