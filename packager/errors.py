@@ -271,6 +271,12 @@ class AttestationError(PackagerError):
         )
 
 
+class RebuildError(PackagerError):
+    """An artifact cannot be built again from its own record: nothing is known of its bytes."""
+
+    exit_code = 15
+
+
 class UntrustedTypesError(ModelFormatError):
     def __init__(self, types: str) -> None:
         super().__init__(

@@ -84,14 +84,22 @@ def _begin_stage(stage: Stage, among: tuple[Stage, ...] = tuple(Stage)) -> None:
     _LOG.info("%s", _SAID[stage], extra={"stage": stage, "stages": among})
 
 
-def build(request: BuildRequest, registry: ModelRegistry) -> BuildReport:
+def build(
+    request: BuildRequest,
+    registry: ModelRegistry,
+    *,
+    take_model: Callable[[ResolvedModel], ResolvedModel] = lambda each: each,
+    take_proof: Callable[[VerifiedBundle], VerifiedBundle] = lambda each: each,
+) -> BuildReport:
     """Run all six stages; the output folder appears whole, or stays as it was.
 
-    Raises PackagerError (see packager.errors for each way to stop).
+    `take_model` and `take_proof` may refuse the resolved model and the proven bundle, or give what
+    stands for it in the stages after. Raises PackagerError (see packager.errors for each way to
+    stop).
     """
-    with _planning(request, registry) as (model, attempts, place):
+    with _planning(request, registry, take_model) as (model, attempts, place):
         _check_end(request, model, attempts)
-        report = _build_planned(attempts, place)
+        report = _build_planned(attempts, place, take_proof)
     return _move_paths(report, place.out, request.output.folder)
 
 
@@ -118,7 +126,9 @@ def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
 
 @contextlib.contextmanager
 def _planning(
-    request: BuildRequest, registry: ModelRegistry
+    request: BuildRequest,
+    registry: ModelRegistry,
+    take_model: Callable[[ResolvedModel], ResolvedModel] = lambda each: each,
 ) -> Iterator[tuple[ResolvedModel, tuple[BuildPlan, ...], atomic_output.Place]]:
     """Yield the first two stages' results; the place's output becomes the output folder.
 
@@ -134,7 +144,7 @@ def _planning(
         _resolving(request),
     ):
         _begin_stage(Stage.RESOLVE)
-        model = resolve(request, registry, place.stage("model"))
+        model = take_model(resolve(request, registry, place.stage("model")))
         _begin_stage(Stage.PLAN)
         yield model, plan(request, model, target), place
 
@@ -161,11 +171,16 @@ def _resolving(request: BuildRequest) -> Iterator[None]:
             raise
 
 
-def _build_planned(attempts: Sequence[BuildPlan], place: atomic_output.Place) -> BuildReport:
+def _build_planned(
+    attempts: Sequence[BuildPlan],
+    place: atomic_output.Place,
+    take_proof: Callable[[VerifiedBundle], VerifiedBundle] = lambda each: each,
+) -> BuildReport:
     """Run the other four stages."""
     with _working_beside() as beside:
         beside(work_ahead, attempts[0])
         attempt, verified = _first_proven(attempts, place, beside)
+    verified = take_proof(verified)
     _begin_stage(Stage.PACKAGE)
     artifact = package(verified, attempt, place.out)
     _begin_stage(Stage.EMIT)
@@ -371,7 +386,10 @@ def _add_packages(attempt: BuildPlan, why: Mapping[str, str]) -> BuildPlan | Non
     if not why:
         return None
     request = attempt.request
-    wider = change_request(request, keep_packages=(*request.slimming.keep_packages, *why))
+    wider = replace(
+        change_request(request, keep_packages=(*request.slimming.keep_packages, *why)),
+        added_packages=(*request.added_packages, *why),
+    )
     kind = attempt.engine, attempt.tier, attempt.frame
     wider_plans = plan(wider, attempt.model, attempt.target)
     same = [each for each in wider_plans if (each.engine, each.tier, each.frame) == kind]

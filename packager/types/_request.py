@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final
@@ -177,6 +177,17 @@ class Following:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildInputs:
+    """Inputs of a build that no artifact holds, and leave that no artifact is believed."""
+
+    options: ModelOptions = field(default_factory=lambda: ModelOptions(uri=""))
+    """Registry and leave; the address is for a model that the report's own does not lead to."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """`example`, `baseline` and `facts_dir`."""
+    allow_unproven: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
     """Request of the caller, parsed and checked; the only way in."""
 
@@ -188,6 +199,11 @@ class BuildRequest:
     proof: ProofOptions = field(default_factory=ProofOptions)
     slimming: SlimmingOptions = field(default_factory=SlimmingOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
+    versions: tuple[str, ...] = ()
+    """`name==version` that packages must have: no option, but of an artifact's lock, to build it
+    again."""
+    added_packages: tuple[str, ...] = ()
+    """Of `keep_packages`, those that the build itself added when a proof missed them."""
 
 
 _GROUPS: Final = {

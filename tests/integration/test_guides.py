@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -25,6 +26,8 @@ from tests.integration.conftest import SHARED
 pytestmark = pytest.mark.slow
 ROOT: Final = Path(__file__).parents[2]
 GUIDES: Final = sorted(path.name for path in (ROOT / "docs" / "guides").glob("*.md"))
+WALKED: Final = ("quickstart.md", "sign-and-verify.md")
+"""Pages whose lines hang on each other."""
 SUPPORT: Final = ROOT / "docs" / "support"
 NOT_RUN: Final = {
     "packager batch": "asks AWS",
@@ -60,8 +63,8 @@ def test_what_is_not_run_is_in_a_guide() -> None:
         assert asked or any(line.startswith(each) for line in lines), each
 
 
-def run(line: str, folder: Path, env: Mapping[str, str]) -> str:
-    """Type a line into a shell. Fails the test where it does not work."""
+def run(line: str, folder: Path, env: Mapping[str, str], *, code: int = 0) -> str:
+    """Type a line into a shell. Fails the test where it ends with another code."""
     bin_folder = Path(sys.executable).parent
     done = subprocess.run(
         ["bash", "-ec", line],
@@ -72,7 +75,7 @@ def run(line: str, folder: Path, env: Mapping[str, str]) -> str:
         check=False,
         timeout=900,
     )
-    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == code, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
@@ -88,7 +91,7 @@ def prepare_line(line: str) -> str:
     return f"{line} -o planned --dry-run"
 
 
-@pytest.mark.parametrize("page", [name for name in GUIDES if name != "quickstart.md"])
+@pytest.mark.parametrize("page", [name for name in GUIDES if name not in WALKED])
 def test_a_guide_can_be_typed(page: str, artifact: Path, tmp_path: Path) -> None:
     type_lines(ROOT / "docs" / "guides" / page, artifact, tmp_path)
 
@@ -122,3 +125,18 @@ def test_the_quickstart_can_be_walked(tmp_path: Path) -> None:
 
     assert "predictions" in told["packager invoke dist/wine"]
     assert (tmp_path / "dist" / "wine" / "function.zip").is_file()
+
+
+def test_signing_can_be_walked(artifact: Path, tmp_path: Path) -> None:
+    """Each line ends with the exit code that stands behind it; the page's builds are one."""
+    page = ROOT / "docs" / "guides" / "sign-and-verify.md"
+    shutil.copytree(artifact, tmp_path / "dist" / "churn")
+    for name in ("churn-3", "churn-4"):
+        (tmp_path / "dist" / name).symlink_to(artifact)
+    lines = re.findall(r"(?m)^    ((?:packager|openssl|cp|echo|sed) .+)$", page.read_text("utf-8"))
+    assert sum(line.startswith("packager verify") for line in lines) >= 6
+
+    for line in lines:
+        typed, _, code = line.partition("  # ")
+        ends = run(prepare_line(typed.strip()), tmp_path, {}, code=int(code or 0))
+        assert "Traceback" not in ends

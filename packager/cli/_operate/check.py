@@ -10,10 +10,12 @@ import typer
 from packager.cli import _options as opt
 from packager.cli import _request_options as ask
 from packager.cli._common import show
+from packager.cli._groups import OptionGroup, expand_groups
+from packager.cli._operate.rebuild import check_rebuilt, read_given
 from packager.cli._panels import Panel
 from packager.commands import console
 from packager.errors import AttestationError, IntegrityError
-from packager.types import ArtifactVerification
+from packager.types import ArtifactVerification, RebuildInputs
 
 if TYPE_CHECKING:
     from packager.commands.artifact.attestations.policy import Policy
@@ -135,9 +137,11 @@ def _is_uri(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", text) is not None
 
 
+@expand_groups
 def verify(
     artifact: opt.Artifact,
     *,
+    again: Annotated[RebuildInputs | None, OptionGroup(read_given)],
     sha256: ReportDigest = None,
     key: PublicKeys = None,
     require_signed_by: SignedBy = None,
@@ -163,6 +167,9 @@ def verify(
 
     With --deployed the function that the artifact's stack runs is compared too: the digest of its
     code, its runtime, entry point, layers and variables. Lambda alone tells these.
+
+    With --rebuild it is built again from its own record, into a folder that goes away. Every file
+    must come out the same, byte for byte, but for what a build measures: times, and memory.
     """
     from packager.commands.artifact.attestations.policy import check_attestations
     from packager.commands.artifact.integrity import add_check, verify_artifact
@@ -180,6 +187,8 @@ def verify(
             found = add_check(found, compare_deployed(artifact, stack=stack))
         if policy is not None:
             found = add_check(found, check_attestations(artifact, policy))
+        if again is not None and found["verified"]:
+            found = add_check(found, check_rebuilt(artifact, again))
     if as_json or found["verified"]:
         show(found, as_json=as_json, human=console.show_verification)
     if not found["verified"]:

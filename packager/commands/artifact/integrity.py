@@ -37,7 +37,7 @@ from packager.types import ArtifactCheck, ArtifactVerification
 
 _LOG = logging.getLogger(__name__)
 _REQUIRED: Final = (EVIDENCE, LOCK, MANIFEST, SBOM)
-_YOURS: Final = frozenset({"samconfig.toml"})
+YOURS: Final = frozenset({"samconfig.toml"})
 """`sam deploy --guided` writes your answers into it."""
 _SHOWN: Final = 20
 _CHUNK_BYTES: Final = 1 << 20
@@ -128,7 +128,7 @@ def _check_files(artifact: DescribedArtifact) -> Iterator[str]:
     for name, expected in sorted(artifact.emitted.items()):
         if (path := find_inside(artifact.home, name)) is None:
             yield f"{name!r} is missing, or is not a regular file inside the artifact."
-        elif name not in _YOURS and (found := sha256(path)) != expected:
+        elif name not in YOURS and (found := sha256(path)) != expected:
             yield f"{name} was changed: it has sha256 {found}, and {expected} when it was built."
 
 
@@ -230,7 +230,7 @@ _CHECKS: Final[Mapping[str, Callable[[DescribedArtifact], Iterator[str]]]] = {
 def _list_notes(artifact: DescribedArtifact) -> Iterator[str]:
     if artifact.read(MARKER).get("proven") is not True:
         yield "The artifact is marked unproven: nothing shows that it answers as the model does."
-    for name in sorted(_YOURS & artifact.emitted.keys()):
+    for name in sorted(YOURS & artifact.emitted.keys()):
         path = find_inside(artifact.home, name)
         if path is not None and sha256(path) != artifact.emitted[name]:
             yield f"{name} was changed. It holds your own settings, so this is no fault."

@@ -14,6 +14,7 @@ from packager.pipeline import sizes
 from packager.pipeline.emit._requirers import explain_shipped
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.emit._text import public_uri
+from packager.pipeline.output.record import record_options
 from packager.types import (
     INTERFACE,
     Artifact,
@@ -95,6 +96,7 @@ def report_json(
         },
         "model": _model(plan),
         "target": _target(plan),
+        "options": record_options(plan.request),
         "plan": {
             "flavor": plan.flavor,
             "engine": plan.engine,

@@ -267,7 +267,8 @@ def _indexes(setting: Setting, needed: Needed) -> tuple[str, ...]:
 def _limit(setting: Setting, needed: Needed) -> tuple[str, ...]:
     """Constraints that hold in every lock of this setting."""
     own = setting.locked_model.requirements.constraints
-    return (*own, *needed.held) if setting.strict else own
+    held = (*own, *setting.request.versions)
+    return (*held, *needed.held) if setting.strict else held
 
 
 def _pin_versions(declared: Mapping[str, str], needed: Needed) -> tuple[str, ...]:
