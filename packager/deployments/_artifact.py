@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from packager.commands.artifact import is_artifact
+from packager.commands.artifact.attestations.policy import Policy, check_attestations
 from packager.commands.artifact.description import read_json
 from packager.commands.artifact.integrity import list_problems, verify_artifact
+from packager.commands.cloud.kms_keys import make_policy
 from packager.deployments._errors import DeploymentError, wrong_setting
 from packager.deployments._parameters import TARGET
 from packager.deployments._settings import Settings
-from packager.errors import IntegrityError, ModelFormatError
+from packager.errors import AttestationError, IntegrityError, ModelFormatError
 from packager.models.registry import MlflowRegistry
 from packager.pipeline.build import build_or_reuse
 from packager.system import atomic_output
@@ -83,11 +85,21 @@ class Built:
 def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> Iterator[Built]:
     """The artifact of `model_uri`: a folder that a build made, as it is, or a build of the model.
 
-    Raises PackagerError as a build does, DeploymentError for a flavor that was not packaged and for
-    settings of a build where there is none.
+    Raises PackagerError as a build does, AttestationError for an artifact that is not signed as the
+    settings demand, DeploymentError for a flavor that was not packaged and for settings of a build
+    where there is none.
     """
+    policy = make_policy(
+        (), settings.require_signed_by, settings.require_equivalence, settings.min_rows
+    )
     with contextlib.ExitStack() as stack:
         folder = Path(model_uri)
+        if policy is not None and not is_artifact(folder):
+            raise wrong_setting(
+                f"{settings.demands[0]} asks for an artifact that is signed, and {model_uri} is "
+                "yet to be built. Build it (`packager build`), sign it (`packager sign`), and name "
+                "its folder as the model (-m dist/churn)."
+            )
         if is_artifact(folder):
             if said := settings.said_of_a_build:
                 raise wrong_setting(
@@ -100,6 +112,8 @@ def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> 
             build_or_reuse(settings.request(model_uri, out), _registry(settings))
             folder = out
         found = _read(folder)
+        if policy is not None:
+            _check_signatures(folder, policy)
         if flavor not in (None, "python_function", found.flavor):
             raise DeploymentError(
                 f"The model is packaged by its {found.flavor} flavor, not by {flavor!r}: "
@@ -107,6 +121,12 @@ def provide_artifact(model_uri: str, flavor: str | None, settings: Settings) -> 
                 "INVALID_PARAMETER_VALUE",
             )
         yield found
+
+
+def _check_signatures(folder: Path, policy: Policy) -> None:
+    check = check_attestations(folder, policy)
+    if not check["passed"]:
+        raise AttestationError.of_problems(str(folder), check["problems"])
 
 
 def _registry(settings: Settings) -> MlflowRegistry:

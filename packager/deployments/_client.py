@@ -284,10 +284,11 @@ def _list_kept_parameters(
 def _change_settings(stack: Stack, settings: Settings, flavor: str | None) -> Change:
     if said := (*settings.said_of_a_build, *(["flavor"] if flavor else [])):
         raise wrong_setting(f"{said[0]} takes effect in a build: name the model too (-m).")
-    if settings.bucket or settings.prefix:
+    uploading = {"bucket": settings.bucket, "prefix": settings.prefix}
+    idle = [*settings.demands, *(name for name, value in uploading.items() if value)]
+    if idle:
         raise wrong_setting(
-            f"{'bucket' if settings.bucket else 'prefix'} takes effect when code is uploaded: "
-            "name the model too (-m)."
+            f"{idle[0]} takes effect when code is uploaded: name the model too (-m)."
         )
     check_names(settings.parameters, stack.parameters)
     return Change(

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2
 
 from packager.errors import (
+    AttestationError,
     ConfigurationError,
     IntegrityError,
     ModelFormatError,
@@ -33,6 +34,7 @@ _OURS: Final[tuple[tuple[type[PackagerError], str], ...]] = (
     (PlanError, "INVALID_PARAMETER_VALUE"),
     (VerificationError, "INVALID_STATE"),
     (IntegrityError, "INVALID_PARAMETER_VALUE"),
+    (AttestationError, "PERMISSION_DENIED"),
     (UnprovenError, "INVALID_STATE"),
     (StorageError, "RESOURCE_EXHAUSTED"),
 )

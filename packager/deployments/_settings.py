@@ -53,6 +53,10 @@ class Settings:
     build: Mapping[str, Any] = field(default_factory=dict)
     """Settings of a BuildRequest, each by its name as an option."""
     out: Path | None = None
+    require_signed_by: tuple[str, ...] = ()
+    """Public keys, each a PEM file or `awskms:ID`, whose holders must have signed."""
+    require_equivalence: str | None = None
+    min_rows: int | None = None
     host: str = "127.0.0.1"
     port: int = 8080
 
@@ -61,6 +65,11 @@ class Settings:
         """The names of what only a build can heed."""
         fields = {field: name for name, (field, _) in _BUILD.items()}
         return (*(fields[field] for field in self.build), *(["out"] if self.out else []))
+
+    @property
+    def demands(self) -> tuple[str, ...]:
+        """The names of what is demanded of an artifact's signatures."""
+        return tuple(name for name in _DEMANDS if getattr(self, name))
 
     def request(self, model_uri: str, out: Path) -> BuildRequest:
         """Return the request for a build.
@@ -137,6 +146,18 @@ def _read_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _read_keys(text: str) -> tuple[str, ...]:
+    if not (found := _read_list(text)):
+        raise ValueError("it names no key, and would demand nothing; name a public key's file")
+    return found
+
+
+def _read_demand(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it demands nothing; give bit-equal or the largest difference, as 1e-6")
+    return text.strip()
+
+
 _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "allow_unproven": ("allow_unproven", _read_switch),
     "allow_network": ("allow_network", _read_switch),
@@ -169,6 +190,11 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "trust_model_index": ("trust_model_index", _read_switch),
     "upgrade_pins": ("upgrade_pins", _read_switch),
 }
+_DEMANDS: Final[dict[str, Callable[[str], Any]]] = {
+    "require_signed_by": _read_keys,
+    "require_equivalence": _read_demand,
+    "min_rows": _whole(1, 1_000_000_000),
+}
 _LISTENING: Final[dict[str, Callable[[str], Any]]] = {"host": str, "port": _whole(0, 65535)}
 _NAMED: Final = {"memory": "MemorySizeMb", "timeout": "TimeoutSeconds"}
 AWS_OPTIONS: Final = {
@@ -179,6 +205,11 @@ AWS_OPTIONS: Final = {
     "endpoint": "address of another AWS, for example for tests; default: AWS_ENDPOINT_URL",
     "role": "ARN of a role that CloudFormation assumes; default: your own rights",
     "tags": "tags of the stack and its resources: team=ml,stage=prod",
+    "require_signed_by": "public keys (PEM files, awskms:ID) whose holders must all have signed "
+    "the artifact: a.pub,b.pub",
+    "require_equivalence": "how equal the proof that they signed must say that the answers are: "
+    "bit-equal, or the largest difference of a number, as 1e-6",
+    "min_rows": "rows that this proof must have compared",
 }
 BUILD_OPTIONS: Final = {
     "front": "http-api (default), function-url, rest-api or none",
@@ -236,9 +267,9 @@ def parse(config: Mapping[str, object] | None, target_uri: str = "aws-lambda") -
         for name in tuple(values)
         if name in _BUILD
     }
-    listening = {
+    others = {
         name: _read(name, values.pop(name), read)
-        for name, read in _LISTENING.items()
+        for name, read in {**_LISTENING, **_DEMANDS}.items()
         if name in values
     }
     rest = {name: values.pop(name, None) for name in ("bucket", "prefix", "role")}
@@ -259,7 +290,7 @@ def parse(config: Mapping[str, object] | None, target_uri: str = "aws-lambda") -
         parameters=parameters,
         build=build,
         out=None if out is None else Path(out),
-        **listening,
+        **others,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +13,7 @@ from packager.commands.artifact.attestations.keys import (
     load_signer,
     parse_key,
 )
+from packager.commands.artifact.attestations.policy import Equivalence, Policy
 from packager.commands.artifact.attestations.sign import sign_artifact
 from packager.commands.cloud.stacks import explain_sdk_errors
 from packager.errors import ConfigurationError
@@ -42,6 +43,33 @@ def open_key(key: str) -> Key:
         return load_key(_find_file(key))
     with _explain_kms(key):
         return _import_key(key)
+
+
+def make_policy(
+    trusted: Sequence[str],
+    required: Sequence[str],
+    equivalence: str | None = None,
+    least_rows: int | None = None,
+) -> Policy | None:
+    """Return the policy of these keys, each as `open_key` takes it; None where none is given.
+
+    Raises ConfigurationError for a key that cannot be read, and for a proof that is required of
+    nobody: anybody can state one.
+    """
+    if least_rows and not equivalence:
+        raise ConfigurationError("--min-rows has no effect without --require-equivalence.")
+    if not (trusted or required):
+        if equivalence:
+            raise ConfigurationError(
+                "Anybody can state what --require-equivalence asks for: give the public key of "
+                "whom you believe with --require-signed-by."
+            )
+        return None
+    return Policy(
+        trusted=[*map(open_key, trusted)],
+        required=[*map(open_key, required)],
+        equivalence=Equivalence.parse(equivalence, least_rows or 1) if equivalence else None,
+    )
 
 
 def _open_signer(key: str) -> Signer:

@@ -63,6 +63,7 @@ VALUES = {
     "engine": "auto",
     "example": __file__,
     "facts_dir": str(Path(__file__).parent),
+    "min_rows": "5",
     "trust_model_index": "true",
     "upgrade_pins": "true",
     "front": "none",
