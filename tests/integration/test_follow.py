@@ -20,6 +20,8 @@ import pytest
 
 from packager.models.registry_tags import DeploymentTags
 from tests import registries
+from tests.attestations import make_key
+from tests.unit.commands.artifact.test_integrity import _build
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -190,3 +192,35 @@ def check_nothing_is_left_to_do(place: Place) -> None:
         named = [json.loads(line)["event"] for line in done.stdout.splitlines()]
         assert named == ["started", "unchanged"]
     assert place.list_deployed() == ["5"]
+
+
+def test_what_was_signed_is_written_to_the_version(
+    place: Place, tmp_path: Path, quiet: None
+) -> None:
+    artifact = _build(tmp_path)
+    key, _ = make_key(tmp_path)
+    first = place.client.get_model_version(NAME, "1")
+    report = json.loads((artifact / "report.json").read_text())
+    report["model"]["run_id"] = first.run_id
+    (artifact / "report.json").write_text(json.dumps(report))
+    place.client.create_registered_model("churn")
+    for _ in range(7):
+        place.client.create_model_version(
+            "churn", first.source, run_id=first.run_id, await_creation_for=0
+        )
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "packager", "sign", str(artifact), "--key", str(key)),
+            *("--tag", "--tracking-uri", place.address, "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    tags = place.client.get_model_version("churn", "7").tags
+    told = json.loads(tags["packager.attested.aws-lambda"])
+    assert told["key"] == json.loads(done.stdout)["key"]
+    assert told["verdict"] == "bit-equal"
+    assert place.client.get_model_version("churn", "6").tags == {}

@@ -69,6 +69,13 @@ def make_statements(artifact: DescribedArtifact, *, builder_id: str) -> list[dic
     return made
 
 
+def read_comparison(artifact: DescribedArtifact) -> Mapping[str, Json] | None:
+    """What a statement says of the proof; None for an artifact that is unproven."""
+    if artifact.read(EVIDENCE)["evidence"]["proven"] is not True:
+        return None
+    return _read_object(_describe_proof(artifact)["comparison"])
+
+
 def read_statement(envelope: Envelope) -> Statement:
     """Raises AttestationError for another payload than an in-toto statement."""
     place = envelope.place
