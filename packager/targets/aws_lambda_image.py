@@ -42,10 +42,6 @@ def target(facts_dir: Path | None = None) -> Target:
             rolls_out=True,
             makes_endpoint=True,
             emits=function.deployment.emits,
-            compared_by_hand=(
-                "The registry that you push to makes the digest of an image: compare the one that "
-                "`docker push` printed with ImageUri of `aws lambda get-function`."
-            ),
         ),
     )
 

@@ -67,8 +67,8 @@ def target(facts_dir: Path | None = None) -> Target:
             callers=(HttpAuth.JWT, HttpAuth.NONE),
             base_image=facts.base_image(NAME, facts_dir),
             compared_by_hand=(
-                "The registry that you push to makes the digest of an image: compare the one that "
-                "`docker push` printed with the one that your cluster runs."
+                "Name the image that your cluster runs with --image REGISTRY/NAME@sha256:DIGEST, "
+                "and leave --deployed out."
             ),
         ),
         tree=Tree(root=PurePosixPath("/opt/model")),

@@ -40,6 +40,15 @@ BuilderId = Annotated[
         show_default=False,
     ),
 ]
+Tag = Annotated[
+    bool,
+    typer.Option(
+        "--tag",
+        rich_help_panel=Panel.MODEL,
+        help="Tag the model version with packager.attested.<target>: digests, verdict, largest "
+        "difference, key. Without it nothing is written to the registry.",
+    ),
+]
 PublicKeys = Annotated[
     list[str] | None,
     typer.Option(
@@ -103,11 +112,26 @@ Deployed = Annotated[
 ]
 
 
+ImageReference = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="<image>",
+        rich_help_panel=Panel.PROOF,
+        help="Compare also the image that was built of it and pushed: REGISTRY/NAME@sha256:DIGEST.",
+        show_default=False,
+    ),
+]
+
+
 def sign(
     artifact: opt.Artifact,
     *,
     key: SigningKey,
     builder_id: BuilderId = None,
+    tag: Tag = False,
+    tracking_uri: opt.TrackingUri = None,
+    registry_uri: opt.RegistryUri = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
@@ -119,17 +143,35 @@ def sign(
 
     The artifact must verify: ends with 12 where anything in it was changed. The passphrase of an
     encrypted key is read from PACKAGER_KEY_PASSPHRASE.
+
+    With --tag the model version that it was built from is tagged too, through an MLflow server.
     """
     from packager.commands.artifact.attestations.statements import UNNAMED_BUILDER
+    from packager.commands.cloud.attested_versions import sign_and_tag
     from packager.commands.cloud.kms_keys import sign_by
 
+    if not tag and (tracking_uri or registry_uri):
+        raise typer.BadParameter(
+            "it has no effect without --tag: add --tag, or leave it out",
+            param_hint="--tracking-uri" if tracking_uri else "--registry-uri",
+        )
     if builder_id is not None and not _is_uri(builder_id):
         raise typer.BadParameter(
             f"{builder_id!r} is no URI: give one such as https://ci.example.org/builds.",
             param_hint="--builder-id",
         )
     with console.progress(verbose=verbose, quiet=quiet):
-        made = sign_by(artifact, key, builder_id=builder_id or UNNAMED_BUILDER)
+        builder = builder_id or UNNAMED_BUILDER
+        if tag:
+            made = sign_and_tag(
+                artifact,
+                key,
+                builder_id=builder,
+                tracking_uri=tracking_uri,
+                registry_uri=registry_uri,
+            )
+        else:
+            made = sign_by(artifact, key, builder_id=builder)
     show(made, as_json=as_json, human=console.show_signed)
 
 
@@ -148,6 +190,7 @@ def verify(
     require_equivalence: RequiredEquivalence = None,
     min_rows: LeastRows = None,
     deployed: Deployed = False,
+    image: ImageReference = None,
     stack: ask.Stack = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -166,7 +209,8 @@ def verify(
     of it is signed by that key, or what was signed does not hold or is not what you require.
 
     With --deployed the function that the artifact's stack runs is compared too: the digest of its
-    code, its runtime, entry point, layers and variables. Lambda alone tells these.
+    code (of its image's files, for an image), its runtime, entry point, layers and variables.
+    Lambda alone tells these. With --image an image is compared in its registry, wherever it runs.
 
     With --rebuild it is built again from its own record, into a folder that goes away. Every file
     must come out the same, byte for byte, but for what a build measures: times, and memory.
@@ -174,6 +218,7 @@ def verify(
     from packager.commands.artifact.attestations.policy import check_attestations
     from packager.commands.artifact.integrity import add_check, verify_artifact
     from packager.commands.cloud.deployed import compare_deployed
+    from packager.commands.cloud.deployed_image import compare_image
 
     if stack and not deployed:
         raise typer.BadParameter(
@@ -185,6 +230,8 @@ def verify(
         found = verify_artifact(artifact, report_sha256=sha256)
         if deployed:
             found = add_check(found, compare_deployed(artifact, stack=stack))
+        if image is not None:
+            found = add_check(found, compare_image(artifact, image))
         if policy is not None:
             found = add_check(found, check_attestations(artifact, policy))
         if again is not None and found["verified"]:
@@ -205,26 +252,18 @@ def _make_policy(
     least_rows: int | None,
 ) -> Policy | None:
     """None where no key is given: then nothing that was signed is looked at."""
-    from packager.commands.artifact.attestations.policy import Equivalence, Policy
-    from packager.commands.cloud.kms_keys import open_key
+    from packager.commands.cloud.kms_keys import make_policy
 
     if least_rows and not equivalence:
         raise typer.BadParameter(
             "it has no effect without --require-equivalence", param_hint="--min-rows"
         )
-    trusted, demanded = keys or [], required or []
-    if not trusted + demanded:
-        if equivalence:
-            raise typer.BadParameter(
-                "anybody can state one: give the public key of whom you believe with --key",
-                param_hint="--require-equivalence",
-            )
-        return None
-    return Policy(
-        trusted=list(map(open_key, trusted)),
-        required=list(map(open_key, demanded)),
-        equivalence=Equivalence.parse(equivalence, least_rows or 1) if equivalence else None,
-    )
+    if equivalence and not (keys or required):
+        raise typer.BadParameter(
+            "anybody can state one: give the public key of whom you believe with --key",
+            param_hint="--require-equivalence",
+        )
+    return make_policy(keys or (), required or (), equivalence, least_rows)
 
 
 def _describe_failure(found: ArtifactVerification) -> AttestationError | IntegrityError:

@@ -275,7 +275,7 @@ def _describe_versions(folder: Path, alias: _Alias, functions: Client) -> Functi
 def _read_code_digest(folder: Path) -> str | None:
     """The digest of the code as Lambda tells it; None of an image, which its registry digests."""
     target = targets.load(artifact.read(folder).target)
-    if target.deployment.compared_by_hand:
+    if target.deployment.base_image or target.deployment.compared_by_hand:
         return None
     digest = bytes.fromhex(read_artifact(folder.absolute()).sha256)
     return base64.b64encode(digest).decode()

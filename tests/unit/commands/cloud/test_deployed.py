@@ -179,9 +179,14 @@ def test_no_artifact_is_no_artifact(tmp_path: Path) -> None:
         compare_deployed(tmp_path, stack="mine")
 
 
-@pytest.mark.parametrize("name", sorted(set(targets.TARGETS) - {"aws-lambda"}))
-def test_a_target_that_does_not_tell_is_refused_with_a_way(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"--deployed cannot compare .*: compare the"):
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("azure-functions", ": compare the sha256"), ("gpu-container", "--image REGISTRY/NAME@")],
+)
+def test_a_target_that_does_not_tell_is_refused_with_a_way(
+    tmp_path: Path, name: str, way: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"--deployed cannot compare .*{way}"):
         compare_deployed(_build(tmp_path, name))
 
 
