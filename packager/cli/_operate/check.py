@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,7 +17,7 @@ from packager.cli._operate.rebuild import check_rebuilt, read_given
 from packager.cli._panels import Panel
 from packager.commands import console
 from packager.errors import AttestationError, IntegrityError
-from packager.types import ArtifactVerification, RebuildInputs
+from packager.types import ArtifactCheck, ArtifactVerification, RebuildInputs
 
 if TYPE_CHECKING:
     from packager.commands.artifact.attestations.policy import Policy
@@ -124,6 +126,36 @@ ImageReference = Annotated[
 ]
 
 
+class Running(NamedTuple):
+    """Places that the artifact may run at, and that are compared with it."""
+
+    deployed: bool
+    image: str | None
+    stack: str | None
+
+    def compare(self, artifact: Path, *, verified: bool) -> Iterator[ArtifactCheck]:
+        """Yield each comparison; an image only with an artifact that is as it was built."""
+        if self.deployed:
+            from packager.commands.cloud.deployed import compare_deployed
+
+            yield compare_deployed(artifact, stack=self.stack)
+        if self.image is not None and verified:
+            from packager.commands.cloud.deployed_image import compare_image
+
+            yield compare_image(artifact, self.image)
+
+
+def _read_running(
+    *, deployed: Deployed = False, image: ImageReference = None, stack: ask.Stack = None
+) -> Running:
+    if stack and not deployed:
+        raise typer.BadParameter(
+            "it has no effect without --deployed: add --deployed, or leave it out",
+            param_hint="--stack",
+        )
+    return Running(deployed, image, stack)
+
+
 def sign(
     artifact: opt.Artifact,
     *,
@@ -189,9 +221,7 @@ def verify(
     require_signed_by: SignedBy = None,
     require_equivalence: RequiredEquivalence = None,
     min_rows: LeastRows = None,
-    deployed: Deployed = False,
-    image: ImageReference = None,
-    stack: ask.Stack = None,
+    running: Annotated[Running, OptionGroup(_read_running)],
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
     quiet: opt.Quiet = False,
@@ -217,25 +247,21 @@ def verify(
     """
     from packager.commands.artifact.attestations.policy import check_attestations
     from packager.commands.artifact.integrity import add_check, verify_artifact
-    from packager.commands.cloud.deployed import compare_deployed
-    from packager.commands.cloud.deployed_image import compare_image
 
-    if stack and not deployed:
-        raise typer.BadParameter(
-            "it has no effect without --deployed: add --deployed, or leave it out",
-            param_hint="--stack",
-        )
     policy = _make_policy(key, require_signed_by, require_equivalence, min_rows)
     with console.progress(verbose=verbose, quiet=quiet):
         found = verify_artifact(artifact, report_sha256=sha256)
-        if deployed:
-            found = add_check(found, compare_deployed(artifact, stack=stack))
-        if image is not None:
-            found = add_check(found, compare_image(artifact, image))
+        for check in running.compare(artifact, verified=found["verified"]):
+            found = add_check(found, check)
         if policy is not None:
             found = add_check(found, check_attestations(artifact, policy))
         if again is not None and found["verified"]:
             found = add_check(found, check_rebuilt(artifact, again))
+    _show_verdict(found, as_json=as_json)
+
+
+def _show_verdict(found: ArtifactVerification, *, as_json: bool) -> None:
+    """Raises AttestationError or IntegrityError where it did not verify."""
     if as_json or found["verified"]:
         show(found, as_json=as_json, human=console.show_verification)
     if not found["verified"]:

@@ -12,7 +12,7 @@ from packager.errors import ConfigurationError
 from packager.models.registry_tags import AttestedVersion
 from packager.system.atomic_output import MARKER
 from packager.system.file_tree import sha256
-from packager.types import Json, SignedArtifact
+from packager.types import SignedArtifact
 
 
 def sign_and_tag(
@@ -46,7 +46,7 @@ def sign_and_tag(
 
 def _find_version(
     artifact: DescribedArtifact,
-    model: Mapping[str, Json],
+    model: Mapping[str, object],
     tracking_uri: str | None,
     registry_uri: str | None,
 ) -> AttestedVersion:

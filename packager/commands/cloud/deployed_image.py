@@ -9,7 +9,7 @@ import posixpath
 import re
 import shlex
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -53,7 +53,10 @@ def compare_image(
     target = artifact.read(MARKER)["target"]
     architecture = _ARCHITECTURES[str(target["architecture"])]
     image = registry.read(architecture)
-    problems = list(_compare_settings(image.config, artifact, architecture))
+    try:
+        problems = list(_compare_settings(image.config, artifact, architecture))
+    except (TypeError, AttributeError, LookupError) as error:
+        raise CloudError(f"{registry} has no configuration of an image ({error!r}).") from error
     wanted = {str(each.path): each.sha256 for each in records(artifact.folder)}
     tree = _Tree(targets.load(str(target["name"])).tree.root, wanted)
     for digest, _ in reversed(image.layers):
@@ -178,13 +181,16 @@ def _compare_settings(
     label = (own.get("Labels") or {}).get(_LABEL)
     if label != artifact.sha256:
         yield f"its label {_LABEL} is {label}, and {artifact.sha256} in the artifact."
-    written = _read_dockerfile(read_own_text(artifact.home / "Dockerfile"))
+    written, declared = _read_dockerfile(read_own_text(artifact.home / "Dockerfile"))
     names = {"ENTRYPOINT": "Entrypoint", "CMD": "Cmd", "USER": "User", "WORKDIR": "WorkingDir"}
     for instruction, name in names.items():
         if instruction in written and own.get(name) != written[instruction]:
             yield f"{name} is {own.get(name)}, and {written[instruction]} in the Dockerfile."
-    variables = dict(str(each).partition("=")[::2] for each in own.get("Env") or ())
-    declared: dict[str, str] = written["ENV"]
+    yield from _compare_variables(own.get("Env") or (), declared)
+
+
+def _compare_variables(own: Iterable[object], declared: Mapping[str, str]) -> Iterator[str]:
+    variables = dict(str(each).partition("=")[::2] for each in own)
     for name, value in sorted(declared.items()):
         if (there := variables.get(name)) != value:
             yield f"the variable {name} is {there!r}, and {value!r} in the Dockerfile."
@@ -192,19 +198,20 @@ def _compare_settings(
         yield f"it has the variable {name}, which the Dockerfile does not set."
 
 
-def _read_dockerfile(text: str) -> dict[str, Json]:
-    """The last stage's instructions, as an image's configuration has them."""
+def _read_dockerfile(text: str) -> tuple[dict[str, object], dict[str, str]]:
+    """The last stage's instructions as an image's configuration has them, and its variables."""
     lines = [each for each in text.splitlines() if not each.lstrip().startswith("#")]
     whole = re.sub(r"\\\n", " ", "\n".join(lines))
-    found: dict[str, Json] = {"ENV": {}}
+    found: dict[str, object] = {}
+    variables: dict[str, str] = {}
     for line in whole.splitlines():
         instruction, _, rest = line.strip().partition(" ")
         if instruction == "FROM":
-            found = {"ENV": {}}
+            found, variables = {}, {}
         elif instruction == "ENV":
-            found["ENV"].update(each.partition("=")[::2] for each in shlex.split(rest))
+            variables.update(each.partition("=")[::2] for each in shlex.split(rest))
         elif instruction in {"ENTRYPOINT", "CMD"}:
             found[instruction] = json.loads(rest)
         elif instruction in {"USER", "WORKDIR"}:
             found[instruction] = rest.strip()
-    return found
+    return found, variables

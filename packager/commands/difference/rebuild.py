@@ -162,7 +162,7 @@ def _take_model(artifact: DescribedArtifact, model: ResolvedModel) -> ResolvedMo
     )
 
 
-def _find_address(model: Mapping[str, Json], given: str) -> str:
+def _find_address(model: Mapping[str, object], given: str) -> str:
     """Raises ValueError where the report's address leads nowhere, and none is given."""
     if given:
         return given
@@ -216,21 +216,24 @@ def _list_differences(before: DescribedArtifact, after: DescribedArtifact) -> It
     elif (found := sha256(before.archive)) != (now := sha256(after.archive)):
         member = _find_member(before.archive, after.archive)
         yield f"function.zip differs: {member} It has sha256 {found}, and {now} when built again."
-    names = [*sorted(before.emitted.keys() | after.emitted.keys()), MARKER]
-    for name in names:
-        one, other = before.home / name, after.home / name
-        if name != MARKER and name not in after.emitted:
+    for name in sorted(before.emitted.keys() | after.emitted.keys()):
+        if name not in after.emitted:
             yield f"{name} is not written when it is built again."
-        elif name != MARKER and name not in before.emitted:
+        elif name not in before.emitted:
             yield f"{name} is written when it is built again, and is not in the artifact's report."
-        elif name in YOURS:
-            if before.emitted[name] != after.emitted[name]:
-                yield f"{name} differs: the build wrote another one than is written now."
-        elif not one.is_file():
-            yield f"{name} is missing."
-        elif one.read_bytes() != other.read_bytes():
-            texts = (_read_plain(each) for each in (one, other))
-            yield f"{name} differs: {_find_place(*texts)}"
+        elif name not in YOURS:
+            yield from _compare_file(before.home / name, after.home / name, name)
+        elif before.emitted[name] != after.emitted[name]:
+            yield f"{name} differs: the build wrote another one than is written now."
+    yield from _compare_file(before.home / MARKER, after.home / MARKER, MARKER)
+
+
+def _compare_file(one: Path, other: Path, name: str) -> Iterator[str]:
+    if not one.is_file():
+        yield f"{name} is missing."
+    elif one.read_bytes() != other.read_bytes():
+        texts = (_read_plain(each) for each in (one, other))
+        yield f"{name} differs: {_find_place(*texts)}"
 
 
 def _compare_trees(before: Path, after: Path) -> Iterator[str]:

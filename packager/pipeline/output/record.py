@@ -13,7 +13,6 @@ from typing import Final, Literal
 from packager.system import file_tree
 from packager.types import (
     BuildRequest,
-    Json,
     ModelOptions,
     OutputOptions,
     change_request,
@@ -28,13 +27,13 @@ TRUSTING: Final = ("allow_network", "trust_model_index", "allow_unproven")
 """Options that let a model do more: nobody's record is a reason to give them."""
 
 
-def record_options(request: BuildRequest) -> dict[str, Json]:
+def record_options(request: BuildRequest) -> dict[str, object]:
     """Return the options that are not as by default, each by its name; files by their sha256.
 
     Raises OSError where such a file cannot be read.
     """
     usual = BuildRequest(model=ModelOptions(uri=""))
-    found: dict[str, Json] = {}
+    found: dict[str, object] = {}
     for name, group, key in list_settings():
         value = getattr(getattr(request, group), key)
         if name not in _NOT_RECORDED and value != getattr(getattr(usual, group), key):
@@ -84,7 +83,7 @@ def request_again(request: BuildRequest, record: object, files: Mapping[str, Pat
     return change_request(request, **settings)
 
 
-def _describe_value(value: object) -> Json:
+def _describe_value(value: object) -> object:
     if isinstance(value, Path):
         return {"name": value.name, "sha256": _digest(value)}
     if isinstance(value, StrEnum):
@@ -109,7 +108,7 @@ def _list_hints() -> dict[str, object]:
     }
 
 
-def _find_file(name: str, told: Mapping[str, Json], files: Mapping[str, Path]) -> Path:
+def _find_file(name: str, told: Mapping[str, object], files: Mapping[str, Path]) -> Path:
     option, expected = f"--{name.replace('_', '-')}", told.get("sha256")
     if (path := files.get(name)) is None:
         raise ValueError(
@@ -128,20 +127,21 @@ def _find_file(name: str, told: Mapping[str, Json], files: Mapping[str, Path]) -
     return path
 
 
-def _read_value(name: str, value: Json, hint: object) -> object:
+def _read_value(name: str, value: object, hint: object) -> object:
     """Raises ValueError for a value of another kind than the option has."""
     for kind in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
-        if typing.get_origin(kind) is Literal:
-            if value in typing.get_args(kind):
-                return value
-        elif typing.get_origin(kind) is tuple:
-            if isinstance(value, list):
-                return tuple(_read_value(name, each, typing.get_args(kind)[0]) for each in value)
-        elif isinstance(kind, type) and issubclass(kind, StrEnum):
-            if value in [*kind]:
-                return kind(value)
-        elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        elif type(value) is kind and kind is not type(None):
+        origin, parts = typing.get_origin(kind), typing.get_args(kind)
+        if origin is tuple and isinstance(value, list):
+            return tuple(_read_value(name, each, parts[0]) for each in value)
+        if origin is Literal and value in parts:
             return value
+        if isinstance(kind, type) and origin is None and _is_of(value, kind):
+            return kind(value)
     raise ValueError(f"its option {name} is {str(value)[:80]!r}, which no build takes")
+
+
+def _is_of(value: object, kind: type) -> bool:
+    """Tell whether JSON's value is one of the kind; a whole number may stand for any."""
+    if issubclass(kind, StrEnum):
+        return value in [*kind]
+    return type(value) is kind or (kind is float and type(value) is int)

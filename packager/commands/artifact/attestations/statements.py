@@ -70,7 +70,7 @@ def make_statements(artifact: DescribedArtifact, *, builder_id: str) -> list[dic
 
 
 def read_comparison(artifact: DescribedArtifact) -> Mapping[str, Json] | None:
-    """What a statement says of the proof; None for an artifact that is unproven."""
+    """The comparison as a statement has it; None for an artifact that is unproven."""
     if artifact.read(EVIDENCE)["evidence"]["proven"] is not True:
         return None
     return _read_object(_describe_proof(artifact)["comparison"])

@@ -46,13 +46,13 @@ def server() -> Iterator[Server]:
 def _configure(artifact: Path) -> dict[str, Any]:
     """The configuration that a build of the Dockerfile leaves."""
     report = json.loads((artifact / "report.json").read_text())
-    told = _read_dockerfile((artifact / "Dockerfile").read_text())
+    told, variables = _read_dockerfile((artifact / "Dockerfile").read_text())
     names = {"ENTRYPOINT": "Entrypoint", "CMD": "Cmd", "USER": "User", "WORKDIR": "WorkingDir"}
     return {
         "architecture": "amd64",
         "config": {
             **{ours: told[name] for name, ours in names.items() if name in told},
-            "Env": ["PATH=/usr/bin", *(f"{name}={value}" for name, value in told["ENV"].items())],
+            "Env": ["PATH=/usr/bin", *(f"{name}={value}" for name, value in variables.items())],
             "Labels": {"artifact.sha256": report["sha256"]},
         },
     }
