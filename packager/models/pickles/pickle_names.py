@@ -34,7 +34,7 @@ _ANY_HEADER: Final = zlib.MAX_WBITS | 32
 _EXTENSIONS: Final = frozenset({"EXT1", "EXT2", "EXT4"})
 _HEAD_BYTES: Final = 6
 _MOST_INNER_BYTES: Final = 100_000_000
-"""Of pickles that are held compressed, once they are decompressed."""
+"""Of pickles in a pickle, once they are decompressed."""
 _MOST_DEPTH: Final = 4
 """Of pickles in pickles."""
 _BASE64: Final = re.compile(r"gA[IJNQRSUVWX][A-Za-z0-9+/_-]{8,}={0,2}")
@@ -62,6 +62,8 @@ class PickleNames:
     """It names an object by what only the process that wrote it knows (copyreg's extensions)."""
     is_persistent: bool = False
     """It leaves objects to whoever loads it."""
+    inner_bytes: int = 0
+    """Bytes that those were unpacked to so far."""
     has_long: bool = False
     """It holds bytes that were passed over, and may be a pickle."""
 
@@ -172,8 +174,13 @@ def _read_inner(argument: object, seen: PickleNames, depth: int = 0) -> None:
     if isinstance(argument, _Blank):
         seen.has_long |= _may_be_pickle(argument.head)
         return
+    if depth == _MOST_DEPTH or seen.inner_bytes >= _MOST_INNER_BYTES:
+        return
     content = _unpack(argument)
-    if content is None or depth == _MOST_DEPTH:
+    is_pickle = content[:2] in PROTOCOLS or bool(OLD_START.match(content))
+    if is_pickle or content is not argument:
+        seen.inner_bytes += len(content)
+    if not is_pickle:
         return
     with contextlib.suppress(ValueError):
         for _, text in read_opcodes(io.BytesIO(content)):
@@ -190,15 +197,13 @@ def _is_packed(content: bytes) -> bool:
     return content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", *ZLIB))
 
 
-def _unpack(argument: object) -> bytes | None:
-    """The pickle that bytes or a text are, compressed or not; None for what is none."""
+def _unpack(argument: object) -> bytes:
+    """Read what bytes or a text hold, decompressed where that is what they begin as."""
     if isinstance(argument, str):
         content = _decode(argument) if argument[:2] in {"gA", "80"} else b""
     else:
         content = bytes(argument) if isinstance(argument, bytes | bytearray) else b""
-    if _is_packed(content):
-        content = _decompress(content)
-    return content if content[:2] in PROTOCOLS or OLD_START.match(content) else None
+    return _decompress(content) if _is_packed(content) else content
 
 
 def _decode(text: str) -> bytes:

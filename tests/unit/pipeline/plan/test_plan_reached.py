@@ -301,6 +301,23 @@ def test_a_long_pickle_within_a_pickle_is_searched(
     assert not _name(tmp_path / "n", {"m.pkl": numbers}).distributions
 
 
+def test_what_is_packed_in_a_pickle_is_unpacked_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickle_names, "_MOST_INNER_BYTES", 1000)
+    bombs = [zlib.compress(bytes([count]) * 5000) for count in range(9)]
+    asked: list[int] = []
+    decompress = pickle_names._decompress
+
+    def count(content: bytes) -> bytes:
+        asked.append(len(content))
+        return decompress(content)
+
+    monkeypatch.setattr(pickle_names, "_decompress", count)
+    assert not _name(tmp_path, {"m.pkl": pickle.dumps(bombs)}).distributions
+    assert len(asked) == 1
+
+
 def test_an_array_of_objects_is_a_pickle(tmp_path: Path) -> None:
     saved = io.BytesIO()
     np.save(saved, np.array([fractions.Fraction(1, 3)], dtype=object), allow_pickle=True)
