@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from inspect import getdoc
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -14,6 +14,7 @@ from packager.cli._ask import batch, demo, invoke, serve
 from packager.cli._build import build, inspect
 from packager.cli._build.several import BuildCommand
 from packager.cli._cache import cache
+from packager.cli._choices.models import ModelCommand
 from packager.cli._common import explain_full_disk, join_lines
 from packager.cli._configuration import init
 from packager.cli._doctor import doctor, facts
@@ -44,8 +45,9 @@ app = typer.Typer(
 )
 
 app.command()(init)
-app.command()(inspect)
+app.command(cls=ModelCommand)(inspect)
 app.command(cls=BuildCommand)(build)
+_CLASSES: Final = {"follow": FollowCommand, "serve": ModelCommand}
 for _command in (
     sign,
     verify,
@@ -63,7 +65,7 @@ for _command in (
     doctor,
     facts,
 ):
-    app.command(cls=FollowCommand if _command is follow else None)(_command)
+    app.command(cls=_CLASSES.get(_command.__name__))(_command)
 app.add_typer(cache)
 for _each in (*app.registered_commands, *cache.registered_commands):
     # typer keeps the line breaks of a docstring, and breaks the lines of a narrow terminal again

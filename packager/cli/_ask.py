@@ -10,6 +10,7 @@ import typer
 from packager.cli import _options as opt
 from packager.cli import _request_options as ask
 from packager.cli import _target_options as to
+from packager.cli._choices.models import complete_model
 from packager.cli._common import check_request, registry, show
 from packager.commands import console
 from packager.types import BuildRequest, Engine, EngineOptions, ModelOptions, TargetOptions
@@ -105,7 +106,12 @@ def batch(
 
 def serve(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="An artifact's folder, or a model's address.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            autocompletion=complete_model,
+            help="An artifact's folder, or a model's address.",
+        ),
     ],
     *,
     port: ask.Port = 8080,

@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from packager.cli._choices import define_enum_choice
+from packager.cli._choices.models import complete_model
 from packager.cli._panels import Panel
 from packager.types import BOUNDS, Shipped
 
@@ -18,12 +19,18 @@ Model: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
+        autocompletion=complete_model,
         help="models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/latest, models:/m-ID, "
         "runs:/RUN/PATH, a model folder, or any address that MLflow reads.",
     ),
 ]
 ModelOrArtifact: TypeAlias = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model's address, or an artifact's folder.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=complete_model,
+        help="A model's address, or an artifact's folder.",
+    ),
 ]
 Artifact: TypeAlias = Annotated[Path, typer.Argument(help="An artifact's folder.", file_okay=False)]
 AsJson: TypeAlias = Annotated[

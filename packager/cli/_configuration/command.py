@@ -10,6 +10,7 @@ from typing import ClassVar, Final, TypeAlias, cast
 import typer
 from typer.core import TyperCommand
 
+from packager.cli._choices.models import ModelCommand
 from packager.cli._configuration.file import (
     ConfigurationFile,
     Setting,
@@ -33,7 +34,7 @@ _OUTPUT: Final = "out_dir"
 _BARE: Final = re.compile(r"[\w.-]+")
 
 
-class ConfiguredCommand(TyperCommand):
+class ConfiguredCommand(ModelCommand):
     """Takes the name of a build in a file as MODEL, and its options from there."""
 
     output: ClassVar[str] = "dist"

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperOption
 
 from packager.cli import _options as opt
 from packager.cli._choices import complete_target, read_target
+from packager.cli._choices.models import complete_model
 from packager.cli._configuration.file import FILENAME, NAME, read_configuration
 from packager.cli._configuration.options import (
     TARGET,
@@ -78,7 +79,11 @@ def init(
     ctx: typer.Context,
     model_uris: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Addresses of models, as `build` takes them."),
+        typer.Argument(
+            metavar="MODEL",
+            autocompletion=complete_model,
+            help="Addresses of models, as `build` takes them.",
+        ),
     ] = None,
     *,
     name: Name = None,

@@ -11,6 +11,7 @@ import typer
 
 from packager.cli import _options as opt
 from packager.cli._build import groups as group
+from packager.cli._choices.models import complete_model
 from packager.cli._common import check_request
 from packager.cli._configuration import ConfiguredCommand, Job
 from packager.cli._configuration.file import ConfigurationFile
@@ -24,7 +25,12 @@ from packager.types import BuildRequest, FollowEvent, Following, ModelOptions
 _LONGEST_INTERVAL_SECONDS: Final = 86_400
 
 Model: TypeAlias = Annotated[
-    str, typer.Argument(metavar="MODEL", help="models:/NAME@ALIAS, the alias that is followed.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=complete_model,
+        help="models:/NAME@ALIAS, the alias that is followed.",
+    ),
 ]
 Deploy: TypeAlias = Annotated[
     bool,
