@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import csv
+import functools
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from packager.pipeline.slim import imports
 from packager.pipeline.slim.globs import matches
 from packager.pipeline.slim.passes import Pass, account_for, drop_empty_folders
+from packager.pipeline.slim.storing import kept_results
 from packager.pipeline.slim.storing.named_files import find_named_files, read_model_words
-from packager.system import elf
+from packager.system import cache, elf
 from packager.types import BuildPlan, Bundle, FileRecord, PassName, Removal
 
+_KIND: Final = "used"
 _OURS: Final = ("handlers", "model", "lib", "model-manifest.json")
 LICENCES: Final = (
     "**/LICEN[CS]E*",
@@ -47,7 +50,7 @@ class Rule:
         return matches(path, self.patterns) and not matches(path, self.unless)
 
 
-@cache
+@functools.cache
 def rules() -> tuple[Rule, ...]:
     text = (Path(__file__).parent / "rules.toml").read_text(encoding="utf-8")
     return tuple(
@@ -68,7 +71,7 @@ def rules() -> tuple[Rule, ...]:
 def apply(bundle: Bundle, plan: BuildPlan) -> Bundle:
     """Remove what a rule covers and no keep-rule does; folders that become empty go too."""
     going = _going(bundle, plan.keep)
-    kept = _find_used(bundle, going)
+    kept = _find_used(bundle, plan, going)
     removed = [
         Removal(path, file.size_bytes, rule.name)
         for path, (file, rule) in sorted(going.items())
@@ -109,13 +112,33 @@ def _going(bundle: Bundle, keep: tuple[str, ...]) -> dict[PurePosixPath, tuple[F
 
 
 def _find_used(
-    bundle: Bundle, going: Mapping[PurePosixPath, tuple[FileRecord, Rule]]
+    bundle: Bundle, plan: BuildPlan, going: Mapping[PurePosixPath, tuple[FileRecord, Rule]]
 ) -> set[PurePosixPath]:
-    """Find the covered files that a file which stays imports, names or is linked to."""
-    staying = [file.path for file in bundle.files if file.path not in going]
+    """Find the covered files that a file which stays imports, names or is linked to.
+
+    The model's weights have a part in it by the words in them alone: for another version of the
+    model, with the same in them, the answer is kept.
+    """
     imported = {path for path, (_, rule) in going.items() if rule.keep_imported}
     words = read_model_words(bundle.root) if imported else frozenset()
     pickled = {path for path in imported if _is_named(path, words)}
+
+    def compute() -> bytes:
+        used = _search_used(bundle, going, imported, pickled)
+        return json.dumps(sorted(path.as_posix() for path in used)).encode()
+
+    key = kept_results.make_key(PASS.name, bundle, plan, sorted(map(str, pickled)))
+    return {PurePosixPath(each) for each in json.loads(cache.remember(_KIND, key, compute))}
+
+
+def _search_used(
+    bundle: Bundle,
+    going: Mapping[PurePosixPath, tuple[FileRecord, Rule]],
+    imported: set[PurePosixPath],
+    pickled: set[PurePosixPath],
+) -> set[PurePosixPath]:
+    """Read the files that stay; `pickled` are those of `imported` that the model names."""
+    staying = [file.path for file in bundle.files if file.path not in going]
     serving = [path for path in staying if not is_set_aside(path)]
     used = pickled | _find_imported(bundle.root, [*serving, *pickled], imported - pickled)
     named = {path for path, (_, rule) in going.items() if rule.keep_named}

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from packager.pipeline.slim import prune
-from packager.system import file_tree
+from packager.system import cache, file_tree
 from packager.types import Bundle
 from tests import fake_plan, tiny_elf
 
@@ -223,3 +223,62 @@ def test_rules_are_whole() -> None:
     names = [rule.name for rule in prune.rules()]
     assert len(names) == len(set(names))
     assert all(rule.reason and rule.patterns for rule in prune.rules())
+
+
+TESTED = {
+    "pkg/__init__.py": b"from pkg import tests\n",
+    "pkg/tests/__init__.py": b"",
+    "other/__init__.py": b"",
+    "other/tests/__init__.py": b"",
+    "model/model.pkl": b"weights",
+}
+
+
+def test_what_is_used_is_sought_once_for_all_versions_of_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pruned(tmp_path / "one", TESTED)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the files were read again")
+
+    monkeypatch.setattr(prune, "_search_used", fail)
+    again = pruned(tmp_path / "two", {**TESTED, "model/model.pkl": b"other weights"})
+    assert [each for each in left(again) if each != "model/model.pkl"] == [
+        each for each in left(first) if each != "model/model.pkl"
+    ]
+    assert again.ledger[-1].proof == first.ledger[-1].proof
+
+
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [
+        # the weights name it now
+        ({"model/model.pkl": b"other.tests"}, ["other/tests/__init__.py"]),
+        # the model's code imports it now
+        ({"model/code/own.py": b"import other.tests\n"}, ["other/tests/__init__.py"]),
+        ({"other/__init__.py": b"from . import tests\n"}, ["other/tests/__init__.py"]),
+    ],
+    ids=["weights", "model's code", "package"],
+)
+def test_what_is_used_is_sought_again_where_anything_that_counts_is_another(
+    tmp_path: Path, change: dict[str, bytes], more: list[str]
+) -> None:
+    first = left(pruned(tmp_path / "one", TESTED))
+    again = left(pruned(tmp_path / "two", {**TESTED, **change}))
+
+    assert "pkg/tests/__init__.py" in first
+    assert sorted({*first, *more, *change}) == again
+
+
+def test_another_keep_rule_has_its_own_answer(tmp_path: Path) -> None:
+    pruned(tmp_path / "one", TESTED)
+    kept = pruned(tmp_path / "two", TESTED, keep=("other/tests/**",))
+    assert "other/tests/__init__.py" in left(kept)
+
+
+def test_an_answer_that_was_changed_in_the_cache_is_sought_again(tmp_path: Path) -> None:
+    first = left(pruned(tmp_path / "one", TESTED))
+    (kept,) = (cache.root() / "used").glob("[!.]*/content")
+    kept.write_bytes(b"[]")
+    assert left(pruned(tmp_path / "two", TESTED)) == first

@@ -97,12 +97,6 @@ def built(
     return bundle
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another test made of the same files is not taken."""
-    monkeypatch.setenv("PACKAGER_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture(scope="module")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory.mktemp("made")).root
