@@ -104,7 +104,7 @@ class Function:
         self._logger = lambda_telemetry.start_logger(service)
         self._recorder = lambda_telemetry.Recorder(manifest, service)
         self._drift = _load_drift(manifest, folder, service) if manifest.baseline else None
-        self._watched = _Watched(predictor.load(manifest, folder), self._drift)
+        self._watched = _Watched(_load_model(manifest, folder), self._drift)
         if lambda_telemetry.needs_powertools(os.environ):
             self._logger = lambda_telemetry.start_logger(service)  # the model may have imported it
         self._traced = bool(os.environ.get("AWS_XRAY_DAEMON_ADDRESS"))
@@ -297,6 +297,15 @@ class Function:
         return self._router
 
 
+def _load_model(manifest: Manifest, folder: Folder) -> predictor.Predictor:
+    """Load it on the GPU of a managed instance where PACKAGER_DEVICE asks for one."""
+    if "PACKAGER_DEVICE" not in os.environ:
+        return predictor.load(manifest, folder)
+    from handlers.container_server.accelerator import load_on_device
+
+    return load_on_device(lambda: predictor.load(manifest, folder))
+
+
 def _load_drift(manifest: Manifest, folder: Folder, service: str) -> Drift:
     from handlers.observability import of_model
     from handlers.observability.drift import Drift
@@ -305,7 +314,7 @@ def _load_drift(manifest: Manifest, folder: Folder, service: str) -> Drift:
     with open(f"{folder}/{manifest.baseline}", encoding="utf-8") as file:  # noqa: PTH123
         text = file.read()
     named = of_model(manifest.model_name, manifest.model_version, service)
-    return Drift(Baseline.parse(text), print, named)
+    return Drift(Baseline.parse(text), lambda_telemetry.write_line, named)
 
 
 def _is_http(event: object) -> bool:

@@ -12,12 +12,14 @@ from typing import Any
 
 from handlers.events import aws_sources, destinations
 from handlers.manifest import FILENAME, Manifest
+from packager import targets
 from packager.system.file_tree import records
 from packager.types import (
     BuildPlan,
     BuildRequest,
     Bundle,
     ColdStart,
+    Compute,
     Deployment,
     EventSupport,
     Evidence,
@@ -193,6 +195,14 @@ def plan(
         reasons=("skops needs no Python of its own, so the newest runtime was taken",),
     )
     return replace(made, **changes)
+
+
+def plan_on_instances(target: str = "aws-lambda", **settings: Any) -> BuildPlan:
+    """The same build for managed instances, of the real target."""
+    asked = request(target=target, compute=Compute.MANAGED_INSTANCES, **settings)
+    adapted = targets.load_for(asked.target)
+    runtime = next(each for each in adapted.runtimes if each.python_minor == "3.13")
+    return plan(request=asked, target=adapted, runtime=runtime)
 
 
 def evidence(**changes: Any) -> Evidence:

@@ -10,6 +10,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from packager.pipeline.emit.infrastructure._transform import put_instances, take_instances
+
 TRANSFORM = "AWS::Serverless-2016-10-31"
 REGION = "us-east-1"
 
@@ -42,7 +44,16 @@ def transformed(
     values = {**defaults, **(parameters or {})}
     session = boto3.Session(region_name=REGION)
     translator = Translator({}, Parser(), boto_session=session)
-    return dict(translator.translate(copy.deepcopy(dict(template)), values))
+    given = copy.deepcopy(dict(template))
+    held = {
+        name: take_instances(each["Properties"])
+        for name, each in given["Resources"].items()
+        if each["Type"] == "AWS::Serverless::Function"
+    }
+    plain = dict(translator.translate(given, values))
+    for name, settings in held.items():
+        put_instances(plain, name, settings)
+    return plain
 
 
 def uploaded(text: str) -> dict[str, Any]:

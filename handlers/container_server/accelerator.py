@@ -8,13 +8,15 @@ up on the CPU is an error, unless PACKAGER_ALLOW_CPU=1. Frameworks fall back wit
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Final
+from typing import Final, TypeVar
 
 from handlers.scoring.errors import suggest_name
+
+Loaded = TypeVar("Loaded")
 
 CPU: Final = "cpu"
 _KINDS: Final = ("auto", "cuda", CPU)
@@ -96,6 +98,24 @@ def loading_on(device: str) -> Iterator[None]:
             del os.environ[_DEVICE]
         else:
             os.environ[_DEVICE] = before
+
+
+def load_on_device(load: Callable[[], Loaded]) -> Loaded:
+    """Load on the first device that was asked for, and find the model there.
+
+    Raises NoAcceleratorError, and what `load` raises.
+    """
+    device = devices()[0]
+    before = _read_used(device)
+    with loading_on(device):
+        found = load()
+    confirm(found, device, _read_used(device) - before)
+    return found
+
+
+def _read_used(device: str) -> int:
+    held = None if device == CPU else memory(int(device.partition(":")[2]))
+    return 0 if held is None else held.used
 
 
 def confirm(

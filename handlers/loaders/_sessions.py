@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _PLAIN = ("inter_op_num_threads", "intra_op_num_threads")
 MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+_CONCURRENCY = "AWS_LAMBDA_MAX_CONCURRENCY"
 _MB_PER_CPU = 1769
 """https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
@@ -35,7 +36,12 @@ def options(onnxruntime: ModuleType, named: Mapping[str, Any]) -> SessionOptions
 
 
 def threads(environ: Mapping[str, str] = os.environ) -> int:
-    """The CPUs that the function has a whole share of; onnxruntime would count the host's."""
+    """The CPUs that the function has a whole share of; onnxruntime would count the host's.
+
+    One, where each of several requests at once has a process of its own.
+    """
+    if _CONCURRENCY in environ:
+        return 1
     memory = environ.get(MEMORY, "")
     share = int(memory) // _MB_PER_CPU if memory.isdecimal() else len(os.sched_getaffinity(0))
     return max(1, min(share, len(os.sched_getaffinity(0))))

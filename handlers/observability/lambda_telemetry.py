@@ -41,6 +41,7 @@ _OURS = frozenset(
     for name in ("SERVICE_NAME", "METRICS_NAMESPACE", "LOG_LEVEL", "LOGGER_LOG_EVENT")
 )
 """Variables of Powertools that are followed without it; the last by never logging an event."""
+_STARTED_AHEAD = frozenset({"provisioned-concurrency", "lambda-managed-instances"})
 _LAMBDA_LEVELS = {
     "TRACE": "NOTSET",
     "DEBUG": "DEBUG",
@@ -106,7 +107,7 @@ class Recorder:
         self._dimensions = {name: named[name] for name in ("model", "version", "service")}
         # a container that was started ahead of its first request is not a cold start
         kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
-        self._cold = kind != "provisioned-concurrency"
+        self._cold = kind not in _STARTED_AHEAD
         self._manifest = manifest
         self._row_errors = 0
         self._is_disabled = _is_disabled()
@@ -170,7 +171,7 @@ class Recorder:
             self._described = kinds, self._describe_metrics(units)
         told = _WRITER.encode(values)[1:]
         # a request's metrics are those of the request before, nearly always
-        print(f'{{"_aws":{{"Timestamp":{int(time.time() * 1000)},{self._described[1]},{told}')  # noqa: T201 - where the agent reads
+        write_line(f'{{"_aws":{{"Timestamp":{int(time.time() * 1000)},{self._described[1]},{told}')
 
     def _describe_metrics(self, units: Mapping[str, str]) -> str:
         """The line from after its time up to its first value."""
@@ -181,6 +182,14 @@ class Recorder:
         }
         named = _WRITER.encode(self._dimensions)[1:-1]
         return f'"CloudWatchMetrics":{_WRITER.encode([directive])}}},{named}'
+
+
+def write_line(line: str) -> None:
+    """Write a line where the agent reads, in one piece.
+
+    Processes of one environment may share standard output, and `print` writes a line's end apart.
+    """
+    sys.stdout.write(f"{line}\n")
 
 
 def _is_disabled() -> bool:

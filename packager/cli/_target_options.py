@@ -13,6 +13,7 @@ import typer
 from packager.cli._choices import complete_target, define_choice, define_enum_choice
 from packager.cli._panels import Panel
 from packager.types import BOUNDS, Architecture, HttpAuth, InfrastructureTool
+from packager.types import Compute as ComputeName
 from packager.types import Engine as EngineName
 from packager.types import Front as HttpFront
 from packager.types import Rollout as TrafficRollout
@@ -147,6 +148,17 @@ CostFront: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Compute: TypeAlias = Annotated[
+    ComputeName,
+    typer.Option(
+        "--compute",
+        **define_enum_choice(ComputeName, metavar="<machines>"),
+        rich_help_panel=Panel.TARGET,
+        help="Machines that a Lambda function runs on: on-demand, or managed-instances (EC2 "
+        "instances of your account, several requests at once in one environment; an image may "
+        "have a GPU there, with --device cuda).",
+    ),
+]
 BaseImage: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -161,7 +173,8 @@ Device: TypeAlias = Annotated[
     typer.Option(
         **define_choice("cpu", "cuda"),
         rich_help_panel=Panel.TARGET,
-        help="Device on which a container runs the model. Without it, the target's own.",
+        help="Device on which a container, or an image on managed instances, runs the model. "
+        "Without it, the target's own.",
         show_default=False,
     ),
 ]

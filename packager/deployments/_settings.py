@@ -20,6 +20,7 @@ from packager.errors import suggest_name
 from packager.types import (
     BATCH_SOURCES,
     BuildRequest,
+    Compute,
     Engine,
     Front,
     HttpAuth,
@@ -166,6 +167,7 @@ _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "auth": ("auth", lambda text: HttpAuth(_read_choice(*HttpAuth)(text))),
     "baseline": ("baseline", _file),
     "batch": ("batch", _read_switch),
+    "compute": ("compute", lambda text: Compute(_read_choice(*Compute)(text))),
     "engine": ("engine", _read_engine),
     "event": ("events", _read_list),
     "example": ("example", _file),
@@ -220,6 +222,7 @@ BUILD_OPTIONS: Final = {
     "rollout": "canary, linear or all-at-once: check a new version, then move traffic that way",
     "python": "Python minor version, for example 3.13",
     "arch": "x86_64 (default) or arm64",
+    "compute": "on-demand (default) or managed-instances: EC2 instances of your account",
     "example": "file with a request to replay, for a model that was logged without one",
     "rows": "rows generated for replay; default: 1000",
     "seed": "seed of the generated rows",

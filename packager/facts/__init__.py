@@ -17,7 +17,15 @@ from typing import Final, cast
 from packager.errors import FactsError
 from packager.facts._table import Table
 from packager.system.resources import FACTS
-from packager.types import Architecture, BaseImage, Limits, Runtime, Shadow, Surroundings
+from packager.types import (
+    Architecture,
+    BaseImage,
+    Instances,
+    Limits,
+    Runtime,
+    Shadow,
+    Surroundings,
+)
 
 _ARCHITECTURES: Final = {"x86_64", "arm64"}
 OLD_DAYS: Final = 90
@@ -80,6 +88,31 @@ def limits(target: str, folder: Path | None = None) -> Limits:
         as_of=table.day("as_of"),
     )
     table.done()
+    return found
+
+
+def instances(target: str, folder: Path | None = None) -> Instances:
+    """Read what a function may have on managed instances."""
+    root = read(_name_file(target), folder)
+    widest, python, gpu = (
+        root.table(name) for name in ("managed_instances", "instance_environments", "accelerators")
+    )
+    for table in (python, gpu):
+        table.source()
+        table.day("as_of")
+    found = Instances(
+        python=python.text("python"),
+        timeout_seconds=widest.whole("timeout_seconds"),
+        memory_mb=(python.whole("least_memory_mb"), widest.pair("memory_mb")[1]),
+        tmp_mb=widest.pair("tmp_mb"),
+        concurrency=widest.whole("concurrency"),
+        usual_concurrency=python.whole("usual_concurrency"),
+        memory_gib_per_vcpu=widest.pair("memory_gib_per_vcpu"),
+        accelerator_gb=gpu.wholes("memory_gb"),
+        source=widest.source(),
+        as_of=widest.day("as_of"),
+    )
+    root.done()
     return found
 
 

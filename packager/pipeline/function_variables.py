@@ -10,7 +10,7 @@ from typing import Final
 from handlers.events import aws_sources
 from handlers.observability import dimension_value
 from packager.pipeline import layout
-from packager.types import BuildPlan, Front, HostKind
+from packager.types import BuildPlan, Device, Front, HostKind
 
 _NAMESPACE: Final = "ModelServing"
 _LOG_LEVEL: Final = {"LOG_LEVEL": "INFO"}
@@ -31,6 +31,8 @@ def list_template_variables(plan: BuildPlan) -> dict[str, str]:
         found["PACKAGER_FILES"] = "1"
     if plan.request.http.front is not Front.NONE:
         found["PACKAGER_HTTP"] = "1"
+    if plan.device is Device.CUDA:
+        found["PACKAGER_DEVICE"] = plan.device
     return found
 
 
@@ -45,7 +47,8 @@ def _of_azure(plan: BuildPlan) -> dict[str, str]:
 
 
 def _of_lambda(plan: BuildPlan) -> dict[str, str]:
-    return {**list_template_variables(plan), **_LOG_LEVEL}
+    here = {} if plan.device is Device.CPU else {"PACKAGER_DEVICE": "auto"}
+    return {**list_template_variables(plan), **_LOG_LEVEL, **here}
 
 
 _DEPLOYED: Final[Mapping[HostKind, Callable[[BuildPlan], dict[str, str]]]] = MappingProxyType(

@@ -12,8 +12,14 @@ from types import MappingProxyType
 from typing import Final
 
 from packager.errors import UnknownTargetError
-from packager.targets import aws_lambda, aws_lambda_image, azure_functions, gpu_container
-from packager.types import Target
+from packager.targets import (
+    aws_lambda,
+    aws_lambda_image,
+    azure_functions,
+    gpu_container,
+    managed_instances,
+)
+from packager.types import Compute, Target, TargetOptions
 
 TARGETS: Final[Mapping[str, Callable[[Path | None], Target]]] = MappingProxyType(
     {
@@ -37,3 +43,12 @@ def load(name: str, facts_dir: Path | None = None) -> Target:
     """The target of that name, made from facts. Raises UnknownTargetError or FactsError."""
     check_target(name, TARGETS)
     return TARGETS[name](facts_dir)
+
+
+def load_for(options: TargetOptions) -> Target:
+    """The target of a build, on the machines that it is for. Raises as `load` does."""
+    target = load(options.name, options.facts_dir)
+    if options.compute is Compute.ON_DEMAND or options.compute not in target.machine.computes:
+        return target
+    device = options.device or target.machine.device
+    return managed_instances.adapt_target(target, device, options.facts_dir)

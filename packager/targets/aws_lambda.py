@@ -8,6 +8,7 @@ from typing import Final
 from handlers.events import aws_sources, destinations
 from packager import facts
 from packager.types import (
+    Compute,
     Deployment,
     EventSupport,
     HostKind,
@@ -66,5 +67,5 @@ def target(facts_dir: Path | None = None) -> Target:
             failures="sqs",
             remembers=True,
         ),
-        machine=Machine(told_memory=True),
+        machine=Machine(told_memory=True, computes=tuple(Compute)),
     )

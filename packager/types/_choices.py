@@ -54,6 +54,15 @@ class Engine(StrEnum):
     """Compiled to a library; its framework is not installed."""
 
 
+class Compute(StrEnum):
+    """Machines that a Lambda function runs on."""
+
+    ON_DEMAND = "on-demand"
+    """AWS's own: an environment has one request at a time."""
+    MANAGED_INSTANCES = "managed-instances"
+    """EC2 instances of the account that AWS runs: an environment has several requests at once."""
+
+
 class Tier(StrEnum):
     """Share of MLflow that the artifact carries; tried in this order."""
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from packager.types._choices import (
     Architecture,
+    Compute,
     Device,
     Engine,
     Front,
@@ -47,6 +48,8 @@ class TargetOptions:
     """`3.13`; None takes what the model and the target's runtimes lead to."""
     memory_mb: int | None = None
     timeout_seconds: int | None = None
+    compute: Compute = Compute.ON_DEMAND
+    """Machines that a Lambda function runs on."""
     base_image: str | None = None
     """What an image is built on: `NAME@sha256:...`; None takes the target's."""
     device: Device | None = None

@@ -10,6 +10,7 @@ from typing import Final
 
 from packager.types._choices import (
     Architecture,
+    Compute,
     Device,
     Door,
     HostKind,
@@ -245,6 +246,26 @@ class EventSupport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Instances:
+    """Managed instances of AWS Lambda: what an environment on them may have."""
+
+    python: str
+    """The least Python whose runtime has several requests at once: `3.13`."""
+    timeout_seconds: int
+    memory_mb: tuple[int, int]
+    tmp_mb: tuple[int, int]
+    concurrency: int
+    """Requests at once in one environment, at most; each has a process of its own."""
+    usual_concurrency: int
+    """The same, where nothing is set and memory is no limit."""
+    memory_gib_per_vcpu: tuple[int, int]
+    accelerator_gb: tuple[int, ...]
+    """Memory of a GPU that can be asked for."""
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """Processors that a target runs on."""
 
@@ -255,6 +276,10 @@ class Machine:
     device: Device = Device.CPU
     """What is usual there; any that `devices` has may be asked for."""
     devices: tuple[Device, ...] = (Device.CPU,)
+    computes: tuple[Compute, ...] = (Compute.ON_DEMAND,)
+    """Kinds of machines that a function can be deployed to; the first is usual."""
+    instances: Instances | None = None
+    """Managed instances, where a build is for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

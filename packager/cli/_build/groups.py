@@ -10,6 +10,7 @@ from packager.cli import _target_options as to
 from packager.cli._groups import OptionGroup
 from packager.types import (
     BATCH_SOURCES,
+    Compute,
     Device,
     Engine,
     EngineOptions,
@@ -54,6 +55,7 @@ def _read_target(
     architecture: to.Arch = "x86_64",
     memory_mb: to.Memory = None,
     timeout_seconds: to.Timeout = None,
+    compute: to.Compute = Compute.ON_DEMAND,
     base_image: to.BaseImage = None,
     device: to.Device = None,
     driver: to.Driver = None,
@@ -67,6 +69,7 @@ def _read_target(
         python_minor=python_minor,
         memory_mb=memory_mb,
         timeout_seconds=timeout_seconds,
+        compute=compute,
         base_image=base_image,
         device=None if device is None else Device(device),
         driver=driver,

@@ -156,7 +156,7 @@ def _make_verdict(
     measured: Measured, workload: Workload, target: Target, facts_dir: Path | None
 ) -> Verdict:
     refused = []
-    if measured.needs_gpu and Device.CUDA not in target.machine.devices:
+    if measured.needs_gpu and target.machine.device is not Device.CUDA:
         refused.append(f"no GPU, and {measured.needs_gpu}")
     ways = list_ways(measured, workload, target, facts_dir)
     limits = target.limits

@@ -70,7 +70,7 @@ def build_auto(request: BuildRequest, registry: ModelRegistry, workload: Workloa
     passed: list[str] = []
     for name in targets.TARGETS:
         target = targets.load(name, request.target.facts_dir)
-        if gpu and Device.CUDA not in target.machine.devices:
+        if gpu and target.machine.device is not Device.CUDA:
             passed.append(f"{name}: no GPU, and {gpu}")
             continue
         asked = _choose_target(request, name, gpu)

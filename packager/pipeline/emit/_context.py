@@ -128,11 +128,17 @@ def _describe_base(plan: BuildPlan) -> dict[str, object]:
 
 
 def _describe_device(plan: BuildPlan) -> dict[str, object]:
-    """The device, and where it is a GPU the CUDA that ships and the oldest driver that runs it."""
+    """The machines and the device; of a GPU the CUDA that ships and the oldest driver for it."""
+    instances = plan.target.machine.instances
     if plan.device is Device.CPU:
-        return {"device": "cpu", "cuda": "", "driver": 0}
+        return {"device": "cpu", "cuda": "", "driver": 0, "instances": instances}
     found = devices.cuda(plan.request.target.driver, plan.request.target.facts_dir)
-    return {"device": "cuda", "cuda": found.version, "driver": found.least_driver}
+    return {
+        "device": "cuda",
+        "cuda": found.version,
+        "driver": found.least_driver,
+        "instances": instances,
+    }
 
 
 def _address(output: destination_uri.Output | None) -> str:

@@ -116,7 +116,7 @@ def report_json(
         "removed": _count_removals(verified.bundle),
         "largest": packages[: sizes.SHOWN],
         "room": sizes.unlocking(packages, plan.target, plan.runtime),
-        "defaults": asdict(sizing),
+        "defaults": {k: value for k, value in asdict(sizing).items() if value is not None},
     }
 
 
@@ -169,6 +169,7 @@ def _target(plan: BuildPlan) -> object:
         "front": plan.request.http.front,
         "auth": plan.request.http.auth,
         "architecture": plan.request.target.architecture,
+        "compute": plan.request.target.compute,
         "runtime": runtime.name,
         "python": plan.interpreter.version,
         "os": runtime.os,

@@ -6,6 +6,11 @@ import math
 from dataclasses import dataclass
 
 from packager.errors import ConfigurationError, VerificationError
+from packager.pipeline.emit._instances import (
+    InstanceSizing,
+    choose_shared_memory,
+    size_instances,
+)
 from packager.types import BuildPlan, Check, ColdStart, Evidence, Finding, Limits
 
 _MB = 1 << 20
@@ -29,12 +34,15 @@ class Sizing:
     timeout_reason: str
     p99_ms: int
     p99_reason: str
+    instances: InstanceSizing | None = None
+    """Of managed instances, where the function runs on them."""
 
 
 def size(plan: BuildPlan, evidence: Evidence) -> Sizing:
     """Raises ConfigurationError for a request, VerificationError for a need over the limits."""
     measured = evidence.replay.cold_start
-    memory, memory_reason = _memory(plan, measured)
+    shared = size_instances(plan, measured)
+    memory, memory_reason = _memory(plan, measured, shared)
     share = min(1.0, memory / plan.target.limits.whole_cpu_mb)
     timeout, timeout_reason = _choose_timeout(plan, measured, share)
     p99, p99_reason = _measure_p99(measured, share, timeout)
@@ -45,10 +53,13 @@ def size(plan: BuildPlan, evidence: Evidence) -> Sizing:
         timeout_reason=timeout_reason,
         p99_ms=p99,
         p99_reason=p99_reason,
+        instances=shared,
     )
 
 
-def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
+def _memory(
+    plan: BuildPlan, measured: ColdStart | None, shared: InstanceSizing | None
+) -> tuple[int, str]:
     low, high = plan.target.limits.memory_mb
     if (asked := plan.request.target.memory_mb) is not None:
         if not low <= asked <= high:
@@ -60,6 +71,8 @@ def _memory(plan: BuildPlan, measured: ColdStart | None) -> tuple[int, str]:
         memory = _choose_memory(plan.target.limits, _UNMEASURED_MB)
         return memory, "a usual value: the artifact could not be run here, so nothing was measured"
     peak = math.ceil(measured.peak_rss_bytes / _MB)
+    if shared is not None and peak <= high:
+        return choose_shared_memory(plan, peak, shared.concurrency)
     if peak > high:
         finding = Finding(
             check=Check.MEMORY,

@@ -26,6 +26,7 @@ from packager.types import (
     BOUNDS,
     BuildPlan,
     BuildRequest,
+    Compute,
     Device,
     Front,
     HttpAuth,
@@ -60,6 +61,7 @@ def settings(request: BuildRequest, target: Target) -> None:
         *_memory(request.target.memory_mb, target),
         *_check_machine(request, target),
         *_check_timeout(request.target.timeout_seconds, target),
+        *_check_compute(request, target),
         *_image(request, target),
         *_rollout(request, target),
         *_check_tools(request, target),
@@ -95,11 +97,16 @@ def _check_bounds(request: BuildRequest) -> Iterator[str]:
             yield f"--{name} {value}: it has to be {wanted}."
 
 
+def _name_place(target: Target) -> str:
+    """Name a target, and the machines that a function is deployed to there."""
+    return f"{target.name} on managed instances" if target.machine.instances else target.name
+
+
 def _check_python(request: BuildRequest, target: Target) -> Iterator[str]:
     known = [runtime.python_minor for runtime in target.runtimes]
     if request.target.python_minor is not None and request.target.python_minor not in known:
         yield (
-            f"--python {request.target.python_minor}: {target.name} has no such runtime "
+            f"--python {request.target.python_minor}: {_name_place(target)} has no such runtime "
             f"({', '.join(known)})."
         )
 
@@ -114,7 +121,7 @@ def _check_machine(request: BuildRequest, target: Target) -> Iterator[str]:
 def _check_timeout(seconds: int | None, target: Target) -> Iterator[str]:
     most = target.limits.timeout_seconds
     if seconds is not None and not 1 <= seconds <= most:
-        yield f"--timeout {seconds}: {target.name} takes 1 to {most} seconds."
+        yield f"--timeout {seconds}: {_name_place(target)} takes 1 to {most} seconds."
 
 
 def _memory(memory_mb: int | None, target: Target) -> Iterator[str]:
@@ -122,10 +129,21 @@ def _memory(memory_mb: int | None, target: Target) -> Iterator[str]:
         return
     low, high = target.limits.memory_mb
     if not low <= memory_mb <= high:
-        yield f"--memory {memory_mb}: {target.name} takes {low} to {high} MB."
+        yield f"--memory {memory_mb}: {_name_place(target)} takes {low} to {high} MB."
     elif memory_mb not in (target.limits.memory_sizes_mb or {memory_mb}):
         sizes = ", ".join(map(str, target.limits.memory_sizes_mb))
         yield f"--memory {memory_mb}: {target.name} takes {sizes} MB, nothing else."
+
+
+def _check_compute(request: BuildRequest, target: Target) -> Iterator[str]:
+    compute = request.target.compute
+    if compute not in target.machine.computes:
+        yield (
+            f"--compute {compute}: {target.name} has {', '.join(target.machine.computes)} alone; "
+            "aws-lambda and aws-lambda-image have managed instances. Leave it out."
+        )
+    elif compute is Compute.MANAGED_INSTANCES and not target.runtimes:
+        yield f"--compute {compute}: {target.name} has no runtime for several requests at once."
 
 
 def _image(request: BuildRequest, target: Target) -> Iterator[str]:
@@ -157,6 +175,12 @@ def _check_tools(request: BuildRequest, target: Target) -> Iterator[str]:
     asked = request.target.emit
     if others := [tool for tool in asked if tool not in target.deployment.emits]:
         own = f"{target.deployment.deploy.split()[0]} deploys it"
+        if target.machine.instances:
+            yield (
+                f"--emit {', '.join(others)}: capacity providers are in no resource that is "
+                f"written for it; {own}, or --emit {' or '.join(target.deployment.emits)}."
+            )
+            return
         yield (
             f"--emit {', '.join(others)}: {target.name} has no template for it, {own}; aws-lambda "
             "and aws-lambda-image have. Leave it out."
@@ -172,7 +196,11 @@ def _check_tools(request: BuildRequest, target: Target) -> Iterator[str]:
 def _device(request: BuildRequest, target: Target) -> Iterator[str]:
     device = request.target.device or target.machine.device
     if device not in target.machine.devices:
-        yield f"--device {device}: {target.name} has {', '.join(target.machine.devices)} alone."
+        yield (
+            f"--device {device}: {_name_place(target)} has {', '.join(target.machine.devices)} "
+            "alone. gpu-container has a GPU, and so has aws-lambda-image with --compute "
+            "managed-instances."
+        )
     elif device is Device.CUDA and request.target.architecture != "x86_64":
         yield "--device cuda: CUDA's wheels are taken for x86_64 alone; give --device cpu."
     elif request.target.driver is not None and device is Device.CPU:

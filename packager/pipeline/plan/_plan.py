@@ -43,7 +43,7 @@ def check(request: BuildRequest) -> Target:
 
     Raises UnknownTargetError, FactsError, or ConfigurationError for all other settings together.
     """
-    target = targets.load(request.target.name, request.target.facts_dir)
+    target = targets.load_for(request.target)
     _checks.settings(request, target)
     return target
 

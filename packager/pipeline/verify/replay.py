@@ -50,7 +50,9 @@ class Replayed:
 
 
 def memory_mb(plan: BuildPlan) -> int:
-    """Return the memory of the function that is replayed."""
+    """Return the memory of the function that is replayed; of several processes, one's."""
+    if plan.target.machine.instances:
+        return _MEMORY_MB
     return plan.request.target.memory_mb or _MEMORY_MB
 
 

@@ -100,6 +100,12 @@ _ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "lambda:DeleteEventSourceMapping",
         "lambda:GetEventSourceMapping",
     ),
+    "AWS::Lambda::CapacityProvider": (
+        "lambda:CreateCapacityProvider",
+        "lambda:GetCapacityProvider",
+        "lambda:UpdateCapacityProvider",
+        "lambda:DeleteCapacityProvider",
+    ),
     "AWS::Lambda::Function": (
         "lambda:CreateFunction",
         "lambda:UpdateFunctionCode",
@@ -174,6 +180,11 @@ _BY_PROPERTY: Final = (
     "kms:Decrypt",
     "kms:GenerateDataKey",
     "lambda:PutProvisionedConcurrencyConfig",
+    # a function on managed instances, and the role with which Lambda runs them
+    "lambda:PassCapacityProvider",
+    "lambda:PutFunctionScalingConfig",
+    "iam:AttachRolePolicy",
+    "iam:DetachRolePolicy",
 )
 """What CloudFormation calls for properties that parameters bring."""
 
@@ -201,10 +212,10 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         {"front": Front.NONE, "events": every, **everything},
         *({"events": ("sqs",), "output_to": to} for to in _destinations()),
     ]
+    plans = [fake_plan.plan(request=fake_plan.request(**settings)) for settings in asked]
     found = []
-    for settings in asked:
+    for plan in (*plans, fake_plan.plan_on_instances()):
         base = tmp_path_factory.mktemp("emitted")
-        plan = fake_plan.plan(request=fake_plan.request(**settings))
         drift = {"drift-baseline.json": b"{}"}
         verified = fake_plan.verified(fake_plan.tree(base / "tree", plan, drift))
         out: Path = base / "out"
@@ -269,6 +280,7 @@ _OPEN: Final = {
     "Networks": "EC2 has no narrower resource",
     "Keys": "limited by the service that asks",
     "Signing": "a configuration has an id that nobody chooses",
+    "ProvidersUsed": "a provider may have been there before",
     "Warm": "Application Auto Scaling has an id that nobody chooses",
     "WarmRole": "AWS's own",
     "Subscriptions": "the topic was there before",

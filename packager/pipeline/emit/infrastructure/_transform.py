@@ -17,6 +17,7 @@ DEPLOYMENT: Final = "AWS::ApiGateway::Deployment"
 DIGEST_LENGTH: Final = 10
 """Characters of a digest that a deployment's name ends with."""
 _PLACE: Final = "s3://packager"
+_OF_INSTANCES: Final = ("CapacityProviderConfig", "FunctionScalingConfig", "AcceleratorConfig")
 _SAM_TAG: Final = "lambda:createdBy"
 
 Document: TypeAlias = dict[str, dict[str, dict[str, object]]]
@@ -43,12 +44,16 @@ def transform_template(text: str, digests: CodeDigests) -> Document:
 
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     template = yaml_parse(text)
+    held: dict[str, dict[str, object]] = {}
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
             _name_code(name, resource["Properties"], digests)
+            held[name] = take_instances(resource["Properties"])
     # a session is asked for its region alone, which a partition is known by
     translator = Translator({}, Parser(), boto_session=SimpleNamespace(region_name="us-east-1"))
     plain: Document = translator.translate(template, {})
+    for name, settings in held.items():
+        put_instances(plain, name, settings)
     for resource in plain["Resources"].values():
         _restore_resource(resource)
     return _name_deployments(plain)
@@ -63,12 +68,45 @@ def _name_code(name: str, properties: dict[str, object], digests: CodeDigests) -
         properties["CodeUri"] = f"{_PLACE}/{digests.check}/{CHECK}"
 
 
-def _restore_resource(resource: dict[str, object]) -> None:
-    """Take out what is SAM's own, and put a parameter where SAM put its default."""
-    resource.pop("Metadata", None)
+def take_instances(properties: dict[str, object]) -> dict[str, object]:
+    """Take out what a function on managed instances has: no translator knows all of it yet.
+
+    CloudFormation's own transform does:
+    https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html
+    """
+    return {name: properties.pop(name) for name in _OF_INSTANCES if name in properties}
+
+
+def put_instances(plain: Document, name: str, settings: dict[str, object]) -> None:
+    """Put it into the function and into its version, which it is billed for until it is deleted."""
+    provider = settings.get("CapacityProviderConfig")
+    if not isinstance(provider, dict):
+        return
+    named = {("CapacityProviderArn" if key == "Arn" else key): provider[key] for key in provider}
+    scaling = {key: settings[key] for key in ("FunctionScalingConfig",) if key in settings}
+    function = _read_properties(plain["Resources"][name])
+    function.update(settings)
+    function["CapacityProviderConfig"] = {"LambdaManagedInstancesCapacityProviderConfig": named}
+    for resource in plain["Resources"].values():
+        if resource["Type"] != "AWS::Lambda::Version":
+            continue
+        properties = _read_properties(resource)
+        if properties["FunctionName"] == {"Ref": name}:
+            properties.update(scaling)
+            resource["DeletionPolicy"] = "Delete"
+
+
+def _read_properties(resource: dict[str, object]) -> dict[str, object]:
     properties = resource["Properties"]
     if not isinstance(properties, dict):
         raise TypeError(f"Properties are {type(properties).__name__}, not an object.")
+    return properties
+
+
+def _restore_resource(resource: dict[str, object]) -> None:
+    """Take out what is SAM's own, and put a parameter where SAM put its default."""
+    resource.pop("Metadata", None)
+    properties = _read_properties(resource)
     tags = properties.get("Tags")
     if isinstance(tags, list):
         properties["Tags"] = [each for each in tags if not _is_of_sam(each)]
