@@ -5,7 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from packager.deployments._parameters import Declared, source_parameters, template_parameters
+from packager.deployments._parameters import (
+    Declared,
+    instance_parameters,
+    source_parameters,
+    template_parameters,
+)
 from packager.deployments._settings import AWS_OPTIONS, BUILD_OPTIONS, LOCAL_OPTIONS
 
 _INTRODUCTION = """\
@@ -57,6 +62,10 @@ def target_help() -> str:
         _table(
             "PARAMETERS of the template, by their own names (create, update)",
             _describe_parameters(template_parameters()),
+        ),
+        _table(
+            "PARAMETERS that come with compute=managed-instances",
+            _describe_parameters(instance_parameters()),
         ),
         _table(
             "PARAMETERS that come with sources of events (event=, output_to=)",

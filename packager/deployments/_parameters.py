@@ -14,6 +14,7 @@ from packager import targets
 from packager.deployments._errors import wrong_setting
 from packager.errors import suggest_name, suggest_names
 from packager.system.resources import TEMPLATES
+from packager.types import Compute, TargetOptions
 
 Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The section `Parameters` of a template; what is null in it is known at build time only."""
@@ -61,6 +62,31 @@ def source_parameters() -> Declared:
     """Those that come with sources of events (`event`), and with where the answers go."""
     text = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in _OF_SOURCES)
     return MappingProxyType(_sources(text))
+
+
+@functools.cache
+def instance_parameters() -> Declared:
+    """Those of a function on managed instances; some have other bounds than elsewhere."""
+    text = (_FOLDER / "_instances" / "parameters.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"\{%-? if device.*?endif %\}", "", text, flags=re.DOTALL)
+    options = TargetOptions(name=TARGET, compute=Compute.MANAGED_INSTANCES)
+    target = targets.load_for(options)
+    instances = target.machine.instances
+    if instances is None:
+        raise TypeError(f"{TARGET} has no managed instances.")
+    bounds = {
+        "MemorySizeMb": target.limits.memory_mb,
+        "TimeoutSeconds": (1, target.limits.timeout_seconds),
+        "EphemeralStorageMb": instances.tmp_mb,
+    }
+    elsewhere = template_parameters()
+    found = {
+        name: {**elsewhere[name], "MinValue": low, "MaxValue": high}
+        for name, (low, high) in bounds.items()
+    }
+    made = {**found, **_sources(text)}
+    made["MaxConcurrency"] = {**made["MaxConcurrency"], "MaxValue": instances.concurrency}
+    return MappingProxyType(made)
 
 
 def _sources(text: str) -> Declared:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from packager.deployments._errors import DeploymentError, wrong_setting
 from packager.deployments._parameters import (
     check_values,
+    instance_parameters,
     source_parameters,
     template_parameters,
 )
@@ -263,6 +264,8 @@ def parse(config: Mapping[str, object] | None, target_uri: str = "aws-lambda") -
     values = {name: _text(name, value) for name, value in given.items() if value is not None}
     parameters = {_NAMED[name]: values.pop(name) for name in tuple(values) if name in _NAMED}
     known = {**template_parameters(), **source_parameters()}
+    if values.get("compute") == Compute.MANAGED_INSTANCES:
+        known |= instance_parameters()
     parameters |= {name: values.pop(name) for name in tuple(values) if name in known}
     check_values(parameters, known)
     build = {

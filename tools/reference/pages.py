@@ -19,7 +19,12 @@ from packager.cli._common import join_lines
 from packager.cli._configuration.options import TARGET, list_options, name_kind, takes_several
 from packager.cli._configuration.starter import make_schema
 from packager.cli._panels import Panel
-from packager.deployments._parameters import Declared, source_parameters, template_parameters
+from packager.deployments._parameters import (
+    Declared,
+    instance_parameters,
+    source_parameters,
+    template_parameters,
+)
 from packager.deployments._settings import AWS_OPTIONS, BUILD_OPTIONS, LOCAL_OPTIONS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -121,6 +126,13 @@ def make_parameters() -> str:
                 "decides into your template."
             ),
             _table(columns, _describe_parameters(template_parameters())),
+            "### On managed instances",
+            (
+                "A build with `--compute managed-instances` has these. It has none of those that "
+                "keep environments warm, reserve them or start them from a snapshot. An image for "
+                "a GPU has `AcceleratorMemoryGb` too: 3, 6, 12, 16, 24 or 48."
+            ),
+            _table(columns, _describe_parameters(instance_parameters())),
             "### With event sources",
             _table(columns, _describe_parameters(source_parameters())),
             "## Azure",

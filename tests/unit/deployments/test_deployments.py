@@ -26,6 +26,7 @@ from packager import errors
 from packager.deployments import _local, target_help
 from packager.deployments._errors import DeploymentError, explain_errors
 from packager.deployments._parameters import (
+    instance_parameters,
     parameters_of,
     source_parameters,
     template_parameters,
@@ -39,6 +40,8 @@ from packager.deployments._settings import (
     Settings,
     parse,
 )
+from packager.pipeline.emit import emit
+from packager.pipeline.package import package
 from packager.targets.lambda_emulator import Emulator, Invocation
 from packager.types import (
     Check,
@@ -49,6 +52,7 @@ from packager.types import (
     list_settings,
     make_request,
 )
+from tests import fake_plan
 from tests.unit.deployments import deploying
 
 NAN = float("nan")
@@ -60,6 +64,7 @@ VALUES = {
     "auth": "jwt",
     "baseline": __file__,
     "batch": "true",
+    "compute": "managed-instances",
     "engine": "auto",
     "example": __file__,
     "facts_dir": str(Path(__file__).parent),
@@ -106,6 +111,35 @@ def test_the_parameters_are_those_that_a_template_declares(tmp_path: Path) -> No
     for name in set(known) - {"DriftPsiAlarm", "Rollout"}:
         assert any(f"\n  {name}:\n" in text for text in texts), name
     assert all(spec["Description"] for spec in known.values())
+
+
+def test_the_parameters_of_instances_are_those_that_a_template_declares(tmp_path: Path) -> None:
+    plan = fake_plan.plan_on_instances()
+    root = fake_plan.tree(tmp_path / "tree", plan)
+    out = tmp_path / "out"
+    out.mkdir()
+    verified = fake_plan.verified(root)
+    emit(package(verified, plan, out), verified, plan, out)
+    declared = parameters_of((out / "template.yaml").read_text("utf-8"))
+
+    known = instance_parameters()
+
+    assert set(known) <= set(declared)
+    assert set(declared) <= set(known) | set(template_parameters())
+    for name, spec in known.items():
+        bounds = {key: spec[key] for key in ("MinValue", "MaxValue") if key in spec}
+        assert bounds == {k: declared[name][k] for k in ("MinValue", "MaxValue") if k in spec}, name
+
+
+def test_values_are_those_that_instances_take() -> None:
+    given = {"compute": "managed-instances", "memory": "16384", "MaxConcurrency": "8"}
+
+    assert parse(given).parameters == {"MemorySizeMb": "16384", "MaxConcurrency": "8"}
+    for name, value in (("memory", "1024"), ("MaxConcurrency", "1601"), ("MemoryGibPerVcpu", "3")):
+        with pytest.raises(MlflowException, match=value):
+            parse({**given, name: value})
+    with pytest.raises(MlflowException, match="16384"):
+        parse({"memory": "16384"})
 
 
 def test_the_parameters_of_sources_are_those_that_a_template_declares(tmp_path: Path) -> None:
