@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,7 @@ class Processes:
     waiting: list[tuple[str, bytes]] = field(default_factory=list)
     answers: dict[str, bytes] = field(default_factory=dict)
     log: Path = Path()
+    ended: bool = False
 
     def ask_at_once(self, events: Sequence[bytes]) -> list[bytes]:
         """Hand out all events in one moment, when there is a free process for each."""
@@ -47,14 +49,19 @@ class Processes:
             self._wait(lambda: set(named) <= set(self.answers))
         return [self.answers[name] for name in named]
 
-    def take(self) -> tuple[str, bytes]:
+    def take(self) -> tuple[str, bytes] | None:
+        """Return the next event and its name; None where nothing is asked any more."""
         with self.changed:
             self.idle += 1
             self.changed.notify_all()
-            while not self.waiting:
-                self.changed.wait()
+            self.changed.wait_for(lambda: self.waiting or self.ended)
             self.idle -= 1
-            return self.waiting.pop(0)
+            return None if self.ended else self.waiting.pop(0)
+
+    def end(self) -> None:
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
 
     def answer(self, name: str, body: bytes) -> None:
         with self.changed:
@@ -75,7 +82,7 @@ def run_processes(
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     interpreter = interpreters.find(minor)
-    client = parts.runtime_client(interpreter)
+    client = parts.runtime_client(interpreter, (f"botocore=={version('botocore')}",))
     found.log = work / "log"
     (work / "tmp").mkdir()
     arguments = parts.list_client_arguments(function, "handlers.aws_lambda.handler", brought=False)
@@ -98,8 +105,10 @@ def run_processes(
     try:
         yield found
     finally:
+        found.end()
         _end(process)
         server.shutdown()
+        server.server_close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -114,7 +123,11 @@ def _make_handler(processes: Processes) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             assert self.path == f"{_ROOT}/invocation/next", self.path
-            name, event = processes.take()
+            taken = processes.take()
+            if taken is None:
+                self.close_connection = True
+                return
+            name, event = taken
             self.send_response(200)
             for key, value in {
                 "Lambda-Runtime-Aws-Request-Id": name,
