@@ -277,6 +277,17 @@ class RebuildError(PackagerError):
     exit_code = 15
 
 
+class SupplyChainError(PackagerError):
+    """A package that would ship has a vulnerability or a licence that its builder refuses."""
+
+    exit_code = 16
+
+    def __init__(self, refused: Mapping[str, Sequence[str]]) -> None:
+        """`refused` has sentences by what to do about them."""
+        lines = [f"  - {each}" for sentences in refused.values() for each in sentences]
+        super().__init__("\n".join(["What ships is not what you allow:", *lines, *refused]))
+
+
 class UntrustedTypesError(ModelFormatError):
     def __init__(self, types: str) -> None:
         super().__init__(

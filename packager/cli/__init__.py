@@ -20,6 +20,7 @@ from packager.cli._configuration import init
 from packager.cli._doctor import doctor, facts
 from packager.cli._operate import (
     FollowCommand,
+    audit,
     diff,
     follow,
     replay,
@@ -51,6 +52,7 @@ _CLASSES: Final = {"follow": FollowCommand, "serve": ModelCommand}
 for _command in (
     sign,
     verify,
+    audit,
     diff,
     report,
     invoke,

@@ -17,4 +17,5 @@ class Panel(StrEnum):
     EVENTS = "Events and batches"
     PROOF = "Proof"
     SLIMMING = "Slimming"
+    SUPPLY_CHAIN = "Supply chain"
     OUTPUT = "Output"

@@ -26,6 +26,7 @@ from packager.types import (
     Front,
     HttpAuth,
     Rollout,
+    Severity,
     Shipped,
     Tier,
     make_request,
@@ -160,9 +161,18 @@ def _read_demand(text: str) -> str:
     return text.strip()
 
 
+_RATED: Final = [each.value for each in Severity if each is not Severity.UNKNOWN]
 _BUILD: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "allow_unproven": ("allow_unproven", _read_switch),
     "allow_network": ("allow_network", _read_switch),
+    "audit": ("audit", _read_switch),
+    "audit_severity": ("audit_severity", lambda text: Severity(_read_choice(*_RATED)(text))),
+    "deny_license": ("deny_licenses", _read_list),
+    "ignore_vulnerability": ("ignore_vulnerabilities", _read_list),
+    "osv_url": ("osv_url", str),
+    "refresh_audit": ("refresh_audit", _read_switch),
+    "require_audit": ("require_audit", _read_switch),
+    "vulnerable_code": ("vulnerable_code", _read_list),
     "arch": ("architecture", _read_choice("x86_64", "arm64")),
     "atol": ("atol", _error),
     "auth": ("auth", lambda text: HttpAuth(_read_choice(*HttpAuth)(text))),
@@ -250,6 +260,14 @@ BUILD_OPTIONS: Final = {
     "trust_model_index": "true to also install packages from indexes that only the model names",
     "upgrade_pins": "true to take newer patch releases of pins without a wheel, if proven equal",
     "facts_dir": "folder of TOML files that override the built-in facts",
+    "audit": "true to ask OSV for known vulnerabilities of what ships, and refuse those that count",
+    "require_audit": "as audit, and deploy nothing without an answer",
+    "audit_severity": "least severity that counts: low (default), medium, high or critical",
+    "ignore_vulnerability": "vulnerabilities to go on with: ID=REASON, without commas in it",
+    "vulnerable_code": "modules that vulnerabilities are in: ID=package.module",
+    "deny_license": "SPDX licences that nothing which ships may be under: GPL-3.0*,AGPL*",
+    "osv_url": "service to ask, if it is a mirror of OSV's own",
+    "refresh_audit": "true to ask again instead of taking answers of the last 24 hours",
 }
 LOCAL_OPTIONS: Final = {
     "port": "port to listen on; default: 8080; 0 takes a free one",

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from packaging.utils import canonicalize_name
 
+from packager.commands.artifact.supply_chain.requirers import read_requirers
 from packager.engines import compile_model
 from packager.environments import resolver_memory
 from packager.environments.disk_room import warn_of_room
@@ -49,6 +50,7 @@ from packager.types import (
     ResolvedModel,
     Shipped,
     Stage,
+    SupplyChainOptions,
     VerifiedBundle,
     change_request,
 )
@@ -116,8 +118,9 @@ def build_or_reuse(request: BuildRequest, registry: ModelRegistry) -> Provided:
         said = reuse.take_kept(key, place, final) if request.output.reuse else ""
         if not said:
             _check_end(request, model, attempts)
-            _build_planned(attempts, place)
-            reuse.keep_artifact(key, place.out)
+            report = _build_planned(attempts, place)
+            if not report.lacks_audit:  # the next build asks again
+                reuse.keep_artifact(key, place.out)
         resolved = resolver_memory.explain_age()
     if said:
         _LOG.info("%s", said)
@@ -181,10 +184,25 @@ def _build_planned(
         beside(work_ahead, attempts[0])
         attempt, verified = _first_proven(attempts, place, beside)
     verified = take_proof(verified)
+    verified = _judge_supply_chain(verified, attempt)
     _begin_stage(Stage.PACKAGE)
     artifact = package(verified, attempt, place.out)
     _begin_stage(Stage.EMIT)
     return emit(artifact, verified, attempt, place.out)
+
+
+def _judge_supply_chain(verified: VerifiedBundle, attempt: BuildPlan) -> VerifiedBundle:
+    """The same bundle with what is known of its packages. Raises SupplyChainError."""
+    if attempt.request.supply_chain == SupplyChainOptions():
+        return verified
+    from packager.commands.artifact.supply_chain.policy import (  # noqa: PLC0415 - seldom asked for
+        hold_to_policy,
+    )
+
+    bundle, target = verified.bundle, attempt.request.target
+    requirers = read_requirers(bundle.root, attempt.runtime.python_minor, target.architecture)
+    chain = hold_to_policy(bundle, attempt.request.supply_chain, requirers)
+    return replace(verified, supply_chain=chain)
 
 
 @contextlib.contextmanager

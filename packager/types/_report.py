@@ -10,6 +10,7 @@ from typing import Any, Final
 from packager.types._bundle import Bundle
 from packager.types._choices import Check, Json
 from packager.types._plan import BuildPlan, Spread
+from packager.types._supply_chain import SupplyChain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,8 @@ class VerifiedBundle:
     evidence: Evidence
     samples: tuple[ReplaySample, ...] = ()
     """Requests of the proof that a deployed function can be asked again."""
+    supply_chain: SupplyChain = field(default_factory=SupplyChain)
+    """Known vulnerabilities and licences of what ships, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,12 @@ class BuildReport:
     evidence: Evidence
     artifact: Artifact
     emitted: tuple[Path, ...]
+    supply_chain: SupplyChain = field(default_factory=SupplyChain)
+
+    @property
+    def lacks_audit(self) -> bool:
+        """True where known vulnerabilities were asked for, and nobody answered."""
+        return self.supply_chain.audit.asked and not self.supply_chain.audit.done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from packager.types._choices import (
     Shipped,
     Tier,
 )
+from packager.types._supply_chain import OSV, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +150,31 @@ class SlimmingOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyChainOptions:
+    """Vulnerabilities and licences that what ships may not have."""
+
+    audit: bool = False
+    """Known vulnerabilities are asked for."""
+    require_audit: bool = False
+    """They are, and nothing is built without an answer."""
+    audit_severity: Severity | None = None
+    """The least that counts; None lets all count."""
+    ignore_vulnerabilities: tuple[str, ...] = ()
+    """Each as `ID` or `ID=REASON`."""
+    vulnerable_code: tuple[str, ...] = ()
+    """Each as `ID=MODULE,...`."""
+    deny_licenses: tuple[str, ...] = ()
+    """Patterns of SPDX's ids."""
+    osv_url: str = OSV
+    refresh_audit: bool = False
+    """No answer of the last day is taken out of the cache."""
+
+    @property
+    def is_audited(self) -> bool:
+        return self.audit or self.require_audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
     """Place of the artifact; read by a build alone."""
 
@@ -201,6 +227,7 @@ class BuildRequest:
     events: EventOptions = field(default_factory=EventOptions)
     proof: ProofOptions = field(default_factory=ProofOptions)
     slimming: SlimmingOptions = field(default_factory=SlimmingOptions)
+    supply_chain: SupplyChainOptions = field(default_factory=SupplyChainOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
     versions: tuple[str, ...] = ()
     """`name==version` that packages must have: no option, but of an artifact's lock, to build it
@@ -217,6 +244,7 @@ _GROUPS: Final = {
     "events": EventOptions,
     "proof": ProofOptions,
     "slimming": SlimmingOptions,
+    "supply_chain": SupplyChainOptions,
     "output": OutputOptions,
 }
 _NAMES: Final = {

@@ -26,6 +26,71 @@ class ArtifactVerification(TypedDict):
     notes: list[str]
 
 
+class VulnerabilityRecord(TypedDict):
+    """Known vulnerability of a distribution that ships."""
+
+    id: str
+    aliases: list[str]
+    package: str
+    version: str
+    severity: str
+    score: float | None
+    summary: str
+    fixed_in: list[str]
+    published: str
+    code: list[str]
+    code_from: str
+    state: str
+    justification: str
+    detail: str
+    ignored: bool
+
+
+class AuditRecord(TypedDict):
+    """Audit of what ships; `status` is `not asked for`, `audited` or `not audited`."""
+
+    status: str
+    why_not: str
+    source: str
+    day: str
+    packages: int
+    vulnerabilities: list[VulnerabilityRecord]
+    notes: list[str]
+
+
+class LicenceRecord(TypedDict):
+    """Package whose licence cannot be judged."""
+
+    package: str
+    version: str
+    licence: str
+    stated_in: str
+    pulled_in_by: str
+
+
+class LicencesRecord(TypedDict):
+    """Licences that are refused, and what was held to them."""
+
+    denied: list[str]
+    judged: int
+    unknown: list[LicenceRecord]
+
+
+class SupplyChainRecord(TypedDict):
+    """Audit and licences."""
+
+    audit: AuditRecord
+    licences: LicencesRecord
+
+
+class ArtifactAudit(SupplyChainRecord):
+    """Result of `packager audit`; `refused` has what counts, by what to do about it."""
+
+    folder: str
+    sha256: str
+    refused: dict[str, list[str]]
+
+
 class SignedArtifact(TypedDict):
     """Statements that were signed of an artifact; `key` is the id of the public key."""
 

@@ -104,6 +104,7 @@ def build(
     events: group.Events,
     proof: group.Proof,
     slimming: group.Slimming,
+    supply_chain: group.SupplyChain,
     output: group.Output,
     every: opt.Every = False,  # noqa: ARG001 - the command reads it before its options
     dry_run: opt.DryRun = False,
@@ -133,6 +134,7 @@ def build(
             events=events,
             proof=proof,
             slimming=slimming,
+            supply_chain=supply_chain,
             output=output,
         )
     )

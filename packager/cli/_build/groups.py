@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from packager.cli import _options as opt
+from packager.cli._build import supply_chain_options as so
 from packager.cli import _target_options as to
 from packager.cli._groups import OptionGroup
 from packager.types import (
     BATCH_SOURCES,
     Compute,
+    OSV,
     Device,
     Engine,
     EngineOptions,
@@ -23,8 +25,10 @@ from packager.types import (
     OutputOptions,
     ProofOptions,
     Rollout,
+    Severity,
     Shipped,
     SlimmingOptions,
+    SupplyChainOptions,
     TargetOptions,
 )
 
@@ -147,6 +151,29 @@ def _split_names(text: str) -> tuple[str, ...]:
     return tuple(stripped for name in text.split(",") if (stripped := name.strip()))
 
 
+def _read_supply_chain(
+    *,
+    audit: so.Audit = False,
+    require_audit: so.RequireAudit = False,
+    audit_severity: so.AuditSeverity = None,
+    ignore_vulnerabilities: so.IgnoreVulnerability = None,
+    vulnerable_code: so.VulnerableCode = None,
+    deny_licenses: so.DenyLicense = None,
+    osv_url: so.OsvUrl = None,
+    refresh_audit: so.RefreshAudit = False,
+) -> SupplyChainOptions:
+    return SupplyChainOptions(
+        audit=audit,
+        require_audit=require_audit,
+        audit_severity=None if audit_severity is None else Severity(audit_severity),
+        ignore_vulnerabilities=tuple(ignore_vulnerabilities or ()),
+        vulnerable_code=tuple(vulnerable_code or ()),
+        deny_licenses=tuple(deny_licenses or ()),
+        osv_url=osv_url or OSV,
+        refresh_audit=refresh_audit,
+    )
+
+
 def _read_output(
     *, out_dir: opt.OutDir = Path("dist"), reuse: opt.Reuse = True, refresh: opt.Refresh = False
 ) -> OutputOptions:
@@ -160,4 +187,5 @@ Http: TypeAlias = Annotated[HttpOptions, OptionGroup(_read_http)]
 Events: TypeAlias = Annotated[EventOptions, OptionGroup(_read_events)]
 Proof: TypeAlias = Annotated[ProofOptions, OptionGroup(_read_proof)]
 Slimming: TypeAlias = Annotated[SlimmingOptions, OptionGroup(_read_slimming)]
+SupplyChain: TypeAlias = Annotated[SupplyChainOptions, OptionGroup(_read_supply_chain)]
 Output: TypeAlias = Annotated[OutputOptions, OptionGroup(_read_output)]

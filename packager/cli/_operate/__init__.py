@@ -1,5 +1,6 @@
 """Commands of operators: what is asked of an artifact that is deployed, and what deploys it."""
 
+from packager.cli._operate.audit import audit
 from packager.cli._operate.check import sign, verify
 from packager.cli._operate.deployed import replay, rollback, traffic, versions
 from packager.cli._operate.difference import diff
@@ -8,6 +9,7 @@ from packager.cli._operate.report import report
 
 __all__ = [
     "FollowCommand",
+    "audit",
     "diff",
     "follow",
     "replay",

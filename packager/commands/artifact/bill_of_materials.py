@@ -69,10 +69,7 @@ def _compare_libraries(parts: Sequence[Mapping[str, object]], tree: Path) -> Ite
     files = [each for each in parts if each.get("type") == "file"]
     stored = {str(each["name"]): _read_hash(each) for each in files if _is_stored(each)}
     if stored:
-        there = {each.path: each.sha256 for each in list_shipped(tree).list_libraries()}
-        for name in sorted(stored):
-            if there.get(name) != stored[name]:
-                yield f"{SBOM} and the function's compressed store differ in {name}."
+        yield from _compare_stored(stored, tree)
     told = {
         str(each["name"]): _read_hash(each) for each in files if str(each["name"]) not in stored
     }
@@ -80,6 +77,14 @@ def _compare_libraries(parts: Sequence[Mapping[str, object]], tree: Path) -> Ite
         path = find_inside(tree, name)
         if path is None or told.get(name) != sha256(path):
             yield f"{SBOM} and the function differ in {name}."
+
+
+def _compare_stored(told: Mapping[str, str | None], tree: Path) -> Iterator[str]:
+    """Compare by digest each library that is told to lie in the compressed store."""
+    there = {each.path: each.sha256 for each in list_shipped(tree).list_libraries()}
+    for name in sorted(told):
+        if there.get(name) != told[name]:
+            yield f"{SBOM} and the function's compressed store differ in {name}."
 
 
 def _is_stored(component: Mapping[str, Json]) -> bool:

@@ -15,6 +15,7 @@ from packager.commands.console.outcomes import (
     show_plan_of,
 )
 from packager.commands.console.results import (
+    show_audit,
     show_batch,
     show_cache,
     show_checked,
@@ -40,6 +41,7 @@ __all__ = [
     "describe_stopping",
     "is_changing",
     "progress",
+    "show_audit",
     "show_batch",
     "show_begun",
     "show_cache",

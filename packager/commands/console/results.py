@@ -15,6 +15,7 @@ from packager.commands.targets.fit import format_quantity, format_share
 from packager.errors import PackagerError
 from packager.system.redaction import escape_controls
 from packager.types import (
+    ArtifactAudit,
     ArtifactVerification,
     DemoResult,
     EngineRow,
@@ -307,6 +308,25 @@ def show_verification(found: ArtifactVerification) -> None:
     }
     _pairs("", rows)
     _print_bullets("Notes", found["notes"])
+
+
+def show_audit(found: ArtifactAudit) -> None:
+    """Show what is known of an artifact's packages, nothing of which counts."""
+    audit = found["audit"]
+    _OUT.print(f"[bold green]audited[/]  {escape(found['folder'])}", soft_wrap=True)
+    rows = {
+        "function": found["sha256"],
+        "asked": f"{audit['source']} about {audit['packages']} packages, {audit['day']}",
+        "known": f"{len(audit['vulnerabilities'])} vulnerabilities, none of which counts",
+    }
+    _pairs("", rows)
+    for each in audit["vulnerabilities"]:
+        name = f"{each['id']} ({each['package']} {each['version']}, {each['severity']})"
+        _OUT.print(escape(f"  {name}: {each['detail']}"), soft_wrap=True)
+    unknown = [
+        f"{each['package']}: no licence that can be judged" for each in found["licences"]["unknown"]
+    ]
+    _print_bullets("Notes", [*audit["notes"], *unknown])
 
 
 def show_signed(made: SignedArtifact) -> None:

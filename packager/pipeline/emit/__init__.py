@@ -58,7 +58,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         **list_replay_files(exact, plan),
         "evidence.json": to_json(evidence),
         "pylock.toml": plan.lock.text,
-        "sbom.cdx.json": sbom(artifact, verified.bundle, plan),
+        "sbom.cdx.json": sbom(artifact, verified, plan),
     }
     emitted = [_write(out, name, scrub.text(text)) for name, text in sorted(files.items())]
     emitted += write_infrastructure(artifact, plan, out)
@@ -72,6 +72,7 @@ def emit(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan, out: Pat
         evidence=verified.evidence,
         artifact=artifact,
         emitted=tuple(sorted(emitted)),
+        supply_chain=verified.supply_chain,
     )
 
 

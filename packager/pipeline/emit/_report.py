@@ -10,8 +10,9 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import PurePath
 
+from packager.commands.artifact.supply_chain.records import describe_chain
+from packager.commands.artifact.supply_chain.requirers import explain_shipped
 from packager.pipeline import sizes
-from packager.pipeline.emit._requirers import explain_shipped
 from packager.pipeline.emit._sizing import Sizing
 from packager.pipeline.emit._text import public_uri
 from packager.pipeline.output.record import record_options
@@ -64,6 +65,7 @@ def evidence_json(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan)
             "lines": [asdict(change) for change in plan.model.requirements.changes],
         },
         "evidence": _make_plain(verified.evidence.describe()),
+        "supply_chain": describe_chain(verified.supply_chain),
         "ledger": [_describe_entry(entry) for entry in verified.bundle.ledger],
         "sizes": {
             "before": sizes.by_part((f.path, f.size_bytes) for f in verified.bundle.staged),

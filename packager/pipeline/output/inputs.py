@@ -13,7 +13,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -59,9 +59,17 @@ def make_key(attempts: Sequence[BuildPlan]) -> str:
             for name, value in process.inherit(_NAMES, _PREFIXES).items()
             if name not in _WITHOUT_EFFECT
         },
+        "day": _name_day(first.request),
         "machine": [*os.uname()[2:], os.geteuid(), *platform.libc_ver(), sandbox.weak_level()],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _name_day(request: BuildRequest) -> str:
+    """Return the day, where an audit is wanted: what is known of packages is another tomorrow."""
+    if not request.supply_chain.is_audited:
+        return ""
+    return datetime.now(UTC).date().isoformat()
 
 
 def describe_request(request: BuildRequest) -> object:

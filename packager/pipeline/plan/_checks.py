@@ -32,6 +32,7 @@ from packager.types import (
     HttpAuth,
     PassName,
     ResolvedModel,
+    SupplyChainOptions,
     Target,
     list_settings,
 )
@@ -85,6 +86,7 @@ def settings(request: BuildRequest, target: Target) -> None:
         for name in request.slimming.keep_packages
         if not _DISTRIBUTION.fullmatch(name)
     )
+    wrong.extend(_check_supply_chain(request.supply_chain))
     if wrong:
         raise ConfigurationError("\n".join([*wrong, f"Limits: {limits.source}, {limits.as_of}."]))
 
@@ -100,6 +102,16 @@ def _check_bounds(request: BuildRequest) -> Iterator[str]:
 def _name_place(target: Target) -> str:
     """Name a target, and the machines that a function is deployed to there."""
     return f"{target.name} on managed instances" if target.machine.instances else target.name
+
+
+def _check_supply_chain(options: SupplyChainOptions) -> Iterator[str]:
+    if options == SupplyChainOptions():
+        return
+    from packager.commands.artifact.supply_chain.policy import (  # noqa: PLC0415 - seldom asked for
+        check_options,
+    )
+
+    yield from check_options(options)
 
 
 def _check_python(request: BuildRequest, target: Target) -> Iterator[str]:

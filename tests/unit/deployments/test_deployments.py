@@ -57,6 +57,10 @@ from tests.unit.deployments import deploying
 
 NAN = float("nan")
 VALUES = {
+    "audit": "true",
+    "audit_severity": "high",
+    "refresh_audit": "true",
+    "require_audit": "true",
     "allow_network": "true",
     "allow_unproven": "true",
     "arch": "arm64",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from handlers.importer import bytecode_importer
@@ -17,6 +17,8 @@ from packager.system.file_tree import sha256, walk
 
 HOME: Final = Path("handlers")
 STORE: Final = (HOME / bytecode_importer.COLD_FILE).as_posix()
+LEFT_OUT: Final = "packager:left-out"
+"""Property of a package: modules that were installed and do not ship."""
 STORED: Final = "packager:stored-in"
 """Property of a library that lies in the compressed store."""
 _LIBRARY: Final = re.compile(r"(?:^|/)lib[^/]*\.so(?:\.[^/]*)?$")
@@ -122,12 +124,35 @@ def find_module(
 
 
 def _list_files(names: frozenset[str], stem: str) -> tuple[str, ...]:
-    """List the files of a module, or of a package with all that is below it."""
+    """List the files of a module, or of a package with all that is below it.
+
+    A name that ends with a slash stands for all that was below a folder.
+    """
     return tuple(
         sorted(
-            each for each in names if each.startswith(f"{stem}/") or _SUFFIX.sub("", each) == stem
+            each
+            for each in names
+            if each.startswith(f"{stem}/")
+            or _SUFFIX.sub("", each) == stem
+            or (each.endswith("/") and f"{stem}/".startswith(each))
         )
     )
+
+
+def list_left_out(installed: Iterable[str], shipped: frozenset[str]) -> list[str]:
+    """List modules that were installed and do not ship; a folder, with a slash, for all below it.
+
+    A folder is named where nothing that was in it ships.
+    """
+    kept = {parent.as_posix() for name in shipped for parent in PurePosixPath(name).parents}
+    found: set[str] = set()
+    for name in installed:
+        if not name.endswith((".py", ".so")) or name in shipped or ".dist-info/" in name:
+            continue
+        gone = [each.as_posix() for each in PurePosixPath(name).parents]
+        folder = next((each for each in reversed(gone) if each not in kept), None)
+        found.add(name if folder is None else f"{folder}/")
+    return sorted(found)
 
 
 def _may_be_object(rest: list[str]) -> bool:

@@ -27,8 +27,17 @@ from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from packager.commands.artifact.supply_chain.licences import read_licence
-from packager.commands.artifact.supply_chain.shipped_files import ShippedFiles, list_shipped
-from packager.pipeline.emit._requirers import read_requirers
+from packager.commands.artifact.supply_chain.requirers import read_requirers
+from packager.commands.artifact.supply_chain.shipped_files import (
+    LEFT_OUT,
+    ShippedFiles,
+    list_shipped,
+)
+from packager.commands.artifact.supply_chain.wheel_documents import (
+    WheelParts,
+    make_licences,
+    read_documents,
+)
 from packager.pipeline.emit.bill_of_materials._formulation import (
     describe_formulation,
     list_compiled,
@@ -45,13 +54,9 @@ from packager.pipeline.emit.bill_of_materials._pedigree import (
     count_changes,
     describe_pedigree,
 )
-from packager.pipeline.emit.bill_of_materials._wheel_documents import (
-    WheelParts,
-    make_licences,
-    read_documents,
-)
+from packager.pipeline.emit.bill_of_materials._vulnerabilities import add_vulnerabilities
 from packager.pipeline.emit.bill_of_materials._wheels import wheel_digests
-from packager.types import Artifact, BuildPlan, Bundle, ResolvedModel
+from packager.types import Artifact, BuildPlan, Bundle, ResolvedModel, VerifiedBundle
 
 _NAMESPACE: Final = uuid.UUID("6f1d8f5e-6c0b-5d3e-9c57-3f0f6d1c2a41")
 _TOOL: Final = "serverless-model-packager"
@@ -70,11 +75,12 @@ class _Tree:
     """What wheels list of themselves, by distribution."""
 
 
-def sbom(artifact: Artifact, bundle: Bundle, plan: BuildPlan) -> str:
+def sbom(artifact: Artifact, verified: VerifiedBundle, plan: BuildPlan) -> str:
     """JSON text: packages as installed, the handlers, libraries, and the model.
 
     Raises IntegrityError where what was packed cannot be read again.
     """
+    bundle = verified.bundle
     bom = Bom(serial_number=uuid.uuid5(_NAMESPACE, artifact.sha256))
     tree = _read_tree(artifact.folder / plan.target.tree.home, bundle, plan)
     function = _describe_function(artifact, bundle, plan, tree)
@@ -90,6 +96,7 @@ def sbom(artifact: Artifact, bundle: Bundle, plan: BuildPlan) -> str:
         bom.components.add(part)
     bom.register_dependency(function, parts)
     _register_dependencies(bom, packages, libraries, tree, plan)
+    add_vulnerabilities(bom, verified.supply_chain, packages)
     return _write_document(bom, plan)
 
 
@@ -218,6 +225,11 @@ def _describe_packages(tree: _Tree, plan: BuildPlan) -> Iterator[tuple[str, Comp
                         else []
                     ),
                     *(Property(name="packager:unread", value=each) for each in listed.unread),
+                    *(
+                        [Property(name=LEFT_OUT, value=", ".join(tree.changes[name].left_out))]
+                        if tree.changes[name].left_out
+                        else []
+                    ),
                 ],
             ),
         )
@@ -246,7 +258,9 @@ def _register_dependencies(
 ) -> None:
     """Register what each package requires of those that ship, and its own libraries."""
     needs: dict[str, list[Component]] = {name: [] for name in packages}
-    for required, requirers in read_requirers(tree.shipped.root, plan).items():
+    for required, requirers in read_requirers(
+        tree.shipped.root, plan.runtime.python_minor, plan.request.target.architecture
+    ).items():
         for owner in requirers:
             if owner in needs and required in packages and required != owner:
                 needs[owner].append(packages[required])

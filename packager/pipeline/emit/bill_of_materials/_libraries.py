@@ -28,7 +28,7 @@ from packager.commands.artifact.supply_chain.shipped_files import (
     Library,
     ShippedFiles,
 )
-from packager.pipeline.emit.bill_of_materials._wheel_documents import ListedPart, WheelParts
+from packager.commands.artifact.supply_chain.wheel_documents import ListedPart, WheelParts
 
 PACKAGE: Final = "packager:package"
 _SUPPLIED: Final = "lib/"

@@ -10,7 +10,11 @@ from typing import Final
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.component import Component, ComponentType, Pedigree
 
-from packager.commands.artifact.supply_chain.shipped_files import STORE, ShippedFiles
+from packager.commands.artifact.supply_chain.shipped_files import (
+    STORE,
+    ShippedFiles,
+    list_left_out,
+)
 from packager.pipeline.emit.bill_of_materials._libraries import Owners
 from packager.types import Bundle
 
@@ -28,6 +32,8 @@ class WheelChanges:
     compressed: int
     archived: int
     rewritten: int
+    left_out: tuple[str, ...] = ()
+    """Modules, and folders of them, that do not ship."""
 
     @property
     def notes(self) -> str:
@@ -64,6 +70,9 @@ def count_changes(
         for each in bundle.staged
         if now.get(str(each.path), each.sha256) != each.sha256
     )
+    gone: dict[str, list[str]] = {}
+    for name in list_left_out((str(file.path) for file in bundle.staged), shipped.names):
+        gone.setdefault(owners.find(name), []).append(name)
     return {
         name: WheelChanges(
             installed=installed[name],
@@ -71,6 +80,7 @@ def count_changes(
             compressed=compressed[name],
             archived=archived[name],
             rewritten=rewritten[name],
+            left_out=tuple(gone.get(name, ())),
         )
         for name in owners.versions
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from packager.pipeline.emit._requirers import explain_shipped
+from packager.commands.artifact.supply_chain.requirers import explain_shipped
 from packager.types import REQUIRED_BESIDE, Architecture
 from tests import fake_plan
 

@@ -41,7 +41,7 @@ def _sbom(base: Path, **changes: Any) -> tuple[str, dict[str, dict[str, Any]]]:
     out.mkdir()
     verified = fake_plan.verified(root)
     artifact = package(verified, plan, out)
-    text = sbom(artifact, verified.bundle, plan)
+    text = sbom(artifact, verified, plan)
     return text, {part["name"]: part for part in json.loads(text)["components"]}
 
 
@@ -163,7 +163,7 @@ def test_libraries_that_wheels_bring_are_listed_with_their_package(tmp_path: Pat
     out.mkdir()
     verified = fake_plan.verified(root)
     artifact = package(verified, plan, out)
-    found = json.loads(sbom(artifact, verified.bundle, plan))["components"]
+    found = json.loads(sbom(artifact, verified, plan))["components"]
 
     files = {part["name"]: part for part in found if part["type"] == "file"}
     owners = {

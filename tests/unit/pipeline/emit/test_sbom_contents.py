@@ -14,18 +14,24 @@ import pytest
 from packager.pipeline.emit.bill_of_materials import sbom
 from packager.pipeline.package import package
 from packager.types import (
+    AnalysisState,
+    Audit,
     BuildPlan,
     Compiled,
     Engine,
     FileRecord,
     Removal,
+    Severity,
+    SupplyChain,
     TrainingData,
     TrainingRecord,
+    Vulnerability,
     WheelDocument,
 )
 from tests import fake_plan
 from tests.unit.pipeline.emit.test_sbom import find_error
 
+NOTHING = SupplyChain()
 _BLAS = b"\x7fELF OpenBLAS 0.3.29 and so on"
 _SBOMS = "numpy-2.5.5.dist-info/sboms"
 _CYCLONEDX: dict[str, Any] = {
@@ -71,6 +77,7 @@ def _write(
     more: Mapping[str, bytes] | None = None,
     documents: Mapping[str, bytes] | None = None,
     plan: BuildPlan | None = None,
+    chain: SupplyChain = NOTHING,
     **changes: Any,
 ) -> dict[str, Any]:
     """The document, held to the schema."""
@@ -84,8 +91,9 @@ def _write(
         for name, content in (documents or {}).items()
     )
     bundle = replace(verified.bundle, documents=brought, **changes)
-    artifact = package(replace(verified, bundle=bundle), plan, out)
-    text = sbom(artifact, bundle, plan)
+    verified = replace(verified, bundle=bundle, supply_chain=chain)
+    artifact = package(verified, plan, out)
+    text = sbom(artifact, verified, plan)
     assert find_error(text) is None
     found: dict[str, Any] = json.loads(text)
     return found
@@ -310,3 +318,58 @@ def test_the_tool_that_wrote_it_is_named(tmp_path: Path) -> None:
     (tool,) = _write(tmp_path)["metadata"]["tools"]["components"]
 
     assert tool["name"] == "serverless-model-packager"
+
+
+def test_a_vulnerability_says_what_it_means_for_the_artifact(tmp_path: Path) -> None:
+    gone = Vulnerability(
+        id="CVE-2026-1",
+        aliases=("GHSA-1",),
+        package="numpy",
+        version="2.5.5",
+        severity=Severity.CRITICAL,
+        score=9.8,
+        vector="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+        summary="Runs code",
+        fixed_in=("2.6",),
+        state=AnalysisState.NOT_AFFECTED,
+        justification="code_not_present",
+        detail="It was left out.",
+    )
+    there = Vulnerability(
+        id="CVE-2026-2", package="numpy", version="2.5.5", detail="It ships.", ignored=True
+    )
+    audit = Audit(
+        asked=True, done=True, source="https://osv", day="2026-11-30", found=(gone, there)
+    )
+    document = _write(tmp_path, chain=SupplyChain(audit=audit))
+    found = {each["id"]: each for each in document["vulnerabilities"]}
+
+    assert found["CVE-2026-1"]["analysis"] == {
+        "state": "not_affected",
+        "justification": "code_not_present",
+        "detail": "It was left out.",
+    }
+    assert found["CVE-2026-1"]["affects"] == [{"ref": "pkg:pypi/numpy@2.5.5"}]
+    assert found["CVE-2026-1"]["ratings"][0]["severity"] == "critical"
+    assert found["CVE-2026-2"]["analysis"] == {
+        "state": "in_triage",
+        "response": ["will_not_fix"],
+        "detail": "It ships.",
+    }
+    assert _properties(document["metadata"])["packager:audit"] == "audited"
+
+
+def test_an_audit_that_was_not_made_is_no_clean_one(tmp_path: Path) -> None:
+    audit = Audit(asked=True, why_not="Nobody answered.", source="https://osv")
+    told = _properties(_write(tmp_path, chain=SupplyChain(audit=audit))["metadata"])
+
+    assert told["packager:audit"] == "not audited"
+    assert told["packager:audit-missing"] == "Nobody answered."
+
+
+def test_modules_that_were_left_out_are_named_by_their_folder(tmp_path: Path) -> None:
+    names = ("numpy/tests/test_a.py", "numpy/tests/deep/test_b.py", "numpy/rare.py", "numpy/a.h")
+    before = tuple(FileRecord(PurePosixPath(name), "c" * 64, 1) for name in names)
+    numpy = _find(_write(tmp_path, staged=before), "numpy")
+
+    assert _properties(numpy)["packager:left-out"] == "numpy/rare.py, numpy/tests/"

@@ -21,6 +21,7 @@ from packager.types import (
     ModelOptions,
     OutputOptions,
     Rollout,
+    Severity,
     Shipped,
     Tier,
     change_request,
@@ -59,8 +60,15 @@ _EACH: dict[str, Any] = {
     "keep_packages": ("six",),
     "trace": False,
     "optimize": 2,
+    "audit": True,
+    "require_audit": True,
+    "audit_severity": Severity.HIGH,
+    "ignore_vulnerabilities": ("CVE-2026-1=no",),
+    "vulnerable_code": ("CVE-2026-1=a.b",),
+    "deny_licenses": ("GPL-3.0*",),
 }
 _ELSEWHERE = {"model_uri", "tracking_uri", "registry_uri", "out_dir", "reuse", "refresh"}
+_ELSEWHERE |= {"osv_url", "refresh_audit"}
 _TRUSTING = {"allow_network": True, "trust_model_index": True, "allow_unproven": True}
 
 

@@ -52,6 +52,7 @@ WITHOUT = {
     "invoke": "invoke .",
     "sign": "sign . --key key.pem",
     "verify": "verify .",
+    "audit": "audit .",
     "report": "report .",
     "batch": "batch . s3://b/in/ s3://b/out",
     "replay": "replay . http://127.0.0.1:9",

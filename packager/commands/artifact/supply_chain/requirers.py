@@ -32,7 +32,7 @@ _LINUX: Final[Mapping[str, str]] = MappingProxyType(
 
 def explain_shipped(tree: Path, plan: BuildPlan) -> Mapping[str, str]:
     """Distribution -> why it ships, by name; `tree` holds the installed metadata."""
-    requirers = read_requirers(tree, plan)
+    requirers = read_requirers(tree, plan.runtime.python_minor, plan.request.target.architecture)
     return {
         name: _name_requirers(requirers.get(name, [])) if why == REQUIRED_BESIDE else why
         for name, why in sorted(plan.kept_for.items())
@@ -45,14 +45,13 @@ def _name_requirers(names: list[str]) -> str:
     return f"{', '.join(names)} {'requires' if len(names) == 1 else 'require'} it"
 
 
-def read_requirers(tree: Path, plan: BuildPlan) -> Mapping[str, list[str]]:
+def read_requirers(tree: Path, minor: str, architecture: Architecture) -> Mapping[str, list[str]]:
     """Distribution -> those in the tree whose metadata require it where the function runs."""
-    minor = plan.runtime.python_minor
     function = {
         "python_version": minor,
         "python_full_version": f"{minor}.0",
         "implementation_version": f"{minor}.0",
-        "platform_machine": _MACHINES[plan.request.target.architecture],
+        "platform_machine": _MACHINES[architecture],
     }
     environment = {**_read_environment(), **_LINUX, **function}
     found: dict[str, list[str]] = {}

@@ -1,0 +1,1 @@
+"""Audits and licences of what ships."""
